@@ -1,0 +1,23 @@
+"""Text-attributed graphs: types, readers, folder format, neighbourhoods, prompts and hashing."""
+
+from graph.csr import Adjacency, build_adjacency
+from graph.errors import BadInputError, GraphError, GraphFormatError, SourceError
+from graph.folder import load_graph, read_meta, save_graph
+from graph.text_graph import UNLABELED, TextGraph, check_split, random_split, string_array
+
+__all__ = [
+    "UNLABELED",
+    "Adjacency",
+    "BadInputError",
+    "GraphError",
+    "GraphFormatError",
+    "SourceError",
+    "TextGraph",
+    "build_adjacency",
+    "check_split",
+    "load_graph",
+    "random_split",
+    "read_meta",
+    "save_graph",
+    "string_array",
+]
