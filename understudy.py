@@ -3,14 +3,11 @@
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Any
 
-import click
 import typer
-from typer.core import TyperGroup
-from typer.main import get_command
 
-# name: (module:Typer application or function, one line of help)
+HELP = "Distil a large language model into a graph network, export it to ONNX, and serve it."
+# name: (module:function or Typer application, one line of help)
 COMMANDS = {
     "data": ("graph.commands:data", "Build, import and describe text-attributed graphs."),
     "distill": ("training.commands:distill", "Train a student network on a graph."),
@@ -30,43 +27,27 @@ ERROR_ROOTS = {
 }
 
 
-class LazyCommand(click.Command):
-    """Stands for a room's command in the listing; imports the room when it is called."""
-
-    def __init__(self, name: str, target: str, short_help: str) -> None:
-        super().__init__(name, help=short_help)
-        self.target = target
-
-    def load(self) -> click.Command:
-        module, _, attribute = self.target.partition(":")
-        return get_command(getattr(importlib.import_module(module), attribute))
-
-    def make_context(self, info_name: str | None, args: list[str], **extra: Any) -> click.Context:
-        return self.load().make_context(info_name, args, **extra)
-
-
-class LazyGroup(TyperGroup):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        return LazyCommand(cmd_name, *COMMANDS[cmd_name])
+def build_app(called: str | None) -> typer.Typer:
+    """The application with every command listed, and the room of `called` imported."""
+    app = typer.Typer(
+        help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    )
+    app.callback(help=HELP)(listed_only)
+    for name, (target, short_help) in COMMANDS.items():
+        if name != called:
+            app.command(name, help=short_help)(listed_only)
+            continue
+        module, _, attribute = target.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, help=short_help)
+        else:
+            app.command(name)(command)
+    return app
 
 
-app = typer.Typer(
-    cls=LazyGroup,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Distil a large language model into a graph network, export it to ONNX, and serve it.",
-)
-
-
-@app.callback()
-def root() -> None:
-    """Distil a large language model into a graph network, export it to ONNX, and serve it."""
+def listed_only() -> None:
+    """Stands for a command whose room is not needed by this call."""
 
 
 def expected_errors() -> tuple[type[Exception], ...]:
@@ -79,8 +60,9 @@ def expected_errors() -> tuple[type[Exception], ...]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one command; an expected error is one line on stderr and exit status 1."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(args=arguments)
+        build_app(words[0] if words else None)(args=words)
     except Exception as error:
         if isinstance(error, expected_errors()):
             typer.secho(f"error: {error}", fg="red", err=True)

@@ -1,1 +1,31 @@
+"""What export hands to service: a folder of files under one manifest."""
 
+from bundle.errors import BundleDamagedError, BundleError, BundleFormatError, BundleMissingError
+from bundle.manifest import (
+    Calibration,
+    EncoderInfo,
+    FileInfo,
+    GraphInfo,
+    Manifest,
+    StudentInfo,
+    parse_manifest,
+)
+from bundle.reader import Bundle, open_bundle
+from bundle.writer import write_bundle
+
+__all__ = [
+    "Bundle",
+    "BundleDamagedError",
+    "BundleError",
+    "BundleFormatError",
+    "BundleMissingError",
+    "Calibration",
+    "EncoderInfo",
+    "FileInfo",
+    "GraphInfo",
+    "Manifest",
+    "StudentInfo",
+    "open_bundle",
+    "parse_manifest",
+    "write_bundle",
+]

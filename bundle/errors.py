@@ -1,0 +1,23 @@
+"""Errors of this room.
+
+BundleError
+├── BundleMissingError   no bundle at that path
+├── BundleFormatError    the manifest is damaged, or of a newer schema
+└── BundleDamagedError   a file is missing, truncated, or differs from its digest
+"""
+
+
+class BundleError(Exception):
+    """Root of every expected error of `bundle`."""
+
+
+class BundleMissingError(BundleError):
+    """No bundle at that path."""
+
+
+class BundleFormatError(BundleError):
+    """The manifest is damaged, or of a newer schema."""
+
+
+class BundleDamagedError(BundleError):
+    """A file of the bundle is missing, truncated, or differs from its digest."""
