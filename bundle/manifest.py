@@ -34,10 +34,9 @@ class EncoderInfo:
     digest: str  # SHA-256 of what defines the encoder: weights, or the hashing options
     dimension: int  # width of an embedding, or number of hash buckets
     max_tokens: int = 0  # texts are cut after this many tokens; 0 for hashing
-    lower_case: bool = True
     word_ngrams: tuple[int, int] = (1, 2)  # hashing only
     character_ngrams: tuple[int, int] = (3, 5)  # hashing only
-    max_features: int = 0  # hashing only: distinct n-grams kept a text; 0 keeps all
+    max_characters: int = 0  # hashing only: texts are cut after this many characters
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,92 @@
+"""Texts as hashed n-grams: the transformer-free encoder, the same in training and in service.
+
+Words and word pairs, and character 3- to 5-grams within word boundaries, are hashed with
+MurmurHash3 into a fixed number of buckets (scikit-learn's tokenisation and hasher). A text becomes
+a sparse unit vector of log-scaled counts; the student's embedding bag turns it into a dense one.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.feature_extraction import FeatureHasher
+from sklearn.feature_extraction.text import HashingVectorizer
+
+SCHEME = "murmur3-log-unit/1"
+
+
+@dataclass(frozen=True)
+class HashingOptions:
+    """What a hashed text depends on, besides the text."""
+
+    buckets: int = 2**16
+    word_ngrams: tuple[int, int] = (1, 2)
+    character_ngrams: tuple[int, int] = (3, 5)
+    max_characters: int = 2_000  # the rest of a text is not read
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the scheme and these options."""
+        text = json.dumps({"scheme": SCHEME, **asdict(self)}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class HashedTexts:
+    """Sparse unit vectors, one a text; rows are ragged.
+
+    Shapes:
+        indptr: int64 [B + 1]; text i is `buckets[indptr[i] : indptr[i + 1]]`
+        buckets: int32 [nnz], sorted within a text
+        weights: float32 [nnz], positive, of unit Euclidean norm a text
+    """
+
+    indptr: NDArray[np.int64]
+    buckets: NDArray[np.int32]
+    weights: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+
+class TextHasher:
+    """Hashes texts; safe to share between threads."""
+
+    def __init__(self, options: HashingOptions) -> None:
+        self.options = options
+
+    @cached_property
+    def analyzers(self) -> tuple:  # type: ignore[type-arg]
+        words = HashingVectorizer(ngram_range=self.options.word_ngrams)
+        characters = HashingVectorizer(
+            analyzer="char_wb", ngram_range=self.options.character_ngrams
+        )
+        return words.build_analyzer(), characters.build_analyzer()
+
+    @cached_property
+    def hasher(self) -> FeatureHasher:
+        return FeatureHasher(
+            n_features=self.options.buckets,
+            input_type="string",
+            alternate_sign=False,
+            dtype=np.float32,
+        )
+
+    def grams(self, text: str) -> list[str]:
+        text = text[: self.options.max_characters]
+        words, characters = self.analyzers
+        # A character gram is marked, so that the word "net" and the gram "net" differ.
+        return [*words(text), *("\x1f" + gram for gram in characters(text))]
+
+    def __call__(self, texts: Sequence[str]) -> HashedTexts:
+        counts = self.hasher.transform(self.grams(text) for text in texts)
+        weights = np.log1p(counts.data)
+        indptr = counts.indptr.astype(np.int64)
+        rows = np.repeat(np.arange(len(texts)), np.diff(indptr))
+        norms = np.sqrt(np.bincount(rows, weights=weights**2, minlength=len(texts)))
+        weights /= norms[rows]
+        return HashedTexts(indptr, counts.indices.astype(np.int32), weights.astype(np.float32))
