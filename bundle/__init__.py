@@ -1,6 +1,16 @@
-"""What export hands to service: a folder of files under one manifest."""
+"""What export hands to service: a folder of files under one manifest, and how they are run.
 
-from bundle.errors import BundleDamagedError, BundleError, BundleFormatError, BundleMissingError
+`sessions`, `student` and `text_encoder` need onnxruntime and are imported by name, so that the
+format can be read without it.
+"""
+
+from bundle.errors import (
+    BundleDamagedError,
+    BundleError,
+    BundleFormatError,
+    BundleMissingError,
+    ProviderError,
+)
 from bundle.manifest import (
     Calibration,
     EncoderInfo,
@@ -24,6 +34,7 @@ __all__ = [
     "FileInfo",
     "GraphInfo",
     "Manifest",
+    "ProviderError",
     "StudentInfo",
     "open_bundle",
     "parse_manifest",

@@ -3,7 +3,8 @@
 BundleError
 ├── BundleMissingError   no bundle at that path
 ├── BundleFormatError    the manifest is damaged, or of a newer schema
-└── BundleDamagedError   a file is missing, truncated, or differs from its digest
+├── BundleDamagedError   a file is missing, truncated, or differs from its digest
+└── ProviderError        an execution provider that was asked for is not to be had
 """
 
 
@@ -21,3 +22,7 @@ class BundleFormatError(BundleError):
 
 class BundleDamagedError(BundleError):
     """A file of the bundle is missing, truncated, or differs from its digest."""
+
+
+class ProviderError(BundleError):
+    """An execution provider that was asked for is not to be had."""

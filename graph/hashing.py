@@ -52,6 +52,15 @@ class HashedTexts:
     def __len__(self) -> int:
         return len(self.indptr) - 1
 
+    def padded(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Buckets and weights, each [B, K]; padding has bucket 0 and weight 0. K is at least 1."""
+        lengths = np.diff(self.indptr)
+        filled = np.arange(max(int(lengths.max(initial=1)), 1)) < lengths[:, None]
+        buckets = np.zeros(filled.shape, dtype=np.int64)
+        weights = np.zeros(filled.shape, dtype=np.float32)
+        buckets[filled], weights[filled] = self.buckets, self.weights
+        return buckets, weights
+
 
 class TextHasher:
     """Hashes texts; safe to share between threads."""

@@ -7,7 +7,7 @@ degree, in powers of two, so that one hub does not pad everyone.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from graph.csr import Adjacency
 
 Weighting = Literal["mean", "sum", "symmetric", "mask", "none"]
+Scalar = TypeVar("Scalar", np.int64, np.int32, np.float32)
 
 # One block gathers at most this many table rows: at width 256 and float32, 32 MiB.
 MAX_BLOCK_CELLS = 32_768
@@ -143,9 +144,11 @@ def padded_widths(degrees: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def take_padded(
-    values: NDArray[np.generic], position: NDArray[np.int64], filled: NDArray[np.bool_]
-) -> NDArray[np.generic]:
+    values: NDArray[Scalar], position: NDArray[np.int64], filled: NDArray[np.bool_]
+) -> NDArray[Scalar]:
     """`values[position]` where filled, else 0; shape [B', K]."""
     if len(values) == 0:
         return np.zeros(position.shape, dtype=values.dtype)
-    return np.where(filled, values[position], values.dtype.type(0))
+    taken = values[position]
+    taken[~filled] = 0
+    return taken

@@ -59,7 +59,7 @@ class TextGraph:
         digest = hashlib.sha256()
         for strings in (self.ids, self.texts, pa.array(self.label_names, pa.large_string())):
             update_with_strings(digest, strings)
-        arrays = [self.labels, self.adjacency.indptr, self.adjacency.indices]
+        arrays: list[NDArray[np.integer]] = [self.labels, self.adjacency.indptr, self.adjacency.indices]
         if self.groups is not None:
             arrays.append(self.groups)
         for array in arrays:

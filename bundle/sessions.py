@@ -1,0 +1,68 @@
+"""onnxruntime sessions with nothing left to chance: threads, spinning and provider are explicit."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from bundle.errors import BundleDamagedError, ProviderError
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class Network:
+    """One ONNX file, ready to run; safe to share between threads.
+
+    Feeds may hold more arrays than the file declares: those that it does not read are left out,
+    so that one caller serves every architecture.
+    """
+
+    def __init__(self, path: Path, threads: int = 1, provider: str = "cpu") -> None:
+        """Opens the file.
+
+        Args:
+            threads: within one operator; operators run one after the other.
+            provider: cpu or cuda.
+
+        Raises:
+            ProviderError: the provider is unknown, not installed, or did not load.
+            BundleDamagedError: onnxruntime does not accept the file.
+        """
+        wanted = provider_name(provider)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # A spinning pool burns a core while it waits; requests come one by one.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self.session = onnxruntime.InferenceSession(str(path), options, providers=[wanted])
+        except Exception as error:
+            raise BundleDamagedError(f"onnxruntime does not accept {path}: {error}") from error
+        loaded = self.session.get_providers()
+        if loaded[0] != wanted:
+            raise ProviderError(
+                f"{wanted} was asked for and did not load; onnxruntime has {loaded}"
+            )
+        self.inputs = tuple(entry.name for entry in self.session.get_inputs())
+        self.outputs: Sequence[str] = [entry.name for entry in self.session.get_outputs()]
+
+    def __call__(self, feeds: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        """Runs the network on the feeds that it declares; returns its first output."""
+        run_feeds = {name: feeds[name] for name in self.inputs}
+        result: NDArray[np.float32] = self.session.run(self.outputs, run_feeds)[0]
+        return result
+
+
+def provider_name(provider: str) -> str:
+    if provider not in PROVIDERS:
+        raise ProviderError(f"unknown provider {provider!r}; choose from {', '.join(PROVIDERS)}")
+    wanted, available = PROVIDERS[provider], onnxruntime.get_available_providers()
+    if wanted not in available:
+        raise ProviderError(
+            f"{wanted} was asked for, but the installed onnxruntime has only "
+            f"{', '.join(available)}; install the extra `gpu` instead of `cpu`"
+        )
+    return wanted

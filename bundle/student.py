@@ -1,0 +1,49 @@
+"""The exported student, layer by layer."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bundle.manifest import StudentInfo
+from bundle.sessions import Network
+
+INPUT_FILE = "student/input.onnx"
+
+
+def layer_file(number: int) -> str:
+    """The file of message-passing layer `number`, counted from 1; the last one gives logits."""
+    return f"student/layer{number}.onnx"
+
+
+def activation_file(number: int) -> str:
+    """The array of every node's activation below layer `number` + 1, float32 [N, hidden].
+
+    The activation of the last layer is not kept: nothing reads it but the logits.
+    """
+    return f"activations/h{number}.npy"
+
+
+LOGITS_FILE = "activations/logits.npy"  # float32 [N, classes]
+
+
+@dataclass(frozen=True, slots=True)
+class StudentNetwork:
+    """Features → h0 through `input`; h(l-1) → h(l) through `layers[l - 1]`, the last → logits.
+
+    `input` reads x (float32 [B, dimension]) or, with the hashing encoder, buckets (int64 [B, K])
+    and weights (float32 [B, K]). A layer reads h, table, index, weight and self_weight, see
+    `graph.neighborhoods.Block`.
+    """
+
+    input: Network
+    layers: tuple[Network, ...]
+
+
+def open_student(folder: Path, info: StudentInfo, threads: int, provider: str) -> StudentNetwork:
+    """Opens the student's files in a bundle's folder; see `Network` for the errors."""
+    return StudentNetwork(
+        Network(folder / INPUT_FILE, threads, provider),
+        tuple(
+            Network(folder / layer_file(number + 1), threads, provider)
+            for number in range(info.layers)
+        ),
+    )

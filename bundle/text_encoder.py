@@ -1,0 +1,64 @@
+"""The exported transformer encoder: texts → unit vectors."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from bundle.errors import BundleDamagedError
+from bundle.sessions import Network
+
+ENCODER_FILE = "encoder/encoder.onnx"
+TOKENIZER_FILE = "encoder/tokenizer.json"
+
+# Texts of similar length share a batch; at most this many tokens, padding included.
+TOKENS_PER_BATCH = 4_096
+
+
+class TextEncoder:
+    """Tokenises, runs in batches of similar length, and returns rows in the order of the texts."""
+
+    def __init__(
+        self, folder: Path, max_tokens: int, threads: int = 1, provider: str = "cpu"
+    ) -> None:
+        """Opens the encoder of a bundle's folder; see `Network` for the errors."""
+        self.network = Network(folder / ENCODER_FILE, threads, provider)
+        try:
+            self.tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+        except Exception as error:
+            raise BundleDamagedError(f"{folder / TOKENIZER_FILE}: {error}") from error
+        self.tokenizer.no_padding()
+        self.tokenizer.enable_truncation(max_length=max_tokens)
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Encodes texts; float32 [B, dimension], each row of unit norm."""
+        token_ids = [encoding.ids for encoding in self.tokenizer.encode_batch_fast(list(texts))]
+        order = sorted(range(len(texts)), key=lambda index: len(token_ids[index]))
+        pieces = [self.encode([token_ids[i] for i in batch]) for batch in batches(order, token_ids)]
+        if not pieces:
+            raise ValueError("no text to encode")
+        rows = np.concatenate(pieces)
+        result = np.empty_like(rows)
+        result[order] = rows
+        return result
+
+    def encode(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Encodes one batch of token ids, padded to its longest."""
+        lengths = np.array([len(ids) for ids in token_ids])
+        mask = np.arange(lengths.max()) < lengths[:, None]  # [B, T]
+        input_ids = np.zeros(mask.shape, dtype=np.int64)
+        input_ids[mask] = np.concatenate([np.asarray(ids, dtype=np.int64) for ids in token_ids])
+        return self.network({"input_ids": input_ids, "attention_mask": mask.astype(np.int64)})
+
+
+def batches(order: Sequence[int], token_ids: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Cuts indices, sorted by length, into batches of at most TOKENS_PER_BATCH tokens."""
+    result: list[list[int]] = []
+    for index in order:
+        length = len(token_ids[index])
+        if not result or (len(result[-1]) + 1) * length > TOKENS_PER_BATCH:
+            result.append([])
+        result[-1].append(index)
+    return result

@@ -1,0 +1,48 @@
+"""One exported layer over many nodes, block by block."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph.neighborhoods import Neighborhoods, Weighting, padded_blocks
+
+Layer = Callable[[Mapping[str, NDArray[np.generic]]], NDArray[np.float32]]
+
+
+def propagate(
+    layer: Layer,
+    h: NDArray[np.float32],
+    table: NDArray[np.float32],
+    neighborhoods: Neighborhoods,
+    weighting: Weighting,
+) -> NDArray[np.float32]:
+    """Runs `layer` for B nodes whose neighbours' activations stand in `table`.
+
+    Messages flow from the table into the nodes and not back, so the result does not depend on
+    which nodes are asked for together.
+
+    Args:
+        layer: takes h, table, index, weight and self_weight as in `graph.neighborhoods.Block`.
+
+    Shapes:
+        h: float32 [B, d], the nodes' own activations of the layer below
+        table: float32 [M, d], all stored nodes' activations of the layer below
+        returns: float32 [B, d']
+    """
+    pieces: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+    for block in padded_blocks(neighborhoods, weighting):
+        feeds = {
+            "h": h[block.rows],
+            "table": table,
+            "index": block.index,
+            "weight": block.weight,
+            "self_weight": block.self_weight,
+        }
+        pieces.append((block.rows, layer(feeds)))
+    if len(pieces) == 1:  # one bucket: the usual case of a single node, and already in order
+        return pieces[0][1]
+    result = np.empty((len(h), pieces[0][1].shape[1]), dtype=np.float32)
+    for rows, values in pieces:
+        result[rows] = values
+    return result
