@@ -69,16 +69,28 @@ def build_adjacency(num_nodes: int, pairs: NDArray[np.integer]) -> tuple[Adjacen
 
     Shapes:
         pairs: integers [E', 2], each in [0, num_nodes)
+
+    Raises:
+        ValueError: an endpoint is outside [0, num_nodes).
     """
     pairs = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
-    low, high = pairs.min(axis=1, initial=num_nodes), pairs.max(axis=1, initial=-1)
+    low, high = np.minimum(pairs[:, 0], pairs[:, 1]), np.maximum(pairs[:, 0], pairs[:, 1])
+    if len(pairs) and (low.min() < 0 or high.max() >= num_nodes):
+        raise ValueError(f"edge endpoints must be in [0, {num_nodes})")
     distinct = low != high
-    keys = np.unique(low[distinct] * num_nodes + high[distinct])
+    # One sorted 64-bit key a direction: several times faster than sorting by two columns.
+    keys = sorted_distinct(low[distinct] * num_nodes + high[distinct])
     low, high = np.divmod(keys, max(num_nodes, 1))
-    rows, columns = np.concatenate([low, high]), np.concatenate([high, low])
-    order = np.lexsort((columns, rows))
+    both = np.sort(np.concatenate([keys, high * num_nodes + low]))
+    rows, columns = np.divmod(both, max(num_nodes, 1))
     indptr = np.zeros(num_nodes + 1, dtype=np.int64)
     np.cumsum(np.bincount(rows, minlength=num_nodes), out=indptr[1:])
-    adjacency = Adjacency(indptr, columns[order].astype(np.int32))
-    self_loops = int((~distinct).sum())
+    self_loops = int(len(pairs) - distinct.sum())
+    adjacency = Adjacency(indptr, columns.astype(np.int32))
     return adjacency, Dropped(self_loops, len(pairs) - self_loops - len(keys))
+
+
+def sorted_distinct(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The distinct keys in rising order."""
+    keys = np.sort(keys)
+    return keys[np.diff(keys, prepend=-1) != 0] if len(keys) else keys

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from graph.csr import build_adjacency
 from graph.errors import GraphFormatError, SourceError
@@ -100,7 +101,7 @@ def load_graph(folder: Path) -> TextGraph:
 
 def assemble(meta: dict[str, Any], nodes: pa.Table, edges: pa.Table) -> TextGraph:
     pairs = np.stack([edges["source"].to_numpy(), edges["target"].to_numpy()], axis=1)
-    splits = np.array(nodes["split"].to_pylist())
+    split_of, split_names = decode_splits(nodes["split"])
     return TextGraph(
         name=meta["name"],
         ids=flat_strings(nodes["id"]),
@@ -108,7 +109,12 @@ def assemble(meta: dict[str, Any], nodes: pa.Table, edges: pa.Table) -> TextGrap
         labels=nodes["label"].to_numpy().astype(np.int64),
         label_names=tuple(meta["label_names"]),
         adjacency=build_adjacency(len(nodes), pairs)[0],
-        splits={name: np.flatnonzero(splits == name) for name in meta["splits"]},
+        splits={
+            name: np.flatnonzero(split_of == split_names.index(name))
+            if name in split_names
+            else np.empty(0, np.int64)
+            for name in meta["splits"]
+        },
         groups=nodes["group"].to_numpy() if "group" in nodes.column_names else None,
         source=meta["source"],
         notes=meta["notes"],
@@ -118,3 +124,12 @@ def assemble(meta: dict[str, Any], nodes: pa.Table, edges: pa.Table) -> TextGrap
 def flat_strings(column: pa.ChunkedArray) -> pa.LargeStringArray:
     chunks = column.cast(pa.large_string()).chunks
     return pa.concat_arrays(chunks) if chunks else string_array([])
+
+
+def decode_splits(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
+    """int64 [N] of positions in the list of names."""
+    encoded = pa.chunked_array(column.cast(pa.string()).dictionary_encode().unify_dictionaries())
+    if not encoded.num_chunks:
+        return np.empty(0, np.int64), []
+    names: list[str] = encoded.chunk(0).dictionary.to_pylist()
+    return np.concatenate([chunk.indices.to_numpy() for chunk in encoded.chunks]), names

@@ -32,7 +32,7 @@ def propagate(
     """
     pieces: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
     for block in padded_blocks(neighborhoods, weighting):
-        feeds = {
+        feeds: dict[str, NDArray[np.generic]] = {
             "h": h[block.rows],
             "table": table,
             "index": block.index,

@@ -59,9 +59,10 @@ class TextGraph:
         digest = hashlib.sha256()
         for strings in (self.ids, self.texts, pa.array(self.label_names, pa.large_string())):
             update_with_strings(digest, strings)
-        arrays: list[NDArray[np.integer]] = [self.labels, self.adjacency.indptr, self.adjacency.indices]
-        if self.groups is not None:
-            arrays.append(self.groups)
+        adjacency, groups = self.adjacency, self.groups
+        arrays: list[NDArray[np.integer]] = [self.labels, adjacency.indptr, adjacency.indices]
+        if groups is not None:
+            arrays.append(groups)
         for array in arrays:
             digest.update(f"{array.dtype}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
@@ -151,11 +152,19 @@ def random_split(
     """Splits the labelled nodes, stratified by label; nodes of one group stay together.
 
     A group is placed by the label of its first node; a class that this leaves without a training
-    node has one of its groups moved to train.
+    node has one of its groups moved to train. A class of one group is trained on and never graded,
+    one of two groups is not selected on.
 
     Args:
-        fractions: of train, val and test; they sum to 1.
+        fractions: of train, val and test; they sum to 1, and that of train is not 0.
+
+    Raises:
+        ValueError: the fractions are not three shares of 1.
     """
+    if len(fractions) != 3 or min(fractions) < 0 or fractions[0] == 0:
+        raise ValueError("fractions must be three shares, and train's more than 0")
+    if abs(sum(fractions) - 1) > 1e-6:
+        raise ValueError(f"fractions must sum to 1, these sum to {sum(fractions):g}")
     generator = np.random.default_rng(seed)
     labeled = np.flatnonzero(labels != UNLABELED)
     group_of = labeled if groups is None else groups[labeled]
@@ -164,10 +173,18 @@ def random_split(
     part = np.zeros(len(first), dtype=np.int64)
     for label in np.unique(group_labels):
         own = generator.permutation(np.flatnonzero(group_labels == label))
-        cuts = np.round(np.cumsum(fractions)[:-1] * len(own)).astype(int)
-        cuts = np.maximum(cuts, 1)
-        for index, piece in enumerate(np.split(own, cuts)):
+        for index, piece in enumerate(np.split(own, cut_points(len(own), fractions))):
             part[piece] = index
     for label in np.setdiff1d(labels[labeled], labels[labeled[part[member] == 0]]):
         part[member[np.flatnonzero(labels[labeled] == label)[0]]] = 0
     return {name: labeled[part[member] == index] for index, name in enumerate(SPLIT_NAMES)}
+
+
+def cut_points(count: int, fractions: Sequence[float]) -> tuple[int, int]:
+    """Where val and test start among `count` groups: train first, then test, then val get one."""
+    wants_val, wants_test = (int(fraction > 0) for fraction in fractions[1:])
+    least_test = wants_test if count >= 2 else 0
+    least_val = wants_val if count >= 2 + wants_test else 0
+    train = min(max(round(fractions[0] * count), 1), count - least_val - least_test)
+    val_end = round((fractions[0] + fractions[1]) * count) if wants_test else count
+    return train, min(max(val_end, train + least_val), count - least_test)
