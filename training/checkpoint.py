@@ -1,0 +1,102 @@
+"""A trained student on disk: student.safetensors, config.json, metrics.json and curves.json."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+from safetensors.torch import load_file, save_file
+
+from graph.files import atomic_folder, write_json
+from training.config import StudentConfig, TrainingConfig
+from training.encoding import EncoderSpec
+from training.errors import CheckpointError
+from training.loop import Training
+from training.student import Student
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointConfig:
+    """Everything that is needed to rebuild the student and to find its graph."""
+
+    student: StudentConfig
+    training: TrainingConfig
+    encoder: EncoderSpec
+    graph_path: str  # where the graph folder was, absolute
+    graph_name: str
+    graph_hash: str
+    label_names: tuple[str, ...]
+    terms: Mapping[str, float] = field(default_factory=dict)  # objective → weight
+    format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    config: CheckpointConfig
+    student: Student  # in evaluation mode
+    metrics: dict[str, float]
+
+
+def build_student(config: CheckpointConfig) -> Student:
+    """A student of the config's shape with fresh weights."""
+    hashed = config.encoder.kind == "hashing"
+    return Student(config.student, config.encoder.dimension, len(config.label_names), hashed)
+
+
+def save_checkpoint(
+    folder: Path,
+    config: CheckpointConfig,
+    student: Student,
+    training: Training,
+    metrics: Mapping[str, float],
+) -> None:
+    """Writes the folder, replacing what is there once the new one is whole."""
+    state = {name: tensor.contiguous() for name, tensor in student.state_dict().items()}
+    with atomic_folder(folder) as temporary:
+        save_file(state, temporary / "student.safetensors")
+        write_json(temporary / "config.json", asdict(config))
+        write_json(temporary / "metrics.json", dict(metrics))
+        write_json(temporary / "curves.json", [asdict(epoch) for epoch in training.epochs])
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Reads a student folder.
+
+    Raises:
+        CheckpointError: not a student folder, damaged, or of a newer format.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise CheckpointError(
+            f"{folder} is not a student folder (no config.json); make one with `understudy distill`"
+        )
+    try:
+        config = parse_config(json.loads(path.read_text(encoding="utf-8")))
+        student = build_student(config)
+        student.load_state_dict(load_file(folder / "student.safetensors"))
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
+        raise CheckpointError(f"{folder} is damaged: {error}") from error
+    except safetensors.SafetensorError as error:
+        raise CheckpointError(f"{folder / 'student.safetensors'} is damaged: {error}") from error
+    return Checkpoint(config, student.eval(), metrics)
+
+
+def parse_config(value: dict[str, Any]) -> CheckpointConfig:
+    version = value["format_version"]
+    if version > FORMAT_VERSION:
+        raise CheckpointError(
+            f"the student has format {version}, this release reads up to {FORMAT_VERSION}; "
+            "update understudy"
+        )
+    parts = {
+        "student": StudentConfig(**value["student"]),
+        "training": TrainingConfig(**value["training"]),
+        "encoder": EncoderSpec(**value["encoder"]),
+        "label_names": tuple(value["label_names"]),
+    }
+    return CheckpointConfig(**{**value, **parts})

@@ -1,0 +1,41 @@
+"""What a student is and how it is trained."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from training.errors import TrainingError
+
+StudentKind = Literal["sage", "gcn", "gat", "gin", "mlp"]
+Normalization = Literal["layer", "none"]
+STUDENT_KINDS: tuple[StudentKind, ...] = get_args(StudentKind)
+
+
+@dataclass(frozen=True, slots=True)
+class StudentConfig:
+    kind: StudentKind = "sage"
+    layers: int = 2  # message-passing layers
+    hidden: int = 256  # width of every hidden activation
+    heads: int = 4  # GAT only; each has hidden / heads channels
+    dropout: float = 0.5  # probability, on every activation
+    residual: bool = True  # adds a layer's input to its output
+    normalization: Normalization = "layer"  # after the input and after every layer
+
+    def __post_init__(self) -> None:
+        if self.kind not in STUDENT_KINDS:
+            known = ", ".join(STUDENT_KINDS)
+            raise TrainingError(f"unknown student {self.kind!r}; choose from {known}")
+        if self.layers < 1 or self.hidden < 1 or not 0 <= self.dropout < 1:
+            raise TrainingError("a student needs layers >= 1, hidden >= 1 and 0 <= dropout < 1")
+        if self.kind == "gat" and self.hidden % self.heads:
+            raise TrainingError(
+                f"hidden ({self.hidden}) must be a multiple of heads ({self.heads})"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    epochs: int = 200  # full-batch optimiser steps, at most
+    patience: int = 40  # epochs without a better validation accuracy before training stops
+    learning_rate: float = 3e-3  # of AdamW
+    weight_decay: float = 1e-2  # of AdamW
+    seed: int = 0

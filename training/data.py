@@ -1,0 +1,65 @@
+"""A graph as the loop reads it: tensors."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from graph import UNLABELED, TextGraph
+from graph.csr import Adjacency
+from training.errors import UntrainableError
+from training.features import Features, csr_tensor
+from training.student import Edges
+
+
+@dataclass(frozen=True, slots=True)
+class GraphData:
+    """Shapes: labels: int64 [N]; train, val, test: int64 indices of labelled nodes."""
+
+    features: Features
+    edges: Edges
+    labels: Tensor
+    train: Tensor
+    val: Tensor
+    test: Tensor
+
+
+def graph_data(graph: TextGraph, features: Features) -> GraphData:
+    """Gathers what training reads.
+
+    Raises:
+        UntrainableError: train or val holds no labelled node, or there are fewer than 2 classes.
+    """
+    if graph.num_classes < 2:
+        raise UntrainableError(
+            f"{graph.name} has {graph.num_classes} classes; at least 2 are needed"
+        )
+    parts = {name: labeled_members(graph, name) for name in ("train", "val", "test")}
+    for name in ("train", "val"):
+        if len(parts[name]) == 0:
+            raise UntrainableError(
+                f"{graph.name} has no labelled node in its {name} split; give nodes a split "
+                f"{name!r}, or import without splits to have them drawn"
+            )
+    return GraphData(
+        features, edges(graph.adjacency), torch.from_numpy(graph.labels.copy()), **parts
+    )
+
+
+def labeled_members(graph: TextGraph, name: str) -> Tensor:
+    members = graph.splits.get(name, np.empty(0, dtype=np.int64))
+    return torch.from_numpy(members[graph.labels[members] != UNLABELED])
+
+
+def edges(adjacency: Adjacency) -> Edges:
+    ones = np.ones(len(adjacency.indices), dtype=np.float32)
+    size = (adjacency.num_nodes, adjacency.num_nodes)
+    matrix = sparse.csr_array((ones, adjacency.indices, adjacency.indptr), size)
+    scale = sparse.diags_array(1 / np.sqrt(adjacency.degrees + 1.0))
+    looped = matrix + sparse.eye_array(adjacency.num_nodes)
+    normalized = sparse.csr_array(scale @ looped @ scale)
+    normalized.sort_indices()
+    edge_index = torch.from_numpy(adjacency.edge_index())
+    return Edges(csr_tensor(matrix), csr_tensor(normalized), edge_index)
