@@ -1,8 +1,8 @@
 """The text-attributed graph."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -97,6 +97,15 @@ class TextGraph:
         )
 
 
+def with_used_labels(graph: TextGraph) -> TextGraph:
+    """The same graph without the names of labels that no node has."""
+    used = np.unique(graph.labels[graph.labels != UNLABELED])
+    renumber = np.full(graph.num_classes + 1, UNLABELED, dtype=np.int64)  # -1 picks the last
+    renumber[used] = np.arange(len(used))
+    names = tuple(graph.label_names[index] for index in used)
+    return replace(graph, labels=renumber[graph.labels], label_names=names)
+
+
 def update_with_strings(digest: "hashlib._Hash", strings: pa.LargeStringArray) -> None:
     """Feeds a string array to a digest: lengths first, so that boundaries count."""
     lengths = np.diff(string_offsets(strings))
@@ -120,27 +129,46 @@ def string_array(values: Iterable[str]) -> pa.LargeStringArray:
     return pa.array(list(values), type=pa.large_string())
 
 
-def check_split(graph: TextGraph) -> None:
+def untrained_members(graph: TextGraph) -> NDArray[np.int64]:
+    """Nodes of val and test whose label no node of train has, in node order."""
+    none = np.empty(0, np.int64)
+    trained = graph.labels[graph.splits.get("train", none)]
+    graded = np.concatenate([graph.splits.get(name, none) for name in ("val", "test")])
+    labels = graph.labels[graded]
+    return np.sort(graded[(labels != UNLABELED) & ~np.isin(labels, trained)])
+
+
+def check_split(graph: TextGraph, place: Callable[[int], str] | None = None) -> None:
     """Refuses a split that could not give an honest accuracy.
+
+    Args:
+        place: says where a node was read, for example "nodes.csv:7".
 
     Raises:
         BadInputError: splits overlap, or a label is seen in val or test only.
     """
-    seen = np.zeros(graph.num_nodes, dtype=np.int64)
-    for members in graph.splits.values():
-        seen[members] += 1
-    if (seen > 1).any():
-        node = graph.ids[int(np.argmax(seen > 1))].as_py()
-        raise BadInputError(f"node {node!r} is in more than one split; each node may be in one")
-    trained = set(graph.labels[graph.splits.get("train", np.empty(0, np.int64))].tolist())
-    for name in ("val", "test"):
-        members = graph.splits.get(name, np.empty(0, np.int64))
-        for label in sorted(set(graph.labels[members].tolist()) - trained - {UNLABELED}):
-            node = graph.ids[int(members[graph.labels[members] == label][0])].as_py()
-            raise BadInputError(
-                f"label {graph.label_names[label]!r} (node {node!r}) is in {name} "
-                "but not in train; move some of its nodes to train or remove its label"
-            )
+    members = np.concatenate([*graph.splits.values(), np.empty(0, np.int64)]).astype(np.int64)
+    twice = np.flatnonzero(np.bincount(members, minlength=graph.num_nodes) > 1)
+    if len(twice):
+        raise BadInputError(
+            f"{told(graph, int(twice[0]), place)} is in more than one split; "
+            "each node may be in one"
+        )
+    unseen = untrained_members(graph)
+    if len(unseen):
+        node = int(unseen[0])
+        split = next(name for name in ("val", "test") if node in graph.splits.get(name, ()))
+        raise BadInputError(
+            f"{told(graph, node, place)} has label {graph.label_names[graph.labels[node]]!r}, "
+            f"which is in {split} but not in train; "
+            "move some of its nodes to train or remove the label"
+        )
+
+
+def told(graph: TextGraph, node: int, place: Callable[[int], str] | None) -> str:
+    """A node in words, with its place where that is known."""
+    name = f"node {graph.ids[node].as_py()!r}"
+    return f"{place(node)}: {name}" if place else name
 
 
 def random_split(
@@ -151,9 +179,9 @@ def random_split(
 ) -> dict[str, NDArray[np.int64]]:
     """Splits the labelled nodes, stratified by label; nodes of one group stay together.
 
-    A group is placed by the label of its first node; a class that this leaves without a training
-    node has one of its groups moved to train. A class of one group is trained on and never graded,
-    one of two groups is not selected on.
+    A group is placed by the label that most of its nodes have; a class that this leaves without a
+    training node has one of its groups moved to train. A class of one group is trained on and
+    never graded, one of two groups is not selected on.
 
     Args:
         fractions: of train, val and test; they sum to 1, and that of train is not 0.
@@ -167,17 +195,52 @@ def random_split(
         raise ValueError(f"fractions must sum to 1, these sum to {sum(fractions):g}")
     generator = np.random.default_rng(seed)
     labeled = np.flatnonzero(labels != UNLABELED)
+    own_labels = labels[labeled]
     group_of = labeled if groups is None else groups[labeled]
-    _, first, member = np.unique(group_of, return_index=True, return_inverse=True)
-    group_labels = labels[labeled[first]]
-    part = np.zeros(len(first), dtype=np.int64)
+    _, member, sizes = np.unique(group_of, return_inverse=True, return_counts=True)
+    group_labels = commonest_labels(member, own_labels)
+    part = np.zeros(len(sizes), dtype=np.int64)
     for label in np.unique(group_labels):
         own = generator.permutation(np.flatnonzero(group_labels == label))
-        for index, piece in enumerate(np.split(own, cut_points(len(own), fractions))):
-            part[piece] = index
-    for label in np.setdiff1d(labels[labeled], labels[labeled[part[member] == 0]]):
-        part[member[np.flatnonzero(labels[labeled] == label)[0]]] = 0
+        if sizes[own].max() == 1:
+            for index, piece in enumerate(np.split(own, cut_points(len(own), fractions))):
+                part[piece] = index
+        else:
+            part[own] = fill_parts(sizes[own], fractions)
+    for label in np.setdiff1d(own_labels, own_labels[part[member] == 0]):
+        part[member[np.flatnonzero(own_labels == label)[0]]] = 0
     return {name: labeled[part[member] == index] for index, name in enumerate(SPLIT_NAMES)}
+
+
+def commonest_labels(member: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """int64 [groups]: the label that most nodes of each group have, the lower one on a draw.
+
+    Shapes:
+        member: int64 [N], the group of each node, in [0, groups)
+    """
+    span = int(labels.max(initial=0)) + 1
+    pairs, counts = np.unique(member * span + labels, return_counts=True)
+    order = np.lexsort((-pairs, counts))  # the last to write stays: most nodes, lower label
+    commonest = np.zeros(int(member.max(initial=-1)) + 1, dtype=np.int64)
+    commonest[pairs[order] // span] = pairs[order] % span
+    return commonest
+
+
+def fill_parts(sizes: NDArray[np.int64], fractions: Sequence[float]) -> NDArray[np.int64]:
+    """int64 [groups]: 0 train, 1 val, 2 test; the largest first, each to the part that lacks most.
+
+    Whole groups cannot be cut where the fractions say, and placing the large ones last would
+    leave a part far from its share.
+    """
+    lacks = np.array(fractions) * sizes.sum()
+    part = np.zeros(len(sizes), dtype=np.int64)
+    for group in np.argsort(-sizes, kind="stable"):
+        # On a draw: train, else test, since a class that is never graded is worse than one
+        # that is not selected on.
+        index = max((0, 2, 1), key=lambda index: lacks[index])
+        part[group] = index
+        lacks[index] -= sizes[group]
+    return part
 
 
 def cut_points(count: int, fractions: Sequence[float]) -> tuple[int, int]:

@@ -1,0 +1,152 @@
+"""From the records of any reader to a graph: what is wrong is repaired and counted, or refused."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from graph.edge_resolution import resolve_edges
+from graph.errors import BadInputError
+from graph.node_checks import NodeColumns, distinct_nodes, gather_nodes, with_text
+from graph.records import EdgeTable, NodeTable
+from graph.repairs import Repair, RepairLog
+from graph.split_names import check_members, split_from_column
+from graph.text_graph import (
+    SPLIT_NAMES,
+    UNLABELED,
+    TextGraph,
+    check_split,
+    random_split,
+    string_array,
+    untrained_members,
+    with_used_labels,
+)
+
+MISSING_TEXT = ("fail", "skip", "id")
+UNSEEN_LABELS = ("fail", "drop")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What to do about each kind of bad record."""
+
+    skip_unknown: bool = False  # drop edges to unknown nodes instead of refusing the file
+    missing_text: str = "fail"  # fail · skip: leave the node out · id: take its id as its text
+    unseen_labels: str = "fail"  # a label that only val or test has: fail · drop: unlabel
+    fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)  # train, val, test of a random split
+    seed: int = 0  # of a random split
+
+
+@dataclass(frozen=True)
+class Built:
+    """A graph, and what was repaired to get it."""
+
+    graph: TextGraph
+    repairs: tuple[Repair, ...]
+    random_split: bool  # whether the split was drawn here rather than given
+
+
+def build_graph(
+    nodes: Sequence[NodeTable],
+    edges: Sequence[EdgeTable],
+    *,
+    name: str,
+    source: str,
+    rules: Rules | None = None,
+    members: Mapping[str, NDArray[np.int64]] | None = None,
+) -> Built:
+    """Builds a graph from records.
+
+    Args:
+        members: split name → node record positions (int64, over all node tables in order); it
+            takes the place of the nodes' own split column.
+
+    Raises:
+        BadInputError: a record that `rules` does not repair; the message says where it is.
+    """
+    rules = rules or Rules()
+    log = RepairLog()
+    records = gather_nodes(nodes)
+    kept, first_of = distinct_nodes(records, log)
+    kept, texts = with_text(records, kept, rules.missing_text, log)
+    if not len(kept):
+        raise BadInputError("no node is left: every record was empty")
+    position = np.full(len(records), UNLABELED, dtype=np.int64)
+    position[kept] = np.arange(len(kept))
+    position = position[first_of]  # a repeated record stands for its first
+    ids = records.ids.take(pa.array(kept))
+    labels, label_names = encode_labels(records.labels.take(pa.array(kept)))
+    adjacency = resolve_edges(edges, records, position, len(kept), rules.skip_unknown, log)
+    groups = encode_groups(records.groups.take(pa.array(kept)))
+    if members is None:
+        splits = split_from_column(records, kept)
+    else:
+        splits = check_members(members, position, records)
+    drawn = not splits
+    if drawn:
+        splits = random_split(labels, rules.fractions, rules.seed, groups) if label_names else {}
+    splits = without_unlabeled(splits, labels, log)
+    graph = TextGraph(name, ids, texts, labels, label_names, adjacency, splits, groups, source)
+    graph = checked(graph, records, kept, rules, log)
+    return Built(with_notes(graph, log), tuple(log.repairs.values()), drawn)
+
+
+def encode_labels(column: pa.LargeStringArray) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """int64 [N] and the names: numbers in rising order, other names alphabetically."""
+    names: list[str] = pc.unique(column.drop_null()).to_pylist()
+    numeric = all(name.isascii() and name.isdigit() for name in names)
+    names.sort(key=(lambda name: (int(name), name)) if numeric else None)
+    codes = pc.fill_null(pc.index_in(column, value_set=string_array(names)), UNLABELED)
+    return codes.to_numpy(zero_copy_only=False).astype(np.int64), tuple(names)
+
+
+def encode_groups(column: pa.LargeStringArray) -> NDArray[np.int64] | None:
+    """int64 [N], numbered by first appearance; a node without a group is a group of its own."""
+    if column.null_count == len(column):
+        return None
+    encoded = column.dictionary_encode().indices
+    alone = np.cumsum(encoded.is_null().to_numpy(zero_copy_only=False)) - 1
+    codes = pc.fill_null(encoded, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    groups: NDArray[np.int64] = np.where(codes < 0, codes.max(initial=-1) + 1 + alone, codes)
+    return groups
+
+
+def without_unlabeled(
+    splits: Mapping[str, NDArray[np.int64]], labels: NDArray[np.int64], log: RepairLog
+) -> dict[str, NDArray[np.int64]]:
+    """A node without a label can be neither trained on nor graded."""
+    kept = {name: members[labels[members] != UNLABELED] for name, members in splits.items()}
+    log.add("unlabeled_in_split", sum(len(splits[name]) - len(kept[name]) for name in kept))
+    return kept
+
+
+def checked(
+    graph: TextGraph,
+    records: NodeColumns,
+    kept: NDArray[np.int64],
+    rules: Rules,
+    log: RepairLog,
+) -> TextGraph:
+    """The graph with an honest split, or an error that says where the split is not."""
+    unseen = untrained_members(graph)
+    if rules.unseen_labels == "drop" and len(unseen):
+        log.add("unseen_labels", len(unseen), records.at(int(kept[unseen[0]])))
+        graph = without_labels(graph, unseen)
+    check_split(graph, lambda node: records.at(int(kept[node])))
+    return graph
+
+
+def without_labels(graph: TextGraph, nodes: NDArray[np.int64]) -> TextGraph:
+    """The graph in which `nodes` have no label and no split, and unused labels no name."""
+    labels = graph.labels.copy()
+    labels[nodes] = UNLABELED
+    splits = {name: np.setdiff1d(members, nodes) for name, members in graph.splits.items()}
+    return with_used_labels(replace(graph, labels=labels, splits=splits))
+
+
+def with_notes(graph: TextGraph, log: RepairLog) -> TextGraph:
+    ordered = {name: graph.splits[name] for name in SPLIT_NAMES if name in graph.splits}
+    return replace(graph, splits=ordered, notes=log.notes())

@@ -1,0 +1,130 @@
+"""From edge records to an adjacency: unknown endpoints, self-loops and repeats are found."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from graph.csr import Adjacency, build_adjacency
+from graph.errors import BadInputError
+from graph.node_checks import NodeColumns, trimmed
+from graph.records import EdgeTable
+from graph.repairs import RepairLog
+
+UNKNOWN = -2  # no record has this id
+LEFT_OUT = -1  # a record has it, and was left out of the graph
+
+
+def resolve_edges(
+    tables: Sequence[EdgeTable],
+    records: NodeColumns,
+    position: NDArray[np.int64],
+    num_nodes: int,
+    skip_unknown: bool,
+    log: RepairLog,
+) -> Adjacency:
+    """Builds the adjacency from the edges whose endpoints are known.
+
+    Args:
+        position: int64 [n], the node index of every record, or -1 where it was left out.
+
+    Raises:
+        BadInputError: an endpoint is no node's id, and `skip_unknown` is off.
+    """
+    pairs = [endpoints(table, records, position) for table in tables]
+    for table, pair in zip(tables, pairs, strict=True):
+        unknown = (pair == UNKNOWN).any(axis=1)
+        if not unknown.any():
+            continue
+        row = int(np.argmax(unknown))
+        if not skip_unknown:
+            raise BadInputError(unknown_endpoint(table, pair, row, int(unknown.sum())))
+        log.add("unknown_endpoints", int(unknown.sum()), at(table, row))
+    usable = [(pair >= 0).all(axis=1) for pair in pairs]
+    for table, pair in zip(tables, pairs, strict=True):
+        left_out = (pair == LEFT_OUT).any(axis=1) & (pair != UNKNOWN).all(axis=1)
+        if left_out.any():
+            log.add("edges_of_nodes_left_out", int(left_out.sum()), at(table, np.argmax(left_out)))
+    rows = [np.flatnonzero(mask) for mask in usable]
+    together = np.concatenate(
+        [*(pair[row] for pair, row in zip(pairs, rows, strict=True)), np.empty((0, 2), np.int64)]
+    )
+    adjacency, dropped = build_adjacency(num_nodes, together)
+    if dropped.self_loops or dropped.duplicates:
+        log_repeats(tables, rows, together, num_nodes, log)
+    return adjacency
+
+
+def endpoints(
+    table: EdgeTable, records: NodeColumns, position: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """int64 [e, 2] of node indices, UNKNOWN or LEFT_OUT."""
+    columns = []
+    for column in (table.sources, table.targets):
+        if isinstance(column, np.ndarray):
+            known = (column >= 0) & (column < len(records))
+            record = np.where(known, column, 0)
+        else:
+            found = pc.index_in(trimmed(column), value_set=records.ids, skip_nulls=True)
+            record = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+            known = record >= 0
+        columns.append(np.where(known, position[record], UNKNOWN))
+    return np.stack(columns, axis=1)
+
+
+def at(table: EdgeTable, row: int | np.integer) -> str:
+    return table.source.at(int(table.places[row]))
+
+
+def unknown_endpoint(table: EdgeTable, pair: NDArray[np.int64], row: int, count: int) -> str:
+    side, column = (
+        ("source", table.sources) if pair[row, 0] == UNKNOWN else ("target", table.targets)
+    )
+    value = column[row]
+    value = value.as_py() if isinstance(value, pa.Scalar) else int(value)
+    others = f" (and {count - 1:,} more edges)" if count > 1 else ""
+    if value is None or not str(value).strip():
+        return (
+            f"{at(table, row)}: the edge's {side} is empty{others}; "
+            "fill it in, or drop such edges with --skip-unknown"
+        )
+    return (
+        f"{at(table, row)}: the edge's {side} {value!r} is no node's id{others}; "
+        "add the node, or drop such edges with --skip-unknown"
+    )
+
+
+def log_repeats(
+    tables: Sequence[EdgeTable],
+    rows: Sequence[NDArray[np.int64]],
+    pairs: NDArray[np.int64],
+    num_nodes: int,
+    log: RepairLog,
+) -> None:
+    """Counts self-loops, repeated edges, and edges that only repeat in the other direction."""
+    starts = np.cumsum([0, *(len(row) for row in rows)])
+
+    def place(index: int) -> str:
+        table = int(np.searchsorted(starts, index, side="right")) - 1
+        return at(tables[table], rows[table][index - starts[table]])
+
+    def note(kind: str, indices: NDArray[np.int64]) -> None:
+        if len(indices):
+            log.add(kind, len(indices), place(int(indices.min())))
+
+    loops = pairs[:, 0] == pairs[:, 1]
+    note("self_loops", np.flatnonzero(loops))
+    real = np.flatnonzero(~loops)
+    source, target = pairs[real, 0], pairs[real, 1]
+    again = np.setdiff1d(real, real[first_rows(source * num_nodes + target)])
+    note("duplicate_edges", again)
+    once = np.setdiff1d(real, again)
+    low, high = pairs[once].min(axis=1), pairs[once].max(axis=1)
+    note("reversed_edges", np.setdiff1d(once, once[first_rows(low * num_nodes + high)]))
+
+
+def first_rows(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each distinct key occurs first."""
+    return np.unique(keys, return_index=True)[1]

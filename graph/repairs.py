@@ -1,0 +1,50 @@
+"""What was repaired while a graph was built: how often, and where first."""
+
+from dataclasses import dataclass
+
+# Keys of TextGraph.notes, and how each reads in a summary.
+REPAIRS = {
+    "repeated_nodes": "identical node records repeated, kept once",
+    "nodes_without_text": "nodes without text, left out",
+    "texts_from_ids": "nodes without text, their id taken as text",
+    "edges_of_nodes_left_out": "edges of nodes left out, dropped",
+    "unknown_endpoints": "edges with an unknown endpoint, dropped",
+    "self_loops": "self-loops, dropped",
+    "duplicate_edges": "repeated edges, kept once",
+    "reversed_edges": "edges given in both directions, kept once",
+    "unlabeled_in_split": "nodes without a label, taken out of their split",
+    "unseen_labels": "nodes of val and test whose label train lacks, label removed",
+    "unknown_targets": "links to packages that the index lacks, ignored",
+    "older_versions": "older versions of a package, ignored",
+    "packages_without_text": "packages without a description, left out",
+    "nodes_beyond_limit": "nodes beyond the limit, left out",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One kind of repair."""
+
+    kind: str  # a key of REPAIRS
+    count: int
+    first: str = ""  # where the first one was, for example "edges.csv:17"
+
+    def __str__(self) -> str:
+        where = f" (first: {self.first})" if self.first else ""
+        return f"{self.count:,} {REPAIRS.get(self.kind, self.kind)}{where}"
+
+
+class RepairLog:
+    """Counts repairs, remembering the first place of each kind."""
+
+    def __init__(self) -> None:
+        self.repairs: dict[str, Repair] = {}
+
+    def add(self, kind: str, count: int, first: str = "") -> None:
+        """Records `count` repairs of a kind; none is not worth a line."""
+        if count:
+            known = self.repairs.get(kind, Repair(kind, 0, first))
+            self.repairs[kind] = Repair(kind, known.count + count, known.first)
+
+    def notes(self) -> dict[str, int]:
+        return {kind: repair.count for kind, repair in self.repairs.items()}

@@ -1,0 +1,145 @@
+"""Given splits: what people call them, and members named in a file of their own."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from graph.errors import BadInputError, SourceError
+from graph.node_checks import NodeColumns
+from graph.text_graph import SPLIT_NAMES, string_array
+
+SPLIT_SYNONYMS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+NO_SPLIT = ("none", "null", "unused", "unlabeled", "unlabelled")
+
+
+def split_from_column(
+    records: NodeColumns, kept: NDArray[np.int64]
+) -> dict[str, NDArray[np.int64]]:
+    """The splits that the nodes' own column names; empty where it names none.
+
+    Raises:
+        BadInputError: a value that is no split.
+    """
+    column = pc.utf8_lower(records.splits.take(pa.array(kept)))
+    found = pc.index_in(column, value_set=string_array([*SPLIT_SYNONYMS, *NO_SPLIT]))
+    bad = pc.and_(found.is_null(), column.is_valid()).to_numpy(zero_copy_only=False)
+    if bad.any():
+        record = int(kept[np.argmax(bad)])
+        raise BadInputError(
+            f"{records.at(record)}: {records.splits[record].as_py()!r} is no split; "
+            "use train, val, test, or none"
+        )
+    codes = pc.fill_null(found, -1).to_numpy(zero_copy_only=False)
+    meanings = np.array([SPLIT_NAMES.index(name) for name in SPLIT_SYNONYMS.values()])
+    part = np.where((codes >= 0) & (codes < len(meanings)), meanings[codes % len(meanings)], -1)
+    splits = {name: np.flatnonzero(part == index) for index, name in enumerate(SPLIT_NAMES)}
+    return {name: members for name, members in splits.items() if len(members)}
+
+
+def check_members(
+    members: Mapping[str, NDArray[np.int64]],
+    position: NDArray[np.int64],
+    records: NodeColumns,
+) -> dict[str, NDArray[np.int64]]:
+    """Node indices from record positions; records that were left out drop out of their split.
+
+    Raises:
+        BadInputError: a node is in two splits.
+    """
+    seen: dict[str, NDArray[np.int64]] = {}
+    for name, rows in members.items():
+        nodes = np.unique(position[rows])
+        for other, taken in seen.items():
+            both = np.intersect1d(nodes[nodes >= 0], taken)
+            if len(both):
+                record = int(np.flatnonzero(position == both[0])[0])
+                raise BadInputError(
+                    f"{records.at(record)}: node {records.ids[record].as_py()!r} is in {other} "
+                    f"and in {name}; each node may be in one split"
+                )
+        seen[name] = nodes[nodes >= 0]
+    return {name: seen[name] for name in SPLIT_NAMES if name in seen}
+
+
+def read_named_split(
+    path: Path, name: str | None, ids: pa.LargeStringArray
+) -> dict[str, NDArray[np.int64]]:
+    """Reads one split of a JSON file `{name: {train: [...], val: [...], test: [...]}}`.
+
+    Members are node ids; integers that are not all known ids are positions in the node files.
+
+    Args:
+        name: may be None where the file has one split, or is itself `{train: [...], ...}`.
+
+    Raises:
+        SourceError: the file cannot be read.
+        BadInputError: it is not such a file, has no such split, or names an unknown node.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}; give the JSON file of splits") from error
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"{path}: not UTF-8 at byte {error.start}; convert the file") from error
+    except json.JSONDecodeError as error:
+        raise BadInputError(f"{path}:{error.lineno}: broken JSON: {error.msg}") from error
+    parts = choose(path, value, name)
+    members = {SPLIT_SYNONYMS[key.lower()]: parts[key] for key in parts}
+    for key, values in members.items():
+        if not isinstance(values, list) or any(type(item) not in (int, str) for item in values):
+            raise BadInputError(f"{path}: {key!r} must be a list of node ids or positions")
+    return locate(path, members, ids)
+
+
+def choose(path: Path, value: Any, name: str | None) -> dict[str, Any]:
+    """The one split asked for."""
+    if not isinstance(value, dict) or not value:
+        raise BadInputError(f"{path}: expected an object of named splits")
+    if name is None and all(str(key).lower() in SPLIT_SYNONYMS for key in value):
+        return value
+    if name is None and len(value) > 1:
+        raise BadInputError(f"{path}: choose one with --split-name: {', '.join(value)}")
+    chosen = value.get(name) if name is not None else next(iter(value.values()))
+    if chosen is None:
+        raise BadInputError(f"{path}: no split {name!r}; it has {', '.join(value)}")
+    if not isinstance(chosen, dict) or not all(key.lower() in SPLIT_SYNONYMS for key in chosen):
+        raise BadInputError(f"{path}: a split must be an object of train, val and test lists")
+    return chosen
+
+
+def locate(
+    path: Path, members: Mapping[str, list[int | str]], ids: pa.LargeStringArray
+) -> dict[str, NDArray[np.int64]]:
+    """int64 record positions; ids and positions are told apart over the whole split at once."""
+    values = [value for part in members.values() for value in part]
+    names = string_array([str(value) for value in values])
+    found = pc.fill_null(pc.index_in(names, value_set=ids), -1).to_numpy(zero_copy_only=False)
+    if (found < 0).any() and all(type(value) is int for value in values):
+        numbers = np.array(values, dtype=np.int64)
+        found = np.where((numbers >= 0) & (numbers < len(ids)), numbers, -1)
+    starts = np.cumsum([0, *(len(part) for part in members.values())])
+    for (key, part), start in zip(members.items(), starts[:-1], strict=True):
+        unknown = np.flatnonzero(found[start : start + len(part)] < 0)
+        if len(unknown):
+            first = int(unknown[0])
+            raise BadInputError(
+                f"{path}: {key}[{first}] is {part[first]!r}, "
+                "which is neither a node's id nor a position in the node files"
+            )
+    pieces = np.split(found.astype(np.int64), starts[1:-1])
+    return dict(zip(members, pieces, strict=True))
