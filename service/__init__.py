@@ -1,1 +1,17 @@
+"""Serving a bundle: `Engine` answers in process, `service.app` over HTTP. Never loads torch."""
 
+from service.engine import Engine
+from service.errors import NodeError, ServiceError
+from service.limits import Limits
+from service.messages import ErrorDetail, LabelScore, Node, Prediction
+
+__all__ = [
+    "Engine",
+    "ErrorDetail",
+    "LabelScore",
+    "Limits",
+    "Node",
+    "NodeError",
+    "Prediction",
+    "ServiceError",
+]

@@ -1,0 +1,12 @@
+"""How much one request may ask for."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    body_bytes: int = 8 * 2**20
+    nodes: int = 1_024  # in one request
+    text_characters: int = 100_000  # of one node; encoders read far less
+    neighbors: int = 32_768  # of one node
+    top_k: int = 100  # labels of one prediction

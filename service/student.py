@@ -1,0 +1,85 @@
+"""The student over nodes that are not stored: text in, logits out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bundle import Bundle
+from bundle.student import open_student
+from graph.neighborhoods import Weighting, unseen_neighborhoods
+from graph.propagation import Layer, propagate
+from service.errors import BundleMismatchError, InferenceError
+from service.inputs import TextInput, open_input
+from service.resolution import UnseenNode
+from service.state import GraphState
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """What the student said about unseen nodes, and how long it took.
+
+    Shapes:
+        logits: float32 [B, classes], finite
+    """
+
+    logits: NDArray[np.float32]
+    encode_ms: float
+    inference_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Student:
+    """The text encoder, the message-passing layers, and how these weigh neighbours."""
+
+    text_input: TextInput
+    layers: tuple[Layer, ...]
+    weighting: Weighting
+
+    def infer(self, state: GraphState, nodes: Sequence[UnseenNode]) -> Inference:
+        """Runs nodes as one batch: text → h0, then every layer over the stored tables.
+
+        Args:
+            state: the one that resolved the nodes.
+
+        Raises:
+            InferenceError: an index outside the tables, or the networks failed.
+        """
+        started = perf_counter()
+        neighborhoods = unseen_neighborhoods(state.adjacency, [node.neighbors for node in nodes])
+        check_indices(neighborhoods.indices, len(state.logits))
+        try:
+            h = self.text_input([node.text for node in nodes])
+            encoded = perf_counter()
+            for layer, table in zip(self.layers, state.activations, strict=True):
+                h = propagate(layer, h, table, neighborhoods, self.weighting)
+        except Exception as error:  # onnxruntime's own errors share no narrower root
+            raise InferenceError("the student's networks failed") from error
+        finished = perf_counter()
+        if h.shape != (len(nodes), state.logits.shape[1]) or not np.isfinite(h).all():
+            raise InferenceError("the student gave no finite score for every label")
+        return Inference(h, 1_000 * (encoded - started), 1_000 * (finished - encoded))
+
+
+def check_indices(indices: NDArray[np.int64], rows: int) -> None:
+    """Refuses an index outside the tables: on CUDA, gathering it would corrupt memory."""
+    if len(indices) and (indices.min() < 0 or indices.max() >= rows):
+        raise InferenceError("a neighbor's index lies outside the graph")
+
+
+def load_student(bundle: Bundle, threads: int, provider: str) -> Student:
+    """Opens a bundle's student and text encoder.
+
+    Raises:
+        BundleMismatchError: a weighting or an encoder that this release does not know.
+        BundleError: a file is damaged, or there is no such provider.
+    """
+    info = bundle.manifest.student
+    if info.weighting not in get_args(Weighting):
+        raise BundleMismatchError(f"this release knows no weighting {info.weighting!r}")
+    networks = open_student(bundle.folder, info, threads, provider)
+    text_input = open_input(bundle, networks.input, threads, provider)
+    return Student(text_input, networks.layers, cast(Weighting, info.weighting))
