@@ -10,8 +10,8 @@ from bundle.manifest import FileInfo, Manifest
 from bundle.reader import MANIFEST, file_digest
 
 
-def write_bundle(folder: Path, manifest: Manifest, fill: Callable[[Path], None]) -> Manifest:
-    """Lets `fill` write the files, then lists them in the manifest and puts all in place.
+def write_bundle(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
+    """Lets `fill` write the files, adds them to its manifest, and puts all in place.
 
     A bundle that is there already stays until the new one is whole, and for good if `fill` fails.
 
@@ -22,7 +22,7 @@ def write_bundle(folder: Path, manifest: Manifest, fill: Callable[[Path], None])
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        fill(temporary)
+        manifest = fill(temporary)
         files = {
             path.relative_to(temporary).as_posix(): FileInfo(path.stat().st_size, file_digest(path))
             for path in sorted(temporary.rglob("*"))

@@ -52,6 +52,15 @@ class HashedTexts:
     def __len__(self) -> int:
         return len(self.indptr) - 1
 
+    def rows(self, texts: NDArray[np.int64]) -> "HashedTexts":
+        """Some of the texts, in the order of their positions [B']."""
+        starts = self.indptr[texts]
+        lengths = self.indptr[texts + 1] - starts
+        indptr = np.zeros(len(texts) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=indptr[1:])
+        positions = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], lengths)
+        return HashedTexts(indptr, self.buckets[positions], self.weights[positions])
+
     def padded(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Buckets and weights, each [B, K]; padding has bucket 0 and weight 0. K is at least 1."""
         lengths = np.diff(self.indptr)

@@ -17,10 +17,12 @@ class HashedFeatures:
     """Sparse rows, kept with their transpose for the backward pass.
 
     Shapes:
+        texts: the same rows, as the exported input layer reads them
         rows: sparse CSR [N, buckets]
         transposed: sparse CSR [buckets, N]
     """
 
+    texts: HashedTexts
     rows: Tensor
     transposed: Tensor
 
@@ -58,7 +60,7 @@ def hashed_features(texts: HashedTexts, buckets: int) -> HashedFeatures:
     from scipy import sparse
 
     rows = sparse.csr_array((texts.weights, texts.buckets, texts.indptr), (len(texts), buckets))
-    return HashedFeatures(csr_tensor(rows), csr_tensor(rows.T.tocsr()))
+    return HashedFeatures(texts, csr_tensor(rows), csr_tensor(rows.T.tocsr()))
 
 
 def csr_tensor(matrix: Any) -> Tensor:

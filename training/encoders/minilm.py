@@ -52,6 +52,7 @@ class MiniLM:
     folder: Path
     digest: str  # SHA-256 of model.safetensors
     dimension: int
+    max_tokens: int = MAX_TOKENS
 
     def encode(self, texts: Sequence[str], progress: Progress = silent) -> NDArray[np.float32]:
         """Encodes texts in batches of similar length; float32 [N, dimension], texts' order."""
@@ -66,7 +67,7 @@ class MiniLM:
         return result
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        encoded = self.tokenizer(list(texts), truncation=True, max_length=MAX_TOKENS)
+        encoded = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)
         return cast(list[list[int]], encoded["input_ids"])
 
     @torch.inference_mode()

@@ -1,0 +1,135 @@
+"""torch modules → ONNX files, loudly: no retry with other settings, no fixed shape."""
+
+import inspect
+import logging
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+
+from export.blocks import DenseInputBlock, HashedInputBlock, layer_blocks
+from export.errors import ExportError
+from training.encoders.minilm import SentenceEncoder
+from training.student import HashedInput, Student
+
+OPSET = 18  # below 16 duplicate scatter targets are silently overwritten
+
+# Sizes of the sample inputs; the exporter must not mistake one for a constant, so all differ.
+B, K, M, T = 3, 5, 11, 7
+LAYER_AXES = {
+    "h": ("nodes", None),
+    "table": ("stored", None),
+    "index": ("nodes", "width"),
+    "weight": ("nodes", "width"),
+    "self_weight": ("nodes", None),
+}
+
+
+def export_student(student: Student, folder: Path) -> None:
+    """Writes input.onnx and layer1.onnx … of a student (in evaluation mode) into `folder`."""
+    folder.mkdir(parents=True)
+    if isinstance(student.input, HashedInput):
+        sample = (torch.zeros(B, K, dtype=torch.int64), torch.ones(B, K))
+        axes: dict[str, Axes] = {"buckets": ("nodes", "width"), "weights": ("nodes", "width")}
+        export_module(HashedInputBlock(student), sample, axes, "h", folder / "input.onnx")
+    else:
+        dense = (torch.zeros(B, student.input.in_features),)
+        export_module(
+            DenseInputBlock(student), dense, {"x": ("nodes", None)}, "h", folder / "input.onnx"
+        )
+    blocks = layer_blocks(student)
+    samples = layer_samples(student.config.hidden)
+    for number, block in enumerate(blocks, start=1):
+        names = list(inspect.signature(block.forward).parameters)
+        output = "logits" if number == len(blocks) else "h_next"
+        export_module(
+            block,
+            tuple(samples[name] for name in names),
+            {name: LAYER_AXES[name] for name in names},
+            output,
+            folder / f"layer{number}.onnx",
+        )
+
+
+def layer_samples(hidden: int) -> dict[str, Tensor]:
+    return {
+        "h": torch.zeros(B, hidden),
+        "table": torch.zeros(M, hidden),
+        "index": torch.zeros(B, K, dtype=torch.int64),
+        "weight": torch.ones(B, K),
+        "self_weight": torch.ones(B, 1),
+    }
+
+
+def export_encoder(encoder: SentenceEncoder, path: Path) -> None:
+    """Writes a sentence encoder: input_ids, attention_mask [B, T] → embedding [B, dimension]."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mask = torch.ones(B, T, dtype=torch.int64)
+    mask[1, 4:] = 0
+    axes: dict[str, Axes] = {
+        "input_ids": ("texts", "tokens"),
+        "attention_mask": ("texts", "tokens"),
+    }
+    export_module(encoder, (torch.ones(B, T, dtype=torch.int64), mask), axes, "embedding", path)
+
+
+Axes = tuple[str | None, ...]
+
+
+def export_module(
+    module: nn.Module,
+    sample: tuple[Tensor, ...],
+    axes: dict[str, Axes],
+    output: str,
+    path: Path,
+) -> None:
+    """Exports one module with the named axes free, and checks the file.
+
+    Args:
+        axes: input → a name for each free axis, None for a fixed one.
+
+    Raises:
+        ExportError: the exporter failed, or fixed an axis that must stay free.
+    """
+    dims = {name: Dim(name, min=1) for axis in axes.values() for name in axis if name}
+    dynamic = tuple(
+        {position: dims[name] for position, name in enumerate(axis) if name}
+        for axis in axes.values()
+    )
+    quiet = logging.getLogger("torch.onnx")
+    level = quiet.level
+    quiet.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter's own deprecations, none of ours
+            torch.onnx.export(
+                module.eval(),
+                sample,
+                path,
+                input_names=list(axes),
+                output_names=[output],
+                opset_version=OPSET,
+                dynamo=True,
+                dynamic_shapes=dynamic,
+                external_data=False,
+                verbose=False,
+            )
+    except Exception as error:
+        raise ExportError(f"{type(module).__name__} cannot be exported: {error}") from error
+    finally:
+        quiet.setLevel(level)
+    check_axes(path, axes)
+
+
+def check_axes(path: Path, axes: dict[str, Axes]) -> None:
+    """Refuses a file whose inputs lost an axis that must stay free."""
+    model = onnx.load(path)
+    onnx.checker.check_model(model)
+    inputs = {entry.name: entry.type.tensor_type.shape.dim for entry in model.graph.input}
+    for name, axis in axes.items():
+        free = [bool(dim.dim_param) for dim in inputs[name]]
+        if free != [entry is not None for entry in axis]:
+            raise ExportError(f"{path.name}: the exporter fixed an axis of {name}: {axis} → {free}")
