@@ -15,7 +15,7 @@ from service.errors import Detail, InvalidFieldError, MalformedJsonError, Servic
 Route = Literal["student"]
 
 
-class Node(Struct, frozen=True, forbid_unknown_fields=True):
+class Node(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A stored node by its id, or an unseen one by its text and its stored neighbors."""
 
     id: Annotated[
@@ -32,7 +32,7 @@ class Node(Struct, frozen=True, forbid_unknown_fields=True):
     ] = ()
 
 
-class ClassifyRequest(Struct, frozen=True, forbid_unknown_fields=True):
+class ClassifyRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The nodes to classify, and how."""
 
     nodes: Annotated[tuple[Node, ...], Meta(min_length=1)]

@@ -31,7 +31,7 @@ STATUS_OF: dict[type[ServiceError], int] = {
     NotReadyError: 503,
 }
 STATUS_OF_CODE = {kind.code: status for kind, status in STATUS_OF.items()}
-# Errors that come from the routing itself.
+# Of errors that come from the routing itself.
 CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
 
 

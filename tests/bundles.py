@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -284,7 +285,7 @@ def write_tiny_bundle(folder: Path, encoder: str = "hashing") -> TinyBundle:
     graph, weights = tiny_graph(), random_weights(encoder)
     activations = reference_activations(weights, graph)
 
-    def fill(target: Path) -> None:
+    def fill(target: Path) -> Manifest:
         for name in ("graph", "activations", "student", "encoder"):
             (target / name).mkdir()
         if weights.input is None:
@@ -298,21 +299,23 @@ def write_tiny_bundle(folder: Path, encoder: str = "hashing") -> TinyBundle:
             np.save(target / activation_file(number - 1), activations[number - 1])
         np.save(target / LOGITS_FILE, activations[-1])
         save_snapshot(graph, target / "graph")
+        return tiny_manifest(graph, encoder)
 
-    write_bundle(folder, tiny_manifest(graph, encoder), fill)
+    write_bundle(folder, fill)
     return TinyBundle(folder, graph, weights, activations)
 
 
-def rewrite(bundle: Path, change: dict[str, Array]) -> None:
-    """Replaces arrays of a bundle, so that its digests still hold."""
+def rewrite(bundle: Path, change: Mapping[str, NDArray[np.generic]], **fields: Any) -> None:
+    """Replaces arrays and manifest fields of a bundle, so that its digests still hold."""
     old = open_bundle(bundle)
 
-    def fill(target: Path) -> None:
+    def fill(target: Path) -> Manifest:
         for name in old.manifest.files:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             if name in change:
                 np.save(target / name, change[name])
             else:
                 (target / name).write_bytes((bundle / name).read_bytes())
+        return dataclasses.replace(old.manifest, **fields)
 
-    write_bundle(bundle, dataclasses.replace(old.manifest, files={}), fill)
+    write_bundle(bundle, fill)

@@ -1,0 +1,45 @@
+"""Answers in JSON, and errors as the one error body."""
+
+from collections.abc import Iterable, Mapping
+
+from starlette.responses import Response
+from starlette.types import Send
+
+from service.errors import ServiceError
+from service.messages import ErrorBody, ErrorDetail, encode, error_detail
+from service.statuses import INTERNAL_ERROR, status_of
+
+JSON = "application/json"
+RETRY_AFTER_SECONDS = "1"
+
+
+async def send_json(
+    send: Send, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    """Sends a whole answer straight over ASGI."""
+    start_headers = [
+        (b"content-type", JSON.encode()),
+        (b"content-length", b"%d" % len(body)),
+        *headers,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": start_headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def error_response(
+    status: int, detail: ErrorDetail, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The one error body."""
+    return Response(encode(ErrorBody(detail)), status, headers, media_type=JSON)
+
+
+def service_error_response(error: ServiceError) -> Response:
+    status = status_of(error)
+    headers = {"retry-after": RETRY_AFTER_SECONDS} if status == 503 else None
+    return error_response(status, error_detail(error), headers)
+
+
+def internal_error_response() -> Response:
+    """Says nothing of what went wrong: that is in the log, beside the request's id."""
+    message = "something went wrong here; the log has it under this request's id"
+    return error_response(500, ErrorDetail(INTERNAL_ERROR, message))

@@ -1,0 +1,44 @@
+"""Readiness that cannot lie: a real inference passed lately."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import monotonic
+
+from service.errors import InferenceError, NotReadyError
+
+
+class Health:
+    """Probes on demand, one probe at a time, and remembers a success for a while."""
+
+    def __init__(
+        self, probe: Callable[[], Awaitable[None]], valid_seconds: float, timeout_seconds: float
+    ) -> None:
+        """Starts as never probed.
+
+        Args:
+            probe: runs a real inference; raises InferenceError.
+        """
+        self.probe = probe
+        self.valid_seconds = valid_seconds
+        self.timeout_seconds = timeout_seconds
+        self.passed_at = float("-inf")
+        self.running: asyncio.Future[None] | None = None
+
+    async def check(self) -> None:
+        """Returns when an inference passed lately.
+
+        Raises:
+            NotReadyError: it failed, or gave no answer in time. A probe that hangs is waited for
+                by later checks, not started again.
+        """
+        if monotonic() - self.passed_at < self.valid_seconds:
+            return
+        if self.running is None or self.running.done():
+            self.running = asyncio.ensure_future(self.probe())
+        try:
+            await asyncio.wait_for(asyncio.shield(self.running), self.timeout_seconds)
+        except TimeoutError as error:
+            raise NotReadyError("an inference gave no answer in time") from error
+        except InferenceError as error:
+            raise NotReadyError(f"an inference failed: {error}") from error
+        self.passed_at = monotonic()
