@@ -3,7 +3,8 @@
 from graph.csr import Adjacency, build_adjacency
 from graph.errors import BadInputError, GraphError, GraphFormatError, SourceError
 from graph.folder import load_graph, read_meta, save_graph
-from graph.text_graph import UNLABELED, TextGraph, check_split, random_split, string_array
+from graph.splits import check_split, random_split
+from graph.text_graph import UNLABELED, TextGraph, string_array
 
 __all__ = [
     "UNLABELED",

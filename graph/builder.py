@@ -14,16 +14,8 @@ from graph.node_checks import NodeColumns, distinct_nodes, gather_nodes, with_te
 from graph.records import EdgeTable, NodeTable
 from graph.repairs import Repair, RepairLog
 from graph.split_names import check_members, split_from_column
-from graph.text_graph import (
-    SPLIT_NAMES,
-    UNLABELED,
-    TextGraph,
-    check_split,
-    random_split,
-    string_array,
-    untrained_members,
-    with_used_labels,
-)
+from graph.splits import SPLIT_NAMES, check_split, random_split, untrained_members
+from graph.text_graph import UNLABELED, TextGraph, string_array, with_used_labels
 
 MISSING_TEXT = ("fail", "skip", "id")
 UNSEEN_LABELS = ("fail", "drop")

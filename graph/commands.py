@@ -8,9 +8,22 @@ from typing import Annotated
 
 import typer
 
-from graph.builder import MISSING_TEXT, UNSEEN_LABELS, Built, Rules
+from graph.builder import Built
+from graph.command_options import (
+    Force,
+    Fractions,
+    MissingText,
+    Name,
+    Out,
+    Seed,
+    SkipUnknown,
+    SplitName,
+    Splits,
+    UnseenLabels,
+    parse_fractions,
+    parse_rules,
+)
 from graph.describe import describe
-from graph.errors import BadInputError
 from graph.folder import load_graph, save_graph
 from graph.output import check_output
 from graph.progress import Progress, terminal_progress
@@ -22,63 +35,6 @@ data = typer.Typer(
     pretty_exceptions_enable=False,
     help="Build, import and describe text-attributed graphs.",
 )
-
-Out = Annotated[Path, typer.Argument(help="The graph folder to write.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace OUT even if it is no graph folder.")]
-Seed = Annotated[int, typer.Option(help="Of the random split, and of drawing.")]
-Fractions = Annotated[
-    str, typer.Option(help="Shares of train, val and test, where the split is random.")
-]
-Name = Annotated[str, typer.Option(help="The graph's name; by default that of OUT.")]
-SkipUnknown = Annotated[
-    bool, typer.Option("--skip-unknown", help="Drop edges to unknown nodes instead of stopping.")
-]
-MissingText = Annotated[
-    str,
-    typer.Option(help="A node without text: fail, skip (leave it out), or id (take its id)."),
-]
-UnseenLabels = Annotated[
-    str,
-    typer.Option(help="A label that only val or test has: fail, or drop (remove that label)."),
-]
-Splits = Annotated[
-    Path | None, typer.Option(help="JSON of splits: {name: {train: [ids], val: [], test: []}}.")
-]
-SplitName = Annotated[str | None, typer.Option(help="Which split of --splits.")]
-
-
-def parse_fractions(text: str) -> tuple[float, float, float]:
-    """Three shares of 1, for example "0.6,0.2,0.2".
-
-    Raises:
-        BadInputError: it is something else.
-    """
-    try:
-        train, val, test = (float(part) for part in text.replace("/", ",").split(","))
-    except ValueError:
-        raise BadInputError(
-            f"--fractions must be three numbers such as 0.6,0.2,0.2, not {text!r}"
-        ) from None
-    if min(val, test) < 0 or train <= 0 or abs(train + val + test - 1) > 1e-6:
-        raise BadInputError(f"--fractions must be shares that sum to 1, not {text!r}")
-    return train, val, test
-
-
-def parse_rules(
-    skip_unknown: bool, missing_text: str, unseen_labels: str, fractions: str, seed: int
-) -> Rules:
-    """The rules that the options ask for.
-
-    Raises:
-        BadInputError: an option has no such value.
-    """
-    for option, value, values in (
-        ("--missing-text", missing_text, MISSING_TEXT),
-        ("--unseen-labels", unseen_labels, UNSEEN_LABELS),
-    ):
-        if value not in values:
-            raise BadInputError(f"{option} must be one of {', '.join(values)}, not {value!r}")
-    return Rules(skip_unknown, missing_text, unseen_labels, parse_fractions(fractions), seed)
 
 
 def produce(out: Path, force: bool, name: str, make: Callable[[Progress], Built]) -> None:
@@ -137,6 +93,58 @@ def import_files(
         )
 
     produce(out, force, name, make)
+
+
+@data.command("pyg")
+def pyg(
+    out: Out,
+    file: Annotated[Path, typer.Argument(help="A .pt file: a dict of tensors and lists, or Data.")],
+    text_key: Annotated[str, typer.Option(help="The attribute with the texts.")] = "",
+    label_names_key: Annotated[
+        str, typer.Option(help="The attribute with the names of the classes.")
+    ] = "",
+    mask_column: Annotated[
+        int, typer.Option(min=0, help="Of masks with several columns, the one to use.")
+    ] = 0,
+    skip_unknown: SkipUnknown = False,
+    missing_text: MissingText = "fail",
+    unseen_labels: UnseenLabels = "fail",
+    fractions: Fractions = "0.6,0.2,0.2",
+    seed: Seed = 0,
+    name: Name = "",
+    force: Force = False,
+) -> None:
+    """Import a graph with texts that PyG or torch has saved, without running code in the file."""
+    from graph.readers.pyg import PygKeys, pyg_graph
+
+    rules = parse_rules(skip_unknown, missing_text, unseen_labels, fractions, seed)
+    keys = PygKeys(text_key, label_names_key, mask_column)
+    produce(out, force, name, lambda progress: pyg_graph(file, keys, rules, progress))
+
+
+@data.command("ogb")
+def ogb(
+    out: Out,
+    folder: Annotated[Path, typer.Argument(help="The folder that holds raw, split and mapping.")],
+    texts: Annotated[
+        Path,
+        typer.Option(help="Texts: id, title, abstract without a header (.tsv), or a node file."),
+    ],
+    split_name: Annotated[str, typer.Option(help="Which of several folders in split/.")] = "",
+    skip_unknown: SkipUnknown = False,
+    missing_text: MissingText = "fail",
+    unseen_labels: UnseenLabels = "fail",
+    fractions: Fractions = "0.6,0.2,0.2",
+    seed: Seed = 0,
+    name: Name = "",
+    force: Force = False,
+) -> None:
+    """Import a folder laid out like a node data set of the Open Graph Benchmark."""
+    from graph.readers.ogb import OgbOptions, ogb_graph
+
+    rules = parse_rules(skip_unknown, missing_text, unseen_labels, fractions, seed)
+    options = OgbOptions(texts, split_name)
+    produce(out, force, name, lambda progress: ogb_graph(folder, options, rules, progress))
 
 
 @data.command("debian")

@@ -91,6 +91,11 @@ class ColumnCollector:
         return np.concatenate([*self.place_chunks, np.empty(0, np.int64)]), columns
 
 
+def optional_strings(values: Sequence[str | None]) -> pa.LargeStringArray:
+    """A column in which None is null."""
+    return pa.array(values, pa.large_string())
+
+
 def null_strings(count: int) -> pa.LargeStringArray:
     """A column that says nothing."""
     return pa.nulls(count, pa.large_string())

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from graph.errors import BadInputError, SourceError
 from graph.node_checks import NodeColumns
-from graph.text_graph import SPLIT_NAMES, string_array
+from graph.splits import SPLIT_NAMES
+from graph.text_graph import string_array
 
 SPLIT_SYNONYMS = {
     "train": "train",

@@ -17,7 +17,8 @@ from graph.readers.debian_control import (
 from graph.records import ColumnCollector, EdgeTable, NodeTable, Source
 from graph.repairs import Repair
 from graph.selection import connected_part
-from graph.text_graph import random_split, with_used_labels
+from graph.splits import random_split
+from graph.text_graph import with_used_labels
 
 WELL_KNOWN = (
     "curl",

@@ -11,7 +11,8 @@ from graph.csr import Adjacency, build_adjacency, sorted_distinct
 from graph.errors import BadInputError
 from graph.progress import Progress, silent
 from graph.readers.vocabulary import SHARED, WORDS_PER_TOPIC, topic_names, topic_words
-from graph.text_graph import TextGraph, random_split
+from graph.splits import random_split
+from graph.text_graph import TextGraph
 
 TITLE_WORDS = 4
 TEXT_CHUNK = 100_000  # nodes whose texts are written at once
