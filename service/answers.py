@@ -33,13 +33,11 @@ def error_response(
     return Response(encode(ErrorBody(detail)), status, headers, media_type=JSON)
 
 
-def service_error_response(error: ServiceError) -> Response:
+def failure_response(error: Exception) -> Response:
+    """Any exception as an answer; one that is not ours says nothing, the log has it."""
+    if not isinstance(error, ServiceError):
+        message = "something went wrong here; the log has it under this request's id"
+        return error_response(500, ErrorDetail(INTERNAL_ERROR, message))
     status = status_of(error)
     headers = {"retry-after": RETRY_AFTER_SECONDS} if status == 503 else None
     return error_response(status, error_detail(error), headers)
-
-
-def internal_error_response() -> Response:
-    """Says nothing of what went wrong: that is in the log, beside the request's id."""
-    message = "something went wrong here; the log has it under this request's id"
-    return error_response(500, ErrorDetail(INTERNAL_ERROR, message))

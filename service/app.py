@@ -11,11 +11,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from service.answers import error_response, internal_error_response, service_error_response
+from service.answers import error_response, failure_response
 from service.classifier import Classifier
 from service.classify_route import ClassifyRoute
 from service.engine import Engine
-from service.errors import SHOWN_CHARACTERS, RequestError, ServiceError
+from service.errors import SHOWN_CHARACTERS, RequestError
 from service.gateway import Gateway
 from service.health import Health
 from service.info import Info, Status, describe_engine
@@ -62,8 +62,7 @@ def create_app(engine: Engine, settings: Settings) -> ASGIApp:
         swagger_ui_oauth2_redirect_url=None,
         exception_handlers={
             HTTPException: answer_routing_error,
-            ServiceError: answer_service_error,
-            Exception: answer_unexpected_error,
+            Exception: answer_failure,
         },
     )
     app.engine = engine
@@ -94,12 +93,9 @@ def add_operations(app: Application, health: Health) -> None:
         return describe_engine(app.engine)
 
 
-async def answer_service_error(_: Request, error: Any) -> Response:
-    return service_error_response(error)
-
-
-async def answer_unexpected_error(_: Request, __: Any) -> Response:
-    return internal_error_response()
+async def answer_failure(_: Request, error: Exception) -> Response:
+    """Answers; the exception then goes on to the gateway, which logs it."""
+    return failure_response(error)
 
 
 async def answer_routing_error(request: Request, error: Any) -> Response:

@@ -8,8 +8,8 @@ from time import perf_counter
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.answers import internal_error_response, service_error_response
-from service.errors import BodyTooLargeError, ServiceError
+from service.answers import failure_response
+from service.errors import BodyTooLargeError
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,9 @@ class Exchange:
                 (REQUEST_ID, self.request_id),
                 (b"x-total-time", b"%.3f" % milliseconds),
             ]
+            if self.expects_leave and not self.received:
+                # The client may keep its body now, and what follows could not be told from it.
+                message["headers"].append((b"connection", b"close"))
         await self.send_message(message)
 
 
@@ -86,16 +89,9 @@ class Gateway:
 
     async def fail(self, error: Exception, scope: Scope, exchange: Exchange) -> None:
         """Logs an error that is not the client's, and answers with it unless an answer began."""
-        if isinstance(error, ServiceError):
-            response = service_error_response(error)
-        else:
-            response = internal_error_response()
+        response = failure_response(error)
         if response.status_code >= 500:
             request_id = exchange.request_id.decode()
             logger.error("request %s failed", request_id, exc_info=error)
-        if exchange.answering:
-            return
-        if isinstance(error, BodyTooLargeError) and exchange.expects_leave:
-            # It may keep its body now, and what follows could not be told from that.
-            response.headers["connection"] = "close"
-        await response(scope, exchange.receive, exchange.send)
+        if not exchange.answering:
+            await response(scope, exchange.receive, exchange.send)

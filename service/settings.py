@@ -18,30 +18,35 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="forbid")
 
-    host: str = Field("127.0.0.1", description="Address to listen on.", min_length=1)
-    port: int = Field(8000, description="Port to listen on; 0 picks a free one.", ge=0, le=65_535)
+    host: str = Field(default="127.0.0.1", description="Address to listen on.", min_length=1)
+    port: int = Field(
+        default=8000, description="Port to listen on; 0 picks a free one.", ge=0, le=65_535
+    )
     allow_remote_without_key: bool = Field(
-        False, description="Listen beyond loopback although anybody there may then ask."
+        default=False, description="Listen beyond loopback although anybody there may then ask."
     )
-    threads: int = Field(1, description="Threads of one inference.", ge=1)
-    provider: Literal["cpu", "cuda"] = Field("cpu", description="What runs the networks.")
-    max_body_bytes: int = Field(DEFAULTS.body_bytes, description="Bytes of one body.", ge=1)
-    max_nodes: int = Field(DEFAULTS.nodes, description="Nodes of one request.", ge=1)
+    threads: int = Field(default=1, description="Threads of one inference.", ge=1)
+    provider: Literal["cpu", "cuda"] = Field(default="cpu", description="What runs the networks.")
+    max_body_bytes: int = Field(default=DEFAULTS.body_bytes, description="Bytes of one body.", ge=1)
+    max_nodes: int = Field(default=DEFAULTS.nodes, description="Nodes of one request.", ge=1)
     max_text_characters: int = Field(
-        DEFAULTS.text_characters, description="Characters of one node's text.", ge=1
+        default=DEFAULTS.text_characters, description="Characters of one node's text.", ge=1
     )
-    max_neighbors: int = Field(DEFAULTS.neighbors, description="Neighbors of one node.", ge=0)
-    max_top_k: int = Field(DEFAULTS.top_k, description="Labels of one prediction.", ge=1)
+    max_neighbors: int = Field(
+        default=DEFAULTS.neighbors, description="Neighbors of one node.", ge=0
+    )
+    max_top_k: int = Field(default=DEFAULTS.top_k, description="Labels of one prediction.", ge=1)
     drain_seconds: int = Field(
-        30, description="Seconds that running requests get to finish at the end.", ge=0
+        default=30, description="Seconds that running requests get to finish at the end.", ge=0
     )
     probe_seconds: float = Field(
-        10.0, description="Seconds for which a passed inference vouches for readiness.", ge=0
+        default=10.0,
+        description="Seconds for which a passed inference vouches for readiness.",
+        ge=0,
     )
     probe_timeout_seconds: float = Field(
-        5.0, description="Seconds after which an inference without an answer is no longer ready.",
-        gt=0,
-    )  # fmt: skip
+        default=5.0, description="Seconds after which a hanging inference is not ready.", gt=0
+    )
 
     @property
     def limits(self) -> Limits:

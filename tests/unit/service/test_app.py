@@ -1,0 +1,84 @@
+"""The application in process: what cannot be provoked from outside."""
+
+import asyncio
+import logging
+
+import httpx
+import pytest
+
+from service import Engine
+from service.app import create_app
+from service.errors import InferenceError
+from service.settings import Settings
+from tests.bundles import TinyBundle
+
+
+@pytest.fixture
+def engine(tiny_bundle: TinyBundle) -> Engine:
+    return Engine.open(tiny_bundle.folder)
+
+
+def ask(engine: Engine, method: str, path: str, body: object = None) -> httpx.Response:
+    """One request to a fresh application."""
+
+    async def send() -> httpx.Response:
+        app = create_app(engine, Settings(probe_seconds=0))
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.request(method, path, json=body)
+
+    return asyncio.run(send())
+
+
+UNSEEN = {"nodes": [{"id": "node-1"}, {"text": "http"}]}
+
+
+def test_a_failing_network_is_a_plain_500(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: object) -> None:
+        raise InferenceError("the student's networks failed")
+
+    monkeypatch.setattr(engine, "infer", fail)
+    response = ask(engine, "POST", "/classify", UNSEEN)
+    assert response.status_code == 500
+    assert response.json()["error"]["code"] == "inference_failed"
+    assert response.headers["x-request-id"] in caplog.text
+
+
+def test_an_unexpected_error_is_logged_and_not_told(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(engine, "resolve", fail)
+    with caplog.at_level(logging.ERROR):
+        response = ask(engine, "POST", "/classify", UNSEEN)
+    assert response.status_code == 500
+    assert response.json()["error"]["code"] == "internal_error"
+    assert "secret" not in response.text
+    assert "secret" in caplog.text
+
+
+def test_an_unexpected_error_of_a_plain_route_is_not_told(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(engine, "provider")
+    response = ask(engine, "GET", "/info")
+    assert response.status_code == 500
+    assert response.json()["error"]["code"] == "internal_error"
+
+
+def test_a_broken_model_is_alive_but_not_ready(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise InferenceError("no answer")
+
+    monkeypatch.setattr(engine, "probe", fail)
+    assert ask(engine, "GET", "/health/live").status_code == 200
+    response = ask(engine, "GET", "/health/ready")
+    assert response.status_code == 503
+    assert response.json()["error"]["code"] == "not_ready"
+    assert "retry-after" in response.headers

@@ -1,0 +1,63 @@
+"""Readiness follows real inferences."""
+
+import asyncio
+
+import pytest
+
+from service.errors import InferenceError, NotReadyError
+from service.health import Health
+
+
+def test_a_passed_probe_vouches_for_a_while() -> None:
+    probes = 0
+
+    async def probe() -> None:
+        nonlocal probes
+        probes += 1
+
+    async def check_twice(valid_seconds: float) -> int:
+        health = Health(probe, valid_seconds, timeout_seconds=5)
+        await health.check()
+        await health.check()
+        return probes
+
+    assert asyncio.run(check_twice(valid_seconds=60)) == 1
+    assert asyncio.run(check_twice(valid_seconds=0)) == 3
+
+
+def test_a_failed_probe_is_not_ready_and_a_later_one_may_be() -> None:
+    outcomes: list[Exception | None] = [InferenceError("broken"), None]
+
+    async def probe() -> None:
+        if outcome := outcomes.pop(0):
+            raise outcome
+
+    async def check() -> None:
+        health = Health(probe, valid_seconds=60, timeout_seconds=5)
+        with pytest.raises(NotReadyError, match="broken"):
+            await health.check()
+        await health.check()
+
+    asyncio.run(check())
+
+
+def test_a_hanging_probe_is_not_ready_and_not_started_twice() -> None:
+    started = 0
+
+    async def check() -> None:
+        release = asyncio.Event()
+
+        async def probe() -> None:
+            nonlocal started
+            started += 1
+            await release.wait()
+
+        health = Health(probe, valid_seconds=60, timeout_seconds=0.01)
+        for _ in range(3):
+            with pytest.raises(NotReadyError, match="in time"):
+                await health.check()
+        release.set()
+        await health.check()
+
+    asyncio.run(check())
+    assert started == 1

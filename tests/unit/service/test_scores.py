@@ -1,0 +1,31 @@
+"""Softmax and ranking."""
+
+import numpy as np
+import pytest
+
+from service.scores import best_labels, probabilities
+
+
+def test_probabilities_sum_to_one_even_for_huge_logits() -> None:
+    logits = np.array([[1e30, 0, -1e30], [5, 5, 5]], dtype=np.float32)
+    expected = np.array([[1, 0, 0], [1 / 3, 1 / 3, 1 / 3]], dtype=np.float32)
+    np.testing.assert_allclose(probabilities(logits, 1.0), expected, atol=1e-6)
+
+
+def test_a_higher_temperature_is_less_sure() -> None:
+    logits = np.array([[2.0, 0.0]], dtype=np.float32)
+    assert probabilities(logits, 4.0)[0, 0] < probabilities(logits, 1.0)[0, 0]
+
+
+@pytest.mark.parametrize("top_k", [1, 2, 3, 9])
+def test_the_best_come_first_and_ties_in_label_order(top_k: int) -> None:
+    scores = np.array([[0.2, 0.4, 0.4], [0.5, 0.1, 0.4]], dtype=np.float32)
+    labels, best = best_labels(scores, top_k)
+    expected = np.array([[1, 2, 0], [0, 2, 1]])[:, :top_k]
+    np.testing.assert_array_equal(labels, expected)
+    np.testing.assert_array_equal(best, np.take_along_axis(scores, expected, axis=1))
+
+
+def test_no_rows_give_no_labels() -> None:
+    labels, best = best_labels(probabilities(np.empty((0, 4), np.float32), 1.0), 2)
+    assert labels.shape == best.shape == (0, 2)

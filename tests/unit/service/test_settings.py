@@ -1,0 +1,41 @@
+"""Flags before environment before defaults, and what may be listened on."""
+
+import pytest
+
+from service.errors import SettingsError
+from service.settings import is_loopback, load_settings
+
+
+def test_flags_go_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_PORT", "9000")
+    monkeypatch.setenv("UNDERSTUDY_MAX_NODES", "5")
+    settings = load_settings(port=9001, max_nodes=None)
+    assert (settings.port, settings.max_nodes, settings.limits.nodes) == (9001, 5, 5)
+    assert settings.host == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [({"port": -1}, "--port"), ({"provider": "tpu"}, "--provider"), ({"threads": 0}, "--threads")],
+)
+def test_a_wrong_value_is_named(flags: dict[str, object], name: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        load_settings(**flags)
+
+
+def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNDERSTUDY_MAX_TOP_K", "many")
+    with pytest.raises(SettingsError, match="UNDERSTUDY_MAX_TOP_K"):
+        load_settings()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "example.com"])
+def test_beyond_loopback_needs_leave(host: str) -> None:
+    with pytest.raises(SettingsError, match="allow-remote-without-key"):
+        load_settings(host=host)
+    assert load_settings(host=host, allow_remote_without_key=True).host == host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.3.2.1", "::1", "localhost"])
+def test_loopback_is_known(host: str) -> None:
+    assert is_loopback(host)

@@ -1,0 +1,66 @@
+"""Which room may import which, and that serving never loads torch."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# `bundle` also runs the exported networks, since export's parity gate and service must run the
+# same code; it is fed arrays, and knows nothing of a graph.
+MAY_IMPORT: dict[str, set[str]] = {
+    "understudy": set(),
+    "graph": set(),
+    "bundle": set(),
+    "training": {"graph"},
+    "export": {"training", "graph", "bundle"},
+    "service": {"graph", "bundle"},
+}
+TRAINING_LIBRARIES = {"torch", "torch_geometric", "transformers", "peft", "safetensors", "onnx"}
+SERVED = {"understudy", "graph", "bundle", "service"}
+
+
+def modules_of(room: str) -> list[Path]:
+    folder = ROOT / room
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [ROOT / f"{room}.py"]
+
+
+def imported_by(path: Path) -> Iterator[str]:
+    """The top-level packages that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide where a name lives"
+            yield str(node.module).partition(".")[0]
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_room_imports_only_the_rooms_it_may(room: str) -> None:
+    modules = modules_of(room)
+    assert modules
+    for path in modules:
+        others = set(imported_by(path)) & (MAY_IMPORT.keys() - {room})
+        assert others <= MAY_IMPORT[room], f"{path.relative_to(ROOT)} imports {sorted(others)}"
+
+
+@pytest.mark.parametrize("room", sorted(SERVED))
+def test_what_is_served_names_no_training_library(room: str) -> None:
+    for path in modules_of(room):
+        found = set(imported_by(path)) & TRAINING_LIBRARIES
+        # A reader of torch files lives in graph and imports torch when it is called.
+        assert not found or room == "graph", f"{path.relative_to(ROOT)} imports {sorted(found)}"
+
+
+def test_importing_service_loads_neither_torch_nor_transformers() -> None:
+    code = (
+        "import sys, understudy, service, service.app, service.commands\n"
+        f"print(sorted(set(sys.modules) & {TRAINING_LIBRARIES!r}))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert result.stdout.strip() == "[]"
