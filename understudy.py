@@ -16,6 +16,7 @@ COMMANDS = {
         "Turn a trained student into a bundle that can be served.",
     ),
     "serve": ("service.commands:serve", "Serve a bundle over HTTP."),
+    "demo": ("demo:demo", "Run everything, from a graph to answers, on real data."),
 }
 # Only a room that has been imported can have raised; the others are not imported to find out.
 ERROR_ROOTS = {

@@ -20,6 +20,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
+        temporary.chmod(0o644)  # mkstemp made it private
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
