@@ -66,9 +66,10 @@ def create_app(engine: Engine, settings: Settings) -> ASGIApp:
         },
     )
     app.engine = engine
-    app.router.routes.insert(0, Route("/classify", ClassifyRoute(classifier), methods=["POST"]))
+    classify = ClassifyRoute(classifier)
+    app.router.routes.append(Route("/classify", classify, methods=["POST"]))
     add_operations(app, health)
-    return Gateway(app, settings.max_body_bytes)
+    return Gateway(app, settings.max_body_bytes, direct={("POST", "/classify"): classify})
 
 
 def add_operations(app: Application, health: Health) -> None:

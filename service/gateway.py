@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+from collections.abc import Mapping
 from time import perf_counter
 
 from starlette.requests import ClientDisconnect
@@ -71,17 +72,27 @@ class Exchange:
 class Gateway:
     """Wraps an application; every request gets exactly one answer, an error body at worst."""
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, max_body_bytes: int, direct: Mapping[tuple[str, str], ASGIApp]
+    ) -> None:
+        """Wraps `app`.
+
+        Args:
+            direct: (method, path) → application, for routes that are to skip the router and
+                middleware of `app`, which cost more than a look-up.
+        """
         self.app = app
         self.max_body_bytes = max_body_bytes
+        self.direct = direct
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         exchange = Exchange(scope, receive, send, self.max_body_bytes)
+        app = self.direct.get((scope["method"], scope["path"]), self.app)
         try:
-            await self.app(scope, exchange.receive, exchange.send)
+            await app(scope, exchange.receive, exchange.send)
         except ClientDisconnect:
             logger.debug("client left", extra={"request_id": exchange.request_id.decode()})
         except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the client hears

@@ -21,7 +21,6 @@ def best_labels(
     Equal scores stand in the order of the labels. Each is [B, min(top_k, classes)].
     """
     if top_k == 1:
-        labels = scores.argmax(axis=1, keepdims=True)
-    else:
-        labels = np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
+        return scores.argmax(axis=1, keepdims=True), scores.max(axis=1, keepdims=True)
+    labels = np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
     return labels, np.take_along_axis(scores, labels, axis=1)

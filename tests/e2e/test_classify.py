@@ -160,6 +160,11 @@ def test_who_asks_for_leave_may_keep_a_large_body(service: Service) -> None:
     assert b"body_too_large" in answer
 
 
+def test_a_client_that_leaves_in_the_middle(service: Service) -> None:
+    with service.raw_connection() as connection:
+        connection.sendall(b"POST /classify HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n{")
+
+
 def test_unknown_paths_and_methods(service: Service) -> None:
     response = service.client.get("/nothing/here")
     assert response.status_code == 404
