@@ -40,6 +40,11 @@ class Built:
     repairs: tuple[Repair, ...]
     random_split: bool  # whether the split was drawn here rather than given
 
+    def with_repairs(self, repairs: Sequence[Repair]) -> "Built":
+        """The same with other repairs, in the graph's notes too."""
+        notes = {repair.kind: repair.count for repair in repairs}
+        return replace(self, graph=replace(self.graph, notes=notes), repairs=tuple(repairs))
+
 
 def build_graph(
     nodes: Sequence[NodeTable],

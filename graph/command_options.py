@@ -44,7 +44,7 @@ def parse_fractions(text: str) -> tuple[float, float, float]:
         raise BadInputError(
             f"--fractions must be three numbers such as 0.6,0.2,0.2, not {text!r}"
         ) from None
-    if min(val, test) < 0 or train <= 0 or abs(train + val + test - 1) > 1e-6:
+    if not (min(val, test) >= 0 < train and abs(train + val + test - 1) < 1e-6):  # nan too
         raise BadInputError(f"--fractions must be shares that sum to 1, not {text!r}")
     return train, val, test
 

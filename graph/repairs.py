@@ -4,20 +4,20 @@ from dataclasses import dataclass
 
 # Keys of TextGraph.notes, and how each reads in a summary.
 REPAIRS = {
-    "repeated_nodes": "identical node records repeated, kept once",
-    "nodes_without_text": "nodes without text, left out",
-    "texts_from_ids": "nodes without text, their id taken as text",
-    "edges_of_nodes_left_out": "edges of nodes left out, dropped",
-    "unknown_endpoints": "edges with an unknown endpoint, dropped",
-    "self_loops": "self-loops, dropped",
-    "duplicate_edges": "repeated edges, kept once",
-    "reversed_edges": "edges given in both directions, kept once",
-    "unlabeled_in_split": "nodes without a label, taken out of their split",
-    "unseen_labels": "nodes of val and test whose label train lacks, label removed",
-    "unknown_targets": "links to packages that the index lacks, ignored",
-    "older_versions": "older versions of a package, ignored",
-    "packages_without_text": "packages without a description, left out",
-    "nodes_beyond_limit": "nodes beyond the limit, left out",
+    "repeated_nodes": "repeats of an identical node record left out",
+    "nodes_without_text": "nodes without text left out",
+    "texts_from_ids": "nodes without text given their id as text",
+    "edges_of_nodes_left_out": "edges of nodes left out dropped",
+    "unknown_endpoints": "edges with an unknown endpoint dropped",
+    "self_loops": "self-loops dropped",
+    "duplicate_edges": "repeats of an edge left out",
+    "reversed_edges": "edges given in both directions kept once",
+    "unlabeled_in_split": "nodes without a label taken out of their split",
+    "unseen_labels": "nodes of val and test whose label train lacks, unlabelled",
+    "unknown_targets": "links to packages that the index lacks ignored",
+    "older_versions": "older versions of a package ignored",
+    "packages_without_text": "packages without a description left out",
+    "nodes_beyond_limit": "nodes beyond the limit left out",
 }
 
 
@@ -31,7 +31,7 @@ class Repair:
 
     def __str__(self) -> str:
         where = f" (first: {self.first})" if self.first else ""
-        return f"{self.count:,} {REPAIRS.get(self.kind, self.kind)}{where}"
+        return f"{REPAIRS.get(self.kind, self.kind)}: {self.count:,}{where}"
 
 
 class RepairLog:

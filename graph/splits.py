@@ -116,10 +116,13 @@ def fill_parts(sizes: NDArray[np.int64], fractions: Sequence[float]) -> NDArray[
     """
     lacks = np.array(fractions) * sizes.sum()
     part = np.zeros(len(sizes), dtype=np.int64)
-    for group in np.argsort(-sizes, kind="stable"):
-        # On a draw: train, else test, since a class that is never graded is worse than one
-        # that is not selected on.
-        index = max((0, 2, 1), key=lambda index: lacks[index])
+    # On a draw train, else test: a class never graded is worse than one not selected on.
+    empty = [index for index in (0, 2, 1) if fractions[index] > 0]
+    choices = list(empty)
+    for done, group in enumerate(np.argsort(-sizes, kind="stable")):
+        last_chance = empty and len(sizes) - done <= len(empty)
+        index = max(empty if last_chance else choices, key=lambda index: lacks[index])
+        empty = [other for other in empty if other != index]
         part[group] = index
         lacks[index] -= sizes[group]
     return part

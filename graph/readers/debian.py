@@ -57,18 +57,17 @@ def debian_graph(
     packages, older = read_packages(index, progress)
     descriptions = read_descriptions(index, packages, progress)
     built = package_graph(packages, descriptions, f"apt index of {index.release}", seed, fractions)
-    repairs = (Repair("older_versions", older), *built.repairs) if older else built.repairs
-    graph, notes = built.graph, {repair.kind: repair.count for repair in repairs}
-    if limit is not None and limit < graph.num_nodes:
+    repairs = [Repair("older_versions", older)] if older else []
+    repairs.extend(built.repairs)
+    if limit is not None and limit < built.graph.num_nodes:
         progress("choose a connected part", 0, 1)
-        part = connected_part(graph, limit, WELL_KNOWN)
-        left_out = Repair("nodes_beyond_limit", graph.num_nodes - len(part))
-        graph = with_used_labels(graph.subgraph(part))
+        nodes = connected_part(built.graph, limit, WELL_KNOWN)
+        repairs.append(Repair("nodes_beyond_limit", built.graph.num_nodes - len(nodes)))
+        graph = with_used_labels(built.graph.subgraph(nodes))
         splits = random_split(graph.labels, fractions, seed, graph.groups)
-        graph = replace(graph, splits=splits)
-        repairs, notes = (*repairs, left_out), {**notes, left_out.kind: left_out.count}
+        built = replace(built, graph=replace(graph, splits=splits))
         progress("choose a connected part", 1, 1)
-    return replace(built, graph=replace(graph, notes=notes), repairs=repairs)
+    return built.with_repairs(repairs)
 
 
 def read_packages(index: AptIndex, progress: Progress) -> tuple[dict[str, Package], int]:
@@ -122,7 +121,7 @@ def package_graph(
     edge_table = EdgeTable(place, edge_places, *edge_columns)
     rules = Rules(skip_unknown=True, missing_text="skip", seed=seed, fractions=fractions)
     built = build_graph([node_table], [edge_table], name="debian", source=source, rules=rules)
-    return replace(built, repairs=tuple(in_our_words(built.repairs)))
+    return built.with_repairs(in_our_words(built.repairs))
 
 
 def in_our_words(repairs: Sequence[Repair]) -> list[Repair]:

@@ -1,0 +1,62 @@
+"""Small graphs and files for the tests of this room."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from graph import TextGraph, build_adjacency, string_array
+from graph.builder import Built, Rules
+from graph.readers.fields import EdgeFields, NodeFields
+from graph.readers.files import import_graph
+
+Import = Callable[..., Built]
+
+
+@pytest.fixture
+def small_graph() -> TextGraph:
+    """Two triangles joined by one edge; node 6 is alone and has no label."""
+    pairs = np.array([[0, 1], [1, 2], [0, 2], [3, 4], [4, 5], [3, 5], [2, 3]])
+    return TextGraph(
+        name="small",
+        ids=string_array("abcdefg"),
+        texts=string_array(f"title {name}\nbody of {name}" for name in "abcdefg"),
+        labels=np.array([0, 0, 0, 1, 1, 1, -1]),
+        label_names=("left", "right"),
+        adjacency=build_adjacency(7, pairs)[0],
+        splits={"train": np.array([0, 3]), "val": np.array([1, 4]), "test": np.array([2, 5])},
+        groups=np.array([0, 1, 2, 3, 4, 5, 6]),
+        source="by hand",
+        notes={"self_loops": 1},
+    )
+
+
+@pytest.fixture
+def import_text(tmp_path: Path) -> Import:
+    """Imports a node file and an edge file given as their text."""
+
+    def run(
+        nodes: str | bytes,
+        edges: str | bytes = "source,target\n",
+        *,
+        node_name: str = "nodes.csv",
+        edge_name: str = "edges.csv",
+        node_fields: NodeFields | None = None,
+        edge_fields: EdgeFields | None = None,
+        splits: tuple[Path | None, str | None] = (None, None),
+        **rules: object,
+    ) -> Built:
+        for name, content in ((node_name, nodes), (edge_name, edges)):
+            data = content.encode() if isinstance(content, str) else content
+            (tmp_path / name).write_bytes(data)
+        return import_graph(
+            [tmp_path / node_name],
+            [tmp_path / edge_name],
+            node_fields or NodeFields(),
+            edge_fields or EdgeFields(),
+            Rules(**rules),  # type: ignore[arg-type]
+            splits,
+        )
+
+    return run

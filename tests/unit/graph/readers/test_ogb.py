@@ -1,0 +1,105 @@
+import gzip
+from pathlib import Path
+
+import pytest
+
+from graph import BadInputError, GraphError, SourceError
+from graph.builder import Built, Rules
+from graph.readers.ogb import OgbOptions, ogb_graph
+
+FILES = {
+    "raw/edge.csv.gz": "0,1\n1,2\n3,3\n",
+    "raw/node-label.csv.gz": "1\n0\n1.0\nnan\n",
+    "raw/num-node-list.csv.gz": "4\n",
+    "split/time/train.csv.gz": "0\n1\n",
+    "split/time/valid.csv.gz": "2\n",
+    "split/time/test.csv.gz": "3\n",
+    "mapping/nodeidx2paperid.csv.gz": "node idx,paper id\n1,901\n0,900\n2,902\n3,903\n",
+    "mapping/labelidx2name.csv.gz": "label idx,name\n0,old\n1,new\n",
+}
+TEXTS = (
+    '900\tFirst title\tFirst "abstract\n902\tThird\t\n901\tSecond\tMore\n903\tFourth\tx\n9\tNo\ty\n'
+)
+
+
+def write(folder: Path, changes: dict[str, str | None]) -> None:
+    for name, content in {**FILES, **changes}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if content is not None:
+            path.write_bytes(gzip.compress(content.encode()))
+
+
+def read(
+    folder: Path, changes: dict[str, str | None] | None = None, texts: str = TEXTS, split: str = ""
+) -> Built:
+    write(folder / "set", changes or {})
+    (folder / "titleabs.tsv").write_text(texts)
+    return ogb_graph(folder / "set", OgbOptions(folder / "titleabs.tsv", split), Rules())
+
+
+def test_a_whole_folder(tmp_path: Path) -> None:
+    graph = read(tmp_path).graph
+    assert graph.ids.to_pylist() == ["900", "901", "902", "903"]
+    assert graph.texts.to_pylist() == [
+        'First title\nFirst "abstract',
+        "Second\nMore",
+        "Third",
+        "Fourth\nx",
+    ]
+    assert graph.label_names == ("new", "old")
+    assert graph.labels.tolist() == [0, 1, 0, -1]
+    assert graph.adjacency.edges().tolist() == [[0, 1], [1, 2]]
+    assert {name: nodes.tolist() for name, nodes in graph.splits.items()} == {
+        "train": [0, 1],
+        "val": [2],
+        "test": [],
+    }
+    assert dict(graph.notes) == {"self_loops": 1, "unlabeled_in_split": 1}
+
+
+def test_without_mappings_numbers_are_ids_and_labels(tmp_path: Path) -> None:
+    changes: dict[str, str | None] = {name: None for name in FILES if name.startswith("mapping")}
+    texts = "id,text\n" + "".join(f"{i},text {i}\n" for i in range(4))
+    write(tmp_path, changes)
+    (tmp_path / "texts.csv").write_text(texts)
+    graph = ogb_graph(tmp_path, OgbOptions(tmp_path / "texts.csv"), Rules()).graph
+    assert graph.ids.to_pylist() == ["0", "1", "2", "3"]
+    assert graph.label_names == ("0", "1")
+
+
+def test_one_of_several_splits(tmp_path: Path) -> None:
+    other = {f"split/random/{name}.csv.gz": f"{i}\n" for i, name in enumerate(["train", "valid"])}
+    changes: dict[str, str | None] = {**other, "split/random/test.csv.gz": "2\n"}
+    with pytest.raises(BadInputError, match="--split-name; there are: random, time"):
+        read(tmp_path, changes)
+    assert read(tmp_path, changes, split="time").graph.splits["train"].tolist() == [0, 1]
+
+
+BAD = [
+    ({"raw/edge.csv.gz": "0,1\n1;2\n"}, BadInputError, r"edge\.csv\.gz:2: expected 2 numbers"),
+    ({"raw/edge.csv.gz": "0,1\n1,x\n"}, BadInputError, r"edge\.csv\.gz:2: expected whole numbers"),
+    ({"raw/edge.csv.gz": "0,1\n1,9\n"}, BadInputError, r"edge\.csv\.gz:2: the edge's target 9 is"),
+    ({"raw/edge.csv.gz": ""}, BadInputError, r"edge\.csv\.gz: the file is empty"),
+    ({"raw/edge.csv.gz": None}, SourceError, r"edge\.csv\.gz is missing"),
+    ({"raw/node-label.csv.gz": "1\n"}, BadInputError, "1 labels for 4 nodes"),
+    ({"raw/node-label.csv.gz": "1\n0\n2\n0\n"}, BadInputError, "node 2: class 2 has no name"),
+    ({"raw/num-node-list.csv.gz": "2\n2\n"}, BadInputError, "2 graphs"),
+    ({"split/time/train.csv.gz": "0\n4\n"}, BadInputError, r"train\.csv\.gz:2: 4 is no node"),
+    ({"split/time/train.csv.gz": "0\n2\n"}, BadInputError, "is in train and in val"),
+    ({"mapping/nodeidx2paperid.csv.gz": "a,b\n0,900\n"}, BadInputError, "each of the 4 nodes"),
+    ({"mapping/nodeidx2paperid.csv.gz": "a,b\nx,900\n"}, BadInputError, r"gz:2: expected a number"),
+]
+
+
+@pytest.mark.parametrize(("changes", "kind", "message"), BAD)
+def test_bad_files_are_refused_with_their_place(
+    tmp_path: Path, changes: dict[str, str | None], kind: type[GraphError], message: str
+) -> None:
+    with pytest.raises(kind, match=message):
+        read(tmp_path, changes)
+
+
+def test_a_node_without_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="node '901' has no text"):
+        read(tmp_path, texts="900\tA\tb\n")

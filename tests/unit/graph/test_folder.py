@@ -1,0 +1,104 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from graph import (
+    GraphFormatError,
+    SourceError,
+    TextGraph,
+    build_adjacency,
+    load_graph,
+    random_split,
+    read_meta,
+    save_graph,
+    string_array,
+)
+
+words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> TextGraph:
+    ids = draw(st.lists(words, min_size=1, max_size=7, unique=True))
+    count = len(ids)
+    node = st.integers(0, count - 1)
+    names = draw(st.lists(words, max_size=3, unique=True))
+    labels = draw(st.lists(st.integers(-1, len(names) - 1), min_size=count, max_size=count))
+    pairs = np.array(draw(st.lists(st.tuples(node, node), max_size=9)), dtype=np.int64)
+    groups = draw(st.none() | st.lists(st.integers(0, 3), min_size=count, max_size=count))
+    return TextGraph(
+        name=draw(words),
+        ids=string_array(ids),
+        texts=string_array(draw(st.lists(words, min_size=count, max_size=count))),
+        labels=np.array(labels),
+        label_names=tuple(names),
+        adjacency=build_adjacency(count, pairs)[0],
+        splits=random_split(np.array(labels)) if draw(st.booleans()) else {},
+        groups=None if groups is None else np.array(groups),
+        notes={"self_loops": 2},
+    )
+
+
+@given(graphs())
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_a_graph_comes_back_as_it_was(tmp_path: Path, graph: TextGraph) -> None:
+    save_graph(graph, tmp_path / "graph")
+    back = load_graph(tmp_path / "graph")
+    assert back.content_hash == graph.content_hash
+    assert back.ids.to_pylist() == graph.ids.to_pylist()
+    assert back.labels.tolist() == graph.labels.tolist()
+    assert list(back.splits) == list(graph.splits)
+    assert (back.name, back.source, dict(back.notes)) == (graph.name, "", {"self_loops": 2})
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="not a graph folder"):
+        load_graph(tmp_path)
+
+
+def test_a_changed_graph_is_noticed(small_graph: TextGraph, tmp_path: Path) -> None:
+    save_graph(small_graph, tmp_path / "graph")
+    other = replace(small_graph, texts=string_array("abcdefg"))
+    save_graph(other, tmp_path / "other")
+    (tmp_path / "other/nodes.parquet").replace(tmp_path / "graph/nodes.parquet")
+    with pytest.raises(GraphFormatError, match="changed since it was written"):
+        load_graph(tmp_path / "graph")
+
+
+@pytest.mark.parametrize("name", ["nodes.parquet", "edges.parquet"])
+def test_a_damaged_table_is_refused(small_graph: TextGraph, tmp_path: Path, name: str) -> None:
+    save_graph(small_graph, tmp_path / "graph")
+    (tmp_path / "graph" / name).write_bytes(b"not a table")
+    with pytest.raises(GraphFormatError, match="damaged"):
+        load_graph(tmp_path / "graph")
+
+
+def test_a_missing_column_is_refused(small_graph: TextGraph, tmp_path: Path) -> None:
+    save_graph(small_graph, tmp_path / "graph")
+    path = tmp_path / "graph/nodes.parquet"
+    pq.write_table(pq.read_table(path).drop(["text"]), path)
+    with pytest.raises(GraphFormatError, match="damaged"):
+        load_graph(tmp_path / "graph")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"format_version": "x"}'])
+def test_a_damaged_meta_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "meta.json").write_text(content)
+    with pytest.raises(GraphFormatError, match=r"meta\.json is damaged"):
+        read_meta(tmp_path)
+
+
+def test_a_newer_format_is_refused(small_graph: TextGraph, tmp_path: Path) -> None:
+    save_graph(small_graph, tmp_path)
+    meta = json.loads((tmp_path / "meta.json").read_text())
+    (tmp_path / "meta.json").write_text(json.dumps({**meta, "format_version": 99}))
+    with pytest.raises(GraphFormatError, match="update understudy"):
+        load_graph(tmp_path)

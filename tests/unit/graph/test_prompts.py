@@ -1,0 +1,147 @@
+"""What a prompt holds, and what it never holds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graph import UNLABELED, TextGraph, build_adjacency, string_array
+from graph.prompts import (
+    CHARACTERS_PER_TOKEN,
+    PromptOptions,
+    cut,
+    graph_prompter,
+    prompt_hash,
+    training_labels,
+)
+from graph.readers.synthetic import Dials, synthetic_graph
+
+WIDE = PromptOptions(tokens=4_000, neighbors=50, branching=50)
+
+
+def bakery() -> TextGraph:
+    """Bread in the middle of its ingredients and tools; only the whisk and the oven are unseen."""
+    texts = [
+        "Bread\nFlour, water and patience.",
+        "Flour\nGround wheat, sold by the sack.",
+        "Yeast\nAlive until the oven.",
+        "Oven\nHot, and never hot enough.",
+        "Whisk\nBeats eggs.",
+        "Mill\nTurns with the wind.",
+    ]
+    labels = np.array([0, 1, 1, 2, 2, 2])
+    pairs = np.array([[0, 1], [0, 2], [0, 3], [1, 5], [3, 4]])
+    return TextGraph(
+        name="bakery",
+        ids=string_array(["bread", "flour", "yeast", "oven", "whisk", "mill"]),
+        texts=string_array(texts),
+        labels=labels,
+        label_names=("food", "ingredient", "tool"),
+        adjacency=build_adjacency(6, pairs)[0],
+        splits={"train": np.array([0, 1, 5]), "val": np.array([2, 3]), "test": np.array([4])},
+    )
+
+
+def test_hop_zero_is_the_node_alone() -> None:
+    prompt = graph_prompter(bakery(), WIDE).stored(0, 0)
+    assert prompt.description == "Bread Flour, water and patience."
+    assert "food; ingredient; tool" in prompt.instruction
+    assert prompt.text.startswith("### Instruction:\n")
+    assert prompt.text.endswith("### Response:\n")
+
+
+def test_farther_hops_show_more_titles_and_only_training_labels() -> None:
+    prompter = graph_prompter(bakery(), replace(WIDE, tokens=40))
+    one, two = (prompter.stored(0, hop).description for hop in (1, 2))
+    assert "- Flour [ingredient]" in one
+    assert "- Yeast" in one
+    assert "- Oven" in one
+    assert "Mill" not in one
+    assert "- Mill [tool]" in two
+    assert "Yeast [" not in two
+    assert "Oven [" not in two
+
+
+def test_a_node_is_not_its_own_neighbor() -> None:
+    description = graph_prompter(bakery(), WIDE).stored(1, 2).description
+    assert description.count("Flour") == 1
+    assert "[ingredient]" not in description
+
+
+def test_room_that_is_left_holds_text_of_neighbors() -> None:
+    sparse = replace(WIDE, tokens=200)
+    assert (
+        "- Flour [ingredient] | Ground wheat" in graph_prompter(bakery(), sparse).stored(0, 1).text
+    )
+
+
+def test_an_unseen_node_is_asked_like_a_stored_one() -> None:
+    graph = bakery()
+    prompter = graph_prompter(graph, WIDE)
+    stored = prompter.stored(0, 1).description
+    unseen = prompter.unseen(graph.texts[0].as_py(), [1, 2, 3], 1).description
+    assert sorted(stored.splitlines()) == sorted(unseen.splitlines())
+
+
+def test_hidden_labels_are_not_shown() -> None:
+    hidden = np.ones(6, dtype=bool)
+    assert "[" not in graph_prompter(bakery(), WIDE).hiding(hidden).stored(0, 2).description
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**31), hop=st.integers(0, 3))
+def test_no_validation_or_test_label_reaches_a_prompt(seed: int, hop: int) -> None:
+    graph = synthetic_graph(Dials(nodes=60, classes=4, seed=seed % 5))
+    generator = np.random.default_rng(seed)
+    held = np.concatenate([graph.splits["val"], graph.splits["test"]])
+    labels = graph.labels.copy()
+    labels[held] = generator.integers(UNLABELED, 4, len(held))
+    changed = replace(graph, labels=labels)
+    nodes = generator.integers(0, 60, 8)
+    before, after = (graph_prompter(g, PromptOptions(seed=seed)) for g in (graph, changed))
+    for node in nodes.tolist():
+        assert before.stored(node, hop) == after.stored(node, hop)
+    assert (training_labels(changed)[held] == UNLABELED).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(tokens=st.integers(8, 300), node=st.integers(0, 59), hop=st.integers(0, 3))
+def test_a_description_keeps_its_budget(tokens: int, node: int, hop: int) -> None:
+    graph = synthetic_graph(Dials(nodes=60, classes=4, words=40))
+    prompt = graph_prompter(graph, PromptOptions(tokens=tokens)).stored(node, hop)
+    # The one line that says how many neighbours there are is the least that a hop adds.
+    assert len(prompt.description) <= max(tokens * CHARACTERS_PER_TOKEN, tokens * 2 + 30)
+
+
+def test_the_choice_of_neighbors_follows_the_seed() -> None:
+    graph = synthetic_graph(Dials(nodes=200, mean_degree=30.0))
+    few = PromptOptions(neighbors=3)
+    first, again = (graph_prompter(graph, few).stored(7, 2) for _ in range(2))
+    other = graph_prompter(graph, replace(few, seed=1)).stored(7, 2)
+    assert first == again
+    assert first != other
+
+
+def test_the_hash_covers_options_and_labels() -> None:
+    hashes = {
+        prompt_hash(PromptOptions(), ("a", "b")),
+        prompt_hash(PromptOptions(tokens=99), ("a", "b")),
+        prompt_hash(PromptOptions(), ("a", "c")),
+    }
+    assert len(hashes) == 3
+    assert prompt_hash(PromptOptions(), ("a", "b")) in hashes
+
+
+@pytest.mark.parametrize(
+    ("text", "characters", "expected"),
+    [
+        ("one\ntwo", 20, "one two"),
+        ("a short sentence", 8, "a short"),
+        ("unbreakable", 4, "unbr"),
+        ("anything", 0, ""),
+    ],
+)
+def test_cutting_ends_at_a_word(text: str, characters: int, expected: str) -> None:
+    assert cut(text, characters) == expected
