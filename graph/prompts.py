@@ -1,0 +1,245 @@
+"""A node and its neighbourhood in words: what a language model is asked.
+
+Hop 0 shows the node alone, hop l also its 1- to l-hop neighbours (LinguGKD, arXiv 2402.05894,
+section 3.2). Training and service must ask in the same words, so the wording, the cuts and the
+choice of neighbours are all here, and `prompt_hash` covers them. Budgets are in tokens of four
+characters, since the service has no tokenizer of the teacher's.
+
+The only labels that a prompt can hold are those of `training_labels`.
+"""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph.text_graph import UNLABELED, TextGraph
+
+WORDING = 1  # raise it when a word below changes
+CHARACTERS_PER_TOKEN = 4  # of English text, in byte-pair and word-piece vocabularies
+INSTRUCTION = (
+    "You sort the items of a linked collection into categories. Read the item, and the items "
+    "linked to it where they are listed, then name its category and nothing else.\n"
+    "Categories: {labels}"
+)
+QUESTION = "Which category should this node be classified as?"
+HEAD = "### Instruction:\n{instruction}\n\n### Input:\n"
+TAIL = "\n\n{question}\n\n### Response:\n"
+LINKS = ("Linked items", "Items two links away", "Items three links away")
+FARTHER = "Items {hop} links away"
+LEAST_EXCERPT = 40  # characters; a shorter piece of a neighbour's text says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class PromptOptions:
+    """What a description depends on, besides the graph."""
+
+    tokens: int = 160  # of a whole description, four characters each
+    own_share: float = 0.5  # of the tokens, for the node's own text where neighbours are shown
+    neighbors: int = 10  # shown a hop, at most
+    branching: int = 3  # neighbours that a shown neighbour adds to the next hop, at most
+    title_characters: int = 80  # of a neighbour's title
+    show_labels: bool = True  # the neighbours' training labels
+    seed: int = 0  # of the choice of neighbours
+
+
+class TextSource(Protocol):
+    """What a description reads of a graph; service's own graph has this shape too."""
+
+    def text(self, node: int) -> str: ...
+
+    def neighbors(self, node: int) -> NDArray[np.integer]: ...
+
+
+@dataclass(frozen=True)
+class StoredTexts:
+    """A `TextGraph` as a `TextSource`."""
+
+    graph: TextGraph
+
+    @cached_property
+    def texts(self) -> list[str]:
+        values: list[str] = self.graph.texts.to_pylist()
+        return values
+
+    def text(self, node: int) -> str:
+        return self.texts[node]
+
+    def neighbors(self, node: int) -> NDArray[np.integer]:
+        return self.graph.adjacency.neighbors(node)
+
+
+def training_labels(graph: TextGraph) -> NDArray[np.int64]:
+    """int64 [N]: the labels of training nodes; -1 for every other node, whatever its label."""
+    shown = np.full(graph.num_nodes, UNLABELED, dtype=np.int64)
+    train = graph.splits.get("train", np.empty(0, np.int64))
+    shown[train] = graph.labels[train]
+    return shown
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One question: the instruction is the same for a whole graph."""
+
+    instruction: str
+    description: str
+
+    @property
+    def head(self) -> str:
+        return HEAD.format(instruction=self.instruction)
+
+    @property
+    def tail(self) -> str:
+        return TAIL.format(question=QUESTION)
+
+    @property
+    def text(self) -> str:
+        return f"{self.head}{self.description}{self.tail}"
+
+
+@dataclass(frozen=True, slots=True)
+class Prompter:
+    """Writes prompts.
+
+    Shapes:
+        shown: int64 [N], the label that may be shown of each node, or -1
+    """
+
+    source: TextSource
+    label_names: tuple[str, ...]
+    shown: NDArray[np.int64]
+    options: PromptOptions
+
+    @property
+    def instruction(self) -> str:
+        return INSTRUCTION.format(labels="; ".join(self.label_names))
+
+    def hiding(self, hidden: NDArray[np.bool_]) -> "Prompter":
+        """The same, with the labels of some nodes (bool [N]) not shown."""
+        return replace(self, shown=np.where(hidden, UNLABELED, self.shown))
+
+    def stored(self, node: int, hop: int) -> Prompt:
+        """The question about a node of the graph; its own label is never in it."""
+        near = self.source.neighbors(node).astype(np.int64)
+        return self.write(self.source.text(node), near, hop, node, node)
+
+    def unseen(self, text: str, neighbors: Sequence[int], hop: int) -> Prompt:
+        """The question about a node that is not stored, from its text and stored neighbours."""
+        near = np.array(neighbors, dtype=np.int64)
+        return self.write(text, near, hop, -1, zlib.crc32(text.encode()))
+
+    def write(self, text: str, near: NDArray[np.int64], hop: int, node: int, key: int) -> Prompt:
+        """A prompt; `key` seeds the choice of neighbours, `node` is left out of them."""
+        characters = self.options.tokens * CHARACTERS_PER_TOKEN
+        if hop == 0 or len(near) == 0:
+            return Prompt(self.instruction, cut(text, characters))
+        own = cut(text, int(characters * self.options.own_share))
+        lines = [own, f"It has {len(near)} linked item{'s' if len(near) > 1 else ''}."]
+        room = characters - sum(len(line) + 1 for line in lines)
+        rings = self.rings(near, hop, node, key)
+        titled = self.titles(rings, room)
+        room -= sum(len(line) + 1 for _, line in titled)
+        return Prompt(self.instruction, "\n".join([*lines, *self.excerpts(titled, room)]))
+
+    def rings(
+        self, near: NDArray[np.int64], hops: int, node: int, key: int
+    ) -> list[NDArray[np.int64]]:
+        """The neighbours to show, a hop at a time; no node twice."""
+        ring = choose(near, self.options.neighbors, self.options.seed, key)
+        rings, seen = [ring], {node, *near.tolist()}
+        for _ in range(hops - 1):
+            found: list[int] = []
+            for member in rings[-1].tolist():
+                own = self.source.neighbors(member).astype(np.int64)
+                count = self.options.branching + len(seen)  # enough, if all of `seen` is in it
+                drawn = choose(own, count, self.options.seed, member).tolist()
+                fresh = [other for other in drawn if other not in seen]
+                found += fresh[: self.options.branching]
+                seen.update(fresh[: self.options.branching])
+            rings.append(np.array(found[: self.options.neighbors], dtype=np.int64))
+        return rings
+
+    def titles(self, rings: list[NDArray[np.int64]], room: int) -> list[tuple[int, str]]:
+        """(node, line), nearest first; every ring may fill its equal share of what room is left.
+
+        A ring's name is a line of node -1.
+        """
+        result: list[tuple[int, str]] = []
+        for hop, ring in enumerate(rings, start=1):
+            name = LINKS[hop - 1] if hop <= len(LINKS) else FARTHER.format(hop=hop)
+            lines = [(-1, f"{name}:")]
+            share = room // (len(rings) - hop + 1) - len(name) - 2
+            for member in ring.tolist():
+                line = self.title_line(member)
+                if len(line) + 1 > share:
+                    break
+                share -= len(line) + 1
+                lines.append((member, line))
+            if len(lines) > 1:
+                result += lines
+                room -= sum(len(line) + 1 for _, line in lines)
+        return result
+
+    def title_line(self, node: int) -> str:
+        title = cut(self.source.text(node).partition("\n")[0], self.options.title_characters)
+        label = self.shown[node] if node < len(self.shown) else UNLABELED
+        shown = self.options.show_labels and label != UNLABELED
+        return f"- {title} [{self.label_names[label]}]" if shown else f"- {title}"
+
+    def excerpts(self, titled: list[tuple[int, str]], room: int) -> list[str]:
+        """The title lines, with the neighbours' further text in what room is left."""
+        members = [node for node, _ in titled if node >= 0]
+        share = room // max(len(members), 1) - 3
+        if share < LEAST_EXCERPT:
+            return [line for _, line in titled]
+        return [
+            f"{line} | {rest}" if node >= 0 and (rest := cut(self.body(node), share)) else line
+            for node, line in titled
+        ]
+
+    def body(self, node: int) -> str:
+        return self.source.text(node).partition("\n")[2]
+
+
+def graph_prompter(graph: TextGraph, options: PromptOptions) -> Prompter:
+    """The prompter of a stored graph, which knows no label but those of training nodes."""
+    return Prompter(StoredTexts(graph), graph.label_names, training_labels(graph), options)
+
+
+def prompt_hash(options: PromptOptions, label_names: Sequence[str]) -> str:
+    """SHA-256 of everything that a prompt depends on, besides the graph."""
+    words = [WORDING, INSTRUCTION, QUESTION, HEAD, TAIL, LINKS, FARTHER, LEAST_EXCERPT]
+    value = {"words": words, "options": asdict(options), "labels": list(label_names)}
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def cut(text: str, characters: int) -> str:
+    """The start of a text on one line, ending at a word where that loses little."""
+    line = " ".join(text[: 2 * characters].split())
+    if len(line) <= characters:
+        return line
+    short = line[: max(characters, 0)]
+    whole, _, rest = short.rpartition(" ")
+    return whole if whole and len(rest) <= characters // 4 else short
+
+
+def choose(nodes: NDArray[np.int64], count: int, seed: int, key: int) -> NDArray[np.int64]:
+    """At most `count` of the nodes, in an order drawn from the seed and the key.
+
+    Each node's place depends on nothing but itself, so that an added neighbour reorders none.
+    """
+    salt = mix(np.array([seed * 0x9E3779B9 + key + 1], dtype=np.uint64))
+    return nodes[np.argsort(mix(nodes.astype(np.uint64) ^ salt), kind="stable")[:count]]
+
+
+def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """A bijection of 64-bit integers that looks random (the finaliser of SplitMix64)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
