@@ -27,7 +27,8 @@ UnseenLabels = Annotated[
     typer.Option(help="A label that only val or test has: fail, or drop (remove that label)."),
 ]
 Splits = Annotated[
-    Path | None, typer.Option(help="JSON of splits: {name: {train: [ids], val: [], test: []}}.")
+    Path | None,
+    typer.Option(help="JSON file of named splits, each with lists train, val and test."),
 ]
 SplitName = Annotated[str | None, typer.Option(help="Which split of --splits.")]
 

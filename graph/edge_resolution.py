@@ -110,21 +110,22 @@ def log_repeats(
         table = int(np.searchsorted(starts, index, side="right")) - 1
         return at(tables[table], rows[table][index - starts[table]])
 
-    def note(kind: str, indices: NDArray[np.int64]) -> None:
-        if len(indices):
-            log.add(kind, len(indices), place(int(indices.min())))
+    def note(kind: str, rows: NDArray[np.int64]) -> None:
+        if len(rows):
+            log.add(kind, len(rows), place(int(rows[0])))
 
     loops = pairs[:, 0] == pairs[:, 1]
-    note("self_loops", np.flatnonzero(loops))
     real = np.flatnonzero(~loops)
-    source, target = pairs[real, 0], pairs[real, 1]
-    again = np.setdiff1d(real, real[first_rows(source * num_nodes + target)])
-    note("duplicate_edges", again)
-    once = np.setdiff1d(real, again)
+    again = repeats(pairs[real, 0] * num_nodes + pairs[real, 1])
+    once = real[~again]
     low, high = pairs[once].min(axis=1), pairs[once].max(axis=1)
-    note("reversed_edges", np.setdiff1d(once, once[first_rows(low * num_nodes + high)]))
+    note("self_loops", np.flatnonzero(loops))
+    note("duplicate_edges", real[again])
+    note("reversed_edges", once[repeats(low * num_nodes + high)])
 
 
-def first_rows(keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where each distinct key occurs first."""
-    return np.unique(keys, return_index=True)[1]
+def repeats(keys: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """bool: whether a key has occurred before."""
+    seen = np.ones(len(keys), dtype=bool)
+    seen[np.unique(keys, return_index=True)[1]] = False
+    return seen

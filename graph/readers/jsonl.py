@@ -19,21 +19,39 @@ def read_jsonl(path: Path) -> Iterator[Row]:
     for number, line in enumerate(read_lines(path), 1):
         if not line.strip():
             continue
-        try:
-            value = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise BadInputError(
-                f"{path}:{number}: broken JSON at column {error.colno}: {error.msg}; "
-                "every line must hold one JSON object"
-            ) from error
-        except RecursionError as error:
-            raise BadInputError(f"{path}:{number}: the JSON is nested too deeply") from error
+        value = parse(line, f"{path}:{number}")
         if not isinstance(value, dict):
             raise BadInputError(
                 f"{path}:{number}: expected a JSON object, found {kind(value)}; "
                 "every line must hold one JSON object"
             )
         yield number, tuple(value), tuple(value.values())
+
+
+def parse(line: str, where: str) -> object:
+    """One JSON value.
+
+    Raises:
+        BadInputError: it is broken, or holds what no file can store.
+    """
+    try:
+        value: object = json.loads(line)
+        if "\\u" in line:  # an escape may name half a character, which is no text
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except json.JSONDecodeError as error:
+        raise BadInputError(
+            f"{where}: broken JSON at column {error.colno}: {error.msg}; "
+            "every line must hold one JSON object"
+        ) from error
+    except UnicodeEncodeError as error:
+        raise BadInputError(
+            f"{where}: an escape names half a character (a lone surrogate); remove it"
+        ) from error
+    except RecursionError as error:
+        raise BadInputError(f"{where}: the JSON is nested too deeply") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise BadInputError(f"{where}: {error}") from error
+    return value
 
 
 def kind(value: object) -> str:
