@@ -210,9 +210,9 @@ def synthetic(
     force: Force = False,
 ) -> None:
     """Draw a graph with dials for what its texts and its edges say."""
-    from graph.readers.synthetic import Dials, synthetic_graph
+    from graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
-    dials = Dials(
+    dials = SyntheticOptions(
         nodes,
         classes,
         mean_degree,

@@ -21,7 +21,7 @@ ROUNDS = 30  # of drawing edges, until enough are distinct
 
 
 @dataclass(frozen=True)
-class Dials:
+class SyntheticOptions:
     """What a synthetic graph is like."""
 
     nodes: int = 2000
@@ -55,7 +55,7 @@ class Dials:
             )
 
 
-def synthetic_graph(dials: Dials, progress: Progress = silent) -> TextGraph:
+def synthetic_graph(dials: SyntheticOptions, progress: Progress = silent) -> TextGraph:
     """Draws a graph; equal dials give an equal graph.
 
     Each class has the same number of nodes, give or take one; the split is random, 60/20/20.
@@ -78,12 +78,15 @@ def synthetic_graph(dials: Dials, progress: Progress = silent) -> TextGraph:
         label_names=topic_names(dials.classes),
         adjacency=adjacency,
         splits=random_split(labels, seed=dials.seed),
-        source=f"synthetic: {dials}",
+        source=f"drawn: {dials}",
     )
 
 
 def draw_edges(
-    dials: Dials, labels: NDArray[np.int64], generator: np.random.Generator, progress: Progress
+    dials: SyntheticOptions,
+    labels: NDArray[np.int64],
+    generator: np.random.Generator,
+    progress: Progress,
 ) -> Adjacency:
     """Draws distinct edges until the mean degree is reached.
 
@@ -113,7 +116,7 @@ class NodeSampler:
     """Draws nodes of given classes by their propensity, by inverting cumulative sums."""
 
     def __init__(
-        self, labels: NDArray[np.int64], dials: Dials, generator: np.random.Generator
+        self, labels: NDArray[np.int64], dials: SyntheticOptions, generator: np.random.Generator
     ) -> None:
         self.dials, self.generator = dials, generator
         self.order = np.argsort(labels, kind="stable")
@@ -150,7 +153,10 @@ class NodeSampler:
 
 
 def draw_texts(
-    dials: Dials, labels: NDArray[np.int64], generator: np.random.Generator, progress: Progress
+    dials: SyntheticOptions,
+    labels: NDArray[np.int64],
+    generator: np.random.Generator,
+    progress: Progress,
 ) -> pa.LargeStringArray:
     """A title line and a body line for every node.
 
@@ -174,7 +180,7 @@ def draw_texts(
 
 
 def draw_words(
-    dials: Dials, labels: NDArray[np.int64], generator: np.random.Generator
+    dials: SyntheticOptions, labels: NDArray[np.int64], generator: np.random.Generator
 ) -> NDArray[np.int64]:
     """int64: a position in the vocabulary for each word, given its node's class."""
     count = len(labels)

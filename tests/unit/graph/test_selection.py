@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 
 from graph import TextGraph, build_adjacency, string_array
 from graph.describe import components
-from graph.readers.synthetic import Dials, synthetic_graph
+from graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from graph.selection import connected_part, shortest_way_parents
 
 
 def test_the_part_is_connected_balanced_and_contains_what_must_be() -> None:
-    graph = synthetic_graph(Dials(nodes=1000, classes=5, mean_degree=6))
+    graph = synthetic_graph(SyntheticOptions(nodes=1000, classes=5, mean_degree=6))
     must = graph.ids[int(np.flatnonzero(components(graph.adjacency) == 0)[-1])].as_py()
     nodes = connected_part(graph, 200, [must, "no such node"])
     part = graph.subgraph(nodes)
@@ -24,7 +24,7 @@ def test_the_part_is_connected_balanced_and_contains_what_must_be() -> None:
 
 @given(st.integers(1, 40), st.integers(0, 5))
 def test_any_limit_is_kept_and_the_part_is_connected(limit: int, seed: int) -> None:
-    graph = synthetic_graph(Dials(nodes=40, classes=3, mean_degree=3, seed=seed))
+    graph = synthetic_graph(SyntheticOptions(nodes=40, classes=3, mean_degree=3, seed=seed))
     part = graph.subgraph(connected_part(graph, limit, ["node-7"]))
     assert 1 <= part.num_nodes <= limit
     assert components(part.adjacency).max() == 0

@@ -5,10 +5,10 @@ import pytest
 
 from graph import BadInputError, TextGraph
 from graph.describe import edge_homophily
-from graph.readers.synthetic import Dials, synthetic_graph
+from graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from graph.readers.vocabulary import SHARED, TOPICS, WORDS_PER_TOPIC, topic_names, topic_words
 
-BIG = Dials(nodes=4000, classes=5, mean_degree=12)
+BIG = SyntheticOptions(nodes=4000, classes=5, mean_degree=12)
 
 
 def own_word_share(graph: TextGraph) -> float:
@@ -40,8 +40,14 @@ def with_dials(**dials: float) -> TextGraph:
 
 
 def test_equal_dials_give_an_equal_graph() -> None:
-    assert synthetic_graph(Dials()).content_hash == synthetic_graph(Dials()).content_hash
-    assert synthetic_graph(Dials()).content_hash != synthetic_graph(Dials(seed=1)).content_hash
+    assert (
+        synthetic_graph(SyntheticOptions()).content_hash
+        == synthetic_graph(SyntheticOptions()).content_hash
+    )
+    assert (
+        synthetic_graph(SyntheticOptions()).content_hash
+        != synthetic_graph(SyntheticOptions(seed=1)).content_hash
+    )
 
 
 def test_size_degree_and_splits() -> None:
@@ -95,23 +101,23 @@ def test_the_degree_spread_dial() -> None:
 
 
 def test_one_class_and_a_dense_graph() -> None:
-    graph = synthetic_graph(Dials(nodes=30, classes=1, mean_degree=14, homophily=0.0))
+    graph = synthetic_graph(SyntheticOptions(nodes=30, classes=1, mean_degree=14, homophily=0.0))
     assert graph.adjacency.num_edges == 210
 
 
 @pytest.mark.parametrize(
     "dials",
     [
-        Dials(homophily=1.5),
-        Dials(text_signal=-0.1),
-        Dials(nodes=3, classes=4),
-        Dials(classes=0),
-        Dials(nodes=10, mean_degree=6),
-        Dials(words=3),
-        Dials(degree_spread=-1),
+        SyntheticOptions(homophily=1.5),
+        SyntheticOptions(text_signal=-0.1),
+        SyntheticOptions(nodes=3, classes=4),
+        SyntheticOptions(classes=0),
+        SyntheticOptions(nodes=10, mean_degree=6),
+        SyntheticOptions(words=3),
+        SyntheticOptions(degree_spread=-1),
     ],
 )
-def test_dials_out_of_range_are_refused(dials: Dials) -> None:
+def test_dials_out_of_range_are_refused(dials: SyntheticOptions) -> None:
     with pytest.raises(BadInputError):
         synthetic_graph(dials)
 
