@@ -16,7 +16,7 @@ from graph.prompts import (
     prompt_hash,
     training_labels,
 )
-from graph.readers.synthetic import Dials, synthetic_graph
+from graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 WIDE = PromptOptions(tokens=4_000, neighbors=50, branching=50)
 
@@ -93,7 +93,7 @@ def test_hidden_labels_are_not_shown() -> None:
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**31), hop=st.integers(0, 3))
 def test_no_validation_or_test_label_reaches_a_prompt(seed: int, hop: int) -> None:
-    graph = synthetic_graph(Dials(nodes=60, classes=4, seed=seed % 5))
+    graph = synthetic_graph(SyntheticOptions(nodes=60, classes=4, seed=seed % 5))
     generator = np.random.default_rng(seed)
     held = np.concatenate([graph.splits["val"], graph.splits["test"]])
     labels = graph.labels.copy()
@@ -109,14 +109,14 @@ def test_no_validation_or_test_label_reaches_a_prompt(seed: int, hop: int) -> No
 @settings(max_examples=30, deadline=None)
 @given(tokens=st.integers(8, 300), node=st.integers(0, 59), hop=st.integers(0, 3))
 def test_a_description_keeps_its_budget(tokens: int, node: int, hop: int) -> None:
-    graph = synthetic_graph(Dials(nodes=60, classes=4, words=40))
+    graph = synthetic_graph(SyntheticOptions(nodes=60, classes=4, words=40))
     prompt = graph_prompter(graph, PromptOptions(tokens=tokens)).stored(node, hop)
     # The one line that says how many neighbours there are is the least that a hop adds.
     assert len(prompt.description) <= max(tokens * CHARACTERS_PER_TOKEN, tokens * 2 + 30)
 
 
 def test_the_choice_of_neighbors_follows_the_seed() -> None:
-    graph = synthetic_graph(Dials(nodes=200, mean_degree=30.0))
+    graph = synthetic_graph(SyntheticOptions(nodes=200, mean_degree=30.0))
     few = PromptOptions(neighbors=3)
     first, again = (graph_prompter(graph, few).stored(7, 2) for _ in range(2))
     other = graph_prompter(graph, replace(few, seed=1)).stored(7, 2)
