@@ -32,7 +32,7 @@ class Bundle:
         """A memory-mapped, read-only array."""
         try:
             array: NDArray[np.generic] = np.load(self.path(name), mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
+        except (OSError, EOFError, ValueError) as error:
             raise BundleDamagedError(f"{self.folder / name} is no array: {error}") from error
         return array
 

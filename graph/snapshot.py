@@ -64,5 +64,5 @@ def load_snapshot(folder: Path) -> TextGraph:
             splits={n: np.flatnonzero(split_of == i) for i, n in enumerate(details["split_names"])},
             source=details["source"],
         )
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+    except (OSError, EOFError, ValueError, KeyError, pa.ArrowException) as error:
         raise GraphFormatError(f"{folder} holds no whole graph: {error}") from error

@@ -29,10 +29,10 @@ def dense_weights(adjacency: Adjacency, weighting: Weighting) -> NDArray[np.floa
         matrix[node, adjacency.neighbors(node)] = 1
     degrees = matrix.sum(axis=1)
     if weighting == "mean":
-        return matrix / np.maximum(degrees, 1)[:, None]
+        return np.asarray(matrix / np.maximum(degrees, 1)[:, None])
     if weighting == "symmetric":
         scale = 1 / np.sqrt(degrees + 1)
-        return scale[:, None] * matrix * scale
+        return np.asarray(scale[:, None] * matrix * scale)
     return matrix
 
 

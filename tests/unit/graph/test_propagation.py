@@ -14,7 +14,7 @@ NODES = 15
 
 def own_plus_mean(feeds: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
     """A layer that is computable by hand: h + the weighted sum of the neighbours."""
-    rows = feeds["table"][feeds["index"]] * feeds["weight"][:, :, None]  # type: ignore[call-overload, operator]
+    rows = feeds["table"][feeds["index"]] * feeds["weight"][:, :, None]
     return np.asarray(feeds["h"] + rows.sum(axis=1), dtype=np.float32)
 
 
