@@ -7,11 +7,17 @@ from bundle.manifest import StudentInfo
 from bundle.sessions import Network
 
 INPUT_FILE = "student/input.onnx"
+WHOLE_FILE = "student/student.onnx"  # features of a neighbourhood → logits, for other runtimes
 
 
 def layer_file(number: int) -> str:
     """The file of message-passing layer `number`, counted from 1; the last one gives logits."""
     return f"student/layer{number}.onnx"
+
+
+def dense_file(number: int) -> str:
+    """The same layer for neighbours that are already aggregated."""
+    return f"student/dense{number}.onnx"
 
 
 def activation_file(number: int) -> str:
@@ -30,8 +36,8 @@ class StudentNetwork:
     """Features → h0 through `input`; h(l-1) → h(l) through `layers[l - 1]`, the last → logits.
 
     `input` reads x (float32 [B, dimension]) or, with the hashing encoder, buckets (int64 [B, K])
-    and weights (float32 [B, K]). A layer reads h, table, index, weight and self_weight, see
-    `graph.neighborhoods.Block`.
+    and weights (float32 [B, K]). A layer reads h, table, index, weight and self_weight,
+    or h and aggregated, as `graph.propagation.propagate` feeds them.
     """
 
     input: Network
@@ -42,8 +48,16 @@ def open_student(folder: Path, info: StudentInfo, threads: int, provider: str) -
     """Opens the student's files in a bundle's folder; see `Network` for the errors."""
     return StudentNetwork(
         Network(folder / INPUT_FILE, threads, provider),
-        tuple(
-            Network(folder / layer_file(number + 1), threads, provider)
-            for number in range(info.layers)
-        ),
+        tuple(open_layer(folder, number + 1, threads, provider) for number in range(info.layers)),
     )
+
+
+def open_layer(folder: Path, number: int, threads: int, provider: str) -> Network:
+    """The form that is fastest there: dense on a CPU if the layer has that form, else gathering.
+
+    A GPU gathers itself, so that the activations can stay in its memory.
+    """
+    dense = folder / dense_file(number)
+    if provider == "cpu" and dense.is_file():
+        return Network(dense, threads, provider)
+    return Network(folder / layer_file(number), threads, provider)

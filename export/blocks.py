@@ -1,11 +1,15 @@
 """The student without scatter: padded neighbourhoods in, dense products out.
 
-A layer reads, for B nodes with at most K neighbours each, the nodes' own activations, a table of
-activations, and `graph.neighborhoods.Block`'s index and weights. Padding has weight 0. Each block
-shares its parameters with the trained layer and computes the same function.
+Each block shares its parameters with the trained layer and computes the same function, in one of
+two forms. A gathering block reads, for B nodes with at most K neighbours each, the nodes' own
+activations, a table of activations, and `graph.neighborhoods.Block`'s index and weights; padding
+has weight 0. A dense block is handed the neighbours already aggregated.
 
-Shapes, for every layer block:
-    h: float32 [B, d]; table: float32 [M, d]; index: int64 [B, K]
+What is constant is computed once, here, and not in every run.
+
+Shapes, for every block that declares them:
+    h: float32 [B, d]; aggregated: float32 [B, d]
+    table: float32 [M, d]; index: int64 [B, K]
     weight: float32 [B, K]; self_weight: float32 [B, 1]
     returns: float32 [B, d'], or logits [B, classes] from the last one
 """
@@ -18,8 +22,6 @@ from torch.nn import functional as F
 from torch_geometric.nn import GATConv, GCNConv, GINConv, SAGEConv
 
 from training.student import HashedInput, MessageLayer, Student
-
-MASKED = -1e9  # an attention score that the softmax turns into exactly 0
 
 
 class DenseInputBlock(nn.Module):
@@ -42,7 +44,7 @@ class HashedInputBlock(nn.Module):
         self.table, self.linear, self.norm = source.table, source.linear, student.input_norm
 
     def forward(self, buckets: Tensor, weights: Tensor) -> Tensor:
-        bag = weighted_sum(F.embedding(buckets, self.table), weights)
+        bag = gathered_sum(self.table, buckets, weights)
         return F.relu(self.norm(self.linear(bag)))
 
 
@@ -58,32 +60,66 @@ class LayerBlock(nn.Module):
         return h if self.head is None else cast(Tensor, self.head(h))
 
 
-class SageBlock(LayerBlock):
+class LinearBlock(LayerBlock):
+    """A layer whose aggregation is a weighted sum: its dense form."""
+
+    def forward(self, h: Tensor, aggregated: Tensor) -> Tensor:
+        return self.finish(h, self.update(h, aggregated))
+
+    def update(self, h: Tensor, aggregated: Tensor) -> Tensor:
+        """What the convolution gives, from the nodes and their aggregated neighbours."""
+        raise NotImplementedError
+
+
+class SageBlock(LinearBlock):
     """GraphSAGE, mean aggregation (arXiv 1706.02216)."""
 
-    def forward(self, h: Tensor, table: Tensor, index: Tensor, weight: Tensor) -> Tensor:
+    def update(self, h: Tensor, aggregated: Tensor) -> Tensor:
         conv = cast(SAGEConv, self.layer.conv)
-        mean = weighted_sum(table[index], weight)
-        return self.finish(h, conv.lin_l(mean) + conv.lin_r(h))
+        return torch.addmm(conv.lin_l(aggregated), h, conv.lin_r.weight.T)
 
 
-class GcnBlock(LayerBlock):
+class GcnBlock(LinearBlock):
     """GCN, symmetric normalisation with self-loops (arXiv 1609.02907, eq. 2)."""
 
-    def forward(
-        self, h: Tensor, table: Tensor, index: Tensor, weight: Tensor, self_weight: Tensor
-    ) -> Tensor:
+    def update(self, h: Tensor, aggregated: Tensor) -> Tensor:
         conv = cast(GCNConv, self.layer.conv)
-        total = weighted_sum(table[index], weight) + self_weight * h
-        return self.finish(h, conv.lin(total) + conv.bias)
+        return F.linear(aggregated, conv.lin.weight, conv.bias)
 
 
-class GinBlock(LayerBlock):
+class GinBlock(LinearBlock):
     """GIN with a learned epsilon (arXiv 1810.00826, eq. 4.1)."""
 
-    def forward(self, h: Tensor, table: Tensor, index: Tensor, weight: Tensor) -> Tensor:
+    own_weight: Tensor  # [1]
+
+    def __init__(self, layer: MessageLayer, head: nn.Module | None) -> None:
+        super().__init__(layer, head)
+        self.register_buffer("own_weight", (1 + cast(GINConv, layer.conv).eps).detach().clone())
+
+    def update(self, h: Tensor, aggregated: Tensor) -> Tensor:
         conv = cast(GINConv, self.layer.conv)
-        return self.finish(h, conv.nn((1 + conv.eps) * h + weighted_sum(table[index], weight)))
+        return cast(Tensor, conv.nn(self.own_weight * h + aggregated))
+
+
+class GatheringBlock(nn.Module):
+    """Gathers and sums the neighbours, then goes on as `dense`."""
+
+    def __init__(self, dense: LinearBlock) -> None:
+        super().__init__()
+        self.dense = dense
+
+    def forward(self, h: Tensor, table: Tensor, index: Tensor, weight: Tensor) -> Tensor:
+        return cast(Tensor, self.dense(h, gathered_sum(table, index, weight)))
+
+
+class SelfGatheringBlock(GatheringBlock):
+    """The same where a node is among its own neighbours."""
+
+    def forward(  # type: ignore[override]
+        self, h: Tensor, table: Tensor, index: Tensor, weight: Tensor, self_weight: Tensor
+    ) -> Tensor:
+        total = gathered_sum(table, index, weight) + self_weight * h
+        return cast(Tensor, self.dense(h, total))
 
 
 class GatBlock(LayerBlock):
@@ -93,20 +129,32 @@ class GatBlock(LayerBlock):
     neighbour; the scores need only its products with the attention vectors, [d, heads].
     """
 
+    source: Tensor  # [d, H]
+    both: Tensor  # [d, 2 H]: source and target
+    maps: Tensor  # [H, d, c]
+
+    def __init__(self, layer: MessageLayer, head: nn.Module | None) -> None:
+        super().__init__(layer, head)
+        conv = cast(GATConv, layer.conv)
+        maps = conv.lin.weight.detach().view(conv.heads, conv.out_channels, -1)  # [H, c, d]
+        source = torch.einsum("hcd,hc->dh", maps, conv.att_src[0].detach())
+        target = torch.einsum("hcd,hc->dh", maps, conv.att_dst[0].detach())
+        self.heads, self.slope = conv.heads, conv.negative_slope
+        self.register_buffer("source", source.contiguous())
+        self.register_buffer("both", torch.cat([source, target], dim=1))
+        self.register_buffer("maps", maps.transpose(1, 2).contiguous())
+
     def forward(self, h: Tensor, table: Tensor, index: Tensor, weight: Tensor) -> Tensor:
-        conv = cast(GATConv, self.layer.conv)
-        heads, channels = conv.heads, conv.out_channels
-        maps = conv.lin.weight.view(heads, channels, -1)  # [H, c, d]
-        source_vector = torch.einsum("hcd,hc->dh", maps, conv.att_src[0])
-        target_vector = torch.einsum("hcd,hc->dh", maps, conv.att_dst[0])
-        rows = torch.cat([h.unsqueeze(1), table[index]], dim=1)  # [B, 1 + K, d], self first
-        scores = rows @ source_vector + (h @ target_vector).unsqueeze(1)  # [B, 1 + K, H]
-        present = torch.cat([torch.ones_like(h[:, :1]), weight], dim=1).unsqueeze(-1)
-        scores = F.leaky_relu(scores, conv.negative_slope) + (1 - present) * MASKED
-        attention = torch.softmax(scores, dim=1)
-        summed = attention.transpose(1, 2) @ rows  # [B, H, d]
-        mapped = torch.einsum("bhd,hcd->bhc", summed, maps).flatten(1)
-        return self.finish(h, mapped + conv.bias)
+        rows = F.embedding(index, table)  # [B, K, d]
+        own, target = (h @ self.both).unsqueeze(1).split(self.heads, dim=2)  # [B, 1, H] each
+        scores = F.leaky_relu(rows @ self.source + target, self.slope)  # [B, K, H]
+        scores = scores + torch.log(weight).unsqueeze(2)  # padding: log 0, which no softmax sees
+        own = F.leaky_relu(own + target, self.slope)
+        attention = torch.softmax(torch.cat([scores, own], dim=1), dim=1)  # [B, K + 1, H]
+        others, own = attention[:, :-1], attention[:, -1:]
+        summed = others.transpose(1, 2) @ rows + own.transpose(1, 2) * h.unsqueeze(1)  # [B, H, d]
+        mapped = (summed.transpose(0, 1) @ self.maps).transpose(0, 1).flatten(1)
+        return self.finish(h, mapped + cast(Tensor, self.layer.conv.bias))
 
 
 class MlpBlock(LayerBlock):
@@ -116,24 +164,31 @@ class MlpBlock(LayerBlock):
         return self.finish(h, self.layer.conv(h))
 
 
-def weighted_sum(rows: Tensor, weight: Tensor) -> Tensor:
-    """rows [B, K, d], weight [B, K] → [B, d], as one batched product."""
-    return torch.matmul(weight.unsqueeze(1), rows).squeeze(1)
+def gathered_sum(table: Tensor, index: Tensor, weight: Tensor) -> Tensor:
+    """table [M, d], index and weight [B, K] → [B, d], as one batched product."""
+    return torch.matmul(weight.unsqueeze(1), F.embedding(index, table)).squeeze(1)
 
 
-BLOCKS: dict[str, type[LayerBlock]] = {
-    "sage": SageBlock,
-    "gcn": GcnBlock,
-    "gat": GatBlock,
-    "gin": GinBlock,
-    "mlp": MlpBlock,
-}
+LINEAR: dict[str, type[LinearBlock]] = {"sage": SageBlock, "gcn": GcnBlock, "gin": GinBlock}
+OTHER: dict[str, type[LayerBlock]] = {"gat": GatBlock, "mlp": MlpBlock}
 WEIGHTINGS = {"sage": "mean", "gcn": "symmetric", "gat": "mask", "gin": "sum", "mlp": "none"}
 
 
-def layer_blocks(student: Student) -> list[LayerBlock]:
-    """The blocks of all layers, in order; the last one holds the head."""
-    make = BLOCKS[student.config.kind]
+def layer_blocks(student: Student) -> list[nn.Module]:
+    """The gathering blocks of all layers, in order; the last one holds the head."""
+    if student.config.kind not in LINEAR:
+        return list(make_blocks(student, OTHER[student.config.kind]))
+    gathering = SelfGatheringBlock if student.config.kind == "gcn" else GatheringBlock
+    return [gathering(cast(LinearBlock, dense)).eval() for dense in dense_blocks(student)]
+
+
+def dense_blocks(student: Student) -> list[LayerBlock]:
+    """The dense blocks of all layers; none where the aggregation is no weighted sum."""
+    make = LINEAR.get(student.config.kind)
+    return make_blocks(student, make) if make else []
+
+
+def make_blocks(student: Student, make: type[LayerBlock]) -> list[LayerBlock]:
     last = len(student.layers) - 1
     return [
         make(cast(MessageLayer, layer), student.head if number == last else None).eval()

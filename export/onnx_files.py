@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from export.blocks import DenseInputBlock, HashedInputBlock, layer_blocks
+from export.blocks import DenseInputBlock, HashedInputBlock, dense_blocks, layer_blocks
 from export.errors import ExportError
 from training.encoders.minilm import SentenceEncoder
 from training.student import HashedInput, Student
@@ -21,6 +21,7 @@ OPSET = 18  # below 16 duplicate scatter targets are silently overwritten
 B, K, M, T = 3, 5, 11, 7
 LAYER_AXES = {
     "h": ("nodes", None),
+    "aggregated": ("nodes", None),
     "table": ("stored", None),
     "index": ("nodes", "width"),
     "weight": ("nodes", "width"),
@@ -29,7 +30,7 @@ LAYER_AXES = {
 
 
 def export_student(student: Student, folder: Path) -> None:
-    """Writes input.onnx and layer1.onnx … of a student (in evaluation mode) into `folder`."""
+    """Writes input.onnx, layer1.onnx … and dense1.onnx … of a student into `folder`."""
     folder.mkdir(parents=True)
     if isinstance(student.input, HashedInput):
         sample = (torch.zeros(B, K, dtype=torch.int64), torch.ones(B, K))
@@ -40,23 +41,24 @@ def export_student(student: Student, folder: Path) -> None:
         export_module(
             DenseInputBlock(student), dense, {"x": ("nodes", None)}, "h", folder / "input.onnx"
         )
-    blocks = layer_blocks(student)
-    samples = layer_samples(student.config.hidden)
-    for number, block in enumerate(blocks, start=1):
-        names = list(inspect.signature(block.forward).parameters)
-        output = "logits" if number == len(blocks) else "h_next"
-        export_module(
-            block,
-            tuple(samples[name] for name in names),
-            {name: LAYER_AXES[name] for name in names},
-            output,
-            folder / f"layer{number}.onnx",
-        )
+    for name, blocks in (("layer", layer_blocks(student)), ("dense", dense_blocks(student))):
+        for number, block in enumerate(blocks, start=1):
+            output = "logits" if number == len(blocks) else "h_next"
+            export_block(block, student.config.hidden, output, folder / f"{name}{number}.onnx")
+
+
+def export_block(block: nn.Module, hidden: int, output: str, path: Path) -> None:
+    """Exports one layer's block, whose inputs are named in LAYER_AXES."""
+    names = list(inspect.signature(block.forward).parameters)
+    samples = layer_samples(hidden)
+    sample = tuple(samples[name] for name in names)
+    export_module(block, sample, {name: LAYER_AXES[name] for name in names}, output, path)
 
 
 def layer_samples(hidden: int) -> dict[str, Tensor]:
     return {
         "h": torch.zeros(B, hidden),
+        "aggregated": torch.zeros(B, hidden),
         "table": torch.zeros(M, hidden),
         "index": torch.zeros(B, K, dtype=torch.int64),
         "weight": torch.ones(B, K),
@@ -65,7 +67,7 @@ def layer_samples(hidden: int) -> dict[str, Tensor]:
 
 
 def export_encoder(encoder: SentenceEncoder, path: Path) -> None:
-    """Writes a sentence encoder: input_ids, attention_mask [B, T] → embedding [B, dimension]."""
+    """Writes a sentence encoder: input_ids, attention_mask [B, T] → sentence_embedding."""
     path.parent.mkdir(parents=True, exist_ok=True)
     mask = torch.ones(B, T, dtype=torch.int64)
     mask[1, 4:] = 0
@@ -73,7 +75,9 @@ def export_encoder(encoder: SentenceEncoder, path: Path) -> None:
         "input_ids": ("texts", "tokens"),
         "attention_mask": ("texts", "tokens"),
     }
-    export_module(encoder, (torch.ones(B, T, dtype=torch.int64), mask), axes, "embedding", path)
+    export_module(
+        encoder, (torch.ones(B, T, dtype=torch.int64), mask), axes, "sentence_embedding", path
+    )
 
 
 Axes = tuple[str | None, ...]

@@ -1,13 +1,16 @@
-"""One exported layer over many nodes, block by block."""
+"""One exported layer over many nodes."""
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from graph.aggregation import aggregate
 from graph.neighborhoods import Neighborhoods, Weighting, padded_blocks
 
 Layer = Callable[[Mapping[str, NDArray[np.generic]]], NDArray[np.float32]]
+
+DENSE_ROWS = 4_096  # rows a dense step: bounds what is in memory between its operators
 
 
 def propagate(
@@ -23,13 +26,41 @@ def propagate(
     which nodes are asked for together.
 
     Args:
-        layer: takes h, table, index, weight and self_weight as in `graph.neighborhoods.Block`.
+        layer: takes h, table, index, weight and self_weight as in `graph.neighborhoods.Block`; or,
+            if it has `inputs` and the table is not among them, h and aggregated, float32 [B, d].
 
     Shapes:
         h: float32 [B, d], the nodes' own activations of the layer below
         table: float32 [M, d], all stored nodes' activations of the layer below
         returns: float32 [B, d']
     """
+    inputs = getattr(layer, "inputs", ("table",))
+    if "table" in inputs:
+        return run_blocks(layer, h, table, neighborhoods, weighting)
+    if "aggregated" in inputs:
+        return run_dense(layer, h, aggregate(h, table, neighborhoods, weighting))
+    return run_dense(layer, h, h)  # it reads no neighbours
+
+
+def run_dense(
+    layer: Layer, h: NDArray[np.float32], aggregated: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The rows in steps of DENSE_ROWS."""
+    pieces = [
+        layer({"h": h[start : start + DENSE_ROWS], "aggregated": aggregated[start:][:DENSE_ROWS]})
+        for start in range(0, len(h), DENSE_ROWS)
+    ]
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
+def run_blocks(
+    layer: Layer,
+    h: NDArray[np.float32],
+    table: NDArray[np.float32],
+    neighborhoods: Neighborhoods,
+    weighting: Weighting,
+) -> NDArray[np.float32]:
+    """The rows in blocks of similar degree."""
     pieces: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
     for block in padded_blocks(neighborhoods, weighting):
         feeds: dict[str, NDArray[np.generic]] = {
