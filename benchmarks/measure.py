@@ -1,0 +1,73 @@
+"""Timing and reporting that every benchmark shares."""
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+REPORTED_PACKAGES = ("numpy", "torch", "torch-geometric", "onnxruntime", "fastapi", "uvicorn")
+
+
+def machine_facts() -> dict[str, Any]:
+    """What a reader needs to judge the figures by."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "load_average": round(os.getloadavg()[0], 2),  # of the minute before, other work included
+        "python": platform.python_version(),
+        "packages": {name: found for name in REPORTED_PACKAGES if (found := installed(name))},
+    }
+
+
+def processor() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        for line in information.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def side_by_side(
+    works: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2
+) -> dict[str, float]:
+    """Median seconds of each work; they take turns, so that noise meets all of them alike."""
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    for number in range(warmup + rounds):
+        for name, work in works.items():
+            started = time.perf_counter()
+            work()
+            if number >= warmup:
+                seconds[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
+
+
+def write_results(name: str, results: Mapping[str, Any], markdown: str) -> None:
+    """Writes results/NAME.json, machine facts included, and results/NAME.md."""
+    RESULTS.mkdir(exist_ok=True)
+    facts = machine_facts()
+    text = json.dumps({"machine": facts, **results}, indent=2, ensure_ascii=False)
+    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    packages = ", ".join(f"{package} {found}" for package, found in facts["packages"].items())
+    machine = f"{facts['processor']}, {facts['cores']} cores; {packages}; {facts['date'][:10]}."
+    (RESULTS / f"{name}.md").write_text(f"{markdown}\n{machine}\n", encoding="utf-8")
