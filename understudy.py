@@ -10,6 +10,10 @@ HELP = "Distil a large language model into a graph network, export it to ONNX, a
 # name: (module:function or Typer application, one line of help)
 COMMANDS = {
     "data": ("graph.commands:data", "Build, import and describe text-attributed graphs."),
+    "teach": (
+        "training.teach_command:teach",
+        "Tune a language model on a graph and ask it about every node.",
+    ),
     "distill": ("training.commands:distill", "Train a student network on a graph."),
     "export": (
         "export.commands:export",

@@ -41,7 +41,7 @@ def main(
     for name, text in TEXTS.items():
         node = Node(text=text, neighbors=NEIGHBORS)
         works = {
-            encoder: lambda engine=engine, node=node: engine.classify([node])  # type: ignore[misc]
+            encoder: lambda engine=engine, node=node: engine.classify([node])
             for encoder, engine in engines.items()
         }
         seconds = side_by_side(works, ROUNDS)

@@ -63,3 +63,20 @@ def edges(adjacency: Adjacency) -> Edges:
     normalized.sort_indices()
     edge_index = torch.from_numpy(adjacency.edge_index())
     return Edges(csr_tensor(matrix), csr_tensor(normalized), edge_index)
+
+
+def check_classes(graph: TextGraph) -> None:
+    """Refuses a graph with a class that nothing could learn.
+
+    Raises:
+        UntrainableError: no labelled node of train has some class.
+    """
+    members = graph.splits.get("train", np.empty(0, dtype=np.int64))
+    labels = graph.labels[members]
+    counts = np.bincount(labels[labels != UNLABELED], minlength=graph.num_classes)
+    missing = [graph.label_names[index] for index in np.flatnonzero(counts == 0)]
+    if missing:
+        raise UntrainableError(
+            f"{graph.name} has no training node of {', '.join(map(repr, missing[:5]))}"
+            f"{' and others' if len(missing) > 5 else ''}; label some, or leave that class out"
+        )

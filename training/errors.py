@@ -4,7 +4,11 @@ TrainingError
 ├── EncoderError        a text encoder is missing, or not the one that was asked for
 ├── CheckpointError     a student folder is missing, damaged, or of another graph
 ├── UntrainableError    the graph lacks what training needs: labels, splits
-└── DivergedError       the loss became NaN or infinite
+├── DivergedError       the loss became NaN or infinite
+├── TeacherError        a teacher or its folder is missing, damaged, or lacks what is asked of it
+│   └── StaleTeacherError   its answers are about another graph
+├── EndpointError       a teacher's endpoint refuses, fails, or answers nonsense
+└── EvaluationError     an evaluation's folder holds runs of another plan
 """
 
 
@@ -26,3 +30,19 @@ class UntrainableError(TrainingError):
 
 class DivergedError(TrainingError):
     """The loss became NaN or infinite."""
+
+
+class TeacherError(TrainingError):
+    """A teacher or its folder is missing, damaged, or lacks what is asked of it."""
+
+
+class StaleTeacherError(TeacherError):
+    """A teacher's answers are about another graph."""
+
+
+class EndpointError(TrainingError):
+    """A teacher's endpoint refuses, fails, or answers nonsense."""
+
+
+class EvaluationError(TrainingError):
+    """An evaluation's folder holds runs of another plan."""
