@@ -1,0 +1,150 @@
+"""`understudy teach`: tune a language model on a graph and ask it about every node."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from graph.progress import terminal_progress
+from graph.prompts import PromptOptions
+from training.errors import TeacherError
+from training.teachers.causal import CausalOptions
+from training.teachers.encoder import EncoderOptions
+from training.teachers.endpoint import EndpointOptions
+from training.teachers.folder import TeacherInfo
+from training.teachers.teach import TeachOptions
+from training.teachers.teach import teach as run_teach
+from training.teachers.tuning import TuningOptions
+from training.terminal import quiet_libraries
+
+# What suits each kind: an encoder is small and starts with a fresh head, a causal model is large
+# and knows the labels' words already (LinguGKD's published settings), an endpoint is paid for.
+HOPS = {"encoder": "0,1,2", "causal": "0,1,2", "endpoint": "2"}
+EPOCHS = {"encoder": 3, "causal": 1, "endpoint": 0}
+BATCH_SIZE = {"encoder": 16, "causal": 4, "endpoint": 1}
+LEARNING_RATE = 2e-4
+TOKENS = {"encoder": 160, "causal": 380, "endpoint": 380}
+
+
+def teach(
+    graph: Annotated[Path, typer.Argument(help="Graph folder, see `understudy data`.")],
+    out: Annotated[Path, typer.Argument(help="Teacher folder to write.")],
+    teacher: Annotated[
+        str,
+        typer.Option(
+            help="encoder (MiniLM), encoder:FOLDER, a causal model's folder or hub id, or "
+            "openai:URL#model; a key is read from OPENAI_API_KEY."
+        ),
+    ] = "encoder",
+    hops: Annotated[str, typer.Option(help="Hops to ask about; by default 0,1,2.")] = "",
+    tokens: Annotated[int | None, typer.Option(min=8, help="Of a node's description.")] = None,
+    show_labels: Annotated[
+        bool, typer.Option(help="Show neighbours' training labels in prompts.")
+    ] = True,
+    epochs: Annotated[int | None, typer.Option(min=0, help="Of tuning, at most.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Prompts a step.")] = None,
+    learning_rate: Annotated[float, typer.Option(min=0)] = LEARNING_RATE,
+    max_train_nodes: Annotated[
+        int, typer.Option(min=0, help="Training nodes to tune on; 0 takes all.")
+    ] = 0,
+    max_nodes: Annotated[int, typer.Option(min=0, help="Nodes to ask about; 0 asks all.")] = 0,
+    tuned_layers: Annotated[
+        int, typer.Option(min=0, help="Upper layers of an encoder to tune; 0 tunes all.")
+    ] = 0,
+    rank: Annotated[int, typer.Option(min=1, help="Of a causal model's adapters.")] = 64,
+    four_bit: Annotated[bool, typer.Option("--four-bit", help="4-bit weights, on CUDA.")] = False,
+    gradient_checkpointing: Annotated[
+        bool, typer.Option("--gradient-checkpointing", help="Less memory for more time.")
+    ] = False,
+    tokens_per_batch: Annotated[int, typer.Option(min=1, help="Of asking.")] = 8_192,
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests at a time.")] = 8,
+    input_price: Annotated[float, typer.Option(min=0, help="Of a million prompt tokens.")] = 0.0,
+    output_price: Annotated[float, typer.Option(min=0, help="Of a million answered tokens.")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Tune a language model on a graph and ask it about every node; resumes after a kill."""
+    quiet_libraries()
+    kind = TeachOptions(teacher).kind
+    length = tokens or TOKENS[kind]
+    options = TeachOptions(
+        teacher=teacher,
+        hops=parse_hops(hops or HOPS[kind]),
+        prompts=PromptOptions(tokens=length, show_labels=show_labels, seed=seed),
+        tuning=TuningOptions(
+            epochs=EPOCHS[kind] if epochs is None else epochs,
+            batch_size=batch_size or BATCH_SIZE[kind],
+            learning_rate=learning_rate,
+            max_train_nodes=max_train_nodes,
+            seed=seed,
+        ),
+        encoder=EncoderOptions(max_tokens=length, tuned_layers=tuned_layers),
+        causal=CausalOptions(
+            rank=rank, four_bit=four_bit, gradient_checkpointing=gradient_checkpointing
+        ),
+        endpoint=parse_endpoint(teacher, concurrency, input_price, output_price),
+        max_nodes=max_nodes,
+        tokens_per_batch=tokens_per_batch,
+    )
+    with terminal_progress() as progress:
+        info = run_teach(graph, out, options, progress)
+    show(info, out)
+
+
+def parse_hops(text: str) -> tuple[int, ...]:
+    """Rising, distinct hops, for example "0,1,2".
+
+    Raises:
+        TeacherError: it is something else.
+    """
+    try:
+        hops = tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        hops = ()
+    if not hops or hops[0] < 0:
+        raise TeacherError(f"--hops must be numbers such as 0,1,2, not {text!r}")
+    return hops
+
+
+def parse_endpoint(
+    teacher: str, concurrency: int, input_price: float, output_price: float
+) -> EndpointOptions | None:
+    """The endpoint that openai:URL#model names; None for another kind of teacher.
+
+    Raises:
+        TeacherError: the address or the model is missing.
+    """
+    kind, _, address = teacher.partition(":")
+    if kind != "openai":
+        return None
+    url, _, model = address.partition("#")
+    if not url.startswith(("http://", "https://")) or not model:
+        raise TeacherError(
+            f"{teacher!r} is no endpoint; give openai:URL#model, for example "
+            "openai:http://localhost:8000/v1#my-model"
+        )
+    return EndpointOptions(
+        url=url,
+        model=model,
+        key=os.environ.get("OPENAI_API_KEY", ""),
+        concurrency=concurrency,
+        input_price=input_price,
+        output_price=output_price,
+    )
+
+
+def show(info: TeacherInfo, out: Path) -> None:
+    """Prints the teacher's accuracy on validation and test, a hop at a time and all together."""
+    table = Table("prompts", "validation accuracy", "test accuracy", title=str(out))
+    for view in [*(f"hop{hop}" for hop in info.hops), "ensemble"]:
+        keys = [f"{split}_accuracy_{view}" for split in ("val", "test")]
+        if any(key in info.metrics for key in keys):
+            values = [info.metrics.get(key) for key in keys]
+            table.add_row(view, *("" if value is None else f"{value:.3f}" for value in values))
+    console = Console()
+    console.print(table)
+    if "requests" in info.metrics:
+        names = ("requests", "retries", "input_tokens", "output_tokens", "cost")
+        console.print("; ".join(f"{name}: {info.metrics[name]:g}" for name in names))

@@ -1,0 +1,47 @@
+"""What a teacher is: something that answers prompts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from graph.prompts import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Answers to P prompts.
+
+    Shapes:
+        log_probabilities: float32 [P, C], nats; rows sum to 1 when exponentiated
+        features: float32 [P, d_T], or None where the teacher shows none
+    """
+
+    log_probabilities: NDArray[np.float32]
+    features: NDArray[np.float32] | None = None
+
+
+class Teacher(Protocol):
+    """Answers prompts, a batch at a time; the same prompt gets the same answer."""
+
+    def answer(self, prompts: Sequence[Prompt]) -> Answers: ...
+
+    def lengths(self, prompts: Sequence[Prompt]) -> list[int]:
+        """Tokens of each prompt, after any cut: what batches are budgeted in."""
+        ...
+
+
+class TunableTeacher(Teacher, Protocol):
+    """A teacher with weights that can be tuned on labelled prompts."""
+
+    @property
+    def module(self) -> nn.Module:
+        """Holds every weight; those to be tuned require gradients, in a stable order."""
+        ...
+
+    def loss(self, prompts: Sequence[Prompt], labels: Tensor) -> Tensor:
+        """Scalar, nats a prompt; labels: int64 [P]."""
+        ...

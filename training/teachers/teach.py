@@ -1,0 +1,232 @@
+"""From a graph and a language model to a teacher folder."""
+
+import hashlib
+import json
+import logging
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+
+from graph import TextGraph, check_split, load_graph
+from graph.files import atomic_folder
+from graph.progress import Progress, silent
+from graph.prompts import PromptOptions, graph_prompter, prompt_hash
+from training.data import check_classes, labeled_members
+from training.errors import TeacherError
+from training.teachers.causal import CausalOptions, CausalTeacher
+from training.teachers.causal_loading import load_causal_teacher
+from training.teachers.encoder import EncoderOptions, EncoderTeacher, load_encoder_teacher
+from training.teachers.endpoint import Endpoint, EndpointOptions, Usage, ask_all
+from training.teachers.extraction import Questions, extract, gather_questions
+from training.teachers.folder import HopAnswers, TeacherInfo, read_info, write_teacher
+from training.teachers.scores import teacher_metrics
+from training.teachers.tuning import Examples, Place, TuningOptions, tune, tuned_weights
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TeachOptions:
+    teacher: str = "encoder"  # encoder, encoder:FOLDER, a folder or hub id, openai:URL#model
+    hops: tuple[int, ...] = (0, 1, 2)  # asked about
+    prompts: PromptOptions = field(default_factory=PromptOptions)
+    tuning: TuningOptions = field(default_factory=TuningOptions)
+    encoder: EncoderOptions = field(default_factory=EncoderOptions)
+    causal: CausalOptions = field(default_factory=CausalOptions)
+    endpoint: EndpointOptions | None = None  # for openai:… only
+    max_nodes: int = 0  # asked about, drawn at random; 0 asks about all
+    tokens_per_batch: int = 8_192  # of an extraction batch, padding included
+
+    @property
+    def kind(self) -> str:
+        name = self.teacher.partition(":")[0]
+        return {"encoder": "encoder", "openai": "endpoint"}.get(name, "causal")
+
+
+LocalTeacher = EncoderTeacher | CausalTeacher
+
+
+def teach(
+    graph_folder: Path, out: Path, options: TeachOptions, progress: Progress = silent
+) -> TeacherInfo:
+    """Tunes the teacher, asks it about the graph's nodes, writes its folder.
+
+    Work in progress lies beside `out`, in a folder named after everything it depends on: the same
+    call resumes it, and another one leaves it alone. Where `out` is the result of the same call
+    already, nothing is done.
+
+    Raises:
+        GraphError, TrainingError: see `graph.errors` and `training.errors`.
+    """
+    check_output(out)
+    graph = load_graph(graph_folder)
+    check_split(graph)
+    check_classes(graph)
+    if options.kind == "endpoint":
+        return teach_endpoint(graph, out, options, progress)
+    teacher = load_local(graph, options)
+    digest = fingerprint(graph, options, teacher.digest)
+    if (done := finished(out, digest)) is not None:
+        return done
+    work = out.parent / f".{out.name}.{digest[:12]}"
+    place = tune_local(teacher, graph, options, work, progress)
+    started = time.monotonic()
+    questions, nodes = all_questions(graph, options)
+    answers = extract(teacher, questions, nodes, work, options.tokens_per_batch, progress)
+    metrics = teacher_metrics(graph, options.hops, answers) | {
+        "tuning_seconds": round(place.seconds, 1),
+        "asking_seconds": round(time.monotonic() - started, 1),
+    }
+    info = describe(graph, options, teacher.digest, digest, metrics)
+    with atomic_folder(out) as folder:
+        write_teacher(folder, info, answers)
+        if options.tuning.epochs:
+            weights = {k: w.detach().contiguous() for k, w in tuned_weights(teacher).items()}
+            save_file(weights, folder / "tuned.safetensors")
+            if isinstance(teacher, CausalTeacher):
+                teacher.save_adapter(folder / "adapter")
+    shutil.rmtree(work, ignore_errors=True)
+    return info
+
+
+def check_output(out: Path) -> None:
+    """Refuses to replace what is no teacher folder."""
+    if out.is_file() or (
+        out.is_dir() and any(out.iterdir()) and not (out / "teacher.json").is_file()
+    ):
+        raise TeacherError(f"{out} exists and is no teacher folder; name another one")
+
+
+def load_local(graph: TextGraph, options: TeachOptions) -> LocalTeacher:
+    tuned, seed = options.tuning.epochs > 0, options.tuning.seed
+    if options.kind == "causal":
+        return load_causal_teacher(options.teacher, graph.label_names, options.causal, tuned, seed)
+    if not tuned:
+        raise TeacherError("an encoder has a fresh head, so it needs at least one epoch of tuning")
+    _, _, path = options.teacher.partition(":")
+    if path and not Path(path).is_dir():
+        raise TeacherError(f"there is no folder {path!r}; give a text encoder's folder")
+    return load_encoder_teacher(
+        Path(path) if path else None, graph.num_classes, options.encoder, seed
+    )
+
+
+def tune_local(
+    teacher: LocalTeacher, graph: TextGraph, options: TeachOptions, work: Path, progress: Progress
+) -> Place:
+    if not options.tuning.epochs:
+        return Place()
+    examples = Examples(
+        graph_prompter(graph, options.prompts),
+        options.hops,
+        graph.labels,
+        labeled_members(graph, "train").numpy(),
+        labeled_members(graph, "val").numpy(),
+    )
+    path = work / "tuning.safetensors"
+    return tune(teacher, examples, options.tuning, path, options.tokens_per_batch, progress)
+
+
+def teach_endpoint(
+    graph: TextGraph, out: Path, options: TeachOptions, progress: Progress
+) -> TeacherInfo:
+    """The same from an endpoint: it shows no features and is not tuned."""
+    if options.endpoint is None:
+        raise TeacherError("an endpoint needs its address: openai:URL#model")
+    digest = fingerprint(graph, options, "")
+    if (done := finished(out, digest)) is not None:
+        return done
+    started = time.monotonic()
+    work = out.parent / f".{out.name}.{digest[:12]}"
+    questions, nodes = all_questions(graph, options)
+    endpoint = Endpoint(options.endpoint, graph.label_names)
+    rows = ask_all(endpoint, questions.prompts, work / "answers.jsonl", progress)
+    answers = HopAnswers(nodes, rows[questions.which])
+    run = {"seconds": round(time.monotonic() - started, 1), **usage(endpoint)}
+    metrics = teacher_metrics(graph, options.hops, answers) | run
+    info = describe(graph, options, "", digest, metrics)
+    with atomic_folder(out) as folder:
+        write_teacher(folder, info, answers)
+    shutil.rmtree(work, ignore_errors=True)
+    return info
+
+
+def usage(endpoint: Endpoint) -> dict[str, float]:
+    """What this run was charged for; answers of an earlier, interrupted run are not in it."""
+    counts: Usage = endpoint.usage
+    return {**asdict(counts), "cost": counts.cost(endpoint.options)}
+
+
+def all_questions(graph: TextGraph, options: TeachOptions) -> tuple[Questions, NDArray[np.int64]]:
+    nodes = np.arange(graph.num_nodes, dtype=np.int64)
+    if options.max_nodes:
+        generator = np.random.default_rng([options.tuning.seed, 3])
+        nodes = np.sort(generator.permutation(nodes)[: options.max_nodes])
+    prompter = graph_prompter(graph, options.prompts)
+    return gather_questions(prompter.stored, options.hops, nodes), nodes
+
+
+def settings(options: TeachOptions) -> dict[str, Any]:
+    """The options that answers depend on; no key, no address, nothing that only costs time."""
+    kept: dict[str, Any] = {
+        "hops": list(options.hops),
+        "prompts": asdict(options.prompts),
+        "max_nodes": options.max_nodes,
+    }
+    if options.endpoint is not None:
+        return kept | {"model": options.endpoint.model, "top": options.endpoint.top}
+    own = options.encoder if options.kind == "encoder" else options.causal
+    kept |= {"tuning": asdict(options.tuning), options.kind: asdict(own)}
+    return kept | {"tokens_per_batch": options.tokens_per_batch}
+
+
+def fingerprint(graph: TextGraph, options: TeachOptions, weights: str) -> str:
+    """SHA-256 of everything that the answers depend on."""
+    value = {
+        "graph": graph.content_hash,
+        "prompts": prompt_hash(options.prompts, graph.label_names),
+        "weights": weights,
+        "kind": options.kind,
+        "settings": settings(options),
+    }
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def finished(out: Path, digest: str) -> TeacherInfo | None:
+    """The folder's description, where it is the result of the same call."""
+    if not (out / "teacher.json").is_file():
+        return None
+    try:
+        info = read_info(out)
+    except TeacherError:
+        return None
+    return info if info.settings.get("fingerprint") == digest else None
+
+
+def describe(
+    graph: TextGraph,
+    options: TeachOptions,
+    model_hash: str,
+    digest: str,
+    metrics: Mapping[str, float],
+) -> TeacherInfo:
+    endpoint = options.endpoint
+    return TeacherInfo(
+        kind=options.kind,
+        model=options.teacher if endpoint is None else endpoint.model,
+        model_hash=model_hash,
+        prompt_hash=prompt_hash(options.prompts, graph.label_names),
+        graph_hash=graph.content_hash,
+        graph_name=graph.name,
+        label_names=graph.label_names,
+        hops=options.hops,
+        settings={**settings(options), "fingerprint": digest},
+        metrics=dict(metrics),
+    )
