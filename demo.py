@@ -33,6 +33,11 @@ class Dataset(StrEnum):
     synthetic = "synthetic"
 
 
+class Encoder(StrEnum):
+    minilm = "minilm"
+    hashing = "hashing"
+
+
 @dataclass(frozen=True, slots=True)
 class Story:
     """What is asked of the service: a stored node, and one that it has never seen."""
@@ -49,14 +54,17 @@ STORIES = {
 
 def demo(
     dataset: Annotated[Dataset, typer.Option(help="synthetic runs anywhere.")] = Dataset.debian,
-    nodes: Annotated[int, typer.Option(min=500, help="Nodes of the graph, at most.")] = 10_000,
+    nodes: Annotated[int, typer.Option(min=500, help="Nodes of the graph, at most.")] = 8_000,
+    encoder: Annotated[
+        Encoder, typer.Option(help="hashing answers unseen nodes faster, and less well.")
+    ] = Encoder.minilm,
     out: Annotated[Path, typer.Option(help="Folder for everything it makes.")] = Path("runs/demo"),
     keep: Annotated[bool, typer.Option(help="Leave the service running.")] = False,
 ) -> None:
     """Build a graph, train a student, export it, serve it, and ask it."""
     started = time.monotonic()
     make_graph(dataset, nodes, out)
-    run("distill", out / "graph", out / "student", "--encoder", "hashing", *QUICK_TRAINING)
+    run("distill", out / "graph", out / "student", "--encoder", encoder, *QUICK_TRAINING)
     run("export", out / "student", out / "bundle")
     with served(out / "bundle", keep) as url, httpx.Client(base_url=url, timeout=30) as client:
         story = STORIES.get(dataset) or synthetic_story(out / "graph")
@@ -68,7 +76,7 @@ def demo(
 
 
 # Enough for a good student within the demo's few minutes; the defaults train longer.
-QUICK_TRAINING = ("--epochs", "40", "--patience", "8")
+QUICK_TRAINING = ("--epochs", "80", "--patience", "15")
 
 
 def make_graph(dataset: Dataset, nodes: int, out: Path) -> None:
