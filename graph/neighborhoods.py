@@ -19,6 +19,9 @@ Scalar = TypeVar("Scalar", np.int64, np.int32, np.float32)
 
 # One block gathers at most this many table rows: at width 256 and float32, 32 MiB.
 MAX_BLOCK_CELLS = 32_768
+# A run costs about as much as this many padded cells: fewer are not worth a block of their own.
+CELLS_A_RUN = 512
+ONE_ROW = np.zeros(1, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +123,11 @@ def padded_blocks(
         max_cells: a block has at most this many cells, unless one node alone has more.
     """
     weights, self_weights = edge_weights(neighborhoods, weighting)
+    if len(neighborhoods) == 1 and len(weights):  # nothing to pad to; the usual request
+        yield Block(ONE_ROW, neighborhoods.indices[None], weights[None], self_weights[:, None])
+        return
     own = neighborhoods.self_degrees
-    widths = padded_widths(own)
+    widths = merged_widths(padded_widths(own))
     for width in np.unique(widths).tolist():
         members = np.flatnonzero(widths == width)
         step = max(1, max_cells // width)
@@ -141,6 +147,17 @@ def padded_widths(degrees: NDArray[np.int64]) -> NDArray[np.int64]:
     """int64 [B]: each degree rounded up to a power of two, at least 1."""
     exponents = np.ceil(np.log2(np.maximum(degrees, 1))).astype(np.int64)
     return np.left_shift(np.int64(1), exponents)
+
+
+def merged_widths(widths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """int64 [B]: as given, or the next wider one where joining its block pads few cells."""
+    distinct, group, counts = np.unique(widths, return_inverse=True, return_counts=True)
+    merged, start = distinct.copy(), 0
+    for number, wider in enumerate(distinct[1:].tolist(), start=1):
+        if int((counts[start:number] * (wider - distinct[start:number])).sum()) > CELLS_A_RUN:
+            start = number
+        merged[start:number] = wider
+    return merged[group]
 
 
 def take_padded(

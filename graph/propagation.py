@@ -10,7 +10,7 @@ from graph.neighborhoods import Neighborhoods, Weighting, padded_blocks
 
 Layer = Callable[[Mapping[str, NDArray[np.generic]]], NDArray[np.float32]]
 
-DENSE_ROWS = 4_096  # rows a dense step: bounds what is in memory between its operators
+DENSE_ROWS = 1_024  # rows a dense step: what passes between its operators stays in the cache
 
 
 def propagate(
