@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +29,13 @@ class Bundle:
             raise BundleDamagedError(f"{self.folder} holds no {name}; export the student again")
         return self.folder / name
 
-    def array(self, name: str) -> NDArray[np.generic]:
-        """A memory-mapped, read-only array."""
+    def array(self, name: str, private: bool = False) -> NDArray[np.generic]:
+        """A memory-mapped array: read-only, or private, so that writing leaves the file alone."""
+        mode: Literal["c", "r"] = "c" if private else "r"
         try:
-            array: NDArray[np.generic] = np.load(self.path(name), mmap_mode="r", allow_pickle=False)
+            array: NDArray[np.generic] = np.load(
+                self.path(name), mmap_mode=mode, allow_pickle=False
+            )
         except (OSError, EOFError, ValueError) as error:
             raise BundleDamagedError(f"{self.folder / name} is no array: {error}") from error
         return array

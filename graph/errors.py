@@ -1,9 +1,15 @@
 """Errors of this room.
 
 GraphError
-├── BadInputError      a source file holds something that cannot be repaired
-├── GraphFormatError   a graph folder is damaged, foreign or of a newer format
-└── SourceError        a source (apt, a folder, a file) is missing or cannot be read
+├── BadInputError            a source file holds something that cannot be repaired
+├── GraphFormatError         a graph folder is damaged, foreign or of a newer format
+├── SourceError              a source (apt, a folder, a file) is missing or cannot be read
+├── MutationError            a batch of changes is refused whole
+│   └── UnknownItemError     it names a node or an edge that is not there
+└── JournalError             the journal cannot be opened, read or written
+    ├── JournalLockedError   another process has it
+    ├── JournalForeignError  it belongs to another bundle, or is no journal
+    └── JournalDamagedError  what is in it is not what was written
 """
 
 
@@ -21,3 +27,35 @@ class GraphFormatError(GraphError):
 
 class SourceError(GraphError):
     """A source is missing or cannot be read."""
+
+
+class MutationError(GraphError):
+    """A batch of changes is refused whole.
+
+    Attributes:
+        position: of the first item at fault, in its batch.
+    """
+
+    def __init__(self, position: int, problem: str) -> None:
+        super().__init__(f"mutation {position}: {problem}")
+        self.position = position
+
+
+class UnknownItemError(MutationError):
+    """A change names a node or an edge that is not there."""
+
+
+class JournalError(GraphError):
+    """The journal cannot be opened, read or written."""
+
+
+class JournalLockedError(JournalError):
+    """Another process has the journal."""
+
+
+class JournalForeignError(JournalError):
+    """The journal belongs to another bundle, or the file is no journal."""
+
+
+class JournalDamagedError(JournalError):
+    """What is in the journal is not what was written."""

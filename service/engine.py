@@ -1,69 +1,124 @@
-"""The engine: stored nodes by look-up, unseen nodes by one small step a layer.
+"""The engine: stored nodes by look-up, unseen nodes by one small step a layer, changes in place.
 
 Usable without HTTP:
 
-    engine = Engine.open(Path("runs/demo/bundle"))
-    engine.classify([Node(id="curl"), Node(text="a fast JSON parser", neighbors=("libc6",))])
+    with Engine.open(Path("runs/demo/bundle"), data=Path("runs/demo/data")) as engine:
+        engine.classify([Node(id="curl"), Node(text="a fast JSON parser", neighbors=("libc6",))])
+        engine.apply([UpsertNode("jq2", "a fast JSON parser"), AddEdge("jq2", "libc6")])
+        engine.classify([Node(id="jq2")])
+
+See docs/engine.md.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import Manifest, open_bundle
-from service.errors import BundleMismatchError, InferenceError
+from bundle import Manifest
+from graph.mutations import Mutation, UpsertNode
+from graph.progress import Progress, silent
+from graph.view import REMOVED
+from service.errors import BundleMismatchError, InferenceError, MutationRefusedError
 from service.limits import Limits
+from service.loading import open_parts
 from service.messages import Node, Prediction
 from service.predictions import assemble, joined_logits
 from service.resolution import Resolution, UnseenNode, resolve
-from service.state import GraphState, open_state
-from service.student import Inference, Student, load_student
+from service.state import GraphState
+from service.student import Inference, Student
+from service.writer import Applied, Writer
 
 # A node sent as if unseen must get its stored logits; providers differ in the last digits.
 PROBE_TOLERANCE = 1e-2
 PROBE_DEGREE = 4
+PROBE_CANDIDATES = 1_024  # rows among which the node to probe is looked for
 
 
 class Engine:
-    """Classifies nodes of one bundle's graph; safe to share between threads."""
+    """Classifies nodes of one graph and changes it; safe to share between threads."""
 
     def __init__(
-        self, manifest: Manifest, state: GraphState, student: Student, limits: Limits, provider: str
+        self, manifest: Manifest, writer: Writer, student: Student, limits: Limits, provider: str
     ) -> None:
         """Assembles an engine from parts; `open` reads them from a bundle."""
         self.manifest = manifest
         self.model_version = manifest.version
-        self.state = state
+        self.writer = writer
         self.student = student
         self.limits = limits
         self.provider = provider
 
     @classmethod
     def open(
-        cls, folder: Path, threads: int = 1, provider: str = "cpu", limits: Limits | None = None
+        cls,
+        folder: Path,
+        threads: int = 1,
+        provider: str = "cpu",
+        limits: Limits | None = None,
+        data: Path | None = None,
+        progress: Progress = silent,
     ) -> "Engine":
-        """Opens a bundle, verifies it whole and runs a first inference.
+        """Opens a bundle, verifies it whole, replays its journal and runs a first inference.
 
         Args:
             threads: of one inference.
             provider: cpu or cuda.
+            data: folder of the journal and the snapshots, made if it is not there; without one,
+                changes last as long as the engine.
+            progress: told of activations that the bundle does not hold and that are computed.
 
         Raises:
             BundleError: missing, damaged, of a newer schema, or no such provider.
-            GraphError: the graph in it is damaged.
+            GraphError: the graph in it is damaged; or the journal is locked, foreign or damaged.
             BundleMismatchError: its parts do not belong together.
+            JournalFailedError: the journal does not fit the graph.
         """
-        bundle = open_bundle(folder)
-        state = open_state(bundle)
-        student = load_student(bundle, threads, provider)
-        engine = cls(bundle.manifest, state, student, limits or Limits(), provider)
+        manifest, writer, student = open_parts(folder, threads, provider, data, progress)
+        engine = cls(manifest, writer, student, limits or Limits(), provider)
         try:
             engine.probe()
         except InferenceError as error:
+            engine.close()
             raise BundleMismatchError(f"the bundle fails its first inference: {error}") from error
         return engine
+
+    @property
+    def state(self) -> GraphState:
+        """The newest state; hold it to ask several questions of one version."""
+        return self.writer.state
+
+    @property
+    def durable(self) -> bool:
+        """Whether changes outlive the process."""
+        return self.writer.journal.durable
+
+    def apply(self, mutations: Sequence[Mutation], key: str | None = None) -> Applied:
+        """Changes the graph: all mutations or none.
+
+        When it returns the batch is on the disk (with a data folder), every affected activation
+        is up to date, and every answer from then on is of that version or a later one.
+
+        Args:
+            mutations: in order; later ones may build on earlier ones.
+            key: idempotency key: the same batch under the same key is applied once.
+
+        Raises:
+            MutationRefusedError, MutationTargetError: an item cannot be done; it is named.
+            KeyReusedError: the key came with another batch before.
+            JournalFailedError: the journal cannot be written.
+            InferenceError: the networks failed.
+        """
+        limit = self.limits.text_characters
+        for position, mutation in enumerate(mutations):
+            if isinstance(mutation, UpsertNode) and len(mutation.text or "") > limit:
+                raise MutationRefusedError(
+                    f"mutation {position}: the text has more than {limit:,} characters",
+                    position=position,
+                )
+        return self.writer.apply(mutations, key)
 
     def classify(self, nodes: Sequence[Node], top_k: int = 1) -> list[Prediction]:
         """Classifies stored and unseen nodes.
@@ -126,12 +181,38 @@ class Engine:
             InferenceError: the networks fail, or do not reproduce the stored answer.
         """
         state = self.state
-        node = int(np.abs(state.adjacency.degrees - PROBE_DEGREE).argmin())
-        neighbors = state.adjacency.neighbors(node).astype(np.int64)
-        unseen = UnseenNode(state.graph.texts[node].as_py(), neighbors)
-        expected = state.logits[node]
+        row = probe_row(state)
+        if row is None:  # every node was removed
+            nobody = UnseenNode("probe", np.empty(0, np.int64))
+            self.student.infer(state, [nobody])
+            return
+        unseen = UnseenNode(state.graph.text(row), state.graph.neighbors(row).astype(np.int64))
+        expected = state.logits(np.array([row]))[0]
         difference = np.abs(self.student.infer(state, [unseen]).logits[0] - expected).max()
         if difference > PROBE_TOLERANCE * max(1.0, float(np.abs(expected).max())):
             raise InferenceError(
                 f"a stored node sent as unseen differs from its stored scores by {difference:.3g}"
             )
+
+    def close(self) -> None:
+        """Waits for the change that runs and lets go of the journal; reading goes on to work."""
+        self.writer.close()
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def probe_row(state: GraphState) -> int | None:
+    """A stored node of about PROBE_DEGREE neighbours, or None if there is no node nearby."""
+    rows = np.arange(min(state.graph.num_rows, PROBE_CANDIDATES))
+    nearest = np.argsort(np.abs(state.graph.degrees(rows) - PROBE_DEGREE), kind="stable")
+    live = (row for row in nearest.tolist() if state.graph.record(row) is not REMOVED)
+    return next(live, None)

@@ -6,9 +6,23 @@ ServiceError
 ├── BundleMismatchError      the parts of a bundle do not belong together
 ├── InferenceError           the networks gave no usable answer
 ├── NotReadyError            the service cannot answer now
+├── OverloadedError          the queue is full
+├── RateLimitedError         a key asks more often than it may
+├── DeadlineError            the answer did not come in time
+├── SlowBodyError            the body did not come in time
+├── JournalFailedError       a change cannot be made durable
+├── ReloadError              the new bundle cannot be served
+├── ReloadRunningError       another reload is running
+├── AccessError              who asks may not
+│   ├── UnauthorizedError    no key, or an unknown one
+│   └── ForbiddenError       the key's role does not suffice
 ├── RequestError             the whole request is refused
 │   ├── MalformedJsonError   the body is not JSON
 │   ├── InvalidFieldError    a field is missing, unknown, of a wrong type or beyond a limit
+│   ├── MutationRefusedError an item of a batch of changes cannot be done
+│   ├── MutationTargetError  it names a node or an edge that is not stored
+│   ├── KeyReusedError       an idempotency key came with another batch before
+│   ├── NoNodeError          not one node can be answered: the first one's error
 │   └── BodyTooLargeError    the body has more bytes than allowed
 └── NodeError                one node of a request is refused, the others are answered
     ├── IncompleteNodeError  neither an id nor a text
@@ -16,10 +30,12 @@ ServiceError
     ├── UnknownNeighborError a neighbour is not stored
     ├── EmptyTextError       nothing but white space
     ├── TextTooLongError     more characters than allowed
-    └── TooManyNeighborsError
+    ├── TooManyNeighborsError
+    ├── TeacherError         the teacher gave no usable answer
+    └── TeacherBusyError     too many questions wait for the teacher
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 Detail = str | int | list[str]
@@ -37,6 +53,7 @@ class ServiceError(Exception):
     """
 
     code: ClassVar[str] = "service_error"
+    retry_after: float | None = None  # seconds after which asking again may help
 
     def __init__(self, message: str, **details: Detail) -> None:
         super().__init__(message)
@@ -71,6 +88,79 @@ class NotReadyError(ServiceError):
     """The service cannot answer now."""
 
     code = "not_ready"
+    retry_after = 1.0
+
+
+class JournalFailedError(ServiceError):
+    """A change cannot be made durable; nothing of it was done."""
+
+    code = "journal_failed"
+    retry_after = 1.0
+
+
+class OverloadedError(ServiceError):
+    """The queue is full."""
+
+    code = "overloaded"
+
+    def __init__(self, what: str, retry_after: float) -> None:
+        super().__init__(f"{what}; ask again later")
+        self.retry_after = retry_after
+
+
+class RateLimitedError(ServiceError):
+    """A key asks more often than it may."""
+
+    code = "rate_limited"
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("more requests than this key may send; ask again later")
+        self.retry_after = retry_after
+
+
+class DeadlineError(ServiceError):
+    """The answer did not come in time."""
+
+    code = "deadline_passed"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"no answer within {seconds:g} s")
+
+
+class SlowBodyError(ServiceError):
+    """The body did not come in time."""
+
+    code = "slow_body"
+
+
+class ReloadError(ServiceError):
+    """The new bundle cannot be served."""
+
+    code = "reload_refused"
+
+
+class ReloadRunningError(ServiceError):
+    """Another reload is running."""
+
+    code = "reload_running"
+
+
+class AccessError(ServiceError):
+    """Who asks may not."""
+
+    code = "no_access"
+
+
+class UnauthorizedError(AccessError):
+    """No key, or an unknown one."""
+
+    code = "unauthorized"
+
+
+class ForbiddenError(AccessError):
+    """The key's role does not suffice."""
+
+    code = "forbidden"
 
 
 class RequestError(ServiceError):
@@ -94,6 +184,30 @@ class InvalidFieldError(RequestError):
         super().__init__(f"{field}: {problem}" if field else problem, field=field)
 
 
+class MutationRefusedError(RequestError):
+    """An item of a batch of changes cannot be done; nothing of the batch was."""
+
+    code = "mutation_refused"
+
+
+class MutationTargetError(RequestError):
+    """An item names a node or an edge that is not stored; nothing of the batch was done."""
+
+    code = "unknown_target"
+
+
+class KeyReusedError(RequestError):
+    """An idempotency key came with another batch before."""
+
+    code = "key_reused"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"the idempotency key {shortened(key)!r} came with another batch before; "
+            "use a new key for a new batch"
+        )
+
+
 class BodyTooLargeError(RequestError):
     """The body has more bytes than allowed."""
 
@@ -101,6 +215,16 @@ class BodyTooLargeError(RequestError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"the body has more than {limit:,} bytes", limit=limit)
+
+
+class NoNodeError(RequestError):
+    """Not one node can be answered: the first one's error stands for the request."""
+
+    code = "no_node"
+
+    def __init__(self, node_code: str, message: str, details: Mapping[str, Detail]) -> None:
+        super().__init__(message, **details)
+        self.node_code = node_code
 
 
 class NodeError(ServiceError):
@@ -163,6 +287,19 @@ class TooManyNeighborsError(NodeError):
 
     def __init__(self, count: int, limit: int) -> None:
         super().__init__(f"{count:,} neighbors, at most {limit:,} are allowed", limit=limit)
+
+
+class TeacherError(NodeError):
+    """The teacher gave no usable answer."""
+
+    code = "teacher_failed"
+
+
+class TeacherBusyError(NodeError):
+    """Too many questions wait for the teacher."""
+
+    code = "teacher_busy"
+    retry_after = 1.0
 
 
 def shortened(words: str) -> str:

@@ -15,7 +15,7 @@ SCORE_DECIMALS = 6
 
 def joined_logits(resolution: Resolution, inference: Inference | None) -> NDArray[np.float32]:
     """The logits of `resolution.positions`, in that order; float32 [B, classes]."""
-    stored = resolution.state.logits[resolution.stored_rows]
+    stored = resolution.state.logits(np.array(resolution.stored_rows, dtype=np.int64))
     return stored if inference is None else np.concatenate([stored, inference.logits])
 
 

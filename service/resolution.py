@@ -1,11 +1,12 @@
 """A request's nodes sorted out: stored ones by row, unseen ones ready to run, bad ones by error."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from graph.view import GraphView
 from service.errors import (
     EmptyTextError,
     IncompleteNodeError,
@@ -52,33 +53,34 @@ class Resolution:
 def resolve(state: GraphState, nodes: Sequence[Node], limits: Limits) -> Resolution:
     """Looks up ids and checks texts; a bad node is an entry of `errors`, never an exception."""
     resolution = Resolution(state)
-    index_of = state.index_of
     for position, node in enumerate(nodes):
         try:
             if node.text is None:
-                resolution.stored_rows.append(stored_row(index_of, node))
+                resolution.stored_rows.append(stored_row(state.graph, node))
                 resolution.stored_positions.append(position)
             else:
-                resolution.unseen.append(unseen_node(index_of, node.text, node.neighbors, limits))
+                resolution.unseen.append(
+                    unseen_node(state.graph, node.text, node.neighbors, limits)
+                )
                 resolution.unseen_positions.append(position)
         except NodeError as error:
             resolution.errors[position] = error
     return resolution
 
 
-def stored_row(index_of: Mapping[str, int], node: Node) -> int:
+def stored_row(graph: GraphView, node: Node) -> int:
     if node.id is None or node.neighbors:
         raise IncompleteNodeError(
             "a node needs the id of a stored node alone, or a text with its neighbors"
         )
-    row = index_of.get(node.id)
+    row = graph.row_of(node.id)
     if row is None:
         raise UnknownNodeError(node.id)
     return row
 
 
 def unseen_node(
-    index_of: Mapping[str, int], text: str, neighbors: Sequence[str], limits: Limits
+    graph: GraphView, text: str, neighbors: Sequence[str], limits: Limits
 ) -> UnseenNode:
     if len(text) > limits.text_characters:
         raise TextTooLongError(len(text), limits.text_characters)
@@ -87,9 +89,9 @@ def unseen_node(
     if len(neighbors) > limits.neighbors:
         raise TooManyNeighborsError(len(neighbors), limits.neighbors)
     distinct = dict.fromkeys(neighbors)  # an edge given twice is one edge
-    rows = [index_of.get(neighbor, -1) for neighbor in distinct]
-    if -1 in rows:
+    rows = graph.rows_of(list(distinct))
+    if None in rows:
         raise UnknownNeighborError(
-            [name for name, row in zip(distinct, rows, strict=True) if row < 0]
+            [name for name, row in zip(distinct, rows, strict=True) if row is None]
         )
     return UnseenNode(text, np.array(rows, dtype=np.int64))

@@ -1,6 +1,5 @@
 """The graph and its activations as they stand in memory, checked against the manifest."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,58 +7,95 @@ from numpy.typing import NDArray
 
 from bundle import Bundle, Manifest
 from bundle.student import LOGITS_FILE, activation_file
-from graph.csr import Adjacency
 from graph.snapshot import load_snapshot
 from graph.text_graph import TextGraph
+from graph.versions import VersionedTable
+from graph.view import GraphView
 from service.errors import BundleMismatchError
 
 GRAPH_FOLDER = "graph"
 
 
 @dataclass(frozen=True, slots=True)
-class GraphState:
-    """All that an answer depends on and a change of the graph replaces, as one.
+class Tables:
+    """What the engine keeps of every node, all versions in one.
 
     Shapes:
-        activations: for every layer float32 [N, hidden], the table that it reads
-        logits: float32 [N, classes]
+        activations: for every layer float32 [rows, hidden], the table that it reads
+        logits: float32 [rows, classes]
     """
 
-    version: int  # how many times the graph has changed
-    graph: TextGraph
-    index_of: Mapping[str, int]  # external id → row
-    activations: tuple[NDArray[np.float32], ...]
-    logits: NDArray[np.float32]
+    activations: tuple[VersionedTable, ...]
+    logits: VersionedTable
 
     @property
-    def adjacency(self) -> Adjacency:
-        return self.graph.adjacency
+    def layers(self) -> tuple[VersionedTable, ...]:
+        """Of h0, h1 and so on; the last one holds the logits."""
+        return (*self.activations, self.logits)
 
 
-def open_state(bundle: Bundle) -> GraphState:
-    """Maps a bundle's graph and arrays.
+@dataclass(frozen=True, slots=True)
+class GraphState:
+    """All that an answer depends on and a change of the graph replaces, as one version.
+
+    Safe to share between threads; nothing read through it changes, whatever is written meanwhile.
+    """
+
+    graph: GraphView
+    tables: Tables
+
+    @property
+    def version(self) -> int:
+        """How many batches of changes led here."""
+        return self.graph.version.number
+
+    def activations(self, layer: int, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """What layer `layer`, counted from 0, reads of some nodes; float32 [B, hidden]."""
+        return self.tables.activations[layer].take(self.graph.version, rows)
+
+    def logits(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """float32 [B, classes], of stored nodes."""
+        return self.tables.logits.take(self.graph.version, rows)
+
+
+def open_graph(bundle: Bundle) -> TextGraph:
+    """Maps a bundle's graph.
 
     Raises:
-        BundleMismatchError: they do not belong together, or hold a NaN.
+        BundleMismatchError: it is not the manifest's, or damaged.
         GraphFormatError, BundleDamagedError: a file is missing or damaged.
     """
-    manifest = bundle.manifest
     graph = load_snapshot(bundle.folder / GRAPH_FOLDER)
-    check_graph(graph, manifest)
+    check_graph(graph, bundle.manifest)
+    return graph
+
+
+def has_activations(bundle: Bundle) -> bool:
+    return LOGITS_FILE in bundle.manifest.files
+
+
+def open_tables(bundle: Bundle) -> Tables:
+    """Maps a bundle's activations, each page private once it is written to.
+
+    Raises:
+        BundleMismatchError: a wrong shape or type, or a NaN.
+        BundleDamagedError: a file is missing or damaged.
+    """
+    manifest = bundle.manifest
     nodes, hidden = manifest.graph.nodes, manifest.student.hidden
     activations = tuple(
-        open_table(bundle, activation_file(number), (nodes, hidden))
+        VersionedTable(open_table(bundle, activation_file(number), (nodes, hidden)))
         for number in range(manifest.student.layers)
     )
     logits = open_table(bundle, LOGITS_FILE, (nodes, len(manifest.label_names)))
     if not np.isfinite(logits).all():
         raise BundleMismatchError(f"{LOGITS_FILE} holds values that are not finite")
-    return GraphState(0, graph, graph.index_of, activations, logits)
+    return Tables(activations, VersionedTable(logits))
 
 
 def open_table(bundle: Bundle, name: str, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """A read-only float32 array of exactly that shape."""
-    array = bundle.array(name)
+    """A float32 array of exactly that shape; writing to it leaves the file as it is."""
+    array = bundle.array(name, private=True)
     if array.shape != shape or array.dtype != np.float32 or not array.flags.c_contiguous:
         raise BundleMismatchError(
             f"{name} is {array.dtype} {list(array.shape)}, "
@@ -83,8 +119,6 @@ def check_graph(graph: TextGraph, manifest: Manifest) -> None:
         )
     if nodes == 0 or manifest.student.layers < 1 or not manifest.label_names:
         raise BundleMismatchError("a bundle needs nodes, labels and at least one layer")
-    if len(graph.index_of) != nodes:
-        raise BundleMismatchError("two nodes of the graph have the same id")
     indptr, indices = np.asarray(adjacency.indptr), np.asarray(adjacency.indices)
     rows_fit = len(indptr) == nodes + 1 and indptr[0] == 0 and indptr[-1] == len(indices)
     if not rows_fit or (np.diff(indptr) < 0).any():

@@ -1,7 +1,7 @@
 """The student over nodes that are not stored: text in, logits out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import cast, get_args
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bundle import Bundle
 from bundle.student import open_student
-from graph.neighborhoods import Weighting, unseen_neighborhoods
+from graph.neighborhoods import Weighting
 from graph.propagation import Layer, propagate
 from service.errors import BundleMismatchError, InferenceError
 from service.inputs import TextInput, open_input
@@ -49,19 +49,37 @@ class Student:
             InferenceError: an index outside the tables, or the networks failed.
         """
         started = perf_counter()
-        neighborhoods = unseen_neighborhoods(state.adjacency, [node.neighbors for node in nodes])
-        check_indices(neighborhoods.indices, len(state.logits))
         try:
             h = self.text_input([node.text for node in nodes])
             encoded = perf_counter()
-            for layer, table in zip(self.layers, state.activations, strict=True):
-                h = propagate(layer, h, table, neighborhoods, self.weighting)
+            logits = self.propagate_unseen(state, h, [node.neighbors for node in nodes])
+        except InferenceError:
+            raise
         except Exception as error:  # onnxruntime's own errors share no narrower root
             raise InferenceError("the student's networks failed") from error
         finished = perf_counter()
-        if h.shape != (len(nodes), state.logits.shape[1]) or not np.isfinite(h).all():
+        if logits.shape != (len(nodes), state.tables.logits.width) or not np.isfinite(logits).all():
             raise InferenceError("the student gave no finite score for every label")
-        return Inference(h, 1_000 * (encoded - started), 1_000 * (finished - encoded))
+        return Inference(logits, 1_000 * (encoded - started), 1_000 * (finished - encoded))
+
+    def propagate_unseen(
+        self, state: GraphState, h: NDArray[np.float32], neighbors: Sequence[NDArray[np.int64]]
+    ) -> NDArray[np.float32]:
+        """h0 [B, hidden] of nodes that are not stored → their logits [B, classes].
+
+        Raises:
+            InferenceError: a neighbour outside the tables.
+        """
+        graph = state.graph
+        neighborhoods = graph.unseen_neighborhoods(neighbors)
+        rows = neighborhoods.indices
+        check_indices(rows, graph.num_rows)
+        # The tables change under a reader: it takes the neighbours' rows, as of its version.
+        local = replace(neighborhoods, indices=np.arange(len(rows)))
+        rows = rows if len(rows) else np.zeros(1, np.int64)  # a table is never empty
+        for number, layer in enumerate(self.layers):
+            h = propagate(layer, h, state.activations(number, rows), local, self.weighting)
+        return h
 
 
 def check_indices(indices: NDArray[np.int64], rows: int) -> None:

@@ -1,0 +1,172 @@
+"""Versions that readers keep while one writer overwrites in place.
+
+What is shared is held once, in its newest form. Before the writer overwrites a value it notes the
+old one at the version that it is leaving; a reader reads first and then takes back whatever was
+overwritten since its own version. So reading takes no lock and never waits, a change costs what it
+touches, and old values are freed with the last reader of their version.
+
+The interpreter's lock orders the two: a reader that saw a new value looks for the note after the
+writer made it.
+"""
+
+from collections.abc import Hashable, Iterator
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+Numbers = NDArray[Any]
+
+
+class Version:
+    """One state of everything that is shared.
+
+    Attributes:
+        number: how many batches of changes led to it.
+        undo: what was overwritten since, if anything was.
+    """
+
+    __slots__ = ("number", "undo")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.undo: Undo | None = None
+
+    def undos(self) -> Iterator["Undo"]:
+        """What was overwritten since this version, oldest first."""
+        version: Version | None = self
+        while version is not None and version.undo is not None:
+            yield version.undo
+            version = version.undo.next
+
+
+class Undo:
+    """The old values on the way from one version to the next; `next` is set when that is whole."""
+
+    __slots__ = ("maps", "next", "tables")
+
+    def __init__(self) -> None:
+        self.next: Version | None = None
+        self.maps: dict[VersionedMap[Any, Any], dict[Any, Any]] = {}
+        self.tables: dict[VersionedTable, list[tuple[NDArray[np.int64], Numbers]]] = {}
+
+    def restore(self) -> None:
+        """Puts every old value back; readers of the version need the notes all the same."""
+        for table, notes in self.tables.items():
+            for rows, old in reversed(notes):
+                table.overwrite(rows, old)
+        for versioned, old_values in self.maps.items():
+            for key, value in old_values.items():
+                versioned.overwrite(key, value)
+
+
+class VersionedMap(Generic[Key, Value]):
+    """A dictionary; None stands for no entry. Keys are of plain types, hashed without our code."""
+
+    def __init__(self) -> None:
+        self.current: dict[Key, Value] = {}
+
+    def get(self, version: Version, key: Key) -> Value | None:
+        value = self.current.get(key)  # before the notes, see the module
+        if version.undo is None:
+            return value
+        for undo in version.undos():
+            notes = undo.maps.get(self)
+            if notes is not None and key in notes:
+                old: Value | None = notes[key]
+                return old
+        return value
+
+    def put(self, undo: Undo, key: Key, value: Value | None) -> None:
+        undo.maps.setdefault(self, {}).setdefault(key, self.current.get(key))
+        self.overwrite(key, value)
+
+    def overwrite(self, key: Key, value: Value | None) -> None:
+        if value is None:
+            self.current.pop(key, None)
+        else:
+            self.current[key] = value
+
+    def items(self, version: Version) -> dict[Key, Value]:
+        """All entries at a version, as a dictionary of its own."""
+        result: dict[Key, Value | None] = dict(self.current)  # one step, under the lock
+        for undo in reversed(list(version.undos())):
+            result.update(undo.maps.get(self, {}).copy())
+        return {key: value for key, value in result.items() if value is not None}
+
+    def changed(self, version: Version) -> set[Key]:
+        """The keys that were put since a version."""
+        return {key for undo in version.undos() for key in undo.maps.get(self, {}).copy()}
+
+
+class VersionedTable:
+    """Rows of numbers; rows may be added at the end.
+
+    The first rows may be a private mapping of a file: what is not overwritten is never copied.
+
+    Shapes:
+        base: [N] or [N, width], writable; owned by the table from here on
+    """
+
+    def __init__(self, base: Numbers) -> None:
+        self.base = base
+        self.split = len(base)
+        self.grown = np.empty((0, *base.shape[1:]), base.dtype)  # further rows, with room to grow
+
+    @property
+    def width(self) -> int:
+        return int(self.base.shape[1])
+
+    def take(self, version: Version, rows: NDArray[np.int64]) -> Numbers:
+        """A copy of some rows as they were at a version; [B] or [B, width]."""
+        values = self.newest(rows)
+        if version.undo is None:
+            return values
+        notes = [note for undo in version.undos() for note in undo.tables.get(self, ())]
+        for noted, old in reversed(notes):  # the oldest is put back last
+            position = np.searchsorted(noted, rows)
+            position[position == len(noted)] = 0
+            hit = noted[position] == rows
+            values[hit] = old[position[hit]]
+        return values
+
+    def newest(self, rows: NDArray[np.int64]) -> Numbers:
+        """A copy of some rows as they stand."""
+        grown = self.grown
+        if len(grown) == 0:
+            return self.base.take(rows, axis=0)
+        old = rows < self.split
+        if old.all():
+            return self.base.take(rows, axis=0)
+        values = np.empty((len(rows), *self.base.shape[1:]), self.base.dtype)
+        values[old] = self.base[rows[old]]
+        values[~old] = grown[rows[~old] - self.split]
+        return values
+
+    def put(self, undo: Undo, rows: NDArray[np.int64], values: Numbers) -> None:
+        """Overwrites rows, which are sorted and distinct and may lie beyond the end."""
+        if len(rows) == 0:
+            return
+        self.reserve(int(rows[-1]) + 1)
+        undo.tables.setdefault(self, []).append((rows, self.newest(rows)))
+        self.overwrite(rows, values)
+
+    def overwrite(self, rows: NDArray[np.int64], values: Numbers) -> None:
+        first = int(np.searchsorted(rows, self.split))
+        self.base[rows[:first]] = values[:first]
+        self.grown[rows[first:] - self.split] = values[first:]
+
+    def reserve(self, rows: int) -> None:
+        """Makes room for that many rows; a reader keeps the array that it has."""
+        missing = rows - self.split - len(self.grown)
+        if missing > 0:
+            room = max(missing, len(self.grown), 64)
+            more = np.zeros((room, *self.base.shape[1:]), self.base.dtype)
+            self.grown = np.concatenate([self.grown, more])
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of all rows, whether or not a mapped file's have been read."""
+        return int(self.base.nbytes + self.grown.nbytes)

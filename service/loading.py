@@ -1,0 +1,54 @@
+"""From a bundle's folder, and a data folder, to the parts of an engine."""
+
+from pathlib import Path
+
+from bundle import Bundle, Manifest, open_bundle
+from graph.journal import Journal, MemoryJournal
+from graph.progress import Progress
+from graph.sqlite_journal import SqliteJournal
+from graph.store import GraphStore
+from service.full_run import compute_tables
+from service.incremental import Incremental
+from service.state import has_activations, open_graph, open_tables
+from service.student import Student, load_student
+from service.writer import Writer
+
+JOURNAL_FILE = "journal.sqlite"
+
+
+def open_parts(
+    folder: Path, threads: int, provider: str, data: Path | None, progress: Progress
+) -> tuple[Manifest, Writer, Student]:
+    """Opens everything; see `Engine.open`."""
+    bundle = open_bundle(folder)
+    if data is None:
+        return assemble(bundle, bundle, MemoryJournal(), threads, provider, progress)
+    journal = SqliteJournal(data / JOURNAL_FILE, bundle.manifest.version)
+    try:
+        base = open_bundle(data / journal.snapshot) if journal.snapshot else bundle
+        return assemble(bundle, base, journal, threads, provider, progress)
+    except BaseException:
+        journal.close()
+        raise
+
+
+def assemble(
+    bundle: Bundle,
+    base: Bundle,
+    journal: Journal,
+    threads: int,
+    provider: str,
+    progress: Progress,
+) -> tuple[Manifest, Writer, Student]:
+    """Joins a bundle's networks with the graph of the bundle or of a snapshot."""
+    number = int(journal.about["number"]) if isinstance(journal, SqliteJournal) else 0
+    store = GraphStore(open_graph(base), number)
+    student = load_student(bundle, threads, provider)
+    if has_activations(base):
+        tables = open_tables(base)
+    else:
+        tables = compute_tables(student, store.view, bundle.manifest, progress)
+    writer = Writer(store, tables, Incremental(student, tables), journal)
+    if isinstance(journal, SqliteJournal):
+        writer.replay(journal.recover())
+    return bundle.manifest, writer, student
