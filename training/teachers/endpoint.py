@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import numpy as np
@@ -46,7 +46,8 @@ class EndpointOptions:
 
 @dataclass(slots=True)
 class Usage:
-    requests: int = 0
+    questions: int = 0
+    requests: int = 0  # answered; a question may need several
     retries: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
@@ -58,7 +59,7 @@ class Usage:
 
 
 class Endpoint:
-    """One client, shared by the threads that ask."""
+    """One client, shared by the threads that ask; a context manager that closes it."""
 
     def __init__(self, options: EndpointOptions, label_names: Sequence[str]) -> None:
         self.options, self.label_names = options, tuple(label_names)
@@ -67,6 +68,12 @@ class Endpoint:
         self.usage = Usage()
         self.lock = threading.Lock()
         self.stopping = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
 
     def ask(self, prompt: Prompt) -> Reply:
         """One answer, asked for again after an overload, a failure, or an unreadable answer.
@@ -207,10 +214,11 @@ def concurrently(
 def check_sense(endpoint: Endpoint, reply: Reply) -> None:
     """Stops a run whose answers name no label, before all of it is paid for."""
     usage, least = endpoint.usage, 20
+    usage.questions += 1
     usage.unreadable += reply.label is None
-    if usage.requests >= least and usage.unreadable / usage.requests > endpoint.options.nonsense:
+    if usage.questions >= least and usage.unreadable / usage.questions > endpoint.options.nonsense:
         raise EndpointError(
-            f"{endpoint.options.url} answered {usage.unreadable} of {usage.requests} questions "
+            f"{endpoint.options.url} answered {usage.unreadable} of {usage.questions} questions "
             f"with none of the labels, for example {reply.text[:80]!r}; try another model"
         )
 

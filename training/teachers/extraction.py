@@ -15,7 +15,7 @@ from training.encoders.minilm import length_batches
 from training.teachers.folder import HopAnswers
 from training.teachers.protocol import Answers, Teacher
 
-PART_PROMPTS = 1_024  # written at once: at most this many answers are lost by a kill
+PART_PROMPTS = 1_024  # answers that are written at once, and lost at most by a kill
 STAGE = "Asking the teacher"
 
 
@@ -50,6 +50,7 @@ def extract(
     folder: Path,
     tokens_per_batch: int,
     progress: Progress = silent,
+    part_prompts: int = PART_PROMPTS,
 ) -> HopAnswers:
     """Asks everything; parts that `folder` already holds are not asked again.
 
@@ -57,7 +58,7 @@ def extract(
     """
     prompts = questions.prompts
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index].text))
-    parts = [order[start : start + PART_PROMPTS] for start in range(0, len(order), PART_PROMPTS)]
+    parts = [order[start : start + part_prompts] for start in range(0, len(order), part_prompts)]
     done = 0
     for number, part in enumerate(parts):
         path = part_path(folder, number)

@@ -24,7 +24,7 @@ from training.teachers.causal import CausalOptions, CausalTeacher
 from training.teachers.causal_loading import load_causal_teacher
 from training.teachers.encoder import EncoderOptions, EncoderTeacher, load_encoder_teacher
 from training.teachers.endpoint import Endpoint, EndpointOptions, Usage, ask_all
-from training.teachers.extraction import Questions, extract, gather_questions
+from training.teachers.extraction import PART_PROMPTS, Questions, extract, gather_questions
 from training.teachers.folder import HopAnswers, TeacherInfo, read_info, write_teacher
 from training.teachers.scores import teacher_metrics
 from training.teachers.tuning import Examples, Place, TuningOptions, tune, tuned_weights
@@ -43,6 +43,7 @@ class TeachOptions:
     endpoint: EndpointOptions | None = None  # for openai:… only
     max_nodes: int = 0  # asked about, drawn at random; 0 asks about all
     tokens_per_batch: int = 8_192  # of an extraction batch, padding included
+    part_prompts: int = PART_PROMPTS  # answers that are written at once
 
     @property
     def kind(self) -> str:
@@ -79,7 +80,8 @@ def teach(
     place = tune_local(teacher, graph, options, work, progress)
     started = time.monotonic()
     questions, nodes = all_questions(graph, options)
-    answers = extract(teacher, questions, nodes, work, options.tokens_per_batch, progress)
+    sizes = options.tokens_per_batch, progress, options.part_prompts
+    answers = extract(teacher, questions, nodes, work, *sizes)
     metrics = teacher_metrics(graph, options.hops, answers) | {
         "tuning_seconds": round(place.seconds, 1),
         "asking_seconds": round(time.monotonic() - started, 1),
@@ -146,8 +148,8 @@ def teach_endpoint(
     started = time.monotonic()
     work = out.parent / f".{out.name}.{digest[:12]}"
     questions, nodes = all_questions(graph, options)
-    endpoint = Endpoint(options.endpoint, graph.label_names)
-    rows = ask_all(endpoint, questions.prompts, work / "answers.jsonl", progress)
+    with Endpoint(options.endpoint, graph.label_names) as endpoint:
+        rows = ask_all(endpoint, questions.prompts, work / "answers.jsonl", progress)
     answers = HopAnswers(nodes, rows[questions.which])
     run = {"seconds": round(time.monotonic() - started, 1), **usage(endpoint)}
     metrics = teacher_metrics(graph, options.hops, answers) | run
@@ -184,7 +186,9 @@ def settings(options: TeachOptions) -> dict[str, Any]:
         return kept | {"model": options.endpoint.model, "top": options.endpoint.top}
     own = options.encoder if options.kind == "encoder" else options.causal
     kept |= {"tuning": asdict(options.tuning), options.kind: asdict(own)}
-    return kept | {"tokens_per_batch": options.tokens_per_batch}
+    # Batches decide the last bits of an answer, which a resumed run must share.
+    sizes = {"tokens_per_batch": options.tokens_per_batch, "part_prompts": options.part_prompts}
+    return kept | sizes
 
 
 def fingerprint(graph: TextGraph, options: TeachOptions, weights: str) -> str:

@@ -1,0 +1,248 @@
+"""Teachers end to end: tuned, asked, killed on the way, and answering over real HTTP."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi import FastAPI, Request, Response
+from safetensors.numpy import load_file
+
+from graph import load_graph, save_graph
+from graph.prompts import PromptOptions
+from graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from tests.http_servers import serve
+from tests.language_models import write_tiny_encoder, write_tiny_llama
+from training.errors import EndpointError, StaleTeacherError, TeacherError
+from training.teachers.causal import CausalOptions
+from training.teachers.encoder import EncoderOptions
+from training.teachers.endpoint import EndpointOptions
+from training.teachers.folder import read_teacher
+from training.teachers.teach import TeachOptions, teach
+from training.teachers.tuning import TuningOptions
+
+RUN = """
+import os, signal, sys
+from pathlib import Path
+from tests.integration.test_training_teachers import small
+from training.teachers.teach import teach
+
+graph, out, model, stage, when = sys.argv[1:]
+calls = 0
+
+def progress(name, done, total):
+    global calls
+    calls += name == stage
+    if calls == int(when):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+teach(Path(graph), Path(out), small(model), progress)
+"""
+
+
+def small(model: str) -> TeachOptions:
+    """Settings with several checkpoints and several parts on a graph of 60 nodes."""
+    return TeachOptions(
+        model,
+        hops=(0, 1),
+        prompts=PromptOptions(tokens=30),
+        tuning=TuningOptions(epochs=2, batch_size=8, checkpoint_steps=2, validation_nodes=10),
+        causal=CausalOptions(rank=4),
+        encoder=EncoderOptions(max_tokens=30),
+        tokens_per_batch=2_000,
+        part_prompts=16,
+    )
+
+
+@pytest.fixture(scope="module")
+def graph_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("graphs") / "small"
+    save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3, mean_degree=4.0)), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(graph_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("models")
+    words = load_graph(graph_folder).texts.to_pylist()
+    return {
+        "causal": str(write_tiny_llama(folder / "llama", words)),
+        "encoder": f"encoder:{write_tiny_encoder(folder / 'bert', words)}",
+    }
+
+
+def kill_in(graph: Path, out: Path, model: str, stage: str, report: int) -> None:
+    """Teaches in a process of its own that is killed at the stage's n-th report."""
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, str(graph), str(out), model, stage, str(report)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("kind", ["causal", "encoder"])
+def test_a_killed_teacher_ends_where_it_would_have(
+    kind: str, graph_folder: Path, models: dict[str, str], tmp_path: Path
+) -> None:
+    whole, broken = tmp_path / "whole" / "teacher", tmp_path / "broken" / "teacher"
+    teach(graph_folder, whole, small(models[kind]))
+    kill_in(graph_folder, broken, models[kind], "Tuning the teacher", 3)
+    kill_in(graph_folder, broken, models[kind], "Asking the teacher", 3)
+    teach(graph_folder, broken, small(models[kind]))
+    for name in ("answers.safetensors", "tuned.safetensors"):
+        expected, found = load_file(whole / name), load_file(broken / name)
+        assert expected.keys() == found.keys()
+        for key, values in expected.items():
+            np.testing.assert_array_equal(found[key], values, err_msg=key)
+    assert [path.name for path in broken.parent.iterdir()] == ["teacher"]
+    assert (broken / "adapter" / "adapter_config.json").is_file() == (kind == "causal")
+
+
+def test_the_same_call_again_does_nothing_and_another_graph_is_refused(
+    graph_folder: Path, models: dict[str, str], tmp_path: Path
+) -> None:
+    stages: list[str] = []
+    info = teach(graph_folder, tmp_path / "t", small(models["encoder"]))
+    again = teach(
+        graph_folder, tmp_path / "t", small(models["encoder"]), lambda *call: stages.append(call[0])
+    )
+    assert not stages
+    assert again.settings["fingerprint"] == info.settings["fingerprint"]
+    other = synthetic_graph(SyntheticOptions(nodes=60, classes=3, seed=9))
+    with pytest.raises(StaleTeacherError, match="run `understudy teach`"):
+        read_teacher(tmp_path / "t", other)
+
+
+def test_another_folder_is_not_replaced(graph_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").write_text("dear all")
+    with pytest.raises(TeacherError, match="no teacher folder"):
+        teach(graph_folder, tmp_path, TeachOptions("./nowhere"))
+    assert (tmp_path / "letters.txt").read_text() == "dear all"
+
+
+Answer = Callable[[int, dict[str, Any]], Response | dict[str, Any]]
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Callable[[Answer], tuple[str, list[dict[str, Any]]]]]:
+    """Starts a real server whose n-th answer is `answer(n, body)`; gives its URL and requests."""
+    stops: list[Callable[[], None]] = []
+
+    def start(answer: Answer) -> tuple[str, list[dict[str, Any]]]:
+        app, requests = FastAPI(), list[dict[str, Any]]()
+
+        @app.post("/v1/chat/completions")
+        async def complete(request: Request) -> Any:
+            requests.append(await request.json())
+            return answer(len(requests), requests[-1])
+
+        url, stop = serve(app)
+        stops.append(stop)
+        return f"{url}/v1", requests
+
+    yield start
+    for stop in stops:
+        stop()
+
+
+def completion(text: str, top: dict[str, float] | None = None) -> dict[str, Any]:
+    choice: dict[str, Any] = {"message": {"content": text}}
+    if top:
+        told = [{"token": t, "logprob": float(np.log(p))} for t, p in top.items()]
+        choice["logprobs"] = {"content": [{"token": told[0]["token"], "top_logprobs": told}]}
+    return {"choices": [choice], "usage": {"prompt_tokens": 100, "completion_tokens": 2}}
+
+
+def asking(url: str, **changes: Any) -> TeachOptions:
+    values = {"concurrency": 4, "backoff": 0.001, "attempts": 4, **changes}
+    return TeachOptions(
+        "openai:",
+        hops=(1,),
+        prompts=PromptOptions(tokens=30),
+        endpoint=EndpointOptions(url, "a-model", **values),
+    )
+
+
+def test_an_endpoint_gives_probabilities_and_a_bill(
+    graph_folder: Path, tmp_path: Path, endpoint: Any
+) -> None:
+    graph = load_graph(graph_folder)
+    first, second = graph.label_names[:2]
+    url, requests = endpoint(lambda n, body: completion(first, {first: 0.7, second: 0.2}))
+    info = teach(graph_folder, tmp_path / "t", asking(url, input_price=2.0, output_price=10.0))
+    _, answers = read_teacher(tmp_path / "t", graph)
+    assert answers.features is None
+    assert answers.log_probabilities.shape == (1, 60, 3)
+    np.testing.assert_allclose(np.exp(answers.log_probabilities).sum(-1), 1, atol=1e-5)
+    np.testing.assert_allclose(np.exp(answers.log_probabilities[0, 0, 0]), 0.7 / 0.9, atol=1e-3)
+    assert requests[0]["model"] == "a-model"
+    assert info.metrics["requests"] == len(requests)
+    assert info.metrics["cost"] == pytest.approx(len(requests) * (100 * 2 + 2 * 10) / 1e6)
+
+
+def test_an_overloaded_endpoint_is_asked_again(
+    graph_folder: Path, tmp_path: Path, endpoint: Any
+) -> None:
+    label = load_graph(graph_folder).label_names[0]
+
+    def answer(number: int, body: dict[str, Any]) -> Response | dict[str, Any]:
+        if number % 3 == 0:
+            return Response("slow down", status_code=429, headers={"retry-after": "0.01"})
+        return Response("oh no", status_code=503) if number % 7 == 0 else completion(label)
+
+    url, requests = endpoint(answer)
+    info = teach(graph_folder, tmp_path / "t", asking(url, attempts=8))
+    assert info.metrics["retries"] == len(requests) - info.metrics["requests"] > 0
+
+
+def test_a_failing_endpoint_loses_nothing_that_was_answered(
+    graph_folder: Path, tmp_path: Path, endpoint: Any
+) -> None:
+    label = load_graph(graph_folder).label_names[0]
+
+    def answer(number: int, body: dict[str, Any]) -> Response | dict[str, Any]:
+        return completion(label) if number <= 25 else Response("down", status_code=500)
+
+    url, _ = endpoint(answer)
+    with pytest.raises(EndpointError, match="run the same command again"):
+        teach(graph_folder, tmp_path / "t", asking(url))
+    (kept,) = tmp_path.glob(".t.*/answers.jsonl")
+    lines = [line for line in kept.read_text().splitlines() if line]
+    assert len(lines) == 25
+    with kept.open("a") as stream:
+        stream.write(lines[0][:20])  # what a kill in the middle of a line leaves
+    url, requests = endpoint(lambda n, body: completion(label))
+    info = teach(graph_folder, tmp_path / "t", asking(url))
+    assert info.metrics["requests"] == len(requests)
+    distinct = {json.dumps(request["messages"]) for request in requests}
+    assert len(distinct) == len(requests) <= 60 - 25
+
+
+def test_a_refusal_is_told_at_once(graph_folder: Path, tmp_path: Path, endpoint: Any) -> None:
+    url, requests = endpoint(lambda n, body: Response("no such key", status_code=401))
+    with pytest.raises(EndpointError, match="status 401: no such key"):
+        teach(graph_folder, tmp_path / "t", asking(url, concurrency=1))
+    assert len(requests) == 1
+
+
+def test_nonsense_is_asked_for_twice_and_then_stops_the_run(
+    graph_folder: Path, tmp_path: Path, endpoint: Any
+) -> None:
+    url, requests = endpoint(lambda n, body: completion("As a model, I would rather not say."))
+    with pytest.raises(EndpointError, match="none of the labels"):
+        teach(graph_folder, tmp_path / "t", asking(url, concurrency=1))
+    assert len(requests) < 60
+
+
+def test_what_is_no_completion_is_told(graph_folder: Path, tmp_path: Path, endpoint: Any) -> None:
+    url, _ = endpoint(lambda n, body: {"weather": "fair"})
+    with pytest.raises(EndpointError, match="does not answer like an OpenAI endpoint"):
+        teach(graph_folder, tmp_path / "t", asking(url))
