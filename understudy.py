@@ -20,6 +20,7 @@ COMMANDS = {
         "Turn a trained student into a bundle that can be served.",
     ),
     "serve": ("service.commands:serve", "Serve a bundle over HTTP."),
+    "key": ("service.commands:key", "Make an API key of the service."),
     "demo": ("demo:demo", "Run everything, from a graph to answers, on real data."),
 }
 # Only a room that has been imported can have raised; the others are not imported to find out.

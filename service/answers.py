@@ -1,16 +1,16 @@
 """Answers in JSON, and errors as the one error body."""
 
 from collections.abc import Iterable, Mapping
+from math import ceil
 
 from starlette.responses import Response
 from starlette.types import Send
 
-from service.errors import ServiceError
+from service.errors import NoNodeError, ServiceError, UnauthorizedError
 from service.messages import ErrorBody, ErrorDetail, encode, error_detail
-from service.statuses import INTERNAL_ERROR, status_of
+from service.statuses import INTERNAL_ERROR, STATUS_OF_CODE, status_of
 
 JSON = "application/json"
-RETRY_AFTER_SECONDS = "1"
 
 
 async def send_json(
@@ -38,6 +38,13 @@ def failure_response(error: Exception) -> Response:
     if not isinstance(error, ServiceError):
         message = "something went wrong here; the log has it under this request's id"
         return error_response(500, ErrorDetail(INTERNAL_ERROR, message))
-    status = status_of(error)
-    headers = {"retry-after": RETRY_AFTER_SECONDS} if status == 503 else None
-    return error_response(status, error_detail(error), headers)
+    headers = {}
+    if error.retry_after is not None:
+        headers["retry-after"] = str(ceil(error.retry_after))
+    if isinstance(error, UnauthorizedError):
+        headers["www-authenticate"] = "Bearer"
+    detail, status = error_detail(error), status_of(error)
+    if isinstance(error, NoNodeError):
+        detail = ErrorDetail(error.node_code, str(error), error.details)
+        status = STATUS_OF_CODE.get(error.node_code, 500)
+    return error_response(status, detail, headers)

@@ -1,6 +1,6 @@
-"""The application: routes, error bodies and the lifespan of what they need."""
+"""The application: the parts of the service put together, its routes and its lifespan."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -9,48 +9,87 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
 
+from service.access import Access
 from service.answers import error_response, failure_response
-from service.classifier import Classifier
-from service.classify_route import ClassifyRoute
 from service.engine import Engine
 from service.errors import SHOWN_CHARACTERS, RequestError
 from service.gateway import Gateway
-from service.health import Health
-from service.info import Info, Status, describe_engine
 from service.messages import ErrorDetail
-from service.openapi import DESCRIPTION, classify_path, component_schemas, error_responses
+from service.openapi import DESCRIPTION, component_schemas, path_items
+from service.operations import Endpoint, Operation
+from service.parts import Parts, build_parts
+from service.role_table import role_table
 from service.settings import Settings
 from service.statuses import CODE_OF_STATUS
 
 
 class Application(FastAPI):
-    """FastAPI, whose document also holds the routes that bypass it."""
+    """FastAPI, for the router and the documentation; its document is the operations'."""
 
-    engine: Engine
+    operations: Sequence[Operation] = ()
 
     def openapi(self) -> dict[str, Any]:
+        """Made anew each time, so that its examples are about what is served now."""
+        self.openapi_schema = None
         document = super().openapi()
-        document["paths"] = {"/classify": classify_path(self.engine), **document["paths"]}
-        document.setdefault("components", {}).setdefault("schemas", {}).update(component_schemas())
+        document["paths"] = {**path_items(self.operations), **document["paths"]}
+        components = document.setdefault("components", {})
+        components["schemas"] = component_schemas(self.operations)
+        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         return document
 
 
-def create_app(engine: Engine, settings: Settings) -> ASGIApp:
-    """Builds the service around an engine that is loaded and has passed its first inference."""
-    classifier = Classifier(engine)
-    health = Health(
-        lambda: classifier.run(engine.probe),
-        settings.probe_seconds,
-        settings.probe_timeout_seconds,
-    )
+class Service(Gateway):
+    """The whole application, with the parts that a server's process steers."""
 
+    parts: Parts
+
+    def drain(self) -> None:
+        """From now on it is not ready, and every answer ends its connection."""
+        self.draining = True
+        self.parts.health.ending = True
+
+
+def create_app(
+    engine: Engine, settings: Settings, open_engine: Callable[[], Engine] | None = None
+) -> Service:
+    """Builds the service around an engine that is loaded and has passed its first inference.
+
+    Args:
+        open_engine: opens the bundle again, for a reload.
+
+    Raises:
+        SettingsError: the keys cannot be read.
+    """
+    parts = build_parts(engine, settings, open_engine)
+    operations = parts.operations()
+    app = build_router(engine, operations, parts)
+    endpoints = {(o.method, o.path): Endpoint(o) for o in operations}
+    for (method, path), endpoint in endpoints.items():
+        app.router.routes.append(Route(path, endpoint, methods=[method]))
+    app.router.routes.append(Route("/metrics", parts.render_metrics, methods=["GET"]))
+    service = Service(
+        app,
+        settings.max_body_bytes,
+        direct={key: endpoint for key, endpoint in endpoints.items() if "{" not in key[1]},
+        metrics=parts.metrics,
+        access=Access(parts.keys, parts.limiter),
+        role_of=role_table(operations),
+        log_answers=settings.log_requests,
+        tracer=parts.tracer,
+    )
+    service.parts = parts
+    parts.metrics.gauge("running_requests", "Requests that run.", lambda: service.running)
+    return service
+
+
+def build_router(engine: Engine, operations: Sequence[Operation], parts: Parts) -> Application:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await health.check()
+        await parts.health.check()
         yield
-        classifier.close()
+        await parts.close()
 
     app = Application(
         title=f"Understudy: {engine.manifest.name}",
@@ -65,33 +104,8 @@ def create_app(engine: Engine, settings: Settings) -> ASGIApp:
             Exception: answer_failure,
         },
     )
-    app.engine = engine
-    classify = ClassifyRoute(classifier)
-    app.router.routes.append(Route("/classify", classify, methods=["POST"]))
-    add_operations(app, health)
-    return Gateway(app, settings.max_body_bytes, direct={("POST", "/classify"): classify})
-
-
-def add_operations(app: Application, health: Health) -> None:
-    """Health and description; small, so plain FastAPI."""
-
-    @app.get("/health/live", tags=["operations"], summary="Whether the process is up")
-    async def live() -> Status:
-        return Status(status="ok")
-
-    @app.get(
-        "/health/ready",
-        tags=["operations"],
-        summary="Whether a real inference passed lately",
-        responses=error_responses(503),
-    )
-    async def ready() -> Status:
-        await health.check()
-        return Status(status="ok")
-
-    @app.get("/info", tags=["operations"], summary="What is being served")
-    async def info() -> Info:
-        return describe_engine(app.engine)
+    app.operations = operations
+    return app
 
 
 async def answer_failure(_: Request, error: Exception) -> Response:

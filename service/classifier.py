@@ -1,56 +1,193 @@
-"""Classify requests: look-ups at once, unseen nodes on a thread of their own."""
+"""Classify requests: look-ups at once, unseen nodes in batches, hard ones by the teacher."""
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import dataclass
 
+from bundle import Manifest
+from service.batcher import Batched, Batcher
+from service.caches.embeddings import EmbeddingCache
 from service.engine import Engine
-from service.errors import InvalidFieldError
-from service.messages import ClassifyRequest, ClassifyResponse
-from service.student import Inference
+from service.errors import InvalidFieldError, NodeError
+from service.messages import ClassifyResponse, LabelScore, Node, Prediction, Route, error_detail
+from service.metrics import Metrics
+from service.predictions import SCORE_DECIMALS
+from service.resolution import Resolution
+from service.slot import Slot
+from service.teacher.asking import Asking
+from service.teacher.teacher import TeacherAnswer
 
-Result = TypeVar("Result")
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A request, checked and looked up."""
+
+    engine: Engine
+    nodes: tuple[Node, ...]
+    top_k: int
+    route: Route
+    resolution: Resolution
+
+    @property
+    def immediate(self) -> bool:
+        """Whether every node is stored or bad, so that there is nothing to wait for."""
+        return self.route == "student" and not self.resolution.unseen
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """The predictions of a request, and what its unseen nodes took."""
+
+    predictions: list[Prediction]
+    batched: Batched | None = None
 
 
 class Classifier:
-    """Answers requests with one engine; inference never runs on the event loop."""
+    """Answers requests; inference never runs on the event loop."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
+    def __init__(
+        self,
+        slot: Slot,
+        batcher: Batcher,
+        metrics: Metrics,
+        embeddings: EmbeddingCache | None = None,
+        asking: Asking | None = None,
+        threshold: float | None = None,
+    ) -> None:
+        """Assembles a classifier.
 
-    def close(self) -> None:
-        """Waits for what runs; nothing may be asked afterwards."""
-        self.worker.shutdown(cancel_futures=True)
+        Args:
+            asking: how the teacher is asked, where there is one.
+            threshold: score from which the student's answer counts as sure; None takes the
+                bundle's.
+        """
+        self.slot = slot
+        self.batcher = batcher
+        self.metrics = metrics
+        self.embeddings = embeddings
+        self.asking = asking
+        self.threshold = threshold
 
-    async def run(self, function: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self.worker, function)
-
-    async def classify(self, request: ClassifyRequest) -> tuple[ClassifyResponse, Inference | None]:
-        """Answers a request; bad nodes have their `error` set.
-
-        Returns:
-            The response, and the inference if there was an unseen node.
+    def plan(self, nodes: tuple[Node, ...], top_k: int, route: Route = "student") -> Plan:
+        """Checks a request and looks its nodes up.
 
         Raises:
-            InvalidFieldError: more nodes or labels than allowed.
-            InferenceError: the networks gave no usable answer.
+            InvalidFieldError: more nodes or labels than allowed, or a route that is not there.
         """
-        engine, nodes = self.engine, request.nodes
-        if len(nodes) > engine.limits.nodes:
-            raise InvalidFieldError("nodes", f"at most {engine.limits.nodes:,} nodes a request")
-        if request.top_k > engine.limits.top_k:
-            raise InvalidFieldError("top_k", f"at most {engine.limits.top_k}")
-        resolution = engine.resolve(nodes)
-        inference = None
+        engine = self.slot.engine
+        limits = engine.limits
+        if len(nodes) > limits.nodes:
+            raise InvalidFieldError("nodes", f"at most {limits.nodes:,} nodes a request")
+        if top_k > limits.top_k:
+            raise InvalidFieldError("top_k", f"at most {limits.top_k}")
+        if route != "student":
+            self.check_route(engine.manifest, route)
+        return Plan(engine, nodes, top_k, route, engine.resolve(nodes))
+
+    def check_route(self, manifest: Manifest, route: Route) -> None:
+        if self.asking is None:
+            raise InvalidFieldError("route", "this service has no teacher; see --teacher-url")
+        if route == "auto" and self.threshold_of(manifest) is None:
+            raise InvalidFieldError(
+                "route", "the bundle tells no threshold for auto; set --auto-threshold"
+            )
+
+    def threshold_of(self, manifest: Manifest) -> float | None:
+        return (
+            self.threshold
+            if self.threshold is not None
+            else getattr(manifest.calibration, "threshold", None)
+        )
+
+    def look_up(self, plan: Plan) -> Classified:
+        """Answers a plan that is immediate."""
+        self.metrics.predictions.add("student", amount=len(plan.resolution.stored_rows))
+        return Classified(plan.engine.predict(plan.nodes, plan.resolution, None, plan.top_k))
+
+    async def answer(self, plan: Plan) -> Classified:
+        """Answers any plan by its route.
+
+        Raises:
+            OverloadedError, NotReadyError, InferenceError: see `Batcher.infer`.
+        """
+        if plan.route == "teacher":
+            predictions, _ = await self.taught(plan)
+            return Classified(predictions)
+        classified = await self.studied(plan)
+        if plan.route == "auto":
+            return Classified(await self.refined(plan, classified), classified.batched)
+        if self.asking is not None:
+            self.asking.shadow(plan.resolution, plan.engine, classified.predictions)
+        return classified
+
+    async def studied(self, plan: Plan) -> Classified:
+        """The student's answers."""
+        resolution, batched = plan.resolution, None
         if resolution.unseen:
-            inference = await self.run(lambda: engine.infer(resolution))
-        predictions = engine.predict(nodes, resolution, inference, request.top_k)
-        response = ClassifyResponse(
-            engine.manifest.name,
-            engine.model_version,
-            resolution.state.version,
+            if self.embeddings is not None:
+                await self.embeddings.prepare(plan.engine, resolution.unseen)
+            batched = await self.batcher.infer(plan.engine, resolution)
+            if self.embeddings is not None:
+                await self.embeddings.publish(plan.engine)
+        self.metrics.predictions.add("student", amount=len(resolution.positions))
+        inference = batched.inference if batched else None
+        predictions = plan.engine.predict(plan.nodes, resolution, inference, plan.top_k)
+        return Classified(predictions, batched)
+
+    async def taught(self, plan: Plan) -> tuple[list[Prediction], dict[int, float]]:
+        """The teacher's answers, or its error where it fails, and the milliseconds of each."""
+        assert self.asking is not None
+        answers = await self.asking.ask(plan.resolution, plan.engine)
+        predictions = {
+            position: Prediction(position, plan.nodes[position].id, error=error_detail(error))
+            for position, error in plan.resolution.errors.items()
+        }
+        for position, answer in answers.items():
+            node = plan.nodes[position]
+            predictions[position] = teacher_prediction(position, node, answer, plan.top_k)
+        good = {p: a.milliseconds for p, a in answers.items() if isinstance(a, TeacherAnswer)}
+        self.metrics.predictions.add("teacher", amount=len(good))
+        return [predictions[position] for position in range(len(plan.nodes))], good
+
+    async def refined(self, plan: Plan, classified: Classified) -> list[Prediction]:
+        """The student's answers where it is sure; else the teacher's, if that has one."""
+        threshold = self.threshold_of(plan.engine.manifest)
+        assert self.asking is not None
+        assert threshold is not None
+        predictions = list(classified.predictions)
+        unsure = {p.index for p in predictions if p.score is not None and p.score < threshold}
+        answers = await self.asking.ask(plan.resolution, plan.engine, unsure)
+        for position, answer in answers.items():
+            asked = teacher_prediction(position, plan.nodes[position], answer, plan.top_k)
+            if asked.error is None:
+                predictions[position] = asked
+                self.metrics.predictions.add("teacher")
+            else:
+                own = predictions[position]
+                predictions[position] = Prediction(
+                    own.index, own.id, own.label, own.score, own.top, teacher_error=asked.error
+                )
+        return predictions
+
+    def response(self, plan: Plan, predictions: list[Prediction]) -> ClassifyResponse:
+        return ClassifyResponse(
+            plan.engine.manifest.name,
+            plan.engine.model_version,
+            plan.resolution.state.version,
             tuple(predictions),
         )
-        return response, inference
+
+
+def teacher_prediction(
+    position: int, node: Node, answer: TeacherAnswer | NodeError, top_k: int
+) -> Prediction:
+    """A teacher's answer on the wire; only some teachers tell probabilities."""
+    if isinstance(answer, NodeError):
+        return Prediction(position, node.id, route="teacher", error=error_detail(answer))
+    scores = answer.opinion.scores
+    if scores is None:
+        top: tuple[LabelScore, ...] = ()
+        score = None
+    else:
+        best = sorted(scores.items(), key=lambda item: -item[1])[:top_k]
+        top = tuple(LabelScore(label, round(value, SCORE_DECIMALS)) for label, value in best)
+        score = round(scores[answer.opinion.label], SCORE_DECIMALS)
+    return Prediction(position, node.id, answer.opinion.label, score, top, "teacher", answer.cached)

@@ -1,16 +1,19 @@
-"""`understudy serve`: a bundle over HTTP."""
+"""`understudy serve`: a bundle over HTTP; `understudy key`: who may ask it."""
 
 import inspect
-import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
 
 from service.app import create_app
 from service.engine import Engine
+from service.errors import SettingsError
+from service.keys import add_key
+from service.logs import configure_logs
+from service.roles import Role
 from service.server import bind, exit_on_signals, run_server
 from service.settings import ENVIRONMENT_PREFIX, Settings, flag_name, load_settings
 
@@ -32,10 +35,15 @@ def with_setting_flags(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def setting_flag(name: str, field: FieldInfo) -> inspect.Parameter:
-    choices = " or ".join(map(str, get_args(field.annotation)))
-    default = f"{choices}; default {field.default}" if choices else f"default {field.default}"
-    text = f"{field.description} ({default}; {ENVIRONMENT_PREFIX}{name.upper()})"
-    kind: Any = str if choices else field.annotation  # a Literal's choices are checked later
+    kind: Any = field.annotation
+    choices = ""
+    if get_origin(kind) is Literal:
+        choices = " or ".join(map(str, get_args(kind)))
+        kind = str  # a Literal's choices are checked later
+    default = field.default if field.default not in (None, "") else "none"
+    allowed = f"{choices}; " if choices else ""
+    variable = f"{ENVIRONMENT_PREFIX}{name.upper()}"
+    text = f"{field.description} ({allowed}default {default}; {variable})"
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
@@ -47,12 +55,26 @@ def setting_flag(name: str, field: FieldInfo) -> inspect.Parameter:
 @with_setting_flags
 def serve(bundle: BundleFolder, **flags: Any) -> None:
     """Serve a bundle over HTTP; a flag goes before its environment variable."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     exit_on_signals()
     settings = load_settings(**flags)
+    configure_logs(settings.log_level, settings.log_format == "json")
+
+    def open_engine() -> Engine:
+        return Engine.open(bundle, settings.threads, settings.provider, settings.limits)
+
     with bind(settings.host, settings.port) as bound:
-        engine = Engine.open(bundle, settings.threads, settings.provider, settings.limits)
-        run_server(create_app(engine, settings), bound, settings.drain_seconds, announce)
+        run_server(create_app(open_engine(), settings, open_engine), bound, settings, announce)
+
+
+def key(
+    keys_file: Annotated[Path, typer.Argument(help="File to add the key to; made if need be.")],
+    name: Annotated[str, typer.Option(help="Of the key, for logs and limits.")],
+    role: Annotated[str, typer.Option(help="read, write or admin.")] = Role.read.name,
+) -> None:
+    """Make an API key: it is printed once, the file keeps its digest only."""
+    if role not in Role.__members__ or Role[role] is Role.anyone:
+        raise SettingsError(f"--role is {role!r}: expected read, write or admin")
+    typer.echo(add_key(keys_file, name, Role[role]))
 
 
 def announce(url: str) -> None:

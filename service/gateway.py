@@ -1,108 +1,123 @@
-"""The outermost layer: request ids, body limit, timing, and no exception beyond it."""
+"""The outermost layer: who may ask, request ids, limits, timing, and no exception beyond it."""
 
 import logging
-import os
-import re
-from collections.abc import Mapping
-from time import perf_counter
+from collections.abc import Callable, Mapping
 
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.access import Access, client_address
 from service.answers import failure_response
-from service.errors import BodyTooLargeError
+from service.errors import ServiceError
+from service.exchange import SCOPE_KEY, Exchange
+from service.logs import current_request
+from service.metrics import Metrics
+from service.roles import Role, default_role
+from service.tracing import Tracer
 
 logger = logging.getLogger(__name__)
 
-REQUEST_ID = b"x-request-id"
-VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+RoleOf = Callable[[str, str], Role]
 
 
-class Exchange:
-    """One request: counts its body, notes the answer's start and adds the common headers."""
-
-    def __init__(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
-        self.started = perf_counter()
-        self.receive_message, self.send_message = receive, send
-        self.limit = limit
-        self.received = 0
-        self.answering = False
-        self.expects_leave = False  # waits for 100 before it sends its body
-        self.declared = 0
-        self.request_id = b""
-        for name, value in scope["headers"]:
-            if name == REQUEST_ID and VALID_REQUEST_ID.fullmatch(value):
-                self.request_id = value
-            elif name == b"content-length":
-                self.declared = int(value)
-            elif name == b"expect":
-                self.expects_leave = True
-        self.request_id = self.request_id or os.urandom(8).hex().encode()
-
-    async def receive(self) -> Message:
-        """The next part of the body.
-
-        Raises:
-            BodyTooLargeError: more bytes than allowed, declared or received.
-        """
-        if self.declared > self.limit:
-            raise BodyTooLargeError(self.limit)
-        message = await self.receive_message()
-        if message["type"] == "http.request":
-            self.received += len(message.get("body", b""))
-            if self.received > self.limit:
-                raise BodyTooLargeError(self.limit)
-        return message
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.answering = True
-            milliseconds = 1_000 * (perf_counter() - self.started)
-            message["headers"] = [
-                *message.get("headers", ()),
-                (REQUEST_ID, self.request_id),
-                (b"x-total-time", b"%.3f" % milliseconds),
-            ]
-            if self.expects_leave and not self.received:
-                # The client may keep its body now, and what follows could not be told from it.
-                message["headers"].append((b"connection", b"close"))
-        await self.send_message(message)
+def methods_alone(method: str, _: str) -> Role:
+    return default_role(method)
 
 
 class Gateway:
     """Wraps an application; every request gets exactly one answer, an error body at worst."""
 
     def __init__(
-        self, app: ASGIApp, max_body_bytes: int, direct: Mapping[tuple[str, str], ASGIApp]
+        self,
+        app: ASGIApp,
+        max_body_bytes: int,
+        direct: Mapping[tuple[str, str], ASGIApp],
+        metrics: Metrics,
+        access: Access,
+        role_of: RoleOf = methods_alone,
+        log_answers: bool = False,
+        tracer: Tracer | None = None,
     ) -> None:
         """Wraps `app`.
 
         Args:
             direct: (method, path) → application, for routes that are to skip the router and
                 middleware of `app`, which cost more than a look-up.
+            role_of: (method, path) → the role that it needs.
+            log_answers: a line in the log for each one, not only for failures of ours.
         """
         self.app = app
         self.max_body_bytes = max_body_bytes
         self.direct = direct
+        self.metrics = metrics
+        self.access = access
+        self.role_of = role_of
+        self.log_answers = log_answers
+        self.tracer = tracer
+        self.running = 0  # requests
+        self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         exchange = Exchange(scope, receive, send, self.max_body_bytes)
-        app = self.direct.get((scope["method"], scope["path"]), self.app)
+        exchange.closing = self.draining
+        scope[SCOPE_KEY] = exchange
+        current_request.set(exchange.request_id)
+        self.running += 1
         try:
+            if self.tracer is None:
+                await self.answer(scope, exchange)
+            else:
+                await self.answer_traced(self.tracer, scope, exchange)
+        finally:
+            self.running -= 1
+            self.count(scope, exchange)
+
+    async def answer_traced(self, tracer: Tracer, scope: Scope, exchange: Exchange) -> None:
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        with tracer.span(scope["method"], headers) as span:
+            await self.answer(scope, exchange)
+            span.update_name(f"{scope['method']} {exchange.operation}")
+            span.set_attribute("http.response.status_code", exchange.status)
+            span.set_attribute("understudy.request_id", exchange.request_id.decode())
+
+    async def answer(self, scope: Scope, exchange: Exchange) -> None:
+        method, path = scope["method"], scope["path"]
+        app = self.direct.get((method, path), self.app)
+        try:
+            if not self.access.open:
+                role = self.role_of(method, path)
+                await self.access.check(role, exchange.authorization, client_address(scope))
             await app(scope, exchange.receive, exchange.send)
         except ClientDisconnect:
-            logger.debug("client left", extra={"request_id": exchange.request_id.decode()})
+            self.metrics.rejections.add("client_left")
+            logger.debug("the client left")
         except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the client hears
             await self.fail(error, scope, exchange)
 
     async def fail(self, error: Exception, scope: Scope, exchange: Exchange) -> None:
         """Logs an error that is not the client's, and answers with it unless an answer began."""
         response = failure_response(error)
-        if response.status_code >= 500:
-            request_id = exchange.request_id.decode()
-            logger.error("request %s failed", request_id, exc_info=error)
-        if not exchange.answering:
+        if isinstance(error, ServiceError):
+            self.metrics.rejections.add(error.code)
+        if response.status_code >= 500 and response.status_code not in (503, 504):
+            logger.error("a request failed", exc_info=error)
+        if not exchange.status:
             await response(scope, exchange.receive, exchange.send)
+
+    def count(self, scope: Scope, exchange: Exchange) -> None:
+        seconds, operation = exchange.seconds, exchange.operation
+        self.metrics.requests.add(operation, str(exchange.status))
+        self.metrics.request_seconds.observe(seconds, operation)
+        if self.log_answers:
+            logger.info(
+                "answered",
+                extra={
+                    "method": scope["method"],
+                    "path": scope["path"],
+                    "status": exchange.status,
+                    "milliseconds": round(1_000 * seconds, 3),
+                },
+            )

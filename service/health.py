@@ -1,10 +1,13 @@
 """Readiness that cannot lie: a real inference passed lately."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from service.errors import InferenceError, NotReadyError
+
+logger = logging.getLogger(__name__)
 
 
 class Health:
@@ -23,22 +26,33 @@ class Health:
         self.timeout_seconds = timeout_seconds
         self.passed_at = float("-inf")
         self.running: asyncio.Future[None] | None = None
+        self.passed = False  # the last probe
+        self.ending = False
 
     async def check(self) -> None:
         """Returns when an inference passed lately.
 
         Raises:
-            NotReadyError: it failed, or gave no answer in time. A probe that hangs is waited for
-                by later checks, not started again.
+            NotReadyError: it failed, gave no answer in time, or the service is ending. A probe
+                that hangs is waited for by later checks, not started again.
         """
+        if self.ending:
+            raise NotReadyError("the service is ending")
         if monotonic() - self.passed_at < self.valid_seconds:
             return
         if self.running is None or self.running.done():
             self.running = asyncio.ensure_future(self.probe())
+        self.passed = False
         try:
             await asyncio.wait_for(asyncio.shield(self.running), self.timeout_seconds)
         except TimeoutError as error:
             raise NotReadyError("an inference gave no answer in time") from error
         except InferenceError as error:
-            raise NotReadyError(f"an inference failed: {error}") from error
+            logger.error("the probe failed: %s", error)
+            raise NotReadyError("an inference failed; see the log") from error
+        self.passed = True
         self.passed_at = monotonic()
+
+    def doubt(self) -> None:
+        """After a failure elsewhere: the next check probes, whatever passed before."""
+        self.passed_at = float("-inf")

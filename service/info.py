@@ -1,36 +1,41 @@
 """What is being served."""
 
-from pydantic import BaseModel, Field
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from bundle import EncoderInfo, GraphInfo, StudentInfo
 from service.engine import Engine
 from service.limits import Limits
 
 
-class Status(BaseModel):
+class Status(Struct, frozen=True):
     """Of the process or of the model."""
 
-    status: str = Field(description="ok", examples=["ok"])
+    status: Annotated[str, Meta(description="ok")] = "ok"
 
 
-class Info(BaseModel):
+class Info(Struct, frozen=True):
     """The bundle that answers, and what may be asked of it."""
 
-    model: str = Field(description="The bundle's name.")
-    model_version: str = Field(description="A digest of the bundle's files.")
-    created: str = Field(description="When the bundle was made, UTC.")
-    made_by: str = Field(description="The release that made it.")
+    model: Annotated[str, Meta(description="The bundle's name.")]
+    model_version: Annotated[str, Meta(description="A digest of the bundle's files.")]
+    created: Annotated[str, Meta(description="When the bundle was made, UTC.")]
+    made_by: Annotated[str, Meta(description="The release that made it.")]
     student: StudentInfo
     encoder: EncoderInfo
-    graph: GraphInfo = Field(description="As it was exported.")
-    graph_version: int = Field(description="How many times the graph has changed since.")
-    labels: list[str]
-    metrics: dict[str, float] = Field(description="Of the student, measured when it was trained.")
-    provider: str = Field(description="What runs the networks: cpu or cuda.")
+    graph: Annotated[GraphInfo, Meta(description="As it was exported.")]
+    graph_version: Annotated[int, Meta(description="How many times the graph has changed since.")]
+    labels: tuple[str, ...]
+    metrics: Annotated[
+        dict[str, float], Meta(description="Of the student, measured when it was trained.")
+    ]
+    provider: Annotated[str, Meta(description="What runs the networks: cpu or cuda.")]
     limits: Limits
+    teacher: Annotated[bool, Meta(description="Whether there is a teacher to ask.")]
 
 
-def describe_engine(engine: Engine) -> Info:
+def describe_engine(engine: Engine, teacher: bool) -> Info:
     manifest = engine.manifest
     return Info(
         model=manifest.name,
@@ -41,8 +46,9 @@ def describe_engine(engine: Engine) -> Info:
         encoder=manifest.encoder,
         graph=manifest.graph,
         graph_version=engine.state.version,
-        labels=list(manifest.label_names),
+        labels=manifest.label_names,
         metrics=dict(manifest.metrics),
         provider=engine.provider,
         limits=engine.limits,
+        teacher=teacher,
     )

@@ -1,6 +1,6 @@
 """Texts → the student's first activations, whichever encoder the bundle uses."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -8,12 +8,16 @@ from numpy.typing import NDArray
 
 from bundle import Bundle, EncoderInfo
 from bundle.sessions import Network
-from bundle.text_encoder import TextEncoder
+from bundle.text_encoder import open_text_encoder
 from graph.hashing import HashedTexts, HashingOptions, TextHasher
 from service.errors import BundleMismatchError
 
 # One run gathers at most this many rows of the embedding bag: at width 256 and float32, 32 MiB.
 MAX_BUCKETS_A_RUN = 32_768
+
+
+# Texts → embeddings, float32 [B, dimension].
+Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 
 
 class TextInput(Protocol):
@@ -25,7 +29,7 @@ class TextInput(Protocol):
 class EmbeddedInput:
     """A transformer's embeddings, then the student's input network."""
 
-    def __init__(self, encoder: TextEncoder, network: Network) -> None:
+    def __init__(self, encoder: Encode, network: Network) -> None:
         self.encoder = encoder
         self.network = network
 
@@ -86,7 +90,7 @@ def open_input(bundle: Bundle, network: Network, threads: int, provider: str) ->
     """
     info = bundle.manifest.encoder
     if info.kind == "minilm":
-        encoder = TextEncoder(bundle.folder, info.max_tokens, threads, provider)
+        encoder = open_text_encoder(bundle.folder, info, threads, provider)
         return EmbeddedInput(encoder, network)
     if info.kind == "hashing":
         return HashedInput(TextHasher(hashing_options(info)), network)

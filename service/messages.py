@@ -4,15 +4,15 @@ Structs, not pydantic models: decoding, checking and encoding them is most of wh
 costs, and msgspec does it several times faster. Their JSON schema is in the OpenAPI document.
 """
 
-import re
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from service.errors import Detail, InvalidFieldError, MalformedJsonError, ServiceError
+from service.errors import Detail, ServiceError
 
-Route = Literal["student"]
+Route = Literal["student", "teacher", "auto"]
+AnsweredBy = Literal["student", "teacher"]
 
 
 class Node(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -36,7 +36,10 @@ class ClassifyRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     """The nodes to classify, and how."""
 
     nodes: Annotated[tuple[Node, ...], Meta(min_length=1)]
-    route: Annotated[Route, Meta(description="Who answers.")] = "student"
+    route: Annotated[
+        Route,
+        Meta(description="Who answers; auto asks the teacher where the student is unsure."),
+    ] = "student"
     top_k: Annotated[
         int, Meta(ge=1, description="How many labels to list for each node, best first.")
     ] = 1
@@ -71,11 +74,18 @@ class Prediction(Struct, frozen=True):
     index: Annotated[int, Meta(description="Position in the request.")]
     id: Annotated[str | None, Meta(description="As sent.")]
     label: Annotated[str | None, Meta(description="The most probable label.")] = None
-    score: Annotated[float | None, Meta(description="Its calibrated probability.")] = None
+    score: Annotated[
+        float | None,
+        Meta(description="Its calibrated probability; null where a teacher tells none."),
+    ] = None
     top: Annotated[tuple[LabelScore, ...], Meta(description="The top_k labels, best first.")] = ()
-    route: Annotated[Route, Meta(description="Who answered.")] = "student"
-    cached: Annotated[bool, Meta(description="Whether a cache held the answer.")] = False
+    route: Annotated[AnsweredBy, Meta(description="Who answered.")] = "student"
+    cached: Annotated[bool, Meta(description="Whether a cache held the teacher's answer.")] = False
     error: ErrorDetail | None = None
+    teacher_error: Annotated[
+        ErrorDetail | UnsetType,
+        Meta(description="On route auto: why the student answers although it is unsure."),
+    ] = UNSET
 
 
 class ClassifyResponse(Struct, frozen=True):
@@ -87,33 +97,36 @@ class ClassifyResponse(Struct, frozen=True):
     predictions: tuple[Prediction, ...]
 
 
+class CompareRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The nodes to ask both about."""
+
+    nodes: Annotated[tuple[Node, ...], Meta(min_length=1)]
+    top_k: Annotated[int, Meta(ge=1, description="How many labels to list for each answer.")] = 1
+
+
+class Comparison(Struct, frozen=True):
+    """Both answers for one node."""
+
+    index: Annotated[int, Meta(description="Position in the request.")]
+    student: Prediction
+    teacher: Prediction
+    agree: Annotated[bool | None, Meta(description="Null where one of them has no answer.")]
+    student_ms: Annotated[
+        float, Meta(description="Milliseconds until the student had answered all nodes.")
+    ]
+    teacher_ms: Annotated[float | None, Meta(description="Milliseconds for this one question.")]
+
+
+class CompareResponse(Struct, frozen=True):
+    """One comparison for each node of the request, in its order."""
+
+    model: str
+    model_version: str
+    graph_version: int
+    comparisons: tuple[Comparison, ...]
+
+
 encode = msgspec.json.Encoder().encode
-request_decoder = msgspec.json.Decoder(ClassifyRequest)
-
-
-def decode_request(body: bytes | bytearray) -> ClassifyRequest:
-    """Parses and checks a body.
-
-    Raises:
-        MalformedJsonError: not JSON, or not UTF-8.
-        InvalidFieldError: a field is missing, unknown or of a wrong type; it is named.
-    """
-    try:
-        return request_decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise invalid_field(str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedJsonError(f"the body is not JSON: {error}") from error
-
-
-def invalid_field(message: str) -> InvalidFieldError:
-    """Turns "Expected `str`, got `int` - at `$.nodes[0].text`" into an error on nodes.0.text."""
-    problem, _, path = message.partition(" - at `$")
-    field = re.sub(r"\[(\d+|\.\.\.)\]", r".\1", path.rstrip("`")).lstrip(".")
-    own = re.search(r"(?:unknown|required) field `(.*?)`", problem)
-    if own:
-        field = f"{field}.{own[1]}".lstrip(".")
-    return InvalidFieldError(field, problem[:1].lower() + problem[1:])
 
 
 def error_detail(error: ServiceError) -> ErrorDetail:

@@ -1,12 +1,15 @@
-"""The OpenAPI document of the routes that FastAPI does not see."""
+"""The OpenAPI document, from the operations."""
 
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
-from service.engine import Engine
-from service.messages import ClassifyRequest, ClassifyResponse, ErrorBody, Node, encode
-from service.statuses import STATUS_OF
+from service.messages import ErrorBody, encode
+from service.operations import Examples, Operation
+from service.roles import Role
 
 DESCRIPTION = """
 Classifies the nodes of a text-attributed graph that is held in memory: stored nodes by id, unseen
@@ -15,80 +18,101 @@ ones by their text and the stored nodes that they are linked to.
 Every answer carries `x-request-id` (yours, if you sent one) and `x-total-time` in milliseconds.
 Every answer that is no success has the same body, an `ErrorBody`.
 """
-
-CLASSIFY_DESCRIPTION = """
-A node is either `{"id"}`, a stored one, or `{"text", "neighbors"}`, an unseen one. Messages flow
-from the stored neighbors into the unseen node and not back; nothing is stored.
-
-A node that cannot be answered has its `error` set while the others are answered, and the status is
-200. If none can be answered, the status is the first one's, with the error body.
-
-Headers: `x-encode-time` and `x-inference-time`, the milliseconds that unseen nodes took.
-"""
-
 MEANINGS = {
     400: "The body is not JSON.",
-    404: "A stored node or a neighbor is unknown.",
+    401: "No key, or an unknown one.",
+    403: "The key's role does not suffice.",
+    404: "What is named is not there.",
+    408: "The body did not come in time.",
+    409: "It contradicts what is there.",
     413: "The body has too many bytes.",
     422: "A field is missing, unknown, of a wrong type or beyond a limit; it is named.",
+    424: "The teacher failed.",
+    429: "Too much at once; see the header `retry-after`.",
     500: "Something went wrong here; the log has it under the request's id.",
-    503: "The service cannot answer now.",
+    503: "The service cannot answer now; see the header `retry-after`.",
+    504: "The answer did not come in time.",
 }
+ANY_REQUEST = (401, 403, 429, 500)
+ANY_BODY = (400, 408, 413, 422)
+REFERENCE = "#/components/schemas/{name}"
 
 
-def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    content = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
-    return {status: {"description": MEANINGS[status], "content": content} for status in statuses}
+def error_responses(statuses: Iterable[int]) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": REFERENCE.format(name="ErrorBody")}}}
+    return {str(s): {"description": MEANINGS[s], "content": content} for s in sorted(set(statuses))}
 
 
-def component_schemas() -> dict[str, Any]:
+def component_schemas(operations: Iterable[Operation]) -> dict[str, Any]:
     """JSON schemas of everything that goes over the wire in msgspec's structs."""
-    _, schemas = msgspec.json.schema_components(
-        [ClassifyRequest, ClassifyResponse, ErrorBody],
-        ref_template="#/components/schemas/{name}",
-    )
+    kinds = {kind for o in operations for kind in (o.request, o.response) if kind is not None}
+    ordered = sorted(kinds, key=lambda kind: kind.__name__)
+    _, schemas = msgspec.json.schema_components([*ordered, ErrorBody], ref_template=REFERENCE)
     return schemas
 
 
-def example_request(engine: Engine) -> ClassifyRequest:
-    """A request about nodes that are there."""
-    first = str(engine.state.graph.ids[0].as_py())
-    unseen = Node(text="a fast JSON parser", neighbors=(first,))
-    return ClassifyRequest(nodes=(Node(id=first), unseen), top_k=3)
+def path_items(operations: Iterable[Operation]) -> dict[str, dict[str, Any]]:
+    items: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        path = re.sub(r":path}", "}", operation.path)
+        items.setdefault(path, {})[operation.method.lower()] = describe(operation)
+    return items
 
 
-def classify_path(engine: Engine) -> dict[str, Any]:
-    """The path item of /classify, its examples taken from the graph that is served."""
-    request = example_request(engine)
-    response = ClassifyResponse(
-        engine.manifest.name,
-        engine.model_version,
-        engine.state.version,
-        tuple(engine.classify(request.nodes, request.top_k)),
-    )
-    statuses = sorted({*STATUS_OF.values()})
-    responses: dict[str, Any] = {
-        str(status): answer for status, answer in error_responses(*statuses).items()
+def describe(operation: Operation) -> dict[str, Any]:
+    """One operation, with examples from what is served."""
+    examples = operation.examples()
+    statuses = {*operation.statuses, 500}
+    if operation.role is not Role.anyone:
+        statuses |= set(ANY_REQUEST)
+    if operation.request is not None:
+        statuses |= set(ANY_BODY)
+    success = json_content(operation.response, examples.response)
+    responses = {
+        str(operation.success): {"description": "Success.", "content": success},
+        **error_responses(statuses),
     }
-    responses["200"] = {
-        "description": "One prediction for each node, in the order of the request.",
-        "content": json_content("ClassifyResponse", response),
+    result: dict[str, Any] = {
+        "summary": operation.summary,
+        "description": operation.description.strip(),
+        "operationId": operation.name,
+        "tags": [operation.tag],
+        "responses": responses,
     }
-    operation = {
-        "summary": "Classify nodes",
-        "description": CLASSIFY_DESCRIPTION.strip(),
-        "operationId": "classify",
-        "tags": ["classification"],
-        "requestBody": {"required": True, "content": json_content("ClassifyRequest", request)},
-        "responses": dict(sorted(responses.items())),
-    }
-    return {"post": operation}
+    if operation.request is not None:
+        content = json_content(operation.request, examples.request)
+        result["requestBody"] = {"required": True, "content": content}
+    if parameters := [*path_parameters(operation, examples), *header_parameters(operation)]:
+        result["parameters"] = parameters
+    if operation.role is not Role.anyone:
+        result["security"] = [{"key": []}, {}]
+        result["description"] += f"\n\nNeeds a key of the role `{operation.role.name}`, if any."
+    return result
 
 
-def json_content(schema: str, example: msgspec.Struct) -> dict[str, Any]:
-    return {
-        "application/json": {
-            "schema": {"$ref": f"#/components/schemas/{schema}"},
-            "example": msgspec.json.decode(encode(example)),
+def path_parameters(operation: Operation, examples: Examples) -> list[dict[str, Any]]:
+    values: Mapping[str, str] = examples.parameters or {}
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "minLength": 1},
+            **({"example": values[name]} if name in values else {}),
         }
-    }
+        for name in re.findall(r"{(\w+)(?::path)?}", operation.path)
+    ]
+
+
+def header_parameters(operation: Operation) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
+        for name, text in (operation.headers or {}).items()
+    ]
+
+
+def json_content(kind: type[Struct], example: Struct | None) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": {"$ref": REFERENCE.format(name=kind.__name__)}}
+    if example is not None:
+        content["example"] = msgspec.json.decode(encode(example))
+    return {"application/json": content}

@@ -1,16 +1,26 @@
-"""The service's settings: flags before environment before defaults, read once, at entry."""
+"""The service's settings: flags before environment before a file before defaults, read once."""
 
 import ipaddress
+import os
+import tomllib
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.batcher import BatchOptions
+from service.caches.cache import CacheOptions
 from service.errors import SettingsError
 from service.limits import Limits
+from service.rate_limits import RateLimit
+from service.teacher.openai import OpenAIOptions
+from service.teacher.teacher import TeacherOptions
 
 ENVIRONMENT_PREFIX = "UNDERSTUDY_"
 DEFAULTS = Limits()
+BATCHES = BatchOptions()
+TEACHER = TeacherOptions()
 
 
 class Settings(BaseSettings):
@@ -18,13 +28,23 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="forbid")
 
+    settings_file: Path | None = Field(
+        default=None, description="TOML file of settings, by these names with underscores."
+    )
     host: str = Field(default="127.0.0.1", description="Address to listen on.", min_length=1)
     port: int = Field(
         default=8000, description="Port to listen on; 0 picks a free one.", ge=0, le=65_535
     )
+    keys_file: Path | None = Field(
+        default=None, description="Keys that callers need, made with `understudy key`."
+    )
     allow_remote_without_key: bool = Field(
         default=False, description="Listen beyond loopback although anybody there may then ask."
     )
+    rate_limit: float = Field(
+        default=0.0, description="Requests per second and key, or address; 0 for no limit.", ge=0
+    )
+    rate_burst: int = Field(default=20, description="Requests at once after a pause.", ge=1)
     threads: int = Field(default=1, description="Threads of one inference.", ge=1)
     provider: Literal["cpu", "cuda"] = Field(default="cpu", description="What runs the networks.")
     max_body_bytes: int = Field(default=DEFAULTS.body_bytes, description="Bytes of one body.", ge=1)
@@ -36,6 +56,70 @@ class Settings(BaseSettings):
         default=DEFAULTS.neighbors, description="Neighbors of one node.", ge=0
     )
     max_top_k: int = Field(default=DEFAULTS.top_k, description="Labels of one prediction.", ge=1)
+    receive_seconds: float = Field(
+        default=30.0, description="Seconds that a request may take to arrive.", gt=0
+    )
+    request_seconds: float = Field(
+        default=30.0, description="Seconds after which an unfinished answer is given up.", gt=0
+    )
+    batch_tokens: int = Field(
+        default=BATCHES.batch_tokens, description="Estimated tokens of one batch.", ge=1
+    )
+    batch_window_ms: float = Field(
+        default=1_000 * BATCHES.window_seconds,
+        description="Milliseconds that a batch waits for company, under load.",
+        ge=0,
+    )
+    queue_tokens: int = Field(
+        default=BATCHES.queue_tokens, description="Estimated tokens that may wait.", ge=1
+    )
+    redis_url: str = Field(
+        default="", description="Shared cache and rate limits, such as redis://host:6379/0."
+    )
+    redis_timeout_ms: float = Field(
+        default=100.0, description="Milliseconds of one call of Redis.", gt=0
+    )
+    cache_memory_bytes: int = Field(
+        default=CacheOptions().memory_bytes,
+        description="Bytes of the teacher's answers kept.",
+        ge=0,
+    )
+    cache_seconds: int = Field(
+        default=CacheOptions().seconds, description="Seconds that a cached value lives.", ge=1
+    )
+    cached_embeddings: int = Field(
+        default=10_000, description="Text embeddings kept in memory; 0 for none.", ge=0
+    )
+    teacher_url: str = Field(
+        default="", description="OpenAI-compatible server, such as http://host:8001/v1."
+    )
+    teacher_model: str = Field(default="teacher", description="Model to ask for there.")
+    teacher_key: str = Field(default="", description="Bearer token for it.", repr=False)
+    teacher_constraint: Literal["json_schema", "choice", "none"] = Field(
+        default="json_schema", description="How it is held to the labels; choice is vLLM's."
+    )
+    teacher_seconds: float = Field(default=30.0, description="Seconds of one question.", gt=0)
+    teacher_concurrency: int = Field(
+        default=TEACHER.concurrency, description="Questions at a time.", ge=1
+    )
+    teacher_hops: int = Field(default=2, description="Hops that a question shows.", ge=0)
+    teacher_tokens: int = Field(
+        default=380, description="Tokens of a node's description in a question.", ge=8
+    )
+    auto_threshold: float | None = Field(
+        default=None,
+        description="Score from which route auto trusts the student; else the bundle's.",
+        ge=0,
+        le=1,
+    )
+    shadow_share: float = Field(
+        default=0.0, description="Share of answers that the teacher checks aside.", ge=0, le=1
+    )
+    grace_seconds: float = Field(
+        default=0.0,
+        description="Seconds after SIGTERM during which it still listens, but is not ready.",
+        ge=0,
+    )
     drain_seconds: int = Field(
         default=30, description="Seconds that running requests get to finish at the end.", ge=0
     )
@@ -47,6 +131,11 @@ class Settings(BaseSettings):
     probe_timeout_seconds: float = Field(
         default=5.0, description="Seconds after which a hanging inference is not ready.", gt=0
     )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least that is logged."
+    )
+    log_format: Literal["json", "text"] = Field(default="json", description="Of a log line.")
+    log_requests: bool = Field(default=False, description="Log every answer, not failures only.")
 
     @property
     def limits(self) -> Limits:
@@ -58,31 +147,80 @@ class Settings(BaseSettings):
             top_k=self.max_top_k,
         )
 
+    @property
+    def batches(self) -> BatchOptions:
+        return BatchOptions(self.batch_tokens, self.batch_window_ms / 1_000, self.queue_tokens)
+
+    @property
+    def caches(self) -> CacheOptions:
+        return CacheOptions(self.cache_memory_bytes, self.cache_seconds)
+
+    @property
+    def rate(self) -> RateLimit | None:
+        return RateLimit(self.rate_limit, self.rate_burst) if self.rate_limit else None
+
+    @property
+    def teacher(self) -> OpenAIOptions | None:
+        if not self.teacher_url:
+            return None
+        return OpenAIOptions(
+            url=self.teacher_url,
+            model=self.teacher_model,
+            key=self.teacher_key,
+            constraint=self.teacher_constraint,
+            timeout_seconds=self.teacher_seconds,
+            connections=self.teacher_concurrency,
+        )
+
 
 def load_settings(**flags: Any) -> Settings:
-    """Reads the environment; a flag that is not None goes before it.
+    """Reads the environment and the file; a flag that is not None goes before them.
 
     Raises:
         SettingsError: a value is wrong (the message names the setting), or the host lies beyond
             loopback without leave.
     """
+    given = {name: value for name, value in flags.items() if value is not None}
     try:
-        settings = Settings(**{name: value for name, value in flags.items() if value is not None})
+        settings = Settings(**{**file_values(given), **given})
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
-        raise SettingsError(
-            f"{flag_name(name)} or {ENVIRONMENT_PREFIX}{name.upper()} is "
-            f"{first['input']!r}: {first['msg']}",
-            setting=name,
-        ) from error
-    if not is_loopback(settings.host) and not settings.allow_remote_without_key:
+        raise wrong_setting(error) from error
+    if not is_loopback(settings.host) and not (
+        settings.keys_file or settings.allow_remote_without_key
+    ):
         raise SettingsError(
             f"{settings.host} can be reached from other machines and nobody would need a key; "
-            "listen on 127.0.0.1, or say --allow-remote-without-key",
+            "listen on 127.0.0.1, give --keys-file, or say --allow-remote-without-key",
             setting="host",
         )
     return settings
+
+
+def wrong_setting(error: ValidationError) -> SettingsError:
+    """The first wrong value, without the value where it may be secret."""
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    shown = "" if name.endswith(("_key", "_url")) else f" is {first['input']!r}"
+    return SettingsError(
+        f"{flag_name(name)} or {ENVIRONMENT_PREFIX}{name.upper()}{shown}: {first['msg']}",
+        setting=name,
+    )
+
+
+def file_values(flags: dict[str, Any]) -> dict[str, Any]:
+    """The settings of the file, without those that the environment has.
+
+    Raises:
+        SettingsError: the file cannot be read, or is no TOML.
+    """
+    named = flags.get("settings_file") or os.environ.get(f"{ENVIRONMENT_PREFIX}SETTINGS_FILE")
+    if not named:
+        return {}
+    try:
+        values = tomllib.loads(Path(named).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"--settings-file {named}: {error}", setting="settings_file") from error
+    return {k: v for k, v in values.items() if ENVIRONMENT_PREFIX + k.upper() not in os.environ}
 
 
 def flag_name(setting: str) -> str:

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.classify_route import read_body
+from service.access import Access
+from service.bodies import read_body
 from service.gateway import Gateway
+from service.metrics import Metrics
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -24,7 +26,14 @@ def drive(app: ASGIApp, incoming: Iterable[Message], headers: Headers) -> list[M
         sent.append(message)
 
     scope: Scope = {"type": "http", "method": "POST", "path": "/x", "headers": headers}
-    asyncio.run(Gateway(app, max_body_bytes=10, direct={("POST", "/x"): app})(scope, receive, send))
+    gateway = Gateway(
+        app,
+        max_body_bytes=10,
+        direct={("POST", "/x"): app},
+        metrics=Metrics(),
+        access=Access((), None),
+    )
+    asyncio.run(gateway(scope, receive, send))
     return sent
 
 

@@ -34,7 +34,7 @@ def test_a_failed_probe_is_not_ready_and_a_later_one_may_be() -> None:
 
     async def check() -> None:
         health = Health(probe, valid_seconds=60, timeout_seconds=5)
-        with pytest.raises(NotReadyError, match="broken"):
+        with pytest.raises(NotReadyError, match="failed"):
             await health.check()
         await health.check()
 
@@ -61,3 +61,17 @@ def test_a_hanging_probe_is_not_ready_and_not_started_twice() -> None:
 
     asyncio.run(check())
     assert started == 1
+
+
+def test_an_ending_service_is_not_ready_although_a_probe_passed() -> None:
+    async def probe() -> None:
+        pass
+
+    async def check() -> None:
+        health = Health(probe, valid_seconds=60, timeout_seconds=5)
+        await health.check()
+        health.ending = True
+        with pytest.raises(NotReadyError, match="ending"):
+            await health.check()
+
+    asyncio.run(check())

@@ -3,10 +3,18 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
+from service.bodies import decode
 from service.errors import InvalidFieldError, MalformedJsonError, RequestError
-from service.messages import Node, decode_request
+from service.messages import ClassifyRequest, Node
+
+DECODER = msgspec.json.Decoder(ClassifyRequest)
+
+
+def decode_request(body: bytes) -> ClassifyRequest:
+    return decode(DECODER, body)
 
 
 def test_a_whole_request_is_read() -> None:

@@ -1,0 +1,115 @@
+"""What is counted and timed, as Prometheus reads it.
+
+Counting is plain arithmetic on the event loop: the locks of prometheus-client's own counters cost
+more than a look-up does. The client renders the figures and adds those of the process.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+PREFIX = "understudy_"
+SECONDS = (
+    *(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
+    *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096, 8_192, 16_384)
+
+
+class Counter:
+    """Sums by label values."""
+
+    def __init__(self, name: str, text: str, labels: Sequence[str] = ()) -> None:
+        self.name, self.text, self.labels = PREFIX + name, text, labels
+        self.values: dict[tuple[str, ...], float] = {}
+
+    def add(self, *labels: str, amount: float = 1) -> None:
+        self.values[labels] = self.values.get(labels, 0) + amount
+
+    def family(self) -> Metric:
+        family = CounterMetricFamily(self.name, self.text, labels=self.labels)
+        for labels, value in list(self.values.items()):
+            family.add_metric(labels, value)
+        return family
+
+
+class Histogram:
+    """Values by bucket, for each value of one label or for all together."""
+
+    def __init__(
+        self, name: str, text: str, bounds: Sequence[float] = SECONDS, labels: Sequence[str] = ()
+    ) -> None:
+        self.name, self.text, self.bounds, self.labels = PREFIX + name, text, bounds, labels
+        self.counts: dict[tuple[str, ...], list[int]] = {}
+        self.sums: dict[tuple[str, ...], float] = {}
+
+    def observe(self, value: float, *labels: str) -> None:
+        counts = self.counts.get(labels)
+        if counts is None:
+            counts = self.counts[labels] = [0] * (len(self.bounds) + 1)
+            self.sums[labels] = 0.0
+        counts[bisect_left(self.bounds, value)] += 1
+        self.sums[labels] += value
+
+    def family(self) -> Metric:
+        family = HistogramMetricFamily(self.name, self.text, labels=self.labels)
+        for labels, counts in list(self.counts.items()):
+            below, buckets = 0, []
+            for bound, count in zip([*map(str, self.bounds), "+Inf"], counts, strict=True):
+                below += count
+                buckets.append((bound, float(below)))
+            family.add_metric(labels, buckets, self.sums[labels])
+        return family
+
+
+class Metrics(Collector):
+    """Every figure of the service."""
+
+    def __init__(self) -> None:
+        self.requests = Counter("requests", "Answers.", ["operation", "status"])
+        self.request_seconds = Histogram(
+            "request_seconds", "From a request's head to its answer's.", labels=["operation"]
+        )
+        self.queue_seconds = Histogram("queue_seconds", "Wait of an unseen node for its batch.")
+        self.encode_seconds = Histogram("encode_seconds", "Reading the texts of a batch.")
+        self.inference_seconds = Histogram("inference_seconds", "The layers over a batch.")
+        self.batch_nodes = Histogram("batch_nodes", "Unseen nodes of a batch.", SIZES)
+        self.batch_tokens = Histogram("batch_tokens", "Estimated tokens of a batch.", SIZES)
+        self.abandoned = Counter("abandoned_nodes", "Dropped unread: nobody waits any more.")
+        self.predictions = Counter("predictions", "Answered nodes.", ["route"])
+        self.rejections = Counter("rejections", "Refused requests.", ["reason"])
+        self.cache = Counter("cache_lookups", "Cache look-ups.", ["cache", "outcome"])
+        self.cache_errors = Counter("cache_errors", "Failed calls of Redis.")
+        self.teacher_seconds = Histogram("teacher_seconds", "One question to the teacher.")
+        self.teacher_answers = Counter("teacher_answers", "Questions.", ["outcome"])
+        self.agreement = Counter("teacher_agreement", "Shadowed answers.", ["outcome"])
+        self.reloads = Counter("reloads", "Bundle reloads.", ["outcome"])
+        self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+        ProcessCollector(registry=self.registry)
+
+    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Adds a figure that is read when it is asked for."""
+        self.gauges[PREFIX + name] = (text, read)
+
+    def collect(self) -> Iterable[Metric]:
+        yield from self.families()
+        for name, (text, read) in self.gauges.items():
+            yield GaugeMetricFamily(name, text, value=read())
+
+    def families(self) -> Iterator[Metric]:
+        for value in vars(self).values():
+            if isinstance(value, Counter | Histogram):
+                yield value.family()
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing yet: names alone, so that registering reads no gauge."""
+        return []
+
+    def render(self) -> bytes:
+        return generate_latest(self.registry)

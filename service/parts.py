@@ -1,0 +1,146 @@
+"""The parts of one service, built from its settings and closed in the right order."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.requests import Request
+from starlette.responses import Response
+
+from graph.prompts import PromptOptions
+from service.batcher import Batcher
+from service.caches.cache import Cache
+from service.caches.embeddings import EmbeddingCache
+from service.caches.rate_limits import RedisRateLimiter
+from service.caches.redis_link import RedisLink
+from service.classification import Classification
+from service.classifier import Classifier
+from service.engine import Engine
+from service.health import Health
+from service.keys import Key, load_keys
+from service.metrics import Metrics
+from service.operating import Operating
+from service.operations import Operation
+from service.rate_limits import MemoryRateLimiter, RateLimiter
+from service.reloading import Reloader
+from service.settings import Settings
+from service.slot import Slot
+from service.teacher.asking import Asking
+from service.teacher.openai import OpenAITeacher
+from service.teacher.questions import QuestionOptions, Questions
+from service.teacher.teacher import Teacher, TeacherOptions
+from service.tracing import Tracer, open_tracer
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that lives as long as the service."""
+
+    slot: Slot
+    metrics: Metrics
+    batcher: Batcher
+    health: Health
+    classifier: Classifier
+    reloader: Reloader
+    keys: tuple[Key, ...]
+    limiter: RateLimiter | None
+    link: RedisLink | None
+    request_seconds: float
+    tracer: Tracer | None
+
+    def operations(self) -> list[Operation]:
+        teacher = self.classifier.asking is not None
+        return [
+            *Classification(self.classifier, self.request_seconds).operations(),
+            *Operating(self.slot, self.health, self.reloader, teacher).operations(),
+        ]
+
+    async def render_metrics(self, _: Request) -> Response:
+        return Response(self.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+    async def close(self) -> None:
+        """Nothing may be asked afterwards."""
+        if self.classifier.asking is not None:
+            await self.classifier.asking.close()
+        await self.batcher.close()
+        if self.link is not None:
+            await self.link.close()
+        if self.tracer is not None:
+            self.tracer.close()
+
+
+def build_parts(
+    engine: Engine, settings: Settings, open_engine: Callable[[], Engine] | None
+) -> Parts:
+    """Builds; nothing is connected or started before the first request.
+
+    Raises:
+        SettingsError: the keys cannot be read, or tracing is asked for and not installed.
+    """
+    metrics, slot = Metrics(), Slot(engine)
+    batcher = Batcher(settings.batches, metrics)
+    link = None
+    if settings.redis_url:
+        link = RedisLink(settings.redis_url, settings.redis_timeout_ms / 1_000, metrics)
+    embeddings = EmbeddingCache(
+        Cache("embedding", settings.caches, link, metrics, remember=False),
+        settings.cached_embeddings,
+    )
+    embeddings.attach(engine)
+    classifier = Classifier(
+        slot,
+        batcher,
+        metrics,
+        embeddings,
+        build_asking(settings, link, metrics),
+        settings.auto_threshold,
+    )
+    health = Health(
+        lambda: batcher.probe(slot.engine), settings.probe_seconds, settings.probe_timeout_seconds
+    )
+    batcher.on_failure = health.doubt
+    add_gauges(metrics, slot, batcher, health, link)
+    return Parts(
+        slot=slot,
+        metrics=metrics,
+        batcher=batcher,
+        health=health,
+        classifier=classifier,
+        reloader=Reloader(slot, open_engine, embeddings.attach, metrics),
+        keys=load_keys(settings.keys_file) if settings.keys_file else (),
+        limiter=build_limiter(settings, link),
+        link=link,
+        request_seconds=settings.request_seconds,
+        tracer=open_tracer(),
+    )
+
+
+def build_limiter(settings: Settings, link: RedisLink | None) -> RateLimiter | None:
+    if settings.rate is None:
+        return None
+    return RedisRateLimiter(settings.rate, link) if link else MemoryRateLimiter(settings.rate)
+
+
+def build_asking(settings: Settings, link: RedisLink | None, metrics: Metrics) -> Asking | None:
+    if settings.teacher is None:
+        return None
+    options = TeacherOptions(concurrency=settings.teacher_concurrency)
+    cache = Cache("teacher", settings.caches, link, metrics)
+    teacher = Teacher(OpenAITeacher(settings.teacher), cache, options, metrics)
+    prompts = PromptOptions(tokens=settings.teacher_tokens)
+    questions = Questions(QuestionOptions(settings.teacher_hops, prompts))
+    return Asking(teacher, questions, settings.shadow_share, metrics)
+
+
+def add_gauges(
+    metrics: Metrics, slot: Slot, batcher: Batcher, health: Health, link: RedisLink | None
+) -> None:
+    """Figures that are read when Prometheus asks."""
+    metrics.gauge("queue_nodes", "Unseen nodes that wait.", lambda: len(batcher.queue))
+    metrics.gauge("queue_tokens", "Estimated tokens that wait.", lambda: batcher.queued_tokens)
+    metrics.gauge("ready", "1 while the last probe passed.", lambda: float(health.passed))
+    metrics.gauge("graph_version", "Changes of the graph.", lambda: slot.engine.state.version)
+    metrics.gauge("graph_nodes", "Stored nodes.", lambda: slot.engine.state.graph.num_nodes)
+    metrics.gauge("graph_edges", "Stored edges.", lambda: slot.engine.state.graph.num_edges)
+    if link is not None:
+        metrics.gauge("redis_up", "1 while Redis answers.", lambda: float(link.up))

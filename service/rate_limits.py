@@ -1,0 +1,44 @@
+"""How often each key may ask: a bucket of tokens that fills up steadily."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from time import monotonic
+from typing import Protocol
+
+MAX_BUCKETS = 10_000  # callers that are remembered; the longest unseen one is forgotten
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    requests_per_second: float
+    burst: int  # requests at once after a pause
+
+
+class RateLimiter(Protocol):
+    async def wait_seconds(self, caller: str) -> float:
+        """0 and a request counted, or the seconds until one may be sent."""
+
+
+class MemoryRateLimiter:
+    """The buckets of one process."""
+
+    def __init__(self, limit: RateLimit) -> None:
+        self.limit = limit
+        # caller → monotonic second at which its bucket would be full
+        self.full_at: OrderedDict[str, float] = OrderedDict()
+
+    async def wait_seconds(self, caller: str) -> float:
+        return self.take(caller)
+
+    def take(self, caller: str) -> float:
+        """See `RateLimiter`; the bucket as one time stamp (generic cell rate algorithm)."""
+        now, interval = monotonic(), 1 / self.limit.requests_per_second
+        full_at = max(self.full_at.pop(caller, now), now) + interval
+        excess = full_at - now - self.limit.burst * interval
+        if excess > interval * 1e-6:
+            self.full_at[caller] = full_at - interval
+            return excess
+        self.full_at[caller] = full_at
+        if len(self.full_at) > MAX_BUCKETS:
+            self.full_at.popitem(last=False)
+        return 0.0

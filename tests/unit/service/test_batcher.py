@@ -1,0 +1,212 @@
+"""Batches: company, budgets, refusals, and that nobody is left waiting."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service import Engine, Node
+from service.batcher import Batcher, BatchOptions
+from service.errors import InferenceError, NotReadyError, OverloadedError
+from service.metrics import Metrics
+from service.resolution import Resolution
+from service.student import Inference
+from tests.bundles import TinyBundle
+
+
+class Recorded:
+    """An engine's inference, with the sizes of its batches, that can be held up or broken."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.inner = engine.infer
+        self.batches: list[int] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+        self.change: Callable[[Inference], Inference] | None = None
+        self.error: Exception | None = None
+
+    def infer(self, resolution: Resolution) -> Inference:
+        self.batches.append(len(resolution.unseen))
+        self.entered.set()
+        assert self.gate.wait(20)
+        if self.error is not None:
+            raise self.error
+        inference = self.inner(resolution)
+        return inference if self.change is None else self.change(inference)
+
+
+@pytest.fixture
+def recorded(tiny_bundle: TinyBundle, monkeypatch: pytest.MonkeyPatch) -> Recorded:
+    engine = Engine.open(tiny_bundle.folder)
+    recorded = Recorded(engine)
+    monkeypatch.setattr(engine, "infer", recorded.infer)
+    return recorded
+
+
+def unseen(*texts: str) -> list[Node]:
+    return [Node(text=text, neighbors=("node-1",)) for text in texts]
+
+
+def run(
+    test: Callable[[Batcher], Coroutine[Any, Any, None]], options: BatchOptions | None = None
+) -> None:
+    async def wrapped() -> None:
+        batcher = Batcher(options or BatchOptions(window_seconds=1.0), Metrics())
+        try:
+            await test(batcher)
+        finally:
+            await batcher.close()
+
+    asyncio.run(wrapped())
+
+
+async def logits(batcher: Batcher, engine: Engine, nodes: Sequence[Node]) -> Any:
+    batched = await batcher.infer(engine, engine.resolve(nodes))
+    return batched.inference.logits
+
+
+async def entered(recorded: Recorded) -> None:
+    assert await asyncio.to_thread(recorded.entered.wait, 20)
+
+
+def test_what_waits_goes_together_and_everybody_gets_their_own(recorded: Recorded) -> None:
+    engine = recorded.engine
+    requests = [unseen(f"http socket {n}", f"proof {n}") for n in range(10)]
+    alone = [engine.logits(nodes) for nodes in requests]
+    recorded.batches.clear()
+
+    async def ask(batcher: Batcher) -> None:
+        recorded.gate.clear()
+        first = asyncio.create_task(logits(batcher, engine, requests[0]))
+        await entered(recorded)
+        others = [asyncio.create_task(logits(batcher, engine, r)) for r in requests[1:]]
+        await asyncio.sleep(0)
+        recorded.gate.set()
+        for expected, task in zip(alone, [first, *others], strict=True):
+            np.testing.assert_allclose(await task, expected, atol=1e-5)
+
+    run(ask)
+    assert recorded.batches == [2, 18]
+
+
+def test_a_batch_keeps_to_its_budget(recorded: Recorded) -> None:
+    engine = recorded.engine
+
+    async def ask(batcher: Batcher) -> None:
+        await logits(batcher, engine, unseen(*["four words of text"] * 10))
+
+    run(ask, BatchOptions(batch_tokens=18))  # 18 characters are 6 tokens
+    assert recorded.batches == [3, 3, 3, 1]
+
+
+def test_a_node_beyond_the_budget_runs_alone(recorded: Recorded) -> None:
+    engine = recorded.engine
+
+    async def ask(batcher: Batcher) -> None:
+        await logits(batcher, engine, unseen("a", "word " * 100, "b"))
+
+    run(ask, BatchOptions(batch_tokens=10))
+    assert recorded.batches == [1, 1, 1]
+
+
+def test_a_full_queue_refuses_and_says_when_to_come_back(recorded: Recorded) -> None:
+    engine = recorded.engine
+
+    async def ask(batcher: Batcher) -> None:
+        recorded.gate.clear()
+        running = asyncio.create_task(logits(batcher, engine, unseen("a")))
+        await entered(recorded)
+        waiting = asyncio.create_task(logits(batcher, engine, unseen("b")))
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadedError) as refused:
+            await logits(batcher, engine, unseen("c"))
+        assert refused.value.retry_after is not None
+        assert refused.value.retry_after >= 1
+        recorded.gate.set()
+        assert len(await running) == len(await waiting) == 1
+        assert batcher.queued_tokens == 0
+
+    run(ask, BatchOptions(queue_tokens=3))
+
+
+def test_who_left_is_dropped_before_any_work(recorded: Recorded) -> None:
+    engine = recorded.engine
+
+    async def ask(batcher: Batcher) -> None:
+        recorded.gate.clear()
+        running = asyncio.create_task(logits(batcher, engine, unseen("a")))
+        await entered(recorded)
+        leaving = asyncio.create_task(logits(batcher, engine, unseen("b", "c")))
+        staying = asyncio.create_task(logits(batcher, engine, unseen("d")))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        recorded.gate.set()
+        await running
+        await staying
+        assert sum(batcher.metrics.abandoned.values.values()) == 2
+
+    run(ask)
+    assert recorded.batches == [1, 1]
+
+
+@pytest.mark.parametrize("error", [InferenceError("broken"), RuntimeError("broken")])
+def test_an_exception_fails_its_batch_and_the_worker_lives_on(
+    recorded: Recorded, error: Exception
+) -> None:
+    engine = recorded.engine
+
+    async def ask(batcher: Batcher) -> None:
+        recorded.error = error
+        with pytest.raises(type(error), match="broken"):
+            await logits(batcher, engine, unseen("a", "b"))
+        recorded.error = None
+        assert len(await logits(batcher, engine, unseen("a"))) == 1
+
+    run(ask)
+
+
+def test_too_few_answers_are_an_error_not_somebody_elses(recorded: Recorded) -> None:
+    engine = recorded.engine
+    recorded.change = lambda i: Inference(i.logits[:-1], i.encode_ms, i.inference_ms)
+
+    async def ask(batcher: Batcher) -> None:
+        with pytest.raises(InferenceError, match="2 nodes went in and 1"):
+            await logits(batcher, engine, unseen("a", "b"))
+
+    run(ask)
+
+
+def test_an_end_leaves_nobody_waiting(recorded: Recorded) -> None:
+    engine = recorded.engine
+
+    async def ask(batcher: Batcher) -> None:
+        recorded.gate.clear()
+        running = asyncio.create_task(logits(batcher, engine, unseen("a")))
+        await entered(recorded)
+        waiting = asyncio.create_task(logits(batcher, engine, unseen("b")))
+        await asyncio.sleep(0)
+        recorded.gate.set()
+        await batcher.close()
+        results = await asyncio.gather(running, waiting, return_exceptions=True)
+        assert all(isinstance(result, InferenceError | NotReadyError) for result in results)
+        with pytest.raises(NotReadyError):
+            await logits(batcher, engine, unseen("c"))
+
+    run(ask)
+
+
+def test_one_alone_is_not_kept_waiting(recorded: Recorded) -> None:
+    """With a window of an hour, a lone request would hang if it waited for company."""
+    engine = recorded.engine
+
+    async def ask(batcher: Batcher) -> None:
+        for _ in range(3):
+            async with asyncio.timeout(20):
+                await logits(batcher, engine, unseen("a"))
+
+    run(ask, BatchOptions(window_seconds=3_600))
