@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from service.messages import LabelScore, Node, Prediction, error_detail
 from service.resolution import Resolution
-from service.scores import best_labels, probabilities
+from service.scores import best_label, best_labels, probabilities
 from service.student import Inference
 
 SCORE_DECIMALS = 6
@@ -32,6 +32,10 @@ def assemble(
     Shapes:
         logits: float32 [B, classes], of `resolution.positions` in that order
     """
+    if top_k == 1 and len(nodes) == len(logits) == 1:
+        label, score = best_label(logits[0], temperature)
+        best = LabelScore(label_names[label], round(score, SCORE_DECIMALS))
+        return [Prediction(0, nodes[0].id, best.label, best.score, (best,))]
     predictions = {
         position: Prediction(position, nodes[position].id, error=error_detail(error))
         for position, error in resolution.errors.items()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from service.scores import best_labels, probabilities
+from service.scores import best_label, best_labels, probabilities
 
 
 def test_probabilities_sum_to_one_even_for_huge_logits() -> None:
@@ -29,3 +29,10 @@ def test_the_best_come_first_and_ties_in_label_order(top_k: int) -> None:
 def test_no_rows_give_no_labels() -> None:
     labels, best = best_labels(probabilities(np.empty((0, 4), np.float32), 1.0), 2)
     assert labels.shape == best.shape == (0, 2)
+
+
+def test_one_alone_scores_as_in_a_batch() -> None:
+    logits = np.random.default_rng(3).normal(0, 5, (50, 7)).astype(np.float32)
+    labels, scores = best_labels(probabilities(logits, 1.7), 1)
+    for row, label, score in zip(logits, labels[:, 0], scores[:, 0], strict=True):
+        assert best_label(row, 1.7) == (label, pytest.approx(score, abs=1e-6))
