@@ -1,4 +1,7 @@
-"""A trained student on disk: student.safetensors, config.json, metrics.json and curves.json."""
+"""A trained student on disk: student.safetensors, config.json, metrics.json and curves.json.
+
+calibration.json holds how to read the student's confidences; format 1 had none.
+"""
 
 import json
 from collections.abc import Mapping
@@ -10,13 +13,25 @@ import safetensors
 from safetensors.torch import load_file, save_file
 
 from graph.files import atomic_folder, write_json
-from training.config import StudentConfig, TrainingConfig
+from training.calibration import Calibration
+from training.config import ObjectiveOptions, StudentConfig, TrainingConfig
 from training.encoding import EncoderSpec
 from training.errors import CheckpointError
 from training.loop import Training
 from training.student import Student
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherSource:
+    """Which teacher a student learned from."""
+
+    path: str  # of its folder, absolute
+    kind: str  # encoder, causal or endpoint
+    model: str
+    fingerprint: str  # of all that its answers depend on
+    view: str  # which of its hops, or their ensemble, was best on validation
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +45,9 @@ class CheckpointConfig:
     graph_name: str
     graph_hash: str
     label_names: tuple[str, ...]
-    terms: Mapping[str, float] = field(default_factory=dict)  # objective → weight
+    terms: Mapping[str, float] = field(default_factory=lambda: {"cross_entropy": 1.0})  # weights
+    objectives: ObjectiveOptions = field(default_factory=ObjectiveOptions)
+    teacher: TeacherSource | None = None
     format_version: int = FORMAT_VERSION
 
 
@@ -39,6 +56,7 @@ class Checkpoint:
     config: CheckpointConfig
     student: Student  # in evaluation mode
     metrics: dict[str, float]
+    calibration: Calibration = field(default_factory=Calibration)
 
 
 def build_student(config: CheckpointConfig) -> Student:
@@ -53,6 +71,7 @@ def save_checkpoint(
     student: Student,
     training: Training,
     metrics: Mapping[str, float],
+    calibration: Calibration,
 ) -> None:
     """Writes the folder, replacing what is there once the new one is whole."""
     state = {name: tensor.contiguous() for name, tensor in student.state_dict().items()}
@@ -60,6 +79,7 @@ def save_checkpoint(
         save_file(state, temporary / "student.safetensors")
         write_json(temporary / "config.json", asdict(config))
         write_json(temporary / "metrics.json", dict(metrics))
+        write_json(temporary / "calibration.json", asdict(calibration))
         write_json(temporary / "curves.json", [asdict(epoch) for epoch in training.epochs])
 
 
@@ -79,11 +99,12 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         student = build_student(config)
         student.load_state_dict(load_file(folder / "student.safetensors"))
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        calibration = read_calibration(folder / "calibration.json")
     except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise CheckpointError(f"{folder} is damaged: {error}") from error
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"{folder / 'student.safetensors'} is damaged: {error}") from error
-    return Checkpoint(config, student.eval(), metrics)
+    return Checkpoint(config, student.eval(), metrics, calibration)
 
 
 def parse_config(value: dict[str, Any]) -> CheckpointConfig:
@@ -98,5 +119,16 @@ def parse_config(value: dict[str, Any]) -> CheckpointConfig:
         "training": TrainingConfig(**value["training"]),
         "encoder": EncoderSpec(**value["encoder"]),
         "label_names": tuple(value["label_names"]),
+        "objectives": ObjectiveOptions(**value.get("objectives", {})),
+        "teacher": TeacherSource(**value["teacher"]) if value.get("teacher") else None,
     }
     return CheckpointConfig(**{**value, **parts})
+
+
+def read_calibration(path: Path) -> Calibration:
+    """The calibration; none in a folder of format 1."""
+    if not path.is_file():
+        return Calibration()
+    value = json.loads(path.read_text(encoding="utf-8"))
+    curve = tuple((float(coverage), float(risk)) for coverage, risk in value["risk_coverage"])
+    return Calibration(**{**value, "risk_coverage": curve})

@@ -1,4 +1,4 @@
-"""This room on the command line."""
+"""`understudy distill`: train a student network on a graph, from labels and from a teacher."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,18 +8,31 @@ from rich.console import Console
 from rich.table import Table
 
 from graph.progress import terminal_progress
-from training.config import StudentConfig, StudentKind, TrainingConfig
+from training.config import ObjectiveOptions, StudentConfig, StudentKind, TrainingConfig
 from training.distill import DistillOptions
 from training.distill import distill as run_distill
 from training.encoding import EncoderKind
+from training.errors import TrainingError
+from training.objectives.registry import OBJECTIVES
+from training.terminal import quiet_libraries
 
 DEFAULT_STUDENT = StudentConfig()
 DEFAULT_TRAINING = TrainingConfig()
+DEFAULT_CONSTANTS = ObjectiveOptions()
 
 
 def distill(
     graph: Annotated[Path, typer.Argument(help="Graph folder, see `understudy data`.")],
     out: Annotated[Path, typer.Argument(help="Student folder to write.")],
+    teacher: Annotated[
+        Path | None, typer.Option(help="Teacher folder, see `understudy teach`.")
+    ] = None,
+    objective: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"name=weight, may be given several times: {', '.join(OBJECTIVES)}.",
+        ),
+    ] = None,
     student: Annotated[StudentKind, typer.Option(help="Network.")] = DEFAULT_STUDENT.kind,
     encoder: Annotated[
         EncoderKind, typer.Option(help="minilm: a transformer; hashing: n-grams, much faster.")
@@ -35,16 +48,39 @@ def distill(
         int, typer.Option(min=1, help="Epochs without a better validation accuracy.")
     ] = DEFAULT_TRAINING.patience,
     learning_rate: Annotated[float, typer.Option(min=0)] = DEFAULT_TRAINING.learning_rate,
+    batch_size: Annotated[
+        int, typer.Option(min=0, help="Nodes a step, with drawn neighbours; 0: the whole graph.")
+    ] = DEFAULT_TRAINING.batch_size,
+    fanout: Annotated[
+        int, typer.Option(min=1, help="Neighbours drawn of a node and hop, in batches.")
+    ] = DEFAULT_TRAINING.fanout,
+    temperature: Annotated[
+        float, typer.Option(min=0.01, help="Of the teacher's soft labels.")
+    ] = DEFAULT_CONSTANTS.temperature,
+    auto_accuracy: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Wanted of the student's own answers in `route: auto`."),
+    ] = 0.95,
     seed: Annotated[int, typer.Option(min=0)] = DEFAULT_TRAINING.seed,
 ) -> None:
     """Train a student network on a graph; its epoch is chosen on validation."""
+    quiet_libraries()
     options = DistillOptions(
         encoder=encoder,
         encoder_path=encoder_path,
         student=StudentConfig(kind=student, layers=layers, hidden=hidden, dropout=dropout),
         training=TrainingConfig(
-            epochs=epochs, patience=patience, learning_rate=learning_rate, seed=seed
+            epochs=epochs,
+            patience=patience,
+            learning_rate=learning_rate,
+            seed=seed,
+            batch_size=batch_size,
+            fanout=fanout,
         ),
+        teacher=teacher,
+        objectives=parse_objectives(objective or []),
+        constants=ObjectiveOptions(temperature=temperature),
+        auto_accuracy=auto_accuracy,
     )
     with terminal_progress() as progress:
         metrics = run_distill(graph, out, options, progress)
@@ -54,3 +90,19 @@ def distill(
             keys = (f"{name}_{key}" for key in ("accuracy", "macro_f1", "calibration_error"))
             table.add_row(name, *(f"{metrics[key]:.3f}" for key in keys))
     Console().print(table)
+
+
+def parse_objectives(words: list[str]) -> dict[str, float]:
+    """Weights by name, from words such as kd=0.5; a name alone has weight 1.
+
+    Raises:
+        TrainingError: a weight is no number.
+    """
+    weights = {}
+    for word in words:
+        name, _, weight = word.partition("=")
+        try:
+            weights[name] = float(weight or 1)
+        except ValueError:
+            raise TrainingError(f"--objective must be like kd=0.5, not {word!r}") from None
+    return weights

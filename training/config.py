@@ -39,3 +39,22 @@ class TrainingConfig:
     learning_rate: float = 3e-3  # of AdamW
     weight_decay: float = 1e-2  # of AdamW
     seed: int = 0
+    batch_size: int = 0  # seeds a step; 0 takes the whole graph at once
+    fanout: int = 10  # neighbours drawn of a node and hop, in batches
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveOptions:
+    """Constants of the objectives; their weights are chosen apart."""
+
+    temperature: float = 1.0  # of soft labels: kd, unlabeled and bd
+    contrast_temperature: float = 0.07  # lingugkd, as published
+    anchors: int = 1_024  # lingugkd: nodes a step that are contrasted, at most
+    candidates: int = 32_768  # lingugkd: nodes a step that they are contrasted with, at most
+    block: int = 512  # lingugkd: anchors whose scores are in memory at once
+    projector_dropout: float = 0.1  # lingugkd: probability
+    subclasses: int = 4  # lelp: of each class
+    subclass_temperature: float = 1.0  # lelp, in standard deviations
+    frequency_temperature: float = 1.0  # ff, in nats
+    pairs: int = 262_144  # ff: edges a step, at most
+    mixup_alpha: float = 0.4  # mixup: both parameters of the Beta distribution of shares

@@ -12,6 +12,7 @@ from graph.csr import Adjacency
 from training.errors import UntrainableError
 from training.features import Features, csr_tensor
 from training.student import Edges
+from training.targets import Targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +25,16 @@ class GraphData:
     train: Tensor
     val: Tensor
     test: Tensor
+    adjacency: Adjacency
+    targets: Targets | None = None  # what a teacher says
 
 
-def graph_data(graph: TextGraph, features: Features) -> GraphData:
+def graph_data(graph: TextGraph, features: Features, targets: Targets | None = None) -> GraphData:
     """Gathers what training reads.
 
     Raises:
-        UntrainableError: train or val holds no labelled node, or there are fewer than 2 classes.
+        UntrainableError: train or val holds no labelled node, there are fewer than 2 classes, or
+            one that no training node has.
     """
     if graph.num_classes < 2:
         raise UntrainableError(
@@ -43,8 +47,14 @@ def graph_data(graph: TextGraph, features: Features) -> GraphData:
                 f"{graph.name} has no labelled node in its {name} split; give nodes a split "
                 f"{name!r}, or import without splits to have them drawn"
             )
+    check_classes(graph)
     return GraphData(
-        features, edges(graph.adjacency), torch.from_numpy(graph.labels.copy()), **parts
+        features=features,
+        edges=edges(graph.adjacency),
+        labels=torch.from_numpy(graph.labels.copy()),
+        adjacency=graph.adjacency,
+        targets=targets,
+        **parts,
     )
 
 

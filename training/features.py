@@ -63,6 +63,13 @@ def hashed_features(texts: HashedTexts, buckets: int) -> HashedFeatures:
     return HashedFeatures(texts, csr_tensor(rows), csr_tensor(rows.T.tocsr()))
 
 
+def take_rows(features: Features, nodes: Tensor) -> Features:
+    """The features of some nodes (int64 [n]), in their order."""
+    if isinstance(features, HashedFeatures):
+        return hashed_features(features.texts.rows(nodes.numpy()), features.rows.shape[1])
+    return features[nodes]
+
+
 def csr_tensor(matrix: Any) -> Tensor:
     """A scipy CSR matrix as a torch one, sharing nothing."""
     with warnings.catch_warnings():

@@ -1,19 +1,21 @@
-"""The one training loop: full-batch steps, the epoch chosen by validation accuracy."""
+"""The one training loop: whole graphs or batches, the epoch chosen by validation accuracy."""
 
 import copy
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from graph.progress import Progress, silent
+from training.batches import Batch, Sampling, sampled_batches, whole_graph
 from training.config import TrainingConfig
 from training.data import GraphData
 from training.errors import DivergedError
-from training.objectives import Term, total_loss
+from training.objectives.base import Term, total_loss
 from training.student import Student
 
 STAGE = "Training the student"
@@ -33,6 +35,7 @@ class Training:
     epochs: list[Epoch]
     best_epoch: int  # index into `epochs`
     seconds: float
+    figures: dict[str, float] = field(default_factory=dict)  # what objectives learned
 
 
 def train(
@@ -44,20 +47,23 @@ def train(
 ) -> Training:
     """Trains until validation accuracy has not risen for `config.patience` epochs.
 
-    The test split is not read. On return the student has the weights of the best epoch (the
-    earliest of equals) and is in evaluation mode.
+    The objectives' own parameters are optimised with the student's. The test split is not read.
+    On return the student has the weights of the best epoch (the earliest of equals) and is in
+    evaluation mode.
 
     Raises:
         DivergedError: the loss is not finite.
     """
+    own = [weight for term in terms for weight in term.objective.parameters()]
     optimizer = torch.optim.AdamW(
-        student.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        [*student.parameters(), *own], lr=config.learning_rate, weight_decay=config.weight_decay
     )
+    epoch_batches = batches(student, data, terms, config)
     started = time.monotonic()
     epochs: list[Epoch] = []
     best, best_state = 0, copy.deepcopy(student.state_dict())
     for number in range(config.epochs):
-        loss = step(student, data, terms, optimizer)
+        loss = run_epoch(student, next(epoch_batches), terms, optimizer)
         if not math.isfinite(loss):
             raise DivergedError(f"the loss is {loss} in epoch {number + 1}; lower --learning-rate")
         logits = predict(student, data)
@@ -72,18 +78,46 @@ def train(
     progress(STAGE, config.epochs, config.epochs)
     student.load_state_dict(best_state)
     student.eval()
-    return Training(epochs, best, time.monotonic() - started)
+    figures = {name: v for term in terms for name, v in term.objective.figures().items()}
+    return Training(epochs, best, time.monotonic() - started, figures)
 
 
-def step(
-    student: Student, data: GraphData, terms: Sequence[Term], optimizer: torch.optim.Optimizer
+def batches(
+    student: Student, data: GraphData, terms: Sequence[Term], config: TrainingConfig
+) -> Iterator[Iterable[Batch]]:
+    """The batches of each epoch, without end; a step for the whole graph, or one a batch."""
+    if not config.batch_size:
+        batch = whole_graph(data)
+        while True:
+            yield [batch]
+    reaches_all = any(term.objective.reach == "all" for term in terms)
+    seeds = torch.arange(len(data.labels)) if reaches_all else data.train
+    kind, layers = student.config.kind, student.config.layers
+    hops = 0 if kind == "mlp" else layers
+    sampling = Sampling(hops, config.fanout, config.batch_size, kind)
+    generator = np.random.default_rng([config.seed, 4])
+    while True:
+        yield sampled_batches(data, seeds, sampling, generator)
+
+
+def run_epoch(
+    student: Student,
+    epoch: Iterable[Batch],
+    terms: Sequence[Term],
+    optimizer: torch.optim.Optimizer,
 ) -> float:
+    """The mean loss over the epoch's seeds."""
     student.train()
-    optimizer.zero_grad()
-    loss = total_loss(terms, student(data.features, data.edges), data)
-    loss.backward()
-    optimizer.step()
-    return float(loss.item())
+    total, count = 0.0, 0
+    for batch in epoch:
+        optimizer.zero_grad()
+        output = student(batch.features, batch.edges)
+        loss = total_loss(terms, student, output, batch)
+        loss.backward()
+        optimizer.step()
+        total += float(loss.item()) * batch.num_seeds
+        count += batch.num_seeds
+    return total / count
 
 
 @torch.no_grad()
