@@ -8,7 +8,13 @@ from rich.console import Console
 from rich.table import Table
 
 from graph.progress import terminal_progress
-from training.config import ObjectiveOptions, StudentConfig, StudentKind, TrainingConfig
+from training.config import (
+    Normalization,
+    ObjectiveOptions,
+    StudentConfig,
+    StudentKind,
+    TrainingConfig,
+)
 from training.distill import DistillOptions
 from training.distill import distill as run_distill
 from training.encoding import EncoderKind
@@ -43,11 +49,19 @@ def distill(
     layers: Annotated[int, typer.Option(min=1, max=8)] = DEFAULT_STUDENT.layers,
     hidden: Annotated[int, typer.Option(min=1)] = DEFAULT_STUDENT.hidden,
     dropout: Annotated[float, typer.Option(min=0, max=0.99)] = DEFAULT_STUDENT.dropout,
+    input_dropout: Annotated[
+        float, typer.Option(min=0, max=0.99, help="On the features.")
+    ] = DEFAULT_STUDENT.input_dropout,
+    residual: Annotated[
+        bool, typer.Option(help="Add a layer's input to its output.")
+    ] = DEFAULT_STUDENT.residual,
+    normalization: Annotated[Normalization, typer.Option()] = DEFAULT_STUDENT.normalization,
     epochs: Annotated[int, typer.Option(min=1, help="At most.")] = DEFAULT_TRAINING.epochs,
     patience: Annotated[
         int, typer.Option(min=1, help="Epochs without a better validation accuracy.")
     ] = DEFAULT_TRAINING.patience,
     learning_rate: Annotated[float, typer.Option(min=0)] = DEFAULT_TRAINING.learning_rate,
+    weight_decay: Annotated[float, typer.Option(min=0)] = DEFAULT_TRAINING.weight_decay,
     batch_size: Annotated[
         int, typer.Option(min=0, help="Nodes a step, with drawn neighbours; 0: the whole graph.")
     ] = DEFAULT_TRAINING.batch_size,
@@ -68,11 +82,20 @@ def distill(
     options = DistillOptions(
         encoder=encoder,
         encoder_path=encoder_path,
-        student=StudentConfig(kind=student, layers=layers, hidden=hidden, dropout=dropout),
+        student=StudentConfig(
+            kind=student,
+            layers=layers,
+            hidden=hidden,
+            dropout=dropout,
+            input_dropout=input_dropout,
+            residual=residual,
+            normalization=normalization,
+        ),
         training=TrainingConfig(
             epochs=epochs,
             patience=patience,
             learning_rate=learning_rate,
+            weight_decay=weight_decay,
             seed=seed,
             batch_size=batch_size,
             fanout=fanout,

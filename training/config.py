@@ -17,6 +17,7 @@ class StudentConfig:
     hidden: int = 256  # width of every hidden activation
     heads: int = 4  # GAT only; each has hidden / heads channels
     dropout: float = 0.5  # probability, on every activation
+    input_dropout: float = 0.0  # probability, on the features, or on the bag of n-grams
     residual: bool = True  # adds a layer's input to its output
     normalization: Normalization = "layer"  # after the input and after every layer
 
@@ -24,8 +25,10 @@ class StudentConfig:
         if self.kind not in STUDENT_KINDS:
             known = ", ".join(STUDENT_KINDS)
             raise TrainingError(f"unknown student {self.kind!r}; choose from {known}")
-        if self.layers < 1 or self.hidden < 1 or not 0 <= self.dropout < 1:
-            raise TrainingError("a student needs layers >= 1, hidden >= 1 and 0 <= dropout < 1")
+        if self.layers < 1 or self.hidden < 1:
+            raise TrainingError("a student needs layers >= 1 and hidden >= 1")
+        if not (0 <= self.dropout < 1 and 0 <= self.input_dropout < 1):
+            raise TrainingError("dropout and input_dropout must be at least 0 and below 1")
         if self.kind == "gat" and self.hidden % self.heads:
             raise TrainingError(
                 f"hidden ({self.hidden}) must be a multiple of heads ({self.heads})"

@@ -49,13 +49,26 @@ class HashedInput(nn.Module):
     An n-gram that no training text holds keeps its initial embedding, so that starts at zero.
     """
 
-    def __init__(self, buckets: int, hidden: int) -> None:
+    def __init__(self, buckets: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.table = nn.Parameter(torch.zeros(buckets, BAG_WIDTH))
+        self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(BAG_WIDTH, hidden)
 
     def forward(self, features: HashedFeatures) -> Tensor:
-        return cast(Tensor, self.linear(sparse_product(features, self.table)))
+        bag = sparse_product(features, self.table)
+        return cast(Tensor, self.linear(self.dropout(bag)))
+
+
+class DenseInput(nn.Linear):
+    """A linear map of the encoder's embeddings: [N, dimension] → [N, hidden]."""
+
+    def __init__(self, dimension: int, hidden: int, dropout: float) -> None:
+        super().__init__(dimension, hidden)
+        self.dropout = dropout
+
+    def forward(self, features: Tensor) -> Tensor:
+        return super().forward(F.dropout(features, self.dropout, self.training))
 
 
 class MessageLayer(nn.Module):
@@ -90,9 +103,8 @@ class Student(nn.Module):
     def __init__(self, config: StudentConfig, dimension: int, classes: int, hashed: bool) -> None:
         super().__init__()
         self.config = config
-        self.input = (
-            HashedInput(dimension, config.hidden) if hashed else nn.Linear(dimension, config.hidden)
-        )
+        make_input = HashedInput if hashed else DenseInput
+        self.input = make_input(dimension, config.hidden, config.input_dropout)
         self.input_norm = normalization(config)
         self.layers = nn.ModuleList(MessageLayer(config) for _ in range(config.layers))
         self.head = nn.Linear(config.hidden, classes)

@@ -1,0 +1,84 @@
+"""`understudy evaluate`: the honest protocol on one graph."""
+
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+from rich.console import Console
+
+from graph.progress import terminal_progress
+from graph.prompts import PromptOptions
+from training.config import STUDENT_KINDS, StudentKind, TrainingConfig
+from training.encoding import ENCODER_KINDS, EncoderKind
+from training.errors import EvaluationError
+from training.evaluation.evaluate import evaluate as run_evaluate
+from training.evaluation.plan import RECIPES, EvaluationOptions
+from training.teach_command import LEARNING_RATE, TOKENS, parse_hops
+from training.teachers.encoder import EncoderOptions
+from training.teachers.teach import TeachOptions
+from training.teachers.tuning import TuningOptions
+from training.terminal import quiet_libraries
+
+DEFAULT = EvaluationOptions()
+
+
+def evaluate(
+    graph: Annotated[Path, typer.Argument(help="Graph folder, see `understudy data`.")],
+    out: Annotated[Path, typer.Argument(help="Folder of results; what is there is not run again.")],
+    splits: Annotated[int, typer.Option(min=1, help="Each has a teacher of its own.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="Initialisations a split.")] = 2,
+    split_kind: Annotated[str, typer.Option(help="60/20/20 or 20-per-class.")] = "60/20/20",
+    students: Annotated[str, typer.Option(help="Networks.")] = ",".join(DEFAULT.students),
+    encoders: Annotated[str, typer.Option(help="Of features.")] = ",".join(DEFAULT.encoders),
+    recipes: Annotated[str, typer.Option(help="Objectives and controls.")] = ",".join(RECIPES),
+    trials: Annotated[
+        int, typer.Option(min=0, help="Of the search on validation; the same for every recipe.")
+    ] = 0,
+    epochs: Annotated[int, typer.Option(min=1, help="Of a student, at most.")] = 200,
+    patience: Annotated[int, typer.Option(min=1, help="Epochs.")] = 40,
+    teacher: Annotated[str, typer.Option(help="See `understudy teach`; no endpoint.")] = "encoder",
+    hops: Annotated[str, typer.Option(help="That the teacher is asked about.")] = "0,1,2",
+    tokens: Annotated[int, typer.Option(min=8, help="Of a description.")] = TOKENS["encoder"],
+    teacher_epochs: Annotated[int, typer.Option(min=1, help="Of tuning, at most.")] = 3,
+    teacher_batch_size: Annotated[int, typer.Option(min=1, help="Prompts a step.")] = 16,
+    tuned_layers: Annotated[int, typer.Option(min=0, help="Of an encoder; 0: all.")] = 0,
+) -> None:
+    """Compare distilled with vanilla students over paired seeds, controls included."""
+    quiet_libraries()
+    if teacher.startswith("openai:"):
+        raise EvaluationError("an endpoint cannot be tuned for each split; name another teacher")
+    options = EvaluationOptions(
+        splits=splits,
+        seeds=seeds,
+        split_kind=split_kind,
+        students=cast(tuple[StudentKind, ...], parse_names(students, STUDENT_KINDS, "student")),
+        encoders=cast(tuple[EncoderKind, ...], parse_names(encoders, ENCODER_KINDS, "encoder")),
+        recipes=parse_names(recipes, RECIPES, "recipe"),
+        training=TrainingConfig(epochs=epochs, patience=patience),
+        teacher=TeachOptions(
+            teacher=teacher,
+            hops=parse_hops(hops),
+            prompts=PromptOptions(tokens=tokens),
+            tuning=TuningOptions(
+                epochs=teacher_epochs, batch_size=teacher_batch_size, learning_rate=LEARNING_RATE
+            ),
+            encoder=EncoderOptions(max_tokens=tokens, tuned_layers=tuned_layers),
+        ),
+        trials=trials,
+    )
+    with terminal_progress() as progress:
+        report = run_evaluate(graph, out, options, progress)
+    Console().print(f"report: {report}")
+
+
+def parse_names(text: str, known: tuple[str, ...], kind: str) -> tuple[str, ...]:
+    """Names between commas, each of them known.
+
+    Raises:
+        EvaluationError: one is not.
+    """
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    for name in names:
+        if name not in known:
+            raise EvaluationError(f"unknown {kind} {name!r}; choose from {', '.join(known)}")
+    return names

@@ -1,0 +1,119 @@
+"""The whole evaluation: splits, teachers, searches, runs, report; it resumes where it stopped."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from graph import TextGraph, load_graph, save_graph
+from graph.files import write_json
+from graph.folder import read_meta
+from graph.progress import Progress, silent
+from training.data import graph_data
+from training.encoding import EncoderKind, encoder_spec, graph_features
+from training.errors import EvaluationError
+from training.evaluation.map import write_map
+from training.evaluation.plan import (
+    VANILLA,
+    Choice,
+    EvaluationOptions,
+    RunKey,
+    run_keys,
+)
+from training.evaluation.report import write_report
+from training.evaluation.runs import Material, run
+from training.evaluation.search import search
+from training.evaluation.splits import split_graph
+from training.targets import Targets, load_targets
+from training.teachers.folder import TeacherInfo
+from training.teachers.teach import teach
+
+STAGE = "Training and testing students"
+
+
+def evaluate(
+    graph_folder: Path, out: Path, options: EvaluationOptions, progress: Progress = silent
+) -> Path:
+    """Runs what is missing in `out`, then writes the summary, plots and report.
+
+    Returns:
+        The report's path.
+
+    Raises:
+        EvaluationError: `out` holds runs of other settings.
+        GraphError, TrainingError: see `graph.errors` and `training.errors`.
+    """
+    graph = load_graph(graph_folder)
+    check_plan(out, graph, options)
+    room = Room(graph, out, options, progress)
+    keys = list(run_keys(options))
+    for number, key in enumerate(keys):
+        path = out / "runs" / f"{key.name}.json"
+        if not path.is_file():
+            choice = room.choice(key)
+            write_json(path, run(key, room.material(key), options, choice))
+        progress(STAGE, number + 1, len(keys))
+    results = [json.loads((out / "runs" / f"{key.name}.json").read_text()) for key in keys]
+    teachers = [asdict(room.teacher(split)[0]) for split in range(options.splits)]
+    write_map(out, room.material(keys[0]), options)
+    return write_report(out, graph, options, results, teachers)
+
+
+def check_plan(out: Path, graph: TextGraph, options: EvaluationOptions) -> None:
+    """Refuses to mix runs of different settings; more seeds, students and recipes may be added."""
+    plan = {"graph_hash": graph.content_hash, **options.fingerprint}
+    path = out / "plan.json"
+    if not path.is_file():
+        write_json(path, plan)
+        return
+    if json.loads(path.read_text()) != json.loads(json.dumps(plan)):
+        raise EvaluationError(
+            f"{out} holds an evaluation with other settings; name another folder, or remove it"
+        )
+
+
+class Room:
+    """What runs share, made when it is first needed and kept while it is: one split at a time."""
+
+    def __init__(
+        self, graph: TextGraph, out: Path, options: EvaluationOptions, progress: Progress
+    ) -> None:
+        self.graph, self.out, self.options, self.progress = graph, out, options, progress
+        self.kept: tuple[tuple[int, EncoderKind], Material] | None = None
+
+    def split(self, number: int) -> tuple[Path, TextGraph]:
+        """The folder of a split's graph, and the graph."""
+        folder = self.out / "splits" / str(number)
+        graph = split_graph(self.graph, self.options.split_kind, number)
+        if not folder.is_dir() or read_meta(folder)["content_hash"] != graph.content_hash:
+            save_graph(graph, folder)
+        return folder, graph
+
+    def teacher(self, number: int) -> tuple[TeacherInfo, Targets]:
+        """A split's own teacher: one tuned on another split would know test labels of this one."""
+        folder, graph = self.split(number)
+        path = self.out / "teachers" / str(number)
+        teach(folder, path, self.options.teacher, self.progress)
+        return load_targets(path, graph)
+
+    def material(self, key: RunKey) -> Material:
+        wanted = (key.split, key.encoder)
+        if self.kept is None or self.kept[0] != wanted:
+            _, graph = self.split(key.split)
+            spec = encoder_spec(key.encoder)
+            features = graph_features(graph, spec, None, self.progress)
+            targets = None if self.options.recipes == (VANILLA,) else self.teacher(key.split)[1]
+            material = Material(graph_data(graph, features, targets), spec, graph.label_names)
+            self.kept = (wanted, material)
+        return self.kept[1]
+
+    def choice(self, key: RunKey) -> Choice:
+        """What the search chose on the first split's validation nodes, for all splits and seeds."""
+        if not self.options.trials:
+            return Choice()
+        path = self.out / "search" / f"{key.encoder}-{key.student}-{key.recipe}.json"
+        if not path.is_file():
+            first = RunKey(0, 0, key.encoder, key.student, key.recipe)
+            write_json(path, asdict(search(first, self.material(first), self.options)))
+        value: dict[str, Any] = json.loads(path.read_text())
+        return Choice(**value)

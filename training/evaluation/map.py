@@ -1,0 +1,38 @@
+"""Student space and teacher space on a plane, for the eye."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+
+from graph.files import write_json
+from training.evaluation.plan import COMBINED, Choice, EvaluationOptions, RunKey
+from training.evaluation.runs import Material, train_recipe
+
+NODES = 800  # of the test split, at most
+
+
+def write_map(out: Path, material: Material, options: EvaluationOptions) -> None:
+    """Writes map.json: the two main axes of both spaces at test nodes, once."""
+    targets = material.data.targets
+    if (out / "map.json").is_file() or targets is None or COMBINED not in options.recipes:
+        return
+    encoder = options.encoders[0]
+    key = RunKey(0, 0, encoder, options.students[0], COMBINED)
+    student, _, data = train_recipe(key, material, options, Choice())
+    nodes = data.test[targets.known[data.test]][:NODES]
+    with torch.no_grad():
+        hidden = student(data.features, data.edges).hidden[-1][nodes]
+    spaces = {"student": plane(hidden.numpy())}
+    if targets.features is not None:
+        spaces["teacher"] = plane(targets.features[-1, nodes].float().numpy())
+    labels = data.labels[nodes].tolist()
+    name = f"{key.student} on {encoder} features"
+    write_json(out / "map.json", {"run": name, "labels": labels, **spaces})
+
+
+def plane(values: NDArray[np.float32]) -> list[list[float]]:
+    flat: NDArray[np.float32] = PCA(2, random_state=0).fit_transform(values)
+    return flat.round(4).tolist()  # type: ignore[no-any-return]

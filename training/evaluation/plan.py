@@ -1,0 +1,104 @@
+"""What an evaluation runs, and the names of its runs."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from itertools import product
+from typing import Any
+
+from training.config import ObjectiveOptions, StudentKind, TrainingConfig
+from training.encoding import EncoderKind
+from training.errors import EvaluationError
+from training.objectives.registry import LABELS, MAKERS
+from training.teachers.teach import TeachOptions
+
+VANILLA = "vanilla"
+COMBINED = "combined"
+RANDOM, HARD = "random-teacher", "labels-only"  # the controls
+COMBINATION = {LABELS: 1.0, "unlabeled": 1.0, "lingugkd": 0.1}
+WEIGHTS = {"lingugkd": 0.1}  # of one objective beside the labels; the others have 1
+RECIPES = (VANILLA, *MAKERS, COMBINED, RANDOM, HARD)
+SPLIT_KINDS = ("60/20/20", "20-per-class")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One choice of hyperparameters; what the search chooses on validation."""
+
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    dropout: float = 0.5
+    hidden: int = 256
+    strength: float = 1.0  # factor on every weight but that of the labels
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationOptions:
+    splits: int = 5  # each with a teacher of its own
+    seeds: int = 2  # initialisations a split
+    split_kind: str = SPLIT_KINDS[0]
+    students: tuple[StudentKind, ...] = ("gcn", "gat", "sage", "gin")
+    encoders: tuple[EncoderKind, ...] = ("minilm", "hashing")
+    recipes: tuple[str, ...] = RECIPES
+    layers: int = 2
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    constants: ObjectiveOptions = field(default_factory=ObjectiveOptions)
+    teacher: TeachOptions = field(default_factory=TeachOptions)
+    trials: int = 0  # of the search, the same for every recipe; 0 takes the defaults
+
+    def __post_init__(self) -> None:
+        for given, known, name in (
+            (self.recipes, RECIPES, "recipe"),
+            ((self.split_kind,), SPLIT_KINDS, "kind of split"),
+        ):
+            unknown = [value for value in given if value not in known]
+            if unknown:
+                raise EvaluationError(
+                    f"unknown {name} {unknown[0]!r}; choose from {', '.join(known)}"
+                )
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What results depend on, besides their own names: the rest may grow between calls."""
+        return {
+            "split_kind": self.split_kind,
+            "layers": self.layers,
+            "training": asdict(self.training),
+            "constants": asdict(self.constants),
+            "teacher": {k: v for k, v in asdict(self.teacher).items() if k != "endpoint"},
+            "trials": self.trials,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RunKey:
+    split: int
+    seed: int
+    encoder: EncoderKind
+    student: StudentKind
+    recipe: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.encoder}-{self.student}-{self.recipe}-split{self.split}-seed{self.seed}"
+
+
+def run_keys(options: EvaluationOptions) -> Iterator[RunKey]:
+    """Every run, a split at a time, so that an interrupted evaluation has whole splits."""
+    parts = (range(options.splits), range(options.seeds), options.encoders, options.students)
+    for split, seed, encoder, student, recipe in product(*parts, options.recipes):
+        yield RunKey(split, seed, encoder, student, recipe)
+
+
+def recipe_weights(recipe: str, strength: float = 1.0) -> Mapping[str, float]:
+    """The weights of a recipe's terms; controls have those of the combination.
+
+    Without features, `labels-only` has its soft-label term alone.
+    """
+    if recipe == VANILLA:
+        return {LABELS: 1.0}
+    if recipe in MAKERS:
+        return {LABELS: 1.0, recipe: WEIGHTS.get(recipe, 1.0) * strength}
+    combination = {name: weight for name, weight in COMBINATION.items() if name != LABELS}
+    if recipe == HARD:
+        del combination["lingugkd"]
+    return {LABELS: 1.0, **{name: weight * strength for name, weight in combination.items()}}

@@ -1,0 +1,143 @@
+"""The summary as JSON and as Markdown."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graph import TextGraph
+from graph.files import atomic_file, write_json
+from training.evaluation.plan import COMBINED, HARD, RANDOM, VANILLA, EvaluationOptions
+from training.evaluation.plots import write_plots
+from training.evaluation.statistics import Result, Summary, summarize
+from training.teachers.scores import ENSEMBLE
+
+HEADER = (
+    "| recipe | test accuracy | macro-F1 | calibration error | epochs to 99% | gain, points "
+    "| d | Wilcoxon p | t-test p |\n|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def write_report(
+    out: Path,
+    graph: TextGraph,
+    options: EvaluationOptions,
+    results: Sequence[Result],
+    teachers: Sequence[Mapping[str, Any]],
+) -> Path:
+    """Writes summary.json, the plots and report.md; returns the report's path."""
+    summaries = summarize(results)
+    write_json(
+        out / "summary.json",
+        {
+            "graph": graph.name,
+            "graph_hash": graph.content_hash,
+            "nodes": graph.num_nodes,
+            "classes": graph.num_classes,
+            "options": options.fingerprint | {"splits": options.splits, "seeds": options.seeds},
+            "teachers": [teacher["metrics"] for teacher in teachers],
+            "summaries": [asdict(summary) for summary in summaries],
+        },
+    )
+    plots = write_plots(out, summaries, results, teachers)
+    parts = [
+        f"# {graph.name}: distilled against vanilla students",
+        introduction(graph, options),
+        teacher_section(teachers),
+        *student_sections(summaries),
+        verdict(summaries),
+        *(f"![{name.removesuffix('.png')}]({name})" for name in plots),
+    ]
+    path = out / "report.md"
+    with atomic_file(path) as temporary:
+        temporary.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
+    return path
+
+
+def introduction(graph: TextGraph, options: EvaluationOptions) -> str:
+    searched = (
+        f"Hyperparameters: {options.trials} trials a recipe on the first split's validation nodes, "
+        "vanilla included."
+        if options.trials
+        else "Hyperparameters: the defaults for every recipe, vanilla included."
+    )
+    return (
+        f"{graph.num_nodes:,} nodes, {graph.num_classes} classes; split {options.split_kind}; "
+        f"{options.splits} splits with a teacher tuned for each, {options.seeds} initialisations "
+        "each. Epochs, temperatures and the teacher's view are chosen on validation; the test "
+        f"split is read once a run. {searched} Gains are paired by split and initialisation; the "
+        "runs of one split share a teacher and a test set, so p-values flatter small numbers of "
+        "splits."
+    )
+
+
+def teacher_section(teachers: Sequence[Mapping[str, Any]]) -> str:
+    if not teachers:
+        return ""
+    views = [f"hop{hop}" for hop in teachers[0]["hops"]]
+    views += [ENSEMBLE] if len(views) > 1 else []
+    lines = [
+        "## Teacher",
+        "",
+        "| prompts | validation accuracy | test accuracy | calibration error |",
+        "|---|---|---|---|",
+    ]
+    for view in views:
+        cells = [
+            spread([teacher["metrics"][f"{name}_{view}"] for teacher in teachers])
+            for name in ("val_accuracy", "test_accuracy", "test_calibration_error")
+        ]
+        lines.append(f"| {view} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def spread(values: Sequence[float]) -> str:
+    deviation = f" ± {100 * np.std(values, ddof=1):.2f}" if len(values) > 1 else ""
+    return f"{100 * np.mean(values):.2f}{deviation}"
+
+
+def student_sections(summaries: Sequence[Summary]) -> list[str]:
+    sections = []
+    for encoder, student in dict.fromkeys((s.encoder, s.student) for s in summaries):
+        own = [s for s in summaries if (s.encoder, s.student) == (encoder, student)]
+        rows = [row(summary) for summary in own]
+        sections.append("\n".join([f"## {student} on {encoder} features", "", HEADER, *rows]))
+    return sections
+
+
+def row(s: Summary) -> str:
+    cells = [
+        s.recipe,
+        f"{100 * s.accuracy:.2f} ± {100 * s.deviation:.2f}",
+        f"{100 * s.macro_f1:.2f}",
+        f"{100 * s.calibration_error:.2f}",
+        f"{s.convergence_epoch:.1f}",
+    ]
+    if s.recipe == VANILLA:
+        cells += [""] * 4
+    else:
+        tests = (f"{s.effect:+.2f}", f"{s.wilcoxon_p:.3g}", f"{s.t_test_p:.3g}")
+        cells += [f"{100 * s.gain:+.2f}", *tests]
+    return f"| {' | '.join(cells)} |"
+
+
+def verdict(summaries: Sequence[Summary]) -> str:
+    """What the numbers say, controls beside the real teacher."""
+    named = {(s.encoder, s.student, s.recipe): s for s in summaries}
+    lines = ["## What it says", ""]
+    for encoder, student in dict.fromkeys((s.encoder, s.student) for s in summaries):
+        real = named.get((encoder, student, COMBINED))
+        if real is None:
+            continue
+        significant = real.gain > 0 and real.wilcoxon_p < 0.01
+        text = f"{student} on {encoder}: {100 * real.gain:+.2f} points from the combination"
+        text += ", significant at p < 0.01" if significant else ", not significant at p < 0.01"
+        controls = [
+            f"{100 * control.gain:+.2f} {name}"
+            for name in (RANDOM, HARD)
+            if (control := named.get((encoder, student, name))) is not None
+        ]
+        lines.append(f"- {text}{'; ' + ', '.join(controls) if controls else ''}.")
+    return "\n".join(lines) if len(lines) > 2 else ""

@@ -1,0 +1,110 @@
+"""One run: a student trained by a recipe, its test split read once."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from training.checkpoint import CheckpointConfig
+from training.config import StudentConfig
+from training.data import GraphData
+from training.distill import calibrate_student, fit, student_metrics
+from training.encoding import EncoderSpec
+from training.evaluation.plan import (
+    HARD,
+    RANDOM,
+    Choice,
+    EvaluationOptions,
+    RunKey,
+    recipe_weights,
+)
+from training.loop import Training, predict
+from training.metrics import CALIBRATION_BINS
+from training.student import Student
+from training.targets import labels_only, shuffled
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What the runs of one split and encoder share."""
+
+    data: GraphData
+    spec: EncoderSpec
+    label_names: tuple[str, ...]
+
+
+def train_recipe(
+    key: RunKey, material: Material, options: EvaluationOptions, choice: Choice
+) -> tuple[Student, Training, GraphData]:
+    """Trains; reads training and validation labels only."""
+    data = controlled(material.data, key)
+    config = CheckpointConfig(
+        student=StudentConfig(
+            kind=key.student, layers=options.layers, hidden=choice.hidden, dropout=choice.dropout
+        ),
+        training=replace(
+            options.training,
+            seed=1_000 * key.split + key.seed,
+            learning_rate=choice.learning_rate,
+            weight_decay=choice.weight_decay,
+        ),
+        encoder=material.spec,
+        graph_path="",
+        graph_name="",
+        graph_hash="",
+        label_names=material.label_names,
+        terms=recipe_weights(key.recipe, choice.strength),
+        objectives=options.constants,
+    )
+    student, training = fit(config, data)
+    return student, training, data
+
+
+def controlled(data: GraphData, key: RunKey) -> GraphData:
+    """The data, with the teacher's knowledge taken away where the recipe is a control."""
+    if data.targets is None:
+        return data
+    if key.recipe == RANDOM:
+        return replace(data, targets=shuffled(data.targets, data.train, 1_000 * key.split))
+    return replace(data, targets=labels_only(data.targets)) if key.recipe == HARD else data
+
+
+def run(
+    key: RunKey, material: Material, options: EvaluationOptions, choice: Choice
+) -> dict[str, Any]:
+    """One result, as it is written."""
+    student, training, data = train_recipe(key, material, options, choice)
+    logits = predict(student, data)
+    test, labels = logits[data.test].numpy(), data.labels[data.test].numpy()
+    calibration = calibrate_student(logits, data, accuracy=0.95)
+    size = sum(w.numel() * w.element_size() for w in student.state_dict().values())
+    return {
+        "key": asdict(key),
+        "choice": asdict(choice),
+        "metrics": {**student_metrics(student, data, training, logits), "bytes": size},
+        "temperature": calibration.temperature,
+        "validation_curve": [round(epoch.val_accuracy, 4) for epoch in training.epochs],
+        "reliability": reliability(test, labels),
+        "reliability_calibrated": reliability(test / calibration.temperature, labels),
+        "risk_coverage": calibration.risk_coverage,
+    }
+
+
+def reliability(
+    logits: NDArray[np.floating], labels: NDArray[np.int64]
+) -> list[Mapping[str, float]]:
+    """Count, mean confidence and accuracy of every bin of confidence that is not empty."""
+    probabilities = softmax(logits.astype(np.float64), axis=1)
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    return [
+        {
+            "count": int((bins == number).sum()),
+            "confidence": float(confidence[bins == number].mean()),
+            "accuracy": float(right[bins == number].mean()),
+        }
+        for number in np.unique(bins)
+    ]

@@ -1,0 +1,47 @@
+"""Hyperparameters chosen on validation, with the same budget for every recipe."""
+
+from dataclasses import replace
+
+import optuna
+
+from training.evaluation.plan import VANILLA, Choice, EvaluationOptions, RunKey
+from training.evaluation.runs import Material, train_recipe
+
+
+def search(key: RunKey, material: Material, options: EvaluationOptions) -> Choice:
+    """The choice of the highest validation accuracy among `options.trials`; the test is not read.
+
+    The first trial is the default, so that a search never ends below it on validation. A vanilla
+    student has no strength to choose: its trials all go to the rest.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+    def value(trial: optuna.Trial) -> float:
+        student, training, _ = train_recipe(key, material, options, choose(trial, key))
+        del student
+        return training.epochs[training.best_epoch].val_accuracy
+
+    sampler = optuna.samplers.TPESampler(seed=0)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    default = Choice()
+    first = {
+        "learning_rate": default.learning_rate,
+        "weight_decay": default.weight_decay,
+        "dropout": default.dropout,
+        "hidden": default.hidden,
+    }
+    study.enqueue_trial(first if key.recipe == VANILLA else first | {"strength": default.strength})
+    study.optimize(value, n_trials=options.trials)
+    return replace(default, **study.best_params)
+
+
+def choose(trial: optuna.Trial, key: RunKey) -> Choice:
+    choice = Choice(
+        learning_rate=trial.suggest_float("learning_rate", 3e-4, 3e-2, log=True),
+        weight_decay=trial.suggest_float("weight_decay", 1e-4, 1e-1, log=True),
+        dropout=trial.suggest_float("dropout", 0.1, 0.8),
+        hidden=trial.suggest_categorical("hidden", [64, 128, 256]),
+    )
+    if key.recipe == VANILLA:
+        return choice
+    return replace(choice, strength=trial.suggest_float("strength", 0.03, 10.0, log=True))

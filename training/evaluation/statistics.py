@@ -1,0 +1,96 @@
+"""Paired comparisons of recipes with the vanilla student."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from training.evaluation.plan import VANILLA
+
+Result = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One recipe on one student and encoder, over all runs; accuracies are shares, 0 to 1."""
+
+    encoder: str
+    student: str
+    recipe: str
+    runs: int
+    accuracy: float  # mean, of the test split
+    deviation: float  # standard, between runs
+    macro_f1: float
+    calibration_error: float  # before the temperature
+    validation_accuracy: float
+    convergence_epoch: float  # mean, first to reach 99% of the best validation accuracy
+    gain: float  # mean difference to vanilla, of the same split and seed
+    effect: float  # Cohen's d of the differences: mean over standard deviation
+    wilcoxon_p: float  # two-sided; 1 where nothing differs or there are too few pairs
+    t_test_p: float
+
+
+def summarize(results: Sequence[Result]) -> list[Summary]:
+    """One summary an encoder, student and recipe, in the results' order."""
+    groups: dict[tuple[str, str, str], list[Result]] = {}
+    for result in results:
+        key = result["key"]
+        groups.setdefault((key["encoder"], key["student"], key["recipe"]), []).append(result)
+    return [
+        summary(group, members, groups.get((group[0], group[1], VANILLA), []))
+        for group, members in groups.items()
+    ]
+
+
+def summary(
+    group: tuple[str, str, str], members: Sequence[Result], vanilla: Sequence[Result]
+) -> Summary:
+    metrics = [member["metrics"] for member in members]
+
+    def mean(name: str) -> float:
+        return float(np.mean([values[name] for values in metrics]))
+
+    accuracies = [values["test_accuracy"] for values in metrics]
+    gain, effect, wilcoxon, t_test = compare(members, vanilla)
+    return Summary(
+        *group,
+        runs=len(members),
+        accuracy=mean("test_accuracy"),
+        deviation=float(np.std(accuracies, ddof=1)) if len(members) > 1 else 0.0,
+        macro_f1=mean("test_macro_f1"),
+        calibration_error=mean("test_calibration_error"),
+        validation_accuracy=mean("val_accuracy"),
+        convergence_epoch=mean("convergence_epoch"),
+        gain=gain,
+        effect=effect,
+        wilcoxon_p=wilcoxon,
+        t_test_p=t_test,
+    )
+
+
+def compare(
+    members: Sequence[Result], vanilla: Sequence[Result]
+) -> tuple[float, float, float, float]:
+    """Mean gain, Cohen's d, and both p-values, over the pairs of equal split and seed."""
+    base = {pair(result): result["metrics"]["test_accuracy"] for result in vanilla}
+    differences = np.array(
+        [
+            result["metrics"]["test_accuracy"] - base[pair(result)]
+            for result in members
+            if pair(result) in base
+        ]
+    )
+    if len(differences) < 2 or not differences.any():
+        return float(differences.mean()) if len(differences) else 0.0, 0.0, 1.0, 1.0
+    deviation = float(differences.std(ddof=1))
+    if deviation == 0:  # the same gain every time: no test is defined
+        return float(differences.mean()), float("inf"), 1.0, 1.0
+    wilcoxon = float(stats.wilcoxon(differences, zero_method="zsplit", method="approx").pvalue)
+    t_test = float(stats.ttest_1samp(differences, 0.0).pvalue)
+    return float(differences.mean()), float(differences.mean()) / deviation, wilcoxon, t_test
+
+
+def pair(result: Result) -> tuple[int, int]:
+    return result["key"]["split"], result["key"]["seed"]
