@@ -178,9 +178,11 @@ class Classification:
 
 
 def example_request(engine: Engine) -> ClassifyRequest:
-    first = engine.state.graph.id(int(engine.state.graph.live_rows()[0]))
-    unseen = Node(text="a fast JSON parser", neighbors=(first,))
-    return ClassifyRequest(nodes=(Node(id=first), unseen), top_k=3)
+    """A stored node, if there is one, and an unseen one beside it."""
+    view = engine.state.graph
+    first = tuple(view.id(row) for row in view.live_rows()[:1].tolist())
+    unseen = Node(text="a fast JSON parser", neighbors=first)
+    return ClassifyRequest(nodes=(*(Node(id=name) for name in first), unseen), top_k=3)
 
 
 def refuse_if_none_answered(predictions: list[Prediction]) -> None:

@@ -60,7 +60,9 @@ def serve(bundle: BundleFolder, **flags: Any) -> None:
     configure_logs(settings.log_level, settings.log_format == "json")
 
     def open_engine() -> Engine:
-        return Engine.open(bundle, settings.threads, settings.provider, settings.limits)
+        return Engine.open(
+            bundle, settings.threads, settings.provider, settings.limits, settings.data_folder
+        )
 
     with bind(settings.host, settings.port) as bound:
         run_server(create_app(open_engine(), settings, open_engine), bound, settings, announce)

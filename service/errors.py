@@ -22,6 +22,7 @@ ServiceError
 │   ├── MutationRefusedError an item of a batch of changes cannot be done
 │   ├── MutationTargetError  it names a node or an edge that is not stored
 │   ├── KeyReusedError       an idempotency key came with another batch before
+│   ├── UnknownModelError    no model of that name
 │   ├── NoNodeError          not one node can be answered: the first one's error
 │   └── BodyTooLargeError    the body has more bytes than allowed
 └── NodeError                one node of a request is refused, the others are answered
@@ -215,6 +216,15 @@ class BodyTooLargeError(RequestError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"the body has more than {limit:,} bytes", limit=limit)
+
+
+class UnknownModelError(RequestError):
+    """No model of that name."""
+
+    code = "unknown_model"
+
+    def __init__(self, name: str, served: str) -> None:
+        super().__init__(f"no model {shortened(name)!r}; {served!r} is served", served=served)
 
 
 class NoNodeError(RequestError):

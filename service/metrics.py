@@ -87,6 +87,7 @@ class Metrics(Collector):
         self.teacher_seconds = Histogram("teacher_seconds", "One question to the teacher.")
         self.teacher_answers = Counter("teacher_answers", "Questions.", ["outcome"])
         self.agreement = Counter("teacher_agreement", "Shadowed answers.", ["outcome"])
+        self.mutations = Counter("mutations", "Changes of the graph.")
         self.reloads = Counter("reloads", "Bundle reloads.", ["outcome"])
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
         self.registry = CollectorRegistry()

@@ -1,5 +1,6 @@
 """The parts of one service, built from its settings and closed in the right order."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,7 +17,9 @@ from service.caches.redis_link import RedisLink
 from service.classification import Classification
 from service.classifier import Classifier
 from service.engine import Engine
+from service.graph_operations import GraphOperations
 from service.health import Health
+from service.inference_protocol import InferenceProtocol
 from service.keys import Key, load_keys
 from service.metrics import Metrics
 from service.operating import Operating
@@ -42,6 +45,7 @@ class Parts:
     health: Health
     classifier: Classifier
     reloader: Reloader
+    graph_operations: GraphOperations
     keys: tuple[Key, ...]
     limiter: RateLimiter | None
     link: RedisLink | None
@@ -52,6 +56,8 @@ class Parts:
         teacher = self.classifier.asking is not None
         return [
             *Classification(self.classifier, self.request_seconds).operations(),
+            *InferenceProtocol(self.classifier, self.health, self.request_seconds).operations(),
+            *self.graph_operations.operations(),
             *Operating(self.slot, self.health, self.reloader, teacher).operations(),
         ]
 
@@ -63,6 +69,8 @@ class Parts:
         if self.classifier.asking is not None:
             await self.classifier.asking.close()
         await self.batcher.close()
+        await asyncio.to_thread(self.graph_operations.close)
+        await asyncio.to_thread(self.slot.engine.close)
         if self.link is not None:
             await self.link.close()
         if self.tracer is not None:
@@ -107,6 +115,7 @@ def build_parts(
         health=health,
         classifier=classifier,
         reloader=Reloader(slot, open_engine, embeddings.attach, metrics),
+        graph_operations=GraphOperations(slot, settings.max_mutations, metrics),
         keys=load_keys(settings.keys_file) if settings.keys_file else (),
         limiter=build_limiter(settings, link),
         link=link,

@@ -77,8 +77,10 @@ class Reloader:
     async def open(self) -> Engine:
         if self.open_engine is None:
             raise ReloadError("this service was not started from a folder")
-        engine = await asyncio.to_thread(self.open_engine)
         old = self.slot.engine
+        if old.durable:
+            raise ReloadError("the data folder belongs to the bundle that is served; start anew")
+        engine = await asyncio.to_thread(self.open_engine)
         if old.state.version:
             raise ReloadError(
                 f"the graph was changed {old.state.version:,} times since the bundle was opened, "

@@ -56,6 +56,13 @@ class Settings(BaseSettings):
         default=DEFAULTS.neighbors, description="Neighbors of one node.", ge=0
     )
     max_top_k: int = Field(default=DEFAULTS.top_k, description="Labels of one prediction.", ge=1)
+    max_mutations: int = Field(
+        default=4_096, description="Changes of the graph in one request.", ge=1
+    )
+    data_folder: Path | None = Field(
+        default=None,
+        description="Where changes of the graph are kept; without it they end with the process.",
+    )
     receive_seconds: float = Field(
         default=30.0, description="Seconds that a request may take to arrive.", gt=0
     )

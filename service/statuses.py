@@ -25,6 +25,7 @@ from service.errors import (
     TextTooLongError,
     TooManyNeighborsError,
     UnauthorizedError,
+    UnknownModelError,
     UnknownNeighborError,
     UnknownNodeError,
 )
@@ -35,6 +36,7 @@ STATUS_OF: dict[type[ServiceError], int] = {
     MalformedJsonError: 400,
     UnauthorizedError: 401,
     ForbiddenError: 403,
+    UnknownModelError: 404,
     UnknownNodeError: 404,
     UnknownNeighborError: 404,
     MutationTargetError: 404,

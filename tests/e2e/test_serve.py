@@ -96,13 +96,6 @@ def test_the_document_refers_only_to_what_it_holds(service: Service) -> None:
     names = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
     assert {"ClassifyRequest", "ClassifyResponse", "ErrorBody", "Info"} <= names
     assert names <= schemas.keys()
-
-
-def test_every_documented_path_is_there(service: Service) -> None:
-    for path, item in service.client.get("/openapi.json").json()["paths"].items():
-        for method, operation in item.items():
-            assert operation["summary"]
-            assert service.client.request(method, path).status_code not in (404, 405)
     assert service.client.get("/docs").status_code == 200
 
 

@@ -35,4 +35,6 @@ def test_one_alone_scores_as_in_a_batch() -> None:
     logits = np.random.default_rng(3).normal(0, 5, (50, 7)).astype(np.float32)
     labels, scores = best_labels(probabilities(logits, 1.7), 1)
     for row, label, score in zip(logits, labels[:, 0], scores[:, 0], strict=True):
-        assert best_label(row, 1.7) == (label, pytest.approx(score, abs=1e-6))
+        best, best_score = best_label(row, 1.7)
+        assert best == label
+        assert best_score == pytest.approx(score, abs=1e-6)

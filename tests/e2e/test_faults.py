@@ -1,0 +1,243 @@
+"""What goes wrong around a service, for real."""
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.bundles import TinyBundle, write_tiny_bundle
+from tests.e2e.conftest import STOP_SECONDS, Service, received, serving
+from tests.redis_server import redis_server
+
+UNSEEN = {"text": "http socket", "neighbors": ["node-1"]}
+CLIENTS = 4
+
+
+class Load:
+    """Clients that ask without a pause until they are told to stop."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.stopping = threading.Event()
+        self.statuses: list[int] = []
+        self.failures: list[str] = []
+        self.versions: set[str] = set()
+        self.counter = itertools.count()
+
+    def ask(self) -> None:
+        with httpx.Client(base_url=self.url, timeout=30) as client:
+            while not self.stopping.is_set():
+                number = next(self.counter)
+                nodes = [{"id": f"node-{number % 40}"}, {**UNSEEN, "text": f"http {number}"}]
+                try:
+                    response = client.post("/classify", json={"nodes": nodes})
+                except httpx.HTTPError as error:
+                    self.failures.append(repr(error))
+                    continue
+                self.statuses.append(response.status_code)
+                if response.status_code == 200:
+                    self.versions.add(response.json()["model_version"])
+                if response.headers.get("connection") == "close":
+                    return  # the service is ending; a balancer would turn elsewhere
+
+    def during(self, action: Callable[[], None]) -> None:
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            running = [pool.submit(self.ask) for _ in range(CLIENTS)]
+            try:
+                self.wait_for(20)
+                action()
+            finally:
+                self.stopping.set()
+            for client in running:
+                client.result()
+
+    def wait_for(self, more: int) -> None:
+        """Returns after so many further answers."""
+        wanted, deadline = len(self.statuses) + more, time.monotonic() + 30
+        while len(self.statuses) < wanted:
+            assert time.monotonic() < deadline
+            assert not self.failures, self.failures
+
+
+def test_sigterm_under_load_fails_no_request(tiny_bundle: TinyBundle) -> None:
+    with serving(tiny_bundle.folder, "--grace-seconds", "1") as service:
+        load = Load(service.url)
+
+        def end() -> None:
+            service.process.terminate()
+            deadline = time.monotonic() + 20
+            while httpx.get(f"{service.url}/health/ready").status_code != 503:
+                assert time.monotonic() < deadline
+
+        load.during(end)
+        assert service.process.wait(timeout=STOP_SECONDS) == 0
+    assert load.failures == []
+    assert set(load.statuses) == {200}
+
+
+@pytest.mark.parametrize("how", ["request", "signal"])
+def test_reload_under_load_fails_no_request(
+    tiny_bundle: TinyBundle, tmp_path: Path, how: str
+) -> None:
+    folder = Path(shutil.copytree(tiny_bundle.folder, tmp_path / "bundle"))
+    with serving(folder) as service:
+        before = service.client.get("/info").json()["model_version"]
+        write_tiny_bundle(folder, "minilm")
+        load = Load(service.url)
+
+        def reload() -> None:
+            if how == "request":
+                answer = service.client.post("/admin/reload")
+                assert answer.status_code == 200, answer.text
+                assert answer.json()["previous_version"] == before
+            else:
+                service.process.send_signal(signal.SIGHUP)
+                deadline = time.monotonic() + 30
+                while service.client.get("/info").json()["model_version"] == before:
+                    assert time.monotonic() < deadline
+            load.wait_for(20)
+
+        load.during(reload)
+        after = service.client.get("/info").json()
+    assert load.failures == []
+    assert set(load.statuses) == {200}
+    assert load.versions == {before, after["model_version"]}
+    assert after["model"] == "tiny-minilm"
+
+
+def test_a_damaged_bundle_is_not_reloaded(tiny_bundle: TinyBundle, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_bundle.folder, tmp_path / "bundle"))
+    with serving(folder) as service:
+        before = service.client.get("/info").json()
+        with (folder / "activations" / "logits.npy").open("r+b") as stream:
+            stream.seek(-1, os.SEEK_END)
+            stream.write(b"\x7f")
+        refused = service.client.post("/admin/reload")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (422, "reload_refused")
+        assert str(tmp_path) not in refused.text
+        assert service.client.get("/info").json() == before
+        service.client.put("/nodes/new", json={"text": "http"}).raise_for_status()
+        write_tiny_bundle(folder)
+        refused = service.client.post("/admin/reload")
+        assert "changed 1 times" in refused.json()["error"]["message"]
+
+
+def test_redis_killed_and_started_again_under_requests(tmp_path: Path) -> None:
+    bundle = write_tiny_bundle(tmp_path / "bundle", "minilm")
+    with redis_server(tmp_path) as redis:
+        flags = ("--redis-url", redis.url, "--cached-embeddings", "1", "--rate-limit", "1000000")
+        with serving(bundle.folder, *flags) as service:
+
+            def redis_up() -> bool:
+                return "understudy_redis_up 1.0" in service.client.get("/metrics").text
+
+            assert service.classify({"text": "http json"}).status_code == 200
+            assert list(redis.client.scan_iter("understudy:embedding:*"))
+            redis.kill()
+            for number in range(20):
+                assert service.classify({"text": f"http {number}"}).status_code == 200
+            assert not redis_up()
+            assert "understudy_cache_errors_total" in service.client.get("/metrics").text
+            assert service.client.get("/health/ready").status_code == 200
+            redis.start()
+            deadline = time.monotonic() + 30
+            while not redis_up():
+                assert time.monotonic() < deadline
+            assert service.classify({"text": "proof atom"}).status_code == 200
+            assert list(redis.client.scan_iter("understudy:embedding:*"))
+
+
+def test_clients_that_leave_in_the_middle_leave_nothing_behind(service: Service) -> None:
+    nodes = [{**UNSEEN, "text": f"http {n}"} for n in range(200)]
+    body = json.dumps({"nodes": nodes}).encode()
+    head = f"POST /classify HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+    for cut in (len(body), len(body) // 2, 0):
+        for _ in range(10):
+            with service.raw_connection() as connection:
+                connection.sendall(head.encode() + body[:cut])
+    deadline = time.monotonic() + 20
+    while True:
+        metrics = service.client.get("/metrics").text
+        if "queue_tokens 0.0" in metrics and "running_requests 1.0" in metrics:
+            break
+        assert time.monotonic() < deadline
+    assert service.classify(UNSEEN).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"POST /classify HTTP/1.1\r\nhost: x\r\n",
+        b"POST /classify HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{",
+        b"POST /classify HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n",
+    ],
+)
+def test_a_body_that_trickles_is_given_up(slow: Service, sent: bytes) -> None:
+    with slow.raw_connection() as connection:
+        connection.sendall(sent or b"P")
+        answer = received(connection)  # until the server closes
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"slow_body"' in answer
+
+
+def test_a_trickle_does_not_buy_time(slow: Service) -> None:
+    """A byte now and then keeps no connection alive."""
+    with slow.raw_connection() as connection:
+        head = b"POST /classify HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n"
+        connection.sendall(head)
+        connection.settimeout(0.02)
+        answer = b""
+        for _ in range(1_000):
+            try:
+                connection.sendall(b" ")
+                answer = connection.recv(1_000)
+                break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+    assert not answer or b" 408 " in answer
+    assert slow.classify({"id": "node-1"}).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def slow(tiny_bundle: TinyBundle) -> Iterator[Service]:
+    with serving(tiny_bundle.folder, "--receive-seconds", "0.3") as running:
+        yield running
+
+
+def test_too_much_at_once_is_refused_and_then_answered_again(tiny_bundle: TinyBundle) -> None:
+    flags = ("--queue-tokens", "200", "--batch-tokens", "50", "--batch-window-ms", "0")
+    with serving(tiny_bundle.folder, *flags) as service:
+        nodes = [{**UNSEEN, "text": f"http socket {n}"} for n in range(40)]
+
+        def ask(_: int) -> httpx.Response:
+            return service.classify(*nodes)
+
+        with ThreadPoolExecutor(16) as pool:
+            responses = list(pool.map(ask, range(48)))
+        statuses = {response.status_code for response in responses}
+        assert statuses == {200, 429}
+        for response in responses:
+            if response.status_code == 429:
+                assert int(response.headers["retry-after"]) >= 1
+                assert response.json()["error"]["code"] == "overloaded"
+        assert service.classify(UNSEEN).status_code == 200
+
+
+def test_no_connection_is_accepted_twice_by_a_second_process(tiny_bundle: TinyBundle) -> None:
+    with serving(tiny_bundle.folder) as service:
+        port = int(service.url.rpartition(":")[2])
+        with pytest.raises(OSError, match="in use"), socket.socket() as other:
+            other.bind(("127.0.0.1", port))

@@ -1,0 +1,74 @@
+"""Reading and changing the graph over HTTP."""
+
+import signal
+from pathlib import Path
+
+from tests.bundles import NODES, TinyBundle
+from tests.e2e.conftest import Service, serving
+
+
+def version(service: Service) -> int:
+    return int(service.client.get("/info").json()["graph_version"])
+
+
+def test_a_node_from_birth_to_death(tiny_bundle: TinyBundle) -> None:
+    with serving(tiny_bundle.folder) as service:
+        client = service.client
+        text = tiny_bundle.text(3)
+        unseen = service.classify({"text": text, "neighbors": ["node-1", "node-2"]}).json()
+        made = client.put("/nodes/a/b c", json={"text": text, "neighbors": ["node-1", "node-2"]})
+        assert made.json() == {"graph_version": 1, "repeated": False}
+        node = client.get("/nodes/a/b c").json()
+        assert (node["text"], node["degree"], node["label"]) == (text, 2, None)
+        assert client.get("/nodes/a/b c/neighbors").json()["neighbors"] == ["node-1", "node-2"]
+        stored = service.classify({"id": "a/b c"}).json()
+        assert stored["graph_version"] == 1
+        assert stored["predictions"][0]["label"] == unseen["predictions"][0]["label"]
+        edge = {"source": "a/b c", "target": "node-1"}
+        assert client.request("DELETE", "/edges", json=edge).status_code == 200
+        assert client.request("DELETE", "/edges", json=edge).status_code == 404
+        assert client.post("/edges", json=edge).status_code == 200
+        assert client.delete("/nodes/a/b c").json()["graph_version"] == 4
+        assert client.get("/nodes/a/b c").status_code == 404
+        assert service.classify({"id": "a/b c"}).status_code == 404
+
+
+def test_a_batch_is_all_or_nothing_and_its_key_counts_once(service: Service) -> None:
+    before = version(service)
+    good = {"kind": "upsert_node", "id": "batch", "text": "http"}
+    bad = {"kind": "add_edge", "source": "batch", "target": "nobody"}
+    refused = service.client.post("/mutations", json={"mutations": [good, bad]})
+    assert refused.status_code == 404
+    assert refused.json()["error"]["details"]["position"] == 1
+    assert version(service) == before
+    assert service.classify({"id": "batch"}).status_code == 404
+    once = {"idempotency-key": "k1"}
+    for repeated in (False, True):
+        answer = service.client.post("/mutations", json={"mutations": [good]}, headers=once)
+        assert answer.json() == {"graph_version": before + 1, "repeated": repeated}
+    other = service.client.post(
+        "/mutations", json={"mutations": [{"kind": "delete_node", "id": "batch"}]}, headers=once
+    )
+    assert other.status_code == 409
+
+
+def test_wrong_changes_name_their_field(service: Service) -> None:
+    wrong = service.client.post("/mutations", json={"mutations": [{"kind": "explode"}]})
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (422, "invalid_field")
+    wrong = service.client.put("/nodes/x", json={"txet": "a"})
+    assert wrong.json()["error"]["details"] == {"field": "txet"}
+    wrong = service.client.put("/nodes/x", json={})
+    assert wrong.status_code == 422
+
+
+def test_an_acknowledged_change_survives_a_kill(tiny_bundle: TinyBundle, tmp_path: Path) -> None:
+    flags = ("--data-folder", str(tmp_path / "data"))
+    with serving(tiny_bundle.folder, *flags) as service:
+        service.client.put("/nodes/new", json={"text": "http"}).raise_for_status()
+        service.process.send_signal(signal.SIGKILL)
+        service.process.wait()
+    with serving(tiny_bundle.folder, *flags) as service:
+        assert service.classify({"id": "new"}).status_code == 200
+        assert service.client.get("/info").json()["graph_version"] == 1
+        metrics = service.client.get("/metrics").text
+        assert f"understudy_graph_nodes {NODES + 1}.0" in metrics
