@@ -18,6 +18,7 @@ from bundle.manifest import (
     GraphInfo,
     Manifest,
     StudentInfo,
+    VariantInfo,
     parse_manifest,
 )
 from bundle.reader import Bundle, open_bundle
@@ -36,6 +37,7 @@ __all__ = [
     "Manifest",
     "ProviderError",
     "StudentInfo",
+    "VariantInfo",
     "open_bundle",
     "parse_manifest",
     "write_bundle",

@@ -15,7 +15,7 @@ from typing import Any
 from bundle.errors import BundleFormatError
 
 SCHEMA_MAJOR = 1
-SCHEMA_MINOR = 0
+SCHEMA_MINOR = 1  # 1: variants, and which encoder file is served
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class EncoderInfo:
     word_ngrams: tuple[int, int] = (1, 2)  # hashing only
     character_ngrams: tuple[int, int] = (3, 5)  # hashing only
     max_characters: int = 0  # hashing only: texts are cut after this many characters
+    file: str = "encoder/encoder.onnx"  # minilm only: what made the stored activations, and serves
+    precision: str = "fp32"  # of that file: fp32 or int8
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,19 @@ class GraphInfo:
 @dataclass(frozen=True, slots=True)
 class Calibration:
     temperature: float = 1.0  # logits are divided by it before the softmax
+    threshold: float | None = None  # confidence from which `route: auto` keeps the student's answer
+    threshold_accuracy: float = 0.0  # on validation, of nodes at or above the threshold
+    threshold_coverage: float = 0.0  # on validation, their share
+    risk_coverage: tuple[tuple[float, float], ...] = ()  # (coverage, error rate) on validation
+
+
+@dataclass(frozen=True, slots=True)
+class VariantInfo:
+    """Another precision of the encoder or of the student, that passed its gate."""
+
+    precision: str  # fp16 or int8
+    cosine: float  # smallest of its embeddings or logits to those of fp32
+    accuracy_change: float  # of validation accuracy against fp32, percentage points
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +85,7 @@ class Manifest:
     calibration: Calibration = field(default_factory=Calibration)
     parity: dict[str, float] = field(default_factory=dict)  # largest absolute difference a check
     metrics: dict[str, float] = field(default_factory=dict)  # of the student, see its checkpoint
+    variants: dict[str, VariantInfo] = field(default_factory=dict)  # file or folder → its gate
     files: dict[str, FileInfo] = field(default_factory=dict)  # relative path → size and digest
     schema_version: str = f"{SCHEMA_MAJOR}.{SCHEMA_MINOR}"
 
@@ -117,6 +133,8 @@ def convert(value: Any, kind: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return convert_record(value, kind, where)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType:  # a plain type or None
+        return None if value is None else convert(value, arguments[0], where)
     if origin is tuple and isinstance(value, list):
         kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
         if len(kinds) == len(value):

@@ -44,8 +44,17 @@ class StudentNetwork:
     layers: tuple[Network, ...]
 
 
-def open_student(folder: Path, info: StudentInfo, threads: int, provider: str) -> StudentNetwork:
+def variant_folder(precision: str) -> str:
+    """Where a bundle keeps the same files in another precision: fp16 or int8."""
+    return f"student-{precision}"
+
+
+def open_student(
+    folder: Path, info: StudentInfo, threads: int, provider: str, precision: str = "fp32"
+) -> StudentNetwork:
     """Opens the student's files in a bundle's folder; see `Network` for the errors."""
+    if precision != "fp32":
+        folder = folder / variant_folder(precision)
     return StudentNetwork(
         Network(folder / INPUT_FILE, threads, provider),
         tuple(open_layer(folder, number + 1, threads, provider) for number in range(info.layers)),

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from bundle.errors import BundleDamagedError
+from bundle.manifest import EncoderInfo
 from bundle.sessions import Network
 
 ENCODER_FILE = "encoder/encoder.onnx"
+INT8_FILE = "encoder/encoder-int8.onnx"
 TOKENIZER_FILE = "encoder/tokenizer.json"
 
 # Texts of similar length share a batch; at most this many tokens, padding included.
@@ -21,10 +23,21 @@ class TextEncoder:
     """Tokenises, runs in batches of similar length, and returns rows in the order of the texts."""
 
     def __init__(
-        self, folder: Path, max_tokens: int, threads: int = 1, provider: str = "cpu"
+        self,
+        folder: Path,
+        max_tokens: int,
+        threads: int = 1,
+        provider: str = "cpu",
+        file: str = ENCODER_FILE,
     ) -> None:
-        """Opens the encoder of a bundle's folder; see `Network` for the errors."""
-        self.network = Network(folder / ENCODER_FILE, threads, provider)
+        """Opens an encoder of a bundle's folder; see `Network` for the errors.
+
+        An int8 file scales its activations to the largest one in a run. It runs each text alone,
+        so that a text's embedding depends on nothing but the text; and on the CPU, where it is
+        the faster one.
+        """
+        self.alone = file == INT8_FILE
+        self.network = Network(folder / file, threads, "cpu" if self.alone else provider)
         try:
             self.tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
         except Exception as error:
@@ -36,7 +49,8 @@ class TextEncoder:
         """Encodes texts; float32 [B, dimension], each row of unit norm."""
         token_ids = [encoding.ids for encoding in self.tokenizer.encode_batch_fast(list(texts))]
         order = sorted(range(len(texts)), key=lambda index: len(token_ids[index]))
-        pieces = [self.encode([token_ids[i] for i in batch]) for batch in batches(order, token_ids)]
+        groups = [[index] for index in order] if self.alone else batches(order, token_ids)
+        pieces = [self.encode([token_ids[index] for index in group]) for group in groups]
         if not pieces:
             raise ValueError("no text to encode")
         rows = np.concatenate(pieces)
@@ -51,6 +65,13 @@ class TextEncoder:
         input_ids = np.zeros(mask.shape, dtype=np.int64)
         input_ids[mask] = np.concatenate([np.asarray(ids, dtype=np.int64) for ids in token_ids])
         return self.network({"input_ids": input_ids, "attention_mask": mask.astype(np.int64)})
+
+
+def open_text_encoder(
+    folder: Path, info: EncoderInfo, threads: int = 1, provider: str = "cpu"
+) -> TextEncoder:
+    """The encoder that made the stored activations of a bundle's folder."""
+    return TextEncoder(folder, info.max_tokens, threads, provider, info.file)
 
 
 def batches(order: Sequence[int], token_ids: Sequence[Sequence[int]]) -> list[list[int]]:

@@ -153,8 +153,12 @@ class GatBlock(LayerBlock):
         attention = torch.softmax(torch.cat([scores, own], dim=1), dim=1)  # [B, K + 1, H]
         others, own = attention[:, :-1], attention[:, -1:]
         summed = others.transpose(1, 2) @ rows + own.transpose(1, 2) * h.unsqueeze(1)  # [B, H, d]
+        return self.finish(h, self.mapped(summed))
+
+    def mapped(self, summed: Tensor) -> Tensor:
+        """The linear map of each head and the bias; [B, H, d] → [B, H c]."""
         mapped = (summed.transpose(0, 1) @ self.maps).transpose(0, 1).flatten(1)
-        return self.finish(h, mapped + cast(Tensor, self.layer.conv.bias))
+        return mapped + cast(Tensor, self.layer.conv.bias)
 
 
 class MlpBlock(LayerBlock):

@@ -1,32 +1,55 @@
 """From a student folder to a bundle."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from shutil import copyfile
-from typing import cast
+from shutil import rmtree
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import EncoderInfo, GraphInfo, Manifest, StudentInfo, write_bundle
-from bundle.student import LOGITS_FILE, activation_file, open_student
-from bundle.text_encoder import ENCODER_FILE, TOKENIZER_FILE, TextEncoder
+from bundle import (
+    Calibration,
+    EncoderInfo,
+    GraphInfo,
+    Manifest,
+    StudentInfo,
+    VariantInfo,
+    write_bundle,
+)
+from bundle.student import (
+    LOGITS_FILE,
+    WHOLE_FILE,
+    StudentNetwork,
+    activation_file,
+    open_student,
+    variant_folder,
+)
+from bundle.text_encoder import ENCODER_FILE, INT8_FILE
 from export.activations import all_activations
 from export.blocks import WEIGHTINGS
-from export.errors import StaleError
-from export.onnx_files import export_encoder, export_student
-from export.parity import check_encoder, check_logits, check_shapes
+from export.encoder_files import WrittenEncoder, served_embeddings, write_encoder, write_int8
+from export.errors import GateError, StaleError
+from export.gates import Verdict, judge, smallest_cosine
+from export.onnx_files import export_student
+from export.parity import check_logits, check_shapes, check_weights, check_whole, student_forms
+from export.precisions import convert_folder
+from export.whole_file import export_whole
 from graph import TextGraph, load_graph
 from graph.neighborhoods import Weighting
 from graph.progress import Progress, silent
 from graph.snapshot import save_snapshot
+from training.calibration import Calibration as StudentCalibration
 from training.checkpoint import Checkpoint, CheckpointConfig, load_checkpoint
-from training.encoders.minilm import load_minilm
 from training.encoding import EncoderSpec, graph_features, hashing_options
+from training.features import Features, dense_features
 
 THREADS = 2  # of onnxruntime, while exporting
+
+EncoderPrecision = Literal["auto", "fp32", "int8"]
+Activations = list[NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +57,30 @@ class ExportOptions:
     graph: Path | None = None  # where the graph folder is now, if it was moved
     encoder_path: Path | None = None  # MiniLM's folder, where it is not installed
     name: str | None = None  # of the model; else the graph's and the student's
+    encoder_precision: EncoderPrecision = "auto"  # auto: int8 if it passes its gate
+    student_precisions: tuple[str, ...] = ()  # int8, fp16: the student's files in these as well
+
+
+@dataclass(slots=True)
+class Draft:
+    """A bundle while it is written."""
+
+    folder: Path
+    checkpoint: Checkpoint
+    graph: TextGraph
+    info: StudentInfo
+    progress: Progress
+    parity: dict[str, float] = field(default_factory=dict)
+    variants: dict[str, VariantInfo] = field(default_factory=dict)
+
+    @property
+    def weighting(self) -> Weighting:
+        return cast(Weighting, self.info.weighting)
+
+    def activations(self, network: StudentNetwork, features: Features) -> Activations:
+        return all_activations(
+            network, features, self.graph.adjacency, self.weighting, self.progress
+        )
 
 
 def export_bundle(
@@ -46,11 +93,13 @@ def export_bundle(
         TrainingError, GraphError: the student or the graph cannot be read.
     """
     checkpoint = load_checkpoint(student_folder)
+    check_weights(checkpoint.student)
     graph = load_graph(options.graph or Path(checkpoint.config.graph_path))
     check_graph(checkpoint.config, graph)
 
     def fill(folder: Path) -> Manifest:
-        return fill_folder(folder, checkpoint, graph, options, progress)
+        info = student_info(checkpoint)
+        return fill_folder(Draft(folder, checkpoint, graph, info, progress), options)
 
     return write_bundle(out, fill)
 
@@ -64,71 +113,149 @@ def check_graph(config: CheckpointConfig, graph: TextGraph) -> None:
         )
 
 
-def fill_folder(
-    folder: Path,
-    checkpoint: Checkpoint,
-    graph: TextGraph,
-    options: ExportOptions,
-    progress: Progress,
-) -> Manifest:
+def student_info(checkpoint: Checkpoint) -> StudentInfo:
+    config = checkpoint.config.student
+    return StudentInfo(
+        kind=config.kind,
+        weighting=WEIGHTINGS[config.kind],
+        layers=config.layers,
+        hidden=config.hidden,
+        parameters=sum(weights.numel() for weights in checkpoint.student.parameters()),
+    )
+
+
+def fill_folder(draft: Draft, options: ExportOptions) -> Manifest:
     """Writes everything but the manifest, and returns that without the files' digests."""
-    config, student = checkpoint.config, checkpoint.student
-    weighting = cast(Weighting, WEIGHTINGS[config.student.kind])
-    info = StudentInfo(
-        kind=config.student.kind,
-        weighting=weighting,
-        layers=config.student.layers,
-        hidden=config.student.hidden,
-        parameters=sum(weights.numel() for weights in student.parameters()),
-    )
-    parity: dict[str, float] = {}
+    config = draft.checkpoint.config
+    network, features, activations = write_student(draft, options)
+    encoder = encoder_info(config.encoder)
     if config.encoder.kind == "minilm":
-        parity["encoder_cosine_gap"] = write_encoder(folder, options.encoder_path, progress)
-    features = graph_features(graph, config.encoder, options.encoder_path, progress)
-    progress("Exporting the student", 0, 1)
-    export_student(student, folder / "student")
-    progress("Exporting the student", 1, 1)
-    network = open_student(folder, info, THREADS, "cpu")
-    parity["awkward_graphs"] = check_shapes(student, network, weighting)
-    activations = all_activations(network, features, graph.adjacency, weighting, progress)
-    parity["stored_logits"] = check_logits(student, features, graph.adjacency, activations[-1])
-    save_activations(folder, activations)
-    (folder / "graph").mkdir()
-    save_snapshot(graph, folder / "graph")
-    return Manifest(
-        name=options.name or f"{graph.name}-{config.student.kind}",
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        made_by=f"understudy {version('understudy')}",
-        label_names=config.label_names,
-        student=info,
-        encoder=encoder_info(config.encoder),
-        graph=GraphInfo(graph.name, graph.content_hash, graph.num_nodes, graph.adjacency.num_edges),
-        parity=parity,
-        metrics={name: float(value) for name, value in checkpoint.metrics.items()},
+        written = write_encoder(draft.folder, options.encoder_path, THREADS, draft.progress)
+        draft.parity["encoder_cosine_gap"] = written.cosine_gap
+        if options.encoder_precision != "fp32":
+            served = serve_int8(draft, written, network, activations[-1], options)
+            if served is not None:
+                encoder = replace(encoder, file=INT8_FILE, precision="int8")
+                features, activations = served
+    for precision in options.student_precisions:
+        write_variant(draft, precision, features, activations[-1])
+    save_activations(draft.folder, activations)
+    (draft.folder / "graph").mkdir()
+    save_snapshot(draft.graph, draft.folder / "graph")
+    return manifest_of(draft, options, encoder)
+
+
+def write_student(
+    draft: Draft, options: ExportOptions
+) -> tuple[StudentNetwork, Features, Activations]:
+    """Writes the student's files, and computes all activations with them."""
+    student, adjacency = draft.checkpoint.student, draft.graph.adjacency
+    features = graph_features(
+        draft.graph, draft.checkpoint.config.encoder, options.encoder_path, draft.progress
     )
+    draft.progress("Exporting the student", 0, 2)
+    export_student(student, draft.folder / "student")
+    draft.progress("Exporting the student", 1, 2)
+    export_whole(student, draft.folder / WHOLE_FILE)
+    draft.progress("Exporting the student", 2, 2)
+    network = open_student(draft.folder, draft.info, THREADS, "cpu")
+    draft.parity["awkward_graphs"] = check_shapes(student, draft.folder, draft.info)
+    draft.parity["whole_student"] = check_whole(student, draft.folder / WHOLE_FILE)
+    activations = draft.activations(network, features)
+    draft.parity["stored_logits"] = check_logits(student, features, adjacency, activations[-1])
+    return network, features, activations
 
 
-def write_encoder(folder: Path, model_path: Path | None, progress: Progress) -> float:
-    """Exports MiniLM with its tokenizer; returns what `check_encoder` measured."""
-    progress("Exporting the text encoder", 0, 1)
-    original = load_minilm(model_path)
-    export_encoder(original.module, folder / ENCODER_FILE)
-    copyfile(original.folder / "tokenizer.json", folder / TOKENIZER_FILE)
-    difference = check_encoder(original, TextEncoder(folder, original.max_tokens, THREADS))
-    progress("Exporting the text encoder", 1, 1)
-    return difference
+def serve_int8(
+    draft: Draft,
+    encoder: WrittenEncoder,
+    network: StudentNetwork,
+    expected: NDArray[np.float32],
+    options: ExportOptions,
+) -> tuple[Features, Activations] | None:
+    """Writes the int8 encoder, and the activations of what it reads, if it passes its gate.
+
+    Stored nodes must be what the served encoder makes of their texts: else an unseen node with
+    the text and the neighbours of a stored one would not get its logits.
+
+    Raises:
+        GateError: it does not pass, and was asked for.
+    """
+    cosine = write_int8(encoder)
+    features = dense_features(served_embeddings(draft.graph, encoder, INT8_FILE, draft.progress))
+    activations = draft.activations(network, features)
+    verdict = judge("int8", cosine, draft.graph, expected, activations[-1])
+    if verdict.passes:
+        draft.variants[INT8_FILE] = verdict.info
+        draft.parity["stored_logits"] = check_logits(
+            draft.checkpoint.student, features, draft.graph.adjacency, activations[-1]
+        )
+        return features, activations
+    (draft.folder / INT8_FILE).unlink()
+    if options.encoder_precision == "int8":
+        raise refusal("the int8 text encoder", verdict)
+    return None
 
 
-def save_activations(folder: Path, activations: list[NDArray[np.float32]]) -> None:
+def write_variant(
+    draft: Draft, precision: str, features: Features, expected: NDArray[np.float32]
+) -> None:
+    """Writes the student's layers in another precision.
+
+    Raises:
+        GateError: they do not pass their gate.
+    """
+    name = variant_folder(precision)
+    convert_folder(draft.folder / "student", draft.folder / name / "student", precision)
+    verdicts = []
+    for form in student_forms(draft.folder / name, draft.info, THREADS):
+        logits = draft.activations(form, features)[-1]
+        cosine = smallest_cosine(expected, logits)
+        verdicts.append(judge(precision, cosine, draft.graph, expected, logits))
+    for verdict in verdicts:
+        if not verdict.passes:
+            rmtree(draft.folder / name)
+            raise refusal(f"the student in {precision}", verdict)
+    draft.variants[name] = min((verdict.info for verdict in verdicts), key=worst_first)
+
+
+def worst_first(info: VariantInfo) -> tuple[float, float]:
+    return info.accuracy_change, info.cosine
+
+
+def refusal(what: str, verdict: Verdict) -> GateError:
+    return GateError(f"{what} is not written: {verdict.complaint}")
+
+
+def save_activations(folder: Path, activations: Activations) -> None:
     (folder / "activations").mkdir()
     for number, values in enumerate(activations[:-1]):
         np.save(folder / activation_file(number), values)
     np.save(folder / LOGITS_FILE, activations[-1])
 
 
+def manifest_of(draft: Draft, options: ExportOptions, encoder: EncoderInfo) -> Manifest:
+    graph, checkpoint = draft.graph, draft.checkpoint
+    return Manifest(
+        name=options.name or f"{graph.name}-{draft.info.kind}",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        made_by=f"understudy {version('understudy')}",
+        label_names=checkpoint.config.label_names,
+        student=draft.info,
+        encoder=encoder,
+        graph=GraphInfo(graph.name, graph.content_hash, graph.num_nodes, graph.adjacency.num_edges),
+        calibration=calibration_info(checkpoint.calibration),
+        parity=draft.parity,
+        metrics={name: float(value) for name, value in checkpoint.metrics.items()},
+        variants=draft.variants,
+    )
+
+
 def encoder_info(spec: EncoderSpec) -> EncoderInfo:
     if spec.kind == "minilm":
-        return EncoderInfo(spec.kind, spec.name, spec.digest, spec.dimension, spec.max_tokens)
+        return EncoderInfo(
+            spec.kind, spec.name, spec.digest, spec.dimension, spec.max_tokens, file=ENCODER_FILE
+        )
     options = hashing_options(spec)
     return EncoderInfo(
         kind=spec.kind,
@@ -138,4 +265,14 @@ def encoder_info(spec: EncoderSpec) -> EncoderInfo:
         word_ngrams=options.word_ngrams,
         character_ngrams=options.character_ngrams,
         max_characters=options.max_characters,
+    )
+
+
+def calibration_info(calibration: StudentCalibration) -> Calibration:
+    return Calibration(
+        temperature=calibration.temperature,
+        threshold=calibration.threshold,
+        threshold_accuracy=calibration.threshold_accuracy,
+        threshold_coverage=calibration.threshold_coverage,
+        risk_coverage=calibration.risk_coverage,
     )

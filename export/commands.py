@@ -7,13 +7,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from export.build import ExportOptions, export_bundle
+from bundle import Manifest
+from export.build import EncoderPrecision, ExportOptions, export_bundle
+from export.check import check_bundle
+from export.precisions import CONVERSIONS
+from export.triton import write_repository
 from graph.progress import terminal_progress
 
 
 def export(
-    student: Annotated[Path, typer.Argument(help="Student folder, see `understudy distill`.")],
-    bundle: Annotated[Path, typer.Argument(help="Bundle folder to write.")],
+    student: Annotated[
+        Path | None, typer.Argument(help="Student folder, see `understudy distill`.")
+    ] = None,
+    bundle: Annotated[Path | None, typer.Argument(help="Bundle folder to write.")] = None,
     graph: Annotated[
         Path | None, typer.Option(help="The student's graph folder, where it was moved.")
     ] = None,
@@ -21,16 +27,61 @@ def export(
         Path | None, typer.Option(help="MiniLM's folder, where it is not installed.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Model name in answers.")] = None,
+    encoder_precision: Annotated[
+        EncoderPrecision,
+        typer.Option(help="Of the served text encoder; auto: int8 if it costs no accuracy."),
+    ] = "auto",
+    student_precision: Annotated[
+        list[str] | None, typer.Option(help="Also write the student in int8 or fp16 (for CUDA).")
+    ] = None,
+    check: Annotated[
+        Path | None, typer.Option(help="Prove this bundle again, instead of writing one.")
+    ] = None,
+    triton: Annotated[
+        Path | None,
+        typer.Option(help="Write a Triton model repository of the bundle: export BUNDLE --triton."),
+    ] = None,
 ) -> None:
     """Turn a trained student and its graph into a bundle, proven equal to what was trained."""
-    options = ExportOptions(graph, encoder_path, name)
-    with terminal_progress() as progress:
-        manifest = export_bundle(student, bundle, options, progress)
-    table = Table(title=f"{bundle}: {manifest.name} {manifest.version}", show_header=False)
+    if check is not None:
+        report(check)
+        return
+    if student is None or (bundle is None and triton is None):
+        raise typer.BadParameter("give STUDENT and BUNDLE, or --check BUNDLE")
+    precisions = tuple(student_precision or ())
+    if unknown := [value for value in precisions if value not in CONVERSIONS]:
+        raise typer.BadParameter(f"--student-precision {unknown[0]}: choose int8 or fp16")
+    if bundle is None:  # only a repository of a bundle that is there
+        bundle = student
+    else:
+        options = ExportOptions(graph, encoder_path, name, encoder_precision, precisions)
+        with terminal_progress() as progress:
+            manifest = export_bundle(student, bundle, options, progress)
+        Console().print(summary(bundle, manifest))
+    if triton is not None:
+        models = write_repository(bundle, triton)
+        Console().print(f"{triton}: {', '.join(models)}")
+
+
+def report(folder: Path) -> None:
+    result = check_bundle(folder)
+    table = Table(title=f"{folder}: whole, and equal to what is stored", show_header=False)
+    for what, difference in result.differences.items():
+        table.add_row(f"difference: {what}", f"{difference:.1e}")
+    table.add_row("providers here", ", ".join(result.providers))
+    Console().print(table)
+
+
+def summary(folder: Path, manifest: Manifest) -> Table:
+    table = Table(title=f"{folder}: {manifest.name} {manifest.version}", show_header=False)
     size = sum(entry.bytes for entry in manifest.files.values())
+    encoder = manifest.encoder
     table.add_row("files", f"{len(manifest.files)}, {size / 1e6:.1f} MB")
     table.add_row("nodes, edges", f"{manifest.graph.nodes:,}, {manifest.graph.edges:,}")
-    table.add_row("text encoder", f"{manifest.encoder.kind} ({manifest.encoder.name})")
+    table.add_row("text encoder", f"{encoder.kind} ({encoder.name}), {encoder.precision}")
     for check, difference in manifest.parity.items():
         table.add_row(f"parity: {check}", f"{difference:.1e}")
-    Console().print(table)
+    for variant, info in manifest.variants.items():
+        change = f"validation accuracy {info.accuracy_change:+.2f} points"
+        table.add_row(f"variant: {variant}", f"cosine {info.cosine:.4f}, {change}")
+    return table

@@ -2,6 +2,7 @@
 
 ExportError
 ├── ParityError    the exported network does not compute what the trained one does
+├── GateError      a variant in another precision costs too much accuracy
 └── StaleError     the graph is not the one that the student was trained on
 """
 
@@ -12,6 +13,10 @@ class ExportError(Exception):
 
 class ParityError(ExportError):
     """The exported network does not compute what the trained one does."""
+
+
+class GateError(ExportError):
+    """A variant in another precision costs too much accuracy."""
 
 
 class StaleError(ExportError):

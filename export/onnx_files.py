@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from export.blocks import DenseInputBlock, HashedInputBlock, dense_blocks, layer_blocks
+from export.encoder_block import EncoderBlock
 from export.errors import ExportError
 from training.encoders.minilm import SentenceEncoder
 from training.student import HashedInput, Student
 
-OPSET = 18  # below 16 duplicate scatter targets are silently overwritten
+OPSET = 20  # the first with Gelu; below 16 duplicate scatter targets are silently overwritten
 
 # Sizes of the sample inputs; the exporter must not mistake one for a constant, so all differ.
 B, K, M, T = 3, 5, 11, 7
@@ -49,7 +50,7 @@ def export_student(student: Student, folder: Path) -> None:
 
 def export_block(block: nn.Module, hidden: int, output: str, path: Path) -> None:
     """Exports one layer's block, whose inputs are named in LAYER_AXES."""
-    names = list(inspect.signature(block.forward).parameters)
+    names = [entry.name for entry in forward_parameters(block)]
     samples = layer_samples(hidden)
     sample = tuple(samples[name] for name in names)
     export_module(block, sample, {name: LAYER_AXES[name] for name in names}, output, path)
@@ -75,9 +76,8 @@ def export_encoder(encoder: SentenceEncoder, path: Path) -> None:
         "input_ids": ("texts", "tokens"),
         "attention_mask": ("texts", "tokens"),
     }
-    export_module(
-        encoder, (torch.ones(B, T, dtype=torch.int64), mask), axes, "sentence_embedding", path
-    )
+    sample = (torch.ones(B, T, dtype=torch.int64), mask)
+    export_module(EncoderBlock(encoder), sample, axes, "sentence_embedding", path)
 
 
 Axes = tuple[str | None, ...]
@@ -99,10 +99,12 @@ def export_module(
         ExportError: the exporter failed, or fixed an axis that must stay free.
     """
     dims = {name: Dim(name, min=1) for axis in axes.values() for name in axis if name}
-    dynamic = tuple(
+    dynamic: tuple[object, ...] = tuple(
         {position: dims[name] for position, name in enumerate(axis) if name}
         for axis in axes.values()
     )
+    if any(entry.kind is entry.VAR_POSITIONAL for entry in forward_parameters(module)):
+        dynamic = (dynamic,)  # one argument, `*inputs`, which holds them all
     quiet = logging.getLogger("torch.onnx")
     level = quiet.level
     quiet.setLevel(logging.ERROR)
@@ -125,7 +127,23 @@ def export_module(
         raise ExportError(f"{type(module).__name__} cannot be exported: {error}") from error
     finally:
         quiet.setLevel(level)
+    strip(path)
     check_axes(path, axes)
+
+
+def forward_parameters(module: nn.Module) -> list[inspect.Parameter]:
+    return list(inspect.signature(module.forward).parameters.values())
+
+
+def strip(path: Path) -> None:
+    """Drops what the exporter notes for its own authors: stack traces and inferred shapes."""
+    model = onnx.load(path)
+    for entry in (model, model.graph, *model.graph.node, *model.graph.input, *model.graph.output):
+        del entry.metadata_props[:]
+    for part in (*model.graph.node, *model.graph.initializer):
+        part.doc_string = ""
+    del model.graph.value_info[:]
+    onnx.save(model, path)
 
 
 def check_axes(path: Path, axes: dict[str, Axes]) -> None:

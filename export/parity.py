@@ -4,18 +4,25 @@ Each check returns its largest difference, which goes into the manifest, or rais
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bundle.student import StudentNetwork
+from bundle import StudentInfo
+from bundle.sessions import Network
+from bundle.student import StudentNetwork, layer_file, open_student
 from bundle.text_encoder import TextEncoder
-from export.activations import all_activations
+from export.activations import all_activations, input_feeds
+from export.blocks import WEIGHTINGS
 from export.errors import ParityError
 from graph.csr import Adjacency, build_adjacency
 from graph.hashing import HashedTexts
 from graph.neighborhoods import Weighting
+from graph.receptive_field import receptive_field
 from training.data import edges
 from training.encoders.minilm import MiniLM
 from training.features import Features, dense_features, hashed_features
@@ -26,15 +33,24 @@ MIN_COSINE = 0.9999
 
 
 def check_logits(
-    student: Student, features: Features, adjacency: Adjacency, logits: NDArray[np.float32]
+    student: Student,
+    features: Features,
+    adjacency: Adjacency,
+    logits: NDArray[np.float32],
+    nodes: NDArray[np.int64] | None = None,
 ) -> float:
-    """Compares exported logits [N, classes] with torch's on the same graph.
+    """Compares exported logits with torch's on the same graph.
+
+    Shapes:
+        logits: float32 [N, classes], or [B, classes] of `nodes`, int64 [B]
 
     Raises:
         ParityError: they differ by more than 1e-4, or are not finite.
     """
     with torch.inference_mode():
         expected = student(features, edges(adjacency)).logits.numpy()
+    if nodes is not None:
+        expected = expected[nodes]
     if not np.isfinite(logits).all() or not np.isfinite(expected).all():
         raise ParityError("the student gives logits that are not finite; it is not exported")
     scale = np.maximum(np.abs(expected), 1.0)
@@ -47,14 +63,49 @@ def check_logits(
     return difference
 
 
-def check_shapes(student: Student, network: StudentNetwork, weighting: Weighting) -> float:
-    """Compares on graphs whose shapes break careless exports; the largest difference."""
+def check_shapes(student: Student, folder: Path, info: StudentInfo) -> float:
+    """Compares on graphs whose shapes break careless exports; the largest difference.
+
+    Both forms of every layer are run: dense ones, and those that gather.
+    """
     differences = []
-    for adjacency in awkward_graphs():
-        features = random_features(student, adjacency.num_nodes)
-        logits = all_activations(network, features, adjacency, weighting)[-1]
-        differences.append(check_logits(student, features, adjacency, logits))
+    for form in student_forms(folder, info):
+        for adjacency in awkward_graphs():
+            features = random_features(student, adjacency.num_nodes)
+            weighting = cast(Weighting, info.weighting)
+            logits = all_activations(form, features, adjacency, weighting)[-1]
+            differences.append(check_logits(student, features, adjacency, logits))
     return max(differences)
+
+
+def student_forms(folder: Path, info: StudentInfo, threads: int = 1) -> list[StudentNetwork]:
+    """A folder's student as it is run on a CPU, and as it is run on a GPU: gathering."""
+    network = open_student(folder, info, threads, "cpu")
+    files = [folder / layer_file(number + 1) for number in range(info.layers)]
+    gathering = tuple(Network(path, threads) for path in files)
+    return [network, replace(network, layers=gathering)]
+
+
+def check_whole(student: Student, path: Path) -> float:
+    """Compares student.onnx on the same graphs, for all nodes and for a few; the largest one."""
+    differences = []
+    network = Network(path)
+    layers, weighting = student.config.layers, cast(Weighting, WEIGHTINGS[student.config.kind])
+    for adjacency in awkward_graphs():
+        count = adjacency.num_nodes
+        features = random_features(student, count)
+        for seeds in (np.arange(count), np.array([count - 1, 0, 0])):
+            field = receptive_field(adjacency, seeds, layers, weighting)
+            logits = network({**field.feeds(), **input_feeds(features, field.nodes)})
+            differences.append(check_logits(student, features, adjacency, logits, seeds))
+    return max(differences)
+
+
+def check_weights(student: Student) -> None:
+    """Refuses weights that are not finite: a ReLU may hide them from every other check."""
+    for name, weights in student.named_parameters():
+        if not torch.isfinite(weights).all():
+            raise ParityError(f"the student's {name} holds values that are not finite")
 
 
 def awkward_graphs() -> Iterator[Adjacency]:
@@ -89,7 +140,7 @@ def check_encoder(original: MiniLM, exported: TextEncoder) -> float:
     Raises:
         ParityError: a cosine is below 0.9999.
     """
-    texts = [" ".join(["graph"] * words) for words in (1, 2, 7, 30, 63, 129, 254, 400)]
+    texts = sample_texts()
     expected = np.concatenate([original.encode([text]) for text in texts])
     alone = np.concatenate([exported([text]) for text in texts])
     padded = exported.encode([encoding.ids for encoding in exported.tokenizer.encode_batch(texts)])
@@ -103,3 +154,8 @@ def check_encoder(original: MiniLM, exported: TextEncoder) -> float:
             )
         worst = min(worst, cosine)
     return 1.0 - worst
+
+
+def sample_texts() -> list[str]:
+    """Texts of 1 to more than 256 tokens."""
+    return [" ".join(["graph"] * words) for words in (1, 2, 7, 30, 63, 129, 254, 400)]

@@ -1,0 +1,138 @@
+"""The text encoder as it is exported: BERT (arXiv 1810.04805) without the library's generality.
+
+It shares the original's parameters and computes the same function. What is left out costs time and
+changes nothing: masks rebuilt in every run, guards against rows without a token, the division of
+the scores (folded into the query's weights), and the lookup of token types, which are all 0.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from training.encoders.minilm import SentenceEncoder
+
+MASKED = -1e9  # an attention score that the softmax turns into exactly 0
+
+
+class EncoderBlock(nn.Module):
+    """Token ids → unit vectors.
+
+    Shapes:
+        input_ids, attention_mask: int64 [B, T]; each row has at least one token
+        returns: float32 [B, dimension], rows of unit norm
+    """
+
+    positions: Tensor  # [max T, d], with the one token type added
+
+    def __init__(self, original: SentenceEncoder) -> None:
+        super().__init__()
+        bert: Any = original.transformer
+        embeddings = bert.embeddings
+        self.words, self.norm = embeddings.word_embeddings.weight, embeddings.LayerNorm
+        types = embeddings.token_type_embeddings.weight[0]
+        self.register_buffer("positions", (embeddings.position_embeddings.weight + types).detach())
+        heads = bert.config.num_attention_heads
+        self.layers = nn.ModuleList(EncoderLayer(layer, heads) for layer in bert.encoder.layer)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        words = F.embedding(input_ids, self.words)
+        h = self.norm(words + self.positions[: input_ids.shape[1]])
+        mask = attention_mask.to(h.dtype)  # [B, T]
+        bias = ((1 - mask) * MASKED)[:, None, None, :]
+        for layer in self.layers:
+            h = layer(h, bias)
+        weights = mask / mask.sum(1, keepdim=True)
+        pooled: Tensor = (weights.unsqueeze(1) @ h).squeeze(1)
+        norm = torch.sqrt((pooled * pooled).sum(1, keepdim=True))
+        return pooled / norm
+
+
+class EncoderLayer(nn.Module):
+    """h [B, T, d] and the scores' bias [B, 1, 1, T] → h [B, T, d]."""
+
+    def __init__(self, layer: Any, heads: int) -> None:
+        super().__init__()
+        attention = layer.attention.self
+        self.heads, self.width = heads, attention.query.out_features // heads
+        self.query = scaled(attention.query, self.width**-0.5)
+        self.key, self.value = attention.key, attention.value
+        self.out, self.attention_norm = (
+            layer.attention.output.dense,
+            layer.attention.output.LayerNorm,
+        )
+        self.up, self.down = layer.intermediate.dense, layer.output.dense
+        self.norm = layer.output.LayerNorm
+
+    def forward(self, h: Tensor, bias: Tensor) -> Tensor:
+        query, key, value = (self.split(part(h)) for part in (self.query, self.key, self.value))
+        scores = query.transpose(1, 2) @ key.permute(0, 2, 3, 1)  # [B, H, T, T]
+        attention = torch.softmax(scores + bias, dim=-1)
+        context = (attention @ value.transpose(1, 2)).transpose(1, 2).flatten(2)
+        h = self.attention_norm(h + self.out(context))
+        result: Tensor = self.norm(h + self.down(F.gelu(self.up(h))))
+        return result
+
+    def set_apart(self, outliers: Tensor) -> None:
+        """Computes some of the inner channels (their indices) in a product of their own.
+
+        The function stays the same: the inner channels are only reordered, those ones last.
+        """
+        width = self.up.out_features
+        rest = torch.ones(width, dtype=torch.bool)
+        rest[outliers] = False
+        order = torch.cat([torch.arange(width)[rest], outliers])
+        self.up = selected(self.up, rows=order)
+        self.down = SplitLinear(self.down, order, len(outliers))
+
+    def split(self, h: Tensor) -> Tensor:
+        parts: Tensor = h.unflatten(2, (self.heads, self.width))  # [B, T, H, d / H]
+        return parts
+
+
+class SplitLinear(nn.Module):
+    """A linear map of channels that come in `order`, the last `count` in a product of their own.
+
+    A few channels of a transformer are many times larger than the others (arXiv 2208.07339); apart
+    from them, the others can be rounded to 8 bits without losing what they say.
+    """
+
+    def __init__(self, linear: nn.Linear, order: Tensor, count: int) -> None:
+        super().__init__()
+        cut = len(order) - count
+        self.sizes = [cut, count]
+        self.many = selected(linear, columns=order[:cut])
+        self.register_buffer("few", linear.weight.detach()[:, order[cut:]].T.contiguous())
+
+    few: Tensor  # [count, out]
+
+    def forward(self, x: Tensor) -> Tensor:
+        many, few = x.split(self.sizes, dim=-1)
+        result: Tensor = self.many(many) + few @ self.few
+        return result
+
+
+def selected(
+    linear: nn.Linear, rows: Tensor | None = None, columns: Tensor | None = None
+) -> nn.Linear:
+    """A copy with some of its outputs and inputs, in that order."""
+    weight, bias = linear.weight.detach(), linear.bias.detach()
+    if rows is not None:
+        weight, bias = weight[rows], bias[rows]
+    if columns is not None:
+        weight = weight[:, columns]
+    copy = nn.Linear(weight.shape[1], weight.shape[0])
+    with torch.no_grad():
+        copy.weight.copy_(weight)
+        copy.bias.copy_(bias)
+    return copy
+
+
+def scaled(linear: nn.Linear, factor: float) -> nn.Linear:
+    """A copy whose outputs are `factor` times the original's."""
+    copy = nn.Linear(linear.in_features, linear.out_features)
+    with torch.no_grad():
+        copy.weight.copy_(linear.weight * factor)
+        copy.bias.copy_(linear.bias * factor)
+    return copy

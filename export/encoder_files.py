@@ -1,0 +1,84 @@
+"""The text encoder in a bundle, and the embeddings that the served file gives."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copyfile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bundle.reader import file_digest
+from bundle.text_encoder import ENCODER_FILE, INT8_FILE, TOKENIZER_FILE, TextEncoder
+from export.gates import smallest_cosine
+from export.onnx_files import export_encoder
+from export.parity import check_encoder, sample_texts
+from export.precisions import to_int8
+from graph import TextGraph
+from graph.files import atomic_file
+from graph.progress import Progress
+from training.encoders.minilm import load_minilm
+from training.encoding import cache_folder
+
+TEXTS_A_STEP = 256  # between two signs of progress
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenEncoder:
+    folder: Path
+    max_tokens: int
+    threads: int
+    cosine_gap: float  # what `check_encoder` measured
+
+    def open(self, file: str) -> TextEncoder:
+        return TextEncoder(self.folder, self.max_tokens, self.threads, file=file)
+
+
+def write_encoder(
+    folder: Path, model_path: Path | None, threads: int, progress: Progress
+) -> WrittenEncoder:
+    """Exports MiniLM with its tokenizer.
+
+    Raises:
+        ParityError: it does not compute what the original computes.
+    """
+    progress("Exporting the text encoder", 0, 1)
+    original = load_minilm(model_path)
+    export_encoder(original.module, folder / ENCODER_FILE)
+    copyfile(original.folder / "tokenizer.json", folder / TOKENIZER_FILE)
+    gap = check_encoder(original, TextEncoder(folder, original.max_tokens, threads))
+    progress("Exporting the text encoder", 1, 1)
+    return WrittenEncoder(folder, original.max_tokens, threads, gap)
+
+
+def write_int8(encoder: WrittenEncoder) -> float:
+    """Writes the int8 file; returns the smallest cosine of its embeddings to those of fp32."""
+    to_int8(encoder.folder / ENCODER_FILE, encoder.folder / INT8_FILE)
+    texts = sample_texts()
+    return smallest_cosine(encoder.open(ENCODER_FILE)(texts), encoder.open(INT8_FILE)(texts))
+
+
+def served_embeddings(
+    graph: TextGraph, encoder: WrittenEncoder, file: str, progress: Progress
+) -> NDArray[np.float32]:
+    """Every node's embedding by one of the files, float32 [N, dimension], cached by its digest."""
+    digest = file_digest(encoder.folder / file)
+    path = cache_folder() / "features" / f"{digest[:16]}-{graph.text_hash[:32]}.npy"
+    if not path.is_file():
+        values = embed(graph, encoder.open(file), progress)
+        with atomic_file(path) as temporary:
+            np.save(temporary, values)
+    return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
+
+
+def embed(
+    graph: TextGraph,
+    encode: Callable[[list[str]], NDArray[np.float32]],
+    progress: Progress,
+) -> NDArray[np.float32]:
+    texts = graph.texts.to_pylist()
+    pieces = []
+    for start in range(0, len(texts), TEXTS_A_STEP):
+        pieces.append(encode(texts[start : start + TEXTS_A_STEP]))
+        progress("Encoding texts with int8", min(start + TEXTS_A_STEP, len(texts)), len(texts))
+    return np.concatenate(pieces)

@@ -1,0 +1,78 @@
+"""A model repository for NVIDIA Triton: the bundle's networks, each with its config.pbtxt.
+
+Files are copied, not converted, and their inputs and outputs are read from them. Networks whose
+inputs all have a row a node are batched by the server; those that read a table, or a whole
+neighbourhood, take one request as it is. docs/bundle.md describes the client's steps.
+"""
+
+from pathlib import Path
+from shutil import copyfile
+
+import onnx
+
+from bundle import Bundle, open_bundle
+from bundle.student import WHOLE_FILE
+from graph.files import atomic_folder
+
+TYPES: dict[int, str] = {
+    onnx.TensorProto.FLOAT: "TYPE_FP32",
+    onnx.TensorProto.INT64: "TYPE_INT64",
+}
+MAX_BATCH = 64  # rows
+QUEUE_MICROSECONDS = 500  # that a request waits for others
+
+
+def write_repository(bundle_folder: Path, out: Path) -> list[str]:
+    """Writes the repository; returns the names of its models.
+
+    Raises:
+        BundleError: the bundle is missing or damaged.
+    """
+    bundle = open_bundle(bundle_folder)
+    names = []
+    with atomic_folder(out) as folder:
+        for file in served_files(bundle):
+            name = Path(file).stem.replace("-", "_")
+            (folder / name / "1").mkdir(parents=True)
+            copyfile(bundle.path(file), folder / name / "1" / "model.onnx")
+            (folder / name / "config.pbtxt").write_text(config(name, bundle.path(file)))
+            names.append(name)
+    return names
+
+
+def served_files(bundle: Bundle) -> list[str]:
+    """The student's networks, and the encoder file that the bundle serves."""
+    files = [name for name in bundle.manifest.files if Path(name).parent == Path(WHOLE_FILE).parent]
+    encoder = bundle.manifest.encoder
+    return files + ([encoder.file] if encoder.kind == "minilm" else [])
+
+
+def config(name: str, path: Path) -> str:
+    """The text of a model's config.pbtxt, from the network itself."""
+    graph = onnx.load(path).graph
+    batched = is_batched(graph)
+    lines = [f'name: "{name}"', 'backend: "onnxruntime"']
+    # Rows of an int8 network depend on what else is in the batch.
+    lines.append(f"max_batch_size: {MAX_BATCH if batched else 0}")
+    for kind, entries in (("input", graph.input), ("output", graph.output)):
+        lines += [f"{kind} ["] + [described(entry, batched) for entry in entries]
+        lines[-1] = lines[-1].rstrip(",")
+        lines.append("]")
+    if batched:
+        lines.append(f"dynamic_batching {{ max_queue_delay_microseconds: {QUEUE_MICROSECONDS} }}")
+    return "\n".join(lines) + "\n"
+
+
+def is_batched(graph: onnx.GraphProto) -> bool:
+    """Whether all inputs share their first axis, and rows do not depend on each other."""
+    first = {entry.type.tensor_type.shape.dim[0].dim_param for entry in graph.input}
+    quantized = any(node.op_type == "DynamicQuantizeLinear" for node in graph.node)
+    names = {entry.name for entry in graph.input}
+    return len(first) == 1 and not quantized and not any(name.startswith("own") for name in names)
+
+
+def described(entry: onnx.ValueInfoProto, batched: bool) -> str:
+    tensor = entry.type.tensor_type
+    dims = [dim.dim_value if dim.HasField("dim_value") else -1 for dim in tensor.shape.dim]
+    shape = ", ".join(map(str, dims[1:] if batched else dims))
+    return f'  {{ name: "{entry.name}" data_type: {TYPES[tensor.elem_type]} dims: [ {shape} ] }},'
