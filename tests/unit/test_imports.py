@@ -18,6 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {"graph"},
     "export": {"training", "graph", "bundle"},
     "service": {"graph", "bundle"},
+    "client": set(),
 }
 TRAINING_LIBRARIES = {"torch", "torch_geometric", "transformers", "peft", "safetensors", "onnx"}
 SERVED = {"understudy", "graph", "bundle", "service"}

@@ -1,0 +1,26 @@
+"""A small typed client of the service: `Client` and `AsyncClient`. Needs httpx alone."""
+
+from client.asynchronous import AsyncClient
+from client.errors import (
+    ClientError,
+    RefusedError,
+    UnavailableError,
+    UnexpectedAnswerError,
+)
+from client.models import Change, Classification, Comparison, LabelScore, Node, Prediction
+from client.synchronous import Client
+
+__all__ = [
+    "AsyncClient",
+    "Change",
+    "Classification",
+    "Client",
+    "ClientError",
+    "Comparison",
+    "LabelScore",
+    "Node",
+    "Prediction",
+    "RefusedError",
+    "UnavailableError",
+    "UnexpectedAnswerError",
+]
