@@ -51,10 +51,21 @@ class Journal(Protocol):
     """One writer's journal; not safe to share between threads.
 
     Attributes:
-        durable: whether a record outlives the process.
+        durable: whether a record outlives the process
+        start: number of the last record that lies before the journal, in a bundle or a snapshot
+        number: of the last record
     """
 
     durable: bool
+
+    @property
+    def start(self) -> int: ...
+
+    @property
+    def number(self) -> int: ...
+
+    def recover(self) -> list[Record]:
+        """The records after `start`; to be called once, before anything is appended."""
 
     def append(self, records: Sequence[Record]) -> None:
         """Returns once all of them are safe; all or none are kept.
@@ -80,12 +91,18 @@ class MemoryJournal:
     """Knows keys, and forgets all when the process ends."""
 
     durable = False
+    start = 0
 
     def __init__(self) -> None:
+        self.number = 0
         self.keys: OrderedDict[str, Known] = OrderedDict()
+
+    def recover(self) -> list[Record]:
+        return []
 
     def append(self, records: Sequence[Record]) -> None:
         for record in records:
+            self.number = record.number
             if record.key is not None:
                 self.keys[record.key] = Known(record.number, record.digest)
         while len(self.keys) > KEYS_KEPT:

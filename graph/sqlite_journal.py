@@ -73,7 +73,7 @@ class SqliteJournal:
         except BaseException:
             self.connection.close()
             raise
-        self.number = int(self.about["number"])
+        self.number = self.start
         self.checksum = bytes.fromhex(self.about["checksum"])
         self.cut = self.count_cut()
 
@@ -81,6 +81,11 @@ class SqliteJournal:
     def snapshot(self) -> str:
         """Name of the folder that holds what came before the records; "" for the bundle."""
         return self.about["snapshot"]
+
+    @property
+    def start(self) -> int:
+        """Number of the last record that lies before the journal."""
+        return int(self.about["number"])
 
     def prepare(self) -> None:
         with opening(self.path, "read"):
@@ -136,7 +141,7 @@ class SqliteJournal:
     def cut_tail(self) -> None:
         """Sets aside everything that is not a good record."""
         bad = "number > ? OR number <= ?"
-        bounds = (self.number, int(self.about["number"]))
+        bounds = (self.number, self.start)
         with transaction(self.connection, self.path, "repaired"):
             moved = self.connection.execute(
                 f"INSERT INTO cut SELECT number, key, payload, checksum FROM records WHERE {bad}",
@@ -172,7 +177,7 @@ class SqliteJournal:
         )
         self.connection = connect(self.path)
         self.create()
-        self.number = int(self.about["number"])
+        self.number = self.start
         self.checksum = bytes.fromhex(self.about["checksum"])
         self.append(records)
         self.cut += 1  # at least; how many there were is not known

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from graph.csr import Adjacency
 from graph.draft import ABSENT, Draft
 from graph.text_graph import TextGraph
-from graph.versions import Undo, Version
+from graph.versions import Undo, Version, VersionedMap, VersionedTable
 from graph.view import REMOVED, GraphView, open_parts
 
 
@@ -138,6 +139,27 @@ class GraphStore:
         undo.restore()
         undo.next = Version(self.view.version.number)
         self.view = replace(self.view, version=undo.next)
+
+    def adopt(self, view: GraphView, adjacency: Adjacency) -> None:
+        """Makes the compacted adjacency of an earlier view the base; rows and versions stay.
+
+        Lists that changed since that view stay over it. Readers keep what they hold.
+
+        Args:
+            adjacency: see `graph.materialize.whole_adjacency`; may be computed while others write.
+        """
+        parts = self.view.parts
+        if view.parts.lists is not parts.lists:
+            return  # another compaction came first
+        recent = parts.lists.changed(view.version)
+        lists: VersionedMap[int, NDArray[np.int32]] = VersionedMap()
+        current = parts.lists.current
+        lists.current = {row: current[row] for row in recent if row in current}
+        overlaid = VersionedTable(np.zeros(self.view.num_rows, dtype=np.bool_))
+        rows = sorted_rows(recent)
+        overlaid.overwrite(rows, np.ones(len(rows), np.bool_))
+        parts = replace(parts, adjacency=adjacency, lists=lists, overlaid=overlaid)
+        self.view = replace(self.view, parts=parts)
 
 
 def changed_list(

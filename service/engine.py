@@ -18,15 +18,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle import Manifest
+from graph.errors import JournalError
 from graph.mutations import Mutation, UpsertNode
 from graph.progress import Progress, silent
 from graph.view import REMOVED
-from service.errors import BundleMismatchError, InferenceError, MutationRefusedError
+from service.errors import (
+    BundleMismatchError,
+    InferenceError,
+    JournalFailedError,
+    MutationRefusedError,
+)
 from service.limits import Limits
 from service.loading import open_parts
+from service.maintenance import Maintenance
 from service.messages import Node, Prediction
 from service.predictions import assemble, joined_logits
 from service.resolution import Resolution, UnseenNode, resolve
+from service.snapshots import remove_snapshots, write_snapshot
 from service.state import GraphState
 from service.student import Inference, Student
 from service.writer import Applied, Writer
@@ -34,6 +42,8 @@ from service.writer import Applied, Writer
 # A node sent as if unseen must get its stored logits; providers differ in the last digits.
 PROBE_TOLERANCE = 1e-2
 PROBE_DEGREE = 4
+LISTS_KEPT = 4_096  # changed neighbour lists, before they are folded together
+RECORDS_KEPT = 10_000  # batches in the journal, before a snapshot takes their place
 PROBE_CANDIDATES = 1_024  # rows among which the node to probe is looked for
 
 
@@ -41,7 +51,13 @@ class Engine:
     """Classifies nodes of one graph and changes it; safe to share between threads."""
 
     def __init__(
-        self, manifest: Manifest, writer: Writer, student: Student, limits: Limits, provider: str
+        self,
+        manifest: Manifest,
+        writer: Writer,
+        student: Student,
+        limits: Limits,
+        provider: str,
+        data: Path | None = None,
     ) -> None:
         """Assembles an engine from parts; `open` reads them from a bundle."""
         self.manifest = manifest
@@ -50,6 +66,9 @@ class Engine:
         self.student = student
         self.limits = limits
         self.provider = provider
+        self.data = data
+        self.maintenance = Maintenance(self.maintain)
+        writer.noticed = self.maintenance.notice
 
     @classmethod
     def open(
@@ -77,7 +96,7 @@ class Engine:
             JournalFailedError: the journal does not fit the graph.
         """
         manifest, writer, student = open_parts(folder, threads, provider, data, progress)
-        engine = cls(manifest, writer, student, limits or Limits(), provider)
+        engine = cls(manifest, writer, student, limits or Limits(), provider, data)
         try:
             engine.probe()
         except InferenceError as error:
@@ -194,8 +213,48 @@ class Engine:
                 f"a stored node sent as unseen differs from its stored scores by {difference:.3g}"
             )
 
+    def settle(self) -> None:
+        """Brings every activation up to the last digit, see docs/engine.md; done when idle."""
+        self.writer.settle()
+
+    def compact(self) -> None:
+        """Folds changed neighbour lists together; done when idle, once there are many."""
+        self.writer.compact()
+
+    def snapshot(self) -> None:
+        """Writes graph and activations to the data folder and shortens the journal; done when idle.
+
+        Reading and writing go on meanwhile.
+
+        Raises:
+            JournalFailedError: no data folder, no node to write, or it cannot be written; the
+                journal stays as it is.
+        """
+        if self.data is None:
+            raise JournalFailedError("without a data folder there is nothing to shorten")
+        self.settle()
+        state = self.state
+        if state.graph.num_nodes == 0:
+            raise JournalFailedError("a snapshot needs a node")
+        try:
+            name = write_snapshot(self.data, self.manifest, state)
+            self.writer.truncate(state.version, name)
+        except (OSError, JournalError) as error:
+            raise JournalFailedError(f"no snapshot could be written: {error}") from error
+        remove_snapshots(self.data, name)
+
+    def maintain(self) -> None:
+        """What is done when idle."""
+        self.settle()
+        graph, journal = self.state.graph, self.writer.journal
+        if len(graph.parts.lists.current) > max(LISTS_KEPT, graph.num_rows // 16):
+            self.compact()
+        if journal.durable and journal.number - journal.start > RECORDS_KEPT:
+            self.snapshot()
+
     def close(self) -> None:
-        """Waits for the change that runs and lets go of the journal; reading goes on to work."""
+        """Waits for what runs and lets go of the journal; reading goes on to work."""
+        self.maintenance.close()
         self.writer.close()
 
     def __enter__(self) -> "Engine":

@@ -26,7 +26,8 @@ TEXTS_A_RUN = 256  # encoded at once
 SOURCES_A_STEP = 8_192  # moved nodes whose differences are added at once
 # A node wakes its neighbours once it moved their sums, all told, by this much. What it owes them
 # until then is kept, so it never adds up to more; `settle` pays it.
-WAKING = 2e-6
+WAKING = 1e-5
+SETTLED_AT_ONCE = 8_192  # neighbours woken a step by `settle`, unless one node alone has more
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +192,8 @@ class Incremental:
         owed, rows = self.owed[number], sources.rows
         if step.settling:
             debtors = np.flatnonzero(np.concatenate([owed.base, owed.grown]))
+            reached = np.cumsum(step.new.degrees(debtors))
+            debtors = debtors[: 1 + int(np.searchsorted(reached, SETTLED_AT_ONCE))]
             self.owing.append((number, debtors, np.zeros(len(debtors), np.float32)))
             return np.asarray(np.union1d(rows, debtors))
         owed.reserve(int(rows.max(initial=-1)) + 1)

@@ -1,8 +1,12 @@
 """From a bundle's folder, and a data folder, to the parts of an engine."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from bundle import Bundle, Manifest, open_bundle
+from bundle.reader import verify_digests
 from graph.journal import Journal, MemoryJournal
 from graph.progress import Progress
 from graph.sqlite_journal import SqliteJournal
@@ -20,16 +24,35 @@ def open_parts(
     folder: Path, threads: int, provider: str, data: Path | None, progress: Progress
 ) -> tuple[Manifest, Writer, Student]:
     """Opens everything; see `Engine.open`."""
-    bundle = open_bundle(folder)
+    bundle = open_bundle(folder, verify=False)
     if data is None:
-        return assemble(bundle, bundle, MemoryJournal(), threads, provider, progress)
+        with verified(bundle):
+            return assemble(bundle, bundle, MemoryJournal(), threads, provider, progress)
     journal = SqliteJournal(data / JOURNAL_FILE, bundle.manifest.version)
     try:
-        base = open_bundle(data / journal.snapshot) if journal.snapshot else bundle
-        return assemble(bundle, base, journal, threads, provider, progress)
+        base = open_bundle(data / journal.snapshot, verify=False) if journal.snapshot else bundle
+        with verified(bundle, base):
+            return assemble(bundle, base, journal, threads, provider, progress)
     except BaseException:
         journal.close()
         raise
+
+
+@contextmanager
+def verified(*bundles: Bundle) -> Iterator[None]:
+    """Compares digests while the block runs; nobody gets past it with a file that differs.
+
+    Raises:
+        BundleDamagedError: a file differs, whatever else the block may have met because of it.
+    """
+    with ThreadPoolExecutor(1, "digests") as pool:
+        distinct = {bundle.folder: bundle for bundle in bundles}
+        checks = [pool.submit(verify_digests, bundle) for bundle in distinct.values()]
+        try:
+            yield
+        finally:
+            for check in checks:
+                check.result()
 
 
 def assemble(
@@ -41,14 +64,12 @@ def assemble(
     progress: Progress,
 ) -> tuple[Manifest, Writer, Student]:
     """Joins a bundle's networks with the graph of the bundle or of a snapshot."""
-    number = int(journal.about["number"]) if isinstance(journal, SqliteJournal) else 0
-    store = GraphStore(open_graph(base), number)
+    store = GraphStore(open_graph(base), journal.start)
     student = load_student(bundle, threads, provider)
     if has_activations(base):
         tables = open_tables(base)
     else:
         tables = compute_tables(student, store.view, bundle.manifest, progress)
     writer = Writer(store, tables, Incremental(student, tables), journal)
-    if isinstance(journal, SqliteJournal):
-        writer.replay(journal.recover())
+    writer.replay(journal.recover())
     return bundle.manifest, writer, student

@@ -5,13 +5,14 @@ over the affected nodes, one commit of the journal. Each batch stays all or noth
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
 from graph.draft import Draft
 from graph.errors import JournalError, MutationError, UnknownItemError
 from graph.journal import Journal, Record
+from graph.materialize import whole_adjacency
 from graph.mutations import Mutation, decode_mutations, encode_mutations
 from graph.store import GraphStore
 from service.errors import (
@@ -77,6 +78,7 @@ class Writer:
         self.state = GraphState(store.view, tables)
         self.lock = Lock()
         self.waiting: deque[Ticket] = deque()
+        self.noticed: Callable[[], None] = lambda: None  # called after every change
         self.computed_rows = 0  # by all changes so far, of all layers
 
     def apply(self, mutations: Sequence[Mutation], key: str | None = None) -> Applied:
@@ -97,6 +99,7 @@ class Writer:
         with self.lock:
             while not ticket.done:
                 self.carry_out(self.next_group())
+        self.noticed()
         if ticket.error is not None:
             raise ticket.error
         assert ticket.applied is not None
@@ -213,9 +216,27 @@ class Writer:
 
     def settle(self) -> None:
         """Brings every activation up to the last digit, see `Incremental`; changes no version."""
-        with self.lock:
-            if self.incremental.owes:
+        while self.incremental.owes:
+            with self.lock:  # let go between pieces, so that changes need not wait for all
                 self.change(self.store.draft(), (), write=False, settling=True)
+
+    def compact(self) -> None:
+        """Folds the changed neighbour lists into one array; others read and write meanwhile."""
+        with self.lock:
+            view = self.store.view
+        adjacency = whole_adjacency(view)
+        with self.lock:
+            self.store.adopt(view, adjacency)
+            self.state = GraphState(self.store.view, self.tables)
+
+    def truncate(self, number: int, snapshot: str) -> None:
+        """Lets the journal begin after a snapshot.
+
+        Raises:
+            JournalError: it goes on as before.
+        """
+        with self.lock:
+            self.journal.truncate(number, snapshot)
 
     def close(self) -> None:
         """Waits for the change that runs, and closes the journal."""

@@ -1,0 +1,58 @@
+"""What may wait until nothing else is to be done, on a thread of its own."""
+
+import logging
+from collections.abc import Callable
+from threading import Event, Lock, Thread
+from time import monotonic
+
+logger = logging.getLogger(__name__)
+
+QUIET_SECONDS = 1.0  # without a change, before the work begins
+BUSY_SECONDS = 30.0  # after which it begins although changes keep coming
+
+
+class Maintenance:
+    """Runs a piece of work once changes pause, or have kept coming for long."""
+
+    def __init__(self, work: Callable[[], None], quiet_seconds: float = QUIET_SECONDS) -> None:
+        self.work = work
+        self.quiet_seconds = quiet_seconds
+        self.changed = Event()
+        self.closed = Event()
+        self.lock = Lock()
+        self.thread: Thread | None = None
+
+    def notice(self) -> None:
+        """A change was made; the first one starts the thread."""
+        if self.thread is None:
+            with self.lock:
+                if self.thread is None and not self.closed.is_set():
+                    self.thread = Thread(target=self.run, name="maintenance", daemon=True)
+                    self.thread.start()
+        if not self.changed.is_set():
+            self.changed.set()
+
+    def close(self) -> None:
+        """Waits for the work that runs."""
+        with self.lock:
+            self.closed.set()
+        self.changed.set()
+        if self.thread is not None:
+            self.thread.join()
+
+    def run(self) -> None:
+        while self.pause():
+            try:
+                self.work()
+            except Exception:  # the thread must live on, whatever one round met
+                logger.exception("maintenance failed; it is tried again after the next change")
+
+    def pause(self) -> bool:
+        """Returns True once it is time, False once the end has come."""
+        self.changed.wait()
+        deadline = monotonic() + BUSY_SECONDS
+        while self.changed.is_set() and monotonic() < deadline:
+            self.changed.clear()
+            if self.closed.wait(self.quiet_seconds):
+                return False
+        return not self.closed.is_set()

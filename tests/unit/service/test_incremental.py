@@ -1,0 +1,225 @@
+"""After any changes, the engine's numbers are those of a full computation, and PyG's."""
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from graph.journal import MemoryJournal
+from graph.materialize import to_text_graph
+from graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
+from graph.store import GraphStore
+from graph.text_graph import TextGraph
+from service.errors import RequestError
+from service.full_run import compute_tables
+from service.incremental import Incremental
+from service.state import GraphState, open_graph, open_tables
+from service.student import Student, load_student
+from service.writer import Writer
+from tests.students import (
+    WORDS,
+    Array,
+    StudentBundle,
+    hub_graph,
+    small_student,
+    write_student_bundle,
+)
+from training.config import STUDENT_KINDS
+
+TOLERANCE = 1e-4
+LONG = "UNDERSTUDY_LONG_TESTS" in os.environ
+
+
+@pytest.fixture(scope="module", params=STUDENT_KINDS)
+def bundle(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> StudentBundle:
+    folder = tmp_path_factory.mktemp("incremental") / request.param
+    return write_student_bundle(folder, hub_graph(), small_student(request.param))
+
+
+@pytest.fixture(scope="module")
+def student(bundle: StudentBundle) -> Student:
+    return load_student(bundle.open(), 1, "cpu")
+
+
+def make_writer(bundle: StudentBundle, student: Student) -> Writer:
+    """A writer with tables of its own."""
+    opened = bundle.open()
+    tables = open_tables(opened)
+    store = GraphStore(open_graph(opened))
+    return Writer(store, tables, Incremental(student, tables), MemoryJournal())
+
+
+def stored(state: GraphState) -> list[Array]:
+    """Everything that the engine keeps of its nodes, in the order of their rows."""
+    rows = state.graph.live_rows()
+    layers = len(state.tables.activations)
+    return [*(state.activations(layer, rows) for layer in range(layers)), state.logits(rows)]
+
+
+def assert_close(found: list[Array], expected: list[Array]) -> None:
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def same_edges(graph: TextGraph, edges: set[frozenset[str]]) -> bool:
+    ids = graph.ids.to_pylist()
+    return {frozenset((ids[a], ids[b])) for a, b in graph.adjacency.edges().tolist()} == edges
+
+
+texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=5).map(" ".join)
+picks = st.integers(0, 10_000)
+
+
+class LivingGraph(RuleBasedStateMachine):
+    """Changes a graph beside a model of it in plain dictionaries."""
+
+    def __init__(self, bundle: StudentBundle, student: Student) -> None:
+        super().__init__()
+        self.source, self.student = bundle, student
+        self.manifest = bundle.open().manifest
+
+    @initialize()
+    def start(self) -> None:
+        graph = self.source.graph
+        self.writer = make_writer(self.source, self.student)
+        self.texts = dict(zip(graph.ids.to_pylist(), graph.texts.to_pylist(), strict=True))
+        ids = graph.ids.to_pylist()
+        self.edges = {frozenset((ids[a], ids[b])) for a, b in graph.adjacency.edges().tolist()}
+        self.kept = (self.writer.state, stored(self.writer.state))
+        self.created = 0
+
+    def pick(self, number: int) -> str:
+        ids = list(self.texts)
+        return str(ids[number % len(ids)])
+
+    def apply(self, *mutations: Mutation) -> None:
+        before = self.writer.state.version
+        applied = self.writer.apply(mutations)
+        assert applied.version == self.writer.state.version == before + 1
+        for mutation in mutations:
+            self.follow(mutation)
+
+    def follow(self, mutation: Mutation) -> None:
+        if isinstance(mutation, UpsertNode):
+            self.texts[mutation.id] = mutation.text or self.texts[mutation.id]
+        elif isinstance(mutation, DeleteNode):
+            del self.texts[mutation.id]
+            self.edges = {edge for edge in self.edges if mutation.id not in edge}
+        elif isinstance(mutation, AddEdge):
+            self.edges.add(frozenset((mutation.source, mutation.target)))
+        else:
+            self.edges.remove(frozenset((mutation.source, mutation.target)))
+
+    @rule(text=texts, neighbors=st.lists(picks, max_size=4))
+    def add_node(self, text: str, neighbors: list[int]) -> None:
+        self.created += 1
+        name = f"new{self.created}"
+        near = dict.fromkeys(self.pick(number) for number in neighbors)
+        self.apply(UpsertNode(name, text, "b"), *(AddEdge(name, other) for other in near))
+
+    @rule(number=picks, text=texts)
+    def change_text(self, number: int, text: str) -> None:
+        self.apply(UpsertNode(self.pick(number), text))
+
+    @precondition(lambda self: len(self.texts) > 10)
+    @rule(number=picks)
+    def delete_node(self, number: int) -> None:
+        self.apply(DeleteNode(self.pick(number)))
+
+    @rule(pairs=st.lists(st.tuples(picks, picks), min_size=1, max_size=6))
+    def add_edges(self, pairs: list[tuple[int, int]]) -> None:
+        ends = [(self.pick(a), self.pick(b)) for a, b in pairs]
+        mutations = [AddEdge(a, b) for a, b in ends if a != b]
+        if mutations:
+            self.apply(*mutations)
+
+    @precondition(lambda self: self.edges)
+    @rule(number=picks)
+    def remove_edge(self, number: int) -> None:
+        edges = sorted(tuple(sorted(edge)) for edge in self.edges)
+        self.apply(RemoveEdge(*edges[number % len(edges)]))
+
+    @rule(number=picks, others=st.sets(picks, min_size=20, max_size=40))
+    def rewire(self, number: int, others: set[int]) -> None:
+        """Makes a hub, takes a node away, puts it back under its name, all in one batch."""
+        hub = self.pick(number)
+        near = {self.pick(other) for other in others} - {hub}
+        text = self.texts[hub]
+        again = UpsertNode(hub, text)
+        self.apply(DeleteNode(hub), again, *(AddEdge(hub, other) for other in sorted(near)))
+
+    @rule(number=picks)
+    def refuse(self, number: int) -> None:
+        """A batch whose last item cannot be done leaves nothing behind."""
+        name = self.pick(number)
+        state = self.writer.state
+        batch: list[Mutation] = [
+            UpsertNode("half", "half"),
+            AddEdge("half", name),
+            DeleteNode("nobody"),
+        ]
+        with pytest.raises(RequestError, match="mutation 2"):
+            self.writer.apply(batch)
+        assert self.writer.state is state
+
+    @rule()
+    def keep_reading(self) -> None:
+        """From here on this version is held, while others come and go."""
+        self.kept = (self.writer.state, stored(self.writer.state))
+
+    @rule()
+    def compact(self) -> None:
+        self.writer.compact()
+        assert not self.writer.state.graph.parts.lists.current
+
+    @rule()
+    def settle(self) -> None:
+        self.writer.settle()
+        assert not self.writer.incremental.owes
+
+    @invariant()
+    def equals_a_full_computation(self) -> None:
+        state = self.writer.state
+        graph = to_text_graph(state.graph)
+        assert dict(zip(graph.ids.to_pylist(), graph.texts.to_pylist(), strict=True)) == self.texts
+        assert same_edges(graph, self.edges)
+        found = stored(state)
+        assert_close(found, self.source.reference(graph))
+        fresh = compute_tables(self.student, GraphStore(graph).view, self.manifest)
+        assert_close(found, [table.base for table in fresh.layers])
+
+    @invariant()
+    def a_kept_version_stays(self) -> None:
+        state, before = self.kept
+        for one, other in zip(stored(state), before, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_any_changes_give_what_a_full_computation_gives(
+    bundle: StudentBundle, student: Student
+) -> None:
+    class OfThisStudent(LivingGraph):
+        def __init__(self) -> None:
+            super().__init__(bundle, student)
+
+    run_state_machine_as_test(
+        OfThisStudent,
+        settings=settings(
+            max_examples=60 if LONG else 6,
+            stateful_step_count=30 if LONG else 12,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
