@@ -15,6 +15,10 @@ COMMANDS = {
         "Tune a language model on a graph and ask it about every node.",
     ),
     "distill": ("training.commands:distill", "Train a student network on a graph."),
+    "evaluate": (
+        "training.evaluate_command:evaluate",
+        "Compare distilled with vanilla students over paired seeds.",
+    ),
     "export": (
         "export.commands:export",
         "Turn a trained student into a bundle that can be served.",

@@ -1,0 +1,61 @@
+"""The whole protocol on a small graph with a tiny teacher."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from graph import load_graph, save_graph
+from graph.prompts import PromptOptions
+from graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from tests.language_models import write_tiny_encoder
+from training.config import TrainingConfig
+from training.errors import EvaluationError
+from training.evaluation.evaluate import evaluate
+from training.evaluation.plan import COMBINED, HARD, RANDOM, VANILLA, EvaluationOptions
+from training.teachers.encoder import EncoderOptions
+from training.teachers.teach import TeachOptions
+from training.teachers.tuning import TuningOptions
+
+
+def test_an_evaluation_runs_reports_grows_and_refuses_other_settings(tmp_path: Path) -> None:
+    graph = synthetic_graph(SyntheticOptions(nodes=120, classes=3))
+    save_graph(graph, tmp_path / "graph")
+    words = load_graph(tmp_path / "graph").texts.to_pylist()
+    options = EvaluationOptions(
+        splits=2,
+        seeds=1,
+        students=("gcn",),
+        encoders=("minilm",),
+        recipes=(VANILLA, COMBINED, RANDOM, HARD),
+        training=TrainingConfig(epochs=4),
+        teacher=TeachOptions(
+            f"encoder:{write_tiny_encoder(tmp_path / 'bert', words)}",
+            hops=(0, 1),
+            prompts=PromptOptions(tokens=24),
+            tuning=TuningOptions(epochs=1, learning_rate=1e-3),
+            encoder=EncoderOptions(max_tokens=24),
+        ),
+        trials=1,
+    )
+    out = tmp_path / "out"
+    report = evaluate(tmp_path / "graph", out, options).read_text()
+    assert "random-teacher" in report
+    assert "| hop0 |" in report
+    runs = sorted((out / "runs").iterdir())
+    assert len(runs) == 8
+    summary = json.loads((out / "summary.json").read_text())
+    assert {entry["recipe"] for entry in summary["summaries"]} == set(options.recipes)
+    for name in ("accuracy", "convergence", "reliability", "teacher", "layers", "map"):
+        assert (out / f"{name}.png").stat().st_size > 1_000
+    vanilla = json.loads((out / "search" / "minilm-gcn-vanilla.json").read_text())
+    assert vanilla["strength"] == 1.0
+
+    before = {path: path.stat().st_mtime_ns for path in runs}
+    evaluate(tmp_path / "graph", out, replace(options, recipes=(*options.recipes, "kd")))
+    assert all(path.stat().st_mtime_ns == when for path, when in before.items())
+    assert len(list((out / "runs").iterdir())) == 10
+
+    with pytest.raises(EvaluationError, match="other settings"):
+        evaluate(tmp_path / "graph", out, replace(options, training=TrainingConfig(epochs=9)))
