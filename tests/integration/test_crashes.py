@@ -1,0 +1,147 @@
+"""Processes killed at random moments: what was acknowledged is there, and nothing is half there.
+
+A few dozen kills by default; with UNDERSTUDY_LONG_TESTS set, hundreds.
+"""
+
+import multiprocessing
+import os
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from graph.materialize import to_text_graph
+from graph.sqlite_journal import SqliteJournal
+from service.engine import Engine
+from service.loading import JOURNAL_FILE
+from tests.bundles import TinyBundle, reference_activations
+from tests.journal_writer import BUNDLE, append_for_ever, batch, change_for_ever, record
+
+LONG = "UNDERSTUDY_LONG_TESTS" in os.environ
+JOURNAL_KILLS = 400 if LONG else 60
+ENGINE_KILLS = 200 if LONG else 12
+START_SECONDS = 120.0
+
+
+@pytest.fixture(scope="module")
+def forking() -> Any:
+    """Children of a small server that has imported all they need: a kill costs milliseconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.journal_writer"])
+    return context
+
+
+@contextmanager
+def doomed(forking: Any, target: Callable[..., None], *arguments: object) -> Iterator[Connection]:
+    """Runs a child that reports; kills it at the end of the block."""
+    receiving, sending = forking.Pipe(duplex=False)
+    child = forking.Process(target=target, args=(*arguments, sending), daemon=True)
+    child.start()
+    sending.close()
+    try:
+        yield receiving
+    finally:
+        child.kill()
+        child.join()
+
+
+def reports_until_killed(reports: Connection, generator: random.Random) -> list[Any]:
+    """Some first reports; the kill follows at any moment after the last of them."""
+    assert reports.poll(START_SECONDS), "the child did not start"
+    seen = [reports.recv() for _ in range(1 + generator.randrange(25))]
+    reports.poll(generator.random() * 0.004)
+    return seen
+
+
+def rest(reports: Connection) -> list[Any]:
+    """What a killed child had still reported; its last report may be torn."""
+    seen = []
+    with suppress(EOFError, OSError):
+        while reports.poll():
+            seen.append(reports.recv())
+    return seen
+
+
+def test_a_killed_writer_loses_no_kept_record(forking: Any, tmp_path: Path) -> None:
+    generator = random.Random(1)
+    path = tmp_path / "journal.sqlite"
+    before = 0
+    for kill in range(JOURNAL_KILLS):
+        group = 1 + kill % 7
+        with doomed(forking, append_for_ever, path, group) as reports:
+            kept = reports_until_killed(reports, generator)
+        kept += rest(reports)
+        journal = SqliteJournal(path, BUNDLE)
+        records = journal.recover()
+        assert journal.number >= max(kept)
+        assert (journal.number - before) % group == 0  # a group is kept whole or not at all
+        assert records == [record(number) for number in range(1, journal.number + 1)]
+        assert journal.cut == 0
+        assert journal.find(f"key-{journal.number}") is not None
+        before = journal.number
+        journal.close()
+
+
+def test_a_killed_engine_has_all_that_it_acknowledged(
+    forking: Any, tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    generator = random.Random(2)
+    data = tmp_path / "data"
+    acknowledged: dict[str, int] = {}
+    replayed = Engine.open(tiny_bundle.folder)
+    for kill in range(ENGINE_KILLS):
+        writers = [f"w{kill}.{thread}" for thread in range(1 + kill % 3)]
+        arguments = (tiny_bundle.folder, data, writers, kill % 2 == 1)
+        with doomed(forking, change_for_ever, *arguments) as reports:
+            seen = reports_until_killed(reports, generator)
+        seen += rest(reports)
+        acknowledged |= {key: version for version, key in seen if key}
+        with Engine.open(tiny_bundle.folder, data=data) as engine:
+            assert engine.state.version >= max(version for version, _ in seen)
+            for key, version in acknowledged.items():
+                known = engine.writer.journal.find(key)
+                assert known is not None
+                assert known.number == version
+            for writer in writers:
+                for number in range(batches_of(engine, writer)):
+                    replayed.apply(batch(writer, number))
+            assert engine.state.version == replayed.state.version
+            assert_same(engine, replayed, tiny_bundle)
+
+
+def batches_of(engine: Engine, writer: str) -> int:
+    """How many batches of a writer the journal knows; they are its first ones."""
+    number = 0
+    while engine.writer.journal.find(f"{writer}-{number}") is not None:
+        number += 1
+    return number
+
+
+def assert_same(engine: Engine, replayed: Engine, bundle: TinyBundle) -> None:
+    """The graph is what the batches give without a kill, and the activations are its own."""
+    found, expected = to_text_graph(engine.state.graph), to_text_graph(replayed.state.graph)
+    assert described(found) == described(expected)
+    rows = engine.state.graph.live_rows()
+    references = reference_activations(bundle.weights, found)
+    for layer, reference in enumerate(references[:-1]):
+        np.testing.assert_allclose(engine.state.activations(layer, rows), reference, atol=1e-4)
+    np.testing.assert_allclose(engine.state.logits(rows), references[-1], atol=1e-4)
+
+
+def described(graph: Any) -> tuple[dict[str, tuple[str, int]], set[frozenset[str]]]:
+    """Nodes and edges by their ids: rows may differ."""
+    ids = graph.ids.to_pylist()
+    values = zip(graph.texts.to_pylist(), graph.labels.tolist(), strict=True)
+    edges = {frozenset((ids[a], ids[b])) for a, b in graph.adjacency.edges().tolist()}
+    return dict(zip(ids, values, strict=True)), edges
+
+
+def test_the_journal_is_where_the_engine_looks(tiny_bundle: TinyBundle, tmp_path: Path) -> None:
+    with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
+        assert engine.durable
+        assert (tmp_path / JOURNAL_FILE).is_file()

@@ -1,0 +1,67 @@
+"""What a process does that is going to be killed: it writes, and says what was acknowledged."""
+
+from collections.abc import Sequence
+from itertools import count
+from multiprocessing.connection import Connection
+from pathlib import Path
+from threading import Lock, Thread
+
+from graph.journal import Record
+from graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
+from graph.sqlite_journal import SqliteJournal
+from service.engine import Engine
+
+BUNDLE = "a bundle"  # identity of the journal-level test's
+
+
+def record(number: int) -> Record:
+    """A record that depends on nothing but its number."""
+    return Record(number, f"key-{number}", b"payload %d " % number * (1 + number % 40))
+
+
+def append_for_ever(path: Path, group: int, reports: Connection) -> None:
+    """Appends groups of records; reports the last number of every group that is kept."""
+    journal = SqliteJournal(path, BUNDLE)
+    journal.recover()
+    reports.send(journal.number)
+    while True:
+        first = journal.number + 1
+        journal.append([record(number) for number in range(first, first + group)])
+        reports.send(journal.number)
+
+
+def batch(writer: str, number: int) -> list[Mutation]:
+    """Adds a node with two edges and, every third time, removes an earlier one."""
+    name = f"{writer}-{number}"
+    mutations: list[Mutation] = [
+        UpsertNode(name, f"json parser {number}", "net"),
+        AddEdge(name, f"node-{1 + number % 17}"),
+        AddEdge(name, "node-0"),
+    ]
+    if number % 3 == 2:
+        mutations.append(DeleteNode(f"{writer}-{number - 2}"))
+    return mutations
+
+
+def change_for_ever(
+    bundle: Path, data: Path, writers: Sequence[str], snapshots: bool, reports: Connection
+) -> None:
+    """Applies batches on a thread a writer; reports (version, key) of every acknowledged one."""
+    engine = Engine.open(bundle, data=data)
+    sending = Lock()
+    reports.send((engine.state.version, ""))
+
+    def write(writer: str) -> None:
+        for number in count():
+            key = f"{writer}-{number}"
+            applied = engine.apply(batch(writer, number), key)
+            with sending:
+                reports.send((applied.version, key))
+
+    threads = [Thread(target=write, args=(writer,), daemon=True) for writer in writers]
+    for thread in threads:
+        thread.start()
+    while snapshots:
+        engine.snapshot()
+    for thread in threads:
+        thread.join()
