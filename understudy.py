@@ -24,6 +24,10 @@ COMMANDS = {
         "Turn a trained student into a bundle that can be served.",
     ),
     "serve": ("service.commands:serve", "Serve a bundle over HTTP."),
+    "teacher-serve": (
+        "teacher_server.commands:teacher_serve",
+        "Serve a trained teacher over an OpenAI-compatible endpoint.",
+    ),
     "key": ("service.commands:key", "Make an API key of the service."),
     "demo": ("demo:demo", "Run everything, from a graph to answers, on real data."),
 }

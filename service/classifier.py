@@ -94,7 +94,7 @@ class Classifier:
         return (
             self.threshold
             if self.threshold is not None
-            else getattr(manifest.calibration, "threshold", None)
+            else manifest.calibration.threshold
         )
 
     def look_up(self, plan: Plan) -> Classified:

@@ -19,6 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "export": {"training", "graph", "bundle"},
     "service": {"graph", "bundle"},
     "client": set(),
+    "teacher_server": {"training", "graph"},
 }
 TRAINING_LIBRARIES = {"torch", "torch_geometric", "transformers", "peft", "safetensors", "onnx"}
 SERVED = {"understudy", "graph", "bundle", "service"}

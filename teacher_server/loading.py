@@ -1,0 +1,58 @@
+"""A teacher folder → the tuned teacher that wrote it."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+
+from training.errors import TeacherError
+from training.teachers.causal import CausalOptions, CausalTeacher
+from training.teachers.causal_loading import load_causal_teacher
+from training.teachers.encoder import EncoderOptions, EncoderTeacher, load_encoder_teacher
+from training.teachers.folder import TeacherInfo, read_info
+from training.teachers.tuning import tuned_weights
+
+TUNED_FILE = "tuned.safetensors"
+
+
+def load_teacher(folder: Path) -> tuple[EncoderTeacher | CausalTeacher, TeacherInfo]:
+    """Loads the base model and the tuned weights.
+
+    Raises:
+        TeacherError: no teacher folder, one of an endpoint, or weights that do not fit.
+    """
+    info = read_info(folder)
+    if info.kind == "endpoint":
+        raise TeacherError(f"{folder} holds the answers of an endpoint; ask that one itself")
+    tuned = (folder / TUNED_FILE).is_file()
+    teacher: EncoderTeacher | CausalTeacher
+    if info.kind == "encoder":
+        path = info.model.partition(":")[2]
+        options = read_options(EncoderOptions, info.settings.get("encoder", {}))
+        teacher = load_encoder_teacher(Path(path) if path else None, len(info.label_names), options)
+    else:
+        causal = read_options(CausalOptions, info.settings.get("causal", {}))
+        teacher = load_causal_teacher(info.model, info.label_names, causal, tuned)
+    if teacher.digest != info.model_hash:
+        raise TeacherError(f"{info.model} has other weights now than when {folder} was made")
+    if tuned:
+        load_weights(teacher, folder / TUNED_FILE)
+    teacher.module.eval()
+    return teacher, info
+
+
+def read_options(kind: Any, values: dict[str, Any]) -> Any:
+    """The options as they were written; a newer release's further ones are left out."""
+    known = {field.name for field in fields(kind)}
+    return kind(**{name: value for name, value in values.items() if name in known})
+
+
+def load_weights(teacher: EncoderTeacher | CausalTeacher, path: Path) -> None:
+    weights, own = load_file(path), tuned_weights(teacher)
+    if weights.keys() != own.keys():
+        raise TeacherError(f"{path} holds the weights of another teacher")
+    for name, value in weights.items():
+        if value.shape != own[name].shape:
+            raise TeacherError(f"{path}: {name} has another shape")
+        own[name].data.copy_(value)

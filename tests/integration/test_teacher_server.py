@@ -1,0 +1,78 @@
+"""`understudy teacher-serve`: real trained teachers behind `route: teacher` and `auto`."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from graph import save_graph
+from graph.prompts import PromptOptions
+from tests.bundles import LABELS, TinyBundle
+from tests.e2e.conftest import environment, serving
+from tests.language_models import write_tiny_encoder, write_tiny_llama
+from training.teachers.causal import CausalOptions
+from training.teachers.encoder import EncoderOptions
+from training.teachers.folder import read_teacher
+from training.teachers.teach import TeachOptions, teach
+from training.teachers.tuning import TuningOptions
+
+TOKENS = 60
+HOPS = 1
+
+
+def options(model: str) -> TeachOptions:
+    return TeachOptions(
+        model,
+        hops=(HOPS,),
+        prompts=PromptOptions(tokens=TOKENS),
+        tuning=TuningOptions(epochs=1, batch_size=8, validation_nodes=4),
+        causal=CausalOptions(rank=2),
+        encoder=EncoderOptions(max_tokens=TOKENS),
+    )
+
+
+@contextmanager
+def teacher_serving(folder: Path) -> Iterator[str]:
+    command = [sys.executable, "-m", "understudy", "teacher-serve", str(folder), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment())
+    try:
+        assert process.stdout is not None
+        found = re.search(r"http://\S+", process.stdout.readline())
+        assert found is not None
+        yield found.group()
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+@pytest.mark.parametrize("kind", ["encoder", "causal"])
+def test_a_trained_teacher_answers_as_it_did_in_training(
+    tiny_bundle: TinyBundle, tmp_path: Path, kind: str
+) -> None:
+    graph = tmp_path / "graph"
+    save_graph(tiny_bundle.graph, graph)
+    write = write_tiny_encoder if kind == "encoder" else write_tiny_llama
+    model = str(write(tmp_path / "model", list(LABELS)))
+    teach(graph, tmp_path / "teacher", options(f"encoder:{model}" if kind == "encoder" else model))
+    _, answers = read_teacher(tmp_path / "teacher", tiny_bundle.graph)
+    expected = np.exp(answers.log_probabilities[0].astype(np.float64))
+    with teacher_serving(tmp_path / "teacher") as url:
+        flags = ("--teacher-url", url, "--teacher-hops", str(HOPS), "--teacher-tokens", str(TOKENS))
+        with serving(tiny_bundle.folder, *flags, "--auto-threshold", "1") as service:
+            ids = [{"id": f"node-{node}"} for node in range(12)]
+            for route in ("teacher", "auto"):
+                predictions = service.classify(*ids, route=route, top_k=4).json()["predictions"]
+                for node, prediction in enumerate(predictions):
+                    assert prediction["route"] == "teacher", prediction
+                    told = {entry["label"]: entry["score"] for entry in prediction["top"]}
+                    assert [told[name] for name in LABELS] == pytest.approx(
+                        expected[node].tolist(), abs=2e-3
+                    )
+        streaming = {"messages": [{"role": "user", "content": "hello"}], "stream": True}
+        assert httpx.post(f"{url}/chat/completions", json=streaming).status_code == 422
