@@ -26,7 +26,7 @@ from service.incremental import Incremental
 from service.state import GraphState, open_graph, open_tables
 from service.student import Student, load_student
 from service.writer import Writer
-from tests.students import (
+from tests.student_bundles import (
     WORDS,
     Array,
     StudentBundle,
