@@ -65,6 +65,8 @@ def decode_mutations(data: bytes) -> tuple[Mutation, ...]:
     """
     try:
         values: list[dict[str, Any]] = json.loads(data)
+        if not isinstance(values, list):
+            raise TypeError("no list")
         return tuple(KINDS[value.pop("kind")](**value) for value in values)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise JournalDamagedError(f"not a batch of mutations: {error}") from error

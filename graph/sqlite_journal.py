@@ -2,12 +2,13 @@
 
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from graph.errors import JournalError, JournalForeignError
+from graph.errors import JournalDamagedError, JournalError, JournalForeignError
 from graph.journal import KEYS_KEPT, Known, Record
+from graph.salvage import readable_rows, set_aside, unfinished_bytes
 from graph.sqlite_files import connect, opening, transaction
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,9 @@ CREATE TABLE keys (
 CREATE INDEX keys_by_number ON keys (number);
 CREATE TABLE cut (number INTEGER, key TEXT, payload BLOB, checksum BLOB)
 """
+
+
+RECORDS = "SELECT number, key, payload, checksum FROM records ORDER BY number"
 
 
 class SqliteJournal:
@@ -67,15 +71,14 @@ class SqliteJournal:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise JournalError(f"cannot make {path.parent}: {error.strerror}") from error
-        self.connection = connect(path)
+        if unfinished := unfinished_bytes(path):
+            logger.warning("%s: %d bytes of an unfinished write are dropped", path, unfinished)
         try:
-            self.prepare()
-        except BaseException:
-            self.connection.close()
-            raise
+            self.connection = self.open_file()
+        except JournalDamagedError as error:
+            self.connection = self.start_anew(error)
         self.number = self.start
         self.checksum = bytes.fromhex(self.about["checksum"])
-        self.cut = self.count_cut()
 
     @property
     def snapshot(self) -> str:
@@ -87,17 +90,26 @@ class SqliteJournal:
         """Number of the last record that lies before the journal."""
         return int(self.about["number"])
 
-    def prepare(self) -> None:
-        with opening(self.path, "read"):
-            kind = self.connection.execute("PRAGMA application_id").fetchone()[0]
-            tables = self.connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-        if kind == 0 and tables == 0:
-            self.create()
-            return
-        if kind != APPLICATION_ID:
-            raise JournalForeignError(f"{self.path} is a database, but no journal of ours")
-        with opening(self.path, "read"):
-            found = dict(self.connection.execute("SELECT name, value FROM about"))
+    def open_file(self) -> sqlite3.Connection:
+        """Opens or makes the file, and reads what it is about."""
+        connection = connect(self.path)
+        try:
+            with opening(self.path, "read"):
+                kind = connection.execute("PRAGMA application_id").fetchone()[0]
+                tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+                if kind == 0 and tables == 0:
+                    self.create(connection)
+                if kind not in (0, APPLICATION_ID):
+                    raise JournalForeignError(f"{self.path} is a database, but no journal of ours")
+                self.check_about(dict(connection.execute("SELECT name, value FROM about")))
+                self.cut = int(connection.execute("SELECT count(*) FROM cut").fetchone()[0])
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def check_about(self, found: dict[str, str]) -> None:
+        """Takes over what a file is about, if it is ours."""
         if found.get("format") != FORMAT:
             raise JournalForeignError(
                 f"{self.path} has journal format {found.get('format')}, this release reads {FORMAT}"
@@ -109,12 +121,12 @@ class SqliteJournal:
             )
         self.about = found
 
-    def create(self) -> None:
-        with transaction(self.connection, self.path, "made"):
+    def create(self, connection: sqlite3.Connection) -> None:
+        with transaction(connection, self.path, "made"):
             for statement in SCHEMA.split(";"):
-                self.connection.execute(statement)
-            self.connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            self.connection.executemany("INSERT INTO about VALUES (?, ?)", self.about.items())
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.executemany("INSERT INTO about VALUES (?, ?)", self.about.items())
 
     def recover(self) -> list[Record]:
         """Reads every record after the snapshot; once, before anything is appended.
@@ -122,20 +134,27 @@ class SqliteJournal:
         Raises:
             JournalError: the file cannot be read or written.
         """
-        records: list[Record] = []
         try:
-            for number, key, payload, checksum in self.connection.execute(
-                "SELECT number, key, payload, checksum FROM records ORDER BY number"
-            ):
-                record = Record(number, key, payload)
-                if number != self.number + 1 or record.checksum(self.checksum) != checksum:
-                    break
-                records.append(record)
-                self.number, self.checksum = number, checksum
+            records = self.good_records(self.connection.execute(RECORDS))
         except sqlite3.DatabaseError as error:
-            self.start_anew(records, error)
-            return records
+            self.connection.close()
+            self.connection = self.start_anew(error)
+            records = self.good_records(self.connection.execute(RECORDS))
         self.cut_tail()
+        return records
+
+    def good_records(self, rows: Iterable[tuple[Any, ...]]) -> list[Record]:
+        """The rows up to the first that is missing or was changed; the journal ends with it."""
+        self.number, self.checksum = self.start, bytes.fromhex(self.about["checksum"])
+        records: list[Record] = []
+        for number, key, payload, checksum in rows:
+            record = Record(number, key, payload)
+            if not isinstance(payload, bytes) or not isinstance(key, str | None):
+                break
+            if number != self.number + 1 or record.checksum(self.checksum) != checksum:
+                break
+            records.append(record)
+            self.number, self.checksum = number, checksum
         return records
 
     def cut_tail(self) -> None:
@@ -159,14 +178,21 @@ class SqliteJournal:
                 moved,
             )
 
-    def start_anew(self, records: Sequence[Record], error: sqlite3.DatabaseError) -> None:
-        """Puts the good records into a new file; the damaged one stays beside it."""
-        self.connection.close()
-        kept = self.path.with_name(f"{self.path.name}.damaged")
-        for suffix in ("", "-wal"):
-            source = self.path.with_name(self.path.name + suffix)
-            if source.exists():
-                source.rename(kept.with_name(kept.name + suffix))
+    def start_anew(self, error: Exception) -> sqlite3.Connection:
+        """Puts what is good of a damaged file into a new one; the damaged one stays beside it.
+
+        Raises:
+            JournalDamagedError: not even its bundle can be read; the file stays where it is.
+        """
+        about = dict(readable_rows(self.path, "SELECT name, value FROM about"))
+        if not about:
+            raise JournalDamagedError(
+                f"{self.path} is damaged, and nothing in it can be read ({error}); put a copy in "
+                "its place, or move it away to begin again with the bundle's graph"
+            ) from error
+        self.check_about(about)
+        records = self.good_records(readable_rows(self.path, RECORDS))
+        kept = set_aside(self.path)
         logger.error(
             "%s cannot be read after record %d (%s): the records before are kept, the rest is cut; "
             "%s is the damaged file",
@@ -175,16 +201,11 @@ class SqliteJournal:
             error,
             kept,
         )
-        self.connection = connect(self.path)
-        self.create()
-        self.number = self.start
-        self.checksum = bytes.fromhex(self.about["checksum"])
-        self.append(records)
-        self.cut += 1  # at least; how many there were is not known
-
-    def count_cut(self) -> int:
-        with opening(self.path, "read"):
-            return int(self.connection.execute("SELECT count(*) FROM cut").fetchone()[0])
+        connection = connect(self.path)
+        self.create(connection)
+        self.insert(connection, records, bytes.fromhex(self.about["checksum"]))
+        self.cut = 1  # at least; how many there were is not known
+        return connection
 
     def append(self, records: Sequence[Record]) -> None:
         """Returns once all records are on the disk; all or none are kept.
@@ -192,18 +213,23 @@ class SqliteJournal:
         Raises:
             JournalError: the disk is full, or the file cannot be written; none is kept.
         """
+        self.checksum = self.insert(self.connection, records, self.checksum)
+        if records:
+            self.number = records[-1].number
+
+    def insert(
+        self, connection: sqlite3.Connection, records: Sequence[Record], checksum: bytes
+    ) -> bytes:
+        """Inserts records after the one of a checksum; returns the last one's."""
         rows: list[tuple[Any, ...]] = []
-        checksum = self.checksum
         for record in records:
             checksum = record.checksum(checksum)
             rows.append((record.number, record.key, record.payload, checksum))
         keys = [(r.key, r.number, r.digest) for r in records if r.key is not None]
-        with transaction(self.connection, self.path, "written"):
-            self.connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?)", rows)
-            self.connection.executemany("INSERT OR REPLACE INTO keys VALUES (?, ?, ?)", keys)
-        self.checksum = checksum
-        if records:
-            self.number = records[-1].number
+        with transaction(connection, self.path, "written"):
+            connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?)", rows)
+            connection.executemany("INSERT OR REPLACE INTO keys VALUES (?, ?, ?)", keys)
+        return checksum
 
     def find(self, key: str) -> Known | None:
         """The batch that came with a key."""
