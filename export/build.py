@@ -181,7 +181,7 @@ def serve_int8(
     Raises:
         GateError: it does not pass, and was asked for.
     """
-    cosine = write_int8(encoder)
+    cosine = write_int8(encoder, draft.graph)
     features = dense_features(served_embeddings(draft.graph, encoder, INT8_FILE, draft.progress))
     activations = draft.activations(network, features)
     verdict = judge("int8", cosine, draft.graph, expected, activations[-1])

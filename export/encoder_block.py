@@ -62,7 +62,8 @@ class EncoderLayer(nn.Module):
             layer.attention.output.dense,
             layer.attention.output.LayerNorm,
         )
-        self.up, self.down = layer.intermediate.dense, layer.output.dense
+        self.up: nn.Module = layer.intermediate.dense
+        self.down: nn.Module = layer.output.dense
         self.norm = layer.output.LayerNorm
 
     def forward(self, h: Tensor, bias: Tensor) -> Tensor:
@@ -74,59 +75,9 @@ class EncoderLayer(nn.Module):
         result: Tensor = self.norm(h + self.down(F.gelu(self.up(h))))
         return result
 
-    def set_apart(self, outliers: Tensor) -> None:
-        """Computes some of the inner channels (their indices) in a product of their own.
-
-        The function stays the same: the inner channels are only reordered, those ones last.
-        """
-        width = self.up.out_features
-        rest = torch.ones(width, dtype=torch.bool)
-        rest[outliers] = False
-        order = torch.cat([torch.arange(width)[rest], outliers])
-        self.up = selected(self.up, rows=order)
-        self.down = SplitLinear(self.down, order, len(outliers))
-
     def split(self, h: Tensor) -> Tensor:
         parts: Tensor = h.unflatten(2, (self.heads, self.width))  # [B, T, H, d / H]
         return parts
-
-
-class SplitLinear(nn.Module):
-    """A linear map of channels that come in `order`, the last `count` in a product of their own.
-
-    A few channels of a transformer are many times larger than the others (arXiv 2208.07339); apart
-    from them, the others can be rounded to 8 bits without losing what they say.
-    """
-
-    def __init__(self, linear: nn.Linear, order: Tensor, count: int) -> None:
-        super().__init__()
-        cut = len(order) - count
-        self.sizes = [cut, count]
-        self.many = selected(linear, columns=order[:cut])
-        self.register_buffer("few", linear.weight.detach()[:, order[cut:]].T.contiguous())
-
-    few: Tensor  # [count, out]
-
-    def forward(self, x: Tensor) -> Tensor:
-        many, few = x.split(self.sizes, dim=-1)
-        result: Tensor = self.many(many) + few @ self.few
-        return result
-
-
-def selected(
-    linear: nn.Linear, rows: Tensor | None = None, columns: Tensor | None = None
-) -> nn.Linear:
-    """A copy with some of its outputs and inputs, in that order."""
-    weight, bias = linear.weight.detach(), linear.bias.detach()
-    if rows is not None:
-        weight, bias = weight[rows], bias[rows]
-    if columns is not None:
-        weight = weight[:, columns]
-    copy = nn.Linear(weight.shape[1], weight.shape[0])
-    with torch.no_grad():
-        copy.weight.copy_(weight)
-        copy.bias.copy_(bias)
-    return copy
 
 
 def scaled(linear: nn.Linear, factor: float) -> nn.Linear:

@@ -1,5 +1,6 @@
 """The text encoder in a bundle, and the embeddings that the served file gives."""
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,28 +11,31 @@ from numpy.typing import NDArray
 
 from bundle.reader import file_digest
 from bundle.text_encoder import ENCODER_FILE, INT8_FILE, TOKENIZER_FILE, TextEncoder
+from export.encoder_block import EncoderBlock
 from export.gates import smallest_cosine
 from export.onnx_files import export_encoder
-from export.parity import check_encoder, sample_texts
+from export.outliers import set_outliers_apart
+from export.parity import check_encoder
 from export.precisions import to_int8
 from graph import TextGraph
 from graph.files import atomic_file
 from graph.progress import Progress
-from training.encoders.minilm import load_minilm
+from training.encoders.minilm import MiniLM, load_minilm
 from training.encoding import cache_folder
 
+SAMPLED_TEXTS = 64  # to set outliers apart
 TEXTS_A_STEP = 256  # between two signs of progress
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenEncoder:
     folder: Path
-    max_tokens: int
+    original: MiniLM
     threads: int
     cosine_gap: float  # what `check_encoder` measured
 
     def open(self, file: str) -> TextEncoder:
-        return TextEncoder(self.folder, self.max_tokens, self.threads, file=file)
+        return TextEncoder(self.folder, self.original.max_tokens, self.threads, file=file)
 
 
 def write_encoder(
@@ -44,17 +48,26 @@ def write_encoder(
     """
     progress("Exporting the text encoder", 0, 1)
     original = load_minilm(model_path)
-    export_encoder(original.module, folder / ENCODER_FILE)
+    export_encoder(EncoderBlock(original.module), folder / ENCODER_FILE)
     copyfile(original.folder / "tokenizer.json", folder / TOKENIZER_FILE)
     gap = check_encoder(original, TextEncoder(folder, original.max_tokens, threads))
     progress("Exporting the text encoder", 1, 1)
-    return WrittenEncoder(folder, original.max_tokens, threads, gap)
+    return WrittenEncoder(folder, original, threads, gap)
 
 
-def write_int8(encoder: WrittenEncoder) -> float:
-    """Writes the int8 file; returns the smallest cosine of its embeddings to those of fp32."""
-    to_int8(encoder.folder / ENCODER_FILE, encoder.folder / INT8_FILE)
-    texts = sample_texts()
+def write_int8(encoder: WrittenEncoder, graph: TextGraph) -> float:
+    """Writes the int8 file; returns the smallest cosine of its embeddings to those of fp32.
+
+    Some of the graph's texts, spread over it, tell which channels are set apart, and are compared.
+    """
+    step = max(1, graph.num_nodes // SAMPLED_TEXTS)
+    texts = [str(text) for text in graph.texts[::step].to_pylist()][:SAMPLED_TEXTS]
+    block = EncoderBlock(encoder.original.module).eval()
+    set_outliers_apart(block, encoder.original.tokenize(texts))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "split.onnx"
+        export_encoder(block, path)
+        to_int8(path, encoder.folder / INT8_FILE)
     return smallest_cosine(encoder.open(ENCODER_FILE)(texts), encoder.open(INT8_FILE)(texts))
 
 

@@ -13,7 +13,6 @@ from torch.export import Dim
 from export.blocks import DenseInputBlock, HashedInputBlock, dense_blocks, layer_blocks
 from export.encoder_block import EncoderBlock
 from export.errors import ExportError
-from training.encoders.minilm import SentenceEncoder
 from training.student import HashedInput, Student
 
 OPSET = 20  # the first with Gelu; below 16 duplicate scatter targets are silently overwritten
@@ -67,7 +66,7 @@ def layer_samples(hidden: int) -> dict[str, Tensor]:
     }
 
 
-def export_encoder(encoder: SentenceEncoder, path: Path) -> None:
+def export_encoder(block: EncoderBlock, path: Path) -> None:
     """Writes a sentence encoder: input_ids, attention_mask [B, T] → sentence_embedding."""
     path.parent.mkdir(parents=True, exist_ok=True)
     mask = torch.ones(B, T, dtype=torch.int64)
@@ -77,7 +76,7 @@ def export_encoder(encoder: SentenceEncoder, path: Path) -> None:
         "attention_mask": ("texts", "tokens"),
     }
     sample = (torch.ones(B, T, dtype=torch.int64), mask)
-    export_module(EncoderBlock(encoder), sample, axes, "sentence_embedding", path)
+    export_module(block, sample, axes, "sentence_embedding", path)
 
 
 Axes = tuple[str | None, ...]

@@ -9,6 +9,7 @@ import onnx
 
 from bundle.student import WHOLE_FILE
 
+SHORT = 32  # rows of a constant
 Convert = Callable[[Path, Path], None]
 
 
@@ -28,15 +29,24 @@ def to_int8(source: Path, target: Path) -> None:
             per_channel=True,
             reduce_range=True,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=batched_products(source),
+            nodes_to_exclude=unsuited_products(source),
         )
 
 
-def batched_products(path: Path) -> list[str]:
-    """Products with a constant of more than two axes (GAT's maps a head): no kernel for them."""
+def unsuited_products(path: Path) -> list[str]:
+    """Products with constants that stay as they are.
+
+    There is no kernel for more than two axes (GAT's maps a head), and a short one gains no time:
+    outliers that were set apart, a head of a few classes.
+    """
     graph = onnx.load(path).graph
-    axes = {weights.name: len(weights.dims) for weights in graph.initializer}
-    return [node.name for node in graph.node if any(axes.get(name, 0) > 2 for name in node.input)]
+    shapes = {weights.name: tuple(weights.dims) for weights in graph.initializer}
+
+    def unsuited(name: str) -> bool:
+        shape = shapes.get(name, ())
+        return len(shape) > 2 or (len(shape) == 2 and shape[0] <= SHORT)
+
+    return [node.name for node in graph.node if any(map(unsuited, node.input))]
 
 
 def to_fp16(source: Path, target: Path) -> None:

@@ -1,141 +1,69 @@
-"""Bundles of students with random weights: every kind, exported for real, without training."""
+"""Untrained students and their exported files, small enough to export in a test."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import nn
 
-from bundle import Bundle, EncoderInfo, GraphInfo, Manifest, StudentInfo, open_bundle, write_bundle
-from bundle.student import LOGITS_FILE, activation_file
+from bundle import StudentInfo
+from bundle.sessions import Network
+from bundle.student import WHOLE_FILE, StudentNetwork
 from export.blocks import WEIGHTINGS
 from export.onnx_files import export_student
-from graph import TextGraph, build_adjacency, string_array
-from graph.hashing import HashingOptions
-from graph.snapshot import save_snapshot
-from graph.store import GraphStore
-from service.full_run import compute_tables
-from service.student import load_student
+from export.parity import student_forms
+from export.whole_file import export_whole
+from graph.csr import Adjacency, build_adjacency
+from graph.neighborhoods import Weighting
 from training.config import StudentConfig, StudentKind
-from training.data import edges
-from training.encoding import graph_features, hashing_spec
 from training.student import HashedInput, Student
 
-Array = NDArray[np.float32]
-WORDS = ("http", "json", "kernel", "font", "mail", "chess", "proxy", "parser")
-FEW_BUCKETS = HashingOptions(buckets=256)
+DIMENSION, BUCKETS, CLASSES = 24, 64, 3
 
 
 @dataclass(frozen=True)
-class StudentBundle:
-    """A bundle on disk, and the student that is in it."""
-
-    folder: Path
-    graph: TextGraph
+class ExportedStudent:
     student: Student
-    hashing: HashingOptions
+    folder: Path
+    info: StudentInfo
 
-    def open(self) -> Bundle:
-        return open_bundle(self.folder)
+    @property
+    def weighting(self) -> Weighting:
+        return cast(Weighting, self.info.weighting)
 
-    def reference(self, graph: TextGraph) -> list[Array]:
-        """What PyG computes on a graph: h0, h1 and so on, the logits in place of the last one."""
-        torch.set_num_threads(1)  # several would wait for each other longer than they compute
-        features = graph_features(graph, hashing_spec(self.hashing))
-        with torch.inference_mode():
-            output = self.student(features, edges(graph.adjacency))
-        return [*(h.numpy() for h in output.hidden[:-1]), output.logits.numpy()]
+    @cached_property
+    def forms(self) -> list[StudentNetwork]:
+        """As it is run on a CPU, and with layers that gather."""
+        return student_forms(self.folder, self.info)
 
-
-def hub_graph(nodes: int = 140, seed: int = 3) -> TextGraph:
-    """A node with most others as neighbours, a second one with half of them, and a sparse rest."""
-    generator = np.random.default_rng(seed)
-    hubs = [(0, node) for node in range(1, nodes - 20)]
-    hubs += [(1, node) for node in range(2, nodes - 20, 2)]
-    rest = generator.integers(2, nodes, (nodes // 2, 2)).tolist()
-    words = generator.choice(WORDS, (nodes, 4))
-    return TextGraph(
-        name="hubs",
-        ids=string_array(f"n{node}" for node in range(nodes)),
-        texts=string_array(" ".join(row) for row in words.tolist()),
-        labels=np.arange(nodes, dtype=np.int64) % 3,
-        label_names=("a", "b", "c"),
-        adjacency=build_adjacency(nodes, np.array(hubs + rest))[0],
-        splits={"train": np.arange(nodes // 2)},
-    )
+    @cached_property
+    def whole(self) -> Network:
+        return Network(self.folder / WHOLE_FILE)
 
 
-def small_student(kind: StudentKind, layers: int = 2) -> StudentConfig:
-    return StudentConfig(kind=kind, layers=layers, hidden=16)
+def random_student(kind: StudentKind, layers: int, hashed: bool = False) -> Student:
+    torch.manual_seed(layers)
+    config = StudentConfig(kind=kind, layers=layers, hidden=16)
+    student = Student(config, BUCKETS if hashed else DIMENSION, CLASSES, hashed)
+    if isinstance(student.input, HashedInput):
+        nn.init.normal_(student.input.table)  # it starts at zero
+    return student.eval()
 
 
-def random_student(
-    config: StudentConfig, classes: int, hashing: HashingOptions, seed: int = 5
-) -> Student:
-    """A student that was never trained."""
-    torch.manual_seed(seed)
-    student = Student(config, hashing.buckets, classes, hashed=True).eval()
-    table = cast(HashedInput, student.input).table  # starts at zero: all texts would look alike
-    with torch.no_grad():
-        table.normal_()
-    return student
+def export_random(folder: Path, kind: StudentKind, hashed: bool = False) -> ExportedStudent:
+    """Two layers where one could hide an error: hops add up, and attention is not linear."""
+    layers = 2 if kind in ("sage", "gat") and not hashed else 1
+    student = random_student(kind, layers, hashed)
+    export_student(student, folder / "student")
+    export_whole(student, folder / WHOLE_FILE)
+    info = StudentInfo(kind, WEIGHTINGS[kind], layers, 16, 0)
+    return ExportedStudent(student, folder, info)
 
 
-def write_student_bundle(
-    folder: Path,
-    graph: TextGraph,
-    config: StudentConfig,
-    hashing: HashingOptions = FEW_BUCKETS,
-    activations: bool = True,
-) -> StudentBundle:
-    """Exports a random student with its graph.
-
-    Args:
-        activations: store them; without them, the engine computes them when it opens the bundle.
-    """
-    student = random_student(config, graph.num_classes, hashing)
-    manifest = manifest_of(graph, config, hashing)
-
-    def fill(target: Path) -> Manifest:
-        export_student(student, target / "student")
-        (target / "graph").mkdir()
-        save_snapshot(graph, target / "graph")
-        if activations:
-            save_activations(target, manifest, graph)
-        return manifest
-
-    write_bundle(folder, fill)
-    return StudentBundle(folder, graph, student, hashing)
-
-
-def save_activations(target: Path, manifest: Manifest, graph: TextGraph) -> None:
-    networks = load_student(Bundle(target, manifest), 1, "cpu")
-    tables = compute_tables(networks, GraphStore(graph).view, manifest)
-    (target / "activations").mkdir()
-    for number, table in enumerate(tables.activations):
-        np.save(target / activation_file(number), table.base)
-    np.save(target / LOGITS_FILE, tables.logits.base)
-
-
-def manifest_of(graph: TextGraph, config: StudentConfig, hashing: HashingOptions) -> Manifest:
-    return Manifest(
-        name=f"{graph.name}-{config.kind}",
-        created="2026-01-01T00:00:00Z",
-        made_by="test",
-        label_names=graph.label_names,
-        student=StudentInfo(
-            config.kind, WEIGHTINGS[config.kind], config.layers, config.hidden, parameters=0
-        ),
-        encoder=EncoderInfo(
-            kind="hashing",
-            name="hashed n-grams",
-            digest=hashing.digest,
-            dimension=hashing.buckets,
-            word_ngrams=hashing.word_ngrams,
-            character_ngrams=hashing.character_ngrams,
-            max_characters=hashing.max_characters,
-        ),
-        graph=GraphInfo(graph.name, graph.content_hash, graph.num_nodes, graph.adjacency.num_edges),
-    )
+def hub_graph() -> Adjacency:
+    """A hub with 200 neighbours among 220 nodes, some of them alone."""
+    hub = np.stack([np.zeros(200, np.int64), np.arange(1, 201)], axis=1)
+    return build_adjacency(220, hub)[0]
