@@ -27,7 +27,9 @@ class Choice:
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     dropout: float = 0.5
+    input_dropout: float = 0.0
     hidden: int = 256
+    bare: bool = False  # no residual and no normalisation, as the papers' small networks are
     strength: float = 1.0  # factor on every weight but that of the labels
 
 

@@ -43,7 +43,13 @@ def train_recipe(
     data = controlled(material.data, key)
     config = CheckpointConfig(
         student=StudentConfig(
-            kind=key.student, layers=options.layers, hidden=choice.hidden, dropout=choice.dropout
+            kind=key.student,
+            layers=options.layers,
+            hidden=choice.hidden,
+            dropout=choice.dropout,
+            input_dropout=choice.input_dropout,
+            residual=not choice.bare,
+            normalization="none" if choice.bare else "layer",
         ),
         training=replace(
             options.training,

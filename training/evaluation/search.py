@@ -1,6 +1,6 @@
 """Hyperparameters chosen on validation, with the same budget for every recipe."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import optuna
 
@@ -17,22 +17,15 @@ def search(key: RunKey, material: Material, options: EvaluationOptions) -> Choic
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
     def value(trial: optuna.Trial) -> float:
-        student, training, _ = train_recipe(key, material, options, choose(trial, key))
-        del student
+        _, training, _ = train_recipe(key, material, options, choose(trial, key))
         return training.epochs[training.best_epoch].val_accuracy
 
     sampler = optuna.samplers.TPESampler(seed=0)
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    default = Choice()
-    first = {
-        "learning_rate": default.learning_rate,
-        "weight_decay": default.weight_decay,
-        "dropout": default.dropout,
-        "hidden": default.hidden,
-    }
-    study.enqueue_trial(first if key.recipe == VANILLA else first | {"strength": default.strength})
+    names = set(asdict(Choice())) - ({"strength"} if key.recipe == VANILLA else set())
+    study.enqueue_trial({name: value for name, value in asdict(Choice()).items() if name in names})
     study.optimize(value, n_trials=options.trials)
-    return replace(default, **study.best_params)
+    return Choice(**study.best_params)
 
 
 def choose(trial: optuna.Trial, key: RunKey) -> Choice:
@@ -40,7 +33,9 @@ def choose(trial: optuna.Trial, key: RunKey) -> Choice:
         learning_rate=trial.suggest_float("learning_rate", 3e-4, 3e-2, log=True),
         weight_decay=trial.suggest_float("weight_decay", 1e-4, 1e-1, log=True),
         dropout=trial.suggest_float("dropout", 0.1, 0.8),
+        input_dropout=trial.suggest_float("input_dropout", 0.0, 0.8),
         hidden=trial.suggest_categorical("hidden", [64, 128, 256]),
+        bare=trial.suggest_categorical("bare", [False, True]),
     )
     if key.recipe == VANILLA:
         return choice

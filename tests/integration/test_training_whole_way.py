@@ -1,0 +1,89 @@
+"""A tiny Llama goes the whole way: tuned, asked, distilled, exported, and its student answers."""
+
+from pathlib import Path
+
+import pytest
+
+from bundle import open_bundle
+from export.build import ExportOptions, export_bundle
+from graph import load_graph, save_graph
+from graph.prompts import PromptOptions
+from graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from tests.language_models import write_tiny_llama
+from training.checkpoint import load_checkpoint
+from training.config import StudentConfig, TrainingConfig
+from training.distill import DistillOptions, distill
+from training.errors import CheckpointError, StaleTeacherError, TeacherError, UntrainableError
+from training.teachers.causal import CausalOptions
+from training.teachers.teach import TeachOptions, teach
+from training.teachers.tuning import TuningOptions
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A graph, and a teacher of it."""
+    home = tmp_path_factory.mktemp("whole")
+    save_graph(synthetic_graph(SyntheticOptions(nodes=80, classes=3)), home / "graph")
+    words = load_graph(home / "graph").texts.to_pylist()
+    options = TeachOptions(
+        str(write_tiny_llama(home / "llama", words)),
+        prompts=PromptOptions(tokens=24),
+        tuning=TuningOptions(epochs=1, batch_size=8, learning_rate=1e-3, validation_nodes=8),
+        causal=CausalOptions(rank=4),
+    )
+    teach(home / "graph", home / "teacher", options)
+    return home / "graph", home / "teacher"
+
+
+def test_the_whole_way(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    graph, teacher = folders
+    options = DistillOptions(
+        encoder="hashing",
+        student=StudentConfig(kind="sage", hidden=16),
+        training=TrainingConfig(epochs=6),
+        teacher=teacher,
+        auto_accuracy=0.5,
+    )
+    metrics = distill(graph, tmp_path / "student", options)
+    assert metrics["layer_weight_0"] > 0
+    checkpoint = load_checkpoint(tmp_path / "student")
+    assert set(checkpoint.config.terms) == {"cross_entropy", "unlabeled", "lingugkd"}
+    assert checkpoint.config.teacher is not None
+    assert checkpoint.config.teacher.kind == "causal"
+    assert checkpoint.calibration.risk_coverage
+    assert not [name for name in checkpoint.student.state_dict() if "project" in name]
+
+    manifest = export_bundle(tmp_path / "student", tmp_path / "bundle", ExportOptions())
+    assert manifest.calibration.temperature == pytest.approx(checkpoint.calibration.temperature)
+    assert manifest.calibration.threshold == pytest.approx(checkpoint.calibration.threshold)
+    assert manifest.calibration.risk_coverage == checkpoint.calibration.risk_coverage
+    bundle = open_bundle(tmp_path / "bundle")
+    assert bundle.manifest.calibration == manifest.calibration
+
+
+def test_teachers_of_other_graphs_and_no_teachers_are_told(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    other = synthetic_graph(SyntheticOptions(nodes=80, classes=3, seed=1))
+    save_graph(other, tmp_path / "other")
+    options = DistillOptions(encoder="hashing", teacher=folders[1])
+    with pytest.raises(StaleTeacherError, match="understudy teach"):
+        distill(tmp_path / "other", tmp_path / "student", options)
+    with pytest.raises(TeacherError, match="not a teacher folder"):
+        distill(folders[0], tmp_path / "student", DistillOptions(teacher=tmp_path / "nowhere"))
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "diary.txt").write_text("dear diary")
+    with pytest.raises(CheckpointError, match="no student folder"):
+        distill(folders[0], tmp_path / "taken", options)
+
+
+def test_a_class_without_training_nodes_is_told(tmp_path: Path) -> None:
+    graph = synthetic_graph(SyntheticOptions(nodes=80, classes=3))
+    graph.labels[graph.labels == 2] = 1
+    save_graph(graph, tmp_path / "graph")
+    for work in (
+        lambda: teach(tmp_path / "graph", tmp_path / "t", TeachOptions()),
+        lambda: distill(tmp_path / "graph", tmp_path / "s", DistillOptions("hashing")),
+    ):
+        with pytest.raises(UntrainableError, match="no training node of"):
+            work()
