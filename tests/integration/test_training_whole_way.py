@@ -35,6 +35,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return home / "graph", home / "teacher"
 
 
+@pytest.mark.timeout(900)  # exporting alone takes minutes on a busy machine
 def test_the_whole_way(folders: tuple[Path, Path], tmp_path: Path) -> None:
     graph, teacher = folders
     options = DistillOptions(
