@@ -28,6 +28,7 @@ COMMANDS = {
         "teacher_server.commands:teacher_serve",
         "Serve a trained teacher over an OpenAI-compatible endpoint.",
     ),
+    "bench": ("benchmarks.commands:bench", "Measure speed on this machine."),
     "key": ("service.commands:key", "Make an API key of the service."),
     "demo": ("demo:demo", "Run everything, from a graph to answers, on real data."),
 }
