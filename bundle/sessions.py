@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 
 from bundle.errors import BundleDamagedError, ProviderError
 
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
 
 
 class Network:
@@ -24,28 +28,13 @@ class Network:
 
         Args:
             threads: within one operator; operators run one after the other.
-            provider: cpu or cuda.
+            provider: cpu, cuda or tensorrt.
 
         Raises:
             ProviderError: the provider is unknown, not installed, or did not load.
             BundleDamagedError: onnxruntime does not accept the file.
         """
-        wanted = provider_name(provider)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # A spinning pool burns a core while it waits; requests come one by one.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=[wanted])
-        except Exception as error:
-            raise BundleDamagedError(f"onnxruntime does not accept {path}: {error}") from error
-        loaded = self.session.get_providers()
-        if loaded[0] != wanted:
-            raise ProviderError(
-                f"{wanted} was asked for and did not load; onnxruntime has {loaded}"
-            )
+        self.session = open_session(path, threads, provider)
         self.inputs = tuple(entry.name for entry in self.session.get_inputs())
         self.outputs: Sequence[str] = [entry.name for entry in self.session.get_outputs()]
 
@@ -54,6 +43,32 @@ class Network:
         run_feeds = {name: feeds[name] for name in self.inputs}
         result: NDArray[np.float32] = self.session.run(self.outputs, run_feeds)[0]
         return result
+
+
+def open_session(
+    path: Path, threads: int, provider: str, provider_options: Mapping[str, str] | None = None
+) -> onnxruntime.InferenceSession:
+    """A session on exactly the provider that was asked for; see `Network` for the errors."""
+    wanted = provider_name(provider)
+    if provider != "cpu":
+        onnxruntime.preload_dlls()  # CUDA's libraries from their packages; torch is not here
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # A spinning pool burns a core while it waits; requests come one by one.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    providers: list[object] = [(wanted, dict(provider_options or {}))]
+    if provider == "tensorrt":
+        providers.append(PROVIDERS["cuda"])  # for the operators that TensorRT leaves out
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:
+        raise BundleDamagedError(f"onnxruntime does not accept {path}: {error}") from error
+    loaded = session.get_providers()
+    if loaded[0] != wanted:
+        raise ProviderError(f"{wanted} was asked for and did not load; onnxruntime has {loaded}")
+    return session
 
 
 def provider_name(provider: str) -> str:

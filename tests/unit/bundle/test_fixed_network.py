@@ -1,0 +1,48 @@
+"""One shape, bound once."""
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from bundle import ProviderError
+from bundle.fixed_network import FixedNetwork
+from bundle.sessions import PROVIDERS, Network
+from bundle.student import layer_file
+from tests.bundles import HIDDEN, TinyBundle
+
+AVAILABLE = onnxruntime.get_available_providers()
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_runs_equal_those_of_a_network(tiny_bundle: TinyBundle, provider: str) -> None:
+    if PROVIDERS[provider] not in AVAILABLE:
+        pytest.skip(f"this onnxruntime has no {PROVIDERS[provider]}")
+    path = tiny_bundle.folder / layer_file(1)
+    generator = np.random.default_rng(0)
+    feeds = {
+        "h": generator.standard_normal((3, HIDDEN)).astype(np.float32),
+        "table": generator.standard_normal((9, HIDDEN)).astype(np.float32),
+        "index": generator.integers(0, 9, (3, 4)),
+        "weight": generator.random((3, 4), np.float32),
+    }
+    fixed = FixedNetwork(path, feeds, rows=3, provider=provider)
+    for _ in range(3):
+        feeds["h"] = feeds["h"] + 1
+        expected = Network(path)(feeds)
+        np.testing.assert_allclose(fixed(feeds), expected, atol=1e-5)
+    fixed.replace("table", feeds["table"] * 2)
+    expected = Network(path)({**feeds, "table": feeds["table"] * 2})
+    np.testing.assert_allclose(fixed(feeds), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_a_provider_that_is_missing_is_an_error(tiny_bundle: TinyBundle, provider: str) -> None:
+    if PROVIDERS[provider] in AVAILABLE:
+        pytest.skip(f"{provider} is here")
+    with pytest.raises(ProviderError, match="was asked for"):
+        Network(tiny_bundle.folder / layer_file(1), provider=provider)
+
+
+def test_an_unknown_provider_is_named(tiny_bundle: TinyBundle) -> None:
+    with pytest.raises(ProviderError, match="'tpu'; choose from cpu, cuda, tensorrt"):
+        Network(tiny_bundle.folder / layer_file(1), provider="tpu")
