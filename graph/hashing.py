@@ -10,11 +10,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.feature_extraction import FeatureHasher
-from sklearn.feature_extraction.text import HashingVectorizer
 
 SCHEME = "murmur3-log-unit/1"
 
@@ -79,6 +78,9 @@ class TextHasher:
 
     @cached_property
     def analyzers(self) -> tuple:  # type: ignore[type-arg]
+        # Loading scikit-learn takes longer than loading a bundle that does not need it.
+        from sklearn.feature_extraction.text import HashingVectorizer
+
         words = HashingVectorizer(ngram_range=self.options.word_ngrams)
         characters = HashingVectorizer(
             analyzer="char_wb", ngram_range=self.options.character_ngrams
@@ -86,7 +88,9 @@ class TextHasher:
         return words.build_analyzer(), characters.build_analyzer()
 
     @cached_property
-    def hasher(self) -> FeatureHasher:
+    def hasher(self) -> Any:
+        from sklearn.feature_extraction import FeatureHasher
+
         return FeatureHasher(
             n_features=self.options.buckets,
             input_type="string",

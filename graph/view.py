@@ -90,6 +90,14 @@ class GraphView:
             return [self.row_of(node_id) for node_id in node_ids]
         return rows
 
+    def row_array(self, node_ids: Sequence[str]) -> NDArray[np.int64]:
+        """The rows of some nodes; int64 [B], -1 for those that are not stored."""
+        found = self.rows_of(node_ids)
+        try:
+            return np.array(found, dtype=np.int64)
+        except TypeError:  # a None in it, which is the exception
+            return np.array([-1 if row is None else row for row in found], dtype=np.int64)
+
     def record(self, row: int) -> NodeRecord:
         """A node's id, text and label; `REMOVED` for a gap."""
         found = self.parts.records.get(self.version, row)

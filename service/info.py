@@ -26,6 +26,7 @@ class Info(Struct, frozen=True):
     encoder: EncoderInfo
     graph: Annotated[GraphInfo, Meta(description="As it was exported.")]
     graph_version: Annotated[int, Meta(description="How many times the graph has changed since.")]
+    durable: Annotated[bool, Meta(description="Whether its changes outlive the process.")]
     labels: tuple[str, ...]
     metrics: Annotated[
         dict[str, float], Meta(description="Of the student, measured when it was trained.")
@@ -46,6 +47,7 @@ def describe_engine(engine: Engine, teacher: bool) -> Info:
         encoder=manifest.encoder,
         graph=manifest.graph,
         graph_version=engine.state.version,
+        durable=engine.durable,
         labels=manifest.label_names,
         metrics=dict(manifest.metrics),
         provider=engine.provider,
