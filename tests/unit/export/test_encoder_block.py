@@ -1,0 +1,80 @@
+"""The exported encoder is the library's, and stays so when channels are set apart."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import BertConfig, BertModel
+
+from bundle.sessions import Network
+from export.encoder_block import EncoderBlock
+from export.gates import smallest_cosine
+from export.onnx_files import export_encoder
+from export.outliers import OUTLIERS, largest_values, set_outliers_apart, split_layer
+from export.precisions import to_fp16, to_int8
+from training.encoders.minilm import SentenceEncoder
+
+TEXTS = [[2, 5, 7, 3], [2, 9, 3], [2, *range(20, 60), 3]]
+
+
+@pytest.fixture(scope="module")
+def original() -> SentenceEncoder:
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=100,
+        hidden_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=3,
+        intermediate_size=96,
+        max_position_embeddings=64,
+    )
+    return SentenceEncoder(BertModel(config)).eval()
+
+
+def padded() -> tuple[torch.Tensor, torch.Tensor]:
+    longest = max(map(len, TEXTS))
+    ids = torch.tensor([text + [0] * (longest - len(text)) for text in TEXTS])
+    mask = torch.tensor([[1] * len(text) + [0] * (longest - len(text)) for text in TEXTS])
+    return ids, mask
+
+
+@torch.inference_mode()
+def test_it_computes_what_the_library_computes(original: SentenceEncoder) -> None:
+    ids, mask = padded()
+    expected = original(ids, mask)
+    block = EncoderBlock(original).eval()
+    torch.testing.assert_close(block(ids, mask), expected, atol=1e-5, rtol=0)
+    set_outliers_apart(block, TEXTS)
+    torch.testing.assert_close(block(ids, mask), expected, atol=1e-5, rtol=0)
+
+
+@torch.inference_mode()
+def test_the_largest_channels_come_last(original: SentenceEncoder) -> None:
+    block = EncoderBlock(original).eval()
+    largest = largest_values(block, TEXTS)
+    layer = block.layers[0]
+    split_layer(layer, largest[0].argsort(descending=True)[:5])  # type: ignore[arg-type]
+    after = largest_values(block, TEXTS)[0]
+    np.testing.assert_allclose(after[-5:], largest[0].sort(descending=True).values[:5], rtol=1e-5)
+
+
+def test_its_files_in_every_precision(original: SentenceEncoder, tmp_path: Path) -> None:
+    block = EncoderBlock(original).eval()
+    set_outliers_apart(block, TEXTS)
+    export_encoder(block, tmp_path / "fp32.onnx")
+    to_int8(tmp_path / "fp32.onnx", tmp_path / "int8.onnx")
+    to_fp16(tmp_path / "fp32.onnx", tmp_path / "fp16.onnx")
+    networks = {name: Network(tmp_path / f"{name}.onnx") for name in ("fp32", "int8", "fp16")}
+    for text in TEXTS:
+        ids = np.array([text])
+        found = {
+            n: run({"input_ids": ids, "attention_mask": ids * 0 + 1}) for n, run in networks.items()
+        }
+        with torch.inference_mode():
+            expected = original(torch.tensor(ids), torch.ones(ids.shape, dtype=torch.int64))
+        np.testing.assert_allclose(found["fp32"], expected.numpy(), atol=1e-5)
+        assert smallest_cosine(found["fp32"], found["int8"]) > 0.99
+        assert smallest_cosine(found["fp32"], found["fp16"]) > 0.9999
+    assert (tmp_path / "int8.onnx").stat().st_size < (tmp_path / "fp32.onnx").stat().st_size
+    assert OUTLIERS < 96
