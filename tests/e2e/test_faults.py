@@ -15,6 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bundle import Manifest, open_bundle, write_bundle
+from bundle.text_encoder import TOKENIZER_FILE
 from tests.bundles import TinyBundle, write_tiny_bundle
 from tests.e2e.conftest import STOP_SECONDS, Service, received, serving
 from tests.redis_server import redis_server
@@ -241,3 +243,34 @@ def test_no_connection_is_accepted_twice_by_a_second_process(tiny_bundle: TinyBu
         port = int(service.url.rpartition(":")[2])
         with pytest.raises(OSError, match="in use"), socket.socket() as other:
             other.bind(("127.0.0.1", port))
+
+
+def test_a_session_that_raises_fails_its_batch_alone(tmp_path: Path) -> None:
+    """The tokenizer knows a word that the network does not: onnxruntime itself raises."""
+    bundle = write_tiny_bundle(tmp_path / "bundle", "minilm")
+    poison(bundle.folder)
+    with serving(bundle.folder) as service:
+        for _ in range(3):
+            broken = service.classify({"text": "poison"})
+            assert (broken.status_code, broken.json()["error"]["code"]) == (500, "inference_failed")
+            assert "ndices" not in broken.text
+            assert service.classify({"text": "http"}).status_code == 200
+            assert service.client.get("/health/ready").status_code == 200
+
+
+def poison(folder: Path) -> None:
+    """Adds a word without an embedding to a bundle's tokenizer."""
+    old = open_bundle(folder)
+
+    def fill(target: Path) -> Manifest:
+        for name in old.manifest.files:
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            content = (folder / name).read_bytes()
+            if name == TOKENIZER_FILE:
+                value = json.loads(content)
+                value["model"]["vocab"]["poison"] = 9_999
+                content = json.dumps(value).encode()
+            (target / name).write_bytes(content)
+        return old.manifest
+
+    write_bundle(folder, fill)

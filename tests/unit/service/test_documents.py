@@ -1,0 +1,31 @@
+"""What the documents list is what there is."""
+
+import re
+from pathlib import Path
+
+from service.metrics import PREFIX, Counter, Histogram, Metrics
+from service.statuses import STATUS_OF
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+def test_every_error_code_is_documented_with_its_status() -> None:
+    rows = re.findall(r"^\| (\d{3}) \| (.*?) \|", (DOCS / "http.md").read_text(), re.MULTILINE)
+    documented = {
+        (code, int(status)) for status, cell in rows for code in re.findall(r"`(\w+)`", cell)
+    }
+    declared = {(kind.code, status) for kind, status in STATUS_OF.items()}
+    assert declared <= documented
+    assert {code for code, _ in documented - declared} == {
+        "not_found",
+        "method_not_allowed",
+        "internal_error",
+    }
+
+
+def test_every_metric_is_documented() -> None:
+    text = (DOCS / "operations.md").read_text()
+    kinds = [v for v in vars(Metrics()).values() if isinstance(v, Counter | Histogram)]
+    for kind in kinds:
+        suffix = "_total" if isinstance(kind, Counter) else ""
+        assert f"`{kind.name.removeprefix(PREFIX)}{suffix}`" in text

@@ -1,0 +1,63 @@
+"""One JSON object a line, and never a text."""
+
+import asyncio
+import json
+import logging
+import sys
+
+import httpx
+import pytest
+
+from service import Engine
+from service.app import create_app
+from service.logs import JsonFormatter, current_request
+from service.settings import Settings
+from tests.bundles import TinyBundle
+
+
+def test_a_record_is_one_line_with_its_request_and_its_fields() -> None:
+    token = current_request.set(b"r-1")
+    try:
+        raise ValueError("a\nb")
+    except ValueError:
+        record = logging.makeLogRecord(
+            {"msg": "it %s", "args": ("failed",), "levelname": "ERROR", "status": 500}
+            | {"exc_info": sys.exc_info()}
+        )
+        line = JsonFormatter().format(record)
+    finally:
+        current_request.reset(token)
+    assert "\n" not in line
+    value = json.loads(line)
+    assert (value["message"], value["level"], value["status"]) == ("it failed", "error", 500)
+    assert value["request_id"] == "r-1"
+    assert "ValueError" in value["exception"]
+
+
+def test_neither_texts_nor_keys_are_logged(
+    tiny_bundle: TinyBundle, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine.open(tiny_bundle.folder)
+
+    def fail(_: object) -> None:
+        raise RuntimeError("broken")
+
+    async def ask() -> None:
+        app = create_app(engine, Settings(log_requests=True))
+        transport = httpx.ASGITransport(app)
+        headers = {"authorization": "Bearer a-private-key"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            body = {"nodes": [{"text": "a private text"}]}
+            assert (await client.post("/classify", json=body, headers=headers)).status_code == 200
+            bad = '{"nodes": [{"text": "a private text", "x": 1}]}'
+            assert (await client.post("/classify", content=bad)).status_code == 422
+            monkeypatch.setattr(engine, "infer", fail)
+            assert (await client.post("/classify", json=body)).status_code == 500
+
+    with caplog.at_level(logging.DEBUG):
+        asyncio.run(ask())
+    formatter = JsonFormatter()
+    lines = [formatter.format(record) for record in caplog.records]
+    assert sum('"answered"' in line for line in lines) == 3
+    assert any("broken" in line for line in lines)
+    assert not any("private" in line for line in lines)
