@@ -30,11 +30,13 @@ class EncoderBlock(nn.Module):
         super().__init__()
         bert: Any = original.transformer
         embeddings = bert.embeddings
-        self.words, self.norm = embeddings.word_embeddings.weight, embeddings.LayerNorm
+        self.words = embeddings.word_embeddings.weight
+        self.norm: nn.Module = embeddings.LayerNorm
         types = embeddings.token_type_embeddings.weight[0]
         self.register_buffer("positions", (embeddings.position_embeddings.weight + types).detach())
         heads = bert.config.num_attention_heads
         self.layers = nn.ModuleList(EncoderLayer(layer, heads) for layer in bert.encoder.layer)
+        self.restore: nn.Module = nn.Identity()  # the channels' order, where it was changed
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         words = F.embedding(input_ids, self.words)
@@ -44,35 +46,42 @@ class EncoderBlock(nn.Module):
         for layer in self.layers:
             h = layer(h, bias)
         weights = mask / mask.sum(1, keepdim=True)
-        pooled: Tensor = (weights.unsqueeze(1) @ h).squeeze(1)
+        pooled: Tensor = self.restore((weights.unsqueeze(1) @ h).squeeze(1))
         norm = torch.sqrt((pooled * pooled).sum(1, keepdim=True))
         return pooled / norm
 
 
 class EncoderLayer(nn.Module):
-    """h [B, T, d] and the scores' bias [B, 1, 1, T] → h [B, T, d]."""
+    """h [B, T, d] and the scores' bias [B, 1, 1, T] → h [B, T, d].
+
+    `stream` and `inner` stand before the linear maps of the d channels and of the feed-forward
+    network's inner ones; `export.outliers` replaces them and the maps, the function stays.
+    """
 
     def __init__(self, layer: Any, heads: int) -> None:
         super().__init__()
-        attention = layer.attention.self
+        attention, out = layer.attention.self, layer.attention.output
         self.heads, self.width = heads, attention.query.out_features // heads
-        self.query = scaled(attention.query, self.width**-0.5)
-        self.key, self.value = attention.key, attention.value
-        self.out, self.attention_norm = (
-            layer.attention.output.dense,
-            layer.attention.output.LayerNorm,
-        )
+        self.stream: nn.Module = nn.Identity()
+        self.query: nn.Module = scaled(attention.query, self.width**-0.5)
+        self.key: nn.Module = attention.key
+        self.value: nn.Module = attention.value
+        self.out: nn.Module = out.dense
+        self.attention_norm: nn.Module = out.LayerNorm
         self.up: nn.Module = layer.intermediate.dense
+        self.inner: nn.Module = nn.Identity()
         self.down: nn.Module = layer.output.dense
-        self.norm = layer.output.LayerNorm
+        self.norm: nn.Module = layer.output.LayerNorm
 
     def forward(self, h: Tensor, bias: Tensor) -> Tensor:
-        query, key, value = (self.split(part(h)) for part in (self.query, self.key, self.value))
+        x = self.stream(h)
+        query, key, value = (self.split(part(x)) for part in (self.query, self.key, self.value))
         scores = query.transpose(1, 2) @ key.permute(0, 2, 3, 1)  # [B, H, T, T]
         attention = torch.softmax(scores + bias, dim=-1)
         context = (attention @ value.transpose(1, 2)).transpose(1, 2).flatten(2)
         h = self.attention_norm(h + self.out(context))
-        result: Tensor = self.norm(h + self.down(F.gelu(self.up(h))))
+        inner = F.gelu(self.up(self.stream(h)))
+        result: Tensor = self.norm(h + self.down(self.inner(inner)))
         return result
 
     def split(self, h: Tensor) -> Tensor:

@@ -1,8 +1,9 @@
 """Setting apart the few channels that 8 bits cannot hold beside the others.
 
-Some inner channels of a transformer are many times larger than all others (arXiv 2208.07339). One
-scale for a whole row then leaves nothing for the small ones. Here the largest channels, found on
-sample texts, get a product of their own, which stays in fp32; the function is the same.
+Some channels of a transformer are many times larger than all others (arXiv 2208.07339). One scale
+for all of them then leaves nothing for the small ones. Here the largest channels, found on sample
+texts, are moved to the end and get products of their own, which stay in fp32. The function is the
+same: reordering channels changes nothing but the order.
 """
 
 from collections.abc import Sequence
@@ -10,64 +11,112 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from export.encoder_block import EncoderBlock, EncoderLayer
 
-OUTLIERS = 32  # inner channels a layer: of MiniLM's, two or three are 3 to 5 times the next
+OUTLIERS = 32  # channels set apart; of MiniLM's, a handful are 3 to 10 times the next
 
 
 def set_outliers_apart(block: EncoderBlock, token_ids: Sequence[Sequence[int]]) -> None:
-    """Splits every layer's last product by what the texts (at least one) make of its inputs."""
-    for layer, largest in zip(block.layers, largest_values(block, token_ids), strict=True):
-        split_layer(cast(EncoderLayer, layer), largest.argsort(descending=True)[:OUTLIERS])
+    """Splits a block's products by what some texts (at least one) make of their inputs."""
+    layers = [cast(EncoderLayer, layer) for layer in block.layers]
+    streams = [largest_inputs(block, token_ids, [layer.query, layer.up]) for layer in layers]
+    inner = [largest_inputs(block, token_ids, [layer.down]) for layer in layers]
+    reorder_stream(block, outliers_last(torch.stack(streams).amax(0)))
+    for layer, largest in zip(layers, inner, strict=True):
+        reorder_inner(layer, outliers_last(largest))
+        split_products(layer)
 
 
 @torch.inference_mode()
-def largest_values(block: EncoderBlock, token_ids: Sequence[Sequence[int]]) -> list[Tensor]:
-    """The largest absolute value of every inner channel, [inner] a layer."""
-    largest = [torch.zeros(1) for _ in block.layers]
-    hooks = []
-    for number, layer in enumerate(block.layers):
+def largest_inputs(
+    block: EncoderBlock, token_ids: Sequence[Sequence[int]], modules: Sequence[nn.Module]
+) -> Tensor:
+    """The largest absolute value of each input channel of some modules of equal width."""
+    found: list[Tensor] = []
 
-        def keep(module: nn.Module, inputs: object, out: Tensor, number: int = number) -> None:
-            values = F.gelu(out).abs().amax((0, 1))
-            largest[number] = torch.maximum(largest[number], values)
+    def keep(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        found.append(inputs[0].abs().amax((0, 1)))
 
-        hooks.append(cast(EncoderLayer, layer).up.register_forward_hook(keep))
+    hooks = [module.register_forward_pre_hook(keep) for module in modules]
     for ids in token_ids:
         block(torch.tensor([list(ids)]), torch.ones(1, len(ids), dtype=torch.int64))
     for hook in hooks:
         hook.remove()
-    return largest
+    return torch.stack(found).amax(0)
 
 
-def split_layer(layer: EncoderLayer, outliers: Tensor) -> None:
-    """Reorders the inner channels, outliers last, and splits the product that reads them."""
-    up, down = cast(nn.Linear, layer.up), cast(nn.Linear, layer.down)
-    rest = torch.ones(up.out_features, dtype=torch.bool)
+def outliers_last(largest: Tensor) -> Tensor:
+    """The channels' indices, those with the largest values at the end."""
+    outliers = largest.argsort(descending=True)[:OUTLIERS]
+    rest = torch.ones(len(largest), dtype=torch.bool)
     rest[outliers] = False
-    order = torch.cat([torch.arange(up.out_features)[rest], outliers])
-    layer.up = selected(up, rows=order)
-    layer.down = SplitLinear(down, order, len(outliers))
+    return torch.cat([torch.arange(len(largest))[rest], outliers])
+
+
+def reorder_stream(block: EncoderBlock, order: Tensor) -> None:
+    """Reorders the channels that all layers read and add to."""
+    block.words = nn.Parameter(block.words.detach()[:, order])
+    block.positions = block.positions[:, order]
+    block.norm = reordered_norm(block.norm, order)
+    block.restore = Restore(order.argsort())
+    for layer in (cast(EncoderLayer, layer) for layer in block.layers):
+        for name in ("query", "key", "value", "up"):
+            setattr(layer, name, selected(getattr(layer, name), columns=order))
+        for name in ("out", "down"):
+            setattr(layer, name, selected(getattr(layer, name), rows=order))
+        layer.attention_norm = reordered_norm(layer.attention_norm, order)
+        layer.norm = reordered_norm(layer.norm, order)
+
+
+def reorder_inner(layer: EncoderLayer, order: Tensor) -> None:
+    """Reorders the channels inside a layer's feed-forward network."""
+    layer.up = selected(cast(nn.Linear, layer.up), rows=order)
+    layer.down = selected(cast(nn.Linear, layer.down), columns=order)
+
+
+def split_products(layer: EncoderLayer) -> None:
+    """Gives the last OUTLIERS channels products of their own."""
+    for name in ("query", "key", "value", "up", "down"):
+        setattr(layer, name, SplitLinear(getattr(layer, name)))
+    layer.stream, layer.inner = SplitLast(), SplitLast()
+
+
+class SplitLast(nn.Module):
+    """x [..., d] → all but the last OUTLIERS channels, and those."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        many, few = x.split([x.shape[-1] - OUTLIERS, OUTLIERS], dim=-1)
+        return many, few
 
 
 class SplitLinear(nn.Module):
-    """A linear map of channels that come in `order`, the last `count` in a product of their own."""
+    """A linear map of what `SplitLast` gives."""
 
-    def __init__(self, linear: nn.Linear, order: Tensor, count: int) -> None:
+    few: Tensor  # [OUTLIERS, out]
+
+    def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
-        cut = len(order) - count
-        self.sizes = [cut, count]
-        self.many = selected(linear, columns=order[:cut])
-        self.register_buffer("few", linear.weight.detach()[:, order[cut:]].T.contiguous())
+        cut = linear.in_features - OUTLIERS
+        self.many = selected(linear, columns=torch.arange(cut))
+        self.register_buffer("few", linear.weight.detach()[:, cut:].T.contiguous())
 
-    few: Tensor  # [count, out]
+    def forward(self, parts: tuple[Tensor, Tensor]) -> Tensor:
+        result: Tensor = self.many(parts[0]) + parts[1] @ self.few
+        return result
+
+
+class Restore(nn.Module):
+    """x [B, d] → its channels in the order `order`."""
+
+    order: Tensor  # int64 [d]
+
+    def __init__(self, order: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("order", order)
 
     def forward(self, x: Tensor) -> Tensor:
-        many, few = x.split(self.sizes, dim=-1)
-        result: Tensor = self.many(many) + few @ self.few
-        return result
+        return x.index_select(1, self.order)
 
 
 def selected(
@@ -83,4 +132,13 @@ def selected(
     with torch.no_grad():
         copy.weight.copy_(weight)
         copy.bias.copy_(bias)
+    return copy
+
+
+def reordered_norm(norm: nn.Module, order: Tensor) -> nn.LayerNorm:
+    original = cast(nn.LayerNorm, norm)
+    copy = nn.LayerNorm(len(order), eps=original.eps)
+    with torch.no_grad():
+        copy.weight.copy_(original.weight[order])
+        copy.bias.copy_(original.bias[order])
     return copy

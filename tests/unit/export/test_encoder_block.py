@@ -11,7 +11,7 @@ from bundle.sessions import Network
 from export.encoder_block import EncoderBlock
 from export.gates import smallest_cosine
 from export.onnx_files import export_encoder
-from export.outliers import OUTLIERS, largest_values, set_outliers_apart, split_layer
+from export.outliers import OUTLIERS, outliers_last, set_outliers_apart
 from export.precisions import to_fp16, to_int8
 from training.encoders.minilm import SentenceEncoder
 
@@ -49,14 +49,11 @@ def test_it_computes_what_the_library_computes(original: SentenceEncoder) -> Non
     torch.testing.assert_close(block(ids, mask), expected, atol=1e-5, rtol=0)
 
 
-@torch.inference_mode()
-def test_the_largest_channels_come_last(original: SentenceEncoder) -> None:
-    block = EncoderBlock(original).eval()
-    largest = largest_values(block, TEXTS)
-    layer = block.layers[0]
-    split_layer(layer, largest[0].argsort(descending=True)[:5])  # type: ignore[arg-type]
-    after = largest_values(block, TEXTS)[0]
-    np.testing.assert_allclose(after[-5:], largest[0].sort(descending=True).values[:5], rtol=1e-5)
+def test_the_largest_channels_come_last() -> None:
+    largest = torch.rand(100)
+    order = outliers_last(largest)
+    assert sorted(order.tolist()) == list(range(100))
+    assert largest[order[-OUTLIERS:]].min() >= largest[order[:-OUTLIERS]].max()
 
 
 def test_its_files_in_every_precision(original: SentenceEncoder, tmp_path: Path) -> None:
@@ -77,4 +74,3 @@ def test_its_files_in_every_precision(original: SentenceEncoder, tmp_path: Path)
         assert smallest_cosine(found["fp32"], found["int8"]) > 0.99
         assert smallest_cosine(found["fp32"], found["fp16"]) > 0.9999
     assert (tmp_path / "int8.onnx").stat().st_size < (tmp_path / "fp32.onnx").stat().st_size
-    assert OUTLIERS < 96
