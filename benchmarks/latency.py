@@ -88,7 +88,7 @@ def measure_student(bundle: Path, rounds: int, seconds: float, threads: int) -> 
                 rounds,
                 seconds,
             )
-    with service(bundle) as url, httpx.Client(base_url=url, timeout=30) as client:
+    with service(bundle) as own, httpx.Client(base_url=own.url, timeout=30) as client:
         client.get("/health/ready").raise_for_status()
         for name, node_of in ways.items():
             bodies = [json_node(node_of(number)) for number in range(rounds + WARMUP)]

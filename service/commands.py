@@ -1,5 +1,6 @@
 """`understudy serve`: a bundle over HTTP; `understudy key`: who may ask it."""
 
+import gc
 import inspect
 from collections.abc import Callable
 from pathlib import Path
@@ -65,7 +66,10 @@ def serve(bundle: BundleFolder, **flags: Any) -> None:
         )
 
     with bind(settings.host, settings.port) as bound:
-        run_server(create_app(open_engine(), settings, open_engine), bound, settings, announce)
+        app = create_app(open_engine(), settings, open_engine)
+        gc.collect()
+        gc.freeze()  # what was loaded stays: later collections need not walk through it
+        run_server(app, bound, settings, announce)
 
 
 def key(
