@@ -1,0 +1,193 @@
+"""A bundle written by the real export: proven again, served, turned into a Triton repository."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from bundle import BundleDamagedError, Manifest, open_bundle, parse_manifest, write_bundle
+from bundle.student import LOGITS_FILE, dense_file, open_student, variant_folder
+from export import gates
+from export.build import ExportOptions, export_bundle
+from export.check import check_bundle
+from export.errors import GateError, ParityError, StaleError
+from export.triton import write_repository
+from graph import load_graph, save_graph
+from graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from service import Engine
+from service.errors import BundleMismatchError
+from training.checkpoint import load_checkpoint, save_checkpoint
+from training.config import StudentConfig, TrainingConfig
+from training.distill import DistillOptions, distill
+from training.loop import Training
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A graph folder and a student folder side by side."""
+    folder = tmp_path_factory.mktemp("export")
+    save_graph(synthetic_graph(SyntheticOptions(nodes=200, classes=3)), folder / "graph")
+    options = DistillOptions(
+        encoder="hashing",
+        student=StudentConfig(kind="gcn", layers=1, hidden=40),
+        training=TrainingConfig(epochs=15),
+    )
+    distill(folder / "graph", folder / "student", options)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(trained: Path) -> Path:
+    options = ExportOptions(name="small", student_precisions=("int8", "fp16"))
+    export_bundle(trained / "student", trained / "bundle", options)
+    return trained / "bundle"
+
+
+@pytest.fixture
+def copied(exported: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(exported, tmp_path / "bundle"))
+
+
+def sign_again(folder: Path) -> None:
+    """Makes the digests hold for the files as they are."""
+    manifest = parse_manifest((folder / "manifest.json").read_text())
+
+    def fill(target: Path) -> Manifest:
+        shutil.copytree(folder, target, dirs_exist_ok=True)
+        (target / "manifest.json").unlink()
+        return manifest
+
+    write_bundle(folder, fill)
+
+
+def test_it_is_proven_again(exported: Path) -> None:
+    report = check_bundle(exported)
+    assert set(report.differences) == {"input", "layers", "gathering layers", "whole student"}
+    assert max(report.differences.values()) <= 1e-4
+    assert "cpu" in report.providers
+
+
+def test_it_says_what_it_holds(exported: Path) -> None:
+    manifest = open_bundle(exported).manifest
+    assert manifest.name == "small"
+    assert manifest.schema_version == "1.1"
+    assert max(manifest.parity.values()) <= 1e-4
+    assert set(manifest.variants) == {variant_folder("int8"), variant_folder("fp16")}
+    for info in manifest.variants.values():
+        assert info.accuracy_change >= -0.2
+        assert info.cosine > 0.99
+
+
+def test_nothing_in_it_names_the_machine_it_was_made_on(exported: Path) -> None:
+    here = str(Path(__file__).parents[2]).encode()
+    for path in exported.rglob("*.onnx"):
+        assert here not in path.read_bytes()
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp16"])
+def test_a_variant_runs_and_is_close(exported: Path, precision: str) -> None:
+    bundle = open_bundle(exported)
+    network = open_student(exported, bundle.manifest.student, 1, "cpu", precision)
+    h = np.asarray(bundle.array("activations/h0.npy"))[:5]
+    exact = open_student(exported, bundle.manifest.student, 1, "cpu")
+    feeds = {"h": h, "aggregated": h}
+    assert gates.smallest_cosine(network.layers[0](feeds), exact.layers[0](feeds)) > 0.99
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate"])
+def test_the_check_refuses_a_damaged_file(copied: Path, damage: str) -> None:
+    path = copied / dense_file(1)
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] if damage == "truncate" else content[:-1] + b"\x01")
+    with pytest.raises(BundleDamagedError):
+        check_bundle(copied)
+
+
+def test_a_nan_weight_is_refused_by_the_check_and_by_the_engine(copied: Path) -> None:
+    model = onnx.load(copied / dense_file(1))
+    weights = max(model.graph.initializer, key=lambda entry: int(np.prod(entry.dims)))
+    values = onnx.numpy_helper.to_array(weights).copy()
+    values[0, 0] = np.nan
+    weights.CopyFrom(onnx.numpy_helper.from_array(values, weights.name))
+    onnx.save(model, copied / dense_file(1))
+    sign_again(copied)
+    with pytest.raises(ParityError, match="not finite"):
+        check_bundle(copied)
+    with pytest.raises(BundleMismatchError, match="first inference"):
+        Engine.open(copied)
+
+
+def test_other_stored_logits_are_refused(copied: Path) -> None:
+    logits = np.load(copied / LOGITS_FILE)
+    np.save(copied / LOGITS_FILE, logits + np.float32(0.01))
+    sign_again(copied)
+    with pytest.raises(ParityError, match="differs from what is stored"):
+        check_bundle(copied)
+
+
+def test_a_wrong_label_count_is_refused(copied: Path) -> None:
+    logits = np.load(copied / LOGITS_FILE)
+    np.save(copied / LOGITS_FILE, logits[:, :-1])
+    sign_again(copied)
+    with pytest.raises(ParityError, match="the manifest promises"):
+        check_bundle(copied)
+    with pytest.raises(BundleMismatchError):
+        Engine.open(copied)
+
+
+def test_a_student_with_a_nan_weight_is_not_exported(trained: Path, tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(trained / "student")
+    with torch.no_grad():
+        checkpoint.student.head.weight[0, 0] = torch.nan
+    config, calibration = checkpoint.config, checkpoint.calibration
+    nothing = Training([], 0, 0.0)
+    save_checkpoint(tmp_path / "student", config, checkpoint.student, nothing, {}, calibration)
+    with pytest.raises(ParityError, match=r"head\.weight"):
+        export_bundle(tmp_path / "student", tmp_path / "bundle", ExportOptions())
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_another_graph_is_refused(trained: Path, tmp_path: Path) -> None:
+    save_graph(synthetic_graph(SyntheticOptions(nodes=210, classes=3)), tmp_path / "graph")
+    with pytest.raises(StaleError, match="train again"):
+        export_bundle(
+            trained / "student", tmp_path / "bundle", ExportOptions(graph=tmp_path / "graph")
+        )
+
+
+def test_a_variant_that_fails_its_gate_stops_the_export(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(gates.MIN_COSINES, "int8", 1.1)
+    with pytest.raises(GateError, match="student in int8 is not written: its cosine"):
+        export_bundle(
+            trained / "student",
+            tmp_path / "bundle",
+            ExportOptions(student_precisions=("int8",)),
+        )
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_triton_repository_matches_the_files(exported: Path, tmp_path: Path) -> None:
+    names = write_repository(exported, tmp_path / "models")
+    assert set(names) == {"input", "layer1", "dense1", "student"}
+    hidden, classes = 40, load_graph(exported.parent / "graph").num_classes
+    for name in names:
+        text = (tmp_path / "models" / name / "config.pbtxt").read_text()
+        graph = onnx.load(tmp_path / "models" / name / "1" / "model.onnx").graph
+        for entry in (*graph.input, *graph.output):
+            assert f'{{ name: "{entry.name}" data_type: TYPE_' in text
+        assert text.count("{ name:") == len(graph.input) + len(graph.output)
+    dense = (tmp_path / "models/dense1/config.pbtxt").read_text()
+    assert "max_batch_size: 64" in dense
+    assert f'{{ name: "h" data_type: TYPE_FP32 dims: [ {hidden} ] }}' in dense
+    assert f'{{ name: "logits" data_type: TYPE_FP32 dims: [ {classes} ] }}' in dense
+    layer = (tmp_path / "models/layer1/config.pbtxt").read_text()
+    assert "max_batch_size: 0" in layer
+    assert f'{{ name: "table" data_type: TYPE_FP32 dims: [ -1, {hidden} ] }}' in layer
+    assert '{ name: "index" data_type: TYPE_INT64 dims: [ -1, -1 ] }' in layer
+    assert "dynamic_batching" in dense
+    assert "dynamic_batching" not in layer
