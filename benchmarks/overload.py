@@ -13,16 +13,17 @@ from typing import Annotated, Any
 
 import httpx
 import numpy as np
+import psutil
 import typer
 
 from benchmarks.http import service
 from benchmarks.latency import json_node, student_nodes
 from benchmarks.measure import markdown_table, write_results
+from benchmarks.raw_client import RawClient, prepare
 from graph.snapshot import load_snapshot
 from service.engine import Engine
 
 CONCURRENT = 16
-BATCH = 64  # of the encoder's own rate
 NODES_A_REQUEST = 8  # in the overload, so that refusals are cheap beside answers
 
 
@@ -40,94 +41,109 @@ class Tally:
             self.seconds.append(seconds)
 
 
-class Bodies:
-    """Requests whose texts are all different."""
+class Requests:
+    """Prepared requests about unseen nodes whose texts are all different."""
 
     def __init__(self, bundle: Path) -> None:
         self.node_of = student_nodes(load_snapshot(bundle / "graph"))["unseen"]
         self.number = 0
 
-    def next(self, nodes: int) -> dict[str, Any]:
-        self.number += nodes
-        return {"nodes": [json_node(self.node_of(self.number - n)) for n in range(nodes)]}
+    def prepare(self, nodes: int, count: int) -> list[bytes]:
+        self.number += nodes * count
+        numbers = iter(range(self.number - nodes * count, self.number))
+        return [
+            prepare({"nodes": [json_node(self.node_of(next(numbers))) for _ in range(nodes)]})
+            for _ in range(count)
+        ]
 
 
-async def send(client: httpx.AsyncClient, body: dict[str, Any], tally: Tally) -> None:
+async def send(client: RawClient, request: bytes, tally: Tally) -> None:
     started = time.perf_counter()
     try:
-        response = await client.post("/classify", json=body)
-    except httpx.HTTPError:
+        status = await client.send(request)
+    except (OSError, EOFError):
         tally.failures += 1
         return
-    tally.add(response.status_code, time.perf_counter() - started)
+    tally.add(status, time.perf_counter() - started)
 
 
 async def closed_loop(
-    client: httpx.AsyncClient, bodies: Bodies, nodes: int, clients: int, seconds: float
+    client: RawClient, requests: Sequence[bytes], seconds: float
 ) -> tuple[Tally, float]:
     """Clients that ask again as soon as they are answered; returns the seconds it really took."""
-    tally, started = Tally(), time.perf_counter()
+    tally, started, left = Tally(), time.perf_counter(), iter(requests)
 
     async def ask() -> None:
         while time.perf_counter() - started < seconds:
-            await send(client, bodies.next(nodes), tally)
+            request = next(left, None)
+            if request is None:
+                return
+            await send(client, request, tally)
 
-    await asyncio.gather(*(ask() for _ in range(clients)))
+    await asyncio.gather(*(ask() for _ in range(CONCURRENT)))
     return tally, time.perf_counter() - started
 
 
 async def open_loop(
-    client: httpx.AsyncClient, bodies: Bodies, per_second: float, seconds: float
+    client: RawClient, requests: Sequence[bytes], per_second: float
 ) -> tuple[Tally, float]:
     """Requests at a fixed rate, whatever the answers do."""
     tally, tasks = Tally(), set[asyncio.Task[None]]()
     started = time.perf_counter()
-    sent = 0
-    while (elapsed := time.perf_counter() - started) < seconds:
-        while sent < elapsed * per_second:
-            task = asyncio.create_task(send(client, bodies.next(NODES_A_REQUEST), tally))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-            sent += 1
-        await asyncio.sleep(0.002)
+    for number, request in enumerate(requests):
+        await asyncio.sleep(max(number / per_second - (time.perf_counter() - started), 0))
+        task = asyncio.create_task(send(client, request, tally))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+    took = time.perf_counter() - started
     await asyncio.gather(*tasks)
-    return tally, time.perf_counter() - started
+    return tally, max(took, time.perf_counter() - started)
 
 
-def encoder_rate(bundle: Path, bodies: Bodies, rounds: int) -> float:
-    """Nodes a second of the engine itself, in batches."""
+def encoder_rate(bundle: Path, requests: Requests, rounds: int) -> float:
+    """Nodes a second of the engine itself, in batches of as many as ask at a time."""
     with Engine.open(bundle) as engine:
         times = []
         for _ in range(rounds):
-            nodes = [bodies.node_of(bodies.number + n) for n in range(BATCH)]
-            bodies.number += BATCH
+            nodes = [requests.node_of(requests.number + n) for n in range(CONCURRENT)]
+            requests.number += CONCURRENT
             resolution = engine.resolve(nodes)
             started = time.perf_counter()
             engine.infer(resolution)
             times.append(time.perf_counter() - started)
-    return BATCH / statistics.median(times)
+    return CONCURRENT / statistics.median(times)
 
 
-async def run(url: str, bodies: Bodies, seconds: float, memory: Any) -> dict[str, Any]:
-    limits = httpx.Limits(max_connections=2_000)
-    async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
-        single, took = await closed_loop(client, bodies, 1, CONCURRENT, seconds / 4)
-        unseen_rate = len(single.seconds) / took
-        full, took = await closed_loop(client, bodies, NODES_A_REQUEST, CONCURRENT, seconds / 4)
-        capacity = len(full.seconds) / took
-        before = memory()
-        over, took = await open_loop(client, bodies, 2 * capacity, seconds)
-        after = memory()
-        recovered, again = await closed_loop(client, bodies, NODES_A_REQUEST, CONCURRENT, 3)
+async def run(
+    client: RawClient,
+    requests: Requests,
+    rate: float,
+    seconds: float,
+    process: psutil.Process,
+) -> dict[str, Any]:
+    """The figures; `rate` is a guess of the nodes that can be answered a second."""
+    enough = int(2 * rate * seconds / 4)
+    single, took = await closed_loop(client, requests.prepare(1, enough), seconds / 4)
+    unseen_rate = len(single.seconds) / took
+    several = requests.prepare(NODES_A_REQUEST, enough // NODES_A_REQUEST)
+    full, took = await closed_loop(client, several, seconds / 4)
+    capacity = len(full.seconds) / took
+    twice = requests.prepare(NODES_A_REQUEST, int(2 * capacity * seconds))
+    before = process.memory_info().rss
+    over, took = await open_loop(client, twice, 2 * capacity)
+    grown = process.memory_info().rss - before
+    again = requests.prepare(NODES_A_REQUEST, int(2 * capacity * 5))
+    recovered, after = await closed_loop(client, again, 5)
     return {
         "unseen_per_second_at_16": round(unseen_rate, 1),
         "capacity_requests_per_second": round(capacity, 1),
         "goodput_over_capacity": round(len(over.seconds) / took / capacity, 3),
         "statuses": over.statuses,
         "failures": over.failures,
+        "accepted_p50_seconds": percentile(over.seconds, 50),
         "accepted_p99_seconds": percentile(over.seconds, 99),
-        "memory_growth_mb": round((after - before) / 2**20, 1),
-        "recovered_over_capacity": round(len(recovered.seconds) / again / capacity, 3),
+        "memory_growth_mb": round(grown / 2**20, 1),
+        "recovered_over_capacity": round(len(recovered.seconds) / after / capacity, 3),
         "refused_after": recovered.statuses.get(429, 0),
     }
 
@@ -142,12 +158,12 @@ def overload(
     queue_tokens: Annotated[int, typer.Option(help="That may wait.")] = 16_384,
 ) -> None:
     """Measure unseen nodes at 16 concurrent requests, and twice the rate that can be sustained."""
-    bodies = Bodies(bundle)
-    own = encoder_rate(bundle, bodies, rounds=20)
-    # Measured here, the texts are known: those that the service is sent are others.
+    requests = Requests(bundle)
+    own = encoder_rate(bundle, requests, rounds=20)
     with service(bundle, "--queue-tokens", str(queue_tokens)) as served:
-        memory = served.process.memory_info
-        results = asyncio.run(run(served.url, bodies, seconds, lambda: memory().rss))
+        address = httpx.URL(served.url)
+        client = RawClient(address.host, address.port or 80)
+        results = asyncio.run(run(client, requests, own, seconds, served.process))
     results["engine_nodes_per_second"] = round(own, 1)
     results["unseen_over_engine"] = round(results["unseen_per_second_at_16"] / own, 3)
     table = markdown_table(["unseen nodes", ""], [[k, v] for k, v in results.items()])
