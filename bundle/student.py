@@ -1,7 +1,11 @@
 """The exported student, layer by layer."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bundle.manifest import StudentInfo
 from bundle.sessions import Network
@@ -20,6 +24,11 @@ def dense_file(number: int) -> str:
     return f"student/dense{number}.onnx"
 
 
+def project_file(number: int) -> str:
+    """GAT: what layer `number` maps every row to before attention weighs the rows."""
+    return f"student/project{number}.onnx"
+
+
 def activation_file(number: int) -> str:
     """The array of every node's activation below layer `number` + 1, float32 [N, hidden].
 
@@ -32,6 +41,29 @@ LOGITS_FILE = "activations/logits.npy"  # float32 [N, classes]
 
 
 @dataclass(frozen=True, slots=True)
+class AttentionParts:
+    """A layer of GAT in two networks, see `graph.attention`."""
+
+    project: Network
+    finish: Network
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionLayer:
+    """A layer that gathers, with the parts for a host that sums by attention itself."""
+
+    gather: Network
+    attention: AttentionParts
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self.gather.inputs
+
+    def __call__(self, feeds: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        return self.gather(feeds)
+
+
+@dataclass(frozen=True, slots=True)
 class StudentNetwork:
     """Features → h0 through `input`; h(l-1) → h(l) through `layers[l - 1]`, the last → logits.
 
@@ -41,7 +73,7 @@ class StudentNetwork:
     """
 
     input: Network
-    layers: tuple[Network, ...]
+    layers: tuple[Network | AttentionLayer, ...]
 
 
 def variant_folder(precision: str) -> str:
@@ -61,12 +93,18 @@ def open_student(
     )
 
 
-def open_layer(folder: Path, number: int, threads: int, provider: str) -> Network:
+def open_layer(folder: Path, number: int, threads: int, provider: str) -> Network | AttentionLayer:
     """The form that is fastest there: dense on a CPU if the layer has that form, else gathering.
 
     A GPU gathers itself, so that the activations can stay in its memory.
     """
-    dense = folder / dense_file(number)
-    if provider == "cpu" and dense.is_file():
-        return Network(dense, threads, provider)
-    return Network(folder / layer_file(number), threads, provider)
+    layer, dense, project = (
+        folder / name(number) for name in (layer_file, dense_file, project_file)
+    )
+    if provider != "cpu" or not dense.is_file():
+        return Network(layer, threads, provider)
+    finish = Network(dense, threads, provider)
+    if not project.is_file():
+        return finish
+    parts = AttentionParts(Network(project, threads, provider), finish)
+    return AttentionLayer(Network(layer, threads, provider), parts)

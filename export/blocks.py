@@ -161,6 +161,31 @@ class GatBlock(LayerBlock):
         return mapped + cast(Tensor, self.layer.conv.bias)
 
 
+class ProjectBlock(nn.Module):
+    """What `graph.attention` reads of a GAT layer: h [B, d] → [B, d' + 2 H]."""
+
+    map: Tensor  # [d, d' + 2 H]
+
+    def __init__(self, gat: GatBlock) -> None:
+        super().__init__()
+        maps = gat.maps.transpose(0, 1).flatten(1)  # [d, H c]
+        self.register_buffer("map", torch.cat([maps, gat.both], dim=1))
+
+    def forward(self, h: Tensor) -> Tensor:
+        return h @ self.map
+
+
+class AttendedBlock(nn.Module):
+    """The rest of a GAT layer, for neighbours that attention has summed."""
+
+    def __init__(self, gat: GatBlock) -> None:
+        super().__init__()
+        self.gat = gat
+
+    def forward(self, h: Tensor, aggregated: Tensor) -> Tensor:
+        return self.gat.finish(h, aggregated + cast(Tensor, self.gat.layer.conv.bias))
+
+
 class MlpBlock(LayerBlock):
     """A layer that reads no edges."""
 
@@ -186,10 +211,19 @@ def layer_blocks(student: Student) -> list[nn.Module]:
     return [gathering(cast(LinearBlock, dense)).eval() for dense in dense_blocks(student)]
 
 
-def dense_blocks(student: Student) -> list[LayerBlock]:
-    """The dense blocks of all layers; none where the aggregation is no weighted sum."""
+def dense_blocks(student: Student) -> list[nn.Module]:
+    """The blocks of all layers for aggregated neighbours; none where no neighbours are read."""
+    if student.config.kind == "gat":
+        return [AttendedBlock(cast(GatBlock, gat)).eval() for gat in make_blocks(student, GatBlock)]
     make = LINEAR.get(student.config.kind)
-    return make_blocks(student, make) if make else []
+    return list(make_blocks(student, make)) if make else []
+
+
+def project_blocks(student: Student) -> list[nn.Module]:
+    """GAT's maps of single rows."""
+    if student.config.kind != "gat":
+        return []
+    return [ProjectBlock(cast(GatBlock, gat)).eval() for gat in make_blocks(student, GatBlock)]
 
 
 def make_blocks(student: Student, make: type[LayerBlock]) -> list[LayerBlock]:

@@ -10,7 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from export.blocks import DenseInputBlock, HashedInputBlock, dense_blocks, layer_blocks
+from export.blocks import (
+    DenseInputBlock,
+    HashedInputBlock,
+    dense_blocks,
+    layer_blocks,
+    project_blocks,
+)
 from export.encoder_block import EncoderBlock
 from export.errors import ExportError
 from training.student import HashedInput, Student
@@ -41,9 +47,11 @@ def export_student(student: Student, folder: Path) -> None:
         export_module(
             DenseInputBlock(student), dense, {"x": ("nodes", None)}, "h", folder / "input.onnx"
         )
-    for name, blocks in (("layer", layer_blocks(student)), ("dense", dense_blocks(student))):
+    forms = {"layer": layer_blocks, "dense": dense_blocks, "project": project_blocks}
+    for name, blocks in ((name, make(student)) for name, make in forms.items()):
         for number, block in enumerate(blocks, start=1):
-            output = "logits" if number == len(blocks) else "h_next"
+            last = "logits" if number == len(blocks) else "h_next"
+            output = "projected" if name == "project" else last
             export_block(block, student.config.hidden, output, folder / f"{name}{number}.onnx")
 
 

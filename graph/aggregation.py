@@ -1,14 +1,14 @@
 """Weighted sums over neighbours as one sparse product: no padding, no scatter.
 
 On a CPU this is the fastest exact form of every aggregation whose weights do not depend on the
-activations (GraphSAGE, GCN, GIN); attention (GAT) needs `graph.neighborhoods.padded_blocks`.
+activations (GraphSAGE, GCN, GIN); for attention (GAT) see `graph.attention`.
 """
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from graph.neighborhoods import Neighborhoods, Weighting, edge_weights
+from graph.sparse import weighted_sums
 
 
 def aggregate(
@@ -29,21 +29,3 @@ def aggregate(
     if weighting == "symmetric":
         total += self_weights[:, None] * h
     return total
-
-
-def weighted_sums(
-    table: NDArray[np.float32], neighborhoods: Neighborhoods, weights: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """float32 [B, d]."""
-    if len(neighborhoods) == 1:  # building a sparse matrix would take longer than the sum
-        sums: NDArray[np.float32] = weights @ table[neighborhoods.indices]
-        return sums[None]
-    # Indices of 32 bits where they suffice: a third less to read.
-    data = (weights, narrow(neighborhoods.indices), narrow(neighborhoods.indptr))
-    matrix = sparse.csr_array(data, (len(neighborhoods), len(table)))
-    return np.asarray(matrix @ table)
-
-
-def narrow(values: NDArray[np.int64]) -> NDArray[np.int32] | NDArray[np.int64]:
-    fits = values.max(initial=0) < 2**31
-    return values.astype(np.int32) if fits else values

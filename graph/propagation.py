@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph.aggregation import aggregate
+from graph.attention import AttentionParts, attend, pays
 from graph.neighborhoods import Neighborhoods, Weighting, padded_blocks
 
 Layer = Callable[[Mapping[str, NDArray[np.generic]]], NDArray[np.float32]]
@@ -28,6 +29,7 @@ def propagate(
     Args:
         layer: takes h, table, index, weight and self_weight as in `graph.neighborhoods.Block`; or,
             if it has `inputs` and the table is not among them, h and aggregated, float32 [B, d].
+            With `attention` (`graph.attention.AttentionParts`) it may be run in that form.
 
     Shapes:
         h: float32 [B, d], the nodes' own activations of the layer below
@@ -35,6 +37,9 @@ def propagate(
         returns: float32 [B, d']
     """
     inputs = getattr(layer, "inputs", ("table",))
+    parts: AttentionParts | None = getattr(layer, "attention", None)
+    if parts is not None and pays(neighborhoods, len(table)):
+        return run_dense(parts.finish, h, attend(parts.project, h, table, neighborhoods))
     if "table" in inputs:
         return run_blocks(layer, h, table, neighborhoods, weighting)
     if "aggregated" in inputs:

@@ -14,7 +14,7 @@ def summed(hop: Hop, below: NDArray[np.float64]) -> NDArray[np.float64]:
     """What the network does with a hop, in numpy."""
     rows = (below[hop.index] * hop.weight[:, :, None]).sum(axis=1)
     further = rows[hop.more].sum(axis=1)
-    return np.concatenate([rows, further])[hop.pair].sum(axis=1)
+    return np.asarray(np.concatenate([rows, further])[hop.pair].sum(axis=1))
 
 
 def check(adjacency: Adjacency, seeds: NDArray[np.int64]) -> None:

@@ -1,0 +1,223 @@
+"""Ours against torch and against the naive export: `python -m benchmarks.onnx_students GRAPH …`.
+
+Classifying B new nodes from their features and their neighbours' cached activations, and all nodes
+of a graph from all features. Everything is measured side by side, on one thread; whatever depends
+on the request alone (ours: weights and blocks) is inside, edge lists of torch are made outside.
+"""
+
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import numpy as np
+import torch
+import typer
+from numpy.typing import NDArray
+
+from benchmarks.measure import markdown_table, side_by_side, write_results
+from benchmarks.naive_export import naive_network
+from benchmarks.torch_students import (
+    CachedStudent,
+    EdgeIndexStudent,
+    graph_edges,
+    star_edges,
+    take_loops_from_edges,
+)
+from bundle import StudentInfo
+from bundle.sessions import Network
+from bundle.student import StudentNetwork, open_student
+from export.activations import all_activations
+from export.blocks import WEIGHTINGS
+from export.onnx_files import export_student
+from graph import TextGraph, load_graph
+from graph.neighborhoods import Weighting, unseen_neighborhoods
+from graph.propagation import propagate
+from training.config import StudentConfig, StudentKind
+from training.data import edges
+from training.student import Student
+
+DIMENSION = 384  # of MiniLM's embeddings
+KINDS: tuple[StudentKind, ...] = ("sage", "gcn", "gat", "gin")
+SIZES = (1, 8, 64, 512)
+SAMPLE_NODES = 200  # handled in one sample of a small size, to rise above the clock
+
+Call = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One student, random, with one graph."""
+
+    graph: TextGraph
+    student: Student
+    network: StudentNetwork
+    naive: Network | str
+    compile: bool
+
+    @property
+    def kind(self) -> StudentKind:
+        return self.student.config.kind
+
+    @property
+    def weighting(self) -> Weighting:
+        return cast(Weighting, WEIGHTINGS[self.kind])
+
+
+def make_case(graph: TextGraph, kind: StudentKind, hidden: int, compiled: bool) -> Case:
+    torch.manual_seed(0)
+    config = StudentConfig(kind=kind, hidden=hidden)
+    student = Student(config, DIMENSION, graph.num_classes, hashed=False).eval()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        export_student(student, folder / "student")
+        info = StudentInfo(kind, WEIGHTINGS[kind], config.layers, hidden, 0)
+        network = open_student(folder, info, 1, "cpu")
+        naive = naive_network(student, DIMENSION, folder / "naive.onnx")
+    return Case(graph, student, network, naive, compiled)
+
+
+def few_nodes(case: Case, count: int, x: NDArray[np.float32]) -> dict[str, Call]:
+    """What classifies `count` new nodes, each with the neighbours of a stored one."""
+    adjacency = case.graph.adjacency
+    nodes = np.random.default_rng(count).choice(adjacency.num_nodes, count, replace=False)
+    near = unseen_neighborhoods(
+        adjacency, [adjacency.neighbors(node).astype(np.int64) for node in nodes.tolist()]
+    )
+    tensors = case.student(torch.from_numpy(x), edges(adjacency)).hidden[:-1]
+    tables = [table.numpy() for table in tensors]
+    own, star = x[nodes], star_edges(case.kind, near, case.weighting)
+    take_loops_from_edges(case.student, True)
+    eager = CachedStudent(case.student)
+    inputs = (torch.from_numpy(own), tensors, star.index, star.weight)
+
+    def ours() -> NDArray[np.float32]:
+        h = case.network.input({"x": own})
+        for layer, table in zip(case.network.layers, tables, strict=True):
+            h = propagate(layer, h, table, near, case.weighting)
+        return h
+
+    calls: dict[str, Call] = {"ours": ours, "torch": lambda: eager(*inputs)}
+    np.testing.assert_allclose(ours(), eager(*inputs).numpy(), atol=1e-4)
+    if case.compile:
+        add_compiled(calls, eager, inputs)
+    return calls
+
+
+def all_nodes(case: Case, x: NDArray[np.float32]) -> dict[str, Call]:
+    """What classifies every node of the graph."""
+    adjacency, tensor = case.graph.adjacency, torch.from_numpy(x)
+    take_loops_from_edges(case.student, False)
+    listed, sparse = graph_edges(case.kind, adjacency), edges(adjacency)
+    eager = EdgeIndexStudent(case.student)
+    inputs = (tensor, listed.index, listed.weight)
+
+    def ours() -> NDArray[np.float32]:
+        return all_activations(case.network, tensor, adjacency, case.weighting)[-1]
+
+    calls: dict[str, Call] = {
+        "ours": ours,
+        "torch": lambda: eager(*inputs),
+        "torch, CSR": lambda: case.student(tensor, sparse).logits,
+    }
+    np.testing.assert_allclose(ours(), eager(*inputs).numpy(), atol=1e-4)
+    if isinstance(case.naive, Network):
+        feeds = {"x": x, "edge_index": listed.index.numpy(), "edge_weight": listed.weight.numpy()}
+        naive = case.naive
+        calls["naive export"] = lambda: naive(feeds)
+    if case.compile:
+        add_compiled(calls, eager, inputs)
+    return calls
+
+
+def add_compiled(calls: dict[str, Call], module: torch.nn.Module, inputs: Any) -> None:
+    """Adds torch.compile where it works and gives the same answer."""
+    torch.compiler.reset()
+    compiled = torch.compile(module, dynamic=False)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.testing.assert_close(compiled(*inputs), module(*inputs), atol=1e-4, rtol=0)
+    except Exception:  # noqa: BLE001 - it does not work here, whatever the reason
+        return
+    calls["torch.compile"] = lambda: compiled(*inputs)
+
+
+def measure(calls: dict[str, Call], count: int, rounds: int) -> dict[str, float]:
+    """Median milliseconds a call."""
+    repeats = max(1, SAMPLE_NODES // count)
+
+    def repeated(call: Call) -> Call:
+        def work() -> None:
+            for _ in range(repeats):
+                call()
+
+        return work
+
+    seconds = side_by_side({name: repeated(call) for name, call in calls.items()}, rounds)
+    return {name: 1_000 * value / repeats for name, value in seconds.items()}
+
+
+def rows_of(case: Case, rounds: int) -> list[dict[str, Any]]:
+    """A row a size."""
+    count = case.graph.num_nodes
+    x = np.random.default_rng(0).standard_normal((count, DIMENSION)).astype(np.float32)
+    rows = []
+    sizes = [size for size in SIZES if size < count]
+    for size in [*sizes, count]:
+        calls = all_nodes(case, x) if size == count else few_nodes(case, size, x)
+        found: dict[str, Any] = dict(
+            measure(calls, size, rounds if size < 2_000 else max(5, rounds // 6))
+        )
+        if size == count and isinstance(case.naive, str):
+            found["naive export failed"] = case.naive
+        rows.append({"graph": case.graph.name, "student": case.kind, "nodes": size, "ms": found})
+        typer.echo(f"{case.graph.name} {case.kind} {size}: {describe(found)}")
+    return rows
+
+
+def describe(found: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {value if isinstance(value, str) else f'{value:.3g} ms'}"
+        for name, value in found.items()
+    )
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    names = ("ours", "torch", "torch, CSR", "torch.compile", "naive export")
+    header = ["graph", "student", "nodes", *(f"{name}, ms" for name in names), "torch / ours"]
+    lines = []
+    for row in rows:
+        found = row["ms"]
+        failed = {"naive export": "cannot"} if "naive export failed" in found else {}
+        cells = [f"{found[name]:.3g}" if name in found else failed.get(name, "-") for name in names]
+        ratio = f"{found['torch'] / found['ours']:.2f}"
+        lines.append([row["graph"], row["student"], f"{row['nodes']:,}", *cells, ratio])
+    return markdown_table(header, lines)
+
+
+@torch.inference_mode()
+def main(
+    graphs: Annotated[list[Path], typer.Argument(help="Graph folders.")],
+    hidden: Annotated[int, typer.Option(min=4, help="Width of the students.")] = 256,
+    rounds: Annotated[int, typer.Option(min=5, help="Samples of each.")] = 60,
+    compiled: Annotated[bool, typer.Option("--compile/--no-compile")] = True,
+    out: Annotated[str, typer.Option(help="Name of the files in benchmarks/results.")] = "onnx",
+) -> None:
+    """Measure the exported students against torch."""
+    torch.set_num_threads(1)
+    rows: list[dict[str, Any]] = []
+    for folder in graphs:
+        graph = load_graph(folder)
+        for kind in KINDS:
+            rows += rows_of(make_case(graph, kind, hidden, compiled), rounds)
+    setting = f"384 → {hidden} → classes, 2 layers, one thread, medians, side by side."
+    write_results(
+        out, {"setting": setting, "rows": rows}, f"# Students\n\n{setting}\n\n{table(rows)}"
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)
