@@ -91,11 +91,7 @@ class Classifier:
             )
 
     def threshold_of(self, manifest: Manifest) -> float | None:
-        return (
-            self.threshold
-            if self.threshold is not None
-            else manifest.calibration.threshold
-        )
+        return self.threshold if self.threshold is not None else manifest.calibration.threshold
 
     def look_up(self, plan: Plan) -> Classified:
         """Answers a plan that is immediate."""
