@@ -17,13 +17,14 @@ from export.onnx_files import export_encoder
 from export.outliers import set_outliers_apart
 from export.parity import check_encoder
 from export.precisions import to_int8
+from export.rounding import round_products
 from graph import TextGraph
 from graph.files import atomic_file
 from graph.progress import Progress
 from training.encoders.minilm import MiniLM, load_minilm
 from training.encoding import cache_folder
 
-SAMPLED_TEXTS = 64  # to set outliers apart
+SAMPLED_TEXTS = 64  # to find outliers and to round weights by
 TEXTS_A_STEP = 256  # between two signs of progress
 
 
@@ -58,12 +59,15 @@ def write_encoder(
 def write_int8(encoder: WrittenEncoder, graph: TextGraph) -> float:
     """Writes the int8 file; returns the smallest cosine of its embeddings to those of fp32.
 
-    Some of the graph's texts, spread over it, tell which channels are set apart, and are compared.
+    Some of the graph's texts, spread over it, tell which channels are set apart and how weights
+    are rounded, and are compared.
     """
     step = max(1, graph.num_nodes // SAMPLED_TEXTS)
     texts = [str(text) for text in graph.texts[::step].to_pylist()][:SAMPLED_TEXTS]
     block = EncoderBlock(encoder.original.module).eval()
-    set_outliers_apart(block, encoder.original.tokenize(texts))
+    token_ids = encoder.original.tokenize(texts)
+    set_outliers_apart(block, token_ids)
+    round_products(block, token_ids)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "split.onnx"
         export_encoder(block, path)

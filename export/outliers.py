@@ -20,30 +20,32 @@ OUTLIERS = 32  # channels set apart; of MiniLM's, a handful are 3 to 10 times th
 def set_outliers_apart(block: EncoderBlock, token_ids: Sequence[Sequence[int]]) -> None:
     """Splits a block's products by what some texts (at least one) make of their inputs."""
     layers = [cast(EncoderLayer, layer) for layer in block.layers]
-    streams = [largest_inputs(block, token_ids, [layer.query, layer.up]) for layer in layers]
-    inner = [largest_inputs(block, token_ids, [layer.down]) for layer in layers]
-    reorder_stream(block, outliers_last(torch.stack(streams).amax(0)))
-    for layer, largest in zip(layers, inner, strict=True):
-        reorder_inner(layer, outliers_last(largest))
+    streams = [module for layer in layers for module in (layer.query, layer.up)]
+    largest = largest_inputs(block, token_ids, [*streams, *(layer.down for layer in layers)])
+    reorder_stream(block, outliers_last(torch.stack(largest[: len(streams)]).amax(0)))
+    for layer, values in zip(layers, largest[len(streams) :], strict=True):
+        reorder_inner(layer, outliers_last(values))
         split_products(layer)
 
 
 @torch.inference_mode()
 def largest_inputs(
     block: EncoderBlock, token_ids: Sequence[Sequence[int]], modules: Sequence[nn.Module]
-) -> Tensor:
-    """The largest absolute value of each input channel of some modules of equal width."""
-    found: list[Tensor] = []
+) -> list[Tensor]:
+    """The largest absolute value of each input channel of some modules, [in] a module."""
+    largest = [torch.zeros(1) for _ in modules]
+    hooks = []
+    for number, module in enumerate(modules):
 
-    def keep(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        found.append(inputs[0].abs().amax((0, 1)))
+        def keep(module: nn.Module, inputs: tuple[Tensor, ...], number: int = number) -> None:
+            largest[number] = torch.maximum(largest[number], inputs[0].abs().amax((0, 1)))
 
-    hooks = [module.register_forward_pre_hook(keep) for module in modules]
+        hooks.append(module.register_forward_pre_hook(keep))
     for ids in token_ids:
         block(torch.tensor([list(ids)]), torch.ones(1, len(ids), dtype=torch.int64))
     for hook in hooks:
         hook.remove()
-    return torch.stack(found).amax(0)
+    return largest
 
 
 def outliers_last(largest: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Attention over neighbours (GAT, arXiv 1710.10903, eq. 3 and 4) as sparse products a head.
 
 Every row is mapped once, whether it is a node or a neighbour, and the mapped rows are summed by
-attention: no padding. That is the fastest exact form on a CPU as long as there are not many more
-neighbours than nodes; a hub alone is better summed first and mapped once.
+attention: no padding. That is the fastest exact form on a CPU where there are not many more
+rows than nodes, as in a pass over a whole graph; else neighbours are better summed first.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from graph.neighborhoods import Neighborhoods
 from graph.sparse import weighted_sums
 
-MAX_ROWS_A_NODE = 16  # neighbours mapped for each node that is asked for
+MAX_ROWS_A_NODE = 2  # mapped for each node that is asked for; beyond it, gathering is faster
 SLOPE = np.float32(0.2)  # of the leaky rectifier, as in the paper
 
 Run = Callable[[Mapping[str, NDArray[np.generic]]], NDArray[np.float32]]
