@@ -101,7 +101,8 @@ def test_a_killed_teacher_ends_where_it_would_have(
         expected, found = load_file(whole / name), load_file(broken / name)
         assert expected.keys() == found.keys()
         for key, values in expected.items():
-            np.testing.assert_array_equal(found[key], values, err_msg=key)
+            # Another process may use other threads, and so add in another order.
+            np.testing.assert_allclose(found[key], values, rtol=1e-4, atol=1e-5, err_msg=key)
     assert [path.name for path in broken.parent.iterdir()] == ["teacher"]
     assert (broken / "adapter" / "adapter_config.json").is_file() == (kind == "causal")
 
