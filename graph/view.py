@@ -160,9 +160,13 @@ class GraphView:
 
         Stored nodes do not see the new ones: their degrees stay as they are.
         """
-        indptr = np.zeros(len(neighbors) + 1, dtype=np.int64)
-        np.cumsum([len(row) for row in neighbors], out=indptr[1:])
-        indices = neighbors[0] if len(neighbors) == 1 else np.concatenate(neighbors)
+        if len(neighbors) == 1:
+            indices = neighbors[0]
+            indptr = np.array([0, len(indices)])
+        else:
+            indices = np.concatenate(neighbors)
+            indptr = np.zeros(len(neighbors) + 1, dtype=np.int64)
+            np.cumsum([len(row) for row in neighbors], out=indptr[1:])
         return Neighborhoods(indptr, indices, self.degrees(indices))
 
     def live_rows(self) -> NDArray[np.int64]:

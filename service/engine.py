@@ -260,7 +260,8 @@ class Engine:
 
     def maintain(self) -> None:
         """What is done when idle."""
-        self.settle()
+        # Under a stream of changes settling would wake the same hubs after each of them.
+        self.writer.settle(interrupted=self.maintenance.changed.is_set)
         graph, journal = self.state.graph, self.writer.journal
         if len(graph.parts.lists.current) > max(LISTS_KEPT, graph.num_rows // 16):
             self.compact()

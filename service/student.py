@@ -7,11 +7,13 @@ from typing import cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from bundle import Bundle
 from bundle.student import open_student
-from graph.neighborhoods import Weighting
+from graph.neighborhoods import Neighborhoods, Weighting, edge_weights
 from graph.propagation import Layer, propagate
+from service.aggregated import LINEAR, run_aggregated
 from service.errors import BundleMismatchError, InferenceError
 from service.inputs import TextInput, open_input
 from service.resolution import UnseenNode
@@ -70,21 +72,41 @@ class Student:
         Raises:
             InferenceError: a neighbour outside the tables.
         """
-        graph = state.graph
-        neighborhoods = graph.unseen_neighborhoods(neighbors)
-        rows = neighborhoods.indices
-        check_indices(rows, graph.num_rows)
-        # The tables change under a reader: it takes the neighbours' rows, as of its version.
-        local = replace(neighborhoods, indices=np.arange(len(rows)))
+        near = state.graph.unseen_neighborhoods(neighbors)
+        rows = near.indices
+        check_indices(rows, state.graph.num_rows)
         rows = rows if len(rows) else np.zeros(1, np.int64)  # a table is never empty
+        # The tables change under a reader: it takes the neighbours' rows, as of its version.
+        if self.weighting not in LINEAR:
+            near = replace(near, indices=np.arange(len(near.indices)))
+            for number, layer in enumerate(self.layers):
+                h = propagate(layer, h, state.activations(number, rows), near, self.weighting)
+            return h
+        weights, self_weights = edge_weights(near, self.weighting)  # the same for all layers
+        sums = summing(near, weights)
         for number, layer in enumerate(self.layers):
-            h = propagate(layer, h, state.activations(number, rows), local, self.weighting)
+            aggregated = sums @ state.activations(number, rows)
+            if self.weighting == "symmetric":
+                aggregated += self_weights[:, None] * h
+            h = run_aggregated(layer, h, aggregated)
         return h
+
+
+def summing(
+    near: Neighborhoods, weights: NDArray[np.float32]
+) -> "NDArray[np.float32] | sparse.csr_array":
+    """What gathered rows [E, d] are multiplied by for every node's weighted sum; [B, E]."""
+    if len(weights) == 0:
+        return np.zeros((len(near), 1), np.float32)
+    if len(near) == 1:  # a dense row: a sparse matrix would take longer than the product
+        return weights[None]
+    return sparse.csr_array((weights, np.arange(len(weights)), near.indptr))
 
 
 def check_indices(indices: NDArray[np.int64], rows: int) -> None:
     """Refuses an index outside the tables: on CUDA, gathering it would corrupt memory."""
-    if len(indices) and (indices.min() < 0 or indices.max() >= rows):
+    # One pass for both ends: as an unsigned number, a negative one is larger than all.
+    if len(indices) and int(indices.view(np.uint64).max()) >= rows:
         raise InferenceError("a neighbor's index lies outside the graph")
 
 

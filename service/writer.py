@@ -78,7 +78,7 @@ class Writer:
         self.state = GraphState(store.view, tables)
         self.lock = Lock()
         self.waiting: deque[Ticket] = deque()
-        self.noticed: Callable[[], None] = lambda: None  # called after every change
+        self.noticed: Callable[[], None] = lambda: None  # called before and after every change
         self.computed_rows = 0  # by all changes so far, of all layers
 
     def apply(self, mutations: Sequence[Mutation], key: str | None = None) -> Applied:
@@ -95,6 +95,7 @@ class Writer:
         if key is not None:
             check_key(key)
         ticket = Ticket(tuple(mutations), key)
+        self.noticed()
         self.waiting.append(ticket)
         with self.lock:
             while not ticket.done:
@@ -214,9 +215,13 @@ class Writer:
                 ) from error
         self.change(draft, records, write=False)
 
-    def settle(self) -> None:
-        """Brings every activation up to the last digit, see `Incremental`; changes no version."""
-        while self.incremental.owes:
+    def settle(self, interrupted: Callable[[], bool] = lambda: False) -> None:
+        """Brings every activation up to the last digit, see `Incremental`; changes no version.
+
+        Args:
+            interrupted: whether to leave the rest for later, asked between pieces.
+        """
+        while self.incremental.owes and not interrupted():
             with self.lock:  # let go between pieces, so that changes need not wait for all
                 self.change(self.store.draft(), (), write=False, settling=True)
 

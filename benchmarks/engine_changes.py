@@ -1,0 +1,125 @@
+"""What changes of the graph cost, beside computing everything again."""
+
+import random
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph.mutations import AddEdge, Mutation, UpsertNode
+from graph.versions import VersionedTable
+from service.engine import Engine
+from service.layer_runs import LayerRuns
+from service.state import Tables
+
+ORDINARY = (2, 12)  # neighbours of a node that is called ordinary
+EDGES_OF_A_NEW_NODE = 5
+BATCH = 1_000
+TEXT = "a fast JSON parser\nIt reads large documents from streams without loading them whole."
+ROUNDS = {"edge": 101, "node": 31, "hub edge": 11, "batch": 3, "full": 5}
+
+
+class Changes:
+    """Draws changes of a graph; an edge is always a new one."""
+
+    def __init__(self, engine: Engine, seed: int = 0) -> None:
+        self.engine = engine
+        self.random = random.Random(seed)
+        graph = engine.state.graph
+        degrees = graph.degrees(np.arange(graph.num_rows))
+        fits = (degrees >= ORDINARY[0]) & (degrees <= ORDINARY[1])
+        self.ordinary: list[int] = np.flatnonzero(fits).tolist()
+        self.hub = int(degrees.argmax())
+        self.hub_degree = int(degrees.max())
+        self.created = 0
+
+    def edge(self, first: int | None = None) -> list[Mutation]:
+        """Between ordinary nodes, or from a given one."""
+        graph = self.engine.state.graph
+        while True:
+            one = self.random.choice(self.ordinary) if first is None else first
+            other = self.random.choice(self.ordinary)
+            if one != other and not graph.linked(one, other):
+                return [AddEdge(graph.id(one), graph.id(other))]
+
+    def node(self) -> list[Mutation]:
+        graph = self.engine.state.graph
+        self.created += 1
+        name = f"new-{self.created}"
+        near = self.random.sample(self.ordinary, EDGES_OF_A_NEW_NODE)
+        return [UpsertNode(name, TEXT), *(AddEdge(name, graph.id(row)) for row in near)]
+
+    def hub_edge(self) -> list[Mutation]:
+        return self.edge(self.hub)
+
+    def batch(self) -> list[Mutation]:
+        return [mutation for _ in range(BATCH) for mutation in self.edge()]
+
+
+def measure_changes(engine: Engine, rounds: dict[str, int] | None = None) -> dict[str, Any]:
+    """Median milliseconds of each kind of change, and of a full computation of the layers."""
+    rounds = rounds or ROUNDS
+    changes = Changes(engine)
+    drawn: dict[str, Callable[[], Sequence[Mutation]]] = {
+        "edge": changes.edge,
+        "node": changes.node,
+        "hub edge": changes.hub_edge,
+        "batch": changes.batch,
+    }
+    for draw in drawn.values():  # the first change of a hub sums its neighbours once
+        engine.apply(draw())
+    results: dict[str, Any] = {"hub_degree": changes.hub_degree}
+    for name, draw in drawn.items():
+        results[name] = timed_changes(engine, draw, rounds[name])
+    seconds = [full_seconds(engine) for _ in range(rounds["full"])]
+    results["full"] = {"milliseconds": 1_000 * statistics.median(seconds)}
+    for name in drawn:
+        results[name]["times_faster"] = (
+            results["full"]["milliseconds"] / results[name]["milliseconds"]
+        )
+    return results
+
+
+def timed_changes(
+    engine: Engine, draw: Callable[[], Sequence[Mutation]], rounds: int
+) -> dict[str, float]:
+    seconds, rows = [], []
+    for _ in range(rounds):
+        mutations = draw()
+        before = engine.writer.computed_rows
+        started = time.perf_counter()
+        engine.apply(mutations)
+        seconds.append(time.perf_counter() - started)
+        rows.append(engine.writer.computed_rows - before)
+    return {
+        "milliseconds": 1_000 * statistics.median(seconds),
+        "longest_milliseconds": 1_000 * max(seconds),
+        "rows": statistics.median(rows),
+    }
+
+
+def full_seconds(engine: Engine) -> float:
+    started = time.perf_counter()
+    full_logits(engine)
+    return time.perf_counter() - started
+
+
+def full_logits(engine: Engine) -> NDArray[np.float32]:
+    """All layers for all nodes, by the same code; the texts' part, h0, is taken as given."""
+    state, layers = engine.state, engine.student.layers
+    rows = np.arange(state.graph.num_rows)
+    below = state.tables.activations[0]
+    for number in range(len(layers)):
+        tables = Tables((below,) * len(layers), state.tables.logits)
+        values = LayerRuns(engine.student, tables, hubs=None).run(number, rows, state.graph)
+        below = VersionedTable(values)
+    return values
+
+
+def largest_difference(engine: Engine) -> float:
+    """Of the stored logits to a full computation, after all these changes."""
+    live = engine.state.graph.live_rows()
+    return float(np.abs(full_logits(engine)[live] - engine.state.logits(live)).max())
