@@ -54,6 +54,9 @@ def teach(
     tuned_layers: Annotated[
         int, typer.Option(min=0, help="Upper layers of an encoder to tune; 0 tunes all.")
     ] = 0,
+    frozen: Annotated[
+        bool, typer.Option("--frozen", help="Tune an encoder's head alone: the cheapest teacher.")
+    ] = False,
     rank: Annotated[int, typer.Option(min=1, help="Of a causal model's adapters.")] = 64,
     four_bit: Annotated[bool, typer.Option("--four-bit", help="4-bit weights, on CUDA.")] = False,
     gradient_checkpointing: Annotated[
@@ -80,7 +83,7 @@ def teach(
             max_train_nodes=max_train_nodes,
             seed=seed,
         ),
-        encoder=EncoderOptions(max_tokens=length, tuned_layers=tuned_layers),
+        encoder=EncoderOptions(max_tokens=length, tuned_layers=tuned_layers, frozen=frozen),
         causal=CausalOptions(
             rank=rank, four_bit=four_bit, gradient_checkpointing=gradient_checkpointing
         ),

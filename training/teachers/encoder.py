@@ -26,6 +26,7 @@ HEAD_DROPOUT = 0.1
 class EncoderOptions:
     max_tokens: int = 160  # of a description; the rest is cut
     tuned_layers: int = 0  # the upper transformer layers that are tuned; 0 tunes all
+    frozen: bool = False  # tunes none: fits a head to features that are made once
 
 
 class Classifier(nn.Module):
@@ -106,6 +107,8 @@ def load_encoder_teacher(
     torch.manual_seed(seed)
     module = Classifier(transformer, int(transformer.config.hidden_size), classes)
     freeze_lower(module, options.tuned_layers)
+    if options.frozen:
+        transformer.requires_grad_(False)
     return EncoderTeacher(module.eval(), tokenizer, options, digest)
 
 

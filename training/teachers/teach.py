@@ -6,11 +6,12 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
@@ -26,6 +27,7 @@ from training.teachers.encoder import EncoderOptions, EncoderTeacher, load_encod
 from training.teachers.endpoint import Endpoint, EndpointOptions, Usage, ask_all
 from training.teachers.extraction import PART_PROMPTS, Questions, extract, gather_questions
 from training.teachers.folder import HopAnswers, TeacherInfo, read_info, write_teacher
+from training.teachers.frozen import fit_head
 from training.teachers.scores import teacher_metrics
 from training.teachers.tuning import Examples, Place, TuningOptions, tune, tuned_weights
 
@@ -82,6 +84,8 @@ def teach(
     questions, nodes = all_questions(graph, options)
     sizes = options.tokens_per_batch, progress, options.part_prompts
     answers = extract(teacher, questions, nodes, work, *sizes)
+    if isinstance(teacher, EncoderTeacher) and options.encoder.frozen:
+        answers = with_fitted_head(teacher, graph, answers, options, progress)
     metrics = teacher_metrics(graph, options.hops, answers) | {
         "tuning_seconds": round(place.seconds, 1),
         "asking_seconds": round(time.monotonic() - started, 1),
@@ -123,7 +127,7 @@ def load_local(graph: TextGraph, options: TeachOptions) -> LocalTeacher:
 def tune_local(
     teacher: LocalTeacher, graph: TextGraph, options: TeachOptions, work: Path, progress: Progress
 ) -> Place:
-    if not options.tuning.epochs:
+    if not options.tuning.epochs or options.encoder.frozen:
         return Place()
     examples = Examples(
         graph_prompter(graph, options.prompts),
@@ -134,6 +138,37 @@ def tune_local(
     )
     path = work / "tuning.safetensors"
     return tune(teacher, examples, options.tuning, path, options.tokens_per_batch, progress)
+
+
+def with_fitted_head(
+    teacher: EncoderTeacher,
+    graph: TextGraph,
+    answers: HopAnswers,
+    options: TeachOptions,
+    progress: Progress,
+) -> HopAnswers:
+    """The answers of an untuned encoder whose head is fitted to its features now.
+
+    Raises:
+        TeacherError: too few nodes are asked about for a training node to be among them.
+    """
+    assert answers.features is not None
+    train, val = (
+        np.flatnonzero(np.isin(answers.nodes, labeled_members(graph, split).numpy()))
+        for split in ("train", "val")
+    )
+    if not len(train):
+        raise TeacherError("the teacher is asked about no training node; raise --max-nodes")
+    seed, count = options.tuning.seed, options.tuning.max_train_nodes or len(train)
+    train = np.random.default_rng([seed, 1]).permutation(train)[:count]
+    labels = graph.labels[answers.nodes]
+    head = fit_head(
+        answers.features, labels, np.sort(train), val, graph.num_classes, seed, progress
+    )
+    teacher.module.head = head
+    with torch.no_grad():
+        logits = head(torch.from_numpy(answers.features.astype(np.float32)))
+    return replace(answers, log_probabilities=logits.log_softmax(2).numpy())
 
 
 def teach_endpoint(
