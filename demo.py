@@ -54,7 +54,7 @@ STORIES = {
 
 def demo(
     dataset: Annotated[Dataset, typer.Option(help="synthetic runs anywhere.")] = Dataset.debian,
-    nodes: Annotated[int, typer.Option(min=500, help="Nodes of the graph, at most.")] = 8_000,
+    nodes: Annotated[int, typer.Option(min=500, help="Nodes of the graph, at most.")] = 5_000,
     encoder: Annotated[
         Encoder, typer.Option(help="hashing answers unseen nodes faster, and less well.")
     ] = Encoder.minilm,
