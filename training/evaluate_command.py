@@ -42,6 +42,9 @@ def evaluate(
     teacher_epochs: Annotated[int, typer.Option(min=1, help="Of tuning, at most.")] = 3,
     teacher_batch_size: Annotated[int, typer.Option(min=1, help="Prompts a step.")] = 16,
     tuned_layers: Annotated[int, typer.Option(min=0, help="Of an encoder; 0: all.")] = 0,
+    frozen: Annotated[
+        bool, typer.Option("--frozen", help="Tune an encoder's head alone: the cheapest teacher.")
+    ] = False,
 ) -> None:
     """Compare distilled with vanilla students over paired seeds, controls included."""
     quiet_libraries()
@@ -62,7 +65,7 @@ def evaluate(
             tuning=TuningOptions(
                 epochs=teacher_epochs, batch_size=teacher_batch_size, learning_rate=LEARNING_RATE
             ),
-            encoder=EncoderOptions(max_tokens=tokens, tuned_layers=tuned_layers),
+            encoder=EncoderOptions(max_tokens=tokens, tuned_layers=tuned_layers, frozen=frozen),
         ),
         trials=trials,
     )
