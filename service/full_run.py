@@ -1,39 +1,42 @@
 """Every node's activations from nothing, where a bundle does not hold them."""
 
-import numpy as np
+from collections.abc import Iterator
 
-from bundle import Manifest
+import numpy as np
+from numpy.typing import NDArray
+
 from graph.progress import Progress, silent
+from graph.propagation import propagate
 from graph.versions import VersionedTable
 from graph.view import GraphView
-from service.layer_runs import LayerRuns
 from service.state import Tables
 from service.student import Student
 
-CHUNK = 4_096  # nodes a step: bounds what is in memory besides the tables
+TEXTS_A_STEP = 1_024
 
 
-def compute_tables(
-    student: Student, view: GraphView, manifest: Manifest, progress: Progress = silent
-) -> Tables:
-    """Computes h0 and every layer for all rows of a view, in chunks."""
-    hidden, classes = manifest.student.hidden, len(manifest.label_names)
-    activations = tuple(empty_table(view.num_rows, hidden) for _ in student.layers)
-    tables = Tables(activations, empty_table(view.num_rows, classes))
-    runs = LayerRuns(student, tables, hubs=None)
-    chunks = np.array_split(np.arange(view.num_rows), -(-view.num_rows // CHUNK))
-    done, total = 0, view.num_rows * len(tables.layers)
-    for number, table in enumerate(tables.layers):
-        for rows in chunks:
-            if number == 0:
-                values = student.text_input([view.text(row) for row in rows.tolist()])
-            else:
-                values = runs.run(number - 1, rows, view)
-            table.overwrite(rows, values)
-            done += len(rows)
-            progress("Computing activations", done, total)
-    return tables
+def compute_tables(student: Student, view: GraphView, progress: Progress = silent) -> Tables:
+    """Computes h0 and every layer for all rows of a view without gaps."""
+    total = view.num_rows * (1 + len(student.layers))
+    progress("Computing activations", 0, total)
+    pieces = []
+    for start in range(0, view.num_rows, TEXTS_A_STEP):
+        rows = range(start, min(start + TEXTS_A_STEP, view.num_rows))
+        pieces.append(student.text_input([view.text(row) for row in rows]))
+        progress("Computing activations", rows.stop, total)
+    result = [np.concatenate(pieces)]
+    for values in all_layers(student, view, result[0]):
+        result.append(values)
+        progress("Computing activations", view.num_rows * len(result), total)
+    *activations, logits = (VersionedTable(values) for values in result)
+    return Tables(tuple(activations), logits)
 
 
-def empty_table(rows: int, width: int) -> VersionedTable:
-    return VersionedTable(np.zeros((rows, width), np.float32))
+def all_layers(
+    student: Student, view: GraphView, h: NDArray[np.float32]
+) -> Iterator[NDArray[np.float32]]:
+    """From h0 of all rows, float32 [rows, hidden]: h1 and so on, and the logits."""
+    near = view.neighborhoods(np.arange(view.num_rows))
+    for layer in student.layers:
+        h = propagate(layer, h, h, near, student.weighting)
+        yield h

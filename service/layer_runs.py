@@ -27,11 +27,11 @@ GATHERED_ROWS = 65_536  # neighbours' rows a step: at width 256 and float32, 64 
 class LayerRuns:
     """Runs the student's layers for stored nodes; only the writer may."""
 
-    def __init__(self, student: Student, tables: Tables, hubs: Sequence[HubSums] | None) -> None:
+    def __init__(self, student: Student, tables: Tables, hubs: Sequence[HubSums]) -> None:
         """Assembles.
 
         Args:
-            hubs: sums to use and to keep, one a layer; None to sum everything afresh.
+            hubs: sums to use and to keep, one a layer.
         """
         self.student = student
         self.tables = tables
@@ -40,7 +40,7 @@ class LayerRuns:
     def run(self, number: int, rows: NDArray[np.int64], view: GraphView) -> NDArray[np.float32]:
         """Layer `number`, counted from 0, for sorted rows of the newest view; float32 [B, d']."""
         result = np.empty((len(rows), self.tables.layers[number + 1].width), np.float32)
-        if self.student.weighting in LINEAR and self.hubs is not None:
+        if self.student.weighting in LINEAR:
             hub = (self.hubs[number].slots(rows) >= 0) | (view.degrees(rows) >= HUB_DEGREE)
             result[hub] = self.run_hubs(number, self.hubs[number], rows[hub], view)
             places = np.flatnonzero(~hub)
@@ -67,11 +67,13 @@ class LayerRuns:
     def gather(
         self, number: int, rows: NDArray[np.int64], view: GraphView
     ) -> tuple[Neighborhoods, NDArray[np.float32]]:
-        """The neighbourhoods, their indices pointing into the gathered activations [E, d]."""
+        """The neighbourhoods, and the activations that their indices point into."""
         near = view.neighborhoods(rows)
         table = self.tables.activations[number]
         if len(near.indices) == 0:
             return near, np.zeros((1, table.width), np.float32)  # a table is never empty
+        if int(near.indices.max()) < table.split:
+            return near, table.base  # nothing to copy
         return replace(near, indices=np.arange(len(near.indices))), table.newest(near.indices)
 
     def run_hubs(

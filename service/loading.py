@@ -69,7 +69,7 @@ def assemble(
     if has_activations(base):
         tables = open_tables(base)
     else:
-        tables = compute_tables(student, store.view, bundle.manifest, progress)
+        tables = compute_tables(student, store.view, progress)
     writer = Writer(store, tables, Incremental(student, tables), journal)
     writer.replay(journal.recover())
     return bundle.manifest, writer, student

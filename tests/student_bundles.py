@@ -112,7 +112,7 @@ def write_student_bundle(
 
 def save_activations(target: Path, manifest: Manifest, graph: TextGraph) -> None:
     networks = load_student(Bundle(target, manifest), 1, "cpu")
-    tables = compute_tables(networks, GraphStore(graph).view, manifest)
+    tables = compute_tables(networks, GraphStore(graph).view)
     (target / "activations").mkdir()
     for number, table in enumerate(tables.activations):
         np.save(target / activation_file(number), table.base)

@@ -88,7 +88,6 @@ class LivingGraph(RuleBasedStateMachine):
     def __init__(self, bundle: StudentBundle, student: Student) -> None:
         super().__init__()
         self.source, self.student = bundle, student
-        self.manifest = bundle.open().manifest
 
     @initialize()
     def start(self) -> None:
@@ -197,7 +196,7 @@ class LivingGraph(RuleBasedStateMachine):
         assert same_edges(graph, self.edges)
         found = stored(state)
         assert_close(found, self.source.reference(graph))
-        fresh = compute_tables(self.student, GraphStore(graph).view, self.manifest)
+        fresh = compute_tables(self.student, GraphStore(graph).view)
         assert_close(found, [table.base for table in fresh.layers])
 
     @invariant()
