@@ -54,7 +54,8 @@ def evaluate(
             write_json(path, run(key, room.material(key), options, choice))
         progress(STAGE, number + 1, len(keys))
     results = [json.loads((out / "runs" / f"{key.name}.json").read_text()) for key in keys]
-    teachers = [asdict(room.teacher(split)[0]) for split in range(options.splits)]
+    taught = range(options.splits if room.needs_teacher else 0)
+    teachers = [asdict(room.teacher(split)[0]) for split in taught]
     write_map(out, room.material(keys[0]), options)
     return write_report(out, graph, options, results, teachers)
 
@@ -81,6 +82,10 @@ class Room:
         self.graph, self.out, self.options, self.progress = graph, out, options, progress
         self.kept: tuple[tuple[int, EncoderKind], Material] | None = None
 
+    @property
+    def needs_teacher(self) -> bool:
+        return self.options.recipes != (VANILLA,)
+
     def split(self, number: int) -> tuple[Path, TextGraph]:
         """The folder of a split's graph, and the graph."""
         folder = self.out / "splits" / str(number)
@@ -102,7 +107,7 @@ class Room:
             _, graph = self.split(key.split)
             spec = encoder_spec(key.encoder)
             features = graph_features(graph, spec, None, self.progress)
-            targets = None if self.options.recipes == (VANILLA,) else self.teacher(key.split)[1]
+            targets = self.teacher(key.split)[1] if self.needs_teacher else None
             material = Material(graph_data(graph, features, targets), spec, graph.label_names)
             self.kept = (wanted, material)
         return self.kept[1]

@@ -109,7 +109,8 @@ def load_encoder_teacher(
     freeze_lower(module, options.tuned_layers)
     if options.frozen:
         transformer.requires_grad_(False)
-    return EncoderTeacher(module.eval(), tokenizer, options, digest)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return EncoderTeacher(module.to(device).eval(), tokenizer, options, digest)
 
 
 def freeze_lower(module: Classifier, tuned_layers: int) -> None:
