@@ -1,6 +1,7 @@
 """Opening a bundle: the manifest parsed, every file's size and digest verified."""
 
 import hashlib
+import mmap
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -100,5 +101,10 @@ def check_size(folder: Path, name: str, entry: FileInfo) -> None:
 
 def file_digest(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        if path.stat().st_size:  # an empty file cannot be mapped
+            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                content.madvise(mmap.MADV_SEQUENTIAL)
+                digest.update(content)  # in one piece: other threads keep the interpreter
+    return digest.hexdigest()

@@ -48,9 +48,11 @@ class GraphParts:
 def open_parts(base: TextGraph) -> GraphParts:
     rows: VersionedMap[str, int] = VersionedMap()
     rows.current = dict(zip(base.ids.to_pylist(), range(base.num_nodes), strict=True))
+    # Plain views: taking a slice of a memmap costs several times more.
+    indptr, indices = np.asarray(base.adjacency.indptr), np.asarray(base.adjacency.indices)
     return GraphParts(
         base,
-        base.adjacency,
+        Adjacency(indptr, indices),
         rows,
         VersionedMap(),
         VersionedMap(),
