@@ -4,10 +4,14 @@ from service.engine import Engine
 from service.errors import NodeError, ServiceError
 from service.limits import Limits
 from service.messages import ErrorDetail, LabelScore, Node, Prediction
+from service.state import GraphState
+from service.writer import Applied
 
 __all__ = [
+    "Applied",
     "Engine",
     "ErrorDetail",
+    "GraphState",
     "LabelScore",
     "Limits",
     "Node",

@@ -79,6 +79,7 @@ class Writer:
         self.lock = Lock()
         self.waiting: deque[Ticket] = deque()
         self.noticed: Callable[[], None] = lambda: None  # called before and after every change
+        self.interrupted = False
         self.computed_rows = 0  # by all changes so far, of all layers
 
     def apply(self, mutations: Sequence[Mutation], key: str | None = None) -> Applied:
@@ -94,6 +95,8 @@ class Writer:
             raise MutationRefusedError("a batch needs at least one mutation", position=0)
         if key is not None:
             check_key(key)
+        if self.interrupted:
+            raise JournalFailedError("a change was interrupted; open the engine again")
         ticket = Ticket(tuple(mutations), key)
         self.noticed()
         self.waiting.append(ticket)
@@ -188,7 +191,9 @@ class Writer:
             self.computed_rows += self.incremental.update(old, view, change, undo, settling)
             if write:
                 self.journal.append(records)
-        except BaseException:
+        except BaseException as error:
+            # After a Ctrl-C nobody knows whether the journal has the records.
+            self.interrupted = not isinstance(error, Exception)
             self.store.abandon()
             self.incremental.forget()
             self.state = GraphState(self.store.view, self.tables)

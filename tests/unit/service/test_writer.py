@@ -121,6 +121,23 @@ def test_a_journal_that_fails_leaves_everything_as_it_was(
     assert_exact(engine, tiny_bundle)
 
 
+class InterruptedJournal(MemoryJournal):
+    """Somebody presses Ctrl-C while it writes."""
+
+    def append(self, records: Sequence[Record]) -> None:
+        raise KeyboardInterrupt
+
+
+def test_after_an_interruption_nothing_more_is_written(engine: Engine) -> None:
+    """The journal may hold what the engine took back: only opening it again tells."""
+    engine.writer.journal = InterruptedJournal()
+    with pytest.raises(KeyboardInterrupt):
+        engine.apply([DeleteNode("node-0")])
+    assert "node-0" in ids_of(engine)
+    with pytest.raises(JournalFailedError, match="open the engine again"):
+        engine.apply([DeleteNode("node-0")])
+
+
 def test_networks_that_fail_leave_everything_as_it_was(
     tiny_bundle: TinyBundle, engine: Engine
 ) -> None:
