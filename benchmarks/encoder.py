@@ -1,0 +1,132 @@
+"""The exported text encoder against torch: `python -m benchmarks.encoder STUDENT …`.
+
+Times are of one text on one thread, side by side. Each student folder (with MiniLM's features) says
+what its validation accuracy becomes when the int8 encoder reads its graph's texts instead.
+"""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+
+from benchmarks.measure import markdown_table, side_by_side, write_results
+from bundle.text_encoder import ENCODER_FILE, INT8_FILE
+from export.encoder_files import WrittenEncoder, served_embeddings, write_encoder, write_int8
+from export.gates import judge
+from graph import TextGraph, load_graph
+from graph.progress import silent, terminal_progress
+from training.checkpoint import Checkpoint, load_checkpoint
+from training.data import edges
+from training.encoding import graph_features
+from training.features import dense_features
+
+FILES = {"fp32": ENCODER_FILE, "int8": INT8_FILE}
+LENGTHS = (10, 64, 256)  # tokens
+BARS = {"fp32": (2, 1.2, 1), "int8": (5, 3, 2.5)}  # times torch, to be reached at each length
+
+
+def times(encoder: WrittenEncoder, rounds: int) -> list[dict[str, Any]]:
+    """Median milliseconds a text and a length."""
+    networks = {name: encoder.open(file).network for name, file in FILES.items()}
+    module = encoder.original.module
+    rows = []
+    for position, length in enumerate(LENGTHS):
+        ids = np.random.default_rng(length).integers(1_000, 20_000, (1, length))
+        feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        calls: dict[str, Callable[[], object]] = {
+            name: partial(network, feeds) for name, network in networks.items()
+        }
+        tensors = torch.from_numpy(ids), torch.ones(1, length, dtype=torch.int64)
+        calls["torch"] = partial(module, *tensors)
+        seconds = side_by_side(calls, max(10, rounds * 10 // length))
+        expected = module(*tensors).numpy()
+        cosines = {n: float((run(feeds) * expected).sum()) for n, run in networks.items()}
+        rows.append(
+            {
+                "tokens": length,
+                "ms": {name: 1_000 * value for name, value in seconds.items()},
+                "cosine": cosines,
+                "bar": {name: bars[position] for name, bars in BARS.items()},
+            }
+        )
+    return rows
+
+
+def accuracy(checkpoint: Checkpoint, graph: TextGraph, encoder: WrittenEncoder) -> dict[str, Any]:
+    """What the gate of int8 says about a student."""
+    adjacency = edges(graph.adjacency)
+    cosine = write_int8(encoder, graph)
+    with terminal_progress() as progress:
+        features = graph_features(graph, checkpoint.config.encoder, None, progress)
+        rounded = dense_features(served_embeddings(graph, encoder, INT8_FILE, progress))
+    exact, found = (checkpoint.student(x, adjacency).logits.numpy() for x in (features, rounded))
+    verdict = judge("int8", cosine, graph, exact, found)
+    same = float((exact.argmax(axis=1) == found.argmax(axis=1)).mean())
+    return {
+        "graph": graph.name,
+        "student": checkpoint.config.student.kind,
+        "validation_nodes": len(graph.splits["val"]),
+        **asdict(verdict.info),
+        "same_label": same,
+        "passes": verdict.passes,
+    }
+
+
+@torch.inference_mode()
+def main(
+    students: Annotated[list[Path], typer.Argument(help="Student folders with their graphs.")],
+    rounds: Annotated[int, typer.Option(min=10, help="Samples at 10 tokens.")] = 200,
+    out: Annotated[str, typer.Option(help="Name of the files in benchmarks/results.")] = "encoder",
+) -> None:
+    """Measure the exported text encoder against torch, and int8's cost in accuracy."""
+    torch.set_num_threads(1)
+    gates = []
+    with tempfile.TemporaryDirectory() as name:
+        encoder = write_encoder(Path(name), None, 1, silent)
+        for folder in students:
+            checkpoint = load_checkpoint(folder)
+            graph = load_graph(Path(checkpoint.config.graph_path))
+            gates.append(accuracy(checkpoint, graph, encoder))
+            typer.echo(str(gates[-1]))
+        rows = times(encoder, rounds)
+    text = f"# Text encoder\n\nOne text, one thread, medians.\n\n{time_table(rows)}\n"
+    text += f"int8 features instead of fp32:\n\n{gate_table(gates)}"
+    typer.echo(text)
+    write_results(out, {"times": rows, "accuracy": gates}, text)
+
+
+def time_table(rows: list[dict[str, Any]]) -> str:
+    header = ["tokens", "torch, ms", "fp32, ms", "int8, ms", "fp32", "int8", "cosine of int8"]
+    lines = []
+    for row in rows:
+        ms = row["ms"]
+        ratios = [f"{ms['torch'] / ms[n]:.2f}x (bar {row['bar'][n]}x)" for n in ("fp32", "int8")]
+        figures = [f"{ms[name]:.2f}" for name in ("torch", "fp32", "int8")]
+        lines.append([row["tokens"], *figures, *ratios, f"{row['cosine']['int8']:.4f}"])
+    return markdown_table(header, lines)
+
+
+def gate_table(gates: list[dict[str, Any]]) -> str:
+    header = ["graph", "student", "validation nodes", "accuracy, points", "same label", "passes"]
+    lines = [
+        [
+            gate["graph"],
+            gate["student"],
+            f"{gate['validation_nodes']:,}",
+            f"{gate['accuracy_change']:+.2f}",
+            f"{gate['same_label']:.2%}",
+            "yes" if gate["passes"] else "no",
+        ]
+        for gate in gates
+    ]
+    return markdown_table(header, lines)
+
+
+if __name__ == "__main__":
+    typer.run(main)
