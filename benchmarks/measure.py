@@ -44,16 +44,22 @@ def installed(package: str) -> str | None:
 
 
 def side_by_side(
-    works: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2
+    works: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2, repeats: int = 1
 ) -> dict[str, float]:
-    """Median seconds of each work; they take turns, so that noise meets all of them alike."""
+    """Median seconds of each work; they take turns, so that noise meets all of them alike.
+
+    Args:
+        repeats: times that a work runs in its turn; all but the first find its data in the caches,
+            as in a process that does nothing else.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for number in range(warmup + rounds):
         for name, work in works.items():
-            started = time.perf_counter()
-            work()
-            if number >= warmup:
-                seconds[name].append(time.perf_counter() - started)
+            for _ in range(repeats):
+                started = time.perf_counter()
+                work()
+                if number >= warmup:
+                    seconds[name].append(time.perf_counter() - started)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 

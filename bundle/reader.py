@@ -3,6 +3,7 @@
 import hashlib
 import mmap
 import os
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,14 +71,19 @@ def open_bundle(folder: Path, verify: bool = True) -> Bundle:
     return bundle
 
 
-def verify_digests(bundle: Bundle) -> None:
-    """Compares every file with its digest, several at a time.
+def verify_digests(bundle: Bundle, but: Collection[str] = ()) -> None:
+    """Compares files with their digests, several at a time.
+
+    Args:
+        but: files to leave out.
 
     Raises:
         BundleDamagedError: a file differs.
     """
     # The largest first: they decide how long it takes.
-    names = sorted(bundle.manifest.files, key=lambda name: -bundle.manifest.files[name].bytes)
+    names = sorted(
+        bundle.manifest.files.keys() - set(but), key=lambda name: -bundle.manifest.files[name].bytes
+    )
     with ThreadPoolExecutor(min(MAX_READERS, os.cpu_count() or 1)) as pool:
         for digest, name in zip(
             pool.map(lambda name: file_digest(bundle.folder / name), names), names, strict=True

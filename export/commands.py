@@ -13,6 +13,7 @@ from export.check import check_bundle
 from export.precisions import CONVERSIONS
 from export.triton import write_repository
 from graph.progress import terminal_progress
+from training.terminal import quiet_libraries
 
 
 def export(
@@ -43,6 +44,7 @@ def export(
     ] = None,
 ) -> None:
     """Turn a trained student and its graph into a bundle, proven equal to what was trained."""
+    quiet_libraries()
     if check is not None:
         report(check)
         return

@@ -7,7 +7,8 @@ a sparse unit vector of log-scaled counts; the student's embedding bag turns it 
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -104,11 +105,34 @@ class TextHasher:
         # A character gram is marked, so that the word "net" and the gram "net" differ.
         return [*words(text), *("\x1f" + gram for gram in characters(text))]
 
+    @cached_property
+    def murmur(self) -> Callable[[str], int]:
+        from sklearn.utils import murmurhash3_32
+
+        return murmurhash3_32  # type: ignore[no-any-return]
+
     def __call__(self, texts: Sequence[str]) -> HashedTexts:
+        if len(texts) == 1:
+            return self.hash_one(texts[0])
         counts = self.hasher.transform(self.grams(text) for text in texts)
-        weights = np.log1p(counts.data)
-        indptr = counts.indptr.astype(np.int64)
-        rows = np.repeat(np.arange(len(texts)), np.diff(indptr))
-        norms = np.sqrt(np.bincount(rows, weights=weights**2, minlength=len(texts)))
-        weights /= norms[rows]
-        return HashedTexts(indptr, counts.indices.astype(np.int32), weights.astype(np.float32))
+        return unit_rows(counts.indptr.astype(np.int64), counts.indices, counts.data)
+
+    def hash_one(self, text: str) -> HashedTexts:
+        """The same for one text, without the cost of a sparse matrix: a request has one."""
+        size, murmur = self.options.buckets, self.murmur
+        counts = Counter([abs(murmur(gram)) % size for gram in self.grams(text)])
+        buckets = np.fromiter(counts, np.int32, len(counts))
+        order = np.argsort(buckets)
+        values = np.fromiter(counts.values(), np.float32, len(counts))
+        return unit_rows(np.array([0, len(counts)]), buckets[order], values[order])
+
+
+def unit_rows(
+    indptr: NDArray[np.int64], buckets: NDArray[np.integer], counts: NDArray[np.float32]
+) -> HashedTexts:
+    """Logarithms of the counts, each text's divided by their Euclidean norm."""
+    weights = np.log1p(counts)
+    rows = np.repeat(np.arange(len(indptr) - 1), indptr[1:] - indptr[:-1])
+    norms = np.sqrt(np.bincount(rows, weights=weights**2, minlength=len(indptr) - 1))
+    weights /= norms[rows]
+    return HashedTexts(indptr, buckets.astype(np.int32, copy=False), weights)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bundle import Bundle, Manifest, open_bundle
 from bundle.reader import verify_digests
+from bundle.student import WHOLE_FILE
 from graph.journal import Journal, MemoryJournal
 from graph.progress import Progress
 from graph.sqlite_journal import SqliteJournal
@@ -17,6 +18,7 @@ from service.state import has_activations, open_graph, open_tables
 from service.student import Student, load_student
 from service.writer import Writer
 
+UNREAD = (WHOLE_FILE,)  # for other runtimes; nothing here reads it
 JOURNAL_FILE = "journal.sqlite"
 
 
@@ -47,7 +49,7 @@ def verified(*bundles: Bundle) -> Iterator[None]:
     """
     with ThreadPoolExecutor(1, "digests") as pool:
         distinct = {bundle.folder: bundle for bundle in bundles}
-        checks = [pool.submit(verify_digests, bundle) for bundle in distinct.values()]
+        checks = [pool.submit(verify_digests, bundle, UNREAD) for bundle in distinct.values()]
         try:
             yield
         finally:

@@ -34,6 +34,7 @@ def evaluate(
     trials: Annotated[
         int, typer.Option(min=0, help="Of the search on validation; the same for every recipe.")
     ] = 0,
+    hidden: Annotated[int, typer.Option(min=1, help="Width, unless searched for.")] = 64,
     epochs: Annotated[int, typer.Option(min=1, help="Of a student, at most.")] = 200,
     patience: Annotated[int, typer.Option(min=1, help="Epochs.")] = 40,
     teacher: Annotated[str, typer.Option(help="See `understudy teach`; no endpoint.")] = "encoder",
@@ -42,6 +43,9 @@ def evaluate(
     teacher_epochs: Annotated[int, typer.Option(min=1, help="Of tuning, at most.")] = 3,
     teacher_batch_size: Annotated[int, typer.Option(min=1, help="Prompts a step.")] = 16,
     tuned_layers: Annotated[int, typer.Option(min=0, help="Of an encoder; 0: all.")] = 0,
+    show_labels: Annotated[bool, typer.Option(help="Neighbours' training labels in prompts.")] = (
+        True
+    ),
     frozen: Annotated[
         bool, typer.Option("--frozen", help="Tune an encoder's head alone: the cheapest teacher.")
     ] = False,
@@ -57,11 +61,12 @@ def evaluate(
         students=cast(tuple[StudentKind, ...], parse_names(students, STUDENT_KINDS, "student")),
         encoders=cast(tuple[EncoderKind, ...], parse_names(encoders, ENCODER_KINDS, "encoder")),
         recipes=parse_names(recipes, RECIPES, "recipe"),
+        hidden=hidden,
         training=TrainingConfig(epochs=epochs, patience=patience),
         teacher=TeachOptions(
             teacher=teacher,
             hops=parse_hops(hops),
-            prompts=PromptOptions(tokens=tokens),
+            prompts=PromptOptions(tokens=tokens, show_labels=show_labels),
             tuning=TuningOptions(
                 epochs=teacher_epochs, batch_size=teacher_batch_size, learning_rate=LEARNING_RATE
             ),

@@ -2,54 +2,29 @@
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from torch import Tensor
 
 from graph.hashing import HashedTexts
+from training.sparse_product import SparseRows, sparse_rows
 
 
 @dataclass(frozen=True, slots=True)
 class HashedFeatures:
-    """Sparse rows, kept with their transpose for the backward pass.
-
-    Shapes:
-        texts: the same rows, as the exported input layer reads them
-        rows: sparse CSR [N, buckets]
-        transposed: sparse CSR [buckets, N]
-    """
+    """Hashed texts, and the same as a matrix that trains fast."""
 
     texts: HashedTexts
-    rows: Tensor
-    transposed: Tensor
+    rows: SparseRows
 
     def __len__(self) -> int:
-        return self.rows.shape[0]
+        return len(self.texts)
 
 
 Features = Tensor | HashedFeatures  # dense: float32 [N, dimension]
-
-
-class SparseProduct(torch.autograd.Function):
-    """`rows @ table`, differentiable in the table; torch's embedding bag is 2.5 times slower."""
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, transposed: Tensor, table: Tensor) -> Tensor:
-        ctx.transposed = transposed
-        return rows @ table
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None, Tensor]:
-        return None, None, ctx.transposed @ gradients[0]
-
-
-def sparse_product(features: HashedFeatures, table: Tensor) -> Tensor:
-    """`features.rows @ table`, [N, width]."""
-    product: Tensor = SparseProduct.apply(features.rows, features.transposed, table)  # type: ignore[no-untyped-call]
-    return product
 
 
 def dense_features(embeddings: NDArray[np.float32]) -> Tensor:
@@ -57,10 +32,9 @@ def dense_features(embeddings: NDArray[np.float32]) -> Tensor:
 
 
 def hashed_features(texts: HashedTexts, buckets: int) -> HashedFeatures:
-    from scipy import sparse
-
-    rows = sparse.csr_array((texts.weights, texts.buckets, texts.indptr), (len(texts), buckets))
-    return HashedFeatures(texts, csr_tensor(rows), csr_tensor(rows.T.tocsr()))
+    shape = len(texts), buckets
+    matrix = sparse.csr_array((texts.weights, texts.buckets, texts.indptr), shape)
+    return HashedFeatures(texts, sparse_rows(matrix))
 
 
 def take_rows(features: Features, nodes: Tensor) -> Features:
@@ -70,7 +44,7 @@ def take_rows(features: Features, nodes: Tensor) -> Features:
     return features[nodes]
 
 
-def csr_tensor(matrix: Any) -> Tensor:
+def csr_tensor(matrix: sparse.csr_array) -> Tensor:
     """A scipy CSR matrix as a torch one, sharing nothing."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")

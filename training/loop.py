@@ -56,7 +56,10 @@ def train(
     """
     own = [weight for term in terms for weight in term.objective.parameters()]
     optimizer = torch.optim.AdamW(
-        [*student.parameters(), *own], lr=config.learning_rate, weight_decay=config.weight_decay
+        [*student.parameters(), *own],
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        fused=True,
     )
     epoch_batches = batches(student, data, terms, config)
     started = time.monotonic()

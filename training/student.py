@@ -15,7 +15,8 @@ from torch.nn import functional as F
 from torch_geometric.nn import GATConv, GCNConv, GINConv, SAGEConv
 
 from training.config import StudentConfig, StudentKind
-from training.features import Features, HashedFeatures, sparse_product
+from training.features import Features, HashedFeatures
+from training.sparse_product import sparse_product
 
 BAG_WIDTH = 128  # of the learned embedding of an n-gram bucket
 
@@ -56,7 +57,7 @@ class HashedInput(nn.Module):
         self.linear = nn.Linear(BAG_WIDTH, hidden)
 
     def forward(self, features: HashedFeatures) -> Tensor:
-        bag = sparse_product(features, self.table)
+        bag = sparse_product(features.rows, self.table)
         return cast(Tensor, self.linear(self.dropout(bag)))
 
 

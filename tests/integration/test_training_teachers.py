@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from fastapi import FastAPI, Request, Response
 from safetensors.numpy import load_file
 
-from graph import load_graph, save_graph
+from graph import load_graph, random_split, save_graph
 from graph.prompts import PromptOptions
 from graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from tests.http_servers import serve
@@ -120,6 +121,30 @@ def test_the_same_call_again_does_nothing_and_another_graph_is_refused(
     other = synthetic_graph(SyntheticOptions(nodes=60, classes=3, seed=9))
     with pytest.raises(StaleTeacherError, match="run `understudy teach`"):
         read_teacher(tmp_path / "t", other)
+
+
+def test_a_frozen_encoder_is_asked_once_for_all_splits(
+    graph_folder: Path, models: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_CACHE", str(tmp_path / "cache"))
+    options = small(models["encoder"])
+    frozen = replace(
+        options,
+        prompts=replace(options.prompts, show_labels=False),
+        encoder=replace(options.encoder, frozen=True),
+    )
+    graph = load_graph(graph_folder)
+    for seed in (0, 1):
+        split = replace(graph, splits=random_split(graph.labels, (0.6, 0.2, 0.2), seed))
+        save_graph(split, tmp_path / f"graph{seed}")
+    teach(tmp_path / "graph0", tmp_path / "first", frozen)
+    (folder,) = (tmp_path / "cache" / "prompts").iterdir()
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    teach(tmp_path / "graph1", tmp_path / "second", frozen)
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    first, second = (load_file(tmp_path / n / "answers.safetensors") for n in ("first", "second"))
+    np.testing.assert_array_equal(first["features"], second["features"])
+    assert not np.array_equal(first["log_probabilities"], second["log_probabilities"])
 
 
 def test_another_folder_is_not_replaced(graph_folder: Path, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ class Choice:
     weight_decay: float = 1e-2
     dropout: float = 0.5
     input_dropout: float = 0.0
-    hidden: int = 256
+    hidden: int = 64
     bare: bool = False  # no residual and no normalisation, as the papers' small networks are
     strength: float = 1.0  # factor on every weight but that of the labels
 
@@ -42,6 +42,7 @@ class EvaluationOptions:
     encoders: tuple[EncoderKind, ...] = ("minilm", "hashing")
     recipes: tuple[str, ...] = RECIPES
     layers: int = 2
+    hidden: int = 64  # width, where no search chooses it; small graphs' customary one
     training: TrainingConfig = field(default_factory=TrainingConfig)
     constants: ObjectiveOptions = field(default_factory=ObjectiveOptions)
     teacher: TeachOptions = field(default_factory=TeachOptions)
@@ -64,6 +65,7 @@ class EvaluationOptions:
         return {
             "split_kind": self.split_kind,
             "layers": self.layers,
+            "hidden": self.hidden,
             "training": asdict(self.training),
             "constants": asdict(self.constants),
             "teacher": {k: v for k, v in asdict(self.teacher).items() if k != "endpoint"},

@@ -10,6 +10,7 @@ from scipy import stats
 from training.evaluation.plan import VANILLA
 
 Result = Mapping[str, Any]
+SAME = 1e-12  # gains that differ by less do so by rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def compare(
     if len(differences) < 2 or not differences.any():
         return float(differences.mean()) if len(differences) else 0.0, 0.0, 1.0, 1.0
     deviation = float(differences.std(ddof=1))
-    if deviation == 0:  # the same gain every time: no test is defined
+    if np.ptp(differences) < SAME:  # the same gain every time: no test is defined
         return float(differences.mean()), float("inf"), 1.0, 1.0
     wilcoxon = float(stats.wilcoxon(differences, zero_method="zsplit", method="approx").pvalue)
     t_test = float(stats.ttest_1samp(differences, 0.0).pvalue)

@@ -20,6 +20,7 @@ from graph.files import atomic_folder
 from graph.progress import Progress, silent
 from graph.prompts import PromptOptions, graph_prompter, prompt_hash
 from training.data import check_classes, labeled_members
+from training.encoding import cache_folder
 from training.errors import TeacherError
 from training.teachers.causal import CausalOptions, CausalTeacher
 from training.teachers.causal_loading import load_causal_teacher
@@ -83,9 +84,13 @@ def teach(
     started = time.monotonic()
     questions, nodes = all_questions(graph, options)
     sizes = options.tokens_per_batch, progress, options.part_prompts
-    answers = extract(teacher, questions, nodes, work, *sizes)
     if isinstance(teacher, EncoderTeacher) and options.encoder.frozen:
+        # The features do not depend on the split, so that the next one's teacher need not ask.
+        kept = cache_folder() / "prompts" / features_digest(teacher, questions, options)
+        answers = extract(teacher, questions, nodes, kept, *sizes)
         answers = with_fitted_head(teacher, graph, answers, options, progress)
+    else:
+        answers = extract(teacher, questions, nodes, work, *sizes)
     metrics = teacher_metrics(graph, options.hops, answers) | {
         "tuning_seconds": round(place.seconds, 1),
         "asking_seconds": round(time.monotonic() - started, 1),
@@ -236,6 +241,17 @@ def fingerprint(graph: TextGraph, options: TeachOptions, weights: str) -> str:
         "settings": settings(options),
     }
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def features_digest(teacher: EncoderTeacher, questions: Questions, options: TeachOptions) -> str:
+    """SHA-256 of what an untuned encoder's features depend on, whatever graph asks."""
+    digest = hashlib.sha256(
+        f"{teacher.digest} {teacher.options.max_tokens} "
+        f"{options.tokens_per_batch} {options.part_prompts}".encode()
+    )
+    for prompt in questions.prompts:
+        digest.update(prompt.description.encode() + b"\0")
+    return digest.hexdigest()[:32]
 
 
 def finished(out: Path, digest: str) -> TeacherInfo | None:
