@@ -63,9 +63,8 @@ class EncoderLayer(nn.Module):
         attention, out = layer.attention.self, layer.attention.output
         self.heads, self.width = heads, attention.query.out_features // heads
         self.stream: nn.Module = nn.Identity()
-        self.query: nn.Module = scaled(attention.query, self.width**-0.5)
-        self.key: nn.Module = attention.key
-        self.value: nn.Module = attention.value
+        query = scaled(attention.query, self.width**-0.5)
+        self.attend: nn.Module = stacked(query, attention.key, attention.value)
         self.out: nn.Module = out.dense
         self.attention_norm: nn.Module = out.LayerNorm
         self.up: nn.Module = layer.intermediate.dense
@@ -74,8 +73,8 @@ class EncoderLayer(nn.Module):
         self.norm: nn.Module = layer.output.LayerNorm
 
     def forward(self, h: Tensor, bias: Tensor) -> Tensor:
-        x = self.stream(h)
-        query, key, value = (self.split(part(x)) for part in (self.query, self.key, self.value))
+        parts = self.attend(self.stream(h)).chunk(3, dim=-1)
+        query, key, value = (self.split(part) for part in parts)
         scores = query.transpose(1, 2) @ key.permute(0, 2, 3, 1)  # [B, H, T, T]
         attention = torch.softmax(scores + bias, dim=-1)
         context = (attention @ value.transpose(1, 2)).transpose(1, 2).flatten(2)
@@ -96,3 +95,12 @@ def scaled(linear: nn.Linear, factor: float) -> nn.Linear:
         copy.weight.copy_(linear.weight * factor)
         copy.bias.copy_(linear.bias * factor)
     return copy
+
+
+def stacked(*linears: nn.Linear) -> nn.Linear:
+    """One linear map that gives the outputs of several, one after the other: one product."""
+    result = nn.Linear(linears[0].in_features, sum(linear.out_features for linear in linears))
+    with torch.no_grad():
+        result.weight.copy_(torch.cat([linear.weight for linear in linears]))
+        result.bias.copy_(torch.cat([linear.bias for linear in linears]))
+    return result

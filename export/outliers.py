@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from export.encoder_block import EncoderBlock, EncoderLayer
 
-OUTLIERS = 32  # channels set apart; of MiniLM's, a handful are 3 to 10 times the next
+OUTLIERS = 8  # channels set apart; of MiniLM's, a handful are 3 to 10 times the next
 
 
 def set_outliers_apart(block: EncoderBlock, token_ids: Sequence[Sequence[int]]) -> None:
     """Splits a block's products by what some texts (at least one) make of their inputs."""
     layers = [cast(EncoderLayer, layer) for layer in block.layers]
-    streams = [module for layer in layers for module in (layer.query, layer.up)]
+    streams = [module for layer in layers for module in (layer.attend, layer.up)]
     largest = largest_inputs(block, token_ids, [*streams, *(layer.down for layer in layers)])
     reorder_stream(block, outliers_last(torch.stack(largest[: len(streams)]).amax(0)))
     for layer, values in zip(layers, largest[len(streams) :], strict=True):
@@ -63,7 +63,7 @@ def reorder_stream(block: EncoderBlock, order: Tensor) -> None:
     block.norm = reordered_norm(block.norm, order)
     block.restore = Restore(order.argsort())
     for layer in (cast(EncoderLayer, layer) for layer in block.layers):
-        for name in ("query", "key", "value", "up"):
+        for name in ("attend", "up"):
             setattr(layer, name, selected(getattr(layer, name), columns=order))
         for name in ("out", "down"):
             setattr(layer, name, selected(getattr(layer, name), rows=order))
@@ -79,7 +79,7 @@ def reorder_inner(layer: EncoderLayer, order: Tensor) -> None:
 
 def split_products(layer: EncoderLayer) -> None:
     """Gives the last OUTLIERS channels products of their own."""
-    for name in ("query", "key", "value", "up", "down"):
+    for name in ("attend", "up", "down"):
         setattr(layer, name, SplitLinear(getattr(layer, name)))
     layer.stream, layer.inner = SplitLast(), SplitLast()
 

@@ -1,0 +1,55 @@
+"""A data folder on a file system that really runs full."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from graph.mutations import UpsertNode
+from service import Engine, Node
+from service.errors import JournalFailedError
+from tests.bundles import NODES, TinyBundle
+
+TEXT = "a long account of a small river, its fish and its bridges. " * 60
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """An empty file system of 2 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no `mount` here")
+    if mounted.returncode:
+        pytest.skip(f"mounting a file system is not allowed here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_told_and_loses_nothing(tiny_bundle: TinyBundle, small_disk: Path) -> None:
+    with Engine.open(tiny_bundle.folder, data=small_disk) as engine:
+        kept, problem = fill(engine)
+        assert "make room" in problem
+        assert kept > 50
+        # It still answers, with what was acknowledged and nothing else.
+        assert engine.state.graph.num_nodes == NODES + kept
+        answer = engine.classify([Node(id=f"new-{kept - 1}"), Node(id=f"new-{kept}")])
+        assert answer[0].error is None
+        assert answer[1].error is not None
+    with Engine.open(tiny_bundle.folder, data=small_disk) as engine:
+        assert engine.state.graph.num_nodes == NODES + kept
+        assert engine.classify([Node(id=f"new-{kept - 1}")])[0].error is None
+
+
+def fill(engine: Engine) -> tuple[int, str]:
+    """Adds nodes until one is refused: how many were acknowledged, and the refusal."""
+    for kept in range(10_000):
+        try:
+            engine.apply([UpsertNode(f"new-{kept}", text=TEXT)])
+        except JournalFailedError as error:
+            return kept, str(error)
+    raise AssertionError("the disk never ran full")
