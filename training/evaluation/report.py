@@ -65,12 +65,19 @@ def introduction(graph: TextGraph, options: EvaluationOptions) -> str:
     )
     return (
         f"{graph.num_nodes:,} nodes, {graph.num_classes} classes; split {options.split_kind}; "
-        f"{options.splits} splits with a teacher tuned for each, {options.seeds} initialisations "
+        f"{options.splits} splits with a teacher of its own each, {options.seeds} initialisations "
         "each. Epochs, temperatures and the teacher's view are chosen on validation; the test "
-        f"split is read once a run. {searched} Gains are paired by split and initialisation; the "
+        f"split is read once a run. {searched} {taught(options)} Gains are paired by split and initialisation; the "
         "runs of one split share a teacher and a test set, so p-values flatter small numbers of "
         "splits."
     )
+
+
+def taught(options: EvaluationOptions) -> str:
+    teacher = options.teacher
+    way = "a head fitted to its untuned features" if teacher.encoder.frozen else "tuned"
+    labels = "with" if teacher.prompts.show_labels else "without"
+    return f"Teacher: {teacher.teacher}, {way}, prompts {labels} neighbours' training labels."
 
 
 def teacher_section(teachers: Sequence[Mapping[str, Any]]) -> str:
