@@ -55,8 +55,9 @@ def main(
     tuned: Annotated[bool, typer.Option("--tuned", help="Tune the teacher's transformer.")] = False,
     hashed_students: Annotated[str, typer.Option(help="Networks on hashed texts.")] = "sage",
     only: Annotated[
-        str, typer.Option(help="Run this evaluation alone, and write no results.")
-    ] = "",
+        list[str] | None, typer.Option(help="These evaluations, as cora-60-20-20-minilm.")
+    ] = None,
+    write: Annotated[bool, typer.Option(help="The results; else runs alone.")] = True,
 ) -> None:
     """Evaluate, print and write results/accuracy.json."""
     quiet_libraries()
@@ -79,13 +80,13 @@ def main(
     reports = []
     with terminal_progress() as progress:
         for name, graph, options in evaluations(graphs, base, hashed):
-            if only not in ("", name):
+            if only and name not in only:
                 continue
             report = evaluate(graph, work / name, options, progress)
             results[name] = json.loads((work / name / "summary.json").read_text())
-            if not only:
+            if write:
                 reports.append(adopt(report, name))
-    if not only:
+    if write:
         markdown = "\n".join(reports)
         write_results("accuracy", {"evaluations": results}, markdown)
         typer.echo(markdown)

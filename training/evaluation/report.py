@@ -67,9 +67,9 @@ def introduction(graph: TextGraph, options: EvaluationOptions) -> str:
         f"{graph.num_nodes:,} nodes, {graph.num_classes} classes; split {options.split_kind}; "
         f"{options.splits} splits with a teacher of its own each, {options.seeds} initialisations "
         "each. Epochs, temperatures and the teacher's view are chosen on validation; the test "
-        f"split is read once a run. {searched} {taught(options)} Gains are paired by split and initialisation; the "
-        "runs of one split share a teacher and a test set, so p-values flatter small numbers of "
-        "splits."
+        f"split is read once a run. {searched} {taught(options)} Gains are paired by split and "
+        "initialisation; the runs of one split share a teacher and a test set, so p-values flatter "
+        "small numbers of splits."
     )
 
 
