@@ -156,6 +156,9 @@ def measure_teachers(
 ) -> dict[str, Latency]:
     import torch
 
+    from training.terminal import quiet_libraries
+
+    quiet_libraries()
     torch.set_num_threads(threads)
     prompts = prompts_of(graph, 160, rounds + WARMUP)
     small = embedded_teacher(graph)

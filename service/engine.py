@@ -80,7 +80,7 @@ class Engine:
         data: Path | None = None,
         progress: Progress = silent,
     ) -> "Engine":
-        """Opens a bundle, verifies it whole, replays its journal and runs a first inference.
+        """Opens a bundle, verifies what it serves from, replays its journal and infers once.
 
         Args:
             threads: of one inference.

@@ -115,7 +115,7 @@ class Room:
     def choice(self, key: RunKey) -> Choice:
         """What the search chose on the first split's validation nodes, for all splits and seeds."""
         if not self.options.trials:
-            return Choice(hidden=self.options.hidden)
+            return self.options.default_choice
         path = self.out / "search" / f"{key.encoder}-{key.student}-{key.recipe}.json"
         if not path.is_file():
             first = RunKey(0, 0, key.encoder, key.student, key.recipe)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from graph.files import write_json
-from training.evaluation.plan import COMBINED, Choice, EvaluationOptions, RunKey
+from training.evaluation.plan import COMBINED, EvaluationOptions, RunKey
 from training.evaluation.runs import Material, train_recipe
 
 NODES = 800  # of the test split, at most
@@ -21,7 +21,7 @@ def write_map(out: Path, material: Material, options: EvaluationOptions) -> None
         return
     encoder = options.encoders[0]
     key = RunKey(0, 0, encoder, options.students[0], COMBINED)
-    student, _, data = train_recipe(key, material, options, Choice())
+    student, _, data = train_recipe(key, material, options, options.default_choice)
     nodes = data.test[targets.known[data.test]][:NODES]
     with torch.no_grad():
         hidden = student(data.features, data.edges).hidden[-1][nodes]

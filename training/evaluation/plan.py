@@ -60,6 +60,11 @@ class EvaluationOptions:
                 )
 
     @property
+    def default_choice(self) -> Choice:
+        """What every recipe has where nothing is searched for."""
+        return Choice(hidden=self.hidden)
+
+    @property
     def fingerprint(self) -> dict[str, Any]:
         """What results depend on, besides their own names: the rest may grow between calls."""
         return {

@@ -84,13 +84,14 @@ def teach(
     started = time.monotonic()
     questions, nodes = all_questions(graph, options)
     sizes = options.tokens_per_batch, progress, options.part_prompts
+    frozen = isinstance(teacher, EncoderTeacher) and options.encoder.frozen
+    folder = work
+    if frozen and not options.prompts.show_labels:
+        # These answers do not depend on the split: the next split's teacher need not ask again.
+        folder = cache_folder() / "prompts" / questions_digest(graph, questions, options, teacher)
+    answers = extract(teacher, questions, nodes, folder, *sizes)
     if isinstance(teacher, EncoderTeacher) and options.encoder.frozen:
-        # The features do not depend on the split, so that the next one's teacher need not ask.
-        kept = cache_folder() / "prompts" / features_digest(teacher, questions, options)
-        answers = extract(teacher, questions, nodes, kept, *sizes)
         answers = with_fitted_head(teacher, graph, answers, options, progress)
-    else:
-        answers = extract(teacher, questions, nodes, work, *sizes)
     metrics = teacher_metrics(graph, options.hops, answers) | {
         "tuning_seconds": round(place.seconds, 1),
         "asking_seconds": round(time.monotonic() - started, 1),
@@ -243,12 +244,12 @@ def fingerprint(graph: TextGraph, options: TeachOptions, weights: str) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def features_digest(teacher: EncoderTeacher, questions: Questions, options: TeachOptions) -> str:
-    """SHA-256 of what an untuned encoder's features depend on, whatever graph asks."""
-    digest = hashlib.sha256(
-        f"{teacher.digest} {teacher.options.max_tokens} "
-        f"{options.tokens_per_batch} {options.part_prompts}".encode()
-    )
+def questions_digest(
+    graph: TextGraph, questions: Questions, options: TeachOptions, teacher: LocalTeacher
+) -> str:
+    """SHA-256 of what an untuned encoder's answers depend on, whatever the split."""
+    sizes = options.encoder.max_tokens, options.tokens_per_batch, options.part_prompts
+    digest = hashlib.sha256(f"{teacher.digest} {graph.num_classes} {sizes}".encode())
     for prompt in questions.prompts:
         digest.update(prompt.description.encode() + b"\0")
     return digest.hexdigest()[:32]

@@ -26,7 +26,6 @@ from service.errors import (
     MutationRefusedError,
     MutationTargetError,
 )
-from service.maintenance import Maintenance
 from service.snapshots import PREFIX
 from tests.bundles import LABELS, NODES, TinyBundle, reference_activations, rewrite
 
@@ -381,25 +380,6 @@ def test_many_stored_nodes_are_looked_up_at_once(tiny_bundle: TinyBundle, engine
     assert rows.tolist() == [3, -1, 0]
     expected = tiny_bundle.logits[[3, 0]].argmax(axis=1)
     np.testing.assert_array_equal(engine.best_labels(rows[rows >= 0]), expected)
-
-
-def test_maintenance_runs_when_changes_pause_and_lives_on() -> None:
-    runs: list[int] = []
-    done = Event()
-
-    def work() -> None:
-        runs.append(len(runs))
-        if len(runs) == 1:
-            raise ValueError("the first round fails")
-        done.set()
-
-    maintenance = Maintenance(work, quiet_seconds=0.001)
-    maintenance.notice()
-    while not done.wait(0.01):
-        maintenance.notice()
-    maintenance.close()
-    assert len(runs) >= 2
-    maintenance.close()
 
 
 def test_what_is_done_when_idle(
