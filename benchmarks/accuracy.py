@@ -34,6 +34,9 @@ from training.evaluation.plan import (
     VANILLA,
     EvaluationOptions,
 )
+from training.evaluation.plan import (
+    RECIPES as KNOWN_RECIPES,
+)
 from training.teach_command import EPOCHS, LEARNING_RATE
 from training.teachers.encoder import EncoderOptions
 from training.teachers.teach import TeachOptions
@@ -53,7 +56,9 @@ def main(
     trials: Annotated[int, typer.Option(min=0, help="Of a search for each recipe.")] = 0,
     tokens: Annotated[int, typer.Option(min=8, help="Of a teacher's description.")] = 160,
     tuned: Annotated[bool, typer.Option("--tuned", help="Tune the teacher's transformer.")] = False,
+    recipes: Annotated[str, typer.Option(help="With MiniLM's embeddings.")] = ",".join(RECIPES),
     hashed_students: Annotated[str, typer.Option(help="Networks on hashed texts.")] = "sage",
+    hashed_recipes: Annotated[str, typer.Option(help="Theirs.")] = ",".join(HASHED_RECIPES),
     only: Annotated[
         list[str] | None, typer.Option(help="These evaluations, as cora-60-20-20-minilm.")
     ] = None,
@@ -66,20 +71,28 @@ def main(
         tuning=TuningOptions(epochs=EPOCHS["encoder"], learning_rate=LEARNING_RATE),
         encoder=EncoderOptions(max_tokens=tokens, frozen=not tuned),
     )
-    base = EvaluationOptions(
+    minilm = EvaluationOptions(
         splits=splits,
         seeds=seeds,
+        encoders=("minilm",),
         trials=trials,
         teacher=teacher,
-        recipes=RECIPES,
+        recipes=parse_names(recipes, KNOWN_RECIPES, "recipe"),
         training=TrainingConfig(epochs=100, patience=15),
         constants=ObjectiveOptions(anchors=ANCHORS),
     )
-    hashed = cast(tuple[StudentKind, ...], parse_names(hashed_students, STUDENT_KINDS, "student"))
+    hashed = replace(
+        minilm,
+        encoders=("hashing",),
+        students=cast(
+            tuple[StudentKind, ...], parse_names(hashed_students, STUDENT_KINDS, "student")
+        ),
+        recipes=parse_names(hashed_recipes, KNOWN_RECIPES, "recipe"),
+    )
     results: dict[str, Any] = {}
     reports = []
     with terminal_progress() as progress:
-        for name, graph, options in evaluations(graphs, base, hashed):
+        for name, graph, options in evaluations(graphs, minilm, hashed):
             if only and name not in only:
                 continue
             report = evaluate(graph, work / name, options, progress)
@@ -93,19 +106,14 @@ def main(
 
 
 def evaluations(
-    graphs: list[Path], base: EvaluationOptions, hashed: tuple[StudentKind, ...]
+    graphs: list[Path], minilm: EvaluationOptions, hashed: EvaluationOptions
 ) -> Iterator[tuple[str, Path, EvaluationOptions]]:
     """The name, graph and options of each."""
     for graph in graphs:
         for kind in SPLIT_KINDS:
             name = f"{graph.name}-{kind.replace('/', '-')}"
-            options = replace(base, split_kind=kind)
-            yield f"{name}-minilm", graph, replace(options, encoders=("minilm",))
-            yield (
-                f"{name}-hashing",
-                graph,
-                replace(options, encoders=("hashing",), students=hashed, recipes=HASHED_RECIPES),
-            )
+            yield f"{name}-minilm", graph, replace(minilm, split_kind=kind)
+            yield f"{name}-hashing", graph, replace(hashed, split_kind=kind)
 
 
 def adopt(report: Path, name: str) -> str:
