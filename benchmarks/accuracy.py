@@ -89,10 +89,15 @@ def main(
         ),
         recipes=parse_names(hashed_recipes, KNOWN_RECIPES, "recipe"),
     )
+    planned = list(evaluations(graphs, minilm, hashed))
+    known = [name for name, _, _ in planned]
+    unknown = sorted(set(only or []) - set(known))
+    if unknown:
+        raise typer.BadParameter(f"--only {unknown[0]}: choose from {', '.join(known)}")
     results: dict[str, Any] = {}
     reports = []
     with terminal_progress() as progress:
-        for name, graph, options in evaluations(graphs, minilm, hashed):
+        for name, graph, options in planned:
             if only and name not in only:
                 continue
             report = evaluate(graph, work / name, options, progress)
@@ -108,7 +113,7 @@ def main(
 def evaluations(
     graphs: list[Path], minilm: EvaluationOptions, hashed: EvaluationOptions
 ) -> Iterator[tuple[str, Path, EvaluationOptions]]:
-    """The name, graph and options of each."""
+    """The name (which begins with the graph folder's), graph and options of each."""
     for graph in graphs:
         for kind in SPLIT_KINDS:
             name = f"{graph.name}-{kind.replace('/', '-')}"

@@ -1,11 +1,11 @@
 """What an evaluation runs, and the names of its runs."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from typing import Any
 
-from training.config import ObjectiveOptions, StudentKind, TrainingConfig
+from training.config import ObjectiveOptions, StudentConfig, StudentKind, TrainingConfig
 from training.encoding import EncoderKind
 from training.errors import EvaluationError
 from training.objectives.registry import LABELS, MAKERS
@@ -31,6 +31,22 @@ class Choice:
     hidden: int = 64
     bare: bool = False  # no residual and no normalisation, as the papers' small networks are
     strength: float = 1.0  # factor on every weight but that of the labels
+
+    def student(self, kind: StudentKind, layers: int = 2) -> StudentConfig:
+        return StudentConfig(
+            kind=kind,
+            layers=layers,
+            hidden=self.hidden,
+            dropout=self.dropout,
+            input_dropout=self.input_dropout,
+            residual=not self.bare,
+            normalization="none" if self.bare else "layer",
+        )
+
+    def training(self, base: TrainingConfig, seed: int) -> TrainingConfig:
+        return replace(
+            base, seed=seed, learning_rate=self.learning_rate, weight_decay=self.weight_decay
+        )
 
 
 @dataclass(frozen=True, slots=True)

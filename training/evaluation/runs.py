@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from training.checkpoint import CheckpointConfig
-from training.config import StudentConfig
 from training.data import GraphData
 from training.distill import calibrate_student, fit, student_metrics
 from training.encoding import EncoderSpec
@@ -42,21 +41,8 @@ def train_recipe(
     """Trains; reads training and validation labels only."""
     data = controlled(material.data, key)
     config = CheckpointConfig(
-        student=StudentConfig(
-            kind=key.student,
-            layers=options.layers,
-            hidden=choice.hidden,
-            dropout=choice.dropout,
-            input_dropout=choice.input_dropout,
-            residual=not choice.bare,
-            normalization="none" if choice.bare else "layer",
-        ),
-        training=replace(
-            options.training,
-            seed=1_000 * key.split + key.seed,
-            learning_rate=choice.learning_rate,
-            weight_decay=choice.weight_decay,
-        ),
+        student=choice.student(key.student, options.layers),
+        training=choice.training(options.training, 1_000 * key.split + key.seed),
         encoder=material.spec,
         graph_path="",
         graph_name="",

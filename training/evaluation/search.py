@@ -1,5 +1,6 @@
 """Hyperparameters chosen on validation, with the same budget for every recipe."""
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 
 import optuna
@@ -9,26 +10,30 @@ from training.evaluation.runs import Material, train_recipe
 
 
 def search(key: RunKey, material: Material, options: EvaluationOptions) -> Choice:
-    """The choice of the highest validation accuracy among `options.trials`; the test is not read.
+    """The choice of the highest validation accuracy among `options.trials`."""
 
-    The first trial is the default, so that a search never ends below it on validation. A vanilla
-    student has no strength to choose: its trials all go to the rest.
-    """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-    def value(trial: optuna.Trial) -> float:
-        _, training, _ = train_recipe(key, material, options, choose(trial, key))
+    def value(choice: Choice) -> float:
+        _, training, _ = train_recipe(key, material, options, choice)
         return training.epochs[training.best_epoch].val_accuracy
 
-    sampler = optuna.samplers.TPESampler(seed=0)
-    study = optuna.create_study(direction="maximize", sampler=sampler)
-    names = set(asdict(Choice())) - ({"strength"} if key.recipe == VANILLA else set())
+    return best_choice(value, key.recipe, options.trials)
+
+
+def best_choice(value: Callable[[Choice], float], recipe: str, trials: int) -> Choice:
+    """The choice of the highest value, which must come from validation, among some trials.
+
+    The first trial is the default, so that a search never ends below it. A vanilla student has no
+    strength to choose: its trials all go to the rest.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
+    names = set(asdict(Choice())) - ({"strength"} if recipe == VANILLA else set())
     study.enqueue_trial({name: value for name, value in asdict(Choice()).items() if name in names})
-    study.optimize(value, n_trials=options.trials)
+    study.optimize(lambda trial: value(choose(trial, recipe)), n_trials=trials)
     return Choice(**study.best_params)
 
 
-def choose(trial: optuna.Trial, key: RunKey) -> Choice:
+def choose(trial: optuna.Trial, recipe: str) -> Choice:
     choice = Choice(
         learning_rate=trial.suggest_float("learning_rate", 3e-4, 3e-2, log=True),
         weight_decay=trial.suggest_float("weight_decay", 1e-4, 1e-1, log=True),
@@ -37,6 +42,6 @@ def choose(trial: optuna.Trial, key: RunKey) -> Choice:
         hidden=trial.suggest_categorical("hidden", [64, 128, 256]),
         bare=trial.suggest_categorical("bare", [False, True]),
     )
-    if key.recipe == VANILLA:
+    if recipe == VANILLA:
         return choice
     return replace(choice, strength=trial.suggest_float("strength", 0.03, 10.0, log=True))
