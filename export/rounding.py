@@ -6,13 +6,14 @@ that the converter to 8 bits lays, so that this finds nothing left to round.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from export.encoder_block import EncoderBlock
+from export.encoder_block import EncoderBlock, EncoderLayer
 from export.outliers import SplitLinear
 
 STEPS = 64  # of the grid, either side of zero: 7 bits, as `export.precisions.to_int8` asks for
@@ -23,8 +24,9 @@ Matrix = NDArray[np.float64]
 
 
 def round_products(block: EncoderBlock, token_ids: Sequence[Sequence[int]]) -> None:
-    """Rounds the weights of all products that were split, by what some texts make of them."""
+    """Rounds the weights of all products, where split their larger part, by some texts' inputs."""
     linears = [module.many for module in block.modules() if isinstance(module, SplitLinear)]
+    linears += [cast(nn.Linear, cast(EncoderLayer, layer).out) for layer in block.layers]
     for linear, moments in zip(linears, second_moments(block, linears, token_ids), strict=True):
         rounded = rounded_weights(linear.weight.detach().numpy().astype(np.float64), moments)
         with torch.no_grad():
