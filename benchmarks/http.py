@@ -23,7 +23,7 @@ import msgspec
 import psutil
 import typer
 
-from benchmarks.measure import markdown_table, write_results
+from benchmarks.measure import described, markdown_table, write_results
 from graph.snapshot import load_snapshot
 
 CONNECTIONS = 16
@@ -121,7 +121,8 @@ def throughput(
     rounds: Annotated[int, typer.Option(help="Runs of each; medians are told.")] = 3,
 ) -> None:
     """Compare stored nodes with a plain FastAPI route, and a batch of 256 with one."""
-    ids = load_snapshot(bundle / "graph").ids.to_pylist()
+    graph = load_snapshot(bundle / "graph")
+    ids = graph.ids.to_pylist()
     one, many = bodies_of(ids, 1, 100), bodies_of(ids, 256, 20)
     runs: dict[str, list[Run]] = {"plain": [], "stored": [], "echo": [], "stored_256": []}
     with plain("plain") as plain_app, plain("echo") as echo_app, service(bundle) as own:
@@ -135,10 +136,10 @@ def throughput(
         for _ in range(rounds):
             for name, server, bodies in works:
                 runs[name].append(wrk(server, bodies, seconds, CONNECTIONS))
-    report(runs)
+    report(described(graph), runs)
 
 
-def report(runs: Mapping[str, Sequence[Run]]) -> None:
+def report(graph: str, runs: Mapping[str, Sequence[Run]]) -> None:
     rates = {name: statistics.median(run.per_second for run in own) for name, own in runs.items()}
     costs = {name: statistics.median(run.microseconds for run in own) for name, own in runs.items()}
     ratios = {
@@ -148,10 +149,12 @@ def report(runs: Mapping[str, Sequence[Run]]) -> None:
         "batch_of_256_over_one_by_processor_time": costs["stored_256"] / costs["stored"],
     }
     rows = [[name, f"{rates[name]:,.0f}", f"{costs[name]:,.1f}"] for name in runs]
-    table = markdown_table(["POST /classify", "requests/s", "processor µs a request"], rows)
+    table = f"Bundle of {graph}.\n\n"
+    table += markdown_table(["POST /classify", "requests/s", "processor µs a request"], rows)
     table += "\n" + markdown_table(["ratio", ""], [[k, f"{v:.2f}"] for k, v in ratios.items()])
     typer.echo(table)
     results = {
+        "graph": graph,
         "requests_per_second": rates,
         "processor_microseconds": costs,
         "ratios": {name: round(value, 3) for name, value in ratios.items()},

@@ -17,7 +17,7 @@ import numpy as np
 import typer
 
 from benchmarks.http import service
-from benchmarks.measure import markdown_table, write_results
+from benchmarks.measure import described, markdown_table, write_results
 from graph.prompts import Prompt, Prompter, PromptOptions, training_labels
 from graph.snapshot import load_snapshot
 from graph.text_graph import TextGraph
@@ -203,7 +203,8 @@ def latency(
     results = measure_student(bundle, rounds, seconds, threads=1)
     results |= measure_teachers(graph, rounds, seconds, threads, large)
     table, ratios = report(results)
+    table = f"Bundle of {described(graph)}.\n\n{table}"
     typer.echo(table)
     values = {name: asdict(latency) for name, latency in results.items()}
-    settings = {"bundle": graph.name, "nodes": graph.num_nodes, "teacher_threads": threads}
+    settings = {"graph": described(graph), "teacher_threads": threads}
     write_results("latency", {"settings": settings, "latency": values, "ratios": ratios}, table)

@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from graph import TextGraph
+
 RESULTS = Path(__file__).parent / "results"
 REPORTED_PACKAGES = ("numpy", "torch", "torch-geometric", "onnxruntime", "fastapi", "uvicorn")
 
@@ -66,6 +68,11 @@ def side_by_side(
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
+
+
+def described(graph: TextGraph) -> str:
+    """Which graph figures are of."""
+    return f"{graph.name}: {graph.num_nodes:,} nodes, {graph.adjacency.num_edges:,} edges"
 
 
 def write_results(name: str, results: Mapping[str, Any], markdown: str) -> None:

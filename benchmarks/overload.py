@@ -18,7 +18,7 @@ import typer
 
 from benchmarks.http import service
 from benchmarks.latency import json_node, student_nodes
-from benchmarks.measure import markdown_table, write_results
+from benchmarks.measure import described, markdown_table, write_results
 from benchmarks.raw_client import RawClient, prepare
 from graph.snapshot import load_snapshot
 from service.engine import Engine
@@ -45,7 +45,9 @@ class Requests:
     """Prepared requests about unseen nodes whose texts are all different."""
 
     def __init__(self, bundle: Path) -> None:
-        self.node_of = student_nodes(load_snapshot(bundle / "graph"))["unseen"]
+        graph = load_snapshot(bundle / "graph")
+        self.graph = described(graph)
+        self.node_of = student_nodes(graph)["unseen"]
         self.number = 0
 
     def prepare(self, nodes: int, count: int) -> list[bytes]:
@@ -166,9 +168,10 @@ def overload(
         results = asyncio.run(run(client, requests, own, seconds, served.process))
     results["engine_nodes_per_second"] = round(own, 1)
     results["unseen_over_engine"] = round(results["unseen_per_second_at_16"] / own, 3)
-    table = markdown_table(["unseen nodes", ""], [[k, v] for k, v in results.items()])
+    table = f"Bundle of {requests.graph}.\n\n"
+    table += markdown_table(["unseen nodes", ""], [[k, v] for k, v in results.items()])
     typer.echo(table)
-    write_results("overload", {"seconds": seconds, **results}, table)
+    write_results("overload", {"graph": requests.graph, "seconds": seconds, **results}, table)
 
 
 if __name__ == "__main__":
