@@ -35,7 +35,7 @@ from export.errors import GateError, StaleError
 from export.gates import Verdict, judge, smallest_cosine
 from export.onnx_files import export_student
 from export.parity import check_logits, check_shapes, check_weights, check_whole, student_forms
-from export.precisions import convert_folder
+from export.precisions import convert_student
 from export.whole_file import export_whole
 from graph import TextGraph, load_graph
 from graph.neighborhoods import Weighting
@@ -206,7 +206,8 @@ def write_variant(
         GateError: they do not pass their gate.
     """
     name = variant_folder(precision)
-    convert_folder(draft.folder / "student", draft.folder / name / "student", precision)
+    source, target = draft.folder / "student", draft.folder / name / "student"
+    convert_student(draft.checkpoint.student, source, target, precision)
     verdicts = []
     for form in student_forms(draft.folder / name, draft.info, THREADS):
         logits = draft.activations(form, features)[-1]

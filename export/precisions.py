@@ -1,6 +1,7 @@
 """The same networks in fewer bits."""
 
 import logging
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,9 @@ from pathlib import Path
 import onnx
 
 from bundle.student import WHOLE_FILE
+from export.even_rows import even_rows
+from export.onnx_files import export_student
+from training.student import Student
 
 SHORT = 32  # rows of a constant
 Convert = Callable[[Path, Path], None]
@@ -16,8 +20,8 @@ Convert = Callable[[Path, Path], None]
 def to_int8(source: Path, target: Path) -> None:
     """Weights per channel, activations at run time (arXiv 1712.05877, section 2.1).
 
-    Weights take 7 of the 8 bits: without VNNI instructions sums of two products would saturate,
-    and a bundle must give the same answers on every machine.
+    Weights take all 8 bits. On an x64 processor without VNNI instructions sums of two such products
+    saturate, unless `session.x64quantprecision` is set, as `bundle.sessions` does.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -27,7 +31,6 @@ def to_int8(source: Path, target: Path) -> None:
             target,
             op_types_to_quantize=["MatMul", "Gemm"],
             per_channel=True,
-            reduce_range=True,
             weight_type=QuantType.QInt8,
             nodes_to_exclude=unsuited_products(source),
         )
@@ -60,8 +63,17 @@ def to_fp16(source: Path, target: Path) -> None:
 CONVERSIONS: dict[str, Convert] = {"int8": to_int8, "fp16": to_fp16}
 
 
+def convert_student(student: Student, source: Path, target: Path, precision: str) -> None:
+    """Converts the exported input network and layers of a student, under the same names."""
+    if precision == "int8" and student.config.kind == "gin":
+        with tempfile.TemporaryDirectory() as folder:
+            export_student(even_rows(student), Path(folder) / "student")
+            convert_folder(Path(folder) / "student", target, precision)
+    else:
+        convert_folder(source, target, precision)
+
+
 def convert_folder(source: Path, target: Path, precision: str) -> None:
-    """Converts a student's input network and layers, under the same names."""
     target.mkdir(parents=True)
     for path in sorted({*source.glob("*.onnx")} - {source / Path(WHOLE_FILE).name}):
         CONVERSIONS[precision](path, target / path.name)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from export.encoder_block import EncoderBlock, EncoderLayer
 from export.outliers import SplitLinear
 
-STEPS = 64  # of the grid, either side of zero: 7 bits, as `export.precisions.to_int8` asks for
+STEPS = 127  # of the grid, either side of zero: 8 bits, as `export.precisions.to_int8` asks for
 BLOCK = 64  # columns whose errors reach the columns after them in one product
 DAMPING = 0.01  # of the mean diagonal, added to it: the sample may not span all directions
 
