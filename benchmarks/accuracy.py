@@ -4,7 +4,7 @@
 
 Every graph is evaluated at 60/20/20 and at 20 labels a class, as `understudy evaluate` does, with
 either text encoder; what WORK holds already is not run again. Writes results/accuracy.json, its
-Markdown and the plots. Hashed students train eight times longer, hence fewer of them, and two
+Markdown and the plots, beside what other calls wrote there. Hashed students train eight times longer, hence fewer of them, and two
 cores are the reason for 256 contrasted nodes a step where the default is 1,024.
 
 The teacher is MiniLM asked once about every hop's prompt, with a head fitted to each split; with
@@ -37,7 +37,8 @@ from training.evaluation.plan import (
 from training.evaluation.plan import (
     RECIPES as KNOWN_RECIPES,
 )
-from training.teach_command import EPOCHS, LEARNING_RATE
+from training.teach_command import EPOCHS as TUNING_EPOCHS
+from training.teach_command import LEARNING_RATE
 from training.teachers.encoder import EncoderOptions
 from training.teachers.teach import TeachOptions
 from training.teachers.tuning import TuningOptions
@@ -46,6 +47,7 @@ from training.terminal import quiet_libraries
 RECIPES = (VANILLA, "lingugkd", "unlabeled", COMBINED, RANDOM, HARD)
 HASHED_RECIPES = (VANILLA, "unlabeled", COMBINED, RANDOM)
 ANCHORS = 256
+EPOCHS, PATIENCE = 100, 15
 
 
 def main(
@@ -54,6 +56,7 @@ def main(
     splits: Annotated[int, typer.Option(min=1)] = 5,
     seeds: Annotated[int, typer.Option(min=1)] = 2,
     trials: Annotated[int, typer.Option(min=0, help="Of a search for each recipe.")] = 0,
+    epochs: Annotated[int, typer.Option(min=1, help="At most, with MiniLM's embeddings.")] = EPOCHS,
     tokens: Annotated[int, typer.Option(min=8, help="Of a teacher's description.")] = 160,
     tuned: Annotated[bool, typer.Option("--tuned", help="Tune the teacher's transformer.")] = False,
     recipes: Annotated[str, typer.Option(help="With MiniLM's embeddings.")] = ",".join(RECIPES),
@@ -68,7 +71,7 @@ def main(
     quiet_libraries()
     teacher = TeachOptions(
         prompts=PromptOptions(tokens=tokens, show_labels=tuned),
-        tuning=TuningOptions(epochs=EPOCHS["encoder"], learning_rate=LEARNING_RATE),
+        tuning=TuningOptions(epochs=TUNING_EPOCHS["encoder"], learning_rate=LEARNING_RATE),
         encoder=EncoderOptions(max_tokens=tokens, frozen=not tuned),
     )
     minilm = EvaluationOptions(
@@ -78,12 +81,13 @@ def main(
         trials=trials,
         teacher=teacher,
         recipes=parse_names(recipes, KNOWN_RECIPES, "recipe"),
-        training=TrainingConfig(epochs=100, patience=15),
+        training=TrainingConfig(epochs=epochs, patience=PATIENCE),
         constants=ObjectiveOptions(anchors=ANCHORS),
     )
     hashed = replace(
         minilm,
         encoders=("hashing",),
+        training=TrainingConfig(epochs=EPOCHS, patience=PATIENCE),
         students=cast(
             tuple[StudentKind, ...], parse_names(hashed_students, STUDENT_KINDS, "student")
         ),
@@ -95,7 +99,6 @@ def main(
     if unknown:
         raise typer.BadParameter(f"--only {unknown[0]}: choose from {', '.join(known)}")
     results: dict[str, Any] = {}
-    reports = []
     with terminal_progress() as progress:
         for name, graph, options in planned:
             if only and name not in only:
@@ -103,11 +106,9 @@ def main(
             report = evaluate(graph, work / name, options, progress)
             results[name] = json.loads((work / name / "summary.json").read_text())
             if write:
-                reports.append(adopt(report, name))
+                adopt(report, name)
     if write:
-        markdown = "\n".join(reports)
-        write_results("accuracy", {"evaluations": results}, markdown)
-        typer.echo(markdown)
+        publish(results)
 
 
 def evaluations(
@@ -121,15 +122,26 @@ def evaluations(
             yield f"{name}-hashing", graph, replace(hashed, split_kind=kind)
 
 
-def adopt(report: Path, name: str) -> str:
-    """Copies an evaluation's plots beside the results; returns its report with their new paths."""
+def publish(results: dict[str, Any]) -> None:
+    """Writes the results beside those of earlier calls, which may have had other settings."""
+    path = RESULTS / "accuracy.json"
+    if path.is_file():
+        results = json.loads(path.read_text(encoding="utf-8"))["evaluations"] | results
+    reports = [
+        (RESULTS / "accuracy" / name / "report.md").read_text().replace("](", f"](accuracy/{name}/")
+        for name in results
+    ]
+    markdown = "\n".join(reports)
+    write_results("accuracy", {"evaluations": results}, markdown)
+    typer.echo(markdown)
+
+
+def adopt(report: Path, name: str) -> None:
+    """Copies an evaluation's report and plots beside the results."""
     folder = RESULTS / "accuracy" / name
     folder.mkdir(parents=True, exist_ok=True)
-    text = report.read_text(encoding="utf-8")
-    for plot in report.parent.glob("*.png"):
-        shutil.copy(plot, folder / plot.name)
-        text = text.replace(f"]({plot.name})", f"](accuracy/{name}/{plot.name})")
-    return text
+    for path in (report, *report.parent.glob("*.png")):
+        shutil.copy(path, folder / ("report.md" if path == report else path.name))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 Classifying B new nodes from their features and their neighbours' cached activations, and all nodes
 of a graph from all features. Everything is measured side by side, on one thread; whatever depends
 on the request alone (ours: weights and blocks) is inside, edge lists of torch are made outside.
+
+These students are random. --trained names student folders, whose graphs say what 8 bits cost.
 """
 
 import tempfile
@@ -28,10 +30,12 @@ from benchmarks.torch_students import (
 )
 from bundle import StudentInfo
 from bundle.sessions import Network
-from bundle.student import StudentNetwork, open_student
+from bundle.student import StudentNetwork, open_student, variant_folder
 from export.activations import all_activations
 from export.blocks import WEIGHTINGS
+from export.build import ExportOptions, export_bundle
 from export.onnx_files import export_student
+from export.precisions import convert_student
 from graph import TextGraph, load_graph
 from graph.neighborhoods import Weighting, unseen_neighborhoods
 from graph.propagation import propagate
@@ -54,6 +58,7 @@ class Case:
     graph: TextGraph
     student: Student
     network: StudentNetwork
+    int8: StudentNetwork
     naive: Network | str
     compile: bool
 
@@ -76,8 +81,12 @@ def make_case(graph: TextGraph, kind: StudentKind, hidden: int, compiled: bool) 
         export_student(student, folder / "student")
         info = StudentInfo(kind, WEIGHTINGS[kind], config.layers, hidden, 0)
         network = open_student(folder, info, 1, "cpu")
+        convert_student(
+            student, folder / "student", folder / variant_folder("int8") / "student", "int8"
+        )
+        int8 = open_student(folder, info, 1, "cpu", "int8")
         naive = naive_network(student, DIMENSION, folder / "naive.onnx")
-    return Case(graph, student, network, naive, compiled)
+    return Case(graph, student, network, int8, naive, compiled)
 
 
 def few_nodes(case: Case, count: int, x: NDArray[np.float32]) -> dict[str, Call]:
@@ -115,11 +124,12 @@ def all_nodes(case: Case, x: NDArray[np.float32]) -> dict[str, Call]:
     eager = EdgeIndexStudent(case.student)
     inputs = (tensor, listed.index, listed.weight)
 
-    def ours() -> NDArray[np.float32]:
-        return all_activations(case.network, tensor, adjacency, case.weighting)[-1]
+    def ours(network: StudentNetwork = case.network) -> NDArray[np.float32]:
+        return all_activations(network, tensor, adjacency, case.weighting)[-1]
 
     calls: dict[str, Call] = {
         "ours": ours,
+        "ours, int8": lambda: ours(case.int8),
         "torch": lambda: eager(*inputs),
         "torch, CSR": lambda: case.student(tensor, sparse).logits,
     }
@@ -191,15 +201,21 @@ def describe(found: dict[str, Any]) -> str:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    names = ("ours", "torch", "torch, CSR", "torch.compile", "naive export")
-    header = ["graph", "student", "nodes", *(f"{name}, ms" for name in names), "torch / ours"]
+    names = ("ours", "ours, int8", "torch", "torch, CSR", "torch.compile", "naive export")
+    ratios = ("torch / ours", "naive / ours", "naive / ours, int8")
+    header = ["graph", "student", "nodes", *(f"{name}, ms" for name in names), *ratios]
     lines = []
     for row in rows:
         found = row["ms"]
         failed = {"naive export": "cannot"} if "naive export failed" in found else {}
         cells = [f"{found[name]:.3g}" if name in found else failed.get(name, "-") for name in names]
-        ratio = f"{found['torch'] / found['ours']:.2f}"
-        lines.append([row["graph"], row["student"], f"{row['nodes']:,}", *cells, ratio])
+        slower = found.get("naive export")
+        times = [f"{found['torch'] / found['ours']:.2f}"]
+        times += [
+            f"{slower / found[name]:.2f}" if slower and name in found else "-"
+            for name in ("ours", "ours, int8")
+        ]
+        lines.append([row["graph"], row["student"], f"{row['nodes']:,}", *cells, *times])
     return markdown_table(header, lines)
 
 
@@ -209,6 +225,9 @@ def main(
     hidden: Annotated[int, typer.Option(min=4, help="Width of the students.")] = 256,
     rounds: Annotated[int, typer.Option(min=5, help="Samples of each.")] = 60,
     compiled: Annotated[bool, typer.Option("--compile/--no-compile")] = True,
+    trained: Annotated[
+        list[Path] | None, typer.Option(help="Student folders, to judge int8 by.")
+    ] = None,
     out: Annotated[str, typer.Option(help="Name of the files in benchmarks/results.")] = "onnx",
 ) -> None:
     """Measure the exported students against torch."""
@@ -219,9 +238,29 @@ def main(
         for kind in KINDS:
             rows += rows_of(make_case(graph, kind, hidden, compiled), rounds)
     setting = f"384 → {hidden} → classes, 2 layers, one thread, medians, side by side."
-    write_results(
-        out, {"setting": setting, "rows": rows}, f"# Students\n\n{setting}\n\n{table(rows)}"
-    )
+    gates = [cost_of_int8(folder) for folder in trained or []]
+    text = f"# Students\n\n{setting}\n\n{table(rows)}"
+    if gates:
+        header = ["graph", "trained student", "least cosine of logits", "validation, points"]
+        cells = [
+            [g["graph"], g["student"], f"{g['cosine']:.4f}", f"{g['change']:+.2f}"] for g in gates
+        ]
+        text += f"\nint8 instead of fp32:\n\n{markdown_table(header, cells)}"
+    write_results(out, {"setting": setting, "rows": rows, "int8": gates}, text)
+
+
+def cost_of_int8(student: Path) -> dict[str, Any]:
+    """What the gate of the export measures; it fails the export if that is too much."""
+    options = ExportOptions(encoder_precision="fp32", student_precisions=("int8",))
+    with torch.inference_mode(False), tempfile.TemporaryDirectory() as folder:
+        manifest = export_bundle(student, Path(folder) / "bundle", options)
+    variant = manifest.variants[variant_folder("int8")]
+    return {
+        "graph": manifest.graph.name,
+        "student": manifest.student.kind,
+        "cosine": variant.cosine,
+        "change": variant.accuracy_change,
+    }
 
 
 if __name__ == "__main__":
