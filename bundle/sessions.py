@@ -1,5 +1,6 @@
 """onnxruntime sessions with nothing left to chance: threads, spinning and provider are explicit."""
 
+import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,9 @@ PROVIDERS = {
 }
 # onnxruntime's own fusion of a sum and a layer norm is slower than the two on a processor.
 UNDONE = ["SkipLayerNormFusion"]
+
+CPU_FACTS = Path("/proc/cpuinfo")
+VNNI = {"avx512_vnni", "avx_vnni"}
 
 
 class Network:
@@ -60,8 +64,8 @@ def open_session(
     options.log_severity_level = 3
     # A spinning pool burns a core while it waits; requests come one by one.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Else sums of 8-bit products saturate on an x64 processor without VNNI; others ignore it.
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    if sums_saturate(platform.machine(), CPU_FACTS):  # else this would only cost time
+        options.add_session_config_entry("session.x64quantprecision", "1")
     providers: list[object] = [(wanted, dict(provider_options or {}))]
     if provider == "tensorrt":
         providers.append(PROVIDERS["cuda"])  # for the operators that TensorRT leaves out
@@ -90,3 +94,17 @@ def provider_name(provider: str) -> str:
             f"{', '.join(available)}; install the extra `gpu` instead of `cpu`"
         )
     return wanted
+
+
+def sums_saturate(machine: str, facts: Path) -> bool:
+    """Whether onnxruntime's sums of 8-bit products may saturate: on x64 without VNNI, or unknown.
+
+    Args:
+        machine: the processor's architecture.
+        facts: Linux's description of the processor.
+    """
+    if machine.lower() not in {"x86_64", "amd64"}:
+        return False
+    lines = facts.read_text(encoding="utf-8").splitlines() if facts.is_file() else []
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    return VNNI.isdisjoint(flags)

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
-from bundle.sessions import Network
+from bundle.sessions import Network, sums_saturate
 from export.even_rows import EvenRows, even_rows
 from export.gates import smallest_cosine
 from export.onnx_files import export_module, export_student
@@ -32,6 +33,25 @@ def test_sums_of_large_8_bit_products_do_not_saturate(tmp_path: Path) -> None:
     found = Network(tmp_path / "int8.onnx")({"input": np.ones((2, 64), dtype=np.float32)})
     np.testing.assert_allclose(found, 64, rtol=1e-3)
     assert b"MatMulInteger" in (tmp_path / "int8.onnx").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("machine", "flags", "saturate"),
+    [
+        ("x86_64", "fpu avx2 avx512f avx512_vnni", False),
+        ("AMD64", "fpu avx2 avx_vnni", False),
+        ("x86_64", "fpu avx2 avx512f", True),
+        ("x86_64", None, True),
+        ("aarch64", None, False),
+    ],
+)
+def test_the_safe_sums_are_asked_for_where_they_are_needed(
+    tmp_path: Path, machine: str, flags: str | None, saturate: bool
+) -> None:
+    facts = tmp_path / "cpuinfo"
+    if flags is not None:
+        facts.write_text(f"processor\t: 0\nflags\t\t: {flags}\nbugs\t\t:\n", encoding="utf-8")
+    assert sums_saturate(machine, facts) is saturate
 
 
 def test_even_rows_change_nothing_but_the_rounding() -> None:
