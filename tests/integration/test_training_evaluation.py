@@ -53,9 +53,12 @@ def test_an_evaluation_runs_reports_grows_and_refuses_other_settings(tmp_path: P
     assert vanilla["strength"] == 1.0
 
     before = {path: path.stat().st_mtime_ns for path in runs}
-    evaluate(tmp_path / "graph", out, replace(options, recipes=(*options.recipes, "kd")))
+    (out / "runs" / f"{runs[0].stem.rpartition('-')[0]}-seed9.json").write_text("of other seeds")
+    evaluate(tmp_path / "graph", out, replace(options, recipes=(VANILLA, "kd")))
     assert all(path.stat().st_mtime_ns == when for path, when in before.items())
-    assert len(list((out / "runs").iterdir())) == 10
+    assert len(list((out / "runs").iterdir())) == 11
+    summary = json.loads((out / "summary.json").read_text())
+    assert {entry["recipe"] for entry in summary["summaries"]} == {*options.recipes, "kd"}
 
     with pytest.raises(EvaluationError, match="other settings"):
         evaluate(tmp_path / "graph", out, replace(options, training=TrainingConfig(epochs=9)))

@@ -1,7 +1,7 @@
 """The whole evaluation: splits, teachers, searches, runs, report; it resumes where it stopped."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +9,13 @@ from graph import TextGraph, load_graph, save_graph
 from graph.files import write_json
 from graph.folder import read_meta
 from graph.progress import Progress, silent
+from training.config import STUDENT_KINDS
 from training.data import graph_data
-from training.encoding import EncoderKind, encoder_spec, graph_features
+from training.encoding import ENCODER_KINDS, EncoderKind, encoder_spec, graph_features
 from training.errors import EvaluationError
 from training.evaluation.map import write_map
 from training.evaluation.plan import (
+    RECIPES,
     VANILLA,
     Choice,
     EvaluationOptions,
@@ -34,7 +36,7 @@ STAGE = "Training and testing students"
 def evaluate(
     graph_folder: Path, out: Path, options: EvaluationOptions, progress: Progress = silent
 ) -> Path:
-    """Runs what is missing in `out`, then writes the summary, plots and report.
+    """Runs what is missing in `out`, then writes the summary, plots and report on all it holds.
 
     Returns:
         The report's path.
@@ -53,11 +55,25 @@ def evaluate(
             choice = room.choice(key)
             write_json(path, run(key, room.material(key), options, choice))
         progress(STAGE, number + 1, len(keys))
-    results = [json.loads((out / "runs" / f"{key.name}.json").read_text()) for key in keys]
+    results = whole_sets(out, options)
     taught = range(options.splits if room.needs_teacher else 0)
     teachers = [asdict(room.teacher(split)[0]) for split in taught]
     write_map(out, room.material(keys[0]), options)
     return write_report(out, graph, options, results, teachers)
+
+
+def whole_sets(out: Path, options: EvaluationOptions) -> list[dict[str, Any]]:
+    """The results of every encoder, student and recipe that has all splits and seeds.
+
+    Those of earlier calls are among them: a student may have more recipes than another.
+    """
+    every = replace(options, encoders=ENCODER_KINDS, students=STUDENT_KINDS, recipes=RECIPES)
+    sets: dict[tuple[str, str, str], list[Path]] = {}
+    for key in run_keys(every):
+        path = out / "runs" / f"{key.name}.json"
+        sets.setdefault((key.encoder, key.student, key.recipe), []).append(path)
+    whole = [paths for paths in sets.values() if all(path.is_file() for path in paths)]
+    return [json.loads(path.read_text()) for paths in whole for path in paths]
 
 
 def check_plan(out: Path, graph: TextGraph, options: EvaluationOptions) -> None:
