@@ -124,12 +124,17 @@ def evaluations(
 
 
 def publish(results: dict[str, Any]) -> None:
-    """Writes the results beside those of earlier calls, which may have had other settings."""
+    """Writes the results beside those of earlier calls, which may have had other settings.
+
+    The machine facts are those of the last call.
+    """
     path = RESULTS / "accuracy.json"
     if path.is_file():
         results = json.loads(path.read_text(encoding="utf-8"))["evaluations"] | results
     reports = [
-        (RESULTS / "accuracy" / name / "report.md").read_text().replace("](", f"](accuracy/{name}/")
+        (RESULTS / "accuracy" / name / "report.md")
+        .read_text(encoding="utf-8")
+        .replace("](", f"](accuracy/{name}/")
         for name in results
     ]
     markdown = "\n".join(reports)
@@ -142,7 +147,7 @@ def adopt(report: Path, name: str) -> None:
     folder = RESULTS / "accuracy" / name
     folder.mkdir(parents=True, exist_ok=True)
     for path in (report, *report.parent.glob("*.png")):
-        shutil.copy(path, folder / ("report.md" if path == report else path.name))
+        shutil.copy(path, folder)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,7 @@ def provider_name(provider: str) -> str:
     return wanted
 
 
+@cache
 def sums_saturate(machine: str, facts: Path) -> bool:
     """Whether onnxruntime's sums of 8-bit products may saturate: on x64 without VNNI, or unknown.
 

@@ -56,7 +56,7 @@ def evaluate(
             write_json(path, run(key, room.material(key), options, choice))
         progress(STAGE, number + 1, len(keys))
     results = whole_sets(out, options)
-    taught = range(options.splits if room.needs_teacher else 0)
+    taught = range(options.splits if any(r["key"]["recipe"] != VANILLA for r in results) else 0)
     teachers = [asdict(room.teacher(split)[0]) for split in taught]
     write_map(out, room.material(keys[0]), options)
     return write_report(out, graph, options, results, teachers)

@@ -10,12 +10,11 @@ from torch import nn
 from bundle.sessions import Network, sums_saturate
 from export.even_rows import EvenRows, even_rows
 from export.gates import smallest_cosine
-from export.onnx_files import export_module, export_student
+from export.onnx_files import Axes, export_module, export_student
 from export.precisions import convert_folder, convert_student, to_int8
 from training.config import StudentConfig
 from training.student import Student
 
-AXES = {"x": ("nodes", None)}
 WIDTH = 40
 
 
@@ -28,7 +27,8 @@ def test_sums_of_large_8_bit_products_do_not_saturate(tmp_path: Path) -> None:
     """On x64 without VNNI they would, were it not for `session.x64quantprecision`."""
     linear = nn.Linear(64, 33, bias=False)
     nn.init.ones_(linear.weight)
-    export_module(linear, (torch.zeros(3, 64),), {"input": AXES["x"]}, "y", tmp_path / "fp32.onnx")
+    axes: dict[str, Axes] = {"input": ("nodes", None)}
+    export_module(linear, (torch.zeros(3, 64),), axes, "y", tmp_path / "fp32.onnx")
     to_int8(tmp_path / "fp32.onnx", tmp_path / "int8.onnx")
     found = Network(tmp_path / "int8.onnx")({"input": np.ones((2, 64), dtype=np.float32)})
     np.testing.assert_allclose(found, 64, rtol=1e-3)
