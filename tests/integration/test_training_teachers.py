@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from fastapi import FastAPI, Request, Response
 from safetensors.numpy import load_file
 
@@ -30,9 +31,11 @@ from training.teachers.tuning import TuningOptions
 RUN = """
 import os, signal, sys
 from pathlib import Path
+import torch
 from tests.integration.test_training_teachers import small
 from training.teachers.teach import teach
 
+torch.set_num_threads(1)
 graph, out, model, stage, when = sys.argv[1:]
 calls = 0
 
@@ -77,6 +80,15 @@ def models(graph_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     }
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As the processes that are killed have: more would add in another order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def kill_in(graph: Path, out: Path, model: str, stage: str, report: int) -> None:
     """Teaches in a process of its own that is killed at the stage's n-th report."""
     done = subprocess.run(
@@ -89,6 +101,7 @@ def kill_in(graph: Path, out: Path, model: str, stage: str, report: int) -> None
     assert not out.exists()
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("kind", ["causal", "encoder"])
 def test_a_killed_teacher_ends_where_it_would_have(
     kind: str, graph_folder: Path, models: dict[str, str], tmp_path: Path
@@ -102,8 +115,9 @@ def test_a_killed_teacher_ends_where_it_would_have(
         expected, found = load_file(whole / name), load_file(broken / name)
         assert expected.keys() == found.keys()
         for key, values in expected.items():
-            # Another process may use other threads, and so add in another order.
-            np.testing.assert_allclose(found[key], values, rtol=1e-4, atol=1e-5, err_msg=key)
+            # A last bit may differ all the same, and so round half precision to its neighbour.
+            rtol = 1e-3 if values.dtype == np.float16 else 1e-4
+            np.testing.assert_allclose(found[key], values, rtol=rtol, atol=1e-5, err_msg=key)
     assert [path.name for path in broken.parent.iterdir()] == ["teacher"]
     assert (broken / "adapter" / "adapter_config.json").is_file() == (kind == "causal")
 
