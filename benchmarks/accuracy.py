@@ -8,14 +8,17 @@ Markdown and the plots, beside what other calls wrote there. Hashed students tra
 longer, hence fewer of them, and two cores are the reason for 256 contrasted nodes a step where the
 default is 1,024.
 
-The teacher is MiniLM asked once about every hop's prompt, with a head fitted to each split; with
---tuned it is tuned for each split instead, which takes hours on two cores.
+The teacher is MiniLM asked once about every hop's prompt, with a head fitted to each split. With
+--tuned it is tuned for each split instead, and sees neighbours' training labels in its prompts,
+which takes hours on two cores; hence one evaluation of both text encoders, named GRAPH-SPLIT-tuned,
+whose students have the --recipes.
 """
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -25,6 +28,7 @@ from benchmarks.measure import RESULTS, write_results
 from graph.progress import terminal_progress
 from graph.prompts import PromptOptions
 from training.config import STUDENT_KINDS, ObjectiveOptions, StudentKind, TrainingConfig
+from training.encoding import ENCODER_KINDS
 from training.evaluate_command import parse_names
 from training.evaluation.evaluate import evaluate
 from training.evaluation.plan import (
@@ -60,6 +64,9 @@ def main(
     epochs: Annotated[int, typer.Option(min=1, help="At most, with MiniLM's embeddings.")] = EPOCHS,
     tokens: Annotated[int, typer.Option(min=8, help="Of a teacher's description.")] = 160,
     tuned: Annotated[bool, typer.Option("--tuned", help="Tune the teacher's transformer.")] = False,
+    tuning_epochs: Annotated[
+        int, typer.Option(min=1, help="Of the teacher, at most.")
+    ] = TUNING_EPOCHS["encoder"],
     recipes: Annotated[str, typer.Option(help="With MiniLM's embeddings.")] = ",".join(RECIPES),
     hashed_students: Annotated[str, typer.Option(help="Networks on hashed texts.")] = "sage",
     hashed_recipes: Annotated[str, typer.Option(help="Theirs.")] = ",".join(HASHED_RECIPES),
@@ -72,7 +79,7 @@ def main(
     quiet_libraries()
     teacher = TeachOptions(
         prompts=PromptOptions(tokens=tokens, show_labels=tuned),
-        tuning=TuningOptions(epochs=TUNING_EPOCHS["encoder"], learning_rate=LEARNING_RATE),
+        tuning=TuningOptions(epochs=tuning_epochs, learning_rate=LEARNING_RATE),
         encoder=EncoderOptions(max_tokens=tokens, frozen=not tuned),
     )
     minilm = EvaluationOptions(
@@ -94,7 +101,11 @@ def main(
         ),
         recipes=parse_names(hashed_recipes, KNOWN_RECIPES, "recipe"),
     )
-    planned = list(evaluations(graphs, minilm, hashed))
+    planned = list(
+        evaluations(graphs, {"tuned": replace(minilm, encoders=ENCODER_KINDS)})
+        if tuned
+        else evaluations(graphs, {"minilm": minilm, "hashing": hashed})
+    )
     known = [name for name, _, _ in planned]
     unknown = sorted(set(only or []) - set(known))
     if unknown:
@@ -113,14 +124,12 @@ def main(
 
 
 def evaluations(
-    graphs: list[Path], minilm: EvaluationOptions, hashed: EvaluationOptions
+    graphs: list[Path], kinds: Mapping[str, EvaluationOptions]
 ) -> Iterator[tuple[str, Path, EvaluationOptions]]:
     """The name (which begins with the graph folder's), graph and options of each."""
-    for graph in graphs:
-        for kind in SPLIT_KINDS:
-            name = f"{graph.name}-{kind.replace('/', '-')}"
-            yield f"{name}-minilm", graph, replace(minilm, split_kind=kind)
-            yield f"{name}-hashing", graph, replace(hashed, split_kind=kind)
+    for graph, split, (kind, options) in product(graphs, SPLIT_KINDS, kinds.items()):
+        name = f"{graph.name}-{split.replace('/', '-')}-{kind}"
+        yield name, graph, replace(options, split_kind=split)
 
 
 def publish(results: dict[str, Any]) -> None:
