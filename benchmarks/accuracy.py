@@ -15,6 +15,7 @@ whose students have the --recipes.
 """
 
 import json
+import math
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -52,6 +53,7 @@ from training.terminal import quiet_libraries
 RECIPES = (VANILLA, "lingugkd", "unlabeled", COMBINED, RANDOM, HARD)
 HASHED_RECIPES = (VANILLA, "unlabeled", COMBINED, RANDOM)
 ANCHORS = 256
+TUNING_PATIENCE = 4  # of the teacher: a fourth of its epochs
 EPOCHS, PATIENCE = 100, 15
 
 
@@ -64,6 +66,7 @@ def main(
     epochs: Annotated[int, typer.Option(min=1, help="At most, with MiniLM's embeddings.")] = EPOCHS,
     tokens: Annotated[int, typer.Option(min=8, help="Of a teacher's description.")] = 160,
     tuned: Annotated[bool, typer.Option("--tuned", help="Tune the teacher's transformer.")] = False,
+    bf16: Annotated[bool, typer.Option("--bf16", help="The teacher in bfloat16.")] = False,
     tuning_epochs: Annotated[
         int, typer.Option(min=1, help="Of the teacher, at most.")
     ] = TUNING_EPOCHS["encoder"],
@@ -79,8 +82,12 @@ def main(
     quiet_libraries()
     teacher = TeachOptions(
         prompts=PromptOptions(tokens=tokens, show_labels=tuned),
-        tuning=TuningOptions(epochs=tuning_epochs, learning_rate=LEARNING_RATE),
-        encoder=EncoderOptions(max_tokens=tokens, frozen=not tuned),
+        tuning=TuningOptions(
+            epochs=tuning_epochs,
+            learning_rate=LEARNING_RATE,
+            patience=math.ceil(tuning_epochs / TUNING_PATIENCE),
+        ),
+        encoder=EncoderOptions(max_tokens=tokens, frozen=not tuned, bf16=bf16),
     )
     minilm = EvaluationOptions(
         splits=splits,

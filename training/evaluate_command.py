@@ -49,6 +49,7 @@ def evaluate(
     frozen: Annotated[
         bool, typer.Option("--frozen", help="Tune an encoder's head alone: the cheapest teacher.")
     ] = False,
+    bf16: Annotated[bool, typer.Option("--bf16", help="An encoder in bfloat16.")] = False,
 ) -> None:
     """Compare distilled with vanilla students over paired seeds, controls included."""
     quiet_libraries()
@@ -70,7 +71,9 @@ def evaluate(
             tuning=TuningOptions(
                 epochs=teacher_epochs, batch_size=teacher_batch_size, learning_rate=LEARNING_RATE
             ),
-            encoder=EncoderOptions(max_tokens=tokens, tuned_layers=tuned_layers, frozen=frozen),
+            encoder=EncoderOptions(
+                max_tokens=tokens, tuned_layers=tuned_layers, frozen=frozen, bf16=bf16
+            ),
         ),
         trials=trials,
     )

@@ -57,6 +57,10 @@ def teach(
     frozen: Annotated[
         bool, typer.Option("--frozen", help="Tune an encoder's head alone: the cheapest teacher.")
     ] = False,
+    bf16: Annotated[
+        bool,
+        typer.Option("--bf16", help="An encoder in bfloat16: twice as fast, where in hardware."),
+    ] = False,
     rank: Annotated[int, typer.Option(min=1, help="Of a causal model's adapters.")] = 64,
     four_bit: Annotated[bool, typer.Option("--four-bit", help="4-bit weights, on CUDA.")] = False,
     gradient_checkpointing: Annotated[
@@ -83,7 +87,9 @@ def teach(
             max_train_nodes=max_train_nodes,
             seed=seed,
         ),
-        encoder=EncoderOptions(max_tokens=length, tuned_layers=tuned_layers, frozen=frozen),
+        encoder=EncoderOptions(
+            max_tokens=length, tuned_layers=tuned_layers, frozen=frozen, bf16=bf16
+        ),
         causal=CausalOptions(
             rank=rank, four_bit=four_bit, gradient_checkpointing=gradient_checkpointing
         ),

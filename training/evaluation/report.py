@@ -77,6 +77,7 @@ def introduction(graph: TextGraph, options: EvaluationOptions) -> str:
 def taught(options: EvaluationOptions) -> str:
     teacher = options.teacher
     way = "a head fitted to its untuned features" if teacher.encoder.frozen else "tuned"
+    way += " in bfloat16" if teacher.encoder.bf16 else ""
     labels = "with" if teacher.prompts.show_labels else "without"
     return f"Teacher: {teacher.teacher}, {way}, prompts {labels} neighbours' training labels."
 

@@ -27,6 +27,7 @@ class EncoderOptions:
     max_tokens: int = 160  # of a description; the rest is cut
     tuned_layers: int = 0  # the upper transformer layers that are tuned; 0 tunes all
     frozen: bool = False  # tunes none: fits a head to features that are made once
+    bf16: bool = False  # the transformer's products in bfloat16; weights and head stay float32
 
 
 class Classifier(nn.Module):
@@ -37,15 +38,20 @@ class Classifier(nn.Module):
         returns: logits float32 [B, C] and the pooled features float32 [B, d]
     """
 
-    def __init__(self, transformer: nn.Module, dimension: int, classes: int) -> None:
+    def __init__(
+        self, transformer: nn.Module, dimension: int, classes: int, bf16: bool = False
+    ) -> None:
         super().__init__()
         self.transformer = transformer
+        self.bf16 = bf16
         self.head = nn.Linear(dimension, classes)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
-        output = self.transformer(input_ids=input_ids, attention_mask=attention_mask)
-        mask = attention_mask.unsqueeze(-1).to(output.last_hidden_state.dtype)
-        pooled = (output.last_hidden_state * mask).sum(1) / mask.sum(1)
+        with torch.autocast(input_ids.device.type, torch.bfloat16, enabled=self.bf16):
+            output = self.transformer(input_ids=input_ids, attention_mask=attention_mask)
+        states = output.last_hidden_state.float()
+        mask = attention_mask.unsqueeze(-1).to(states.dtype)
+        pooled = (states * mask).sum(1) / mask.sum(1)
         return self.head(F.dropout(pooled, HEAD_DROPOUT, self.training)), pooled
 
 
@@ -105,7 +111,7 @@ def load_encoder_teacher(
     except (OSError, ValueError) as error:
         raise TeacherError(f"{folder} holds no text encoder: {first_line(error)}") from error
     torch.manual_seed(seed)
-    module = Classifier(transformer, int(transformer.config.hidden_size), classes)
+    module = Classifier(transformer, int(transformer.config.hidden_size), classes, options.bf16)
     freeze_lower(module, options.tuned_layers)
     if options.frozen:
         transformer.requires_grad_(False)

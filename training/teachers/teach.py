@@ -249,7 +249,8 @@ def questions_digest(
 ) -> str:
     """SHA-256 of what an untuned encoder's answers depend on, whatever the split."""
     sizes = options.encoder.max_tokens, options.tokens_per_batch, options.part_prompts
-    digest = hashlib.sha256(f"{teacher.digest} {graph.num_classes} {sizes}".encode())
+    precision = " bf16" if options.encoder.bf16 else ""
+    digest = hashlib.sha256(f"{teacher.digest} {graph.num_classes} {sizes}{precision}".encode())
     for prompt in questions.prompts:
         digest.update(prompt.description.encode() + b"\0")
     return digest.hexdigest()[:32]
