@@ -70,6 +70,9 @@ def main(
     tuning_epochs: Annotated[
         int, typer.Option(min=1, help="Of the teacher, at most.")
     ] = TUNING_EPOCHS["encoder"],
+    tuning_rate: Annotated[float, typer.Option(min=0, help="Learning rate.")] = (
+        LEARNING_RATE["encoder"]
+    ),
     recipes: Annotated[str, typer.Option(help="With MiniLM's embeddings.")] = ",".join(RECIPES),
     hashed_students: Annotated[str, typer.Option(help="Networks on hashed texts.")] = "sage",
     hashed_recipes: Annotated[str, typer.Option(help="Theirs.")] = ",".join(HASHED_RECIPES),
@@ -84,7 +87,7 @@ def main(
         prompts=PromptOptions(tokens=tokens, show_labels=tuned),
         tuning=TuningOptions(
             epochs=tuning_epochs,
-            learning_rate=LEARNING_RATE,
+            learning_rate=tuning_rate,
             patience=math.ceil(tuning_epochs / TUNING_PATIENCE),
         ),
         encoder=EncoderOptions(max_tokens=tokens, frozen=not tuned, bf16=bf16),

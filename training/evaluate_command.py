@@ -69,7 +69,9 @@ def evaluate(
             hops=parse_hops(hops),
             prompts=PromptOptions(tokens=tokens, show_labels=show_labels),
             tuning=TuningOptions(
-                epochs=teacher_epochs, batch_size=teacher_batch_size, learning_rate=LEARNING_RATE
+                epochs=teacher_epochs,
+                batch_size=teacher_batch_size,
+                learning_rate=LEARNING_RATE[TeachOptions(teacher).kind],
             ),
             encoder=EncoderOptions(
                 max_tokens=tokens, tuned_layers=tuned_layers, frozen=frozen, bf16=bf16

@@ -20,12 +20,13 @@ from training.teachers.teach import teach as run_teach
 from training.teachers.tuning import TuningOptions
 from training.terminal import quiet_libraries
 
-# What suits each kind: an encoder is small and starts with a fresh head, a causal model is large
-# and knows the labels' words already (LinguGKD's published settings), an endpoint is paid for.
+# What suits each kind: an encoder is small and starts with a fitted head, which larger steps would
+# undo; a causal model is large and knows the labels' words already (LinguGKD's published settings);
+# an endpoint is paid for.
 HOPS = {"encoder": "0,1,2", "causal": "0,1,2", "endpoint": "2"}
 EPOCHS = {"encoder": 3, "causal": 1, "endpoint": 0}
 BATCH_SIZE = {"encoder": 16, "causal": 4, "endpoint": 1}
-LEARNING_RATE = 2e-4
+LEARNING_RATE = {"encoder": 2e-5, "causal": 2e-4, "endpoint": 0.0}
 TOKENS = {"encoder": 160, "causal": 380, "endpoint": 380}
 
 
@@ -46,7 +47,9 @@ def teach(
     ] = True,
     epochs: Annotated[int | None, typer.Option(min=0, help="Of tuning, at most.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Prompts a step.")] = None,
-    learning_rate: Annotated[float, typer.Option(min=0)] = LEARNING_RATE,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=0, help="By default 2e-5 for an encoder, else 2e-4.")
+    ] = None,
     max_train_nodes: Annotated[
         int, typer.Option(min=0, help="Training nodes to tune on; 0 takes all.")
     ] = 0,
@@ -83,7 +86,7 @@ def teach(
         tuning=TuningOptions(
             epochs=EPOCHS[kind] if epochs is None else epochs,
             batch_size=batch_size or BATCH_SIZE[kind],
-            learning_rate=learning_rate,
+            learning_rate=LEARNING_RATE[kind] if learning_rate is None else learning_rate,
             max_train_nodes=max_train_nodes,
             seed=seed,
         ),

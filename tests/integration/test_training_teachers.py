@@ -22,10 +22,10 @@ from tests.http_servers import serve
 from tests.language_models import write_tiny_encoder, write_tiny_llama
 from training.errors import EndpointError, StaleTeacherError, TeacherError
 from training.teachers.causal import CausalOptions
-from training.teachers.encoder import EncoderOptions
+from training.teachers.encoder import EncoderOptions, EncoderTeacher
 from training.teachers.endpoint import EndpointOptions
 from training.teachers.folder import read_teacher
-from training.teachers.teach import TeachOptions, teach
+from training.teachers.teach import TeachOptions, load_local, teach, tune_local
 from training.teachers.tuning import TuningOptions
 
 RUN = """
@@ -286,3 +286,21 @@ def test_what_is_no_completion_is_told(graph_folder: Path, tmp_path: Path, endpo
     url, _ = endpoint(lambda n, body: {"weather": "fair"})
     with pytest.raises(EndpointError, match="does not answer like an OpenAI endpoint"):
         teach(graph_folder, tmp_path / "t", asking(url))
+
+
+def test_tuning_starts_from_a_fitted_head_and_never_ends_below_it(
+    graph_folder: Path, models: dict[str, str], tmp_path: Path
+) -> None:
+    options = small(models["encoder"])
+    options = replace(options, tuning=replace(options.tuning, learning_rate=0.5))
+    graph = load_graph(graph_folder)
+    teacher, begun = load_local(graph, options), load_local(graph, options)
+    assert isinstance(teacher, EncoderTeacher)
+    assert isinstance(begun, EncoderTeacher)
+    place = tune_local(teacher, graph, options, tmp_path, lambda *_: None)
+    assert place.start is not None
+    assert place.start > 0.5  # three classes; a head that is not fitted guesses
+    assert max(place.accuracies) <= place.start
+    for name, weights in begun.module.transformer.state_dict().items():
+        assert torch.equal(teacher.module.transformer.state_dict()[name], weights), name
+    assert not torch.equal(teacher.module.head.weight, begun.module.head.weight)

@@ -30,7 +30,14 @@ from training.teachers.extraction import PART_PROMPTS, Questions, extract, gathe
 from training.teachers.folder import HopAnswers, TeacherInfo, read_info, write_teacher
 from training.teachers.frozen import fit_head
 from training.teachers.scores import teacher_metrics
-from training.teachers.tuning import Examples, Place, TuningOptions, tune, tuned_weights
+from training.teachers.tuning import (
+    Examples,
+    Place,
+    TuningOptions,
+    tune,
+    tuned_weights,
+    tuning_nodes,
+)
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +150,40 @@ def tune_local(
         labeled_members(graph, "val").numpy(),
     )
     path = work / "tuning.safetensors"
+    if isinstance(teacher, EncoderTeacher) and not path.is_file():
+        start_head(teacher, examples, options, work / "start", progress)
     return tune(teacher, examples, options.tuning, path, options.tokens_per_batch, progress)
+
+
+def start_head(
+    teacher: EncoderTeacher,
+    examples: Examples,
+    options: TeachOptions,
+    folder: Path,
+    progress: Progress,
+) -> None:
+    """Fits the head to the untuned features of the nodes that tuning will see.
+
+    Their answers are kept in `folder`, for a run that is killed on the way.
+    """
+    train, validation = tuning_nodes(examples, options.tuning)
+    nodes = np.concatenate([train, validation])
+    questions = gather_questions(examples.prompter.stored, examples.hops, nodes)
+    answers = extract(
+        teacher, questions, nodes, folder, options.tokens_per_batch, progress, options.part_prompts
+    )
+    assert answers.features is not None
+    columns = np.arange(len(nodes))
+    head = fit_head(
+        answers.features,
+        examples.labels[nodes],
+        columns[: len(train)],
+        columns[len(train) :],
+        teacher.module.head.out_features,
+        options.tuning.seed,
+        progress,
+    )
+    teacher.module.head.load_state_dict(head.state_dict())
 
 
 def with_fitted_head(

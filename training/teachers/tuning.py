@@ -1,5 +1,9 @@
 """Instruction tuning of a teacher: the one loop for encoders and causal models.
 
+An encoder's head is new, and its first gradients would distort what the transformer knows: it is
+fitted to the untuned features first (linear probing, then fine-tuning: arXiv 2202.10054). Whatever
+epochs bring, the weights are at least as good on validation as those that tuning began with.
+
 Each epoch asks about every training node once, at a hop drawn at random, with neighbours' labels
 dropped at random; batches are drawn from the seed and the epoch alone. A checkpoint holds the
 weights, the optimiser and torch's generator, so that a killed run ends where it would have.
@@ -70,6 +74,7 @@ class Place:
 
     epoch: int = 0
     step: int = 0  # within the epoch
+    start: float | None = None  # validation accuracy before any step
     accuracies: list[float] = field(default_factory=list)  # of validation, an epoch
     losses: list[float] = field(default_factory=list)  # an epoch's mean
     loss_sum: float = 0.0  # of this epoch's steps so far
@@ -94,6 +99,9 @@ def tune(
     """
     run = Run(teacher, examples, options, path, tokens_per_batch)
     run.restore()
+    if run.place.start is None:
+        run.place.start = run.validate()
+        log.info("tuning: from validation accuracy %.4f", run.place.start)
     steps = run.steps_per_epoch * options.epochs
     while not run.finished:
         batches = run.epoch_batches()
@@ -107,6 +115,16 @@ def tune(
     progress(STAGE, steps, steps)
     run.take_best()
     return run.place
+
+
+def tuning_nodes(
+    examples: Examples, options: TuningOptions
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The training and the validation nodes that the options take; the former sorted."""
+    generator = np.random.default_rng([options.seed, 1])
+    count = options.max_train_nodes or len(examples.train)
+    train = np.sort(generator.permutation(examples.train)[:count])
+    return train, generator.permutation(examples.validation)[: options.validation_nodes]
 
 
 class Run:
@@ -128,10 +146,7 @@ class Run:
         self.optimizer = torch.optim.AdamW(
             list(self.weights.values()), lr=options.learning_rate, weight_decay=options.weight_decay
         )
-        generator = np.random.default_rng([options.seed, 1])
-        count = options.max_train_nodes or len(examples.train)
-        self.train = np.sort(generator.permutation(examples.train)[:count])
-        self.validation = generator.permutation(examples.validation)[: options.validation_nodes]
+        self.train, self.validation = tuning_nodes(examples, options)
         self.steps_per_epoch = math.ceil(len(self.train) / options.batch_size)
         self.since = time.monotonic()
         torch.manual_seed(options.seed)
@@ -191,9 +206,9 @@ class Run:
     def finish_epoch(self) -> None:
         accuracy = self.validate()
         self.place.losses.append(self.place.loss_sum / max(self.place.step, 1))
-        self.place.accuracies.append(accuracy)
-        if accuracy > max(self.place.accuracies[:-1], default=-1.0):
+        if accuracy > max([self.place.start or 0.0, *self.place.accuracies]):
             self.best = {name: weight.detach().clone() for name, weight in self.weights.items()}
+        self.place.accuracies.append(accuracy)
         log.info("tuning: epoch %d, validation accuracy %.4f", self.place.epoch + 1, accuracy)
         self.place.epoch, self.place.step, self.place.loss_sum = self.place.epoch + 1, 0, 0.0
 
@@ -222,7 +237,7 @@ class Run:
         tensors["generator"] = torch.get_rng_state()
         if torch.cuda.is_available():
             tensors["generator_cuda"] = torch.cuda.get_rng_state()
-        fields = ("epoch", "step", "accuracies", "losses", "loss_sum", "seconds")
+        fields = ("epoch", "step", "start", "accuracies", "losses", "loss_sum", "seconds")
         place = json.dumps({name: getattr(self.place, name) for name in fields})
         with atomic_file(self.path) as temporary:
             contiguous = {k: v.contiguous() for k, v in tensors.items()}
