@@ -14,11 +14,13 @@ from training.evaluation.plan import (
     RANDOM,
     RECIPES,
     VANILLA,
+    Choice,
     EvaluationOptions,
     recipe_weights,
     run_keys,
 )
 from training.evaluation.runs import reliability
+from training.evaluation.search import best_choice
 from training.evaluation.splits import split_graph
 from training.evaluation.statistics import summarize
 
@@ -97,3 +99,18 @@ def test_reliability_counts_every_node() -> None:
     assert [b["count"] for b in bins] == [1, 2]
     assert bins[1]["accuracy"] == 0.5
     assert bins[1]["confidence"] == pytest.approx(0.9)
+
+
+def test_a_search_begins_with_the_settings_it_is_given_and_keeps_the_best() -> None:
+    tried: list[Choice] = []
+
+    def value(choice: Choice) -> float:
+        tried.append(choice)
+        return -abs(choice.dropout - 0.3)
+
+    first = Choice(hidden=48, dropout=0.7)
+    best = best_choice(value, VANILLA, 8, first)
+    assert tried[0] == first
+    assert len(tried) == 8
+    assert best == max(tried, key=lambda choice: -abs(choice.dropout - 0.3))
+    assert {choice.strength for choice in tried} == {1.0}
