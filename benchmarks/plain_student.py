@@ -56,6 +56,7 @@ def main(
         runs = [figures(network, part, choice, seed) for seed, part in enumerate(parts)]
         about = {"split": split, "network": network, "setting": setting}
         results.append({**about, "choice": asdict(choice), "runs": runs})
+        typer.echo(f"{split} split, {network}, {setting}: test {spread(runs, 'test_accuracy')}")
 
     with terminal_progress() as progress:
         for number, network in enumerate(NETWORKS):
