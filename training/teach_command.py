@@ -62,7 +62,7 @@ def teach(
     ] = False,
     bf16: Annotated[
         bool,
-        typer.Option("--bf16", help="An encoder in bfloat16: twice as fast, where in hardware."),
+        typer.Option("--bf16", help="An encoder in bfloat16: faster where in hardware."),
     ] = False,
     rank: Annotated[int, typer.Option(min=1, help="Of a causal model's adapters.")] = 64,
     four_bit: Annotated[bool, typer.Option("--four-bit", help="4-bit weights, on CUDA.")] = False,

@@ -206,7 +206,8 @@ class Run:
     def finish_epoch(self) -> None:
         accuracy = self.validate()
         self.place.losses.append(self.place.loss_sum / max(self.place.step, 1))
-        if accuracy > max([self.place.start or 0.0, *self.place.accuracies]):
+        earlier = max(self.place.accuracies, default=-1.0)
+        if accuracy >= (self.place.start or 0.0) and accuracy > earlier:
             self.best = {name: weight.detach().clone() for name, weight in self.weights.items()}
         self.place.accuracies.append(accuracy)
         log.info("tuning: epoch %d, validation accuracy %.4f", self.place.epoch + 1, accuracy)
