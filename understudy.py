@@ -2,7 +2,8 @@
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import typer
 
@@ -73,16 +74,23 @@ def expected_errors() -> tuple[type[Exception], ...]:
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs one command; an expected error is one line on stderr and exit status 1."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+@contextmanager
+def errors_in_a_line() -> Iterator[None]:
+    """An expected error is one line on stderr and exit status 1; any other is raised."""
     try:
-        build_app(words[0] if words else None)(args=words)
+        yield
     except Exception as error:
         if isinstance(error, expected_errors()):
             typer.secho(f"error: {error}", fg="red", err=True)
             sys.exit(1)
         raise
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs one command."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    with errors_in_a_line():
+        build_app(words[0] if words else None)(args=words)
 
 
 if __name__ == "__main__":

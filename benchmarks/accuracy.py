@@ -25,7 +25,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from benchmarks.measure import RESULTS, write_results
+from benchmarks.measure import RESULTS, run_script, write_results
 from graph.progress import terminal_progress
 from graph.prompts import PromptOptions
 from training.config import STUDENT_KINDS, ObjectiveOptions, StudentKind, TrainingConfig
@@ -49,15 +49,23 @@ from training.teachers.encoder import EncoderOptions
 from training.teachers.teach import TeachOptions
 from training.teachers.tuning import TuningOptions
 from training.terminal import quiet_libraries
+from training.unread_options import refuse_unread
 
 RECIPES = (VANILLA, "lingugkd", "unlabeled", COMBINED, RANDOM, HARD)
 HASHED_RECIPES = (VANILLA, "unlabeled", COMBINED, RANDOM)
 ANCHORS = 256
 TUNING_PATIENCE = 4  # of the teacher: a fourth of its epochs
 EPOCHS, PATIENCE = 100, 15
+READERS = {
+    "tuning_epochs": ("encoder",),
+    "tuning_rate": ("encoder",),
+    "hashed_students": ("frozen encoder",),
+    "hashed_recipes": ("frozen encoder",),
+}
 
 
 def main(
+    context: typer.Context,
     work: Annotated[Path, typer.Argument(help="Folder of runs; kept between calls.")],
     graphs: Annotated[list[Path], typer.Argument(help="Graph folders.")],
     splits: Annotated[int, typer.Option(min=1)] = 5,
@@ -83,6 +91,7 @@ def main(
 ) -> None:
     """Evaluate, print and write results/accuracy.json."""
     quiet_libraries()
+    refuse_unread(context, "encoder" if tuned else "frozen encoder", READERS)
     teacher = TeachOptions(
         prompts=PromptOptions(tokens=tokens, show_labels=tuned),
         tuning=TuningOptions(
@@ -170,4 +179,4 @@ def adopt(report: Path, name: str) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import typer
 
-from benchmarks.measure import markdown_table, side_by_side, write_results
+from benchmarks.measure import markdown_table, run_script, side_by_side, write_results
 from bundle.text_encoder import ENCODER_FILE, INT8_FILE
 from export.encoder_files import WrittenEncoder, served_embeddings, write_encoder, write_int8
 from export.gates import judge
@@ -129,4 +129,4 @@ def gate_table(gates: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -15,7 +15,7 @@ import typer
 from benchmarks.engine_changes import largest_difference, measure_changes
 from benchmarks.engine_reads import measure_lookup, measure_start, measure_unseen
 from benchmarks.engine_scale import make_bundle, measure_in_own_process
-from benchmarks.measure import markdown_table, write_results
+from benchmarks.measure import markdown_table, run_script, write_results
 from bundle import open_bundle
 from service.engine import Engine
 
@@ -152,4 +152,4 @@ def scale_table(sizes: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -23,7 +23,7 @@ import msgspec
 import psutil
 import typer
 
-from benchmarks.measure import described, markdown_table, write_results
+from benchmarks.measure import described, markdown_table, run_script, write_results
 from graph.snapshot import load_snapshot
 
 CONNECTIONS = 16
@@ -164,4 +164,4 @@ def report(graph: str, runs: Mapping[str, Sequence[Run]]) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(throughput)
+    run_script(throughput)

@@ -11,7 +11,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from graph import TextGraph
+from understudy import errors_in_a_line
 
 RESULTS = Path(__file__).parent / "results"
 REPORTED_PACKAGES = ("numpy", "torch", "torch-geometric", "onnxruntime", "fastapi", "uvicorn")
@@ -84,3 +87,9 @@ def write_results(name: str, results: Mapping[str, Any], markdown: str) -> None:
     packages = ", ".join(f"{package} {found}" for package, found in facts["packages"].items())
     machine = f"{facts['processor']}, {facts['cores']} cores; {packages}; {facts['date'][:10]}."
     (RESULTS / f"{name}.md").write_text(f"{markdown}\n{machine}\n", encoding="utf-8")
+
+
+def run_script(main: Callable[..., None]) -> None:
+    """Runs a benchmark as its own command, with the errors of `understudy`."""
+    with errors_in_a_line():
+        typer.run(main)

@@ -19,7 +19,7 @@ import torch
 import typer
 from numpy.typing import NDArray
 
-from benchmarks.measure import markdown_table, side_by_side, write_results
+from benchmarks.measure import markdown_table, run_script, side_by_side, write_results
 from benchmarks.naive_export import naive_network
 from benchmarks.torch_students import (
     CachedStudent,
@@ -264,4 +264,4 @@ def cost_of_int8(student: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

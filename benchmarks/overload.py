@@ -18,7 +18,7 @@ import typer
 
 from benchmarks.http import service
 from benchmarks.latency import json_node, student_nodes
-from benchmarks.measure import described, markdown_table, write_results
+from benchmarks.measure import described, markdown_table, run_script, write_results
 from benchmarks.raw_client import RawClient, prepare
 from graph.snapshot import load_snapshot
 from service.engine import Engine
@@ -175,4 +175,4 @@ def overload(
 
 
 if __name__ == "__main__":
-    typer.run(overload)
+    run_script(overload)

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.measure import markdown_table, write_results
+from benchmarks.measure import markdown_table, run_script, write_results
 from graph import TextGraph, check_split, load_graph
 from graph.progress import terminal_progress
 from training.config import StudentKind
@@ -133,4 +133,4 @@ def spread(runs: Sequence[dict[str, float]], column: str) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from benchmarks.measure import markdown_table, side_by_side, write_results
+from benchmarks.measure import markdown_table, run_script, side_by_side, write_results
 from graph import TextGraph, load_graph
 from graph.prompts import Prompt, PromptOptions, graph_prompter
 from training.encoders.minilm import length_batches
@@ -87,4 +87,4 @@ def forward(teacher: EncoderTeacher | CausalTeacher, batches: Sequence[dict[str,
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

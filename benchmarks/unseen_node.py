@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from benchmarks.measure import markdown_table, side_by_side, write_results
+from benchmarks.measure import markdown_table, run_script, side_by_side, write_results
 from bundle import open_bundle
 from graph import TextGraph, load_graph
 from service.engine import Engine
@@ -85,4 +85,4 @@ def named(graph: TextGraph, nodes: list[int]) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -13,16 +13,20 @@ from training.encoding import ENCODER_KINDS, EncoderKind
 from training.errors import EvaluationError
 from training.evaluation.evaluate import evaluate as run_evaluate
 from training.evaluation.plan import RECIPES, EvaluationOptions
-from training.teach_command import LEARNING_RATE, TOKENS, parse_hops
+from training.teach_command import LEARNING_RATE, READERS, TOKENS, kind_of, parse_hops
 from training.teachers.encoder import EncoderOptions
 from training.teachers.teach import TeachOptions
 from training.teachers.tuning import TuningOptions
 from training.terminal import quiet_libraries
+from training.unread_options import refuse_unread
 
 DEFAULT = EvaluationOptions()
+RENAMED = {"epochs": "teacher_epochs", "batch_size": "teacher_batch_size"}
+SHARED = (*RENAMED, "tuned_layers", "frozen", "bf16")  # with `understudy teach`
 
 
 def evaluate(
+    context: typer.Context,
     graph: Annotated[Path, typer.Argument(help="Graph folder, see `understudy data`.")],
     out: Annotated[Path, typer.Argument(help="Folder of results; what is there is not run again.")],
     splits: Annotated[int, typer.Option(min=1, help="Each has a teacher of its own.")] = 5,
@@ -55,6 +59,9 @@ def evaluate(
     quiet_libraries()
     if teacher.startswith("openai:"):
         raise EvaluationError("an endpoint cannot be tuned for each split; name another teacher")
+    kind = TeachOptions(teacher).kind
+    readers = {RENAMED.get(name, name): READERS[name] for name in SHARED}
+    refuse_unread(context, kind_of(kind, frozen), readers)
     options = EvaluationOptions(
         splits=splits,
         seeds=seeds,
@@ -71,7 +78,7 @@ def evaluate(
             tuning=TuningOptions(
                 epochs=teacher_epochs,
                 batch_size=teacher_batch_size,
-                learning_rate=LEARNING_RATE[TeachOptions(teacher).kind],
+                learning_rate=LEARNING_RATE[kind],
             ),
             encoder=EncoderOptions(
                 max_tokens=tokens, tuned_layers=tuned_layers, frozen=frozen, bf16=bf16

@@ -19,6 +19,7 @@ from training.teachers.teach import TeachOptions
 from training.teachers.teach import teach as run_teach
 from training.teachers.tuning import TuningOptions
 from training.terminal import quiet_libraries
+from training.unread_options import ENCODERS, LOCAL, TUNED, refuse_unread
 
 # What suits each kind: an encoder is small and starts with a fitted head, which larger steps would
 # undo; a causal model is large and knows the labels' words already (LinguGKD's published settings);
@@ -28,9 +29,26 @@ EPOCHS = {"encoder": 3, "causal": 1, "endpoint": 0}
 BATCH_SIZE = {"encoder": 16, "causal": 4, "endpoint": 1}
 LEARNING_RATE = {"encoder": 2e-5, "causal": 2e-4, "endpoint": 0.0}
 TOKENS = {"encoder": 160, "causal": 380, "endpoint": 380}
+READERS = {
+    "epochs": TUNED,
+    "batch_size": TUNED,
+    "learning_rate": TUNED,
+    "max_train_nodes": LOCAL,
+    "tuned_layers": ("encoder",),
+    "frozen": ENCODERS,
+    "bf16": ENCODERS,
+    "rank": ("causal",),
+    "four_bit": ("causal",),
+    "gradient_checkpointing": ("causal",),
+    "tokens_per_batch": LOCAL,
+    "concurrency": ("endpoint",),
+    "input_price": ("endpoint",),
+    "output_price": ("endpoint",),
+}
 
 
 def teach(
+    context: typer.Context,
     graph: Annotated[Path, typer.Argument(help="Graph folder, see `understudy data`.")],
     out: Annotated[Path, typer.Argument(help="Teacher folder to write.")],
     teacher: Annotated[
@@ -78,6 +96,7 @@ def teach(
     """Tune a language model on a graph and ask it about every node; resumes after a kill."""
     quiet_libraries()
     kind = TeachOptions(teacher).kind
+    refuse_unread(context, kind_of(kind, frozen), READERS)
     length = tokens or TOKENS[kind]
     options = TeachOptions(
         teacher=teacher,
@@ -103,6 +122,11 @@ def teach(
     with terminal_progress() as progress:
         info = run_teach(graph, out, options, progress)
     show(info, out)
+
+
+def kind_of(kind: str, frozen: bool) -> str:
+    """What `refuse_unread` calls a teacher."""
+    return "frozen encoder" if kind == "encoder" and frozen else kind
 
 
 def parse_hops(text: str) -> tuple[int, ...]:

@@ -1,0 +1,42 @@
+"""Options that a teacher does not read are refused before any work is done."""
+
+import pytest
+
+from understudy import main
+
+ENDPOINT = "openai:http://localhost:9/v1#model"
+
+
+@pytest.mark.parametrize(
+    ("command", "teacher", "words", "kind"),
+    [
+        ("teach", "./llama", ("--bf16",), "causal"),
+        ("teach", "./llama", ("--frozen",), "causal"),
+        ("teach", "encoder", ("--four-bit",), "encoder"),
+        ("teach", "encoder", ("--rank", "8"), "encoder"),
+        ("teach", "encoder", ("--frozen", "--epochs", "5"), "frozen encoder"),
+        ("teach", ENDPOINT, ("--learning-rate", "0.1"), "endpoint"),
+        ("evaluate", "./llama", ("--tuned-layers", "2"), "causal"),
+        ("evaluate", "encoder", ("--frozen", "--teacher-epochs", "5"), "frozen encoder"),
+    ],
+)
+def test_an_option_that_the_teacher_does_not_read_is_refused(
+    command: str,
+    teacher: str,
+    words: tuple[str, ...],
+    kind: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "nowhere", "out", "--teacher", teacher, *words])
+    option = next(word for word in reversed(words) if word.startswith("--"))
+    error = capsys.readouterr().err
+    assert stopped.value.code == 1
+    assert error.startswith(f"error: {option} is read by these teachers: ")
+    assert f"'{kind}'" in error
+
+
+def test_options_that_the_teacher_reads_are_not_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["teach", "nowhere", "out", "--frozen", "--bf16", "--max-train-nodes", "9"])
+    assert "nowhere" in capsys.readouterr().err

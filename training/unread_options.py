@@ -1,0 +1,33 @@
+"""Options of the command line that a teacher does not read: refused, not ignored."""
+
+from collections.abc import Mapping
+
+import typer
+
+from training.errors import TeacherError
+
+ENCODERS = ("encoder", "frozen encoder")
+LOCAL = ("causal", *ENCODERS)
+TUNED = ("causal", "encoder")
+
+
+def refuse_unread(
+    context: typer.Context, teacher: str, readers: Mapping[str, tuple[str, ...]]
+) -> None:
+    """Refuses an option that was given although this teacher does not read it.
+
+    Args:
+        teacher: causal, encoder, frozen encoder or endpoint
+        readers: by the option's parameter, the teachers that read it; all read what is not in it
+
+    Raises:
+        TeacherError: names the option and the teachers it is for.
+    """
+    for parameter, kinds in readers.items():
+        source = context.get_parameter_source(parameter)
+        if teacher not in kinds and source is not None and source.name == "COMMANDLINE":
+            option = "--" + parameter.replace("_", "-")
+            raise TeacherError(
+                f"{option} is read by these teachers: {', '.join(kinds)}; this one is of the kind "
+                f"'{teacher}', so leave it out"
+            )
