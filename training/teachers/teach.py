@@ -34,6 +34,7 @@ from training.teachers.tuning import (
     Examples,
     Place,
     TuningOptions,
+    training_nodes,
     tune,
     tuned_weights,
     tuning_nodes,
@@ -205,12 +206,10 @@ def with_fitted_head(
     )
     if not len(train):
         raise TeacherError("the teacher is asked about no training node; raise --max-nodes")
-    seed, count = options.tuning.seed, options.tuning.max_train_nodes or len(train)
-    train = np.random.default_rng([seed, 1]).permutation(train)[:count]
+    train = training_nodes(train, options.tuning)
     labels = graph.labels[answers.nodes]
-    head = fit_head(
-        answers.features, labels, np.sort(train), val, graph.num_classes, seed, progress
-    )
+    classes, seed = graph.num_classes, options.tuning.seed
+    head = fit_head(answers.features, labels, train, val, classes, seed, progress)
     teacher.module.head = head
     with torch.no_grad():
         logits = head(torch.from_numpy(answers.features.astype(np.float32)))
