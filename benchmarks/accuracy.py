@@ -56,6 +56,7 @@ HASHED_RECIPES = (VANILLA, "unlabeled", COMBINED, RANDOM)
 ANCHORS = 256
 TUNING_PATIENCE = 4  # of the teacher: a fourth of its epochs
 EPOCHS, PATIENCE = 100, 15
+HIDDEN = EvaluationOptions().hidden
 READERS = {
     "tuning_epochs": ("encoder",),
     "tuning_rate": ("encoder",),
@@ -72,6 +73,7 @@ def main(
     seeds: Annotated[int, typer.Option(min=1)] = 2,
     trials: Annotated[int, typer.Option(min=0, help="Of a search for each recipe.")] = 0,
     epochs: Annotated[int, typer.Option(min=1, help="At most, with MiniLM's embeddings.")] = EPOCHS,
+    hidden: Annotated[int, typer.Option(min=1, help="Width of students.")] = HIDDEN,
     tokens: Annotated[int, typer.Option(min=8, help="Of a teacher's description.")] = 160,
     tuned: Annotated[bool, typer.Option("--tuned", help="Tune the teacher's transformer.")] = False,
     bf16: Annotated[bool, typer.Option("--bf16", help="The teacher in bfloat16.")] = False,
@@ -107,6 +109,7 @@ def main(
         encoders=("minilm",),
         trials=trials,
         teacher=teacher,
+        hidden=hidden,
         recipes=parse_names(recipes, KNOWN_RECIPES, "recipe"),
         training=TrainingConfig(epochs=epochs, patience=PATIENCE),
         constants=ObjectiveOptions(anchors=ANCHORS),

@@ -3,9 +3,9 @@
     python -m benchmarks.teacher_rate GRAPH [--nodes 300] [--model MODEL]
 
 Asking includes tokenising, bucketing by length, padding and, for a causal model, scoring every
-label; the bare pass gets padded batches of the same sizes. Tuning is forward and backward of the
-batches that `understudy teach` tunes with, drawn at random, without the optimiser's step. Rates
-count the prompts' own tokens. MiniLM is measured in float32 and in bfloat16.
+label; the bare pass gets padded batches of the same sizes. Tuning is forward and backward of
+batches like those of `understudy teach`, of similar length within, without the optimiser's step.
+Rates count the prompts' own tokens. MiniLM is measured in float32 and in bfloat16.
 """
 
 from collections.abc import Callable, Sequence
@@ -118,7 +118,7 @@ def backward(
 ) -> None:
     """Gradients of one epoch over the prompts, a batch at a time."""
     kind = "encoder" if isinstance(teacher, EncoderTeacher) else "causal"
-    order = np.random.default_rng(0).permutation(len(prompts))
+    order = np.argsort(teacher.lengths(prompts))
     teacher.module.train()
     for start in range(0, len(order), BATCH_SIZE[kind]):
         batch = order[start : start + BATCH_SIZE[kind]]
