@@ -10,6 +10,7 @@ from scipy import sparse
 from torch import Tensor
 
 from graph.csr import Adjacency
+from training.attention import attended
 from training.config import StudentKind
 from training.data import GraphData
 from training.features import Features, csr_tensor, take_rows
@@ -158,4 +159,9 @@ def sampled_edges(
     for matrix in (plain, normalized):
         matrix.sort_indices()
     order = np.lexsort((pairs[0], pairs[1]))
-    return Edges(csr_tensor(plain), csr_tensor(normalized), torch.from_numpy(pairs[:, order]))
+    return Edges(
+        csr_tensor(plain),
+        csr_tensor(normalized),
+        attended(normalized),
+        torch.from_numpy(pairs[:, order]),
+    )

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from graph import UNLABELED, TextGraph
 from graph.csr import Adjacency
+from training.attention import attended
 from training.errors import UntrainableError
 from training.features import Features, csr_tensor
 from training.student import Edges
@@ -72,7 +73,7 @@ def edges(adjacency: Adjacency) -> Edges:
     normalized = sparse.csr_array(scale @ looped @ scale)
     normalized.sort_indices()
     edge_index = torch.from_numpy(adjacency.edge_index())
-    return Edges(csr_tensor(matrix), csr_tensor(normalized), edge_index)
+    return Edges(csr_tensor(matrix), csr_tensor(normalized), attended(normalized), edge_index)
 
 
 def check_classes(graph: TextGraph) -> None:

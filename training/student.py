@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.nn import GATConv, GCNConv, GINConv, SAGEConv
 
+from training.attention import Attended, attention
 from training.config import StudentConfig, StudentKind
 from training.features import Features, HashedFeatures
 from training.sparse_product import sparse_product
@@ -28,11 +29,13 @@ class Edges:
     Shapes:
         adjacency: sparse CSR [N, N], ones; row i holds the neighbours of node i
         normalized: sparse CSR [N, N], with self-loops, 1 / sqrt((d_i + 1)(d_j + 1)), for GCN
-        edge_index: int64 [2, 2 E]
+        attended: every node's neighbours and itself, for GAT
+        edge_index: int64 [2, 2 E], read by objectives
     """
 
     adjacency: Tensor
     normalized: Tensor
+    attended: Attended
     edge_index: Tensor
 
 
@@ -84,8 +87,10 @@ class MessageLayer(nn.Module):
     def forward(self, h: Tensor, edges: Edges) -> Tensor:
         if self.kind == "mlp":
             return self.finish(h, self.conv(h))
-        forms = {"gat": edges.edge_index, "gcn": edges.normalized}
-        return self.finish(h, self.conv(h, forms.get(self.kind, edges.adjacency)))
+        if self.kind == "gat":
+            return self.finish(h, attention(cast(GATConv, self.conv), h, edges.attended))
+        matrix = edges.normalized if self.kind == "gcn" else edges.adjacency
+        return self.finish(h, self.conv(h, matrix))
 
     def finish(self, h: Tensor, updated: Tensor) -> Tensor:
         """What follows the aggregation; the exported form shares it."""

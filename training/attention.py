@@ -1,0 +1,130 @@
+"""Graph attention whose messages are never held, for training on processors.
+
+PyG's `GATConv` gathers a message for every edge and head, [P, H, C], several times a step. Here
+the weighted sum is a product of compressed rows, and so are its gradients.
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from operator import matmul
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import Tensor
+from torch.nn import functional as F
+from torch_geometric.nn import GATConv
+from torch_geometric.utils import softmax
+
+BLOCK_EDGES = 2_048  # whose gathered rows stay in the cache
+
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True)
+class Attended:
+    """Who attends to whom, every node to itself too: P pairs, sorted by target.
+
+    Shapes:
+        indptr: int32 [N + 1], where each target's pairs start
+        sources, targets: int64 [P]
+    """
+
+    indptr: NDArray[np.int32]
+    sources: Tensor
+    targets: Tensor
+
+
+def attended(looped: sparse.csr_array) -> Attended:
+    """The pairs of a matrix [N, N] with self-loops, whose row i holds what node i attends to."""
+    targets = np.repeat(np.arange(looped.shape[0]), np.diff(looped.indptr))
+    sources = torch.from_numpy(looped.indices.astype(np.int64))
+    return Attended(looped.indptr.astype(np.int32), sources, torch.from_numpy(targets))
+
+
+def attention(conv: GATConv, h: Tensor, pairs: Attended) -> Tensor:
+    """What `conv` makes of the graph (GAT, arXiv 1710.10903, equations 3 to 5).
+
+    Shapes:
+        h: [N, dimension]
+        returns: [N, heads * channels]
+    """
+    heads = conv.lin(h).view(-1, conv.heads, conv.out_channels)
+    source, target = ((heads * vector).sum(-1) for vector in (conv.att_src, conv.att_dst))
+    scores = F.leaky_relu(source[pairs.sources] + target[pairs.targets], conv.negative_slope)
+    weights = softmax(scores, pairs.targets, num_nodes=len(h))
+    summed = cast(Tensor, WeightedSum.apply(pairs, weights, heads))  # type: ignore[no-untyped-call]
+    return summed.flatten(1) + cast(Tensor, conv.bias)
+
+
+class WeightedSum(torch.autograd.Function):
+    """Σ over a target's pairs of weight times the source's row: [P, H] and [N, H, C] → [N, H, C].
+
+    Differentiable in the weights and the rows.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, pairs: Attended, weights: Tensor, rows: Tensor) -> Tensor:
+        ctx.pairs = pairs
+        ctx.save_for_backward(weights, rows)
+        matrices, columns = by_head(pairs, weights), split_heads(rows)
+        return join_heads(shared_out(matmul, matrices, columns))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, Tensor]:
+        weights, rows = ctx.saved_tensors
+        columns, sums = split_heads(rows), split_heads(gradients[0])
+        transposed = [matrix.T for matrix in by_head(ctx.pairs, weights)]
+        sources, targets = ctx.pairs.sources.numpy(), ctx.pairs.targets.numpy()
+
+        def dot(mine: Floats, theirs: Floats) -> Floats:
+            return pair_products(mine, theirs, targets, sources)
+
+        return (
+            None,
+            torch.from_numpy(np.stack(shared_out(dot, sums, columns), axis=1)),
+            join_heads(shared_out(matmul, transposed, sums)),
+        )
+
+
+def pair_products(
+    left: Floats, right: Floats, i: NDArray[np.int64], j: NDArray[np.int64]
+) -> Floats:
+    """left[i] · right[j] for every pair; left and right are [N, C], i and j [P]."""
+    products = np.empty(len(i), left.dtype)
+    for start in range(0, len(i), BLOCK_EDGES):
+        part = slice(start, start + BLOCK_EDGES)
+        np.einsum("pc,pc->p", left[i[part]], right[j[part]], out=products[part])
+    return products
+
+
+def by_head(pairs: Attended, weights: Tensor) -> list[sparse.csr_array]:
+    """A matrix [N, N] for each head."""
+    indices = pairs.sources.numpy().astype(np.int32)
+    size = (len(pairs.indptr) - 1,) * 2
+    columns = np.ascontiguousarray(weights.detach().numpy().T)
+    return [sparse.csr_array((column, indices, pairs.indptr), size) for column in columns]
+
+
+def split_heads(rows: Tensor) -> Floats:
+    """[N, H, C] → [H, N, C]."""
+    return np.ascontiguousarray(rows.detach().numpy().swapaxes(0, 1))
+
+
+def join_heads(heads: list[Floats]) -> Tensor:
+    """H times [N, C] → [N, H, C]."""
+    return torch.from_numpy(np.stack(heads, axis=1))
+
+
+def shared_out(
+    work: Callable[..., Floats], left: Iterable[Any], right: Iterable[Any]
+) -> list[Floats]:
+    """`work` on each pair; torch's threads share them."""
+    threads = torch.get_num_threads()
+    if threads == 1:
+        return list(map(work, left, right))
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, left, right))
