@@ -38,7 +38,9 @@ def evaluate(
     trials: Annotated[
         int, typer.Option(min=0, help="Of the search on validation; the same for every recipe.")
     ] = 0,
-    hidden: Annotated[int, typer.Option(min=1, help="Width, unless searched for.")] = 64,
+    hidden: Annotated[int, typer.Option(min=1, help="Width, unless searched for.")] = (
+        DEFAULT.hidden
+    ),
     epochs: Annotated[int, typer.Option(min=1, help="Of a student, at most.")] = 200,
     patience: Annotated[int, typer.Option(min=1, help="Epochs.")] = 40,
     teacher: Annotated[str, typer.Option(help="See `understudy teach`; no endpoint.")] = "encoder",

@@ -28,7 +28,7 @@ class Choice:
     weight_decay: float = 1e-2
     dropout: float = 0.5
     input_dropout: float = 0.0
-    hidden: int = 64
+    hidden: int = StudentConfig().hidden
     bare: bool = False  # no residual and no normalisation, as the papers' small networks are
     strength: float = 1.0  # factor on every weight but that of the labels
 
@@ -58,7 +58,7 @@ class EvaluationOptions:
     encoders: tuple[EncoderKind, ...] = ("minilm", "hashing")
     recipes: tuple[str, ...] = RECIPES
     layers: int = 2
-    hidden: int = 64  # width, where no search chooses it; small graphs' customary one
+    hidden: int = StudentConfig().hidden  # width, where no search chooses it
     training: TrainingConfig = field(default_factory=TrainingConfig)
     constants: ObjectiveOptions = field(default_factory=ObjectiveOptions)
     teacher: TeachOptions = field(default_factory=TeachOptions)

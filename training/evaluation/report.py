@@ -62,7 +62,8 @@ def introduction(graph: TextGraph, options: EvaluationOptions) -> str:
         f"Hyperparameters: {options.trials} trials a recipe on the first split's validation nodes, "
         "vanilla included."
         if options.trials
-        else "Hyperparameters: the defaults for every recipe, vanilla included."
+        else f"Hyperparameters: the defaults for every recipe, vanilla included, {options.layers} "
+        f"layers of width {options.hidden}."
     )
     return (
         f"{graph.num_nodes:,} nodes, {graph.num_classes} classes; split {options.split_kind}; "
