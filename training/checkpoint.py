@@ -31,7 +31,7 @@ class TeacherSource:
     kind: str  # encoder, causal or endpoint
     model: str
     fingerprint: str  # of all that its answers depend on
-    view: str  # which of its hops, or their ensemble, was best on validation
+    view: str  # which of its hops, or of what joins them, was best on validation
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class Targets:
     known: Tensor
     log_probabilities: Tensor
     features: Tensor | None
-    view: str  # which hop, or their ensemble
+    view: str  # which hop, or what joins them
     temperature: float  # that its log-probabilities were divided by
 
     @property

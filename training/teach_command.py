@@ -15,6 +15,7 @@ from training.teachers.causal import CausalOptions
 from training.teachers.encoder import EncoderOptions
 from training.teachers.endpoint import EndpointOptions
 from training.teachers.folder import TeacherInfo
+from training.teachers.scores import view_names
 from training.teachers.teach import TeachOptions
 from training.teachers.teach import teach as run_teach
 from training.teachers.tuning import TuningOptions
@@ -174,7 +175,7 @@ def parse_endpoint(
 def show(info: TeacherInfo, out: Path) -> None:
     """Prints the teacher's accuracy on validation and test, a hop at a time and all together."""
     table = Table("prompts", "validation accuracy", "test accuracy", title=str(out))
-    for view in [*(f"hop{hop}" for hop in info.hops), "ensemble"]:
+    for view in view_names(info.metrics):
         keys = [f"{split}_accuracy_{view}" for split in ("val", "test")]
         if any(key in info.metrics for key in keys):
             values = [info.metrics.get(key) for key in keys]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from training.evaluation.plan import COMBINED, VANILLA
 from training.evaluation.statistics import Result, Summary
-from training.teachers.scores import ENSEMBLE
+from training.teachers.scores import view_names
 
 mpl.use("Agg")
 mpl.rcParams.update({"svg.hashsalt": "understudy", "font.size": 9})
@@ -112,8 +112,7 @@ def plot_reliability(axes: Axes, results: Sequence[Result]) -> bool:
 
 def plot_teacher(axes: Axes, teachers: Sequence[Mapping[str, Any]]) -> bool:
     """The teacher's test accuracy a hop, and of all hops together."""
-    views = [f"hop{hop}" for hop in teachers[0]["hops"]] if teachers else []
-    views += [ENSEMBLE] if len(views) > 1 else []
+    views = view_names(teachers[0]["metrics"]) if teachers else []
     values = [[t["metrics"][f"test_accuracy_{view}"] for t in teachers] for view in views]
     if not values:
         return False

@@ -12,7 +12,7 @@ from graph.files import atomic_file, write_json
 from training.evaluation.plan import COMBINED, HARD, RANDOM, VANILLA, EvaluationOptions
 from training.evaluation.plots import write_plots
 from training.evaluation.statistics import Result, Summary, summarize
-from training.teachers.scores import ENSEMBLE
+from training.teachers.scores import chosen_view, view_names
 
 TOLD = (COMBINED, "unlabeled", "lingugkd")  # the first of these that was run is summed up in words
 HEADER = (
@@ -86,20 +86,22 @@ def taught(options: EvaluationOptions) -> str:
 def teacher_section(teachers: Sequence[Mapping[str, Any]]) -> str:
     if not teachers:
         return ""
-    views = [f"hop{hop}" for hop in teachers[0]["hops"]]
-    views += [ENSEMBLE] if len(views) > 1 else []
+    metrics = [teacher["metrics"] for teacher in teachers]
+    views = {view: [view] * len(metrics) for view in view_names(metrics[0])}
+    if len(views) > 1:
+        views["chosen on validation"] = [chosen_view(values) for values in metrics]
     lines = [
         "## Teacher",
         "",
         "| prompts | validation accuracy | test accuracy | calibration error |",
         "|---|---|---|---|",
     ]
-    for view in views:
+    for title, own in views.items():
         cells = [
-            spread([teacher["metrics"][f"{name}_{view}"] for teacher in teachers])
+            spread([values[f"{name}_{view}"] for values, view in zip(metrics, own, strict=True)])
             for name in ("val_accuracy", "test_accuracy", "test_calibration_error")
         ]
-        lines.append(f"| {view} | {' | '.join(cells)} |")
+        lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -48,11 +48,13 @@ class HopAnswers:
         nodes: int64 [M], rising; the graph's other nodes were not asked about
         log_probabilities: float32 [H, M, C]
         features: float16 [H, M, d_T], or None
+        joint: float32 [M, C], log-probabilities from all hops' features at once, or None
     """
 
     nodes: NDArray[np.int64]
     log_probabilities: NDArray[np.float32]
     features: NDArray[np.float16] | None = None
+    joint: NDArray[np.float32] | None = None
 
 
 def write_teacher(folder: Path, info: TeacherInfo, answers: HopAnswers) -> None:
@@ -60,6 +62,8 @@ def write_teacher(folder: Path, info: TeacherInfo, answers: HopAnswers) -> None:
     arrays = {"nodes": answers.nodes, "log_probabilities": answers.log_probabilities}
     if answers.features is not None:
         arrays["features"] = answers.features
+    if answers.joint is not None:
+        arrays["joint"] = answers.joint
     save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / ANSWERS_FILE)
     write_json(folder / "teacher.json", asdict(info))
 
@@ -104,7 +108,12 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
         )
     try:
         arrays = load_file(folder / ANSWERS_FILE)
-        answers = HopAnswers(arrays["nodes"], arrays["log_probabilities"], arrays.get("features"))
+        answers = HopAnswers(
+            arrays["nodes"],
+            arrays["log_probabilities"],
+            arrays.get("features"),
+            arrays.get("joint"),
+        )
     except (OSError, KeyError, safetensors.SafetensorError) as error:
         raise TeacherError(f"{folder / ANSWERS_FILE} is damaged: {error}") from error
     expected = (len(info.hops), len(answers.nodes), graph.num_classes)

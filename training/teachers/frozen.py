@@ -30,6 +30,7 @@ def fit_head(
     classes: int,
     seed: int = 0,
     progress: Progress = silent,
+    dropout: float = DROPOUT,
 ) -> nn.Linear:
     """A linear head for the features of all hops, its epoch chosen on validation.
 
@@ -48,7 +49,7 @@ def fit_head(
     best, best_state, best_epoch = -1.0, copy.deepcopy(head.state_dict()), 0
     for epoch in range(EPOCHS):
         optimizer.zero_grad()
-        logits = head(F.dropout(x[:, train], DROPOUT))
+        logits = head(F.dropout(x[:, train], dropout))
         loss = F.cross_entropy(logits.flatten(0, 1), y[train].repeat(len(x)))
         loss.backward()
         optimizer.step()

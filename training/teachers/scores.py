@@ -1,6 +1,6 @@
 """How good a teacher is: a hop at a time, and all hops together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,16 +10,32 @@ from graph import UNLABELED, TextGraph
 from training.metrics import score
 from training.teachers.folder import HopAnswers
 
-ENSEMBLE = "ensemble"
+ENSEMBLE, JOINT = "ensemble", "joint"
 
 
 def views(hops: Sequence[int], answers: HopAnswers) -> dict[str, NDArray[np.float32]]:
-    """Log-probabilities [M, C] of every hop, and of their geometric mean where there are more."""
+    """Log-probabilities [M, C] of every hop; of their geometric mean, where there are more; and of
+    the head that reads them all, where there is one.
+    """
     result = {f"hop{hop}": answers.log_probabilities[i] for i, hop in enumerate(hops)}
     if len(hops) > 1:
         mean = answers.log_probabilities.mean(axis=0)
         result[ENSEMBLE] = log_softmax(mean, axis=1).astype(np.float32)
+    if answers.joint is not None:
+        result[JOINT] = answers.joint
     return result
+
+
+def view_names(metrics: Mapping[str, float]) -> list[str]:
+    """The views that metrics of `teacher_metrics` tell of: hops, rising, then what joins them."""
+    found = {name.partition("_accuracy_")[2] for name in metrics if "_accuracy_" in name}
+    last = [view for view in (ENSEMBLE, JOINT) if view in found]
+    return sorted(found - set(last), key=lambda view: int(view.removeprefix("hop"))) + last
+
+
+def chosen_view(metrics: Mapping[str, float]) -> str:
+    """The view that students learn from: the most accurate on validation, the first of equals."""
+    return max(view_names(metrics), key=lambda view: metrics[f"val_accuracy_{view}"])
 
 
 def teacher_metrics(graph: TextGraph, hops: Sequence[int], answers: HopAnswers) -> dict[str, float]:

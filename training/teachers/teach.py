@@ -29,6 +29,7 @@ from training.teachers.endpoint import Endpoint, EndpointOptions, Usage, ask_all
 from training.teachers.extraction import PART_PROMPTS, Questions, extract, gather_questions
 from training.teachers.folder import HopAnswers, TeacherInfo, read_info, write_teacher
 from training.teachers.frozen import fit_head
+from training.teachers.joint import with_joint_view
 from training.teachers.scores import teacher_metrics
 from training.teachers.tuning import (
     Examples,
@@ -100,6 +101,8 @@ def teach(
     answers = extract(teacher, questions, nodes, folder, *sizes)
     if isinstance(teacher, EncoderTeacher) and options.encoder.frozen:
         answers = with_fitted_head(teacher, graph, answers, options, progress)
+    train = training_nodes(labeled_members(graph, "train").numpy(), options.tuning)
+    answers = with_joint_view(graph, answers, train, options.tuning.seed, progress)
     metrics = teacher_metrics(graph, options.hops, answers) | {
         "tuning_seconds": round(place.seconds, 1),
         "asking_seconds": round(time.monotonic() - started, 1),
