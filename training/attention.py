@@ -56,8 +56,12 @@ def attention(conv: GATConv, h: Tensor, pairs: Attended) -> Tensor:
     source, target = ((heads * vector).sum(-1) for vector in (conv.att_src, conv.att_dst))
     scores = F.leaky_relu(source[pairs.sources] + target[pairs.targets], conv.negative_slope)
     weights = softmax(scores, pairs.targets, num_nodes=len(h))
-    summed = cast(Tensor, WeightedSum.apply(pairs, weights, heads))  # type: ignore[no-untyped-call]
-    return summed.flatten(1) + cast(Tensor, conv.bias)
+    return weighted_sum(pairs, weights, heads).flatten(1) + cast(Tensor, conv.bias)
+
+
+def weighted_sum(pairs: Attended, weights: Tensor, rows: Tensor) -> Tensor:
+    """`WeightedSum` as a function."""
+    return cast(Tensor, WeightedSum.apply(pairs, weights, rows))  # type: ignore[no-untyped-call]
 
 
 class WeightedSum(torch.autograd.Function):
