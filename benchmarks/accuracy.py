@@ -11,8 +11,8 @@ default is 1,024.
 The teacher is MiniLM asked once about every hop's prompt, with a head fitted to each split. With
 --tuned it is tuned for each split instead, and sees neighbours' training labels in its prompts,
 which takes hours on two cores; hence one evaluation of both text encoders, named GRAPH-SPLIT-tuned,
-of fewer recipes. Few labels are passed over more often, and more slowly; the numbers were chosen on
-the validation nodes of Cora's first split.
+of fewer recipes. Few labels are passed over more often, and more slowly, as chosen on the
+validation nodes of Cora's first split.
 """
 
 import json
@@ -44,6 +44,7 @@ from training.evaluation.plan import (
 from training.evaluation.plan import (
     RECIPES as KNOWN_RECIPES,
 )
+from training.teach_command import EPOCHS, LEARNING_RATE
 from training.teachers.encoder import EncoderOptions
 from training.teachers.teach import TeachOptions
 from training.teachers.tuning import TuningOptions
@@ -54,7 +55,10 @@ RECIPES = (VANILLA, "lingugkd", "unlabeled", COMBINED, RANDOM, HARD)
 HASHED_RECIPES = (VANILLA, "unlabeled", COMBINED, RANDOM)
 TUNED_RECIPES = (VANILLA, "unlabeled")
 ANCHORS = 256
-TUNING = {"60/20/20": (3, 2e-5), "20-per-class": (12, 1e-5)}  # epochs at most, learning rate
+TUNING = {  # epochs at most, learning rate
+    "60/20/20": (EPOCHS["encoder"], LEARNING_RATE["encoder"]),
+    "20-per-class": (12, 1e-5),
+}
 TUNING_PATIENCE = 4  # of the teacher: a fourth of its epochs
 PATIENCE = 15
 DEFAULT = EvaluationOptions()
@@ -149,7 +153,7 @@ def evaluations(
 
 
 def tuning(split: str) -> TuningOptions:
-    """Of a teacher for a kind of split; a frozen teacher's head does not read it."""
+    """Of a teacher for a kind of split; a frozen one reads none of these three."""
     epochs, rate = TUNING[split]
     patience = math.ceil(epochs / TUNING_PATIENCE)
     return TuningOptions(epochs=epochs, learning_rate=rate, patience=patience)
@@ -175,9 +179,10 @@ def publish(results: dict[str, Any]) -> None:
 
 
 def adopt(report: Path, name: str) -> None:
-    """Copies an evaluation's report and plots beside the results."""
+    """Puts an evaluation's report and plots beside the results, in place of earlier ones."""
     folder = RESULTS / "accuracy" / name
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     for path in (report, *report.parent.glob("*.png")):
         shutil.copy(path, folder)
 

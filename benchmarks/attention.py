@@ -1,6 +1,8 @@
 """Our graph attention against PyG's GATConv, with the same weights: forward, and both passes.
 
-python -m benchmarks.attention GRAPH [--width 256] [--rounds 5]
+    python -m benchmarks.attention GRAPH [--width 256] [--rounds 5]
+
+Their outputs are compared first.
 """
 
 from collections.abc import Callable

@@ -4,8 +4,6 @@ PyG's `GATConv` gathers a message for every edge and head, [P, H, C], several ti
 the weighted sum is a product of compressed rows, and so are its gradients.
 """
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from operator import matmul
 from typing import Any, cast
@@ -18,6 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.nn import GATConv
 from torch_geometric.utils import softmax
+
+from training.threads import shared_out
 
 BLOCK_EDGES = 2_048  # whose gathered rows stay in the cache
 
@@ -74,13 +74,13 @@ class WeightedSum(torch.autograd.Function):
     def forward(ctx: Any, pairs: Attended, weights: Tensor, rows: Tensor) -> Tensor:
         ctx.pairs = pairs
         ctx.save_for_backward(weights, rows)
-        matrices, columns = by_head(pairs, weights), split_heads(rows)
+        matrices, columns = by_head(pairs, weights), list(split_heads(rows))
         return join_heads(shared_out(matmul, matrices, columns))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, Tensor]:
         weights, rows = ctx.saved_tensors
-        columns, sums = split_heads(rows), split_heads(gradients[0])
+        columns, sums = list(split_heads(rows)), list(split_heads(gradients[0]))
         transposed = [matrix.T for matrix in by_head(ctx.pairs, weights)]
         sources, targets = ctx.pairs.sources.numpy(), ctx.pairs.targets.numpy()
 
@@ -121,14 +121,3 @@ def split_heads(rows: Tensor) -> Floats:
 def join_heads(heads: list[Floats]) -> Tensor:
     """H times [N, C] → [N, H, C]."""
     return torch.from_numpy(np.stack(heads, axis=1))
-
-
-def shared_out(
-    work: Callable[..., Floats], left: Iterable[Any], right: Iterable[Any]
-) -> list[Floats]:
-    """`work` on each pair; torch's threads share them."""
-    threads = torch.get_num_threads()
-    if threads == 1:
-        return list(map(work, left, right))
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, left, right))

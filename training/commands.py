@@ -20,8 +20,6 @@ from training.distill import distill as run_distill
 from training.encoding import EncoderKind
 from training.errors import TrainingError
 from training.objectives.registry import OBJECTIVES
-from training.teachers.folder import read_info
-from training.teachers.scores import chosen_view
 from training.terminal import quiet_libraries
 
 DEFAULT_STUDENT = StudentConfig()
@@ -109,16 +107,11 @@ def distill(
     )
     with terminal_progress() as progress:
         metrics = run_distill(graph, out, options, progress)
-    figures = ("accuracy", "macro_f1", "calibration_error")
     table = Table("split", "accuracy", "macro-F1", "calibration error", title=str(out))
     for name in ("train", "val", "test"):
         if f"{name}_accuracy" in metrics:
-            table.add_row(name, *(f"{metrics[f'{name}_{key}']:.3f}" for key in figures))
-    if teacher is not None:
-        told = read_info(teacher).metrics
-        view = chosen_view(told)
-        name = f"val, its teacher ({view})"
-        table.add_row(name, *(f"{told[f'val_{key}_{view}']:.3f}" for key in figures))
+            keys = (f"{name}_{key}" for key in ("accuracy", "macro_f1", "calibration_error"))
+            table.add_row(name, *(f"{metrics[key]:.3f}" for key in keys))
     Console().print(table)
 
 

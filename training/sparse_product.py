@@ -6,7 +6,6 @@ which in turn is faster than its embedding bag.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -16,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
+
+from training.threads import shared_out
 
 BLOCK_ROWS = 4_096
 BUCKET_PARTS = 8  # of about equal work, shared out to threads in the backward pass
@@ -69,12 +70,7 @@ def stacked(pieces: Sequence[Any], dense: Tensor) -> Tensor:
         product: NDArray[np.float32] = piece @ values
         return product
 
-    threads = min(torch.get_num_threads(), len(pieces))
-    if threads == 1:
-        products = [multiply(piece) for piece in pieces]
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            products = list(pool.map(multiply, pieces))
+    products = shared_out(multiply, pieces)
     return torch.from_numpy(products[0] if len(products) == 1 else np.concatenate(products))
 
 
