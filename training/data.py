@@ -65,15 +65,26 @@ def labeled_members(graph: TextGraph, name: str) -> Tensor:
 
 
 def edges(adjacency: Adjacency) -> Edges:
+    normalized = normalized_adjacency(adjacency)
+    edge_index = torch.from_numpy(adjacency.edge_index())
+    matrix = csr_tensor(adjacency_matrix(adjacency))
+    return Edges(matrix, csr_tensor(normalized), attended(normalized), edge_index)
+
+
+def adjacency_matrix(adjacency: Adjacency) -> sparse.csr_array:
+    """float32 [N, N], a one for every edge and direction."""
     ones = np.ones(len(adjacency.indices), dtype=np.float32)
     size = (adjacency.num_nodes, adjacency.num_nodes)
-    matrix = sparse.csr_array((ones, adjacency.indices, adjacency.indptr), size)
+    return sparse.csr_array((ones, adjacency.indices, adjacency.indptr), size)
+
+
+def normalized_adjacency(adjacency: Adjacency) -> sparse.csr_array:
+    """float32 [N, N], with self-loops, divided by the roots of both degrees (arXiv 1609.02907)."""
     scale = sparse.diags_array(1 / np.sqrt(adjacency.degrees + 1.0))
-    looped = matrix + sparse.eye_array(adjacency.num_nodes)
-    normalized = sparse.csr_array(scale @ looped @ scale)
+    looped = adjacency_matrix(adjacency) + sparse.eye_array(adjacency.num_nodes)
+    normalized = sparse.csr_array(scale @ looped @ scale).astype(np.float32)
     normalized.sort_indices()
-    edge_index = torch.from_numpy(adjacency.edge_index())
-    return Edges(csr_tensor(matrix), csr_tensor(normalized), attended(normalized), edge_index)
+    return normalized
 
 
 def check_classes(graph: TextGraph) -> None:

@@ -1,7 +1,7 @@
-"""What a teacher says, as objectives read it; and the controls that take its knowledge away."""
+"""What a teacher says, as objectives read it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,6 @@ from training.calibration import fit_temperature
 from training.errors import TeacherError
 from training.teachers.folder import HopAnswers, TeacherInfo, read_teacher
 from training.teachers.scores import views
-
-SURE = 1e-6  # probability of a class that a hard label denies
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,31 +94,3 @@ def spread(answers: HopAnswers, num_nodes: int) -> Tensor | None:
     result = torch.zeros(features.shape[0], num_nodes, features.shape[2], dtype=features.dtype)
     result[:, torch.from_numpy(answers.nodes)] = features
     return result
-
-
-def shuffled(targets: Targets, train: Tensor, seed: int) -> Targets:
-    """The random teacher: every answer goes to another node (method.md, section 6, control a).
-
-    Training nodes swap among themselves, and so do the others, so that each group keeps its own
-    answers' distribution, and their norms and confidences with it.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    order = torch.arange(len(targets.known))
-    in_train = torch.zeros(len(order), dtype=torch.bool)
-    in_train[train] = True
-    for group in (in_train & targets.known, ~in_train & targets.known):
-        members = group.nonzero().squeeze(1)
-        order[members] = members[torch.randperm(len(members), generator=generator)]
-    return replace(
-        targets,
-        log_probabilities=targets.log_probabilities[order],
-        features=None if targets.features is None else targets.features[:, order],
-    )
-
-
-def labels_only(targets: Targets) -> Targets:
-    """The teacher's labels without its probabilities and features (control b)."""
-    classes = targets.classes
-    hard = torch.full_like(targets.log_probabilities, SURE)
-    hard.scatter_(1, targets.log_probabilities.argmax(1, keepdim=True), 1 - SURE * (classes - 1))
-    return replace(targets, log_probabilities=hard.log(), features=None)

@@ -13,6 +13,7 @@ from training.config import STUDENT_KINDS
 from training.data import graph_data
 from training.encoding import ENCODER_KINDS, EncoderKind, encoder_spec, graph_features
 from training.errors import EvaluationError
+from training.evaluation.controls import recipe_targets
 from training.evaluation.map import write_map
 from training.evaluation.plan import (
     RECIPES,
@@ -26,11 +27,12 @@ from training.evaluation.report import write_report
 from training.evaluation.runs import Material, run
 from training.evaluation.search import search
 from training.evaluation.splits import split_graph
-from training.targets import Targets, load_targets
-from training.teachers.folder import TeacherInfo
+from training.teachers.folder import HopAnswers, TeacherInfo, read_teacher
 from training.teachers.teach import teach
 
 STAGE = "Training and testing students"
+
+Taught = tuple[TextGraph, TeacherInfo, HopAnswers]
 
 
 def evaluate(
@@ -96,7 +98,7 @@ class Room:
         self, graph: TextGraph, out: Path, options: EvaluationOptions, progress: Progress
     ) -> None:
         self.graph, self.out, self.options, self.progress = graph, out, options, progress
-        self.kept: tuple[tuple[int, EncoderKind], Material] | None = None
+        self.kept: tuple[tuple[int, EncoderKind], Material, Taught | None] | None = None
 
     @property
     def needs_teacher(self) -> bool:
@@ -110,12 +112,12 @@ class Room:
             save_graph(graph, folder)
         return folder, graph
 
-    def teacher(self, number: int) -> tuple[TeacherInfo, Targets]:
+    def teacher(self, number: int) -> tuple[TeacherInfo, HopAnswers]:
         """A split's own teacher: one tuned on another split would know test labels of this one."""
         folder, graph = self.split(number)
         path = self.out / "teachers" / str(number)
         teach(folder, path, self.options.teacher, self.progress)
-        return load_targets(path, graph)
+        return read_teacher(path, graph)
 
     def material(self, key: RunKey) -> Material:
         wanted = (key.split, key.encoder)
@@ -123,10 +125,14 @@ class Room:
             _, graph = self.split(key.split)
             spec = encoder_spec(key.encoder)
             features = graph_features(graph, spec, None, self.progress)
-            targets = self.teacher(key.split)[1] if self.needs_teacher else None
-            material = Material(graph_data(graph, features, targets), spec, graph.label_names)
-            self.kept = (wanted, material)
-        return self.kept[1]
+            material = Material(graph_data(graph, features), spec, graph.label_names)
+            taught = (graph, *self.teacher(key.split)) if self.needs_teacher else None
+            self.kept = wanted, material, taught
+        _, material, taught = self.kept
+        if taught is None:
+            return material
+        targets = recipe_targets(key.recipe, *taught, seed=1_000 * key.split)
+        return replace(material, data=replace(material.data, targets=targets))
 
     def choice(self, key: RunKey) -> Choice:
         """What the search chose on the first split's validation nodes, for all splits and seeds."""

@@ -16,12 +16,12 @@ NODES = 800  # of the test split, at most
 
 def write_map(out: Path, material: Material, options: EvaluationOptions) -> None:
     """Writes map.json: the two main axes of both spaces at test nodes, once."""
-    targets = material.data.targets
+    data, targets = material.data, material.data.targets
     if (out / "map.json").is_file() or targets is None or COMBINED not in options.recipes:
         return
     encoder = options.encoders[0]
     key = RunKey(0, 0, encoder, options.students[0], COMBINED)
-    student, _, data = train_recipe(key, material, options, options.default_choice)
+    student, _ = train_recipe(key, material, options, options.default_choice)
     nodes = data.test[targets.known[data.test]][:NODES]
     with torch.no_grad():
         hidden = student(data.features, data.edges).hidden[-1][nodes]

@@ -9,7 +9,14 @@ import numpy as np
 
 from graph import TextGraph
 from graph.files import atomic_file, write_json
-from training.evaluation.plan import COMBINED, HARD, RANDOM, VANILLA, EvaluationOptions
+from training.evaluation.plan import (
+    COMBINED,
+    HARD,
+    RANDOM,
+    UNSMOOTHED,
+    VANILLA,
+    EvaluationOptions,
+)
 from training.evaluation.plots import write_plots
 from training.evaluation.statistics import Result, Summary, summarize
 from training.teachers.scores import chosen_view, view_names
@@ -149,7 +156,7 @@ def verdict(summaries: Sequence[Summary]) -> str:
         text += ", significant at p < 0.01" if significant else ", not significant at p < 0.01"
         controls = [
             f"{100 * control.gain:+.2f} {name}"
-            for name in (RANDOM, HARD)
+            for name in (RANDOM, HARD, UNSMOOTHED)
             if (control := named.get((encoder, student, name))) is not None
         ]
         lines.append(f"- {text}{'; ' + ', '.join(controls) if controls else ''}.")

@@ -1,7 +1,7 @@
 """One run: a student trained by a recipe, its test split read once."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,23 +12,15 @@ from training.checkpoint import CheckpointConfig
 from training.data import GraphData
 from training.distill import calibrate_student, fit, student_metrics
 from training.encoding import EncoderSpec
-from training.evaluation.plan import (
-    HARD,
-    RANDOM,
-    Choice,
-    EvaluationOptions,
-    RunKey,
-    recipe_weights,
-)
+from training.evaluation.plan import Choice, EvaluationOptions, RunKey, recipe_weights
 from training.loop import Training, predict
 from training.metrics import CALIBRATION_BINS
 from training.student import Student
-from training.targets import labels_only, shuffled
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What the runs of one split and encoder share."""
+    """What the runs of one split, encoder and teacher share."""
 
     data: GraphData
     spec: EncoderSpec
@@ -37,9 +29,8 @@ class Material:
 
 def train_recipe(
     key: RunKey, material: Material, options: EvaluationOptions, choice: Choice
-) -> tuple[Student, Training, GraphData]:
+) -> tuple[Student, Training]:
     """Trains; reads training and validation labels only."""
-    data = controlled(material.data, key)
     config = CheckpointConfig(
         student=choice.student(key.student, options.layers),
         training=choice.training(options.training, 1_000 * key.split + key.seed),
@@ -51,24 +42,15 @@ def train_recipe(
         terms=recipe_weights(key.recipe, choice.strength),
         objectives=options.constants,
     )
-    student, training = fit(config, data)
-    return student, training, data
-
-
-def controlled(data: GraphData, key: RunKey) -> GraphData:
-    """The data, with the teacher's knowledge taken away where the recipe is a control."""
-    if data.targets is None:
-        return data
-    if key.recipe == RANDOM:
-        return replace(data, targets=shuffled(data.targets, data.train, 1_000 * key.split))
-    return replace(data, targets=labels_only(data.targets)) if key.recipe == HARD else data
+    return fit(config, material.data)
 
 
 def run(
     key: RunKey, material: Material, options: EvaluationOptions, choice: Choice
 ) -> dict[str, Any]:
     """One result, as it is written."""
-    student, training, data = train_recipe(key, material, options, choice)
+    student, training = train_recipe(key, material, options, choice)
+    data = material.data
     logits = predict(student, data)
     test, labels = logits[data.test].numpy(), data.labels[data.test].numpy()
     calibration = calibrate_student(logits, data, accuracy=0.95)

@@ -15,7 +15,7 @@ def search(key: RunKey, material: Material, options: EvaluationOptions) -> Choic
     """The choice of the highest validation accuracy among `options.trials`."""
 
     def value(choice: Choice) -> float:
-        _, training, _ = train_recipe(key, material, options, choice)
+        _, training = train_recipe(key, material, options, choice)
         return training.epochs[training.best_epoch].val_accuracy
 
     return best_choice(value, key.recipe, options.trials, options.default_choice)

@@ -21,6 +21,7 @@ from training.errors import StaleTeacherError, TeacherError
 
 FORMAT_VERSION = 1
 ANSWERS_FILE = "answers.safetensors"
+OPTIONAL = ("features", "joint", "smoothed")  # arrays that not every teacher has
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +50,22 @@ class HopAnswers:
         log_probabilities: float32 [H, M, C]
         features: float16 [H, M, d_T], or None
         joint: float32 [M, C], log-probabilities from all hops' features at once, or None
+        smoothed: float32 [M, C], a view's log-probabilities spread over the edges, or None
     """
 
     nodes: NDArray[np.int64]
     log_probabilities: NDArray[np.float32]
     features: NDArray[np.float16] | None = None
     joint: NDArray[np.float32] | None = None
+    smoothed: NDArray[np.float32] | None = None
 
 
 def write_teacher(folder: Path, info: TeacherInfo, answers: HopAnswers) -> None:
     """Writes both files into an existing folder."""
     arrays = {"nodes": answers.nodes, "log_probabilities": answers.log_probabilities}
-    if answers.features is not None:
-        arrays["features"] = answers.features
-    if answers.joint is not None:
-        arrays["joint"] = answers.joint
+    for name in OPTIONAL:
+        if (values := getattr(answers, name)) is not None:
+            arrays[name] = values
     save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / ANSWERS_FILE)
     write_json(folder / "teacher.json", asdict(info))
 
@@ -111,8 +113,7 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
         answers = HopAnswers(
             arrays["nodes"],
             arrays["log_probabilities"],
-            arrays.get("features"),
-            arrays.get("joint"),
+            **{name: arrays.get(name) for name in OPTIONAL},
         )
     except (OSError, KeyError, safetensors.SafetensorError) as error:
         raise TeacherError(f"{folder / ANSWERS_FILE} is damaged: {error}") from error

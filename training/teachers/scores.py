@@ -10,12 +10,12 @@ from graph import UNLABELED, TextGraph
 from training.metrics import score
 from training.teachers.folder import HopAnswers
 
-ENSEMBLE, JOINT = "ensemble", "joint"
+ENSEMBLE, JOINT, SMOOTHED = "ensemble", "joint", "smoothed"
 
 
 def views(hops: Sequence[int], answers: HopAnswers) -> dict[str, NDArray[np.float32]]:
-    """Log-probabilities [M, C] of every hop; of their geometric mean, where there are more; and of
-    the head that reads them all, where there is one.
+    """Log-probabilities [M, C] of every hop; of their geometric mean, where there are more; of the
+    head that reads them all, and what is smoothed over the edges, where there are such.
     """
     result = {f"hop{hop}": answers.log_probabilities[i] for i, hop in enumerate(hops)}
     if len(hops) > 1:
@@ -23,13 +23,15 @@ def views(hops: Sequence[int], answers: HopAnswers) -> dict[str, NDArray[np.floa
         result[ENSEMBLE] = log_softmax(mean, axis=1).astype(np.float32)
     if answers.joint is not None:
         result[JOINT] = answers.joint
+    if answers.smoothed is not None:
+        result[SMOOTHED] = answers.smoothed
     return result
 
 
 def view_names(metrics: Mapping[str, float]) -> list[str]:
     """The views that metrics of `teacher_metrics` tell of: hops, rising, then what joins them."""
     found = {name.partition("_accuracy_")[2] for name in metrics if "_accuracy_" in name}
-    last = [view for view in (ENSEMBLE, JOINT) if view in found]
+    last = [view for view in (ENSEMBLE, JOINT, SMOOTHED) if view in found]
     return sorted(found - set(last), key=lambda view: int(view.removeprefix("hop"))) + last
 
 

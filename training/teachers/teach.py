@@ -31,6 +31,7 @@ from training.teachers.folder import HopAnswers, TeacherInfo, read_info, write_t
 from training.teachers.frozen import fit_head
 from training.teachers.joint import with_joint_view
 from training.teachers.scores import teacher_metrics
+from training.teachers.smoothing import with_smoothed_view
 from training.teachers.tuning import (
     Examples,
     Place,
@@ -103,6 +104,7 @@ def teach(
         answers = with_fitted_head(teacher, graph, answers, options, progress)
     train = training_nodes(labeled_members(graph, "train").numpy(), options.tuning)
     answers = with_joint_view(graph, answers, train, options.tuning.seed, progress)
+    answers = with_smoothed_view(graph, options.hops, answers, progress)
     metrics = teacher_metrics(graph, options.hops, answers) | {
         "tuning_seconds": round(place.seconds, 1),
         "asking_seconds": round(time.monotonic() - started, 1),
@@ -234,6 +236,7 @@ def teach_endpoint(
     with Endpoint(options.endpoint, graph.label_names) as endpoint:
         rows = ask_all(endpoint, questions.prompts, work / "answers.jsonl", progress)
     answers = HopAnswers(nodes, rows[questions.which])
+    answers = with_smoothed_view(graph, options.hops, answers, progress)
     run = {"seconds": round(time.monotonic() - started, 1), **usage(endpoint)}
     metrics = teacher_metrics(graph, options.hops, answers) | run
     info = describe(graph, options, "", digest, metrics)

@@ -22,7 +22,6 @@ from training.objectives.registry import MAKERS, OBJECTIVES, make_objective, mak
 from training.objectives.soft_labels import balanced_divergence_loss, soft_label_loss
 from training.objectives.subclasses import class_axes, subclass_loss
 from training.student import Student, StudentOutput
-from training.targets import labels_only, shuffled
 
 SMALL = StudentConfig(kind="sage", layers=2, hidden=16, dropout=0.0)
 
@@ -222,20 +221,3 @@ def test_the_contrast_learns_its_layer_weights_and_leaves_the_student_alone(
     shares = [training.figures[f"layer_weight_{hop}"] for hop in (0, 1, 2)]
     assert sum(shares) == pytest.approx(1)
     assert len(set(shares)) > 1
-
-
-def test_controls_take_the_knowledge_and_keep_the_rest(data: GraphData) -> None:
-    targets = data.targets
-    assert targets is not None
-    assert targets.features is not None
-    random = shuffled(targets, data.train, seed=3)
-    assert random.features is not None
-    assert not torch.equal(random.features, targets.features)
-    before, after = (
-        f[0, data.train].sum(1).sort().values for f in (targets.features, random.features)
-    )
-    assert torch.equal(before, after)  # within the training nodes, only the order changed
-    hard = labels_only(targets)
-    assert hard.features is None
-    assert torch.equal(hard.log_probabilities.argmax(1), targets.log_probabilities.argmax(1))
-    torch.testing.assert_close(hard.log_probabilities.exp().sum(1), torch.ones(len(data.labels)))

@@ -1,0 +1,60 @@
+"""What a student learns from where a recipe takes some of the teacher's knowledge away."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from graph import TextGraph
+from training.data import labeled_members
+from training.evaluation.plan import HARD, RANDOM, UNSMOOTHED
+from training.targets import Targets, make_targets
+from training.teachers.folder import HopAnswers, TeacherInfo
+from training.teachers.smoothing import with_smoothed_view
+
+SURE = 1e-6  # probability of a class that a hard label denies
+
+
+def recipe_targets(
+    recipe: str, graph: TextGraph, info: TeacherInfo, answers: HopAnswers, seed: int
+) -> Targets:
+    """The targets of a recipe; all of the teacher's knowledge, where it is no control.
+
+    Raises:
+        TeacherError: see `make_targets`.
+    """
+    if recipe == RANDOM:
+        answers = shuffled(graph, info, answers, seed)
+    elif recipe == UNSMOOTHED:
+        answers = replace(answers, smoothed=None)
+    targets = make_targets(graph, info.hops, answers)
+    return labels_only(targets) if recipe == HARD else targets
+
+
+def shuffled(graph: TextGraph, info: TeacherInfo, answers: HopAnswers, seed: int) -> HopAnswers:
+    """The random teacher: every answer goes to another node (method.md, section 6, control a).
+
+    Training nodes swap among themselves, and so do the others, so that each group keeps its own
+    answers' distribution, and their norms and confidences with it. Shuffled answers are smoothed
+    anew: what edges and training labels tell without a teacher stays.
+    """
+    generator = np.random.default_rng(seed)
+    order = np.arange(len(answers.nodes))
+    in_train = np.isin(answers.nodes, labeled_members(graph, "train").numpy())
+    for group in (in_train, ~in_train):
+        order[group] = generator.permutation(order[group])
+    other = HopAnswers(
+        answers.nodes,
+        answers.log_probabilities[:, order],
+        features=None if answers.features is None else answers.features[:, order],
+        joint=None if answers.joint is None else answers.joint[order],
+    )
+    return other if answers.smoothed is None else with_smoothed_view(graph, info.hops, other)
+
+
+def labels_only(targets: Targets) -> Targets:
+    """The teacher's labels without its probabilities and features (control b)."""
+    classes = targets.classes
+    hard = torch.full_like(targets.log_probabilities, SURE)
+    hard.scatter_(1, targets.log_probabilities.argmax(1, keepdim=True), 1 - SURE * (classes - 1))
+    return replace(targets, log_probabilities=hard.log(), features=None)
