@@ -1,8 +1,12 @@
 """Fixtures that several rooms' tests share."""
 
 import pytest
+from hypothesis import settings
 
 from tests.bundles import TinyBundle, write_tiny_bundle
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", params=["hashing", "minilm"])

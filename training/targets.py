@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from graph import UNLABELED, TextGraph
+from graph import TextGraph
 from training.calibration import fit_temperature
 from training.errors import TeacherError
 from training.teachers.folder import HopAnswers, TeacherInfo, read_teacher
-from training.teachers.scores import views
+from training.teachers.scores import labeled_rows, views
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +21,14 @@ class Targets:
     """The teacher's answers, indexed by node.
 
     Shapes:
-        known: bool [N], whether the teacher was asked about a node
+        asked: bool [N], whether the teacher was asked about a node
+        known: bool [N], whether its view says something about a node: asked, or reached by edges
         log_probabilities: float32 [N, C], of the view that is best on validation; 0 where unknown
-        features: float16 [H, N, d_T], or None
+        features: float16 [H, N, d_T], or None; 0 where not asked
     """
 
     hops: tuple[int, ...]
+    asked: Tensor
     known: Tensor
     log_probabilities: Tensor
     features: Tensor | None
@@ -61,27 +64,43 @@ def load_targets(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, Targets]:
 
 
 def make_targets(graph: TextGraph, hops: Sequence[int], answers: HopAnswers) -> Targets:
-    """The answers of the view that is most accurate on validation, calibrated there.
+    """The answers of the view that is right about most validation nodes, calibrated there.
 
     Raises:
         TeacherError: no validation node was asked about, so that nothing can be chosen.
     """
-    members = graph.splits.get("val", np.empty(0, np.int64))
-    rows = np.flatnonzero(np.isin(answers.nodes, members))
-    rows = rows[graph.labels[answers.nodes[rows]] != UNLABELED]
-    if not len(rows):
-        raise TeacherError("the teacher was asked about no validation node; ask about more")
-    labels = graph.labels[answers.nodes[rows]]
     found = views(hops, answers)
-    right = {view: float((v[rows].argmax(1) == labels).mean()) for view, v in found.items()}
-    view = max(found, key=lambda name: right[name])
-    temperature = fit_temperature(found[view][rows], labels)
-    known = torch.zeros(graph.num_nodes, dtype=torch.bool)
-    nodes = torch.from_numpy(answers.nodes)
-    known[nodes] = True
+    rows = {name: labeled_rows(graph, view, "val")[0] for name, view in found.items()}
+    if not any(map(len, rows.values())):
+        raise TeacherError("the teacher was asked about no validation node; ask about more")
+
+    def right(name: str) -> int:
+        said = found[name].log_probabilities[rows[name]].argmax(axis=1)
+        return int((said == graph.labels[found[name].nodes[rows[name]]]).sum())
+
+    chosen = max(found, key=right)
+    view = found[chosen]
+    own = rows[chosen]
+    temperature = fit_temperature(view.log_probabilities[own], graph.labels[view.nodes[own]])
     values = torch.zeros(graph.num_nodes, graph.num_classes)
-    values[nodes] = (torch.from_numpy(found[view]) / temperature).log_softmax(1)
-    return Targets(tuple(hops), known, values, spread(answers, graph.num_nodes), view, temperature)
+    nodes = torch.from_numpy(view.nodes)
+    values[nodes] = (torch.from_numpy(view.log_probabilities) / temperature).log_softmax(1)
+    return Targets(
+        hops=tuple(hops),
+        asked=marked(answers.nodes, graph.num_nodes),
+        known=marked(view.nodes, graph.num_nodes),
+        log_probabilities=values,
+        features=spread(answers, graph.num_nodes),
+        view=chosen,
+        temperature=temperature,
+    )
+
+
+def marked(nodes: NDArray[np.int64], count: int) -> Tensor:
+    """bool [count], true at `nodes`."""
+    result = torch.zeros(count, dtype=torch.bool)
+    result[torch.from_numpy(nodes)] = True
+    return result
 
 
 def spread(answers: HopAnswers, num_nodes: int) -> Tensor | None:

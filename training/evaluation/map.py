@@ -22,7 +22,7 @@ def write_map(out: Path, material: Material, options: EvaluationOptions) -> None
     encoder = options.encoders[0]
     key = RunKey(0, 0, encoder, options.students[0], COMBINED)
     student, _ = train_recipe(key, material, options, options.default_choice)
-    nodes = data.test[targets.known[data.test]][:NODES]
+    nodes = data.test[targets.asked[data.test]][:NODES]
     with torch.no_grad():
         hidden = student(data.features, data.edges).hidden[-1][nodes]
     spaces = {"student": plane(hidden.numpy())}

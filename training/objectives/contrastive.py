@@ -92,7 +92,7 @@ class LayerContrast(Objective):
         return self.layer_logits.softmax(0)
 
     def forward(self, student: Student, output: StudentOutput, batch: Batch) -> Tensor:
-        rows = batch.train[self.targets.known[batch.nodes[batch.train]]]
+        rows = batch.train[self.targets.asked[batch.nodes[batch.train]]]
         rows = rows[torch.randperm(len(rows))[: self.options.candidates]]
         if not len(rows):
             return nothing(output)

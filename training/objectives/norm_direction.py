@@ -31,11 +31,11 @@ class NormDirection(Objective):
         features = targets.required_features("nd")[-1]
         self.targets = targets
         self.project = nn.Linear(width, features.shape[1], bias=False)
-        known = train[targets.known[train]]
-        self.means = class_means(features[known].float(), labels[known], targets.classes)
+        asked = train[targets.asked[train]]
+        self.means = class_means(features[asked].float(), labels[asked], targets.classes)
 
     def forward(self, student: Student, output: StudentOutput, batch: Batch) -> Tensor:
-        rows = batch.train[self.targets.known[batch.nodes[batch.train]]]
+        rows = batch.train[self.targets.asked[batch.nodes[batch.train]]]
         if not len(rows):
             return nothing(output)
         teacher = self.targets.required_features("nd")[-1, batch.nodes[rows]].float()

@@ -56,14 +56,14 @@ class Subclasses(Objective):
         super().__init__()
         features = targets.required_features("lelp")[-1]
         self.targets, self.options = targets, options
-        known = train[targets.known[train]]
+        asked = train[targets.asked[train]]
         self.means, self.axes = class_axes(
-            features[known].float(), labels[known], targets.classes, options.subclasses
+            features[asked].float(), labels[asked], targets.classes, options.subclasses
         )
         self.head = nn.Linear(width, targets.classes * options.subclasses)
 
     def forward(self, student: Student, output: StudentOutput, batch: Batch) -> Tensor:
-        rows = batch.seeds[self.targets.known[batch.nodes[: batch.num_seeds]]]
+        rows = batch.seeds[self.targets.asked[batch.nodes[: batch.num_seeds]]]
         if not len(rows):
             return nothing(output)
         nodes = batch.nodes[rows]

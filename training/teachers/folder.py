@@ -21,7 +21,6 @@ from training.errors import StaleTeacherError, TeacherError
 
 FORMAT_VERSION = 1
 ANSWERS_FILE = "answers.safetensors"
-OPTIONAL = ("features", "joint", "smoothed")  # arrays that not every teacher has
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +41,19 @@ class TeacherInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """One way to read a teacher.
+
+    Shapes:
+        nodes: int64 [K], rising; nothing is said about others
+        log_probabilities: float32 [K, C]
+    """
+
+    nodes: NDArray[np.int64]
+    log_probabilities: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class HopAnswers:
     """Answers about M nodes at H hops.
 
@@ -50,22 +62,26 @@ class HopAnswers:
         log_probabilities: float32 [H, M, C]
         features: float16 [H, M, d_T], or None
         joint: float32 [M, C], log-probabilities from all hops' features at once, or None
-        smoothed: float32 [M, C], a view's log-probabilities spread over the edges, or None
+        smoothed: answers spread over the edges, about all nodes that they reach, or None
     """
 
     nodes: NDArray[np.int64]
     log_probabilities: NDArray[np.float32]
     features: NDArray[np.float16] | None = None
     joint: NDArray[np.float32] | None = None
-    smoothed: NDArray[np.float32] | None = None
+    smoothed: View | None = None
 
 
 def write_teacher(folder: Path, info: TeacherInfo, answers: HopAnswers) -> None:
     """Writes both files into an existing folder."""
     arrays = {"nodes": answers.nodes, "log_probabilities": answers.log_probabilities}
-    for name in OPTIONAL:
-        if (values := getattr(answers, name)) is not None:
-            arrays[name] = values
+    if answers.features is not None:
+        arrays["features"] = answers.features
+    if answers.joint is not None:
+        arrays["joint"] = answers.joint
+    if answers.smoothed is not None:
+        arrays["smoothed_nodes"] = answers.smoothed.nodes
+        arrays["smoothed"] = answers.smoothed.log_probabilities
     save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / ANSWERS_FILE)
     write_json(folder / "teacher.json", asdict(info))
 
@@ -110,10 +126,13 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
         )
     try:
         arrays = load_file(folder / ANSWERS_FILE)
+        smoothed = arrays.get("smoothed")
         answers = HopAnswers(
             arrays["nodes"],
             arrays["log_probabilities"],
-            **{name: arrays.get(name) for name in OPTIONAL},
+            arrays.get("features"),
+            arrays.get("joint"),
+            None if smoothed is None else View(arrays["smoothed_nodes"], smoothed),
         )
     except (OSError, KeyError, safetensors.SafetensorError) as error:
         raise TeacherError(f"{folder / ANSWERS_FILE} is damaged: {error}") from error

@@ -1,6 +1,7 @@
 """How good a teacher is: a hop at a time, and all hops together."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,21 +9,22 @@ from scipy.special import log_softmax
 
 from graph import UNLABELED, TextGraph
 from training.metrics import score
-from training.teachers.folder import HopAnswers
+from training.teachers.folder import HopAnswers, View
 
 ENSEMBLE, JOINT, SMOOTHED = "ensemble", "joint", "smoothed"
 
 
-def views(hops: Sequence[int], answers: HopAnswers) -> dict[str, NDArray[np.float32]]:
-    """Log-probabilities [M, C] of every hop; of their geometric mean, where there are more; of the
-    head that reads them all, and what is smoothed over the edges, where there are such.
+def views(hops: Sequence[int], answers: HopAnswers) -> dict[str, View]:
+    """What every hop says; their geometric mean, where there are more; the head
+    that reads them all, and what is smoothed over the edges, where there are such.
     """
-    result = {f"hop{hop}": answers.log_probabilities[i] for i, hop in enumerate(hops)}
+    nodes = answers.nodes
+    result = {f"hop{hop}": View(nodes, answers.log_probabilities[i]) for i, hop in enumerate(hops)}
     if len(hops) > 1:
         mean = answers.log_probabilities.mean(axis=0)
-        result[ENSEMBLE] = log_softmax(mean, axis=1).astype(np.float32)
+        result[ENSEMBLE] = View(nodes, log_softmax(mean, axis=1).astype(np.float32))
     if answers.joint is not None:
-        result[JOINT] = answers.joint
+        result[JOINT] = View(nodes, answers.joint)
     if answers.smoothed is not None:
         result[SMOOTHED] = answers.smoothed
     return result
@@ -36,23 +38,38 @@ def view_names(metrics: Mapping[str, float]) -> list[str]:
 
 
 def chosen_view(metrics: Mapping[str, float]) -> str:
-    """The view that students learn from: the most accurate on validation, the first of equals."""
-    return max(view_names(metrics), key=lambda view: metrics[f"val_accuracy_{view}"])
+    """The view that students learn from: right about most of the validation nodes, whether it
+    answers about all of them or not; the first of equals.
+    """
+
+    def right(view: str) -> float:
+        coverage = metrics.get(f"val_coverage_{view}", 1.0)
+        return coverage * metrics[f"val_accuracy_{view}"] if coverage else 0.0
+
+    return max(view_names(metrics), key=right)
+
+
+def labeled_rows(graph: TextGraph, view: View, split: str) -> tuple[NDArray[np.int64], int]:
+    """The rows of a view that are about a split's labelled nodes; how many of those there are."""
+    members = graph.splits.get(split, np.empty(0, np.int64))
+    members = members[graph.labels[members] != UNLABELED]
+    return np.flatnonzero(np.isin(view.nodes, members)), len(members)
 
 
 def teacher_metrics(graph: TextGraph, hops: Sequence[int], answers: HopAnswers) -> dict[str, float]:
-    """Accuracy, macro-F1 and calibration error of every view on every split's asked nodes."""
+    """The share of every split's labelled nodes that each view answers about; and its accuracy,
+    macro-F1 and calibration error on those.
+    """
     metrics: dict[str, float] = {}
-    for split in ("train", "val", "test"):
-        members = graph.splits.get(split, np.empty(0, np.int64))
-        rows = np.flatnonzero(np.isin(answers.nodes, members))
-        rows = rows[graph.labels[answers.nodes[rows]] != UNLABELED]
+    for split, (name, view) in product(("train", "val", "test"), views(hops, answers).items()):
+        rows, count = labeled_rows(graph, view, split)
+        if not count:
+            continue
+        metrics[f"{split}_coverage_{name}"] = len(rows) / count
         if not len(rows):
             continue
-        labels = graph.labels[answers.nodes[rows]]
-        for view, values in views(hops, answers).items():
-            scores = score(values[rows], labels)
-            metrics[f"{split}_accuracy_{view}"] = scores.accuracy
-            metrics[f"{split}_macro_f1_{view}"] = scores.macro_f1
-            metrics[f"{split}_calibration_error_{view}"] = scores.calibration_error
+        scores = score(view.log_probabilities[rows], graph.labels[view.nodes[rows]])
+        metrics[f"{split}_accuracy_{name}"] = scores.accuracy
+        metrics[f"{split}_macro_f1_{name}"] = scores.macro_f1
+        metrics[f"{split}_calibration_error_{name}"] = scores.calibration_error
     return metrics

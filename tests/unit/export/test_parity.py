@@ -26,9 +26,7 @@ from training.data import edges
 from training.features import Features
 
 TOLERANCE = 1e-4
-QUICK = settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+QUICK = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @st.composite

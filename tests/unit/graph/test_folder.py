@@ -46,9 +46,7 @@ def graphs(draw: st.DrawFn) -> TextGraph:
 
 
 @given(graphs())
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_graph_comes_back_as_it_was(tmp_path: Path, graph: TextGraph) -> None:
     save_graph(graph, tmp_path / "graph")
     back = load_graph(tmp_path / "graph")

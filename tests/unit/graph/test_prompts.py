@@ -90,7 +90,7 @@ def test_hidden_labels_are_not_shown() -> None:
     assert "[" not in graph_prompter(bakery(), WIDE).hiding(hidden).stored(0, 2).description
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**31), hop=st.integers(0, 3))
 def test_no_validation_or_test_label_reaches_a_prompt(seed: int, hop: int) -> None:
     graph = synthetic_graph(SyntheticOptions(nodes=60, classes=4, seed=seed % 5))
@@ -106,7 +106,7 @@ def test_no_validation_or_test_label_reaches_a_prompt(seed: int, hop: int) -> No
     assert (training_labels(changed)[held] == UNLABELED).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(tokens=st.integers(8, 300), node=st.integers(0, 59), hop=st.integers(0, 3))
 def test_a_description_keeps_its_budget(tokens: int, node: int, hop: int) -> None:
     graph = synthetic_graph(SyntheticOptions(nodes=60, classes=4, words=40))

@@ -106,7 +106,7 @@ node_strategy = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(nodes=st.lists(node_strategy, max_size=12))
 def test_a_batch_equals_its_nodes_one_by_one(engine: Engine, nodes: list[Node]) -> None:
     for node, together in zip(nodes, engine.classify(nodes, top_k=4), strict=True):

@@ -218,7 +218,6 @@ def test_any_changes_give_what_a_full_computation_gives(
         settings=settings(
             max_examples=60 if LONG else 6,
             stateful_step_count=30 if LONG else 12,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

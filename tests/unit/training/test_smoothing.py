@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from graph.csr import build_adjacency
 from tests.unit.training.samples import (
@@ -16,11 +17,21 @@ from tests.unit.training.samples import (
 )
 from training.data import labeled_members, normalized_adjacency
 from training.targets import make_targets
-from training.teachers.folder import HopAnswers, TeacherInfo, read_teacher, write_teacher
+from training.teachers.folder import (
+    HopAnswers,
+    TeacherInfo,
+    View,
+    read_teacher,
+    write_teacher,
+)
 from training.teachers.scores import SMOOTHED, chosen_view, teacher_metrics, view_names
 from training.teachers.smoothing import FACTORS, REMAINDER, smoothed, with_smoothed_view
 
 HOPS = (0, 1, 2)
+
+
+def whole(log_probabilities: NDArray[np.float32]) -> View:
+    return View(np.arange(NODES), log_probabilities)
 
 
 def test_neighbours_answers_put_a_noisy_teacher_right() -> None:
@@ -32,7 +43,9 @@ def test_neighbours_answers_put_a_noisy_teacher_right() -> None:
     assert metrics["test_accuracy_smoothed"] > metrics["test_accuracy_ensemble"]
     assert make_targets(graph, HOPS, answers).view == SMOOTHED
     assert answers.smoothed is not None
-    np.testing.assert_allclose(np.exp(answers.smoothed).sum(axis=1), 1.0, atol=1e-5)
+    assert len(answers.smoothed.nodes) == NODES
+    shares = np.exp(answers.smoothed.log_probabilities).sum(axis=1)
+    np.testing.assert_allclose(shares, 1.0, atol=1e-5)
 
 
 @pytest.mark.parametrize("factor", FACTORS)
@@ -46,7 +59,7 @@ def test_it_goes_to_the_limit_of_its_equation(factor: float) -> None:
     system = np.eye(NODES) - factor * matrix.toarray()
     limit = (1 - factor) * np.linalg.solve(system, start)
     limit /= limit.sum(axis=1, keepdims=True)
-    found = np.exp(smoothed(graph, matrix, np.arange(NODES), values, factor))
+    found = np.exp(smoothed(graph, matrix, whole(values), factor).log_probabilities)
     np.testing.assert_allclose(found, limit, atol=2 * REMAINDER)
     assert np.abs(found - start).max() > 0.1
 
@@ -56,31 +69,46 @@ def test_no_label_but_those_of_training_reaches_an_answer() -> None:
     rest = np.concatenate([labeled_members(graph, name).numpy() for name in ("val", "test")])
     labels = graph.labels.copy()
     labels[rest] = (labels[rest] + 1) % CLASSES
-    values, nodes = noisy_answers(graph).log_probabilities[0], np.arange(NODES)
+    view = whole(noisy_answers(graph).log_probabilities[0])
     matrix = normalized_adjacency(graph.adjacency)
     first, second = (
-        smoothed(one, matrix, nodes, values, 0.8) for one in (graph, replace(graph, labels=labels))
+        smoothed(one, matrix, view, 0.8).log_probabilities
+        for one in (graph, replace(graph, labels=labels))
     )
     np.testing.assert_array_equal(first, second)
 
 
-def test_of_some_nodes_the_answers_about_those_are_kept() -> None:
+def test_nodes_that_nobody_asked_about_are_answered_where_edges_lead() -> None:
     graph = small_graph()
-    whole = noisy_answers(graph)
-    nodes = np.arange(0, NODES, 2)
-    some = HopAnswers(nodes, whole.log_probabilities[:, nodes])
-    found = with_smoothed_view(graph, HOPS, some).smoothed
-    assert found is not None
-    assert found.shape == (len(nodes), CLASSES)
-    np.testing.assert_allclose(np.exp(found).sum(axis=1), 1.0, atol=1e-5)
-    metrics = teacher_metrics(graph, HOPS, replace(some, smoothed=found))
-    assert metrics["test_accuracy_smoothed"] > metrics["test_accuracy_hop0"]
+    pairs = graph.adjacency.edges()
+    lone = int(labeled_members(graph, "test")[-1])
+    cut = build_adjacency(NODES, pairs[(pairs != lone).all(axis=1)])[0]
+    graph = replace(graph, adjacency=cut)
+    answers = noisy_answers(graph)
+    nodes = np.setdiff1d(np.arange(0, NODES, 3), [lone])
+    some = HopAnswers(nodes, answers.log_probabilities[:, nodes])
+    extended = with_smoothed_view(graph, HOPS, some)
+    assert extended.smoothed is not None
+    isolated = np.flatnonzero(graph.adjacency.degrees == 0)
+    train = labeled_members(graph, "train").numpy()
+    silent = np.setdiff1d(isolated, np.concatenate([nodes, train]))
+    assert lone in silent
+    np.testing.assert_array_equal(np.setdiff1d(np.arange(NODES), extended.smoothed.nodes), silent)
+    metrics = teacher_metrics(graph, HOPS, extended)
+    assert metrics["test_coverage_hop0"] < 0.5 < metrics["test_coverage_smoothed"]
+    assert metrics["test_accuracy_smoothed"] > 0.6
+    assert chosen_view(metrics) == SMOOTHED
+
+    targets = make_targets(graph, HOPS, extended)
+    assert targets.view == SMOOTHED
+    np.testing.assert_array_equal(np.flatnonzero(targets.asked.numpy()), nodes)
+    np.testing.assert_array_equal(np.flatnonzero(targets.known.numpy()), extended.smoothed.nodes)
 
 
-def test_without_a_validation_answer_nothing_can_be_chosen() -> None:
+def test_without_a_validation_node_nothing_can_be_chosen() -> None:
     graph = small_graph()
-    nodes = np.setdiff1d(np.arange(NODES), labeled_members(graph, "val").numpy())
-    answers = HopAnswers(nodes, noisy_answers(graph).log_probabilities[:, nodes])
+    graph = replace(graph, splits={**graph.splits, "val": np.empty(0, np.int64)})
+    answers = noisy_answers(graph)
     assert with_smoothed_view(graph, HOPS, answers) is answers
 
 
@@ -88,7 +116,7 @@ def test_a_node_without_neighbours_keeps_its_own_answer() -> None:
     graph = small_graph()
     edgeless = normalized_adjacency(build_adjacency(NODES, np.empty((0, 2), np.int64))[0])
     values = noisy_answers(graph).log_probabilities[0]
-    found = smoothed(graph, edgeless, np.arange(NODES), values, 0.9)
+    found = smoothed(graph, edgeless, whole(values), 0.9).log_probabilities
     rest = np.setdiff1d(np.arange(NODES), labeled_members(graph, "train").numpy())
     np.testing.assert_allclose(found[rest], values[rest], atol=1e-4)
 
@@ -100,4 +128,7 @@ def test_a_teachers_folder_keeps_it(tmp_path: Path) -> None:
     info = TeacherInfo("encoder", "encoder", "", "", graph.content_hash, *names, HOPS)
     write_teacher(tmp_path, info, answers)
     assert answers.smoothed is not None
-    np.testing.assert_array_equal(read_teacher(tmp_path, graph)[1].smoothed, answers.smoothed)
+    again = read_teacher(tmp_path, graph)[1].smoothed
+    assert again is not None
+    np.testing.assert_array_equal(again.nodes, answers.smoothed.nodes)
+    np.testing.assert_array_equal(again.log_probabilities, answers.smoothed.log_probabilities)
