@@ -33,6 +33,13 @@ def distill(
     teacher: Annotated[
         Path | None, typer.Option(help="Teacher folder, see `understudy teach`.")
     ] = None,
+    reached: Annotated[
+        bool,
+        typer.Option(
+            "--reached",
+            help="Learn about nodes, too, that the teacher was not asked about and edges lead to.",
+        ),
+    ] = False,
     objective: Annotated[
         list[str] | None,
         typer.Option(
@@ -79,6 +86,8 @@ def distill(
 ) -> None:
     """Train a student network on a graph; its epoch is chosen on validation."""
     quiet_libraries()
+    if reached and teacher is None:
+        raise TrainingError("--reached reads a teacher's answers; name one with --teacher")
     options = DistillOptions(
         encoder=encoder,
         encoder_path=encoder_path,
@@ -101,6 +110,7 @@ def distill(
             fanout=fanout,
         ),
         teacher=teacher,
+        reached=reached,
         objectives=parse_objectives(objective or []),
         constants=ObjectiveOptions(temperature=temperature),
         auto_accuracy=auto_accuracy,

@@ -36,6 +36,7 @@ class DistillOptions:
     student: StudentConfig = field(default_factory=StudentConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     teacher: Path | None = None  # a teacher folder
+    reached: bool = False  # learn about nodes, too, that only edges lead the teacher's answers to
     objectives: Mapping[str, float] = field(default_factory=dict)  # weights; empty: by the teacher
     constants: ObjectiveOptions = field(default_factory=ObjectiveOptions)
     auto_accuracy: float = 0.95  # wanted of the student's own answers under `route: auto`
@@ -54,7 +55,7 @@ def distill(
     check_output(out)
     graph = load_graph(graph_folder)
     check_split(graph)
-    source, targets = read_source(options.teacher, graph)
+    source, targets = read_source(options.teacher, graph, options.reached)
     spec = encoder_spec(options.encoder)
     features = graph_features(graph, spec, options.encoder_path, progress)
     data = graph_data(graph, features, targets)
@@ -87,12 +88,12 @@ def check_output(out: Path) -> None:
 
 
 def read_source(
-    folder: Path | None, graph: TextGraph
+    folder: Path | None, graph: TextGraph, reached: bool
 ) -> tuple[TeacherSource | None, Targets | None]:
     """The teacher, and what it says; nothing where there is none."""
     if folder is None:
         return None, None
-    info, targets = load_targets(folder, graph)
+    info, targets = load_targets(folder, graph, reached)
     fingerprint = str(info.settings.get("fingerprint", ""))
     source = TeacherSource(str(folder.resolve()), info.kind, info.model, fingerprint, targets.view)
     return source, targets

@@ -13,7 +13,7 @@ from graph import TextGraph
 from training.calibration import fit_temperature
 from training.errors import TeacherError
 from training.teachers.folder import HopAnswers, TeacherInfo, read_teacher
-from training.teachers.scores import labeled_rows, views
+from training.teachers.scores import REACHED, labeled_rows, views
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +53,35 @@ class Targets:
         return self.features
 
 
-def load_targets(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, Targets]:
-    """Reads a teacher folder.
+def load_targets(
+    folder: Path, graph: TextGraph, reached: bool = False
+) -> tuple[TeacherInfo, Targets]:
+    """Reads a teacher folder; see `make_targets`.
 
     Raises:
         TeacherError, StaleTeacherError: see `read_teacher`.
     """
     info, answers = read_teacher(folder, graph)
-    return info, make_targets(graph, info.hops, answers)
+    return info, make_targets(graph, info.hops, answers, reached)
 
 
-def make_targets(graph: TextGraph, hops: Sequence[int], answers: HopAnswers) -> Targets:
-    """The answers of the view that is right about most validation nodes, calibrated there.
+def make_targets(
+    graph: TextGraph, hops: Sequence[int], answers: HopAnswers, reached: bool = False
+) -> Targets:
+    """The answers of the view that is most accurate on validation, calibrated there; or, if
+    `reached`, what the edges make of them, about all nodes that they lead to.
 
     Raises:
-        TeacherError: no validation node was asked about, so that nothing can be chosen.
+        TeacherError: no validation node was asked about, so that nothing can be chosen; or nodes
+            beyond the asked ones are wanted, and there are none.
     """
     found = views(hops, answers)
-    rows = {name: labeled_rows(graph, view, "val")[0] for name, view in found.items()}
+    if reached and REACHED not in found:
+        raise TeacherError(
+            "the teacher's answers reach no node that it was not asked about; leave --reached out"
+        )
+    found = {name: view for name, view in found.items() if (name == REACHED) == reached}
+    rows = {name: labeled_rows(graph, view, "val") for name, view in found.items()}
     if not any(map(len, rows.values())):
         raise TeacherError("the teacher was asked about no validation node; ask about more")
 
@@ -79,8 +90,7 @@ def make_targets(graph: TextGraph, hops: Sequence[int], answers: HopAnswers) -> 
         return int((said == graph.labels[found[name].nodes[rows[name]]]).sum())
 
     chosen = max(found, key=right)
-    view = found[chosen]
-    own = rows[chosen]
+    view, own = found[chosen], rows[chosen]
     temperature = fit_temperature(view.log_probabilities[own], graph.labels[view.nodes[own]])
     values = torch.zeros(graph.num_nodes, graph.num_classes)
     nodes = torch.from_numpy(view.nodes)

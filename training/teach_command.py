@@ -173,13 +173,10 @@ def parse_endpoint(
 
 
 def show(info: TeacherInfo, out: Path) -> None:
-    """Prints how many nodes the teacher answers about, and its accuracy on those, a hop at a time
-    and all together.
-    """
-    columns = ("prompts", "test nodes answered", "validation accuracy", "test accuracy")
-    table = Table(*columns, title=str(out))
+    """Prints the teacher's accuracy on validation and test, a hop at a time and all together."""
+    table = Table("prompts", "validation accuracy", "test accuracy", title=str(out))
     for view in view_names(info.metrics):
-        keys = [f"test_coverage_{view}", *(f"{split}_accuracy_{view}" for split in ("val", "test"))]
+        keys = [f"{split}_accuracy_{view}" for split in ("val", "test")]
         if any(key in info.metrics for key in keys):
             values = [info.metrics.get(key) for key in keys]
             table.add_row(view, *("" if value is None else f"{value:.3f}" for value in values))

@@ -1,8 +1,10 @@
 """A tiny Llama goes the whole way: tuned, asked, distilled, exported, and its student answers."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file
 
 from bundle import open_bundle
 from export.build import ExportOptions, export_bundle
@@ -15,6 +17,8 @@ from training.config import StudentConfig, TrainingConfig
 from training.distill import DistillOptions, distill
 from training.errors import CheckpointError, StaleTeacherError, TeacherError, UntrainableError
 from training.teachers.causal import CausalOptions
+from training.teachers.folder import HopAnswers, read_info, write_teacher
+from training.teachers.smoothing import with_smoothed_view
 from training.teachers.teach import TeachOptions, teach
 from training.teachers.tuning import TuningOptions
 
@@ -76,6 +80,31 @@ def test_teachers_of_other_graphs_and_no_teachers_are_told(
     (tmp_path / "taken" / "diary.txt").write_text("dear diary")
     with pytest.raises(CheckpointError, match="no student folder"):
         distill(folders[0], tmp_path / "taken", options)
+
+
+def test_a_teacher_that_was_asked_about_few_nodes_teaches_about_those_that_edges_lead_to(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    answers = load_file(folders[1] / "answers.safetensors")
+    few = tmp_path / "few"
+    few.mkdir()
+    info = read_info(folders[1])
+    hops, nodes = answers["log_probabilities"], answers["nodes"][::4]
+    part = HopAnswers(nodes, hops[:, ::4])
+    write_teacher(few, info, with_smoothed_view(load_graph(folders[0]), info.hops, part))
+    options = DistillOptions(
+        encoder="hashing",
+        student=StudentConfig(hidden=16),
+        training=TrainingConfig(epochs=4),
+        teacher=few,
+        reached=True,
+    )
+    distill(folders[0], tmp_path / "student", options)
+    source = load_checkpoint(tmp_path / "student").config.teacher
+    assert source is not None
+    assert source.view == "reached"
+    with pytest.raises(TeacherError, match="leave --reached out"):
+        distill(folders[0], tmp_path / "other", replace(options, teacher=folders[1]))
 
 
 def test_a_class_without_training_nodes_is_told(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ from graph import UNLABELED, TextGraph
 from training.metrics import score
 from training.teachers.folder import HopAnswers, View
 
-ENSEMBLE, JOINT, SMOOTHED = "ensemble", "joint", "smoothed"
+ENSEMBLE, JOINT, SMOOTHED, REACHED = "ensemble", "joint", "smoothed", "reached"
 
 
 def views(hops: Sequence[int], answers: HopAnswers) -> dict[str, View]:
     """What every hop says; their geometric mean, where there are more; the head
-    that reads them all, and what is smoothed over the edges, where there are such.
+    that reads them all, and what is smoothed over the edges, where there are such. All are about
+    the asked nodes but `reached`, the smoothed answers about others as well.
     """
     nodes = answers.nodes
     result = {f"hop{hop}": View(nodes, answers.log_probabilities[i]) for i, hop in enumerate(hops)}
@@ -25,47 +26,42 @@ def views(hops: Sequence[int], answers: HopAnswers) -> dict[str, View]:
         result[ENSEMBLE] = View(nodes, log_softmax(mean, axis=1).astype(np.float32))
     if answers.joint is not None:
         result[JOINT] = View(nodes, answers.joint)
-    if answers.smoothed is not None:
-        result[SMOOTHED] = answers.smoothed
+    if (reached := answers.smoothed) is not None:
+        own = np.isin(reached.nodes, nodes)
+        result[SMOOTHED] = View(nodes, reached.log_probabilities[own])
+        if not own.all():
+            result[REACHED] = reached
     return result
 
 
 def view_names(metrics: Mapping[str, float]) -> list[str]:
     """The views that metrics of `teacher_metrics` tell of: hops, rising, then what joins them."""
     found = {name.partition("_accuracy_")[2] for name in metrics if "_accuracy_" in name}
-    last = [view for view in (ENSEMBLE, JOINT, SMOOTHED) if view in found]
+    last = [view for view in (ENSEMBLE, JOINT, SMOOTHED, REACHED) if view in found]
     return sorted(found - set(last), key=lambda view: int(view.removeprefix("hop"))) + last
 
 
 def chosen_view(metrics: Mapping[str, float]) -> str:
-    """The view that students learn from: right about most of the validation nodes, whether it
-    answers about all of them or not; the first of equals.
+    """The view of the asked nodes that students learn from: the most accurate on validation, the
+    first of equals.
     """
-
-    def right(view: str) -> float:
-        coverage = metrics.get(f"val_coverage_{view}", 1.0)
-        return coverage * metrics[f"val_accuracy_{view}"] if coverage else 0.0
-
-    return max(view_names(metrics), key=right)
+    asked = [view for view in view_names(metrics) if view != REACHED]
+    return max(asked, key=lambda view: metrics[f"val_accuracy_{view}"])
 
 
-def labeled_rows(graph: TextGraph, view: View, split: str) -> tuple[NDArray[np.int64], int]:
-    """The rows of a view that are about a split's labelled nodes; how many of those there are."""
-    members = graph.splits.get(split, np.empty(0, np.int64))
-    members = members[graph.labels[members] != UNLABELED]
-    return np.flatnonzero(np.isin(view.nodes, members)), len(members)
+def labeled_rows(graph: TextGraph, view: View, split: str) -> NDArray[np.int64]:
+    """The rows of a view that are about a split's labelled nodes."""
+    members = np.isin(view.nodes, graph.splits.get(split, np.empty(0, np.int64)))
+    return np.flatnonzero(members & (graph.labels[view.nodes] != UNLABELED))
 
 
 def teacher_metrics(graph: TextGraph, hops: Sequence[int], answers: HopAnswers) -> dict[str, float]:
-    """The share of every split's labelled nodes that each view answers about; and its accuracy,
-    macro-F1 and calibration error on those.
+    """Accuracy, macro-F1 and calibration error of every view on the labelled nodes of every split
+    that it is about.
     """
     metrics: dict[str, float] = {}
     for split, (name, view) in product(("train", "val", "test"), views(hops, answers).items()):
-        rows, count = labeled_rows(graph, view, split)
-        if not count:
-            continue
-        metrics[f"{split}_coverage_{name}"] = len(rows) / count
+        rows = labeled_rows(graph, view, split)
         if not len(rows):
             continue
         scores = score(view.log_probabilities[rows], graph.labels[view.nodes[rows]])

@@ -43,7 +43,7 @@ def with_smoothed_view(
     tried = list(product(views(hops, answers).items(), FACTORS))
     for number, ((name, view), factor) in enumerate(tried):
         found = smoothed(graph, adjacency, view, factor)
-        rows, _ = labeled_rows(graph, found, "val")
+        rows = labeled_rows(graph, found, "val")
         said = found.log_probabilities[rows].argmax(axis=1)
         right = int((said == graph.labels[found.nodes[rows]]).sum())
         if right > best:

@@ -1,6 +1,7 @@
 """Every objective against the same sum written out by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -186,6 +187,22 @@ def test_every_objective_moves_every_part_of_the_student(name: str, data: GraphD
     assert gradient.abs().sum() > 0
     for weight in objective.parameters():
         assert weight.grad is not None
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_no_objective_reads_features_of_a_node_that_was_only_reached(
+    name: str, data: GraphData
+) -> None:
+    targets = data.targets
+    assert targets is not None
+    assert targets.features is not None
+    asked = targets.asked.clone()
+    asked[::2] = False
+    features = targets.features.clone()
+    features[:, ~asked] = torch.nan
+    some = replace(data, targets=replace(targets, asked=asked, features=features))
+    student, output, batch = outputs(some)
+    assert make_objective(name, some, SMALL, ObjectiveOptions())(student, output, batch).isfinite()
 
 
 @pytest.mark.parametrize("name", sorted(MAKERS))

@@ -16,6 +16,7 @@ from tests.unit.training.samples import (
     small_graph,
 )
 from training.data import labeled_members, normalized_adjacency
+from training.errors import TeacherError
 from training.targets import make_targets
 from training.teachers.folder import (
     HopAnswers,
@@ -24,7 +25,7 @@ from training.teachers.folder import (
     read_teacher,
     write_teacher,
 )
-from training.teachers.scores import SMOOTHED, chosen_view, teacher_metrics, view_names
+from training.teachers.scores import REACHED, SMOOTHED, chosen_view, teacher_metrics, view_names
 from training.teachers.smoothing import FACTORS, REMAINDER, smoothed, with_smoothed_view
 
 HOPS = (0, 1, 2)
@@ -95,14 +96,24 @@ def test_nodes_that_nobody_asked_about_are_answered_where_edges_lead() -> None:
     assert lone in silent
     np.testing.assert_array_equal(np.setdiff1d(np.arange(NODES), extended.smoothed.nodes), silent)
     metrics = teacher_metrics(graph, HOPS, extended)
-    assert metrics["test_coverage_hop0"] < 0.5 < metrics["test_coverage_smoothed"]
-    assert metrics["test_accuracy_smoothed"] > 0.6
-    assert chosen_view(metrics) == SMOOTHED
+    assert view_names(metrics)[-2:] == [SMOOTHED, REACHED]
+    assert metrics["test_accuracy_reached"] > 0.6
+    assert chosen_view({**metrics, "val_accuracy_reached": 1.0}) != REACHED
 
     targets = make_targets(graph, HOPS, extended)
-    assert targets.view == SMOOTHED
+    for marks in (targets.asked, targets.known):
+        np.testing.assert_array_equal(np.flatnonzero(marks.numpy()), nodes)
+    targets = make_targets(graph, HOPS, extended, reached=True)
+    assert targets.view == REACHED
     np.testing.assert_array_equal(np.flatnonzero(targets.asked.numpy()), nodes)
     np.testing.assert_array_equal(np.flatnonzero(targets.known.numpy()), extended.smoothed.nodes)
+
+
+def test_where_every_node_was_asked_about_none_is_reached() -> None:
+    graph = small_graph()
+    answers = with_smoothed_view(graph, HOPS, noisy_answers(graph))
+    with pytest.raises(TeacherError, match="leave --reached out"):
+        make_targets(graph, HOPS, answers, reached=True)
 
 
 def test_without_a_validation_node_nothing_can_be_chosen() -> None:
