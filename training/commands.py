@@ -33,13 +33,12 @@ def distill(
     teacher: Annotated[
         Path | None, typer.Option(help="Teacher folder, see `understudy teach`.")
     ] = None,
-    reached: Annotated[
-        bool,
+    view: Annotated[
+        str | None,
         typer.Option(
-            "--reached",
-            help="Learn about nodes, too, that the teacher was not asked about and edges lead to.",
+            help="Of the teacher, as `understudy teach` lists them; else the best on validation."
         ),
-    ] = False,
+    ] = None,
     objective: Annotated[
         list[str] | None,
         typer.Option(
@@ -86,8 +85,8 @@ def distill(
 ) -> None:
     """Train a student network on a graph; its epoch is chosen on validation."""
     quiet_libraries()
-    if reached and teacher is None:
-        raise TrainingError("--reached reads a teacher's answers; name one with --teacher")
+    if view is not None and teacher is None:
+        raise TrainingError("--view is a teacher's; name one with --teacher")
     options = DistillOptions(
         encoder=encoder,
         encoder_path=encoder_path,
@@ -110,7 +109,7 @@ def distill(
             fanout=fanout,
         ),
         teacher=teacher,
-        reached=reached,
+        view=view,
         objectives=parse_objectives(objective or []),
         constants=ObjectiveOptions(temperature=temperature),
         auto_accuracy=auto_accuracy,

@@ -36,7 +36,7 @@ class DistillOptions:
     student: StudentConfig = field(default_factory=StudentConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     teacher: Path | None = None  # a teacher folder
-    reached: bool = False  # learn about nodes, too, that only edges lead the teacher's answers to
+    view: str | None = None  # of the teacher; None takes the best on validation
     objectives: Mapping[str, float] = field(default_factory=dict)  # weights; empty: by the teacher
     constants: ObjectiveOptions = field(default_factory=ObjectiveOptions)
     auto_accuracy: float = 0.95  # wanted of the student's own answers under `route: auto`
@@ -55,7 +55,7 @@ def distill(
     check_output(out)
     graph = load_graph(graph_folder)
     check_split(graph)
-    source, targets = read_source(options.teacher, graph, options.reached)
+    source, targets = read_source(options.teacher, graph, options.view)
     spec = encoder_spec(options.encoder)
     features = graph_features(graph, spec, options.encoder_path, progress)
     data = graph_data(graph, features, targets)
@@ -88,12 +88,12 @@ def check_output(out: Path) -> None:
 
 
 def read_source(
-    folder: Path | None, graph: TextGraph, reached: bool
+    folder: Path | None, graph: TextGraph, view: str | None
 ) -> tuple[TeacherSource | None, Targets | None]:
     """The teacher, and what it says; nothing where there is none."""
     if folder is None:
         return None, None
-    info, targets = load_targets(folder, graph, reached)
+    info, targets = load_targets(folder, graph, view)
     fingerprint = str(info.settings.get("fingerprint", ""))
     source = TeacherSource(str(folder.resolve()), info.kind, info.model, fingerprint, targets.view)
     return source, targets

@@ -54,7 +54,7 @@ class Targets:
 
 
 def load_targets(
-    folder: Path, graph: TextGraph, reached: bool = False
+    folder: Path, graph: TextGraph, view: str | None = None
 ) -> tuple[TeacherInfo, Targets]:
     """Reads a teacher folder; see `make_targets`.
 
@@ -62,26 +62,24 @@ def load_targets(
         TeacherError, StaleTeacherError: see `read_teacher`.
     """
     info, answers = read_teacher(folder, graph)
-    return info, make_targets(graph, info.hops, answers, reached)
+    return info, make_targets(graph, info.hops, answers, view)
 
 
 def make_targets(
-    graph: TextGraph, hops: Sequence[int], answers: HopAnswers, reached: bool = False
+    graph: TextGraph, hops: Sequence[int], answers: HopAnswers, view: str | None = None
 ) -> Targets:
-    """The answers of the view that is most accurate on validation, calibrated there; or, if
-    `reached`, what the edges make of them, about all nodes that they lead to.
+    """The answers of a view, calibrated on validation; where none is named, of the view of the
+    asked nodes that is most accurate there.
 
     Raises:
-        TeacherError: no validation node was asked about, so that nothing can be chosen; or nodes
-            beyond the asked ones are wanted, and there are none.
+        TeacherError: there is no such view; or it says nothing about a validation node.
     """
     found = views(hops, answers)
-    if reached and REACHED not in found:
-        raise TeacherError(
-            "the teacher's answers reach no node that it was not asked about; leave --reached out"
-        )
-    found = {name: view for name, view in found.items() if (name == REACHED) == reached}
-    rows = {name: labeled_rows(graph, view, "val") for name, view in found.items()}
+    if view is not None and view not in found:
+        raise TeacherError(f"the teacher has no view {view!r}; choose from {', '.join(found)}")
+    wanted = found.keys() - {REACHED} if view is None else {view}
+    found = {name: values for name, values in found.items() if name in wanted}
+    rows = {name: labeled_rows(graph, values, "val") for name, values in found.items()}
     if not any(map(len, rows.values())):
         raise TeacherError("the teacher was asked about no validation node; ask about more")
 
@@ -90,15 +88,15 @@ def make_targets(
         return int((said == graph.labels[found[name].nodes[rows[name]]]).sum())
 
     chosen = max(found, key=right)
-    view, own = found[chosen], rows[chosen]
-    temperature = fit_temperature(view.log_probabilities[own], graph.labels[view.nodes[own]])
+    best, own = found[chosen], rows[chosen]
+    temperature = fit_temperature(best.log_probabilities[own], graph.labels[best.nodes[own]])
     values = torch.zeros(graph.num_nodes, graph.num_classes)
-    nodes = torch.from_numpy(view.nodes)
-    values[nodes] = (torch.from_numpy(view.log_probabilities) / temperature).log_softmax(1)
+    nodes = torch.from_numpy(best.nodes)
+    values[nodes] = (torch.from_numpy(best.log_probabilities) / temperature).log_softmax(1)
     return Targets(
         hops=tuple(hops),
         asked=marked(answers.nodes, graph.num_nodes),
-        known=marked(view.nodes, graph.num_nodes),
+        known=marked(best.nodes, graph.num_nodes),
         log_probabilities=values,
         features=spread(answers, graph.num_nodes),
         view=chosen,

@@ -97,13 +97,13 @@ def test_a_teacher_that_was_asked_about_few_nodes_teaches_about_those_that_edges
         student=StudentConfig(hidden=16),
         training=TrainingConfig(epochs=4),
         teacher=few,
-        reached=True,
+        view="reached",
     )
     distill(folders[0], tmp_path / "student", options)
     source = load_checkpoint(tmp_path / "student").config.teacher
     assert source is not None
     assert source.view == "reached"
-    with pytest.raises(TeacherError, match="leave --reached out"):
+    with pytest.raises(TeacherError, match="no view 'reached'"):
         distill(folders[0], tmp_path / "other", replace(options, teacher=folders[1]))
 
 

@@ -103,7 +103,7 @@ def test_nodes_that_nobody_asked_about_are_answered_where_edges_lead() -> None:
     targets = make_targets(graph, HOPS, extended)
     for marks in (targets.asked, targets.known):
         np.testing.assert_array_equal(np.flatnonzero(marks.numpy()), nodes)
-    targets = make_targets(graph, HOPS, extended, reached=True)
+    targets = make_targets(graph, HOPS, extended, view=REACHED)
     assert targets.view == REACHED
     np.testing.assert_array_equal(np.flatnonzero(targets.asked.numpy()), nodes)
     np.testing.assert_array_equal(np.flatnonzero(targets.known.numpy()), extended.smoothed.nodes)
@@ -112,8 +112,9 @@ def test_nodes_that_nobody_asked_about_are_answered_where_edges_lead() -> None:
 def test_where_every_node_was_asked_about_none_is_reached() -> None:
     graph = small_graph()
     answers = with_smoothed_view(graph, HOPS, noisy_answers(graph))
-    with pytest.raises(TeacherError, match="leave --reached out"):
-        make_targets(graph, HOPS, answers, reached=True)
+    with pytest.raises(TeacherError, match=r"no view 'reached'; choose from hop0, .*, smoothed"):
+        make_targets(graph, HOPS, answers, view=REACHED)
+    assert make_targets(graph, HOPS, answers, view="hop1").view == "hop1"
 
 
 def test_without_a_validation_node_nothing_can_be_chosen() -> None:

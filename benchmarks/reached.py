@@ -1,0 +1,119 @@
+"""What a teacher that was asked about some nodes teaches, with and without those that edges reach.
+
+    python -m benchmarks.reached EVALUATION... [--shares 0.05,0.15,0.5] [--splits 2]
+
+EVALUATION is a folder of `understudy evaluate` or `benchmarks.accuracy`, with teachers that were
+asked about every node and tuned on the whole training split. All but a share of their answers are
+forgotten; the rest teach a student by soft labels on unlabelled nodes: on the asked ones alone, or
+on those that smoothing reaches, too. What validation would choose of these, and of labels alone, is
+told as well.
+"""
+
+import statistics
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from benchmarks.measure import markdown_table, run_script, write_results
+from graph import TextGraph, load_graph
+from graph.progress import terminal_progress
+from training.config import StudentKind
+from training.data import graph_data
+from training.encoding import EncoderKind, encoder_spec, graph_features
+from training.evaluation.plan import VANILLA, EvaluationOptions, RunKey
+from training.evaluation.runs import Material, run
+from training.targets import Targets, make_targets
+from training.teachers import scores
+from training.teachers.folder import HopAnswers, read_teacher
+from training.teachers.smoothing import with_smoothed_view
+
+OPTIONS = EvaluationOptions()
+STUDENT: StudentKind = "sage"
+ALONE, ASKED, REACHED, ALL = "labels alone", "asked", "asked and reached", "all asked"
+FIGURES = ("val_accuracy", "test_accuracy")
+
+
+def main(
+    evaluations: Annotated[list[Path], typer.Argument(help="Folders with splits and teachers.")],
+    shares: Annotated[str, typer.Option(help="Of the nodes, asked about.")] = "0.05,0.15,0.5",
+    splits: Annotated[int, typer.Option(min=1)] = 2,
+    encoder: Annotated[EncoderKind, typer.Option()] = "hashing",
+) -> None:
+    """Train, print and write results/reached.json."""
+    results: list[dict[str, Any]] = []
+    wanted = [float(share) for share in shares.split(",")]
+    with terminal_progress() as progress:
+        for evaluation in evaluations:
+            for split in range(splits):
+                graph = load_graph(evaluation / "splits" / str(split))
+                spec = encoder_spec(encoder)
+                data = graph_data(graph, graph_features(graph, spec, None, progress))
+                for share, way, targets in ways(graph, evaluation, split, wanted):
+                    about = {"evaluation": evaluation.name, "split": split, "share": share}
+                    material = Material(replace(data, targets=targets), spec, graph.label_names)
+                    recipe = VANILLA if targets is None else "unlabeled"
+                    key = RunKey(split, 0, encoder, STUDENT, recipe)
+                    metrics = run(key, material, OPTIONS, OPTIONS.default_choice)["metrics"]
+                    figures = {name: metrics[name] for name in FIGURES}
+                    results.append({**about, "way": way, **figures})
+                    typer.echo(results[-1])
+    table = report(results, splits, encoder)
+    write_results("reached", {"encoder": encoder, "runs": results}, table)
+    typer.echo(table)
+
+
+def ways(
+    graph: TextGraph, evaluation: Path, split: int, shares: list[float]
+) -> Iterator[tuple[float, str, Targets | None]]:
+    """Share of nodes asked about, name, and what a student learns from; None is labels alone."""
+    yield 0.0, ALONE, None
+    info, answers = read_teacher(evaluation / "teachers" / str(split), graph)
+    yield 1.0, ALL, make_targets(graph, info.hops, answers)
+    order = np.random.default_rng(split).permutation(graph.num_nodes)
+    for share in shares:
+        some = with_smoothed_view(
+            graph, info.hops, part(answers, np.sort(order[: round(share * len(order))]))
+        )
+        yield share, ASKED, make_targets(graph, info.hops, some)
+        yield share, REACHED, make_targets(graph, info.hops, some, view=scores.REACHED)
+
+
+def part(answers: HopAnswers, rows: NDArray[np.int64]) -> HopAnswers:
+    """The answers about some of the nodes, not smoothed."""
+    return HopAnswers(
+        answers.nodes[rows],
+        answers.log_probabilities[:, rows],
+        joint=None if answers.joint is None else answers.joint[rows],
+    )
+
+
+def report(results: list[dict[str, Any]], splits: int, encoder: str) -> str:
+    header = ["graph and split", "asked", ALONE, ASKED, REACHED, ALL, "validation chooses"]
+    rows = []
+    for evaluation in dict.fromkeys(r["evaluation"] for r in results):
+        own = [r for r in results if r["evaluation"] == evaluation]
+        for share in sorted({r["share"] for r in own} - {0.0, 1.0}):
+            cells = {way: mean(own, way, share) for way in (ALONE, ASKED, REACHED, ALL)}
+            chosen = max((ALONE, ASKED, REACHED), key=lambda way: cells[way][0])
+            texts = [f"{100 * test:.1f}" for _, test in cells.values()]
+            rows.append([evaluation, f"{share:.0%}", *texts, chosen])
+    return (
+        f"Test accuracy of {STUDENT} on {encoder} features, {splits} splits with a teacher each; a "
+        f"share of the nodes was asked about:\n\n{markdown_table(header, rows)}"
+    )
+
+
+def mean(results: list[dict[str, Any]], way: str, share: float) -> tuple[float, float]:
+    """Of validation and of test accuracy."""
+    own = [r for r in results if r["way"] == way and r["share"] in (share, 0.0, 1.0)]
+    validation, test = (statistics.mean(r[name] for r in own) for name in FIGURES)
+    return validation, test
+
+
+if __name__ == "__main__":
+    run_script(main)
