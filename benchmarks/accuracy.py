@@ -85,6 +85,9 @@ def main(
     recipes: Annotated[
         str | None, typer.Option(help="With MiniLM's embeddings, or with a tuned teacher.")
     ] = None,
+    students: Annotated[
+        str, typer.Option(help="Networks with MiniLM's embeddings, or with a tuned teacher.")
+    ] = ",".join(DEFAULT.students),
     hashed_students: Annotated[str, typer.Option(help="Networks on hashed texts.")] = "sage",
     hashed_recipes: Annotated[str, typer.Option(help="Theirs.")] = ",".join(HASHED_RECIPES),
     only: Annotated[
@@ -105,6 +108,7 @@ def main(
         encoders=("minilm",),
         trials=trials,
         teacher=teacher,
+        students=networks(students),
         hidden=hidden,
         recipes=parse_names(
             recipes or ",".join(TUNED_RECIPES if tuned else RECIPES), KNOWN_RECIPES, "recipe"
@@ -115,9 +119,7 @@ def main(
     hashed = replace(
         minilm,
         encoders=("hashing",),
-        students=cast(
-            tuple[StudentKind, ...], parse_names(hashed_students, STUDENT_KINDS, "student")
-        ),
+        students=networks(hashed_students),
         recipes=parse_names(hashed_recipes, KNOWN_RECIPES, "recipe"),
     )
     planned = list(
@@ -140,6 +142,10 @@ def main(
                 adopt(report, name)
     if write:
         publish(results)
+
+
+def networks(names: str) -> tuple[StudentKind, ...]:
+    return cast(tuple[StudentKind, ...], parse_names(names, STUDENT_KINDS, "student"))
 
 
 def evaluations(
