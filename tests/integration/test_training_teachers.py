@@ -228,6 +228,19 @@ def test_an_endpoint_gives_probabilities_and_a_bill(
     assert info.metrics["cost"] == pytest.approx(len(requests) * (100 * 2 + 2 * 10) / 1e6)
 
 
+def test_what_few_calls_bought_is_spread_over_the_edges(
+    graph_folder: Path, tmp_path: Path, endpoint: Any
+) -> None:
+    name = load_graph(graph_folder).label_names[0]
+    url, requests = endpoint(lambda n, body: completion(name, {name: 0.9}))
+    info = teach(graph_folder, tmp_path / "t", replace(asking(url), max_nodes=20))
+    _, answers = read_teacher(tmp_path / "t", load_graph(graph_folder))
+    assert len(requests) <= len(answers.nodes) == 20
+    assert answers.smoothed is not None
+    assert len(answers.smoothed.nodes) > 40
+    assert {"val_accuracy_smoothed", "test_accuracy_reached"} <= info.metrics.keys()
+
+
 def test_an_overloaded_endpoint_is_asked_again(
     graph_folder: Path, tmp_path: Path, endpoint: Any
 ) -> None:
