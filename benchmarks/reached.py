@@ -9,6 +9,7 @@ on those that smoothing reaches, too. What validation would choose of these, and
 told as well.
 """
 
+import json
 import statistics
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,7 +20,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from benchmarks.measure import markdown_table, run_script, write_results
+from benchmarks.measure import RESULTS, markdown_table, run_script, write_results
 from graph import TextGraph, load_graph
 from graph.progress import terminal_progress
 from training.config import StudentKind
@@ -54,17 +55,15 @@ def main(
                 spec = encoder_spec(encoder)
                 data = graph_data(graph, graph_features(graph, spec, None, progress))
                 for share, way, targets in ways(graph, evaluation, split, wanted):
-                    about = {"evaluation": evaluation.name, "split": split, "share": share}
+                    about = {"evaluation": evaluation.name, "encoder": encoder, "split": split}
                     material = Material(replace(data, targets=targets), spec, graph.label_names)
                     recipe = VANILLA if targets is None else "unlabeled"
                     key = RunKey(split, 0, encoder, STUDENT, recipe)
                     metrics = run(key, material, OPTIONS, OPTIONS.default_choice)["metrics"]
                     figures = {name: metrics[name] for name in FIGURES}
-                    results.append({**about, "way": way, **figures})
+                    results.append({**about, "share": share, "way": way, **figures})
                     typer.echo(results[-1])
-    table = report(results, splits, encoder)
-    write_results("reached", {"encoder": encoder, "runs": results}, table)
-    typer.echo(table)
+    publish(results)
 
 
 def ways(
@@ -92,8 +91,30 @@ def part(answers: HopAnswers, rows: NDArray[np.int64]) -> HopAnswers:
     )
 
 
-def report(results: list[dict[str, Any]], splits: int, encoder: str) -> str:
-    header = ["graph and split", "asked", ALONE, ASKED, REACHED, ALL, "validation chooses"]
+def publish(results: list[dict[str, Any]]) -> None:
+    """Writes the results beside those of other evaluations from earlier calls."""
+    path = RESULTS / "reached.json"
+    if path.is_file():
+        new = {r["evaluation"] for r in results}
+        earlier = json.loads(path.read_text(encoding="utf-8"))["runs"]
+        results = [r for r in earlier if r["evaluation"] not in new] + results
+    table = report(results)
+    write_results("reached", {"runs": results}, table)
+    typer.echo(table)
+
+
+def report(results: list[dict[str, Any]]) -> str:
+    header = [
+        "graph and split",
+        "features",
+        "splits",
+        "asked",
+        ALONE,
+        ASKED,
+        REACHED,
+        ALL,
+        "validation chooses",
+    ]
     rows = []
     for evaluation in dict.fromkeys(r["evaluation"] for r in results):
         own = [r for r in results if r["evaluation"] == evaluation]
@@ -101,10 +122,11 @@ def report(results: list[dict[str, Any]], splits: int, encoder: str) -> str:
             cells = {way: mean(own, way, share) for way in (ALONE, ASKED, REACHED, ALL)}
             chosen = max((ALONE, ASKED, REACHED), key=lambda way: cells[way][0])
             texts = [f"{100 * test:.1f}" for _, test in cells.values()]
-            rows.append([evaluation, f"{share:.0%}", *texts, chosen])
+            splits = len({r["split"] for r in own})
+            rows.append([evaluation, own[0]["encoder"], splits, f"{share:.0%}", *texts, chosen])
     return (
-        f"Test accuracy of {STUDENT} on {encoder} features, {splits} splits with a teacher each; a "
-        f"share of the nodes was asked about:\n\n{markdown_table(header, rows)}"
+        f"Test accuracy of {STUDENT}, a teacher for each split, of whose answers those about a "
+        f"share of the nodes are kept:\n\n{markdown_table(header, rows)}"
     )
 
 
