@@ -6,7 +6,7 @@ EVALUATION is a folder of `understudy evaluate` or `benchmarks.accuracy`, with t
 asked about every node and tuned on the whole training split. All but a share of their answers are
 forgotten; the rest teach a student by soft labels on unlabelled nodes: on the asked ones alone, or
 on those that smoothing reaches, too. What validation would choose of these, and of labels alone, is
-told as well.
+told as well. The results of other evaluations, from earlier calls, are kept.
 """
 
 import json
@@ -108,7 +108,7 @@ def report(results: list[dict[str, Any]]) -> str:
         "graph and split",
         "features",
         "splits",
-        "asked",
+        "share asked",
         ALONE,
         ASKED,
         REACHED,
