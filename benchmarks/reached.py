@@ -3,7 +3,7 @@
     python -m benchmarks.reached EVALUATION... [--shares 0.05,0.15,0.5] [--splits 2]
 
 EVALUATION is a folder of `understudy evaluate` or `benchmarks.accuracy`, with teachers that were
-asked about every node and tuned on the whole training split. All but a share of their answers are
+asked about every node and learnt from all training labels. All but a share of their answers are
 forgotten; the rest teach a student by soft labels on unlabelled nodes: on the asked ones alone, or
 on those that smoothing reaches, too. What validation would choose of these, and of labels alone, is
 told as well. The results of other evaluations, from earlier calls, are kept.

@@ -13,7 +13,7 @@ from graph import TextGraph
 from training.calibration import fit_temperature
 from training.errors import TeacherError
 from training.teachers.folder import HopAnswers, TeacherInfo, read_teacher
-from training.teachers.scores import REACHED, labeled_rows, views
+from training.teachers.scores import REACHED, labeled_rows, right_answers, views
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +79,11 @@ def make_targets(
         raise TeacherError(f"the teacher has no view {view!r}; choose from {', '.join(found)}")
     wanted = found.keys() - {REACHED} if view is None else {view}
     found = {name: values for name, values in found.items() if name in wanted}
-    rows = {name: labeled_rows(graph, values, "val") for name, values in found.items()}
-    if not any(map(len, rows.values())):
+    chosen = max(found, key=lambda name: right_answers(graph, found[name], "val"))
+    best = found[chosen]
+    own = labeled_rows(graph, best, "val")
+    if not len(own):
         raise TeacherError("the teacher was asked about no validation node; ask about more")
-
-    def right(name: str) -> int:
-        said = found[name].log_probabilities[rows[name]].argmax(axis=1)
-        return int((said == graph.labels[found[name].nodes[rows[name]]]).sum())
-
-    chosen = max(found, key=right)
-    best, own = found[chosen], rows[chosen]
     temperature = fit_temperature(best.log_probabilities[own], graph.labels[best.nodes[own]])
     values = torch.zeros(graph.num_nodes, graph.num_classes)
     nodes = torch.from_numpy(best.nodes)

@@ -16,6 +16,7 @@ from training.errors import EvaluationError
 from training.evaluation.controls import recipe_targets
 from training.evaluation.map import write_map
 from training.evaluation.plan import (
+    COMBINED,
     RECIPES,
     VANILLA,
     Choice,
@@ -60,7 +61,7 @@ def evaluate(
     results = whole_sets(out, options)
     taught = range(options.splits if any(r["key"]["recipe"] != VANILLA for r in results) else 0)
     teachers = [asdict(room.teacher(split)[0]) for split in taught]
-    write_map(out, room.material(keys[0]), options)
+    write_map(out, room.material(replace(keys[0], recipe=COMBINED)), options)
     return write_report(out, graph, options, results, teachers)
 
 
@@ -129,8 +130,8 @@ class Room:
             taught = (graph, *self.teacher(key.split)) if self.needs_teacher else None
             self.kept = wanted, material, taught
         _, material, taught = self.kept
-        if taught is None:
-            return material
+        if taught is None or key.recipe == VANILLA:
+            return material  # which holds nothing of a teacher
         targets = recipe_targets(key.recipe, *taught, seed=1_000 * key.split)
         return replace(material, data=replace(material.data, targets=targets))
 

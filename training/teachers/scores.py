@@ -15,9 +15,9 @@ ENSEMBLE, JOINT, SMOOTHED, REACHED = "ensemble", "joint", "smoothed", "reached"
 
 
 def views(hops: Sequence[int], answers: HopAnswers) -> dict[str, View]:
-    """What every hop says; their geometric mean, where there are more; the head
-    that reads them all, and what is smoothed over the edges, where there are such. All are about
-    the asked nodes but `reached`, the smoothed answers about others as well.
+    """What every hop says; their geometric mean, where there are more; the head that reads them
+    all, and what is smoothed over the edges, where there are such. All are about the asked nodes
+    but `reached`, the smoothed answers about others as well.
     """
     nodes = answers.nodes
     result = {f"hop{hop}": View(nodes, answers.log_probabilities[i]) for i, hop in enumerate(hops)}
@@ -53,6 +53,13 @@ def labeled_rows(graph: TextGraph, view: View, split: str) -> NDArray[np.int64]:
     """The rows of a view that are about a split's labelled nodes."""
     members = np.isin(view.nodes, graph.splits.get(split, np.empty(0, np.int64)))
     return np.flatnonzero(members & (graph.labels[view.nodes] != UNLABELED))
+
+
+def right_answers(graph: TextGraph, view: View, split: str) -> int:
+    """How many of a split's labelled nodes a view is right about; saying nothing is not right."""
+    rows = labeled_rows(graph, view, split)
+    said = view.log_probabilities[rows].argmax(axis=1)
+    return int((said == graph.labels[view.nodes[rows]]).sum())
 
 
 def teacher_metrics(graph: TextGraph, hops: Sequence[int], answers: HopAnswers) -> dict[str, float]:

@@ -20,7 +20,7 @@ from graph import TextGraph
 from graph.progress import Progress, silent
 from training.data import labeled_members, normalized_adjacency
 from training.teachers.folder import HopAnswers, View
-from training.teachers.scores import labeled_rows, views
+from training.teachers.scores import right_answers, views
 
 FACTORS = (0.5, 0.8, 0.9)  # how much of an answer is the neighbours'; the best is kept
 REMAINDER = 0.01  # of a starting value's way to the limit, after the last step
@@ -35,17 +35,15 @@ def with_smoothed_view(
 ) -> HopAnswers:
     """Adds the smoothed answers of one view, the view and the factor chosen on validation.
 
-    They are about every node that an asked or a training node has a path to, asked or not. Where
-    that is no labelled validation node, by which to choose, there are none.
+    They are about every node that an asked or a training node reaches, asked or not. Where none is
+    right about a validation node, so that nothing can be chosen, there are none.
     """
     adjacency = normalized_adjacency(graph.adjacency)
     best = 0
     tried = list(product(views(hops, answers).items(), FACTORS))
     for number, ((name, view), factor) in enumerate(tried):
         found = smoothed(graph, adjacency, view, factor)
-        rows = labeled_rows(graph, found, "val")
-        said = found.log_probabilities[rows].argmax(axis=1)
-        right = int((said == graph.labels[found.nodes[rows]]).sum())
+        right = right_answers(graph, found, "val")
         if right > best:
             best, answers = right, replace(answers, smoothed=found)
             log.info("smoothing %s by %.1f is right about %d", name, factor, right)
