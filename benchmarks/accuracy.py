@@ -46,7 +46,7 @@ from training.evaluation.plan import (
 )
 from training.teach_command import EPOCHS, LEARNING_RATE
 from training.teachers.encoder import EncoderOptions
-from training.teachers.teach import TeachOptions
+from training.teachers.options import TeachOptions
 from training.teachers.tuning import TuningOptions
 from training.terminal import quiet_libraries
 from training.unread_options import refuse_unread

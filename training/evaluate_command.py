@@ -15,7 +15,7 @@ from training.evaluation.evaluate import evaluate as run_evaluate
 from training.evaluation.plan import RECIPES, EvaluationOptions
 from training.teach_command import LEARNING_RATE, READERS, TOKENS, kind_of, parse_hops
 from training.teachers.encoder import EncoderOptions
-from training.teachers.teach import TeachOptions
+from training.teachers.options import TeachOptions
 from training.teachers.tuning import TuningOptions
 from training.terminal import quiet_libraries
 from training.unread_options import refuse_unread

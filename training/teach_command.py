@@ -15,8 +15,8 @@ from training.teachers.causal import CausalOptions
 from training.teachers.encoder import EncoderOptions
 from training.teachers.endpoint import EndpointOptions
 from training.teachers.folder import TeacherInfo
+from training.teachers.options import TeachOptions
 from training.teachers.scores import view_names
-from training.teachers.teach import TeachOptions
 from training.teachers.teach import teach as run_teach
 from training.teachers.tuning import TuningOptions
 from training.terminal import quiet_libraries

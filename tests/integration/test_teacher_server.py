@@ -19,7 +19,8 @@ from tests.language_models import write_tiny_encoder, write_tiny_llama
 from training.teachers.causal import CausalOptions
 from training.teachers.encoder import EncoderOptions
 from training.teachers.folder import read_teacher
-from training.teachers.teach import TeachOptions, teach
+from training.teachers.options import TeachOptions
+from training.teachers.teach import teach
 from training.teachers.tuning import TuningOptions
 
 TOKENS = 60

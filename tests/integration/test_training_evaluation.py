@@ -15,7 +15,7 @@ from training.errors import EvaluationError
 from training.evaluation.evaluate import evaluate
 from training.evaluation.plan import COMBINED, HARD, RANDOM, VANILLA, EvaluationOptions
 from training.teachers.encoder import EncoderOptions
-from training.teachers.teach import TeachOptions
+from training.teachers.options import TeachOptions
 from training.teachers.tuning import TuningOptions
 
 

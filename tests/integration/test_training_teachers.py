@@ -25,7 +25,8 @@ from training.teachers.causal import CausalOptions
 from training.teachers.encoder import EncoderOptions, EncoderTeacher
 from training.teachers.endpoint import EndpointOptions
 from training.teachers.folder import read_teacher
-from training.teachers.teach import TeachOptions, load_local, teach, tune_local
+from training.teachers.options import TeachOptions
+from training.teachers.teach import load_local, teach, tune_local
 from training.teachers.tuning import TuningOptions
 
 RUN = """

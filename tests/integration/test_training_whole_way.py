@@ -18,8 +18,9 @@ from training.distill import DistillOptions, distill
 from training.errors import CheckpointError, StaleTeacherError, TeacherError, UntrainableError
 from training.teachers.causal import CausalOptions
 from training.teachers.folder import HopAnswers, read_info, write_teacher
+from training.teachers.options import TeachOptions
 from training.teachers.smoothing import with_smoothed_view
-from training.teachers.teach import TeachOptions, teach
+from training.teachers.teach import teach
 from training.teachers.tuning import TuningOptions
 
 

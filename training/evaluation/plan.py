@@ -9,7 +9,7 @@ from training.config import ObjectiveOptions, StudentConfig, StudentKind, Traini
 from training.encoding import EncoderKind
 from training.errors import EvaluationError
 from training.objectives.registry import LABELS, MAKERS
-from training.teachers.teach import TeachOptions
+from training.teachers.options import TeachOptions
 
 VANILLA = "vanilla"
 COMBINED = "combined"

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from training.teachers.frozen import fit_head
+from training.teachers.head import fit_head
 
 
 def test_a_head_finds_what_tells_classes_apart() -> None:

@@ -1,8 +1,4 @@
-"""The cheapest encoder teacher: an untuned encoder, asked once, and a head fitted to its features.
-
-Tuning a transformer on two cores costs minutes an epoch; a head on kept features costs seconds,
-and sees every training node at every hop.
-"""
+"""A linear head, fitted to features that a language model has made."""
 
 import copy
 

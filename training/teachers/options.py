@@ -1,0 +1,29 @@
+"""What `teach` is asked to do."""
+
+from dataclasses import dataclass, field
+
+from graph.prompts import PromptOptions
+from training.teachers.causal import CausalOptions
+from training.teachers.encoder import EncoderOptions
+from training.teachers.endpoint import EndpointOptions
+from training.teachers.extraction import PART_PROMPTS
+from training.teachers.tuning import TuningOptions
+
+
+@dataclass(frozen=True, slots=True)
+class TeachOptions:
+    teacher: str = "encoder"  # encoder, encoder:FOLDER, a folder or hub id, openai:URL#model
+    hops: tuple[int, ...] = (0, 1, 2)  # asked about
+    prompts: PromptOptions = field(default_factory=PromptOptions)
+    tuning: TuningOptions = field(default_factory=TuningOptions)
+    encoder: EncoderOptions = field(default_factory=EncoderOptions)
+    causal: CausalOptions = field(default_factory=CausalOptions)
+    endpoint: EndpointOptions | None = None  # for openai:… only
+    max_nodes: int = 0  # asked about, drawn at random; 0 asks about all
+    tokens_per_batch: int = 8_192  # of an extraction batch, padding included
+    part_prompts: int = PART_PROMPTS  # answers that are written at once
+
+    @property
+    def kind(self) -> str:
+        name = self.teacher.partition(":")[0]
+        return {"encoder": "encoder", "openai": "endpoint"}.get(name, "causal")
