@@ -44,9 +44,9 @@ from training.evaluation.plan import (
 from training.evaluation.plan import (
     RECIPES as KNOWN_RECIPES,
 )
-from training.teach_command import EPOCHS, LEARNING_RATE
 from training.teachers.encoder import EncoderOptions
 from training.teachers.options import TeachOptions
+from training.teachers.suited import SUITED
 from training.teachers.tuning import TuningOptions
 from training.terminal import quiet_libraries
 from training.unread_options import refuse_unread
@@ -56,7 +56,7 @@ HASHED_RECIPES = (VANILLA, "unlabeled", COMBINED, RANDOM)
 TUNED_RECIPES = (VANILLA, "unlabeled")
 ANCHORS = 256
 TUNING = {  # epochs at most, learning rate
-    "60/20/20": (EPOCHS["encoder"], LEARNING_RATE["encoder"]),
+    "60/20/20": (SUITED["encoder"].epochs, SUITED["encoder"].learning_rate),
     "20-per-class": (12, 1e-5),
 }
 TUNING_PATIENCE = 4  # of the teacher: a fourth of its epochs

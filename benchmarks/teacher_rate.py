@@ -22,11 +22,11 @@ from benchmarks.measure import markdown_table, run_script, side_by_side, write_r
 from graph import TextGraph, load_graph
 from graph.prompts import Prompt, PromptOptions, graph_prompter
 from training.encoders.minilm import length_batches
-from training.teach_command import BATCH_SIZE
 from training.teachers.causal import CausalOptions, CausalTeacher
 from training.teachers.causal_loading import load_causal_teacher
 from training.teachers.encoder import EncoderOptions, EncoderTeacher, load_encoder_teacher
 from training.teachers.extraction import answer_part
+from training.teachers.suited import SUITED
 from training.terminal import quiet_libraries
 
 TOKENS = 8_192  # of a batch, padding included
@@ -120,8 +120,9 @@ def backward(
     kind = "encoder" if isinstance(teacher, EncoderTeacher) else "causal"
     order = np.argsort(teacher.lengths(prompts))
     teacher.module.train()
-    for start in range(0, len(order), BATCH_SIZE[kind]):
-        batch = order[start : start + BATCH_SIZE[kind]]
+    size = SUITED[kind].batch_size
+    for start in range(0, len(order), size):
+        batch = order[start : start + size]
         teacher.module.zero_grad()
         teacher.loss([prompts[index] for index in batch], labels[batch]).backward()
 

@@ -13,9 +13,10 @@ from training.encoding import ENCODER_KINDS, EncoderKind
 from training.errors import EvaluationError
 from training.evaluation.evaluate import evaluate as run_evaluate
 from training.evaluation.plan import RECIPES, EvaluationOptions
-from training.teach_command import LEARNING_RATE, READERS, TOKENS, kind_of, parse_hops
+from training.teach_command import READERS, kind_of, parse_hops
 from training.teachers.encoder import EncoderOptions
 from training.teachers.options import TeachOptions
+from training.teachers.suited import SUITED
 from training.teachers.tuning import TuningOptions
 from training.terminal import quiet_libraries
 from training.unread_options import refuse_unread
@@ -44,10 +45,10 @@ def evaluate(
     epochs: Annotated[int, typer.Option(min=1, help="Of a student, at most.")] = 200,
     patience: Annotated[int, typer.Option(min=1, help="Epochs.")] = 40,
     teacher: Annotated[str, typer.Option(help="See `understudy teach`; no endpoint.")] = "encoder",
-    hops: Annotated[str, typer.Option(help="That the teacher is asked about.")] = "0,1,2",
-    tokens: Annotated[int, typer.Option(min=8, help="Of a description.")] = TOKENS["encoder"],
-    teacher_epochs: Annotated[int, typer.Option(min=1, help="Of tuning, at most.")] = 3,
-    teacher_batch_size: Annotated[int, typer.Option(min=1, help="Prompts a step.")] = 16,
+    hops: Annotated[str, typer.Option(help="To ask about; by default 0,1,2.")] = "",
+    tokens: Annotated[int | None, typer.Option(min=8, help="Of a description.")] = None,
+    teacher_epochs: Annotated[int | None, typer.Option(min=1, help="Of tuning, at most.")] = None,
+    teacher_batch_size: Annotated[int | None, typer.Option(min=1, help="Prompts a step.")] = None,
     tuned_layers: Annotated[int, typer.Option(min=0, help="Of an encoder; 0: all.")] = 0,
     show_labels: Annotated[bool, typer.Option(help="Neighbours' training labels in prompts.")] = (
         True
@@ -64,6 +65,8 @@ def evaluate(
     kind = TeachOptions(teacher).kind
     readers = {RENAMED.get(name, name): READERS[name] for name in SHARED}
     refuse_unread(context, kind_of(kind, frozen), readers)
+    suited = SUITED[kind]
+    length = tokens or suited.tokens
     options = EvaluationOptions(
         splits=splits,
         seeds=seeds,
@@ -75,15 +78,15 @@ def evaluate(
         training=TrainingConfig(epochs=epochs, patience=patience),
         teacher=TeachOptions(
             teacher=teacher,
-            hops=parse_hops(hops),
-            prompts=PromptOptions(tokens=tokens, show_labels=show_labels),
+            hops=parse_hops(hops) if hops else suited.hops,
+            prompts=PromptOptions(tokens=length, show_labels=show_labels),
             tuning=TuningOptions(
-                epochs=teacher_epochs,
-                batch_size=teacher_batch_size,
-                learning_rate=LEARNING_RATE[kind],
+                epochs=teacher_epochs or suited.epochs,
+                batch_size=teacher_batch_size or suited.batch_size,
+                learning_rate=suited.learning_rate,
             ),
             encoder=EncoderOptions(
-                max_tokens=tokens, tuned_layers=tuned_layers, frozen=frozen, bf16=bf16
+                max_tokens=length, tuned_layers=tuned_layers, frozen=frozen, bf16=bf16
             ),
         ),
         trials=trials,

@@ -17,19 +17,12 @@ from training.teachers.endpoint import EndpointOptions
 from training.teachers.folder import TeacherInfo
 from training.teachers.options import TeachOptions
 from training.teachers.scores import view_names
+from training.teachers.suited import SUITED
 from training.teachers.teach import teach as run_teach
 from training.teachers.tuning import TuningOptions
 from training.terminal import quiet_libraries
 from training.unread_options import ENCODERS, LOCAL, TUNED, refuse_unread
 
-# What suits each kind: an encoder is small and starts with a fitted head, which larger steps would
-# undo; a causal model is large and knows the labels' words already (LinguGKD's published settings);
-# an endpoint is paid for.
-HOPS = {"encoder": "0,1,2", "causal": "0,1,2", "endpoint": "2"}
-EPOCHS = {"encoder": 3, "causal": 1, "endpoint": 0}
-BATCH_SIZE = {"encoder": 16, "causal": 4, "endpoint": 1}
-LEARNING_RATE = {"encoder": 2e-5, "causal": 2e-4, "endpoint": 0.0}
-TOKENS = {"encoder": 160, "causal": 380, "endpoint": 380}
 READERS = {
     "epochs": TUNED,
     "batch_size": TUNED,
@@ -59,7 +52,9 @@ def teach(
             "openai:URL#model; a key is read from OPENAI_API_KEY."
         ),
     ] = "encoder",
-    hops: Annotated[str, typer.Option(help="Hops to ask about; by default 0,1,2.")] = "",
+    hops: Annotated[
+        str, typer.Option(help="Hops to ask about; by default 0,1,2, of an endpoint 2.")
+    ] = "",
     tokens: Annotated[int | None, typer.Option(min=8, help="Of a node's description.")] = None,
     show_labels: Annotated[
         bool, typer.Option(help="Show neighbours' training labels in prompts.")
@@ -98,15 +93,16 @@ def teach(
     quiet_libraries()
     kind = TeachOptions(teacher).kind
     refuse_unread(context, kind_of(kind, frozen), READERS)
-    length = tokens or TOKENS[kind]
+    suited = SUITED[kind]
+    length = tokens or suited.tokens
     options = TeachOptions(
         teacher=teacher,
-        hops=parse_hops(hops or HOPS[kind]),
+        hops=parse_hops(hops) if hops else suited.hops,
         prompts=PromptOptions(tokens=length, show_labels=show_labels, seed=seed),
         tuning=TuningOptions(
-            epochs=EPOCHS[kind] if epochs is None else epochs,
-            batch_size=batch_size or BATCH_SIZE[kind],
-            learning_rate=LEARNING_RATE[kind] if learning_rate is None else learning_rate,
+            epochs=suited.epochs if epochs is None else epochs,
+            batch_size=batch_size or suited.batch_size,
+            learning_rate=suited.learning_rate if learning_rate is None else learning_rate,
             max_train_nodes=max_train_nodes,
             seed=seed,
         ),

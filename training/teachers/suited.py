@@ -1,0 +1,25 @@
+"""What suits each kind of teacher, where nothing else is asked for.
+
+An encoder is small and starts with a fitted head, which larger steps would undo. A causal model is
+large and knows the labels' words already: the settings that LinguGKD (arXiv 2402.05894) reports. An
+endpoint is paid for, hence one prompt a node.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Suited:
+    hops: tuple[int, ...]
+    tokens: int  # of a node's description
+    epochs: int = 0  # of tuning, at most
+    batch_size: int = 1  # prompts a step
+    learning_rate: float = 0.0  # at its peak
+
+
+SUITED: Mapping[str, Suited] = {
+    "encoder": Suited((0, 1, 2), tokens=160, epochs=3, batch_size=16, learning_rate=2e-5),
+    "causal": Suited((0, 1, 2), tokens=380, epochs=1, batch_size=4, learning_rate=2e-4),
+    "endpoint": Suited((2,), tokens=380),
+}
