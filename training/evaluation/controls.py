@@ -7,7 +7,7 @@ import torch
 
 from graph import TextGraph
 from training.data import labeled_members
-from training.evaluation.plan import HARD, RANDOM, UNSMOOTHED
+from training.evaluation.plan import HARD, PROPAGATED, RANDOM, UNSMOOTHED
 from training.targets import Targets, make_targets
 from training.teachers.folder import HopAnswers, TeacherInfo
 from training.teachers.smoothing import with_smoothed_view
@@ -27,6 +27,8 @@ def recipe_targets(
         answers = shuffled(graph, info, answers, seed)
     elif recipe == UNSMOOTHED:
         answers = replace(answers, smoothed=None)
+    elif recipe == PROPAGATED:
+        answers = ignorant(graph, info, answers)
     targets = make_targets(graph, info.hops, answers)
     return labels_only(targets) if recipe == HARD else targets
 
@@ -50,6 +52,14 @@ def shuffled(graph: TextGraph, info: TeacherInfo, answers: HopAnswers, seed: int
         joint=None if answers.joint is None else answers.joint[order],
     )
     return other if answers.smoothed is None else with_smoothed_view(graph, info.hops, other)
+
+
+def ignorant(graph: TextGraph, info: TeacherInfo, answers: HopAnswers) -> HopAnswers:
+    """A teacher that answers every class alike, smoothed: training labels propagated over the
+    edges, and no language model.
+    """
+    alike = np.full_like(answers.log_probabilities, -np.log(graph.num_classes))
+    return with_smoothed_view(graph, info.hops, HopAnswers(answers.nodes, alike))
 
 
 def labels_only(targets: Targets) -> Targets:

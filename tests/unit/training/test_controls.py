@@ -9,7 +9,7 @@ from graph.text_graph import TextGraph
 from tests.unit.training.samples import noisy_answers, small_answers, small_graph
 from training.data import labeled_members
 from training.evaluation.controls import recipe_targets, shuffled
-from training.evaluation.plan import COMBINED, HARD, RANDOM, UNSMOOTHED, recipe_weights
+from training.evaluation.plan import COMBINED, HARD, PROPAGATED, RANDOM, UNSMOOTHED, recipe_weights
 from training.teachers.folder import HopAnswers, TeacherInfo
 from training.teachers.smoothing import with_smoothed_view
 
@@ -84,3 +84,19 @@ def test_recipes_choose_their_targets() -> None:
     labels = torch.from_numpy(graph.labels[rest])
     guessed = random.log_probabilities[torch.from_numpy(rest)].argmax(1)
     assert float((guessed == labels).float().mean()) < 0.8
+
+
+def test_propagated_labels_hold_nothing_of_the_teacher() -> None:
+    graph = small_graph()
+    info = described(graph)
+    good, bad = (
+        recipe_targets(PROPAGATED, graph, info, with_smoothed_view(graph, HOPS, answers), seed=0)
+        for answers in (small_answers(graph), noisy_answers(graph))
+    )
+    assert torch.equal(good.log_probabilities, bad.log_probabilities)
+    assert good.features is None
+    assert good.view == "smoothed"
+    assert recipe_weights(PROPAGATED) == recipe_weights("unlabeled")
+    test = labeled_members(graph, "test")
+    right = good.log_probabilities[test].argmax(1) == torch.from_numpy(graph.labels)[test]
+    assert float(right.float().mean()) > 1.5 / graph.num_classes  # what the edges tell
