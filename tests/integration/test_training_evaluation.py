@@ -13,7 +13,7 @@ from tests.language_models import write_tiny_encoder
 from training.config import TrainingConfig
 from training.errors import EvaluationError
 from training.evaluation.evaluate import evaluate
-from training.evaluation.plan import COMBINED, HARD, RANDOM, VANILLA, EvaluationOptions
+from training.evaluation.plan import COMBINED, HARD, RANDOM, SELF, VANILLA, EvaluationOptions
 from training.teachers.encoder import EncoderOptions
 from training.teachers.options import TeachOptions
 from training.teachers.tuning import TuningOptions
@@ -28,7 +28,7 @@ def test_an_evaluation_runs_reports_grows_and_refuses_other_settings(tmp_path: P
         seeds=1,
         students=("gcn",),
         encoders=("minilm",),
-        recipes=(VANILLA, COMBINED, RANDOM, HARD),
+        recipes=(VANILLA, COMBINED, RANDOM, HARD, SELF),
         training=TrainingConfig(epochs=4),
         teacher=TeachOptions(
             f"encoder:{write_tiny_encoder(tmp_path / 'bert', words)}",
@@ -44,7 +44,7 @@ def test_an_evaluation_runs_reports_grows_and_refuses_other_settings(tmp_path: P
     assert "random-teacher" in report
     assert "| hop0 |" in report
     runs = sorted((out / "runs").iterdir())
-    assert len(runs) == 8
+    assert len(runs) == 10
     summary = json.loads((out / "summary.json").read_text())
     assert {entry["recipe"] for entry in summary["summaries"]} == set(options.recipes)
     for name in ("accuracy", "convergence", "reliability", "teacher", "layers", "map"):
@@ -56,7 +56,7 @@ def test_an_evaluation_runs_reports_grows_and_refuses_other_settings(tmp_path: P
     (out / "runs" / f"{runs[0].stem.rpartition('-')[0]}-seed9.json").write_text("of other seeds")
     evaluate(tmp_path / "graph", out, replace(options, recipes=(VANILLA, "kd")))
     assert all(path.stat().st_mtime_ns == when for path, when in before.items())
-    assert len(list((out / "runs").iterdir())) == 11
+    assert len(list((out / "runs").iterdir())) == 13
     summary = json.loads((out / "summary.json").read_text())
     assert {entry["recipe"] for entry in summary["summaries"]} == {*options.recipes, "kd"}
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from graph import TextGraph
 from training.data import labeled_members
@@ -60,6 +61,18 @@ def ignorant(graph: TextGraph, info: TeacherInfo, answers: HopAnswers) -> HopAns
     """
     alike = np.full_like(answers.log_probabilities, -np.log(graph.num_classes))
     return with_smoothed_view(graph, info.hops, HopAnswers(answers.nodes, alike))
+
+
+def own_targets(graph: TextGraph, logits: Tensor) -> Targets:
+    """What a student that was trained without a teacher says of all nodes, read as a teacher's
+    answers are: smoothed, where that is better on validation.
+
+    Shapes:
+        logits: float32 [N, C]
+    """
+    nodes = np.arange(graph.num_nodes, dtype=np.int64)
+    answers = HopAnswers(nodes, logits.log_softmax(1)[None].numpy())
+    return make_targets(graph, (0,), with_smoothed_view(graph, (0,), answers))
 
 
 def labels_only(targets: Targets) -> Targets:

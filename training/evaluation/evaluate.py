@@ -13,11 +13,12 @@ from training.config import STUDENT_KINDS
 from training.data import graph_data
 from training.encoding import ENCODER_KINDS, EncoderKind, encoder_spec, graph_features
 from training.errors import EvaluationError
-from training.evaluation.controls import recipe_targets
+from training.evaluation.controls import own_targets, recipe_targets
 from training.evaluation.map import write_map
 from training.evaluation.plan import (
     COMBINED,
     RECIPES,
+    SELF,
     VANILLA,
     Choice,
     EvaluationOptions,
@@ -25,9 +26,11 @@ from training.evaluation.plan import (
     run_keys,
 )
 from training.evaluation.report import write_report
-from training.evaluation.runs import Material, run
+from training.evaluation.runs import Material, run, train_recipe
 from training.evaluation.search import search
 from training.evaluation.splits import split_graph
+from training.loop import predict
+from training.targets import Targets
 from training.teachers.folder import HopAnswers, TeacherInfo, read_teacher
 from training.teachers.teach import teach
 
@@ -132,8 +135,17 @@ class Room:
         _, material, taught = self.kept
         if taught is None or key.recipe == VANILLA:
             return material  # which holds nothing of a teacher
-        targets = recipe_targets(key.recipe, *taught, seed=1_000 * key.split)
+        if key.recipe == SELF:
+            targets = self.own_targets(key, material, taught[0])
+        else:
+            targets = recipe_targets(key.recipe, *taught, seed=1_000 * key.split)
         return replace(material, data=replace(material.data, targets=targets))
+
+    def own_targets(self, key: RunKey, material: Material, graph: TextGraph) -> Targets:
+        """The answers of the vanilla run of the same split, seed, encoder and student."""
+        vanilla = replace(key, recipe=VANILLA)
+        student, _ = train_recipe(vanilla, material, self.options, self.choice(vanilla))
+        return own_targets(graph, predict(student, material.data))
 
     def choice(self, key: RunKey) -> Choice:
         """What the search chose on the first split's validation nodes, for all splits and seeds."""

@@ -13,12 +13,13 @@ from training.teachers.options import TeachOptions
 
 VANILLA = "vanilla"
 COMBINED = "combined"
-RANDOM, HARD = "random-teacher", "labels-only"  # the controls
-# `unlabeled` without what the teacher's answers gain over the edges, and with that alone
-UNSMOOTHED, PROPAGATED = "unsmoothed", "propagated-labels"
+RANDOM, HARD = "random-teacher", "labels-only"  # controls of the combination
+# Controls of `unlabeled`: without what the teacher's answers gain over the edges, with that alone,
+# and with the vanilla student for a teacher
+UNSMOOTHED, PROPAGATED, SELF = "unsmoothed", "propagated-labels", "self-teacher"
 COMBINATION = {LABELS: 1.0, "unlabeled": 1.0, "lingugkd": 0.1}
 WEIGHTS = {"lingugkd": 0.1}  # of one objective beside the labels; the others have 1
-RECIPES = (VANILLA, *MAKERS, COMBINED, RANDOM, HARD, UNSMOOTHED, PROPAGATED)
+RECIPES = (VANILLA, *MAKERS, COMBINED, RANDOM, HARD, UNSMOOTHED, PROPAGATED, SELF)
 SPLIT_KINDS = ("60/20/20", "20-per-class")
 
 
@@ -123,7 +124,7 @@ def recipe_weights(recipe: str, strength: float = 1.0) -> Mapping[str, float]:
     """
     if recipe == VANILLA:
         return {LABELS: 1.0}
-    recipe = "unlabeled" if recipe in (UNSMOOTHED, PROPAGATED) else recipe
+    recipe = "unlabeled" if recipe in (UNSMOOTHED, PROPAGATED, SELF) else recipe
     if recipe in MAKERS:
         return {LABELS: 1.0, recipe: WEIGHTS.get(recipe, 1.0) * strength}
     combination = {name: weight for name, weight in COMBINATION.items() if name != LABELS}

@@ -14,6 +14,7 @@ from training.evaluation.plan import (
     HARD,
     PROPAGATED,
     RANDOM,
+    SELF,
     UNSMOOTHED,
     VANILLA,
     EvaluationOptions,
@@ -157,7 +158,7 @@ def verdict(summaries: Sequence[Summary]) -> str:
         text += ", significant at p < 0.01" if significant else ", not significant at p < 0.01"
         controls = [
             f"{100 * control.gain:+.2f} {name}"
-            for name in (RANDOM, HARD, UNSMOOTHED, PROPAGATED)
+            for name in (RANDOM, HARD, UNSMOOTHED, PROPAGATED, SELF)
             if (control := named.get((encoder, student, name))) is not None
         ]
         lines.append(f"- {text}{'; ' + ', '.join(controls) if controls else ''}.")

@@ -8,7 +8,7 @@ import torch
 from graph.text_graph import TextGraph
 from tests.unit.training.samples import noisy_answers, small_answers, small_graph
 from training.data import labeled_members
-from training.evaluation.controls import recipe_targets, shuffled
+from training.evaluation.controls import own_targets, recipe_targets, shuffled
 from training.evaluation.plan import COMBINED, HARD, PROPAGATED, RANDOM, UNSMOOTHED, recipe_weights
 from training.teachers.folder import HopAnswers, TeacherInfo
 from training.teachers.smoothing import with_smoothed_view
@@ -100,3 +100,19 @@ def test_propagated_labels_hold_nothing_of_the_teacher() -> None:
     test = labeled_members(graph, "test")
     right = good.log_probabilities[test].argmax(1) == torch.from_numpy(graph.labels)[test]
     assert float(right.float().mean()) > 1.5 / graph.num_classes  # what the edges tell
+
+
+def test_a_student_is_its_own_teacher() -> None:
+    graph = small_graph()
+    logits = torch.from_numpy(noisy_answers(graph).log_probabilities[1])
+    targets = own_targets(graph, logits)
+    assert targets.view == "smoothed"
+    assert targets.features is None
+    assert bool(targets.known.all())
+    test = labeled_members(graph, "test")
+    labels = torch.from_numpy(graph.labels)[test]
+    bare, read = (
+        float((values[test].argmax(1) == labels).float().mean())
+        for values in (logits, targets.log_probabilities)
+    )
+    assert read > bare
