@@ -1,5 +1,6 @@
 """`understudy distill`: train a student network on a graph, from labels and from a teacher."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,12 @@ from training.errors import TrainingError
 from training.objectives.registry import OBJECTIVES
 from training.terminal import quiet_libraries
 
+CANDIDATES = {  # of --compare
+    "alone": "without the teacher",
+    "features": "from its features alone",
+    "taught": "as asked for",
+    "unsmoothed": "the same, unsmoothed",
+}
 DEFAULT_STUDENT = StudentConfig()
 DEFAULT_TRAINING = TrainingConfig()
 DEFAULT_CONSTANTS = ObjectiveOptions()
@@ -39,6 +46,14 @@ def distill(
             help="Of the teacher, as `understudy teach` lists them; else the best on validation."
         ),
     ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="Train without the teacher, too, and from simpler parts of what it says; keep the "
+            "student that is best on validation.",
+        ),
+    ] = False,
     objective: Annotated[
         list[str] | None,
         typer.Option(
@@ -110,18 +125,35 @@ def distill(
         ),
         teacher=teacher,
         view=view,
+        compare=compare,
         objectives=parse_objectives(objective or []),
         constants=ObjectiveOptions(temperature=temperature),
         auto_accuracy=auto_accuracy,
     )
     with terminal_progress() as progress:
         metrics = run_distill(graph, out, options, progress)
+    show(metrics, out)
+
+
+def show(metrics: Mapping[str, float], out: Path) -> None:
+    """Prints what was compared on validation, where there was something, and the kept student."""
+    console = Console()
+    compared = {
+        name: metrics[key] for name in CANDIDATES if (key := f"val_accuracy_{name}") in metrics
+    }
+    if compared:
+        table = Table("trained", "validation accuracy", title="compared")
+        kept = max(compared, key=lambda name: compared[name])
+        for name, accuracy in compared.items():
+            mark = " (kept)" if name == kept else ""
+            table.add_row(f"{CANDIDATES[name]}{mark}", f"{accuracy:.3f}")
+        console.print(table)
     table = Table("split", "accuracy", "macro-F1", "calibration error", title=str(out))
     for name in ("train", "val", "test"):
         if f"{name}_accuracy" in metrics:
             keys = (f"{name}_{key}" for key in ("accuracy", "macro_f1", "calibration_error"))
             table.add_row(name, *(f"{metrics[key]:.3f}" for key in keys))
-    Console().print(table)
+    console.print(table)
 
 
 def parse_objectives(words: list[str]) -> dict[str, float]:

@@ -1,30 +1,25 @@
 """From a graph, and perhaps a teacher, to a trained student on disk."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from graph import TextGraph, check_split, load_graph
+from graph import check_split, load_graph
 from graph.progress import Progress, silent
 from training.calibration import Calibration, calibrate
-from training.checkpoint import (
-    CheckpointConfig,
-    TeacherSource,
-    build_student,
-    save_checkpoint,
-)
+from training.candidates import Candidate, candidates
+from training.checkpoint import CheckpointConfig, build_student, save_checkpoint
 from training.config import ObjectiveOptions, StudentConfig, TrainingConfig
 from training.data import GraphData, graph_data
 from training.encoding import encoder_spec, graph_features
 from training.errors import CheckpointError
 from training.loop import Training, predict, train
 from training.metrics import score
-from training.objectives.registry import LABELS, make_terms
+from training.objectives.registry import make_terms
 from training.student import Student
-from training.targets import Targets, load_targets
 
 CONVERGED = 0.99  # share of the best validation accuracy at which training has converged
 
@@ -37,6 +32,7 @@ class DistillOptions:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     teacher: Path | None = None  # a teacher folder
     view: str | None = None  # of the teacher; None takes the best on validation
+    compare: bool = False  # also trains without the teacher, and more; keeps the best on validation
     objectives: Mapping[str, float] = field(default_factory=dict)  # weights; empty: by the teacher
     constants: ObjectiveOptions = field(default_factory=ObjectiveOptions)
     auto_accuracy: float = 0.95  # wanted of the student's own answers under `route: auto`
@@ -55,10 +51,10 @@ def distill(
     check_output(out)
     graph = load_graph(graph_folder)
     check_split(graph)
-    source, targets = read_source(options.teacher, graph, options.view)
+    offered = candidates(graph, options.teacher, options.view, options.objectives, options.compare)
     spec = encoder_spec(options.encoder)
     features = graph_features(graph, spec, options.encoder_path, progress)
-    data = graph_data(graph, features, targets)
+    data = graph_data(graph, features)
     config = CheckpointConfig(
         student=options.student,
         training=options.training,
@@ -67,13 +63,12 @@ def distill(
         graph_name=graph.name,
         graph_hash=graph.content_hash,
         label_names=graph.label_names,
-        terms=options.objectives or default_weights(targets),
+        terms={},
         objectives=options.constants,
-        teacher=source,
     )
-    student, training = fit(config, data, progress)
+    config, student, training, compared = fit_best(config, data, offered, progress)
     logits = predict(student, data)
-    metrics = student_metrics(student, data, training, logits)
+    metrics = student_metrics(student, data, training, logits) | compared
     calibration = calibrate_student(logits, data, options.auto_accuracy)
     save_checkpoint(out, config, student, training, metrics, calibration)
     return metrics
@@ -87,24 +82,28 @@ def check_output(out: Path) -> None:
         raise CheckpointError(f"{out} exists and is no student folder; name another one")
 
 
-def read_source(
-    folder: Path | None, graph: TextGraph, view: str | None
-) -> tuple[TeacherSource | None, Targets | None]:
-    """The teacher, and what it says; nothing where there is none."""
-    if folder is None:
-        return None, None
-    info, targets = load_targets(folder, graph, view)
-    fingerprint = str(info.settings.get("fingerprint", ""))
-    source = TeacherSource(str(folder.resolve()), info.kind, info.model, fingerprint, targets.view)
-    return source, targets
+def fit_best(
+    config: CheckpointConfig,
+    data: GraphData,
+    offered: Sequence[Candidate],
+    progress: Progress = silent,
+) -> tuple[CheckpointConfig, Student, Training, dict[str, float]]:
+    """The student of the candidate that is best on validation, the first of equals.
 
-
-def default_weights(targets: Targets | None) -> dict[str, float]:
-    """Labels alone without a teacher; with one, its soft labels, and its features where shown."""
-    if targets is None:
-        return {LABELS: 1.0}
-    weights = {LABELS: 1.0, "unlabeled": 1.0}
-    return weights if targets.features is None else weights | {"lingugkd": 0.1}
+    Returns:
+        Its config, the student, how it was trained; and where there was a choice, the validation
+        accuracy of every candidate, as val_accuracy_NAME.
+    """
+    found: list[tuple[CheckpointConfig, Student, Training]] = []
+    accuracies: dict[str, float] = {}
+    for candidate in offered:
+        own = replace(config, terms=candidate.weights, teacher=candidate.teacher)
+        student, training = fit(own, replace(data, targets=candidate.targets), progress)
+        accuracy = training.epochs[training.best_epoch].val_accuracy
+        if accuracy > max(accuracies.values(), default=-1.0):
+            found = [(own, student, training)]
+        accuracies[f"val_accuracy_{candidate.name}"] = accuracy
+    return *found[0], accuracies if len(offered) > 1 else {}
 
 
 def fit(

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor
 from graph import TextGraph
 from training.calibration import fit_temperature
 from training.errors import TeacherError
-from training.teachers.folder import HopAnswers, TeacherInfo, read_teacher
+from training.teachers.folder import HopAnswers
 from training.teachers.scores import REACHED, labeled_rows, right_answers, views
 
 
@@ -51,18 +50,6 @@ class Targets:
                 "shows none; use kd, unlabeled, bd, ff or mixup"
             )
         return self.features
-
-
-def load_targets(
-    folder: Path, graph: TextGraph, view: str | None = None
-) -> tuple[TeacherInfo, Targets]:
-    """Reads a teacher folder; see `make_targets`.
-
-    Raises:
-        TeacherError, StaleTeacherError: see `read_teacher`.
-    """
-    info, answers = read_teacher(folder, graph)
-    return info, make_targets(graph, info.hops, answers, view)
 
 
 def make_targets(

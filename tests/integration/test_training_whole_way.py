@@ -15,7 +15,13 @@ from tests.language_models import write_tiny_llama
 from training.checkpoint import load_checkpoint
 from training.config import StudentConfig, TrainingConfig
 from training.distill import DistillOptions, distill
-from training.errors import CheckpointError, StaleTeacherError, TeacherError, UntrainableError
+from training.errors import (
+    CheckpointError,
+    StaleTeacherError,
+    TeacherError,
+    TrainingError,
+    UntrainableError,
+)
 from training.teachers.causal import CausalOptions
 from training.teachers.folder import HopAnswers, read_info, write_teacher
 from training.teachers.options import TeachOptions
@@ -106,6 +112,33 @@ def test_a_teacher_that_was_asked_about_few_nodes_teaches_about_those_that_edges
     assert source.view == "reached"
     with pytest.raises(TeacherError, match="no view 'reached'"):
         distill(folders[0], tmp_path / "other", replace(options, teacher=folders[1]))
+
+
+def test_a_comparison_keeps_what_is_best_on_validation(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    graph, teacher = folders
+    options = DistillOptions(
+        encoder="hashing",
+        student=StudentConfig(hidden=16),
+        training=TrainingConfig(epochs=4),
+        teacher=teacher,
+        compare=True,
+    )
+    metrics = distill(graph, tmp_path / "student", options)
+    compared = {
+        name: metrics[f"val_accuracy_{name}"] for name in ("alone", "features", "taught")
+    } | {"unsmoothed": metrics.get("val_accuracy_unsmoothed", -1.0)}
+    assert metrics["val_accuracy"] == pytest.approx(max(compared.values()))
+    kept = max(compared, key=lambda name: compared[name])
+    checkpoint = load_checkpoint(tmp_path / "student")
+    assert (checkpoint.config.teacher is None) == (kept == "alone")
+    assert ("lingugkd" in checkpoint.config.terms) == (kept != "alone")
+
+    alone = replace(options, teacher=None, compare=False)
+    assert distill(graph, tmp_path / "alone", alone)["val_accuracy"] == compared["alone"]
+    with pytest.raises(TrainingError, match="--compare needs a teacher"):
+        distill(graph, tmp_path / "other", replace(options, teacher=None))
 
 
 def test_a_class_without_training_nodes_is_told(tmp_path: Path) -> None:

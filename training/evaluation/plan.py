@@ -17,6 +17,8 @@ RANDOM, HARD = "random-teacher", "labels-only"  # controls of the combination
 # Controls of `unlabeled`: without what the teacher's answers gain over the edges, with that alone,
 # and with the vanilla student for a teacher
 UNSMOOTHED, PROPAGATED, SELF = "unsmoothed", "propagated-labels", "self-teacher"
+CHOSEN = "chosen"  # in reports: of these recipes' runs, the one that is best on validation
+CHOSEN_FROM = (VANILLA, "lingugkd", "unlabeled", COMBINED, UNSMOOTHED)  # the first of equals
 COMBINATION = {LABELS: 1.0, "unlabeled": 1.0, "lingugkd": 0.1}
 WEIGHTS = {"lingugkd": 0.1}  # of one objective beside the labels; the others have 1
 RECIPES = (VANILLA, *MAKERS, COMBINED, RANDOM, HARD, UNSMOOTHED, PROPAGATED, SELF)

@@ -20,7 +20,7 @@ from training.evaluation.plan import (
     EvaluationOptions,
 )
 from training.evaluation.plots import write_plots
-from training.evaluation.statistics import Result, Summary, summarize
+from training.evaluation.statistics import Result, Summary, chosen, summarize
 from training.teachers.scores import chosen_view, view_names
 
 TOLD = (COMBINED, "unlabeled", "lingugkd")  # the first of these that was run is summed up in words
@@ -38,7 +38,7 @@ def write_report(
     teachers: Sequence[Mapping[str, Any]],
 ) -> Path:
     """Writes summary.json, the plots and report.md; returns the report's path."""
-    summaries = summarize(results)
+    summaries = summarize([*results, *chosen(results)])
     write_json(
         out / "summary.json",
         {
@@ -80,7 +80,9 @@ def introduction(graph: TextGraph, options: EvaluationOptions) -> str:
         "each. Epochs, temperatures and the teacher's view are chosen on validation; the test "
         f"split is read once a run. {searched} {taught(options)} Gains are paired by split and "
         "initialisation; the runs of one split share a teacher and a test set, so p-values flatter "
-        "small numbers of splits."
+        "small numbers of splits. The recipe `chosen` is no run of its own: it takes, a split and "
+        "initialisation at a time, whichever of the vanilla and the distilled runs is best on "
+        "validation, as `understudy distill --compare` does."
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from training.evaluation.plan import VANILLA
+from training.evaluation.plan import CHOSEN, CHOSEN_FROM, VANILLA
 
 Result = Mapping[str, Any]
 SAME = 1e-12  # gains that differ by less do so by rounding
@@ -31,6 +31,27 @@ class Summary:
     effect: float  # Cohen's d of the differences: mean over standard deviation
     wilcoxon_p: float  # two-sided; 1 where nothing differs or there are too few pairs
     t_test_p: float
+
+
+def chosen(results: Sequence[Result]) -> list[Result]:
+    """What choosing between recipes on validation comes to, a run of each split and seed: that of
+    `CHOSEN_FROM` with the highest validation accuracy, as if it were of the recipe `CHOSEN`.
+
+    Nothing where there is no choice.
+    """
+    groups: dict[tuple[Any, ...], list[Result]] = {}
+    order = [
+        result for name in CHOSEN_FROM for result in results if result["key"]["recipe"] == name
+    ]
+    for result in order:
+        key = result["key"]
+        groups.setdefault((key["encoder"], key["student"], *pair(result)), []).append(result)
+    best = [
+        max(members, key=lambda result: result["metrics"]["val_accuracy"])
+        for members in groups.values()
+        if len(members) > 1
+    ]
+    return [{**result, "key": {**result["key"], "recipe": CHOSEN}} for result in best]
 
 
 def summarize(results: Sequence[Result]) -> list[Summary]:

@@ -9,6 +9,7 @@ from scipy import stats
 from graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from training.errors import EvaluationError
 from training.evaluation.plan import (
+    CHOSEN,
     COMBINED,
     HARD,
     RANDOM,
@@ -22,7 +23,7 @@ from training.evaluation.plan import (
 from training.evaluation.runs import reliability
 from training.evaluation.search import best_choice
 from training.evaluation.splits import split_graph
-from training.evaluation.statistics import summarize
+from training.evaluation.statistics import chosen, summarize
 
 
 def result(recipe: str, split: int, seed: int, accuracy: float) -> dict[str, Any]:
@@ -52,6 +53,27 @@ def test_gains_are_paired_by_split_and_seed() -> None:
     assert found.t_test_p == pytest.approx(stats.ttest_rel(base + gains, base).pvalue)
     assert found.wilcoxon_p < 0.01
     assert found.deviation == pytest.approx((base + gains).std(ddof=1))
+
+
+def test_the_chosen_run_is_the_best_on_validation_and_no_control() -> None:
+    def run(recipe: str, split: int, validation: float, test: float) -> dict[str, Any]:
+        found = result(recipe, split, 0, test)
+        return {**found, "metrics": found["metrics"] | {"val_accuracy": validation}}
+
+    runs = [
+        run(RANDOM, 0, 0.99, 0.1),
+        run(COMBINED, 0, 0.80, 0.5),
+        run(VANILLA, 0, 0.80, 0.6),  # as good on validation as the combination, and simpler
+        run(VANILLA, 1, 0.70, 0.7),
+        run(COMBINED, 1, 0.71, 0.8),
+    ]
+    found = {one["key"]["split"]: one for one in chosen(runs)}
+    assert {split: one["metrics"]["test_accuracy"] for split, one in found.items()} == {
+        0: 0.6,
+        1: 0.8,
+    }
+    assert {one["key"]["recipe"] for one in found.values()} == {CHOSEN}
+    assert chosen([one for one in runs if one["key"]["recipe"] in (VANILLA, RANDOM)]) == []
 
 
 def test_no_difference_is_no_evidence() -> None:
