@@ -13,7 +13,15 @@ from tests.language_models import write_tiny_encoder
 from training.config import TrainingConfig
 from training.errors import EvaluationError
 from training.evaluation.evaluate import evaluate
-from training.evaluation.plan import COMBINED, HARD, RANDOM, SELF, VANILLA, EvaluationOptions
+from training.evaluation.plan import (
+    CHOSEN,
+    COMBINED,
+    HARD,
+    RANDOM,
+    SELF,
+    VANILLA,
+    EvaluationOptions,
+)
 from training.teachers.encoder import EncoderOptions
 from training.teachers.options import TeachOptions
 from training.teachers.tuning import TuningOptions
@@ -46,7 +54,7 @@ def test_an_evaluation_runs_reports_grows_and_refuses_other_settings(tmp_path: P
     runs = sorted((out / "runs").iterdir())
     assert len(runs) == 10
     summary = json.loads((out / "summary.json").read_text())
-    assert {entry["recipe"] for entry in summary["summaries"]} == set(options.recipes)
+    assert {entry["recipe"] for entry in summary["summaries"]} == {*options.recipes, CHOSEN}
     for name in ("accuracy", "convergence", "reliability", "teacher", "layers", "map"):
         assert (out / f"{name}.png").stat().st_size > 1_000
     vanilla = json.loads((out / "search" / "minilm-gcn-vanilla.json").read_text())
@@ -54,11 +62,17 @@ def test_an_evaluation_runs_reports_grows_and_refuses_other_settings(tmp_path: P
 
     before = {path: path.stat().st_mtime_ns for path in runs}
     (out / "runs" / f"{runs[0].stem.rpartition('-')[0]}-seed9.json").write_text("of other seeds")
-    evaluate(tmp_path / "graph", out, replace(options, recipes=(VANILLA, "kd")))
+    assert "What the language model adds" not in report
+    grown = evaluate(tmp_path / "graph", out, replace(options, recipes=(VANILLA, "unlabeled")))
+    assert "What the language model adds" in grown.read_text()
     assert all(path.stat().st_mtime_ns == when for path, when in before.items())
     assert len(list((out / "runs").iterdir())) == 13
     summary = json.loads((out / "summary.json").read_text())
-    assert {entry["recipe"] for entry in summary["summaries"]} == {*options.recipes, "kd"}
+    assert {entry["recipe"] for entry in summary["summaries"]} == {
+        *options.recipes,
+        CHOSEN,
+        "unlabeled",
+    }
 
     with pytest.raises(EvaluationError, match="other settings"):
         evaluate(tmp_path / "graph", out, replace(options, training=TrainingConfig(epochs=9)))

@@ -20,7 +20,7 @@ from training.evaluation.plan import (
     EvaluationOptions,
 )
 from training.evaluation.plots import write_plots
-from training.evaluation.statistics import Result, Summary, chosen, summarize
+from training.evaluation.statistics import Result, Summary, chosen, compare, grouped, summarize
 from training.teachers.scores import chosen_view, view_names
 
 TOLD = (COMBINED, "unlabeled", "lingugkd")  # the first of these that was run is summed up in words
@@ -57,6 +57,7 @@ def write_report(
         introduction(graph, options),
         teacher_section(teachers),
         *student_sections(summaries),
+        self_section(results),
         verdict(summaries),
         *(f"![{name.removesuffix('.png')}]({name})" for name in plots),
     ]
@@ -128,6 +129,24 @@ def student_sections(summaries: Sequence[Summary]) -> list[str]:
         rows = [row(summary) for summary in own]
         sections.append("\n".join([f"## {student} on {encoder} features", "", HEADER, *rows]))
     return sections
+
+
+def self_section(results: Sequence[Result]) -> str:
+    """Students of the teacher against students of themselves: what the language model adds."""
+    groups = grouped(results)
+    rows = []
+    for (encoder, student, recipe), own in groups.items():
+        if recipe != SELF or (taught := groups.get((encoder, student, "unlabeled"))) is None:
+            continue
+        gain, effect, wilcoxon, t_test = compare(taught, own)
+        tests = f"{effect:+.2f} | {wilcoxon:.3g} | {t_test:.3g}"
+        rows.append(f"| {student} on {encoder} | {100 * gain:+.2f} | {tests} |")
+    if not rows:
+        return ""
+    header = "| student | `unlabeled` above `self-teacher`, points | d | Wilcoxon p | t-test p |"
+    return "\n".join(
+        ["## What the language model adds", "", header, "|---|---|---|---|---|", *rows]
+    )
 
 
 def row(s: Summary) -> str:

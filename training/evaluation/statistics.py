@@ -54,12 +54,18 @@ def chosen(results: Sequence[Result]) -> list[Result]:
     return [{**result, "key": {**result["key"], "recipe": CHOSEN}} for result in best]
 
 
-def summarize(results: Sequence[Result]) -> list[Summary]:
-    """One summary an encoder, student and recipe, in the results' order."""
+def grouped(results: Sequence[Result]) -> dict[tuple[str, str, str], list[Result]]:
+    """Results by encoder, student and recipe, in their order."""
     groups: dict[tuple[str, str, str], list[Result]] = {}
     for result in results:
         key = result["key"]
         groups.setdefault((key["encoder"], key["student"], key["recipe"]), []).append(result)
+    return groups
+
+
+def summarize(results: Sequence[Result]) -> list[Summary]:
+    """One summary an encoder, student and recipe, in the results' order."""
+    groups = grouped(results)
     return [
         summary(group, members, groups.get((group[0], group[1], VANILLA), []))
         for group, members in groups.items()
@@ -93,10 +99,10 @@ def summary(
 
 
 def compare(
-    members: Sequence[Result], vanilla: Sequence[Result]
+    members: Sequence[Result], others: Sequence[Result]
 ) -> tuple[float, float, float, float]:
-    """Mean gain, Cohen's d, and both p-values, over the pairs of equal split and seed."""
-    base = {pair(result): result["metrics"]["test_accuracy"] for result in vanilla}
+    """Mean gain over the others, Cohen's d, both p-values; in pairs of equal split and seed."""
+    base = {pair(result): result["metrics"]["test_accuracy"] for result in others}
     differences = np.array(
         [
             result["metrics"]["test_accuracy"] - base[pair(result)]
