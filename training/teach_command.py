@@ -27,7 +27,7 @@ READERS = {
     "epochs": TUNED,
     "batch_size": TUNED,
     "learning_rate": TUNED,
-    "max_train_nodes": LOCAL,
+    "max_train_nodes": TUNED,
     "tuned_layers": ("encoder",),
     "frozen": ENCODERS,
     "bf16": ENCODERS,
@@ -65,7 +65,7 @@ def teach(
         float | None, typer.Option(min=0, help="By default 2e-5 for an encoder, else 2e-4.")
     ] = None,
     max_train_nodes: Annotated[
-        int, typer.Option(min=0, help="Training nodes to tune on; 0 takes all.")
+        int, typer.Option(min=0, help="Training nodes to tune a transformer on; 0: all.")
     ] = 0,
     max_nodes: Annotated[int, typer.Option(min=0, help="Nodes to ask about; 0 asks all.")] = 0,
     tuned_layers: Annotated[

@@ -20,7 +20,7 @@ from training.teachers.extraction import extract, gather_questions
 from training.teachers.folder import HopAnswers
 from training.teachers.head import fit_head
 from training.teachers.options import TeachOptions
-from training.teachers.tuning import Examples, training_nodes, tuning_nodes
+from training.teachers.tuning import Examples, tuning_nodes
 
 
 def start_head(
@@ -73,7 +73,6 @@ def with_fitted_head(
     )
     if not len(train):
         raise TeacherError("the teacher is asked about no training node; raise --max-nodes")
-    train = training_nodes(train, options.tuning)
     labels = graph.labels[answers.nodes]
     classes, seed = graph.num_classes, options.tuning.seed
     head = fit_head(answers.features, labels, train, val, classes, seed, progress)

@@ -22,19 +22,14 @@ BLOCK_NODES = 8_192  # whose features are in float32 at once
 
 
 def with_joint_view(
-    graph: TextGraph,
-    answers: HopAnswers,
-    train: NDArray[np.int64],
-    seed: int = 0,
-    progress: Progress = silent,
+    graph: TextGraph, answers: HopAnswers, seed: int = 0, progress: Progress = silent
 ) -> HopAnswers:
     """Adds what a head on all hops' features says.
 
-    Answers of one hop, without features, or about none of `train` (the nodes whose labels the
-    teacher may learn from) stay as they are.
+    Answers of one hop, without features, or about no training node stay as they are.
     """
     features = answers.features
-    rows = np.flatnonzero(np.isin(answers.nodes, train))
+    rows = np.flatnonzero(np.isin(answers.nodes, labeled_members(graph, "train").numpy()))
     if features is None or len(features) < 2 or not len(rows):
         return answers
     validation = np.isin(answers.nodes, labeled_members(graph, "val").numpy())

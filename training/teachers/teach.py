@@ -29,7 +29,7 @@ from training.teachers.joint import with_joint_view
 from training.teachers.options import TeachOptions
 from training.teachers.scores import teacher_metrics
 from training.teachers.smoothing import with_smoothed_view
-from training.teachers.tuning import Examples, Place, training_nodes, tune, tuned_weights
+from training.teachers.tuning import Examples, Place, tune, tuned_weights
 
 LocalTeacher = EncoderTeacher | CausalTeacher
 
@@ -61,8 +61,7 @@ def teach(
     started = time.monotonic()
     answers = ask_local(teacher, graph, options, work, progress)
     asking_seconds = time.monotonic() - started
-    train = training_nodes(labeled_members(graph, "train").numpy(), options.tuning)
-    answers = with_joint_view(graph, answers, train, options.tuning.seed, progress)
+    answers = with_joint_view(graph, answers, options.tuning.seed, progress)
     answers = with_smoothed_view(graph, options.hops, answers, progress)
     metrics = teacher_metrics(graph, options.hops, answers) | {
         "tuning_seconds": round(place.seconds, 1),

@@ -122,17 +122,9 @@ def tuning_nodes(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The training and the validation nodes that the options take; the former sorted."""
     generator = np.random.default_rng([options.seed, 1])
-    train = training_nodes(examples.train, options, generator)
+    count = options.max_train_nodes or len(examples.train)
+    train = np.sort(generator.permutation(examples.train)[:count])
     return train, generator.permutation(examples.validation)[: options.validation_nodes]
-
-
-def training_nodes(
-    nodes: NDArray[np.int64], options: TuningOptions, generator: np.random.Generator | None = None
-) -> NDArray[np.int64]:
-    """Those of `nodes` that the options take, sorted."""
-    if generator is None:
-        generator = np.random.default_rng([options.seed, 1])
-    return np.sort(generator.permutation(nodes)[: options.max_train_nodes or len(nodes)])
 
 
 class Run:

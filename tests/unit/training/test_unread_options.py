@@ -15,6 +15,7 @@ ENDPOINT = "openai:http://localhost:9/v1#model"
         ("teach", "encoder", ("--four-bit",), "encoder"),
         ("teach", "encoder", ("--rank", "8"), "encoder"),
         ("teach", "encoder", ("--frozen", "--epochs", "5"), "frozen encoder"),
+        ("teach", "encoder", ("--frozen", "--max-train-nodes", "9"), "frozen encoder"),
         ("teach", ENDPOINT, ("--learning-rate", "0.1"), "endpoint"),
         ("evaluate", "./llama", ("--tuned-layers", "2"), "causal"),
         ("evaluate", "encoder", ("--frozen", "--teacher-epochs", "5"), "frozen encoder"),
@@ -38,5 +39,5 @@ def test_an_option_that_the_teacher_does_not_read_is_refused(
 
 def test_options_that_the_teacher_reads_are_not_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(["teach", "nowhere", "out", "--frozen", "--bf16", "--max-train-nodes", "9"])
+        main(["teach", "nowhere", "out", "--frozen", "--bf16", "--max-nodes", "9"])
     assert "nowhere" in capsys.readouterr().err
