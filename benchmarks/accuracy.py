@@ -46,6 +46,7 @@ from training.evaluation.plan import (
 from training.evaluation.plan import (
     RECIPES as KNOWN_RECIPES,
 )
+from training.evaluation.splits import SHARES
 from training.teachers.encoder import EncoderOptions
 from training.teachers.options import TeachOptions
 from training.teachers.suited import SUITED
@@ -62,7 +63,6 @@ TUNING = {  # epochs at most, learning rate
     "20-per-class": (12, 1e-5),
 }
 TUNED_NODES = 2_000  # training nodes that a transformer is tuned on, at most, of 60%
-TRAINING_SHARE = 0.6
 TUNING_PATIENCE = 4  # of the teacher: a fourth of its epochs
 PATIENCE = 15
 DEFAULT = EvaluationOptions()
@@ -167,7 +167,7 @@ def tuning(split: str, nodes: int) -> TuningOptions:
     """Of a teacher for a kind of split; a frozen one reads none of it."""
     epochs, rate = TUNING[split]
     patience = math.ceil(epochs / TUNING_PATIENCE)
-    many = split == "60/20/20" and TRAINING_SHARE * nodes > TUNED_NODES
+    many = split == "60/20/20" and SHARES[0] * nodes > TUNED_NODES
     most = TUNED_NODES if many else 0
     return TuningOptions(epochs=epochs, learning_rate=rate, patience=patience, max_train_nodes=most)
 

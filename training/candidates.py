@@ -12,14 +12,21 @@ from training.targets import Targets, make_targets
 from training.teachers.folder import HopAnswers, TeacherInfo, read_teacher
 from training.teachers.scores import SMOOTHED
 
-LINGUGKD = {LABELS: 1.0, "lingugkd": 0.1}
+ANSWERS = {LABELS: 1.0, "unlabeled": 1.0}  # weights, where a teacher's soft labels are read
+FEATURES = {LABELS: 1.0, "lingugkd": 0.1}  # and where its features are
+TITLES = {  # of candidates, by name
+    "alone": "without the teacher",
+    "features": "from its features alone",
+    "taught": "as asked for",
+    "unsmoothed": "the same, unsmoothed",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One way to train a student: weights of objectives, and what they read."""
 
-    name: str  # in metrics.json, as val_accuracy_NAME, where several are compared
+    name: str  # of TITLES; in metrics.json, as val_accuracy_NAME, where several are compared
     weights: Mapping[str, float]
     targets: Targets | None = None
     teacher: TeacherSource | None = None
@@ -62,17 +69,16 @@ def candidates(
         return [asked]
     found = [alone]
     if answers.features is not None and not weights:
-        found.append(taught("features", answers, LINGUGKD))
+        found.append(taught("features", answers, FEATURES))
     found.append(asked)
     if asked.targets is not None and asked.targets.view == SMOOTHED != view:
         found.append(taught("unsmoothed", replace(answers, smoothed=None), weights))
     return found
 
 
-def default_weights(targets: Targets) -> dict[str, float]:
+def default_weights(targets: Targets) -> Mapping[str, float]:
     """A teacher's soft labels, and its features where shown, beside the labels."""
-    weights = {LABELS: 1.0, "unlabeled": 1.0}
-    return weights if targets.features is None else weights | LINGUGKD
+    return ANSWERS if targets.features is None else ANSWERS | FEATURES
 
 
 def describe(folder: Path, info: TeacherInfo, targets: Targets) -> TeacherSource:

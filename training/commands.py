@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from graph.progress import terminal_progress
+from training.candidates import TITLES
 from training.config import (
     Normalization,
     ObjectiveOptions,
@@ -23,12 +24,6 @@ from training.errors import TrainingError
 from training.objectives.registry import OBJECTIVES
 from training.terminal import quiet_libraries
 
-CANDIDATES = {  # of --compare
-    "alone": "without the teacher",
-    "features": "from its features alone",
-    "taught": "as asked for",
-    "unsmoothed": "the same, unsmoothed",
-}
 DEFAULT_STUDENT = StudentConfig()
 DEFAULT_TRAINING = TrainingConfig()
 DEFAULT_CONSTANTS = ObjectiveOptions()
@@ -138,15 +133,13 @@ def distill(
 def show(metrics: Mapping[str, float], out: Path) -> None:
     """Prints what was compared on validation, where there was something, and the kept student."""
     console = Console()
-    compared = {
-        name: metrics[key] for name in CANDIDATES if (key := f"val_accuracy_{name}") in metrics
-    }
+    compared = {name: metrics[key] for name in TITLES if (key := f"val_accuracy_{name}") in metrics}
     if compared:
         table = Table("trained", "validation accuracy", title="compared")
         kept = max(compared, key=lambda name: compared[name])
         for name, accuracy in compared.items():
             mark = " (kept)" if name == kept else ""
-            table.add_row(f"{CANDIDATES[name]}{mark}", f"{accuracy:.3f}")
+            table.add_row(f"{TITLES[name]}{mark}", f"{accuracy:.3f}")
         console.print(table)
     table = Table("split", "accuracy", "macro-F1", "calibration error", title=str(out))
     for name in ("train", "val", "test"):

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from typing import Any
 
+from training.candidates import ANSWERS, FEATURES
 from training.config import ObjectiveOptions, StudentConfig, StudentKind, TrainingConfig
 from training.encoding import EncoderKind
 from training.errors import EvaluationError
@@ -19,8 +20,7 @@ RANDOM, HARD = "random-teacher", "labels-only"  # controls of the combination
 UNSMOOTHED, PROPAGATED, SELF = "unsmoothed", "propagated-labels", "self-teacher"
 CHOSEN = "chosen"  # in reports: of these recipes' runs, the one that is best on validation
 CHOSEN_FROM = (VANILLA, "lingugkd", "unlabeled", COMBINED, UNSMOOTHED)  # the first of equals
-COMBINATION = {LABELS: 1.0, "unlabeled": 1.0, "lingugkd": 0.1}
-WEIGHTS = {"lingugkd": 0.1}  # of one objective beside the labels; the others have 1
+COMBINATION = ANSWERS | FEATURES  # as `understudy distill` weights a teacher that shows features
 RECIPES = (VANILLA, *MAKERS, COMBINED, RANDOM, HARD, UNSMOOTHED, PROPAGATED, SELF)
 SPLIT_KINDS = ("60/20/20", "20-per-class")
 
@@ -120,7 +120,7 @@ def run_keys(options: EvaluationOptions) -> Iterator[RunKey]:
 
 
 def recipe_weights(recipe: str, strength: float = 1.0) -> Mapping[str, float]:
-    """The weights of a recipe's terms; controls have those of the combination.
+    """The weights of a recipe's terms; a control has those of what it controls.
 
     Without features, `labels-only` has its soft-label term alone.
     """
@@ -128,7 +128,7 @@ def recipe_weights(recipe: str, strength: float = 1.0) -> Mapping[str, float]:
         return {LABELS: 1.0}
     recipe = "unlabeled" if recipe in (UNSMOOTHED, PROPAGATED, SELF) else recipe
     if recipe in MAKERS:
-        return {LABELS: 1.0, recipe: WEIGHTS.get(recipe, 1.0) * strength}
+        return {LABELS: 1.0, recipe: COMBINATION.get(recipe, 1.0) * strength}
     combination = {name: weight for name, weight in COMBINATION.items() if name != LABELS}
     if recipe == HARD:
         del combination["lingugkd"]

@@ -6,6 +6,7 @@ import numpy as np
 
 from graph import UNLABELED, TextGraph, random_split
 
+SHARES = (0.6, 0.2, 0.2)  # of training, validation and test, of the split with many labels
 TRAIN_A_CLASS = 20  # of the few-label split
 VALIDATION = 500  # nodes of the few-label split, at most a third of what training leaves
 
@@ -13,7 +14,7 @@ VALIDATION = 500  # nodes of the few-label split, at most a third of what traini
 def split_graph(graph: TextGraph, kind: str, seed: int) -> TextGraph:
     """The graph with a split drawn anew: stratified 60/20/20, or 20 training nodes a class."""
     if kind == "60/20/20":
-        splits = random_split(graph.labels, (0.6, 0.2, 0.2), seed, graph.groups)
+        splits = random_split(graph.labels, SHARES, seed, graph.groups)
         return replace(graph, splits=splits)
     generator = np.random.default_rng([seed, 5])
     labeled = generator.permutation(np.flatnonzero(graph.labels != UNLABELED))

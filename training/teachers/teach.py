@@ -124,17 +124,17 @@ def ask_local(
 ) -> HopAnswers:
     """The answers of a tuned teacher, or of a frozen encoder, whose head is fitted here."""
     questions, nodes = all_questions(graph, options)
-    frozen = isinstance(teacher, EncoderTeacher) and options.encoder.frozen
+    frozen = teacher if isinstance(teacher, EncoderTeacher) and options.encoder.frozen else None
     folder = work
-    if frozen and not options.prompts.show_labels:
+    if frozen is not None and not options.prompts.show_labels:
         # These answers do not depend on the split: the next split's teacher need not ask again.
         digest = prompts_digest(questions.prompts, teacher.digest, graph.num_classes, options)
         folder = cache_folder() / "prompts" / digest
     sizes = options.tokens_per_batch, progress, options.part_prompts
     answers = extract(teacher, questions, nodes, folder, *sizes)
-    if isinstance(teacher, EncoderTeacher) and options.encoder.frozen:
-        return with_fitted_head(teacher, graph, answers, options, progress)
-    return answers
+    if frozen is None:
+        return answers
+    return with_fitted_head(frozen, graph, answers, options, progress)
 
 
 def teach_endpoint(
