@@ -192,11 +192,11 @@ def publish(results: dict[str, Any]) -> None:
 
 
 def adopt(report: Path, name: str) -> None:
-    """Puts an evaluation's report and plots beside the results, in place of earlier ones."""
+    """Puts an evaluation's report, plots and runs beside the results, in place of earlier ones."""
     folder = RESULTS / "accuracy" / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for path in (report, *report.parent.glob("*.png")):
+    for path in (report, report.with_name("runs.csv"), *report.parent.glob("*.png")):
         shutil.copy(path, folder)
 
 

@@ -65,11 +65,15 @@ def train(
     started = time.monotonic()
     epochs: list[Epoch] = []
     best, best_state = 0, copy.deepcopy(student.state_dict())
+    # h0 of whole graphs, which an epoch's evaluation and the next epoch's step have in common
+    shared = not config.batch_size and not student.config.input_dropout
+    embedded: Tensor | None = None
     for number in range(config.epochs):
-        loss = run_epoch(student, next(epoch_batches), terms, optimizer)
+        loss = run_epoch(student, next(epoch_batches), terms, optimizer, embedded)
         if not math.isfinite(loss):
             raise DivergedError(f"the loss is {loss} in epoch {number + 1}; lower --learning-rate")
-        logits = predict(student, data)
+        embedded = student.embed(data.features) if shared else None
+        logits = predict(student, data, embedded)
         epochs.append(
             Epoch(loss, *(accuracy(logits, data, part) for part in (data.train, data.val)))
         )
@@ -108,13 +112,14 @@ def run_epoch(
     epoch: Iterable[Batch],
     terms: Sequence[Term],
     optimizer: torch.optim.Optimizer,
+    embedded: Tensor | None = None,
 ) -> float:
-    """The mean loss over the epoch's seeds."""
+    """The mean loss over the epoch's seeds; `embedded` is h0, for an epoch of one batch."""
     student.train()
     total, count = 0.0, 0
     for batch in epoch:
         optimizer.zero_grad()
-        output = student(batch.features, batch.edges)
+        output = student(batch.features, batch.edges, embedded)
         loss = total_loss(terms, student, output, batch)
         loss.backward()
         optimizer.step()
@@ -124,10 +129,10 @@ def run_epoch(
 
 
 @torch.no_grad()
-def predict(student: Student, data: GraphData) -> Tensor:
+def predict(student: Student, data: GraphData, embedded: Tensor | None = None) -> Tensor:
     """Logits of every node, [N, classes]; leaves the student in evaluation mode."""
     student.eval()
-    logits: Tensor = student(data.features, data.edges).logits
+    logits: Tensor = student(data.features, data.edges, embedded).logits
     return logits
 
 

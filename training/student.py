@@ -53,26 +53,26 @@ class HashedInput(nn.Module):
     An n-gram that no training text holds keeps its initial embedding, so that starts at zero.
     """
 
-    def __init__(self, buckets: int, hidden: int, dropout: float) -> None:
+    def __init__(self, buckets: int, hidden: int, probability: float) -> None:
         super().__init__()
         self.table = nn.Parameter(torch.zeros(buckets, BAG_WIDTH))
-        self.dropout = nn.Dropout(dropout)
+        self.probability = probability
         self.linear = nn.Linear(BAG_WIDTH, hidden)
 
     def forward(self, features: HashedFeatures) -> Tensor:
         bag = sparse_product(features.rows, self.table)
-        return cast(Tensor, self.linear(self.dropout(bag)))
+        return cast(Tensor, self.linear(dropout(bag, self.probability, self.training)))
 
 
 class DenseInput(nn.Linear):
     """A linear map of the encoder's embeddings: [N, dimension] → [N, hidden]."""
 
-    def __init__(self, dimension: int, hidden: int, dropout: float) -> None:
+    def __init__(self, dimension: int, hidden: int, probability: float) -> None:
         super().__init__(dimension, hidden)
-        self.dropout = dropout
+        self.probability = probability
 
     def forward(self, features: Tensor) -> Tensor:
-        return super().forward(F.dropout(features, self.dropout, self.training))
+        return super().forward(dropout(features, self.probability, self.training))
 
 
 class MessageLayer(nn.Module):
@@ -115,8 +115,11 @@ class Student(nn.Module):
         self.layers = nn.ModuleList(MessageLayer(config) for _ in range(config.layers))
         self.head = nn.Linear(config.hidden, classes)
 
-    def forward(self, features: Features, edges: Edges) -> StudentOutput:
-        h = self.embed(features)
+    def forward(
+        self, features: Features, edges: Edges, embedded: Tensor | None = None
+    ) -> StudentOutput:
+        """`embedded` is h0, where it is known already."""
+        h = self.embed(features) if embedded is None else embedded
         hidden = [h]
         for layer in self.layers:
             h = layer(self.drop(h), edges)
@@ -128,7 +131,15 @@ class Student(nn.Module):
         return F.relu(self.input_norm(self.input(features)))
 
     def drop(self, h: Tensor) -> Tensor:
-        return F.dropout(h, self.config.dropout, self.training)
+        return dropout(h, self.config.dropout, self.training)
+
+
+def dropout(x: Tensor, probability: float, training: bool) -> Tensor:
+    """Torch's dropout, three times faster on processors, where its own mask is drawn serially."""
+    if not training or not probability:
+        return x
+    kept = (torch.rand_like(x) >= probability).to(x.dtype)
+    return x * kept.mul_(1 / (1 - probability))
 
 
 def convolution(config: StudentConfig) -> nn.Module:

@@ -1,8 +1,10 @@
 """The whole protocol on a small graph with a tiny teacher."""
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 
 import pytest
 
@@ -55,6 +57,12 @@ def test_an_evaluation_runs_reports_grows_and_refuses_other_settings(tmp_path: P
     assert len(runs) == 10
     summary = json.loads((out / "summary.json").read_text())
     assert {entry["recipe"] for entry in summary["summaries"]} == {*options.recipes, CHOSEN}
+    with (out / "runs.csv").open(newline="") as file:
+        told = list(csv.DictReader(file))
+    assert len(told) == len(runs)
+    for entry in summary["summaries"]:
+        own = [float(run["test_accuracy"]) for run in told if run["recipe"] == entry["recipe"]]
+        assert entry["recipe"] == CHOSEN or mean(own) == pytest.approx(entry["accuracy"], abs=1e-5)
     for name in ("accuracy", "convergence", "reliability", "teacher", "layers", "map"):
         assert (out / f"{name}.png").stat().st_size > 1_000
     vanilla = json.loads((out / "search" / "minilm-gcn-vanilla.json").read_text())

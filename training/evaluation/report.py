@@ -1,5 +1,6 @@
-"""The summary as JSON and as Markdown."""
+"""The summary as JSON and as Markdown, and the runs that it is of as CSV."""
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +25,15 @@ from training.evaluation.statistics import Result, Summary, chosen, compare, gro
 from training.teachers.scores import chosen_view, view_names
 
 TOLD = (COMBINED, "unlabeled", "lingugkd")  # the first of these that was run is summed up in words
+RUN_COLUMNS = ("encoder", "student", "recipe", "split", "seed")
+RUN_METRICS = (
+    "val_accuracy",
+    "test_accuracy",
+    "test_macro_f1",
+    "test_calibration_error",
+    "epochs",
+    "convergence_epoch",
+)
 HEADER = (
     "| recipe | test accuracy | macro-F1 | calibration error | epochs to 99% | gain, points "
     "| d | Wilcoxon p | t-test p |\n|---|---|---|---|---|---|---|---|---|"
@@ -37,7 +47,8 @@ def write_report(
     results: Sequence[Result],
     teachers: Sequence[Mapping[str, Any]],
 ) -> Path:
-    """Writes summary.json, the plots and report.md; returns the report's path."""
+    """Writes runs.csv, summary.json, the plots and report.md; returns the report's path."""
+    write_runs(out / "runs.csv", results)
     summaries = summarize([*results, *chosen(results)])
     write_json(
         out / "summary.json",
@@ -65,6 +76,16 @@ def write_report(
     with atomic_file(path) as temporary:
         temporary.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
     return path
+
+
+def write_runs(path: Path, results: Sequence[Result]) -> None:
+    """A line a run, so that every test of the report can be taken again."""
+    with atomic_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow([*RUN_COLUMNS, *RUN_METRICS])
+        for result in results:
+            figures = [round(result["metrics"][name], 6) for name in RUN_METRICS]
+            lines.writerow([*(result["key"][name] for name in RUN_COLUMNS), *figures])
 
 
 def introduction(graph: TextGraph, options: EvaluationOptions) -> str:

@@ -1,0 +1,91 @@
+"""An epoch of each student, its evaluation included, against the same done plainly: torch's own
+dropout, and the pre-message-passing layer computed for the step and again for the evaluation.
+
+    python -m benchmarks.epoch GRAPH [--rounds 5]
+"""
+
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmarks.measure import described, markdown_table, run_script, side_by_side, write_results
+from graph import load_graph
+from training.batches import whole_graph
+from training.config import StudentConfig, StudentKind
+from training.data import GraphData, graph_data
+from training.encoding import ENCODER_KINDS, encoder_spec, graph_features
+from training.features import HashedFeatures
+from training.loop import predict, run_epoch
+from training.objectives.base import CrossEntropy, Term
+from training.objectives.registry import LABELS
+from training.student import Student
+
+KINDS: tuple[StudentKind, ...] = ("sage", "gcn", "gat", "gin")
+OURS, PLAIN = "ours", "plainly"
+
+
+class PlainStudent(Student):
+    """A student with torch's own dropout."""
+
+    def drop(self, h: Tensor) -> Tensor:
+        return F.dropout(h, self.config.dropout, self.training)
+
+
+def main(
+    graph: Annotated[Path, typer.Argument(help="Graph folder.")],
+    rounds: Annotated[int, typer.Option(min=1)] = 5,
+) -> None:
+    """Measure, print and write results/epoch.json."""
+    source = load_graph(graph)
+    works: dict[str, Callable[[], object]] = {}
+    names = [f"{kind} on {encoder}" for encoder, kind in product(ENCODER_KINDS, KINDS)]
+    for encoder in ENCODER_KINDS:
+        data = graph_data(source, graph_features(source, encoder_spec(encoder)))
+        for kind in KINDS:
+            name = f"{kind} on {encoder}"
+            works[f"{name}, {OURS}"] = epoch(Student, kind, data, share=True)
+            works[f"{name}, {PLAIN}"] = epoch(PlainStudent, kind, data, share=False)
+    seconds = side_by_side(works, rounds, warmup=1)
+    ratios = {name: seconds[f"{name}, {PLAIN}"] / seconds[f"{name}, {OURS}"] for name in names}
+    rows = [
+        [name, *(f"{seconds[f'{name}, {way}']:.3f} s" for way in (OURS, PLAIN)), f"{ratio:.2f}"]
+        for name, ratio in ratios.items()
+    ]
+    width = StudentConfig().hidden
+    markdown = f"One epoch, width {width}, {described(source)}:\n\n"
+    markdown += markdown_table(["", OURS, PLAIN, "times faster"], rows)
+    results = {"graph": described(source), "width": width, "seconds": seconds, "ratios": ratios}
+    write_results("epoch", results, markdown)
+    typer.echo(markdown)
+
+
+def epoch(
+    maker: type[Student], kind: StudentKind, data: GraphData, share: bool
+) -> Callable[[], object]:
+    """A step on the labels, then the logits of every node; `share` has them read the same h0."""
+    features = data.features
+    hashed = isinstance(features, HashedFeatures)
+    dimension = (features.rows if isinstance(features, HashedFeatures) else features).shape[1]
+    torch.manual_seed(0)
+    student = maker(StudentConfig(kind=kind), dimension, int(data.labels.max()) + 1, hashed)
+    optimizer = torch.optim.AdamW(student.parameters(), fused=True)
+    batch, terms = whole_graph(data), [Term(LABELS, 1.0, CrossEntropy())]
+    embedded: Tensor | None = None
+
+    def work() -> None:
+        nonlocal embedded
+        run_epoch(student, [batch], terms, optimizer, embedded)
+        embedded = student.embed(data.features) if share else None
+        predict(student, data, embedded)
+
+    return work
+
+
+if __name__ == "__main__":
+    run_script(main)
