@@ -21,6 +21,7 @@ import math
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -175,8 +176,10 @@ def tuning(split: str, nodes: int) -> TuningOptions:
 def publish(results: dict[str, Any]) -> None:
     """Writes the results beside those of earlier calls, which may have had other settings.
 
-    The machine facts are those of the last call.
+    The machine facts are those of the last call; each evaluation has its own date.
     """
+    today = datetime.now(UTC).date().isoformat()
+    results = {name: {"date": today, **result} for name, result in results.items()}
     path = RESULTS / "accuracy.json"
     if path.is_file():
         results = json.loads(path.read_text(encoding="utf-8"))["evaluations"] | results

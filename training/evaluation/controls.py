@@ -8,7 +8,7 @@ from torch import Tensor
 
 from graph import TextGraph
 from training.data import labeled_members
-from training.evaluation.plan import HARD, PROPAGATED, RANDOM, UNSMOOTHED
+from training.evaluation.plan import HARD, PROPAGATED, RANDOM, SHUFFLED, UNSMOOTHED
 from training.targets import Targets, make_targets
 from training.teachers.folder import HopAnswers, TeacherInfo
 from training.teachers.smoothing import with_smoothed_view
@@ -24,7 +24,7 @@ def recipe_targets(
     Raises:
         TeacherError: see `make_targets`.
     """
-    if recipe == RANDOM:
+    if recipe in (RANDOM, SHUFFLED):
         answers = shuffled(graph, info, answers, seed)
     elif recipe == UNSMOOTHED:
         answers = replace(answers, smoothed=None)

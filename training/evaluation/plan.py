@@ -16,12 +16,14 @@ VANILLA = "vanilla"
 COMBINED = "combined"
 RANDOM, HARD = "random-teacher", "labels-only"  # controls of the combination
 # Controls of `unlabeled`: without what the teacher's answers gain over the edges, with that alone,
-# and with the vanilla student for a teacher
+# with the vanilla student for a teacher, and with the random teacher's answers
 UNSMOOTHED, PROPAGATED, SELF = "unsmoothed", "propagated-labels", "self-teacher"
+SHUFFLED = "shuffled-answers"
+UNLABELED_CONTROLS = (UNSMOOTHED, PROPAGATED, SELF, SHUFFLED)
 CHOSEN = "chosen"  # in reports: of these recipes' runs, the one that is best on validation
 CHOSEN_FROM = (VANILLA, "lingugkd", "unlabeled", COMBINED, UNSMOOTHED)  # the first of equals
 COMBINATION = ANSWERS | FEATURES  # as `understudy distill` weights a teacher that shows features
-RECIPES = (VANILLA, *MAKERS, COMBINED, RANDOM, HARD, UNSMOOTHED, PROPAGATED, SELF)
+RECIPES = (VANILLA, *MAKERS, COMBINED, RANDOM, HARD, *UNLABELED_CONTROLS)
 SPLIT_KINDS = ("60/20/20", "20-per-class")
 
 
@@ -126,7 +128,7 @@ def recipe_weights(recipe: str, strength: float = 1.0) -> Mapping[str, float]:
     """
     if recipe == VANILLA:
         return {LABELS: 1.0}
-    recipe = "unlabeled" if recipe in (UNSMOOTHED, PROPAGATED, SELF) else recipe
+    recipe = "unlabeled" if recipe in UNLABELED_CONTROLS else recipe
     if recipe in MAKERS:
         return {LABELS: 1.0, recipe: COMBINATION.get(recipe, 1.0) * strength}
     combination = {name: weight for name, weight in COMBINATION.items() if name != LABELS}

@@ -13,10 +13,9 @@ from graph.files import atomic_file, write_json
 from training.evaluation.plan import (
     COMBINED,
     HARD,
-    PROPAGATED,
     RANDOM,
     SELF,
-    UNSMOOTHED,
+    UNLABELED_CONTROLS,
     VANILLA,
     EvaluationOptions,
 )
@@ -200,7 +199,7 @@ def verdict(summaries: Sequence[Summary]) -> str:
         text += ", significant at p < 0.01" if significant else ", not significant at p < 0.01"
         controls = [
             f"{100 * control.gain:+.2f} {name}"
-            for name in (RANDOM, HARD, UNSMOOTHED, PROPAGATED, SELF)
+            for name in (RANDOM, HARD, *UNLABELED_CONTROLS)
             if (control := named.get((encoder, student, name))) is not None
         ]
         lines.append(f"- {text}{'; ' + ', '.join(controls) if controls else ''}.")

@@ -9,7 +9,15 @@ from graph.text_graph import TextGraph
 from tests.unit.training.samples import noisy_answers, small_answers, small_graph
 from training.data import labeled_members
 from training.evaluation.controls import own_targets, recipe_targets, shuffled
-from training.evaluation.plan import COMBINED, HARD, PROPAGATED, RANDOM, UNSMOOTHED, recipe_weights
+from training.evaluation.plan import (
+    COMBINED,
+    HARD,
+    PROPAGATED,
+    RANDOM,
+    SHUFFLED,
+    UNSMOOTHED,
+    recipe_weights,
+)
 from training.teachers.folder import HopAnswers, TeacherInfo
 from training.teachers.smoothing import with_smoothed_view
 
@@ -116,3 +124,15 @@ def test_a_student_is_its_own_teacher() -> None:
         for values in (logits, targets.log_probabilities)
     )
     assert read > bare
+
+
+def test_shuffled_answers_are_the_random_teachers_for_soft_labels_alone() -> None:
+    graph = small_graph()
+    taught = graph, described(graph), smoothed_answers(graph)
+    random, shuffled_answers, real = (
+        recipe_targets(recipe, *taught, seed=3) for recipe in (RANDOM, SHUFFLED, "unlabeled")
+    )
+    assert torch.equal(random.log_probabilities, shuffled_answers.log_probabilities)
+    assert not torch.equal(real.log_probabilities, shuffled_answers.log_probabilities)
+    assert recipe_weights(SHUFFLED) == recipe_weights("unlabeled")
+    assert recipe_weights(SHUFFLED) != recipe_weights(RANDOM)
