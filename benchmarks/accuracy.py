@@ -98,6 +98,7 @@ def main(
     only: Annotated[
         list[str] | None, typer.Option(help="These evaluations, as cora-60-20-20-minilm.")
     ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="That share the splits.")] = 1,
     write: Annotated[bool, typer.Option(help="The results; else runs alone.")] = True,
 ) -> None:
     """Evaluate, print and write results/accuracy.json."""
@@ -141,7 +142,7 @@ def main(
         for name, graph, options in planned:
             if only and name not in only:
                 continue
-            report = evaluate(graph, work / name, options, progress)
+            report = evaluate(graph, work / name, options, progress, processes)
             results[name] = json.loads((work / name / "summary.json").read_text())
             if write:
                 adopt(report, name)

@@ -57,6 +57,9 @@ def evaluate(
         bool, typer.Option("--frozen", help="Tune an encoder's head alone: the cheapest teacher.")
     ] = False,
     bf16: Annotated[bool, typer.Option("--bf16", help="An encoder in bfloat16.")] = False,
+    processes: Annotated[
+        int, typer.Option(min=1, help="That share the splits; they share the cores, too.")
+    ] = 1,
 ) -> None:
     """Compare distilled with vanilla students over paired seeds, controls included."""
     quiet_libraries()
@@ -92,7 +95,7 @@ def evaluate(
         trials=trials,
     )
     with terminal_progress() as progress:
-        report = run_evaluate(graph, out, options, progress)
+        report = run_evaluate(graph, out, options, progress, processes)
     Console().print(f"report: {report}")
 
 

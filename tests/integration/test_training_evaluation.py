@@ -2,6 +2,7 @@
 
 import csv
 import json
+import multiprocessing
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
@@ -13,7 +14,7 @@ from graph.prompts import PromptOptions
 from graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from tests.language_models import write_tiny_encoder
 from training.config import TrainingConfig
-from training.errors import EvaluationError
+from training.errors import EvaluationError, TeacherError
 from training.evaluation.evaluate import evaluate
 from training.evaluation.plan import (
     CHOSEN,
@@ -29,10 +30,11 @@ from training.teachers.options import TeachOptions
 from training.teachers.tuning import TuningOptions
 
 
-def test_an_evaluation_runs_reports_grows_and_refuses_other_settings(tmp_path: Path) -> None:
+def small_evaluation(folder: Path) -> tuple[Path, EvaluationOptions]:
+    """A graph folder, and options with a tiny teacher."""
     graph = synthetic_graph(SyntheticOptions(nodes=120, classes=3))
-    save_graph(graph, tmp_path / "graph")
-    words = load_graph(tmp_path / "graph").texts.to_pylist()
+    save_graph(graph, folder / "graph")
+    words = load_graph(folder / "graph").texts.to_pylist()
     options = EvaluationOptions(
         splits=2,
         seeds=1,
@@ -41,16 +43,21 @@ def test_an_evaluation_runs_reports_grows_and_refuses_other_settings(tmp_path: P
         recipes=(VANILLA, COMBINED, RANDOM, HARD, SELF),
         training=TrainingConfig(epochs=4),
         teacher=TeachOptions(
-            f"encoder:{write_tiny_encoder(tmp_path / 'bert', words)}",
+            f"encoder:{write_tiny_encoder(folder / 'bert', words)}",
             hops=(0, 1),
             prompts=PromptOptions(tokens=24),
             tuning=TuningOptions(epochs=1, learning_rate=1e-3),
             encoder=EncoderOptions(max_tokens=24),
         ),
-        trials=1,
     )
+    return folder / "graph", options
+
+
+def test_an_evaluation_runs_reports_grows_and_refuses_other_settings(tmp_path: Path) -> None:
+    graph, options = small_evaluation(tmp_path)
+    options = replace(options, trials=1)
     out = tmp_path / "out"
-    report = evaluate(tmp_path / "graph", out, options).read_text()
+    report = evaluate(graph, out, options).read_text()
     assert "random-teacher" in report
     assert "| hop0 |" in report
     runs = sorted((out / "runs").iterdir())
@@ -71,7 +78,7 @@ def test_an_evaluation_runs_reports_grows_and_refuses_other_settings(tmp_path: P
     before = {path: path.stat().st_mtime_ns for path in runs}
     (out / "runs" / f"{runs[0].stem.rpartition('-')[0]}-seed9.json").write_text("of other seeds")
     assert "What the language model adds" not in report
-    grown = evaluate(tmp_path / "graph", out, replace(options, recipes=(VANILLA, "unlabeled")))
+    grown = evaluate(graph, out, replace(options, recipes=(VANILLA, "unlabeled")))
     assert "What the language model adds" in grown.read_text()
     assert all(path.stat().st_mtime_ns == when for path, when in before.items())
     assert len(list((out / "runs").iterdir())) == 13
@@ -83,4 +90,22 @@ def test_an_evaluation_runs_reports_grows_and_refuses_other_settings(tmp_path: P
     }
 
     with pytest.raises(EvaluationError, match="other settings"):
-        evaluate(tmp_path / "graph", out, replace(options, training=TrainingConfig(epochs=9)))
+        evaluate(graph, out, replace(options, training=TrainingConfig(epochs=9)))
+
+
+def test_processes_share_an_evaluation_and_end_where_one_fails(tmp_path: Path) -> None:
+    graph, options = small_evaluation(tmp_path)
+    options = replace(options, recipes=(VANILLA, "unlabeled"))
+    evaluate(graph, tmp_path / "alone", options)
+    together = tmp_path / "together"
+    obstacle = together / "teachers" / "1"
+    obstacle.parent.mkdir(parents=True)
+    obstacle.write_text("no teacher folder")
+    with pytest.raises(TeacherError, match="no teacher folder; name another"):
+        evaluate(graph, together, options, processes=2)
+    assert not multiprocessing.active_children()
+    obstacle.unlink()
+
+    evaluate(graph, together, options, processes=2)
+    for name in ("runs.csv", "plan.json"):
+        assert (together / name).read_text() == (tmp_path / "alone" / name).read_text()
