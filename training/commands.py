@@ -128,6 +128,8 @@ def distill(
     with terminal_progress() as progress:
         metrics = run_distill(graph, out, options, progress)
     show(metrics, out)
+    if teacher is not None and not compare:
+        typer.echo("whether the teacher helps: --compare trains without it, too, and keeps the best")
 
 
 def show(metrics: Mapping[str, float], out: Path) -> None:
