@@ -129,7 +129,7 @@ def distill(
         metrics = run_distill(graph, out, options, progress)
     show(metrics, out)
     if teacher is not None and not compare:
-        typer.echo("whether the teacher helps: --compare trains without it, too, and keeps the best")
+        typer.echo("does the teacher help? --compare trains without it, too, and keeps the best")
 
 
 def show(metrics: Mapping[str, float], out: Path) -> None:
