@@ -28,6 +28,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from benchmarks.accuracy_table import overview
 from benchmarks.measure import RESULTS, run_script, write_results
 from graph.folder import read_meta
 from graph.progress import terminal_progress
@@ -190,7 +191,7 @@ def publish(results: dict[str, Any]) -> None:
         .replace("](", f"](accuracy/{name}/")
         for name in results
     ]
-    markdown = "\n".join(reports)
+    markdown = "\n".join([overview(results), *reports])
     write_results("accuracy", {"evaluations": results}, markdown)
     typer.echo(markdown)
 

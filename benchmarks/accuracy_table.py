@@ -1,0 +1,113 @@
+"""All evaluations at a glance: students by graph, kind of split, teacher and encoder; controls."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measure import markdown_table
+from training.config import StudentConfig
+from training.encoding import ENCODER_KINDS
+from training.evaluation.plan import CHOSEN, PROPAGATED, RANDOM, SELF, SHUFFLED, VANILLA
+from training.teachers.scores import chosen_view
+
+TAUGHT = "unlabeled"  # the recipe that is told: soft labels on unlabelled nodes
+STUDENTS = {"sage": "GraphSAGE", "gcn": "GCN", "gat": "GAT", "gin": "GIN"}
+SIGNIFICANT = 0.01
+TITLES = {"20-per-class": "20 a class", "60/20/20": "60%", "hashing": "hashed", "minilm": "MiniLM"}
+HEADER = ("graph", "labels", "features", "teacher", "alone", "distilled", "kept")
+KEY = f"""\
+Test accuracy in percent, students in the order {" / ".join(STUDENTS.values())}. *Alone*: trained \
+on the labels. *Distilled*: on the teacher's soft labels of unlabelled nodes, too; **bold** where \
+better with p < {SIGNIFICANT}, _italic_ where worse with p < {SIGNIFICANT} (Wilcoxon, paired, \
+two-sided). *Kept*: of the recipes that were run, what validation chooses.
+"""
+CONTROLS = (VANILLA, SHUFFLED, RANDOM, PROPAGATED, SELF, TAUGHT)
+CONTROLS_KEY = f"""\
+How much of it is the language model's? `{SHUFFLED}`: the teacher's answers shuffled among the \
+nodes; `{RANDOM}`: its features, too, and the objectives that read them; `{PROPAGATED}`: no \
+teacher, the training labels spread over the edges; `{SELF}`: the student's own answers in the \
+teacher's place. All are smoothed over the edges as the teacher's answers are. Whether a student \
+of the teacher is significantly better than one of itself stands in each report, under "What the \
+language model adds".
+"""
+
+
+def overview(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
+    return f"{accuracy_table(evaluations)}\n{controls_table(evaluations)}"
+
+
+def accuracy_table(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
+    """Of those whose students are as wide as `understudy distill` makes them, all four networks."""
+    rows = [
+        row
+        for name, evaluation in sorted(evaluations.items())
+        if usual(evaluation)
+        for row in student_rows(name, evaluation)
+    ]
+    return f"{KEY}\n{markdown_table(HEADER, rows)}"
+
+
+def controls_table(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
+    """Of the students that were taught by themselves."""
+    rows = [
+        row
+        for name, evaluation in sorted(evaluations.items())
+        if usual(evaluation)
+        for row in control_rows(name, evaluation)
+    ]
+    header = ("graph", "labels", "student", "alone", *CONTROLS[1:-1], "distilled")
+    return f"{CONTROLS_KEY}\n{markdown_table(header, rows)}"
+
+
+def usual(evaluation: Mapping[str, Any]) -> bool:
+    width: int = evaluation["options"]["hidden"]
+    return width == StudentConfig().hidden
+
+
+def named(
+    name: str, evaluation: Mapping[str, Any]
+) -> tuple[str, str, dict[tuple[str, str, str], Mapping[str, Any]]]:
+    """The graph, the kind of split, and summaries by encoder, student and recipe."""
+    split = evaluation["options"]["split_kind"]
+    graph = name.partition(f"-{split.replace('/', '-')}-")[0]
+    found = {(s["encoder"], s["student"], s["recipe"]): s for s in evaluation["summaries"]}
+    return graph, TITLES[split], found
+
+
+def control_rows(name: str, evaluation: Mapping[str, Any]) -> Iterator[Sequence[str]]:
+    graph, labels, found = named(name, evaluation)
+    for encoder, student in product(sorted(ENCODER_KINDS), STUDENTS):
+        if (encoder, student, SELF) in found:
+            cells = [
+                f"{100 * summary['accuracy']:.1f}" if summary else ""
+                for summary in (found.get((encoder, student, recipe)) for recipe in CONTROLS)
+            ]
+            yield graph, labels, f"{STUDENTS[student]}, {TITLES[encoder]}", *cells
+
+
+def student_rows(name: str, evaluation: Mapping[str, Any]) -> Iterator[Sequence[str]]:
+    graph, labels, found = named(name, evaluation)
+    for encoder in sorted(ENCODER_KINDS):
+        if any((encoder, student, TAUGHT) not in found for student in STUDENTS):
+            continue
+        alone, distilled, kept = (
+            " / ".join(cell(found[encoder, student, recipe]) for student in STUDENTS)
+            for recipe in (VANILLA, TAUGHT, CHOSEN)
+        )
+        yield graph, labels, TITLES[encoder], teacher(evaluation), alone, distilled, kept
+
+
+def cell(summary: Mapping[str, Any]) -> str:
+    text = f"{100 * summary['accuracy']:.1f}"
+    if summary["recipe"] != TAUGHT or summary["wilcoxon_p"] >= SIGNIFICANT:
+        return text
+    return f"**{text}**" if summary["gain"] > 0 else f"_{text}_"
+
+
+def teacher(evaluation: Mapping[str, Any]) -> str:
+    """What students learned from: the mean of every split's best view on validation."""
+    views = [metrics[f"test_accuracy_{chosen_view(metrics)}"] for metrics in evaluation["teachers"]]
+    frozen = evaluation["options"]["teacher"]["encoder"]["frozen"]
+    return f"{100 * np.mean(views):.1f}{', frozen' if frozen else ''}"
