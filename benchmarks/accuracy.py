@@ -185,15 +185,16 @@ def publish(results: dict[str, Any]) -> None:
     path = RESULTS / "accuracy.json"
     if path.is_file():
         results = json.loads(path.read_text(encoding="utf-8"))["evaluations"] | results
-    reports = [
-        (RESULTS / "accuracy" / name / "report.md")
-        .read_text(encoding="utf-8")
-        .replace("](", f"](accuracy/{name}/")
-        for name in results
-    ]
-    markdown = "\n".join([overview(results), *reports])
+    markdown = "\n".join([overview(results), *map(titled_report, results)])
     write_results("accuracy", {"evaluations": results}, markdown)
     typer.echo(markdown)
+
+
+def titled_report(name: str) -> str:
+    """An evaluation's report under its own name, its plots found from the results' folder."""
+    path = RESULTS / "accuracy" / name / "report.md"
+    _, _, body = path.read_text(encoding="utf-8").partition("\n")
+    return f"# {name}\n{body.replace('](', f'](accuracy/{name}/')}"
 
 
 def adopt(report: Path, name: str) -> None:
