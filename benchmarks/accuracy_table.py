@@ -1,6 +1,6 @@
 """All evaluations at a glance: students by graph, kind of split, teacher and encoder; controls."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -32,42 +32,31 @@ teacher's place. All are smoothed over the edges as the teacher's answers are. W
 of the teacher is significantly better than one of itself stands in each report, under "What the \
 language model adds".
 """
+CONTROLS_HEADER = ("graph", "labels", "student", "alone", *CONTROLS[1:-1], "distilled")
+
+Evaluation = Mapping[str, Any]
+Row = Sequence[str]
 
 
-def overview(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
-    return f"{accuracy_table(evaluations)}\n{controls_table(evaluations)}"
+def overview(evaluations: Mapping[str, Evaluation]) -> str:
+    """Of the evaluations whose students are as wide as `understudy distill` makes them."""
+    parts = ((KEY, HEADER, student_rows), (CONTROLS_KEY, CONTROLS_HEADER, control_rows))
+    return "\n".join(
+        f"{key}\n{markdown_table(header, list(gathered(evaluations, rows)))}"
+        for key, header, rows in parts
+    )
 
 
-def accuracy_table(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
-    """Of those whose students are as wide as `understudy distill` makes them, all four networks."""
-    rows = [
-        row
-        for name, evaluation in sorted(evaluations.items())
-        if usual(evaluation)
-        for row in student_rows(name, evaluation)
-    ]
-    return f"{KEY}\n{markdown_table(HEADER, rows)}"
-
-
-def controls_table(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
-    """Of the students that were taught by themselves."""
-    rows = [
-        row
-        for name, evaluation in sorted(evaluations.items())
-        if usual(evaluation)
-        for row in control_rows(name, evaluation)
-    ]
-    header = ("graph", "labels", "student", "alone", *CONTROLS[1:-1], "distilled")
-    return f"{CONTROLS_KEY}\n{markdown_table(header, rows)}"
-
-
-def usual(evaluation: Mapping[str, Any]) -> bool:
-    width: int = evaluation["options"]["hidden"]
-    return width == StudentConfig().hidden
+def gathered(
+    evaluations: Mapping[str, Evaluation], rows: Callable[[str, Evaluation], Iterator[Row]]
+) -> Iterator[Row]:
+    for name, evaluation in sorted(evaluations.items()):
+        if evaluation["options"]["hidden"] == StudentConfig().hidden:
+            yield from rows(name, evaluation)
 
 
 def named(
-    name: str, evaluation: Mapping[str, Any]
+    name: str, evaluation: Evaluation
 ) -> tuple[str, str, dict[tuple[str, str, str], Mapping[str, Any]]]:
     """The graph, the kind of split, and summaries by encoder, student and recipe."""
     split = evaluation["options"]["split_kind"]
@@ -76,18 +65,7 @@ def named(
     return graph, TITLES[split], found
 
 
-def control_rows(name: str, evaluation: Mapping[str, Any]) -> Iterator[Sequence[str]]:
-    graph, labels, found = named(name, evaluation)
-    for encoder, student in product(sorted(ENCODER_KINDS), STUDENTS):
-        if (encoder, student, SELF) in found:
-            cells = [
-                f"{100 * summary['accuracy']:.1f}" if summary else ""
-                for summary in (found.get((encoder, student, recipe)) for recipe in CONTROLS)
-            ]
-            yield graph, labels, f"{STUDENTS[student]}, {TITLES[encoder]}", *cells
-
-
-def student_rows(name: str, evaluation: Mapping[str, Any]) -> Iterator[Sequence[str]]:
+def student_rows(name: str, evaluation: Evaluation) -> Iterator[Row]:
     graph, labels, found = named(name, evaluation)
     for encoder in sorted(ENCODER_KINDS):
         if any((encoder, student, TAUGHT) not in found for student in STUDENTS):
@@ -99,6 +77,17 @@ def student_rows(name: str, evaluation: Mapping[str, Any]) -> Iterator[Sequence[
         yield graph, labels, TITLES[encoder], teacher(evaluation), alone, distilled, kept
 
 
+def control_rows(name: str, evaluation: Evaluation) -> Iterator[Row]:
+    graph, labels, found = named(name, evaluation)
+    for encoder, student in product(sorted(ENCODER_KINDS), STUDENTS):
+        if (encoder, student, SELF) in found:
+            cells = [
+                f"{100 * summary['accuracy']:.1f}" if summary else ""
+                for summary in (found.get((encoder, student, recipe)) for recipe in CONTROLS)
+            ]
+            yield graph, labels, f"{STUDENTS[student]}, {TITLES[encoder]}", *cells
+
+
 def cell(summary: Mapping[str, Any]) -> str:
     text = f"{100 * summary['accuracy']:.1f}"
     if summary["recipe"] != TAUGHT or summary["wilcoxon_p"] >= SIGNIFICANT:
@@ -106,7 +95,7 @@ def cell(summary: Mapping[str, Any]) -> str:
     return f"**{text}**" if summary["gain"] > 0 else f"_{text}_"
 
 
-def teacher(evaluation: Mapping[str, Any]) -> str:
+def teacher(evaluation: Evaluation) -> str:
     """What students learned from: the mean of every split's best view on validation."""
     views = [metrics[f"test_accuracy_{chosen_view(metrics)}"] for metrics in evaluation["teachers"]]
     frozen = evaluation["options"]["teacher"]["encoder"]["frozen"]
