@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from graph import UNLABELED, TextGraph, random_split
 
@@ -12,7 +13,11 @@ VALIDATION = 500  # nodes of the few-label split, at most a third of what traini
 
 
 def split_graph(graph: TextGraph, kind: str, seed: int) -> TextGraph:
-    """The graph with a split drawn anew: stratified 60/20/20, or 20 training nodes a class."""
+    """The graph with a split drawn anew: stratified 60/20/20, or 20 training nodes a class.
+
+    Nodes of one group are never graded by one another: where only some are trained on, the others
+    are in no part of the split.
+    """
     if kind == "60/20/20":
         splits = random_split(graph.labels, SHARES, seed, graph.groups)
         return replace(graph, splits=splits)
@@ -23,13 +28,15 @@ def split_graph(graph: TextGraph, kind: str, seed: int) -> TextGraph:
         for label in range(graph.num_classes)
     ]
     train = np.concatenate(chosen)
-    rest = labeled[~np.isin(labeled, train)]
-    count = min(VALIDATION, len(rest) // 3)
-    return replace(
-        graph,
-        splits={
-            "train": np.sort(train),
-            "val": np.sort(rest[:count]),
-            "test": np.sort(rest[count:]),
-        },
-    )
+    groups = np.arange(graph.num_nodes) if graph.groups is None else graph.groups
+    rest = apart(labeled, train, groups)
+    val = rest[: min(VALIDATION, len(rest) // 3)]
+    parts = {"train": train, "val": val, "test": apart(rest, val, groups)}
+    return replace(graph, splits={name: np.sort(nodes) for name, nodes in parts.items()})
+
+
+def apart(
+    nodes: NDArray[np.int64], others: NDArray[np.int64], groups: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The nodes of groups that the others have none of, in their order; groups: int64 [N]."""
+    return nodes[~np.isin(groups[nodes], groups[others])]

@@ -1,5 +1,7 @@
 """Statistics of paired runs, splits and recipes."""
 
+from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from training.evaluation.plan import (
     HARD,
     RANDOM,
     RECIPES,
+    SPLIT_KINDS,
     VANILLA,
     Choice,
     EvaluationOptions,
@@ -92,6 +95,18 @@ def test_splits_are_disjoint_repeatable_and_follow_the_seed(kind: str) -> None:
     assert not np.array_equal(first["test"], other["test"])
     if kind == "20-per-class":
         assert np.bincount(graph.labels[first["train"]]).tolist() == [20] * 4
+
+
+@pytest.mark.parametrize("kind", SPLIT_KINDS)
+def test_no_part_of_a_split_has_a_node_whose_group_another_part_has(kind: str) -> None:
+    graph = synthetic_graph(SyntheticOptions(nodes=600, classes=4))
+    groups = np.random.default_rng(0).integers(0, 300, graph.num_nodes)
+    found = split_graph(replace(graph, groups=groups), kind, 0).splits
+    for one, other in combinations(found.values(), 2):
+        assert len(one) > 50
+        assert not np.intersect1d(groups[one], groups[other]).size
+    if kind == "20-per-class":
+        assert np.bincount(graph.labels[found["train"]]).tolist() == [20] * 4
 
 
 def test_controls_have_the_weights_of_the_combination() -> None:
