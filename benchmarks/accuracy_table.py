@@ -18,6 +18,8 @@ SIGNIFICANT = 0.01
 TITLES = {"20-per-class": "20 a class", "60/20/20": "60%", "hashing": "hashed", "minilm": "MiniLM"}
 HEADER = ("graph", "labels", "features", "teacher", "alone", "distilled", "kept")
 KEY = f"""\
+# At a glance
+
 Test accuracy in percent, students in the order {" / ".join(STUDENTS.values())}. *Alone*: trained \
 on the labels. *Distilled*: on the teacher's soft labels of unlabelled nodes, too; **bold** where \
 better with p < {SIGNIFICANT}, _italic_ where worse with p < {SIGNIFICANT} (Wilcoxon, paired, \
