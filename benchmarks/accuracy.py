@@ -4,9 +4,9 @@
 
 Every graph is evaluated at 60/20/20 and at 20 labels a class, as `understudy evaluate` does, with
 either text encoder; what WORK holds already is not run again. Writes results/accuracy.json, its
-Markdown and the plots, beside what other calls wrote there. Hashed students train eight times
-longer, hence fewer of them, and two cores are the reason for 256 contrasted nodes a step where the
-default is 1,024.
+Markdown and the plots, beside what other calls wrote there. Fewer recipes are run
+on hashed texts, unless asked for, and two cores are the reason for 256 contrasted nodes a step
+where the default is 1,024.
 
 The teacher is MiniLM asked once about every hop's prompt, with a head fitted to each split. With
 --tuned it is tuned for each split instead, and sees neighbours' training labels in its prompts,

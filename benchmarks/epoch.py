@@ -19,8 +19,7 @@ from graph import load_graph
 from training.batches import whole_graph
 from training.config import StudentConfig, StudentKind
 from training.data import GraphData, graph_data
-from training.encoding import ENCODER_KINDS, encoder_spec, graph_features
-from training.features import HashedFeatures
+from training.encoding import ENCODER_KINDS, EncoderSpec, encoder_spec, graph_features
 from training.loop import predict, run_epoch
 from training.objectives.base import CrossEntropy, Term
 from training.objectives.registry import LABELS
@@ -46,11 +45,12 @@ def main(
     works: dict[str, Callable[[], object]] = {}
     names = [f"{kind} on {encoder}" for encoder, kind in product(ENCODER_KINDS, KINDS)]
     for encoder in ENCODER_KINDS:
-        data = graph_data(source, graph_features(source, encoder_spec(encoder)))
+        spec = encoder_spec(encoder)
+        data = graph_data(source, graph_features(source, spec))
         for kind in KINDS:
             name = f"{kind} on {encoder}"
-            works[f"{name}, {OURS}"] = epoch(Student, kind, data, share=True)
-            works[f"{name}, {PLAIN}"] = epoch(PlainStudent, kind, data, share=False)
+            works[f"{name}, {OURS}"] = epoch(Student, kind, spec, data, share=True)
+            works[f"{name}, {PLAIN}"] = epoch(PlainStudent, kind, spec, data, share=False)
     seconds = side_by_side(works, rounds, warmup=1)
     ratios = {name: seconds[f"{name}, {PLAIN}"] / seconds[f"{name}, {OURS}"] for name in names}
     rows = [
@@ -66,14 +66,12 @@ def main(
 
 
 def epoch(
-    maker: type[Student], kind: StudentKind, data: GraphData, share: bool
+    maker: type[Student], kind: StudentKind, spec: EncoderSpec, data: GraphData, share: bool
 ) -> Callable[[], object]:
     """A step on the labels, then the logits of every node; `share` has them read the same h0."""
-    features = data.features
-    hashed = isinstance(features, HashedFeatures)
-    dimension = (features.rows if isinstance(features, HashedFeatures) else features).shape[1]
     torch.manual_seed(0)
-    student = maker(StudentConfig(kind=kind), dimension, int(data.labels.max()) + 1, hashed)
+    classes, hashed = int(data.labels.max()) + 1, spec.kind == "hashing"
+    student = maker(StudentConfig(kind=kind), spec.dimension, classes, hashed)
     optimizer = torch.optim.AdamW(student.parameters(), fused=True)
     batch, terms = whole_graph(data), [Term(LABELS, 1.0, CrossEntropy())]
     embedded: Tensor | None = None
