@@ -25,6 +25,7 @@ from training.evaluation.plan import (
     VANILLA,
     EvaluationOptions,
 )
+from training.evaluation.splits import split_graph
 from training.teachers.encoder import EncoderOptions
 from training.teachers.options import TeachOptions
 from training.teachers.tuning import TuningOptions
@@ -91,6 +92,9 @@ def test_an_evaluation_runs_reports_grows_and_refuses_other_settings(tmp_path: P
 
     with pytest.raises(EvaluationError, match="other settings"):
         evaluate(graph, out, replace(options, training=TrainingConfig(epochs=9)))
+    save_graph(split_graph(load_graph(graph), options.split_kind, seed=9), out / "splits" / "1")
+    with pytest.raises(EvaluationError, match="not the split 1 that would be drawn today"):
+        evaluate(graph, out, options)
 
 
 def test_processes_share_an_evaluation_and_end_where_one_fails(tmp_path: Path) -> None:

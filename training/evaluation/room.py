@@ -12,6 +12,7 @@ from graph.folder import read_meta
 from graph.progress import Progress
 from training.data import graph_data
 from training.encoding import EncoderKind, encoder_spec, graph_features
+from training.errors import EvaluationError
 from training.evaluation.controls import own_targets, recipe_targets
 from training.evaluation.plan import SELF, VANILLA, Choice, EvaluationOptions, RunKey
 from training.evaluation.runs import Material, run, train_recipe
@@ -41,11 +42,20 @@ class Room:
         return self.options.recipes != (VANILLA,)
 
     def split(self, number: int) -> tuple[Path, TextGraph]:
-        """The folder of a split's graph, and the graph."""
+        """The folder of a split's graph, and the graph.
+
+        Raises:
+            EvaluationError: earlier runs had another split of this number.
+        """
         folder = self.out / "splits" / str(number)
         graph = split_graph(self.graph, self.options.split_kind, number)
-        if not folder.is_dir() or read_meta(folder)["content_hash"] != graph.content_hash:
+        if not folder.is_dir():
             save_graph(graph, folder)
+        elif read_meta(folder)["content_hash"] != graph.content_hash:
+            raise EvaluationError(
+                f"{folder} is not the split {number} that would be drawn today, so its runs cannot "
+                f"be compared with new ones; name another folder, or remove {self.out}"
+            )
         return folder, graph
 
     def teacher(self, number: int) -> tuple[TeacherInfo, HopAnswers]:
