@@ -4,6 +4,8 @@ import importlib
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -48,7 +50,7 @@ def build_app(called: str | None) -> typer.Typer:
     app = typer.Typer(
         help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
     )
-    app.callback(help=HELP)(listed_only)
+    app.callback(help=HELP)(options_of_all)
     for name, (target, short_help) in COMMANDS.items():
         if name != called:
             app.command(name, help=short_help)(listed_only)
@@ -60,6 +62,23 @@ def build_app(called: str | None) -> typer.Typer:
         else:
             app.command(name)(command)
     return app
+
+
+def tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"understudy {version('understudy')}")
+        raise typer.Exit
+
+
+def options_of_all(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=tell_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """What the program itself takes, before any command."""
 
 
 def listed_only() -> None:
