@@ -1,4 +1,4 @@
-"""All evaluations at a glance: students by graph, kind of split, teacher and encoder; controls."""
+"""All evaluations at a glance: students by graph, split and encoder; objectives; controls."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
@@ -9,7 +9,17 @@ import numpy as np
 from benchmarks.measure import markdown_table
 from training.config import StudentConfig
 from training.encoding import ENCODER_KINDS
-from training.evaluation.plan import CHOSEN, PROPAGATED, RANDOM, SELF, SHUFFLED, VANILLA
+from training.evaluation.plan import (
+    CHOSEN,
+    COMBINED,
+    HARD,
+    PROPAGATED,
+    RANDOM,
+    RECIPES,
+    SELF,
+    SHUFFLED,
+    VANILLA,
+)
 from training.teachers.scores import chosen_view
 
 TAUGHT = "unlabeled"  # the recipe that is told: soft labels on unlabelled nodes
@@ -25,6 +35,14 @@ on the labels. *Distilled*: on the teacher's soft labels of unlabelled nodes, to
 better with p < {SIGNIFICANT}, _italic_ where worse with p < {SIGNIFICANT} (Wilcoxon, paired, \
 two-sided). *Kept*: of the recipes that were run, what validation chooses.
 """
+OBJECTIVES_KEY = f"""\
+What each objective brings, students in the same order. `{VANILLA}`: the labels alone; \
+`{TAUGHT}`: soft labels on unlabelled nodes; `lingugkd`: the layer-adaptive contrastive loss; \
+`{COMBINED}`: both, as `understudy distill` weights them; `{RANDOM}` and `{HARD}`: the same with a \
+teacher whose answers and features are shuffled, and with the labels that the teacher names; the \
+others: [method.md](../../docs/method.md#objectives).
+"""
+OBJECTIVES_HEADER = ("graph", "labels", "features", "teacher", "recipe", "test accuracy")
 CONTROLS = (VANILLA, SHUFFLED, RANDOM, PROPAGATED, SELF, TAUGHT)
 CONTROLS_KEY = f"""\
 How much of it is the language model's? `{SHUFFLED}`: the teacher's answers shuffled among the \
@@ -42,7 +60,11 @@ Row = Sequence[str]
 
 def overview(evaluations: Mapping[str, Evaluation]) -> str:
     """Of the evaluations whose students are as wide as `understudy distill` makes them."""
-    parts = ((KEY, HEADER, student_rows), (CONTROLS_KEY, CONTROLS_HEADER, control_rows))
+    parts = (
+        (KEY, HEADER, student_rows),
+        (OBJECTIVES_KEY, OBJECTIVES_HEADER, objective_rows),
+        (CONTROLS_KEY, CONTROLS_HEADER, control_rows),
+    )
     return "\n".join(
         f"{key}\n{markdown_table(header, list(gathered(evaluations, rows)))}"
         for key, header, rows in parts
@@ -79,6 +101,19 @@ def student_rows(name: str, evaluation: Evaluation) -> Iterator[Row]:
         yield graph, labels, TITLES[encoder], teacher(evaluation), alone, distilled, kept
 
 
+def objective_rows(name: str, evaluation: Evaluation) -> Iterator[Row]:
+    """Of evaluations that have more than the recipes of the first table and their controls."""
+    graph, labels, found = named(name, evaluation)
+    for encoder in sorted(ENCODER_KINDS):
+        recipes = [r for r in RECIPES if any((encoder, s, r) in found for s in STUDENTS)]
+        if COMBINED not in recipes:
+            continue
+        for recipe in recipes:
+            summaries = [found.get((encoder, student, recipe)) for student in STUDENTS]
+            cells = " / ".join(cell(summary) if summary else "-" for summary in summaries)
+            yield graph, labels, TITLES[encoder], teacher(evaluation), recipe, cells
+
+
 def control_rows(name: str, evaluation: Evaluation) -> Iterator[Row]:
     graph, labels, found = named(name, evaluation)
     for encoder, student in product(sorted(ENCODER_KINDS), STUDENTS):
@@ -92,7 +127,7 @@ def control_rows(name: str, evaluation: Evaluation) -> Iterator[Row]:
 
 def cell(summary: Mapping[str, Any]) -> str:
     text = f"{100 * summary['accuracy']:.1f}"
-    if summary["recipe"] != TAUGHT or summary["wilcoxon_p"] >= SIGNIFICANT:
+    if summary["recipe"] in (VANILLA, CHOSEN) or summary["wilcoxon_p"] >= SIGNIFICANT:
         return text
     return f"**{text}**" if summary["gain"] > 0 else f"_{text}_"
 
