@@ -33,7 +33,8 @@ KEY = f"""\
 Test accuracy in percent, students in the order {" / ".join(STUDENTS.values())}. *Alone*: trained \
 on the labels. *Distilled*: on the teacher's soft labels of unlabelled nodes, too; **bold** where \
 better with p < {SIGNIFICANT}, _italic_ where worse with p < {SIGNIFICANT} (Wilcoxon, paired, \
-two-sided). *Kept*: of the recipes that were run, what validation chooses.
+two-sided). *Kept*: of the recipes that were run, what validation chooses. *Frozen*: a teacher of \
+which only a head was fitted to each split.
 """
 OBJECTIVES_KEY = f"""\
 What each objective brings, students in the same order. `{VANILLA}`: the labels alone; \
