@@ -53,7 +53,7 @@ teacher's place. All are smoothed over the edges as the teacher's answers are. W
 of the teacher is significantly better than one of itself stands in each report, under "What the \
 language model adds".
 """
-CONTROLS_HEADER = ("graph", "labels", "student", "alone", *CONTROLS[1:-1], "distilled")
+CONTROLS_HEADER = ("graph", "labels", "student", "teacher", "alone", *CONTROLS[1:-1], "distilled")
 
 Evaluation = Mapping[str, Any]
 Row = Sequence[str]
@@ -123,7 +123,8 @@ def control_rows(name: str, evaluation: Evaluation) -> Iterator[Row]:
                 f"{100 * summary['accuracy']:.1f}" if summary else ""
                 for summary in (found.get((encoder, student, recipe)) for recipe in CONTROLS)
             ]
-            yield graph, labels, f"{STUDENTS[student]}, {TITLES[encoder]}", *cells
+            who = f"{STUDENTS[student]}, {TITLES[encoder]}"
+            yield graph, labels, who, teacher(evaluation), *cells
 
 
 def cell(summary: Mapping[str, Any]) -> str:
