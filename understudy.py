@@ -4,7 +4,6 @@ import importlib
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -66,7 +65,8 @@ def build_app(called: str | None) -> typer.Typer:
 
 def tell_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"understudy {version('understudy')}")
+        metadata = importlib.import_module("importlib.metadata")  # slow, and no command needs it
+        typer.echo(f"understudy {metadata.version('understudy')}")
         raise typer.Exit
 
 
