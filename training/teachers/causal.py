@@ -74,7 +74,7 @@ class CausalTeacher:
         with last_hidden(self.module) as captured:
             output = self.module(**batch, use_cache=True, logits_to_keep=1)
         first = output.logits[:, -1].float().log_softmax(-1)
-        rest = self.tree_logits(batch, output.past_key_values)
+        rest = self.tree_logits(batch, output.cache)
         scores = self.tree.scores(first, rest).log_softmax(-1)
         features = captured.value[:, -1].float()
         return Answers(scores.cpu().numpy(), features.cpu().numpy())
@@ -93,7 +93,7 @@ class CausalTeacher:
             input_ids=self.tree.tokens.to(self.device).expand(size, count),
             attention_mask=blocked,
             position_ids=positions[:, -1:] + 1 + self.tree.depths.to(self.device),
-            past_key_values=cache,
+            cache=cache,
             use_cache=True,
         )
         return cast(Tensor, output.logits.float().log_softmax(-1))
