@@ -63,8 +63,8 @@ class OpenAIServer:
         try:
             handler.send_response(self.status)
             headers = {"content-type": "application/json", "content-length": str(len(body))}
-            for name, value in (headers | self.headers).items():
-                handler.send_header(name, value)
+            for name, told in (headers | self.headers).items():
+                handler.send_header(name, told)
             handler.end_headers()
             if not self.trickle:
                 handler.wfile.write(body)
