@@ -36,6 +36,7 @@ def to_text_graph(view: GraphView) -> TextGraph:
     ids, texts, labels = columns(base, view.parts.records.items(view.version), view.num_rows)
     moved = np.full(view.num_rows, -1, dtype=np.int64)
     moved[live] = np.arange(len(live))
+    originals = original_rows(view)
     whole = whole_adjacency(view)
     adjacency = Adjacency(
         np.concatenate([np.zeros(1, np.int64), np.cumsum(whole.degrees[live])]),
@@ -47,15 +48,28 @@ def to_text_graph(view: GraphView) -> TextGraph:
         texts=texts.take(pa.array(live)),
         labels=labels[live],
         adjacency=adjacency,
-        splits={name: closed_up(members, moved) for name, members in base.splits.items()},
+        splits={
+            name: closed_up(members, moved, originals) for name, members in base.splits.items()
+        },
         groups=None,
     )
 
 
-def closed_up(members: NDArray[np.int64], moved: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where the rows went, without the removed ones."""
-    rows = moved[members]
+def closed_up(
+    members: NDArray[np.int64], moved: NDArray[np.int64], originals: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Where the rows of a split went, without those that were removed or that others took."""
+    rows = moved[members[originals[members]]]
     return rows[rows >= 0]
+
+
+def original_rows(view: GraphView) -> NDArray[np.bool_]:
+    """bool [rows of the base]: see `GraphView.original`."""
+    originals = np.ones(view.parts.base.num_nodes, dtype=np.bool_)
+    for row in view.parts.records.items(view.version):
+        if row < len(originals):
+            originals[row] = view.original(row)
+    return originals
 
 
 def columns(

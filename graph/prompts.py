@@ -5,11 +5,13 @@ section 3.2). Training and service must ask in the same words, so the wording, t
 choice of neighbours are all here, and `prompt_hash` covers them. Budgets are in tokens of four
 characters, since the service has no tokenizer of the teacher's.
 
-The only labels that a prompt can hold are those of `training_labels`.
+The only labels that a prompt can hold are those of its `ShownLabels`: of training nodes alone. They
+stand in square brackets, and no text keeps a square bracket, so that none can forge one.
 """
 
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 
 from graph.text_graph import UNLABELED, TextGraph
 
-WORDING = 1  # raise it when a word below changes
+WORDING = 2  # raise it when a word below changes
 CHARACTERS_PER_TOKEN = 4  # of English text, in byte-pair and word-piece vocabularies
 INSTRUCTION = (
     "You sort the items of a linked collection into categories. Read the item, and the items "
@@ -33,7 +35,19 @@ HEAD = "### Instruction:\n{instruction}\n\n### Input:\n"
 TAIL = "\n\n{question}\n\n### Response:\n"
 LINKS = ("Linked items", "Items two links away", "Items three links away")
 FARTHER = "Items {hop} links away"
+LABELED = "- {title} [{label}]"
+UNLABELED_LINE = "- {title}"
 LEAST_EXCERPT = 40  # characters; a shorter piece of a neighbour's text says nothing
+
+# What a text may not bring along. The wide and the upright brackets are those that compatibility
+# normalisation, which some tokenizers do, turns into square ones.
+ROUND = {"[": "(", "]": ")", "\uff3b": "(", "\uff3d": ")", "\ufe47": "(", "\ufe48": ")"}
+CONTROLS = (  # and characters that nobody sees but a tokenizer, or that turn the line around
+    "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"
+    "\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f\U000e0100-\U000e01ef"
+)
+HALF_CHARACTERS = "\ud800-\udfff"  # of a pair; no encoding takes one alone
+UNWANTED = re.compile(f"[{re.escape(''.join(ROUND))}{CONTROLS}{HALF_CHARACTERS}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,15 @@ class TextSource(Protocol):
     def text(self, node: int) -> str: ...
 
     def neighbors(self, node: int) -> NDArray[np.integer]: ...
+
+
+class ShownLabels(Protocol):
+    """Node → the label that may be shown of it, a position in the label names, or -1.
+
+    An array of `training_labels`, or what a graph that changes makes of it.
+    """
+
+    def __getitem__(self, node: int, /) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -108,13 +131,14 @@ class Prompter:
     """Writes prompts.
 
     Shapes:
-        shown: int64 [N], the label that may be shown of each node, or -1
+        hidden: bool [N], nodes whose label is not shown whatever `shown` says; None hides none
     """
 
     source: TextSource
     label_names: tuple[str, ...]
-    shown: NDArray[np.int64]
+    shown: ShownLabels
     options: PromptOptions
+    hidden: NDArray[np.bool_] | None = None
 
     @property
     def instruction(self) -> str:
@@ -122,7 +146,7 @@ class Prompter:
 
     def hiding(self, hidden: NDArray[np.bool_]) -> "Prompter":
         """The same, with the labels of some nodes (bool [N]) not shown."""
-        return replace(self, shown=np.where(hidden, UNLABELED, self.shown))
+        return replace(self, hidden=hidden)
 
     def stored(self, node: int, hop: int) -> Prompt:
         """The question about a node of the graph; its own label is never in it."""
@@ -132,7 +156,7 @@ class Prompter:
     def unseen(self, text: str, neighbors: Sequence[int], hop: int) -> Prompt:
         """The question about a node that is not stored, from its text and stored neighbours."""
         near = np.array(neighbors, dtype=np.int64)
-        return self.write(text, near, hop, -1, zlib.crc32(text.encode()))
+        return self.write(text, near, hop, -1, zlib.crc32(text.encode(errors="replace")))
 
     def write(self, text: str, near: NDArray[np.int64], hop: int, node: int, key: int) -> Prompt:
         """A prompt; `key` seeds the choice of neighbours, `node` is left out of them."""
@@ -187,10 +211,18 @@ class Prompter:
         return result
 
     def title_line(self, node: int) -> str:
-        title = cut(self.source.text(node).partition("\n")[0], self.options.title_characters)
-        label = self.shown[node] if node < len(self.shown) else UNLABELED
-        shown = self.options.show_labels and label != UNLABELED
-        return f"- {title} [{self.label_names[label]}]" if shown else f"- {title}"
+        first, _ = title_and_body(self.source.text(node))
+        title = cut(first, self.options.title_characters)
+        label = self.label(node)
+        if label == UNLABELED:
+            return UNLABELED_LINE.format(title=title)
+        return LABELED.format(title=title, label=self.label_names[label])
+
+    def label(self, node: int) -> int:
+        """The label to show of a node, or -1."""
+        if not self.options.show_labels or (self.hidden is not None and self.hidden[node]):
+            return UNLABELED
+        return int(self.shown[node])
 
     def excerpts(self, titled: list[tuple[int, str]], room: int) -> list[str]:
         """The title lines, with the neighbours' further text in what room is left."""
@@ -204,7 +236,7 @@ class Prompter:
         ]
 
     def body(self, node: int) -> str:
-        return self.source.text(node).partition("\n")[2]
+        return title_and_body(self.source.text(node))[1]
 
 
 def graph_prompter(graph: TextGraph, options: PromptOptions) -> Prompter:
@@ -215,18 +247,39 @@ def graph_prompter(graph: TextGraph, options: PromptOptions) -> Prompter:
 def prompt_hash(options: PromptOptions, label_names: Sequence[str]) -> str:
     """SHA-256 of everything that a prompt depends on, besides the graph."""
     words = [WORDING, INSTRUCTION, QUESTION, HEAD, TAIL, LINKS, FARTHER, LEAST_EXCERPT]
+    words += [LABELED, UNLABELED_LINE, UNWANTED.pattern]
     value = {"words": words, "options": asdict(options), "labels": list(label_names)}
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
+def title_and_body(text: str) -> tuple[str, str]:
+    """A text's first line that is not blank, and what follows it."""
+    title, _, body = text.lstrip().partition("\n")
+    return title, body
+
+
 def cut(text: str, characters: int) -> str:
-    """The start of a text on one line, ending at a word where that loses little."""
-    line = " ".join(text[: 2 * characters].split())
+    """The start of a text on one line, ending at a word where that loses little.
+
+    Nothing in it can be taken for a label, a line or a control of the prompt.
+    """
+    line = " ".join(tidy(text.lstrip()[: 2 * characters]).split())
     if len(line) <= characters:
         return line
     short = line[: max(characters, 0)]
     whole, _, rest = short.rpartition(" ")
     return whole if whole and len(rest) <= characters // 4 else short
+
+
+def tidy(text: str) -> str:
+    """Square brackets made round, halves of characters marked, controls and the unseen blank."""
+    return UNWANTED.sub(lambda found: tidied(found.group()), text)
+
+
+def tidied(character: str) -> str:
+    if "\ud800" <= character <= "\udfff":
+        return "\N{REPLACEMENT CHARACTER}"
+    return ROUND.get(character, " ")
 
 
 def choose(nodes: NDArray[np.int64], count: int, seed: int, key: int) -> NDArray[np.int64]:

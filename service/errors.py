@@ -300,9 +300,19 @@ class TooManyNeighborsError(NodeError):
 
 
 class TeacherError(NodeError):
-    """The teacher gave no usable answer."""
+    """The teacher gave no usable answer.
+
+    Attributes:
+        reason: the teacher's own words, for the log alone.
+        of_question: the question is to blame, or may be: others may well be answered.
+    """
 
     code = "teacher_failed"
+
+    def __init__(self, message: str, reason: str = "", of_question: bool = False) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.of_question = of_question
 
 
 class TeacherBusyError(NodeError):

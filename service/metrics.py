@@ -84,6 +84,7 @@ class Metrics(Collector):
         self.rejections = Counter("rejections", "Refused requests.", ["reason"])
         self.cache = Counter("cache_lookups", "Cache look-ups.", ["cache", "outcome"])
         self.cache_errors = Counter("cache_errors", "Failed calls of Redis.")
+        self.cache_refusals = Counter("cache_refusals", "Calls that Redis refused.")
         self.teacher_seconds = Histogram("teacher_seconds", "One question to the teacher.")
         self.teacher_answers = Counter("teacher_answers", "Questions.", ["outcome"])
         self.agreement = Counter("teacher_agreement", "Shadowed answers.", ["outcome"])

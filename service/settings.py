@@ -11,10 +11,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.batcher import BatchOptions
 from service.caches.cache import CacheOptions
+from service.caches.redis_link import open_client
 from service.errors import SettingsError
 from service.limits import Limits
 from service.rate_limits import RateLimit
-from service.teacher.openai import OpenAIOptions
+from service.teacher.openai import OpenAIOptions, check_endpoint
 from service.teacher.teacher import TeacherOptions
 
 ENVIRONMENT_PREFIX = "UNDERSTUDY_"
@@ -192,6 +193,10 @@ def load_settings(**flags: Any) -> Settings:
         settings = Settings(**{**file_values(given), **given})
     except ValidationError as error:
         raise wrong_setting(error) from error
+    if settings.redis_url:
+        open_client(settings.redis_url, settings.redis_timeout_ms)
+    if settings.teacher_url:
+        check_endpoint(settings.teacher_url, settings.teacher_key)
     if not is_loopback(settings.host) and not (
         settings.keys_file or settings.allow_remote_without_key
     ):

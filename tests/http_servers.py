@@ -8,16 +8,25 @@ import uvicorn
 from fastapi import FastAPI
 
 
+class ReadyServer(uvicorn.Server):
+    """Says when it answers."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
 def serve(app: FastAPI) -> tuple[str, Callable[[], None]]:
     """Serves `app` on a free port; returns its URL, and a function that stops it."""
     listener = socket.create_server(("127.0.0.1", 0))
-    started = threading.Event()
-    app.router.on_startup.append(started.set)
-    config = uvicorn.Config(app, log_level="error", lifespan="on")
-    server = uvicorn.Server(config)
+    server = ReadyServer(uvicorn.Config(app, log_level="error", lifespan="on"))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
-    started.wait()
+    server.ready.wait()
 
     def stop() -> None:
         server.should_exit = True

@@ -16,6 +16,8 @@ class OpenAIServer:
     Attributes:
         status: of every answer.
         body: sent instead of a completion, where it is set.
+        headers: sent beside those of every answer, or instead.
+        trickle: seconds between two bytes of an answer.
         released: while it is not set, answers are held back.
     """
 
@@ -23,11 +25,14 @@ class OpenAIServer:
         self.reply = reply
         self.status = 200
         self.body: bytes | None = None
+        self.headers: dict[str, str] = {}
+        self.trickle = 0.0
         self.requests: list[dict[str, Any]] = []
         self.authorizations: list[str | None] = []
         self.released = threading.Event()
         self.released.set()
         self.asked = threading.Event()
+        self.stopped = threading.Event()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -57,15 +62,23 @@ class OpenAIServer:
         body = json.dumps(value).encode() if self.body is None else self.body
         try:
             handler.send_response(self.status)
-            handler.send_header("content-type", "application/json")
-            handler.send_header("content-length", str(len(body)))
+            headers = {"content-type": "application/json", "content-length": str(len(body))}
+            for name, told in (headers | self.headers).items():
+                handler.send_header(name, told)
             handler.end_headers()
-            handler.wfile.write(body)
+            if not self.trickle:
+                handler.wfile.write(body)
+                return
+            for byte in body:
+                if self.stopped.wait(self.trickle):
+                    return
+                handler.wfile.write(bytes([byte]))
         except OSError:
             pass  # the service gave up, as a test wants it to
 
     def close(self) -> None:
         self.released.set()
+        self.stopped.set()
         self.server.shutdown()
         self.server.server_close()
 

@@ -11,6 +11,7 @@ from service.caches.redis_link import RedisLink
 from service.metrics import Metrics
 
 NAMESPACE = "understudy"
+MALFORMED = "malformed"  # a look-up's outcome, beside hit or miss
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +49,35 @@ class Cache:
         missing = [key for key in dict.fromkeys(keys) if key not in found]
         self.count("memory", len(keys) - len(missing))
         if missing and self.link is not None:
-            values: list[Any] | None = await self.link.call(
-                lambda redis: redis.mget([self.full(key) for key in missing])
-            )
-            for key, value in zip(missing, values or [], strict=False):
-                if value is not None:
-                    found[key] = bytes(value)
-                    self.memory.put(key, found[key])
+            for key, value in (await self.shared(self.link, missing)).items():
+                found[key] = value
+                self.memory.put(key, value)
         shared = sum(key in found for key in missing)
         self.count("redis", shared)
         self.count("miss", len(missing) - shared)
         return found
 
+    async def shared(self, link: RedisLink, keys: Sequence[str]) -> dict[str, bytes]:
+        """Those of the keys that Redis knows; what cannot be of ours is left."""
+        values: Any = await link.call(lambda redis: redis.mget([self.full(key) for key in keys]))
+        if not isinstance(values, list) or len(values) != len(keys):
+            return {}  # away, or no Redis
+        told = {key: value for key, value in zip(keys, values, strict=True) if value is not None}
+        good = {key: value for key, value in told.items() if self.keeps(value)}
+        self.count(MALFORMED, len(told) - len(good))
+        return good
+
+    def keeps(self, value: Any) -> bool:
+        return isinstance(value, bytes) and len(value) <= self.options.value_bytes
+
+    def refuse(self, key: str) -> None:
+        """Forgets a value that who asked for it cannot use, and counts it."""
+        self.memory.forget(key)
+        self.count(MALFORMED, 1)
+
     async def put(self, values: Mapping[str, bytes]) -> None:
         """Keeps values that are not too large."""
-        kept = {k: v for k, v in values.items() if len(v) <= self.options.value_bytes}
+        kept = {key: value for key, value in values.items() if self.keeps(value)}
         for key, value in kept.items():
             self.memory.put(key, value)
         if kept and self.link is not None:

@@ -8,12 +8,13 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from service.caches.cache import Cache
+from service.caches.cache import MALFORMED, Cache
 from service.engine import Engine
 from service.inputs import EmbeddedInput, Encode
 from service.resolution import UnseenNode
 
 MAX_FRESH = 4_096  # embeddings that wait to be passed on; more are not
+NORM_TOLERANCE = 1e-3  # of a transformer's rows, which are of unit norm but for rounding
 
 
 class RememberingEncoder:
@@ -101,9 +102,10 @@ class EmbeddingCache:
         self.cache.count("memory", len(nodes) - len(missing))
         if missing:
             found = await self.cache.get(missing)
-            size = encoder.dimension * np.dtype(np.float32).itemsize
-            rows = {k: np.frombuffer(v, np.float32) for k, v in found.items() if len(v) == size}
-            encoder.add({key: row for key, row in rows.items() if np.isfinite(row).all()})
+            rows = {key: embedding(value, encoder.dimension) for key, value in found.items()}
+            good = {key: row for key, row in rows.items() if row is not None}
+            self.cache.count(MALFORMED, len(rows) - len(good))
+            encoder.add(good)
 
     async def publish(self, engine: Engine) -> None:
         """Passes on what this process has read."""
@@ -111,6 +113,20 @@ class EmbeddingCache:
         fresh = encoder.take_fresh() if encoder is not None else {}
         if fresh:
             await self.cache.put({key: row.tobytes() for key, row in fresh.items()})
+
+
+def embedding(value: bytes, dimension: int) -> NDArray[np.float32] | None:
+    """What Redis held as an embedding, float32 [dimension]; None if it cannot be one.
+
+    Every transformer of a bundle gives rows of unit norm, so one of another norm, of another
+    length or with a NaN is not its work. (Hashed texts, whose rows have no norm of their own, are
+    never looked up.)
+    """
+    if len(value) != dimension * np.dtype(np.float32).itemsize:
+        return None
+    row = np.frombuffer(value, np.float32)
+    norm = float(np.linalg.norm(row.astype(np.float64)))
+    return row if abs(norm - 1) <= NORM_TOLERANCE else None  # false of a NaN
 
 
 def remembering(engine: Engine) -> RememberingEncoder | None:

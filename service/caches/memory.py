@@ -24,8 +24,7 @@ class MemoryCache:
         return entry[1]
 
     def put(self, key: str, value: bytes) -> None:
-        if key in self.entries:
-            self.remove(key)
+        self.forget(key)
         size = entry_size(key, value)
         if size > self.max_bytes:
             return
@@ -33,6 +32,11 @@ class MemoryCache:
         self.bytes += size
         while self.bytes > self.max_bytes:
             self.remove(next(iter(self.entries)))
+
+    def forget(self, key: str) -> None:
+        """Removes an entry, if it is there."""
+        if key in self.entries:
+            self.remove(key)
 
     def remove(self, key: str) -> None:
         _, value = self.entries.pop(key)

@@ -2,9 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import Collection, Coroutine, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
+from graph.prompts import Prompt
 from service.engine import Engine
 from service.errors import NodeError, TeacherBusyError, TeacherError
 from service.messages import Prediction
@@ -13,7 +14,8 @@ from service.resolution import Resolution
 from service.teacher.questions import Questions
 from service.teacher.teacher import Teacher, TeacherAnswer
 
-MAX_SHADOWS = 32  # answers that are checked at a time; more go unchecked
+MAX_SHADOWS = 32  # requests that are checked at a time; more go unchecked
+PROMPTS_A_TURN = 32  # written at a time, so that requests take turns and a left one soon stops
 
 
 class Asking:
@@ -32,22 +34,33 @@ class Asking:
         self.shadow_share = shadow_share
         self.metrics = metrics
         self.shadows: set[asyncio.Task[None]] = set()
+        self.shadow_writes = asyncio.Lock()
+        self.writer = ThreadPoolExecutor(1, thread_name_prefix="prompts")
 
     async def ask(
         self, resolution: Resolution, engine: Engine, positions: Collection[int] | None = None
     ) -> dict[int, TeacherAnswer | NodeError]:
         """Position → answer or error, for the good nodes, or some of them."""
-        if positions is not None and not positions:
-            return {}
+        wanted = resolution.positions if positions is None else positions
         labels = engine.manifest.label_names
-        prompts = self.questions.prompts(resolution)
-        wanted = [p for p in prompts if positions is None or p in positions]
+        tasks: dict[int, asyncio.Task[TeacherAnswer | NodeError]] = {}
         async with asyncio.TaskGroup() as group:  # all are cancelled together
-            tasks = [
-                group.create_task(answer_or_error(self.teacher.ask(prompts[p], labels)))
-                for p in wanted
-            ]
-        return {position: task.result() for position, task in zip(wanted, tasks, strict=True)}
+            async for position, prompt in self.prompts(resolution, wanted):
+                tasks[position] = group.create_task(self.answer_or_error(prompt, labels))
+        return {position: task.result() for position, task in tasks.items()}
+
+    async def prompts(
+        self, resolution: Resolution, wanted: Collection[int]
+    ) -> AsyncIterator[tuple[int, Prompt]]:
+        """The questions about the wanted good nodes; they are written off the event loop."""
+        loop, positions = asyncio.get_running_loop(), list(wanted)
+        for start in range(0, len(positions), PROMPTS_A_TURN):
+            turn = positions[start : start + PROMPTS_A_TURN]
+            written = await loop.run_in_executor(
+                self.writer, self.questions.prompts, resolution, turn
+            )
+            for item in written.items():
+                yield item
 
     def shadow(
         self, resolution: Resolution, engine: Engine, predictions: Sequence[Prediction]
@@ -66,25 +79,31 @@ class Asking:
             task.add_done_callback(self.shadows.discard)
 
     async def check(self, resolution: Resolution, engine: Engine, labels: dict[int, str]) -> None:
-        for position, answer in (await self.ask(resolution, engine, labels)).items():
+        """Asks one by one, so that those who wait for the teacher go first."""
+        label_names = engine.manifest.label_names
+        async with self.shadow_writes:
+            questions = [item async for item in self.prompts(resolution, labels)]
+        del resolution, engine  # the teacher may take long: no version is kept for it
+        for position, prompt in questions:
+            answer = await self.answer_or_error(prompt, label_names)
             if isinstance(answer, TeacherAnswer):
                 agree = answer.opinion.label == labels[position]
                 self.metrics.agreement.add("agree" if agree else "differ")
             else:
                 self.metrics.agreement.add("failed")
 
+    async def answer_or_error(
+        self, prompt: Prompt, label_names: Sequence[str]
+    ) -> TeacherAnswer | NodeError:
+        try:
+            return await self.teacher.ask(prompt, label_names)
+        except (TeacherError, TeacherBusyError) as error:
+            return error
+
     async def close(self) -> None:
         """Gives up what is in the background."""
         for task in list(self.shadows):
             task.cancel()
         await asyncio.gather(*self.shadows, return_exceptions=True)
+        self.writer.shutdown(wait=False, cancel_futures=True)
         await self.teacher.close()
-
-
-async def answer_or_error(
-    asked: Coroutine[Any, Any, TeacherAnswer],
-) -> TeacherAnswer | NodeError:
-    try:
-        return await asked
-    except (TeacherError, TeacherBusyError) as error:
-        return error

@@ -1,6 +1,17 @@
 """A circuit breaker: a teacher that keeps failing is left alone for a while."""
 
+import logging
+from dataclasses import dataclass
 from time import monotonic
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Leave:
+    """To ask one question; who has it must report how that went."""
+
+    trial: bool  # the one question that tries whether the teacher is back
 
 
 class Breaker:
@@ -17,30 +28,50 @@ class Breaker:
         self.seconds = seconds
         self.failures = 0
         self.open_until = 0.0  # monotonic
-        self.trying = False
+        self.trial: Leave | None = None
 
     @property
     def closed(self) -> bool:
         return self.failures < self.allowed_failures
 
-    def admit(self) -> bool:
-        """Whether a question may be asked; who gets True must report how it went."""
+    def admit(self) -> Leave | None:
+        """Leave to ask, or None while the teacher is left alone."""
         if self.closed:
-            return True
-        if self.trying or monotonic() < self.open_until:
-            return False
-        self.trying = True
-        return True
+            return Leave(trial=False)
+        if self.trial is not None or monotonic() < self.open_until:
+            return None
+        self.trial = Leave(trial=True)
+        return self.trial
 
-    def succeeded(self) -> None:
+    def succeeded(self, leave: Leave) -> None:
+        if not self.closed:
+            logger.warning("the teacher answers again")
         self.failures = 0
-        self.trying = False
+        self.end(leave)
 
-    def failed(self) -> None:
-        self.failures += 1
-        self.trying = False
-        self.open_until = monotonic() + self.seconds
+    def failed(self, leave: Leave) -> None:
+        """Counts a failure; one that was asked before it opened keeps it open no longer."""
+        if self.closed or leave.trial:
+            self.failures += 1
+            if not self.closed:
+                self.open_until = monotonic() + self.seconds
+                if not leave.trial:
+                    logger.warning(
+                        "the teacher failed %d times in a row and is left alone for %g s",
+                        self.failures,
+                        self.seconds,
+                    )
+        self.end(leave)
 
-    def gave_up(self) -> None:
+    def undecided(self, leave: Leave) -> None:
+        """The question may be to blame: the teacher is there, and no more was learnt."""
+        if leave.trial:
+            self.succeeded(leave)
+
+    def gave_up(self, leave: Leave) -> None:
         """The asker left before an answer: nothing was learnt."""
-        self.trying = False
+        self.end(leave)
+
+    def end(self, leave: Leave) -> None:
+        if leave is self.trial:
+            self.trial = None

@@ -5,7 +5,6 @@ are the service's own affair.
 """
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -13,14 +12,19 @@ from typing import Any, Literal
 import httpx
 
 from graph.prompts import Prompt
-from service.errors import TeacherError
+from service.errors import SettingsError, TeacherError
 from service.teacher.backend import Opinion
-from service.teacher.replies import find_label
+from service.teacher.completions import parse_completion
+from service.teacher.refusals import refusal_reason
 
 Constraint = Literal["json_schema", "choice", "none"]
 MAX_REPLY_BYTES = 2**20
-SCORES_FIELD = "label_scores"  # beyond the OpenAI format; `understudy teacher-serve` adds it
-SCORE_SUM_TOLERANCE = 0.01
+MAX_REASON_BYTES = 2**14  # of a refusal, what is read
+# A server closes an idle connection after some seconds (uvicorn after 5); ours goes before.
+IDLE_SECONDS = 2.0
+# Statuses by which a server refuses one question: others may well be answered.
+OF_QUESTION = frozenset({400, 413, 414, 422})
+WRONG_CONSTRAINT = frozenset({400, 422})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +33,31 @@ class OpenAIOptions:
     model: str
     key: str = field(default="", repr=False)  # sent as a bearer token
     constraint: Constraint = "json_schema"  # how the server is held to the labels
-    timeout_seconds: float = 30.0  # of one question
+    timeout_seconds: float = 30.0  # of one question, its whole answer included
     connections: int = 8
+
+
+def check_endpoint(url: str, key: str) -> None:
+    """Refuses what no request could be sent with.
+
+    Raises:
+        SettingsError: no URL of HTTP, or a key that no header can hold.
+    """
+    try:
+        parsed = httpx.URL(url)
+        usable = parsed.scheme in ("http", "https") and bool(parsed.host)
+    except (httpx.InvalidURL, ValueError):
+        usable = False
+    if not usable:
+        raise SettingsError(
+            "--teacher-url is no URL of a server; expected something like http://host:8001/v1",
+            setting="teacher_url",
+        )
+    if not (key.isascii() and key.isprintable()):
+        raise SettingsError(
+            "--teacher-key holds a character that no key has, such as a line's end",
+            setting="teacher_key",
+        )
 
 
 class OpenAITeacher:
@@ -38,11 +65,15 @@ class OpenAITeacher:
 
     def __init__(self, options: OpenAIOptions) -> None:
         self.options = options
-        headers = {"authorization": f"Bearer {options.key}"} if options.key else {}
+        # Compressed, a small answer could become one without end.
+        headers = {"accept-encoding": "identity"}
+        if options.key:
+            headers["authorization"] = f"Bearer {options.key}"
         self.client = httpx.AsyncClient(
             headers=headers,
             timeout=options.timeout_seconds,
-            limits=httpx.Limits(max_connections=options.connections),
+            limits=httpx.Limits(max_connections=options.connections, keepalive_expiry=IDLE_SECONDS),
+            follow_redirects=False,  # the key and the texts are for this server alone
         )
 
     @property
@@ -53,26 +84,49 @@ class OpenAITeacher:
         """See `TeacherBackend`."""
         try:
             async with asyncio.timeout(self.options.timeout_seconds):
-                content = await self.post(self.body(prompt, label_names))
-        except TimeoutError as error:
+                content = await self.post(prompt, label_names)
+        except (TimeoutError, httpx.TimeoutException) as error:
             raise TeacherError("the teacher gave no answer in time") from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise TeacherError("the teacher cannot be reached") from error
-        return parse_reply(content, label_names)
+            raise TeacherError(
+                "the teacher cannot be reached", reason=type(error).__name__
+            ) from error
+        return parse_completion(content, label_names)
 
-    async def post(self, body: dict[str, Any]) -> bytes:
+    async def post(self, prompt: Prompt, label_names: Sequence[str]) -> bytes:
+        """The bytes of the answer.
+
+        Raises:
+            TeacherError: it refuses, or its answer has no end or is compressed.
+            httpx.HTTPError: it cannot be reached, or speaks no HTTP.
+        """
         url = f"{self.options.url.rstrip('/')}/chat/completions"
-        parts: list[bytes] = []
-        size = 0
+        body = self.body(prompt, label_names)
         async with self.client.stream("POST", url, json=body) as response:
             if response.status_code != 200:
-                raise TeacherError(f"the teacher refused with status {response.status_code}")
-            async for part in response.aiter_bytes():
-                size += len(part)
-                if size > MAX_REPLY_BYTES:
-                    raise TeacherError("the teacher's answer has no end")
-                parts.append(part)
-        return b"".join(parts)
+                raise await self.refusal(response, prompt)
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise TeacherError("the teacher's answer is compressed, which it was not asked to")
+            content = await start_of(response, MAX_REPLY_BYTES + 1)
+        if len(content) > MAX_REPLY_BYTES:
+            raise TeacherError("the teacher's answer has no end")
+        return content
+
+    async def refusal(self, response: httpx.Response, prompt: Prompt) -> TeacherError:
+        """The error of an answer whose status is not 200."""
+        status = response.status_code
+        content = await start_of(response, MAX_REASON_BYTES)
+        reasons = [refusal_reason(content, prompt, self.options.key)]
+        if status in WRONG_CONSTRAINT and self.options.constraint != "none":
+            reasons.append(
+                f"if it does not know the constraint {self.options.constraint}, choose another "
+                "with --teacher-constraint"
+            )
+        return TeacherError(
+            f"the teacher refused with status {status}",
+            reason="; ".join(filter(None, reasons)),
+            of_question=status in OF_QUESTION,
+        )
 
     def body(self, prompt: Prompt, label_names: Sequence[str]) -> dict[str, Any]:
         """The request; its words are those that a teacher is trained and asked with."""
@@ -102,29 +156,13 @@ class OpenAITeacher:
         await self.client.aclose()
 
 
-def parse_reply(content: bytes, label_names: Sequence[str]) -> Opinion:
-    """Reads a chat completion.
-
-    Raises:
-        TeacherError: it is none, or names no label.
-    """
-    try:
-        value = json.loads(content)
-        text = value["choices"][0]["message"]["content"]
-    except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
-        raise TeacherError("the teacher does not answer like an OpenAI server") from error
-    label = find_label(text, label_names) if isinstance(text, str) else None
-    if label is None:
-        raise TeacherError("the teacher's answer is none of the labels")
-    return Opinion(label, valid_scores(value.get(SCORES_FIELD), label_names))
-
-
-def valid_scores(value: Any, label_names: Sequence[str]) -> dict[str, float] | None:
-    """Probabilities of exactly the labels; anything else counts as none."""
-    if not isinstance(value, dict) or value.keys() != set(label_names):
-        return None
-    scores = list(value.values())
-    numbers = all(isinstance(s, int | float) and 0 <= s <= 1 for s in scores)
-    if not numbers or abs(sum(scores) - 1) > SCORE_SUM_TOLERANCE:
-        return None
-    return {name: float(value[name]) for name in label_names}
+async def start_of(response: httpx.Response, limit: int) -> bytes:
+    """At most the first `limit` bytes, as they come; the rest is left."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.aiter_raw():
+        parts.append(part)
+        size += len(part)
+        if size >= limit:
+            break
+    return b"".join(parts)[:limit]

@@ -1,10 +1,15 @@
 """Prompts about the nodes of a request, from the graph as it stands."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from graph.prompts import Prompt, Prompter, PromptOptions, training_labels
+import numpy as np
+from numpy.typing import NDArray
+
+from graph.prompts import Prompt, Prompter, PromptOptions
+from graph.text_graph import UNLABELED
+from graph.view import GraphView
 from service.resolution import Resolution
-from service.state import GraphState
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,31 +18,43 @@ class QuestionOptions:
     prompts: PromptOptions = field(default_factory=lambda: PromptOptions(tokens=380))
 
 
+@dataclass(frozen=True, slots=True)
+class StandingLabels:
+    """The labels that prompts about a served graph may show: of training nodes, as they stand.
+
+    A label that was changed since is shown as it is now. A row that another node took was never
+    in a split, so its label is not shown, and neither is that of a node which was added.
+    """
+
+    graph: GraphView
+
+    def __getitem__(self, row: int, /) -> int:
+        train = self.graph.parts.base.splits.get("train", NO_ROWS)
+        position = int(train.searchsorted(row))
+        trained = position < len(train) and int(train[position]) == row
+        return self.graph.label(row) if trained and self.graph.original(row) else UNLABELED
+
+
+NO_ROWS: NDArray[np.int64] = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
 class Questions:
-    """Writes prompts; what they share is made once for each state of the graph."""
+    """Writes prompts; keeps nothing of a graph, so that no version of it outlives its readers."""
 
-    def __init__(self, options: QuestionOptions) -> None:
-        self.options = options
-        self.state: GraphState | None = None
-        self.prompter: Prompter | None = None
+    options: QuestionOptions
 
-    def prompts(self, resolution: Resolution) -> dict[int, Prompt]:
-        """Position in the request → the question about that node."""
-        prompter, hops = self.prompter_of(resolution.state), self.options.hops
-        stored = zip(resolution.stored_positions, resolution.stored_rows, strict=True)
-        unseen = zip(resolution.unseen_positions, resolution.unseen, strict=True)
-        return {
-            **{position: prompter.stored(row, hops) for position, row in stored},
-            **{
-                position: prompter.unseen(node.text, node.neighbors.tolist(), hops)
-                for position, node in unseen
-            },
-        }
-
-    def prompter_of(self, state: GraphState) -> Prompter:
-        if self.prompter is None or self.state is not state:
-            graph = state.graph
-            shown = training_labels(graph.parts.base)
-            self.prompter = Prompter(graph, graph.label_names, shown, self.options.prompts)
-            self.state = state
-        return self.prompter
+    def prompts(self, resolution: Resolution, wanted: Sequence[int]) -> dict[int, Prompt]:
+        """Position in the request → the question about that node, of the wanted good nodes."""
+        graph, hops = resolution.state.graph, self.options.hops
+        prompter = Prompter(graph, graph.label_names, StandingLabels(graph), self.options.prompts)
+        rows = dict(zip(resolution.stored_positions, resolution.stored_rows, strict=True))
+        unseen = dict(zip(resolution.unseen_positions, resolution.unseen, strict=True))
+        result = {}
+        for position in wanted:
+            if position in rows:
+                result[position] = prompter.stored(rows[position], hops)
+            elif position in unseen:
+                node = unseen[position]
+                result[position] = prompter.unseen(node.text, node.neighbors.tolist(), hops)
+        return result

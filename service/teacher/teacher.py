@@ -2,17 +2,24 @@
 
 import asyncio
 import hashlib
-import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+
+import msgspec
 
 from graph.prompts import Prompt
 from service.caches.cache import Cache
 from service.errors import TeacherBusyError, TeacherError
 from service.metrics import Metrics
+from service.rare_log import RareLog
 from service.teacher.backend import Opinion, TeacherBackend
 from service.teacher.breaker import Breaker
+from service.teacher.scores import problem_of_scores
+from service.teacher.single_flight import SingleFlight
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +50,11 @@ class Teacher:
         self.breaker = Breaker(options.breaker_failures, options.breaker_seconds)
         self.turns = asyncio.Semaphore(options.concurrency)
         self.waiting = 0
+        self.flights: SingleFlight[Outcome] = SingleFlight()
+        self.log = RareLog(logger)
 
     async def ask(self, prompt: Prompt, label_names: Sequence[str]) -> TeacherAnswer:
-        """Answers from the cache, or asks.
+        """Answers from the cache, or asks; an equal question that runs already is not asked twice.
 
         Raises:
             TeacherError: no usable answer, or the teacher is being left alone.
@@ -53,13 +62,31 @@ class Teacher:
         """
         started = perf_counter()
         key = hashlib.sha256(f"{self.backend.name}\0{prompt.text}".encode()).hexdigest()
-        known = (await self.cache.get([key])).get(key)
-        if known is not None and (opinion := from_bytes(known, label_names)) is not None:
+        known = await self.remembered(key, label_names)
+        if known is not None:
             self.metrics.teacher_answers.add("cached")
-            return TeacherAnswer(opinion, True, 1_000 * (perf_counter() - started))
-        opinion = await self.wait_and_ask(prompt, label_names)
+            return TeacherAnswer(known, True, 1_000 * (perf_counter() - started))
+        outcome = await self.flights.run(key, lambda: self.outcome(key, prompt, label_names))
+        if isinstance(outcome, TeacherBusyError | TeacherError):
+            raise type(outcome)(str(outcome))  # an own one: several may wait for this answer
+        return TeacherAnswer(outcome, False, 1_000 * (perf_counter() - started))
+
+    async def remembered(self, key: str, label_names: Sequence[str]) -> Opinion | None:
+        value = (await self.cache.get([key])).get(key)
+        if value is None:
+            return None
+        opinion = from_bytes(value, label_names)
+        if opinion is None:
+            self.cache.refuse(key)
+        return opinion
+
+    async def outcome(self, key: str, prompt: Prompt, label_names: Sequence[str]) -> "Outcome":
+        try:
+            opinion = await self.wait_and_ask(prompt, label_names)
+        except (TeacherError, TeacherBusyError) as error:
+            return error
         await self.cache.put({key: to_bytes(opinion)})
-        return TeacherAnswer(opinion, False, 1_000 * (perf_counter() - started))
+        return opinion
 
     async def wait_and_ask(self, prompt: Prompt, label_names: Sequence[str]) -> Opinion:
         if self.waiting >= self.options.waiting:
@@ -75,43 +102,69 @@ class Teacher:
             self.turns.release()
 
     async def guarded(self, prompt: Prompt, label_names: Sequence[str]) -> Opinion:
-        if not self.breaker.admit():
+        """Asks, and tells breaker, metrics and log how it went.
+
+        Raises:
+            TeacherError: see `ask`.
+        """
+        leave = self.breaker.admit()
+        if leave is None:
             self.metrics.teacher_answers.add("left_alone")
             raise TeacherError("the teacher failed repeatedly and is left alone for a while")
         started = perf_counter()
-        learnt = False
         try:
             opinion = await self.backend.ask(prompt, label_names)
-            self.breaker.succeeded()
-            learnt = True
-        except TeacherError:
-            self.breaker.failed()
-            learnt = True
-            self.metrics.teacher_answers.add("failed")
+        except asyncio.CancelledError:
+            self.breaker.gave_up(leave)
             raise
-        finally:
-            if not learnt:
-                self.breaker.gave_up()
+        except TeacherError as error:
+            if error.of_question:
+                self.breaker.undecided(leave)
+            else:
+                self.breaker.failed(leave)
+            self.metrics.teacher_answers.add("failed")
+            self.log.warning(str(error), "%s%s", error, error.reason and f": {error.reason}")
+            raise
+        except Exception as error:  # the boundary to a foreign server: no answer of it breaks ours
+            self.breaker.failed(leave)
+            self.metrics.teacher_answers.add("failed")
+            logger.exception("the teacher's answer cannot be read")
+            raise TeacherError("the teacher's answer cannot be read") from error
+        self.breaker.succeeded(leave)
         self.metrics.teacher_answers.add("answered")
         self.metrics.teacher_seconds.observe(perf_counter() - started)
         return opinion
 
     async def close(self) -> None:
+        await self.flights.close()
         await self.backend.close()
 
 
+Outcome = Opinion | TeacherError | TeacherBusyError
+
+
+class Remembered(msgspec.Struct):
+    """An opinion as the cache holds it."""
+
+    label: str
+    scores: Mapping[str, float] | None
+
+
+DECODER = msgspec.json.Decoder(Remembered)
+
+
 def to_bytes(opinion: Opinion) -> bytes:
-    scores = None if opinion.scores is None else dict(opinion.scores)
-    return json.dumps({"label": opinion.label, "scores": scores}).encode()
+    return msgspec.json.encode(Remembered(opinion.label, opinion.scores))
 
 
 def from_bytes(value: bytes, label_names: Sequence[str]) -> Opinion | None:
     """None where a cache holds something else than it was given."""
     try:
-        entry = json.loads(value)
-        label, scores = entry["label"], entry["scores"]
-    except (ValueError, KeyError, TypeError):
+        known = DECODER.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if label not in label_names or not (scores is None or isinstance(scores, dict)):
+    if known.label not in label_names:
         return None
-    return Opinion(label, scores)
+    if known.scores is not None and problem_of_scores(known.scores, known.label, label_names):
+        return None
+    return Opinion(known.label, known.scores)

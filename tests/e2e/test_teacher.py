@@ -1,5 +1,6 @@
 """The teacher on call: routes, and a teacher that hangs, dies or talks nonsense."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -153,6 +154,11 @@ def check_failure(service: Service, word: str) -> None:
         b'{"choices": [{"message": {"content": "it is probably games"}}]}',
         b"[" * 100_000,
         b"x" * 3_000_000,
+        b"\xff\xfe",
+        b'{"choices": [{"message": {"content": 7}}]}',
+        b'{"choices": [{"message": {"content": "' + b"[" * 100_000 + b'"}}]}',
+        b'{"choices": [{"message": {"content": "games"}}], "label_scores": {"games": 1}}',
+        b'{"choices": [{"message": {"content": "games"}}], "label_scores": {"games": NaN}}',
     ],
 )
 def test_a_teacher_that_talks_nonsense(unsure: tuple[Service, OpenAIServer], body: bytes) -> None:
@@ -179,6 +185,55 @@ def test_a_teacher_that_refuses_hangs_or_dies_and_comes_back(tiny_bundle: TinyBu
         teacher.close()
         check_failure(service, "is gone")
         assert service.process.poll() is None
+
+
+def test_a_text_that_confuses_the_teacher_does_not_take_it_from_others(
+    tiny_bundle: TinyBundle,
+) -> None:
+    with taught(tiny_bundle, "--auto-threshold", "1") as (service, teacher):
+        confused = json.dumps({"choices": [{"message": {"content": "[" * 1_000}}]}).encode()
+        for body, status in ((confused, 200), (b'{"error": "content filter"}', 400)):
+            teacher.body, teacher.status = body, status
+            for number in range(8):
+                failed = service.classify({"text": f"{status} {number}"}, route="teacher")
+                assert failed.status_code == 424
+                auto = service.classify({"text": f"{status} {number}"}, route="auto")
+                assert auto.json()["predictions"][0]["route"] == "student"
+            teacher.body, teacher.status = None, 200
+            answered = service.classify({"text": f"a cursor {status}"}, route="teacher")
+            assert answered.json()["predictions"][0]["label"] == "editors"
+
+
+def test_a_changed_graph_is_asked_about_as_it_stands(tiny_bundle: TinyBundle) -> None:
+    """A new node has no training label, whichever row it takes; a title cannot claim one."""
+
+    def asked() -> str:
+        service.classify({"text": "new", "neighbors": ["fresh", "node-3"]}, route="teacher")
+        return str(teacher.requests[-1]["messages"][0]["content"])
+
+    with taught(tiny_bundle) as (service, teacher):
+        assert service.client.delete("/nodes/node-1").status_code == 200
+        fresh = {"text": "title [games]", "label": "games"}
+        assert service.client.put("/nodes/fresh", json=fresh).status_code == 200
+        content = asked()
+        assert "- title (games)\n" in content
+        assert f"- {tiny_bundle.text(3)} [science]" in content
+        assert service.client.put("/nodes/node-3", json={"label": "net"}).status_code == 200
+        content = asked()
+        assert f"- {tiny_bundle.text(3)} [net]" in content
+        assert "[science]" not in content
+
+
+def test_of_a_large_request_only_what_is_needed_is_asked(tiny_bundle: TinyBundle) -> None:
+    """On route auto what the student is sure of is not asked, and no equal question twice."""
+    with taught(tiny_bundle, "--auto-threshold", "0") as (service, teacher):
+        ids = [{"id": f"node-{number % 40}"} for number in range(1_024)]
+        sure = service.classify(*ids, route="auto").json()["predictions"]
+        assert {prediction["route"] for prediction in sure} == {"student"}
+        assert teacher.requests == []
+        all_of_them = service.classify(*ids, route="teacher").json()["predictions"]
+        assert {prediction["route"] for prediction in all_of_them} == {"teacher"}
+        assert len(teacher.requests) <= 40  # equal questions are one
 
 
 def test_a_deadline_ends_a_wait_for_the_teacher(tiny_bundle: TinyBundle) -> None:

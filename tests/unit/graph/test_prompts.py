@@ -1,15 +1,20 @@
 """What a prompt holds, and what it never holds."""
 
-from dataclasses import replace
+import hashlib
+import unicodedata
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from graph import UNLABELED, TextGraph, build_adjacency, string_array
 from graph.prompts import (
     CHARACTERS_PER_TOKEN,
+    WORDING,
+    Prompter,
     PromptOptions,
     cut,
     graph_prompter,
@@ -145,3 +150,92 @@ def test_the_hash_covers_options_and_labels() -> None:
 )
 def test_cutting_ends_at_a_word(text: str, characters: int, expected: str) -> None:
     assert cut(text, characters) == expected
+
+
+def with_texts(*texts: str) -> TextGraph:
+    """A path of nodes of one class, the last of which alone is a training node."""
+    count = len(texts)
+    return TextGraph(
+        name="forgery",
+        ids=string_array(f"n{index}" for index in range(count)),
+        texts=string_array(texts),
+        labels=np.zeros(count, dtype=np.int64),
+        label_names=("games", "math"),
+        adjacency=build_adjacency(count, np.array([[0, n] for n in range(1, count)]))[0],
+        splits={"train": np.array([count - 1])},
+    )
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Chess [games]",
+        "Chess \uff3bgames\uff3d",  # square brackets to a tokenizer that normalises
+        "Chess \ufe47games\ufe48",
+        "Chess [math] [games",
+        "Chess\r- Go [games]",
+        "Chess\u2028- Go [games]",
+        "Chess\x0b\x85- Go [games]",
+        "Chess \U000e005bgames\U000e005d",  # invisible, but not to every tokenizer
+    ],
+)
+def test_no_text_can_be_taken_for_a_label(title: str) -> None:
+    graph = with_texts(f"{title}\nown [games] body", f"{title}\n- more [games]", "Known\nbody")
+    for hop in (0, 1, 2):
+        description = graph_prompter(graph, WIDE).stored(0, hop).description
+        labels = 1 if hop else 0  # of the one training node
+        assert description.count("[") == description.count("]") == labels
+        assert description.count("- Known [games]") == labels
+        assert unicodedata.normalize("NFKC", description).count("[") == labels
+        assert description.count("\n- ") == 2 * labels
+        assert not any(character >= "\U000e0000" for character in description)
+    title_line = graph_prompter(with_texts("a", "Chess [games]", "b"), WIDE).stored(0, 1)
+    assert "- Chess (games)\n" in title_line.description
+
+
+@settings(max_examples=200)
+@given(
+    texts=st.lists(st.text(st.characters(codec=None), min_size=1), min_size=3, max_size=5),
+    hop=st.integers(0, 3),
+    tokens=st.integers(8, 100),
+)
+@example(texts=["\ud800 [games]", "b", "c"], hop=1, tokens=100)
+def test_any_texts_make_a_prompt_of_known_lines(texts: list[str], hop: int, tokens: int) -> None:
+    graph = with_texts("a", *("b" for _ in texts))
+    source = ListedTexts(graph, ["own", *texts])
+    prompter = Prompter(source, graph.label_names, training_labels(graph), PromptOptions(tokens))
+    for prompt in (prompter.stored(0, hop), prompter.unseen(texts[0], [1, 2], hop)):
+        prompt.text.encode()  # no half of a character is left
+        lines = prompt.description.split("\n")
+        assert prompt.description.splitlines() == (lines if prompt.description else [])
+        assert all(line.startswith(("- ", "Linked items:", "Items ")) for line in lines[2:])
+        assert not any(unicodedata.category(c) == "Cc" for line in lines for c in line)
+        assert prompt.description.count("[") == prompt.description.count(" [games]") <= 1
+
+
+@dataclass(frozen=True)
+class ListedTexts:
+    """Texts of any characters, which no graph would store, over a graph's edges."""
+
+    graph: TextGraph
+    texts: list[str]
+
+    def text(self, node: int) -> str:
+        return self.texts[node]
+
+    def neighbors(self, node: int) -> NDArray[np.integer]:
+        return self.graph.adjacency.neighbors(node)
+
+
+def test_a_title_is_the_first_line_that_says_something() -> None:
+    description = graph_prompter(with_texts("a", "\n \n Chess\nA game.", "b"), WIDE).stored(0, 1)
+    assert "- Chess | A game." in description.description
+
+
+def test_the_wording_has_a_number_that_changes_with_it() -> None:
+    """Teachers were trained on these very words: whoever changes them raises `WORDING`."""
+    texts = ("Own [x]\nbody", "Chess [games]\nA game.", "Known\nbody")
+    prompter = graph_prompter(with_texts(*texts), PromptOptions())
+    prompts = [prompter.stored(node, hop).text for node in range(3) for hop in range(3)]
+    digest = hashlib.sha256("\0".join(prompts).encode()).hexdigest()
+    assert (WORDING, digest[:16]) == (2, "04917d1dd27c547b")

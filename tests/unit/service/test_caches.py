@@ -2,7 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from service.caches.rate_limits import RedisRateLimiter
 from service.caches.redis_link import RedisLink
 from service.metrics import Metrics
 from service.rate_limits import RateLimit
-from tests.bundles import write_tiny_bundle
+from tests.bundles import HIDDEN, write_tiny_bundle
 from tests.redis_server import RedisServer, redis_server
 
 
@@ -160,3 +161,177 @@ def test_hashed_texts_are_not_cached(tmp_path: Path) -> None:
     engine = Engine.open(write_tiny_bundle(tmp_path / "bundle").folder)
     EmbeddingCache(Cache("embedding", CacheOptions(), None, Metrics()), 10).attach(engine)
     assert remembering(engine) is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        b"a" * 4 * HIDDEN,  # finite, and of another norm
+        np.full(HIDDEN, 0.5, np.float32).tobytes(),
+        np.zeros(HIDDEN, np.float32).tobytes(),
+        np.eye(HIDDEN, dtype=np.float32)[0].tobytes() * 2,
+        np.eye(HIDDEN, dtype=np.float32)[0].tobytes()[:-1],
+        np.full(HIDDEN, np.nan, np.float32).tobytes(),
+        np.full(HIDDEN, 3e38, np.float32).tobytes(),
+        b"",
+        b"x" * 100_000,  # larger than any value that is kept
+    ],
+)
+def test_an_embedding_that_cannot_be_one_is_a_counted_miss(
+    redis: RedisServer, tmp_path: Path, wrong: bytes
+) -> None:
+    bundle = write_tiny_bundle(tmp_path / "bundle", "minilm")
+    nodes = [Node(text="http socket")]
+    plain = Engine.open(bundle.folder).logits(nodes)
+
+    async def classify() -> None:
+        engine, link = Engine.open(bundle.folder), link_to(redis, Metrics())
+        cache = EmbeddingCache(Cache("embedding", CacheOptions(), link, link.metrics, False), 10)
+        cache.attach(engine)
+        encoder = remembering(engine)
+        assert encoder is not None
+        redis.client.set(cache.cache.full(encoder.key("http socket")), wrong)
+        resolution = engine.resolve(nodes)
+        await cache.prepare(engine, resolution.unseen)
+        np.testing.assert_allclose(engine.infer(resolution).logits, plain, atol=1e-6)
+        assert link.metrics.cache.values["embedding", "malformed"] == 1
+        await cache.publish(engine)  # and puts it right
+        await link.close()
+
+    asyncio.run(classify())
+    (key,) = redis.client.keys("understudy:embedding:*")
+    kept = redis.client.get(key)
+    assert isinstance(kept, bytes)
+    assert np.linalg.norm(np.frombuffer(kept, np.float32)) == pytest.approx(1)
+
+
+def test_a_full_redis_is_not_down(redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    """It refuses writes and answers reads; that is told once, not at every write."""
+
+    async def use() -> None:
+        metrics = Metrics()
+        link = link_to(redis, metrics)
+        cache = Cache("x", CacheOptions(memory_bytes=0), link, metrics)
+        await cache.put({"a": b"1"})
+        redis.client.config_set("maxmemory-policy", "noeviction")
+        redis.client.config_set("maxmemory", 1)
+        for number in range(150):
+            await cache.put({f"key {number}": b"secret"})
+            assert await cache.get(["a"]) == {"a": b"1"}
+        assert link.up
+        assert metrics.cache_refusals.values[()] == 150
+        assert () not in metrics.cache_errors.values
+        limiter = RedisRateLimiter(RateLimit(0.001, burst=1), link)
+        assert await limiter.wait_seconds("key:a") == 0
+        assert await limiter.wait_seconds("key:a") > 0  # by this process's own bucket
+        redis.client.config_set("maxmemory", 0)
+        await cache.put({"b": b"2"})
+        assert await cache.get(["b"]) == {"b": b"2"}
+        await link.close()
+
+    asyncio.run(use())
+    (line,) = caplog.messages
+    assert "Redis refuses" in line
+    assert "OutOfMemoryError" in line
+    assert "secret" not in line
+
+
+def test_a_redis_that_comes_and_goes_is_asked_ever_less_often(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It answers a ping, and nothing else."""
+
+    def answer(data: bytes) -> bytes | None:
+        if b"PING" in data:
+            return b"+PONG\r\n"
+        return None if b"MGET" in data else b"+OK\r\n" * data.count(b"*")
+
+    async def flap() -> list[float]:
+        pauses = []
+        async with answering(answer) as url:
+            link = RedisLink(url, 2.0, Metrics())
+            cache = Cache("x", CacheOptions(), link, Metrics())
+            for _ in range(4):
+                assert await cache.get(["a"]) == {}
+                assert link.reconnecting is not None
+                await asyncio.wait_for(link.reconnecting, 60)
+                pauses.append(link.pause)
+            await link.close()
+        return pauses
+
+    pauses = asyncio.run(flap())
+    assert pauses == sorted(set(pauses))
+    assert pauses[-1] >= 8 * pauses[0]
+
+
+FOREIGN = {
+    "http": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "no number": b":abc\r\n",
+    "numbers": b"*1\r\n:7\r\n",
+    "one number": b":7\r\n",
+    "lists": b"*1\r\n*1\r\n:1\r\n",
+    "too long": b"*99999999\r\n",
+    "unhashable": b"%1\r\n*0\r\n:1\r\n",
+    "loading": b"-LOADING dataset\r\n",
+    "no permission": b"-NOPERM no\r\n",
+    "no key": b"-NOAUTH no\r\n",
+    "bytes": bytes(range(256)),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_whatever_speaks_at_its_port_a_look_up_is_a_miss(kind: str) -> None:
+    async def ask() -> None:
+        async with answering(lambda _: FOREIGN[kind]) as url:
+            link = RedisLink(url, 0.2, Metrics())
+            cache = Cache("x", CacheOptions(memory_bytes=0), link, Metrics())
+            assert await cache.get(["a"]) == {}
+            await cache.put({"a": b"1"})
+            assert await cache.get(["a"]) == {}
+            await link.close()
+
+    asyncio.run(ask())
+
+
+def test_a_call_that_took_too_long_gives_its_answer_to_nobody(redis: RedisServer) -> None:
+    async def ask() -> None:
+        link = RedisLink(redis.url, 0.2, Metrics())
+        cache = Cache("x", CacheOptions(memory_bytes=0), link, Metrics())
+        values = {f"key {number}": str(number).encode() for number in range(20)}
+        await cache.put(values)
+        for _ in range(3):
+            redis.client.client_pause(300)
+            late = await asyncio.gather(*(cache.get([key]) for key in values))
+            assert all(not found for found in late)
+            assert link.reconnecting is not None
+            await asyncio.wait_for(link.reconnecting, 60)
+            for key, value in values.items():
+                assert await cache.get([key]) == {key: value}
+        await link.close()
+
+    asyncio.run(ask())
+
+
+@asynccontextmanager
+async def answering(answer: Callable[[bytes], bytes | None]) -> AsyncIterator[str]:
+    """The URL of a server that is no Redis: what it says to some bytes; None hangs up."""
+    serving: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        serving.add(task)
+        with suppress(OSError):
+            while (data := await reader.read(65_536)) and (said := answer(data)) is not None:
+                writer.write(said)
+                await writer.drain()
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        await asyncio.gather(*serving)

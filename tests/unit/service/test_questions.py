@@ -1,0 +1,135 @@
+"""Prompts about a graph that changes: whose label they show, and what they keep alive."""
+
+import gc
+from pathlib import Path
+
+import pytest
+
+from graph.materialize import to_text_graph
+from graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
+from graph.versions import Version
+from service import Engine, Node
+from service.teacher.questions import QuestionOptions, Questions
+from tests.bundles import TinyBundle, write_tiny_bundle
+
+NEIGHBOR = "node-1"  # of the training split, like nodes 0 to 19, with the label `editors`
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> TinyBundle:
+    return write_tiny_bundle(tmp_path / "bundle")
+
+
+def description(engine: Engine, *nodes: Node) -> str:
+    """What is asked about the last of the nodes."""
+    resolution = engine.resolve(nodes)
+    last = len(nodes) - 1
+    prompts = Questions(QuestionOptions(hops=1)).prompts(resolution, [last])
+    assert list(prompts) == [last]  # of the wanted one alone
+    return prompts[last].description
+
+
+def about_neighbor(engine: Engine, neighbor: str = NEIGHBOR) -> str:
+    return description(engine, Node(id="node-2"), Node(text="new", neighbors=(neighbor,)))
+
+
+def changed(bundle: TinyBundle, data: Path, *mutations: Mutation) -> list[str]:
+    """What is asked beside the node `fresh` or NEIGHBOR: as changed, restarted, and shortened."""
+    told = []
+    beside = next((m.id for m in mutations if isinstance(m, UpsertNode)), NEIGHBOR)
+    with Engine.open(bundle.folder, data=data) as engine:
+        engine.apply(mutations)
+        told.append(about_neighbor(engine, beside))
+    with Engine.open(bundle.folder, data=data) as engine:
+        told.append(about_neighbor(engine, beside))
+        engine.snapshot()
+    with Engine.open(bundle.folder, data=data) as engine:
+        told.append(about_neighbor(engine, beside))
+    return told
+
+
+def test_a_node_that_takes_a_training_nodes_row_shows_no_label(
+    bundle: TinyBundle, tmp_path: Path
+) -> None:
+    fresh = UpsertNode("fresh", "a brand new unrelated text", "games")
+    for told in changed(bundle, tmp_path / "data", DeleteNode(NEIGHBOR), fresh):
+        assert "- a brand new unrelated text\n" in f"{told}\n"
+        assert "[" not in told
+
+
+def test_a_row_that_was_taken_is_in_no_split(bundle: TinyBundle) -> None:
+    with Engine.open(bundle.folder) as engine:
+        engine.apply([DeleteNode(NEIGHBOR), UpsertNode("fresh", "text"), DeleteNode("node-30")])
+        graph = to_text_graph(engine.state.graph)
+    ids = graph.ids.to_pylist()
+    assert "fresh" in ids
+    assert {ids[row] for row in graph.splits["train"]} == (
+        {f"node-{n}" for n in range(20)} - {NEIGHBOR}
+    )
+    assert {ids[row] for row in graph.splits["test"]} == (
+        {f"node-{n}" for n in range(20, 40)} - {"node-30"}
+    )
+
+
+def test_a_training_label_is_shown_as_it_stands(bundle: TinyBundle, tmp_path: Path) -> None:
+    for told in changed(bundle, tmp_path / "data", UpsertNode(NEIGHBOR, label="games")):
+        assert "[games]" in told
+        assert "[editors]" not in told
+
+
+def test_a_training_node_that_came_back_without_a_label_shows_none(
+    bundle: TinyBundle, tmp_path: Path
+) -> None:
+    back = UpsertNode(NEIGHBOR, "text buffer")
+    for told in changed(bundle, tmp_path / "data", DeleteNode(NEIGHBOR), back):
+        assert "- text buffer\n" in f"{told}\n"
+
+
+def test_a_held_out_node_shows_no_label_whatever_it_is_given(bundle: TinyBundle) -> None:
+    with Engine.open(bundle.folder) as engine:
+        engine.apply([UpsertNode("node-35", label="games"), UpsertNode("added", "text", "games")])
+        for beside in ("node-35", "added"):
+            assert "[" not in about_neighbor(engine, beside)
+
+
+def test_an_old_version_is_asked_about_as_it_was(bundle: TinyBundle) -> None:
+    with Engine.open(bundle.folder) as engine:
+        resolution = engine.resolve([Node(text="new", neighbors=(NEIGHBOR,))])
+        engine.apply([DeleteNode(NEIGHBOR), UpsertNode("fresh", "another text", "games")])
+        prompt = Questions(QuestionOptions(hops=1)).prompts(resolution, [0])[0]
+    assert f"- {bundle.text(1)} [editors]" in prompt.description
+
+
+def test_a_nodes_own_label_is_never_in_its_prompt(bundle: TinyBundle) -> None:
+    with Engine.open(bundle.folder) as engine:
+        for node in ("node-1", "node-5"):
+            engine.apply([UpsertNode(node, label="science"), AddEdge(node, "node-35")])
+            others = {f"node-{n}" for n in range(20)} - {node}
+            engine.apply([UpsertNode(other, label="games") for other in sorted(others)])
+            resolution = engine.resolve([Node(id=node)])
+            for hops in range(4):
+                told = Questions(QuestionOptions(hops=hops)).prompts(resolution, [0])[0]
+                assert "[science]" not in told.description
+
+
+def test_only_wanted_good_nodes_are_asked_about(bundle: TinyBundle) -> None:
+    with Engine.open(bundle.folder) as engine:
+        resolution = engine.resolve([Node(id="nobody"), Node(text="x"), Node(id="node-3")])
+    questions = Questions(QuestionOptions())
+    assert list(questions.prompts(resolution, [2, 0, 1])) == [2, 1]
+    assert list(questions.prompts(resolution, [1])) == [1]
+
+
+def test_a_question_keeps_no_version_alive(bundle: TinyBundle) -> None:
+    questions = Questions(QuestionOptions())
+    with Engine.open(bundle.folder) as engine:
+        before = versions_alive()
+        assert questions.prompts(engine.resolve([Node(id=NEIGHBOR)]), [0])
+        for number in range(50):
+            engine.apply([UpsertNode(NEIGHBOR, f"text {number}")])
+        assert versions_alive() <= before + 2
+
+
+def versions_alive() -> int:
+    gc.collect()
+    return sum(type(thing) is Version for thing in gc.get_objects())

@@ -1,0 +1,375 @@
+"""The teacher on call: what its breaker learns, what is asked once, and what never blocks."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+
+from graph.prompts import Prompt
+from service import Engine, Node
+from service.caches.cache import Cache, CacheOptions
+from service.errors import ServiceError, SettingsError, TeacherBusyError, TeacherError
+from service.metrics import Metrics
+from service.rare_log import RareLog
+from service.settings import load_settings
+from service.teacher.asking import MAX_SHADOWS, Asking
+from service.teacher.backend import Opinion
+from service.teacher.breaker import Breaker, Leave
+from service.teacher.openai import OpenAIOptions, OpenAITeacher
+from service.teacher.questions import QuestionOptions, Questions
+from service.teacher.single_flight import SingleFlight
+from service.teacher.teacher import Teacher, TeacherOptions, from_bytes, to_bytes
+from tests.bundles import LABELS, TinyBundle
+from tests.openai_server import openai_server
+
+PROMPT = Prompt("Categories", "a text")
+UNREADABLE = TeacherError("none of the labels", of_question=True)
+DOWN = TeacherError("cannot be reached")
+
+
+@dataclass
+class ToldTeacher:
+    """A backend that says what it is told to, once it may."""
+
+    say: Callable[[Prompt], Opinion | Exception] = lambda prompt: Opinion("net")
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: list[Prompt] = field(default_factory=list)
+    name: str = "told"
+
+    async def ask(self, prompt: Prompt, label_names: Sequence[str]) -> Opinion:
+        self.asked.append(prompt)
+        await self.released.wait()
+        said = self.say(prompt)
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    async def close(self) -> None:
+        pass
+
+
+def open_teacher(backend: ToldTeacher, metrics: Metrics, **options: int) -> Teacher:
+    cache = Cache("teacher", CacheOptions(), None, metrics)
+    return Teacher(backend, cache, TeacherOptions(**options), metrics)
+
+
+def leave_of(breaker: Breaker) -> Leave:
+    leave = breaker.admit()
+    assert leave is not None
+    return leave
+
+
+def test_a_late_answer_does_not_end_another_ones_trial() -> None:
+    breaker = Breaker(failures=2, seconds=0)
+    early = [leave_of(breaker) for _ in range(4)]
+    breaker.failed(early[0])
+    breaker.failed(early[1])
+    assert not breaker.closed
+    trial = leave_of(breaker)
+    assert trial.trial
+    for late, report in ((early[2], breaker.failed), (early[3], breaker.gave_up)):
+        report(late)
+        assert breaker.admit() is None  # the trial still runs
+    breaker.succeeded(trial)
+    assert breaker.closed
+
+
+def test_a_late_failure_keeps_it_open_no_longer() -> None:
+    breaker = Breaker(failures=1, seconds=100)
+    first, late = leave_of(breaker), leave_of(breaker)
+    breaker.failed(first)
+    until = breaker.open_until
+    breaker.failed(late)
+    assert breaker.open_until == until
+
+
+def test_a_question_that_is_to_blame_opens_nothing_and_its_trial_closes_it() -> None:
+    breaker = Breaker(failures=1, seconds=0)
+    for _ in range(10):
+        breaker.undecided(leave_of(breaker))
+    assert breaker.closed
+    breaker.failed(leave_of(breaker))
+    assert not breaker.closed
+    breaker.undecided(leave_of(breaker))
+    assert breaker.closed
+
+
+@pytest.mark.parametrize(
+    ("error", "left_alone"), [(UNREADABLE, False), (DOWN, True), (RuntimeError("a bug"), True)]
+)
+def test_failures_in_a_row_leave_the_teacher_alone(error: Exception, left_alone: bool) -> None:
+    async def ask() -> tuple[int, float]:
+        metrics, backend = Metrics(), ToldTeacher(lambda _: error)
+        backend.released.set()
+        teacher = open_teacher(backend, metrics, breaker_failures=3)
+        for number in range(6):
+            with pytest.raises(TeacherError):
+                await teacher.ask(Prompt("", f"text {number}"), LABELS)
+        await teacher.close()
+        return len(backend.asked), metrics.teacher_answers.values.get(("left_alone",), 0)
+
+    assert asyncio.run(ask()) == ((3, 3) if left_alone else (6, 0))
+
+
+def test_equal_questions_at_a_time_are_asked_once() -> None:
+    async def ask() -> None:
+        backend = ToldTeacher()
+        teacher = open_teacher(backend, Metrics(), concurrency=8)
+        asking = [asyncio.create_task(teacher.ask(PROMPT, LABELS)) for _ in range(5)]
+        other = asyncio.create_task(teacher.ask(Prompt("", "other"), LABELS))
+        while len(backend.asked) < 2:
+            await asyncio.sleep(0)
+        asking[0].cancel()  # who asked first leaves; the others still get the answer
+        backend.released.set()
+        answers = await asyncio.gather(*asking, other, return_exceptions=True)
+        assert isinstance(answers[0], asyncio.CancelledError)
+        labels = [a.opinion.label for a in answers[1:] if not isinstance(a, BaseException)]
+        assert labels == ["net"] * 5
+        assert len(backend.asked) == 2
+        await teacher.close()
+
+    asyncio.run(ask())
+
+
+def test_an_error_is_told_to_all_who_wait_and_asked_about_again() -> None:
+    async def ask() -> None:
+        backend = ToldTeacher(lambda _: DOWN)
+        backend.released.set()
+        teacher = open_teacher(backend, Metrics())
+        errors = await asyncio.gather(
+            *(teacher.ask(PROMPT, LABELS) for _ in range(3)), return_exceptions=True
+        )
+        assert [str(error) for error in errors] == [str(DOWN)] * 3
+        assert len({id(error) for error in errors}) == 3
+        assert len(backend.asked) == 1
+        with pytest.raises(TeacherError):
+            await teacher.ask(PROMPT, LABELS)
+        assert len(backend.asked) == 2
+        await teacher.close()
+
+    asyncio.run(ask())
+
+
+def test_work_that_nobody_waits_for_is_cancelled() -> None:
+    async def run() -> None:
+        flights: SingleFlight[int] = SingleFlight()
+        started, cancelled = asyncio.Event(), asyncio.Event()
+
+        async def work() -> int:
+            started.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.set()
+                raise
+            return 1
+
+        async def quick() -> int:
+            return 2
+
+        waiting = [asyncio.create_task(flights.run("a", work)) for _ in range(2)]
+        await started.wait()
+        waiting[0].cancel()
+        await asyncio.wait(waiting[:1])
+        assert not cancelled.is_set()
+        waiting[1].cancel()
+        assert await flights.run("b", quick) == 2
+        await asyncio.wait(waiting)
+        assert await flights.run("a", quick) == 2  # nobody joins what is being cancelled
+        await cancelled.wait()
+        assert not flights.tasks
+        assert not flights.waiting
+
+    asyncio.run(run())
+
+
+def test_too_many_that_wait_are_refused() -> None:
+    async def ask() -> None:
+        backend = ToldTeacher()
+        teacher = open_teacher(backend, Metrics(), concurrency=1, waiting=2)
+        prompts = [Prompt("", f"text {number}") for number in range(5)]
+        tasks = [asyncio.create_task(teacher.ask(prompt, LABELS)) for prompt in prompts]
+        while sum(task.done() for task in tasks) < 2:
+            await asyncio.sleep(0)
+        backend.released.set()
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        assert sum(isinstance(answer, TeacherBusyError) for answer in answers) == 2
+        await teacher.close()
+
+    asyncio.run(ask())
+
+
+GOOD_SCORES = dict(zip(LABELS, (0.7, 0.1, 0.1, 0.1), strict=True))
+
+
+def test_what_a_cache_holds_is_read_back() -> None:
+    for opinion in (Opinion("net"), Opinion("net", GOOD_SCORES)):
+        assert from_bytes(to_bytes(opinion), LABELS) == opinion
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b"[" * 60_000,
+        b'{"label": "net"}',
+        b'{"label": "unknown", "scores": null}',
+        b'{"label": ["net"], "scores": null}',
+        b'{"label": "net", "scores": {}}',
+        b'{"label": "net", "scores": []}',
+        b'{"label": "net", "scores": {"net": "high"}}',
+        msgspec.json.encode({"label": "net", "scores": {**GOOD_SCORES, "games": 0.9}}),
+        msgspec.json.encode({"label": "games", "scores": GOOD_SCORES}),
+        msgspec.json.encode({"label": "net", "scores": {**GOOD_SCORES, "games": None}}),
+    ],
+)
+def test_a_malformed_cached_answer_is_a_counted_miss(value: bytes) -> None:
+    assert from_bytes(value, LABELS) is None
+
+    async def ask() -> None:
+        metrics, backend = Metrics(), ToldTeacher(lambda _: Opinion("net", GOOD_SCORES))
+        backend.released.set()
+        teacher = open_teacher(backend, metrics)
+        await teacher.ask(PROMPT, LABELS)
+        (key,) = teacher.cache.memory.entries
+        await teacher.cache.put({key: value})
+        again = await teacher.ask(PROMPT, LABELS)
+        assert (again.opinion.label, again.cached) == ("net", False)
+        assert metrics.cache.values["teacher", "malformed"] == 1
+        assert (await teacher.ask(PROMPT, LABELS)).cached
+        await teacher.close()
+
+    asyncio.run(ask())
+
+
+def asking(backend: ToldTeacher, share: float = 0.0) -> Asking:
+    metrics = Metrics()
+    teacher = open_teacher(backend, metrics)
+    return Asking(teacher, Questions(QuestionOptions()), share, metrics)
+
+
+def test_no_prompt_is_written_on_the_event_loop(
+    tiny_bundle: TinyBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[tuple[str, int]] = []
+    write = Questions.prompts
+
+    def noting(self: Questions, resolution, wanted):  # type: ignore[no-untyped-def]
+        written.append((threading.current_thread().name, len(wanted)))
+        return write(self, resolution, wanted)
+
+    monkeypatch.setattr(Questions, "prompts", noting)
+
+    async def ask() -> None:
+        backend = ToldTeacher()
+        backend.released.set()
+        several = asking(backend)
+        with Engine.open(tiny_bundle.folder) as engine:
+            nodes = [Node(text=f"text {number}", neighbors=("node-1",)) for number in range(300)]
+            resolution = engine.resolve([*nodes, Node(id="nobody")])
+            answers = await several.ask(resolution, engine)
+            assert sorted(answers) == list(range(300))
+            few = await several.ask(resolution, engine, {7: "net", 300: "net", 5: "net"})
+            assert sorted(few) == [5, 7]
+        await several.close()
+
+    asyncio.run(ask())
+    assert all(name.startswith("prompts") for name, _ in written)
+    assert sum(count for _, count in written) == 300 + 3
+    assert max(count for _, count in written) <= 32  # so that requests take turns
+
+
+def test_shadows_ask_one_by_one_and_keep_no_version(tiny_bundle: TinyBundle) -> None:
+    async def check() -> None:
+        backend = ToldTeacher()
+        several = asking(backend, share=1.0)
+        with Engine.open(tiny_bundle.folder) as engine:
+            nodes = [Node(id=f"node-{number}") for number in range(20)]
+            resolution = engine.resolve(nodes)
+            predictions = engine.classify(nodes)
+            for _ in range(MAX_SHADOWS + 3):
+                several.shadow(resolution, engine, predictions)
+            assert len(several.shadows) == MAX_SHADOWS
+            async with asyncio.timeout(60):
+                while any(holds(task, resolution) for task in several.shadows):
+                    await asyncio.sleep(0.001)
+            assert len(backend.asked) == 1  # equal questions at a time are one
+            backend.released.set()
+            await asyncio.gather(*several.shadows)
+        assert len(backend.asked) == 20
+        agreement = several.metrics.agreement.values
+        assert sum(agreement.values()) == 20 * MAX_SHADOWS
+        await several.close()
+
+    asyncio.run(check())
+
+
+def holds(task: "asyncio.Task[None]", thing: object) -> bool:
+    return any(thing is value for value in task.get_stack()[0].f_locals.values())
+
+
+def test_a_refusal_is_logged_once_a_while_with_its_reason(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def ask(url: str) -> None:
+        backend = OpenAITeacher(OpenAIOptions(url, "model", "sk-Top5ecret"))
+        teacher = Teacher(
+            backend, Cache("teacher", CacheOptions(), None, Metrics()), TeacherOptions(), Metrics()
+        )
+        for number in range(20):
+            with pytest.raises(TeacherError, match=r"^the teacher refused with status 422$"):
+                await teacher.ask(Prompt("", f"confidential {number}"), LABELS)
+        await teacher.close()
+
+    with openai_server(lambda _: "net") as server, caplog.at_level(logging.WARNING):
+        server.status = 422
+        server.body = b'{"detail": "sk-Top5ecret: confidential 3: unknown key response_format"}'
+        asyncio.run(ask(server.url))
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "unknown key response_format" in line
+    assert "--teacher-constraint" in line
+    assert "onfidential" not in line
+    assert "Top5ecret" not in line
+
+
+def test_a_rare_log_counts_what_it_leaves_out(caplog: pytest.LogCaptureFixture) -> None:
+    seldom, often = (RareLog(logging.getLogger("test"), seconds) for seconds in (1_000, 0))
+    for number in range(5):
+        seldom.warning("full", "full: %d%%", number)
+        seldom.warning(f"kind {number}", "another")
+    assert [r.getMessage() for r in caplog.records] == ["full: 0%", *["another"] * 5]
+    seldom.seconds = 0
+    seldom.warning("full", "full: %d%%", 5)
+    assert caplog.messages[-1] == "full: 5% (and 4 more like it since the last line)"
+    for number in range(1_000):
+        often.warning(str(number), "many kinds")
+    assert len(often.told) <= 100
+
+
+def test_a_teacher_error_needs_no_more_than_words() -> None:
+    error: ServiceError = TeacherError("no answer")
+    assert (str(error), error.details, TeacherError("x").reason) == ("no answer", {}, "")
+
+
+def test_an_endpoint_that_no_request_can_be_sent_to_is_refused_at_once() -> None:
+    for flags, name in (
+        ({"redis_url": "foo"}, "redis_url"),
+        ({"redis_url": "redis://:pa#ss@host:6379/0"}, "redis_url"),
+        ({"redis_url": "redis://host:6379/db"}, "redis_url"),
+        ({"redis_url": "redis://host:6379/0?decode_responses=True"}, "redis_url"),
+        ({"teacher_url": "foo"}, "teacher_url"),
+        ({"teacher_url": "http://[::1"}, "teacher_url"),
+        ({"teacher_url": "http://host/v1", "teacher_key": "a\nb"}, "teacher_key"),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            load_settings(**flags)
+        assert caught.value.details == {"setting": name}
+        assert "\n" not in str(caught.value)
+        assert "pa#" not in str(caught.value)
+    assert load_settings(redis_url="redis://:p%23ss@host:6379/1", teacher_url="https://host/v1")
