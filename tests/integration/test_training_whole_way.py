@@ -7,7 +7,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from bundle import open_bundle
-from export.build import ExportOptions, export_bundle
+from export.build import export_bundle
+from export.options import ExportOptions
 from graph import load_graph, save_graph
 from graph.prompts import PromptOptions
 from graph.readers.synthetic import SyntheticOptions, synthetic_graph

@@ -1,0 +1,21 @@
+"""One way to replace a folder that a command writes; every room that writes one uses it."""
+
+from folders.atomic import atomic_folder
+from folders.errors import (
+    FolderError,
+    OutputBusyError,
+    OutputRefusedError,
+    OutputUnwritableError,
+)
+from folders.output import check_output
+from folders.workplace import unfinished_folder
+
+__all__ = [
+    "FolderError",
+    "OutputBusyError",
+    "OutputRefusedError",
+    "OutputUnwritableError",
+    "atomic_folder",
+    "check_output",
+    "unfinished_folder",
+]
