@@ -53,6 +53,7 @@ EXTRAS = {
 # Only a room that has been imported can have raised; the others are not imported to find out.
 ERROR_ROOTS = {
     "folders.errors": "FolderError",
+    "benchmarks.errors": "BenchmarkError",
     "graph.errors": "GraphError",
     "bundle.errors": "BundleError",
     "training.errors": "TrainingError",
@@ -163,7 +164,7 @@ def told(error: Exception, extra: str) -> str:
     if isinstance(error, ImportError):
         return f"a package cannot be loaded; install understudy again: {error}"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return f"the memory is too small for this: {error or 'none is left'}"
+        return f"the memory is too small for this: {str(error) or 'none is left'}"
     if isinstance(error, OSError):
         places = [str(name) for name in (error.filename, error.filename2) if name is not None]
         return ": ".join([*places, error.strerror or str(error)])

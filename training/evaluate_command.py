@@ -68,7 +68,9 @@ def evaluate(
     kind = teacher_kind(teacher)
     if kind == "endpoint":
         raise EvaluationError("an endpoint cannot be tuned for each split; name another teacher")
-    # Wrong paths are told before torch is imported, which takes seconds.
+    # Wrong options and paths are told before torch is imported, which takes seconds.
+    readers = {RENAMED.get(name, name): READERS[name] for name in SHARED}
+    refuse_unread(context, kind_of(kind, frozen), readers)
     read_meta(graph)
     check_output(out, EVALUATION, [graph, *model_folder(teacher)])
     from graph.prompts import PromptOptions
@@ -80,8 +82,6 @@ def evaluate(
     from training.terminal import quiet_libraries
 
     quiet_libraries()
-    readers = {RENAMED.get(name, name): READERS[name] for name in SHARED}
-    refuse_unread(context, kind_of(kind, frozen), readers)
     suited = SUITED[kind]
     length = tokens or suited.tokens
     options = EvaluationOptions(

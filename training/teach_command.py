@@ -14,7 +14,7 @@ from graph.folder import read_meta
 from graph.progress import terminal_progress
 from training.errors import TeacherError
 from training.teachers.folder import TeacherInfo
-from training.teachers.suited import SUITED, model_folder
+from training.teachers.suited import SUITED, model_folder, teacher_kind
 from training.unread_options import ENCODERS, LOCAL, TUNED, refuse_unread
 
 if TYPE_CHECKING:
@@ -91,7 +91,9 @@ def teach(
     ] = False,
 ) -> None:
     """Tune a language model on a graph and ask it about every node; resumes after a kill."""
-    # Wrong paths are told before torch is imported, which takes seconds.
+    # Wrong options and paths are told before torch is imported, which takes seconds.
+    kind = teacher_kind(teacher)
+    refuse_unread(context, kind_of(kind, frozen), READERS)
     read_meta(graph)
     check_output(out, TEACHER, [graph, *model_folder(teacher)], force)
     from graph.prompts import PromptOptions
@@ -103,8 +105,6 @@ def teach(
     from training.terminal import quiet_libraries
 
     quiet_libraries()
-    kind = TeachOptions(teacher).kind
-    refuse_unread(context, kind_of(kind, frozen), READERS)
     suited = SUITED[kind]
     length = tokens or suited.tokens
     options = TeachOptions(
