@@ -24,7 +24,7 @@ import psutil
 import typer
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import described, markdown_table, prepare, run_script, write_results
+from benchmarks.measure import check_means, described, markdown_table, run_script, write_results
 from graph.snapshot import load_snapshot
 
 CONNECTIONS = 16
@@ -127,7 +127,7 @@ def throughput(
     rounds: Annotated[int, typer.Option(help="Runs of each; medians are told.")] = 3,
 ) -> None:
     """Compare stored nodes with a plain FastAPI route, and a batch of 256 with one."""
-    prepare(bundle, "taskset", "wrk")
+    check_means(bundle, "taskset", "wrk")
     graph = load_snapshot(bundle / "graph")
     ids = graph.ids.to_pylist()
     one, many = bodies_of(ids, 1, 100), bodies_of(ids, 256, 20)

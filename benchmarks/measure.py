@@ -82,7 +82,7 @@ def described(graph: TextGraph) -> str:
     return f"{graph.name}: {graph.num_nodes:,} nodes, {graph.adjacency.num_edges:,} edges"
 
 
-def prepare(bundle: Path, *programs: str) -> None:
+def check_means(bundle: Path, *programs: str) -> None:
     """Refuses, before anything is measured, what could not be measured or written.
 
     Args:
