@@ -38,7 +38,7 @@ from export.options import ExportOptions
 from export.parity import check_logits, check_shapes, check_weights, check_whole, student_forms
 from export.precisions import convert_student
 from export.whole_file import export_whole
-from folders import check_output
+from folders import check_output, check_space
 from folders.kinds import BUNDLE
 from graph import TextGraph, load_graph
 from graph.neighborhoods import Weighting
@@ -96,11 +96,10 @@ def export_bundle(
     checkpoint = load_checkpoint(student_folder)
     check_weights(checkpoint.student)
     graph_folder = options.graph or Path(checkpoint.config.graph_path)
-    inputs = [*options.inputs(student_folder), graph_folder]
-    check_output(out, BUNDLE, inputs, force)
+    check_output(out, BUNDLE, [*options.inputs(student_folder), graph_folder], force)
     graph = load_graph(graph_folder)
     check_graph(checkpoint.config, graph)
-    check_output(out, BUNDLE, inputs, force, needed=activation_bytes(checkpoint.config, graph))
+    check_space(out, activation_bytes(checkpoint.config, graph))
 
     def fill(folder: Path) -> Manifest:
         info = student_info(checkpoint)

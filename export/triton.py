@@ -12,7 +12,7 @@ import onnx
 
 from bundle import Bundle, open_bundle
 from bundle.student import WHOLE_FILE
-from folders import atomic_folder, check_output
+from folders import atomic_folder, check_output, check_space
 from folders.kinds import MANIFEST_KEY, REPOSITORY
 from graph.files import write_json
 
@@ -37,7 +37,8 @@ def write_repository(bundle_folder: Path, out: Path, force: bool = False) -> lis
     bundle = open_bundle(bundle_folder)
     files = served_files(bundle)
     needed = sum(bundle.manifest.files[file].bytes for file in files)
-    check_output(out, REPOSITORY, [bundle_folder], force, needed)
+    check_output(out, REPOSITORY, [bundle_folder], force)
+    check_space(out, needed)
     names = [Path(file).stem.replace("-", "_") for file in files]
     with atomic_folder(out) as folder:
         for file, name in zip(files, names, strict=True):

@@ -18,6 +18,9 @@ from folders.workplace import NEW, WHOLE, Workplace, left_over, make_workplace, 
 CANNOT_RENAME = (errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS)
 
 
+RESERVED: set[Path] = set()  # workplaces that only keep others away from what is written here
+
+
 @contextmanager
 def atomic_folder(out: Path) -> Iterator[Path]:
     """Yields an empty folder; it replaces `out` when the block succeeds.
@@ -65,6 +68,26 @@ def workplace(place: Path, inside: bool | None = None) -> Iterator[Workplace]:
             os.close(lock)
 
 
+@contextmanager
+def reserved(out: Path) -> Iterator[None]:
+    """Keeps others from writing an output while hours of work are done for it.
+
+    Raises:
+        OutputBusyError: another process is writing it.
+        OutputUnwritableError: it cannot be written.
+    """
+    place = real_place(out)
+    with told_problems(out):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        tidy(place)
+        with workplace(place) as work:
+            RESERVED.add(work.folder)
+            try:
+                yield
+            finally:
+                RESERVED.remove(work.folder)
+
+
 def tidy(place: Path) -> None:
     """Finishes or removes what killed processes left of writing an output.
 
@@ -72,6 +95,8 @@ def tidy(place: Path) -> None:
         OutputBusyError: a living process is writing it.
     """
     for work in workplaces(place):
+        if work.folder in RESERVED:
+            continue
         with left_over(work):
             finish(work)
 

@@ -16,21 +16,18 @@ from folders.workplace import NEW
 TRIAL_BYTES = 65_536  # written to see whether writing works
 
 
-def check_output(
-    out: Path, kind: Kind, inputs: Iterable[Path] = (), force: bool = False, needed: int = 0
-) -> None:
+def check_output(out: Path, kind: Kind, inputs: Iterable[Path] = (), force: bool = False) -> None:
     """Refuses an output before any work, for every reason that can be known by then.
 
     Args:
         kind: of what will be written.
         inputs: files and folders that are read for it.
         force: replace a folder of ours of another kind, too.
-        needed: bytes that it will take, at least.
 
     Raises:
         OutputRefusedError: it holds, is or lies in an input, or holds what is not ours.
         OutputBusyError: another process is writing it.
-        OutputUnwritableError: it cannot be written, or there is too little space.
+        OutputUnwritableError: it cannot be written.
     """
     place = real_place(out)
     refuse_inputs(out, place, inputs)
@@ -43,7 +40,19 @@ def check_output(
             refuse_other_kind(out, place, kind)
         place.parent.mkdir(parents=True, exist_ok=True)
         try_to_write(place)
-        free = shutil.disk_usage(place.parent if not place.is_dir() else place).free
+
+
+def check_space(out: Path, needed: int) -> None:
+    """Refuses an output that could not be written for want of space, where so much is known.
+
+    Args:
+        needed: bytes that it will take, at least.
+
+    Raises:
+        OutputUnwritableError: there are fewer, beside what is there and stays until the end.
+    """
+    place = real_place(out)
+    free = shutil.disk_usage(place if place.is_dir() else place.parent).free
     if free < needed:
         raise OutputUnwritableError(
             f"{out} needs about {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free there"

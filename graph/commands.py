@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from folders import check_output
+from folders import check_output, reserved
 from folders.kinds import GRAPH
 from graph.builder import Built
 from graph.command_options import (
@@ -53,7 +53,7 @@ def produce(
     from dataclasses import replace
 
     check_output(out, GRAPH, inputs, force)
-    with terminal_progress() as progress:
+    with reserved(out), terminal_progress() as progress:
         built = make(progress)
         graph = replace(built.graph, name=name or out.resolve().name)
         progress("save", 0, 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from folders import FolderError, check_output
+from folders import FolderError, check_output, check_space, reserved
 from folders.kinds import STUDENT
 from graph import TextGraph, check_split, load_graph
 from graph.progress import Progress, silent
@@ -65,14 +65,21 @@ def distill(
         FolderError, GraphError, TrainingError: see `folders.errors`, `graph.errors` and
             `training.errors`.
     """
-    inputs = options.inputs(graph_folder)
-    check_output(out, STUDENT, inputs, force)
+    check_output(out, STUDENT, options.inputs(graph_folder), force)
+    with reserved(out):
+        return distilled(graph_folder, out, options, progress)
+
+
+def distilled(
+    graph_folder: Path, out: Path, options: DistillOptions, progress: Progress
+) -> dict[str, float]:
+    """The same, of an output that has been checked."""
     graph = load_graph(graph_folder)
     check_split(graph)
     check_trainable(graph)
     offered = candidates(graph, options.teacher, options.view, options.objectives, options.compare)
     config = checkpoint_config(graph_folder, graph, options)
-    check_output(out, STUDENT, inputs, force, needed=student_bytes(config))
+    check_space(out, student_bytes(config))
     features = graph_features(graph, config.encoder, options.encoder_path, progress)
     data = graph_data(graph, features)
     config, student, training, compared = fit_best(config, data, offered, progress)

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from folders import check_output
+from folders import check_output, reserved
 from folders.kinds import EVALUATION
 from graph import TextGraph, load_graph
 from graph.files import write_json
@@ -41,6 +41,14 @@ def evaluate(
         GraphError, TrainingError: see `graph.errors` and `training.errors`.
     """
     check_output(out, EVALUATION, [graph_folder, *model_folder(options.teacher.teacher)])
+    with reserved(out):
+        return evaluated(graph_folder, out, options, progress, processes)
+
+
+def evaluated(
+    graph_folder: Path, out: Path, options: EvaluationOptions, progress: Progress, processes: int
+) -> Path:
+    """The same, of an output that has been checked."""
     graph = load_graph(graph_folder)
     check_plan(out, graph, options)
     room = Room(graph, out, options, progress)

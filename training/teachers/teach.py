@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from folders import FolderError, atomic_folder, check_output, unfinished_folder
+from folders import FolderError, atomic_folder, check_output, reserved, unfinished_folder
 from folders.kinds import TEACHER
 from graph import TextGraph, check_split, load_graph
 from graph.progress import Progress, silent
@@ -58,6 +58,12 @@ def teach(
             `training.errors`.
     """
     check_output(out, TEACHER, [graph_folder, *model_folder(options.teacher)], force)
+    with reserved(out):
+        return taught(graph_folder, out, options, progress)
+
+
+def taught(graph_folder: Path, out: Path, options: TeachOptions, progress: Progress) -> TeacherInfo:
+    """The same, of an output that has been checked."""
     graph = load_graph(graph_folder)
     check_split(graph)
     check_classes(graph)

@@ -17,6 +17,7 @@ from folders import (
     OutputUnwritableError,
     atomic_folder,
     check_output,
+    reserved,
     unfinished_folder,
 )
 from folders.kinds import GRAPH
@@ -281,6 +282,29 @@ def test_a_living_process_is_left_alone_and_told(tmp_path: Path) -> None:
             with pytest.raises(OutputBusyError, match=f"another process .{os.getpid()}."):
                 again()
     assert names(graph) == OLD
+    assert names(tmp_path) == {"graph"}
+
+
+def test_what_is_reserved_is_for_this_process_alone(tmp_path: Path) -> None:
+    graph = write_graph(tmp_path / "graph")
+    code = "import sys; from pathlib import Path; from folders import atomic_folder\n"
+    code += "with atomic_folder(Path(sys.argv[1])): pass"
+
+    def another_process() -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-c", code, str(graph)],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    with reserved(graph):
+        check_output(graph, GRAPH)
+        replace(graph)
+        assert "OutputBusyError" in another_process().stderr
+        assert names(graph) == NEW
+    assert another_process().returncode == 0
     assert names(tmp_path) == {"graph"}
 
 

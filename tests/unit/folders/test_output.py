@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from folders import OutputRefusedError, OutputUnwritableError, check_output
+from folders import OutputRefusedError, OutputUnwritableError, check_output, check_space
 from folders.kinds import EVALUATION, GRAPH, STUDENT
 from tests.folder_samples import write_evaluation, write_graph, write_student
 
@@ -99,7 +99,8 @@ def test_a_name_that_is_too_long_is_told_and_a_long_one_works(tmp_path: Path) ->
 
 def test_too_little_space_is_told_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(OutputUnwritableError, match="MB are free there"):
-        check_output(tmp_path / "graph", GRAPH, needed=1 << 60)
+        check_space(tmp_path / "graph", 1 << 60)
+    check_space(tmp_path / "graph", 1)
 
 
 def test_the_current_folder_and_those_above_are_never_replaced(
