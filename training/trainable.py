@@ -12,7 +12,8 @@ GRADED_FROM = 3  # nodes of a class, of which a random split gives train, test a
 def labeled_nodes(graph: TextGraph, split: str) -> NDArray[np.int64]:
     """int64: the labelled nodes of a split, rising; none where there is no such split."""
     members = graph.splits.get(split, np.empty(0, dtype=np.int64))
-    return members[graph.labels[members] != UNLABELED]
+    labeled: NDArray[np.int64] = members[graph.labels[members] != UNLABELED]
+    return labeled
 
 
 def check_trainable(graph: TextGraph) -> None:
