@@ -190,7 +190,7 @@ def debian(
             progress=progress,
         )
 
-    produce(out, force, name, make, [cache_folder()])
+    produce(out, force, name, make, [cache_folder() / "apt"])
 
 
 def cache_folder() -> Path:
