@@ -84,6 +84,7 @@ def test_no_command_writes_over_its_input_or_a_users_files(
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").write_bytes(b"x")
     photos = tmp_path / "photos"
+    words: tuple[object, ...]
     for words in (
         ("teach", graph, graph, "--force"),
         ("distill", graph, graph, "--force"),
