@@ -33,8 +33,13 @@ from benchmarks.measure import RESULTS, run_script, write_results
 from graph.folder import read_meta
 from graph.progress import terminal_progress
 from graph.prompts import PromptOptions
-from training.config import STUDENT_KINDS, ObjectiveOptions, StudentKind, TrainingConfig
-from training.encoding import ENCODER_KINDS
+from training.config import (
+    ENCODER_KINDS,
+    STUDENT_KINDS,
+    ObjectiveOptions,
+    StudentKind,
+    TrainingConfig,
+)
 from training.evaluate_command import parse_names
 from training.evaluation.evaluate import evaluate
 from training.evaluation.plan import (

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import markdown_table
-from training.config import StudentConfig
-from training.encoding import ENCODER_KINDS
+from training.config import ENCODER_KINDS, StudentConfig
 from training.evaluation.plan import (
     CHOSEN,
     COMBINED,

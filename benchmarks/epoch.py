@@ -17,12 +17,11 @@ from torch.nn import functional as F
 from benchmarks.measure import described, markdown_table, run_script, side_by_side, write_results
 from graph import load_graph
 from training.batches import whole_graph
-from training.config import StudentConfig, StudentKind
+from training.config import ENCODER_KINDS, LABELS, StudentConfig, StudentKind
 from training.data import GraphData, graph_data
-from training.encoding import ENCODER_KINDS, EncoderSpec, encoder_spec, graph_features
+from training.encoding import EncoderSpec, encoder_spec, graph_features
 from training.loop import predict, run_epoch
 from training.objectives.base import CrossEntropy, Term
-from training.objectives.registry import LABELS
 from training.student import Student
 
 KINDS: tuple[StudentKind, ...] = ("sage", "gcn", "gat", "gin")

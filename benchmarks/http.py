@@ -23,7 +23,8 @@ import msgspec
 import psutil
 import typer
 
-from benchmarks.measure import described, markdown_table, run_script, write_results
+from benchmarks.errors import BenchmarkError
+from benchmarks.measure import check_means, described, markdown_table, run_script, write_results
 from graph.snapshot import load_snapshot
 
 CONNECTIONS = 16
@@ -53,14 +54,19 @@ class Served:
 
 @contextmanager
 def served(*command: str) -> Iterator["Served"]:
-    """A server process on the first core."""
+    """A server process on the first core.
+
+    Raises:
+        BenchmarkError: it does not start; it has said why.
+    """
     process = subprocess.Popen(
         ["taskset", "-c", SERVER_CORE, *command], stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout is not None
         found = re.search(r"http://[\w.:]+", process.stdout.readline())
-        assert found is not None
+        if found is None:
+            raise BenchmarkError("a server ended before it listened; it says why above")
         yield Served(found.group(), psutil.Process(process.pid))
     finally:
         process.send_signal(signal.SIGTERM)
@@ -85,7 +91,7 @@ def wrk(server: Served, bodies: Sequence[bytes], seconds: int, connections: int)
     """Loads a server.
 
     Raises:
-        RuntimeError: an answer was no success.
+        BenchmarkError: an answer was no success, or wrk failed.
     """
     before = server.processor_seconds
     with tempfile.TemporaryDirectory() as folder:
@@ -94,9 +100,9 @@ def wrk(server: Served, bodies: Sequence[bytes], seconds: int, connections: int)
         script.write_text(LUA.format(bodies=quoted))
         command = ["taskset", "-c", CLIENT_CORE, "wrk", "-t1", f"-c{connections}"]
         options = [f"-d{seconds}s", "-s", str(script), server.url]
-        result = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
-    if "Non-2xx" in result.stdout:
-        raise RuntimeError(result.stdout)
+        result = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    if result.returncode or "Non-2xx" in result.stdout:
+        raise BenchmarkError(f"wrk says: {result.stdout} {result.stderr}")
     rate = re.search(r"Requests/sec:\s+([\d.]+)", result.stdout)
     count = re.search(r"(\d+) requests in", result.stdout)
     assert rate is not None
@@ -121,6 +127,7 @@ def throughput(
     rounds: Annotated[int, typer.Option(help="Runs of each; medians are told.")] = 3,
 ) -> None:
     """Compare stored nodes with a plain FastAPI route, and a batch of 256 with one."""
+    check_means(bundle, "taskset", "wrk")
     graph = load_snapshot(bundle / "graph")
     ids = graph.ids.to_pylist()
     one, many = bodies_of(ids, 1, 100), bodies_of(ids, 256, 20)

@@ -17,7 +17,7 @@ import numpy as np
 import typer
 
 from benchmarks.http import service
-from benchmarks.measure import described, markdown_table, write_results
+from benchmarks.measure import check_means, described, markdown_table, write_results
 from graph.prompts import Prompt, Prompter, PromptOptions, training_labels
 from graph.snapshot import load_snapshot
 from graph.text_graph import TextGraph
@@ -199,6 +199,7 @@ def latency(
     large: Annotated[bool, typer.Option(help="Also the 1.1B shape, which needs 3 GB.")] = True,
 ) -> None:
     """Time the student beside the teachers: p50, p95, p99 and throughput."""
+    check_means(bundle, "taskset")
     graph = load_snapshot(bundle / "graph")
     results = measure_student(bundle, rounds, seconds, threads=1)
     results |= measure_teachers(graph, rounds, seconds, threads, large)

@@ -3,7 +3,9 @@
 import json
 import os
 import platform
+import shutil
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,6 +15,8 @@ from typing import Any
 
 import typer
 
+from benchmarks.errors import BenchmarkError
+from bundle import open_bundle
 from graph import TextGraph
 from understudy import errors_in_a_line
 
@@ -76,6 +80,29 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> s
 def described(graph: TextGraph) -> str:
     """Which graph figures are of."""
     return f"{graph.name}: {graph.num_nodes:,} nodes, {graph.adjacency.num_edges:,} edges"
+
+
+def check_means(bundle: Path, *programs: str) -> None:
+    """Refuses, before anything is measured, what could not be measured or written.
+
+    Args:
+        programs: that must be installed.
+
+    Raises:
+        BundleError: it is no bundle.
+        BenchmarkError: a program is missing, or the results cannot be written.
+    """
+    open_bundle(bundle, verify=False)
+    if missing := [program for program in programs if shutil.which(program) is None]:
+        raise BenchmarkError(f"this needs the program {missing[0]}, which is not installed")
+    try:
+        RESULTS.mkdir(exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=RESULTS):
+            pass
+    except OSError as error:
+        raise BenchmarkError(
+            f"results are written to {RESULTS}, and cannot be: {error.strerror}"
+        ) from error
 
 
 def write_results(name: str, results: Mapping[str, Any], markdown: str) -> None:

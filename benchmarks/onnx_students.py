@@ -33,8 +33,9 @@ from bundle.sessions import Network
 from bundle.student import StudentNetwork, open_student, variant_folder
 from export.activations import all_activations
 from export.blocks import WEIGHTINGS
-from export.build import ExportOptions, export_bundle
+from export.build import export_bundle
 from export.onnx_files import export_student
+from export.options import ExportOptions
 from export.precisions import convert_student
 from graph import TextGraph, load_graph
 from graph.neighborhoods import Weighting, unseen_neighborhoods

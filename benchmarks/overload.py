@@ -18,7 +18,7 @@ import typer
 
 from benchmarks.http import service
 from benchmarks.latency import json_node, student_nodes
-from benchmarks.measure import described, markdown_table, run_script, write_results
+from benchmarks.measure import check_means, described, markdown_table, run_script, write_results
 from benchmarks.raw_client import RawClient, prepare
 from graph.snapshot import load_snapshot
 from service.engine import Engine
@@ -160,6 +160,7 @@ def overload(
     queue_tokens: Annotated[int, typer.Option(help="That may wait.")] = 16_384,
 ) -> None:
     """Measure unseen nodes at 16 concurrent requests, and twice the rate that can be sustained."""
+    check_means(bundle, "taskset")
     requests = Requests(bundle)
     own = encoder_rate(bundle, requests, rounds=20)
     with service(bundle, "--queue-tokens", str(queue_tokens)) as served:

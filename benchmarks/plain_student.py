@@ -19,9 +19,9 @@ import typer
 from benchmarks.measure import markdown_table, run_script, write_results
 from graph import TextGraph, check_split, load_graph
 from graph.progress import terminal_progress
-from training.config import StudentKind
+from training.config import EncoderKind, StudentKind
 from training.data import graph_data
-from training.encoding import EncoderKind, encoder_spec, graph_features
+from training.encoding import encoder_spec, graph_features
 from training.evaluation.plan import VANILLA, Choice, EvaluationOptions, RunKey
 from training.evaluation.runs import Material, run, train_recipe
 from training.evaluation.search import best_choice

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from benchmarks.measure import RESULTS, markdown_table, run_script, write_results
 from graph import TextGraph, load_graph
 from graph.progress import terminal_progress
-from training.config import StudentKind
+from training.config import EncoderKind, StudentKind
 from training.data import graph_data
-from training.encoding import EncoderKind, encoder_spec, graph_features
+from training.encoding import encoder_spec, graph_features
 from training.evaluation.plan import VANILLA, EvaluationOptions, RunKey
 from training.evaluation.runs import Material, run
 from training.targets import Targets, make_targets

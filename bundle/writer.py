@@ -1,39 +1,33 @@
-"""Writing a bundle: files into a temporary folder, the manifest last, then one rename."""
+"""Writing a bundle: files into a folder aside, the manifest last, then all put in place."""
 
 import dataclasses
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from bundle.manifest import FileInfo, Manifest
 from bundle.reader import MANIFEST, file_digest
+from folders import atomic_folder
 
 
 def write_bundle(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
     """Lets `fill` write the files, adds them to its manifest, and puts all in place.
 
-    A bundle that is there already stays until the new one is whole, and for good if `fill` fails.
+    A bundle that is there already stays until the new one is whole and on the disk, and for good
+    if `fill` fails.
 
     Returns:
         The manifest with its files.
+
+    Raises:
+        FolderError: `folder` holds what is no bundle of ours, is being written, or cannot be.
     """
-    folder = folder.resolve()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        manifest = fill(temporary)
+    with atomic_folder(folder) as aside:
+        manifest = fill(aside)
         files = {
-            path.relative_to(temporary).as_posix(): FileInfo(path.stat().st_size, file_digest(path))
-            for path in sorted(temporary.rglob("*"))
+            path.relative_to(aside).as_posix(): FileInfo(path.stat().st_size, file_digest(path))
+            for path in sorted(aside.rglob("*"))
             if path.is_file()
         }
         manifest = dataclasses.replace(manifest, files=files)
-        (temporary / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-        temporary.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        (aside / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     return manifest

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from shutil import rmtree
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,12 @@ from export.encoder_files import WrittenEncoder, served_embeddings, write_encode
 from export.errors import GateError, StaleError
 from export.gates import Verdict, judge, smallest_cosine
 from export.onnx_files import export_student
+from export.options import ExportOptions
 from export.parity import check_logits, check_shapes, check_weights, check_whole, student_forms
 from export.precisions import convert_student
 from export.whole_file import export_whole
+from folders import check_output, check_space
+from folders.kinds import BUNDLE
 from graph import TextGraph, load_graph
 from graph.neighborhoods import Weighting
 from graph.progress import Progress, silent
@@ -48,17 +51,7 @@ from training.features import Features, dense_features
 
 THREADS = 2  # of onnxruntime, while exporting
 
-EncoderPrecision = Literal["auto", "fp32", "int8"]
 Activations = list[NDArray[np.float32]]
-
-
-@dataclass(frozen=True, slots=True)
-class ExportOptions:
-    graph: Path | None = None  # where the graph folder is now, if it was moved
-    encoder_path: Path | None = None  # MiniLM's folder, where it is not installed
-    name: str | None = None  # of the model; else the graph's and the student's
-    encoder_precision: EncoderPrecision = "auto"  # auto: int8 if it passes its gate
-    student_precisions: tuple[str, ...] = ()  # int8, fp16: the student's files in these as well
 
 
 @dataclass(slots=True)
@@ -84,24 +77,41 @@ class Draft:
 
 
 def export_bundle(
-    student_folder: Path, out: Path, options: ExportOptions, progress: Progress = silent
+    student_folder: Path,
+    out: Path,
+    options: ExportOptions,
+    progress: Progress = silent,
+    force: bool = False,
 ) -> Manifest:
     """Exports a student and its graph; every file passes its parity gate or nothing is written.
+
+    Args:
+        force: replace a folder of another kind, too.
 
     Raises:
         ExportError: a gate failed, or the graph is not the one that the student was trained on.
         TrainingError, GraphError: the student or the graph cannot be read.
+        FolderError: `out` may not be replaced, or cannot be written.
     """
     checkpoint = load_checkpoint(student_folder)
     check_weights(checkpoint.student)
-    graph = load_graph(options.graph or Path(checkpoint.config.graph_path))
+    graph_folder = options.graph or Path(checkpoint.config.graph_path)
+    check_output(out, BUNDLE, [*options.inputs(student_folder), graph_folder], force)
+    graph = load_graph(graph_folder)
     check_graph(checkpoint.config, graph)
+    check_space(out, activation_bytes(checkpoint.config, graph))
 
     def fill(folder: Path) -> Manifest:
         info = student_info(checkpoint)
         return fill_folder(Draft(folder, checkpoint, graph, info, progress), options)
 
     return write_bundle(out, fill)
+
+
+def activation_bytes(config: CheckpointConfig, graph: TextGraph) -> int:
+    """Of the stored activations and logits, which are most of a bundle."""
+    width = config.student.hidden * config.student.layers + graph.num_classes
+    return graph.num_nodes * width * np.dtype(np.float32).itemsize
 
 
 def check_graph(config: CheckpointConfig, graph: TextGraph) -> None:

@@ -7,13 +7,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bundle import Manifest
-from export.build import EncoderPrecision, ExportOptions, export_bundle
-from export.check import check_bundle
-from export.precisions import CONVERSIONS
-from export.triton import write_repository
+from bundle import Manifest, open_bundle
+from export.options import STUDENT_PRECISIONS, EncoderPrecision, ExportOptions
+from folders import check_output
+from folders.kinds import BUNDLE, REPOSITORY, STUDENT, marked
+from graph.folder import read_meta
 from graph.progress import terminal_progress
-from training.terminal import quiet_libraries
+from training.errors import CheckpointError
 
 
 def export(
@@ -42,30 +42,70 @@ def export(
         Path | None,
         typer.Option(help="Write a Triton model repository of the bundle: export BUNDLE --triton."),
     ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace an output also if it is another kind of folder."),
+    ] = False,
 ) -> None:
     """Turn a trained student and its graph into a bundle, proven equal to what was trained."""
-    quiet_libraries()
     if check is not None:
         report(check)
         return
     if student is None or (bundle is None and triton is None):
         raise typer.BadParameter("give STUDENT and BUNDLE, or --check BUNDLE")
     precisions = tuple(student_precision or ())
-    if unknown := [value for value in precisions if value not in CONVERSIONS]:
+    if unknown := [value for value in precisions if value not in STUDENT_PRECISIONS]:
         raise typer.BadParameter(f"--student-precision {unknown[0]}: choose int8 or fp16")
+    options = ExportOptions(graph, encoder_path, name, encoder_precision, precisions)
+    check_paths(student, bundle, triton, options, force)
     if bundle is None:  # only a repository of a bundle that is there
         bundle = student
     else:
-        options = ExportOptions(graph, encoder_path, name, encoder_precision, precisions)
-        with terminal_progress() as progress:
-            manifest = export_bundle(student, bundle, options, progress)
-        Console().print(summary(bundle, manifest))
+        Console().print(summary(bundle, written(student, bundle, options, force)))
     if triton is not None:
-        models = write_repository(bundle, triton)
+        from export.triton import write_repository
+
+        models = write_repository(bundle, triton, force)
         Console().print(f"{triton}: {', '.join(models)}")
 
 
+def check_paths(
+    student: Path, bundle: Path | None, triton: Path | None, options: ExportOptions, force: bool
+) -> None:
+    """Refuses wrong paths before torch is imported, which takes seconds.
+
+    Raises:
+        BundleError, TrainingError, GraphError, FolderError: of the first path.
+    """
+    inputs = options.inputs(student)
+    if bundle is None:
+        open_bundle(student, verify=False)
+    else:
+        config = marked(student, STUDENT)
+        if config is None:
+            raise CheckpointError(
+                f"{student} is not a student folder; make one with `understudy distill`"
+            )
+        graph = options.graph or Path(str(config["graph_path"]))
+        read_meta(graph)
+        check_output(bundle, BUNDLE, [*inputs, graph], force)
+        inputs += [graph, bundle]
+    if triton is not None:
+        check_output(triton, REPOSITORY, inputs, force)
+
+
+def written(student: Path, bundle: Path, options: ExportOptions, force: bool) -> Manifest:
+    from export.build import export_bundle
+    from training.terminal import quiet_libraries
+
+    quiet_libraries()
+    with terminal_progress() as progress:
+        return export_bundle(student, bundle, options, progress, force)
+
+
 def report(folder: Path) -> None:
+    from export.check import check_bundle
+
     result = check_bundle(folder)
     table = Table(title=f"{folder}: whole, and equal to what is stored", show_header=False)
     for what, difference in result.differences.items():

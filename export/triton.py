@@ -12,31 +12,41 @@ import onnx
 
 from bundle import Bundle, open_bundle
 from bundle.student import WHOLE_FILE
-from graph.files import atomic_folder
+from folders import atomic_folder, check_output, check_space
+from folders.kinds import MANIFEST_KEY, REPOSITORY
+from graph.files import write_json
 
 TYPES: dict[int, str] = {
     onnx.TensorProto.FLOAT: "TYPE_FP32",
     onnx.TensorProto.INT64: "TYPE_INT64",
 }
 MAX_BATCH = 64  # rows
+REPOSITORY_FORMAT = 1
 QUEUE_MICROSECONDS = 500  # that a request waits for others
 
 
-def write_repository(bundle_folder: Path, out: Path) -> list[str]:
+def write_repository(bundle_folder: Path, out: Path, force: bool = False) -> list[str]:
     """Writes the repository; returns the names of its models.
+
+    Beside the models' folders, which are all that Triton reads, it holds the list of its files.
 
     Raises:
         BundleError: the bundle is missing or damaged.
+        FolderError: `out` may not be replaced, or cannot be written.
     """
     bundle = open_bundle(bundle_folder)
-    names = []
+    files = served_files(bundle)
+    needed = sum(bundle.manifest.files[file].bytes for file in files)
+    check_output(out, REPOSITORY, [bundle_folder], force)
+    check_space(out, needed)
+    names = [Path(file).stem.replace("-", "_") for file in files]
     with atomic_folder(out) as folder:
-        for file in served_files(bundle):
-            name = Path(file).stem.replace("-", "_")
+        for file, name in zip(files, names, strict=True):
             (folder / name / "1").mkdir(parents=True)
             copyfile(bundle.path(file), folder / name / "1" / "model.onnx")
             (folder / name / "config.pbtxt").write_text(config(name, bundle.path(file)))
-            names.append(name)
+        written = [f"{name}/{file}" for name in names for file in ("1/model.onnx", "config.pbtxt")]
+        write_json(folder / REPOSITORY.marker, {"triton": REPOSITORY_FORMAT, MANIFEST_KEY: written})
     return names
 
 

@@ -9,7 +9,12 @@ from graph.builder import MISSING_TEXT, UNSEEN_LABELS, Rules
 from graph.errors import BadInputError
 
 Out = Annotated[Path, typer.Argument(help="The graph folder to write.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace OUT even if it is no graph folder.")]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Replace OUT also if it is another kind of folder of understudy's."
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Of the random split, and of drawing.")]
 Fractions = Annotated[
     str, typer.Option(help="Shares of train, val and test, where the split is random.")

@@ -2,12 +2,14 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from folders import check_output, reserved
+from folders.kinds import GRAPH
 from graph.builder import Built
 from graph.command_options import (
     Force,
@@ -25,7 +27,6 @@ from graph.command_options import (
 )
 from graph.describe import describe
 from graph.folder import load_graph, save_graph
-from graph.output import check_output
 from graph.progress import Progress, terminal_progress
 from graph.tables import show_graph, show_import
 
@@ -37,12 +38,22 @@ data = typer.Typer(
 )
 
 
-def produce(out: Path, force: bool, name: str, make: Callable[[Progress], Built]) -> None:
-    """Makes a graph, writes it to `out` and prints what came of it."""
+def produce(
+    out: Path,
+    force: bool,
+    name: str,
+    make: Callable[[Progress], Built],
+    inputs: Iterable[Path] = (),
+) -> None:
+    """Makes a graph, writes it to `out` and prints what came of it.
+
+    Args:
+        inputs: what is read for it, and must be there afterwards.
+    """
     from dataclasses import replace
 
-    check_output(out, force)
-    with terminal_progress() as progress:
+    check_output(out, GRAPH, inputs, force)
+    with reserved(out), terminal_progress() as progress:
         built = make(progress)
         graph = replace(built.graph, name=name or out.resolve().name)
         progress("save", 0, 1)
@@ -92,7 +103,8 @@ def import_files(
             nodes, edges, node_fields, edge_fields, rules, (splits, split_name), progress
         )
 
-    produce(out, force, name, make)
+    inputs = [*nodes, *edges, *([splits] if splits else [])]
+    produce(out, force, name, make, inputs)
 
 
 @data.command("pyg")
@@ -119,7 +131,7 @@ def pyg(
 
     rules = parse_rules(skip_unknown, missing_text, unseen_labels, fractions, seed)
     keys = PygKeys(text_key, label_names_key, mask_column)
-    produce(out, force, name, lambda progress: pyg_graph(file, keys, rules, progress))
+    produce(out, force, name, lambda progress: pyg_graph(file, keys, rules, progress), [file])
 
 
 @data.command("ogb")
@@ -144,7 +156,8 @@ def ogb(
 
     rules = parse_rules(skip_unknown, missing_text, unseen_labels, fractions, seed)
     options = OgbOptions(texts, split_name)
-    produce(out, force, name, lambda progress: ogb_graph(folder, options, rules, progress))
+    inputs = [folder, texts]
+    produce(out, force, name, lambda progress: ogb_graph(folder, options, rules, progress), inputs)
 
 
 @data.command("debian")
@@ -177,7 +190,7 @@ def debian(
             progress=progress,
         )
 
-    produce(out, force, name, make)
+    produce(out, force, name, make, [cache_folder() / "apt"])
 
 
 def cache_folder() -> Path:

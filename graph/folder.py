@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from folders import atomic_folder
 from graph.csr import build_adjacency
 from graph.errors import GraphFormatError, SourceError
-from graph.files import atomic_folder, write_json
+from graph.files import write_json
 from graph.text_graph import TextGraph, string_array
 
 FORMAT_VERSION = 1

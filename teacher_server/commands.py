@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from graph.prompts import Prompt
 from teacher_server.app import create_app
-from teacher_server.loading import load_teacher
 from training.errors import TeacherError
+from training.teachers.folder import read_info
 
 HOST = "127.0.0.1"
 
@@ -28,8 +28,10 @@ def teacher_serve(
     threads: Annotated[int, typer.Option(min=1, help="Of one inference.")] = 1,
 ) -> None:
     """Serve a trained teacher over an OpenAI-compatible endpoint, on loopback only."""
+    read_info(folder)  # a wrong path is told before torch is imported, which takes seconds
     import torch
 
+    from teacher_server.loading import load_teacher
     from training.terminal import quiet_libraries
 
     quiet_libraries()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from graph import TextGraph
 from training.checkpoint import TeacherSource
+from training.config import LABELS
 from training.errors import TrainingError
-from training.objectives.registry import LABELS
 from training.targets import Targets, make_targets
 from training.teachers.folder import HopAnswers, TeacherInfo, read_teacher
 from training.teachers.scores import SMOOTHED

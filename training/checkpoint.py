@@ -12,7 +12,8 @@ from typing import Any
 import safetensors
 from safetensors.torch import load_file, save_file
 
-from graph.files import atomic_folder, write_json
+from folders import atomic_folder
+from graph.files import write_json
 from training.calibration import Calibration
 from training.config import ObjectiveOptions, StudentConfig, TrainingConfig
 from training.encoding import EncoderSpec

@@ -8,21 +8,21 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from folders import check_output
+from folders.kinds import STUDENT
+from graph.folder import read_meta
 from graph.progress import terminal_progress
-from training.candidates import TITLES
 from training.config import (
+    OBJECTIVES,
+    EncoderKind,
     Normalization,
     ObjectiveOptions,
     StudentConfig,
     StudentKind,
     TrainingConfig,
 )
-from training.distill import DistillOptions
-from training.distill import distill as run_distill
-from training.encoding import EncoderKind
 from training.errors import TrainingError
-from training.objectives.registry import OBJECTIVES
-from training.terminal import quiet_libraries
+from training.teachers.folder import read_info
 
 DEFAULT_STUDENT = StudentConfig()
 DEFAULT_TRAINING = TrainingConfig()
@@ -92,8 +92,17 @@ def distill(
         typer.Option(min=0, max=1, help="Wanted of the student's own answers in `route: auto`."),
     ] = 0.95,
     seed: Annotated[int, typer.Option(min=0)] = DEFAULT_TRAINING.seed,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace OUT also if it is another kind of folder."),
+    ] = False,
 ) -> None:
     """Train a student network on a graph; its epoch is chosen on validation."""
+    check_paths(graph, out, teacher, encoder_path, force)
+    from training.distill import DistillOptions
+    from training.distill import distill as run_distill
+    from training.terminal import quiet_libraries
+
     quiet_libraries()
     if view is not None and teacher is None:
         raise TrainingError("--view is a teacher's; name one with --teacher")
@@ -126,14 +135,31 @@ def distill(
         auto_accuracy=auto_accuracy,
     )
     with terminal_progress() as progress:
-        metrics = run_distill(graph, out, options, progress)
+        metrics = run_distill(graph, out, options, progress, force)
     show(metrics, out)
     if teacher is not None and not compare:
         typer.echo("does the teacher help? --compare trains without it, too, and keeps the best")
 
 
+def check_paths(
+    graph: Path, out: Path, teacher: Path | None, encoder_path: Path | None, force: bool
+) -> None:
+    """Refuses wrong paths before torch is imported, which takes seconds.
+
+    Raises:
+        GraphError, TrainingError, FolderError: of the first path.
+    """
+    read_meta(graph)
+    if teacher is not None:
+        read_info(teacher)
+    given = (graph, teacher, encoder_path)
+    check_output(out, STUDENT, [path for path in given if path is not None], force)
+
+
 def show(metrics: Mapping[str, float], out: Path) -> None:
     """Prints what was compared on validation, where there was something, and the kept student."""
+    from training.candidates import TITLES
+
     console = Console()
     compared = {name: metrics[key] for name in TITLES if (key := f"val_accuracy_{name}") in metrics}
     if compared:

@@ -7,6 +7,10 @@ from training.errors import TrainingError
 
 StudentKind = Literal["sage", "gcn", "gat", "gin", "mlp"]
 Normalization = Literal["layer", "none"]
+EncoderKind = Literal["minilm", "hashing"]
+ENCODER_KINDS: tuple[EncoderKind, ...] = get_args(EncoderKind)
+LABELS = "cross_entropy"  # the one objective that needs no teacher
+OBJECTIVES = (LABELS, "kd", "unlabeled", "bd", "lingugkd", "nd", "lelp", "ff", "mixup")
 STUDENT_KINDS: tuple[StudentKind, ...] = get_args(StudentKind)
 
 

@@ -7,13 +7,13 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from graph import UNLABELED, TextGraph
+from graph import TextGraph
 from graph.csr import Adjacency
 from training.attention import attended
-from training.errors import UntrainableError
 from training.features import Features, csr_tensor
 from training.student import Edges
 from training.targets import Targets
+from training.trainable import check_trainable, labeled_nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +37,8 @@ def graph_data(graph: TextGraph, features: Features, targets: Targets | None = N
         UntrainableError: train or val holds no labelled node, there are fewer than 2 classes, or
             one that no training node has.
     """
-    if graph.num_classes < 2:
-        raise UntrainableError(
-            f"{graph.name} has {graph.num_classes} classes; at least 2 are needed"
-        )
+    check_trainable(graph)
     parts = {name: labeled_members(graph, name) for name in ("train", "val", "test")}
-    for name in ("train", "val"):
-        if len(parts[name]) == 0:
-            raise UntrainableError(
-                f"{graph.name} has no labelled node in its {name} split; give nodes a split "
-                f"{name!r}, or import without splits to have them drawn"
-            )
-    check_classes(graph)
     return GraphData(
         features=features,
         edges=edges(graph.adjacency),
@@ -60,8 +50,7 @@ def graph_data(graph: TextGraph, features: Features, targets: Targets | None = N
 
 
 def labeled_members(graph: TextGraph, name: str) -> Tensor:
-    members = graph.splits.get(name, np.empty(0, dtype=np.int64))
-    return torch.from_numpy(members[graph.labels[members] != UNLABELED])
+    return torch.from_numpy(labeled_nodes(graph, name))
 
 
 def edges(adjacency: Adjacency) -> Edges:
@@ -85,20 +74,3 @@ def normalized_adjacency(adjacency: Adjacency) -> sparse.csr_array:
     normalized = sparse.csr_array(scale @ looped @ scale).astype(np.float32)
     normalized.sort_indices()
     return normalized
-
-
-def check_classes(graph: TextGraph) -> None:
-    """Refuses a graph with a class that nothing could learn.
-
-    Raises:
-        UntrainableError: no labelled node of train has some class.
-    """
-    members = graph.splits.get("train", np.empty(0, dtype=np.int64))
-    labels = graph.labels[members]
-    counts = np.bincount(labels[labels != UNLABELED], minlength=graph.num_classes)
-    missing = [graph.label_names[index] for index in np.flatnonzero(counts == 0)]
-    if missing:
-        raise UntrainableError(
-            f"{graph.name} has no training node of {', '.join(map(repr, missing[:5]))}"
-            f"{' and others' if len(missing) > 5 else ''}; label some, or leave that class out"
-        )

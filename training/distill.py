@@ -1,25 +1,30 @@
 """From a graph, and perhaps a teacher, to a trained student on disk."""
 
-from collections.abc import Mapping, Sequence
+import tempfile
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from graph import check_split, load_graph
+from folders import FolderError, check_output, check_space, reserved
+from folders.kinds import STUDENT
+from graph import TextGraph, check_split, load_graph
 from graph.progress import Progress, silent
 from training.calibration import Calibration, calibrate
 from training.candidates import Candidate, candidates
 from training.checkpoint import CheckpointConfig, build_student, save_checkpoint
 from training.config import ObjectiveOptions, StudentConfig, TrainingConfig
 from training.data import GraphData, graph_data
-from training.encoding import encoder_spec, graph_features
+from training.encoding import cache_folder, encoder_spec, graph_features
 from training.errors import CheckpointError
 from training.loop import Training, predict, train
 from training.metrics import score
 from training.objectives.registry import make_terms
 from training.student import Student
+from training.trainable import check_trainable
 
 CONVERGED = 0.99  # share of the best validation accuracy at which training has converged
 
@@ -37,28 +42,66 @@ class DistillOptions:
     constants: ObjectiveOptions = field(default_factory=ObjectiveOptions)
     auto_accuracy: float = 0.95  # wanted of the student's own answers under `route: auto`
 
+    def inputs(self, graph: Path) -> list[Path]:
+        """Files and folders that are read."""
+        return [path for path in (graph, self.teacher, self.encoder_path) if path is not None]
+
 
 def distill(
-    graph_folder: Path, out: Path, options: DistillOptions, progress: Progress = silent
+    graph_folder: Path,
+    out: Path,
+    options: DistillOptions,
+    progress: Progress = silent,
+    force: bool = False,
 ) -> dict[str, float]:
     """Trains a student on a graph's training split, picks its epoch on validation, writes it.
 
     The test split is read once, at the end, for the metrics that are returned and written.
 
+    Args:
+        force: replace a folder of another kind, too.
+
     Raises:
-        GraphError, TrainingError: see `graph.errors` and `training.errors`.
+        FolderError, GraphError, TrainingError: see `folders.errors`, `graph.errors` and
+            `training.errors`.
     """
-    check_output(out)
+    check_output(out, STUDENT, options.inputs(graph_folder), force)
+    with reserved(out):
+        return distilled(graph_folder, out, options, progress)
+
+
+def distilled(
+    graph_folder: Path, out: Path, options: DistillOptions, progress: Progress
+) -> dict[str, float]:
+    """The same, of an output that has been checked."""
     graph = load_graph(graph_folder)
     check_split(graph)
+    check_trainable(graph)
     offered = candidates(graph, options.teacher, options.view, options.objectives, options.compare)
-    spec = encoder_spec(options.encoder)
-    features = graph_features(graph, spec, options.encoder_path, progress)
+    config = checkpoint_config(graph_folder, graph, options)
+    check_space(out, student_bytes(config))
+    features = graph_features(graph, config.encoder, options.encoder_path, progress)
     data = graph_data(graph, features)
-    config = CheckpointConfig(
+    config, student, training, compared = fit_best(config, data, offered, progress)
+    logits = predict(student, data)
+    metrics = student_metrics(student, data, training, logits) | compared
+    calibration = calibrate_student(logits, data, options.auto_accuracy)
+
+    def save(folder: Path) -> None:
+        save_checkpoint(folder, config, student, training, metrics, calibration)
+
+    keep_student(out, save)
+    return metrics
+
+
+def checkpoint_config(
+    graph_folder: Path, graph: TextGraph, options: DistillOptions
+) -> CheckpointConfig:
+    """What is known of a student before it is trained."""
+    return CheckpointConfig(
         student=options.student,
         training=options.training,
-        encoder=spec,
+        encoder=encoder_spec(options.encoder),
         graph_path=str(graph_folder.resolve()),
         graph_name=graph.name,
         graph_hash=graph.content_hash,
@@ -66,20 +109,34 @@ def distill(
         terms={},
         objectives=options.constants,
     )
-    config, student, training, compared = fit_best(config, data, offered, progress)
-    logits = predict(student, data)
-    metrics = student_metrics(student, data, training, logits) | compared
-    calibration = calibrate_student(logits, data, options.auto_accuracy)
-    save_checkpoint(out, config, student, training, metrics, calibration)
-    return metrics
 
 
-def check_output(out: Path) -> None:
-    """Refuses to replace what is no student folder."""
-    if out.is_file() or (
-        out.is_dir() and any(out.iterdir()) and not (out / "curves.json").is_file()
-    ):
-        raise CheckpointError(f"{out} exists and is no student folder; name another one")
+def student_bytes(config: CheckpointConfig) -> int:
+    """Of a student's weights."""
+    with torch.device("meta"):  # shapes alone
+        student = build_student(config)
+    return sum(w.numel() * w.element_size() for w in student.state_dict().values())
+
+
+def keep_student(out: Path, save: Callable[[Path], None]) -> None:
+    """Writes a trained student; where `out` cannot be written any more, to another place.
+
+    Raises:
+        CheckpointError: it is not in `out`; the message says where it is.
+    """
+    try:
+        save(out)
+    except (FolderError, OSError) as error:
+        for base in (cache_folder() / "students", Path(tempfile.gettempdir())):
+            kept = base / f"{out.resolve().name[:100]}-{uuid.uuid4().hex[:8]}"
+            try:
+                save(kept)
+            except (FolderError, OSError):
+                continue  # to the next place; if there is none, the first error is told
+            raise CheckpointError(
+                f"{error}; the trained student is kept in {kept}, and can be exported from there"
+            ) from error
+        raise
 
 
 def fit_best(

@@ -3,7 +3,6 @@
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +11,10 @@ from graph import TextGraph
 from graph.files import atomic_file
 from graph.hashing import SCHEME, HashingOptions, TextHasher
 from graph.progress import Progress, silent
+from training.config import ENCODER_KINDS, EncoderKind
 from training.encoders.minilm import MAX_TOKENS, MODEL_NAME, WEIGHTS_DIGEST, load_minilm
 from training.errors import EncoderError
 from training.features import Features, dense_features, hashed_features
-
-EncoderKind = Literal["minilm", "hashing"]
-ENCODER_KINDS: tuple[EncoderKind, ...] = get_args(EncoderKind)
 
 
 @dataclass(frozen=True, slots=True)

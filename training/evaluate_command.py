@@ -6,22 +6,23 @@ from typing import Annotated, cast
 import typer
 from rich.console import Console
 
+from folders import check_output
+from folders.kinds import EVALUATION
+from graph.folder import read_meta
 from graph.progress import terminal_progress
-from graph.prompts import PromptOptions
-from training.config import STUDENT_KINDS, StudentKind, TrainingConfig
-from training.encoding import ENCODER_KINDS, EncoderKind
+from training.config import (
+    ENCODER_KINDS,
+    STUDENT_KINDS,
+    EncoderKind,
+    StudentConfig,
+    StudentKind,
+    TrainingConfig,
+)
 from training.errors import EvaluationError
-from training.evaluation.evaluate import evaluate as run_evaluate
-from training.evaluation.plan import RECIPES, EvaluationOptions
 from training.teach_command import READERS, kind_of, parse_hops
-from training.teachers.encoder import EncoderOptions
-from training.teachers.options import TeachOptions
-from training.teachers.suited import SUITED
-from training.teachers.tuning import TuningOptions
-from training.terminal import quiet_libraries
+from training.teachers.suited import SUITED, model_folder, teacher_kind
 from training.unread_options import refuse_unread
 
-DEFAULT = EvaluationOptions()
 RENAMED = {"epochs": "teacher_epochs", "batch_size": "teacher_batch_size"}
 SHARED = (*RENAMED, "tuned_layers", "frozen", "bf16")  # with `understudy teach`
 
@@ -33,14 +34,16 @@ def evaluate(
     splits: Annotated[int, typer.Option(min=1, help="Each has a teacher of its own.")] = 5,
     seeds: Annotated[int, typer.Option(min=1, help="Initialisations a split.")] = 2,
     split_kind: Annotated[str, typer.Option(help="60/20/20 or 20-per-class.")] = "60/20/20",
-    students: Annotated[str, typer.Option(help="Networks.")] = ",".join(DEFAULT.students),
-    encoders: Annotated[str, typer.Option(help="Of features.")] = ",".join(DEFAULT.encoders),
-    recipes: Annotated[str, typer.Option(help="Objectives and controls.")] = ",".join(RECIPES),
+    students: Annotated[str, typer.Option(help="Networks; by default all but mlp.")] = "",
+    encoders: Annotated[str, typer.Option(help="Of features; by default both.")] = "",
+    recipes: Annotated[
+        str, typer.Option(help="Objectives and controls, see docs/accuracy.md; by default all.")
+    ] = "",
     trials: Annotated[
         int, typer.Option(min=0, help="Of the search on validation; the same for every recipe.")
     ] = 0,
     hidden: Annotated[int, typer.Option(min=1, help="Width, unless searched for.")] = (
-        DEFAULT.hidden
+        StudentConfig().hidden
     ),
     epochs: Annotated[int, typer.Option(min=1, help="Of a student, at most.")] = 200,
     patience: Annotated[int, typer.Option(min=1, help="Epochs.")] = 40,
@@ -62,21 +65,38 @@ def evaluate(
     ] = 1,
 ) -> None:
     """Compare distilled with vanilla students over paired seeds, controls included."""
-    quiet_libraries()
-    if teacher.startswith("openai:"):
+    kind = teacher_kind(teacher)
+    if kind == "endpoint":
         raise EvaluationError("an endpoint cannot be tuned for each split; name another teacher")
-    kind = TeachOptions(teacher).kind
+    # Wrong options and paths are told before torch is imported, which takes seconds.
     readers = {RENAMED.get(name, name): READERS[name] for name in SHARED}
     refuse_unread(context, kind_of(kind, frozen), readers)
+    read_meta(graph)
+    check_output(out, EVALUATION, [graph, *model_folder(teacher)])
+    from graph.prompts import PromptOptions
+    from training.evaluation.evaluate import evaluate as run_evaluate
+    from training.evaluation.plan import RECIPES, EvaluationOptions
+    from training.teachers.encoder import EncoderOptions
+    from training.teachers.options import TeachOptions
+    from training.teachers.tuning import TuningOptions
+    from training.terminal import quiet_libraries
+
+    quiet_libraries()
     suited = SUITED[kind]
     length = tokens or suited.tokens
     options = EvaluationOptions(
         splits=splits,
         seeds=seeds,
         split_kind=split_kind,
-        students=cast(tuple[StudentKind, ...], parse_names(students, STUDENT_KINDS, "student")),
-        encoders=cast(tuple[EncoderKind, ...], parse_names(encoders, ENCODER_KINDS, "encoder")),
-        recipes=parse_names(recipes, RECIPES, "recipe"),
+        students=cast(
+            tuple[StudentKind, ...],
+            parse_names(students, STUDENT_KINDS, "student") or EvaluationOptions().students,
+        ),
+        encoders=cast(
+            tuple[EncoderKind, ...],
+            parse_names(encoders, ENCODER_KINDS, "encoder") or ENCODER_KINDS,
+        ),
+        recipes=parse_names(recipes, RECIPES, "recipe") or RECIPES,
         hidden=hidden,
         training=TrainingConfig(epochs=epochs, patience=patience),
         teacher=TeachOptions(

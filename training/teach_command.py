@@ -2,26 +2,23 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from folders import check_output
+from folders.kinds import TEACHER
+from graph.folder import read_meta
 from graph.progress import terminal_progress
-from graph.prompts import PromptOptions
 from training.errors import TeacherError
-from training.teachers.causal import CausalOptions
-from training.teachers.encoder import EncoderOptions
-from training.teachers.endpoint import EndpointOptions
 from training.teachers.folder import TeacherInfo
-from training.teachers.options import TeachOptions
-from training.teachers.scores import view_names
-from training.teachers.suited import SUITED
-from training.teachers.teach import teach as run_teach
-from training.teachers.tuning import TuningOptions
-from training.terminal import quiet_libraries
+from training.teachers.suited import SUITED, model_folder, teacher_kind
 from training.unread_options import ENCODERS, LOCAL, TUNED, refuse_unread
+
+if TYPE_CHECKING:
+    from training.teachers.endpoint import EndpointOptions
 
 READERS = {
     "epochs": TUNED,
@@ -88,11 +85,26 @@ def teach(
     input_price: Annotated[float, typer.Option(min=0, help="Of a million prompt tokens.")] = 0.0,
     output_price: Annotated[float, typer.Option(min=0, help="Of a million answered tokens.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace OUT also if it is another kind of folder."),
+    ] = False,
 ) -> None:
     """Tune a language model on a graph and ask it about every node; resumes after a kill."""
-    quiet_libraries()
-    kind = TeachOptions(teacher).kind
+    # Wrong options and paths are told before torch is imported, which takes seconds.
+    kind = teacher_kind(teacher)
     refuse_unread(context, kind_of(kind, frozen), READERS)
+    read_meta(graph)
+    check_output(out, TEACHER, [graph, *model_folder(teacher)], force)
+    from graph.prompts import PromptOptions
+    from training.teachers.causal import CausalOptions
+    from training.teachers.encoder import EncoderOptions
+    from training.teachers.options import TeachOptions
+    from training.teachers.teach import teach as run_teach
+    from training.teachers.tuning import TuningOptions
+    from training.terminal import quiet_libraries
+
+    quiet_libraries()
     suited = SUITED[kind]
     length = tokens or suited.tokens
     options = TeachOptions(
@@ -117,7 +129,7 @@ def teach(
         tokens_per_batch=tokens_per_batch,
     )
     with terminal_progress() as progress:
-        info = run_teach(graph, out, options, progress)
+        info = run_teach(graph, out, options, progress, force)
     show(info, out)
 
 
@@ -143,7 +155,7 @@ def parse_hops(text: str) -> tuple[int, ...]:
 
 def parse_endpoint(
     teacher: str, concurrency: int, input_price: float, output_price: float
-) -> EndpointOptions | None:
+) -> "EndpointOptions | None":
     """The endpoint that openai:URL#model names; None for another kind of teacher.
 
     Raises:
@@ -158,6 +170,8 @@ def parse_endpoint(
             f"{teacher!r} is no endpoint; give openai:URL#model, for example "
             "openai:http://localhost:8000/v1#my-model"
         )
+    from training.teachers.endpoint import EndpointOptions
+
     return EndpointOptions(
         url=url,
         model=model,
@@ -170,6 +184,8 @@ def parse_endpoint(
 
 def show(info: TeacherInfo, out: Path) -> None:
     """Prints the teacher's accuracy on validation and test, a hop at a time and all together."""
+    from training.teachers.scores import view_names
+
     table = Table("prompts", "validation accuracy", "test accuracy", title=str(out))
     for view in view_names(info.metrics):
         keys = [f"{split}_accuracy_{view}" for split in ("val", "test")]

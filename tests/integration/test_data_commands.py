@@ -68,12 +68,14 @@ def test_an_error_is_one_line_without_a_traceback(tmp_path: Path, files: tuple[P
 def test_a_foreign_folder_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("keep me")
-    refused = understudy("data", "synthetic", tmp_path / "mine", "--nodes", 50)
-    assert refused.returncode == 1
-    assert "--force" in refused.stderr
-    assert (tmp_path / "mine" / "letter.txt").read_text() == "keep me"
-    forced = understudy("data", "synthetic", tmp_path / "mine", "--nodes", 50, "--force")
-    assert forced.returncode == 0, forced.stderr
+    for flags in ((), ("--force",)):
+        refused = understudy("data", "synthetic", tmp_path / "mine", "--nodes", 50, *flags)
+        assert refused.returncode == 1
+        assert "letter.txt" in refused.stderr
+        assert (tmp_path / "mine" / "letter.txt").read_text() == "keep me"
+    (tmp_path / "mine" / "letter.txt").unlink()
+    made = understudy("data", "synthetic", tmp_path / "mine", "--nodes", 50)
+    assert made.returncode == 0, made.stderr
     again = understudy("data", "synthetic", tmp_path / "mine", "--nodes", 60)
     assert again.returncode == 0, again.stderr
     assert load_graph(tmp_path / "mine").num_nodes == 60

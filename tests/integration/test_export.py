@@ -11,9 +11,10 @@ import torch
 from bundle import BundleDamagedError, Manifest, open_bundle, parse_manifest, write_bundle
 from bundle.student import LOGITS_FILE, dense_file, open_student, variant_folder
 from export import gates
-from export.build import ExportOptions, export_bundle
+from export.build import export_bundle
 from export.check import check_bundle
 from export.errors import GateError, ParityError, StaleError
+from export.options import ExportOptions
 from export.triton import write_repository
 from graph import load_graph, save_graph
 from graph.readers.synthetic import SyntheticOptions, synthetic_graph

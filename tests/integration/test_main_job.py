@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from export.build import ExportOptions, export_bundle
+from export.build import export_bundle
+from export.options import ExportOptions
 from graph import TextGraph, load_graph, save_graph
 from graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from service.engine import Engine

@@ -9,12 +9,13 @@ from statistics import mean
 
 import pytest
 
+from folders import FolderError
 from graph import load_graph, save_graph
 from graph.prompts import PromptOptions
 from graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from tests.language_models import write_tiny_encoder
 from training.config import TrainingConfig
-from training.errors import EvaluationError, TeacherError
+from training.errors import EvaluationError
 from training.evaluation.evaluate import evaluate
 from training.evaluation.plan import (
     CHOSEN,
@@ -102,10 +103,11 @@ def test_processes_share_an_evaluation_and_end_where_one_fails(tmp_path: Path) -
     options = replace(options, recipes=(VANILLA, "unlabeled"))
     evaluate(graph, tmp_path / "alone", options)
     together = tmp_path / "together"
+    evaluate(graph, together, replace(options, recipes=(VANILLA,)))
     obstacle = together / "teachers" / "1"
     obstacle.parent.mkdir(parents=True)
     obstacle.write_text("no teacher folder")
-    with pytest.raises(TeacherError, match="no teacher folder; name another"):
+    with pytest.raises(FolderError, match="teachers/1 is a file"):
         evaluate(graph, together, options, processes=2)
     assert not multiprocessing.active_children()
     obstacle.unlink()

@@ -15,12 +15,13 @@ import torch
 from fastapi import FastAPI, Request, Response
 from safetensors.numpy import load_file
 
+from folders import OutputRefusedError
 from graph import load_graph, random_split, save_graph
 from graph.prompts import PromptOptions
 from graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from tests.http_servers import serve
 from tests.language_models import write_tiny_encoder, write_tiny_llama
-from training.errors import EndpointError, StaleTeacherError, TeacherError
+from training.errors import EndpointError, StaleTeacherError
 from training.teachers.causal import CausalOptions
 from training.teachers.encoder import EncoderOptions, EncoderTeacher
 from training.teachers.endpoint import EndpointOptions
@@ -164,7 +165,7 @@ def test_a_frozen_encoder_is_asked_once_for_all_splits(
 
 def test_another_folder_is_not_replaced(graph_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "letters.txt").write_text("dear all")
-    with pytest.raises(TeacherError, match="no teacher folder"):
+    with pytest.raises(OutputRefusedError, match="holds what no command of understudy wrote"):
         teach(graph_folder, tmp_path, TeachOptions("./nowhere"))
     assert (tmp_path / "letters.txt").read_text() == "dear all"
 

@@ -7,7 +7,9 @@ import pytest
 from safetensors.numpy import load_file
 
 from bundle import open_bundle
-from export.build import ExportOptions, export_bundle
+from export.build import export_bundle
+from export.options import ExportOptions
+from folders import OutputRefusedError
 from graph import load_graph, save_graph
 from graph.prompts import PromptOptions
 from graph.readers.synthetic import SyntheticOptions, synthetic_graph
@@ -16,7 +18,6 @@ from training.checkpoint import load_checkpoint
 from training.config import StudentConfig, TrainingConfig
 from training.distill import DistillOptions, distill
 from training.errors import (
-    CheckpointError,
     StaleTeacherError,
     TeacherError,
     TrainingError,
@@ -85,7 +86,7 @@ def test_teachers_of_other_graphs_and_no_teachers_are_told(
         distill(folders[0], tmp_path / "student", DistillOptions(teacher=tmp_path / "nowhere"))
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "diary.txt").write_text("dear diary")
-    with pytest.raises(CheckpointError, match="no student folder"):
+    with pytest.raises(OutputRefusedError, match=r"diary\.txt"):
         distill(folders[0], tmp_path / "taken", options)
 
 

@@ -13,16 +13,17 @@ ROOT = Path(__file__).parents[2]
 # same code; it is fed arrays, and knows nothing of a graph.
 MAY_IMPORT: dict[str, set[str]] = {
     "understudy": set(),
-    "graph": set(),
-    "bundle": set(),
-    "training": {"graph"},
-    "export": {"training", "graph", "bundle"},
-    "service": {"graph", "bundle"},
+    "folders": set(),
+    "graph": {"folders"},
+    "bundle": {"folders"},
+    "training": {"folders", "graph"},
+    "export": {"folders", "training", "graph", "bundle"},
+    "service": {"folders", "graph", "bundle"},
     "client": set(),
     "teacher_server": {"training", "graph"},
 }
 TRAINING_LIBRARIES = {"torch", "torch_geometric", "transformers", "peft", "safetensors", "onnx"}
-SERVED = {"understudy", "graph", "bundle", "service"}
+SERVED = {"understudy", "folders", "graph", "bundle", "service"}
 
 
 def modules_of(room: str) -> list[Path]:

@@ -1,12 +1,20 @@
 """The command line itself, before any command."""
 
+import os
+import re
+import signal
+import subprocess
+import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from understudy import COMMANDS, main
+from graph import SourceError
+from understudy import COMMANDS, EXTRAS, errors_in_a_line, main, unread_variables
 
+ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
 
 
@@ -29,3 +37,152 @@ def test_help_lists_every_command_and_an_unknown_one_is_told(
         main(["distil"])
     assert ended.value.code == 2
     assert "distil" in capsys.readouterr().err
+
+
+def test_every_command_has_an_extra_that_there_is() -> None:
+    assert EXTRAS.keys() == COMMANDS.keys()
+    assert set(EXTRAS.values()) <= PROJECT["optional-dependencies"].keys()
+
+
+def run(code: str, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", code, *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def a_graph(folder: Path) -> str:
+    with pytest.raises(SystemExit):
+        main(["data", "synthetic", str(folder), "--nodes", "20"])
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("missing", "words", "extra"),
+    [
+        ("torch", ("teach", "GRAPH", "out"), "training"),
+        ("torch", ("distill", "GRAPH", "out"), "training"),
+        ("safetensors", ("distill", "GRAPH", "out"), "training"),
+        ("transformers", ("evaluate", "GRAPH", "out"), "training"),
+        ("uvicorn", ("teacher-serve", "out"), "dev"),
+        ("pydantic", ("serve", "out"), "service"),
+        ("onnxruntime", ("serve", "out"), "service"),
+        ("psutil", ("bench", "latency", "out"), "dev"),
+    ],
+)
+def test_a_missing_extra_is_named(
+    tmp_path: Path, missing: str, words: tuple[str, ...], extra: str
+) -> None:
+    graph = a_graph(tmp_path / "graph") if "GRAPH" in words else ""
+    code = f"import sys; sys.modules[{missing!r}] = None; import understudy; understudy.main()"
+    ended = run(
+        code, *(str(graph if w == "GRAPH" else tmp_path / w if w == "out" else w) for w in words)
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines() == [
+        f"error: this needs the package {missing}, which is not installed; install understudy with "
+        f"its extra {extra!r}, in its source folder: pip install '.[{extra}]'"
+    ]
+
+
+def raise_(error: BaseException) -> None:
+    raise error
+
+
+RAISED: dict[str, tuple[Callable[[], object], str]] = {
+    "ours": (lambda: raise_(SourceError("no\nsuch thing")), "error: no such thing"),
+    "a file": (
+        lambda: Path("/nowhere/at/all").read_bytes(),
+        "error: /nowhere/at/all: No such file or directory",
+    ),
+    "a rename": (
+        lambda: Path("/nowhere/one").rename("/nowhere/other"),
+        "error: /nowhere/one: /nowhere/other: No such file or directory",
+    ),
+    "no file": (lambda: raise_(OSError("12 requested and 3 written")), "error: 12 requested and"),
+    "memory": (lambda: raise_(MemoryError()), "error: the memory is too small for this: none"),
+    "a library": (lambda: raise_(ImportError("libx.so: cannot open")), "error: a package cannot"),
+}
+
+
+@pytest.mark.parametrize("kind", RAISED)
+def test_an_error_is_one_line(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    work, line = RAISED[kind]
+    with pytest.raises(SystemExit) as ended, errors_in_a_line():
+        work()
+    assert ended.value.code == 1
+    told = capsys.readouterr().err
+    assert told.startswith(line)
+    assert told.count("\n") == 1
+
+
+def test_where_an_unexpected_error_was_raised_is_in_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(SystemExit) as ended, errors_in_a_line():
+        raise_(ZeroDivisionError("by nothing"))
+    assert ended.value.code == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: an unexpected ZeroDivisionError: by nothing (where it was")
+    found = re.search(r"written in (\S+)\)", told)
+    assert found is not None
+    assert 'raise_(ZeroDivisionError("by nothing"))' in Path(found[1]).read_text()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(SystemExit), errors_in_a_line():
+        raise_(ZeroDivisionError("by nothing"))
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_without_a_trace_also_while_a_room_is_imported() -> None:
+    code = (
+        "import os, signal, sys, understudy\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'graph.commands': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "understudy.main(['data', 'describe', 'x'])\n"
+    )
+    ended = run(code)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+def test_handlers_of_signals_are_as_before() -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGHUP)
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGHUP)) == before
+
+
+def test_a_misspelt_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CACHE", "PORT", "CACHE_SECONDS"):
+        monkeypatch.setenv(f"UNDERSTUDY_{name}", "1")
+    # Kubernetes sets these beside a service of that name.
+    for name in ("SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT_8000_TCP_ADDR"):
+        monkeypatch.setenv(f"UNDERSTUDY_{name}", "1")
+    assert list(unread_variables()) == []
+    monkeypatch.setenv("UNDERSTUDY_CAHCE", "1")
+    monkeypatch.setenv("UNDERSTUDY_RATE_LIMITS", "1")
+    monkeypatch.setenv("UNDERSTUDY_ZZZ", "1")
+    assert list(unread_variables()) == [
+        "nothing reads UNDERSTUDY_CAHCE; did you mean UNDERSTUDY_CACHE?",
+        "nothing reads UNDERSTUDY_RATE_LIMITS; did you mean UNDERSTUDY_RATE_LIMIT?",
+        "nothing reads UNDERSTUDY_ZZZ",
+    ]
+
+
+def test_wrong_paths_are_told_without_loading_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys, understudy\n"
+        "try: understudy.main()\n"
+        "except SystemExit as ended: print(ended.code, 'torch' in sys.modules)\n"
+    )
+    nowhere = str(tmp_path / "nowhere")
+    for command in ("teach", "distill", "evaluate", "export", "teacher-serve"):
+        words = [command, nowhere] if command == "teacher-serve" else [command, nowhere, "out"]
+        ended = run(code, *words)
+        assert ended.stdout == "1 False\n", ended.stderr
+        assert ended.stderr.startswith(f"error: {nowhere} is not a"), ended.stderr

@@ -5,17 +5,19 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from folders import check_output, reserved
+from folders.kinds import EVALUATION
 from graph import TextGraph, load_graph
 from graph.files import write_json
 from graph.progress import Progress, silent
-from training.config import STUDENT_KINDS
-from training.encoding import ENCODER_KINDS
+from training.config import ENCODER_KINDS, STUDENT_KINDS
 from training.errors import EvaluationError
 from training.evaluation.map import write_map
 from training.evaluation.plan import COMBINED, RECIPES, VANILLA, EvaluationOptions, run_keys
 from training.evaluation.processes import run_apart
 from training.evaluation.report import write_report
 from training.evaluation.room import Room
+from training.teachers.suited import model_folder
 
 
 def evaluate(
@@ -35,8 +37,18 @@ def evaluate(
 
     Raises:
         EvaluationError: `out` holds runs of other settings.
+        FolderError: `out` is no evaluation, or cannot be written.
         GraphError, TrainingError: see `graph.errors` and `training.errors`.
     """
+    check_output(out, EVALUATION, [graph_folder, *model_folder(options.teacher.teacher)])
+    with reserved(out):
+        return evaluated(graph_folder, out, options, progress, processes)
+
+
+def evaluated(
+    graph_folder: Path, out: Path, options: EvaluationOptions, progress: Progress, processes: int
+) -> Path:
+    """The same, of an output that has been checked."""
     graph = load_graph(graph_folder)
     check_plan(out, graph, options)
     room = Room(graph, out, options, progress)

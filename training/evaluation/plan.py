@@ -6,10 +6,16 @@ from itertools import product
 from typing import Any
 
 from training.candidates import ANSWERS, FEATURES
-from training.config import ObjectiveOptions, StudentConfig, StudentKind, TrainingConfig
-from training.encoding import EncoderKind
+from training.config import (
+    LABELS,
+    EncoderKind,
+    ObjectiveOptions,
+    StudentConfig,
+    StudentKind,
+    TrainingConfig,
+)
 from training.errors import EvaluationError
-from training.objectives.registry import LABELS, MAKERS
+from training.objectives.registry import MAKERS
 from training.teachers.options import TeachOptions
 
 VANILLA = "vanilla"

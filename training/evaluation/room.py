@@ -10,8 +10,9 @@ from graph import TextGraph, save_graph
 from graph.files import write_json
 from graph.folder import read_meta
 from graph.progress import Progress
+from training.config import EncoderKind
 from training.data import graph_data
-from training.encoding import EncoderKind, encoder_spec, graph_features
+from training.encoding import encoder_spec, graph_features
 from training.errors import EvaluationError
 from training.evaluation.controls import own_targets, recipe_targets
 from training.evaluation.plan import SELF, VANILLA, Choice, EvaluationOptions, RunKey

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from training.config import ObjectiveOptions, StudentConfig
+from training.config import LABELS, OBJECTIVES, ObjectiveOptions, StudentConfig
 from training.data import GraphData
 from training.errors import TeacherError, TrainingError
 from training.objectives.base import CrossEntropy, Objective, Term
@@ -17,7 +17,6 @@ from training.objectives.subclasses import Subclasses
 from training.targets import Targets
 
 Maker = Callable[[GraphData, Targets, StudentConfig, ObjectiveOptions], Objective]
-LABELS = "cross_entropy"  # the one objective that needs no teacher
 MAKERS: Mapping[str, Maker] = {
     "kd": lambda data, targets, student, options: SoftLabels(targets, options.temperature, False),
     "unlabeled": lambda data, targets, student, options: SoftLabels(
@@ -38,7 +37,6 @@ MAKERS: Mapping[str, Maker] = {
     "ff": lambda data, targets, student, options: Frequencies(targets, options),
     "mixup": lambda data, targets, student, options: Mixtures(targets, options.mixup_alpha),
 }
-OBJECTIVES = (LABELS, *MAKERS)
 
 
 def make_terms(

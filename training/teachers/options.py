@@ -7,6 +7,7 @@ from training.teachers.causal import CausalOptions
 from training.teachers.encoder import EncoderOptions
 from training.teachers.endpoint import EndpointOptions
 from training.teachers.extraction import PART_PROMPTS
+from training.teachers.suited import teacher_kind
 from training.teachers.tuning import TuningOptions
 
 
@@ -25,5 +26,4 @@ class TeachOptions:
 
     @property
     def kind(self) -> str:
-        name = self.teacher.partition(":")[0]
-        return {"encoder": "encoder", "openai": "endpoint"}.get(name, "causal")
+        return teacher_kind(self.teacher)

@@ -7,6 +7,7 @@ endpoint is paid for, hence one prompt a node.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,19 @@ class Suited:
     epochs: int = 0  # of tuning, at most
     batch_size: int = 1  # prompts a step
     learning_rate: float = 0.0  # at its peak
+
+
+def teacher_kind(teacher: str) -> str:
+    """encoder, endpoint or causal, of what `--teacher` names."""
+    name = teacher.partition(":")[0]
+    return {"encoder": "encoder", "openai": "endpoint"}.get(name, "causal")
+
+
+def model_folder(teacher: str) -> list[Path]:
+    """The folder that `--teacher` names, if it names one: it is read, and must stay."""
+    kind = teacher_kind(teacher)
+    named = teacher.partition(":")[2] if kind == "encoder" else teacher
+    return [Path(named)] if kind != "endpoint" and named and Path(named).exists() else []
 
 
 SUITED: Mapping[str, Suited] = {

@@ -2,7 +2,8 @@
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
+from folders import FolderError, atomic_folder, check_output, reserved, unfinished_folder
+from folders.kinds import TEACHER
 from graph import TextGraph, check_split, load_graph
-from graph.files import atomic_folder
 from graph.progress import Progress, silent
 from graph.prompts import graph_prompter, prompt_hash
-from training.data import check_classes, labeled_members
 from training.encoding import cache_folder
 from training.errors import TeacherError
 from training.teachers.causal import CausalTeacher
@@ -29,13 +30,19 @@ from training.teachers.joint import with_joint_view
 from training.teachers.options import TeachOptions
 from training.teachers.scores import teacher_metrics
 from training.teachers.smoothing import with_smoothed_view
+from training.teachers.suited import model_folder
 from training.teachers.tuning import Examples, Place, tune, tuned_weights
+from training.trainable import check_classes, labeled_nodes
 
 LocalTeacher = EncoderTeacher | CausalTeacher
 
 
 def teach(
-    graph_folder: Path, out: Path, options: TeachOptions, progress: Progress = silent
+    graph_folder: Path,
+    out: Path,
+    options: TeachOptions,
+    progress: Progress = silent,
+    force: bool = False,
 ) -> TeacherInfo:
     """Tunes the teacher, asks it about the graph's nodes, writes its folder.
 
@@ -43,10 +50,20 @@ def teach(
     call resumes it, and another one leaves it alone. Where `out` is the result of the same call
     already, nothing is done.
 
+    Args:
+        force: replace a folder of another kind, too.
+
     Raises:
-        GraphError, TrainingError: see `graph.errors` and `training.errors`.
+        FolderError, GraphError, TrainingError: see `folders.errors`, `graph.errors` and
+            `training.errors`.
     """
-    check_output(out)
+    check_output(out, TEACHER, [graph_folder, *model_folder(options.teacher)], force)
+    with reserved(out):
+        return taught(graph_folder, out, options, progress)
+
+
+def taught(graph_folder: Path, out: Path, options: TeachOptions, progress: Progress) -> TeacherInfo:
+    """The same, of an output that has been checked."""
     graph = load_graph(graph_folder)
     check_split(graph)
     check_classes(graph)
@@ -56,7 +73,7 @@ def teach(
     digest = fingerprint(graph, options, teacher.digest)
     if (done := finished(out, digest)) is not None:
         return done
-    work = out.parent / f".{out.name}.{digest[:12]}"
+    work = unfinished_folder(out, digest)
     place = tune_local(teacher, graph, options, work, progress)
     started = time.monotonic()
     answers = ask_local(teacher, graph, options, work, progress)
@@ -68,23 +85,31 @@ def teach(
         "asking_seconds": round(asking_seconds, 1),
     }
     info = describe(graph, options, teacher.digest, digest, metrics)
-    with atomic_folder(out) as folder:
+    with put_out(out, work) as folder:
         write_teacher(folder, info, answers)
         if options.tuning.epochs:
             weights = {k: w.detach().contiguous() for k, w in tuned_weights(teacher).items()}
             save_file(weights, folder / "tuned.safetensors")
             if isinstance(teacher, CausalTeacher):
                 teacher.save_adapter(folder / "adapter")
-    shutil.rmtree(work, ignore_errors=True)
     return info
 
 
-def check_output(out: Path) -> None:
-    """Refuses to replace what is no teacher folder."""
-    if out.is_file() or (
-        out.is_dir() and any(out.iterdir()) and not (out / "teacher.json").is_file()
-    ):
-        raise TeacherError(f"{out} exists and is no teacher folder; name another one")
+@contextmanager
+def put_out(out: Path, work: Path) -> Iterator[Path]:
+    """Writes the result, and removes the work in progress once it is there.
+
+    Raises:
+        TeacherError: `out` cannot be written any more; the work is kept.
+    """
+    try:
+        with atomic_folder(out) as folder:
+            yield folder
+    except FolderError as error:
+        raise TeacherError(
+            f"{error}; what was done is kept in {work}, and the same command goes on from there"
+        ) from error
+    shutil.rmtree(work, ignore_errors=True)
 
 
 def load_local(graph: TextGraph, options: TeachOptions) -> LocalTeacher:
@@ -110,8 +135,8 @@ def tune_local(
         graph_prompter(graph, options.prompts),
         options.hops,
         graph.labels,
-        labeled_members(graph, "train").numpy(),
-        labeled_members(graph, "val").numpy(),
+        labeled_nodes(graph, "train"),
+        labeled_nodes(graph, "val"),
     )
     path = work / "tuning.safetensors"
     if isinstance(teacher, EncoderTeacher) and not path.is_file():
@@ -147,7 +172,7 @@ def teach_endpoint(
     if (done := finished(out, digest)) is not None:
         return done
     started = time.monotonic()
-    work = out.parent / f".{out.name}.{digest[:12]}"
+    work = unfinished_folder(out, digest)
     questions, nodes = all_questions(graph, options)
     with Endpoint(options.endpoint, graph.label_names) as endpoint:
         rows = ask_all(endpoint, questions.prompts, work / "answers.jsonl", progress)
@@ -156,9 +181,8 @@ def teach_endpoint(
     run = {"seconds": round(time.monotonic() - started, 1), **usage(endpoint)}
     metrics = teacher_metrics(graph, options.hops, answers) | run
     info = describe(graph, options, "", digest, metrics)
-    with atomic_folder(out) as folder:
+    with put_out(out, work) as folder:
         write_teacher(folder, info, answers)
-    shutil.rmtree(work, ignore_errors=True)
     return info
 
 

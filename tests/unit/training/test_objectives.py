@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from tests.unit.training.samples import small_data
 from training.batches import Batch, whole_graph
-from training.config import ObjectiveOptions, StudentConfig, TrainingConfig
+from training.config import OBJECTIVES, ObjectiveOptions, StudentConfig, TrainingConfig
 from training.data import GraphData
 from training.errors import TeacherError, TrainingError
 from training.loop import train
@@ -19,7 +19,7 @@ from training.objectives.contrastive import LayerContrast, contrastive_loss
 from training.objectives.frequency import high_frequency_loss, low_frequency_loss
 from training.objectives.mixing import mixed_loss
 from training.objectives.norm_direction import class_means, norm_direction_loss
-from training.objectives.registry import MAKERS, OBJECTIVES, make_objective, make_terms
+from training.objectives.registry import MAKERS, make_objective, make_terms
 from training.objectives.soft_labels import balanced_divergence_loss, soft_label_loss
 from training.objectives.subclasses import class_axes, subclass_loss
 from training.student import Student, StudentOutput

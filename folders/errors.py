@@ -1,0 +1,72 @@
+"""Errors of this room.
+
+FolderError
+├── OutputRefusedError     an output holds, is or lies in an input, or holds what is not ours
+├── OutputBusyError        another process is writing it
+└── OutputUnwritableError  it cannot be written: no space, no leave, no such place
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class FolderError(Exception):
+    """Root of every expected error of `folders`."""
+
+
+class OutputRefusedError(FolderError):
+    """An output holds, is or lies in an input, or holds what is not ours."""
+
+
+class OutputBusyError(FolderError):
+    """Another process is writing the output."""
+
+
+class OutputUnwritableError(FolderError):
+    """The output cannot be written."""
+
+
+# What the place of an output can be to blame for, not the code that writes there.
+PLACE_ERRORS = {
+    errno.ENOSPC: "no space is left there",
+    errno.EDQUOT: "the quota there is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "writing there is not permitted",
+    errno.EPERM: "writing there is not permitted",
+    errno.ENOTDIR: "a part of the path is a file, no folder",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.ELOOP: "it is a link that leads to itself",
+    errno.EIO: "the disk reports an error",
+    errno.EFBIG: "a file would be larger than is allowed there",
+}
+FULL_DISK = (os.strerror(errno.ENOSPC), f"os error {errno.ENOSPC}")  # as libraries word it
+
+
+@contextmanager
+def told_problems(out: Path) -> Iterator[None]:
+    """What is wrong with the place that is written to becomes an error of ours.
+
+    Raises:
+        OutputUnwritableError: instead of whatever was raised for it.
+    """
+    try:
+        yield
+    except Exception as error:
+        if (reason := place_problem(error)) is None:
+            raise
+        raise OutputUnwritableError(f"{out} cannot be written: {reason}") from error
+
+
+def place_problem(error: BaseException) -> str | None:
+    """What is wrong with the place that was written to; None for another kind of error.
+
+    Libraries that write through code of their own tell a full disk in words alone.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        return PLACE_ERRORS.get(error.errno)
+    if any(words in str(error) for words in FULL_DISK):
+        return PLACE_ERRORS[errno.ENOSPC]
+    return None

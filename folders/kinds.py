@@ -1,0 +1,123 @@
+"""The folders that commands write, and how each is told from a folder of somebody else's.
+
+A folder is of a kind if it has the kind's JSON file with the kind's keys; the kind also knows the
+names of all that it writes, so that whatever else lies there is known to be the user's.
+"""
+
+import json
+import os
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+MANIFEST_KEY = "files"  # of a marker that lists the folder's files itself
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of folder.
+
+    Attributes:
+        title: as messages call it
+        marker: the file that tells it
+        keys: that the marker's JSON object has
+        patterns: of the names of its other files, relative to the folder; `*` takes slashes, too
+        grows: files are added to it, and none is replaced, so others may lie among them
+    """
+
+    title: str
+    marker: str
+    keys: tuple[str, ...]
+    patterns: tuple[str, ...] = ()
+    grows: bool = False
+
+
+GRAPH = Kind(
+    "graph folder",
+    "meta.json",
+    ("format_version", "content_hash", "label_names"),
+    ("nodes.parquet", "edges.parquet"),
+)
+TEACHER = Kind(
+    "teacher folder",
+    "teacher.json",
+    ("format_version", "prompt_hash", "graph_hash"),
+    ("answers.safetensors", "tuned.safetensors", "adapter/*"),
+)
+STUDENT = Kind(
+    "student folder",
+    "config.json",
+    ("format_version", "graph_hash", "graph_path", "student", "encoder"),
+    ("student.safetensors", "metrics.json", "calibration.json", "curves.json"),
+)
+BUNDLE = Kind(
+    "bundle",
+    "manifest.json",
+    ("student", "encoder", "graph", MANIFEST_KEY),
+    ("activations/", "encoder/", "graph/", "student/"),  # where they are empty
+)
+REPOSITORY = Kind("Triton repository", "understudy.json", ("triton", MANIFEST_KEY))
+EVALUATION = Kind(
+    "evaluation folder",
+    "plan.json",
+    ("graph_hash", "split_kind", "teacher", "trials"),
+    (
+        *("runs/*.json", "search/*.json", "splits/*", "teachers/*"),
+        *("map.json", "summary.json", "runs.csv", "report.md", "*.png"),
+    ),
+    grows=True,
+)
+KINDS = (GRAPH, TEACHER, STUDENT, BUNDLE, REPOSITORY, EVALUATION)
+
+
+def kind_of(folder: Path) -> Kind | None:
+    """Which of our kinds a folder is; None where it is somebody else's."""
+    return next((kind for kind in KINDS if marked(folder, kind) is not None), None)
+
+
+def marked(folder: Path, kind: Kind) -> dict[str, Any] | None:
+    """The marker's content, where it is this kind's."""
+    try:
+        value = json.loads((folder / kind.marker).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None  # no marker, or not one of ours
+    return value if isinstance(value, dict) and value.keys() >= set(kind.keys) else None
+
+
+def first_foreign(folder: Path, kind: Kind | None, passing: Container[str] = ()) -> str | None:
+    """The first entry, relative to the folder, that this kind does not write; None: all are its.
+
+    Args:
+        kind: what `kind_of` says; None knows no file.
+        passing: names in the folder itself that are nobody's files.
+    """
+    known: tuple[str, ...] = ()
+    if kind is not None:
+        known = (kind.marker, *kind.patterns, *listed_files(folder, kind))
+    literal = set(known)
+    for name in leaves(folder, passing):
+        if name not in literal and not any(fnmatchcase(name, pattern) for pattern in known):
+            return name
+    return None
+
+
+def listed_files(folder: Path, kind: Kind) -> tuple[str, ...]:
+    """The files that the marker of such a kind lists."""
+    if MANIFEST_KEY not in kind.keys:
+        return ()
+    return tuple(map(str, (marked(folder, kind) or {})[MANIFEST_KEY]))
+
+
+def leaves(folder: Path, passing: Container[str]) -> Iterator[str]:
+    """Files, links and empty folders below a folder, by their names relative to it."""
+    for place, folders, files in os.walk(folder):
+        here = Path(place)
+        if here == folder:
+            folders[:] = [name for name in folders if name not in passing]
+        links = [name for name in folders if (here / name).is_symlink()]
+        for name in sorted([*files, *links]):
+            yield (here / name).relative_to(folder).as_posix()
+        if here != folder and not folders and not files:
+            yield here.relative_to(folder).as_posix() + "/"

@@ -1,0 +1,162 @@
+"""What is refused as an output before any work, and what is not."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from folders import OutputRefusedError, OutputUnwritableError, check_output, check_space
+from folders.kinds import EVALUATION, GRAPH, STUDENT
+from tests.folder_samples import write_evaluation, write_graph, write_student
+
+
+def entries(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+
+
+def test_new_empty_and_our_own_folders_may_be_written(tmp_path: Path) -> None:
+    check_output(tmp_path / "new", GRAPH)
+    (tmp_path / "empty").mkdir()
+    check_output(tmp_path / "empty", GRAPH)
+    check_output(write_graph(tmp_path / "graph"), GRAPH)
+    assert entries(tmp_path) == {
+        *("empty", "graph", "graph/meta.json", "graph/nodes.parquet", "graph/edges.parquet")
+    }
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_users_own_files_are_never_replaced(tmp_path: Path, force: bool) -> None:
+    (tmp_path / "holiday").mkdir()
+    (tmp_path / "holiday" / "photo.jpg").write_bytes(b"x")
+    with pytest.raises(OutputRefusedError, match=r"photo\.jpg"):
+        check_output(tmp_path / "holiday", GRAPH, force=force)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", ".hidden", "more/deep/notes.txt", "empty/"])
+@pytest.mark.parametrize("force", [False, True])
+def test_a_file_beside_ours_is_found_and_named(tmp_path: Path, name: str, force: bool) -> None:
+    graph = write_graph(tmp_path / "graph")
+    if name.endswith("/"):
+        (graph / name).mkdir()
+    else:
+        (graph / name).parent.mkdir(parents=True, exist_ok=True)
+        (graph / name).write_text("mine")
+    with pytest.raises(OutputRefusedError, match=f"a graph folder, and also {name};"):
+        check_output(graph, GRAPH, force=force)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("config.json", '{"my": "own"}'),
+        ("meta.json", "[]"),
+        ("meta.json", ""),
+        ("manifest.json", '{"name": "an extension", "files": []}'),
+        ("plan.json", "not JSON"),
+    ],
+)
+def test_a_users_file_of_one_of_our_names_is_the_users(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / name).write_text(text)
+    with pytest.raises(OutputRefusedError, match=name):
+        check_output(tmp_path / "own", GRAPH, force=True)
+
+
+def test_force_replaces_a_folder_of_ours_of_another_kind(tmp_path: Path) -> None:
+    graph = write_graph(tmp_path / "graph")
+    with pytest.raises(OutputRefusedError, match=r"is a graph folder, no student folder.*--force"):
+        check_output(graph, STUDENT)
+    check_output(graph, STUDENT, force=True)
+    check_output(write_student(tmp_path / "student"), GRAPH, force=True)
+
+
+def test_an_evaluation_is_added_to_and_may_hold_notes(tmp_path: Path) -> None:
+    evaluation = write_evaluation(tmp_path / "evaluation")
+    check_output(evaluation, EVALUATION)
+    (evaluation / "notes.txt").write_text("mine")
+    check_output(evaluation, EVALUATION)
+    with pytest.raises(OutputRefusedError, match=r"notes\.txt"):
+        check_output(evaluation, GRAPH, force=True)
+
+
+def test_a_file_and_a_path_below_a_file_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputRefusedError, match="is a file"):
+        check_output(tmp_path / "file", GRAPH, force=True)
+    for below in (tmp_path / "file" / "graph", tmp_path / "file" / "a" / "b", Path("/dev/null/g")):
+        with pytest.raises(OutputUnwritableError, match="cannot be written: a part of the path"):
+            check_output(below, GRAPH)
+
+
+def test_a_name_that_is_too_long_is_told_and_a_long_one_works(tmp_path: Path) -> None:
+    with pytest.raises(OutputUnwritableError, match="name is too long"):
+        check_output(tmp_path / ("g" * 256), GRAPH)
+    check_output(tmp_path / ("g" * 255), GRAPH)
+
+
+def test_too_little_space_is_told_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(OutputUnwritableError, match="MB are free there"):
+        check_space(tmp_path / "graph", 1 << 60)
+    check_space(tmp_path / "graph", 1)
+
+
+def test_the_current_folder_and_those_above_are_never_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "inner").mkdir()
+    monkeypatch.chdir(tmp_path / "inner")
+    for path in (Path(), Path(".."), Path("/"), Path.home(), Path("../inner")):
+        with pytest.raises(OutputRefusedError, match="current folder or your home"):
+            check_output(path, GRAPH, force=True)
+
+
+SPELLINGS: dict[str, Callable[[Path], Path]] = {
+    "plain": lambda path: path,
+    "dots": lambda path: path.parent / "elsewhere" / ".." / path.name,
+    "relative": lambda path: Path(os.path.relpath(path)),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("force", [False, True])
+def test_an_output_that_is_holds_or_lies_in_an_input_is_refused(
+    tmp_path: Path, spelling: str, force: bool
+) -> None:
+    spelled = SPELLINGS[spelling]
+    graph = write_graph(tmp_path / "graph")
+    with pytest.raises(OutputRefusedError, match=r"is the input .*graph itself"):
+        check_output(spelled(graph), STUDENT, [graph], force)
+    for name in ("nodes.parquet", "not-there.csv"):
+        with pytest.raises(OutputRefusedError, match=f"holds the input .*{name}"):
+            check_output(spelled(graph), GRAPH, [graph / name], force)
+    with pytest.raises(OutputRefusedError, match=r"lies in the input .*graph"):
+        check_output(graph / "student", STUDENT, [spelled(graph)], force)
+
+
+def test_an_input_is_known_through_links(tmp_path: Path) -> None:
+    graph = write_graph(tmp_path / "graph")
+    (tmp_path / "link").symlink_to(graph)
+    with pytest.raises(OutputRefusedError, match="is the input"):
+        check_output(tmp_path / "link", STUDENT, [graph], force=True)
+    with pytest.raises(OutputRefusedError, match="is the input"):
+        check_output(graph, STUDENT, [tmp_path / "link"], force=True)
+    # A link in the output to a file elsewhere: the link would be lost.
+    (tmp_path / "far.parquet").write_bytes(b"x")
+    (graph / "nodes.parquet").unlink()
+    (graph / "nodes.parquet").symlink_to(tmp_path / "far.parquet")
+    with pytest.raises(OutputRefusedError, match="holds the input"):
+        check_output(graph, GRAPH, [graph / "nodes.parquet"])
+
+
+def test_links_to_nothing_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "broken").symlink_to(tmp_path / "nowhere" / "graph")
+    with pytest.raises(OutputUnwritableError, match="whose folder is not there"):
+        check_output(tmp_path / "broken", GRAPH)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(OutputUnwritableError, match="leads to itself"):
+        check_output(tmp_path / "loop", GRAPH)
+    (tmp_path / "ahead").symlink_to(tmp_path / "graph")  # to what will be there
+    check_output(tmp_path / "ahead", GRAPH)
