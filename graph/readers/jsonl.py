@@ -1,47 +1,106 @@
-"""JSON lines: one object a line."""
+"""JSON: one object a line, an array of objects, or the nodes and links of a graph."""
 
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from graph.errors import BadInputError
+from graph.progress import Progress, silent
+from graph.readers.delimited import Row
 from graph.readers.text_lines import read_lines
 
-Row = tuple[int, Sequence[str], Sequence[object]]  # line, column names, values
+LINK_KEYS = ("links", "edges")  # of a node-link graph, in the order of their age in NetworkX
+RECORDS = "expected one object a line, an array of objects, or a graph of nodes and links"
 
 
-def read_jsonl(path: Path) -> Iterator[Row]:
+def read_jsonl(path: Path, progress: Progress = silent) -> Iterator[Row]:
     """Yields every object with its line; blank lines are passed over.
 
     Raises:
         BadInputError: a line is no JSON object.
     """
-    for number, line in enumerate(read_lines(path), 1):
+    for number, line in enumerate(read_lines(path, progress), 1):
         if not line.strip():
             continue
         value = parse(line, f"{path}:{number}")
         if not isinstance(value, dict):
             raise BadInputError(
                 f"{path}:{number}: expected a JSON object, found {kind(value)}; "
-                "every line must hold one JSON object"
+                "every line must hold one JSON object (name a file of one array .json)"
             )
         yield number, tuple(value), tuple(value.values())
 
 
-def parse(line: str, where: str) -> object:
+def read_document(path: Path, progress: Progress = silent) -> dict[str, list[Any]] | None:
+    """A file that is one JSON value: its records by what they are; None for JSON lines.
+
+    Returns:
+        "nodes" and, of a graph, "edges"; of an array both are the same records
+
+    Raises:
+        BadInputError: it is broken, or holds no records.
+    """
+    first = next((line for line in read_lines(path) if line.strip()), "")
+    if first.lstrip()[:1] not in ("[", "{"):
+        return None
+    if first.lstrip()[:1] == "{" and is_record(first):
+        return None
+    value = parse("".join(read_lines(path, progress)), str(path), whole=True)
+    if isinstance(value, list):
+        return {"nodes": value, "edges": value}
+    links = next((key for key in LINK_KEYS if isinstance(value.get(key), list)), None)
+    if not isinstance(value.get("nodes"), list) or links is None:
+        raise BadInputError(
+            f"{path}: {RECORDS}; found an object of {', '.join(map(str, value))[:80]} "
+            '(of pandas: to_json(path, orient="records", lines=True))'
+        )
+    return {"nodes": value["nodes"], "edges": value[links]}
+
+
+def is_record(line: str) -> bool:
+    """Whether a line is an object by itself, and no whole graph."""
+    try:
+        value = json.loads(line)
+    except RecursionError:
+        return True
+    except ValueError:  # it goes on in the next line
+        return False
+    return not (isinstance(value.get("nodes"), list) and any(key in value for key in LINK_KEYS))
+
+
+def document_rows(path: Path, records: Sequence[Any]) -> Iterator[Row]:
+    """Yields every object of an array with its position, counted from 1.
+
+    Raises:
+        BadInputError: an item is no object.
+    """
+    for number, value in enumerate(records, 1):
+        if not isinstance(value, dict):
+            raise BadInputError(
+                f"{path} item {number}: expected a JSON object, found {kind(value)}"
+            )
+        yield number, tuple(value), tuple(value.values())
+
+
+def parse(text: str, where: str, whole: bool = False) -> Any:
     """One JSON value.
+
+    Args:
+        whole: the text is a whole file rather than one of its lines.
 
     Raises:
         BadInputError: it is broken, or holds what no file can store.
     """
     try:
-        value: object = json.loads(line)
-        if "\\u" in line:  # an escape may name half a character, which is no text
+        value: object = json.loads(text)
+        if "\\u" in text:  # an escape may name half a character, which is no text
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
+        line = f":{error.lineno}" if whole else ""
+        expected = RECORDS if whole else "every line must hold one JSON object"
         raise BadInputError(
-            f"{where}: broken JSON at column {error.colno}: {error.msg}; "
-            "every line must hold one JSON object"
+            f"{where}{line}: broken JSON at column {error.colno}: {error.msg}; {expected}"
         ) from error
     except UnicodeEncodeError as error:
         raise BadInputError(

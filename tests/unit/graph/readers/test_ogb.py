@@ -55,7 +55,7 @@ def test_a_whole_folder(tmp_path: Path) -> None:
         "val": [2],
         "test": [],
     }
-    assert dict(graph.notes) == {"self_loops": 1, "unlabeled_in_split": 1}
+    assert dict(graph.notes) == {"missing_labels": 1, "self_loops": 1, "unlabeled_in_split": 1}
 
 
 def test_without_mappings_numbers_are_ids_and_labels(tmp_path: Path) -> None:

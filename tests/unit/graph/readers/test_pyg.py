@@ -44,7 +44,8 @@ def test_a_dict_of_tensors_and_lists(tmp_path: Path) -> None:
 
 
 def test_another_mask_column(tmp_path: Path) -> None:
-    built = read(tmp_path, values(val_mask=None), PygKeys(mask_column=1))
+    keys = PygKeys(mask_column=1)
+    built = read(tmp_path, values(val_mask=None), keys, unseen_labels="drop")
     assert {name: nodes.tolist() for name, nodes in built.graph.splits.items()} == {"train": [2]}
 
 
@@ -73,7 +74,7 @@ def test_titles_abstracts_ids_and_missing_labels(tmp_path: Path) -> None:
 
 
 def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInputError, match=r"would run code of argparse\.Namespace.*to_dict"):
+    with pytest.raises(BadInputError, match=r"would run code of argparse\.Namespace.*a dict of"):
         read(tmp_path, values(extra=argparse.Namespace(a=1)))
 
 
@@ -86,7 +87,9 @@ BAD = [
     ({"raw_texts": torch.eye(3)}, "'raw_texts' must be a list of strings"),
     ({"raw_texts": ["a", 1, "b"]}, r"graph\.pt node 1: 'raw_texts' must be a string, not int"),
     ({"raw_texts": ["a", " ", "b"]}, r"graph\.pt node 1: node '1' has no text"),
-    ({"y": torch.eye(3)}, "'y' must be 3 class numbers"),
+    ({"y": torch.eye(2)}, "'y' must be 3 class numbers, one for each text in 'raw_texts'"),
+    ({"y": torch.ones(3, 2)}, r"graph\.pt node 0: 'y' gives it 2 labels"),
+    ({"y": torch.rand(3, 2)}, r"'y' must be 3 class numbers, not float32 \[3, 2\]"),
     ({"y": torch.tensor([0.5, 0, 0])}, "found fractions"),
     ({"y": torch.tensor([0, 5, 0])}, r"graph\.pt node 1: class 5 has no name"),
     ({"train_mask": torch.tensor([True])}, "'train_mask' must be a mask of 3"),
