@@ -22,7 +22,7 @@ class Reading:
 
     def __str__(self) -> str:
         used = ", ".join(f"{role}={'+'.join(names)}" for role, names in self.used.items() if names)
-        parts = [used or "nothing used"]
+        parts = [used or "nothing in it"]
         if self.unread:
             more = len(self.unread) - SHOWN_UNREAD
             shown = ", ".join(self.unread[:SHOWN_UNREAD])

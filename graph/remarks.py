@@ -27,6 +27,8 @@ def what_to_know(graph: TextGraph, drawn: bool) -> Iterator[str]:
         )
     elif drawn and graph.num_classes:
         yield from small_classes(graph, counts)
+    if graph.label_names == ("-1", "1"):
+        yield "the labels -1 and 1 are two classes (else: --negative-labels none)"
     if not graph.adjacency.num_edges:
         yield "the graph has no edges"
     if graph.num_classes == 1:

@@ -88,24 +88,22 @@ def scan(lines: Iterable[str], header: str, delimiter: str) -> tuple[bool, bool]
 
     Returns:
         whether backslashes escape quotes; whether quotes enclose nothing. The last is asked of
-        tab-separated files only: every line has the header's fields, and some quote is out of
-        place for a quoted field, as in the title `"Why?" and other questions`.
+        tab-separated files only: every line has the header's fields, some quote is out of place
+        for a quoted field, as in the title `"Why?" and other questions`, and none is doubled.
     """
     escaped = re.compile(rf'\\"[^"\r\n{re.escape(delimiter)}]')
     columns = header.count("\t")
-    backslash, even, odd_quote = False, delimiter == "\t" and columns > 0, False
+    backslash, even, odd, doubled = False, delimiter == "\t" and columns > 0, False, False
     for line in lines:
+        even = even and (line.count("\t") == columns or not line.strip())
         if '"' not in line:
-            even = even and (line.count("\t") == columns or not line.strip())
             continue
         backslash = backslash or escaped.search(line) is not None
-        even = even and line.count("\t") == columns
-        if even and not odd_quote:
-            fields = line.rstrip("\r\n").split("\t")
-            odd_quote = any('"' in part and not QUOTED_FIELD.fullmatch(part) for part in fields)
-        elif backslash and not even:
-            break
-    return backslash, even and odd_quote
+        for field in line.rstrip("\r\n").split("\t") if even else ():
+            enclosed = '"' not in field or QUOTED_FIELD.fullmatch(field) is not None
+            odd = odd or not enclosed
+            doubled = doubled or (enclosed and '""' in field[1:-1])
+    return backslash, even and odd and not doubled
 
 
 def looks_like_data(columns: Iterable[str]) -> bool:

@@ -163,12 +163,11 @@ def find_class_name(
 
 
 def find_masks(columns: Sequence[str]) -> tuple[int | None, int | None, int | None]:
-    """The columns of train, val and test masks: of the first family that says what train is."""
-    for names in usual.MASK_NAMES:
-        train, val, test = (find(columns, "", (name,)) for name in names)
-        if train is not None and (val is not None or test is not None):
-            return train, val, test
-    return None, None, None
+    """The columns of train, val and test masks; none unless one says what train is."""
+    train, val, test = (find(columns, "", names) for names in usual.MASK_NAMES)
+    if train is None or (val is None and test is None):
+        return None, None, None
+    return train, val, test
 
 
 def check_single(where: str, columns: Sequence[str], used: Sequence[int]) -> None:

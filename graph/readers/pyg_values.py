@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from graph.errors import BadInputError
+from graph.numerals import renamed, whole_number
 from graph.readers import cells
 from graph.readers.arrays import array_of, find_key, told
 from graph.readers.class_names import named_labels, read_names
@@ -160,14 +162,20 @@ def find_labels(data: Attributes, given: str, names_given: str, count: int) -> p
     if not given and "label_map" in data.values:  # the labels are names, and this says whose
         names_key, key = key, data.take("label", "", ("label_map",)) or key
     labels = class_words(data, key, count)
-    if names_key is None and names_given != NOT_READ:
+    if names_key is None and names_given != NOT_READ and has_numbers(labels):
         names_key = data.take("class names", names_given, LABEL_NAME_KEYS)
         if names_given and names_key is None:
             raise BadInputError(f"{data.path}: no {names_given!r}; found: {data.listed()}")
-    if names_key is None or names_key == key:
-        return labels
+    if names_key is None:
+        truths = str(getattr(data.values[key], "dtype", "")) in ("torch.bool", "bool")
+        return renamed(labels, {"0": "false", "1": "true"}) if truths else labels
     names = read_names(str(data.path), names_key, data.values[names_key], labels)
     return named_labels(str(data.path), labels, names, data.log)
+
+
+def has_numbers(labels: pa.LargeStringArray) -> bool:
+    """Whether some label is a class number, which may have a name elsewhere."""
+    return any(whole_number(word) is not None for word in pc.unique(labels.drop_null()).to_pylist())
 
 
 def class_words(data: Attributes, key: str, count: int) -> pa.LargeStringArray:

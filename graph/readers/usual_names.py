@@ -28,11 +28,10 @@ CLASS_NAME_NAMES = ("label_name", "label_text", "class_name", "category_name")
 SPLIT_NAMES = ("split",)
 LOOSE_SPLIT_NAMES = ("set", "subset", "fold")  # a split where they hold its words
 GROUP_NAMES = ("group", "group_id")  # never taken unasked: a category has the same name
-MASK_NAMES = (
-    ("train_mask", "val_mask", "test_mask"),
-    ("train_mask", "valid_mask", "test_mask"),
-    ("is_train", "is_val", "is_test"),
-    ("is_train", "is_valid", "is_test"),
+MASK_NAMES = (  # of train, val and test
+    ("train_mask", "is_train"),
+    ("val_mask", "valid_mask", "is_val", "is_valid"),
+    ("test_mask", "is_test"),
 )
 NEIGHBOR_NAMES = (
     "neighbors",
