@@ -45,8 +45,8 @@ def named_labels(
             )
         name = names[number]
         if name is None or is_missing(name):
-            log.add("unnamed_classes", 1, f"{where} class {number}")
             name = str(number)
+            log.add("unnamed_classes", int(name not in found.values()), f"{where} class {number}")
         found[value] = name.strip()
     check_distinct(where, found, numbers)
     keys, values = string_array(found), string_array(found.values())

@@ -269,5 +269,8 @@ def sparse_edges(data: Attributes, key: str) -> NDArray[np.int64]:
             f"{data.path}: {key!r} must be a sparse tensor of torch, not {type(value).__name__}; "
             "save edge_index in its place"
         )
-    indices: NDArray[np.int64] = value.to_sparse_coo().coalesce().indices().numpy()
+    import torch  # it has made the value
+
+    with torch.sparse.check_sparse_tensor_invariants(True):
+        indices: NDArray[np.int64] = value.to_sparse_coo().coalesce().indices().numpy()
     return indices

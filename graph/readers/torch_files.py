@@ -78,7 +78,11 @@ def load_torch(path: Path) -> Any:
             "reading a .pt file needs torch: pip install 'understudy[training]'"
         ) from error
     try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals(safe_classes()):
+        with (
+            warnings.catch_warnings(),
+            torch.sparse.check_sparse_tensor_invariants(True),
+            torch.serialization.safe_globals(safe_classes()),
+        ):
             warnings.simplefilter("ignore")  # of sparse tensors in beta state
             try:
                 return torch.load(path, map_location="cpu", weights_only=True)
