@@ -41,7 +41,8 @@ def resolve_edges(
             continue
         row = int(np.argmax(unknown))
         if not skip_unknown:
-            raise BadInputError(unknown_endpoint(table, pair, row, int(unknown.sum())))
+            message = unknown_endpoint(table, pair, row, int(unknown.sum()))
+            raise BadInputError(message + (other_ids(records) if unknown.all() else ""))
         log.add("unknown_endpoints", int(unknown.sum()), at(table, row))
     usable = [(pair >= 0).all(axis=1) for pair in pairs]
     for table, pair in zip(tables, pairs, strict=True):
@@ -109,6 +110,16 @@ def unknown_endpoint(table: EdgeTable, pair: NDArray[np.int64], row: int, count:
     return (
         f"{at(table, row)}: the edge's {side} {value!r} is no node's id{others}; "
         "add the node, or drop such edges with --skip-unknown"
+    )
+
+
+def other_ids(records: NodeColumns) -> str:
+    """What to say where no edge of a file joins two nodes: another column may hold the ids."""
+    columns = dict.fromkeys(n for table in records.tables for n in table.reading.used.get("id", ()))
+    taken = f" from column {', '.join(columns)}" if columns else ""
+    return (
+        f"; no edge of the file joins two nodes, whose ids are such as "
+        f"{records.ids[0].as_py()!r}{taken}: another column may be meant (--id-field)"
     )
 
 

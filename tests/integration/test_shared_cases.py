@@ -5,7 +5,7 @@ Every case has a graph that it must give, in part or whole, or the words of its 
 
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class Case:
 
     command: str
     error: str = ""
-    labels: list[str | None] | None = None
+    labels: Sequence[str | None] | None = None
     texts: list[str] | None = None
     ids: list[str] | None = None
     splits: dict[str, list[int]] | None = None

@@ -159,11 +159,11 @@ def test_a_newer_protocol_runs_no_code_either(tmp_path: Path) -> None:
 def test_arrays_of_numpy_in_a_file_of_their_own(tmp_path: Path) -> None:
     content = values(label_names=numpy.array(["no", "yes"]), raw_texts=["one", "two", "three"])
     arrays = {key: numpy.asarray(value) for key, value in content.items()}
-    numpy.savez(tmp_path / "graph.npz", **arrays)
+    numpy.savez(tmp_path / "graph.npz", allow_pickle=True, **arrays)
     built = pyg_graph(tmp_path / "graph.npz", PygKeys(), Rules())
     assert built.graph.content_hash == read(tmp_path, values()).graph.content_hash
     arrays["raw_texts"] = numpy.array(["one", "two", "three"], dtype=object)
-    numpy.savez(tmp_path / "graph.npz", **arrays)
+    numpy.savez(tmp_path / "graph.npz", allow_pickle=True, **arrays)
     with pytest.raises(BadInputError, match=r"array of objects .*numpy\.array\(texts, dtype=str\)"):
         pyg_graph(tmp_path / "graph.npz", PygKeys(), Rules())
 

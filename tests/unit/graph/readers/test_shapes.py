@@ -304,6 +304,18 @@ def test_ids_that_are_floats(import_text: Import) -> None:
     assert import_text("id,text\n1.0,a\n1.1,b\n", None).graph.ids.to_pylist() == ["1.0", "1.1"]
 
 
+def test_edges_that_name_nodes_by_another_column(import_text: Import) -> None:
+    nodes = "id,code,text\n1,oak,a\n2,ash,b\n"
+    with pytest.raises(
+        BadInputError, match=r"'oak' is no node's id.*such as '1' from column id.*--id-f"
+    ):
+        import_text(nodes, "source,target\noak,ash\n")
+    with pytest.raises(
+        BadInputError, match=r"'3' is no node's id; add the node, or drop such .*n$"
+    ):
+        import_text(nodes, "source,target\n1,2\n1,3\n")
+
+
 def test_no_edge_file(import_text: Import) -> None:
     built = import_text(NODES, None)
     assert edges(built) == []
