@@ -103,6 +103,8 @@ def build_graph(
         splits = split_from_column(records, kept)
     else:
         splits = check_members(given.members, position, records)
+        if not any(map(len, splits.values())):
+            raise BadInputError(f"the split that is given ({given.origin}) holds no node")
     drawn = not any(map(len, splits.values()))
     if drawn:
         splits = random_split(labels, rules.fractions, rules.seed, groups) if label_names else {}

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from graph.builder import Built, GivenSplit, Rules, build_graph
 from graph.errors import BadInputError
 from graph.progress import Progress, silent
-from graph.readers.fields import NOT_READ, EdgeFields, NodeFields
+from graph.readers.fields import NOT_READ, EdgeFields, NodeFields, is_edge_header
 from graph.readers.formats import FileOptions, holds_edges
 from graph.readers.tables import read_edges, read_nodes
 from graph.records import EdgeTable, NodeTable
@@ -81,8 +81,9 @@ def check_headers(edges: Sequence[EdgeTable], nodes: Sequence[NodeTable]) -> Non
     ids = pc.utf8_trim_whitespace(pa.concat_arrays([table.ids for table in nodes]))
     for table in edges:
         names = [*table.reading.used.get("source", ()), *table.reading.used.get("target", ())]
-        known = pc.is_in(string_array(names), value_set=ids)
-        if table.reading.named and names and pc.all(known).as_py():
+        if not table.reading.named or is_edge_header(names):
+            continue
+        if names and pc.all(pc.is_in(string_array(names), value_set=ids)).as_py():
             raise BadInputError(
                 f"{table.source.file}: the first line names two nodes ({', '.join(names)}): with "
                 "--no-header it is an edge, with --header it names the columns"

@@ -102,8 +102,10 @@ def open_rows(path: Path, kind: Kind, options: FileOptions, progress: Progress =
         return Rows(Source(str(path), kind[:-1]), found)
     document = read_document(path, progress) if suffix == ".json" else None
     if document is not None:
-        return Rows(Source(str(path), "item"), document_rows(path, document[kind]))
-    return Rows(Source(str(path)), read_jsonl(path, progress))
+        found = document_rows(path, document[kind], kind == "edges")
+        return Rows(Source(str(path), "item"), found, numbered=kind == "edges")
+    found = read_jsonl(path, progress, kind == "edges")
+    return Rows(Source(str(path)), found, numbered=kind == "edges")
 
 
 def holds_edges(path: Path) -> bool:

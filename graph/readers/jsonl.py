@@ -8,14 +8,18 @@ from typing import Any
 from graph.errors import BadInputError
 from graph.progress import Progress, silent
 from graph.readers.delimited import Row
+from graph.readers.edge_lists import numbered
 from graph.readers.text_lines import read_lines
 
 LINK_KEYS = ("links", "edges")  # of a node-link graph, in the order of their age in NetworkX
 RECORDS = "expected one object a line, an array of objects, or a graph of nodes and links"
 
 
-def read_jsonl(path: Path, progress: Progress = silent) -> Iterator[Row]:
+def read_jsonl(path: Path, progress: Progress = silent, pairs: bool = False) -> Iterator[Row]:
     """Yields every object with its line; blank lines are passed over.
+
+    Args:
+        pairs: whether a line may be a list, of an edge's two ends; its columns are 1, 2, ….
 
     Raises:
         BadInputError: a line is no JSON object.
@@ -24,6 +28,9 @@ def read_jsonl(path: Path, progress: Progress = silent) -> Iterator[Row]:
         if not line.strip():
             continue
         value = parse(line, f"{path}:{number}")
+        if pairs and is_pair(value):
+            yield number, numbered(len(value)), value
+            continue
         if not isinstance(value, dict):
             raise BadInputError(
                 f"{path}:{number}: expected a JSON object, found {kind(value)}; "
@@ -69,13 +76,20 @@ def is_record(line: str) -> bool:
     return not (isinstance(value.get("nodes"), list) and any(key in value for key in LINK_KEYS))
 
 
-def document_rows(path: Path, records: Sequence[Any]) -> Iterator[Row]:
-    """Yields every object of an array with its position, counted from 1.
+def is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 1 and not isinstance(value[0], dict | list)
+
+
+def document_rows(path: Path, records: Sequence[Any], pairs: bool = False) -> Iterator[Row]:
+    """Yields every object of an array with its position, counted from 1; see `read_jsonl`.
 
     Raises:
         BadInputError: an item is no object.
     """
     for number, value in enumerate(records, 1):
+        if pairs and is_pair(value):
+            yield number, numbered(len(value)), value
+            continue
         if not isinstance(value, dict):
             raise BadInputError(
                 f"{path} item {number}: expected a JSON object, found {kind(value)}"
@@ -93,7 +107,7 @@ def parse(text: str, where: str, whole: bool = False) -> Any:
         BadInputError: it is broken, or holds what no file can store.
     """
     try:
-        value: object = json.loads(text)
+        value: object = json.loads(text, object_pairs_hook=distinct)
         if "\\u" in text:  # an escape may name half a character, which is no text
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
@@ -108,8 +122,22 @@ def parse(text: str, where: str, whole: bool = False) -> Any:
         ) from error
     except RecursionError as error:
         raise BadInputError(f"{where}: the JSON is nested too deeply") from error
-    except ValueError as error:  # a number of thousands of digits
+    except ValueError as error:  # a key twice, a number of thousands of digits
         raise BadInputError(f"{where}: {error}") from error
+    return value
+
+
+def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's values by key.
+
+    Raises:
+        ValueError: a key occurs twice, of which a dict would keep one without a word.
+    """
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the object has two keys {twice!r}; rename one of them")
     return value
 
 

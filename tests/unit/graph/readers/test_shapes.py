@@ -18,7 +18,7 @@ import pytest
 from graph import BadInputError, SourceError, TextGraph
 from graph.builder import Built, Rules
 from graph.readers.fields import EdgeFields, NodeFields
-from graph.readers.files import import_graph
+from graph.readers.files import SplitFile, import_graph
 from graph.readers.formats import FileOptions
 from graph.tables import reading_lines
 
@@ -135,6 +135,11 @@ def test_ids_of_nodes_are_no_header(import_text: Import) -> None:
     nodes = "id,text\noak,one\nash,two\nelm,three\n"
     with pytest.raises(BadInputError, match=r"first line names two nodes \(oak, ash.*--no-head"):
         import_text(nodes, "oak,ash\nash,elm\n", edge_fields=EdgeFields("oak", "ash"))
+
+
+def test_nodes_may_be_called_like_usual_columns(import_text: Import) -> None:
+    nodes = "id,text\nsource,one\ntarget,two\n"
+    assert edges(import_text(nodes, "source,target\ntarget,source\n")) == [[0, 1]]
 
 
 def test_nodes_without_a_header(import_text: Import) -> None:
@@ -381,6 +386,28 @@ def test_json_of_a_graph_and_of_an_array(import_text: Import, indent: int | None
 def test_json_that_holds_no_records(import_text: Import, content: str, message: str) -> None:
     with pytest.raises(BadInputError, match=message):
         import_text(content, None, node_name="g.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [("[1, 2]\n[2, 3]\n", "edges.jsonl"), ("[[1, 2], [2, 3, 0.5]]", "edges.json")],
+)
+def test_edges_as_pairs_in_json(import_text: Import, content: str, name: str) -> None:
+    assert edges(import_text(NODES, content, edge_name=name)) == [[0, 1], [1, 2]]
+
+
+def test_a_key_twice_in_an_object(import_text: Import) -> None:
+    content = '{"id": 1, "text": "a", "text": "b"}\n'
+    with pytest.raises(BadInputError, match=r"nodes\.jsonl:1: the object has two keys 'text'"):
+        import_text(content, None, node_name="nodes.jsonl")
+
+
+def test_a_given_split_without_members_is_not_drawn_anew(
+    import_text: Import, tmp_path: Path
+) -> None:
+    (tmp_path / "s.json").write_text('{"train": [], "val": []}')
+    with pytest.raises(BadInputError, match=r"the split that is given .*s\.json.* holds no node"):
+        import_text(NODES, None, splits=SplitFile(tmp_path / "s.json"))
 
 
 def test_lists_and_numbers_in_json_lines(import_text: Import) -> None:
