@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from graph.edge_resolution import resolve_edges
 from graph.errors import BadInputError
+from graph.labels import encode_labels
 from graph.node_checks import NodeColumns, distinct_nodes, gather_nodes, with_text
+from graph.progress import Progress, silent
 from graph.records import EdgeTable, NodeTable
+from graph.remarks import what_to_know
 from graph.repairs import Repair, RepairLog
 from graph.split_names import check_members, split_from_column
 from graph.splits import SPLIT_NAMES, check_split, random_split, untrained_members
-from graph.text_graph import UNLABELED, TextGraph, string_array, with_used_labels
+from graph.text_graph import UNLABELED, TextGraph, with_used_labels
 
 MISSING_TEXT = ("fail", "skip", "id")
 UNSEEN_LABELS = ("fail", "drop")
@@ -27,9 +30,10 @@ class Rules:
 
     skip_unknown: bool = False  # drop edges to unknown nodes instead of refusing the file
     missing_text: str = "fail"  # fail · skip: leave the node out · id: take its id as its text
-    unseen_labels: str = "fail"  # a label that only val or test has: fail · drop: unlabel
+    unseen_labels: str = "fail"  # a label that train lacks: fail · drop: unlabel its nodes
     fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)  # train, val, test of a random split
     seed: int = 0  # of a random split
+    negative_labels: str = "auto"  # see graph.labels
 
 
 @dataclass(frozen=True)
@@ -39,11 +43,24 @@ class Built:
     graph: TextGraph
     repairs: tuple[Repair, ...]
     random_split: bool  # whether the split was drawn here rather than given
+    remarks: tuple[str, ...] = ()  # what a user should know before training on it
 
     def with_repairs(self, repairs: Sequence[Repair]) -> "Built":
         """The same with other repairs, in the graph's notes too."""
         notes = {repair.kind: repair.count for repair in repairs}
         return replace(self, graph=replace(self.graph, notes=notes), repairs=tuple(repairs))
+
+
+@dataclass(frozen=True)
+class GivenSplit:
+    """A split that comes with the data, beside the nodes' own column.
+
+    Shapes:
+        members: split name → node record positions (int64, over all node tables in order)
+    """
+
+    members: Mapping[str, NDArray[np.int64]]
+    origin: str  # in words: the option, or the keys of a file
 
 
 def build_graph(
@@ -53,51 +70,70 @@ def build_graph(
     name: str,
     source: str,
     rules: Rules | None = None,
-    members: Mapping[str, NDArray[np.int64]] | None = None,
+    given: GivenSplit | None = None,
+    log: RepairLog | None = None,
+    progress: Progress = silent,
 ) -> Built:
     """Builds a graph from records.
 
     Args:
-        members: split name → node record positions (int64, over all node tables in order); it
-            takes the place of the nodes' own split column.
+        given: takes the place of the nodes' own split column.
+        log: what the reader has repaired already.
 
     Raises:
         BadInputError: a record that `rules` does not repair; the message says where it is.
     """
-    rules = rules or Rules()
-    log = RepairLog()
-    records = gather_nodes(nodes)
+    rules, log = rules or Rules(), log or RepairLog()
+    progress("build the graph", 0, 4)
+    records = gather_nodes(nodes, rules.negative_labels, log)
     kept, first_of = distinct_nodes(records, log)
     kept, texts = with_text(records, kept, rules.missing_text, log)
     if not len(kept):
         raise BadInputError("no node is left: every record was empty")
+    progress("build the graph", 1, 4)
     position = np.full(len(records), UNLABELED, dtype=np.int64)
     position[kept] = np.arange(len(kept))
     position = position[first_of]  # a repeated record stands for its first
     ids = records.ids.take(pa.array(kept))
     labels, label_names = encode_labels(records.labels.take(pa.array(kept)))
     adjacency = resolve_edges(edges, records, position, len(kept), rules.skip_unknown, log)
+    progress("build the graph", 2, 4)
     groups = encode_groups(records.groups.take(pa.array(kept)))
-    if members is None:
+    if given is None:
         splits = split_from_column(records, kept)
     else:
-        splits = check_members(members, position, records)
-    drawn = not splits
+        splits = check_members(given.members, position, records)
+        if not any(map(len, splits.values())):
+            raise BadInputError(f"the split that is given ({given.origin}) holds no node")
+    drawn = not any(map(len, splits.values()))
     if drawn:
         splits = random_split(labels, rules.fractions, rules.seed, groups) if label_names else {}
     splits = without_unlabeled(splits, labels, log)
     graph = TextGraph(name, ids, texts, labels, label_names, adjacency, splits, groups, source)
+    progress("build the graph", 3, 4)
     graph = checked(graph, records, kept, rules, log)
-    return Built(with_notes(graph, log), tuple(log.repairs.values()), drawn)
+    origin = split_origin(nodes, given, rules, drawn, groups is not None) if splits else ""
+    files = [table.reading for table in nodes] + [table.reading for table in edges]
+    readings = [reading.value() for reading in files if reading.file]
+    graph = replace(with_notes(graph, log), reading={"files": readings, "split": origin})
+    progress("build the graph", 4, 4)
+    repairs, remarks = tuple(log.repairs.values()), tuple(what_to_know(graph, drawn))
+    return Built(graph, repairs, drawn, remarks)
 
 
-def encode_labels(column: pa.LargeStringArray) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """int64 [N] and the names: numbers in rising order, other names alphabetically."""
-    names: list[str] = pc.unique(column.drop_null()).to_pylist()
-    numeric = all(name.isascii() and name.isdigit() for name in names)
-    names.sort(key=(lambda name: (int(name), name)) if numeric else None)
-    codes = pc.fill_null(pc.index_in(column, value_set=string_array(names)), UNLABELED)
-    return codes.to_numpy(zero_copy_only=False).astype(np.int64), tuple(names)
+def split_origin(
+    nodes: Sequence[NodeTable], given: GivenSplit | None, rules: Rules, drawn: bool, grouped: bool
+) -> str:
+    """Where the split came from, in words."""
+    if drawn:
+        shares = "/".join(f"{share:g}" for share in rules.fractions)
+        together = ", groups kept together" if grouped else ""
+        return f"drawn at random, {shares}, seed {rules.seed}{together}"
+    if given is not None:
+        return given.origin
+    used = [table.reading.used for table in nodes]
+    columns = {name: None for role in ("split", "masks") for u in used for name in u.get(role, ())}
+    return f"column {', '.join(columns)}" if columns else "the nodes' own"
 
 
 def encode_groups(column: pa.LargeStringArray) -> NDArray[np.int64] | None:

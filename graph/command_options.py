@@ -7,6 +7,8 @@ import typer
 
 from graph.builder import MISSING_TEXT, UNSEEN_LABELS, Rules
 from graph.errors import BadInputError
+from graph.labels import NEGATIVE_LABELS
+from graph.split_names import SPLIT_BY
 
 Out = Annotated[Path, typer.Argument(help="The graph folder to write.")]
 Force = Annotated[
@@ -29,13 +31,43 @@ MissingText = Annotated[
 ]
 UnseenLabels = Annotated[
     str,
-    typer.Option(help="A label that only val or test has: fail, or drop (remove that label)."),
+    typer.Option(help="A label that no node of train has: fail, or drop (remove that label)."),
+]
+NegativeLabels = Annotated[
+    str,
+    typer.Option(
+        help="Negative numbers as labels: none (no label), class, or auto (none beside other "
+        "labels; -1 and 1 alone are two classes)."
+    ),
 ]
 Splits = Annotated[
     Path | None,
     typer.Option(help="JSON file of named splits, each with lists train, val and test."),
 ]
 SplitName = Annotated[str | None, typer.Option(help="Which split of --splits.")]
+SplitBy = Annotated[
+    str,
+    typer.Option(help="What the members of --splits are: id, position (from 0), or auto."),
+]
+IdField = Annotated[str, typer.Option(help="The column with the node's id.")]
+TextField = Annotated[
+    list[str] | None, typer.Option(help="The column with the text; several are joined.")
+]
+Delimiter = Annotated[
+    str, typer.Option(help="What divides the columns of .csv and .tsv; by default it is found.")
+]
+HasHeader = Annotated[
+    bool | None,
+    typer.Option(
+        "--header/--no-header",
+        help="Whether the first line names the columns; without, they are called 1, 2, …",
+    ),
+]
+
+
+def optional_field(name: str | None) -> str:
+    """The column that an option names: None, it is looked for; empty or none, it is not read."""
+    return "" if name is None else name or "none"
 
 
 def parse_fractions(text: str) -> tuple[float, float, float]:
@@ -56,17 +88,35 @@ def parse_fractions(text: str) -> tuple[float, float, float]:
 
 
 def parse_rules(
-    skip_unknown: bool, missing_text: str, unseen_labels: str, fractions: str, seed: int
+    skip_unknown: bool,
+    missing_text: str,
+    unseen_labels: str,
+    fractions: str,
+    seed: int,
+    negative_labels: str = "auto",
 ) -> Rules:
     """The rules that the options ask for.
 
     Raises:
         BadInputError: an option has no such value.
     """
-    for option, value, values in (
-        ("--missing-text", missing_text, MISSING_TEXT),
-        ("--unseen-labels", unseen_labels, UNSEEN_LABELS),
-    ):
-        if value not in values:
-            raise BadInputError(f"{option} must be one of {', '.join(values)}, not {value!r}")
-    return Rules(skip_unknown, missing_text, unseen_labels, parse_fractions(fractions), seed)
+    check_word("--missing-text", missing_text, MISSING_TEXT)
+    check_word("--unseen-labels", unseen_labels, UNSEEN_LABELS)
+    check_word("--negative-labels", negative_labels, NEGATIVE_LABELS)
+    shares = parse_fractions(fractions)
+    return Rules(skip_unknown, missing_text, unseen_labels, shares, seed, negative_labels)
+
+
+def check_split_by(word: str) -> str:
+    check_word("--split-by", word, SPLIT_BY)
+    return word
+
+
+def check_word(option: str, value: str, values: tuple[str, ...]) -> None:
+    """Refuses what an option does not know.
+
+    Raises:
+        BadInputError: the value is none of those.
+    """
+    if value not in values:
+        raise BadInputError(f"{option} must be one of {', '.join(values)}, not {value!r}")

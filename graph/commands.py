@@ -12,16 +12,24 @@ from folders import check_output, reserved
 from folders.kinds import GRAPH
 from graph.builder import Built
 from graph.command_options import (
+    Delimiter,
     Force,
     Fractions,
+    HasHeader,
+    IdField,
     MissingText,
     Name,
+    NegativeLabels,
     Out,
     Seed,
     SkipUnknown,
+    SplitBy,
     SplitName,
     Splits,
+    TextField,
     UnseenLabels,
+    check_split_by,
+    optional_field,
     parse_fractions,
     parse_rules,
 )
@@ -65,62 +73,101 @@ def produce(
 @data.command("import")
 def import_files(
     out: Out,
-    nodes: Annotated[list[Path], typer.Option(help="A node file; may be given several times.")],
-    edges: Annotated[list[Path], typer.Option(help="An edge file; may be given several times.")],
-    id_field: Annotated[str, typer.Option(help="The column with the node's id.")] = "",
-    text_field: Annotated[
-        list[str] | None, typer.Option(help="The column with the text; several are joined.")
+    nodes: Annotated[
+        list[Path],
+        typer.Option(help="A node file, or a folder of its parts; may be given several times."),
+    ],
+    edges: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="An edge file; may be given several times. Without one, the edges are those that "
+            "a graph file holds, or a column of neighbours names."
+        ),
     ] = None,
-    label_field: Annotated[str, typer.Option(help="The column with the label.")] = "",
-    split_field: Annotated[str, typer.Option(help="The column with train, val or test.")] = "",
+    id_field: IdField = "",
+    text_field: TextField = None,
+    label_field: Annotated[
+        str | None, typer.Option(help="The column with the label; none: read no column for it.")
+    ] = None,
+    split_field: Annotated[
+        str | None, typer.Option(help="The column with train, val or test; none: read no split.")
+    ] = None,
     group_field: Annotated[
-        str, typer.Option(help="The column whose equal values a random split keeps together.")
-    ] = "",
+        str | None,
+        typer.Option(help="The column whose equal values a random split keeps together."),
+    ] = None,
     source_field: Annotated[str, typer.Option(help="The column with an edge's one end.")] = "",
     target_field: Annotated[str, typer.Option(help="The column with an edge's other end.")] = "",
+    neighbors_field: Annotated[
+        str | None,
+        typer.Option(
+            help="The column of the node file that lists neighbours; none: read none. By default "
+            "it is looked for where there is no edge file."
+        ),
+    ] = None,
+    delimiter: Delimiter = "",
+    header: HasHeader = None,
     splits: Splits = None,
     split_name: SplitName = None,
+    split_by: SplitBy = "auto",
     skip_unknown: SkipUnknown = False,
     missing_text: MissingText = "fail",
     unseen_labels: UnseenLabels = "fail",
+    negative_labels: NegativeLabels = "auto",
     fractions: Fractions = "0.6,0.2,0.2",
     seed: Seed = 0,
     name: Name = "",
     force: Force = False,
 ) -> None:
-    """Import node and edge files: JSON lines, CSV, TSV or Parquet, each also gzipped."""
+    """Import node and edge files: JSON, CSV, TSV, Parquet, GraphML, GEXF, GML, also packed."""
+    from graph.readers.dialects import parse_delimiter
     from graph.readers.fields import EdgeFields, NodeFields
-    from graph.readers.files import import_graph
+    from graph.readers.files import SplitFile, import_graph
+    from graph.readers.formats import FileOptions
 
-    rules = parse_rules(skip_unknown, missing_text, unseen_labels, fractions, seed)
+    rules = parse_rules(skip_unknown, missing_text, unseen_labels, fractions, seed, negative_labels)
     node_fields = NodeFields(
-        id_field, tuple(text_field or ()), label_field, split_field, group_field
+        id_field,
+        tuple(text_field or ()),
+        optional_field(label_field),
+        optional_field(split_field),
+        optional_field(group_field),
+        optional_field(neighbors_field),
     )
     edge_fields = EdgeFields(source_field, target_field)
+    options = FileOptions(parse_delimiter(delimiter), header)
+    split = SplitFile(splits, split_name, check_split_by(split_by))
 
     def make(progress: Progress) -> Built:
         return import_graph(
-            nodes, edges, node_fields, edge_fields, rules, (splits, split_name), progress
+            nodes, edges or [], node_fields, edge_fields, rules, split, progress, options
         )
 
-    inputs = [*nodes, *edges, *([splits] if splits else [])]
+    inputs = [*nodes, *(edges or []), *([splits] if splits else [])]
     produce(out, force, name, make, inputs)
 
 
 @data.command("pyg")
 def pyg(
     out: Out,
-    file: Annotated[Path, typer.Argument(help="A .pt file: a dict of tensors and lists, or Data.")],
+    file: Annotated[
+        Path, typer.Argument(help="A .pt file: a dict of tensors and lists, or Data; or .npz.")
+    ],
     text_key: Annotated[str, typer.Option(help="The attribute with the texts.")] = "",
+    label_key: Annotated[
+        str, typer.Option(help="The attribute with the labels; none: read none.")
+    ] = "",
     label_names_key: Annotated[
-        str, typer.Option(help="The attribute with the names of the classes.")
+        str,
+        typer.Option(help="The attribute with the names of the classes; none: numbers are names."),
     ] = "",
     mask_column: Annotated[
-        int, typer.Option(min=0, help="Of masks with several columns, the one to use.")
+        int, typer.Option(min=0, help="Of several splits in the masks, the one to use.")
     ] = 0,
     skip_unknown: SkipUnknown = False,
     missing_text: MissingText = "fail",
     unseen_labels: UnseenLabels = "fail",
+    negative_labels: NegativeLabels = "auto",
     fractions: Fractions = "0.6,0.2,0.2",
     seed: Seed = 0,
     name: Name = "",
@@ -129,8 +176,8 @@ def pyg(
     """Import a graph with texts that PyG or torch has saved, without running code in the file."""
     from graph.readers.pyg import PygKeys, pyg_graph
 
-    rules = parse_rules(skip_unknown, missing_text, unseen_labels, fractions, seed)
-    keys = PygKeys(text_key, label_names_key, mask_column)
+    rules = parse_rules(skip_unknown, missing_text, unseen_labels, fractions, seed, negative_labels)
+    keys = PygKeys(text_key, label_names_key, mask_column, label_key)
     produce(out, force, name, lambda progress: pyg_graph(file, keys, rules, progress), [file])
 
 
@@ -142,10 +189,13 @@ def ogb(
         Path,
         typer.Option(help="Texts: id, title, abstract without a header (.tsv), or a node file."),
     ],
+    id_field: IdField = "",
+    text_field: TextField = None,
     split_name: Annotated[str, typer.Option(help="Which of several folders in split/.")] = "",
     skip_unknown: SkipUnknown = False,
     missing_text: MissingText = "fail",
     unseen_labels: UnseenLabels = "fail",
+    negative_labels: NegativeLabels = "auto",
     fractions: Fractions = "0.6,0.2,0.2",
     seed: Seed = 0,
     name: Name = "",
@@ -154,8 +204,8 @@ def ogb(
     """Import a folder laid out like a node data set of the Open Graph Benchmark."""
     from graph.readers.ogb import OgbOptions, ogb_graph
 
-    rules = parse_rules(skip_unknown, missing_text, unseen_labels, fractions, seed)
-    options = OgbOptions(texts, split_name)
+    rules = parse_rules(skip_unknown, missing_text, unseen_labels, fractions, seed, negative_labels)
+    options = OgbOptions(texts, split_name, id_field, tuple(text_field or ()))
     inputs = [folder, texts]
     produce(out, force, name, lambda progress: ogb_graph(folder, options, rules, progress), inputs)
 

@@ -63,6 +63,7 @@ def describe(graph: TextGraph) -> dict[str, Any]:
         "splits": {name: len(members) for name, members in graph.splits.items()},
         "classes": class_counts(graph),
         "notes": dict(graph.notes),
+        "reading": dict(graph.reading),
     }
 
 

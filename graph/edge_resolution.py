@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from graph.csr import Adjacency, build_adjacency
 from graph.errors import BadInputError
 from graph.node_checks import NodeColumns, trimmed
+from graph.numerals import WHOLE_FLOAT, as_integers
 from graph.records import EdgeTable
 from graph.repairs import RepairLog
 
@@ -33,14 +34,15 @@ def resolve_edges(
     Raises:
         BadInputError: an endpoint is no node's id, and `skip_unknown` is off.
     """
-    pairs = [endpoints(table, records, position) for table in tables]
+    pairs = [endpoints(table, records, position, log) for table in tables]
     for table, pair in zip(tables, pairs, strict=True):
         unknown = (pair == UNKNOWN).any(axis=1)
         if not unknown.any():
             continue
         row = int(np.argmax(unknown))
         if not skip_unknown:
-            raise BadInputError(unknown_endpoint(table, pair, row, int(unknown.sum())))
+            message = unknown_endpoint(table, pair, row, int(unknown.sum()))
+            raise BadInputError(message + (other_ids(records) if unknown.all() else ""))
         log.add("unknown_endpoints", int(unknown.sum()), at(table, row))
     usable = [(pair >= 0).all(axis=1) for pair in pairs]
     for table, pair in zip(tables, pairs, strict=True):
@@ -58,7 +60,7 @@ def resolve_edges(
 
 
 def endpoints(
-    table: EdgeTable, records: NodeColumns, position: NDArray[np.int64]
+    table: EdgeTable, records: NodeColumns, position: NDArray[np.int64], log: RepairLog
 ) -> NDArray[np.int64]:
     """int64 [e, 2] of node indices, UNKNOWN or LEFT_OUT."""
     columns = []
@@ -67,11 +69,26 @@ def endpoints(
             known = (column >= 0) & (column < len(records))
             record = np.where(known, column, 0)
         else:
-            found = pc.index_in(trimmed(column), value_set=records.ids, skip_nulls=True)
+            found = find_records(table, trimmed(column), records, log)
             record = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
             known = record >= 0
         columns.append(np.where(known, position[record], UNKNOWN))
     return np.stack(columns, axis=1)
+
+
+def find_records(
+    table: EdgeTable, column: pa.LargeStringArray, records: NodeColumns, log: RepairLog
+) -> pa.Int32Array:
+    """int32 [e]: the record of each id, null where there is none; 3.0 may stand for 3."""
+    found = pc.index_in(column, value_set=records.ids, skip_nulls=True)
+    floats = pc.and_(found.is_null(), pc.match_substring_regex(column, WHOLE_FLOAT))
+    if not pc.any(floats).as_py():
+        return found
+    found = pc.coalesce(found, pc.index_in(as_integers(column), value_set=records.ids))
+    known = pc.and_(floats, found.is_valid()).to_numpy(zero_copy_only=False).astype(bool)
+    if known.any():
+        log.add("whole_float_ids", int(known.sum()), at(table, np.argmax(known)))
+    return found
 
 
 def at(table: EdgeTable, row: int | np.integer) -> str:
@@ -93,6 +110,16 @@ def unknown_endpoint(table: EdgeTable, pair: NDArray[np.int64], row: int, count:
     return (
         f"{at(table, row)}: the edge's {side} {value!r} is no node's id{others}; "
         "add the node, or drop such edges with --skip-unknown"
+    )
+
+
+def other_ids(records: NodeColumns) -> str:
+    """What to say where no edge of a file joins two nodes: another column may hold the ids."""
+    columns = dict.fromkeys(n for table in records.tables for n in table.reading.used.get("id", ()))
+    taken = f" from column {', '.join(columns)}" if columns else ""
+    return (
+        f"; no edge of the file joins two nodes, whose ids are such as "
+        f"{records.ids[0].as_py()!r}{taken}: another column may be meant (--id-field)"
     )
 
 

@@ -43,6 +43,7 @@ def save_graph(graph: TextGraph, folder: Path) -> None:
         "label_names": list(graph.label_names),
         "splits": {name: len(members) for name, members in graph.splits.items()},
         "notes": dict(graph.notes),
+        "reading": dict(graph.reading),
         "content_hash": graph.content_hash,
     }
     with atomic_folder(folder) as temporary:
@@ -119,6 +120,7 @@ def assemble(meta: dict[str, Any], nodes: pa.Table, edges: pa.Table) -> TextGrap
         groups=nodes["group"].to_numpy() if "group" in nodes.column_names else None,
         source=meta["source"],
         notes=meta["notes"],
+        reading=meta.get("reading", {}),  # graphs of before lack it
     )
 
 

@@ -1,7 +1,7 @@
 """The node records of all files together: ids checked, repeats found, missing texts treated."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +9,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from graph.errors import BadInputError
+from graph.labels import read_labels
+from graph.numerals import WHOLE_FLOAT, as_integers
 from graph.records import NodeTable
 from graph.repairs import RepairLog
 
@@ -40,8 +42,8 @@ class NodeColumns:
         raise IndexError(record)
 
 
-def gather_nodes(tables: Sequence[NodeTable]) -> NodeColumns:
-    """Joins the tables.
+def gather_nodes(tables: Sequence[NodeTable], negative_labels: str, log: RepairLog) -> NodeColumns:
+    """Joins the tables, and reads what ids and labels mean.
 
     Raises:
         BadInputError: no record at all, or an empty id.
@@ -58,7 +60,20 @@ def gather_nodes(tables: Sequence[NodeTable]) -> NodeColumns:
     if records.ids.null_count:
         missing = int(np.argmax(records.ids.is_null().to_numpy(zero_copy_only=False)))
         raise BadInputError(f"{records.at(missing)}: the node's id is empty; every node needs one")
-    return records
+    labels = read_labels(records.labels, negative_labels, log, records.at)
+    return replace(records, ids=plain_ids(records, log), labels=labels)
+
+
+def plain_ids(records: NodeColumns, log: RepairLog) -> pa.LargeStringArray:
+    """Ids that are whole numbers made floats, as pandas does to a column with gaps, as integers."""
+    ids = pc.unique(records.ids)
+    whole = pc.match_substring_regex(ids, rf"{WHOLE_FLOAT}|^-?(?:0|[1-9]\d*)$")
+    if not pc.all(whole).as_py():
+        return records.ids
+    plain = as_integers(records.ids)
+    changed = pc.not_equal(plain, records.ids).to_numpy(zero_copy_only=False)
+    log.add("whole_float_ids", int(changed.sum()), records.at(int(np.argmax(changed))))
+    return plain
 
 
 def trimmed(column: pa.LargeStringArray) -> pa.LargeStringArray:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Progress(Protocol):
@@ -17,23 +17,34 @@ def silent(stage: str, done: int, total: int) -> None:
 
 @contextmanager
 def terminal_progress() -> Iterator[Progress]:
-    """Draws one bar a stage on stderr, so that stdout stays clean for results."""
+    """Draws one bar a stage on stderr, so that stdout stays clean for results.
+
+    A stage called "read …" counts bytes or values, of which only the share is shown.
+    """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[amount]}"),
         TimeElapsedColumn(),
     )
     with Bars(*columns, console=Console(stderr=True)) as bars:
-        tasks: dict[str, object] = {}
+        tasks: dict[str, Any] = {}
 
         def report(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total or None)
-            bars.update(tasks[stage], completed=done, total=total or None)  # type: ignore[arg-type]
+                tasks[stage] = bars.add_task(stage, total=total or None, amount="")
+            told = amount(stage, done, total)
+            bars.update(tasks[stage], completed=done, total=total or None, amount=told)
 
         yield report
+
+
+def amount(stage: str, done: int, total: int) -> str:
+    """How far a stage is, in words."""
+    if stage.startswith("read ") and total:
+        return f"{done / total:.0%}"
+    return f"{done:,}/{total:,}" if total else f"{done:,}"

@@ -7,9 +7,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from graph.reading import Reading
 from graph.text_graph import string_array
 
 FLUSH_ROWS = 65_536  # rows held as Python objects before they become one Arrow array
+
+
+NO_READING = Reading("", {})  # of records that no file was read for
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class NodeTable:
     Shapes:
         places: int64 [n], the line or row of each record
         ids, texts, labels, splits, groups: large_string [n], null where there is none
+        class_names: large_string [n], names that the labels' numbers may have; None without any
     """
 
     source: Source
@@ -39,6 +44,9 @@ class NodeTable:
     labels: pa.LargeStringArray
     splits: pa.LargeStringArray
     groups: pa.LargeStringArray
+    class_names: pa.LargeStringArray | None = None
+    neighbors: "EdgeTable | None" = None  # the edges that the records themselves name
+    reading: Reading = NO_READING
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -57,6 +65,7 @@ class EdgeTable:
     places: NDArray[np.int64]
     sources: pa.LargeStringArray | NDArray[np.int64]
     targets: pa.LargeStringArray | NDArray[np.int64]
+    reading: Reading = NO_READING
 
     def __len__(self) -> int:
         return len(self.places)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from graph.errors import BadInputError, SourceError
+from graph.missing import without_missing
 from graph.node_checks import NodeColumns
 from graph.splits import SPLIT_NAMES
 from graph.text_graph import string_array
@@ -25,7 +27,8 @@ SPLIT_SYNONYMS = {
     "test": "test",
     "testing": "test",
 }
-NO_SPLIT = ("none", "null", "unused", "unlabeled", "unlabelled")
+NO_SPLIT = ("none", "unused", "unlabeled", "unlabelled")
+SPLIT_BY = ("auto", "id", "position")
 
 
 def split_from_column(
@@ -36,20 +39,27 @@ def split_from_column(
     Raises:
         BadInputError: a value that is no split.
     """
-    column = pc.utf8_lower(records.splits.take(pa.array(kept)))
+    column = pc.utf8_lower(without_missing(records.splits.take(pa.array(kept))))
     found = pc.index_in(column, value_set=string_array([*SPLIT_SYNONYMS, *NO_SPLIT]))
     bad = pc.and_(found.is_null(), column.is_valid()).to_numpy(zero_copy_only=False)
     if bad.any():
         record = int(kept[np.argmax(bad)])
         raise BadInputError(
             f"{records.at(record)}: {records.splits[record].as_py()!r} is no split; "
-            "use train, val, test, or none"
+            "use train, val, test, or none, name another column with --split-field, or read none "
+            "with --split-field none"
         )
     codes = pc.fill_null(found, -1).to_numpy(zero_copy_only=False)
     meanings = np.array([SPLIT_NAMES.index(name) for name in SPLIT_SYNONYMS.values()])
     part = np.where((codes >= 0) & (codes < len(meanings)), meanings[codes % len(meanings)], -1)
     splits = {name: np.flatnonzero(part == index) for index, name in enumerate(SPLIT_NAMES)}
     return {name: members for name, members in splits.items() if len(members)}
+
+
+def split_words(column: pa.LargeStringArray) -> list[bool]:
+    """Of each different value, whether it is a word for a split."""
+    values: list[str] = pc.unique(column.drop_null()).to_pylist()
+    return [value.strip().lower() in SPLIT_SYNONYMS for value in values]
 
 
 def check_members(
@@ -77,19 +87,32 @@ def check_members(
     return {name: seen[name] for name in SPLIT_NAMES if name in seen}
 
 
-def read_named_split(
-    path: Path, name: str | None, ids: pa.LargeStringArray
-) -> dict[str, NDArray[np.int64]]:
-    """Reads one split of a JSON file `{name: {train: [...], val: [...], test: [...]}}`.
+@dataclass(frozen=True)
+class NamedSplit:
+    """A split of a file of its own.
 
-    Members are node ids; integers that are not all known ids are positions in the node files.
+    Shapes:
+        members: split name → int64 node record positions
+    """
+
+    members: dict[str, NDArray[np.int64]]
+    origin: str  # where it came from and how its members were read, in words
+
+
+def read_named_split(
+    path: Path, name: str | None, ids: pa.LargeStringArray, by: str = "auto"
+) -> NamedSplit:
+    """Reads one split of a JSON file `{name: {train: [...], val: [...], test: [...]}}`.
 
     Args:
         name: may be None where the file has one split, or is itself `{train: [...], ...}`.
+        by: what members are: id · position, in the node files from 0 · auto: ids if all are, or
+            positions if they are integers of which none is an id
 
     Raises:
         SourceError: the file cannot be read.
-        BadInputError: it is not such a file, has no such split, or names an unknown node.
+        BadInputError: it is not such a file, has no such split, names an unknown node, or only
+            some of its integers are ids.
     """
     try:
         value = json.loads(path.read_bytes())
@@ -104,7 +127,9 @@ def read_named_split(
     for key, values in members.items():
         if not isinstance(values, list) or any(type(item) not in (int, str) for item in values):
             raise BadInputError(f"{path}: {key!r} must be a list of node ids or positions")
-    return locate(path, members, ids)
+    rows, meaning = locate(path, members, ids, by)
+    which = f" {name!r}" if name else ""
+    return NamedSplit(rows, f"--splits {path}{which}, members are {meaning}")
 
 
 def choose(path: Path, value: Any, name: str | None) -> dict[str, Any]:
@@ -124,23 +149,31 @@ def choose(path: Path, value: Any, name: str | None) -> dict[str, Any]:
 
 
 def locate(
-    path: Path, members: Mapping[str, list[int | str]], ids: pa.LargeStringArray
-) -> dict[str, NDArray[np.int64]]:
-    """int64 record positions; ids and positions are told apart over the whole split at once."""
+    path: Path, members: Mapping[str, list[int | str]], ids: pa.LargeStringArray, by: str
+) -> tuple[dict[str, NDArray[np.int64]], str]:
+    """int64 record positions, and what the members are, told apart over the whole split."""
     values = [value for part in members.values() for value in part]
-    names = string_array([str(value) for value in values])
-    found = pc.fill_null(pc.index_in(names, value_set=ids), -1).to_numpy(zero_copy_only=False)
-    if (found < 0).any() and all(type(value) is int for value in values):
-        numbers = np.array(values, dtype=np.int64)
-        found = np.where((numbers >= 0) & (numbers < len(ids)), numbers, -1)
+    names = pc.utf8_trim_whitespace(string_array([str(value) for value in values]))
+    found = pc.index_in(names, value_set=pc.utf8_trim_whitespace(ids))
+    rows = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    known = rows >= 0
+    integers = all(type(value) is int for value in values)
+    meaning = "node ids"
+    if by == "position" or (by == "auto" and values and integers and not known.any()):
+        numbers = np.array([value if type(value) is int else -1 for value in values])
+        rows = np.where((numbers >= 0) & (numbers < len(ids)), numbers, -1)
+        meaning = "positions in the node files"
     starts = np.cumsum([0, *(len(part) for part in members.values())])
     for (key, part), start in zip(members.items(), starts[:-1], strict=True):
-        unknown = np.flatnonzero(found[start : start + len(part)] < 0)
+        unknown = np.flatnonzero(rows[start : start + len(part)] < 0)
         if len(unknown):
             first = int(unknown[0])
-            raise BadInputError(
-                f"{path}: {key}[{first}] is {part[first]!r}, "
-                "which is neither a node's id nor a position in the node files"
-            )
-    pieces = np.split(found.astype(np.int64), starts[1:-1])
-    return dict(zip(members, pieces, strict=True))
+            expected = "neither a node's id nor a position in the node files"
+            if by == "position":
+                expected = f"no position in the node files, which hold {len(ids):,} nodes"
+            elif known.any() or by == "id":
+                expected = f"no node's id, unlike {int(known.sum()):,} other members"
+                expected += "; if all are positions, say --split-by position" if integers else ""
+            raise BadInputError(f"{path}: {key}[{first}] is {part[first]!r}, which is {expected}")
+    pieces = np.split(rows.astype(np.int64), starts[1:-1])
+    return dict(zip(members, pieces, strict=True)), meaning

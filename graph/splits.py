@@ -12,12 +12,17 @@ SPLIT_NAMES = ("train", "val", "test")
 
 
 def untrained_members(graph: TextGraph) -> NDArray[np.int64]:
-    """Nodes of val and test whose label no node of train has, in node order."""
+    """Nodes whose label no node of train has, in node order; those of val and test without train.
+
+    Nodes outside all splits count: a class that only they have could not be trained either.
+    """
     none = np.empty(0, np.int64)
-    trained = graph.labels[graph.splits.get("train", none)]
-    graded = np.concatenate([graph.splits.get(name, none) for name in ("val", "test")])
-    labels = graph.labels[graded]
-    return np.sort(graded[(labels != UNLABELED) & ~np.isin(labels, trained)])
+    train = graph.splits.get("train", none)
+    nodes = np.arange(graph.num_nodes)
+    if not len(train):
+        nodes = np.concatenate([graph.splits.get(name, none) for name in ("val", "test")])
+    labels = graph.labels[nodes]
+    return np.sort(nodes[(labels != UNLABELED) & ~np.isin(labels, graph.labels[train])])
 
 
 def check_split(graph: TextGraph, place: Callable[[int], str] | None = None) -> None:
@@ -27,7 +32,7 @@ def check_split(graph: TextGraph, place: Callable[[int], str] | None = None) -> 
         place: says where a node was read, for example "nodes.csv:7".
 
     Raises:
-        BadInputError: splits overlap, or a label is seen in val or test only.
+        BadInputError: splits overlap, or a label is not in train.
     """
     members = np.concatenate([*graph.splits.values(), np.empty(0, np.int64)]).astype(np.int64)
     twice = np.flatnonzero(np.bincount(members, minlength=graph.num_nodes) > 1)
@@ -38,12 +43,14 @@ def check_split(graph: TextGraph, place: Callable[[int], str] | None = None) -> 
         )
     unseen = untrained_members(graph)
     if len(unseen):
-        node = int(unseen[0])
-        split = next(name for name in ("val", "test") if node in graph.splits.get(name, ()))
+        inside = np.intersect1d(unseen, members)
+        node = int(inside[0] if len(inside) else unseen[0])
+        splits = (name for name in SPLIT_NAMES if node in graph.splits.get(name, ()))
+        where = next((f"in {name}" for name in splits), "on nodes of no split")
         raise BadInputError(
             f"{told(graph, node, place)} has label {graph.label_names[graph.labels[node]]!r}, "
-            f"which is in {split} but not in train; "
-            "move some of its nodes to train or remove the label"
+            f"which is {where} but not in train; move some of its nodes to train, or remove the "
+            "label, at import with --unseen-labels drop"
         )
 
 

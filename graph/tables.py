@@ -1,5 +1,6 @@
 """A graph's figures as tables on the command line."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,24 +10,39 @@ from rich.table import Table
 
 from graph.builder import Built
 from graph.describe import describe
+from graph.reading import Reading
 from graph.repairs import Repair
 
 CLASSES_SHOWN = 12  # after an import; describe shows all
 
 
 def show_import(built: Built, out: Path) -> None:
-    """Prints what an import made, and what it repaired."""
+    """Prints what an import made, of which columns, and what it repaired."""
     figures = describe(built.graph)
     console = Console()
+
+    def line(text: str) -> None:
+        console.print(text, soft_wrap=True, markup=False, highlight=False)
+
     console.print(f"[bold]{escape(str(out))}[/bold]: {one_line(figures)}", soft_wrap=True)
     splits = ", ".join(f"{name} {size:,}" for name, size in figures["splits"].items())
     drawn = "random split" if built.random_split else "split as given"
-    console.print(f"{drawn}: {splits}" if splits else "no labels, so no split")
+    line(f"{drawn}: {splits}" if splits else "no labels, so no split")
+    for reading in reading_lines(built.graph.reading):
+        line(f"  {reading}")
     if built.repairs:
-        console.print("repaired or left out:")
+        line("repaired or left out:")
     for repair in built.repairs:
-        console.print(f"  {escape(str(repair))}", soft_wrap=True)
-    console.print(f"more: understudy data describe {escape(str(out))}", soft_wrap=True)
+        line(f"  {repair}")
+    for remark in built.remarks:
+        line(f"note: {remark}")
+    line(f"more: understudy data describe {out}")
+
+
+def reading_lines(reading: Mapping[str, Any]) -> list[str]:
+    """Which columns of which file were used and left unread, and where the split came from."""
+    split = [f"split: {reading['split']}"] if reading.get("split") else []
+    return [*split, *(str(Reading(**file)) for file in reading.get("files", ()))]
 
 
 def one_line(figures: dict[str, Any]) -> str:
@@ -67,6 +83,7 @@ def summary_table(figures: dict[str, Any]) -> Table:
         "groups": "" if figures["groups"] is None else f"{figures['groups']:,}",
         "splits": ", ".join(f"{name} {size:,}" for name, size in figures["splits"].items()),
         "notes": "\n".join(str(Repair(kind, count)) for kind, count in figures["notes"].items()),
+        "read": escape("\n".join(reading_lines(figures["reading"]))),
         "content hash": figures["content_hash"][:16],
     }
     for name, value in rows.items():

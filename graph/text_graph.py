@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +38,7 @@ class TextGraph:
     groups: NDArray[np.int64] | None = None
     source: str = ""  # where it came from, in words
     notes: Mapping[str, int] = field(default_factory=dict)  # what was repaired: kind → count
+    reading: Mapping[str, Any] = field(default_factory=dict)  # files with their columns; the split
 
     @property
     def num_nodes(self) -> int:
@@ -53,7 +55,7 @@ class TextGraph:
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 over everything but name, source and notes; the same for equal graphs."""
+        """SHA-256 over all but name, source, notes and reading; the same for equal graphs."""
         digest = hashlib.sha256()
         for strings in (self.ids, self.texts, pa.array(self.label_names, pa.large_string())):
             update_with_strings(digest, strings)
@@ -92,6 +94,7 @@ class TextGraph:
             groups=None if self.groups is None else self.groups[nodes],
             source=self.source,
             notes=self.notes,
+            reading=self.reading,
         )
 
 

@@ -1,6 +1,5 @@
 """A folder as the Open Graph Benchmark lays out its node data sets, with a file of texts."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +10,11 @@ import pyarrow.compute as pc
 from graph.builder import Built, Rules, build_graph
 from graph.errors import BadInputError
 from graph.progress import Progress, silent
-from graph.readers.fields import NodeFields
+from graph.readers import cells
+from graph.readers.class_names import named_labels
+from graph.readers.fields import NOT_READ, NodeFields
 from graph.readers.ogb_files import (
+    class_numbers,
     integers,
     label_names,
     node_count,
@@ -20,10 +22,12 @@ from graph.readers.ogb_files import (
     read_split,
     table_file,
 )
-from graph.readers.pyg_values import named_labels
+from graph.readers.packed import unpacked_name
 from graph.readers.tables import read_nodes
 from graph.readers.text_lines import read_lines
+from graph.reading import Reading
 from graph.records import EdgeTable, NodeTable, Source, null_strings, optional_strings
+from graph.repairs import RepairLog
 from graph.text_graph import string_array
 
 
@@ -33,7 +37,8 @@ class OgbOptions:
 
     texts: Path  # id, title, abstract without a header (.tsv), or any node file
     split: str = ""  # a folder in split/; empty where there is only one
-    fields: NodeFields = NodeFields()  # noqa: RUF009 — frozen
+    id_field: str = ""  # of a node file with the texts; empty: among the usual names
+    text_field: tuple[str, ...] = ()
 
 
 def ogb_graph(
@@ -45,31 +50,36 @@ def ogb_graph(
         SourceError: a file is missing or cannot be read.
         BadInputError: a file is damaged, or does not fit the others.
     """
-    count = node_count(folder)
+    count, log = node_count(folder), RepairLog()
     ids = node_ids(folder, count)
     labels_file = table_file(folder, "raw/node-label")
-    y = integers(labels_file, 1)[:, 0]
-    if len(y) != count:
-        raise BadInputError(f"{labels_file}: {len(y):,} labels for {count:,} nodes")
-    texts_by_id = read_texts(options, progress)
+    labels = class_numbers(labels_file)
+    if len(labels) != count:
+        raise BadInputError(f"{labels_file}: {len(labels):,} labels for {count:,} nodes")
+    texts = read_texts(options, progress)
     nodes = NodeTable(
         Source(str(options.texts), "node"),
         np.arange(count, dtype=np.int64),
         ids=ids,
-        texts=texts_by_id.take(ids),
-        labels=named_labels(labels_file, y, label_names(folder)),
+        texts=texts.take(ids, log),
+        labels=named_labels(str(labels_file), labels, label_names(folder), log),
         splits=null_strings(count),
         groups=null_strings(count),
+        reading=texts.reading,
     )
     edge_file = table_file(folder, "raw/edge")
-    progress(f"read {edge_file.name}", 0, 1)
-    pairs = integers(edge_file, 2)
-    progress(f"read {edge_file.name}", 1, 1)
+    pairs = integers(edge_file, 2, progress)
     lines = np.arange(1, len(pairs) + 1, dtype=np.int64)
     edges = EdgeTable(Source(str(edge_file)), lines, pairs[:, 0], pairs[:, 1])
-    members = read_split(folder, options.split, count)
     return build_graph(
-        [nodes], [edges], name=folder.name, source=str(folder), rules=rules, members=members
+        [nodes],
+        [edges],
+        name=folder.name,
+        source=str(folder),
+        rules=rules,
+        given=read_split(folder, options.split, count),
+        log=log,
+        progress=progress,
     )
 
 
@@ -79,31 +89,65 @@ class TextsById:
 
     Shapes:
         ids, texts: large_string [n]
+        places: int64 [n]
     """
 
+    source: Source
+    places: "np.ndarray[tuple[int], np.dtype[np.int64]]"
     ids: pa.LargeStringArray
     texts: pa.LargeStringArray
+    reading: Reading
 
-    def take(self, ids: pa.LargeStringArray) -> pa.LargeStringArray:
-        """The text of each id, null where there is none."""
+    def take(self, ids: pa.LargeStringArray, log: RepairLog) -> pa.LargeStringArray:
+        """The text of each id, null where there is none.
+
+        Raises:
+            BadInputError: a node has two different texts.
+        """
+        wanted = np.flatnonzero(pc.is_in(self.ids, value_set=ids).to_numpy(zero_copy_only=False))
+        own = self.ids.take(pa.array(wanted)).dictionary_encode().indices.to_numpy(False)
+        _, first = np.unique(own, return_index=True)
+        first_of = wanted[first[own]]
+        for row, earlier in zip(wanted.tolist(), first_of.tolist(), strict=True):
+            if row == earlier:
+                continue
+            if self.texts[row].as_py() != self.texts[earlier].as_py():
+                raise BadInputError(
+                    f"{self.at(row)}: id {self.ids[row].as_py()!r} is already at "
+                    f"{self.at(earlier)} with another text; remove one of them"
+                )
+            log.add("repeated_texts", 1, self.at(row))
         return self.texts.take(pc.index_in(ids, value_set=self.ids))
+
+    def at(self, row: int) -> str:
+        return self.source.at(int(self.places[row]))
 
 
 def read_texts(options: OgbOptions, progress: Progress) -> TextsById:
     """Reads the texts: any node file, or tab-separated id, title, abstract without a header."""
     path = options.texts
-    name = path.name.lower().removesuffix(".gz")
-    if not name.endswith((".tsv", ".tab", ".txt")):
-        table = read_nodes(path, options.fields, progress)
-        return TextsById(pc.utf8_trim_whitespace(table.ids), table.texts)
+    if unpacked_name(path).endswith((".tsv", ".tab", ".txt")):
+        return read_headerless(path, progress)
+    fields = NodeFields(
+        options.id_field, options.text_field, NOT_READ, NOT_READ, neighbors=NOT_READ
+    )
+    tables = read_nodes([path], fields, progress=progress)
+    table = tables[0]
+    if len(tables) > 1:
+        raise BadInputError(f"{path}: a folder of {len(tables)} files; join the texts in one")
+    ids = pc.utf8_trim_whitespace(table.ids)
+    return TextsById(table.source, table.places, ids, table.texts, table.reading)
+
+
+def read_headerless(path: Path, progress: Progress) -> TextsById:
+    """Reads tab-separated id, title, abstract; quotes are letters like any other."""
     ids: list[str] = []
     texts: list[str | None] = []
-    for number, line in enumerate(read_lines(path), 1):
+    for line in read_lines(path, progress):
         identifier, _, rest = line.rstrip("\r\n").partition("\t")
-        parts: Sequence[str] = [part.strip() for part in rest.split("\t")]
         ids.append(identifier.strip())
+        parts = [cells.text_of(part.strip()) for part in rest.split("\t")]
         texts.append("\n".join(part for part in parts if part) or None)
-        if number % 50_000 == 0:
-            progress(f"read {path.name}", number, 0)
-    progress(f"read {path.name}", len(ids), len(ids))
-    return TextsById(string_array(ids), optional_strings(texts))
+    reading = Reading(str(path), {"id": ("1",), "text": ("2", "3")}, named=False)
+    places = np.arange(1, len(ids) + 1, dtype=np.int64)
+    return TextsById(Source(str(path)), places, string_array(ids), optional_strings(texts), reading)

@@ -7,8 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from graph.builder import GivenSplit
 from graph.errors import BadInputError, SourceError
-from graph.readers.delimited import read_delimited
+from graph.missing import is_missing
+from graph.numerals import whole_number
+from graph.progress import Progress, silent
+from graph.readers.delimited import Header, read_delimited
+from graph.readers.packed import open_bytes
 from graph.readers.text_lines import read_lines
 from graph.text_graph import string_array
 
@@ -24,19 +29,28 @@ def table_file(folder: Path, name: str) -> Path:
     for suffix in (".csv.gz", ".csv"):
         if (folder / f"{name}{suffix}").is_file():
             return folder / f"{name}{suffix}"
+    below = sorted(path.parent.parent for path in folder.glob("*/raw/edge.csv*"))
+    hint = f"; did you mean {below[0]}?" if below else ""
     raise SourceError(
         f"{folder / name}.csv.gz is missing; expected raw/edge.csv.gz, raw/node-label.csv.gz "
-        "and raw/num-node-list.csv.gz in the folder"
+        f"and raw/num-node-list.csv.gz in the folder{hint}"
     )
 
 
-def integers(path: Path, width: int) -> NDArray[np.int64]:
+def integers(
+    path: Path, width: int, progress: Progress = silent, empty: bool = False
+) -> NDArray[np.int64]:
     """int64 [rows, width] of a CSV file without a header.
 
+    Args:
+        empty: whether a file without any line is none of numbers rather than damaged.
+
     Raises:
-        BadInputError: a line is anything else; an empty or fractional label counts as none, -1.
+        BadInputError: a line is anything else.
     """
-    rows: list[str] = [line.rstrip("\r\n") for line in read_lines(path)]
+    if empty and is_empty(path):
+        return np.empty((0, width), np.int64)
+    rows: list[str] = [line.rstrip("\r\n") for line in read_lines(path, progress)]
     columns = pc.split_pattern(pa.array(rows), ",")
     widths = pc.list_value_length(columns).to_numpy(zero_copy_only=False)
     if (widths != width).any():
@@ -45,15 +59,33 @@ def integers(path: Path, width: int) -> NDArray[np.int64]:
             f"{path}:{line + 1}: expected {width} numbers, found {rows[line]!r:.60}"
         )
     flat = pc.utf8_trim_whitespace(columns.flatten())
-    if width == 1:  # labels: none is written as nothing or as nan, numbers perhaps as 3.0
-        flat = pc.if_else(pc.is_in(flat, value_set=pa.array(["", "nan"])), "-1", flat)
-        flat = pc.replace_substring_regex(flat, r"\.0*$", "")
     bad = pc.invert(pc.match_substring_regex(flat, r"^-?\d{1,18}$"))
     if pc.any(bad).as_py():
         line = int(np.argmax(bad.to_numpy(zero_copy_only=False))) // width
         raise BadInputError(f"{path}:{line + 1}: expected whole numbers, found {rows[line]!r:.60}")
     numbers: NDArray[np.int64] = flat.cast(pa.int64()).to_numpy(zero_copy_only=False)
     return numbers.reshape(-1, width)
+
+
+def is_empty(path: Path) -> bool:
+    with open_bytes(path) as stream:
+        return not stream.read(1)
+
+
+def class_numbers(path: Path) -> pa.LargeStringArray:
+    """large_string [N]: the labels as words: class numbers, or words that say there is none.
+
+    Raises:
+        BadInputError: a line is neither, or holds several labels.
+    """
+    words = [line.strip() for line in read_lines(path)]
+    different = {word for word in set(words) if not is_missing(word) and whole_number(word) is None}
+    if different:
+        line = next(number for number, word in enumerate(words, 1) if word in different)
+        word = words[line - 1]
+        several = "; several labels a node cannot be read" if "," in word else ""
+        raise BadInputError(f"{path}:{line}: expected a class number, found {word!r:.60}{several}")
+    return string_array(words)
 
 
 def node_count(folder: Path) -> int:
@@ -70,7 +102,7 @@ def mapping(folder: Path, prefix: str) -> tuple[Path, list[tuple[int, str]]] | N
     if not found:
         return None
     path, pairs = found[0], []
-    for line, columns, values in read_delimited(path, ","):
+    for line, columns, values in read_delimited(path, ",", Header(True)):
         if len(columns) < 2 or not str(values[0]).strip().isdecimal():
             raise BadInputError(
                 f"{path}:{line}: expected a number and a name, found {values!r:.60}"
@@ -90,17 +122,14 @@ def node_ids(folder: Path, count: int) -> pa.LargeStringArray:
     return string_array(name for _, name in sorted(pairs))
 
 
-def label_names(folder: Path) -> list[str] | None:
+def label_names(folder: Path) -> dict[int, str | None] | None:
     """The names of mapping/labelidx2….csv.gz by number; None where there is no such file."""
     found = mapping(folder, "labelidx2")
-    if found is None:
-        return None
-    names = dict(found[1])
-    return [names.get(number, str(number)) for number in range(max(names, default=-1) + 1)]
+    return None if found is None else dict(found[1])
 
 
-def read_split(folder: Path, name: str, count: int) -> dict[str, NDArray[np.int64]] | None:
-    """Split name → node numbers; None where the folder has no split.
+def read_split(folder: Path, name: str, count: int) -> GivenSplit | None:
+    """The split of the folder; None where it has none.
 
     Raises:
         BadInputError: there are several and `name` picks none of them, or a number is no node.
@@ -115,7 +144,7 @@ def read_split(folder: Path, name: str, count: int) -> dict[str, NDArray[np.int6
     members = {}
     for split, file_name in SPLIT_FILES.items():
         path = table_file(folder, f"split/{name or choices[0]}/{file_name}")
-        rows = integers(path, 1)[:, 0]
+        rows = integers(path, 1, empty=True)[:, 0]
         outside = np.flatnonzero((rows < 0) | (rows >= count))
         if len(outside):
             line = int(outside[0])
@@ -123,4 +152,4 @@ def read_split(folder: Path, name: str, count: int) -> dict[str, NDArray[np.int6
                 f"{path}:{line + 1}: {rows[line]} is no node; there are {count:,}, from 0"
             )
         members[split] = rows
-    return members
+    return GivenSplit(members, f"folder split/{name or choices[0]}")

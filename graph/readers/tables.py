@@ -1,165 +1,201 @@
-"""Node and edge files of any format, told apart by their names."""
+"""Node and edge files of any format as columns of records."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from graph.errors import BadInputError, SourceError
+from graph.errors import BadInputError
 from graph.progress import Progress, silent
-from graph.readers.delimited import read_delimited
+from graph.readers import cells
+from graph.readers.cells import CellError
+from graph.readers.columns import Columns, node_table, split_of_masks, with_class_names
 from graph.readers.fields import (
     EdgeFields,
     NodeFields,
     NodeIndexes,
-    check_optional,
+    check_given,
+    check_text,
     edge_indexes,
     node_indexes,
+    numbered_node_fields,
 )
-from graph.readers.jsonl import Row, kind, read_jsonl
+from graph.readers.formats import PARQUET, FileOptions, Rows, open_rows, parts_of, suffix_of
+from graph.readers.jsonl import kind
 from graph.readers.parquet import read_parquet_edges, read_parquet_nodes
-from graph.records import ColumnCollector, EdgeTable, NodeTable, Source
-
-REPORT_EVERY = 50_000  # records between two progress reports
-
-
-def rows_of(path: Path) -> Callable[[], Iterator[Row]] | None:
-    """The reader of a text format; None for Parquet.
-
-    Raises:
-        SourceError: the name tells no format.
-    """
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] == ".gz":
-        suffixes.pop()
-    suffix = suffixes[-1] if suffixes else ""
-    if suffix in (".jsonl", ".ndjson", ".json"):
-        return lambda: read_jsonl(path)
-    if suffix in (".csv", ".tsv", ".tab"):
-        return lambda: read_delimited(path, "," if suffix == ".csv" else "\t")
-    if suffix in (".parquet", ".pq"):
-        return None
-    raise SourceError(
-        f"{path}: unknown format; the name must end in "
-        ".jsonl, .csv, .tsv or .parquet, each may be followed by .gz"
-    )
+from graph.reading import ReadingLog
+from graph.records import ColumnCollector, EdgeTable, NodeTable
 
 
-def read_nodes(path: Path, fields: NodeFields, progress: Progress = silent) -> NodeTable:
-    """Reads a node file.
+def read_nodes(
+    paths: Sequence[Path],
+    fields: NodeFields,
+    options: FileOptions | None = None,
+    progress: Progress = silent,
+) -> list[NodeTable]:
+    """Reads node files, or folders of their parts.
 
     Raises:
-        SourceError: the file cannot be read.
-        BadInputError: it is damaged, or a column is missing or of a wrong type.
+        SourceError: a file cannot be read.
+        BadInputError: one is damaged, or a column is missing or of a wrong type.
     """
-    rows = rows_of(path)
-    if rows is None:
-        return read_parquet_nodes(path, fields)
-    collector = ColumnCollector(5)
+    tables = []
+    for path in (part for whole in paths for part in parts_of(whole, "nodes")):
+        if suffix_of(path, "nodes") in PARQUET:
+            table = read_parquet_nodes(path, fields, progress)
+        else:
+            table = read_node_rows(
+                open_rows(path, "nodes", options or FileOptions(), progress), fields
+            )
+        tables.append(table)
+    used: dict[str, set[str]] = {}
+    for table in tables:
+        for role, names in table.reading.used.items():
+            used.setdefault(role, set()).update(names)
+    first = tables[0].reading
+    check_given(first.file, first.columns(), fields, used)
+    return with_class_names(tables)
+
+
+def read_node_rows(rows: Rows, fields: NodeFields) -> NodeTable:
+    """Reads the records of one node file."""
+    file = rows.source.file
+    collector, neighbors = ColumnCollector(len(Columns._fields)), ColumnCollector(2)
+    log = ReadingLog(file, list(rows.remarks))
+    last: Sequence[str] = ()
     first: Sequence[str] = ()
-    last: Sequence[str] = ()
-    found: set[str] = set()
-    for line, columns, values in rows():
+    for place, columns, values in rows.rows:
         if not last or columns != last:
-            indexes = node_indexes(f"{path}:{line}", columns, fields)
+            where = rows.source.at(place)
+            named = numbered(rows, columns, fields)
+            indexes = node_indexes(where, columns, named)
             first, last = first or columns, columns
-            found |= found_in(indexes, fields)
+            log.named = not unnamed(rows, columns)
+            log.add(columns, indexes.roles())
         try:
-            collector.add(line, node_row(values, indexes))
-        except TypeError as error:
-            raise wrong_type(path, line, columns, values, indexes.used()) from error
-        if line % REPORT_EVERY == 0:
-            progress(f"read {path.name}", line, 0)
+            row = node_row(values, indexes, partial(rows.source.at, place))
+            collector.add(place, row)
+            if indexes.neighbors is not None:
+                for neighbor in cells.neighbors_of(values[indexes.neighbors]):
+                    neighbors.add(place, (cells.name_of(values[indexes.id]), neighbor))
+        except CellError as error:
+            raise wrong_value(
+                rows.source.at(place), columns, values, indexes.roles(), error
+            ) from error
     if not last:
-        raise BadInputError(f"{path}: no node in it, only blank lines or a header")
-    check_optional(str(path), first, fields, found)
-    progress(f"read {path.name}", line, line)
-    places, filled = collector.finish()
-    return NodeTable(Source(str(path)), places, *filled)
+        raise BadInputError(f"{file}: no node in it, only blank lines or a header")
+    check_text(file, first, numbered(rows, first, fields), log.used.get("text", ()))
+    return node_table(rows.source, collector.finish(), log.finish(), neighbors.finish())
 
 
-def read_edges(path: Path, fields: EdgeFields, progress: Progress = silent) -> EdgeTable:
-    """Reads an edge file.
+def numbered(rows: Rows, columns: Sequence[str], fields: NodeFields) -> NodeFields:
+    """The fields, by position where the file has no header."""
+    if unnamed(rows, columns):
+        return numbered_node_fields(fields, len(columns))
+    return fields
+
+
+def unnamed(rows: Rows, columns: Sequence[str]) -> bool:
+    """Whether the columns of a row have no names but their numbers."""
+    return rows.numbered and columns[0] == "1"
+
+
+def read_edges(
+    path: Path,
+    fields: EdgeFields,
+    options: FileOptions | None = None,
+    progress: Progress = silent,
+) -> list[EdgeTable]:
+    """Reads an edge file, or a folder of its parts.
 
     Raises:
-        SourceError: the file cannot be read.
-        BadInputError: it is damaged, or a column is missing or of a wrong type.
+        SourceError: a file cannot be read.
+        BadInputError: one is damaged, or a column is missing or of a wrong type.
     """
-    rows = rows_of(path)
-    if rows is None:
-        return read_parquet_edges(path, fields)
+    tables = []
+    for part in parts_of(path, "edges"):
+        if suffix_of(part, "edges") in PARQUET:
+            tables.append(read_parquet_edges(part, fields, progress))
+        else:
+            rows = open_rows(part, "edges", options or FileOptions(), progress)
+            tables.append(read_edge_rows(rows, fields))
+    return tables
+
+
+def read_edge_rows(rows: Rows, fields: EdgeFields) -> EdgeTable:
+    """Reads the records of one edge file."""
     collector = ColumnCollector(2)
+    log = ReadingLog(rows.source.file, list(rows.remarks))
     last: Sequence[str] = ()
-    for line, columns, values in rows():
+    for place, columns, values in rows.rows:
         if not last or columns != last:
-            source, target = edge_indexes(f"{path}:{line}", columns, fields)
+            log.named, named = True, fields
+            if unnamed(rows, columns):
+                log.named, named = False, EdgeFields(fields.source or "1", fields.target or "2")
+            source, target = edge_indexes(rows.source.at(place), columns, named)
+            log.add(columns, {"source": (source,), "target": (target,)})
             last = columns
         try:
-            collector.add(line, (name_of(values[source]), name_of(values[target])))
-        except TypeError as error:
-            raise wrong_type(path, line, columns, values, (source, target)) from error
-        if line % REPORT_EVERY == 0:
-            progress(f"read {path.name}", line, 0)
+            collector.add(place, (cells.name_of(values[source]), cells.name_of(values[target])))
+        except CellError as error:
+            used = {"source": (source,), "target": (target,)}
+            raise wrong_value(rows.source.at(place), columns, values, used, error) from error
     places, filled = collector.finish()
-    progress(f"read {path.name}", len(places), len(places))
-    return EdgeTable(Source(str(path)), places, *filled)
+    sources, targets = filled
+    return EdgeTable(rows.source, places, sources, targets, log.finish())
 
 
-def found_in(indexes: NodeIndexes, fields: NodeFields) -> set[str]:
-    """Which optional columns a row has."""
-    found = {name for name in ("label", "split", "group") if getattr(indexes, name) is not None}
-    return found | ({"text"} if len(indexes.text) >= max(len(fields.text), 1) else set())
-
-
-def node_row(values: Sequence[object], indexes: NodeIndexes) -> tuple[str | None, ...]:
-    """Id, text, label, split and group.
+def node_row(
+    values: Sequence[object], indexes: NodeIndexes, where: Callable[[], str]
+) -> Columns[str | None]:
+    """One record.
 
     Raises:
-        TypeError: a value is neither a string nor a whole number.
+        CellError: a value is not what its column must hold.
+        BadInputError: the node is in several masks.
     """
-    label = None if indexes.label is None else label_of(values[indexes.label])
-    split = None if indexes.split is None else name_of(values[indexes.split])
-    group = None if indexes.group is None else name_of(values[indexes.group])
-    texts = [text_of(values[index]) for index in indexes.text]
-    text = texts[0] if len(texts) == 1 else "\n".join(text for text in texts if text)
-    return name_of(values[indexes.id]), text, label, split, group
+
+    def at(index: int | None) -> object:
+        return None if index is None else values[index]
+
+    split = cells.name_of(at(indexes.split))
+    if indexes.masks[0] is not None:
+        masks = [cells.mask_of(at(index)) for index in indexes.masks]
+        split = split_of_masks(masks, where())
+    return Columns(
+        ids=cells.name_of(values[indexes.id]),
+        texts=cells.joined([cells.text_of(values[index]) for index in indexes.text]),
+        labels=cells.label_of(at(indexes.label)),
+        class_names=cells.label_of(at(indexes.class_name)),
+        splits=split,
+        groups=cells.name_of(at(indexes.group)),
+    )
 
 
-def name_of(value: object) -> str | None:
-    """An id, a group or a split: whole numbers become strings."""
-    if value is None or type(value) is str:
-        return value
-    if type(value) is int:
-        return str(value)
-    raise TypeError
+READERS: dict[str, Callable[[object], object]] = {
+    "text": cells.text_of,
+    "label": cells.label_of,
+    "class_name": cells.label_of,
+    "masks": cells.mask_of,
+    "neighbors": cells.neighbors_of,
+}
 
 
-def label_of(value: object) -> str | None:
-    """A label; a negative number says that there is none."""
-    name = name_of(value)
-    return None if name is not None and name[:1] == "-" and name[1:].isdecimal() else name
-
-
-def text_of(value: object) -> str | None:
-    if value is None or type(value) is str:
-        return value
-    raise TypeError
-
-
-def wrong_type(
-    path: Path, line: int, columns: Sequence[str], values: Sequence[object], used: Sequence[int]
+def wrong_value(
+    where: str,
+    columns: Sequence[str],
+    values: Sequence[object],
+    roles: Mapping[str, Sequence[int]],
+    error: CellError,
 ) -> BadInputError:
     """Finds the value at fault."""
-    for index in used:
-        try:
-            name_of(values[index])
-        except TypeError:
-            return wrong_value(
-                path, line, columns[index], values[index], "a string or whole number"
-            )
-    index = next(index for index in used if type(values[index]) is int)
-    return wrong_value(path, line, columns[index], values[index], "a string")
-
-
-def wrong_value(path: Path, line: int, column: str, value: object, wanted: str) -> BadInputError:
-    return BadInputError(
-        f"{path}:{line}: column {column!r} must be {wanted}, found {kind(value)}: {value!r:.60}"
-    )
+    for role, indexes in roles.items():
+        for index in indexes:
+            try:
+                READERS.get(role, cells.name_of)(values[index])
+            except CellError:
+                value = values[index]
+                return BadInputError(
+                    f"{where}: column {columns[index]!r} must be {error}, "
+                    f"found {kind(value)}: {value!r:.60}"
+                )
+    raise error

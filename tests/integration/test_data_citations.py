@@ -8,7 +8,7 @@ import pytest
 from graph.builder import Built, Rules
 from graph.describe import edge_homophily
 from graph.readers.fields import EdgeFields, NodeFields
-from graph.readers.files import import_graph
+from graph.readers.files import SplitFile, import_graph
 
 BESIDE = Path(__file__).resolve().parents[3] / "shared" / "datasets"
 DATASETS = Path(os.environ.get("UNDERSTUDY_DATASETS", BESIDE))
@@ -27,7 +27,7 @@ def read(name: str, split: str | None) -> Built:
         NodeFields(),
         EdgeFields(),
         Rules(),
-        (folder / "splits.json" if split else None, split),
+        SplitFile(folder / "splits.json" if split else None, split),
     )
 
 

@@ -9,7 +9,8 @@ import pytest
 from graph import TextGraph, build_adjacency, string_array
 from graph.builder import Built, Rules
 from graph.readers.fields import EdgeFields, NodeFields
-from graph.readers.files import import_graph
+from graph.readers.files import SplitFile, import_graph
+from graph.readers.formats import FileOptions
 
 Import = Callable[..., Built]
 
@@ -34,29 +35,32 @@ def small_graph() -> TextGraph:
 
 @pytest.fixture
 def import_text(tmp_path: Path) -> Import:
-    """Imports a node file and an edge file given as their text."""
+    """Imports a node file and an edge file given as their text; None writes no edge file."""
 
     def run(
         nodes: str | bytes,
-        edges: str | bytes = "source,target\n",
+        edges: str | bytes | None = "source,target\n",
         *,
         node_name: str = "nodes.csv",
         edge_name: str = "edges.csv",
         node_fields: NodeFields | None = None,
         edge_fields: EdgeFields | None = None,
-        splits: tuple[Path | None, str | None] = (None, None),
+        splits: SplitFile | None = None,
+        options: FileOptions | None = None,
         **rules: object,
     ) -> Built:
         for name, content in ((node_name, nodes), (edge_name, edges)):
-            data = content.encode() if isinstance(content, str) else content
-            (tmp_path / name).write_bytes(data)
+            if content is not None:
+                data = content.encode() if isinstance(content, str) else content
+                (tmp_path / name).write_bytes(data)
         return import_graph(
             [tmp_path / node_name],
-            [tmp_path / edge_name],
+            [] if edges is None else [tmp_path / edge_name],
             node_fields or NodeFields(),
             edge_fields or EdgeFields(),
             Rules(**rules),  # type: ignore[arg-type]
             splits,
+            options=options,
         )
 
     return run

@@ -9,6 +9,7 @@ import pytest
 from graph import BadInputError
 from graph.builder import Built
 from graph.readers.fields import NodeFields
+from graph.readers.files import SplitFile
 
 Import = Callable[..., Built]
 NODES = "id,text,label,split\na,one,x,train\nb,two,y,train\nc,three,x,val\nd,four,y,test\n"
@@ -134,7 +135,7 @@ def test_an_unlabelled_node_leaves_its_split(import_text: Import) -> None:
 
 
 def test_an_unknown_split_is_refused_with_its_line(import_text: Import) -> None:
-    with pytest.raises(BadInputError, match=r"nodes\.csv:2: 'holdout' is no split"):
+    with pytest.raises(BadInputError, match=r"csv:2: 'holdout' is no split.*--split-field none"):
         import_text("id,text,label,split\na,one,x,holdout\n")
 
 
@@ -158,7 +159,8 @@ def test_no_split_given_means_a_random_one(import_text: Import) -> None:
 
 def test_groups_stay_together_in_a_random_split(import_text: Import) -> None:
     rows = "".join(f"n{i},text {i},x,g{i // 4}\n" for i in range(40))
-    graph = import_text("id,text,label,group\n" + rows).graph
+    fields = NodeFields(group="group")
+    graph = import_text("id,text,label,group\n" + rows, node_fields=fields).graph
     assert graph.groups is not None
     assert graph.groups.tolist() == [i // 4 for i in range(40)]
     parts = [set(graph.groups[members].tolist()) for members in graph.splits.values()]
@@ -166,7 +168,8 @@ def test_groups_stay_together_in_a_random_split(import_text: Import) -> None:
 
 
 def test_nodes_without_a_group_are_groups_of_their_own(import_text: Import) -> None:
-    graph = import_text("id,text,group\na,1,g\nb,2,\nc,3,g\nd,4,\n").graph
+    nodes = "id,text,group\na,1,g\nb,2,\nc,3,g\nd,4,\n"
+    graph = import_text(nodes, node_fields=NodeFields(group="group")).graph
     assert graph.groups is not None
     assert graph.groups.tolist() == [0, 1, 0, 2]
 
@@ -204,21 +207,34 @@ def test_a_named_split_by_id_or_position(import_text: Import, tmp_path: Path) ->
     given["one"] = {"train": ["a", "b"], "val": ["c"], "test": ["d"]}
     given["two"] = {"train": [2, 3], "valid": [1], "test": [0]}
     path.write_text(json.dumps(given))
-    by_id = import_text(NODES, splits=(path, "one")).graph.splits
+    by_id = import_text(NODES, splits=SplitFile(path, "one")).graph.splits
     assert [list(by_id[name]) for name in ("train", "val", "test")] == [[0, 1], [2], [3]]
-    by_position = import_text(NODES, splits=(path, "two")).graph.splits
+    by_position = import_text(NODES, splits=SplitFile(path, "two")).graph.splits
     assert [list(by_position[name]) for name in ("train", "val", "test")] == [[2, 3], [1], [0]]
 
 
-def test_integers_are_ids_only_if_all_of_them_are(import_text: Import, tmp_path: Path) -> None:
+def test_integers_are_ids_or_positions_and_never_a_guess(
+    import_text: Import, tmp_path: Path
+) -> None:
     nodes = "id,text,label\n1,one,x\n2,two,x\n3,three,x\n"
     path = tmp_path / "splits.json"
+
+    def parts(by: str = "auto") -> list[list[int]]:
+        splits = import_text(nodes, splits=SplitFile(path, None, by)).graph.splits
+        return [splits[name].tolist() for name in ("train", "val", "test")]
+
     path.write_text('{"train": [1], "val": [2], "test": [0]}')
-    splits = import_text(nodes, splits=(path, None)).graph.splits
-    assert [list(splits[name]) for name in ("train", "val", "test")] == [[1], [2], [0]]
+    assert parts("position") == [[1], [2], [0]]
+    for by in ("auto", "id"):
+        with pytest.raises(BadInputError, match=r"test\[0\] is 0, which is no node's id, unlike 2"):
+            parts(by)
     path.write_text('{"train": [1], "val": [2], "test": [3]}')
-    splits = import_text(nodes, splits=(path, None)).graph.splits
-    assert [list(splits[name]) for name in ("train", "val", "test")] == [[0], [1], [2]]
+    assert parts() == [[0], [1], [2]]
+    with pytest.raises(BadInputError, match=r"test\[0\] is 3, which is no position"):
+        parts("position")
+    nodes = nodes.replace("1,one", "a,one").replace("2,two", "b,two").replace("3,th", "c,th")
+    path.write_text('{"train": [1], "val": [2], "test": [0]}')
+    assert parts() == [[1], [2], [0]]
 
 
 @pytest.mark.parametrize(
@@ -242,4 +258,4 @@ def test_bad_named_splits(
     path = tmp_path / "splits.json"
     path.write_text(content)
     with pytest.raises(BadInputError, match=message):
-        import_text(NODES, splits=(path, name))
+        import_text(NODES, splits=SplitFile(path, name))

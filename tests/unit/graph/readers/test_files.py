@@ -122,11 +122,12 @@ BAD_NODES = [
     ("nodes.jsonl", b'{"text": "b"}\n', r"nodes\.jsonl:1: no column 'id'.*: text;"),
     ("nodes.jsonl", b'{"id": 1.5, "text": "b"}\n', r"nodes\.jsonl:1: column 'id' must be a string"),
     ("nodes.jsonl", b'{"id": "a", "text": 5}\n', r"nodes\.jsonl:1: column 'text' must be a string"),
-    ("nodes.jsonl", b'{"id": "a", "text": []}\n', r"nodes\.jsonl:1: column 'text' .*found a list"),
+    ("nodes.jsonl", b'{"id": "a", "text": {}}\n', r"nodes\.jsonl:1: column 'text' .*an object"),
+    ("nodes.jsonl", b'{"id": "a", "text": []}\n', r"nodes\.jsonl:1: node 'a' has no text"),
     (
         "nodes.jsonl",
-        b'{"id":"a","text":"b","label":true}\n',
-        r"nodes\.jsonl:1: .*'label' .*boolean",
+        b'{"id":"a","text":"b","label":["x","y"]}\n',
+        r"nodes\.jsonl:1: .*'label' must be one label, not several.*found a list",
     ),
     ("nodes.parquet", b"", r"nodes\.parquet: the file is empty"),
     ("nodes.parquet", b"not parquet", r"nodes\.parquet: not a Parquet file"),
@@ -149,7 +150,8 @@ def test_bad_node_files_are_refused_with_their_place(
 
 BAD_EDGES = [
     ("edges.csv", b"", r"edges\.csv: the file is empty"),
-    ("edges.csv", b"0,633\n0,1\n", r"edges\.csv:2: no column 'source or target'.*: 0, 633;"),
+    ("edges.csv", b"0,633\n0,1\n", r"edges\.csv:1: the first line holds numbers only \(0, 633"),
+    ("edges.csv", b"a,b\n0,1\n", r"edges\.csv:2: no column 'source or target'.*: a, b;"),
     ("edges.csv", b"source,target\na\n", r"edges\.csv:2: 1 fields"),
     ("edges.jsonl", b'{"source": "a", "target": null}\n', r"edges\.jsonl:1: .*target is empty"),
     ("edges.jsonl", b'{"source": "a", "target": {}}\n', r"edges\.jsonl:1: column 'target' must be"),
@@ -167,7 +169,8 @@ def test_bad_edge_files_are_refused_with_their_place(
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        (pa.array([1.5]), r"column 'id' must hold strings or whole numbers, it holds double"),
+        (pa.array([1.5]), r"row 1: column 'id' must be a string or whole number, found 1\.5"),
+        (pa.array([b"0" * 16], pa.binary(16)), r"column 'id' must hold .*it holds fixed_size_bi"),
         (pa.array([b"\xff"]), r"nodes\.parquet row 1: column 'id' is not UTF-8 at byte 1"),
         (pa.array([None], pa.string()), r"nodes\.parquet row 1: the node's id is empty"),
     ],

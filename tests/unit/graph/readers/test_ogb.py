@@ -1,4 +1,6 @@
 import gzip
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -55,7 +57,7 @@ def test_a_whole_folder(tmp_path: Path) -> None:
         "val": [2],
         "test": [],
     }
-    assert dict(graph.notes) == {"self_loops": 1, "unlabeled_in_split": 1}
+    assert dict(graph.notes) == {"missing_labels": 1, "self_loops": 1, "unlabeled_in_split": 1}
 
 
 def test_without_mappings_numbers_are_ids_and_labels(tmp_path: Path) -> None:
@@ -103,3 +105,67 @@ def test_bad_files_are_refused_with_their_place(
 def test_a_node_without_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="node '901' has no text"):
         read(tmp_path, texts="900\tA\tb\n")
+
+
+def test_an_id_twice_in_the_texts(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=r"tsv:6: id '901' is already at .*tsv:3 with another"):
+        read(tmp_path, texts=TEXTS + "901\tOther\ttext\n")
+    graph = read(tmp_path, texts=TEXTS + "901\tSecond\tMore\n").graph
+    assert graph.notes["repeated_texts"] == 1
+    assert read(tmp_path, texts=TEXTS + "9\tOf no\tnode\n").graph.num_nodes == 4
+
+
+def test_texts_in_a_table_whose_columns_are_named(tmp_path: Path) -> None:
+    write(tmp_path / "set", {})
+    path = tmp_path / "texts.csv"
+    rows = "".join(f"{900 + i},{i},T{i},B{i}\n" for i in range(4))
+    path.write_text("uid,nid,title,content\n" + rows)
+    graph = ogb_graph(tmp_path / "set", OgbOptions(path), Rules()).graph
+    assert graph.texts.to_pylist() == [f"T{i}\nB{i}" for i in range(4)]
+    assert graph.reading["files"][0]["unread"] == ["nid"]
+    options = OgbOptions(path, id_field="uid", text_field=("title",))
+    graph = ogb_graph(tmp_path / "set", options, Rules()).graph
+    assert graph.texts.to_pylist() == [f"T{i}" for i in range(4)]
+
+
+def test_a_tar_under_the_name_of_the_texts(tmp_path: Path) -> None:
+    write(tmp_path / "set", {})
+    path = tmp_path / "titleabs.tsv.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        entry = tarfile.TarInfo("titleabs.tsv")
+        entry.size = len(TEXTS)
+        archive.addfile(entry, io.BytesIO(TEXTS.encode()))
+    graph = ogb_graph(tmp_path / "set", OgbOptions(path), Rules()).graph
+    assert graph.texts[1].as_py() == "Second\nMore"
+
+
+def test_names_of_classes(tmp_path: Path) -> None:
+    mapping = FILES["mapping/labelidx2name.csv.gz"]
+    built = read(tmp_path, {"mapping/labelidx2name.csv.gz": mapping.replace("1,new", "1,")})
+    assert built.graph.label_names == ("1", "old")
+    assert built.graph.notes["unnamed_classes"] == 1
+    with pytest.raises(BadInputError, match="the classes 0 and 1 have one name, 'old'"):
+        read(tmp_path, {"mapping/labelidx2name.csv.gz": mapping.replace("1,new", "1,old")})
+
+
+def test_large_class_numbers(tmp_path: Path) -> None:
+    changes: dict[str, str | None] = {"mapping/labelidx2name.csv.gz": None}
+    changes["raw/node-label.csv.gz"] = "21579957011\n5\n5\n5\n"
+    assert read(tmp_path, changes).graph.label_names == ("5", "21579957011")
+
+
+def test_several_labels_a_node_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=r"csv\.gz:1: .*'0,1'; several labels a node"):
+        read(tmp_path, {"raw/node-label.csv.gz": "0,1\n0,0\n1,0\n1,1\n"})
+
+
+def test_the_folder_above(tmp_path: Path) -> None:
+    write(tmp_path / "set" / "arxiv", {})
+    (tmp_path / "t.tsv").write_text(TEXTS)
+    with pytest.raises(SourceError, match=r"is missing; .*did you mean .*set/arxiv\?"):
+        ogb_graph(tmp_path / "set", OgbOptions(tmp_path / "t.tsv"), Rules())
+
+
+def test_a_part_of_the_split_that_is_empty(tmp_path: Path) -> None:
+    splits = read(tmp_path, {"split/time/test.csv.gz": ""}).graph.splits
+    assert {name: len(nodes) for name, nodes in splits.items()} == {"train": 2, "val": 1, "test": 0}

@@ -1,7 +1,9 @@
 import argparse
+import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -44,7 +46,8 @@ def test_a_dict_of_tensors_and_lists(tmp_path: Path) -> None:
 
 
 def test_another_mask_column(tmp_path: Path) -> None:
-    built = read(tmp_path, values(val_mask=None), PygKeys(mask_column=1))
+    keys = PygKeys(mask_column=1)
+    built = read(tmp_path, values(val_mask=None), keys, unseen_labels="drop")
     assert {name: nodes.tolist() for name, nodes in built.graph.splits.items()} == {"train": [2]}
 
 
@@ -73,7 +76,7 @@ def test_titles_abstracts_ids_and_missing_labels(tmp_path: Path) -> None:
 
 
 def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInputError, match=r"would run code of argparse\.Namespace.*to_dict"):
+    with pytest.raises(BadInputError, match=r"would run code of argparse\.Namespace.*a dict of"):
         read(tmp_path, values(extra=argparse.Namespace(a=1)))
 
 
@@ -86,7 +89,9 @@ BAD = [
     ({"raw_texts": torch.eye(3)}, "'raw_texts' must be a list of strings"),
     ({"raw_texts": ["a", 1, "b"]}, r"graph\.pt node 1: 'raw_texts' must be a string, not int"),
     ({"raw_texts": ["a", " ", "b"]}, r"graph\.pt node 1: node '1' has no text"),
-    ({"y": torch.eye(3)}, "'y' must be 3 class numbers"),
+    ({"y": torch.eye(2)}, "'y' must be 3 class numbers, one for each text in 'raw_texts'"),
+    ({"y": torch.ones(3, 2)}, r"graph\.pt node 0: 'y' gives it 2 labels"),
+    ({"y": torch.rand(3, 2)}, r"'y' must be 3 class numbers, not float32 \[3, 2\]"),
     ({"y": torch.tensor([0.5, 0, 0])}, "found fractions"),
     ({"y": torch.tensor([0, 5, 0])}, r"graph\.pt node 1: class 5 has no name"),
     ({"train_mask": torch.tensor([True])}, "'train_mask' must be a mask of 3"),
@@ -124,3 +129,169 @@ def test_bytes_that_torch_has_not_saved(tmp_path: Path, content: bytes) -> None:
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="No such file"):
         pyg_graph(tmp_path / "graph.pt", PygKeys(), Rules())
+
+
+def names(built: Built) -> list[str | None]:
+    graph = built.graph
+    return [None if label < 0 else graph.label_names[label] for label in graph.labels]
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+def test_every_pickle_protocol(tmp_path: Path, protocol: int) -> None:
+    content = values(
+        y=numpy.array([1, 0, 1]), raw_texts=numpy.array(["one", "two", "three"], dtype=object)
+    )
+    torch.save(content, tmp_path / "graph.pt", pickle_protocol=protocol)
+    built = pyg_graph(tmp_path / "graph.pt", PygKeys(), Rules())
+    assert built.graph.content_hash == read(tmp_path, values()).graph.content_hash
+
+
+def test_a_newer_protocol_runs_no_code_either(tmp_path: Path) -> None:
+    path = tmp_path / "graph.pt"
+    torch.save(values(extra=argparse.Namespace(a=1)), path, pickle_protocol=4)
+    with pytest.raises(BadInputError, match=r"would run code of argparse\.Namespace"):
+        pyg_graph(path, PygKeys(), Rules())
+    torch.save(values(label_names={"no", "yes"}), path, pickle_protocol=4)
+    with pytest.raises(BadInputError, match=r"newer pickle protocol.*without pickle_p"):
+        pyg_graph(path, PygKeys(), Rules())
+
+
+def test_arrays_of_numpy_in_a_file_of_their_own(tmp_path: Path) -> None:
+    content = values(label_names=numpy.array(["no", "yes"]), raw_texts=["one", "two", "three"])
+    arrays = {key: numpy.asarray(value) for key, value in content.items()}
+    numpy.savez(tmp_path / "graph.npz", allow_pickle=True, **arrays)
+    built = pyg_graph(tmp_path / "graph.npz", PygKeys(), Rules())
+    assert built.graph.content_hash == read(tmp_path, values()).graph.content_hash
+    arrays["raw_texts"] = numpy.array(["one", "two", "three"], dtype=object)
+    numpy.savez(tmp_path / "graph.npz", allow_pickle=True, **arrays)
+    with pytest.raises(BadInputError, match=r"array of objects .*numpy\.array\(texts, dtype=str\)"):
+        pyg_graph(tmp_path / "graph.npz", PygKeys(), Rules())
+
+
+def test_a_data_object_of_before_pyg_2(tmp_path: Path) -> None:
+    data_module = pytest.importorskip("torch_geometric.data", reason="PyG is not installed")
+    old = data_module.Data.__new__(data_module.Data)
+    old.__dict__.update({"x": None, "face": None, "__num_nodes__": None, **values()})
+    assert read(tmp_path, old).graph.content_hash == read(tmp_path, values()).graph.content_hash
+
+
+def test_several_graphs_are_refused(tmp_path: Path) -> None:
+    data_module = pytest.importorskip("torch_geometric.data", reason="PyG is not installed")
+    data = data_module.Data(**values())
+    for several in ([data, data], (data, data), [values(), values()]):
+        with pytest.raises(BadInputError, match=r"of 2 values .*one graph can be read"):
+            read(tmp_path, several)
+    assert read(tmp_path, [data]).graph.num_nodes == 3
+    plain = data_module.Data(edge_index=values()["edge_index"], x=torch.zeros(3, 1))
+    collated = data_module.InMemoryDataset.collate([plain, plain])
+    with pytest.raises(BadInputError, match="a data set of 2 graphs"):
+        read(tmp_path, collated)
+
+
+def test_several_types_are_refused_with_advice_that_works(tmp_path: Path) -> None:
+    data_module = pytest.importorskip("torch_geometric.data", reason="PyG is not installed")
+    data = data_module.HeteroData()
+    data["tree"].y, data["tree"].raw_texts = values()["y"], values()["raw_texts"]
+    data["bird"].x = torch.zeros(2, 1)
+    data["bird", "nests in", "tree"].edge_index = torch.tensor([[0], [1]])
+    data["tree", "near", "tree"].edge_index = values()["edge_index"]
+    advice = (
+        r"torch\.save\(\{\*\*values\['tree'\], \*\*values\[\('tree', 'near', 'tree'\)\]\}, path"
+    )
+    for content in (data, data.to_dict()):
+        with pytest.raises(BadInputError, match=rf"of several types .*{advice}"):
+            read(tmp_path, content)
+    saved = data.to_dict()
+    graph = read(tmp_path, {**saved["tree"], **saved["tree", "near", "tree"]}).graph
+    assert graph.texts.to_pylist() == ["one", "two", "three"]
+
+
+def test_a_graph_of_dgl_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "graph.bin"
+    path.write_bytes(0xDD2E60F0F6B4A127.to_bytes(8, "little") + bytes(64))
+    with pytest.raises(BadInputError, match=r"a graph of DGL; .*torch\.stack\(graph\.edges"):
+        pyg_graph(path, PygKeys(), Rules())
+
+
+LABELS = [
+    ({"y": torch.tensor([1.0, 0.0, 1.0], dtype=torch.bfloat16)}, ["yes", "no", "yes"]),
+    ({"y": torch.tensor([[0, 1], [1, 0], [0, 0]])}, ["yes", "no", None]),
+    ({"y": ["yes", None, "no"]}, ["yes", None, "no"]),
+    ({"y": torch.tensor([True, False, True])}, ["yes", "no", "yes"]),
+    ({"y": torch.tensor([True, False, True]), "label_names": None}, ["true", "false", "true"]),
+    ({"y": torch.tensor([1, -1, 1]), "label_names": None}, ["1", "-1", "1"]),
+    ({"y": torch.tensor([1, -1, 0])}, ["yes", None, "no"]),
+    ({"y": torch.tensor([10**11, 5, 5]), "label_names": None}, [str(10**11), "5", "5"]),
+    ({"label_names": None, "label_name": ["no", "yes"]}, ["yes", "no", "yes"]),
+    ({"label_names": None, "category_names": ["b", "a", "b"]}, ["b", "a", "b"]),
+    (
+        {"y": None, "label": ["no", "yes"], "label_map": torch.tensor([1, 0, 1])},
+        ["yes", "no", "yes"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "expected"), LABELS)
+def test_labels_in_every_shape(
+    tmp_path: Path, changes: dict[str, Any], expected: list[str | None]
+) -> None:
+    content = values(train_mask=None, val_mask=None, **changes)
+    assert names(read(tmp_path, content)) == expected
+
+
+def test_keys_that_are_not_to_be_read(tmp_path: Path) -> None:
+    content = values(label_names=["same", "same"], train_mask=None, val_mask=None)
+    with pytest.raises(BadInputError, match="the classes 0 and 1 have one name"):
+        read(tmp_path, content)
+    assert names(read(tmp_path, content, PygKeys(label_names="none"))) == ["1", "0", "1"]
+    assert names(read(tmp_path, content, PygKeys(label="none"))) == [None, None, None]
+
+
+def test_edges_in_a_sparse_matrix(tmp_path: Path) -> None:
+    edges = values()["edge_index"]
+    expected = read(tmp_path, values()).graph.content_hash
+    with warnings.catch_warnings(), torch.sparse.check_sparse_tensor_invariants(True):
+        warnings.simplefilter("ignore")  # compressed tensors are in beta state
+        matrix = torch.sparse_coo_tensor(edges, torch.ones(4), (3, 3)).coalesce()
+        compressed = matrix.to_sparse_csr()
+    for value in (matrix, compressed):
+        built = read(tmp_path, values(edge_index=None, adj_t=value))
+        assert built.graph.content_hash == expected
+    with pytest.raises(BadInputError, match="'adj_t' must be a sparse tensor of torch"):
+        read(tmp_path, values(edge_index=None, adj_t=edges))
+
+
+def test_texts_that_nodes_share(tmp_path: Path) -> None:
+    content = values(raw_texts=["one", "two"], node_map=torch.tensor([1, 0, 1]))
+    assert read(tmp_path, content).graph.texts.to_pylist() == ["two", "one", "two"]
+    with pytest.raises(BadInputError, match="'node_map' names a text that is not there"):
+        read(tmp_path, values(raw_texts=["one", "two"], node_map=torch.tensor([2, 0, 1])))
+
+
+def test_the_reading_names_the_keys(tmp_path: Path) -> None:
+    reading = read(tmp_path, values(x=torch.zeros(3, 2))).graph.reading
+    assert reading["split"] == "train_mask, val_mask, split 0 of 2 (--mask-column)"
+    assert reading["files"][0]["unread"] == ["x"]
+    assert reading["files"][0]["used"] == {
+        "edges": ["edge_index"],
+        "text": ["raw_texts"],
+        "label": ["y"],
+        "class names": ["label_names"],
+        "split": ["train_mask", "val_mask"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"raw_texts": []}, "'raw_texts' is empty"),
+        ({"raw_texts": ["one", "two"]}, "'y' must be 2 class numbers, one for each text in 'raw_t"),
+        ({"num_nodes": 4}, r"3 texts in 'raw_texts' for 4 nodes \('num_nodes'\)"),
+        ({"train_idx": torch.tensor([0, 3]), "train_mask": None, "val_mask": None}, "holds 3, whi"),
+        ({"label_names": "no,yes"}, "not one string"),
+        ({"label_names": {"no", "yes"}}, "a set, which has no order"),
+    ],
+)
+def test_more_bad_values(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        read(tmp_path, values(**changes))

@@ -1,0 +1,93 @@
+"""Names that people give to columns, each in the spelling that `plain` brings them to."""
+
+import re
+from functools import lru_cache
+
+# Most telling first. The part before a colon is a column's own name for Neo4j (`paperId:ID`).
+ID_NAMES = ("id", ":id", "~id", "node_id", "nodeid", "node", "uid", "nid")
+OWN_ID_NAMES = (
+    "paper_id",
+    "user_id",
+    "item_id",
+    "product_id",
+    "article_id",
+    "document_id",
+    "doc_id",
+    "page_id",
+    "asin",
+)
+NAMING_NAMES = ("key", "name")  # of a node, where nothing else tells nodes apart
+NO_NODE_IDS = ("class_id", "label_id", "category_id", "group_id", "split_id", "parent_id")
+TEXT_NAMES = ("text", "raw_text", "raw_texts", "content", "full_text")
+TITLE_NAMES = ("title",)
+SUBJECT = "subject"  # the title of a message, or the class of a paper
+MESSAGE_NAMES = ("body", "message", "content", "description", "text")
+BODY_NAMES = ("abstract", "abs", "body", "description", "summary", "message")
+LABEL_NAMES = ("label", "class", "category", "y", "section", SUBJECT)
+CLASS_NAME_NAMES = ("label_name", "label_text", "class_name", "category_name")
+SPLIT_NAMES = ("split",)
+LOOSE_SPLIT_NAMES = ("set", "subset", "fold")  # a split where they hold its words
+GROUP_NAMES = ("group", "group_id")  # never taken unasked: a category has the same name
+MASK_NAMES = (  # of train, val and test
+    ("train_mask", "is_train"),
+    ("val_mask", "valid_mask", "is_val", "is_valid"),
+    ("test_mask", "is_test"),
+)
+NEIGHBOR_NAMES = (
+    "neighbors",
+    "neighbours",
+    "neighbor_ids",
+    "neighbour_ids",
+    "neighbor",
+    "neighbour",
+    "adjacency_list",
+    "references",
+)
+ENDPOINT_NAMES = (
+    ("source", "target"),
+    ("src", "dst"),
+    ("from", "to"),
+    ("source_id", "target_id"),
+    ("src_id", "dst_id"),
+    ("from_id", "to_id"),
+    ("source", "destination"),
+    ("src", "dest"),
+    ("head", "tail"),
+    ("u", "v"),
+    ("citing", "cited"),
+    (":start_id", ":end_id"),
+    ("~from", "~to"),
+    ("id_1", "id_2"),
+    ("id1", "id2"),
+    ("node_1", "node_2"),
+    ("node1", "node2"),
+    ("fromnodeid", "tonodeid"),
+    ("from_node_id", "to_node_id"),
+    ("from_node", "to_node"),
+    ("source_node", "target_node"),
+    ("start_id", "end_id"),
+    ("start", "end"),
+    ("subject", "object"),
+    ("txid1", "txid2"),
+)
+NEO4J_ROLES = ("id", "start_id", "end_id", "label", "type")
+CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+@lru_cache(maxsize=4096)
+def plain(column: str) -> str:
+    """A column's name in small letters with underscores, without a type behind a colon.
+
+    `Node ID` and `node-id` are `node_id`, `text:string` is `text`, `paperId:ID(Paper)` is `:id`.
+    """
+    name, colon, kind = column.strip().partition(":")
+    kind = kind.partition("(")[0].strip().lower()
+    if colon and kind in NEO4J_ROLES:
+        return f":{kind}"
+    return re.sub(r"[\s\-]+", "_", name.strip()).lower() if name else column.strip().lower()
+
+
+def ends_in_id(column: str) -> bool:
+    """Whether a name says that it identifies something: `user_id`, `movieId`."""
+    spelled = CAMEL.sub("_", column.strip()).lower()
+    return spelled.endswith("_id") and spelled not in NO_NODE_IDS

@@ -1,0 +1,74 @@
+"""Graphs that NetworkX and Gephi have saved."""
+
+import gzip
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+networkx = pytest.importorskip("networkx", reason="NetworkX is not installed")
+
+from graph import BadInputError  # noqa: E402
+from graph.builder import Built, Rules  # noqa: E402
+from graph.readers.fields import EdgeFields, NodeFields  # noqa: E402
+from graph.readers.files import import_graph  # noqa: E402
+
+WRITERS = {
+    "graphml": networkx.write_graphml,
+    "gexf": networkx.write_gexf,
+    "gml": networkx.write_gml,
+}
+
+
+def content(kind: str) -> bytes:
+    graph = networkx.DiGraph()
+    for node, text, genus in (("oak", "a tree", "x"), ("ash", "another", "y"), ("elm", "one", "x")):
+        graph.add_node(node, text=text, category=genus)
+    graph.add_edge("oak", "ash", weight=2.0)
+    graph.add_edge("ash", "elm")
+    stream = io.BytesIO()
+    WRITERS[kind](graph, stream)
+    return stream.getvalue()
+
+
+def read(path: Path, edges: bool = False) -> Built:
+    return import_graph([path], [path] if edges else [], NodeFields(), EdgeFields(), Rules())
+
+
+@pytest.mark.parametrize("edges", [False, True])
+@pytest.mark.parametrize("kind", list(WRITERS))
+def test_every_format(tmp_path: Path, kind: str, edges: bool) -> None:
+    path = tmp_path / f"graph.{kind}.gz"
+    path.write_bytes(gzip.compress(content(kind)))
+    graph = read(path, edges).graph
+    assert graph.ids.to_pylist() == ["oak", "ash", "elm"]
+    assert graph.texts.to_pylist() == ["a tree", "another", "one"]
+    assert graph.label_names == ("x", "y")
+    assert graph.labels.tolist() == [0, 1, 0]
+    assert graph.adjacency.edges().tolist() == [[0, 1], [1, 2]]
+    assert "weight" in graph.reading["files"][1]["unread"]
+
+
+@pytest.mark.parametrize("kind", list(WRITERS))
+def test_a_damaged_file_is_one_line(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"graph.{kind}"
+    path.write_bytes(content(kind)[:-40])
+    with pytest.raises(BadInputError, match=rf"graph\.{kind}: not a {kind} file") as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_networkx_is_imported_only_where_needed_and_named_where_missing(tmp_path: Path) -> None:
+    (tmp_path / "graph.gml").write_bytes(content("gml"))
+    code = (
+        "import sys, graph.readers.files; assert 'networkx' not in sys.modules\n"
+        "sys.modules['networkx'] = None\n"
+        "from understudy import main; main(['data', 'import', 'out', '--nodes', 'graph.gml'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("needs NetworkX: pip install 'understudy[networkx]'")

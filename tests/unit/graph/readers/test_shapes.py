@@ -1,0 +1,596 @@
+"""Node and edge files in the shapes that other programs and people give them."""
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from graph import BadInputError, SourceError, TextGraph
+from graph.builder import Built, Rules
+from graph.readers.fields import EdgeFields, NodeFields
+from graph.readers.files import SplitFile, import_graph
+from graph.readers.formats import FileOptions
+from graph.tables import reading_lines
+
+Import = Callable[..., Built]
+NODES = "id,text,label\n1,oak and ash,tree\n2,salt,stone\n3,elm,tree\n"
+EDGES = "source,target\n1,2\n2,3\n"
+TEXTS = ["oak and ash", "salt", "elm"]
+
+
+def names(graph: TextGraph) -> list[str | None]:
+    return [None if label < 0 else graph.label_names[label] for label in graph.labels]
+
+
+def edges(built: Built) -> list[list[int]]:
+    pairs: list[list[int]] = built.graph.adjacency.edges().tolist()
+    return pairs
+
+
+def told(built: Built) -> str:
+    return "\n".join(reading_lines(built.graph.reading))
+
+
+@pytest.mark.parametrize(("delimiter", "name"), [(";", "semicolon"), ("\t", "tab"), ("|", "pipe")])
+def test_a_delimiter_is_found_and_named(import_text: Import, delimiter: str, name: str) -> None:
+    built = import_text(NODES.replace(",", delimiter), EDGES.replace(",", delimiter))
+    assert built.graph.texts.to_pylist() == TEXTS
+    assert edges(built) == [[0, 1], [1, 2]]
+    assert told(built).count(f"delimiter {name}") == 2
+
+
+def test_a_delimiter_that_is_given(import_text: Import) -> None:
+    nodes, options = "id^text, and more\n1^a\n", FileOptions(delimiter="^")
+    fields = NodeFields(text=("text, and more",))
+    built = import_text(nodes, None, node_fields=fields, options=options)
+    assert built.graph.texts.to_pylist() == ["a"]
+
+
+def test_the_first_line_of_excel(import_text: Import) -> None:
+    nodes = 'sep=;\r\nid;text\r\n1;"a; b"\r\n2;\r\n'
+    with pytest.raises(BadInputError, match=r"nodes\.csv:4: node '2' has no text"):
+        import_text(nodes)
+    assert import_text(nodes, missing_text="skip").graph.texts.to_pylist() == ["a; b"]
+
+
+def test_blanks_after_commas_and_in_headers(import_text: Import) -> None:
+    built = import_text('Node ID, Raw Text , Class\n1, "a, b", x\n', "Source , Target\n1, 1\n")
+    assert built.graph.texts.to_pylist() == ["a, b"]
+    assert names(built.graph) == ["x"]
+
+
+def test_backslashes_before_quotes(import_text: Import) -> None:
+    nodes = 'id,text\n1,"he said \\"no\\", twice"\n2,"a \\\\ b"\n'
+    built = import_text(nodes)
+    assert built.graph.texts.to_pylist() == ['he said "no", twice', "a \\ b"]
+    assert "read as escapes" in told(built)
+
+
+def test_a_backslash_at_the_end_of_a_quoted_field_is_a_letter(import_text: Import) -> None:
+    built = import_text('id,text\n1,"C:\\dir\\"\n2,plain\n')
+    assert built.graph.texts.to_pylist() == ["C:\\dir\\", "plain"]
+
+
+TSV = 'id\ttext\tlabel\n1\t"Why?" she asked\tx\n2\tsecond\ty\n3\tit ends so: "why?"\tx\n'
+
+
+def test_quotes_of_a_tsv_are_letters_where_they_enclose_no_field(import_text: Import) -> None:
+    for first in ('"Why?" she asked', '"Why she asked'):
+        nodes = TSV.replace('"Why?" she asked', first)
+        built = import_text(nodes, node_name="nodes.tsv")
+        assert built.graph.texts.to_pylist() == [first, "second", 'it ends so: "why?"']
+        assert names(built.graph) == ["x", "y", "x"]
+        assert "quotes taken as they stand" in told(built)
+
+
+def test_quotes_of_a_tsv_that_enclose_fields(import_text: Import) -> None:
+    nodes = 'id\ttext\n1\t"a ""b"" c"\n2\t"two\nlines, a\ttab\tor two"\n'
+    built = import_text(nodes, node_name="nodes.tsv")
+    assert built.graph.texts.to_pylist() == ['a "b" c', "two\nlines, a\ttab\tor two"]
+    with pytest.raises(BadInputError, match=r"nodes\.tsv:3: a quote opens a field that ends 1 li"):
+        import_text(nodes.replace("\tor two", ""), node_name="nodes.tsv")
+
+
+def test_a_quote_that_would_swallow_rows_is_refused(import_text: Import) -> None:
+    nodes = 'id\ttext\tlabel\n1\t"Why\tx\n2\tsecond\ty\n3\tthird"\tx\n4\tno label\n'
+    with pytest.raises(BadInputError, match=r"nodes\.tsv:2: a quote opens a field that ends 2 li"):
+        import_text(nodes, node_name="nodes.tsv")
+
+
+def test_carriage_returns_alone_end_lines(import_text: Import) -> None:
+    built = import_text(NODES.replace("\n", "\r"), EDGES.replace("\n", "\r"))
+    assert built.graph.texts.to_pylist() == TEXTS
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_utf_16_is_named(import_text: Import, encoding: str) -> None:
+    with pytest.raises(BadInputError, match=r"nodes\.csv: not UTF-8 but UTF-16; .*iconv"):
+        import_text(NODES.encode(encoding))
+
+
+def test_a_file_of_edges_without_a_header_loses_none(import_text: Import) -> None:
+    fields = EdgeFields("1", "2")
+    for given in (None, fields):
+        with pytest.raises(BadInputError, match=r"edges\.csv:1: .*numbers only.*--no-header"):
+            import_text(NODES, "1,2\n2,3\n", edge_fields=given)
+        built = import_text(
+            NODES, "1,2\n2,3\n", edge_fields=given, options=FileOptions(header=False)
+        )
+        assert edges(built) == [[0, 1], [1, 2]]
+    named = import_text(NODES, "1,2\n2,3\n", edge_fields=fields, options=FileOptions(header=True))
+    assert edges(named) == [[1, 2]]
+
+
+def test_ids_of_nodes_are_no_header(import_text: Import) -> None:
+    nodes = "id,text\noak,one\nash,two\nelm,three\n"
+    with pytest.raises(BadInputError, match=r"first line names two nodes \(oak, ash.*--no-head"):
+        import_text(nodes, "oak,ash\nash,elm\n", edge_fields=EdgeFields("oak", "ash"))
+
+
+def test_nodes_may_be_called_like_usual_columns(import_text: Import) -> None:
+    nodes = "id,text\nsource,one\ntarget,two\n"
+    assert edges(import_text(nodes, "source,target\ntarget,source\n")) == [[0, 1]]
+
+
+def test_nodes_without_a_header(import_text: Import) -> None:
+    options = FileOptions(header=False)
+    built = import_text("a,one,x\nb,two,y\n", "a,b\n", options=options)
+    assert names(built.graph) == ["x", "y"]
+    assert "id=1, text=2, label=3" in told(built)
+    with pytest.raises(BadInputError, match="no column 'text'; the columns are: 1, 2, 3, 4"):
+        import_text("a,one,x,9\n", "a,a\n", options=options)
+    fields = NodeFields(text=("2",), label="4")
+    built = import_text("a,one,x,9\n", None, node_fields=fields, options=options)
+    assert names(built.graph) == ["9"]
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ("# a comment\n1\t2\n2\t3\n", "edges.txt"),
+        ("1 2 {'weight': 3}\n2 3 {}\n", "edges.edgelist"),
+        ("% sym\n1 2 0.5\n\n2 3 1\n", "edges.edges"),
+        ("1,2\n2,3\n", "edges.txt"),
+        ("FromNodeId ToNodeId\n1 2\n2 3\n", "edges.txt"),
+    ],
+)
+def test_plain_edge_lists(import_text: Import, content: str, name: str) -> None:
+    assert edges(import_text(NODES, content, edge_name=name)) == [[0, 1], [1, 2]]
+
+
+def test_a_plain_edge_list_with_one_id_in_a_line(import_text: Import) -> None:
+    with pytest.raises(BadInputError, match=r"edges\.txt:2: expected two node ids, found '3'"):
+        import_text(NODES, "1 2\n3\n", edge_name="edges.txt")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "source,destination",
+        ":START_ID,:END_ID",
+        ":START_ID(Tree),:END_ID(Tree)",
+        "~from,~to",
+        "id_1,id_2",
+        "node1,node2",
+        "subject,object",
+        "from_node_id,to_node_id",
+        "SRC,DEST",
+    ],
+)
+def test_usual_names_of_an_edge_s_ends(import_text: Import, header: str) -> None:
+    assert edges(import_text(NODES, f"{header}\n1,2\n2,3\n")) == [[0, 1], [1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("header", "identifier"),
+    [
+        ("paperId:ID,name,text", "paperId:ID"),
+        ("~id,name:String,text:String", "~id"),
+        ("user_id,name,text", "user_id"),
+        ("movieId,name,text", "movieId"),
+        ("label_id,name,text", "name"),
+    ],
+)
+def test_the_column_that_tells_nodes_apart(
+    import_text: Import, header: str, identifier: str
+) -> None:
+    built = import_text(f"{header}\n7,eight,words\n", None)
+    assert built.graph.ids.to_pylist() == ["eight" if identifier == "name" else "7"]
+    assert f"id={identifier}, text=text" in told(built)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "text", "label"),
+    [
+        ("id,title,content", "1,Oak,A tree", "Oak\nA tree", None),
+        ("id,title,text", "1,Oak,Oak is a tree", "Oak is a tree", None),
+        ("id,title,abstract", "1,Oak,nan", "Oak", None),
+        ("id,subject,body,team", "1,Hello,How are you,sales", "Hello\nHow are you", None),
+        ("id,text,subject", "1,A tree,botany", "A tree", "botany"),
+        ("id,title,abstract,subject", "1,Oak,A tree,botany", "Oak\nA tree", "botany"),
+    ],
+)
+def test_which_columns_make_the_text(
+    import_text: Import, header: str, row: str, text: str, label: str | None
+) -> None:
+    graph = import_text(f"{header}\n{row}\n", None).graph
+    assert graph.texts.to_pylist() == [text]
+    assert names(graph) == [label]
+
+
+def test_a_column_that_is_text_is_not_the_label_as_well(import_text: Import) -> None:
+    nodes = "id,subject,notes\n1,Hello,long\n2,Again,longer\n"
+    built = import_text(nodes, None, node_fields=NodeFields(text=("subject", "notes")))
+    assert names(built.graph) == [None, None]
+
+
+@pytest.mark.parametrize("column", ["text", "label", "id"])
+def test_two_columns_of_one_name_are_refused(import_text: Import, column: str) -> None:
+    with pytest.raises(BadInputError, match=f"there are two columns '{column}'"):
+        import_text(f"id,text,label,{column}\n1,a,x,b\n", None)
+    table = pa.table([pa.array(["1"])] * 4, names=["id", "text", "label", column])
+    stream = io.BytesIO()
+    pq.write_table(table, stream)
+    with pytest.raises(BadInputError, match=f"there are two columns '{column}'"):
+        import_text(stream.getvalue(), None, node_name="nodes.parquet")
+
+
+def test_two_unread_columns_of_one_name_do_not_matter(import_text: Import) -> None:
+    assert import_text("id,text,x,x\n1,a,b,c\n", None).graph.num_nodes == 1
+
+
+ROWS = "id,text,label,{column}\n" + "".join(f"{i},text {i},{'xy'[i % 2]},{{}}\n" for i in range(20))
+
+
+@pytest.mark.parametrize("column", ["fold", "set", "subset", "group"])
+def test_a_column_that_only_shares_the_name_of_a_split_steers_nothing(
+    import_text: Import, column: str
+) -> None:
+    nodes = ROWS.replace("{column}", column).format(*(i % 4 for i in range(20)))
+    built = import_text(nodes)
+    assert built.random_split
+    assert {name: len(part) for name, part in built.graph.splits.items()} == {
+        "train": 12,
+        "val": 4,
+        "test": 4,
+    }
+    assert f"not read: {column}" in told(built)
+    assert built.graph.groups is None
+
+
+def test_columns_can_be_left_unread(import_text: Import) -> None:
+    nodes = "id,text,label,split\n1,a,x,train\n2,b,y,train\n"
+    built = import_text(nodes, node_fields=NodeFields(label="none", split="none"))
+    assert built.graph.num_classes == 0
+    assert "not read: label, split" in told(built)
+
+
+def test_a_split_in_masks(import_text: Import) -> None:
+    header = "id,text,label,train_mask,valid_mask,test_mask\n"
+    rows = "1,a,x,True,False,\n2,b,x,0,1,0\n3,c,x,0.0,false,1.0\n4,d,x,,,\n"
+    built = import_text(header + rows)
+    parts = {name: part.tolist() for name, part in built.graph.splits.items()}
+    assert parts == {"train": [0], "val": [1], "test": [2]}
+    assert "split: column train_mask, valid_mask, test_mask" in told(built)
+    with pytest.raises(BadInputError, match=r"nodes\.csv:3: the node is in the masks of train and"):
+        import_text(header + rows.replace("2,b,x,0", "2,b,x,1"))
+    with pytest.raises(BadInputError, match=r"csv:3: column 'train_mask' must be true or false"):
+        import_text(header + rows.replace("2,b,x,0", "2,b,x,7"))
+
+
+def test_a_second_column_names_the_classes(import_text: Import) -> None:
+    nodes = "id,text,label,category\n1,a,2,oak\n2,b,0,ash\n3,c,2,oak\n4,d,-1,\n"
+    built = import_text(nodes)
+    assert names(built.graph) == ["oak", "ash", "oak", None]
+    assert "label=category; label names the numbers in label" in told(built)
+    other = import_text(nodes.replace("3,c,2,oak", "3,c,2,elm"))
+    assert names(other.graph) == ["2", "0", "2", None]
+    assert "label=label; not read: category" in told(other)
+    given = import_text(nodes, node_fields=NodeFields(label="label"))
+    assert names(given.graph) == ["2", "0", "2", None]
+
+
+def test_ids_that_are_floats(import_text: Import) -> None:
+    built = import_text(NODES, EDGES.replace("1", "1.0").replace("3", "3.0"))
+    assert edges(built) == [[0, 1], [1, 2]]
+    assert dict(built.graph.notes) == {"whole_float_ids": 2}
+    nodes = "id,text\n1.0,a\n2.0,b\n3.0,c\n"
+    assert import_text(nodes, EDGES).graph.ids.to_pylist() == ["1", "2", "3"]
+    assert import_text("id,text\n1.0,a\n1.1,b\n", None).graph.ids.to_pylist() == ["1.0", "1.1"]
+
+
+def test_edges_that_name_nodes_by_another_column(import_text: Import) -> None:
+    nodes = "id,code,text\n1,oak,a\n2,ash,b\n"
+    with pytest.raises(
+        BadInputError, match=r"'oak' is no node's id.*such as '1' from column id.*--id-f"
+    ):
+        import_text(nodes, "source,target\noak,ash\n")
+    with pytest.raises(
+        BadInputError, match=r"'3' is no node's id; add the node, or drop such .*n$"
+    ):
+        import_text(nodes, "source,target\n1,2\n1,3\n")
+
+
+def test_no_edge_file(import_text: Import) -> None:
+    built = import_text(NODES, None)
+    assert edges(built) == []
+    assert "the graph has no edges" in built.remarks
+
+
+@pytest.mark.parametrize(
+    "cells",
+    ['"[2, 3]",[],', "2;3,,", '"2,3",nan,', "2 3,,1", "\"['2', '3']\",None,", "2|3,,1.0"],
+)
+def test_neighbors_in_a_column(import_text: Import, cells: str) -> None:
+    if cells.count('"'):
+        _, first, rest = cells.split('"')
+        lists = [f'"{first}"', *rest.strip(",").split(","), ""][:3]
+    else:
+        lists = cells.split(",")
+    rows = "".join(f"{i + 1},t{i},{lists[i]}\n" for i in range(3))
+    built = import_text("id,text,neighbors\n" + rows, None)
+    assert edges(built) == [[0, 1], [0, 2]]
+    assert "neighbors=neighbors" in told(built)
+
+
+def test_neighbors_beside_an_edge_file_are_read_where_asked_for(import_text: Import) -> None:
+    nodes = "id,text,neighbors\n1,a,3\n2,b,\n3,c,\n"
+    assert edges(import_text(nodes, "source,target\n1,2\n")) == [[0, 1]]
+    both = import_text(nodes, "source,target\n1,2\n", node_fields=NodeFields(neighbors="neighbors"))
+    assert edges(both) == [[0, 1], [0, 2]]
+    assert edges(import_text(nodes, None, node_fields=NodeFields(neighbors="none"))) == []
+
+
+def test_an_unknown_neighbor_is_refused_with_the_line_of_its_node(import_text: Import) -> None:
+    nodes = '{"id": 1, "text": "a", "neighbors": [2, 9]}\n{"id": 2, "text": "b"}\n'
+    with pytest.raises(BadInputError, match=r"nodes\.jsonl:1: the edge's target '9' is no node's"):
+        import_text(nodes, None, node_name="nodes.jsonl")
+
+
+RECORDS = [{"id": 1, "text": "a", "label": "x"}, {"id": 2, "text": "b", "label": "y"}]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("key", ["links", "edges"])
+def test_json_of_a_graph_and_of_an_array(import_text: Import, indent: int | None, key: str) -> None:
+    graph: dict[str, Any] = {"directed": False, "nodes": RECORDS}
+    graph[key] = [{"source": 1, "target": 2}]
+    built = import_text(json.dumps(graph, indent=indent), None, node_name="g.json")
+    assert names(built.graph) == ["x", "y"]
+    assert edges(built) == [[0, 1]]
+    array = import_text(json.dumps(RECORDS, indent=indent), None, node_name="n.json")
+    assert array.graph.texts.to_pylist() == ["a", "b"]
+    lines = "".join(json.dumps(row) + "\n" for row in RECORDS)
+    assert import_text(lines, None, node_name="lines.json").graph.num_nodes == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{\n"id": {"0": 1}}', "found an object of id .of pandas: to_json"),
+        ("[1]", "g.json item 1: expected a JSON object, found a number"),
+        ('[\n{"id": 1,\n"text":}]', "g.json:3: broken JSON at column 8"),
+        ('[{"id": 1, "text": "a"}, {"id": 2, "text": null}]', "g.json item 2: node '2' has no te"),
+    ],
+)
+def test_json_that_holds_no_records(import_text: Import, content: str, message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        import_text(content, None, node_name="g.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [("[1, 2]\n[2, 3]\n", "edges.jsonl"), ("[[1, 2], [2, 3, 0.5]]", "edges.json")],
+)
+def test_edges_as_pairs_in_json(import_text: Import, content: str, name: str) -> None:
+    assert edges(import_text(NODES, content, edge_name=name)) == [[0, 1], [1, 2]]
+
+
+def test_a_key_twice_in_an_object(import_text: Import) -> None:
+    content = '{"id": 1, "text": "a", "text": "b"}\n'
+    with pytest.raises(BadInputError, match=r"nodes\.jsonl:1: the object has two keys 'text'"):
+        import_text(content, None, node_name="nodes.jsonl")
+
+
+def test_a_given_split_without_members_is_not_drawn_anew(
+    import_text: Import, tmp_path: Path
+) -> None:
+    (tmp_path / "s.json").write_text('{"train": [], "val": []}')
+    with pytest.raises(BadInputError, match=r"the split that is given .*s\.json.* holds no node"):
+        import_text(NODES, None, splits=SplitFile(tmp_path / "s.json"))
+
+
+def test_lists_and_numbers_in_json_lines(import_text: Import) -> None:
+    rows = [
+        {"id": 1.0, "title": "T", "description": ["Nice.", "Blue."], "label": 0.0},
+        {"id": 2, "title": "U", "description": [], "label": float("nan")},
+        {"id": 3, "title": "V", "description": None, "label": ["1"]},
+    ]
+    content = "".join(json.dumps(row) + "\n" for row in rows)
+    graph = import_text(content, None, node_name="nodes.jsonl").graph
+    assert graph.ids.to_pylist() == ["1", "2", "3"]
+    assert graph.texts.to_pylist() == ["T\nNice.\nBlue.", "U", "V"]
+    assert names(graph) == ["0", None, "1"]
+
+
+def test_truths_are_the_same_labels_in_every_format(import_text: Import) -> None:
+    stream = io.BytesIO()
+    pq.write_table(pa.table({"id": [1, 2], "text": ["a", "b"], "label": [True, False]}), stream)
+    json_lines = '{"id":1,"text":"a","label":true}\n{"id":2,"text":"b","label":false}\n'
+    hashes = {
+        import_text(content, None, node_name=name).graph.content_hash
+        for content, name in (
+            ("id,text,label\n1,a,True\n2,b,False\n", "n.csv"),
+            (json_lines, "n.jsonl"),
+            (stream.getvalue(), "n.parquet"),
+        )
+    }
+    assert len(hashes) == 1
+
+
+def test_parquet_of_lists_masks_and_floats(import_text: Import) -> None:
+    columns = {
+        "id": pa.array([1.0, 2.0, 3.0]),
+        "title": ["A", "B", "C"],
+        "description": [["one", "two"], None, []],
+        "label": pa.array([0.0, None, 1.0]),
+        "train_mask": [True, False, False],
+        "test_mask": [False, False, False],
+        "neighbors": [[2, 3], [1], None],
+    }
+    stream = io.BytesIO()
+    pq.write_table(pa.table(columns), stream)
+    built = import_text(stream.getvalue(), None, node_name="n.parquet", unseen_labels="drop")
+    assert built.graph.ids.to_pylist() == ["1", "2", "3"]
+    assert built.graph.texts.to_pylist() == ["A\none\ntwo", "B", "C"]
+    assert names(built.graph) == ["0", None, None]
+    assert built.graph.splits["train"].tolist() == [0]
+    assert edges(built) == [[0, 1], [0, 2]]
+
+
+def test_a_folder_of_parts(tmp_path: Path) -> None:
+    folder = tmp_path / "nodes"
+    folder.mkdir()
+    (folder / "_SUCCESS").touch()
+    for part, text in enumerate(("one", "")):
+        pq.write_table(
+            pa.table({"id": [part], "text": [text]}), folder / f"part-{part}.snappy.parquet"
+        )
+
+    def read(missing_text: str) -> Built:
+        rules = Rules(missing_text=missing_text)
+        return import_graph([folder], [], NodeFields(), EdgeFields(), rules)
+
+    with pytest.raises(BadInputError, match=r"nodes/part-1\.snappy\.parquet row 1: node '1' has"):
+        read("fail")
+    assert read("id").graph.texts.to_pylist() == ["one", "1"]
+    (folder / "year=2020").mkdir()
+    with pytest.raises(SourceError, match=r"it holds folders \(year=2020\)"):
+        read("id")
+
+
+def zipped(*names: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name in names:
+            archive.writestr(name, NODES)
+    return stream.getvalue()
+
+
+def tarred(content: str) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        entry = tarfile.TarInfo("nodes.csv")
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content.encode()))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("nodes.csv.zip", zipped("nodes.csv", "__MACOSX/._nodes.csv")),
+        ("data.zip", zipped("nodes.csv")),
+        ("nodes.csv.bz2", bz2.compress(NODES.encode())),
+        ("nodes.csv.xz", lzma.compress(NODES.encode())),
+        ("nodes.csv.gz", tarred(NODES)),
+        ("nodes.csv.tar.gz", tarred(NODES)),
+        ("NODES.CSV.GZ", gzip.compress(NODES.encode())),
+    ],
+)
+def test_packed_files(import_text: Import, name: str, content: bytes) -> None:
+    assert import_text(content, EDGES, node_name=name).graph.texts.to_pylist() == TEXTS
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("n.csv.zip", zipped("a.csv", "b.csv"), r"2 files \(a\.csv, b\.csv\); unpack"),
+        ("n.csv.zip", b"no archive", "damaged zip file"),
+        ("n.csv.xz", b"no archive", "damaged xz file"),
+    ],
+)
+def test_packed_files_that_cannot_be_read(
+    import_text: Import, name: str, content: bytes, message: str
+) -> None:
+    with pytest.raises(BadInputError, match=message):
+        import_text(content, EDGES, node_name=name)
+
+
+def test_a_file_without_texts_beside_one_with_texts(tmp_path: Path) -> None:
+    (tmp_path / "papers.csv").write_text("id,text\np,words\n")
+    (tmp_path / "authors.csv").write_text("id,fullname\na,Ann\n")
+    files = [tmp_path / "papers.csv", tmp_path / "authors.csv"]
+    with pytest.raises(BadInputError, match=r"authors\.csv: no column 'text'.*--missing-text id"):
+        import_graph(files, [], NodeFields(), EdgeFields(), Rules())
+    rules = Rules(missing_text="id")
+    built = import_graph(files, [], NodeFields(), EdgeFields(), rules)
+    assert built.graph.texts.to_pylist() == ["words", "a"]
+    with pytest.raises(BadInputError, match="no column 'txet'"):
+        import_graph(files, [], NodeFields(text=("txet",)), EdgeFields(), rules)
+    one = import_graph(files, [], NodeFields(text=("fullname",)), EdgeFields(), rules)
+    assert one.graph.texts.to_pylist() == ["p", "Ann"]
+
+
+@pytest.mark.parametrize("word", ["nan", "NaN", "NULL", "None", "N/A"])
+def test_a_text_that_only_says_that_it_is_missing(import_text: Import, word: str) -> None:
+    with pytest.raises(BadInputError, match=r"nodes\.csv:2: node 'a' has no text"):
+        import_text(f"id,text\na,{word}\n", None)
+
+
+def test_a_class_of_nodes_in_no_split(import_text: Import) -> None:
+    nodes = "id,text,label,split\n1,a,x,train\n2,b,x,val\n3,c,x,test\n4,d,z,\n"
+    with pytest.raises(BadInputError, match=r"csv:5: node '4' has label 'z', which is on nodes of"):
+        import_text(nodes, None)
+    built = import_text(nodes, None, unseen_labels="drop")
+    assert names(built.graph) == ["x", "x", "x", None]
+    assert dict(built.graph.notes) == {"unseen_labels": 1}
+
+
+def test_what_training_will_miss_is_said_at_import(import_text: Import) -> None:
+    rows = "".join(f"{i},text {i},class {i}\n" for i in range(12))
+    remarks = " ".join(import_text("id,text,label\n" + rows, None).remarks)
+    assert "12 classes for 12 labelled nodes" in remarks
+    remarks = " ".join(import_text(NODES, None).remarks)
+    assert "2 classes have fewer than 3 labelled nodes ('stone' 1, 'tree' 2)" in remarks
+    assert "no node is in val" in remarks
+    remarks = " ".join(import_text("id,text,label\n1,a,x\n", None).remarks)
+    assert "one class only, 'x'" in remarks
+    rows = "".join(f"{i},text {i},{(-1) ** i}\n" for i in range(12))
+    assert "-1 and 1 are two classes" in " ".join(import_text("id,text,label\n" + rows).remarks)
+
+
+def test_the_reading_is_kept_with_the_graph(import_text: Import, tmp_path: Path) -> None:
+    from graph import load_graph, save_graph
+
+    graph = import_text(NODES + "4,oak,tree\n", EDGES).graph
+    save_graph(graph, tmp_path / "graph")
+    reading = load_graph(tmp_path / "graph").reading
+    assert reading["split"] == "drawn at random, 0.6/0.2/0.2, seed 0"
+    assert [file["used"] for file in reading["files"]] == [
+        {"id": ["id"], "text": ["text"], "label": ["label"]},
+        {"source": ["source"], "target": ["target"]},
+    ]
+
+
+def test_progress_counts_the_bytes_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "nodes.csv").write_text(NODES)
+    seen: dict[str, tuple[int, int]] = {}
+
+    def progress(stage: str, done: int, total: int) -> None:
+        assert done <= total
+        seen[stage] = (done, total)
+
+    files = [tmp_path / "nodes.csv"]
+    import_graph(files, [], NodeFields(), EdgeFields(), Rules(), None, progress)
+    assert seen == {"read nodes.csv": (len(NODES), len(NODES)), "build the graph": (4, 4)}
