@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from graph.errors import BadInputError
+from graph.ids import first_unusable, id_problem
 from graph.records import NodeTable
 from graph.repairs import RepairLog
 
@@ -44,7 +45,7 @@ def gather_nodes(tables: Sequence[NodeTable]) -> NodeColumns:
     """Joins the tables.
 
     Raises:
-        BadInputError: no record at all, or an empty id.
+        BadInputError: no record at all, or an id that is empty or that no graph may have.
     """
     names = ("ids", "texts", "labels", "splits", "groups")
     columns = {
@@ -58,6 +59,10 @@ def gather_nodes(tables: Sequence[NodeTable]) -> NodeColumns:
     if records.ids.null_count:
         missing = int(np.argmax(records.ids.is_null().to_numpy(zero_copy_only=False)))
         raise BadInputError(f"{records.at(missing)}: the node's id is empty; every node needs one")
+    if (bad := first_unusable(records.ids)) is not None:
+        raise BadInputError(
+            f"{records.at(bad)}: the node's id {id_problem(records.ids[bad].as_py())}"
+        )
     return records
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from time import perf_counter
 
+from service.aside import LARGE_BYTES, LARGE_ITEMS
 from service.batcher import Batched
 from service.classifier import Classified, Classifier, Plan
 from service.deadlines import TIMEOUT_HEADER, attend, seconds_left
@@ -68,25 +69,47 @@ class Classification:
         return await self.answer(call, request.nodes, request.top_k, "teacher")
 
     async def answer(self, call: Call, nodes: tuple[Node, ...], top_k: int, route: Route) -> Answer:
-        plan = self.classifier.plan(nodes, top_k, route)
-        if plan.immediate:
-            classified = self.classifier.look_up(plan)
-            if self.classifier.asking is not None:
-                self.classifier.asking.shadow(plan.resolution, plan.engine, classified.predictions)
-        else:
-            seconds = seconds_left(call, self.seconds)
-            classified = await attend(self.classifier.answer(plan), call.exchange, seconds)
-        return self.finish(plan, classified)
-
-    def finish(self, plan: Plan, classified: Classified) -> Answer:
-        predictions = classified.predictions
-        refuse_if_none_answered(predictions)
-        response = self.classifier.response(plan, predictions)
+        plan, classified = await self.ask(call, nodes, top_k, route)
+        response = self.classifier.response(plan, classified.predictions)
         return Answer(response, times(classified.batched))
+
+    async def ask(
+        self,
+        call: Call,
+        nodes: tuple[Node, ...],
+        top_k: int,
+        route: Route = "student",
+        seconds: float | None = None,
+    ) -> tuple[Plan, Classified]:
+        """Answers nodes, for every protocol alike.
+
+        Args:
+            seconds: after which the request is given up, if less than any request gets.
+
+        Raises:
+            NoNodeError: not one node can be answered.
+            See `Classifier.plan` and `Classifier.answer` for the others.
+        """
+        plan = await self.plan(call, nodes, top_k, route)
+        if plan.immediate and not plan.large:
+            classified = self.classifier.look_up(plan)
+        else:
+            left = seconds_left(call, min(seconds or self.seconds, self.seconds))
+            classified = await attend(self.classifier.answer(plan), call.exchange, left)
+        if self.classifier.asking is not None and plan.route == "student":
+            self.classifier.asking.shadow(plan.resolution, plan.engine, classified.predictions)
+        refuse_if_none_answered(classified.predictions)
+        return plan, classified
+
+    async def plan(self, call: Call, nodes: tuple[Node, ...], top_k: int, route: Route) -> Plan:
+        """Looks the nodes up; those of a large request off the event loop."""
+        if call.size <= LARGE_BYTES and len(nodes) * top_k <= LARGE_ITEMS:
+            return self.classifier.plan(nodes, top_k, route)
+        return await self.classifier.aside.run(self.classifier.plan, nodes, top_k, route, True)
 
     async def compare(self, call: Call) -> Answer:
         request: CompareRequest = call.body
-        plan = self.classifier.plan(request.nodes, request.top_k, "teacher")
+        plan = await self.plan(call, request.nodes, request.top_k, "teacher")
         seconds = seconds_left(call, self.seconds)
         return await attend(self.both(plan), call.exchange, seconds)
 
@@ -165,14 +188,20 @@ class Classification:
         ]
 
     def classify_examples(self) -> Examples:
-        """A request about nodes that are there, and its answer."""
+        """A request about nodes that are there, and the answer for the stored one.
+
+        What only a network could answer is left out: a document asks for no inference.
+        """
         engine = self.classifier.slot.engine
         request = example_request(engine)
+        stored = tuple(node for node in request.nodes if node.text is None)
+        if not stored:
+            return Examples(request)
         response = ClassifyResponse(
             engine.manifest.name,
             engine.model_version,
             engine.state.version,
-            tuple(engine.classify(request.nodes, request.top_k)),
+            tuple(engine.classify(stored, request.top_k)),
         )
         return Examples(request, response)
 
