@@ -115,6 +115,8 @@ def binary_size(number: int, tensor: Tensor, left: int) -> int | None:
     size = tensor.parameters.get(BINARY_SIZE)
     if size is None:
         return None
+    if tensor.datatype != TEXT_TYPE:
+        raise InvalidFieldError(f"inputs.{number}.datatype", f"expected {TEXT_TYPE}, and strings")
     where = f"inputs.{number}.parameters.{BINARY_SIZE}"
     if type(size) is not int or not 0 <= size <= left:
         raise InvalidFieldError(where, f"expected at most the {left:,} bytes that are left")
