@@ -12,14 +12,19 @@ from service.messages import ErrorBody, ErrorDetail, InferenceErrorBody, encode,
 from service.statuses import INTERNAL_ERROR, STATUS_OF_CODE, status_of
 
 JSON = "application/json"
+JSON_BYTES = JSON.encode()
 INFERENCE_PATH = "/v2"
 
 
 async def send_answer(
-    send: Send, status: int, content: bytes, headers: Iterable[tuple[bytes, bytes]]
+    send: Send,
+    status: int,
+    content: bytes,
+    headers: Iterable[tuple[bytes, bytes]] = (),
+    kind: bytes = JSON_BYTES,
 ) -> None:
     """Sends a whole answer straight over ASGI."""
-    own = [*headers, (b"content-length", b"%d" % len(content))]
+    own = [(b"content-type", kind), (b"content-length", b"%d" % len(content)), *headers]
     await send({"type": "http.response.start", "status": status, "headers": own})
     await send({"type": "http.response.body", "body": content})
 

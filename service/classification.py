@@ -90,7 +90,10 @@ class Classification:
             NoNodeError: not one node can be answered.
             See `Classifier.plan` and `Classifier.answer` for the others.
         """
-        plan = await self.plan(call, nodes, top_k, route)
+        if call.size <= LARGE_BYTES and len(nodes) * top_k <= LARGE_ITEMS:
+            plan = self.classifier.plan(nodes, top_k, route)
+        else:
+            plan = await self.large_plan(nodes, top_k, route)
         if plan.immediate and not plan.large:
             classified = self.classifier.look_up(plan)
         else:
@@ -101,15 +104,13 @@ class Classification:
         refuse_if_none_answered(classified.predictions)
         return plan, classified
 
-    async def plan(self, call: Call, nodes: tuple[Node, ...], top_k: int, route: Route) -> Plan:
-        """Looks the nodes up; those of a large request off the event loop."""
-        if call.size <= LARGE_BYTES and len(nodes) * top_k <= LARGE_ITEMS:
-            return self.classifier.plan(nodes, top_k, route)
+    async def large_plan(self, nodes: tuple[Node, ...], top_k: int, route: Route) -> Plan:
+        """Looks the nodes of a large request up off the event loop."""
         return await self.classifier.aside.run(self.classifier.plan, nodes, top_k, route, True)
 
     async def compare(self, call: Call) -> Answer:
         request: CompareRequest = call.body
-        plan = await self.plan(call, request.nodes, request.top_k, "teacher")
+        plan = await self.large_plan(request.nodes, request.top_k, "teacher")
         seconds = seconds_left(call, self.seconds)
         return await attend(self.both(plan), call.exchange, seconds)
 

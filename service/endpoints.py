@@ -6,16 +6,14 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from service.answers import JSON, send_answer
+from service.answers import JSON_BYTES, send_answer
 from service.aside import LARGE_BYTES, Aside
 from service.bodies import read_body
 from service.compression import COMPRESSED_FROM, compress, wanted_encoding
 from service.exchange import SCOPE_KEY, Exchange
 from service.messages import encode
-from service.operations import Answer, Call, Headers, Operation, header_of
+from service.operations import Call, Headers, Operation, header_of
 from service.readers import item_reader, whole_reader
-
-JSON_TYPE = (b"content-type", JSON.encode())
 
 
 class Endpoint:
@@ -45,22 +43,29 @@ class Endpoint:
         parameters = scope.get("path_params") or {}
         query = scope.get("query_string", b"")
         answer = await self.handle(Call(body, parameters, headers, query, exchange, size))
-        await self.send(answer, headers, send)
-
-    async def send(self, answer: Answer, headers: Headers, send: Send) -> None:
         if answer.content is None:
-            content, own = encode(answer.body), (JSON_TYPE, *answer.headers)
+            told, kind = encode(answer.body), JSON_BYTES
         else:
-            content, own = answer.content, answer.headers
-        if len(content) >= COMPRESSED_FROM:
-            encoding = wanted_encoding(header_of(headers, b"accept-encoding") or "")
-            own = (*own, (b"vary", b"accept-encoding"))
-            if encoding is not None:
-                large = len(content) > LARGE_BYTES
-                work = (compress, content, encoding)
-                content = await self.aside.run(*work) if large else compress(content, encoding)
-                own = (*own, (b"content-encoding", encoding.encode()))
-        await send_answer(send, answer.status, content, own)
+            told, kind = answer.content, answer.content_type
+        own = answer.headers
+        if len(told) >= COMPRESSED_FROM:
+            told, added = await self.compressed(told, headers)
+            own += added
+        await send_answer(send, answer.status, told, own, kind)
+
+    async def compressed(
+        self, content: bytes, headers: Headers
+    ) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
+        """A large answer as the client can read it, and what says so."""
+        vary = (b"vary", b"accept-encoding")
+        encoding = wanted_encoding(header_of(headers, b"accept-encoding") or "")
+        if encoding is None:
+            return content, (vary,)
+        if len(content) > LARGE_BYTES:
+            content = await self.aside.run(compress, content, encoding)
+        else:
+            content = compress(content, encoding)
+        return content, (vary, (b"content-encoding", encoding.encode()))
 
 
 class PathEndpoint:

@@ -40,13 +40,14 @@ class Answer:
     """What an operation answers.
 
     Attributes:
-        content: the body as bytes, where it is no JSON; its type is among the headers.
+        content: the body as bytes, where it is no JSON.
     """
 
     body: Struct
     headers: tuple[tuple[bytes, bytes], ...] = ()
     status: int = 200
     content: bytes | None = None
+    content_type: bytes = b"application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)

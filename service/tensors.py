@@ -27,7 +27,6 @@ BINARY_SIZE, BINARY_DATA, BINARY_OUTPUT = (
 )
 # What would change the answer and is not done here; anything else of a client may be left unread.
 UNSUPPORTED = ("classification", "shared_memory_region")
-BINARY_TYPE = b"application/octet-stream"
 
 Value = str | float
 Parameters = Annotated[dict[str, Any], Meta(description="Beside the protocol's own fields.")]
@@ -184,5 +183,4 @@ def binary_answer(
             tensor = msgspec.structs.replace(tensor, data=(), parameters=parameters)
         outputs.append(tensor)
     head = encode(msgspec.structs.replace(response, outputs=tuple(outputs)))
-    headers = ((b"content-type", BINARY_TYPE), (LENGTH_HEADER.encode(), b"%d" % len(head)))
-    return b"".join((head, *tail)), headers
+    return b"".join((head, *tail)), ((LENGTH_HEADER.encode(), b"%d" % len(head)),)
