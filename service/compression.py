@@ -8,15 +8,13 @@ LEVEL = 1  # of zlib: labels and scores repeat so much that more work saves litt
 
 
 def wanted_encoding(accepted: str) -> str | None:
-    """gzip or deflate, if a client's `accept-encoding` names one of them; the first it may be."""
-    refused, wanted = set(), []
+    """gzip or deflate, if a client's `accept-encoding` allows one of them; rather gzip."""
+    readable: dict[str, bool] = {}
     for entry in accepted.lower().split(","):
         name, _, weight = (part.strip() for part in entry.partition(";"))
-        (refused.add if is_zero(weight) else wanted.append)(name)
-    for encoding in ("gzip", "deflate"):
-        if encoding not in refused and (encoding in wanted or "*" in wanted):
-            return encoding
-    return None
+        readable[name] = not is_zero(weight)
+    others = readable.get("*", False)
+    return next((name for name in ("gzip", "deflate") if readable.get(name, others)), None)
 
 
 def is_zero(weight: str) -> bool:
