@@ -52,7 +52,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """A request that really can be sent, and an answer as it may come; either may be missing."""
+    """A request that really can be sent, and its answer; either may be missing."""
 
     request: Struct | None = None
     response: Struct | None = None

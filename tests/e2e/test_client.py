@@ -25,6 +25,8 @@ from tests.bundles import NODES as NODES_STORED
 from tests.bundles import TinyBundle
 from tests.e2e.conftest import Service, serving
 
+ONE_ID: Any = "node-1"  # what a type checker would not let pass
+NO_IDS: Any = [1]
 HERE = "http://127.0.0.1:9"
 QUICK = Retries(attempts=3, first_pause=0.01, longest_pause=0.02)
 
@@ -176,8 +178,8 @@ def test_ids_alone_are_stored_nodes(service: Service) -> None:
         (lambda client: client.classify([{"id": "node-1"}]), r"nodes\[0\] is a dict"),
         (lambda client: client.classify([Node(id="a"), 5]), r"nodes\[1\] is a int"),
         (lambda client: client.compare("node-1"), "nodes is one str"),
-        (lambda _: Node(text="x", neighbors="node-1"), "neighbors is one text, 'node-1'"),
-        (lambda _: Node(text="x", neighbors=[1]), "neighbors holds 1; an id is a str"),
+        (lambda _: Node(text="x", neighbors=ONE_ID), "neighbors is one text, 'node-1'"),
+        (lambda _: Node(text="x", neighbors=NO_IDS), "neighbors holds 1; an id is a str"),
         (lambda client: client.put_node("a", "x", neighbors="node-1"), "neighbors is one text"),
         (lambda client: client.mutate({"kind": "delete_node", "id": "a"}), "one change"),
         (lambda client: client.mutate([{"id": {1}}]), "no JSON"),
@@ -218,7 +220,7 @@ def roomy(tiny_bundle: TinyBundle) -> Iterator[Service]:
 
 def test_any_number_of_nodes_is_answered_in_order(roomy: Service) -> None:
     known = [f"node-{number % NODES_STORED}" for number in range(NODES)]
-    nodes = [*known, *["nobody"] * NODES, Node(text="http"), *known[:10]]
+    nodes: list[Node | str] = [*known, *["nobody"] * NODES, Node(text="http"), *known[:10]]
 
     async def ask() -> object:
         async with AsyncClient(roomy.url) as client:
@@ -252,7 +254,7 @@ def test_nodes_are_parted_by_number_and_by_text() -> None:
 
 @pytest.mark.parametrize("after", ["Wed, 21 Oct 2026 07:28:00 GMT", "²", "-1", "1.5", ""])
 def test_a_pause_that_cannot_be_read_is_the_clients_own(after: str) -> None:
-    response = httpx.Response(503, headers={"retry-after": after.encode("latin-1")})
+    response = httpx.Response(503, headers={b"retry-after": after.encode("latin-1")})
     assert 0 < QUICK.pause(0, response) <= QUICK.longest_pause
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-import tritonclient.http as triton
-import tritonclient.http.aio as triton_aio
+import tritonclient.http as triton  # type: ignore[import-untyped]
+import tritonclient.http.aio as triton_aio  # type: ignore[import-untyped]
 from numpy.typing import NDArray
-from tritonclient.utils import InferenceServerException
+from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]
 
 from tests.bundles import TinyBundle
 from tests.e2e.conftest import Service

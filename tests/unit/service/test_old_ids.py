@@ -3,7 +3,7 @@
 import pytest
 
 from graph.journal import Record
-from graph.mutations import AddEdge, DeleteNode, UpsertNode, encode_mutations
+from graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode, encode_mutations
 from service import Engine, Node
 from service.errors import MutationRefusedError
 from tests.bundles import TinyBundle
@@ -14,7 +14,7 @@ def test_a_journal_with_such_an_id_is_replayed_and_can_be_cleaned(
     tiny_bundle: TinyBundle, old: str
 ) -> None:
     with Engine.open(tiny_bundle.folder) as engine:
-        made = [UpsertNode(old, "http"), AddEdge(old, "node-1")]
+        made: list[Mutation] = [UpsertNode(old, "http"), AddEdge(old, "node-1")]
         engine.writer.replay([Record(1, None, encode_mutations(made))])
         assert engine.classify([Node(id=old)])[0].label
         with pytest.raises(MutationRefusedError, match="a node's id"):

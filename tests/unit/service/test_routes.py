@@ -12,6 +12,7 @@ import httpx
 import msgspec
 import pytest
 
+from graph.mutations import DeleteNode
 from service import Engine, Node
 from service.app import Service, create_app
 from service.aside import LARGE_BYTES, LARGE_ITEMS
@@ -20,7 +21,9 @@ from service.errors import InvalidFieldError, MalformedJsonError
 from service.graph_messages import MutationsBody
 from service.messages import ClassifyRequest, CompareRequest
 from service.readers import item_reader, whole_reader
+from service.resolution import Resolution
 from service.settings import Settings
+from service.student import Inference
 from tests.bundles import TinyBundle, rewrite, write_tiny_bundle
 
 
@@ -44,15 +47,25 @@ def get(app: Service, path: str) -> Any:
     return talk(app, lambda client: client.get(path)).json()
 
 
-def test_the_document_asks_no_network(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise AssertionError("inference for a document")
+def test_the_document_runs_a_network_once_and_off_the_event_loop(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    infer, threads = engine.infer, list[str]()
 
-    monkeypatch.setattr(engine, "infer", fail)
-    content = get(create_app(engine, Settings()), "/openapi.json")
-    classify = content["paths"]["/classify"]["post"]
-    example = classify["responses"]["200"]["content"]["application/json"]["example"]
-    assert example["predictions"][0]["id"] == "node-0"
+    def noted(resolution: Resolution) -> Inference:
+        threads.append(threading.current_thread().name)
+        return infer(resolution)
+
+    monkeypatch.setattr(engine, "infer", noted)
+    app = create_app(engine, Settings())
+    for changes, inferences in ((0, 1), (0, 1), (1, 2), (1, 2)):
+        if engine.state.version < changes:
+            engine.apply([DeleteNode("node-0")])
+        content = get(app, "/openapi.json")["paths"]["/classify"]["post"]
+        example = content["responses"]["200"]["content"]["application/json"]["example"]
+        assert example["graph_version"] == changes
+        assert example["predictions"][0]["id"] == f"node-{changes}"
+        assert threads == ["aside_0"] * inferences
 
 
 def test_after_a_reload_the_document_is_about_the_new_bundle(tmp_path: Path) -> None:
@@ -205,6 +218,13 @@ def test_the_encoding_that_a_client_can_read(accepted: str, encoding: str | None
     assert wanted_encoding(accepted) == encoding
 
 
+DECODED: dict[str, Callable[[bytes], bytes]] = {
+    "identity": bytes,
+    "gzip": gzip.decompress,
+    "deflate": zlib.decompress,
+}
+
+
 @pytest.mark.parametrize("count", [1, 20, 300])
 @pytest.mark.parametrize("path", ["/classify", "/nodes/long/neighbors"])
 def test_large_answers_are_compressed_where_asked(engine: Engine, path: str, count: int) -> None:
@@ -225,9 +245,7 @@ def test_large_answers_are_compressed_where_asked(engine: Engine, path: str, cou
             raw = b"".join([part async for part in response.aiter_raw()])
             assert int(response.headers["content-length"]) == len(raw)
             encoding = response.headers.get("content-encoding", "identity")
-            decoded = {"gzip": gzip.decompress, "deflate": zlib.decompress}.get(encoding, bytes)(
-                raw
-            )
+            decoded = DECODED[encoding](raw)
             assert encoding == (accepted if len(decoded) >= 1_024 else "identity")
             contents.append(decoded)
         return contents
