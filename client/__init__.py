@@ -3,11 +3,20 @@
 from client.asynchronous import AsyncClient
 from client.errors import (
     ClientError,
+    InvalidRequestError,
     RefusedError,
     UnavailableError,
     UnexpectedAnswerError,
 )
-from client.models import Change, Classification, Comparison, LabelScore, Node, Prediction
+from client.models import (
+    Change,
+    Classification,
+    Comparison,
+    LabelScore,
+    Node,
+    Prediction,
+    StoredNode,
+)
 from client.synchronous import Client
 
 __all__ = [
@@ -17,10 +26,12 @@ __all__ = [
     "Client",
     "ClientError",
     "Comparison",
+    "InvalidRequestError",
     "LabelScore",
     "Node",
     "Prediction",
     "RefusedError",
+    "StoredNode",
     "UnavailableError",
     "UnexpectedAnswerError",
 ]

@@ -11,10 +11,12 @@ from typing import Any
 
 import httpx
 
-from client import calls
+from client import calls, parts
+from client.addresses import service_url
 from client.calls import Request, Result, Retries
-from client.errors import UnavailableError
-from client.models import Change, Classification, Comparison, Node, Route
+from client.errors import RefusedError
+from client.models import Change, Classification, Comparison, Node, Route, StoredNode
+from client.parts import Part, Plan
 
 
 class AsyncClient:
@@ -30,17 +32,22 @@ class AsyncClient:
         """Connects at the first request.
 
         Args:
+            url: of the service, for example http://127.0.0.1:8000; without a scheme it is http.
             timeout: seconds of one attempt.
+
+        Raises:
+            InvalidRequestError: the URL or the key is none.
         """
         self.retries = retries or Retries()
         headers = calls.key_headers(key)
-        self.http = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout)
+        self.http = httpx.AsyncClient(base_url=service_url(url), headers=headers, timeout=timeout)
 
     async def send(self, request: Request[Result]) -> Result:
         """Sends until there is an answer.
 
         Raises:
-            RefusedError, UnavailableError, UnexpectedAnswerError: see `client.errors`.
+            InvalidRequestError, RefusedError, UnavailableError, UnexpectedAnswerError: see
+                `client.errors`.
         """
         problem: str = ""
         for attempt in range(self.retries.attempts):
@@ -52,19 +59,34 @@ class AsyncClient:
                 if response.status_code not in calls.RETRIED_STATUSES:
                     return request.answer(response)
                 problem = f"status {response.status_code}"
-            except httpx.TransportError as error:
-                problem = type(error).__name__
+            except (httpx.RequestError, httpx.InvalidURL) as error:
+                problem = calls.worth_repeating(error)
             if attempt + 1 < self.retries.attempts:
                 await asyncio.sleep(self.retries.pause(attempt, response))
-        raise UnavailableError(f"{self.retries.attempts} attempts failed, the last with {problem}")
+        raise calls.unavailable(self.retries.attempts, problem)
+
+    async def carry_out(self, plan: Plan[Part, Result]) -> Result:
+        """Sends a plan's requests, one after the other."""
+        try:
+            request = next(plan)
+            while True:
+                try:
+                    answer = await self.send(request)
+                except RefusedError as error:
+                    request = plan.throw(error)
+                else:
+                    request = plan.send(answer)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
 
     async def classify(
-        self, nodes: Sequence[Node], route: Route = "student", top_k: int = 1
+        self, nodes: Sequence[Node | str], route: Route = "student", top_k: int = 1
     ) -> Classification:
-        return await self.send(calls.classify(nodes, route, top_k))
+        return await self.carry_out(parts.classify(nodes, route, top_k))
 
-    async def compare(self, nodes: Sequence[Node]) -> list[Comparison]:
-        return await self.send(calls.compare(nodes))
+    async def compare(self, nodes: Sequence[Node | str]) -> list[Comparison]:
+        return await self.carry_out(parts.compare(nodes))
 
     async def mutate(
         self, mutations: Sequence[Mapping[str, Any]], key: str | None = None
@@ -82,6 +104,21 @@ class AsyncClient:
 
     async def delete_node(self, node_id: str) -> Change:
         return await self.send(calls.delete_node(node_id))
+
+    async def node(self, node_id: str) -> StoredNode:
+        return await self.send(calls.node(node_id))
+
+    async def neighbors(self, node_id: str) -> tuple[str, ...]:
+        return await self.send(calls.neighbors(node_id))
+
+    async def reload(self) -> dict[str, Any]:
+        return await self.send(calls.reload())
+
+    async def ready(self) -> bool:
+        try:
+            return (await self.http.get(calls.READY_PATH)).status_code == 200
+        except httpx.TransportError:
+            return False
 
     async def info(self) -> dict[str, Any]:
         return await self.send(calls.info())

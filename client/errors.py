@@ -1,6 +1,7 @@
 """Errors of this room.
 
 ClientError
+├── InvalidRequestError    it cannot be sent: what the caller gave is no request
 ├── RefusedError           the service refused the request: sending it again changes nothing
 ├── UnavailableError       it could not answer, however often it was asked
 └── UnexpectedAnswerError  what answered is not the service
@@ -12,6 +13,10 @@ from typing import Any
 
 class ClientError(Exception):
     """Root of every expected error of `client`."""
+
+
+class InvalidRequestError(ClientError, ValueError):
+    """What the caller gave is no request: nothing was sent."""
 
 
 class RefusedError(ClientError):

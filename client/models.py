@@ -1,19 +1,28 @@
 """What is asked and answered, as plain frozen dataclasses."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from client.errors import InvalidRequestError
 
 Route = Literal["student", "teacher", "auto"]
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A stored node by its id, or an unseen one by its text and its stored neighbors."""
+    """A stored node by its id, or an unseen one by its text and its stored neighbors.
+
+    Raises:
+        InvalidRequestError: `neighbors` is one text, or holds what is none.
+    """
 
     id: str | None = None
     text: str | None = None
     neighbors: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "neighbors", ids_of("neighbors", self.neighbors))
 
     def to_json(self) -> dict[str, Any]:
         value: dict[str, Any] = {}
@@ -24,6 +33,32 @@ class Node:
         if self.neighbors:
             value["neighbors"] = list(self.neighbors)
         return value
+
+
+def ids_of(name: str, ids: Iterable[str]) -> tuple[str, ...]:
+    """Several ids, and not the characters of one.
+
+    Raises:
+        InvalidRequestError: they are one text, or something in them is none.
+    """
+    if isinstance(ids, str | bytes):
+        raise InvalidRequestError(f"{name} is one text, {ids!r}; put it into a list")
+    result = tuple(ids)
+    for entry in result:
+        if not isinstance(entry, str):
+            raise InvalidRequestError(f"{name} holds {entry!r}; an id is a str")
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNode:
+    """A node as it is stored."""
+
+    id: str
+    text: str
+    label: str | None  # as given, not as predicted
+    degree: int
+    graph_version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +84,11 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
+    """One prediction a node, in their order.
+
+    `graph_version` is the oldest, where the nodes went in several requests.
+    """
+
     model: str
     model_version: str
     graph_version: int
@@ -109,3 +149,13 @@ def parse_comparisons(value: Mapping[str, Any]) -> list[Comparison]:
 
 def parse_change(value: Mapping[str, Any]) -> Change:
     return Change(value["graph_version"], value["repeated"])
+
+
+def parse_node(value: Mapping[str, Any]) -> StoredNode:
+    return StoredNode(
+        value["id"], value["text"], value["label"], value["degree"], value["graph_version"]
+    )
+
+
+def parse_neighbors(value: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(value["neighbors"])

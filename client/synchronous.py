@@ -11,10 +11,12 @@ from typing import Any
 
 import httpx
 
-from client import calls
+from client import calls, parts
+from client.addresses import service_url
 from client.calls import Request, Result, Retries
-from client.errors import UnavailableError
-from client.models import Change, Classification, Comparison, Node, Route
+from client.errors import RefusedError
+from client.models import Change, Classification, Comparison, Node, Route, StoredNode
+from client.parts import Part, Plan
 
 
 class Client:
@@ -30,17 +32,22 @@ class Client:
         """Connects at the first request.
 
         Args:
+            url: of the service, for example http://127.0.0.1:8000; without a scheme it is http.
             timeout: seconds of one attempt.
+
+        Raises:
+            InvalidRequestError: the URL or the key is none.
         """
         self.retries = retries or Retries()
         headers = calls.key_headers(key)
-        self.http = httpx.Client(base_url=url, headers=headers, timeout=timeout)
+        self.http = httpx.Client(base_url=service_url(url), headers=headers, timeout=timeout)
 
     def send(self, request: Request[Result]) -> Result:
         """Sends until there is an answer.
 
         Raises:
-            RefusedError, UnavailableError, UnexpectedAnswerError: see `client.errors`.
+            InvalidRequestError, RefusedError, UnavailableError, UnexpectedAnswerError: see
+                `client.errors`.
         """
         problem: str = ""
         for attempt in range(self.retries.attempts):
@@ -50,21 +57,41 @@ class Client:
                 if response.status_code not in calls.RETRIED_STATUSES:
                     return request.answer(response)
                 problem = f"status {response.status_code}"
-            except httpx.TransportError as error:
-                problem = type(error).__name__
+            except (httpx.RequestError, httpx.InvalidURL) as error:
+                problem = calls.worth_repeating(error)
             if attempt + 1 < self.retries.attempts:
                 time.sleep(self.retries.pause(attempt, response))
-        raise UnavailableError(f"{self.retries.attempts} attempts failed, the last with {problem}")
+        raise calls.unavailable(self.retries.attempts, problem)
+
+    def carry_out(self, plan: Plan[Part, Result]) -> Result:
+        """Sends a plan's requests, one after the other."""
+        try:
+            request = next(plan)
+            while True:
+                try:
+                    answer = self.send(request)
+                except RefusedError as error:
+                    request = plan.throw(error)
+                else:
+                    request = plan.send(answer)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
 
     def classify(
-        self, nodes: Sequence[Node], route: Route = "student", top_k: int = 1
+        self, nodes: Sequence[Node | str], route: Route = "student", top_k: int = 1
     ) -> Classification:
-        """One prediction a node, in their order; a bad node's has its `error` set."""
-        return self.send(calls.classify(nodes, route, top_k))
+        """One prediction a node, in their order; a bad node's has its `error` set.
 
-    def compare(self, nodes: Sequence[Node]) -> list[Comparison]:
+        Args:
+            nodes: any number; an id alone is a stored node. More than a request may hold go in
+                several, one after the other.
+        """
+        return self.carry_out(parts.classify(nodes, route, top_k))
+
+    def compare(self, nodes: Sequence[Node | str]) -> list[Comparison]:
         """The student's and the teacher's answer for each node."""
-        return self.send(calls.compare(nodes))
+        return self.carry_out(parts.compare(nodes))
 
     def mutate(self, mutations: Sequence[Mapping[str, Any]], key: str | None = None) -> Change:
         """Makes changes of the graph, all or none; see docs/http.md for their kinds."""
@@ -83,6 +110,25 @@ class Client:
     def delete_node(self, node_id: str) -> Change:
         """Removes a node and its edges."""
         return self.send(calls.delete_node(node_id))
+
+    def node(self, node_id: str) -> StoredNode:
+        """A node as it is stored."""
+        return self.send(calls.node(node_id))
+
+    def neighbors(self, node_id: str) -> tuple[str, ...]:
+        """The ids of the nodes that a node is linked to."""
+        return self.send(calls.neighbors(node_id))
+
+    def reload(self) -> dict[str, Any]:
+        """Has the bundle in its folder answer from now on; says which that is."""
+        return self.send(calls.reload())
+
+    def ready(self) -> bool:
+        """Whether the service is there and a real inference passed lately; asks once."""
+        try:
+            return self.http.get(calls.READY_PATH).status_code == 200
+        except httpx.TransportError:
+            return False
 
     def info(self) -> dict[str, Any]:
         """What is being served."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from graph.errors import MutationError, UnknownItemError
+from graph.ids import id_problem
 from graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 from graph.text_graph import UNLABELED
 from graph.view import REMOVED, GraphView, NodeRecord
@@ -37,8 +38,11 @@ class Draft:
         self.label_positions = {name: label for label, name in enumerate(view.label_names)}
         self.log: list[tuple[dict[Any, Any], Any, Any]] = []  # what to put back, newest last
 
-    def apply(self, mutations: Sequence[Mutation]) -> None:
+    def apply(self, mutations: Sequence[Mutation], acknowledged: bool = False) -> None:
         """Adds a batch.
+
+        Args:
+            acknowledged: it was made before, so that today's rule of ids is not asked again.
 
         Raises:
             MutationError: an item cannot be done; the draft is as it was before the batch.
@@ -46,6 +50,8 @@ class Draft:
         self.log.clear()
         try:
             for position, mutation in enumerate(mutations):
+                if isinstance(mutation, UpsertNode) and not acknowledged:
+                    check_id(position, mutation.id)
                 self.apply_one(position, mutation)
         except MutationError:
             for target, key, old in reversed(self.log):
@@ -64,7 +70,6 @@ class Draft:
             self.change_edge(position, mutation)
 
     def upsert(self, position: int, node: UpsertNode) -> None:
-        check_id(position, node.id)
         if node.text is not None:
             check_text(position, node.text)
         label = UNLABELED
@@ -153,22 +158,22 @@ class Draft:
 
 
 def check_id(position: int, node_id: str) -> None:
-    if not node_id or node_id != node_id.strip():
-        raise MutationError(position, "a node's id must not be empty or begin or end with a blank")
-    check_characters(position, "id", node_id)
+    """Refuses an id that no graph may have.
+
+    Raises:
+        MutationError: see `id_problem`.
+    """
+    if problem := id_problem(node_id):
+        raise MutationError(position, f"a node's id {problem}")
 
 
 def check_text(position: int, text: str) -> None:
     if not text or text.isspace():
         raise MutationError(position, "a node's text must not be empty")
-    check_characters(position, "text", text)
-
-
-def check_characters(position: int, what: str, words: str) -> None:
     try:
-        words.encode("utf-8")
+        text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise MutationError(position, f"the node's {what} holds half a character") from error
+        raise MutationError(position, "the node's text holds half a character") from error
 
 
 def shown(words: str) -> str:

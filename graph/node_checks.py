@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from graph.errors import BadInputError
+from graph.ids import first_unusable, id_problem
 from graph.labels import read_labels
 from graph.numerals import WHOLE_FLOAT, as_integers
 from graph.records import NodeTable
@@ -46,7 +47,7 @@ def gather_nodes(tables: Sequence[NodeTable], negative_labels: str, log: RepairL
     """Joins the tables, and reads what ids and labels mean.
 
     Raises:
-        BadInputError: no record at all, or an empty id.
+        BadInputError: no record at all, or an id that is empty or that no graph may have.
     """
     names = ("ids", "texts", "labels", "splits", "groups")
     columns = {
@@ -60,6 +61,10 @@ def gather_nodes(tables: Sequence[NodeTable], negative_labels: str, log: RepairL
     if records.ids.null_count:
         missing = int(np.argmax(records.ids.is_null().to_numpy(zero_copy_only=False)))
         raise BadInputError(f"{records.at(missing)}: the node's id is empty; every node needs one")
+    if (bad := first_unusable(records.ids)) is not None:
+        raise BadInputError(
+            f"{records.at(bad)}: the node's id {id_problem(records.ids[bad].as_py())}"
+        )
     labels = read_labels(records.labels, negative_labels, log, records.at)
     return replace(records, ids=plain_ids(records, log), labels=labels)
 

@@ -4,46 +4,38 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from service.access import Access
-from service.answers import error_response, failure_response
+from service.answers import JSON, error_response, failure_response
+from service.endpoints import Endpoint, PathEndpoint
 from service.engine import Engine
 from service.errors import SHOWN_CHARACTERS, RequestError
 from service.gateway import Gateway
-from service.messages import ErrorDetail
-from service.openapi import DESCRIPTION, component_schemas, path_items
-from service.operations import Endpoint, Operation
+from service.messages import ErrorDetail, encode
+from service.openapi import TITLE, document
+from service.operations import Operation
 from service.parts import Parts, build_parts
+from service.paths import decode_part, use_sent_path
 from service.role_table import role_table
 from service.settings import Settings
 from service.statuses import CODE_OF_STATUS
-
-
-class Application(FastAPI):
-    """FastAPI, for the router and the documentation; its document is the operations'."""
-
-    operations: Sequence[Operation] = ()
-
-    def openapi(self) -> dict[str, Any]:
-        """Made anew each time, so that its examples are about what is served now."""
-        self.openapi_schema = None
-        document = super().openapi()
-        document["paths"] = {**path_items(self.operations), **document["paths"]}
-        components = document.setdefault("components", {})
-        components["schemas"] = component_schemas(self.operations)
-        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        return document
 
 
 class Service(Gateway):
     """The whole application, with the parts that a server's process steers."""
 
     parts: Parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        use_sent_path(scope)
+        await super().__call__(scope, receive, send)
 
     def drain(self) -> None:
         """From now on it is not ready, and every answer ends its connection."""
@@ -64,13 +56,9 @@ def create_app(
     """
     parts = build_parts(engine, settings, open_engine)
     operations = parts.operations()
-    app = build_router(engine, operations, parts)
-    endpoints = {(o.method, o.path): Endpoint(o) for o in operations}
-    for (method, path), endpoint in endpoints.items():
-        app.router.routes.append(Route(path, endpoint, methods=[method]))
-    app.router.routes.append(Route("/metrics", parts.render_metrics, methods=["GET"]))
+    endpoints = {(o.method, o.path): Endpoint(o, parts.aside) for o in operations}
     service = Service(
-        app,
+        build_router(operations, endpoints, parts),
         settings.max_body_bytes,
         direct={key: endpoint for key, endpoint in endpoints.items() if "{" not in key[1]},
         metrics=parts.metrics,
@@ -84,37 +72,59 @@ def create_app(
     return service
 
 
-def build_router(engine: Engine, operations: Sequence[Operation], parts: Parts) -> Application:
+def build_router(
+    operations: Sequence[Operation],
+    endpoints: dict[tuple[str, str], Endpoint],
+    parts: Parts,
+) -> Starlette:
+    """The routes of all operations, of the metrics and of the documentation."""
+
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await parts.health.check()
         yield
         await parts.close()
 
-    app = Application(
-        title=f"Understudy: {engine.manifest.name}",
-        version=engine.model_version,
-        description=DESCRIPTION.strip(),
+    async def describe(_: Request) -> Response:
+        engine = parts.slot.engine
+        content = await parts.aside.run(lambda: encode(document(operations, engine)))
+        return Response(content, media_type=JSON)
+
+    async def try_out(_: Request) -> Response:
+        return get_swagger_ui_html(openapi_url="/openapi.json", title=TITLE)
+
+    paths: dict[str, dict[str, Endpoint]] = {}
+    for (method, path), endpoint in endpoints.items():
+        paths.setdefault(path, {})[method] = endpoint
+    app = Starlette(
+        routes=[
+            *(Route(path, PathEndpoint(own)) for path, own in paths.items()),
+            Route("/metrics", parts.render_metrics),
+            Route("/openapi.json", describe),
+            Route("/docs", try_out),
+        ],
         lifespan=lifespan,
-        redirect_slashes=False,
-        redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
-        exception_handlers={
-            HTTPException: answer_routing_error,
-            Exception: answer_failure,
-        },
+        exception_handlers={HTTPException: answer_routing_error, Exception: answer_failure},
     )
-    app.operations = operations
+    app.router.redirect_slashes = False
     return app
 
 
-async def answer_failure(_: Request, error: Exception) -> Response:
+async def answer_failure(request: Request, error: Exception) -> Response:
     """Answers; the exception then goes on to the gateway, which logs it."""
-    return failure_response(error)
+    return failure_response(error, request.url.path)
 
 
 async def answer_routing_error(request: Request, error: Any) -> Response:
-    """Unknown paths and wrong methods, in the same body as every other error."""
-    message = f"{request.method} {request.url.path[:SHOWN_CHARACTERS]}: {error.detail}; see /docs"
+    """Unknown paths and wrong methods, in the same body as every other error.
+
+    Raises:
+        MalformedPathError: no path at all was sent.
+    """
+    path = decode_part(request.scope["path"])
+    message = f"{request.method} {path[:SHOWN_CHARACTERS]}: {error.detail}; see /docs"
     detail = ErrorDetail(CODE_OF_STATUS.get(error.status_code, RequestError.code), message)
-    return error_response(error.status_code, detail, error.headers)
+    headers = dict(error.headers or {})
+    if allowed := headers.pop("Allow", None):
+        headers["allow"] = ", ".join(sorted(allowed.split(", ")))
+    return error_response(error.status_code, detail, path, headers)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from time import perf_counter
 
+from service.aside import LARGE_BYTES, LARGE_ITEMS
 from service.batcher import Batched
 from service.classifier import Classified, Classifier, Plan
 from service.deadlines import TIMEOUT_HEADER, attend, seconds_left
@@ -58,6 +59,7 @@ class Classification:
         """
         self.classifier = classifier
         self.seconds = seconds
+        self.example, self.example_of = Examples(), ("", -1)
 
     async def classify(self, call: Call) -> Answer:
         request: ClassifyRequest = call.body
@@ -68,25 +70,48 @@ class Classification:
         return await self.answer(call, request.nodes, request.top_k, "teacher")
 
     async def answer(self, call: Call, nodes: tuple[Node, ...], top_k: int, route: Route) -> Answer:
-        plan = self.classifier.plan(nodes, top_k, route)
-        if plan.immediate:
-            classified = self.classifier.look_up(plan)
-            if self.classifier.asking is not None:
-                self.classifier.asking.shadow(plan.resolution, plan.engine, classified.predictions)
-        else:
-            seconds = seconds_left(call, self.seconds)
-            classified = await attend(self.classifier.answer(plan), call.exchange, seconds)
-        return self.finish(plan, classified)
-
-    def finish(self, plan: Plan, classified: Classified) -> Answer:
-        predictions = classified.predictions
-        refuse_if_none_answered(predictions)
-        response = self.classifier.response(plan, predictions)
+        plan, classified = await self.ask(call, nodes, top_k, route)
+        response = self.classifier.response(plan, classified.predictions)
         return Answer(response, times(classified.batched))
+
+    async def ask(
+        self,
+        call: Call,
+        nodes: tuple[Node, ...],
+        top_k: int,
+        route: Route = "student",
+        seconds: float | None = None,
+    ) -> tuple[Plan, Classified]:
+        """Answers nodes, for every protocol alike.
+
+        Args:
+            seconds: after which the request is given up, if less than any request gets.
+
+        Raises:
+            NoNodeError: not one node can be answered.
+            See `Classifier.plan` and `Classifier.answer` for the others.
+        """
+        if call.size <= LARGE_BYTES and len(nodes) * top_k <= LARGE_ITEMS:
+            plan = self.classifier.plan(nodes, top_k, route)
+        else:
+            plan = await self.large_plan(nodes, top_k, route)
+        if plan.immediate and not plan.large:
+            classified = self.classifier.look_up(plan)
+        else:
+            left = seconds_left(call, min(seconds or self.seconds, self.seconds))
+            classified = await attend(self.classifier.answer(plan), call.exchange, left)
+        if self.classifier.asking is not None and plan.route == "student":
+            self.classifier.asking.shadow(plan.resolution, plan.engine, classified.predictions)
+        refuse_if_none_answered(classified.predictions)
+        return plan, classified
+
+    async def large_plan(self, nodes: tuple[Node, ...], top_k: int, route: Route) -> Plan:
+        """Looks the nodes of a large request up off the event loop."""
+        return await self.classifier.aside.run(self.classifier.plan, nodes, top_k, route, True)
 
     async def compare(self, call: Call) -> Answer:
         request: CompareRequest = call.body
-        plan = self.classifier.plan(request.nodes, request.top_k, "teacher")
+        plan = await self.large_plan(request.nodes, request.top_k, "teacher")
         seconds = seconds_left(call, self.seconds)
         return await attend(self.both(plan), call.exchange, seconds)
 
@@ -165,16 +190,18 @@ class Classification:
         ]
 
     def classify_examples(self) -> Examples:
-        """A request about nodes that are there, and its answer."""
+        """A request about nodes that are there, and its answer.
+
+        Runs a network, once for each version of the graph: to be called off the event loop.
+        """
         engine = self.classifier.slot.engine
-        request = example_request(engine)
-        response = ClassifyResponse(
-            engine.manifest.name,
-            engine.model_version,
-            engine.state.version,
-            tuple(engine.classify(request.nodes, request.top_k)),
-        )
-        return Examples(request, response)
+        served = engine.model_version, engine.state.version
+        if served != self.example_of:
+            request = example_request(engine)
+            predictions = tuple(engine.classify(request.nodes, request.top_k))
+            response = ClassifyResponse(engine.manifest.name, *served, predictions)
+            self.example_of, self.example = served, Examples(request, response)
+        return self.example
 
 
 def example_request(engine: Engine) -> ClassifyRequest:

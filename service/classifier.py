@@ -1,8 +1,10 @@
 """Classify requests: look-ups at once, unseen nodes in batches, hard ones by the teacher."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bundle import Manifest
+from service.aside import Aside
 from service.batcher import Batched, Batcher
 from service.caches.embeddings import EmbeddingCache
 from service.engine import Engine
@@ -25,6 +27,7 @@ class Plan:
     top_k: int
     route: Route
     resolution: Resolution
+    large: bool = False  # its answer is put together off the event loop
 
     @property
     def immediate(self) -> bool:
@@ -51,10 +54,12 @@ class Classifier:
         embeddings: EmbeddingCache | None = None,
         asking: Asking | None = None,
         threshold: float | None = None,
+        aside: Aside | None = None,
     ) -> None:
         """Assembles a classifier.
 
         Args:
+            aside: where large requests are looked up and put together.
             asking: how the teacher is asked, where there is one.
             threshold: score from which the student's answer counts as sure; None takes the
                 bundle's.
@@ -65,9 +70,15 @@ class Classifier:
         self.embeddings = embeddings
         self.asking = asking
         self.threshold = threshold
+        self.aside = aside or Aside()
 
-    def plan(self, nodes: tuple[Node, ...], top_k: int, route: Route = "student") -> Plan:
+    def plan(
+        self, nodes: tuple[Node, ...], top_k: int, route: Route = "student", large: bool = False
+    ) -> Plan:
         """Checks a request and looks its nodes up.
+
+        Args:
+            large: whether this is called off the event loop, as all that follows is to be.
 
         Raises:
             InvalidFieldError: more nodes or labels than allowed, or a route that is not there.
@@ -80,7 +91,7 @@ class Classifier:
             raise InvalidFieldError("top_k", f"at most {limits.top_k}")
         if route != "student":
             self.check_route(engine.manifest, route)
-        return Plan(engine, nodes, top_k, route, engine.resolve(nodes))
+        return Plan(engine, nodes, top_k, route, engine.resolve(nodes), large)
 
     def check_route(self, manifest: Manifest, route: Route) -> None:
         if self.asking is None:
@@ -110,8 +121,6 @@ class Classifier:
         classified = await self.studied(plan)
         if plan.route == "auto":
             return Classified(await self.refined(plan, classified), classified.batched)
-        if self.asking is not None:
-            self.asking.shadow(plan.resolution, plan.engine, classified.predictions)
         return classified
 
     async def studied(self, plan: Plan) -> Classified:
@@ -125,23 +134,20 @@ class Classifier:
                 await self.embeddings.publish(plan.engine)
         self.metrics.predictions.add("student", amount=len(resolution.positions))
         inference = batched.inference if batched else None
-        predictions = plan.engine.predict(plan.nodes, resolution, inference, plan.top_k)
-        return Classified(predictions, batched)
+        wanted = (plan.nodes, resolution, inference, plan.top_k)
+        if plan.large:
+            return Classified(await self.aside.run(plan.engine.predict, *wanted), batched)
+        return Classified(plan.engine.predict(*wanted), batched)
 
     async def taught(self, plan: Plan) -> tuple[list[Prediction], dict[int, float]]:
         """The teacher's answers, or its error where it fails, and the milliseconds of each."""
         assert self.asking is not None
         answers = await self.asking.ask(plan.resolution, plan.engine)
-        predictions = {
-            position: Prediction(position, plan.nodes[position].id, error=error_detail(error))
-            for position, error in plan.resolution.errors.items()
-        }
-        for position, answer in answers.items():
-            node = plan.nodes[position]
-            predictions[position] = teacher_prediction(position, node, answer, plan.top_k)
         good = {p: a.milliseconds for p, a in answers.items() if isinstance(a, TeacherAnswer)}
         self.metrics.predictions.add("teacher", amount=len(good))
-        return [predictions[position] for position in range(len(plan.nodes))], good
+        if plan.large:
+            return await self.aside.run(teacher_predictions, plan, answers), good
+        return teacher_predictions(plan, answers), good
 
     async def refined(self, plan: Plan, classified: Classified) -> list[Prediction]:
         """The student's answers where it is sure; else the teacher's, if that has one."""
@@ -170,6 +176,20 @@ class Classifier:
             plan.resolution.state.version,
             tuple(predictions),
         )
+
+
+def teacher_predictions(
+    plan: Plan, answers: Mapping[int, TeacherAnswer | NodeError]
+) -> list[Prediction]:
+    """One prediction a node, in the order of the request."""
+    predictions = {
+        position: Prediction(position, plan.nodes[position].id, error=error_detail(error))
+        for position, error in plan.resolution.errors.items()
+    }
+    for position, answer in answers.items():
+        node = plan.nodes[position]
+        predictions[position] = teacher_prediction(position, node, answer, plan.top_k)
+    return [predictions[position] for position in range(len(plan.nodes))]
 
 
 def teacher_prediction(

@@ -18,6 +18,7 @@ ServiceError
 │   └── ForbiddenError       the key's role does not suffice
 ├── RequestError             the whole request is refused
 │   ├── MalformedJsonError   the body is not JSON
+│   ├── MalformedPathError   the path's encoding is broken
 │   ├── InvalidFieldError    a field is missing, unknown, of a wrong type or beyond a limit
 │   ├── MutationRefusedError an item of a batch of changes cannot be done
 │   ├── MutationTargetError  it names a node or an edge that is not stored
@@ -176,6 +177,12 @@ class MalformedJsonError(RequestError):
     code = "malformed_json"
 
 
+class MalformedPathError(RequestError):
+    """The path's percent-encoding is broken, or what it encodes is not UTF-8."""
+
+    code = "malformed_path"
+
+
 class InvalidFieldError(RequestError):
     """A field is missing, unknown, of a wrong type or beyond a limit."""
 
@@ -183,6 +190,11 @@ class InvalidFieldError(RequestError):
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}" if field else problem, field=field)
+        self.field, self.problem = field, problem
+
+    def below(self, outer: str) -> "InvalidFieldError":
+        """The same where the field lies in another one."""
+        return InvalidFieldError(f"{outer}.{self.field}".rstrip("."), self.problem)
 
 
 class MutationRefusedError(RequestError):

@@ -99,7 +99,7 @@ class Gateway:
 
     async def fail(self, error: Exception, scope: Scope, exchange: Exchange) -> None:
         """Logs an error that is not the client's, and answers with it unless an answer began."""
-        response = failure_response(error)
+        response = failure_response(error, scope["path"])
         if isinstance(error, ServiceError):
             self.metrics.rejections.add(error.code)
         if response.status_code >= 500 and response.status_code not in (503, 504):

@@ -5,9 +5,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
+from service.aside import LARGE_ITEMS, Aside
 from service.errors import InvalidFieldError, OverloadedError, UnknownNodeError
 from service.graph_messages import (
     Changed,
@@ -32,8 +35,9 @@ MAX_WAITING = 256  # changes; more are refused
 
 
 class GraphOperations:
-    def __init__(self, slot: Slot, max_mutations: int, metrics: Metrics) -> None:
+    def __init__(self, slot: Slot, max_mutations: int, metrics: Metrics, aside: Aside) -> None:
         self.slot = slot
+        self.aside = aside
         self.max_mutations = max_mutations
         self.metrics = metrics
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="mutation")
@@ -51,8 +55,7 @@ class GraphOperations:
             OverloadedError: too many changes wait.
             See `Engine.apply` for the others.
         """
-        if len(mutations) > self.max_mutations:
-            raise InvalidFieldError("mutations", f"at most {self.max_mutations:,} a request")
+        self.check_number(len(mutations))
         if self.waiting >= MAX_WAITING:
             raise OverloadedError("too many changes of the graph are waiting", 1.0)
         work = partial(self.slot.engine.apply, mutations, call.header(KEY_HEADER.encode()))
@@ -63,6 +66,10 @@ class GraphOperations:
             self.waiting -= 1
         self.metrics.mutations.add(amount=0 if applied.repeated else len(mutations))
         return Answer(Changed(applied.version, applied.repeated))
+
+    def check_number(self, mutations: int) -> None:
+        if mutations > self.max_mutations:
+            raise InvalidFieldError("mutations", f"at most {self.max_mutations:,} a request")
 
     async def get_node(self, call: Call) -> Answer:
         state, row = self.find(call.parameters["id"])
@@ -80,9 +87,10 @@ class GraphOperations:
 
     async def get_neighbors(self, call: Call) -> Answer:
         state, row = self.find(call.parameters["id"])
-        view = state.graph
-        names = tuple(view.id(other) for other in view.neighbors(row).tolist())
-        return Answer(Neighbors(view.id(row), names, state.version))
+        rows = state.graph.neighbors(row)
+        if len(rows) <= LARGE_ITEMS:
+            return Answer(named_neighbors(state, row, rows))
+        return Answer(await self.aside.run(named_neighbors, state, row, rows))
 
     def find(self, node_id: str) -> tuple[GraphState, int]:
         state = self.slot.engine.state
@@ -110,6 +118,7 @@ class GraphOperations:
 
     async def mutate(self, call: Call) -> Answer:
         body: MutationsBody = call.body
+        self.check_number(len(body.mutations))
         return await self.apply(call, [mutation.mutation() for mutation in body.mutations])
 
     def operations(self) -> list[Operation]:
@@ -122,7 +131,7 @@ class GraphOperations:
             Operation(
                 name="get_neighbors",
                 method="GET",
-                path="/nodes/{id:path}/neighbors",
+                path="/nodes/{id:id}/neighbors",
                 role=Role.read,
                 tag="graph",
                 summary="The nodes that a node is linked to",
@@ -134,7 +143,7 @@ class GraphOperations:
             Operation(
                 name="get_node",
                 method="GET",
-                path="/nodes/{id:path}",
+                path="/nodes/{id:id}",
                 role=Role.read,
                 tag="graph",
                 summary="A stored node",
@@ -148,24 +157,25 @@ class GraphOperations:
     def changing(self) -> list[Operation]:
         node = NodeBody(text="A new node", neighbors=())
         new = Examples(request=node, parameters={"id": "a-new-node"})
+        gone = Examples(parameters={"id": "a-new-node"})
         return [
             change(
                 "put_node",
                 "PUT",
-                "/nodes/{id:path}",
+                "/nodes/{id:id}",
                 "Add or change a node",
                 self.put_node,
                 NodeBody,
-                new,
+                lambda: new,
             ),
             change(
                 "delete_node",
                 "DELETE",
-                "/nodes/{id:path}",
+                "/nodes/{id:id}",
                 "Remove a node and its edges",
                 self.delete_node,
                 None,
-                Examples(parameters={"id": "a-new-node"}),
+                lambda: gone,
             ),
             change(
                 "add_edge",
@@ -174,7 +184,7 @@ class GraphOperations:
                 "Link two nodes",
                 self.add_edge,
                 EdgeBody,
-                self.edge_examples(),
+                self.edge_examples,
             ),
             change(
                 "remove_edge",
@@ -183,7 +193,7 @@ class GraphOperations:
                 "Unlink two nodes",
                 self.remove_edge,
                 EdgeBody,
-                self.edge_examples(),
+                self.edge_examples,
             ),
             change(
                 "mutate",
@@ -192,7 +202,7 @@ class GraphOperations:
                 "Make several changes, all or none",
                 self.mutate,
                 MutationsBody,
-                mutation_examples(),
+                mutation_examples,
             ),
         ]
 
@@ -207,6 +217,17 @@ class GraphOperations:
         return Examples(parameters={"id": view.id(rows[0])} if rows else None)
 
 
+def named_neighbors(state: GraphState, row: int, rows: NDArray[np.int32]) -> Neighbors:
+    """The ids of a node's neighbours.
+
+    Shapes:
+        rows: int32 [degree]
+    """
+    view = state.graph
+    names = tuple(view.id(other) for other in rows.tolist())
+    return Neighbors(view.id(row), names, state.version)
+
+
 def change(
     name: str,
     method: str,
@@ -214,7 +235,7 @@ def change(
     summary: str,
     handle: Callable[[Call], Awaitable[Answer]],
     request: type[Struct] | None,
-    examples: Examples,
+    examples: Callable[[], Examples],
 ) -> Operation:
     return Operation(
         name=name,
@@ -228,7 +249,7 @@ def change(
         response=Changed,
         statuses=(404, 409, 422, 503),
         headers=HEADERS,
-        examples=lambda: examples,
+        examples=examples,
     )
 
 

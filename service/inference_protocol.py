@@ -1,22 +1,30 @@
 """The Open Inference Protocol, version 2: the same answers for clients of model servers."""
 
-import json
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable, Sequence
 
-from msgspec import Meta, Struct
+import msgspec
+from msgspec import Struct
 
-from service.classification import ERRORS, HEADERS, refuse_if_none_answered
-from service.classifier import Classifier
-from service.deadlines import attend, seconds_left
+from service.aside import LARGE_BYTES
+from service.classification import ERRORS, HEADERS, Classification
 from service.errors import InvalidFieldError, NoNodeError, UnknownModelError
 from service.health import Health
-from service.messages import Node, Prediction
+from service.messages import InferenceErrorBody, Node, Prediction
 from service.operations import Answer, Call, Examples, Operation
 from service.roles import Role
+from service.tensors import (
+    SCORE_TYPE,
+    TEXT_TYPE,
+    InferRequest,
+    InferResponse,
+    Tensor,
+    binary_answer,
+    read_request,
+    select,
+)
 
 PLATFORM = "onnxruntime_onnx"
-DATA_TYPE = "BYTES"
+EXTENSIONS = ("binary_tensor_data",)
 
 
 class Live(Struct, frozen=True):
@@ -64,60 +72,37 @@ class ModelReady(Struct, frozen=True):
     ready: bool = True
 
 
-class Tensor(Struct, frozen=True, omit_defaults=True):
-    """Values in a row."""
-
-    name: str
-    shape: tuple[int, ...]
-    datatype: str
-    data: tuple[str | float, ...]
-    parameters: dict[str, Any] = {}
-
-
-class WantedOutput(Struct, frozen=True, omit_defaults=True):
-    """An output by its name."""
-
-    name: str
-    parameters: dict[str, Any] = {}
-
-
-class InferRequest(Struct, frozen=True, omit_defaults=True):
-    """Nodes as tensors."""
-
-    inputs: Annotated[tuple[Tensor, ...], Meta(min_length=1)]
-    id: str | None = None
-    parameters: dict[str, Any] = {}
-    outputs: tuple[WantedOutput, ...] = ()
-
-
-class InferResponse(Struct, frozen=True, omit_defaults=True):
-    """Labels and scores as tensors, in the order of the nodes."""
-
-    model_name: str
-    model_version: str
-    outputs: tuple[Tensor, ...]
-    id: str | None = None
-
-
-INPUTS = tuple(TensorMetadata(name, DATA_TYPE) for name in ("id", "text", "neighbors"))
-OUTPUTS = (TensorMetadata("label", DATA_TYPE), TensorMetadata("score", "FP32"))
+INPUTS = tuple(TensorMetadata(name, TEXT_TYPE) for name in ("id", "text", "neighbors"))
+OUTPUTS = (TensorMetadata("label", TEXT_TYPE), TensorMetadata("score", SCORE_TYPE))
+NEIGHBORS = msgspec.json.Decoder(tuple[str, ...])
 DESCRIPTION = """
-Inputs, each of shape [N] and type BYTES: `id` of stored nodes; `text` of unseen ones; `neighbors`,
-each a JSON array of ids. An empty string stands for none. Outputs: `label` and `score`. A node
-that cannot be answered fails the request, since the protocol has no error of one item.
+Inputs, each of type BYTES and of shape [N] or [N, 1]: `id` of stored nodes; `text` of unseen ones;
+`neighbors`, each a JSON array of ids. An empty string stands for none. Outputs, of shape [N]:
+`label` and `score`. Both ways tensors may be sent as bytes behind the JSON, as the binary tensor
+data extension says. A node that cannot be answered fails the request, since the protocol has no
+error of one item. The parameter `timeout` is in microseconds; parameters that are not known are
+not read.
 """
 
 
 class InferenceProtocol:
-    def __init__(self, classifier: Classifier, health: Health, seconds: float) -> None:
-        self.classifier = classifier
+    def __init__(self, classification: Classification, health: Health) -> None:
+        self.classification = classification
+        self.slot = classification.classifier.slot
         self.health = health
-        self.seconds = seconds
 
     def check_model(self, call: Call) -> str:
-        name = self.classifier.slot.engine.manifest.name
+        """Sees that the path names what is served.
+
+        Raises:
+            UnknownModelError: another model, or another version of it.
+        """
+        engine = self.slot.engine
+        name, version = engine.manifest.name, engine.model_version
         if call.parameters["model"] != name:
             raise UnknownModelError(call.parameters["model"], name)
+        if call.parameters.get("version", version) != version:
+            raise UnknownModelError(f"{name}, version {call.parameters['version']}", version)
         return name
 
     async def live(self, _: Call) -> Answer:
@@ -128,11 +113,11 @@ class InferenceProtocol:
         return Answer(Ready())
 
     async def server(self, _: Call) -> Answer:
-        return Answer(ServerMetadata("understudy", self.classifier.slot.engine.model_version))
+        return Answer(ServerMetadata("understudy", self.slot.engine.model_version, EXTENSIONS))
 
     async def model(self, call: Call) -> Answer:
         name = self.check_model(call)
-        version = self.classifier.slot.engine.model_version
+        version = self.slot.engine.model_version
         return Answer(ModelMetadata(name, (version,), PLATFORM, INPUTS, OUTPUTS))
 
     async def model_ready(self, call: Call) -> Answer:
@@ -143,25 +128,52 @@ class InferenceProtocol:
     async def infer(self, call: Call) -> Answer:
         request: InferRequest = call.body
         self.check_model(call)
-        plan = self.classifier.plan(nodes_of(request.inputs), top_k=1)
-        if plan.immediate:
-            classified = self.classifier.look_up(plan)
+        seconds = timeout_seconds(request)
+        if call.size > LARGE_BYTES:
+            nodes = await self.classification.classifier.aside.run(nodes_of, request.inputs)
         else:
-            seconds = seconds_left(call, self.seconds)
-            classified = await attend(self.classifier.answer(plan), call.exchange, seconds)
-        predictions = classified.predictions
-        refuse_if_none_answered(predictions)
-        refuse_if_any_failed(predictions)
+            nodes = nodes_of(request.inputs)
+        plan, classified = await self.classification.ask(call, nodes, 1, seconds=seconds)
+        refuse_if_any_failed(classified.predictions)
+        selected = select(output_tensors(classified.predictions), request)
         manifest, version = plan.engine.manifest, plan.engine.model_version
-        outputs = select(output_tensors(predictions), request.outputs)
-        return Answer(InferResponse(manifest.name, version, outputs, request.id))
+        outputs = tuple(tensor for tensor, _ in selected)
+        response = InferResponse(manifest.name, version, outputs, request.id)
+        if not any(binary for _, binary in selected):
+            return Answer(response)
+        content, headers = binary_answer(response, [binary for _, binary in selected])
+        return Answer(response, headers, content=content)
 
     def operations(self) -> list[Operation]:
-        model = "/v2/models/{model}"
-        infer = Operation(
-            name="oip_infer",
+        """A model's paths may name its version, too."""
+        anyone, read = Role.anyone, Role.read
+        model = "/v2/models/{model:segment}"
+        result = [
+            self.plain("oip_live", "/v2/health/live", anyone, "Liveness", self.live, Live),
+            self.plain("oip_ready", "/v2/health/ready", anyone, "Readiness", self.ready, Ready),
+            self.plain("oip_server", "/v2", read, "What answers", self.server, ServerMetadata),
+        ]
+        for name, path in (("oip", model), ("oip_version", model + "/versions/{version:segment}")):
+            ready = f"{path}/ready"
+            result += [
+                self.plain(f"{name}_model", path, read, "The model", self.model, ModelMetadata),
+                self.plain(
+                    f"{name}_model_ready",
+                    ready,
+                    read,
+                    "Its readiness",
+                    self.model_ready,
+                    ModelReady,
+                ),
+                self.inference(f"{name}_infer", f"{path}/infer"),
+            ]
+        return result
+
+    def inference(self, name: str, path: str) -> Operation:
+        return Operation(
+            name=name,
             method="POST",
-            path=f"{model}/infer",
+            path=path,
             role=Role.read,
             tag="open inference protocol",
             summary="Classify nodes as tensors",
@@ -172,28 +184,19 @@ class InferenceProtocol:
             statuses=ERRORS,
             headers=HEADERS,
             examples=self.examples,
+            errors=InferenceErrorBody,
+            read=read_request,
         )
-        anyone, read = Role.anyone, Role.read
-        return [
-            self.plain("oip_live", "/v2/health/live", anyone, "Liveness", self.live, Live),
-            self.plain("oip_ready", "/v2/health/ready", anyone, "Readiness", self.ready, Ready),
-            self.plain("oip_server", "/v2", read, "What answers", self.server, ServerMetadata),
-            self.plain("oip_model", model, read, "The model", self.model, ModelMetadata),
-            self.plain(
-                "oip_model_ready",
-                f"{model}/ready",
-                read,
-                "Its readiness",
-                self.model_ready,
-                ModelReady,
-            ),
-            infer,
-        ]
 
     def plain(
-        self, name: str, path: str, role: Role, summary: str, handle: Any, response: type[Struct]
+        self,
+        name: str,
+        path: str,
+        role: Role,
+        summary: str,
+        handle: Callable[[Call], Awaitable[Answer]],
+        response: type[Struct],
     ) -> Operation:
-        parameters = {"model": self.classifier.slot.engine.manifest.name}
         return Operation(
             name=name,
             method="GET",
@@ -204,15 +207,33 @@ class InferenceProtocol:
             handle=handle,
             response=response,
             statuses=(404, 503),
-            examples=lambda: Examples(parameters=parameters),
+            examples=lambda: Examples(parameters=self.served()),
+            errors=InferenceErrorBody,
         )
 
+    def served(self) -> dict[str, str]:
+        """What the paths are to name now."""
+        engine = self.slot.engine
+        return {"model": engine.manifest.name, "version": engine.model_version}
+
     def examples(self) -> Examples:
-        engine = self.classifier.slot.engine
-        rows = engine.state.graph.live_rows()[:1].tolist()
-        name = engine.state.graph.id(rows[0]) if rows else ""
-        request = InferRequest((Tensor("id", (1,), DATA_TYPE, (name,)),), id="1")
-        return Examples(request, parameters={"model": engine.manifest.name})
+        graph = self.slot.engine.state.graph
+        rows = graph.live_rows()[:1].tolist()
+        name = graph.id(rows[0]) if rows else ""
+        request = InferRequest((Tensor("id", (1,), TEXT_TYPE, (name,)),), id="1")
+        return Examples(request, parameters=self.served())
+
+
+def timeout_seconds(request: InferRequest) -> float | None:
+    """The time that a client gives, in its parameter of microseconds; None where it gives none.
+
+    Raises:
+        InvalidFieldError: it is no whole number of microseconds.
+    """
+    timeout = request.parameters.get("timeout", 0)
+    if type(timeout) is not int or timeout < 0:
+        raise InvalidFieldError("parameters.timeout", "expected microseconds, a whole number")
+    return timeout / 1_000_000 if timeout else None
 
 
 def nodes_of(inputs: Sequence[Tensor]) -> tuple[Node, ...]:
@@ -224,13 +245,14 @@ def nodes_of(inputs: Sequence[Tensor]) -> tuple[Node, ...]:
     columns: dict[str, tuple[str, ...]] = {}
     known = [entry.name for entry in INPUTS]
     for number, tensor in enumerate(inputs):
-        where = f"inputs.{number}"
+        where, count = f"inputs.{number}", len(tensor.data)
         if tensor.name not in known or tensor.name in columns:
             raise InvalidFieldError(f"{where}.name", f"expected each of {', '.join(known)} once")
-        if tensor.datatype != DATA_TYPE or not all(isinstance(v, str) for v in tensor.data):
-            raise InvalidFieldError(f"{where}.datatype", f"expected {DATA_TYPE}, and strings")
-        if tensor.shape != (len(tensor.data),) or not tensor.data:
-            raise InvalidFieldError(f"{where}.shape", "expected [N], the number of values")
+        if tensor.datatype != TEXT_TYPE or not all(isinstance(v, str) for v in tensor.data):
+            raise InvalidFieldError(f"{where}.datatype", f"expected {TEXT_TYPE}, and strings")
+        if tensor.shape not in ((count,), (count, 1)) or not count:
+            problem = f"expected [N] or [N, 1] for N values, at least one; there are {count:,}"
+            raise InvalidFieldError(f"{where}.shape", problem)
         columns[tensor.name] = tuple(map(str, tensor.data))
     if len({len(column) for column in columns.values()}) != 1:
         raise InvalidFieldError("inputs", "expected as many values in each")
@@ -247,12 +269,10 @@ def neighbor_ids(value: str, row: int) -> tuple[str, ...]:
     if not value:
         return ()
     try:
-        ids = json.loads(value)
-    except (ValueError, RecursionError):
-        ids = None
-    if not isinstance(ids, list) or not all(isinstance(entry, str) for entry in ids):
-        raise InvalidFieldError("inputs", f"neighbors, value {row}: expected a JSON array of ids")
-    return tuple(ids)
+        return NEIGHBORS.decode(value)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        problem = f"neighbors, value {row}: expected a JSON array of ids"
+        raise InvalidFieldError("inputs", problem) from error
 
 
 def refuse_if_any_failed(predictions: Sequence[Prediction]) -> None:
@@ -262,19 +282,8 @@ def refuse_if_any_failed(predictions: Sequence[Prediction]) -> None:
             raise NoNodeError(error.code, message, error.details)
 
 
-def output_tensors(predictions: Sequence[Prediction]) -> dict[str, Tensor]:
+def output_tensors(predictions: Sequence[Prediction]) -> tuple[Tensor, ...]:
     shape = (len(predictions),)
     labels = tuple(str(prediction.label) for prediction in predictions)
     scores = tuple(prediction.score or 0.0 for prediction in predictions)
-    return {
-        "label": Tensor("label", shape, DATA_TYPE, labels),
-        "score": Tensor("score", shape, "FP32", scores),
-    }
-
-
-def select(tensors: dict[str, Tensor], wanted: Sequence[WantedOutput]) -> tuple[Tensor, ...]:
-    """The outputs asked for, or all."""
-    for number, entry in enumerate(wanted):
-        if entry.name not in tensors:
-            raise InvalidFieldError(f"outputs.{number}.name", "expected label or score")
-    return tuple(tensors[entry.name] for entry in wanted) or tuple(tensors.values())
+    return (Tensor("label", shape, TEXT_TYPE, labels), Tensor("score", shape, SCORE_TYPE, scores))

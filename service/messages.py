@@ -61,6 +61,12 @@ class ErrorBody(Struct, frozen=True):
     error: ErrorDetail
 
 
+class InferenceErrorBody(Struct, frozen=True):
+    """The body of every answer below /v2 that is no success."""
+
+    error: Annotated[str, Meta(description="A stable code, a colon, and words for people.")]
+
+
 class LabelScore(Struct, frozen=True):
     """A label and its probability."""
 

@@ -4,15 +4,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from msgspec import Struct
-from starlette.types import Receive, Scope, Send
 
-from service.answers import send_json
-from service.bodies import decode, read_body
-from service.exchange import SCOPE_KEY, Exchange
-from service.messages import encode
+from service.exchange import Exchange
+from service.messages import ErrorBody
 from service.roles import Role
+
+Headers = list[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,22 +19,35 @@ class Call:
 
     body: Any
     parameters: Mapping[str, str]  # from the path
-    headers: list[tuple[bytes, bytes]]
+    headers: Headers
     query: bytes
     exchange: Exchange
+    size: int = 0  # bytes of the body
 
     def header(self, name: bytes) -> str | None:
-        for header, value in self.headers:
-            if header == name:
-                return value.decode("latin-1")
-        return None
+        return header_of(self.headers, name)
+
+
+def header_of(headers: Headers, name: bytes) -> str | None:
+    for header, value in headers:
+        if header == name:
+            return value.decode("latin-1")
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """What an operation answers.
+
+    Attributes:
+        content: the body as bytes, where it is no JSON.
+    """
+
     body: Struct
     headers: tuple[tuple[bytes, bytes], ...] = ()
     status: int = 200
+    content: bytes | None = None
+    content_type: bytes = b"application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +77,5 @@ class Operation:
     success: int = 200
     examples: Callable[[], Examples] = Examples
     headers: Mapping[str, str] | None = None  # of the request: name → description
-
-
-class Endpoint:
-    """Runs an operation straight on ASGI; what it raises is the gateway's to answer."""
-
-    def __init__(self, operation: Operation) -> None:
-        self.name = operation.name
-        self.handle = operation.handle
-        kind = operation.request
-        self.decoder = None if kind is None else msgspec.json.Decoder(kind)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange: Exchange = scope[SCOPE_KEY]
-        exchange.operation = self.name
-        decoder = self.decoder
-        body = None if decoder is None else decode(decoder, await read_body(receive))
-        parameters = scope.get("path_params") or {}
-        call = Call(body, parameters, scope["headers"], scope.get("query_string", b""), exchange)
-        answer = await self.handle(call)
-        await send_json(send, answer.status, encode(answer.body), answer.headers)
+    errors: type[Struct] = ErrorBody
+    read: Callable[[bytes, Headers], Any] | None = None  # of a body that is not JSON alone

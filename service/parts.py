@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from graph.prompts import PromptOptions
+from service.aside import Aside
 from service.batcher import Batcher
 from service.caches.cache import Cache
 from service.caches.embeddings import EmbeddingCache
@@ -41,6 +42,7 @@ class Parts:
 
     slot: Slot
     metrics: Metrics
+    aside: Aside
     batcher: Batcher
     health: Health
     classifier: Classifier
@@ -54,9 +56,10 @@ class Parts:
 
     def operations(self) -> list[Operation]:
         teacher = self.classifier.asking is not None
+        classification = Classification(self.classifier, self.request_seconds)
         return [
-            *Classification(self.classifier, self.request_seconds).operations(),
-            *InferenceProtocol(self.classifier, self.health, self.request_seconds).operations(),
+            *classification.operations(),
+            *InferenceProtocol(classification, self.health).operations(),
             *self.graph_operations.operations(),
             *Operating(self.slot, self.health, self.reloader, teacher).operations(),
         ]
@@ -70,6 +73,7 @@ class Parts:
             await self.classifier.asking.close()
         await self.batcher.close()
         await asyncio.to_thread(self.graph_operations.close)
+        await asyncio.to_thread(self.aside.close)
         await asyncio.to_thread(self.slot.engine.close)
         if self.link is not None:
             await self.link.close()
@@ -85,7 +89,7 @@ def build_parts(
     Raises:
         SettingsError: the keys cannot be read, or tracing is asked for and not installed.
     """
-    metrics, slot = Metrics(), Slot(engine)
+    metrics, slot, aside = Metrics(), Slot(engine), Aside()
     batcher = Batcher(settings.batches, metrics)
     link = None
     if settings.redis_url:
@@ -102,6 +106,7 @@ def build_parts(
         embeddings,
         build_asking(settings, link, metrics),
         settings.auto_threshold,
+        aside,
     )
     health = Health(
         lambda: batcher.probe(slot.engine), settings.probe_seconds, settings.probe_timeout_seconds
@@ -111,11 +116,12 @@ def build_parts(
     return Parts(
         slot=slot,
         metrics=metrics,
+        aside=aside,
         batcher=batcher,
         health=health,
         classifier=classifier,
         reloader=Reloader(slot, open_engine, embeddings.attach, metrics),
-        graph_operations=GraphOperations(slot, settings.max_mutations, metrics),
+        graph_operations=GraphOperations(slot, settings.max_mutations, metrics, aside),
         keys=load_keys(settings.keys_file) if settings.keys_file else (),
         limiter=build_limiter(settings, link),
         link=link,

@@ -11,6 +11,7 @@ from service.errors import (
     JournalFailedError,
     KeyReusedError,
     MalformedJsonError,
+    MalformedPathError,
     MutationRefusedError,
     MutationTargetError,
     NotReadyError,
@@ -34,6 +35,7 @@ INTERNAL_ERROR = "internal_error"
 
 STATUS_OF: dict[type[ServiceError], int] = {
     MalformedJsonError: 400,
+    MalformedPathError: 400,
     UnauthorizedError: 401,
     ForbiddenError: 403,
     UnknownModelError: 404,

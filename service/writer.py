@@ -213,7 +213,7 @@ class Writer:
         draft = self.store.draft()
         for record in records:
             try:
-                draft.apply(decode_mutations(record.payload))
+                draft.apply(decode_mutations(record.payload), acknowledged=True)
             except (MutationError, JournalError) as error:
                 raise JournalFailedError(
                     f"record {record.number} of the journal does not fit the graph: {error}"

@@ -2,16 +2,32 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
+import httpx
 import pytest
 
-from client import AsyncClient, Client, Node, RefusedError, UnavailableError, UnexpectedAnswerError
+from client import (
+    AsyncClient,
+    Client,
+    InvalidRequestError,
+    Node,
+    RefusedError,
+    UnavailableError,
+    UnexpectedAnswerError,
+)
 from client.calls import Retries
-from tests.e2e.conftest import Service
+from client.parts import CHARACTERS, NODES, split
+from tests.bundles import NODES as NODES_STORED
+from tests.bundles import TinyBundle
+from tests.e2e.conftest import Service, serving
 
+ONE_ID: Any = "node-1"  # what a type checker would not let pass
+NO_IDS: Any = [1]
+HERE = "http://127.0.0.1:9"
 QUICK = Retries(attempts=3, first_pause=0.01, longest_pause=0.02)
 
 
@@ -50,7 +66,9 @@ def test_the_asyncio_client_does_the_same(service: Service) -> None:
 
 
 @contextmanager
-def scripted(*answers: tuple[int, bytes]) -> Iterator[str]:
+def scripted(
+    *answers: tuple[int, bytes], headers: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """A server with these answers, the last one over and over."""
     left = list(answers)
 
@@ -59,6 +77,8 @@ def scripted(*answers: tuple[int, bytes]) -> Iterator[str]:
             status, body = left.pop(0) if len(left) > 1 else left[0]
             self.send_response(status)
             self.send_header("retry-after", "1")
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -103,4 +123,143 @@ def test_who_stays_busy_or_away_is_unavailable() -> None:
 @pytest.mark.parametrize("answer", [(200, b"hello"), (404, b"{}"), (500, b"[]")])
 def test_what_is_not_the_service_is_said(answer: tuple[int, bytes]) -> None:
     with scripted(answer) as url, pytest.raises(UnexpectedAnswerError, match=str(answer[0])):
+        both_infos(url)
+
+
+def test_an_address_without_a_scheme_is_http(service: Service) -> None:
+    with Client(service.url.removeprefix("http://")) as client:
+        assert client.ready()
+        assert client.info()["model"] == "tiny-hashing"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://[::1",
+        "http://127.0.0.1:http",
+        "http://127.0.0.1:99999",
+        "ftp://127.0.0.1",
+        "htp://127.0.0.1:8000",
+        "http://",
+        "",
+        "http://a\nb",
+    ],
+)
+def test_what_is_no_address_is_said_at_once(url: str) -> None:
+    for kind in (Client, AsyncClient):
+        with pytest.raises(InvalidRequestError, match="is no URL"):
+            kind(url)
+
+
+@pytest.mark.parametrize("key", ["a\nb", "schlüssel"])
+def test_a_key_that_no_header_can_hold_is_said_at_once(key: str) -> None:
+    with pytest.raises(InvalidRequestError, match="the key must be printable ASCII"):
+        Client(HERE, key=key)
+    with Client(HERE) as client, pytest.raises(InvalidRequestError, match="idempotency key"):
+        client.mutate([{"kind": "delete_node", "id": "a"}], key)
+
+
+def test_a_service_that_is_away_is_not_ready() -> None:
+    with Client(HERE) as client:
+        assert not client.ready()
+    assert not asyncio.run(AsyncClient(HERE).ready())
+
+
+def test_ids_alone_are_stored_nodes(service: Service) -> None:
+    with Client(service.url) as client:
+        assert client.classify(["node-1"]) == client.classify([Node(id="node-1")])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda client: client.classify("node-1"), "nodes is one str"),
+        (lambda client: client.classify(Node(id="node-1")), "nodes is one Node"),
+        (lambda client: client.classify([{"id": "node-1"}]), r"nodes\[0\] is a dict"),
+        (lambda client: client.classify([Node(id="a"), 5]), r"nodes\[1\] is a int"),
+        (lambda client: client.compare("node-1"), "nodes is one str"),
+        (lambda _: Node(text="x", neighbors=ONE_ID), "neighbors is one text, 'node-1'"),
+        (lambda _: Node(text="x", neighbors=NO_IDS), "neighbors holds 1; an id is a str"),
+        (lambda client: client.put_node("a", "x", neighbors="node-1"), "neighbors is one text"),
+        (lambda client: client.mutate({"kind": "delete_node", "id": "a"}), "one change"),
+        (lambda client: client.mutate([{"id": {1}}]), "no JSON"),
+        (lambda client: client.classify(["\ud800"]), "half a character"),
+        (lambda client: client.put_node("\ud800", "x"), "half a character"),
+        (lambda client: client.put_node("", "x"), "must not be empty"),
+        (lambda client: client.delete_node(""), "must not be empty"),
+        (lambda client: client.node("x" * 70_000), "cannot be sent"),
+    ],
+)
+def test_what_is_no_request_is_not_sent(call: Any, message: str) -> None:
+    with Client(HERE) as client, pytest.raises(InvalidRequestError, match=message):
+        call(client)
+
+
+@pytest.mark.parametrize("node_id", ["a/neighbors", ".", "..", "%41", "a b/ü?#", "../x"])
+def test_any_id_is_itself(service: Service, node_id: str) -> None:
+    with Client(service.url) as client:
+        client.put_node(node_id, "http", neighbors=["node-1"])
+        stored = client.node(node_id)
+        assert (stored.id, stored.text, stored.degree) == (node_id, "http", 1)
+        assert client.neighbors(node_id) == ("node-1",)
+        client.delete_node(node_id)
+        with pytest.raises(RefusedError, match="unknown_node"):
+            client.node(node_id)
+
+
+def test_an_id_that_no_graph_may_have_is_refused(service: Service) -> None:
+    with Client(service.url) as client, pytest.raises(RefusedError, match="control character"):
+        client.put_node("a\nb", "http")
+
+
+@pytest.fixture(scope="module")
+def roomy(tiny_bundle: TinyBundle) -> Iterator[Service]:
+    with serving(tiny_bundle.folder) as running:
+        yield running
+
+
+def test_any_number_of_nodes_is_answered_in_order(roomy: Service) -> None:
+    known = [f"node-{number % NODES_STORED}" for number in range(NODES)]
+    nodes: list[Node | str] = [*known, *["nobody"] * NODES, Node(text="http"), *known[:10]]
+
+    async def ask() -> object:
+        async with AsyncClient(roomy.url) as client:
+            return await client.classify(nodes, top_k=2)
+
+    with Client(roomy.url) as client:
+        answer = client.classify(nodes, top_k=2)
+        few = client.classify(known[:40], top_k=2)
+    assert answer == asyncio.run(ask())
+    predictions = answer.predictions
+    assert [p.index for p in predictions] == list(range(len(nodes)))
+    assert [p.id for p in predictions[:-11]] == nodes[:-11]
+    assert [p.error for p in predictions[:NODES]] == [None] * NODES
+    assert [p.error for p in predictions[NODES:-11]] == ["unknown_node"] * NODES
+    assert [p.error for p in predictions[-11:]] == [None] * 11
+    assert [p.top for p in predictions[:40]] == [p.top for p in few.predictions]
+
+
+def test_where_no_node_of_many_can_be_answered_all_are_refused(roomy: Service) -> None:
+    with Client(roomy.url) as client, pytest.raises(RefusedError, match="unknown_node"):
+        client.classify(["nobody"] * (2 * NODES))
+
+
+def test_nodes_are_parted_by_number_and_by_text() -> None:
+    one, long = Node(id="a"), Node(text="x" * (CHARACTERS // 2))
+    assert [len(part) for part in split([one] * NODES)] == [NODES]
+    assert [len(part) for part in split([one] * (NODES + 1))] == [NODES - 1, 2]
+    assert [len(part) for part in split([long] * 5)] == [2, 2, 1]
+    assert [len(part) for part in split([Node(text="x" * 2 * CHARACTERS)] * 2)] == [1, 1]
+
+
+@pytest.mark.parametrize("after", ["Wed, 21 Oct 2026 07:28:00 GMT", "²", "-1", "1.5", ""])
+def test_a_pause_that_cannot_be_read_is_the_clients_own(after: str) -> None:
+    response = httpx.Response(503, headers={b"retry-after": after.encode("latin-1")})
+    assert 0 < QUICK.pause(0, response) <= QUICK.longest_pause
+
+
+def test_an_answer_that_cannot_be_read_is_said() -> None:
+    broken = {"content-encoding": "gzip"}
+    unread = pytest.raises(UnexpectedAnswerError, match="cannot be read")
+    with scripted((200, b"no gzip"), headers=broken) as url, unread:
         both_infos(url)

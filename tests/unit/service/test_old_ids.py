@@ -1,0 +1,23 @@
+"""Ids that were taken before they were held to a rule: nothing acknowledged is lost."""
+
+import pytest
+
+from graph.journal import Record
+from graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode, encode_mutations
+from service import Engine, Node
+from service.errors import MutationRefusedError
+from tests.bundles import TinyBundle
+
+
+@pytest.mark.parametrize("old", ["a\nb", "x" * 4_000])
+def test_a_journal_with_such_an_id_is_replayed_and_can_be_cleaned(
+    tiny_bundle: TinyBundle, old: str
+) -> None:
+    with Engine.open(tiny_bundle.folder) as engine:
+        made: list[Mutation] = [UpsertNode(old, "http"), AddEdge(old, "node-1")]
+        engine.writer.replay([Record(1, None, encode_mutations(made))])
+        assert engine.classify([Node(id=old)])[0].label
+        with pytest.raises(MutationRefusedError, match="a node's id"):
+            engine.apply([UpsertNode(old, "proof")])
+        engine.apply([DeleteNode(old)])
+        assert engine.state.graph.row_of(old) is None
