@@ -11,10 +11,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from service.access import Access
+from service.addresses import Clients
 from service.answers import error_response, failure_response
 from service.engine import Engine
 from service.errors import SHOWN_CHARACTERS, RequestError
 from service.gateway import Gateway
+from service.guard import Guard, Hosts
 from service.messages import ErrorDetail
 from service.openapi import DESCRIPTION, component_schemas, path_items
 from service.operations import Endpoint, Operation
@@ -60,8 +62,9 @@ def create_app(
         open_engine: opens the bundle again, for a reload.
 
     Raises:
-        SettingsError: the keys cannot be read.
+        SettingsError: the keys cannot be read, or a setting is wrong.
     """
+    clients = Clients(settings.proxies)
     parts = build_parts(engine, settings, open_engine)
     operations = parts.operations()
     app = build_router(engine, operations, parts)
@@ -74,10 +77,12 @@ def create_app(
         settings.max_body_bytes,
         direct={key: endpoint for key, endpoint in endpoints.items() if "{" not in key[1]},
         metrics=parts.metrics,
-        access=Access(parts.keys, parts.limiter),
+        access=Access(parts.keys, parts.limiter, clients),
         role_of=role_table(operations),
         log_answers=settings.log_requests,
         tracer=parts.tracer,
+        guard=Guard(None if parts.keys else Hosts(settings.host, settings.hosts)),
+        root_path=settings.root_path,
     )
     service.parts = parts
     parts.metrics.gauge("running_requests", "Requests that run.", lambda: service.running)
