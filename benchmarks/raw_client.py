@@ -11,7 +11,10 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 def prepare(body: dict[str, Any]) -> bytes:
     content = msgspec.json.encode(body)
-    head = f"POST /classify HTTP/1.1\r\nhost: x\r\ncontent-length: {len(content)}\r\n\r\n"
+    head = (
+        "POST /classify HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(content)}\r\n\r\n"
+    )
     return head.encode() + content
 
 

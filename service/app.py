@@ -13,11 +13,13 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from service.access import Access
+from service.addresses import Clients
 from service.answers import JSON, error_response, failure_response
 from service.endpoints import Endpoint, PathEndpoint
 from service.engine import Engine
 from service.errors import SHOWN_CHARACTERS, RequestError
 from service.gateway import Gateway
+from service.guard import Guard, Hosts
 from service.messages import ErrorDetail, encode
 from service.openapi import TITLE, document
 from service.operations import Operation
@@ -52,8 +54,9 @@ def create_app(
         open_engine: opens the bundle again, for a reload.
 
     Raises:
-        SettingsError: the keys cannot be read.
+        SettingsError: the keys cannot be read, or a setting is wrong.
     """
+    clients = Clients(settings.proxies)
     parts = build_parts(engine, settings, open_engine)
     operations = parts.operations()
     endpoints = {(o.method, o.path): Endpoint(o, parts.aside) for o in operations}
@@ -62,10 +65,12 @@ def create_app(
         settings.max_body_bytes,
         direct={key: endpoint for key, endpoint in endpoints.items() if "{" not in key[1]},
         metrics=parts.metrics,
-        access=Access(parts.keys, parts.limiter),
+        access=Access(parts.keys, parts.limiter, clients),
         role_of=role_table(operations),
         log_answers=settings.log_requests,
         tracer=parts.tracer,
+        guard=Guard(None if parts.keys else Hosts(settings.host, settings.hosts)),
+        root_path=settings.root_path,
     )
     service.parts = parts
     parts.metrics.gauge("running_requests", "Requests that run.", lambda: service.running)
@@ -85,13 +90,13 @@ def build_router(
         yield
         await parts.close()
 
-    async def describe(_: Request) -> Response:
-        engine = parts.slot.engine
-        content = await parts.aside.run(lambda: encode(document(operations, engine)))
+    async def describe(request: Request) -> Response:
+        engine, root_path = parts.slot.engine, root_path_of(request)
+        content = await parts.aside.run(lambda: encode(document(operations, engine, root_path)))
         return Response(content, media_type=JSON)
 
-    async def try_out(_: Request) -> Response:
-        return get_swagger_ui_html(openapi_url="/openapi.json", title=TITLE)
+    async def try_out(request: Request) -> Response:
+        return get_swagger_ui_html(openapi_url=f"{root_path_of(request)}/openapi.json", title=TITLE)
 
     paths: dict[str, dict[str, Endpoint]] = {}
     for (method, path), endpoint in endpoints.items():
@@ -108,6 +113,10 @@ def build_router(
     )
     app.router.redirect_slashes = False
     return app
+
+
+def root_path_of(request: Request) -> str:
+    return str(request.scope.get("root_path", ""))
 
 
 async def answer_failure(request: Request, error: Exception) -> Response:

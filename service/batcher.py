@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle import EncoderInfo
+from service.admission import hopeless_wait
 from service.engine import Engine
 from service.errors import InferenceError, NotReadyError, OverloadedError
 from service.metrics import Metrics
@@ -81,6 +82,7 @@ class Batcher:
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
         self.queue: deque[Entry] = deque()
         self.queued_tokens = 0
+        self.running_tokens = 0
         self.company = 1  # nodes of the last batch and of what waited when it ended
         self.tokens_per_second = 0.0
         self.arrived = asyncio.Event()
@@ -94,7 +96,7 @@ class Batcher:
         A caller that is cancelled leaves entries that are dropped before any work.
 
         Raises:
-            OverloadedError: too much waits already.
+            OverloadedError: too much waits already, in tokens or for the request's time.
             NotReadyError: the service is ending.
             InferenceError: the networks gave no usable answer.
         """
@@ -122,6 +124,13 @@ class Batcher:
         if self.queue and self.queued_tokens + sum(costs) > self.options.queue_tokens:
             self.metrics.rejections.add("queue_full")
             raise OverloadedError("too many unseen nodes are waiting", self.retry_after())
+        before = self.queued_tokens + self.running_tokens
+        wait = hopeless_wait(before + sum(costs), self.tokens_per_second) if before else None
+        if wait is not None:
+            self.metrics.rejections.add("queue_slow")
+            raise OverloadedError(
+                f"about {wait:.1f} s would pass, more than this request has", self.retry_after()
+            )
         loop, now = asyncio.get_running_loop(), monotonic()
         entries = [
             Entry(engine, resolution, node, tokens, now, loop.create_future())
@@ -189,6 +198,7 @@ class Batcher:
         first = batch[0]
         together = Resolution(first.resolution.state, unseen=[entry.node for entry in batch])
         error: Exception = InferenceError("the inference was given up")
+        self.running_tokens = sum(entry.tokens for entry in batch)
         try:
             loop = asyncio.get_running_loop()
             inference = await loop.run_in_executor(self.thread, first.engine.infer, together)
@@ -197,6 +207,7 @@ class Batcher:
             error = failure
             self.on_failure()
         finally:
+            self.running_tokens = 0
             for entry in batch:
                 entry.fail(error)
 

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
+from time import monotonic
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect
 
+from service.admission import deadline
 from service.errors import DeadlineError, InvalidFieldError
 from service.exchange import Exchange
 from service.operations import Call
@@ -41,7 +43,9 @@ async def attend(work: Coroutine[Any, Any, Result], exchange: Exchange, seconds:
         ClientDisconnect: the client left; the work is cancelled.
         DeadlineError: the time is over; the work is cancelled.
     """
+    token = deadline.set(monotonic() + seconds)
     task = asyncio.ensure_future(work)
+    deadline.reset(token)
     # The body is read, so all that can still come from the client is that it leaves.
     leaving = asyncio.ensure_future(exchange.receive_message())
     try:

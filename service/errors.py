@@ -9,16 +9,26 @@ ServiceError
 ├── OverloadedError          the queue is full
 ├── RateLimitedError         a key asks more often than it may
 ├── DeadlineError            the answer did not come in time
-├── SlowBodyError            the body did not come in time
+├── SlowBodyError            the request did not come in time
+├── WireError                what came is no request that can be read
+│   ├── MalformedHttpError   not HTTP
+│   ├── HeadTooLargeError    more bytes or headers than allowed before the body
+│   └── TargetTooLongError   most of them are the target's
+├── ConnectionsError         too many connections are open
 ├── JournalFailedError       a change cannot be made durable
 ├── ReloadError              the new bundle cannot be served
 ├── ReloadRunningError       another reload is running
 ├── AccessError              who asks may not
+│   ├── ForeignHostError     the request is meant for another host
+│   ├── ForeignOriginError   another site's page sends it
 │   ├── UnauthorizedError    no key, or an unknown one
 │   └── ForbiddenError       the key's role does not suffice
 ├── RequestError             the whole request is refused
 │   ├── MalformedJsonError   the body is not JSON
 │   ├── MalformedPathError   the path's encoding is broken
+│   ├── MediaTypeError       the body does not say that it is JSON
+│   ├── EncodingError        the body is compressed in an unknown way
+│   ├── MalformedEncodingError  it is not compressed as it says
 │   ├── InvalidFieldError    a field is missing, unknown, of a wrong type or beyond a limit
 │   ├── MutationRefusedError an item of a batch of changes cannot be done
 │   ├── MutationTargetError  it names a node or an edge that is not stored
@@ -111,12 +121,12 @@ class OverloadedError(ServiceError):
 
 
 class RateLimitedError(ServiceError):
-    """A key asks more often than it may."""
+    """A key, or an address, asks more often than it may."""
 
     code = "rate_limited"
 
     def __init__(self, retry_after: float) -> None:
-        super().__init__("more requests than this key may send; ask again later")
+        super().__init__("more requests than a caller may send; ask again later")
         self.retry_after = retry_after
 
 
@@ -130,9 +140,40 @@ class DeadlineError(ServiceError):
 
 
 class SlowBodyError(ServiceError):
-    """The body did not come in time."""
+    """The request did not come in time."""
 
     code = "slow_body"
+
+
+class WireError(ServiceError):
+    """What came is no request that can be read; the connection ends."""
+
+    code = "unreadable_request"
+
+
+class MalformedHttpError(WireError):
+    """Not HTTP, or none that has one meaning."""
+
+    code = "malformed_http"
+
+
+class HeadTooLargeError(WireError):
+    """More bytes or headers than allowed before the body."""
+
+    code = "head_too_large"
+
+
+class TargetTooLongError(WireError):
+    """The request line's target is longer than allowed."""
+
+    code = "target_too_long"
+
+
+class ConnectionsError(ServiceError):
+    """Too many connections are open."""
+
+    code = "too_many_connections"
+    retry_after = 1.0
 
 
 class ReloadError(ServiceError):
@@ -151,6 +192,18 @@ class AccessError(ServiceError):
     """Who asks may not."""
 
     code = "no_access"
+
+
+class ForeignHostError(AccessError):
+    """The request is meant for another host."""
+
+    code = "foreign_host"
+
+
+class ForeignOriginError(AccessError):
+    """Another site's page sends it."""
+
+    code = "foreign_origin"
 
 
 class UnauthorizedError(AccessError):
@@ -181,6 +234,24 @@ class MalformedPathError(RequestError):
     """The path's percent-encoding is broken, or what it encodes is not UTF-8."""
 
     code = "malformed_path"
+
+
+class MediaTypeError(RequestError):
+    """The body does not say that it is JSON."""
+
+    code = "unsupported_media_type"
+
+
+class EncodingError(RequestError):
+    """The body is compressed in a way that is not known here."""
+
+    code = "unsupported_encoding"
+
+
+class MalformedEncodingError(RequestError):
+    """The body is not compressed as it says."""
+
+    code = "malformed_encoding"
 
 
 class InvalidFieldError(RequestError):

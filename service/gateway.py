@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.access import Access, client_address
+from service.access import Access
 from service.answers import failure_response
-from service.errors import ServiceError
-from service.exchange import SCOPE_KEY, Exchange
+from service.errors import AccessError, ServiceError
+from service.exchange import FAILURE, SCOPE_KEY, Exchange
+from service.guard import Guard
 from service.logs import current_request
 from service.metrics import Metrics
 from service.roles import Role, default_role
@@ -37,6 +38,8 @@ class Gateway:
         role_of: RoleOf = methods_alone,
         log_answers: bool = False,
         tracer: Tracer | None = None,
+        guard: Guard | None = None,
+        root_path: str = "",
     ) -> None:
         """Wraps `app`.
 
@@ -45,6 +48,8 @@ class Gateway:
                 middleware of `app`, which cost more than a look-up.
             role_of: (method, path) → the role that it needs.
             log_answers: a line in the log for each one, not only for failures of ours.
+            guard: what is refused whoever asks; by default only what has more than one meaning.
+            root_path: under which a proxy offers the service; it may leave it away or not.
         """
         self.app = app
         self.max_body_bytes = max_body_bytes
@@ -54,6 +59,8 @@ class Gateway:
         self.role_of = role_of
         self.log_answers = log_answers
         self.tracer = tracer
+        self.guard = guard or Guard(None)
+        self.root_path = root_path
         self.running = 0  # requests
         self.draining = False
 
@@ -61,6 +68,8 @@ class Gateway:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        if self.root_path:
+            mount(scope, self.root_path)
         exchange = Exchange(scope, receive, send, self.max_body_bytes)
         exchange.closing = self.draining
         scope[SCOPE_KEY] = exchange
@@ -87,15 +96,30 @@ class Gateway:
         method, path = scope["method"], scope["path"]
         app = self.direct.get((method, path), self.app)
         try:
+            self.guard_against(scope, exchange)
             if not self.access.open:
                 role = self.role_of(method, path)
-                await self.access.check(role, exchange.authorization, client_address(scope))
+                await self.access.check(role, scope, exchange)
             await app(scope, exchange.receive, exchange.send)
         except ClientDisconnect:
             self.metrics.rejections.add("client_left")
             logger.debug("the client left")
         except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the client hears
             await self.fail(error, scope, exchange)
+
+    def guard_against(self, scope: Scope, exchange: Exchange) -> None:
+        """Refuses what could not be read, and what nobody may send.
+
+        Raises:
+            ServiceError: the reason.
+        """
+        if FAILURE in scope:
+            raise scope[FAILURE]
+        try:
+            self.guard.check(scope, exchange.headers)
+        except AccessError:
+            if self.role_of(scope["method"], scope["path"]) is not Role.anyone:
+                raise
 
     async def fail(self, error: Exception, scope: Scope, exchange: Exchange) -> None:
         """Logs an error that is not the client's, and answers with it unless an answer began."""
@@ -118,6 +142,16 @@ class Gateway:
                     "method": scope["method"],
                     "path": scope["path"],
                     "status": exchange.status,
+                    "key": exchange.key_name,
                     "milliseconds": round(1_000 * seconds, 3),
                 },
             )
+
+
+def mount(scope: Scope, root_path: str) -> None:
+    """Tells the application where it is, and takes that off the path."""
+    scope["root_path"] = root_path
+    for name, root in (("path", root_path), ("raw_path", root_path.encode())):
+        path = scope.get(name)
+        if path is not None and path.startswith(root) and path[len(root) :][:1] in ("/", b"/"):
+            scope[name] = path[len(root) :]

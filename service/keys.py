@@ -6,8 +6,10 @@ A key has 256 random bits, so a plain SHA-256 is as hard to invert as a slow pas
 import hashlib
 import hmac
 import json
+import logging
 import os
 import secrets
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +17,14 @@ from pathlib import Path
 from service.errors import SettingsError
 from service.roles import Role
 
+logger = logging.getLogger(__name__)
+
 PREFIX = "understudy_"
 KEY_BYTES = 32
 HEADER = b"authorization"
 BEARER = b"bearer "
 MAX_HEADER_BYTES = 512
+LONGEST_NAME = 100  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +50,35 @@ def find_key(keys: Sequence[Key], authorization: bytes) -> Key | None:
     return found
 
 
+def check_name(name: str) -> str:
+    """A name that can stand in a line of the log.
+
+    Raises:
+        SettingsError: it is empty, too long, or holds what cannot be printed.
+    """
+    if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
+        raise SettingsError(
+            f"the key's name is {name[:LONGEST_NAME]!r}: expected 1 to {LONGEST_NAME} printable "
+            "characters"
+        )
+    return name
+
+
 def load_keys(path: Path) -> tuple[Key, ...]:
-    """Reads a file of keys.
+    """Reads a file of keys; one that others may write is remarked.
 
     Raises:
         SettingsError: missing, damaged, or empty.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))["keys"]
-        keys = tuple(Key(str(v["name"]), Role[v["role"]], str(v["sha256"])) for v in values)
+        keys = tuple(
+            Key(check_name(str(v["name"])), Role[v["role"]], str(v["sha256"])) for v in values
+        )
+        if path.stat().st_mode & stat.S_IWOTH:
+            logger.warning(
+                "every user of this machine may write %s and let themselves in: chmod 600 it", path
+            )
     except OSError as error:
         raise SettingsError(f"cannot read the keys in {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -70,8 +95,9 @@ def add_key(path: Path, name: str, role: Role) -> str:
         The secret, which is kept nowhere.
 
     Raises:
-        SettingsError: the file is damaged, or has a key of that name.
+        SettingsError: the file is damaged or has a key of that name, or it is no name.
     """
+    check_name(name)
     keys = list(load_keys(path)) if path.exists() else []
     if any(key.name == name for key in keys):
         raise SettingsError(f"{path} has a key {name!r} already")

@@ -1,13 +1,15 @@
-"""The log: one JSON object a line, with the request's id; never a client's text."""
+"""The log: one line a record, with its fields and the request's id; never a client's text."""
 
 import json
 import logging
+import re
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
 current_request: ContextVar[bytes] = ContextVar("current_request", default=b"")
 
+PLAIN_VALUE = re.compile(r"[A-Za-z0-9._:/+=@-]+")
 # What every record has; anything else was passed as `extra`.
 PLAIN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -25,19 +27,40 @@ class JsonFormatter(logging.Formatter):
         }
         if request_id := current_request.get():
             line["request_id"] = request_id.decode()
-        line.update({k: v for k, v in vars(record).items() if k not in PLAIN_FIELDS})
+        line.update(extra_fields(record))
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+class TextFormatter(logging.Formatter):
+    """A record as a line for people: its fields follow the message."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own
+        fields = extra_fields(record)
+        if request_id := current_request.get():
+            fields["request_id"] = request_id.decode()
+        shown = (f" {name}={shown_value(value)}" for name, value in fields.items())
+        return super().formatMessage(record) + "".join(shown)
+
+
+def extra_fields(record: logging.LogRecord) -> dict[str, Any]:
+    """What was passed as `extra`."""
+    return {k: v for k, v in vars(record).items() if k not in PLAIN_FIELDS}
+
+
+def shown_value(value: Any) -> str:
+    """On one line and without doubt where it ends: a path is the client's own words."""
+    text = str(value)
+    return text if PLAIN_VALUE.fullmatch(text) else json.dumps(text)
+
+
 def configure_logs(level: str, json_lines: bool) -> None:
     """Sends the process's log to standard error."""
     handler = logging.StreamHandler()
-    handler.setFormatter(
-        JsonFormatter()
-        if json_lines
-        else logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
-    )
+    handler.setFormatter(JsonFormatter() if json_lines else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells every URL it asks

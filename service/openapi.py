@@ -24,11 +24,13 @@ Every answer that is no success has the same body, an `ErrorBody`; below `/v2` i
 MEANINGS = {
     400: "The body is not JSON, or the path is badly encoded.",
     401: "No key, or an unknown one.",
-    403: "The key's role does not suffice.",
+    403: "The key's role does not suffice, or a page of another site sends it.",
     404: "What is named is not there.",
     408: "The body did not come in time.",
     409: "It contradicts what is there.",
     413: "The body has too many bytes.",
+    415: "The body does not say that it is JSON, or is compressed in an unknown way.",
+    421: "The request is for another host.",
     422: "A field is missing, unknown, of a wrong type or beyond a limit; it is named.",
     424: "The teacher failed.",
     429: "Too much at once; see the header `retry-after`.",
@@ -36,14 +38,20 @@ MEANINGS = {
     503: "The service cannot answer now; see the header `retry-after`.",
     504: "The answer did not come in time.",
 }
-ANY_REQUEST = (401, 403, 429, 500)
+ANY_REQUEST = (401, 403, 421, 429, 500)
 ANY_PARAMETER = (400,)  # in the path
-ANY_BODY = (400, 408, 413, 422)
+ANY_BODY = (400, 408, 413, 415, 422)
 REFERENCE = "#/components/schemas/{name}"
 
 
-def document(operations: Iterable[Operation], engine: Engine) -> dict[str, Any]:
-    """The whole document; its title, version and examples are about what is served now."""
+def document(
+    operations: Iterable[Operation], engine: Engine, root_path: str = ""
+) -> dict[str, Any]:
+    """The whole document; its title, version and examples are about what is served now.
+
+    Args:
+        root_path: under which a proxy offers the service.
+    """
     operations = list(operations)
     return {
         "openapi": "3.1.0",
@@ -52,6 +60,7 @@ def document(operations: Iterable[Operation], engine: Engine) -> dict[str, Any]:
             "description": DESCRIPTION.strip(),
             "version": engine.model_version,
         },
+        **({"servers": [{"url": root_path}]} if root_path else {}),
         "paths": path_items(operations),
         "components": {
             "schemas": component_schemas(operations),

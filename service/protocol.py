@@ -1,73 +1,177 @@
-"""The HTTP protocol, with a limit on how long a request may take to arrive.
+"""The HTTP protocol: what may come over a connection.
 
-Without it, a client that sends a byte now and then holds a connection for good. The limit covers
-head and body; a request that comes in one piece never starts the timer.
+uvicorn's protocol does not bound the head, and leaves the body of a request that offers an upgrade
+to be read as the next request.
 """
 
-import asyncio
+import logging
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
-from service.errors import SlowBodyError
-from service.messages import ErrorBody, encode, error_detail
+from service.connections import BODY, HEAD, MESSAGE, NOTHING, Connection
+from service.errors import (
+    HeadTooLargeError,
+    MalformedHttpError,
+    OverloadedError,
+    ServiceError,
+    TargetTooLongError,
+)
+from service.exchange import KEEPS_ALIVE
+from service.heads import LONGEST_TARGET, head_size, origin_form, too_large, without_upgrade
+from service.limits import WireLimits
 
-IDLE_SECONDS = 60.0  # of a connection that has not begun a request
+logger = logging.getLogger(__name__)
+
+FED_BYTES = 64 * 2**10  # to the parser at a time
+BYTES_OF_FRAMING = 16  # for each byte of a body: more than chunks of one byte need
 
 
-class TimedProtocol(HttpToolsProtocol):
-    receive_seconds: float = 30.0
+class WireProtocol(Connection):
+    """Reads requests within limits."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.receiving = False
-        self.timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.timer = self.loop.call_later(IDLE_SECONDS, transport.close)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.stop_timer()
-        super().connection_lost(exc)
-
-    def on_message_begin(self) -> None:
-        self.receiving = True
-        super().on_message_begin()
-
-    def on_message_complete(self) -> None:
-        self.receiving = False
-        super().on_message_complete()
+        self.fed = 0  # bytes that the parser is given now
+        self.head_bytes = 0  # since the piece in which an unfinished head began
+        self.body_bytes = 0
+        self.framed_bytes = 0  # of a body as it came, since the piece in which it began
 
     def data_received(self, data: bytes) -> None:
-        was_receiving = self.receiving
-        super().data_received(data)
-        if self.receiving and not was_receiving:
-            self.stop_timer()
-            self.timer = self.loop.call_later(self.receive_seconds, self.give_up)
-        elif self.timer is not None and not self.receiving:
-            self.stop_timer()
-
-    def stop_timer(self) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
-
-    def give_up(self) -> None:
-        """Answers for a request that is not there yet, and ends the connection."""
-        if self.transport.is_closing():
+        if len(data) <= FED_BYTES:
+            self.feed(data)
             return
-        started = self.cycle is not None and self.cycle.response_started
-        if not started or self.cycle.response_complete:
-            error = SlowBodyError(f"the request did not arrive within {self.receive_seconds:g} s")
-            body = encode(ErrorBody(error_detail(error)))
-            head = (
-                "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\n"
-                f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-            )
-            self.transport.write(head.encode() + body)
-        self.transport.close()
+        view = memoryview(data)
+        for start in range(0, len(data), FED_BYTES):
+            self.feed(view[start : start + FED_BYTES])
+
+    def feed(self, data: bytes | memoryview) -> None:
+        part = self.part
+        if part >= NOTHING:
+            return
+        self.fed = len(data)
+        if part == HEAD:
+            self.head_bytes += self.fed
+        elif part == BODY:
+            self.framed_bytes += self.fed
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            self.ignore_upgrade(data[offer.args[0] :])
+        except httptools.HttpParserError as error:
+            self.refuse(self.reason(error))
+        if part and part == self.part:
+            self.check_size()
+
+    def reason(self, error: httptools.HttpParserError) -> ServiceError:
+        """Why the parser stopped: our own limit, or something that is not HTTP."""
+        cause = error.__context__
+        if isinstance(cause, ServiceError):
+            return cause
+        if not isinstance(cause, httptools.HttpParserError | UnicodeError | None):
+            logger.error("a request could not be begun", exc_info=cause)
+        return MalformedHttpError("this is not HTTP/1.1, or not as it should be")
+
+    def check_size(self) -> None:
+        """Ends a head or the framing of a body that goes on for too long."""
+        limit = self.limits.head_bytes
+        if self.part == HEAD:
+            if self.head_bytes > limit:
+                self.refuse(too_large(self.url, limit))
+            elif len(self.headers) > self.limits.headers:
+                self.refuse(self.too_many_headers())
+        elif self.framed_bytes > limit + self.body_bytes * BYTES_OF_FRAMING:
+            self.refuse(MalformedHttpError("more is said about the body's chunks than in them"))
+
+    def too_many_headers(self) -> HeadTooLargeError:
+        count = self.limits.headers
+        return HeadTooLargeError(f"the request has more than {count} headers", limit=count)
+
+    def ignore_upgrade(self, rest: bytes | memoryview) -> None:
+        """Reads the request as if none had been offered, so that its body is its own.
+
+        The parser takes what follows for another protocol's, so a new one gets the head again.
+        """
+        head = without_upgrade(
+            self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers
+        )
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.part = MESSAGE
+        self.feed(head)
+        if rest:
+            self.feed(rest)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.part = HEAD
+        self.head_bytes = 0
+        self.since = self.loop.time()
+
+    def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise MalformedHttpError("this is no proxy: it connects to nobody")
+            return
+        self.check_head()
+        super().on_headers_complete()
+        self.part = BODY
+        self.body_bytes = self.framed_bytes = 0
+        if self.scope["http_version"] == "1.0" and self.parser.should_keep_alive():
+            self.keep_alive()
+        self.headers = []  # trailers are nobody's headers
+
+    def check_head(self) -> None:
+        """Refuses a head that is too large, and resolves a target that names a host.
+
+        Raises:
+            HeadTooLargeError, TargetTooLongError, MalformedHttpError, OverloadedError.
+        """
+        limit = self.limits.head_bytes
+        if self.head_bytes or self.fed > limit:  # else it cannot be
+            if head_size(self.url, self.headers) > limit:
+                raise too_large(self.url, limit)
+            if len(self.url) > LONGEST_TARGET:
+                raise TargetTooLongError("the target is too long", limit=LONGEST_TARGET)
+        if len(self.headers) > self.limits.headers:
+            raise self.too_many_headers()
+        if self.url[:1] != b"/":
+            self.url, host = origin_form(self.url)
+            if host:  # it goes before the header
+                others = [header for header in self.headers if header[0] != b"host"]
+                self.headers[:] = [(b"host", host), *others]
+        if len(self.pipeline) >= self.limits.pipelined:
+            raise OverloadedError("too many requests wait on this connection", 1.0)
+
+    def keep_alive(self) -> None:
+        """Goes on after an answer to HTTP/1.0 if the client asked and its body's end is sure."""
+        if not any(name == b"transfer-encoding" for name, _ in self.headers):
+            self.cycle.keep_alive = True
+            self.scope[KEEPS_ALIVE] = True
+
+    def on_body(self, body: bytes) -> None:
+        self.body_bytes += len(body)
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
+
+    def on_message_complete(self) -> None:
+        if self.part != BODY:  # an upgrade was offered: it comes again
+            return
+        self.part = MESSAGE
+        cycle = self.cycle
+        if cycle.response_complete:
+            self.since = self.loop.time()
+            return
+        cycle.more_body = False
+        cycle.message_event.set()
 
 
-def timed_protocol(receive_seconds: float) -> type[TimedProtocol]:
-    return type("Protocol", (TimedProtocol,), {"receive_seconds": receive_seconds})
+def wire_protocol(limits: WireLimits) -> type[WireProtocol]:
+    """The protocol under these limits."""
+    return type("Protocol", (WireProtocol,), {"limits": limits})

@@ -1,11 +1,13 @@
 """How often each key may ask: a bucket of tokens that fills up steadily."""
 
+import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
 
 MAX_BUCKETS = 10_000  # callers that are remembered; the longest unseen one is forgotten
+LONGEST_CALLER = 64  # characters that are kept; a longer name is kept as its digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class MemoryRateLimiter:
         self.full_at: OrderedDict[str, float] = OrderedDict()
 
     async def wait_seconds(self, caller: str) -> float:
+        if len(caller) > LONGEST_CALLER:
+            caller = hashlib.sha256(caller.encode()).hexdigest()
         return self.take(caller)
 
     def take(self, caller: str) -> float:

@@ -2,20 +2,27 @@
 
 import asyncio
 import logging
+import resource
 import signal
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from time import monotonic
 from types import FrameType
 
 import uvicorn
 
 from service.app import Service
+from service.connections import REFUSED_CONNECTIONS, Connection
 from service.errors import AddressError
-from service.protocol import timed_protocol
+from service.limits import WireLimits
+from service.protocol import wire_protocol
 from service.settings import Settings
 
 BACKLOG = 2_048
+OTHER_FILES = 64  # that the process has open beside connections
+
+logger = logging.getLogger(__name__)
 
 
 class Server(uvicorn.Server):
@@ -39,6 +46,9 @@ class Server(uvicorn.Server):
         self.url = url
         self.listening = listening
         self.exit_at: float | None = None  # monotonic
+        service.parts.metrics.gauge(
+            "open_connections", "Open connections.", lambda: len(self.server_state.connections)
+        )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -47,6 +57,7 @@ class Server(uvicorn.Server):
             reloader = self.service.parts.reloader
             loop.add_signal_handler(signal.SIGHUP, reloader.reload_in_background)
             self.listening(self.url)
+            logger.info("serving", extra={"url": self.url})
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begins the grace on SIGTERM; a second signal, or SIGINT, ends it at once."""
@@ -57,9 +68,17 @@ class Server(uvicorn.Server):
             return
         super().handle_exit(sig, frame)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        logger.info("ending")
+        await super().shutdown(sockets)
+
     async def on_tick(self, counter: int) -> bool:
         if self.exit_at is not None and monotonic() >= self.exit_at:
             self.should_exit = True
+        now = asyncio.get_running_loop().time()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Connection):
+                connection.check(now)
         return await super().on_tick(counter)
 
 
@@ -115,8 +134,9 @@ def run_server(
     config = uvicorn.Config(
         service,
         loop="uvloop",
-        http=timed_protocol(settings.receive_seconds),
+        http=wire_protocol(bounded_by_files(settings.wire)),
         ws="none",
+        proxy_headers=False,  # the gateway reads them, where a proxy is trusted
         log_config=None,
         log_level=logging.WARNING,
         access_log=False,
@@ -129,16 +149,43 @@ def run_server(
         Server(config, service, settings.grace_seconds, url_of(bound), listening).run([bound])
     except OSError as error:
         raise address_error(host, port, error) from error
+    finally:
+        logger.info("ended")
+
+
+def bounded_by_files(limits: WireLimits) -> WireLimits:
+    """Makes room for as many open connections, or lowers their limit to the room there is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.connections + REFUSED_CONNECTIONS + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return limits
+    connections = max(soft - REFUSED_CONNECTIONS - OTHER_FILES, soft // 4, 1)
+    logger.warning(
+        "at most %d connections instead of %d: this process may open %d files only (ulimit -n)",
+        connections,
+        limits.connections,
+        soft,
+    )
+    return replace(limits, connections=connections)
 
 
 def exit_on_signals() -> None:
     """Makes SIGTERM and SIGINT a plain exit, while loading as well as after serving.
 
+    SIGHUP, which reloads while it serves, ends nothing before: the bundle is only being read.
     uvicorn handles both while it serves and raises them again, to this, when it has drained.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, leave)
+    signal.signal(signal.SIGHUP, stay)
 
 
 def leave(_: int, __: FrameType | None) -> None:
     raise SystemExit(0)
+
+
+def stay(_: int, __: FrameType | None) -> None:
+    logger.info("no reload: nothing is served yet")

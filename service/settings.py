@@ -9,17 +9,19 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.addresses import Network, parse_networks, words
 from service.batcher import BatchOptions
 from service.caches.cache import CacheOptions
 from service.caches.redis_link import open_client
 from service.errors import SettingsError
-from service.limits import Limits
+from service.limits import Limits, WireLimits
 from service.rate_limits import RateLimit
 from service.teacher.openai import OpenAIOptions, check_endpoint
 from service.teacher.teacher import TeacherOptions
 
 ENVIRONMENT_PREFIX = "UNDERSTUDY_"
 DEFAULTS = Limits()
+WIRE = WireLimits()
 BATCHES = BatchOptions()
 TEACHER = TeacherOptions()
 
@@ -41,6 +43,19 @@ class Settings(BaseSettings):
     )
     allow_remote_without_key: bool = Field(
         default=False, description="Listen beyond loopback although anybody there may then ask."
+    )
+    allowed_hosts: str = Field(
+        default="",
+        description="Further hosts as which it may be addressed without keys, with commas.",
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="Proxies whose x-forwarded-for is believed: addresses, networks; with commas.",
+    )
+    root_path: str = Field(
+        default="",
+        description="Path under which a proxy offers the service, such as /understudy.",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
     )
     rate_limit: float = Field(
         default=0.0, description="Requests per second and key, or address; 0 for no limit.", ge=0
@@ -64,8 +79,24 @@ class Settings(BaseSettings):
         default=None,
         description="Where changes of the graph are kept; without it they end with the process.",
     )
+    max_head_bytes: int = Field(
+        default=WIRE.head_bytes, description="Bytes of a request before its body.", ge=1_024
+    )
+    max_connections: int = Field(
+        default=WIRE.connections, description="Connections at a time.", ge=1
+    )
     receive_seconds: float = Field(
-        default=30.0, description="Seconds that a request may take to arrive.", gt=0
+        default=WIRE.receive_seconds, description="Seconds that a request may take to arrive.", gt=0
+    )
+    keep_alive_seconds: float = Field(
+        default=WIRE.keep_alive_seconds,
+        description="Seconds that a connection is kept after an answer.",
+        gt=0,
+    )
+    send_seconds: float = Field(
+        default=WIRE.send_seconds,
+        description="Seconds after which a client is let go that does not read its answers.",
+        gt=0,
     )
     request_seconds: float = Field(
         default=30.0, description="Seconds after which an unfinished answer is given up.", gt=0
@@ -154,6 +185,25 @@ class Settings(BaseSettings):
             neighbors=self.max_neighbors,
             top_k=self.max_top_k,
         )
+
+    @property
+    def wire(self) -> WireLimits:
+        return WireLimits(
+            head_bytes=self.max_head_bytes,
+            connections=self.max_connections,
+            receive_seconds=self.receive_seconds,
+            keep_alive_seconds=self.keep_alive_seconds,
+            send_seconds=self.send_seconds,
+        )
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return tuple(words(self.allowed_hosts))
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """Raises SettingsError where one is no address and no network."""
+        return parse_networks(self.trusted_proxies, "trusted_proxies")
 
     @property
     def batches(self) -> BatchOptions:

@@ -15,6 +15,8 @@ import pytest
 from tests.bundles import TinyBundle
 
 START_SECONDS = 60
+JSON = {"content-type": "application/json"}
+POST_CLASSIFY = b"POST /classify HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 STOP_SECONDS = 20
 
 
@@ -64,7 +66,7 @@ def serving(bundle: Path, *flags: str) -> Iterator[Service]:
         line = process.stdout.readline()  # printed once the server listens
         assert line.startswith("listening on "), line
         url = line.split()[2]
-        with httpx.Client(base_url=url, timeout=START_SECONDS) as client:
+        with httpx.Client(base_url=url, headers=JSON, timeout=START_SECONDS) as client:
             assert client.get("/health/ready").status_code == 200
             yield Service(process, client, url)
     finally:

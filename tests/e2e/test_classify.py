@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.bundles import NODES, TinyBundle
-from tests.e2e.conftest import Service, received
+from tests.e2e.conftest import POST_CLASSIFY, Service, received
 
 NEVER_SAID = ("Traceback", "site-packages", ".py", "Error(")
 
@@ -152,9 +152,9 @@ def test_a_chunked_body_of_ten_megabytes(service: Service) -> None:
 
 
 def test_who_asks_for_leave_may_keep_a_large_body(service: Service) -> None:
-    head = "POST /classify HTTP/1.1\r\nhost: x\r\ncontent-length: 10000000\r\n"
+    head = POST_CLASSIFY + b"content-length: 10000000\r\n"
     with service.raw_connection() as connection:
-        connection.sendall(f"{head}expect: 100-continue\r\n\r\n".encode())
+        connection.sendall(head + b"expect: 100-continue\r\n\r\n")
         answer = received(connection)  # all of it: the server closes
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"body_too_large" in answer
@@ -162,7 +162,7 @@ def test_who_asks_for_leave_may_keep_a_large_body(service: Service) -> None:
 
 def test_a_client_that_leaves_in_the_middle(service: Service) -> None:
     with service.raw_connection() as connection:
-        connection.sendall(b"POST /classify HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n{")
+        connection.sendall(POST_CLASSIFY + b"content-length: 99\r\n\r\n{")
 
 
 def test_unknown_paths_and_methods(service: Service) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +18,18 @@ import pytest
 
 from bundle import Manifest, open_bundle, write_bundle
 from bundle.text_encoder import TOKENIZER_FILE
+from service.keys import add_key
+from service.roles import Role
 from tests.bundles import TinyBundle, write_tiny_bundle
-from tests.e2e.conftest import STOP_SECONDS, Service, received, serving
+from tests.e2e.conftest import (
+    POST_CLASSIFY,
+    STOP_SECONDS,
+    Service,
+    command,
+    environment,
+    received,
+    serving,
+)
 from tests.redis_server import redis_server
 
 UNSEEN = {"text": "http socket", "neighbors": ["node-1"]}
@@ -85,6 +96,47 @@ def test_sigterm_under_load_fails_no_request(tiny_bundle: TinyBundle) -> None:
         assert service.process.wait(timeout=STOP_SECONDS) == 0
     assert load.failures == []
     assert set(load.statuses) == {200}
+
+
+def test_a_second_sigterm_ends_the_grace(tiny_bundle: TinyBundle) -> None:
+    with serving(tiny_bundle.folder, "--grace-seconds", "600") as service:
+        service.process.terminate()
+        deadline = time.monotonic() + 20
+        while service.client.get("/health/ready").status_code != 503:
+            assert time.monotonic() < deadline
+        assert service.process.poll() is None
+        service.process.terminate()
+        assert service.process.wait(timeout=STOP_SECONDS) == 0
+
+
+def test_sighup_while_loading_ends_nothing(tiny_bundle: TinyBundle, tmp_path: Path) -> None:
+    """The keys are a pipe: whoever reads it waits, so that the signal comes while loading."""
+    keys_file = tmp_path / "keys.json"
+    add_key(keys_file, "ci", Role.read)
+    content = keys_file.read_bytes()
+    keys_file.unlink()
+    os.mkfifo(keys_file, 0o600)
+    process = subprocess.Popen(
+        command(tiny_bundle.folder, "--port", "0", "--keys-file", str(keys_file)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    try:
+        with keys_file.open("wb") as pipe:  # once the other side is open
+            process.send_signal(signal.SIGHUP)
+            pipe.write(content)
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("listening on ")
+    finally:
+        process.terminate()
+        _, log = process.communicate(timeout=STOP_SECONDS)
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert process.returncode == 0
+    messages = [line["message"] for line in lines]
+    assert messages == ["no reload: nothing is served yet", "serving", "ending", "ended"]
+    assert lines[1]["url"].startswith("http://127.0.0.1:")
 
 
 @pytest.mark.parametrize("how", ["request", "signal"])
@@ -162,11 +214,11 @@ def test_redis_killed_and_started_again_under_requests(tmp_path: Path) -> None:
 def test_clients_that_leave_in_the_middle_leave_nothing_behind(service: Service) -> None:
     nodes = [{**UNSEEN, "text": f"http {n}"} for n in range(200)]
     body = json.dumps({"nodes": nodes}).encode()
-    head = f"POST /classify HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = POST_CLASSIFY + b"content-length: %d\r\n\r\n" % len(body)
     for cut in (len(body), len(body) // 2, 0):
         for _ in range(10):
             with service.raw_connection() as connection:
-                connection.sendall(head.encode() + body[:cut])
+                connection.sendall(head + body[:cut])
     deadline = time.monotonic() + 20
     while True:
         metrics = service.client.get("/metrics").text
@@ -180,9 +232,9 @@ def test_clients_that_leave_in_the_middle_leave_nothing_behind(service: Service)
     "sent",
     [
         b"",
-        b"POST /classify HTTP/1.1\r\nhost: x\r\n",
-        b"POST /classify HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{",
-        b"POST /classify HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n",
+        POST_CLASSIFY,
+        POST_CLASSIFY + b"content-length: 100\r\n\r\n{",
+        POST_CLASSIFY + b"transfer-encoding: chunked\r\n\r\n1\r\n{\r\n",
     ],
 )
 def test_a_body_that_trickles_is_given_up(slow: Service, sent: bytes) -> None:
@@ -196,7 +248,7 @@ def test_a_body_that_trickles_is_given_up(slow: Service, sent: bytes) -> None:
 def test_a_trickle_does_not_buy_time(slow: Service) -> None:
     """A byte now and then keeps no connection alive."""
     with slow.raw_connection() as connection:
-        head = b"POST /classify HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n"
+        head = POST_CLASSIFY + b"content-length: 100000\r\n\r\n"
         connection.sendall(head)
         connection.settimeout(0.02)
         answer = b""

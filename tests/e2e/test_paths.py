@@ -38,7 +38,8 @@ def own(tiny_bundle: TinyBundle) -> Iterator[Service]:
 
 def ask(service: Service, method: str, target: str, body: bytes = b"") -> tuple[int, bytes]:
     """Sends a path byte by byte as it is written; no client tidies it up."""
-    head = f"{method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+    head = f"{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
+    head += "content-type: application/json\r\n" if body else ""
     with service.raw_connection() as connection:
         connection.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode("latin-1") + body)
         answer = received(connection)

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.bundles import TinyBundle, write_tiny_bundle
-from tests.e2e.conftest import STOP_SECONDS, Service, command, environment, received, serving
+from tests.e2e.conftest import (
+    POST_CLASSIFY,
+    STOP_SECONDS,
+    Service,
+    command,
+    environment,
+    received,
+    serving,
+)
 
 
 def refused(bundle: Path, *flags: str) -> str:
@@ -55,8 +63,8 @@ def test_sigterm_finishes_what_runs_and_exits_0(tiny_bundle: TinyBundle) -> None
     nodes = [{"text": f"http socket {n}", "neighbors": ["node-1"]} for n in range(100)]
     body = json.dumps({"nodes": nodes}).encode()
     with serving(tiny_bundle.folder) as service, service.raw_connection() as connection:
-        head = f"POST /classify HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
-        connection.sendall(head.encode() + body[:-1])
+        head = POST_CLASSIFY + b"content-length: %d\r\n\r\n" % len(body)
+        connection.sendall(head + body[:-1])
         # Once the next request is answered, the server has read this one's first part.
         assert service.classify({"id": "node-1"}).status_code == 200
         service.process.terminate()

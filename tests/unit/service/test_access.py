@@ -4,19 +4,31 @@ import asyncio
 import json
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from service.access import Access
 from service.errors import ForbiddenError, RateLimitedError, SettingsError, UnauthorizedError
+from service.exchange import Exchange
 from service.keys import Key, add_key, digest_of, find_key, load_keys
-from service.rate_limits import MemoryRateLimiter, RateLimit
+from service.rate_limits import MAX_BUCKETS, MemoryRateLimiter, RateLimit
 from service.roles import Role
 
 
-def check(access: Access, role: Role, secret: str = "", address: str = "::1") -> None:
-    authorization = f"Bearer {secret}".encode() if secret else b""
-    asyncio.run(access.check(role, authorization, address))
+def check(
+    access: Access, role: Role, secret: str = "", address: str = "::1", forwarded: str = ""
+) -> None:
+    headers = [(b"authorization", f"Bearer {secret}".encode())] if secret else []
+    if forwarded:
+        headers.append((b"x-forwarded-for", forwarded.encode()))
+    scope = {"type": "http", "headers": headers, "client": (address, 1)}
+    exchange = Exchange(scope, unused, unused, limit=0)
+    asyncio.run(access.check(role, scope, exchange))
+
+
+async def unused(*_: object) -> Any:
+    raise AssertionError
 
 
 def test_a_key_is_kept_as_its_digest_for_its_owner_only(tmp_path: Path) -> None:
@@ -93,3 +105,62 @@ def test_without_keys_addresses_are_told_apart() -> None:
     check(access, Role.admin, address="10.0.0.2")
     with pytest.raises(RateLimitedError):
         check(access, Role.admin, address="10.0.0.1")
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "a\x1b[0m", "x" * 101])
+def test_a_name_is_one_line_of_print(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "keys.json"
+    with pytest.raises(SettingsError, match="name"):
+        add_key(path, name, Role.read)
+    value = {"keys": [{"name": name, "role": "read", "sha256": ""}]}
+    path.write_text(json.dumps(value))
+    with pytest.raises(SettingsError, match="name"):
+        load_keys(path)
+
+
+def test_who_has_no_known_key_is_counted_by_address() -> None:
+    keys = [Key("a", Role.read, digest_of(b"a"))]
+    access = Access(keys, MemoryRateLimiter(RateLimit(0.001, burst=2)))
+    for secret in ("x", ""):
+        with pytest.raises(UnauthorizedError):
+            check(access, Role.read, secret, "192.0.2.1")
+    with pytest.raises(RateLimitedError):
+        check(access, Role.read, "y", "192.0.2.1")
+    with pytest.raises(UnauthorizedError):
+        check(access, Role.read, "y", "192.0.2.2")
+    with pytest.raises(ForbiddenError):
+        check(access, Role.admin, "a", "192.0.2.1")
+    check(access, Role.read, "a", "192.0.2.1")
+    with pytest.raises(RateLimitedError):
+        check(access, Role.read, "a", "192.0.2.1")
+
+
+def test_only_so_many_callers_are_remembered_and_none_in_full() -> None:
+    """The longest unseen ones are forgotten, and no name is kept that a client makes long."""
+
+    async def ask() -> None:
+        limiter = MemoryRateLimiter(RateLimit(0.001, burst=1))
+        for number in range(MAX_BUCKETS):
+            assert await limiter.wait_seconds(f"{number:05}" + "x" * 60_000 * (number == 0)) == 0
+        assert await limiter.wait_seconds("00000" + "x" * 60_000) > 0  # remembered, by its digest
+        assert await limiter.wait_seconds("00001") > 0
+        for number in range(10):
+            assert await limiter.wait_seconds(f"new {number}") == 0
+        assert len(limiter.full_at) == MAX_BUCKETS
+        assert max(map(len, limiter.full_at)) <= 64
+        assert await limiter.wait_seconds("00002") == 0  # forgotten
+        assert await limiter.wait_seconds("00001") > 0  # asked lately
+
+    asyncio.run(ask())
+
+
+def test_keys_in_a_file_that_all_may_write_are_remarked(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "keys.json"
+    add_key(path, "ci", Role.read)
+    load_keys(path)
+    assert caplog.records == []
+    path.chmod(0o666)
+    load_keys(path)
+    assert "chmod 600" in caplog.text

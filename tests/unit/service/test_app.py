@@ -24,7 +24,7 @@ def ask(engine: Engine, method: str, path: str, body: object = None) -> httpx.Re
     async def send() -> httpx.Response:
         app = create_app(engine, Settings(probe_seconds=0))
         transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.request(method, path, json=body)
 
     return asyncio.run(send())

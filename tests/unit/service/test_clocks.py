@@ -38,7 +38,7 @@ def test_requests_are_answered_while_the_clock_jumps(
     async def ask() -> None:
         app = create_app(engine, Settings(rate_limit=1e6, probe_seconds=0))
         transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             monkeypatch.setattr(time, "time", lambda: (-1) ** next(jumps) * 1e9)
             for number in range(20):
                 body = {"nodes": [{"text": f"http {number}"}]}

@@ -25,6 +25,7 @@ def drive(app: ASGIApp, incoming: Iterable[Message], headers: Headers) -> list[M
     async def send(message: Message) -> None:
         sent.append(message)
 
+    headers = [(b"content-type", b"application/json"), *headers]
     scope: Scope = {"type": "http", "method": "POST", "path": "/x", "headers": headers}
     gateway = Gateway(
         app,

@@ -4,13 +4,16 @@ import asyncio
 import json
 import logging
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
 
 from service import Engine
 from service.app import create_app
-from service.logs import JsonFormatter, current_request
+from service.keys import add_key
+from service.logs import JsonFormatter, TextFormatter, current_request
+from service.roles import Role
 from service.settings import Settings
 from tests.bundles import TinyBundle
 
@@ -46,11 +49,14 @@ def test_neither_texts_nor_keys_are_logged(
         app = create_app(engine, Settings(log_requests=True))
         transport = httpx.ASGITransport(app)
         headers = {"authorization": "Bearer a-private-key"}
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             body = {"nodes": [{"text": "a private text"}]}
             assert (await client.post("/classify", json=body, headers=headers)).status_code == 200
+            json_type = {"content-type": "application/json"}
             bad = '{"nodes": [{"text": "a private text", "x": 1}]}'
-            assert (await client.post("/classify", content=bad)).status_code == 422
+            assert (
+                await client.post("/classify", content=bad, headers=json_type)
+            ).status_code == 422
             monkeypatch.setattr(engine, "infer", fail)
             assert (await client.post("/classify", json=body)).status_code == 500
 
@@ -61,3 +67,37 @@ def test_neither_texts_nor_keys_are_logged(
     assert sum('"answered"' in line for line in lines) == 3
     assert any("broken" in line for line in lines)
     assert not any("private" in line for line in lines)
+
+
+def test_a_line_for_people_has_its_fields_and_cannot_be_forged() -> None:
+    token = current_request.set(b"r-1")
+    try:
+        fields = {"method": "GET", "path": "/nodes/a\nb", "status": 200, "key": "my key"}
+        record = logging.makeLogRecord(
+            {"msg": "answered", "levelname": "INFO", "name": "x"} | fields
+        )
+        line = TextFormatter().format(record)
+    finally:
+        current_request.reset(token)
+    expected = (
+        r'INFO x answered method=GET path="/nodes/a\nb" status=200 key="my key" request_id=r-1'
+    )
+    assert line.endswith(expected)
+
+
+def test_answers_are_logged_with_the_name_of_their_key(
+    tiny_bundle: TinyBundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = add_key(tmp_path / "keys.json", "grafana", Role.read)
+
+    async def ask() -> None:
+        settings = Settings(log_requests=True, keys_file=tmp_path / "keys.json")
+        transport = httpx.ASGITransport(create_app(Engine.open(tiny_bundle.folder), settings))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            for headers in ({"authorization": f"Bearer {secret}"}, {}):
+                await client.get("/info", headers={**headers, "x-request-id": "r-2"})
+
+    with caplog.at_level(logging.INFO, "service.gateway"):
+        asyncio.run(ask())
+    lines = [vars(record) for record in caplog.records if record.msg == "answered"]
+    assert [(line["status"], line["key"]) for line in lines] == [(200, "grafana"), (401, "")]

@@ -26,6 +26,8 @@ from service.settings import Settings
 from service.student import Inference
 from tests.bundles import TinyBundle, rewrite, write_tiny_bundle
 
+JSON_BODY = {"content-type": "application/json"}
+
 
 @pytest.fixture
 def engine(tiny_bundle: TinyBundle) -> Engine:
@@ -37,7 +39,7 @@ def talk(app: Service, ask: Callable[[httpx.AsyncClient], Any]) -> Any:
 
     async def run() -> Any:
         transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await ask(client)
 
     return asyncio.run(run())
@@ -263,7 +265,7 @@ def test_no_large_request_holds_the_event_loop_up(engine: Engine) -> None:
 
     async def ask(client: httpx.AsyncClient) -> int:
         nonlocal turns
-        large = asyncio.ensure_future(client.post("/classify", content=content))
+        large = asyncio.ensure_future(client.post("/classify", content=content, headers=JSON_BODY))
         while not large.done():
             await asyncio.sleep(0)
             turns += 1

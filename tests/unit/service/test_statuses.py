@@ -22,6 +22,7 @@ NEVER_MET = {  # at the start of the process, or roots of others
     "AddressError",
     "BundleMismatchError",
     "AccessError",
+    "WireError",
     "RequestError",
     "NodeError",
     "NoNodeError",  # takes a node's status

@@ -33,7 +33,7 @@ def test_a_request_is_a_span_of_its_callers_trace(tiny_bundle: TinyBundle) -> No
         app.tracer = Tracer(provider)
         transport = httpx.ASGITransport(app)
         headers = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01", "x-request-id": "r-7"}
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             await client.post("/classify", json={"nodes": [{"id": "node-1"}]}, headers=headers)
 
     asyncio.run(ask())
