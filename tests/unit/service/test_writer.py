@@ -2,7 +2,8 @@
 
 import logging
 import shutil
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -156,6 +157,16 @@ def test_networks_that_fail_leave_everything_as_it_was(
     assert_exact(engine, tiny_bundle)
 
 
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Threads take turns as often as the interpreter lets them."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("restless")
 def test_readers_see_one_version_or_the_other(engine: Engine) -> None:
     """An edge comes and goes; whoever holds a state finds all of it in that state."""
     rows = np.arange(NODES)
