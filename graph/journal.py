@@ -81,7 +81,8 @@ class Journal(Protocol):
         """Forgets the records up to `number`, which a snapshot holds from now on.
 
         Raises:
-            JournalError: nothing is forgotten.
+            JournalError: nothing is forgotten; among others because the journal does not hold
+                the record `number`, nor begins after it.
         """
 
     def close(self) -> None: ...

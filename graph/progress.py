@@ -1,7 +1,7 @@
 """How long work reports its progress: a plain callable, drawn as bars on the command line."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
 
@@ -17,7 +17,23 @@ def silent(stage: str, done: int, total: int) -> None:
 
 @contextmanager
 def terminal_progress() -> Iterator[Progress]:
-    """Draws one bar a stage on stderr, so that stdout stays clean for results."""
+    """Draws one bar a stage on stderr, so that stdout stays clean for results.
+
+    Where nothing is reported, nothing is drawn, and what draws is not even loaded.
+    """
+    with ExitStack() as stack:
+        drawn: list[Progress] = []
+
+        def report(stage: str, done: int, total: int) -> None:
+            if not drawn:
+                drawn.append(stack.enter_context(bars_on_stderr()))
+            drawn[0](stage, done, total)
+
+        yield report
+
+
+@contextmanager
+def bars_on_stderr() -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars

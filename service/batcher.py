@@ -1,11 +1,11 @@
 """Unseen nodes of all requests, run together within a budget of tokens."""
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from time import monotonic
 
@@ -18,8 +18,6 @@ from service.errors import InferenceError, NotReadyError, OverloadedError
 from service.metrics import Metrics
 from service.resolution import Resolution, UnseenNode
 from service.student import Inference
-
-logger = logging.getLogger(__name__)
 
 CHARACTERS_PER_TOKEN = 4  # of English text
 NEIGHBORS_PER_TOKEN = 16  # a neighbour's row is added up; a token passes a whole transformer
@@ -68,8 +66,11 @@ class Entry:
     row: asyncio.Future[Row]
 
     def fail(self, error: Exception) -> None:
+        """Each waiter gets an error of its own: raising one adds to it."""
         if not self.row.done():
-            self.row.set_exception(error)
+            own = copy(error)
+            own.__cause__ = error.__cause__
+            self.row.set_exception(own)
 
 
 class Batcher:
@@ -148,6 +149,7 @@ class Batcher:
             if batch:
                 await self.run(batch)
                 self.company = len(batch) + len(self.queue)
+            del batch  # or the version that it read would stay until the next one
 
     async def gather_company(self) -> None:
         """Blocks for a first entry; then, where the last one was not alone, for a short window."""
@@ -199,6 +201,7 @@ class Batcher:
         finally:
             for entry in batch:
                 entry.fail(error)
+            del error  # it knows this frame: neither would be freed at once
 
     def resolve(self, batch: Sequence[Entry], inference: Inference, started: float) -> None:
         if len(inference.logits) != len(batch):
@@ -247,7 +250,7 @@ class Batcher:
             entry.fail(NotReadyError("the service is ending"))
         self.queue.clear()
         self.queued_tokens = 0
-        self.thread.shutdown(cancel_futures=True)
+        await asyncio.to_thread(self.thread.shutdown, cancel_futures=True)
 
 
 def token_cost(node: UnseenNode, encoder: EncoderInfo) -> int:

@@ -387,10 +387,20 @@ def test_a_changed_array_is_noticed_before_the_engine_is_ready(
 
 
 def test_many_stored_nodes_are_looked_up_at_once(tiny_bundle: TinyBundle, engine: Engine) -> None:
-    rows = engine.rows(["node-3", "nobody", "node-0"])
+    state = engine.state
+    rows = state.rows(["node-3", "nobody", "node-0"])
     assert rows.tolist() == [3, -1, 0]
     expected = tiny_bundle.logits[[3, 0]].argmax(axis=1)
-    np.testing.assert_array_equal(engine.best_labels(rows[rows >= 0]), expected)
+    np.testing.assert_array_equal(state.best_labels(rows[rows >= 0]), expected)
+    assert state.best_labels(rows[:0]).tolist() == []
+    with pytest.raises(IndexError, match=r"rows\[1\] is -1"):
+        state.best_labels(rows)
+    with pytest.raises(IndexError, match=rf"rows\[0\] is {NODES}"):
+        state.best_labels(np.array([NODES]))
+    engine.apply([DeleteNode("node-3")])
+    engine.apply([UpsertNode("other", "sprite level score")])
+    np.testing.assert_array_equal(state.best_labels(rows[rows >= 0]), expected)  # of its version
+    assert engine.state.rows(["node-3", "other"]).tolist() == [-1, 3]
 
 
 def test_what_is_done_when_idle(
