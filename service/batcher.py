@@ -99,13 +99,13 @@ class Batcher:
             NotReadyError: the service is ending.
             InferenceError: the networks gave no usable answer.
         """
-        entries = self.enter(engine, resolution)
+        waiting = deque(self.enter(engine, resolution))
+        rows: list[Row] = []
         try:
-            rows = [await entry.row for entry in entries]
+            while waiting:  # no name for an entry: its error will know this frame
+                rows.append(await waiting.popleft().row)
         finally:
-            for entry in entries:
-                if not entry.row.cancel() and not entry.row.cancelled():
-                    entry.row.exception()  # seen: the first one speaks for all
+            give_up(waiting)
         return Batched(
             Inference(
                 np.stack([row.logits for row in rows]),
@@ -251,6 +251,14 @@ class Batcher:
         self.queue.clear()
         self.queued_tokens = 0
         await asyncio.to_thread(self.thread.shutdown, cancel_futures=True)
+
+
+def give_up(entries: deque[Entry]) -> None:
+    """Nobody waits for these any more: another one's error speaks for all, or the caller left."""
+    for entry in entries:
+        if not entry.row.cancel() and not entry.row.cancelled():
+            entry.row.exception()  # seen
+    entries.clear()
 
 
 def token_cost(node: UnseenNode, encoder: EncoderInfo) -> int:
