@@ -63,7 +63,8 @@ class Reloader:
         except Exception as error:
             self.metrics.reloads.add("failed")
             expected = isinstance(error, BundleError | GraphError | ServiceError)
-            logger.error("reload refused: %s", error, exc_info=None if expected else error)
+            # Its words only: a record that somebody keeps would keep both engines.
+            logger.error("reload refused: %s", str(error), exc_info=not expected)
             reason = str(error) if isinstance(error, ReloadError) else "see the log"
             raise ReloadError(f"the old bundle goes on: {reason}") from error
         finally:
