@@ -38,7 +38,8 @@ from service.resolution import Resolution, UnseenNode, resolve
 from service.snapshots import Snapshots
 from service.state import GraphState
 from service.student import Inference, Student
-from service.writer import Applied, Writer
+from service.tickets import Applied
+from service.writer import Writer
 
 # A node sent as if unseen must get its stored logits; providers differ in the last digits.
 PROBE_TOLERANCE = 1e-2

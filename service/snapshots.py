@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -148,11 +149,11 @@ def check_snapshots(data: Path, number: int) -> None:
         JournalDamagedError: the journal is an older one, or another's, or a new one in place of
             the one that is gone. To serve it would be to lose what the snapshot holds.
     """
-    newest = max(((n, path) for path, n in whole_snapshots(data)), default=(0, data))
-    if newest[0] > number:
-        raise JournalDamagedError(
-            f"{newest[1]} holds {newest[0]:,} changes, the journal beside it {number:,}; {ADVICE}"
-        )
+    for path, version in named(data, WHOLE_NAME):
+        if version > number and (path / MANIFEST).is_file():
+            raise JournalDamagedError(
+                f"{path} holds {version:,} changes, the journal beside it {number:,}; {ADVICE}"
+            )
 
 
 def remove_snapshots(data: Path, kept: str, number: int) -> None:
@@ -162,7 +163,8 @@ def remove_snapshots(data: Path, kept: str, number: int) -> None:
         kept: name of the snapshot that the journal goes on from.
         number: snapshots up to this version, which the journal and the kept one hold.
     """
-    for path, version in [*whole_snapshots(data), *unfinished_snapshots(data)]:
+    whole = ours(data, WHOLE_NAME, PARTS)
+    for path, version in [*whole, *ours(data, UNFINISHED_NAME, UNFINISHED_PARTS)]:
         if path.name != kept and version <= number:
             try:
                 shutil.rmtree(path)
@@ -170,20 +172,17 @@ def remove_snapshots(data: Path, kept: str, number: int) -> None:
                 logger.warning("%s is of no use any more and cannot be removed: %s", path, error)
 
 
-def whole_snapshots(data: Path) -> Iterator[tuple[Path, int]]:
-    """Folders that are exactly ours, and the versions that they hold."""
-    return ours(data, WHOLE_NAME, PARTS)
-
-
-def unfinished_snapshots(data: Path) -> Iterator[tuple[Path, int]]:
-    return ours(data, UNFINISHED_NAME, UNFINISHED_PARTS)
-
-
 def ours(data: Path, form: re.Pattern[str], parts: set[str]) -> Iterator[tuple[Path, int]]:
-    """Real folders with a name of ours that hold nothing but what we write."""
-    for path in data.iterdir() if data.is_dir() else ():
+    """Folders with a name of ours that hold nothing but what we write."""
+    for path, version in named(data, form):
+        with suppress(PermissionError):  # then it is somebody else's
+            if {entry.name for entry in path.iterdir()} <= parts:
+                yield path, version
+
+
+def named(data: Path, form: re.Pattern[str]) -> Iterator[tuple[Path, int]]:
+    """Real folders with a name of exactly that form, and the version that it tells."""
+    for path in sorted(data.iterdir()) if data.is_dir() else ():
         match = form.fullmatch(path.name)
-        if match is None or path.is_symlink() or not path.is_dir():
-            continue
-        if {entry.name for entry in path.iterdir()} <= parts:
+        if match is not None and path.is_dir() and not path.is_symlink():
             yield path, int(match[1])

@@ -9,59 +9,32 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graph.draft import Draft
-from graph.errors import JournalError, MutationError, UnknownItemError
+from graph.errors import JournalError, MutationError
 from graph.journal import Journal, Record
 from graph.materialize import whole_adjacency
-from graph.mutations import Mutation, decode_mutations, encode_mutations
+from graph.mutations import Mutation, decode_mutations
 from graph.store import GraphStore
 from service.errors import (
     InferenceError,
     JournalFailedError,
     KeyReusedError,
     MutationRefusedError,
-    MutationTargetError,
     NotReadyError,
     ServiceError,
 )
 from service.incremental import Incremental
 from service.state import GraphState, Tables
+from service.tickets import Applied, Ticket, check_key, failure_of, refusal
 
 logger = logging.getLogger(__name__)
 
 GROUP_MUTATIONS = 4_096  # a group takes further batches while it has fewer
-KEY_CHARACTERS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """A batch that is durable and visible.
-
-    Attributes:
-        version: of the graph, in which it first shows.
-        repeated: it was applied before, under the same key, and nothing was done now.
-    """
-
-    version: int
-    repeated: bool = False
-
-
-@dataclass(slots=True)
-class Ticket:
-    """A batch on its way."""
-
-    mutations: tuple[Mutation, ...]
-    key: str | None
-    outcome: Future[Applied] = field(default_factory=Future)
-
-    def record(self, number: int) -> Record:
-        return Record(number, self.key, encode_mutations(self.mutations))
 
 
 class Writer:
@@ -325,22 +298,3 @@ class Writer:
         self.thread.shutdown()
         with self.lock:
             self.journal.close()
-
-
-def check_key(key: str) -> None:
-    if not 0 < len(key) <= KEY_CHARACTERS or not key.isprintable():
-        raise MutationRefusedError(
-            f"an idempotency key has 1 to {KEY_CHARACTERS} printable characters", position=0
-        )
-
-
-def failure_of(error: ServiceError | JournalError) -> ServiceError:
-    """An error as a caller gets it: of this room, and without the frames that it came through."""
-    failure = JournalFailedError(str(error)) if isinstance(error, JournalError) else error
-    failure.__cause__ = error.__cause__
-    return failure.with_traceback(None)
-
-
-def refusal(error: MutationError) -> ServiceError:
-    kind = MutationTargetError if isinstance(error, UnknownItemError) else MutationRefusedError
-    return kind(str(error), position=error.position)

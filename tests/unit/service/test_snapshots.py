@@ -183,6 +183,7 @@ def test_a_journal_that_knows_less_than_a_snapshot_is_refused(
     with Engine.open(tiny_bundle.folder, data=data) as engine:
         add(engine, 2, 2)
         engine.snapshot()
+    (data / "snapshot-4" / "notes.txt").write_text("not even what others put into it hides it")
     loss(data)
     before = (data / JOURNAL_FILE).read_bytes() if (data / JOURNAL_FILE).exists() else None
     for _ in range(2):
