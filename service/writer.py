@@ -58,6 +58,7 @@ class Writer:
         self.noticed: Callable[[], None] = lambda: None  # called before and after every change
         self.interrupted = False
         self.sealed = False
+        self.closed = False
         self.computed_rows = 0  # by all changes so far, of all layers
 
     def apply(self, mutations: Sequence[Mutation], key: str | None = None) -> Applied:
@@ -112,6 +113,8 @@ class Writer:
             raise JournalFailedError("a change was interrupted; open the engine again")
         if self.sealed:
             raise NotReadyError("another bundle is being put in place; send the change again")
+        if self.closed:
+            raise NotReadyError("the engine is closed")
 
     def work_off(self, wanted: Future[Applied] | None = None) -> None:
         """Carries out what waits, at least until the outcome that is wanted is there."""
@@ -297,4 +300,5 @@ class Writer:
         """Waits for the changes that are on their way, and closes the journal."""
         self.thread.shutdown()
         with self.lock:
+            self.closed = True
             self.journal.close()

@@ -224,6 +224,9 @@ def test_a_closed_engine_takes_no_more_changes(tiny_bundle: TinyBundle) -> None:
     assert done.result(0).version == 1
     with pytest.raises(NotReadyError, match="closed"):
         engine.submit([UpsertNode("late", "json")])
+    with pytest.raises(NotReadyError, match="closed"):
+        engine.apply([UpsertNode("late", "json")])
+    assert "late" not in ids_of(engine)
 
 
 class InterruptedJournal(MemoryJournal):
