@@ -167,8 +167,9 @@ def unlist(folder: Path, *names: str) -> None:
 def test_a_network_that_the_manifest_does_not_list_is_not_run(folder: Path) -> None:
     """Its digest was never compared: whoever could write there would be served."""
     (folder / dense_file(1)).write_bytes(b"not listed, and no network either")
-    engine = Engine.open(folder)
-    assert "aggregated" not in engine.student.layers[0].inputs
+    layer = Engine.open(folder).student.layers[0]
+    assert isinstance(layer, Network)
+    assert "aggregated" not in layer.inputs
 
 
 NEEDED = [

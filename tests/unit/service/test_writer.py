@@ -143,7 +143,7 @@ def test_a_batch_that_fails_takes_no_other_of_its_group_with_it(
     tiny_bundle: TinyBundle, engine: Engine
 ) -> None:
     failing_on("boom", engine)
-    batches = [
+    batches: list[list[Mutation]] = [
         [UpsertNode(f"new-{n}", "boom" if n in (1, 3) else "json"), AddEdge(f"new-{n}", "node-0")]
         for n in range(5)
     ]
