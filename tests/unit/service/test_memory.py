@@ -6,13 +6,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
+from typing import Any
 from weakref import ref
 
 import pytest
 
 from bundle import BundleDamagedError
 from graph.mutations import AddEdge, RemoveEdge, UpsertNode
-from graph.versions import Version
+from graph.versions import Version, VersionedTable
 from service import Engine, Node
 from service.app import create_app
 from service.batcher import Batcher, BatchOptions
@@ -42,6 +43,12 @@ def uncollected() -> Iterator[None]:
 def change(engine: Engine, times: int) -> None:
     for number in range(times):
         engine.apply([AddEdge(*EDGE) if number % 2 == 0 else RemoveEdge(*EDGE)])
+
+
+def watched(table: VersionedTable) -> tuple[ref[VersionedTable], Event]:
+    """A reference that keeps nothing, and an event that is set when it is dead."""
+    gone = Event()
+    return ref(table, lambda _: gone.set()), gone
 
 
 def versions() -> int:
@@ -104,7 +111,7 @@ def test_an_engine_goes_with_its_last_reader(tmp_path: Path, encoder: str) -> No
         change(engine, 3)
         thread = engine.maintenance.thread
         assert thread is not None
-        parts = [ref(engine), ref(engine.writer), ref(engine.student.layers[0])]
+        parts: list[ref[Any]] = [ref(engine), ref(engine.writer), ref(engine.student.layers[0])]
         parts.append(ref(engine.state.tables.logits))
         if closes:
             engine.close()
@@ -124,8 +131,7 @@ def test_reloads_leave_one_engine(tiny_bundle: TinyBundle) -> None:
     async def reload() -> None:
         parts = create_app(open_engine(), settings, open_engine).parts
         for _ in range(RELOADS):
-            gone = Event()
-            table = ref(parts.slot.engine.state.tables.logits, lambda _, gone=gone: gone.set())
+            table, gone = watched(parts.slot.engine.state.tables.logits)
             resolution = parts.slot.engine.resolve(UNSEEN)
             await parts.batcher.infer(parts.slot.engine, resolution)
             del resolution
