@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -24,9 +23,8 @@ from service.settings import Settings
 from service.slot import Slot
 from tests.bundles import NODES, TinyBundle, write_tiny_bundle
 
-LONG = "UNDERSTUDY_LONG_TESTS" in os.environ
-CHANGES = 2_000 if LONG else 200
-RELOADS = 20 if LONG else 5
+CHANGES = 2_000
+RELOADS = 20
 EDGE = ("node-0", f"node-{NODES - 1}")
 UNSEEN = [Node(text="http socket", neighbors=("node-1",))]
 
