@@ -30,8 +30,8 @@ def measure_lookup(engine: Engine, rounds: int = 2_000) -> dict[str, float]:
     table = state.tables.logits.base
     works = {
         "bare take and argmax": lambda: table.take(rows, axis=0).argmax(axis=1),
-        "best_labels(rows)": lambda: engine.best_labels(rows),
-        "best_labels(rows(ids))": lambda: engine.best_labels(engine.rows(ids)),
+        "best_labels(rows)": lambda: engine.state.best_labels(rows),
+        "best_labels(rows(ids))": lambda: engine.state.best_labels(engine.state.rows(ids)),
         "classify(nodes)": lambda: engine.classify(nodes),
     }
     seconds = side_by_side(works, rounds, warmup=50)

@@ -99,15 +99,17 @@ class Manifest:
         return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
 
 
-def parse_manifest(text: str) -> Manifest:
-    """Reads a manifest.
+def parse_manifest(text: str | bytes) -> Manifest:
+    """Reads a manifest; bytes are UTF-8.
 
     Raises:
         BundleFormatError: not JSON, another major schema version, or a wrong field, by its name.
     """
     try:
-        value = json.loads(text)
-    except ValueError as error:
+        value = json.loads(text if isinstance(text, str) else text.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise BundleFormatError(f"manifest.json is not UTF-8: {error}") from error
+    except (ValueError, RecursionError) as error:
         raise BundleFormatError(f"manifest.json is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise BundleFormatError("manifest.json must hold an object")

@@ -3,16 +3,17 @@
 import hashlib
 import mmap
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle.errors import BundleDamagedError, BundleMissingError
+from bundle.errors import BundleDamagedError, BundleFormatError, BundleMissingError
 from bundle.manifest import FileInfo, Manifest, parse_manifest
 
 MANIFEST = "manifest.json"
@@ -30,9 +31,13 @@ class Bundle:
         Raises:
             BundleDamagedError: the manifest does not list it.
         """
-        if name not in self.manifest.files:
+        if not self.holds(name):
             raise BundleDamagedError(f"{self.folder} holds no {name}; export the student again")
         return self.folder / name
+
+    def holds(self, name: str) -> bool:
+        """Whether the manifest lists a file; one that it does not list is nobody's."""
+        return name in self.manifest.files
 
     def array(self, name: str, private: bool = False) -> NDArray[np.generic]:
         """A memory-mapped array: read-only, or private, so that writing leaves the file alone."""
@@ -46,6 +51,32 @@ class Bundle:
         return array
 
 
+class Files(Protocol):
+    """Where files are opened from."""
+
+    def holds(self, name: str) -> bool: ...
+
+    def path(self, name: str) -> Path: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LooseFiles:
+    """The files of a folder that is being made and has no manifest yet."""
+
+    folder: Path
+
+    def holds(self, name: str) -> bool:
+        return self.path(name).is_file()
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+
+def files_of(source: Files | Path) -> Files:
+    """A bundle's files, or those that lie in a folder that is being made."""
+    return LooseFiles(source) if isinstance(source, Path) else source
+
+
 def open_bundle(folder: Path, verify: bool = True) -> Bundle:
     """Opens a bundle.
 
@@ -57,18 +88,35 @@ def open_bundle(folder: Path, verify: bool = True) -> Bundle:
         BundleFormatError: a damaged manifest, or another major schema version.
         BundleDamagedError: a file is missing, truncated, or differs from its digest.
     """
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise BundleMissingError(
-            f"{folder} is not a bundle (no {MANIFEST}); make one with `understudy export`"
-        )
-    manifest = parse_manifest(path.read_text(encoding="utf-8"))
-    for name, entry in manifest.files.items():
-        check_size(folder, name, entry)
+    with reading(folder):
+        path = folder / MANIFEST
+        if not path.is_file():
+            raise BundleMissingError(
+                f"{folder} is not a bundle (no {MANIFEST}); make one with `understudy export`"
+            )
+        manifest = parse_manifest(path.read_bytes())
+        for name, entry in manifest.files.items():
+            check_size(folder, name, entry)
     bundle = Bundle(folder, manifest)
     if verify:
         verify_digests(bundle)
     return bundle
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Says which bundle an error of the format or of the file system is about.
+
+    Raises:
+        BundleFormatError, BundleDamagedError: instead of the other's and the system's.
+    """
+    try:
+        yield
+    except BundleFormatError as error:
+        raise BundleFormatError(f"{folder}: {error}") from error
+    except OSError as error:
+        where = error.filename or folder
+        raise BundleDamagedError(f"{where} cannot be read: {error.strerror or error}") from error
 
 
 def verify_digests(bundle: Bundle, but: Collection[str] = ()) -> None:
@@ -84,7 +132,8 @@ def verify_digests(bundle: Bundle, but: Collection[str] = ()) -> None:
     names = sorted(
         bundle.manifest.files.keys() - set(but), key=lambda name: -bundle.manifest.files[name].bytes
     )
-    with ThreadPoolExecutor(min(MAX_READERS, os.cpu_count() or 1)) as pool:
+    readers = min(MAX_READERS, os.cpu_count() or 1)
+    with reading(bundle.folder), ThreadPoolExecutor(readers) as pool:
         for digest, name in zip(
             pool.map(lambda name: file_digest(bundle.folder / name), names), names, strict=True
         ):
@@ -95,6 +144,8 @@ def verify_digests(bundle: Bundle, but: Collection[str] = ()) -> None:
 
 
 def check_size(folder: Path, name: str, entry: FileInfo) -> None:
+    if "\0" in name:
+        raise BundleFormatError(f"the manifest names {name!r}, which no file can be called")
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
         raise BundleDamagedError(f"the manifest names {name}, which lies outside the bundle")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.manifest import StudentInfo
+from bundle.reader import Files, files_of
 from bundle.sessions import Network
 
 INPUT_FILE = "student/input.onnx"
@@ -82,29 +83,42 @@ def variant_folder(precision: str) -> str:
 
 
 def open_student(
-    folder: Path, info: StudentInfo, threads: int, provider: str, precision: str = "fp32"
+    source: Files | Path, info: StudentInfo, threads: int, provider: str, precision: str = "fp32"
 ) -> StudentNetwork:
-    """Opens the student's files in a bundle's folder; see `Network` for the errors."""
-    if precision != "fp32":
-        folder = folder / variant_folder(precision)
+    """Opens the student's files; see `Network` for the errors.
+
+    Args:
+        source: a bundle, of which only files that its manifest lists are opened, or the path of a
+            folder that is being made.
+
+    Raises:
+        BundleDamagedError: the bundle's manifest does not list a file.
+    """
+    files = files_of(source)
+    prefix = "" if precision == "fp32" else f"{variant_folder(precision)}/"
     return StudentNetwork(
-        Network(folder / INPUT_FILE, threads, provider),
-        tuple(open_layer(folder, number + 1, threads, provider) for number in range(info.layers)),
+        Network(files.path(prefix + INPUT_FILE), threads, provider),
+        tuple(
+            open_layer(files, prefix, number + 1, threads, provider)
+            for number in range(info.layers)
+        ),
     )
 
 
-def open_layer(folder: Path, number: int, threads: int, provider: str) -> Network | AttentionLayer:
+def open_layer(
+    files: Files, prefix: str, number: int, threads: int, provider: str
+) -> Network | AttentionLayer:
     """The form that is fastest there: dense on a CPU if the layer has that form, else gathering.
 
     A GPU gathers itself, so that the activations can stay in its memory.
     """
     layer, dense, project = (
-        folder / name(number) for name in (layer_file, dense_file, project_file)
+        prefix + name(number) for name in (layer_file, dense_file, project_file)
     )
-    if provider != "cpu" or not dense.is_file():
-        return Network(layer, threads, provider)
-    finish = Network(dense, threads, provider)
-    if not project.is_file():
+    if provider != "cpu" or not files.holds(dense):
+        return Network(files.path(layer), threads, provider)
+    finish = Network(files.path(dense), threads, provider)
+    if not files.holds(project):
         return finish
-    parts = AttentionParts(Network(project, threads, provider), finish)
-    return AttentionLayer(Network(layer, threads, provider), parts)
+    parts = AttentionParts(Network(files.path(project), threads, provider), finish)
+    return AttentionLayer(Network(files.path(layer), threads, provider), parts)

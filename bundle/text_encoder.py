@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 
 from bundle.errors import BundleDamagedError
 from bundle.manifest import EncoderInfo
+from bundle.reader import Files, files_of
 from bundle.sessions import Network
 
 ENCODER_FILE = "encoder/encoder.onnx"
@@ -24,24 +25,26 @@ class TextEncoder:
 
     def __init__(
         self,
-        folder: Path,
+        source: Files | Path,
         max_tokens: int,
         threads: int = 1,
         provider: str = "cpu",
         file: str = ENCODER_FILE,
     ) -> None:
-        """Opens an encoder of a bundle's folder; see `Network` for the errors.
+        """Opens an encoder of a bundle or of a folder that is being made; see `open_student`.
 
         An int8 file scales its activations to the largest one in a run. It runs each text alone,
         so that a text's embedding depends on nothing but the text; and on the CPU, where it is
         the faster one.
         """
         self.alone = file == INT8_FILE
-        self.network = Network(folder / file, threads, "cpu" if self.alone else provider)
+        files = files_of(source)
+        self.network = Network(files.path(file), threads, "cpu" if self.alone else provider)
+        tokenizer = files.path(TOKENIZER_FILE)
         try:
-            self.tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+            self.tokenizer = Tokenizer.from_file(str(tokenizer))
         except Exception as error:
-            raise BundleDamagedError(f"{folder / TOKENIZER_FILE}: {error}") from error
+            raise BundleDamagedError(f"{tokenizer}: {error}") from error
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(max_length=max_tokens)
 
@@ -68,10 +71,10 @@ class TextEncoder:
 
 
 def open_text_encoder(
-    folder: Path, info: EncoderInfo, threads: int = 1, provider: str = "cpu"
+    source: Files | Path, info: EncoderInfo, threads: int = 1, provider: str = "cpu"
 ) -> TextEncoder:
-    """The encoder that made the stored activations of a bundle's folder."""
-    return TextEncoder(folder, info.max_tokens, threads, provider, info.file)
+    """The encoder that made a bundle's stored activations."""
+    return TextEncoder(source, info.max_tokens, threads, provider, info.file)
 
 
 def batches(order: Sequence[int], token_ids: Sequence[Sequence[int]]) -> list[list[int]]:

@@ -57,7 +57,7 @@ def check_bundle(folder: Path, seed: int = 0) -> Report:
     generator = np.random.default_rng(seed)
     count = min(SAMPLED_NODES, graph.num_nodes)
     nodes = np.sort(generator.choice(graph.num_nodes, count, replace=False))
-    network = open_student(folder, bundle.manifest.student, 1, "cpu")
+    network = open_student(bundle, bundle.manifest.student, 1, "cpu")
     differences = {"input": check_input(bundle, network, graph, tables[0], nodes[:SAMPLED_TEXTS])}
     for name, form in zip(
         ("layers", "gathering layers"),
@@ -126,7 +126,7 @@ def text_features(bundle: Bundle, texts: list[str]) -> Features:
     """What the student's input network reads of some texts."""
     info = bundle.manifest.encoder
     if info.kind == "minilm":
-        return dense_features(open_text_encoder(bundle.folder, info)(texts))
+        return dense_features(open_text_encoder(bundle, info)(texts))
     options = HashingOptions(
         info.dimension, info.word_ngrams, info.character_ngrams, info.max_characters
     )

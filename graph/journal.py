@@ -54,9 +54,13 @@ class Journal(Protocol):
         durable: whether a record outlives the process
         start: number of the last record that lies before the journal, in a bundle or a snapshot
         number: of the last record
+        snapshot: name of that snapshot's folder; "" for the bundle
     """
 
     durable: bool
+
+    @property
+    def snapshot(self) -> str: ...
 
     @property
     def start(self) -> int: ...
@@ -81,7 +85,8 @@ class Journal(Protocol):
         """Forgets the records up to `number`, which a snapshot holds from now on.
 
         Raises:
-            JournalError: nothing is forgotten.
+            JournalError: nothing is forgotten; among others because the journal does not hold
+                the record `number`, nor begins after it.
         """
 
     def close(self) -> None: ...
@@ -92,6 +97,7 @@ class MemoryJournal:
 
     durable = False
     start = 0
+    snapshot = ""
 
     def __init__(self) -> None:
         self.number = 0

@@ -1,7 +1,7 @@
 """How long work reports its progress: a plain callable, drawn as bars on the command line."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 
@@ -19,8 +19,22 @@ def silent(stage: str, done: int, total: int) -> None:
 def terminal_progress() -> Iterator[Progress]:
     """Draws one bar a stage on stderr, so that stdout stays clean for results.
 
-    A stage called "read …" counts bytes or values, of which only the share is shown.
+    A stage called "read …" counts bytes or values, of which only the share is shown. Where
+    nothing is reported, nothing is drawn, and what draws is not even loaded.
     """
+    with ExitStack() as stack:
+        drawn: list[Progress] = []
+
+        def report(stage: str, done: int, total: int) -> None:
+            if not drawn:
+                drawn.append(stack.enter_context(bars_on_stderr()))
+            drawn[0](stage, done, total)
+
+        yield report
+
+
+@contextmanager
+def bars_on_stderr() -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars

@@ -11,9 +11,15 @@ WAL_HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
 
 
+def set_aside_files(path: Path) -> list[Path]:
+    """What earlier damage left beside a file, oldest first."""
+    return sorted(path.parent.glob(f"{path.name}.damaged*"))
+
+
 def set_aside(path: Path) -> Path:
-    """Renames a file and its write-ahead log; returns the new path."""
-    kept = path.with_name(f"{path.name}.damaged")
+    """Renames a file and its write-ahead log, over nothing; returns the new path."""
+    earlier = sum(not kept.name.endswith("-wal") for kept in set_aside_files(path))
+    kept = path.with_name(f"{path.name}.damaged{earlier + 1 if earlier else ''}")
     for suffix in ("", "-wal"):
         source = path.with_name(path.name + suffix)
         if source.exists():

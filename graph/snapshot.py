@@ -14,6 +14,7 @@ NODES_FILE = "nodes.arrow"
 INDPTR_FILE = "indptr.npy"
 INDICES_FILE = "indices.npy"
 DETAILS_FILE = "graph.json"
+FILES = (NODES_FILE, INDPTR_FILE, INDICES_FILE, DETAILS_FILE)
 
 
 def save_snapshot(graph: TextGraph, folder: Path) -> None:

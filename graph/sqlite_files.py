@@ -1,9 +1,11 @@
 """Opening an SQLite file for one process alone, and its errors in our words."""
 
+import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 from graph.errors import (
     JournalDamagedError,
@@ -33,6 +35,60 @@ def connect(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
+
+
+def make_file(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
+    """Makes a database that is whole as soon as it is there, and never over another file.
+
+    Who makes the same file at the same moment wins or finds it made.
+
+    Raises:
+        JournalError: see `opening`; nothing is left of it.
+        OSError: it cannot be put in its place.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        with closing(connect(temporary)) as connection:
+            fill(connection)
+        with suppress(FileExistsError):
+            put_in_place(temporary, path)
+        descriptor = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    finally:
+        for suffix in ("", "-wal", "-shm"):
+            temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Gives a file its name, unless that is taken."""
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if path.exists():
+            raise FileExistsError(path) from None
+        temporary.rename(path)
+
+
+@contextmanager
+def reading_files(path: Path) -> Iterator[None]:
+    """Turns errors of the file system around a journal into ours.
+
+    Raises:
+        JournalError: a file or folder cannot be read or written.
+    """
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or path
+        raise JournalError(
+            f"cannot use {where}: {error.strerror or error}; the journal's folder must be "
+            "writable for this user"
+        ) from error
 
 
 @contextmanager

@@ -6,7 +6,8 @@ overwritten since its own version. So reading takes no lock and never waits, a c
 touches, and old values are freed with the last reader of their version.
 
 The interpreter's lock orders the two: a reader that saw a new value looks for the note after the
-writer made it.
+writer made it. A reader that saw none is right with the value it read first, however far the
+writer gets meanwhile.
 """
 
 from collections.abc import Hashable, Iterator
@@ -28,18 +29,25 @@ class Version:
         undo: what was overwritten since, if anything was.
     """
 
-    __slots__ = ("number", "undo")
+    __slots__ = ("__weakref__", "number", "undo")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.undo: Undo | None = None
 
     def undos(self) -> Iterator["Undo"]:
-        """What was overwritten since this version, oldest first."""
+        """What was overwritten since this version, oldest first.
+
+        A step that was not whole when the walk came to it is the last one: whether there is a
+        next is asked before the caller reads the notes, or a value that the writer notes between
+        the two would be taken from a later step, which is another version's.
+        """
         version: Version | None = self
         while version is not None and version.undo is not None:
-            yield version.undo
-            version = version.undo.next
+            undo = version.undo
+            following = undo.next
+            yield undo
+            version = following
 
 
 class Undo:

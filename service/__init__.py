@@ -5,7 +5,7 @@ from service.errors import NodeError, ServiceError
 from service.limits import Limits
 from service.messages import ErrorDetail, LabelScore, Node, Prediction
 from service.state import GraphState
-from service.writer import Applied
+from service.tickets import Applied
 
 __all__ = [
     "Applied",

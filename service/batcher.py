@@ -1,11 +1,11 @@
 """Unseen nodes of all requests, run together within a budget of tokens."""
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from time import monotonic
 
@@ -19,8 +19,6 @@ from service.errors import InferenceError, NotReadyError, OverloadedError
 from service.metrics import Metrics
 from service.resolution import Resolution, UnseenNode
 from service.student import Inference
-
-logger = logging.getLogger(__name__)
 
 CHARACTERS_PER_TOKEN = 4  # of English text
 NEIGHBORS_PER_TOKEN = 16  # a neighbour's row is added up; a token passes a whole transformer
@@ -69,8 +67,11 @@ class Entry:
     row: asyncio.Future[Row]
 
     def fail(self, error: Exception) -> None:
+        """Each waiter gets an error of its own: raising one adds to it."""
         if not self.row.done():
-            self.row.set_exception(error)
+            own = copy(error)
+            own.__cause__ = error.__cause__
+            self.row.set_exception(own)
 
 
 class Batcher:
@@ -100,13 +101,13 @@ class Batcher:
             NotReadyError: the service is ending.
             InferenceError: the networks gave no usable answer.
         """
-        entries = self.enter(engine, resolution)
+        waiting = deque(self.enter(engine, resolution))
+        rows: list[Row] = []
         try:
-            rows = [await entry.row for entry in entries]
+            while waiting:  # no name for an entry: its error will know this frame
+                rows.append(await waiting.popleft().row)
         finally:
-            for entry in entries:
-                if not entry.row.cancel() and not entry.row.cancelled():
-                    entry.row.exception()  # seen: the first one speaks for all
+            give_up(waiting)
         return Batched(
             Inference(
                 np.stack([row.logits for row in rows]),
@@ -157,6 +158,7 @@ class Batcher:
             if batch:
                 await self.run(batch)
                 self.company = len(batch) + len(self.queue)
+            del batch  # or the version that it read would stay until the next one
 
     async def gather_company(self) -> None:
         """Blocks for a first entry; then, where the last one was not alone, for a short window."""
@@ -210,6 +212,7 @@ class Batcher:
             self.running_tokens = 0
             for entry in batch:
                 entry.fail(error)
+            del error  # it knows this frame: neither would be freed at once
 
     def resolve(self, batch: Sequence[Entry], inference: Inference, started: float) -> None:
         if len(inference.logits) != len(batch):
@@ -258,7 +261,15 @@ class Batcher:
             entry.fail(NotReadyError("the service is ending"))
         self.queue.clear()
         self.queued_tokens = 0
-        self.thread.shutdown(cancel_futures=True)
+        await asyncio.to_thread(self.thread.shutdown, cancel_futures=True)
+
+
+def give_up(entries: deque[Entry]) -> None:
+    """Nobody waits for these any more: another one's error speaks for all, or the caller left."""
+    for entry in entries:
+        if not entry.row.cancel() and not entry.row.cancelled():
+            entry.row.exception()  # seen
+    entries.clear()
 
 
 def token_cost(node: UnseenNode, encoder: EncoderInfo) -> int:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
+from graph.progress import Progress, silent, terminal_progress
 from service.app import create_app
 from service.engine import Engine
 from service.errors import SettingsError
@@ -60,13 +61,13 @@ def serve(bundle: BundleFolder, **flags: Any) -> None:
     settings = load_settings(**flags)
     configure_logs(settings.log_level, settings.log_format == "json")
 
-    def open_engine() -> Engine:
-        return Engine.open(
-            bundle, settings.threads, settings.provider, settings.limits, settings.data_folder
-        )
+    def open_engine(progress: Progress = silent) -> Engine:
+        threads, provider, limits = settings.threads, settings.provider, settings.limits
+        return Engine.open(bundle, threads, provider, limits, settings.data_folder, progress)
 
     with bind(settings.host, settings.port) as bound:
-        app = create_app(open_engine(), settings, open_engine)
+        with terminal_progress() as progress:
+            app = create_app(open_engine(progress), settings, open_engine)
         gc.collect()
         gc.freeze()  # what was loaded stays: later collections need not walk through it
         run_server(app, bound, settings, announce)

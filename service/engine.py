@@ -10,15 +10,16 @@ Usable without HTTP:
 See docs/engine.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
+from weakref import finalize, ref
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bundle import Manifest
-from graph.errors import JournalError
 from graph.mutations import Mutation, UpsertNode
 from graph.progress import Progress, silent
 from graph.view import REMOVED
@@ -34,10 +35,11 @@ from service.maintenance import Maintenance
 from service.messages import Node, Prediction
 from service.predictions import assemble, joined_logits
 from service.resolution import Resolution, UnseenNode, resolve
-from service.snapshots import remove_snapshots, write_snapshot
+from service.snapshots import Snapshots
 from service.state import GraphState
 from service.student import Inference, Student
-from service.writer import Applied, Writer
+from service.tickets import Applied
+from service.writer import Writer
 
 # A node sent as if unseen must get its stored logits; providers differ in the last digits.
 PROBE_TOLERANCE = 1e-2
@@ -66,9 +68,10 @@ class Engine:
         self.student = student
         self.limits = limits
         self.provider = provider
-        self.data = data
-        self.maintenance = Maintenance(self.maintain)
+        self.snapshots = Snapshots(data, manifest, writer) if data is not None else None
+        self.maintenance = Maintenance(maintaining(ref(self)))
         writer.noticed = self.maintenance.notice
+        finalize(self, self.maintenance.end)
 
     @classmethod
     def open(
@@ -129,7 +132,18 @@ class Engine:
             KeyReusedError: the key came with another batch before.
             JournalFailedError: the journal cannot be written.
             InferenceError: the networks failed.
+            NotReadyError: another bundle is taking this one's place.
         """
+        self.check_texts(mutations)
+        return self.writer.apply(mutations, key)
+
+    def submit(self, mutations: Sequence[Mutation], key: str | None = None) -> Future[Applied]:
+        """The same for callers that must not wait; what cannot be queued is raised at once."""
+        self.check_texts(mutations)
+        return self.writer.submit(mutations, key)
+
+    def check_texts(self, mutations: Sequence[Mutation]) -> None:
+        """Refuses texts that are longer than this engine takes."""
         limit = self.limits.text_characters
         for position, mutation in enumerate(mutations):
             if isinstance(mutation, UpsertNode) and len(mutation.text or "") > limit:
@@ -137,7 +151,6 @@ class Engine:
                     f"mutation {position}: the text has more than {limit:,} characters",
                     position=position,
                 )
-        return self.writer.apply(mutations, key)
 
     def classify(self, nodes: Sequence[Node], top_k: int = 1) -> list[Prediction]:
         """Classifies stored and unseen nodes.
@@ -167,21 +180,6 @@ class Engine:
         result = np.empty_like(logits)
         result[resolution.positions] = logits
         return result
-
-    def rows(self, node_ids: Sequence[str]) -> NDArray[np.int64]:
-        """The rows of stored nodes, for `best_labels`; int64 [B], -1 where there is none."""
-        return self.state.graph.row_array(node_ids)
-
-    def best_labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The most probable labels of stored nodes, as positions in the manifest's label names.
-
-        The fastest way to ask for many: one look-up and nothing else.
-
-        Shapes:
-            rows: int64 [B], of stored nodes
-            returns: int64 [B]
-        """
-        return np.asarray(self.state.logits(rows).argmax(axis=1))
 
     def resolve(self, nodes: Sequence[Node]) -> Resolution:
         """Sorts a request out against the graph as it stands now."""
@@ -245,18 +243,10 @@ class Engine:
             JournalFailedError: no data folder, no node to write, or it cannot be written; the
                 journal stays as it is.
         """
-        if self.data is None:
+        if self.snapshots is None:
             raise JournalFailedError("without a data folder there is nothing to shorten")
         self.settle()
-        state = self.state
-        if state.graph.num_nodes == 0:
-            raise JournalFailedError("a snapshot needs a node")
-        try:
-            name = write_snapshot(self.data, self.manifest, state)
-            self.writer.truncate(state.version, name)
-        except (OSError, JournalError) as error:
-            raise JournalFailedError(f"no snapshot could be written: {error}") from error
-        remove_snapshots(self.data, name)
+        self.snapshots.write()
 
     def maintain(self) -> None:
         """What is done when idle."""
@@ -271,7 +261,10 @@ class Engine:
     def close(self) -> None:
         """Waits for what runs and lets go of the journal; reading goes on to work."""
         self.maintenance.close()
-        self.writer.close()
+        if self.snapshots is not None:
+            self.snapshots.close()
+        else:
+            self.writer.close()
 
     def __enter__(self) -> "Engine":
         return self
@@ -283,6 +276,17 @@ class Engine:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def maintaining(engine_ref: "ref[Engine]") -> Callable[[], None]:
+    """The work of an engine's maintenance, which must not keep the engine alive."""
+
+    def work() -> None:
+        engine = engine_ref()
+        if engine is not None:
+            engine.maintain()
+
+    return work
 
 
 def probe_row(state: GraphState) -> int | None:

@@ -2,8 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import numpy as np
 from msgspec import Struct
@@ -30,7 +28,6 @@ from service.state import GraphState
 
 KEY_HEADER = "idempotency-key"
 HEADERS = {KEY_HEADER: "The same change under the same key is made once, however often it is sent."}
-THREADS = 8  # that wait for the one writer, which carries out together what waits
 MAX_WAITING = 256  # changes; more are refused
 
 
@@ -40,15 +37,10 @@ class GraphOperations:
         self.aside = aside
         self.max_mutations = max_mutations
         self.metrics = metrics
-        self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="mutation")
         self.waiting = 0
 
-    def close(self) -> None:
-        """Waits for the changes that run."""
-        self.threads.shutdown()
-
     async def apply(self, call: Call, mutations: Sequence[Mutation]) -> Answer:
-        """Makes a change off the event loop.
+        """Hands a change to the engine's writer, which carries out together what waits.
 
         Raises:
             InvalidFieldError: more mutations than allowed.
@@ -58,10 +50,10 @@ class GraphOperations:
         self.check_number(len(mutations))
         if self.waiting >= MAX_WAITING:
             raise OverloadedError("too many changes of the graph are waiting", 1.0)
-        work = partial(self.slot.engine.apply, mutations, call.header(KEY_HEADER.encode()))
+        outcome = self.slot.engine.submit(mutations, call.header(KEY_HEADER.encode()))
         self.waiting += 1
         try:
-            applied = await asyncio.get_running_loop().run_in_executor(self.threads, work)
+            applied = await asyncio.wrap_future(outcome)
         finally:
             self.waiting -= 1
         self.metrics.mutations.add(amount=0 if applied.repeated else len(mutations))

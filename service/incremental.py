@@ -6,6 +6,7 @@ for the nodes whose own activation moved, whose neighbours changed, or that have
 moved; the nodes that came out different are what moved for the next one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,15 +50,28 @@ class Step:
 class Incremental:
     """Keeps the tables equal to what a full computation on the newest graph would give."""
 
-    def __init__(self, student: Student, tables: Tables, waking: float = WAKING) -> None:
+    def __init__(
+        self,
+        student: Student,
+        tables: Tables,
+        owed: Sequence[NDArray[np.float32]] | None = None,
+        waking: float = WAKING,
+    ) -> None:
+        """Assembles.
+
+        Args:
+            owed: by layer float32 [rows], what each node owes its neighbours; None is nothing.
+                Written to from here on.
+            waking: what a node may owe.
+        """
         self.student = student
         self.tables = tables
         self.waking = waking
         self.linear = student.weighting in LINEAR
         rows = tables.logits.split
         self.hubs = [HubSums(table.width, rows) for table in tables.activations]
-        # What each node owes its neighbours, by layer: float32 [rows].
-        self.owed = [VersionedTable(np.zeros(rows, np.float32)) for _ in tables.activations]
+        nothing = [np.zeros(rows, np.float32) for _ in tables.activations]
+        self.owed = [VersionedTable(values) for values in (nothing if owed is None else owed)]
         self.owing: list[tuple[int, NDArray[np.int64], NDArray[np.float32]]] = []
         self.runs = LayerRuns(student, tables, self.hubs)
 
@@ -111,6 +125,12 @@ class Incremental:
         self.owing = []
         for hubs in self.hubs:
             hubs.clear()
+
+    def owed_now(self, rows: int) -> list[NDArray[np.float32]]:
+        """A copy of what each of the first rows owes its neighbours, by layer float32 [rows]."""
+        for table in self.owed:
+            table.reserve(rows)
+        return [table.newest(np.arange(rows)) for table in self.owed]
 
     @property
     def owes(self) -> bool:

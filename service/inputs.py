@@ -90,7 +90,7 @@ def open_input(bundle: Bundle, network: Network, threads: int, provider: str) ->
     """
     info = bundle.manifest.encoder
     if info.kind == "minilm":
-        encoder = open_text_encoder(bundle.folder, info, threads, provider)
+        encoder = open_text_encoder(bundle, info, threads, provider)
         return EmbeddedInput(encoder, network)
     if info.kind == "hashing":
         return HashedInput(TextHasher(hashing_options(info)), network)

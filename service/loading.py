@@ -5,16 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from bundle import Bundle, Manifest, open_bundle
+from bundle import Bundle, BundleMissingError, Manifest, open_bundle
 from bundle.reader import verify_digests
 from bundle.student import WHOLE_FILE
 from graph.journal import Journal, MemoryJournal
 from graph.progress import Progress
+from graph.sqlite_files import reading_files
 from graph.sqlite_journal import SqliteJournal
 from graph.store import GraphStore
 from service.full_run import compute_tables
 from service.incremental import Incremental
-from service.state import has_activations, open_graph, open_tables
+from service.snapshots import check_snapshots, remove_snapshots
+from service.state import has_activations, open_graph, open_owed, open_tables
 from service.student import Student, load_student
 from service.writer import Writer
 
@@ -30,14 +32,41 @@ def open_parts(
     if data is None:
         with verified(bundle):
             return assemble(bundle, bundle, MemoryJournal(), threads, provider, progress)
-    journal = SqliteJournal(data / JOURNAL_FILE, bundle.manifest.version)
+    journal = open_journal(data, bundle.manifest.version)
     try:
-        base = open_bundle(data / journal.snapshot, verify=False) if journal.snapshot else bundle
+        base = open_snapshot(data, journal.snapshot) if journal.snapshot else bundle
         with verified(bundle, base):
-            return assemble(bundle, base, journal, threads, provider, progress)
+            parts = assemble(bundle, base, journal, threads, provider, progress)
+        with reading_files(data):
+            check_snapshots(data, journal.number)
+            remove_snapshots(data, journal.snapshot, journal.number)
     except BaseException:
         journal.close()
         raise
+    return parts
+
+
+def open_journal(data: Path, version: str) -> SqliteJournal:
+    """The data folder's journal; a new one only where no snapshot tells of an older one.
+
+    Args:
+        version: of the bundle.
+    """
+    path = data / JOURNAL_FILE
+    with reading_files(path):
+        if not path.exists():
+            check_snapshots(data, 0)
+    return SqliteJournal(path, version)
+
+
+def open_snapshot(data: Path, name: str) -> Bundle:
+    if not (data / name).is_dir():
+        raise BundleMissingError(
+            f"{data / name} is missing, from which the journal beside it goes on; put a copy in "
+            f"its place, or give --data-folder another folder to begin again with the bundle's "
+            "graph"
+        )
+    return open_bundle(data / name, verify=False)
 
 
 @contextmanager
@@ -72,6 +101,7 @@ def assemble(
         tables = open_tables(base)
     else:
         tables = compute_tables(student, store.view, progress)
-    writer = Writer(store, tables, Incremental(student, tables), journal)
+    incremental = Incremental(student, tables, open_owed(base))
+    writer = Writer(store, tables, incremental, journal)
     writer.replay(journal.recover())
     return bundle.manifest, writer, student

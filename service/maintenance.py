@@ -35,10 +35,14 @@ class Maintenance:
     def close(self) -> None:
         """Waits for the work that runs."""
         with self.lock:
-            self.closed.set()
-        self.changed.set()
+            self.end()
         if self.thread is not None:
             self.thread.join()
+
+    def end(self) -> None:
+        """Has the thread end without waiting for it."""
+        self.closed.set()
+        self.changed.set()
 
     def run(self) -> None:
         while self.pause():

@@ -72,7 +72,6 @@ class Parts:
         if self.classifier.asking is not None:
             await self.classifier.asking.close()
         await self.batcher.close()
-        await asyncio.to_thread(self.graph_operations.close)
         await asyncio.to_thread(self.aside.close)
         await asyncio.to_thread(self.slot.engine.close)
         if self.link is not None:

@@ -59,40 +59,60 @@ class Reloader:
         self.running = True
         started = perf_counter()
         try:
-            engine = await self.open()
-        except (BundleError, GraphError, ServiceError) as error:
+            engine, old = await self.swap()
+        except Exception as error:
             self.metrics.reloads.add("failed")
-            logger.error("reload refused: %s", error)
+            expected = isinstance(error, BundleError | GraphError | ServiceError)
+            # Its words only: a record that somebody keeps would keep both engines.
+            logger.error("reload refused: %s", str(error), exc_info=not expected)
             reason = str(error) if isinstance(error, ReloadError) else "see the log"
             raise ReloadError(f"the old bundle goes on: {reason}") from error
         finally:
             self.running = False
-        previous = self.slot.engine
-        self.slot.engine = engine
         self.metrics.reloads.add("done")
         seconds = perf_counter() - started
-        logger.info("serving %s instead of %s", engine.model_version, previous.model_version)
-        return Reload(engine, previous.model_version, round(seconds, 3))
+        logger.info("serving %s instead of %s", engine.model_version, old.model_version)
+        await asyncio.to_thread(old.close)  # reading it goes on to work
+        return Reload(engine, old.model_version, round(seconds, 3))
 
-    async def open(self) -> Engine:
+    async def swap(self) -> tuple[Engine, Engine]:
+        """Puts a new engine into the slot; returns it and the old one."""
         if self.open_engine is None:
             raise ReloadError("this service was not started from a folder")
         old = self.slot.engine
         if old.durable:
             raise ReloadError("the data folder belongs to the bundle that is served; start anew")
+        check_unchanged(old)  # again below: now it spares the work
         engine = await asyncio.to_thread(self.open_engine)
-        if old.state.version:
-            raise ReloadError(
-                f"the graph was changed {old.state.version:,} times since the bundle was opened, "
-                "and a new bundle does not have these changes"
-            )
-        self.attach(engine)
-        return engine
+        try:
+            # From the comparison on no change may be acknowledged that the new engine lacks.
+            old.writer.seal()
+            await asyncio.to_thread(old.writer.pause)
+            check_unchanged(old)
+            self.attach(engine)
+        except BaseException:
+            old.writer.unseal()
+            engine.close()
+            raise
+        self.slot.engine = engine
+        return engine, old
 
     def reload_in_background(self) -> None:
         """For a signal: whatever happens is in the log."""
         self.task = asyncio.get_running_loop().create_task(self.reload_quietly())
 
     async def reload_quietly(self) -> None:
-        with suppress(ReloadError, ReloadRunningError):  # logged already
-            await self.reload()
+        with suppress(ReloadError):  # logged already
+            try:
+                await self.reload()
+            except ReloadRunningError as error:
+                logger.warning("SIGHUP: %s", error)
+
+
+def check_unchanged(engine: Engine) -> None:
+    """Refuses to replace a graph whose changes nothing else holds."""
+    if version := engine.state.version:
+        raise ReloadError(
+            f"the graph was changed {version:,} times since the bundle was opened, and a new "
+            "bundle does not have these changes"
+        )

@@ -1,5 +1,6 @@
 """The graph and its activations as they stand in memory, checked against the manifest."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 
 from bundle import Bundle, Manifest
 from bundle.student import LOGITS_FILE, activation_file
+from graph.snapshot import FILES as SNAPSHOT_FILES
 from graph.snapshot import load_snapshot
 from graph.text_graph import TextGraph
 from graph.versions import VersionedTable
@@ -14,6 +16,11 @@ from graph.view import GraphView
 from service.errors import BundleMismatchError
 
 GRAPH_FOLDER = "graph"
+
+
+def owed_file(number: int) -> str:
+    """Of a snapshot: what every node owes its neighbours in layer `number` + 1, float32 [N]."""
+    return f"activations/owed{number}.npy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,29 @@ class GraphState:
         """float32 [B, classes], of stored nodes."""
         return self.tables.logits.take(self.graph.version, rows)
 
+    def rows(self, node_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Where stored nodes are in this version, and in no other; int64 [B], -1 for no node."""
+        return self.graph.row_array(node_ids)
+
+    def best_labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The most probable labels of stored nodes, as positions in the manifest's label names.
+
+        The fastest way to ask for many: one look-up and nothing else.
+
+        Shapes:
+            rows: int64 [B], as this version's `rows` gives them
+            returns: int64 [B]
+
+        Raises:
+            IndexError: a row is -1, or beyond the last one.
+        """
+        # One pass for both ends: as an unsigned number, a negative one is larger than all.
+        if len(rows) and int(rows.view(np.uint64).max()) >= self.graph.num_rows:
+            outside = (rows < 0) | (rows >= self.graph.num_rows)
+            place = int(outside.argmax())
+            raise IndexError(f"rows[{place}] is {rows[place]}: no node of this version is there")
+        return np.asarray(self.logits(rows).argmax(axis=1))
+
 
 def open_graph(bundle: Bundle) -> TextGraph:
     """Maps a bundle's graph.
@@ -65,6 +95,8 @@ def open_graph(bundle: Bundle) -> TextGraph:
         BundleMismatchError: it is not the manifest's, or damaged.
         GraphFormatError, BundleDamagedError: a file is missing or damaged.
     """
+    for name in SNAPSHOT_FILES:
+        bundle.path(f"{GRAPH_FOLDER}/{name}")  # listed, or its digest was never compared
     graph = load_snapshot(bundle.folder / GRAPH_FOLDER)
     check_graph(graph, bundle.manifest)
     return graph
@@ -93,7 +125,26 @@ def open_tables(bundle: Bundle) -> Tables:
     return Tables(activations, VersionedTable(logits))
 
 
-def open_table(bundle: Bundle, name: str, shape: tuple[int, int]) -> NDArray[np.float32]:
+def open_owed(bundle: Bundle) -> list[NDArray[np.float32]]:
+    """What nodes owe their neighbours, see `Incremental`; nothing, where no snapshot says so.
+
+    Raises:
+        BundleMismatchError: a wrong shape or type, a negative value or a NaN.
+        BundleDamagedError: a file is missing or damaged.
+    """
+    nodes = bundle.manifest.graph.nodes
+    result = []
+    for name in map(owed_file, range(bundle.manifest.student.layers)):
+        if name in bundle.manifest.files:
+            result.append(open_table(bundle, name, (nodes,)))
+            if not (np.isfinite(result[-1]) & (result[-1] >= 0)).all():
+                raise BundleMismatchError(f"{name} holds values that nobody can owe")
+        else:
+            result.append(np.zeros(nodes, np.float32))
+    return result
+
+
+def open_table(bundle: Bundle, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """A float32 array of exactly that shape; writing to it leaves the file as it is."""
     array = bundle.array(name, private=True)
     if array.shape != shape or array.dtype != np.float32 or not array.flags.c_contiguous:

@@ -120,6 +120,6 @@ def load_student(bundle: Bundle, threads: int, provider: str) -> Student:
     info = bundle.manifest.student
     if info.weighting not in get_args(Weighting):
         raise BundleMismatchError(f"this release knows no weighting {info.weighting!r}")
-    networks = open_student(bundle.folder, info, threads, provider)
+    networks = open_student(bundle, info, threads, provider)
     text_input = open_input(bundle, networks.input, threads, provider)
     return Student(text_input, networks.layers, cast(Weighting, info.weighting))

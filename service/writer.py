@@ -1,64 +1,40 @@
 """Changes of the graph: checked, computed, made durable, and then visible, all at once.
 
 Callers queue up; whoever holds the lock carries out everything that waits as one group: one pass
-over the affected nodes, one commit of the journal. Each batch stays all or nothing.
+over the affected nodes, one commit of the journal. Each batch stays all or nothing. Who waits on
+an event loop has the writer's own thread do it, so that as many batches can wait as are sent.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 
+import numpy as np
+from numpy.typing import NDArray
+
 from graph.draft import Draft
-from graph.errors import JournalError, MutationError, UnknownItemError
+from graph.errors import JournalError, MutationError
 from graph.journal import Journal, Record
 from graph.materialize import whole_adjacency
-from graph.mutations import Mutation, decode_mutations, encode_mutations
+from graph.mutations import Mutation, decode_mutations
 from graph.store import GraphStore
 from service.errors import (
     InferenceError,
     JournalFailedError,
     KeyReusedError,
     MutationRefusedError,
-    MutationTargetError,
+    NotReadyError,
     ServiceError,
 )
 from service.incremental import Incremental
 from service.state import GraphState, Tables
+from service.tickets import Applied, Ticket, check_key, failure_of, refusal
+
+logger = logging.getLogger(__name__)
 
 GROUP_MUTATIONS = 4_096  # a group takes further batches while it has fewer
-KEY_CHARACTERS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """A batch that is durable and visible.
-
-    Attributes:
-        version: of the graph, in which it first shows.
-        repeated: it was applied before, under the same key, and nothing was done now.
-    """
-
-    version: int
-    repeated: bool = False
-
-
-@dataclass(slots=True)
-class Ticket:
-    """A batch on its way."""
-
-    mutations: tuple[Mutation, ...]
-    key: str | None
-    record: Record = field(init=False)
-    applied: Applied | None = None
-    error: Exception | None = None
-
-    def __post_init__(self) -> None:
-        self.record = Record(0, self.key, encode_mutations(self.mutations))
-
-    @property
-    def done(self) -> bool:
-        return self.applied is not None or self.error is not None
 
 
 class Writer:
@@ -78,8 +54,11 @@ class Writer:
         self.state = GraphState(store.view, tables)
         self.lock = Lock()
         self.waiting: deque[Ticket] = deque()
+        self.thread = ThreadPoolExecutor(1, "writer")  # started by the first batch that needs it
         self.noticed: Callable[[], None] = lambda: None  # called before and after every change
         self.interrupted = False
+        self.sealed = False
+        self.closed = False
         self.computed_rows = 0  # by all changes so far, of all layers
 
     def apply(self, mutations: Sequence[Mutation], key: str | None = None) -> Applied:
@@ -90,24 +69,63 @@ class Writer:
             KeyReusedError: the key came with another batch before.
             JournalFailedError: the journal cannot be written; nothing was done.
             InferenceError: the networks failed; nothing was done.
+            NotReadyError: the writer is sealed or closed; nothing was done.
         """
+        outcome = self.enter(mutations, key)
+        try:
+            self.work_off(outcome)
+            return outcome.result()
+        finally:
+            del outcome  # an error in it knows this frame: neither would be freed at once
+
+    def submit(self, mutations: Sequence[Mutation], key: str | None = None) -> Future[Applied]:
+        """Has the writer's thread apply a batch; for callers that must not wait.
+
+        Returns:
+            What `apply` would give; one that is cancelled before its turn is not applied.
+
+        Raises:
+            MutationRefusedError: there is no mutation, or the key is none.
+            JournalFailedError, NotReadyError: see `apply`.
+        """
+        outcome = self.enter(mutations, key)
+        try:
+            self.thread.submit(self.work_off)
+        except RuntimeError as error:  # closed since
+            raise NotReadyError("the engine is closed") from error
+        return outcome
+
+    def enter(self, mutations: Sequence[Mutation], key: str | None) -> Future[Applied]:
+        """Queues a batch."""
         if not mutations:
             raise MutationRefusedError("a batch needs at least one mutation", position=0)
         if key is not None:
             check_key(key)
-        if self.interrupted:
-            raise JournalFailedError("a change was interrupted; open the engine again")
+        self.check_open()
         ticket = Ticket(tuple(mutations), key)
         self.noticed()
         self.waiting.append(ticket)
+        return ticket.outcome
+
+    def check_open(self) -> None:
+        """Raises what a batch meets that must not be applied any more."""
+        if self.interrupted:
+            raise JournalFailedError("a change was interrupted; open the engine again")
+        if self.sealed:
+            raise NotReadyError("another bundle is being put in place; send the change again")
+        if self.closed:
+            raise NotReadyError("the engine is closed")
+
+    def work_off(self, wanted: Future[Applied] | None = None) -> None:
+        """Carries out what waits, at least until the outcome that is wanted is there."""
         with self.lock:
-            while not ticket.done:
-                self.carry_out(self.next_group())
+            while self.waiting if wanted is None else not wanted.done():
+                group = self.next_group()
+                try:
+                    self.carry_out(group)
+                finally:
+                    group.clear()  # outcomes are in the hands of their callers alone
         self.noticed()
-        if ticket.error is not None:
-            raise ticket.error
-        assert ticket.applied is not None
-        return ticket.applied
 
     def next_group(self) -> list[Ticket]:
         """Some of what waits, oldest first; a key occurs once in a group."""
@@ -120,57 +138,70 @@ class Writer:
                 if key in keys:
                     break
                 keys.add(key)
-            group.append(self.waiting.popleft())
-            size += len(group[-1].mutations)
+            ticket = self.waiting.popleft()
+            if ticket.outcome.set_running_or_notify_cancel():
+                group.append(ticket)
+                size += len(ticket.mutations)
         return group
 
     def carry_out(self, group: Sequence[Ticket]) -> None:
-        """Gives every ticket its outcome."""
+        """Gives every ticket its outcome, whatever happens."""
+        try:
+            self.apply_group(group)
+        except BaseException as error:
+            for ticket in group:
+                if not ticket.outcome.done():
+                    failure = InferenceError("the change was taken back; the log says why")
+                    ticket.outcome.set_exception(failure)
+            if not isinstance(error, Exception):
+                raise
+            logger.exception("a change failed and was taken back")
+
+    def apply_group(self, group: Sequence[Ticket]) -> None:
+        """Applies the batches of a group that can be applied, together."""
         draft = self.store.draft()
-        accepted: list[Ticket] = []
+        accepted: list[tuple[Ticket, Record]] = []
+        version = self.store.view.version.number
         for ticket in group:
             try:
-                if not self.was_known(ticket):
+                self.check_open()
+                record = ticket.record(version + 1 + len(accepted))
+                if not self.was_known(ticket, record):
                     draft.apply(ticket.mutations)
-                    accepted.append(ticket)
+                    accepted.append((ticket, record))
             except MutationError as error:
-                ticket.error = refusal(error)
-            except ServiceError as error:
-                ticket.error = error
-            except JournalError as error:
-                ticket.error = journal_failed(error)
+                ticket.outcome.set_exception(refusal(error))
+            except (ServiceError, JournalError) as error:
+                ticket.outcome.set_exception(failure_of(error))
         if not accepted:
             return
-        try:
-            self.commit(draft, accepted)
-        except (ServiceError, JournalError) as error:
-            failure = journal_failed(error) if isinstance(error, JournalError) else error
-            for ticket in accepted:
-                ticket.error = failure
-        except BaseException:
-            for ticket in accepted:
-                ticket.error = InferenceError("the change was taken back; the log says why")
-            raise
+        failure = self.commit(draft, [record for _, record in accepted])
+        if failure is None:
+            for ticket, record in accepted:
+                ticket.outcome.set_result(Applied(record.number))
+        elif len(accepted) == 1:
+            accepted[0][0].outcome.set_exception(failure)
+        else:
+            for ticket, _ in accepted:  # one may be at fault: the others need not fail
+                self.apply_group([ticket])
 
-    def was_known(self, ticket: Ticket) -> bool:
+    def commit(self, draft: Draft, records: Sequence[Record]) -> ServiceError | None:
+        """Makes a draft's changes; or takes them back and returns why."""
+        try:
+            self.change(draft, records)
+        except (ServiceError, JournalError) as error:
+            return failure_of(error)
+        return None
+
+    def was_known(self, ticket: Ticket, record: Record) -> bool:
         """Answers a ticket whose key was seen before."""
         known = None if ticket.key is None else self.journal.find(ticket.key)
         if known is None:
             return False
-        if known.digest != ticket.record.digest:
+        if known.digest != record.digest:
             raise KeyReusedError(str(ticket.key))
-        ticket.applied = Applied(known.number, repeated=True)
+        ticket.outcome.set_result(Applied(known.number, repeated=True))
         return True
-
-    def commit(self, draft: Draft, accepted: Sequence[Ticket]) -> None:
-        first = self.store.view.version.number + 1
-        records = [
-            Record(first + place, ticket.key, ticket.record.payload)
-            for place, ticket in enumerate(accepted)
-        ]
-        self.change(draft, records)
-        for record, ticket in zip(records, accepted, strict=True):
-            ticket.applied = Applied(record.number)
 
     def change(
         self,
@@ -248,25 +279,26 @@ class Writer:
         with self.lock:
             self.journal.truncate(number, snapshot)
 
-    def close(self) -> None:
-        """Waits for the change that runs, and closes the journal."""
+    def moment(self) -> tuple[GraphState, list[NDArray[np.float32]]]:
+        """The newest state, and what its nodes owe their neighbours in it."""
         with self.lock:
+            return self.state, self.incremental.owed_now(self.state.graph.num_rows)
+
+    def seal(self) -> None:
+        """Refuses the changes that wait or come from now on; one may be running still."""
+        self.sealed = True
+
+    def unseal(self) -> None:
+        self.sealed = False
+
+    def pause(self) -> None:
+        """Waits for the change that runs."""
+        with self.lock:
+            return
+
+    def close(self) -> None:
+        """Waits for the changes that are on their way, and closes the journal."""
+        self.thread.shutdown()
+        with self.lock:
+            self.closed = True
             self.journal.close()
-
-
-def check_key(key: str) -> None:
-    if not 0 < len(key) <= KEY_CHARACTERS or not key.isprintable():
-        raise MutationRefusedError(
-            f"an idempotency key has 1 to {KEY_CHARACTERS} printable characters", position=0
-        )
-
-
-def journal_failed(error: Exception) -> JournalFailedError:
-    failure = JournalFailedError(str(error))
-    failure.__cause__ = error
-    return failure
-
-
-def refusal(error: MutationError) -> ServiceError:
-    kind = MutationTargetError if isinstance(error, UnknownItemError) else MutationRefusedError
-    return kind(str(error), position=error.position)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock, Semaphore, Thread
 
 from graph.journal import Record
 from graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
@@ -12,6 +12,8 @@ from graph.sqlite_journal import SqliteJournal
 from service.engine import Engine
 
 BUNDLE = "a bundle"  # identity of the journal-level test's
+SNAPSHOT_BATCHES = 40  # of all writers together, after which snapshots are asked for
+SNAPSHOT_CALLERS = 2  # that ask at the same time
 
 
 def record(number: int) -> Record:
@@ -43,12 +45,14 @@ def batch(writer: str, number: int) -> list[Mutation]:
     return mutations
 
 
-def change_for_ever(
-    bundle: Path, data: Path, writers: Sequence[str], snapshots: bool, reports: Connection
-) -> None:
-    """Applies batches on a thread a writer; reports (version, key) of every acknowledged one."""
+def change_for_ever(bundle: Path, data: Path, writers: Sequence[str], reports: Connection) -> None:
+    """Applies batches on a thread a writer; reports (version, key) of every acknowledged one.
+
+    Snapshots are written meanwhile, by several callers at once.
+    """
     engine = Engine.open(bundle, data=data)
     sending = Lock()
+    wanted = Semaphore(SNAPSHOT_CALLERS)
     reports.send((engine.state.version, ""))
 
     def write(writer: str) -> None:
@@ -57,11 +61,16 @@ def change_for_ever(
             applied = engine.apply(batch(writer, number), key)
             with sending:
                 reports.send((applied.version, key))
+            if applied.version % SNAPSHOT_BATCHES == 0:
+                wanted.release(SNAPSHOT_CALLERS)
+
+    def keep() -> None:
+        while wanted.acquire():
+            engine.snapshot()
 
     threads = [Thread(target=write, args=(writer,), daemon=True) for writer in writers]
+    threads += [Thread(target=keep, daemon=True) for _ in range(SNAPSHOT_CALLERS)]
     for thread in threads:
         thread.start()
-    while snapshots:
-        engine.snapshot()
     for thread in threads:
         thread.join()

@@ -1,6 +1,6 @@
 """Bundles of students with random weights: every kind, exported for real, without training."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -8,7 +8,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bundle import Bundle, EncoderInfo, GraphInfo, Manifest, StudentInfo, open_bundle, write_bundle
+from bundle import (
+    Bundle,
+    EncoderInfo,
+    FileInfo,
+    GraphInfo,
+    Manifest,
+    StudentInfo,
+    open_bundle,
+    write_bundle,
+)
+from bundle.reader import file_digest
 from bundle.student import LOGITS_FILE, activation_file
 from export.blocks import WEIGHTINGS
 from export.onnx_files import export_student
@@ -111,7 +121,12 @@ def write_student_bundle(
 
 
 def save_activations(target: Path, manifest: Manifest, graph: TextGraph) -> None:
-    networks = load_student(Bundle(target, manifest), 1, "cpu")
+    written = {
+        path.relative_to(target).as_posix(): FileInfo(path.stat().st_size, file_digest(path))
+        for path in target.rglob("*")
+        if path.is_file()
+    }
+    networks = load_student(Bundle(target, replace(manifest, files=written)), 1, "cpu")
     tables = compute_tables(networks, GraphStore(graph).view)
     (target / "activations").mkdir()
     for number, table in enumerate(tables.activations):

@@ -1,6 +1,8 @@
 """Bundles that must not be served: each refused by name."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copytree
@@ -11,6 +13,7 @@ import pytest
 
 from bundle import (
     BundleDamagedError,
+    BundleError,
     BundleFormatError,
     BundleMissingError,
     Manifest,
@@ -19,7 +22,8 @@ from bundle import (
     write_bundle,
 )
 from bundle.sessions import Network
-from bundle.student import LOGITS_FILE, layer_file
+from bundle.student import INPUT_FILE, LOGITS_FILE, activation_file, dense_file, layer_file
+from bundle.text_encoder import ENCODER_FILE, TOKENIZER_FILE
 from service import Engine
 from service.errors import BundleMismatchError
 from tests.bundles import LABELS, rewrite, write_tiny_bundle
@@ -95,6 +99,113 @@ def test_no_bundle_and_half_a_manifest_are_told_apart(folder: Path, tmp_path: Pa
     path.write_text(path.read_text()[:100])
     with pytest.raises(BundleFormatError, match="not JSON"):
         open_bundle(folder)
+
+
+def no_utf8(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"tiny", b"t\xefny", 1))
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def nested(path: Path) -> None:
+    path.write_text("[" * 100_000)
+
+
+def nul_in_a_name(path: Path) -> None:
+    value = json.loads(path.read_text())
+    value["files"]["graph/\0"] = {"bytes": 1, "sha256": ""}
+    path.write_text(json.dumps(value))
+
+
+def unknown_place(path: Path) -> None:
+    value = json.loads(path.read_text())
+    value["files"]["x" * 5_000] = {"bytes": 1, "sha256": ""}
+    path.write_text(json.dumps(value))
+
+
+@pytest.mark.parametrize("damage", [no_utf8, nested, nul_in_a_name, unknown_place])
+def test_a_manifest_that_cannot_be_read_is_one_line_with_its_folder(
+    folder: Path, damage: Callable[[Path], None]
+) -> None:
+    damage(folder / "manifest.json")
+    with pytest.raises(BundleError) as caught:
+        open_bundle(folder)
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_in_place_of_the_manifest_is_no_bundle(folder: Path) -> None:
+    a_folder(folder / "manifest.json")
+    with pytest.raises(BundleMissingError, match="is not a bundle"):
+        open_bundle(folder)
+
+
+def test_serve_says_what_is_wrong_in_a_line(folder: Path) -> None:
+    no_utf8(folder / "manifest.json")
+    done = subprocess.run(
+        [sys.executable, "-m", "understudy", "serve", str(folder), "--port", "0"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {folder}: manifest.json is not UTF-8")
+    assert done.stderr.count("\n") == 1
+
+
+def unlist(folder: Path, *names: str) -> None:
+    """Takes files out of the manifest; they stay in the folder."""
+    value = json.loads((folder / "manifest.json").read_text())
+    for name in names:
+        del value["files"][name]
+    (folder / "manifest.json").write_text(json.dumps(value))
+
+
+def test_a_network_that_the_manifest_does_not_list_is_not_run(folder: Path) -> None:
+    """Its digest was never compared: whoever could write there would be served."""
+    (folder / dense_file(1)).write_bytes(b"not listed, and no network either")
+    layer = Engine.open(folder).student.layers[0]
+    assert isinstance(layer, Network)
+    assert "aggregated" not in layer.inputs
+
+
+NEEDED = [
+    INPUT_FILE,
+    layer_file(1),
+    "graph/nodes.arrow",
+    "graph/indptr.npy",
+    "graph/indices.npy",
+    "graph/graph.json",
+    activation_file(0),
+]
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_file_that_is_needed_and_not_listed_is_named(folder: Path, name: str) -> None:
+    unlist(folder, name)
+    with pytest.raises(BundleDamagedError, match=f"holds no {name}"):
+        Engine.open(folder)
+
+
+@pytest.mark.parametrize("name", [ENCODER_FILE, TOKENIZER_FILE])
+def test_an_encoder_that_is_not_listed_is_named(tmp_path: Path, name: str) -> None:
+    folder = write_tiny_bundle(tmp_path / "bundle", "minilm").folder
+    unlist(folder, name)
+    with pytest.raises(BundleDamagedError, match=f"holds no {name}"):
+        Engine.open(folder)
+
+
+def test_an_encoder_outside_the_bundle_is_not_opened(tmp_path: Path) -> None:
+    folder = write_tiny_bundle(tmp_path / "bundle", "minilm").folder
+    (tmp_path / "encoder.onnx").write_bytes((folder / ENCODER_FILE).read_bytes())
+    value = json.loads((folder / "manifest.json").read_text())
+    value["encoder"]["file"] = "../encoder.onnx"
+    (folder / "manifest.json").write_text(json.dumps(value))
+    with pytest.raises(BundleDamagedError, match=r"holds no \.\./encoder\.onnx"):
+        Engine.open(folder)
 
 
 def test_a_wrong_label_count_is_refused(folder: Path) -> None:

@@ -86,3 +86,20 @@ def test_old_values_go_with_their_last_reader() -> None:
     np.testing.assert_array_equal(table.take(first, np.arange(4)), np.zeros(4))
     del first
     np.testing.assert_array_equal(table.take(version, np.arange(4)).max(), 49_999)
+
+
+def test_a_reader_that_is_overtaken_stays_with_its_version() -> None:
+    """The writer ends a step and begins another one while a reader is between the two."""
+    versioned: VersionedMap[str, str] = VersionedMap()
+    versioned.overwrite("key", "zero")
+    version = Version(0)
+    step_one = version.undo = Undo()
+    value = versioned.current["key"]  # what `get` reads first
+    walk = version.undos()
+    assert versioned not in next(walk).maps  # it looks, finds no note, and is switched out
+    versioned.put(step_one, "key", "one")
+    step_one.next = Version(1)
+    step_two = step_one.next.undo = Undo()
+    versioned.put(step_two, "key", "two")
+    assert [undo.maps[versioned]["key"] for undo in walk] == []
+    assert value == versioned.get(version, "key") == "zero"

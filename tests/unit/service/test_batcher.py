@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from graph.mutations import AddEdge, UpsertNode
 from service import Engine, Node
-from service.batcher import Batcher, BatchOptions
+from service.batcher import Batcher, BatchOptions, token_cost
 from service.errors import InferenceError, NotReadyError, OverloadedError
 from service.metrics import Metrics
-from service.resolution import Resolution
+from service.parts import build_parts
+from service.resolution import Resolution, UnseenNode
+from service.settings import Settings
 from service.student import Inference
 from tests.bundles import TinyBundle
 
@@ -168,6 +171,102 @@ def test_an_exception_fails_its_batch_and_the_worker_lives_on(
         assert len(await logits(batcher, engine, unseen("a"))) == 1
 
     run(ask)
+
+
+def test_every_waiter_gets_an_error_of_its_own(recorded: Recorded) -> None:
+    """A raised error is changed by every place that it comes through."""
+    engine = recorded.engine
+    recorded.error = InferenceError("broken", position=3)
+
+    async def ask(batcher: Batcher) -> None:
+        asked = [logits(batcher, engine, unseen("a", "b")) for _ in range(3)]
+        errors = await asyncio.gather(*asked, return_exceptions=True)
+        assert recorded.batches == [6]
+        assert len({id(error) for error in errors}) == 3
+        for error in errors:
+            assert isinstance(error, InferenceError)
+            assert (str(error), error.details) == ("broken", {"position": 3})
+
+    run(ask)
+
+
+def test_a_batch_is_of_one_version(recorded: Recorded, tiny_bundle: TinyBundle) -> None:
+    """Rows of an unseen node's neighbours mean what they meant when they were looked up."""
+    engine = recorded.engine
+    nodes = [Node(text="http url", neighbors=("node-7",))]
+    before = engine.logits(nodes)
+
+    async def ask(batcher: Batcher) -> None:
+        recorded.gate.clear()
+        first = asyncio.create_task(logits(batcher, engine, nodes))
+        await entered(recorded)
+        old = asyncio.create_task(logits(batcher, engine, nodes))
+        await asyncio.sleep(0)
+        engine.apply([UpsertNode("node-7", "matrix proof atom"), AddEdge("node-7", "node-0")])
+        new = asyncio.create_task(logits(batcher, engine, nodes))
+        await asyncio.sleep(0)
+        recorded.gate.set()
+        np.testing.assert_allclose(await first, before, atol=1e-5)
+        np.testing.assert_allclose(await old, before, atol=1e-5)
+        after = await new
+        np.testing.assert_allclose(after, engine.logits(nodes), atol=1e-5)
+        assert np.abs(after - before).max() > 1e-3
+
+    recorded.batches.clear()
+    run(ask)
+    assert recorded.batches[:3] == [1, 1, 1]
+
+
+def test_neighbors_have_their_price(recorded: Recorded) -> None:
+    """Of 32 neighbours' rows two tokens: else a request of many would count as nothing."""
+    encoder = recorded.engine.manifest.encoder
+    rows = np.arange(32)
+    alone, many = (token_cost(UnseenNode("json", near), encoder) for near in (rows[:0], rows))
+    assert many == alone + 2
+
+
+def test_an_end_does_not_hold_up_the_event_loop(recorded: Recorded) -> None:
+    engine = recorded.engine
+
+    async def ask() -> None:
+        batcher = Batcher(BatchOptions(), Metrics())
+        recorded.gate.clear()
+        running = asyncio.create_task(logits(batcher, engine, unseen("a")))
+        await entered(recorded)
+        closing = asyncio.create_task(batcher.close())
+        for _ in range(10):
+            await asyncio.sleep(0)  # others have their turns while the thread is waited for
+        assert not closing.done()
+        recorded.gate.set()
+        await closing
+        with pytest.raises(InferenceError):
+            await running
+
+    asyncio.run(ask())
+
+
+def test_a_failed_batch_makes_the_service_doubt_itself(
+    tiny_bundle: TinyBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However lately a probe passed, the next question about readiness is answered by another."""
+    engine = Engine.open(tiny_bundle.folder)
+    parts = build_parts(engine, Settings(probe_seconds=3_600), None)
+
+    def broken(_: Resolution) -> Inference:
+        raise InferenceError("broken")
+
+    async def ask() -> None:
+        await parts.health.check()
+        monkeypatch.setattr(engine, "infer", broken)
+        monkeypatch.setattr(engine.student.layers[0], "outputs", ["no such output"])
+        await parts.health.check()  # it passed lately
+        with pytest.raises(InferenceError):
+            await parts.batcher.infer(engine, engine.resolve(unseen("a")))
+        with pytest.raises(NotReadyError, match="failed"):
+            await parts.health.check()
+        await parts.close()
+
+    asyncio.run(ask())
 
 
 def test_too_few_answers_are_an_error_not_somebody_elses(recorded: Recorded) -> None:

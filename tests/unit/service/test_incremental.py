@@ -1,6 +1,8 @@
 """After any changes, the engine's numbers are those of a full computation, and PyG's."""
 
 import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -18,11 +20,15 @@ from hypothesis.stateful import (
 from graph.journal import MemoryJournal
 from graph.materialize import to_text_graph
 from graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
+from graph.progress import silent
 from graph.store import GraphStore
 from graph.text_graph import TextGraph
+from service import Engine
+from service.aggregated import LINEAR
 from service.errors import RequestError
 from service.full_run import compute_tables
 from service.incremental import Incremental
+from service.loading import open_parts
 from service.state import GraphState, open_graph, open_tables
 from service.student import Student, load_student
 from service.writer import Writer
@@ -83,16 +89,26 @@ picks = st.integers(0, 10_000)
 
 
 class LivingGraph(RuleBasedStateMachine):
-    """Changes a graph beside a model of it in plain dictionaries."""
+    """Changes a graph beside a model of it in plain dictionaries, across snapshots and restarts."""
 
     def __init__(self, bundle: StudentBundle, student: Student) -> None:
         super().__init__()
         self.source, self.student = bundle, student
+        self.data = TemporaryDirectory()
+        self.open()
+
+    def open(self) -> None:
+        self.engine = Engine.open(self.source.folder, data=Path(self.data.name))
+        self.engine.maintenance.close()  # it is done by rules here
+        self.writer = self.engine.writer
+
+    def teardown(self) -> None:
+        self.engine.close()
+        self.data.cleanup()
 
     @initialize()
     def start(self) -> None:
         graph = self.source.graph
-        self.writer = make_writer(self.source, self.student)
         self.texts = dict(zip(graph.ids.to_pylist(), graph.texts.to_pylist(), strict=True))
         ids = graph.ids.to_pylist()
         self.edges = {frozenset((ids[a], ids[b])) for a, b in graph.adjacency.edges().tolist()}
@@ -184,6 +200,26 @@ class LivingGraph(RuleBasedStateMachine):
         assert not self.writer.state.graph.parts.lists.current
 
     @rule()
+    def snapshot(self) -> None:
+        self.engine.snapshot()
+        assert self.writer.journal.start == self.writer.state.version
+
+    @rule()
+    def snapshot_with_debts(self) -> None:
+        """As where a change comes after settling."""
+        assert self.engine.snapshots is not None
+        self.engine.snapshots.write()
+
+    @rule()
+    def restart(self) -> None:
+        """From the last snapshot, if there is one, and the journal; rows may close up."""
+        version = self.writer.state.version
+        self.engine.close()
+        self.open()
+        assert self.writer.state.version == version
+        self.keep_reading()
+
+    @rule()
     def settle(self) -> None:
         self.writer.settle()
         assert not self.writer.incremental.owes
@@ -206,6 +242,48 @@ class LivingGraph(RuleBasedStateMachine):
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_is_owed_is_paid(
+    bundle: StudentBundle, student: Student, tmp_path: Path, restarts: bool
+) -> None:
+    """With a threshold that no change reaches, the neighbours hear of it when debts are settled."""
+    engine = Engine.open(bundle.folder, data=tmp_path)
+    engine.maintenance.close()
+    engine.writer.incremental.waking = 1e9
+    for number in range(5):
+        batch = [UpsertNode("n5", f"mail kernel {number}"), UpsertNode("n0", f"chess {number}")]
+        engine.apply(batch)
+    owed = student.weighting != "none"
+    assert engine.writer.incremental.owes == owed
+    reference = bundle.reference(to_text_graph(engine.state.graph))
+    behind = np.abs(stored(engine.state)[-1] - reference[-1]).max()
+    assert (behind > 10 * TOLERANCE) == owed
+    writer = engine.writer
+    if restarts:
+        assert engine.snapshots is not None
+        engine.snapshots.write()
+        engine.close()
+        _, writer, _ = open_parts(bundle.folder, 1, "cpu", tmp_path, silent)  # as far as probing
+    writer.settle()
+    assert not writer.incremental.owes
+    assert_close(stored(writer.state), bundle.reference(to_text_graph(writer.state.graph)))
+    writer.close()
+
+
+def test_a_removed_hub_leaves_no_sum(bundle: StudentBundle, student: Student) -> None:
+    """Its row may become another node's, whose neighbours have another sum."""
+    writer = make_writer(bundle, student)
+    hub = np.array([0])
+    writer.apply([UpsertNode("n5", "mail kernel")])  # beside the hub, whose sums are kept from now
+    kept = [int(hubs.slots(hub)[0]) >= 0 for hubs in writer.incremental.hubs]
+    assert any(kept) == (student.weighting in LINEAR)
+    writer.apply([DeleteNode("n0")])
+    for hubs in writer.incremental.hubs:
+        assert hubs.slots(hub).tolist() == [-1]
+        held = len(hubs.values) - len(hubs.free)
+        assert held == int((hubs.slots(np.arange(140)) >= 0).sum())  # and its place is free again
+
+
 def test_any_changes_give_what_a_full_computation_gives(
     bundle: StudentBundle, student: Student
 ) -> None:
@@ -216,7 +294,7 @@ def test_any_changes_give_what_a_full_computation_gives(
     run_state_machine_as_test(
         OfThisStudent,
         settings=settings(
-            max_examples=60 if LONG else 6,
+            max_examples=60 if LONG else 5,
             stateful_step_count=30 if LONG else 12,
             suppress_health_check=list(HealthCheck),
         ),

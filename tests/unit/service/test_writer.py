@@ -2,8 +2,9 @@
 
 import logging
 import shutil
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
@@ -18,13 +19,14 @@ from graph.errors import JournalError, JournalForeignError, JournalLockedError
 from graph.journal import MemoryJournal, Record
 from graph.materialize import to_text_graph
 from graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
-from service import Engine, Limits, Node
+from service import Applied, Engine, Limits, Node
 from service.errors import (
     InferenceError,
     JournalFailedError,
     KeyReusedError,
     MutationRefusedError,
     MutationTargetError,
+    NotReadyError,
 )
 from service.snapshots import PREFIX
 from tests.bundles import LABELS, NODES, TinyBundle, reference_activations, rewrite
@@ -120,6 +122,113 @@ def test_a_journal_that_fails_leaves_everything_as_it_was(
     assert_exact(engine, tiny_bundle)
 
 
+def failing_on(word: str, engine: Engine) -> None:
+    """Lets the engine's text network give NaN for texts with a word."""
+    student = engine.student
+
+    def fails(texts: Sequence[str]) -> NDArray[np.float32]:
+        values = student.text_input(texts)
+        return np.where([[word in text] for text in texts], np.float32(np.nan), values)
+
+    engine.writer.incremental.student = replace(student, text_input=fails)
+
+
+def held_group(engine: Engine, batches: Sequence[Sequence[Mutation]]) -> list[Future[Applied]]:
+    """Batches that wait together until all are there."""
+    with engine.writer.lock:
+        return [engine.submit(batch) for batch in batches]
+
+
+def test_a_batch_that_fails_takes_no_other_of_its_group_with_it(
+    tiny_bundle: TinyBundle, engine: Engine
+) -> None:
+    failing_on("boom", engine)
+    batches: list[list[Mutation]] = [
+        [UpsertNode(f"new-{n}", "boom" if n in (1, 3) else "json"), AddEdge(f"new-{n}", "node-0")]
+        for n in range(5)
+    ]
+    outcomes = held_group(engine, batches)
+    errors = [outcome.exception(60) for outcome in outcomes]
+    failed = [number for number in range(5) if isinstance(errors[number], InferenceError)]
+    assert failed == [1, 3]
+    assert errors[1] is not errors[3]
+    assert [outcomes[n].result().version for n in (0, 2, 4)] == [1, 2, 3]
+    assert ids_of(engine) >= {"new-0", "new-2", "new-4"}
+    assert not ids_of(engine) & {"new-1", "new-3"}
+    assert_exact(engine, tiny_bundle)
+
+
+class LimitedJournal(MemoryJournal):
+    """Has room for small records only."""
+
+    def append(self, records: Sequence[Record]) -> None:
+        if sum(len(record.payload) for record in records) > 1_000:
+            raise JournalError("no room")
+        super().append(records)
+
+
+def test_a_batch_that_the_disk_has_no_room_for_fails_alone(engine: Engine) -> None:
+    engine.writer.journal = LimitedJournal()
+    texts = ["json", "http " * 400, "json"]
+    outcomes = held_group(engine, [[UpsertNode(f"n{i}", text)] for i, text in enumerate(texts)])
+    first, large, last = outcomes
+    assert isinstance(large.exception(60), JournalFailedError)
+    assert (first.result(60).version, last.result(60).version) == (1, 2)
+
+
+def test_as_many_batches_as_wait_share_a_commit(engine: Engine) -> None:
+    """Whoever waits on an event loop takes no thread of a pool."""
+    journal = HeldJournal()
+    engine.writer.journal = journal
+    outcomes = [engine.submit([UpsertNode("first", "json")])]
+    journal.held.wait()
+    outcomes += [engine.submit([UpsertNode(f"new-{n}", "json")]) for n in range(240)]
+    journal.go.set()
+    assert [outcome.result(60).version for outcome in outcomes] == list(range(1, 242))
+    assert journal.groups == [1, 240]
+
+
+def test_a_batch_that_nobody_waits_for_any_more_is_not_begun(engine: Engine) -> None:
+    with engine.writer.lock:
+        kept, given_up = (engine.submit([UpsertNode(name, "json")]) for name in ("a", "b"))
+        assert given_up.cancel()
+    assert kept.result(60).version == 1
+    engine.apply([UpsertNode("c", "json")])
+    assert engine.state.version == 2
+    assert "b" not in ids_of(engine)
+
+
+def test_a_sealed_writer_finishes_what_runs_and_refuses_the_rest(engine: Engine) -> None:
+    journal = HeldJournal()
+    writer = engine.writer
+    writer.journal = journal
+    running = engine.submit([UpsertNode("running", "json")])
+    journal.held.wait()
+    waiting = engine.submit([UpsertNode("waiting", "json")])
+    writer.seal()
+    with pytest.raises(NotReadyError) as refused:
+        engine.apply([UpsertNode("late", "json")])
+    assert refused.value.retry_after == 1.0
+    journal.go.set()
+    writer.pause()
+    assert engine.state.version == running.result(60).version == 1
+    assert isinstance(waiting.exception(60), NotReadyError)
+    writer.unseal()
+    assert engine.apply([UpsertNode("late", "json")]).version == 2
+
+
+def test_a_closed_engine_takes_no_more_changes(tiny_bundle: TinyBundle) -> None:
+    engine = Engine.open(tiny_bundle.folder)
+    done = engine.submit([UpsertNode("new", "json")])
+    engine.close()
+    assert done.result(0).version == 1
+    with pytest.raises(NotReadyError, match="closed"):
+        engine.submit([UpsertNode("late", "json")])
+    with pytest.raises(NotReadyError, match="closed"):
+        engine.apply([UpsertNode("late", "json")])
+    assert "late" not in ids_of(engine)
+
+
 class InterruptedJournal(MemoryJournal):
     """Somebody presses Ctrl-C while it writes."""
 
@@ -140,13 +249,7 @@ def test_after_an_interruption_nothing_more_is_written(engine: Engine) -> None:
 def test_networks_that_fail_leave_everything_as_it_was(
     tiny_bundle: TinyBundle, engine: Engine
 ) -> None:
-    student = engine.student
-
-    def fails_on_boom(texts: Sequence[str]) -> NDArray[np.float32]:
-        values = student.text_input(texts)
-        return np.where([["boom" in text] for text in texts], np.float32(np.nan), values)
-
-    engine.writer.incremental.student = replace(student, text_input=fails_on_boom)
+    failing_on("boom", engine)
     with pytest.raises(InferenceError, match="not finite"):
         engine.apply([DeleteNode("node-3"), UpsertNode("new", "boom"), AddEdge("new", "node-0")])
     assert engine.state.version == 0
@@ -156,6 +259,16 @@ def test_networks_that_fail_leave_everything_as_it_was(
     assert_exact(engine, tiny_bundle)
 
 
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Threads take turns as often as the interpreter lets them."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("restless")
 def test_readers_see_one_version_or_the_other(engine: Engine) -> None:
     """An edge comes and goes; whoever holds a state finds all of it in that state."""
     rows = np.arange(NODES)
@@ -376,10 +489,20 @@ def test_a_changed_array_is_noticed_before_the_engine_is_ready(
 
 
 def test_many_stored_nodes_are_looked_up_at_once(tiny_bundle: TinyBundle, engine: Engine) -> None:
-    rows = engine.rows(["node-3", "nobody", "node-0"])
+    state = engine.state
+    rows = state.rows(["node-3", "nobody", "node-0"])
     assert rows.tolist() == [3, -1, 0]
     expected = tiny_bundle.logits[[3, 0]].argmax(axis=1)
-    np.testing.assert_array_equal(engine.best_labels(rows[rows >= 0]), expected)
+    np.testing.assert_array_equal(state.best_labels(rows[rows >= 0]), expected)
+    assert state.best_labels(rows[:0]).tolist() == []
+    with pytest.raises(IndexError, match=r"rows\[1\] is -1"):
+        state.best_labels(rows)
+    with pytest.raises(IndexError, match=rf"rows\[0\] is {NODES}"):
+        state.best_labels(np.array([NODES]))
+    engine.apply([DeleteNode("node-3")])
+    engine.apply([UpsertNode("other", "sprite level score")])
+    np.testing.assert_array_equal(state.best_labels(rows[rows >= 0]), expected)  # of its version
+    assert engine.state.rows(["node-3", "other"]).tolist() == [-1, 3]
 
 
 def test_what_is_done_when_idle(

@@ -1,0 +1,39 @@
+"""A request's time counts from its first byte."""
+
+import pytest
+
+from service.deadlines import seconds_left
+from service.errors import InvalidFieldError
+
+
+class Spent:
+    """An exchange that has taken some seconds already."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+
+class Asked:
+    """A call with a wish."""
+
+    def __init__(self, spent: float, wish: str | None) -> None:
+        self.exchange = Spent(spent)
+        self.wish = wish
+
+    def header(self, name: bytes) -> str | None:
+        assert name == b"x-timeout-seconds"
+        return self.wish
+
+
+@pytest.mark.parametrize(
+    ("spent", "wish", "left"),
+    [(0.0, None, 30.0), (12.0, None, 18.0), (12.0, "20", 8.0), (12.0, "99", 18.0), (40.0, None, 0)],
+)
+def test_what_is_spent_is_gone(spent: float, wish: str | None, left: float) -> None:
+    assert seconds_left(Asked(spent, wish), 30.0) == left  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wish", ["0", "-1", "nan", "soon"])
+def test_a_wish_is_a_time(wish: str) -> None:
+    with pytest.raises(InvalidFieldError, match="x-timeout-seconds"):
+        seconds_left(Asked(0.0, wish), 30.0)  # type: ignore[arg-type]
