@@ -50,7 +50,7 @@ def watched(table: VersionedTable) -> tuple[ref[VersionedTable], Event]:
 
 
 def versions() -> int:
-    return sum(isinstance(thing, Version) for thing in gc.get_objects())
+    return sum(type(thing) is Version for thing in gc.get_objects())
 
 
 @pytest.mark.usefixtures("uncollected")
