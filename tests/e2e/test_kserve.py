@@ -19,7 +19,9 @@ SECONDS = 120
 def answers(service: Service) -> Any:
     python = os.environ.get(VARIABLE)
     if not python:
-        pytest.skip(f"{VARIABLE} names no Python with the package kserve (pip install kserve)")
+        pytest.skip(
+            f"{VARIABLE} names no Python with the package kserve (install requirements/kserve.txt)"
+        )
     command = [python, str(SCRIPT), service.url, "tiny-hashing"]
     told = subprocess.run(
         command,
