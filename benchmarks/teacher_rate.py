@@ -22,8 +22,7 @@ from benchmarks.measure import markdown_table, run_script, side_by_side, write_r
 from graph import TextGraph, load_graph
 from graph.prompts import Prompt, PromptOptions, graph_prompter
 from training.encoders.minilm import length_batches
-from training.teachers.causal import CausalOptions, CausalTeacher
-from training.teachers.causal_loading import load_causal_teacher
+from training.teachers.causal import CausalOptions, CausalTeacher, load_causal_teacher
 from training.teachers.encoder import EncoderOptions, EncoderTeacher, load_encoder_teacher
 from training.teachers.extraction import answer_part
 from training.teachers.suited import SUITED

@@ -7,8 +7,7 @@ from typing import Any
 from safetensors.torch import load_file
 
 from training.errors import TeacherError
-from training.teachers.causal import CausalOptions, CausalTeacher
-from training.teachers.causal_loading import load_causal_teacher
+from training.teachers.causal import CausalOptions, CausalTeacher, load_causal_teacher
 from training.teachers.encoder import EncoderOptions, EncoderTeacher, load_encoder_teacher
 from training.teachers.folder import TeacherInfo, read_info
 from training.teachers.tuning import tuned_weights

@@ -17,8 +17,7 @@ from graph.prompts import graph_prompter, prompt_hash
 from training.data import check_classes, labeled_members
 from training.encoding import cache_folder
 from training.errors import TeacherError
-from training.teachers.causal import CausalTeacher
-from training.teachers.causal_loading import load_causal_teacher
+from training.teachers.causal import CausalTeacher, load_causal_teacher
 from training.teachers.encoder import EncoderTeacher, load_encoder_teacher
 from training.teachers.encoder_head import start_head, with_fitted_head
 from training.teachers.endpoint import Endpoint, Usage, ask_all

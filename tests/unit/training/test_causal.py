@@ -10,9 +10,9 @@ import torch
 from graph.prompts import Prompt
 from tests.language_models import write_tiny_llama
 from training.errors import TeacherError
-from training.teachers.causal import IGNORED, CausalOptions, CausalTeacher, add_noise
-from training.teachers.causal_loading import load_causal_teacher
-from training.teachers.label_tree import ROOT, label_tree
+from training.teachers.causal import CausalOptions, CausalTeacher, load_causal_teacher
+from training.teachers.causal.label_tree import ROOT, label_tree
+from training.teachers.causal.teacher import IGNORED, add_noise
 
 LABELS = ("sound", "sound and light", "soup", "kites")
 PROMPTS = [

@@ -12,7 +12,7 @@ import torch
 
 from graph.files import file_digest
 from training.errors import TeacherError
-from training.teachers.causal import CausalOptions, CausalTeacher, add_noise, causal_teacher
+from training.teachers.causal.teacher import CausalOptions, CausalTeacher, add_noise, causal_teacher
 from training.teachers.encoder import first_line
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graph.prompts import Prompt
-from training.teachers.label_tree import LabelTree, label_tree
+from training.teachers.causal.label_tree import LabelTree, label_tree
 from training.teachers.protocol import Answers
 
 IGNORED = -100  # a target that no loss counts
