@@ -1,6 +1,7 @@
 """What a prompt holds, and what it never holds."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -145,3 +146,16 @@ def test_the_hash_covers_options_and_labels() -> None:
 )
 def test_cutting_ends_at_a_word(text: str, characters: int, expected: str) -> None:
     assert cut(text, characters) == expected
+
+
+def test_nested_descriptions_begin_with_those_of_fewer_hops() -> None:
+    graph = synthetic_graph(SyntheticOptions(nodes=60, classes=3, seed=4))
+    prompter = graph_prompter(graph, PromptOptions(tokens=200, nested=True))
+    rings = 0
+    for node in range(graph.num_nodes):
+        told = [prompter.stored(node, hop).description for hop in range(4)]
+        assert len(told[3]) <= 200 * CHARACTERS_PER_TOKEN
+        for shorter, longer in pairwise(told):
+            assert longer == shorter or longer.startswith(shorter + "\n")
+            rings += longer != shorter
+    assert rings > 60
