@@ -4,6 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file
 
 from training.errors import TeacherError
@@ -54,4 +55,5 @@ def load_weights(teacher: EncoderTeacher | CausalTeacher, path: Path) -> None:
     for name, value in weights.items():
         if value.shape != own[name].shape:
             raise TeacherError(f"{path}: {name} has another shape")
-        own[name].data.copy_(value)
+        with torch.no_grad():
+            own[name].copy_(value)

@@ -16,10 +16,13 @@ class Suited:
     epochs: int = 0  # of tuning, at most
     batch_size: int = 1  # prompts a step
     learning_rate: float = 0.0  # at its peak
+    nested: bool = False  # prompts begin alike, so that a causal model reads a node once
 
 
 SUITED: Mapping[str, Suited] = {
     "encoder": Suited((0, 1, 2), tokens=160, epochs=3, batch_size=16, learning_rate=2e-5),
-    "causal": Suited((0, 1, 2), tokens=380, epochs=1, batch_size=4, learning_rate=2e-4),
+    "causal": Suited(
+        (0, 1, 2), tokens=380, epochs=1, batch_size=4, learning_rate=2e-4, nested=True
+    ),
     "endpoint": Suited((2,), tokens=380),
 }

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 ROOT = -1  # the prompt's last token
+ROWS = 64  # of logits that are float32 at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +31,28 @@ class LabelTree:
     ancestors: Tensor
     paths: tuple[tuple[tuple[int, int], ...], ...]
 
-    def scores(self, first: Tensor, rest: Tensor) -> Tensor:
-        """The log-likelihood of every label, float32 [B, C], from next-token log-probabilities.
+    def likelihoods(self, logits: Tensor) -> Tensor:
+        """The log-likelihood of every label, float32 [R, C].
+
+        What is read of each node's logits is gathered first and normalised by one number: their
+        whole log-softmax is never held.
 
         Shapes:
-            first: float [B, V], after the prompt
-            rest: float [B, K, V], after each node
+            logits: float [R, 1 + K, V], after the prompt and after each node
         """
-        labels = []
-        for path in self.paths:
-            terms = [
-                first[:, token] if node == ROOT else rest[:, node, token] for node, token in path
-            ]
-            labels.append(torch.stack(terms).sum(0))
-        return torch.stack(labels, dim=1)
+        steps = [(node - ROOT, token) for path in self.paths for node, token in path]
+        owners = [label for label, path in enumerate(self.paths) for _ in path]
+        node, token = torch.tensor(steps, device=logits.device).T
+        terms = logits[:, node, token].float() - log_normalizers(logits)[:, node]
+        sums = terms.new_zeros(len(logits), len(self.paths))
+        return sums.index_add_(1, torch.tensor(owners, device=logits.device), terms)
+
+
+def log_normalizers(logits: Tensor) -> Tensor:
+    """log Σ exp over the last dimension, float32, a few rows at a time."""
+    flat = logits.flatten(0, -2)
+    parts = [rows.float().logsumexp(-1) for rows in flat.split(ROWS)]
+    return torch.cat(parts).view(logits.shape[:-1])
 
 
 def label_tree(labels: Sequence[Sequence[int]], end: int) -> LabelTree:

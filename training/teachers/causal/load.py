@@ -1,19 +1,26 @@
-"""Loading a causal language model from a folder or the Hugging Face hub, with adapters."""
+"""Loading a causal language model, with adapters, and making sure that its answers are right."""
 
-import hashlib
-import os
-import warnings
+import logging
 from collections.abc import Sequence
-from importlib.util import find_spec
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import nn
 
-from graph.files import file_digest
+from graph.prompts import Prompt
 from training.errors import TeacherError
-from training.teachers.causal.teacher import CausalOptions, CausalTeacher, add_noise, causal_teacher
+from training.teachers.causal.adapters import quantization, with_adapters
+from training.teachers.causal.check import checked
+from training.teachers.causal.label_tree import label_tree
+from training.teachers.causal.options import CausalOptions
+from training.teachers.causal.shared import branch_of
+from training.teachers.causal.teacher import CausalTeacher
+from training.teachers.causal.tokens import Tokens, model_tokens
+from training.teachers.causal.weights import find_weights, weights_digest
 from training.teachers.encoder import first_line
+
+log = logging.getLogger(__name__)
 
 
 def load_causal_teacher(
@@ -22,7 +29,7 @@ def load_causal_teacher(
     """Loads a model; code from its repository is never run.
 
     Args:
-        name: a folder, or an id on the hub.
+        name: gemma, gguf:FILE, a folder, or an id on the hub.
         tuned: adds adapters for tuning; else the model answers as it is.
 
     Raises:
@@ -31,92 +38,58 @@ def load_causal_teacher(
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    check_name(name)
+    weights = find_weights(name)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(weights.name, trust_remote_code=False)
         model: Any = AutoModelForCausalLM.from_pretrained(
-            name,
+            weights.name,
             trust_remote_code=False,
-            attn_implementation="sdpa",  # takes the label tree's own mask
-            dtype=torch.bfloat16 if device == "cuda" else torch.float32,
+            dtype=getattr(torch, precision_of(options.precision, device)),
             **quantization(options, device),
         )
-        digest = weights_digest(name)
+        digest = weights.digest or weights_digest(weights.name)
     except (OSError, ValueError) as error:
         raise TeacherError(f"cannot load the teacher {name!r}: {first_line(error)}") from error
-    if tokenizer.eos_token_id is None:
-        raise TeacherError(f"the tokenizer of {name!r} has no end token")
     if not options.four_bit:  # quantised weights are on the device already
         model = model.to(device)
     if tuned:
         model = with_adapters(model, options, seed)
-    return causal_teacher(model.eval(), tokenizer, label_names, options, digest)
+    tokens = model_tokens(tokenizer, name)
+    teacher = causal_teacher(model.eval(), tokens, label_names, options, digest)
+    return checked(teacher, name)
 
 
-def check_name(name: str) -> None:
-    """Refuses what can be neither a folder nor a hub id, before anything asks the network."""
-    if Path(name).is_dir():
-        if not (Path(name) / "config.json").is_file():
-            raise TeacherError(f"{name} holds no model (no config.json)")
-        return
-    if name.count("/") > 1 or name.startswith((".", "/", "~")) or os.sep not in name:
-        raise TeacherError(
-            f"there is no folder {name!r}; give a model's folder, a hub id such as "
-            "owner/model, encoder, or openai:URL#model"
-        )
+def precision_of(precision: str, device: str | None = None) -> str:
+    """float32 or bfloat16: what a precision comes to on this machine.
+
+    bfloat16 where it is in hardware; elsewhere it is slower, not faster.
+    """
+    if precision != "auto":
+        return precision
+    cuda = torch.cuda.is_available() if device is None else device == "cuda"
+    able = torch.cpu.get_capabilities()
+    fast = cuda or able.get("avx512_bf16", False) or able.get("amx_bf16", False)
+    return "bfloat16" if fast else "float32"
 
 
-def quantization(options: CausalOptions, device: str) -> dict[str, Any]:
-    """The arguments that load 4-bit NormalFloat weights (QLoRA, arXiv 2305.14314)."""
-    if not options.four_bit:
-        return {}
-    if device != "cuda" or find_spec("bitsandbytes") is None:
-        raise TeacherError("--four-bit needs a CUDA device and the package bitsandbytes")
-    from transformers import BitsAndBytesConfig
-
-    config = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
-    )
-    return {"quantization_config": config, "device_map": {"": 0}}
-
-
-def with_adapters(model: Any, options: CausalOptions, seed: int) -> Any:
-    """The model with fresh low-rank adapters, the only weights that are tuned."""
-    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
-
-    if options.four_bit:
-        model = prepare_model_for_kbit_training(  # type: ignore[no-untyped-call]
-            model, use_gradient_checkpointing=options.gradient_checkpointing
-        )
-    elif options.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
-        model.enable_input_require_grads()
-    if options.noise:
-        model.get_input_embeddings().register_forward_hook(add_noise(options.noise))
-    torch.manual_seed(seed)
-    config = LoraConfig(
-        r=options.rank,
-        lora_alpha=options.alpha,
-        lora_dropout=options.dropout,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
-    with warnings.catch_warnings():
-        # peft asks the model by a name that transformers is about to drop.
-        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
-        return get_peft_model(model, config)
-
-
-def weights_digest(name: str) -> str:
-    """SHA-256 over the digests of the model's weight files."""
-    folder = Path(name)
-    if not folder.is_dir():
-        from transformers.utils.hub import cached_file
-
-        folder = Path(str(cached_file(name, "config.json"))).parent
-    digests = [file_digest(path) for path in sorted(folder.glob("*.safetensors"))]
-    return hashlib.sha256("".join(digests).encode()).hexdigest()
+def causal_teacher(
+    module: nn.Module,
+    tokens: Tokens,
+    label_names: Sequence[str],
+    options: CausalOptions,
+    digest: str,
+) -> CausalTeacher:
+    """A loaded model as a teacher of these labels."""
+    labels = [tokens.label(name) for name in label_names]
+    tree = label_tree(labels, tokens.frame.end)
+    branch = branch_of(tokens.tail(Prompt("", "")), tree)
+    config: Any = module.config.get_text_config()  # type: ignore[union-attr,operator]
+    # A model knows no position beyond these; an answer needs some of them.
+    positions = int(getattr(config, "max_position_embeddings", 0) or options.max_tokens * 2)
+    most = positions - max(map(len, labels)) - 1
+    if options.max_tokens > most:
+        log.warning("prompts are cut at %d tokens, all that the model reads", most)
+        options = replace(options, max_tokens=most)
+    ended = tuple((*label, tokens.frame.end) for label in labels)
+    return CausalTeacher(module, tokens, options, ended, tree, branch, digest)

@@ -1,48 +1,46 @@
 """A causal language model as the teacher: tuned with low-rank adapters, scored by likelihood.
 
-Tuning: LoRA (arXiv 2106.09685) on every linear layer, loss on the response alone, uniform noise on
-the embeddings (NEFTune, arXiv 2310.05914). A hop feature is the last layer's hidden state of the
-prompt's last token (LinguGKD, arXiv 2402.05894, section 3.2).
+The loss is on the response alone, with uniform noise on the embeddings (NEFTune, arXiv
+2310.05914). A hop feature is the last layer's hidden state of the prompt's last token (LinguGKD,
+arXiv 2402.05894, section 3.2).
 """
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graph.prompts import Prompt
-from training.teachers.causal.label_tree import LabelTree, label_tree
+from training.teachers.causal.chains import Chain, batches_of, chains_of
+from training.teachers.causal.forward import forward_at, padded, places
+from training.teachers.causal.label_tree import LabelTree
+from training.teachers.causal.options import CausalOptions
+from training.teachers.causal.plain import plain_likelihoods
+from training.teachers.causal.scores import PRIOR, compared
+from training.teachers.causal.shared import Branch, Heads, read_chains
+from training.teachers.causal.tokens import Ids, Row, Tokens
 from training.teachers.protocol import Answers
 
-IGNORED = -100  # a target that no loss counts
-
-
-@dataclass(frozen=True, slots=True)
-class CausalOptions:
-    max_tokens: int = 520  # of a prompt; its description is cut
-    rank: int = 64  # of the adapters
-    alpha: int = 32  # the adapters' scale is alpha / rank
-    dropout: float = 0.1  # probability, of the adapters' input
-    noise: float = 5.0  # NEFTune's alpha; 0 adds none
-    four_bit: bool = False  # NF4 base weights; needs CUDA and bitsandbytes
-    gradient_checkpointing: bool = False  # less memory for a third more time
+LOGITS_BYTES = 2**29  # of a batch's logits
+TOKENS_PER_BATCH = 8_192  # of a batch whose sender named no budget
 
 
 @dataclass(frozen=True, slots=True)
 class CausalTeacher:
-    """The model, with adapters where it is tuned, its tokenizer, and the labels as tokens."""
+    """The model, with adapters where it is tuned, its tokens, and the labels as tokens."""
 
     module: nn.Module
-    tokenizer: Any
+    tokens: Tokens
     options: CausalOptions
-    labels: tuple[tuple[int, ...], ...]  # token ids, no end token
+    labels: tuple[Ids, ...]  # end tokens included
     tree: LabelTree
+    branch: Branch
     digest: str  # SHA-256 of the untuned weights
+    shares: bool = True  # prompts that begin alike are read once; else a pass a label
+    heads: Heads = field(default_factory=Heads)
 
     @property
     def device(self) -> torch.device:
@@ -50,132 +48,75 @@ class CausalTeacher:
 
     def loss(self, prompts: Sequence[Prompt], labels: Tensor) -> Tensor:
         """Cross entropy of the responses' tokens, their ends included; nats a token."""
-        end = int(self.tokenizer.eos_token_id)
-        responses = [[*self.labels[label], end] for label in labels.tolist()]
-        rows = [
-            [*ids, *response]
-            for ids, response in zip(self.tokenize(prompts), responses, strict=True)
-        ]
-        batch = self.pad(rows)
-        longest = max(len(response) for response in responses)
-        targets = torch.full((len(rows), longest), IGNORED)
-        for row, response in enumerate(responses):
-            targets[row, -len(response) :] = torch.tensor(response)
-        # Rows end together, so the responses are the last columns and need no other logits.
-        logits = self.module(**batch, logits_to_keep=longest + 1).logits[:, :-1]
-        return F.cross_entropy(
-            logits.flatten(0, 1).float(), targets.flatten().to(logits.device), ignore_index=IGNORED
-        )
+        responses = [self.labels[label] for label in labels.tolist()]
+        wholes = self.wholes(prompts)
+        rows = [(*ids, *end[:-1]) for ids, end in zip(wholes, responses, strict=True)]
+        at = places([len(ids) - 1 for ids in wholes], [len(end) for end in responses])
+        batch = padded(rows, self.tokens.frame.end, self.device)
+        logits, _, _ = forward_at(self.module, *at, **batch, use_cache=False)
+        targets = torch.tensor([token for end in responses for token in end], device=self.device)
+        return F.cross_entropy(logits.float(), targets)
 
-    @torch.inference_mode()
     def answer(self, prompts: Sequence[Prompt]) -> Answers:
         self.module.eval()
-        batch = self.pad(self.tokenize(prompts))
-        with last_hidden(self.module) as captured:
-            output = self.module(**batch, use_cache=True, logits_to_keep=1)
-        first = output.logits[:, -1].float().log_softmax(-1)
-        rest = self.tree_logits(batch, output.cache)
-        scores = self.tree.scores(first, rest).log_softmax(-1)
-        features = captured.value[:, -1].float()
-        return Answers(scores.cpu().numpy(), features.cpu().numpy())
+        asked = list(prompts)
+        instructions = list(dict.fromkeys(prompt.instruction for prompt in prompts))
+        if self.options.scores == PRIOR:
+            asked += [Prompt(instruction, "") for instruction in instructions]
+        likelihoods, features = self.likelihoods(asked)
+        own, priors = likelihoods[: len(prompts)], likelihoods[len(prompts) :]
+        if len(priors):
+            priors = priors[[instructions.index(prompt.instruction) for prompt in prompts]]
+        scores = compared(own, self.label_lengths, priors, self.options.scores)
+        return Answers(scores.numpy(), features[: len(prompts)].numpy())
 
-    def tree_logits(self, batch: dict[str, Tensor], cache: Any) -> Tensor:
-        """Next-token log-probabilities after every node of the tree, float32 [B, K, V]."""
-        mask, positions = batch["attention_mask"], batch["position_ids"]
-        size, count = len(mask), len(self.tree.tokens)
-        ancestors = self.tree.ancestors.to(self.device).expand(size, count, count)
-        prompt = mask.bool()[:, None].expand(size, count, mask.shape[1])
-        seen = torch.cat([prompt, ancestors], dim=2)[:, None]  # [B, 1, K, T + K]
-        dtype = self.module.get_input_embeddings().weight.dtype  # type: ignore[operator]
-        blocked = torch.zeros(seen.shape, dtype=dtype, device=self.device)
-        blocked.masked_fill_(~seen, torch.finfo(dtype).min)
-        output = self.module(
-            input_ids=self.tree.tokens.to(self.device).expand(size, count),
-            attention_mask=blocked,
-            position_ids=positions[:, -1:] + 1 + self.tree.depths.to(self.device),
-            cache=cache,
-            use_cache=True,
-        )
-        return cast(Tensor, output.logits.float().log_softmax(-1))
+    @property
+    def label_lengths(self) -> Tensor:
+        return torch.tensor([len(label) for label in self.labels])
+
+    def likelihoods(self, prompts: Sequence[Prompt]) -> tuple[Tensor, Tensor]:
+        """Log-likelihoods of the labels, float32 [P, C], and features, float32 [P, d]."""
+        if not self.shares:
+            found = plain_likelihoods(self.module, self.wholes(prompts), self.labels)
+            return found[0].cpu(), found[1].float().cpu()
+        likelihoods = torch.empty(len(prompts), len(self.labels))
+        features: Tensor | None = None
+        for chains in self.plan(self.rows(prompts), TOKENS_PER_BATCH):
+            logits, states = read_chains(self.module, self.heads, chains, self.branch)
+            rows = self.tree.likelihoods(logits.flatten(0, 1)).cpu()
+            if features is None:
+                features = torch.empty(len(prompts), states.shape[-1])
+            ends = [members for chain in chains for members in chain.members]
+            for row, (members, state) in enumerate(zip(ends, states.flatten(0, 1), strict=True)):
+                likelihoods[list(members)] = rows[row]
+                features[list(members)] = state.float().cpu()
+        assert features is not None
+        return likelihoods, features
+
+    def batches(self, prompts: Sequence[Prompt], tokens_per_batch: int) -> list[list[int]]:
+        """Prompts that are answered together, by their positions; those that nest stay so."""
+        batches = self.plan(self.rows(prompts), tokens_per_batch)
+        return [[at for chain in batch for at in chain.positions] for batch in batches]
+
+    def plan(self, rows: Sequence[Row], tokens_per_batch: int) -> list[list[Chain]]:
+        vocabulary = self.module.get_output_embeddings().weight  # type: ignore[operator]
+        row_bytes = len(vocabulary) * vocabulary.element_size()
+        branches = max(LOGITS_BYTES // (row_bytes * len(self.branch.read)), 1)
+        return batches_of(chains_of(rows), len(self.branch.tokens), tokens_per_batch, branches)
+
+    def rows(self, prompts: Sequence[Prompt]) -> list[Row]:
+        return self.tokens.rows(prompts, self.options.max_tokens)
+
+    def wholes(self, prompts: Sequence[Prompt]) -> list[Ids]:
+        """Every prompt's tokens, its tail included."""
+        tail = self.tokens.tail(prompts[0])
+        return [(*row.head, *row.body, *tail) for row in self.rows(prompts)]
 
     def lengths(self, prompts: Sequence[Prompt]) -> list[int]:
-        return [len(ids) for ids in self.tokenize(prompts)]
-
-    def tokenize(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        """Token ids; the description alone is cut where a prompt is too long."""
-        head = self.ids(prompts[0].head, start=True)
-        tail = self.ids(prompts[0].tail)
-        room = max(self.options.max_tokens - len(head) - len(tail), 0)
-        encoded = self.tokenizer([p.description for p in prompts], add_special_tokens=False)
-        return [[*head, *ids[:room], *tail] for ids in encoded["input_ids"]]
-
-    def ids(self, text: str, start: bool = False) -> list[int]:
-        ids = cast(list[int], self.tokenizer(text, add_special_tokens=start)["input_ids"])
-        return ids[:-1] if start and ids[-1:] == [self.tokenizer.eos_token_id] else ids
-
-    def pad(self, rows: Sequence[Sequence[int]]) -> dict[str, Tensor]:
-        """Padded on the left, so that every row ends in the last column; int64 [B, T] each."""
-        width = max(len(row) for row in rows)
-        padding = int(self.tokenizer.eos_token_id)
-        ids = torch.tensor([[padding] * (width - len(row)) + list(row) for row in rows])
-        lengths = torch.tensor([len(row) for row in rows])
-        mask = (torch.arange(width) >= width - lengths[:, None]).long()
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
-        batch = {"input_ids": ids, "attention_mask": mask, "position_ids": positions}
-        return {name: tensor.to(self.device) for name, tensor in batch.items()}
+        return [len(ids) for ids in self.wholes(prompts)]
 
     def save_adapter(self, folder: Path) -> None:
         """The adapter as peft writes it, so that other servers can load it."""
         save = getattr(self.module, "save_pretrained", None)
         if save is not None and hasattr(self.module, "peft_config"):
             save(folder)
-
-
-class Capture:
-    """Keeps what enters the model's output layer: the last layer's hidden states."""
-
-    value: Tensor
-
-    def __call__(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        self.value = inputs[0]
-
-
-class last_hidden:  # noqa: N801 - a context manager, named like a function
-    """Captures the hidden states that one forward pass gives to the output layer."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self.layer = module.get_output_embeddings()  # type: ignore[operator]
-
-    def __enter__(self) -> Capture:
-        capture = Capture()
-        self.handle = self.layer.register_forward_pre_hook(capture)
-        return capture
-
-    def __exit__(self, *_: object) -> None:
-        self.handle.remove()
-
-
-def add_noise(alpha: float) -> Any:
-    """A hook for the embeddings: uniform noise of scale alpha / sqrt(T d) (NEFTune, section 3)."""
-
-    def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-        if not module.training:
-            return output
-        scale = alpha / math.sqrt(output.shape[1] * output.shape[2])
-        return output + torch.empty_like(output).uniform_(-scale, scale)
-
-    return hook
-
-
-def causal_teacher(
-    module: nn.Module,
-    tokenizer: Any,
-    label_names: Sequence[str],
-    options: CausalOptions,
-    digest: str,
-) -> CausalTeacher:
-    """A loaded model as a teacher of these labels."""
-    encoded = tokenizer(list(label_names), add_special_tokens=False)["input_ids"]
-    labels = tuple(tuple(ids) for ids in encoded)
-    tree = label_tree(labels, int(tokenizer.eos_token_id))
-    return CausalTeacher(module, tokenizer, options, labels, tree, digest)
