@@ -30,7 +30,7 @@ INSTRUCTION = (
 )
 QUESTION = "Which category should this node be classified as?"
 HEAD = "### Instruction:\n{instruction}\n\n### Input:\n"
-TAIL = "\n### Question:\n{question}\n\n### Response:\n"
+TAIL = "\n{question}\n\n### Response:\n"
 LINKS = ("Linked items", "Items two links away", "Items three links away")
 FARTHER = "Items {hop} links away"
 RING_SHARE = 0.6  # of the room that is left, for a ring of a description that nests

@@ -48,7 +48,9 @@ def test_a_node_is_read_once_and_answered_as_by_plain_passes(gemma: CausalTeache
     assert gemma.digest == GEMMA_DIGEST
     prompter = graph_prompter(GRAPH, PROMPTS)
     prompts = [prompter.stored(0, hop) for hop in (0, 1, 2)]
-    expected, states = plain_likelihoods(gemma.module, gemma.wholes(prompts[1:]), gemma.labels)
+    expected, states = plain_likelihoods(
+        gemma.module, gemma.wholes(prompts[1:]), gemma.tree.responses
+    )
     found, features = gemma.likelihoods(prompts)
     np.testing.assert_allclose(found[1:].numpy(), expected.numpy(), atol=1e-3)
     np.testing.assert_allclose(features[1:].numpy(), states.numpy(), atol=1e-2)

@@ -86,23 +86,25 @@ def load_family(name: str, folder: Path, path: Path) -> CausalTeacher:
 
 
 def plainly(teacher: CausalTeacher, prompts: list[Prompt]) -> tuple[torch.Tensor, torch.Tensor]:
-    return plain_likelihoods(teacher.module, teacher.wholes(prompts), teacher.labels)
+    return plain_likelihoods(teacher.module, teacher.wholes(prompts), teacher.tree.responses)
 
 
 def test_a_tree_shares_what_labels_start_with() -> None:
     tree = label_tree([[5, 6], [5, 7, 8], [5]], end=1)
-    assert tree.tokens.tolist() == [5, 6, 7, 8]
-    assert tree.depths.tolist() == [0, 1, 1, 2]
-    assert tree.ancestors[3].tolist() == [True, False, True, True]
-    assert tree.paths[1] == ((ROOT, 5), (0, 7), (2, 8), (3, 1))
+    assert tree.tokens.tolist() == [5, 7]  # what nothing follows is not fed
+    assert tree.depths.tolist() == [0, 1]
+    assert tree.ancestors.tolist() == [[True, False], [True, True]]
+    assert tree.paths == (((ROOT, 5), (0, 6)), ((ROOT, 5), (0, 7), (1, 8)), ((ROOT, 5), (0, 1)))
+    assert tree.responses == ((5, 6), (5, 7, 8), (5, 1))
+    assert label_tree([[5], [6]], end=1).tokens.tolist() == []
 
 
 @torch.inference_mode()
 def naive_scores(teacher: CausalTeacher, prompt: Prompt) -> list[float]:
-    """One full pass a label, no cache: the sum of its tokens' log-probabilities, end included."""
+    """One full pass a label, no cache: the sum of its tokens' log-probabilities."""
     ids = teacher.wholes([prompt])[0]
     scores = []
-    for response in teacher.labels:
+    for response in teacher.tree.responses:
         logits = teacher.module(torch.tensor([[*ids, *response]])).logits[0].log_softmax(-1)
         picked = [logits[len(ids) - 1 + i, token] for i, token in enumerate(response)]
         scores.append(float(sum(picked)))

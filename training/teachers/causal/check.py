@@ -79,9 +79,10 @@ def sharing_problem(teacher: CausalTeacher, prompts: list[Prompt]) -> str | None
     Raises:
         TeacherError: the model does not even answer a plain forward pass.
     """
-    order = sorted(range(len(teacher.labels)), key=lambda at: len(teacher.labels[at]))
+    responses = teacher.tree.responses
+    order = sorted(range(len(responses)), key=lambda at: len(responses[at]))
     at = sorted({order[0], order[-1]})
-    labels = [teacher.labels[label] for label in at]
+    labels = [responses[label] for label in at]
     try:
         plain = [plain_likelihoods(teacher.module, [p], labels) for p in teacher.wholes(prompts)]
     except REFUSALS as error:

@@ -1,8 +1,9 @@
 """The labels as a tree of tokens, so that one pass over a shared prefix scores them all.
 
 Labels that start alike share nodes, and the prompt's keys and values are computed once, so C
-labels cost one prompt and one short pass instead of C prompts. An end token follows every label:
-without it a label that is another's prefix would always be the likelier.
+labels cost one prompt and one short pass instead of C prompts. An end token follows a label that
+starts another one: without it, it would always be the likelier. Any other label is all that an
+answer can be once it is said, so nothing is asked behind it, and its last token is not even fed.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 ROOT = -1  # the prompt's last token
-ROWS = 64  # of logits that are float32 at a time
+ROWS = 8  # of logits that are float32 at a time: they stay in the processor's cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +24,18 @@ class LabelTree:
         tokens: int64 [K], the token that a node feeds
         depths: int64 [K], 0 for children of the root
         ancestors: bool [K, K]; row i is true at i and at every node above it
-        paths: a label's (node that predicts, token predicted) pairs, the end token last
+        paths: a label's (node that predicts, token predicted) pairs
     """
 
     tokens: Tensor
     depths: Tensor
     ancestors: Tensor
     paths: tuple[tuple[tuple[int, int], ...], ...]
+
+    @property
+    def responses(self) -> tuple[tuple[int, ...], ...]:
+        """The tokens that each label is scored by."""
+        return tuple(tuple(token for _, token in path) for path in self.paths)
 
     def likelihoods(self, logits: Tensor) -> Tensor:
         """The log-likelihood of every label, float32 [R, C].
@@ -57,24 +63,27 @@ def log_normalizers(logits: Tensor) -> Tensor:
 
 def label_tree(labels: Sequence[Sequence[int]], end: int) -> LabelTree:
     """Builds the tree of the labels' token ids; each label has at least one token."""
-    children: dict[tuple[int, int], int] = {}  # (parent, token) → node
+    inner = {tuple(label[:size]) for label in labels for size in range(1, len(label))}
+    nodes: dict[tuple[int, ...], int] = {(): ROOT}  # what was said so far → node
     parents: list[int] = []
-    tokens: list[int] = []
     paths = []
     for label in labels:
-        node, path = ROOT, []
-        for token in label:
-            path.append((node, token))
-            if (node, token) not in children:
-                children[node, token] = len(tokens)
-                parents.append(node)
-                tokens.append(token)
-            node = children[node, token]
-        paths.append((*path, (node, end)))
+        path = []
+        for size, token in enumerate(label):
+            said = tuple(label[:size])
+            path.append((nodes[said], token))
+            told = (*said, token)
+            if told in inner and told not in nodes:
+                nodes[told] = len(parents)
+                parents.append(nodes[said])
+        if tuple(label) in inner:
+            path.append((nodes[tuple(label)], end))
+        paths.append(tuple(path))
+    tokens = [said[-1] for said in nodes if said]
     ancestors = torch.eye(len(tokens), dtype=torch.bool)
     depths = torch.zeros(len(tokens), dtype=torch.long)
     for node, parent in enumerate(parents):
         if parent != ROOT:
             ancestors[node] |= ancestors[parent]
             depths[node] = depths[parent] + 1
-    return LabelTree(torch.tensor(tokens), depths, ancestors, tuple(paths))
+    return LabelTree(torch.tensor(tokens, dtype=torch.long), depths, ancestors, tuple(paths))

@@ -18,7 +18,7 @@ def compared(likelihoods: Tensor, lengths: Tensor, prior: Tensor, scores: str) -
 
     Shapes:
         likelihoods: float32 [R, C], nats
-        lengths: int64 [C], tokens of each label, its end included
+        lengths: int64 [C], tokens that each label is scored by
         prior: float32 [1 or R, C], likelihoods behind a question about nothing
     """
     if scores == MEAN:

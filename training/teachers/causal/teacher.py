@@ -35,7 +35,7 @@ class CausalTeacher:
     module: nn.Module
     tokens: Tokens
     options: CausalOptions
-    labels: tuple[Ids, ...]  # end tokens included
+    labels: tuple[Ids, ...]  # end tokens included: what is tuned on
     tree: LabelTree
     branch: Branch
     digest: str  # SHA-256 of the untuned weights
@@ -72,12 +72,12 @@ class CausalTeacher:
 
     @property
     def label_lengths(self) -> Tensor:
-        return torch.tensor([len(label) for label in self.labels])
+        return torch.tensor([len(response) for response in self.tree.responses])
 
     def likelihoods(self, prompts: Sequence[Prompt]) -> tuple[Tensor, Tensor]:
         """Log-likelihoods of the labels, float32 [P, C], and features, float32 [P, d]."""
         if not self.shares:
-            found = plain_likelihoods(self.module, self.wholes(prompts), self.labels)
+            found = plain_likelihoods(self.module, self.wholes(prompts), self.tree.responses)
             return found[0].cpu(), found[1].float().cpu()
         likelihoods = torch.empty(len(prompts), len(self.labels))
         features: Tensor | None = None
@@ -99,10 +99,15 @@ class CausalTeacher:
         return [[at for chain in batch for at in chain.positions] for batch in batches]
 
     def plan(self, rows: Sequence[Row], tokens_per_batch: int) -> list[list[Chain]]:
+        size = len(self.branch.tokens)
+        return batches_of(chains_of(rows), size, tokens_per_batch, self.branches_per_batch)
+
+    @property
+    def branches_per_batch(self) -> int:
+        """As many as their logits fit."""
         vocabulary = self.module.get_output_embeddings().weight  # type: ignore[operator]
         row_bytes = len(vocabulary) * vocabulary.element_size()
-        branches = max(LOGITS_BYTES // (row_bytes * len(self.branch.read)), 1)
-        return batches_of(chains_of(rows), len(self.branch.tokens), tokens_per_batch, branches)
+        return max(LOGITS_BYTES // (row_bytes * len(self.branch.read)), 1)
 
     def rows(self, prompts: Sequence[Prompt]) -> list[Row]:
         return self.tokens.rows(prompts, self.options.max_tokens)
