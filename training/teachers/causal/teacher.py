@@ -105,7 +105,7 @@ class CausalTeacher:
     @property
     def branches_per_batch(self) -> int:
         """As many as their logits fit."""
-        vocabulary = self.module.get_output_embeddings().weight  # type: ignore[operator]
+        vocabulary: Tensor = self.module.get_output_embeddings().weight  # type: ignore[operator]
         row_bytes = len(vocabulary) * vocabulary.element_size()
         return max(LOGITS_BYTES // (row_bytes * len(self.branch.read)), 1)
 
