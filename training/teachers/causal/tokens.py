@@ -7,6 +7,7 @@ behind such an end, so that none puts a space before it. A model with a chat tem
 through it, as servers ask it.
 """
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ Ids = tuple[int, ...]
 LINE_END = "\n"
 QUESTION_MARK, ANSWER_MARK = "QUESTION-STANDS-HERE", "ANSWER-STANDS-HERE"
 LEAST_ROOM = 32  # tokens of a description: with fewer, the teacher would read next to nothing
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,9 @@ class Tokens:
                     f"to {len(head) + tail + max(len(body), LEAST_ROOM)} or shorten the labels"
                 )
             rows.append(Row(head, body[:room]))
+        cut = sum(len(row.body) < len(body) for row, body in zip(rows, bodies, strict=True))
+        if cut:
+            log.info("%d of %d descriptions are cut to fit --max-tokens", cut, len(rows))
         return rows
 
     def head(self, text: str) -> Ids:
