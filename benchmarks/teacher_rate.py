@@ -1,17 +1,19 @@
 """How fast a teacher is asked and tuned, against its bare forward pass on the same prompts.
 
-    python -m benchmarks.teacher_rate GRAPH [--nodes 300] [--model MODEL]
+    python -m benchmarks.teacher_rate GRAPH [--nodes 300] [--model gemma]
 
 Asking includes tokenising, bucketing by length, padding and, for a causal model, scoring every
 label; the bare pass gets padded batches of the same sizes. Tuning is forward and backward of
 batches like those of `understudy teach`, of similar length within, without the optimiser's step.
-Rates count the prompts' own tokens. MiniLM is measured in float32 and in bfloat16.
+Rates count the prompts' own tokens. MiniLM is measured in float32 and in bfloat16, on one prompt a
+node; a causal model in its precision, on all hops of every node: asked in one pass a node, and, as
+it is done elsewhere, in a pass a prompt, whose labels are scored by a tree all the same.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -22,57 +24,80 @@ from benchmarks.measure import markdown_table, run_script, side_by_side, write_r
 from graph import TextGraph, load_graph
 from graph.prompts import Prompt, PromptOptions, graph_prompter
 from training.encoders.minilm import length_batches
-from training.teachers.causal import CausalOptions, CausalTeacher
-from training.teachers.causal_loading import load_causal_teacher
+from training.teachers.causal import CausalOptions, CausalTeacher, load_causal_teacher
+from training.teachers.causal.chains import Chain, batches_of
+from training.teachers.causal.forward import forward_at, padded, places
+from training.teachers.causal.shared import Heads, read_chains
 from training.teachers.encoder import EncoderOptions, EncoderTeacher, load_encoder_teacher
-from training.teachers.extraction import answer_part
+from training.teachers.extraction import answer_part, asking_order, gather_questions
 from training.teachers.suited import SUITED
 from training.terminal import quiet_libraries
 
 TOKENS = 8_192  # of a batch, padding included
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def main(
     graph: Annotated[Path, typer.Argument(help="Graph folder.")],
     nodes: Annotated[int, typer.Option(min=1)] = 300,
-    model: Annotated[str, typer.Option(help="A causal model; else MiniLM.")] = "",
+    model: Annotated[str, typer.Option(help="A causal model, as of --teacher; else MiniLM.")] = "",
+    precision: Annotated[Precision, typer.Option(help="Of a causal model.")] = "auto",
     rounds: Annotated[int, typer.Option(min=1)] = 3,
+    tuned: Annotated[int, typer.Option(min=1, help="Prompts of a round of tuning.")] = 300,
 ) -> None:
-    """Measure, print and write results/teacher_rate.json."""
+    """Measure, print and write results/teacher_rate.json, or teacher_rate_MODEL.json."""
     quiet_libraries()
     source = load_graph(graph)
-    prompts = ask_for(source, nodes)
-    labels = torch.from_numpy(np.maximum(source.labels[: len(prompts)], 0))
-    teachers = load(source, model)
+    prompts, owners = ask_for(source, nodes, SUITED["causal" if model else "encoder"].nested)
+    labels = torch.from_numpy(np.maximum(source.labels[owners], 0))
+    teachers = load(source, model, precision)
     works: dict[str, Callable[[], object]] = {}
-    for precision, teacher in teachers.items():
+    for name, teacher in teachers.items():
         batches = bucketed(teacher, prompts)
         works |= {
-            f"bare forward, {precision}": partial(forward, teacher, batches),
-            f"asking, {precision}": partial(answer_part, teacher, prompts, TOKENS),
-            f"tuning, {precision}": partial(backward, teacher, prompts, labels),
+            f"bare forward, {name}": partial(forward, teacher, batches),
+            f"asking, {name}": partial(answer_part, teacher, prompts, TOKENS),
+            f"tuning, {name}": partial(backward, teacher, prompts[:tuned], labels[:tuned]),
         }
+        if isinstance(teacher, CausalTeacher):
+            works[f"asking, a pass a prompt, {name}"] = partial(pass_a_prompt, teacher, prompts)
     seconds = side_by_side(works, rounds, warmup=1)
     lengths = next(iter(teachers.values())).lengths(prompts)
-    rates = {name: round(sum(lengths) / value) for name, value in seconds.items()}
-    ratios = {
-        precision: rates[f"asking, {precision}"] / rates[f"bare forward, {precision}"]
-        for precision in teachers
-    }
-    name = model or "minilm"
-    table = f"{name}, {len(prompts)} prompts of {source.name}, "
-    table += f"{sum(lengths) / len(lengths):.0f} tokens each:\n\n"
-    table += markdown_table(["", "tokens a second"], [[k, f"{v:,}"] for k, v in rates.items()])
-    for precision, ratio in ratios.items():
+    read = {name: sum(lengths[:tuned] if "tuning" in name else lengths) for name in works}
+    rates = {name: round(read[name] / value) for name, value in seconds.items()}
+    text, ratios = report(rates, teachers)
+    title = f"{model or 'minilm'}, {len(prompts)} prompts about {nodes} nodes of {source.name}, "
+    title += f"{source.num_classes} labels, {sum(lengths) / len(lengths):.0f} tokens each:\n\n"
+    own = f"_{Path(model).name}" if model else ""
+    results = {"model": model or "minilm", "rates": rates, "ratios": ratios}
+    write_results(f"teacher_rate{own}", results, title + text)
+    typer.echo(title + text)
+
+
+def report(
+    rates: dict[str, int], teachers: dict[str, EncoderTeacher | CausalTeacher]
+) -> tuple[str, dict[str, float]]:
+    """The table, and asking's rate over the others'."""
+    table = markdown_table(["", "tokens a second"], [[k, f"{v:,}"] for k, v in rates.items()])
+    ratios = {}
+    for precision, teacher in teachers.items():
+        ratio = rates[f"asking, {precision}"] / rates[f"bare forward, {precision}"]
+        ratios[precision] = ratio
         table += f"\nAsking has {ratio:.2f} of the bare forward rate in {precision}.\n"
-    write_results("teacher_rate", {"model": name, "rates": rates, "ratios": ratios}, table)
-    typer.echo(table)
+        if isinstance(teacher, CausalTeacher):
+            other = rates[f"asking, {precision}"] / rates[f"asking, a pass a prompt, {precision}"]
+            ratios[f"a pass a prompt, {precision}"] = other
+            table += f"\nOne pass a node is {other:.2f} times as fast as a pass a prompt.\n"
+    return table, ratios
 
 
-def load(source: TextGraph, model: str) -> dict[str, EncoderTeacher | CausalTeacher]:
+def load(
+    source: TextGraph, model: str, precision: Precision
+) -> dict[str, EncoderTeacher | CausalTeacher]:
     """The teacher by its precision, ready to be tuned."""
     if model:
-        teacher = load_causal_teacher(model, source.label_names, CausalOptions(), tuned=True)
+        options = CausalOptions(precision=precision)
+        teacher = load_causal_teacher(model, source.label_names, options, tuned=True)
         return {str(teacher.module.dtype).removeprefix("torch."): teacher}
     return {
         precision: load_encoder_teacher(
@@ -82,10 +107,20 @@ def load(source: TextGraph, model: str) -> dict[str, EncoderTeacher | CausalTeac
     }
 
 
-def ask_for(source: TextGraph, nodes: int) -> list[Prompt]:
-    """One prompt a node, its hop 0, 1 or 2."""
-    prompter = graph_prompter(source, PromptOptions())
-    return [prompter.stored(node, node % 3) for node in range(min(nodes, source.num_nodes))]
+def ask_for(source: TextGraph, nodes: int, nested: bool) -> tuple[list[Prompt], list[int]]:
+    """One prompt a node, its hop 0, 1 or 2, or all three of each; and the nodes they are about."""
+    count = min(nodes, source.num_nodes)
+    if not nested:
+        prompter = graph_prompter(source, PromptOptions())
+        return [prompter.stored(node, node % 3) for node in range(count)], list(range(count))
+    drawn = np.random.default_rng(0).permutation(source.num_nodes)[:count]
+    prompter = graph_prompter(source, PromptOptions(SUITED["causal"].tokens, nested=True))
+    questions = gather_questions(prompter.stored, SUITED["causal"].hops, drawn)
+    order = asking_order(questions)
+    owner = {
+        prompt: node for row in questions.which for prompt, node in zip(row, drawn, strict=True)
+    }
+    return [questions.prompts[at] for at in order], [int(owner[at]) for at in order]
 
 
 def bucketed(
@@ -103,14 +138,32 @@ def bucketed(
 def pad(teacher: EncoderTeacher | CausalTeacher, prompts: Sequence[Prompt]) -> dict[str, Any]:
     if isinstance(teacher, EncoderTeacher):
         return teacher.batch(prompts)
-    return {**teacher.pad(teacher.tokenize(prompts)), "logits_to_keep": 1}
+    return padded(teacher.wholes(prompts), 0, teacher.device)
 
 
 @torch.inference_mode()
 def forward(teacher: EncoderTeacher | CausalTeacher, batches: Sequence[dict[str, Any]]) -> None:
     teacher.module.eval()
     for batch in batches:
-        teacher.module(**batch)
+        if isinstance(teacher, EncoderTeacher):
+            teacher.module(**batch)
+        else:
+            size, width = batch["input_ids"].shape
+            forward_at(teacher.module, *places([width - 1] * size, [1] * size), **batch)
+
+
+def pass_a_prompt(teacher: CausalTeacher, prompts: Sequence[Prompt]) -> None:
+    """Answers that share nothing but the first token."""
+    teacher.module.eval()
+    chains = [
+        Chain(
+            row.head[:1], (*row.head[1:], *row.body), (len(row.head) + len(row.body) - 1,), ((0,),)
+        )
+        for row in teacher.rows(prompts)
+    ]
+    for batch in batches_of(chains, len(teacher.branch.tokens), TOKENS, teacher.branches_per_batch):
+        logits, _ = read_chains(teacher.module, Heads(), batch, teacher.branch)
+        teacher.tree.likelihoods(logits.flatten(0, 1))
 
 
 def backward(

@@ -32,11 +32,12 @@ INSTRUCTION = (
 )
 QUESTION = "Which category should this node be classified as?"
 HEAD = "### Instruction:\n{instruction}\n\n### Input:\n"
-TAIL = "\n\n{question}\n\n### Response:\n"
+TAIL = "\n{question}\n\n### Response:\n"
 LINKS = ("Linked items", "Items two links away", "Items three links away")
 FARTHER = "Items {hop} links away"
 LABELED = "- {title} [{label}]"
 UNLABELED_LINE = "- {title}"
+RING_SHARE = 0.6  # of the room that is left, for a ring of a description that nests
 LEAST_EXCERPT = 40  # characters; a shorter piece of a neighbour's text says nothing
 
 # What a text may not bring along. The wide and the upright brackets are those that compatibility
@@ -60,6 +61,7 @@ class PromptOptions:
     branching: int = 3  # neighbours that a shown neighbour adds to the next hop, at most
     title_characters: int = 80  # of a neighbour's title
     show_labels: bool = True  # the neighbours' training labels
+    nested: bool = False  # a hop's description is the one before it and one more ring
     seed: int = 0  # of the choice of neighbours
 
 
@@ -161,12 +163,16 @@ class Prompter:
     def write(self, text: str, near: NDArray[np.int64], hop: int, node: int, key: int) -> Prompt:
         """A prompt; `key` seeds the choice of neighbours, `node` is left out of them."""
         characters = self.options.tokens * CHARACTERS_PER_TOKEN
-        if hop == 0 or len(near) == 0:
+        if len(near) == 0 or (hop == 0 and not self.options.nested):
             return Prompt(self.instruction, cut(text, characters))
         own = cut(text, int(characters * self.options.own_share))
+        if hop == 0:
+            return Prompt(self.instruction, own)
         lines = [own, f"It has {len(near)} linked item{'s' if len(near) > 1 else ''}."]
         room = characters - sum(len(line) + 1 for line in lines)
         rings = self.rings(near, hop, node, key)
+        if self.options.nested:
+            return Prompt(self.instruction, "\n".join([*lines, *self.nested_rings(rings, room)]))
         titled = self.titles(rings, room)
         room -= sum(len(line) + 1 for _, line in titled)
         return Prompt(self.instruction, "\n".join([*lines, *self.excerpts(titled, room)]))
@@ -189,16 +195,18 @@ class Prompter:
             rings.append(np.array(found[: self.options.neighbors], dtype=np.int64))
         return rings
 
-    def titles(self, rings: list[NDArray[np.int64]], room: int) -> list[tuple[int, str]]:
+    def titles(
+        self, rings: list[NDArray[np.int64]], room: int, first: int = 1
+    ) -> list[tuple[int, str]]:
         """(node, line), nearest first; every ring may fill its equal share of what room is left.
 
-        A ring's name is a line of node -1.
+        A ring's name is a line of node -1; `first` is the first ring's hop.
         """
         result: list[tuple[int, str]] = []
-        for hop, ring in enumerate(rings, start=1):
+        for hop, ring in enumerate(rings, start=first):
             name = LINKS[hop - 1] if hop <= len(LINKS) else FARTHER.format(hop=hop)
             lines = [(-1, f"{name}:")]
-            share = room // (len(rings) - hop + 1) - len(name) - 2
+            share = room // (first + len(rings) - hop) - len(name) - 2
             for member in ring.tolist():
                 line = self.title_line(member)
                 if len(line) + 1 > share:
@@ -209,6 +217,18 @@ class Prompter:
                 result += lines
                 room -= sum(len(line) + 1 for _, line in lines)
         return result
+
+    def nested_rings(self, rings: list[NDArray[np.int64]], room: int) -> list[str]:
+        """The rings' lines; a ring fills its share of what is left, however many follow it."""
+        lines: list[str] = []
+        for hop, ring in enumerate(rings, start=1):
+            share = int(room * RING_SHARE)
+            titled = self.titles([ring], share, hop)
+            share -= sum(len(line) + 1 for _, line in titled)
+            found = self.excerpts(titled, share)
+            lines += found
+            room -= sum(len(line) + 1 for line in found)
+        return lines
 
     def title_line(self, node: int) -> str:
         first, _ = title_and_body(self.source.text(node))
@@ -246,7 +266,7 @@ def graph_prompter(graph: TextGraph, options: PromptOptions) -> Prompter:
 
 def prompt_hash(options: PromptOptions, label_names: Sequence[str]) -> str:
     """SHA-256 of everything that a prompt depends on, besides the graph."""
-    words = [WORDING, INSTRUCTION, QUESTION, HEAD, TAIL, LINKS, FARTHER, LEAST_EXCERPT]
+    words = [WORDING, INSTRUCTION, QUESTION, HEAD, TAIL, LINKS, FARTHER, LEAST_EXCERPT, RING_SHARE]
     words += [LABELED, UNLABELED_LINE, UNWANTED.pattern]
     value = {"words": words, "options": asdict(options), "labels": list(label_names)}
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -4,11 +4,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file
 
 from training.errors import TeacherError
-from training.teachers.causal import CausalOptions, CausalTeacher
-from training.teachers.causal_loading import load_causal_teacher
+from training.teachers.causal import CausalOptions, CausalTeacher, load_causal_teacher
 from training.teachers.encoder import EncoderOptions, EncoderTeacher, load_encoder_teacher
 from training.teachers.folder import TeacherInfo, read_info
 from training.teachers.tuning import tuned_weights
@@ -55,4 +55,5 @@ def load_weights(teacher: EncoderTeacher | CausalTeacher, path: Path) -> None:
     for name, value in weights.items():
         if value.shape != own[name].shape:
             raise TeacherError(f"{path}: {name} has another shape")
-        own[name].data.copy_(value)
+        with torch.no_grad():
+            own[name].copy_(value)

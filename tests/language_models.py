@@ -5,10 +5,13 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
     BertConfig,
     BertModel,
     LlamaConfig,
     LlamaForCausalLM,
+    PreTrainedConfig,
     PreTrainedTokenizerFast,
 )
 
@@ -51,6 +54,39 @@ def write_tiny_llama(folder: Path, words: list[str]) -> Path:
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder
+
+
+def write_tiny_causal(folder: Path, tokenizer: Path, config: PreTrainedConfig) -> Path:
+    """A model of any kind with the tokenizer of another; weights large enough to tell it apart."""
+    AutoTokenizer.from_pretrained(tokenizer).save_pretrained(folder)
+    torch.manual_seed(3)
+    model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.dim() > 1:
+                weight.normal_(0, 0.25)
+    model.save_pretrained(folder)
+    return folder
+
+
+def metaspace_tokenizer(words: list[str]) -> PreTrainedTokenizerFast:
+    """Puts a space before every text that it is given, as those of Llama 2 do."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always", split=False)
+    tokenizer.decoder = decoders.Metaspace(prepend_scheme="always", split=False)
+    special = ["<unk>", "<s>", "</s>", "<turn>", "</turn>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=special, initial_alphabet=["\n"], show_progress=False
+    )
+    lines = [line + "\n" for line in [*SENTENCES, *words]]
+    tokenizer.train_from_iterator([*lines, *words], trainer)
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        additional_special_tokens=["<turn>", "</turn>"],
+    )
 
 
 def write_tiny_encoder(folder: Path, words: list[str]) -> Path:

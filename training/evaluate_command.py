@@ -102,7 +102,7 @@ def evaluate(
         teacher=TeachOptions(
             teacher=teacher,
             hops=parse_hops(hops) if hops else suited.hops,
-            prompts=PromptOptions(tokens=length, show_labels=show_labels),
+            prompts=PromptOptions(tokens=length, show_labels=show_labels, nested=suited.nested),
             tuning=TuningOptions(
                 epochs=teacher_epochs or suited.epochs,
                 batch_size=teacher_batch_size or suited.batch_size,

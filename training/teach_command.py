@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -28,7 +28,11 @@ READERS = {
     "tuned_layers": ("encoder",),
     "frozen": ENCODERS,
     "bf16": ENCODERS,
+    "accumulate": TUNED,
     "rank": ("causal",),
+    "max_tokens": ("causal",),
+    "precision": ("causal",),
+    "scores": ("causal",),
     "four_bit": ("causal",),
     "gradient_checkpointing": ("causal",),
     "tokens_per_batch": LOCAL,
@@ -45,14 +49,17 @@ def teach(
     teacher: Annotated[
         str,
         typer.Option(
-            help="encoder (MiniLM), encoder:FOLDER, a causal model's folder or hub id, or "
-            "openai:URL#model; a key is read from OPENAI_API_KEY."
+            help="encoder (MiniLM), encoder:FOLDER, gemma, gguf:FILE, a causal model's folder or "
+            "hub id, or openai:URL#model; a key is read from OPENAI_API_KEY."
         ),
     ] = "encoder",
     hops: Annotated[
         str, typer.Option(help="Hops to ask about; by default 0,1,2, of an endpoint 2.")
     ] = "",
     tokens: Annotated[int | None, typer.Option(min=8, help="Of a node's description.")] = None,
+    max_tokens: Annotated[
+        int, typer.Option(min=64, help="Of a causal model's whole prompt, all labels in it.")
+    ] = 1_024,
     show_labels: Annotated[
         bool, typer.Option(help="Show neighbours' training labels in prompts.")
     ] = True,
@@ -75,6 +82,20 @@ def teach(
         bool,
         typer.Option("--bf16", help="An encoder in bfloat16: faster where in hardware."),
     ] = False,
+    accumulate: Annotated[
+        int, typer.Option(min=1, help="Parts that a step reads its prompts in: less memory.")
+    ] = 1,
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        typer.Option(help="Of a causal model; auto: bfloat16 where it is in hardware."),
+    ] = "auto",
+    scores: Annotated[
+        Literal["auto", "sum", "mean", "prior"],
+        typer.Option(
+            help="How an untuned causal model's labels compare: by their likelihood, its mean over "
+            "tokens, or less what a question about nothing gives; auto: the best on validation."
+        ),
+    ] = "auto",
     rank: Annotated[int, typer.Option(min=1, help="Of a causal model's adapters.")] = 64,
     four_bit: Annotated[bool, typer.Option("--four-bit", help="4-bit weights, on CUDA.")] = False,
     gradient_checkpointing: Annotated[
@@ -97,7 +118,7 @@ def teach(
     read_meta(graph)
     check_output(out, TEACHER, [graph, *model_folder(teacher)], force)
     from graph.prompts import PromptOptions
-    from training.teachers.causal import CausalOptions
+    from training.teachers.causal import CausalOptions, precision_of
     from training.teachers.encoder import EncoderOptions
     from training.teachers.options import TeachOptions
     from training.teachers.teach import teach as run_teach
@@ -110,10 +131,13 @@ def teach(
     options = TeachOptions(
         teacher=teacher,
         hops=parse_hops(hops) if hops else suited.hops,
-        prompts=PromptOptions(tokens=length, show_labels=show_labels, seed=seed),
+        prompts=PromptOptions(
+            tokens=length, show_labels=show_labels, nested=suited.nested, seed=seed
+        ),
         tuning=TuningOptions(
             epochs=suited.epochs if epochs is None else epochs,
             batch_size=batch_size or suited.batch_size,
+            accumulate=accumulate,
             learning_rate=suited.learning_rate if learning_rate is None else learning_rate,
             max_train_nodes=max_train_nodes,
             seed=seed,
@@ -122,7 +146,12 @@ def teach(
             max_tokens=length, tuned_layers=tuned_layers, frozen=frozen, bf16=bf16
         ),
         causal=CausalOptions(
-            rank=rank, four_bit=four_bit, gradient_checkpointing=gradient_checkpointing
+            max_tokens=max_tokens,
+            precision=precision_of(precision),
+            scores=scores,
+            rank=rank,
+            four_bit=four_bit,
+            gradient_checkpointing=gradient_checkpointing,
         ),
         endpoint=parse_endpoint(teacher, concurrency, input_price, output_price),
         max_nodes=max_nodes,

@@ -15,7 +15,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from graph.files import file_digest
 from graph.prompts import Prompt
-from training.encoders.minilm import find_model, load_minilm
+from training.encoders.minilm import find_model, length_batches, load_minilm
 from training.errors import TeacherError
 from training.teachers.protocol import Answers
 
@@ -71,6 +71,11 @@ class EncoderTeacher:
         self.module.eval()
         logits, pooled = self.module(**self.batch(prompts))
         return Answers(logits.log_softmax(1).cpu().numpy(), pooled.cpu().numpy())
+
+    def batches(self, prompts: Sequence[Prompt], tokens_per_batch: int) -> list[list[int]]:
+        lengths = self.lengths(prompts)
+        order = sorted(range(len(prompts)), key=lambda index: lengths[index])
+        return length_batches(order, lengths, tokens_per_batch)
 
     def lengths(self, prompts: Sequence[Prompt]) -> list[int]:
         return [len(ids) for ids in self.tokenize(prompts)]

@@ -11,7 +11,6 @@ from safetensors.numpy import load_file, save_file
 from graph.files import atomic_file
 from graph.progress import Progress, silent
 from graph.prompts import Prompt
-from training.encoders.minilm import length_batches
 from training.teachers.folder import HopAnswers
 from training.teachers.protocol import Answers, Teacher
 
@@ -57,7 +56,7 @@ def extract(
     Parts and batches depend on the prompts alone, so that a resumed run ends with the same bytes.
     """
     prompts = questions.prompts
-    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index].text))
+    order = asking_order(questions)
     parts = [order[start : start + part_prompts] for start in range(0, len(order), part_prompts)]
     done = 0
     for number, part in enumerate(parts):
@@ -78,6 +77,17 @@ def extract(
     return HopAnswers(nodes, log_probabilities, features)
 
 
+def asking_order(questions: Questions) -> list[int]:
+    """Shorter prompts first; a node's stay together, since they begin alike and are read once."""
+    sizes = np.array([len(prompt.text) for prompt in questions.prompts])
+    owner = np.empty(len(sizes), dtype=np.int64)
+    columns = np.arange(questions.which.shape[1])
+    owner[questions.which[:, ::-1]] = columns[::-1]  # a node that asks it
+    longest = sizes[questions.which].max(axis=0)
+    order: list[int] = np.lexsort((sizes, owner, longest[owner])).tolist()
+    return order
+
+
 def part_path(folder: Path, number: int) -> Path:
     return folder / f"part-{number:05d}.safetensors"
 
@@ -92,12 +102,10 @@ def save_part(path: Path, answers: Answers) -> None:
 
 def answer_part(teacher: Teacher, prompts: Sequence[Prompt], tokens_per_batch: int) -> Answers:
     """Answers in the prompts' order, asked in batches of similar length."""
-    lengths = teacher.lengths(prompts)
-    order = sorted(range(len(prompts)), key=lambda index: lengths[index])
-    batches = length_batches(order, lengths, tokens_per_batch)
+    batches = teacher.batches(prompts, tokens_per_batch)
     answers = [teacher.answer([prompts[i] for i in batch]) for batch in batches]
-    place = np.empty(len(order), dtype=np.int64)
-    place[[index for batch in batches for index in batch]] = np.arange(len(order))
+    place = np.empty(len(prompts), dtype=np.int64)
+    place[[index for batch in batches for index in batch]] = np.arange(len(prompts))
     log_probabilities = np.concatenate([a.log_probabilities for a in answers])[place]
     shown = [a.features for a in answers if a.features is not None]
     return Answers(log_probabilities, np.concatenate(shown)[place] if shown else None)

@@ -10,6 +10,8 @@ from graph import TextGraph
 from graph.prompts import Prompt, prompt_hash
 from training.teachers.options import TeachOptions
 
+ORDER = "a node's prompts side by side"  # of the parts that answers are kept in
+
 
 def fingerprint(graph: TextGraph, options: TeachOptions, weights: str) -> str:
     """SHA-256 of everything that the answers depend on."""
@@ -45,7 +47,7 @@ def prompts_digest(
     """SHA-256 of what the answers of an untuned encoder with SHA-256 `model` depend on."""
     sizes = options.encoder.max_tokens, options.tokens_per_batch, options.part_prompts
     precision = " bf16" if options.encoder.bf16 else ""
-    digest = hashlib.sha256(f"{model} {classes} {sizes}{precision}".encode())
+    digest = hashlib.sha256(f"{model} {classes} {sizes}{precision} {ORDER}".encode())
     for prompt in prompts:
         digest.update(prompt.description.encode() + b"\0")
     return digest.hexdigest()[:32]

@@ -13,7 +13,8 @@ from training.teachers.tuning import TuningOptions
 
 @dataclass(frozen=True, slots=True)
 class TeachOptions:
-    teacher: str = "encoder"  # encoder, encoder:FOLDER, a folder or hub id, openai:URL#model
+    # encoder, encoder:FOLDER, gemma, gguf:FILE, a folder or hub id, openai:URL#model
+    teacher: str = "encoder"
     hops: tuple[int, ...] = (0, 1, 2)  # asked about
     prompts: PromptOptions = field(default_factory=PromptOptions)
     tuning: TuningOptions = field(default_factory=TuningOptions)

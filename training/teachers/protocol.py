@@ -29,8 +29,8 @@ class Teacher(Protocol):
 
     def answer(self, prompts: Sequence[Prompt]) -> Answers: ...
 
-    def lengths(self, prompts: Sequence[Prompt]) -> list[int]:
-        """Tokens of each prompt, after any cut: what batches are budgeted in."""
+    def batches(self, prompts: Sequence[Prompt], tokens_per_batch: int) -> list[list[int]]:
+        """The prompts' positions in batches, of so many tokens at most, padding included."""
         ...
 
 

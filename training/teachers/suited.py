@@ -17,6 +17,7 @@ class Suited:
     epochs: int = 0  # of tuning, at most
     batch_size: int = 1  # prompts a step
     learning_rate: float = 0.0  # at its peak
+    nested: bool = False  # prompts begin alike, so that a causal model reads a node once
 
 
 def teacher_kind(teacher: str) -> str:
@@ -26,14 +27,16 @@ def teacher_kind(teacher: str) -> str:
 
 
 def model_folder(teacher: str) -> list[Path]:
-    """The folder that `--teacher` names, if it names one: it is read, and must stay."""
+    """The folder or file that `--teacher` names, if it names one: it is read, and must stay."""
     kind = teacher_kind(teacher)
-    named = teacher.partition(":")[2] if kind == "encoder" else teacher
+    named = teacher.partition(":")[2] if teacher.startswith(("encoder", "gguf:")) else teacher
     return [Path(named)] if kind != "endpoint" and named and Path(named).exists() else []
 
 
 SUITED: Mapping[str, Suited] = {
     "encoder": Suited((0, 1, 2), tokens=160, epochs=3, batch_size=16, learning_rate=2e-5),
-    "causal": Suited((0, 1, 2), tokens=380, epochs=1, batch_size=4, learning_rate=2e-4),
+    "causal": Suited(
+        (0, 1, 2), tokens=380, epochs=1, batch_size=4, learning_rate=2e-4, nested=True
+    ),
     "endpoint": Suited((2,), tokens=380),
 }

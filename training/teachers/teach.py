@@ -4,7 +4,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,8 @@ from graph.progress import Progress, silent
 from graph.prompts import graph_prompter, prompt_hash
 from training.encoding import cache_folder
 from training.errors import TeacherError
-from training.teachers.causal import CausalTeacher
-from training.teachers.causal_loading import load_causal_teacher
+from training.teachers.causal import CausalTeacher, load_causal_teacher
+from training.teachers.causal.choice import with_chosen_scores
 from training.teachers.encoder import EncoderTeacher, load_encoder_teacher
 from training.teachers.encoder_head import start_head, with_fitted_head
 from training.teachers.endpoint import Endpoint, Usage, ask_all
@@ -74,6 +74,10 @@ def taught(graph_folder: Path, out: Path, options: TeachOptions, progress: Progr
     if (done := finished(out, digest)) is not None:
         return done
     work = unfinished_folder(out, digest)
+    if isinstance(teacher, CausalTeacher):
+        examples = tuning_examples(graph, options)
+        teacher = with_chosen_scores(teacher, examples, options.tuning)
+        options = replace(options, causal=replace(options.causal, scores=teacher.options.scores))
     place = tune_local(teacher, graph, options, work, progress)
     started = time.monotonic()
     answers = ask_local(teacher, graph, options, work, progress)
@@ -126,18 +130,22 @@ def load_local(graph: TextGraph, options: TeachOptions) -> LocalTeacher:
     )
 
 
-def tune_local(
-    teacher: LocalTeacher, graph: TextGraph, options: TeachOptions, work: Path, progress: Progress
-) -> Place:
-    if not options.tuning.epochs or options.encoder.frozen:
-        return Place()
-    examples = Examples(
+def tuning_examples(graph: TextGraph, options: TeachOptions) -> Examples:
+    return Examples(
         graph_prompter(graph, options.prompts),
         options.hops,
         graph.labels,
         labeled_nodes(graph, "train"),
         labeled_nodes(graph, "val"),
     )
+
+
+def tune_local(
+    teacher: LocalTeacher, graph: TextGraph, options: TeachOptions, work: Path, progress: Progress
+) -> Place:
+    if not options.tuning.epochs or options.encoder.frozen:
+        return Place()
+    examples = tuning_examples(graph, options)
     path = work / "tuning.safetensors"
     if isinstance(teacher, EncoderTeacher) and not path.is_file():
         start_head(teacher, examples, options, work / "start", progress)

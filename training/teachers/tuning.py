@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 class TuningOptions:
     epochs: int = 3  # passes over the training nodes, at most; 0 asks the model as it is
     batch_size: int = 16  # prompts a step
+    accumulate: int = 1  # parts that a step reads its prompts in, one after another: less memory
     learning_rate: float = 5e-5  # of AdamW, at its peak
     weight_decay: float = 0.01  # of AdamW
     warmup: float = 0.06  # share of the steps
@@ -143,8 +144,9 @@ class Run:
         self.place = Place()
         self.weights = tuned_weights(teacher)
         self.best = {name: weight.detach().clone() for name, weight in self.weights.items()}
+        self.masters = {name: master(weight) for name, weight in self.weights.items()}
         self.optimizer = torch.optim.AdamW(
-            list(self.weights.values()), lr=options.learning_rate, weight_decay=options.weight_decay
+            list(self.masters.values()), lr=options.learning_rate, weight_decay=options.weight_decay
         )
         self.train, self.validation = tuning_nodes(examples, options)
         self.steps_per_epoch = math.ceil(len(self.train) / options.batch_size)
@@ -187,16 +189,36 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.learning_rate * self.schedule(done, total)
         self.teacher.module.train()
-        self.optimizer.zero_grad()
-        loss = self.teacher.loss(prompts, labels)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.weights.values(), self.options.clip)
+        self.teacher.module.zero_grad()
+        value = self.backward(prompts, labels)
+        for name, weight in self.weights.items():
+            if weight.grad is not None:
+                self.masters[name].grad = weight.grad.to(torch.float32)
+        torch.nn.utils.clip_grad_norm_(self.masters.values(), self.options.clip)
         self.optimizer.step()
-        value = float(loss.item())
+        self.follow_masters()
         if not math.isfinite(value):
             raise DivergedError(f"the teacher's loss is {value}; lower --learning-rate")
         self.place.loss_sum += value
         self.place.step += 1
+
+    def backward(self, prompts: Sequence[Prompt], labels: Tensor) -> float:
+        """Adds up the gradients of the step's parts; the mean loss of its prompts."""
+        size = math.ceil(len(prompts) / self.options.accumulate)
+        total = 0.0
+        for start in range(0, len(prompts), size):
+            part = slice(start, start + size)
+            share = len(prompts[part]) / len(prompts)
+            loss = self.teacher.loss(prompts[part], labels[part]) * share
+            loss.backward()
+            total += float(loss.item())
+        return total
+
+    @torch.no_grad()
+    def follow_masters(self) -> None:
+        for name, weight in self.weights.items():
+            if self.masters[name] is not weight:
+                weight.copy_(self.masters[name])
 
     def schedule(self, done: int, total: int) -> float:
         """Linear warm-up, then linear decay to 0; a share of the peak learning rate."""
@@ -231,7 +253,7 @@ class Run:
         now = time.monotonic()
         self.place.seconds += now - self.since
         self.since = now
-        tensors = {f"now.{name}": weight.detach() for name, weight in self.weights.items()}
+        tensors = {f"now.{name}": weight.detach() for name, weight in self.masters.items()}
         tensors |= {f"best.{name}": weight for name, weight in self.best.items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
@@ -253,8 +275,9 @@ class Run:
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
         with torch.no_grad():
             for name, weight in self.weights.items():
-                weight.copy_(tensors[f"now.{name}"])
+                self.masters[name].copy_(tensors[f"now.{name}"])
                 self.best[name] = tensors[f"best.{name}"].to(weight.device)
+        self.follow_masters()
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             if name.startswith("optimizer."):
@@ -272,6 +295,13 @@ class Run:
             for name, weight in self.weights.items():
                 weight.copy_(self.best[name])
         self.teacher.module.eval()
+
+
+def master(weight: torch.nn.Parameter) -> torch.nn.Parameter:
+    """What the optimiser changes: a float32 copy, where steps would be lost in rounding."""
+    if weight.dtype == torch.float32:
+        return weight
+    return torch.nn.Parameter(weight.detach().to(torch.float32))
 
 
 def tuned_weights(teacher: TunableTeacher) -> dict[str, torch.nn.Parameter]:

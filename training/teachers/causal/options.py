@@ -1,0 +1,19 @@
+"""What a causal teacher is asked to be."""
+
+from dataclasses import dataclass
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+SCORES = ("auto", "sum", "mean", "prior")
+
+
+@dataclass(frozen=True, slots=True)
+class CausalOptions:
+    max_tokens: int = 1_024  # of a prompt, labels and all; its description is cut
+    precision: str = "auto"  # of weights and products; auto: bfloat16 where it is in hardware
+    scores: str = "auto"  # how untuned labels compare: see `causal.scores`; tuned ones by their sum
+    rank: int = 64  # of the adapters
+    alpha: int = 32  # the adapters' scale is alpha / rank
+    dropout: float = 0.1  # probability, of the adapters' input
+    noise: float = 5.0  # NEFTune's alpha; 0 adds none
+    four_bit: bool = False  # NF4 base weights; needs CUDA and bitsandbytes
+    gradient_checkpointing: bool = False  # less memory for a third more time
