@@ -141,7 +141,7 @@ def build_asking(settings: Settings, link: RedisLink | None, metrics: Metrics) -
     options = TeacherOptions(concurrency=settings.teacher_concurrency)
     cache = Cache("teacher", settings.caches, link, metrics)
     teacher = Teacher(OpenAITeacher(settings.teacher), cache, options, metrics)
-    prompts = PromptOptions(tokens=settings.teacher_tokens)
+    prompts = PromptOptions(tokens=settings.teacher_tokens, nested=settings.teacher_nested)
     questions = Questions(QuestionOptions(settings.teacher_hops, prompts))
     return Asking(teacher, questions, settings.shadow_share, metrics)
 

@@ -145,6 +145,9 @@ class Settings(BaseSettings):
     teacher_tokens: int = Field(
         default=380, description="Tokens of a node's description in a question.", ge=8
     )
+    teacher_nested: bool = Field(
+        default=False, description="Write questions as causal teachers are tuned: hop by hop."
+    )
     auto_threshold: float | None = Field(
         default=None,
         description="Score from which route auto trusts the student; else the bundle's.",

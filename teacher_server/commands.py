@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from graph.prompts import Prompt
 from teacher_server.app import create_app
 from training.errors import TeacherError
-from training.teachers.folder import read_info
+from training.teachers.folder import TeacherInfo, read_info
 
 HOST = "127.0.0.1"
 
@@ -46,9 +46,22 @@ def teacher_serve(
 
         app = create_app(info.model, info.label_names, score)
         bound.listen()
-        typer.echo(f"serving {info.model} on http://{HOST}:{bound.getsockname()[1]}/v1")
+        url = f"http://{HOST}:{bound.getsockname()[1]}/v1"
+        typer.echo(f"serving {info.model} on {url}")
+        typer.echo(
+            f"ask it as it was tuned: understudy serve BUNDLE --teacher-url {url} {form(info)}"
+        )
         config = uvicorn.Config(app, log_level="warning", access_log=False)
         uvicorn.Server(config).run([bound])
+
+
+def form(info: TeacherInfo) -> str:
+    """The flags of `understudy serve` with which its questions are those of the tuning."""
+    prompts = info.settings.get("prompts", {})
+    flags = f"--teacher-hops {max(info.hops)}"
+    if "tokens" in prompts:
+        flags += f" --teacher-tokens {prompts['tokens']}"
+    return flags + (" --teacher-nested" if prompts.get("nested") else "")
 
 
 def bind(port: int) -> socket.socket:

@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from graph.files import atomic_folder, file_digest
+from folders import atomic_folder
+from graph.files import file_digest
 from training.encoding import cache_folder
 from training.errors import TeacherError
 from training.teachers.encoder import first_line
