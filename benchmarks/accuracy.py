@@ -30,9 +30,9 @@ import typer
 
 from benchmarks.accuracy_table import overview
 from benchmarks.measure import RESULTS, run_script, write_results
-from graph.folder import read_meta
-from graph.progress import terminal_progress
-from graph.prompts import PromptOptions
+from understudy.graph.folder import read_meta
+from understudy.graph.progress import terminal_progress
+from understudy.graph.prompts import PromptOptions
 from training.config import (
     ENCODER_KINDS,
     STUDENT_KINDS,

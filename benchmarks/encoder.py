@@ -16,11 +16,11 @@ import torch
 import typer
 
 from benchmarks.measure import markdown_table, run_script, side_by_side, write_results
-from bundle.text_encoder import ENCODER_FILE, INT8_FILE
+from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE
 from export.encoder_files import WrittenEncoder, served_embeddings, write_encoder, write_int8
 from export.gates import judge
-from graph import TextGraph, load_graph
-from graph.progress import silent, terminal_progress
+from understudy.graph import TextGraph, load_graph
+from understudy.graph.progress import silent, terminal_progress
 from training.checkpoint import Checkpoint, load_checkpoint
 from training.data import edges
 from training.encoding import graph_features

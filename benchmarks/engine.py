@@ -16,8 +16,8 @@ from benchmarks.engine_changes import largest_difference, measure_changes
 from benchmarks.engine_reads import measure_lookup, measure_start, measure_unseen
 from benchmarks.engine_scale import make_bundle, measure_in_own_process
 from benchmarks.measure import markdown_table, run_script, write_results
-from bundle import open_bundle
-from service.engine import Engine
+from understudy.bundle import open_bundle
+from understudy.engine.engine import Engine
 
 SIZES = (10_000, 100_000, 1_000_000)
 CHANGES = {

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.measure import side_by_side
-from bundle import open_bundle
-from bundle.student import open_student
-from service.engine import Engine
+from understudy.bundle import open_bundle
+from understudy.bundle.student import open_student
+from understudy.engine.engine import Engine
 from service.messages import Node
 
 BATCH = 256

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.measure import described, markdown_table, run_script, side_by_side, write_results
-from graph import load_graph
+from understudy.graph import load_graph
 from training.batches import whole_graph
 from training.config import ENCODER_KINDS, LABELS, StudentConfig, StudentKind
 from training.data import GraphData, graph_data

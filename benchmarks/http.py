@@ -25,7 +25,7 @@ import typer
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.measure import check_means, described, markdown_table, run_script, write_results
-from graph.snapshot import load_snapshot
+from understudy.graph.snapshot import load_snapshot
 
 CONNECTIONS = 16
 SERVER_CORE, CLIENT_CORE = "0", "1"

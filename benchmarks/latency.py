@@ -18,10 +18,10 @@ import typer
 
 from benchmarks.http import service
 from benchmarks.measure import check_means, described, markdown_table, write_results
-from graph.prompts import Prompt, Prompter, PromptOptions, training_labels
-from graph.snapshot import load_snapshot
-from graph.text_graph import TextGraph
-from service.engine import Engine
+from understudy.graph.prompts import Prompt, Prompter, PromptOptions, training_labels
+from understudy.graph.snapshot import load_snapshot
+from understudy.graph.text_graph import TextGraph
+from understudy.engine.engine import Engine
 from service.messages import Node
 
 HOPS = 2
@@ -110,7 +110,7 @@ def ask(client: httpx.Client, node: dict[str, Any]) -> None:
 
 
 def prompts_of(graph: TextGraph, tokens: int, count: int) -> list[Prompt]:
-    from graph.prompts import StoredTexts
+    from understudy.graph.prompts import StoredTexts
 
     options = PromptOptions(tokens=tokens)
     prompter = Prompter(StoredTexts(graph), graph.label_names, training_labels(graph), options)

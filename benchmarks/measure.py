@@ -16,9 +16,9 @@ from typing import Any
 import typer
 
 from benchmarks.errors import BenchmarkError
-from bundle import open_bundle
-from graph import TextGraph
-from understudy import errors_in_a_line
+from understudy.bundle import open_bundle
+from understudy.graph import TextGraph
+from understudy.cli import errors_in_a_line
 
 RESULTS = Path(__file__).parent / "results"
 REPORTED_PACKAGES = ("numpy", "torch", "torch-geometric", "onnxruntime", "fastapi", "uvicorn")

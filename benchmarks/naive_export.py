@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.torch_students import EdgeIndexStudent
-from bundle.sessions import Network
+from understudy.bundle.sessions import Network
 from training.student import Student
 
 

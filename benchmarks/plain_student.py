@@ -17,8 +17,8 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.measure import markdown_table, run_script, write_results
-from graph import TextGraph, check_split, load_graph
-from graph.progress import terminal_progress
+from understudy.graph import TextGraph, check_split, load_graph
+from understudy.graph.progress import terminal_progress
 from training.config import EncoderKind, StudentKind
 from training.data import graph_data
 from training.encoding import encoder_spec, graph_features

@@ -21,8 +21,8 @@ import typer
 from numpy.typing import NDArray
 
 from benchmarks.measure import RESULTS, markdown_table, run_script, write_results
-from graph import TextGraph, load_graph
-from graph.progress import terminal_progress
+from understudy.graph import TextGraph, load_graph
+from understudy.graph.progress import terminal_progress
 from training.config import EncoderKind, StudentKind
 from training.data import graph_data
 from training.encoding import encoder_spec, graph_features

@@ -21,8 +21,8 @@ import typer
 from torch import Tensor
 
 from benchmarks.measure import markdown_table, run_script, side_by_side, write_results
-from graph import TextGraph, load_graph
-from graph.prompts import Prompt, PromptOptions, graph_prompter
+from understudy.graph import TextGraph, load_graph
+from understudy.graph.prompts import Prompt, PromptOptions, graph_prompter
 from training.encoders.minilm import length_batches
 from training.teachers.causal import CausalOptions, CausalTeacher, load_causal_teacher
 from training.teachers.causal.chains import Chain, batches_of

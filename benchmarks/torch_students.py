@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import GATConv
 
-from graph.csr import Adjacency
-from graph.neighborhoods import Neighborhoods, Weighting, edge_weights
+from understudy.graph.csr import Adjacency
+from understudy.graph.neighborhoods import Neighborhoods, Weighting, edge_weights
 from training.student import MessageLayer, Student
 
 

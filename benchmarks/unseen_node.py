@@ -14,9 +14,9 @@ import numpy as np
 import typer
 
 from benchmarks.measure import markdown_table, run_script, side_by_side, write_results
-from bundle import open_bundle
-from graph import TextGraph, load_graph
-from service.engine import Engine
+from understudy.bundle import open_bundle
+from understudy.graph import TextGraph, load_graph
+from understudy.engine.engine import Engine
 from service.messages import Node
 
 INVENTED = "a fast JSON parser"

@@ -6,11 +6,11 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle.student import StudentNetwork
-from graph.csr import Adjacency
-from graph.neighborhoods import Weighting, stored_neighborhoods
-from graph.progress import Progress, silent
-from graph.propagation import propagate
+from understudy.bundle.student import StudentNetwork
+from understudy.graph.csr import Adjacency
+from understudy.graph.neighborhoods import Weighting, stored_neighborhoods
+from understudy.graph.progress import Progress, silent
+from understudy.graph.propagation import propagate
 from training.features import Features, HashedFeatures
 
 ROWS_A_STEP = 1_024  # of features

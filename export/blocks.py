@@ -2,7 +2,7 @@
 
 Each block shares its parameters with the trained layer and computes the same function, in one of
 two forms. A gathering block reads, for B nodes with at most K neighbours each, the nodes' own
-activations, a table of activations, and `graph.neighborhoods.Block`'s index and weights; padding
+activations, a table of activations, and `understudy.graph.neighborhoods.Block`'s index and weights; padding
 has weight 0. A dense block is handed the neighbours already aggregated.
 
 What is constant is computed once, here, and not in every run.
@@ -162,7 +162,7 @@ class GatBlock(LayerBlock):
 
 
 class ProjectBlock(nn.Module):
-    """What `graph.attention` reads of a GAT layer: h [B, d] → [B, d' + 2 H]."""
+    """What `understudy.graph.attention` reads of a GAT layer: h [B, d] → [B, d' + 2 H]."""
 
     map: Tensor  # [d, d' + 2 H]
 

@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import (
+from understudy.bundle import (
     Calibration,
     EncoderInfo,
     GraphInfo,
@@ -19,7 +19,7 @@ from bundle import (
     VariantInfo,
     write_bundle,
 )
-from bundle.student import (
+from understudy.bundle.student import (
     LOGITS_FILE,
     WHOLE_FILE,
     StudentNetwork,
@@ -27,7 +27,7 @@ from bundle.student import (
     open_student,
     variant_folder,
 )
-from bundle.text_encoder import ENCODER_FILE, INT8_FILE
+from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE
 from export.activations import all_activations
 from export.blocks import WEIGHTINGS
 from export.encoder_files import WrittenEncoder, served_embeddings, write_encoder, write_int8
@@ -38,12 +38,12 @@ from export.options import ExportOptions
 from export.parity import check_logits, check_shapes, check_weights, check_whole, student_forms
 from export.precisions import convert_student
 from export.whole_file import export_whole
-from folders import check_output, check_space
-from folders.kinds import BUNDLE
-from graph import TextGraph, load_graph
-from graph.neighborhoods import Weighting
-from graph.progress import Progress, silent
-from graph.snapshot import save_snapshot
+from understudy.folders import check_output, check_space
+from understudy.folders.kinds import BUNDLE
+from understudy.graph import TextGraph, load_graph
+from understudy.graph.neighborhoods import Weighting
+from understudy.graph.progress import Progress, silent
+from understudy.graph.snapshot import save_snapshot
 from training.calibration import Calibration as StudentCalibration
 from training.checkpoint import Checkpoint, CheckpointConfig, load_checkpoint
 from training.encoding import EncoderSpec, graph_features, hashing_options

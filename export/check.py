@@ -9,9 +9,9 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-from bundle import Bundle, open_bundle
-from bundle.sessions import PROVIDERS, Network
-from bundle.student import (
+from understudy.bundle import Bundle, open_bundle
+from understudy.bundle.sessions import PROVIDERS, Network
+from understudy.bundle.student import (
     LOGITS_FILE,
     WHOLE_FILE,
     StudentNetwork,
@@ -19,16 +19,16 @@ from bundle.student import (
     open_student,
     variant_folder,
 )
-from bundle.text_encoder import open_text_encoder
+from understudy.bundle.text_encoder import open_text_encoder
 from export.activations import first_activations, input_feeds
 from export.errors import ParityError
 from export.parity import MAX_LOGIT_DIFFERENCE, student_forms
-from graph import TextGraph
-from graph.hashing import HashingOptions, TextHasher
-from graph.neighborhoods import Weighting, stored_neighborhoods
-from graph.propagation import propagate
-from graph.receptive_field import receptive_field
-from graph.snapshot import load_snapshot
+from understudy.graph import TextGraph
+from understudy.graph.hashing import HashingOptions, TextHasher
+from understudy.graph.neighborhoods import Weighting, stored_neighborhoods
+from understudy.graph.propagation import propagate
+from understudy.graph.receptive_field import receptive_field
+from understudy.graph.snapshot import load_snapshot
 from training.features import Features, dense_features, hashed_features
 
 SAMPLED_NODES = 2_000  # all nodes of a smaller graph

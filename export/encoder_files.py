@@ -9,8 +9,8 @@ from shutil import copyfile
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle.reader import file_digest
-from bundle.text_encoder import ENCODER_FILE, INT8_FILE, TOKENIZER_FILE, TextEncoder
+from understudy.bundle.reader import file_digest
+from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE, TOKENIZER_FILE, TextEncoder
 from export.encoder_block import EncoderBlock
 from export.gates import smallest_cosine
 from export.onnx_files import export_encoder
@@ -18,9 +18,9 @@ from export.outliers import set_outliers_apart
 from export.parity import check_encoder
 from export.precisions import to_int8
 from export.rounding import round_products
-from graph import TextGraph
-from graph.files import atomic_file
-from graph.progress import Progress
+from understudy.graph import TextGraph
+from understudy.graph.files import atomic_file
+from understudy.graph.progress import Progress
 from training.encoders.minilm import MiniLM, load_minilm
 from training.encoding import cache_folder
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle import VariantInfo
-from graph import UNLABELED, TextGraph
+from understudy.bundle import VariantInfo
+from understudy.graph import UNLABELED, TextGraph
 
 MAX_ACCURACY_LOSS = 0.2  # percentage points of validation accuracy
 # Of an embedding or of a row of logits; far from what a broken conversion gives.

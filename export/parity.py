@@ -12,17 +12,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bundle import StudentInfo
-from bundle.sessions import Network
-from bundle.student import StudentNetwork, layer_file, open_student
-from bundle.text_encoder import TextEncoder
+from understudy.bundle import StudentInfo
+from understudy.bundle.sessions import Network
+from understudy.bundle.student import StudentNetwork, layer_file, open_student
+from understudy.bundle.text_encoder import TextEncoder
 from export.activations import all_activations, input_feeds
 from export.blocks import WEIGHTINGS
 from export.errors import ParityError
-from graph.csr import Adjacency, build_adjacency
-from graph.hashing import HashedTexts
-from graph.neighborhoods import Weighting
-from graph.receptive_field import receptive_field
+from understudy.graph.csr import Adjacency, build_adjacency
+from understudy.graph.hashing import HashedTexts
+from understudy.graph.neighborhoods import Weighting
+from understudy.graph.receptive_field import receptive_field
 from training.data import edges
 from training.encoders.minilm import MiniLM
 from training.features import Features, dense_features, hashed_features

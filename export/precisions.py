@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx
 
-from bundle.student import WHOLE_FILE
+from understudy.bundle.student import WHOLE_FILE
 from export.even_rows import even_rows
 from export.onnx_files import export_student
 from training.student import Student
@@ -21,7 +21,7 @@ def to_int8(source: Path, target: Path) -> None:
     """Weights per channel, activations at run time (arXiv 1712.05877, section 2.1).
 
     Weights take all 8 bits. On an x64 processor without VNNI instructions sums of two such products
-    saturate, unless `session.x64quantprecision` is set, as `bundle.sessions` does there.
+    saturate, unless `session.x64quantprecision` is set, as `understudy.bundle.sessions` does there.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 

@@ -10,11 +10,11 @@ from shutil import copyfile
 
 import onnx
 
-from bundle import Bundle, open_bundle
-from bundle.student import WHOLE_FILE
-from folders import atomic_folder, check_output, check_space
-from folders.kinds import MANIFEST_KEY, REPOSITORY
-from graph.files import write_json
+from understudy.bundle import Bundle, open_bundle
+from understudy.bundle.student import WHOLE_FILE
+from understudy.folders import atomic_folder, check_output, check_space
+from understudy.folders.kinds import MANIFEST_KEY, REPOSITORY
+from understudy.graph.files import write_json
 
 TYPES: dict[int, str] = {
     onnx.TensorProto.FLOAT: "TYPE_FP32",

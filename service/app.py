@@ -12,22 +12,22 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from service.access import Access
-from service.addresses import Clients
-from service.answers import JSON, error_response, failure_response
-from service.endpoints import Endpoint, PathEndpoint
-from service.engine import Engine
+from service.http.access import Access
+from service.http.addresses import Clients
+from service.http.answers import JSON, error_response, failure_response
+from service.routes.endpoints import Endpoint, PathEndpoint
+from understudy.engine.engine import Engine
 from service.errors import SHOWN_CHARACTERS, RequestError
-from service.gateway import Gateway
-from service.guard import Guard, Hosts
+from service.http.gateway import Gateway
+from service.http.guard import Guard, Hosts
 from service.messages import ErrorDetail, encode
-from service.openapi import TITLE, document
-from service.operations import Operation
+from service.routes.openapi import TITLE, document
+from service.routes.operations import Operation
 from service.parts import Parts, build_parts
-from service.paths import decode_part, use_sent_path
-from service.role_table import role_table
+from service.http.paths import decode_part, use_sent_path
+from service.http.role_table import role_table
 from service.settings import Settings
-from service.statuses import CODE_OF_STATUS
+from service.http.statuses import CODE_OF_STATUS
 
 
 class Service(Gateway):

@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 
-from bundle import BundleError
-from graph.errors import GraphError
-from service.engine import Engine
+from understudy.bundle import BundleError
+from understudy.graph.errors import GraphError
+from understudy.engine.engine import Engine
 from service.errors import ReloadError, ReloadRunningError, ServiceError
-from service.metrics import Metrics
-from service.slot import Slot
+from service.telemetry.metrics import Metrics
+from service.inference.current import Slot
 
 logger = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from types import FrameType
 import uvicorn
 
 from service.app import Service
-from service.connections import REFUSED_CONNECTIONS, Connection
+from service.http.connections import REFUSED_CONNECTIONS, Connection
 from service.errors import AddressError
-from service.limits import WireLimits
-from service.protocol import wire_protocol
+from understudy.engine.limits import WireLimits
+from service.http.protocol import wire_protocol
 from service.settings import Settings
 
 BACKLOG = 2_048

@@ -9,13 +9,13 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.addresses import Network, parse_networks, words
-from service.batcher import BatchOptions
+from service.http.addresses import Network, parse_networks, words
+from service.inference.batcher import BatchOptions
 from service.caches.cache import CacheOptions
 from service.caches.redis_link import open_client
 from service.errors import SettingsError
-from service.limits import Limits, WireLimits
-from service.rate_limits import RateLimit
+from understudy.engine.limits import Limits, WireLimits
+from service.http.rate_limits import RateLimit
 from service.teacher.openai import OpenAIOptions, check_endpoint
 from service.teacher.teacher import TeacherOptions
 

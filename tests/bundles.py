@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from bundle import (
+from understudy.bundle import (
     Calibration,
     EncoderInfo,
     GraphInfo,
@@ -24,12 +24,12 @@ from bundle import (
     open_bundle,
     write_bundle,
 )
-from bundle.student import INPUT_FILE, LOGITS_FILE, activation_file, layer_file
-from bundle.text_encoder import ENCODER_FILE, TOKENIZER_FILE
-from graph.csr import build_adjacency
-from graph.hashing import HashingOptions, TextHasher
-from graph.snapshot import save_snapshot
-from graph.text_graph import TextGraph, string_array
+from understudy.bundle.student import INPUT_FILE, LOGITS_FILE, activation_file, layer_file
+from understudy.bundle.text_encoder import ENCODER_FILE, TOKENIZER_FILE
+from understudy.graph.csr import build_adjacency
+from understudy.graph.hashing import HashingOptions, TextHasher
+from understudy.graph.snapshot import save_snapshot
+from understudy.graph.text_graph import TextGraph, string_array
 
 Array = NDArray[np.float32]
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bundle import (
+from understudy.bundle import (
     Bundle,
     EncoderInfo,
     FileInfo,
@@ -18,16 +18,16 @@ from bundle import (
     open_bundle,
     write_bundle,
 )
-from bundle.reader import file_digest
-from bundle.student import LOGITS_FILE, activation_file
+from understudy.bundle.reader import file_digest
+from understudy.bundle.student import LOGITS_FILE, activation_file
 from export.blocks import WEIGHTINGS
 from export.onnx_files import export_student
-from graph import TextGraph, build_adjacency, string_array
-from graph.hashing import HashingOptions
-from graph.snapshot import save_snapshot
-from graph.store import GraphStore
-from service.full_run import compute_tables
-from service.student import load_student
+from understudy.graph import TextGraph, build_adjacency, string_array
+from understudy.graph.hashing import HashingOptions
+from understudy.graph.snapshot import save_snapshot
+from understudy.graph.store import GraphStore
+from understudy.engine.full_run import compute_tables
+from understudy.engine.student import load_student
 from training.config import StudentConfig, StudentKind
 from training.data import edges
 from training.encoding import graph_features, hashing_spec

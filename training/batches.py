@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
-from graph.csr import Adjacency
+from understudy.graph.csr import Adjacency
 from training.attention import attended
 from training.config import StudentKind
 from training.data import GraphData

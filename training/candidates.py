@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from graph import TextGraph
+from understudy.graph import TextGraph
 from training.checkpoint import TeacherSource
 from training.config import LABELS
 from training.errors import TrainingError

@@ -12,8 +12,8 @@ from typing import Any
 import safetensors
 from safetensors.torch import load_file, save_file
 
-from folders import atomic_folder
-from graph.files import write_json
+from understudy.folders import atomic_folder
+from understudy.graph.files import write_json
 from training.calibration import Calibration
 from training.config import ObjectiveOptions, StudentConfig, TrainingConfig
 from training.encoding import EncoderSpec

@@ -8,10 +8,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from folders import check_output
-from folders.kinds import STUDENT
-from graph.folder import read_meta
-from graph.progress import terminal_progress
+from understudy.folders import check_output
+from understudy.folders.kinds import STUDENT
+from understudy.graph.folder import read_meta
+from understudy.graph.progress import terminal_progress
 from training.config import (
     OBJECTIVES,
     EncoderKind,

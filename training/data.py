@@ -7,8 +7,8 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from graph import TextGraph
-from graph.csr import Adjacency
+from understudy.graph import TextGraph
+from understudy.graph.csr import Adjacency
 from training.attention import attended
 from training.features import Features, csr_tensor
 from training.student import Edges

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from folders import FolderError, check_output, check_space, reserved
-from folders.kinds import STUDENT
-from graph import TextGraph, check_split, load_graph
-from graph.progress import Progress, silent
+from understudy.folders import FolderError, check_output, check_space, reserved
+from understudy.folders.kinds import STUDENT
+from understudy.graph import TextGraph, check_split, load_graph
+from understudy.graph.progress import Progress, silent
 from training.calibration import Calibration, calibrate
 from training.candidates import Candidate, candidates
 from training.checkpoint import CheckpointConfig, build_student, save_checkpoint
@@ -62,7 +62,7 @@ def distill(
         force: replace a folder of another kind, too.
 
     Raises:
-        FolderError, GraphError, TrainingError: see `folders.errors`, `graph.errors` and
+        FolderError, GraphError, TrainingError: see `understudy.folders.errors`, `understudy.graph.errors` and
             `training.errors`.
     """
     check_output(out, STUDENT, options.inputs(graph_folder), force)

@@ -6,10 +6,10 @@ from typing import Annotated, cast
 import typer
 from rich.console import Console
 
-from folders import check_output
-from folders.kinds import EVALUATION
-from graph.folder import read_meta
-from graph.progress import terminal_progress
+from understudy.folders import check_output
+from understudy.folders.kinds import EVALUATION
+from understudy.graph.folder import read_meta
+from understudy.graph.progress import terminal_progress
 from training.config import (
     ENCODER_KINDS,
     STUDENT_KINDS,
@@ -73,7 +73,7 @@ def evaluate(
     refuse_unread(context, kind_of(kind, frozen), readers)
     read_meta(graph)
     check_output(out, EVALUATION, [graph, *model_folder(teacher)])
-    from graph.prompts import PromptOptions
+    from understudy.graph.prompts import PromptOptions
     from training.evaluation.evaluate import evaluate as run_evaluate
     from training.evaluation.plan import RECIPES, EvaluationOptions
     from training.teachers.encoder import EncoderOptions

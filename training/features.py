@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
-from graph.hashing import HashedTexts
+from understudy.graph.hashing import HashedTexts
 from training.sparse_product import SparseRows, sparse_rows
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from graph.progress import Progress, silent
+from understudy.graph.progress import Progress, silent
 from training.batches import Batch, Sampling, sampled_batches, whole_graph
 from training.config import TrainingConfig
 from training.data import GraphData

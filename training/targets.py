@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from graph import TextGraph
+from understudy.graph import TextGraph
 from training.calibration import fit_temperature
 from training.errors import TeacherError
 from training.teachers.folder import HopAnswers

@@ -8,10 +8,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from folders import check_output
-from folders.kinds import TEACHER
-from graph.folder import read_meta
-from graph.progress import terminal_progress
+from understudy.folders import check_output
+from understudy.folders.kinds import TEACHER
+from understudy.graph.folder import read_meta
+from understudy.graph.progress import terminal_progress
 from training.errors import TeacherError
 from training.teachers.folder import TeacherInfo
 from training.teachers.suited import SUITED, model_folder, teacher_kind
@@ -117,7 +117,7 @@ def teach(
     refuse_unread(context, kind_of(kind, frozen), READERS)
     read_meta(graph)
     check_output(out, TEACHER, [graph, *model_folder(teacher)], force)
-    from graph.prompts import PromptOptions
+    from understudy.graph.prompts import PromptOptions
     from training.teachers.causal import CausalOptions, precision_of
     from training.teachers.encoder import EncoderOptions
     from training.teachers.options import TeachOptions

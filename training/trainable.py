@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from graph import UNLABELED, TextGraph
+from understudy.graph import UNLABELED, TextGraph
 from training.errors import UntrainableError
 
 GRADED_FROM = 3  # nodes of a class, of which a random split gives train, test and val one each

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from service.caches.memory import MemoryCache
 from service.caches.redis_link import RedisLink
-from service.metrics import Metrics
+from service.telemetry.metrics import Metrics
 
 NAMESPACE = "understudy"
 MALFORMED = "malformed"  # a look-up's outcome, beside hit or miss

@@ -4,7 +4,7 @@ import hashlib
 
 from service.caches.cache import NAMESPACE
 from service.caches.redis_link import RedisLink
-from service.rate_limits import MemoryRateLimiter, RateLimit
+from service.http.rate_limits import MemoryRateLimiter, RateLimit
 
 # The bucket as one time stamp, in microseconds of Redis's own clock, so that no process's clock
 # matters. KEYS: the caller. ARGV: microseconds a request, and of a full bucket.

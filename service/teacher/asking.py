@@ -5,12 +5,12 @@ import random
 from collections.abc import AsyncIterator, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from graph.prompts import Prompt
-from service.engine import Engine
+from understudy.graph.prompts import Prompt
+from understudy.engine.engine import Engine
 from service.errors import NodeError, TeacherBusyError, TeacherError
 from service.messages import Prediction
-from service.metrics import Metrics
-from service.resolution import Resolution
+from service.telemetry.metrics import Metrics
+from understudy.engine.requests import Resolution
 from service.teacher.questions import Questions
 from service.teacher.teacher import Teacher, TeacherAnswer
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from graph.prompts import Prompt
+from understudy.graph.prompts import Prompt
 
 
 @dataclass(frozen=True, slots=True)

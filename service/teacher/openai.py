@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import httpx
 
-from graph.prompts import Prompt
+from understudy.graph.prompts import Prompt
 from service.errors import SettingsError, TeacherError
 from service.teacher.backend import Opinion
 from service.teacher.completions import parse_completion

@@ -3,7 +3,7 @@
 import json
 import re
 
-from graph.prompts import Prompt
+from understudy.graph.prompts import Prompt
 
 SHOWN_CHARACTERS = 200
 LEAST_SECRET = 3  # letters of an English word that is looked for in the question and in the key

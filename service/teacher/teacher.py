@@ -9,11 +9,11 @@ from time import perf_counter
 
 import msgspec
 
-from graph.prompts import Prompt
+from understudy.graph.prompts import Prompt
 from service.caches.cache import Cache
 from service.errors import TeacherBusyError, TeacherError
-from service.metrics import Metrics
-from service.rare_log import RareLog
+from service.telemetry.metrics import Metrics
+from service.telemetry.rare_log import RareLog
 from service.teacher.backend import Opinion, TeacherBackend
 from service.teacher.breaker import Breaker
 from service.teacher.scores import problem_of_scores

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from client import (
+from understudy.client import (
     AsyncClient,
     Client,
     InvalidRequestError,
@@ -19,8 +19,8 @@ from client import (
     UnavailableError,
     UnexpectedAnswerError,
 )
-from client.calls import Retries
-from client.parts import CHARACTERS, NODES, split
+from understudy.client.calls import Retries
+from understudy.client.parts import CHARACTERS, NODES, split
 from tests.bundles import NODES as NODES_STORED
 from tests.bundles import TinyBundle
 from tests.e2e.conftest import Service, serving

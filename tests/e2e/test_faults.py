@@ -16,10 +16,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bundle import Manifest, open_bundle, write_bundle
-from bundle.text_encoder import TOKENIZER_FILE
-from service.keys import add_key
-from service.roles import Role
+from understudy.bundle import Manifest, open_bundle, write_bundle
+from understudy.bundle.text_encoder import TOKENIZER_FILE
+from service.http.keys import add_key
+from service.http.roles import Role
 from tests.bundles import TinyBundle, write_tiny_bundle
 from tests.e2e.conftest import (
     POST_CLASSIFY,

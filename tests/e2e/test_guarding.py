@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from service.keys import add_key
-from service.roles import Role
+from service.http.keys import add_key
+from service.http.roles import Role
 from tests.bundles import TinyBundle
 from tests.e2e.conftest import Service, serving
 

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from service.keys import add_key
-from service.roles import Role
+from service.http.keys import add_key
+from service.http.roles import Role
 from tests.bundles import LABELS, TinyBundle
 from tests.e2e.conftest import Service, serving
 from tests.openai_server import openai_server

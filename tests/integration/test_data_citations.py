@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from graph.builder import Built, Rules
-from graph.describe import edge_homophily
-from graph.readers.fields import EdgeFields, NodeFields
-from graph.readers.files import SplitFile, import_graph
+from understudy.graph.builder import Built, Rules
+from understudy.graph.describe import edge_homophily
+from understudy.graph.readers.fields import EdgeFields, NodeFields
+from understudy.graph.readers.files import SplitFile, import_graph
 
 BESIDE = Path(__file__).resolve().parents[3] / "shared" / "datasets"
 DATASETS = Path(os.environ.get("UNDERSTUDY_DATASETS", BESIDE))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from graph import load_graph
+from understudy.graph import load_graph
 
 
 def understudy(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graph import SourceError, TextGraph
-from graph.describe import components
-from graph.readers.apt import fetch_index
-from graph.readers.debian import WELL_KNOWN, debian_graph
-from graph.selection import connected_part
+from understudy.graph import SourceError, TextGraph
+from understudy.graph.describe import components
+from understudy.graph.readers.apt import fetch_index
+from understudy.graph.readers.debian import WELL_KNOWN, debian_graph
+from understudy.graph.selection import connected_part
 
 pytestmark = pytest.mark.skipif(
     shutil.which("apt-get") is None, reason="apt-get is not on this machine"

@@ -8,16 +8,16 @@ import onnx
 import pytest
 import torch
 
-from bundle import BundleDamagedError, Manifest, open_bundle, parse_manifest, write_bundle
-from bundle.student import LOGITS_FILE, dense_file, open_student, variant_folder
+from understudy.bundle import BundleDamagedError, Manifest, open_bundle, parse_manifest, write_bundle
+from understudy.bundle.student import LOGITS_FILE, dense_file, open_student, variant_folder
 from export import gates
 from export.build import export_bundle
 from export.check import check_bundle
 from export.errors import GateError, ParityError, StaleError
 from export.options import ExportOptions
 from export.triton import write_repository
-from graph import load_graph, save_graph
-from graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from understudy.graph import load_graph, save_graph
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from service import Engine
 from service.errors import BundleMismatchError
 from training.checkpoint import load_checkpoint, save_checkpoint

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from graph.mutations import UpsertNode
+from understudy.graph.mutations import UpsertNode
 from service import Engine, Node
 from service.errors import JournalFailedError
 from tests.bundles import NODES, TinyBundle

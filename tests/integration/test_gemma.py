@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from graph import save_graph
-from graph.prompts import PromptOptions, graph_prompter
-from graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from understudy.graph import save_graph
+from understudy.graph.prompts import PromptOptions, graph_prompter
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from training.errors import TeacherError
 from training.teachers.causal import CausalOptions, CausalTeacher, load_causal_teacher
 from training.teachers.causal import weights as weights_module

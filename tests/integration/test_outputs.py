@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from bundle import open_bundle
-from folders import FolderError, check_output
-from folders.kinds import BUNDLE, GRAPH, KINDS, REPOSITORY, STUDENT, Kind, first_foreign, kind_of
-from graph import load_graph
+from understudy.bundle import open_bundle
+from understudy.folders import FolderError, check_output
+from understudy.folders.kinds import BUNDLE, GRAPH, KINDS, REPOSITORY, STUDENT, Kind, first_foreign, kind_of
+from understudy.graph import load_graph
 from training.checkpoint import load_checkpoint
 from training.distill import DistillOptions, keep_student
 from training.errors import CheckpointError
-from understudy import main
+from understudy.cli import main
 
 ROOT = Path(__file__).parents[2]
 QUICK = ("--encoder", "hashing", "--epochs", "2", "--hidden", "8")
@@ -151,7 +151,7 @@ def test_a_student_that_cannot_be_written_is_kept_elsewhere(
     (out / "mine.txt").write_text("came while it trained")
 
     def save(folder: Path) -> None:
-        from folders import atomic_folder
+        from understudy.folders import atomic_folder
 
         with atomic_folder(folder) as aside:
             shutil.copytree(made / "student", aside, dirs_exist_ok=True)
@@ -252,7 +252,7 @@ def test_a_command_that_is_asked_to_end_leaves_nothing(tmp_path: Path, number: i
         "def endless(folder):\n"
         "    print('saving', flush=True)\n"
         "    time.sleep(60)\n"
-        "folders.atomic.synchronize = endless\n"
+        "understudy.folders.atomic.synchronize = endless\n"
         "understudy.main()\n"
     )
     process = subprocess.Popen(

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bundle import Manifest, open_bundle, write_bundle
+from understudy.bundle import Manifest, open_bundle, write_bundle
 from tests.bundles import TinyBundle
 
 

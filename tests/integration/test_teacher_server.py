@@ -11,8 +11,8 @@ import httpx
 import numpy as np
 import pytest
 
-from graph import save_graph
-from graph.prompts import PromptOptions
+from understudy.graph import save_graph
+from understudy.graph.prompts import PromptOptions
 from tests.bundles import LABELS, TinyBundle
 from tests.e2e.conftest import environment, serving
 from tests.language_models import write_tiny_encoder, write_tiny_llama

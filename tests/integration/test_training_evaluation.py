@@ -9,10 +9,10 @@ from statistics import mean
 
 import pytest
 
-from folders import FolderError
-from graph import load_graph, save_graph
-from graph.prompts import PromptOptions
-from graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from understudy.folders import FolderError
+from understudy.graph import load_graph, save_graph
+from understudy.graph.prompts import PromptOptions
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from tests.language_models import write_tiny_encoder
 from training.config import TrainingConfig
 from training.errors import EvaluationError

@@ -15,10 +15,10 @@ import torch
 from fastapi import FastAPI, Request, Response
 from safetensors.numpy import load_file
 
-from folders import OutputRefusedError
-from graph import load_graph, random_split, save_graph
-from graph.prompts import PromptOptions
-from graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from understudy.folders import OutputRefusedError
+from understudy.graph import load_graph, random_split, save_graph
+from understudy.graph.prompts import PromptOptions
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from tests.http_servers import serve
 from tests.language_models import write_tiny_encoder, write_tiny_llama
 from training.errors import EndpointError, StaleTeacherError

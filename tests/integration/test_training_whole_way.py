@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
-from bundle import open_bundle
+from understudy.bundle import open_bundle
 from export.build import export_bundle
 from export.options import ExportOptions
-from folders import OutputRefusedError
-from graph import load_graph, save_graph
-from graph.prompts import PromptOptions
-from graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from understudy.folders import OutputRefusedError
+from understudy.graph import load_graph, save_graph
+from understudy.graph.prompts import PromptOptions
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from tests.language_models import write_tiny_llama
 from training.checkpoint import load_checkpoint
 from training.config import StudentConfig, TrainingConfig

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from graph import SourceError
-from understudy import COMMANDS, EXTRAS, errors_in_a_line, main, unread_variables
+from understudy.graph import SourceError
+from understudy.cli import COMMANDS, EXTRAS, errors_in_a_line, main, unread_variables
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
@@ -142,7 +142,7 @@ def test_ctrl_c_ends_without_a_trace_also_while_a_room_is_imported() -> None:
         "import os, signal, sys, understudy\n"
         "class Finder:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'graph.commands': os.kill(os.getpid(), signal.SIGINT)\n"
+        "        if name == 'understudy.graph.commands': os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.meta_path.insert(0, Finder())\n"
         "understudy.main(['data', 'describe', 'x'])\n"
     )

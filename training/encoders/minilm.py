@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoModel, AutoTokenizer
 
-from graph.files import file_digest
-from graph.progress import Progress, silent
+from understudy.graph.files import file_digest
+from understudy.graph.progress import Progress, silent
 from training.errors import EncoderError
 
 MODEL_NAME = "sentence-transformers/all-MiniLM-L6-v2"

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from graph import TextGraph
+from understudy.graph import TextGraph
 from training.data import labeled_members
 from training.evaluation.plan import HARD, PROPAGATED, RANDOM, SHUFFLED, UNSMOOTHED
 from training.targets import Targets, make_targets

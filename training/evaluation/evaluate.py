@@ -5,11 +5,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from folders import check_output, reserved
-from folders.kinds import EVALUATION
-from graph import TextGraph, load_graph
-from graph.files import write_json
-from graph.progress import Progress, silent
+from understudy.folders import check_output, reserved
+from understudy.folders.kinds import EVALUATION
+from understudy.graph import TextGraph, load_graph
+from understudy.graph.files import write_json
+from understudy.graph.progress import Progress, silent
 from training.config import ENCODER_KINDS, STUDENT_KINDS
 from training.errors import EvaluationError
 from training.evaluation.map import write_map
@@ -38,7 +38,7 @@ def evaluate(
     Raises:
         EvaluationError: `out` holds runs of other settings.
         FolderError: `out` is no evaluation, or cannot be written.
-        GraphError, TrainingError: see `graph.errors` and `training.errors`.
+        GraphError, TrainingError: see `understudy.graph.errors` and `training.errors`.
     """
     check_output(out, EVALUATION, [graph_folder, *model_folder(options.teacher.teacher)])
     with reserved(out):

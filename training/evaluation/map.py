@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
-from graph.files import write_json
+from understudy.graph.files import write_json
 from training.evaluation.plan import COMBINED, EvaluationOptions, RunKey
 from training.evaluation.runs import Material, train_recipe
 

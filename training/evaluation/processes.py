@@ -15,8 +15,8 @@ from pathlib import Path
 
 import torch
 
-from graph import load_graph
-from graph.progress import silent
+from understudy.graph import load_graph
+from understudy.graph.progress import silent
 from training.encoding import encoder_spec, graph_features
 from training.errors import EvaluationError
 from training.evaluation.plan import EvaluationOptions, run_keys

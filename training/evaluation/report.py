@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from graph import TextGraph
-from graph.files import atomic_file, write_json
+from understudy.graph import TextGraph
+from understudy.graph.files import atomic_file, write_json
 from training.evaluation.plan import (
     COMBINED,
     HARD,

@@ -6,10 +6,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from graph import TextGraph, save_graph
-from graph.files import write_json
-from graph.folder import read_meta
-from graph.progress import Progress
+from understudy.graph import TextGraph, save_graph
+from understudy.graph.files import write_json
+from understudy.graph.folder import read_meta
+from understudy.graph.progress import Progress
 from training.config import EncoderKind
 from training.data import graph_data
 from training.encoding import encoder_spec, graph_features

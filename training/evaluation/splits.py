@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from graph import UNLABELED, TextGraph, random_split
+from understudy.graph import UNLABELED, TextGraph, random_split
 
 SHARES = (0.6, 0.2, 0.2)  # of training, validation and test, of the split with many labels
 TRAIN_A_CLASS = 20  # of the few-label split

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from graph import TextGraph
-from graph.progress import Progress
+from understudy.graph import TextGraph
+from understudy.graph.progress import Progress
 from training.data import labeled_members
 from training.errors import TeacherError
 from training.teachers.encoder import EncoderTeacher

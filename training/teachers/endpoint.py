@@ -18,8 +18,8 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from graph.progress import Progress, silent
-from graph.prompts import Prompt
+from understudy.graph.progress import Progress, silent
+from understudy.graph.prompts import Prompt
 from training.errors import EndpointError
 from training.teachers.replies import Reply, parse_reply
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from graph.files import atomic_file
-from graph.progress import Progress, silent
-from graph.prompts import Prompt
+from understudy.graph.files import atomic_file
+from understudy.graph.progress import Progress, silent
+from understudy.graph.prompts import Prompt
 from training.teachers.folder import HopAnswers
 from training.teachers.protocol import Answers, Teacher
 

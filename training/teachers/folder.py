@@ -15,8 +15,8 @@ import safetensors
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from graph import TextGraph
-from graph.files import write_json
+from understudy.graph import TextGraph
+from understudy.graph.files import write_json
 from training.errors import StaleTeacherError, TeacherError
 
 FORMAT_VERSION = 1

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from graph import TextGraph
-from graph.progress import Progress, silent
+from understudy.graph import TextGraph
+from understudy.graph.progress import Progress, silent
 from training.data import labeled_members
 from training.teachers.folder import HopAnswers
 from training.teachers.head import accuracy_of, fit_head

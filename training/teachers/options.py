@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from graph.prompts import PromptOptions
+from understudy.graph.prompts import PromptOptions
 from training.teachers.causal import CausalOptions
 from training.teachers.encoder import EncoderOptions
 from training.teachers.endpoint import EndpointOptions

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from graph.prompts import Prompt
+from understudy.graph.prompts import Prompt
 
 
 @dataclass(frozen=True, slots=True)

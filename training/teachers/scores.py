@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from graph import UNLABELED, TextGraph
+from understudy.graph import UNLABELED, TextGraph
 from training.metrics import score
 from training.teachers.folder import HopAnswers, View
 

@@ -16,8 +16,8 @@ from itertools import product
 import numpy as np
 from scipy import sparse
 
-from graph import TextGraph
-from graph.progress import Progress, silent
+from understudy.graph import TextGraph
+from understudy.graph.progress import Progress, silent
 from training.data import labeled_members, normalized_adjacency
 from training.teachers.folder import HopAnswers, View
 from training.teachers.scores import right_answers, views

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from folders import FolderError, atomic_folder, check_output, reserved, unfinished_folder
-from folders.kinds import TEACHER
-from graph import TextGraph, check_split, load_graph
-from graph.progress import Progress, silent
-from graph.prompts import graph_prompter, prompt_hash
+from understudy.folders import FolderError, atomic_folder, check_output, reserved, unfinished_folder
+from understudy.folders.kinds import TEACHER
+from understudy.graph import TextGraph, check_split, load_graph
+from understudy.graph.progress import Progress, silent
+from understudy.graph.prompts import graph_prompter, prompt_hash
 from training.encoding import cache_folder
 from training.errors import TeacherError
 from training.teachers.causal import CausalTeacher, load_causal_teacher
@@ -54,7 +54,7 @@ def teach(
         force: replace a folder of another kind, too.
 
     Raises:
-        FolderError, GraphError, TrainingError: see `folders.errors`, `graph.errors` and
+        FolderError, GraphError, TrainingError: see `understudy.folders.errors`, `understudy.graph.errors` and
             `training.errors`.
     """
     check_output(out, TEACHER, [graph_folder, *model_folder(options.teacher)], force)

@@ -24,9 +24,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from graph.files import atomic_file
-from graph.progress import Progress, silent
-from graph.prompts import Prompt, Prompter
+from understudy.graph.files import atomic_file
+from understudy.graph.progress import Progress, silent
+from understudy.graph.prompts import Prompt, Prompter
 from training.errors import DivergedError
 from training.teachers.extraction import answer_part
 from training.teachers.protocol import TunableTeacher

@@ -5,10 +5,10 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from bundle import ProviderError
-from bundle.fixed_network import FixedNetwork
-from bundle.sessions import PROVIDERS, Network
-from bundle.student import layer_file
+from understudy.bundle import ProviderError
+from understudy.bundle.fixed_network import FixedNetwork
+from understudy.bundle.sessions import PROVIDERS, Network
+from understudy.bundle.student import layer_file
 from tests.bundles import HIDDEN, TinyBundle
 
 AVAILABLE = onnxruntime.get_available_providers()

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 
-from bundle import (
+from understudy.bundle import (
     BundleDamagedError,
     BundleError,
     BundleFormatError,
@@ -21,9 +21,9 @@ from bundle import (
     parse_manifest,
     write_bundle,
 )
-from bundle.sessions import Network
-from bundle.student import INPUT_FILE, LOGITS_FILE, activation_file, dense_file, layer_file
-from bundle.text_encoder import ENCODER_FILE, TOKENIZER_FILE
+from understudy.bundle.sessions import Network
+from understudy.bundle.student import INPUT_FILE, LOGITS_FILE, activation_file, dense_file, layer_file
+from understudy.bundle.text_encoder import ENCODER_FILE, TOKENIZER_FILE
 from service import Engine
 from service.errors import BundleMismatchError
 from tests.bundles import LABELS, rewrite, write_tiny_bundle

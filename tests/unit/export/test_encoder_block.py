@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel
 
-from bundle.sessions import Network
+from understudy.bundle.sessions import Network
 from export.encoder_block import EncoderBlock
 from export.gates import smallest_cosine
 from export.onnx_files import export_encoder

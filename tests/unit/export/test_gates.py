@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from export.gates import judge, smallest_cosine
-from graph import TextGraph
-from graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from understudy.graph import TextGraph
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 
 @pytest.fixture(scope="module")

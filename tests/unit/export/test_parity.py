@@ -17,10 +17,10 @@ from export.parity import (
     check_whole,
     random_features,
 )
-from graph.csr import Adjacency, build_adjacency
-from graph.neighborhoods import padded_blocks, stored_neighborhoods
-from graph.propagation import propagate
-from graph.receptive_field import receptive_field
+from understudy.graph.csr import Adjacency, build_adjacency
+from understudy.graph.neighborhoods import padded_blocks, stored_neighborhoods
+from understudy.graph.propagation import propagate
+from understudy.graph.receptive_field import receptive_field
 from tests.students import ExportedStudent, hub_graph, random_student
 from training.data import edges
 from training.features import Features

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from bundle.sessions import Network, sums_saturate
+from understudy.bundle.sessions import Network, sums_saturate
 from export.even_rows import EvenRows, even_rows
 from export.gates import smallest_cosine
 from export.onnx_files import Axes, export_module, export_student

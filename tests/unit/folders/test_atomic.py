@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from folders import (
+from understudy.folders import (
     OutputBusyError,
     OutputRefusedError,
     OutputUnwritableError,
@@ -20,8 +20,8 @@ from folders import (
     reserved,
     unfinished_folder,
 )
-from folders.kinds import GRAPH
-from folders.workplace import MARK
+from understudy.folders.kinds import GRAPH
+from understudy.folders.workplace import MARK
 from tests.folder_samples import write_graph
 
 ROOT = Path(__file__).parents[3]
@@ -212,7 +212,7 @@ KILLED: dict[str, Callable[[Path], str]] = {
 SCRIPT = """
 import os, shutil, signal, sys
 from pathlib import Path
-from folders import atomic_folder
+from understudy.folders import atomic_folder
 from tests.folder_samples import write_graph
 
 def die(*_, **__):

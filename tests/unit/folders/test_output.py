@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from folders import OutputRefusedError, OutputUnwritableError, check_output, check_space
-from folders.kinds import EVALUATION, GRAPH, STUDENT
+from understudy.folders import OutputRefusedError, OutputUnwritableError, check_output, check_space
+from understudy.folders.kinds import EVALUATION, GRAPH, STUDENT
 from tests.folder_samples import write_evaluation, write_graph, write_student
 
 

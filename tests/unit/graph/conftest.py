@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graph import TextGraph, build_adjacency, string_array
-from graph.builder import Built, Rules
-from graph.readers.fields import EdgeFields, NodeFields
-from graph.readers.files import SplitFile, import_graph
-from graph.readers.formats import FileOptions
+from understudy.graph import TextGraph, build_adjacency, string_array
+from understudy.graph.builder import Built, Rules
+from understudy.graph.readers.fields import EdgeFields, NodeFields
+from understudy.graph.readers.files import SplitFile, import_graph
+from understudy.graph.readers.formats import FileOptions
 
 Import = Callable[..., Built]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from graph import BadInputError
-from graph.builder import Built
-from graph.readers.fields import NodeFields
-from graph.readers.files import SplitFile
+from understudy.graph import BadInputError
+from understudy.graph.builder import Built
+from understudy.graph.readers.fields import NodeFields
+from understudy.graph.readers.files import SplitFile
 
 Import = Callable[..., Built]
 NODES = "id,text,label,split\na,one,x,train\nb,two,y,train\nc,three,x,val\nd,four,y,test\n"
@@ -189,9 +189,9 @@ def test_no_labels_at_all_is_a_graph_without_splits(import_text: Import) -> None
 
 
 def test_several_files_name_the_right_one(import_text: Import, tmp_path: Path) -> None:
-    from graph.builder import Rules
-    from graph.readers.fields import EdgeFields
-    from graph.readers.files import import_graph
+    from understudy.graph.builder import Rules
+    from understudy.graph.readers.fields import EdgeFields
+    from understudy.graph.readers.files import import_graph
 
     (tmp_path / "first.csv").write_text("id,text\na,one\n")
     (tmp_path / "second.csv").write_text("id,text\nb,two\n\n\nc,\n")

@@ -1,7 +1,7 @@
 import pytest
 
-from graph import BadInputError
-from graph.command_options import parse_fractions, parse_rules
+from understudy.graph import BadInputError
+from understudy.graph.command_options import parse_fractions, parse_rules
 
 
 @pytest.mark.parametrize("text", ["0.6,0.2,0.2", "0.6/0.2/0.2", " 0.6 , 0.2, 0.2"])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph import build_adjacency
+from understudy.graph import build_adjacency
 
 NODES = 8
 node = st.integers(0, NODES - 1)

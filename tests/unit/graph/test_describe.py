@@ -4,8 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from graph import TextGraph
-from graph.describe import components, describe, edge_homophily
+from understudy.graph import TextGraph
+from understudy.graph.describe import components, describe, edge_homophily
 
 
 def test_the_figures_of_a_graph(small_graph: TextGraph) -> None:
@@ -35,7 +35,7 @@ def test_components_are_numbered(small_graph: TextGraph) -> None:
 
 
 def test_lengths_are_characters_not_bytes(small_graph: TextGraph) -> None:
-    from graph import string_array
+    from understudy.graph import string_array
 
     graph = replace(small_graph, texts=string_array(["ä€😀"] * 7))
     assert describe(graph)["text_characters"]["max"] == pytest.approx(3)

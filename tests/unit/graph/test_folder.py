@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from graph import (
+from understudy.graph import (
     GraphFormatError,
     SourceError,
     TextGraph,

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.hashing import HashedTexts, HashingOptions, TextHasher
+from understudy.graph.hashing import HashedTexts, HashingOptions, TextHasher
 
 HASHER = TextHasher(HashingOptions(buckets=1_024))
 TEXTS = st.lists(st.text(max_size=60), min_size=1, max_size=6)

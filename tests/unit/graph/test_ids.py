@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph import BadInputError
-from graph.builder import Built
-from graph.ids import LONGEST_ID, first_unusable, id_problem
+from understudy.graph import BadInputError
+from understudy.graph.builder import Built
+from understudy.graph.ids import LONGEST_ID, first_unusable, id_problem
 
 GOOD = [
     "a",

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.errors import (
+from understudy.graph.errors import (
     JournalDamagedError,
     JournalError,
     JournalForeignError,
     JournalLockedError,
 )
-from graph.journal import KEYS_KEPT, Journal, MemoryJournal, Record
-from graph.mutations import (
+from understudy.graph.journal import KEYS_KEPT, Journal, MemoryJournal, Record
+from understudy.graph.mutations import (
     AddEdge,
     DeleteNode,
     RemoveEdge,
@@ -28,7 +28,7 @@ from graph.mutations import (
     decode_mutations,
     encode_mutations,
 )
-from graph.sqlite_journal import SqliteJournal
+from understudy.graph.sqlite_journal import SqliteJournal
 
 BUNDLE = "0123456789abcdef"
 NOBODY = 65_534

@@ -2,10 +2,10 @@
 
 import pytest
 
-from graph import BadInputError
-from graph.labels import encode_labels, read_labels
-from graph.records import optional_strings
-from graph.repairs import RepairLog
+from understudy.graph import BadInputError
+from understudy.graph.labels import encode_labels, read_labels
+from understudy.graph.records import optional_strings
+from understudy.graph.repairs import RepairLog
 
 
 def read(

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from graph import Adjacency, build_adjacency
-from graph.neighborhoods import (
+from understudy.graph import Adjacency, build_adjacency
+from understudy.graph.neighborhoods import (
     Weighting,
     padded_blocks,
     padded_widths,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from graph.progress import terminal_progress
+from understudy.graph.progress import terminal_progress
 
 
 def test_what_is_reported_is_drawn_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:

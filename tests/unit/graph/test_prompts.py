@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from graph import UNLABELED, TextGraph, build_adjacency, string_array
-from graph.prompts import (
+from understudy.graph import UNLABELED, TextGraph, build_adjacency, string_array
+from understudy.graph.prompts import (
     CHARACTERS_PER_TOKEN,
     WORDING,
     Prompter,
@@ -22,7 +22,7 @@ from graph.prompts import (
     prompt_hash,
     training_labels,
 )
-from graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 WIDE = PromptOptions(tokens=4_000, neighbors=50, branching=50)
 

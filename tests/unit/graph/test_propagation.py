@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from graph import build_adjacency
-from graph.neighborhoods import stored_neighborhoods
-from graph.propagation import propagate
+from understudy.graph import build_adjacency
+from understudy.graph.neighborhoods import stored_neighborhoods
+from understudy.graph.propagation import propagate
 
 NODES = 15
 

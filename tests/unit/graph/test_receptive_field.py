@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from graph.csr import Adjacency, build_adjacency
-from graph.neighborhoods import edge_weights, stored_neighborhoods
-from graph.receptive_field import Hop, receptive_field
+from understudy.graph.csr import Adjacency, build_adjacency
+from understudy.graph.neighborhoods import edge_weights, stored_neighborhoods
+from understudy.graph.receptive_field import Hop, receptive_field
 
 
 def summed(hop: Hop, below: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph import TextGraph, build_adjacency, string_array
-from graph.describe import components
-from graph.readers.synthetic import SyntheticOptions, synthetic_graph
-from graph.selection import connected_part, shortest_way_parents
+from understudy.graph import TextGraph, build_adjacency, string_array
+from understudy.graph.describe import components
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from understudy.graph.selection import connected_part, shortest_way_parents
 
 
 def test_the_part_is_connected_balanced_and_contains_what_must_be() -> None:

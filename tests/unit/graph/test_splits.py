@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph import BadInputError, TextGraph, check_split, random_split
-from graph.splits import SPLIT_NAMES
+from understudy.graph import BadInputError, TextGraph, check_split, random_split
+from understudy.graph.splits import SPLIT_NAMES
 
 labels_and_groups = st.lists(st.tuples(st.integers(-1, 4), st.integers(0, 12)), max_size=80)
 FRACTIONS = [(0.6, 0.2, 0.2), (0.8, 0.0, 0.2), (0.5, 0.5, 0.0), (1.0, 0.0, 0.0)]

@@ -4,8 +4,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graph import TextGraph, build_adjacency, string_array
-from graph.text_graph import with_used_labels
+from understudy.graph import TextGraph, build_adjacency, string_array
+from understudy.graph.text_graph import with_used_labels
 
 
 def test_the_content_hash_does_not_depend_on_the_order_of_edges(small_graph: TextGraph) -> None:

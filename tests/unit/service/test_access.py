@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from service.access import Access
+from service.http.access import Access
 from service.errors import ForbiddenError, RateLimitedError, SettingsError, UnauthorizedError
-from service.exchange import Exchange
-from service.keys import Key, add_key, digest_of, find_key, load_keys
-from service.rate_limits import MAX_BUCKETS, MemoryRateLimiter, RateLimit
-from service.roles import Role
+from service.http.exchange import Exchange
+from service.http.keys import Key, add_key, digest_of, find_key, load_keys
+from service.http.rate_limits import MAX_BUCKETS, MemoryRateLimiter, RateLimit
+from service.http.roles import Role
 
 
 def check(

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from service import Engine, Node
-from service.batcher import Batched, Batcher, BatchOptions
-from service.deadlines import attend
+from service.inference.batcher import Batched, Batcher, BatchOptions
+from service.inference.deadlines import attend
 from service.errors import OverloadedError
-from service.exchange import Exchange
-from service.metrics import Metrics
-from service.resolution import Resolution
-from service.student import Inference
+from service.http.exchange import Exchange
+from service.telemetry.metrics import Metrics
+from understudy.engine.requests import Resolution
+from understudy.engine.student import Inference
 from tests.bundles import TinyBundle
 
 TOKENS_PER_SECOND = 10.0

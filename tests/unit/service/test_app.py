@@ -43,7 +43,7 @@ def test_a_failing_network_is_a_plain_500(
     response = ask(engine, "POST", "/classify", UNSEEN)
     assert response.status_code == 500
     assert response.json()["error"]["code"] == "inference_failed"
-    (record,) = [r for r in caplog.records if r.name == "service.gateway"]
+    (record,) = [r for r in caplog.records if r.name == "service.http.gateway"]
     assert record.levelname == "ERROR"
 
 

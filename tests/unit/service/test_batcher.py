@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graph.mutations import AddEdge, UpsertNode
+from understudy.graph.mutations import AddEdge, UpsertNode
 from service import Engine, Node
-from service.batcher import Batcher, BatchOptions, token_cost
+from service.inference.batcher import Batcher, BatchOptions, token_cost
 from service.errors import InferenceError, NotReadyError, OverloadedError
-from service.metrics import Metrics
+from service.telemetry.metrics import Metrics
 from service.parts import build_parts
-from service.resolution import Resolution, UnseenNode
+from understudy.engine.requests import Resolution, UnseenNode
 from service.settings import Settings
-from service.student import Inference
+from understudy.engine.student import Inference
 from tests.bundles import TinyBundle
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.deadlines import seconds_left
+from service.inference.deadlines import seconds_left
 from service.errors import InvalidFieldError
 
 

@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from service.decoding import Inflater
+from service.http.decoding import Inflater
 from service.errors import (
     BodyTooLargeError,
     EncodingError,

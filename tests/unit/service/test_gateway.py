@@ -7,10 +7,10 @@ from collections.abc import Iterable
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.access import Access
-from service.bodies import read_body
-from service.gateway import Gateway
-from service.metrics import Metrics
+from service.http.access import Access
+from service.http.bodies import read_body
+from service.http.gateway import Gateway
+from service.telemetry.metrics import Metrics
 
 Headers = list[tuple[bytes, bytes]]
 

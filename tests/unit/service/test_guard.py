@@ -11,7 +11,7 @@ from service.errors import (
     MediaTypeError,
     ServiceError,
 )
-from service.guard import Guard, Hosts
+from service.http.guard import Guard, Hosts
 
 LOCAL = Hosts("127.0.0.1", [])
 WIDE = Hosts("0.0.0.0", [])

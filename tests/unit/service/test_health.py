@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service.errors import InferenceError, NotReadyError
-from service.health import Health
+from service.telemetry.health import Health
 
 
 def test_a_passed_probe_vouches_for_a_while() -> None:

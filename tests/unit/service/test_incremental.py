@@ -17,21 +17,21 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from graph.journal import MemoryJournal
-from graph.materialize import to_text_graph
-from graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
-from graph.progress import silent
-from graph.store import GraphStore
-from graph.text_graph import TextGraph
+from understudy.graph.journal import MemoryJournal
+from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
+from understudy.graph.progress import silent
+from understudy.graph.store import GraphStore
+from understudy.graph.text_graph import TextGraph
 from service import Engine
-from service.aggregated import LINEAR
+from understudy.engine.updates.aggregated import LINEAR
 from service.errors import RequestError
-from service.full_run import compute_tables
-from service.incremental import Incremental
-from service.loading import open_parts
-from service.state import GraphState, open_graph, open_tables
-from service.student import Student, load_student
-from service.writer import Writer
+from understudy.engine.full_run import compute_tables
+from understudy.engine.updates.affected import Incremental
+from understudy.engine.opening import open_parts
+from understudy.engine.state import GraphState, open_graph, open_tables
+from understudy.engine.student import Student, load_student
+from understudy.engine.updates.writer import Writer
 from tests.student_bundles import (
     WORDS,
     Array,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from graph.hashing import TextHasher
+from understudy.graph.hashing import TextHasher
 from service import inputs
 from tests.bundles import HASHING
 

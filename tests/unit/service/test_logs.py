@@ -11,9 +11,9 @@ import pytest
 
 from service import Engine
 from service.app import create_app
-from service.keys import add_key
-from service.logs import JsonFormatter, TextFormatter, current_request
-from service.roles import Role
+from service.http.keys import add_key
+from service.telemetry.logs import JsonFormatter, TextFormatter, current_request
+from service.http.roles import Role
 from service.settings import Settings
 from tests.bundles import TinyBundle
 
@@ -97,7 +97,7 @@ def test_answers_are_logged_with_the_name_of_their_key(
             for headers in ({"authorization": f"Bearer {secret}"}, {}):
                 await client.get("/info", headers={**headers, "x-request-id": "r-2"})
 
-    with caplog.at_level(logging.INFO, "service.gateway"):
+    with caplog.at_level(logging.INFO, "service.http.gateway"):
         asyncio.run(ask())
     lines = [vars(record) for record in caplog.records if record.msg == "answered"]
     assert [(line["status"], line["key"]) for line in lines] == [(200, "grafana"), (401, "")]

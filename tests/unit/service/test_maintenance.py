@@ -2,7 +2,7 @@
 
 from threading import Event
 
-from service.maintenance import Maintenance
+from understudy.engine.maintenance import Maintenance
 
 
 def test_maintenance_runs_when_changes_pause_and_lives_on() -> None:

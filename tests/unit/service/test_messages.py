@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from service.bodies import decode
+from service.http.bodies import decode
 from service.errors import InvalidFieldError, MalformedJsonError, RequestError
 from service.messages import ClassifyRequest, Node
 

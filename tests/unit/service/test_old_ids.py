@@ -2,8 +2,8 @@
 
 import pytest
 
-from graph.journal import Record
-from graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode, encode_mutations
+from understudy.graph.journal import Record
+from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode, encode_mutations
 from service import Engine, Node
 from service.errors import MutationRefusedError
 from tests.bundles import TinyBundle

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from graph.prompts import Prompt
+from understudy.graph.prompts import Prompt
 from service.errors import TeacherError
 from service.teacher.backend import Opinion
 from service.teacher.openai import OpenAIOptions, OpenAITeacher

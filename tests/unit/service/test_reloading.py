@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from graph.mutations import UpsertNode
+from understudy.graph.mutations import UpsertNode
 from service import Engine, Node
 from service.errors import NotReadyError, ReloadError, ReloadRunningError
-from service.metrics import Metrics
+from service.telemetry.metrics import Metrics
 from service.reloading import Reloader
-from service.slot import Slot
+from service.inference.current import Slot
 from tests.bundles import TinyBundle, write_tiny_bundle
 
 

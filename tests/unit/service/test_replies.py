@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from graph.prompts import Prompt
+from understudy.graph.prompts import Prompt
 from service.errors import TeacherError
 from service.teacher.backend import Opinion
 from service.teacher.completions import parse_completion

@@ -12,18 +12,18 @@ import httpx
 import msgspec
 import pytest
 
-from graph.mutations import DeleteNode
+from understudy.graph.mutations import DeleteNode
 from service import Engine, Node
 from service.app import Service, create_app
 from service.aside import LARGE_BYTES, LARGE_ITEMS
-from service.compression import wanted_encoding
+from service.http.compression import wanted_encoding
 from service.errors import InvalidFieldError, MalformedJsonError
-from service.graph_messages import MutationsBody
+from service.routes.graph_messages import MutationsBody
 from service.messages import ClassifyRequest, CompareRequest
-from service.readers import item_reader, whole_reader
-from service.resolution import Resolution
+from service.routes.readers import item_reader, whole_reader
+from understudy.engine.requests import Resolution
 from service.settings import Settings
-from service.student import Inference
+from understudy.engine.student import Inference
 from tests.bundles import TinyBundle, rewrite, write_tiny_bundle
 
 JSON_BODY = {"content-type": "application/json"}

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bundle import BundleMissingError, Manifest
-from graph.errors import JournalDamagedError, JournalError
-from graph.materialize import to_text_graph
-from graph.mutations import AddEdge, RemoveEdge, UpsertNode
-from graph.store import GraphStore
+from understudy.bundle import BundleMissingError, Manifest
+from understudy.graph.errors import JournalDamagedError, JournalError
+from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutations import AddEdge, RemoveEdge, UpsertNode
+from understudy.graph.store import GraphStore
 from service import Engine
 from service import snapshots as snapshots_module
 from service.errors import JournalFailedError
-from service.full_run import compute_tables
-from service.loading import JOURNAL_FILE
-from service.state import owed_file
+from understudy.engine.full_run import compute_tables
+from understudy.engine.opening import JOURNAL_FILE
+from understudy.engine.state import owed_file
 from tests.bundles import NODES, TinyBundle
 
 

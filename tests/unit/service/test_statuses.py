@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from service.errors import NodeError, RequestError, ServiceError
-from service.statuses import STATUS_OF, STATUS_OF_CODE, status_of
+from service.http.statuses import STATUS_OF, STATUS_OF_CODE, status_of
 
 
 def subclasses(kind: type[ServiceError]) -> Iterator[type[ServiceError]]:

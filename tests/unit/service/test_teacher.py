@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
-from graph.prompts import Prompt
+from understudy.graph.prompts import Prompt
 from service import Engine, Node
 from service.caches.cache import Cache, CacheOptions
 from service.errors import ServiceError, SettingsError, TeacherBusyError, TeacherError
-from service.metrics import Metrics
-from service.rare_log import RareLog
+from service.telemetry.metrics import Metrics
+from service.telemetry.rare_log import RareLog
 from service.settings import load_settings
 from service.teacher.asking import MAX_SHADOWS, Asking
 from service.teacher.backend import Opinion

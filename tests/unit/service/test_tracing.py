@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from service import Engine
 from service.app import create_app
 from service.settings import Settings
-from service.tracing import VARIABLES, Tracer, open_tracer
+from service.telemetry.tracing import VARIABLES, Tracer, open_tracer
 from tests.bundles import TinyBundle
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"

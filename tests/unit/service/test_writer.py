@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bundle import BundleDamagedError, open_bundle, write_bundle
-from bundle.student import activation_file
-from graph.errors import JournalError, JournalForeignError, JournalLockedError
-from graph.journal import MemoryJournal, Record
-from graph.materialize import to_text_graph
-from graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
+from understudy.bundle import BundleDamagedError, open_bundle, write_bundle
+from understudy.bundle.student import activation_file
+from understudy.graph.errors import JournalError, JournalForeignError, JournalLockedError
+from understudy.graph.journal import MemoryJournal, Record
+from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 from service import Applied, Engine, Limits, Node
 from service.errors import (
     InferenceError,
@@ -28,7 +28,7 @@ from service.errors import (
     MutationTargetError,
     NotReadyError,
 )
-from service.snapshots import PREFIX
+from understudy.engine.snapshots import PREFIX
 from tests.bundles import LABELS, NODES, TinyBundle, reference_activations, rewrite
 
 ALONE = f"node-{NODES - 1}"  # it has no neighbour
@@ -508,8 +508,8 @@ def test_many_stored_nodes_are_looked_up_at_once(tiny_bundle: TinyBundle, engine
 def test_what_is_done_when_idle(
     tiny_bundle: TinyBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.engine.LISTS_KEPT", 2)
-    monkeypatch.setattr("service.engine.RECORDS_KEPT", 3)
+    monkeypatch.setattr("understudy.engine.engine.LISTS_KEPT", 2)
+    monkeypatch.setattr("understudy.engine.engine.RECORDS_KEPT", 3)
     with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
         fill(engine, 0, 8)
         engine.maintain()

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from graph.prompts import Prompt
-from teacher_server.answerer import MAX_BATCH, MAX_WAITING, Answerer
-from teacher_server.app import create_app, parse_prompt
-from teacher_server.errors import AnswerError, BusyError
+from understudy.graph.prompts import Prompt
+from training.teacher_server.answerer import MAX_BATCH, MAX_WAITING, Answerer
+from training.teacher_server.app import create_app, parse_prompt
+from training.teacher_server.errors import AnswerError, BusyError
 from tests.http_servers import serve
 
 LABELS = ("net", "games", "ü [math]")

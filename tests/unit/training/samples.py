@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from graph.readers.synthetic import SyntheticOptions, synthetic_graph
-from graph.text_graph import TextGraph
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from understudy.graph.text_graph import TextGraph
 from training.data import GraphData, graph_data
 from training.targets import make_targets
 from training.teachers.folder import HopAnswers

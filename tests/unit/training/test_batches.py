@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from graph.hashing import HashingOptions, TextHasher
+from understudy.graph.hashing import HashingOptions, TextHasher
 from tests.unit.training.samples import CLASSES, NODES, WIDTH, small_data, small_graph
 from training.batches import Sampling, draw, sample, sampled_batches
 from training.config import (

@@ -18,7 +18,7 @@ from transformers import (
     Qwen2Config,
 )
 
-from graph.prompts import Prompt
+from understudy.graph.prompts import Prompt
 from tests.language_models import write_tiny_causal, write_tiny_llama
 from training.errors import TeacherError
 from training.teachers.causal import CausalOptions, CausalTeacher, load_causal_teacher

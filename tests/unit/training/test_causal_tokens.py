@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
-from graph.prompts import Prompt
+from understudy.graph.prompts import Prompt
 from tests.language_models import metaspace_tokenizer, write_tiny_llama
 from training.errors import TeacherError
 from training.teachers.causal.tokens import Tokens, model_tokens

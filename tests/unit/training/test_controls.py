@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from graph.text_graph import TextGraph
+from understudy.graph.text_graph import TextGraph
 from tests.unit.training.samples import noisy_answers, small_answers, small_graph
 from training.data import labeled_members
 from training.evaluation.controls import own_targets, recipe_targets, shuffled

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from graph.prompts import Prompt
+from understudy.graph.prompts import Prompt
 from tests.language_models import SENTENCES, write_tiny_encoder
 from training.teachers.encoder import EncoderOptions, load_encoder_teacher
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from training.errors import EvaluationError
 from training.evaluation.plan import (
     CHOSEN,

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from graph.text_graph import TextGraph
+from understudy.graph.text_graph import TextGraph
 from tests.unit.training.samples import CLASSES, NODES, small_answers, small_graph
 from training.data import labeled_members
 from training.targets import make_targets

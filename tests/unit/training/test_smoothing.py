@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from graph.csr import build_adjacency
+from understudy.graph.csr import build_adjacency
 from tests.unit.training.samples import (
     CLASSES,
     NODES,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from graph.prompts import PromptOptions, graph_prompter
-from graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from understudy.graph.prompts import PromptOptions, graph_prompter
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from tests.language_models import write_tiny_llama
 from training.teachers.causal import CausalOptions, load_causal_teacher
 from training.teachers.tuning import Examples, Run, TuningOptions

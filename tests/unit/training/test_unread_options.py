@@ -2,7 +2,7 @@
 
 import pytest
 
-from understudy import main
+from understudy.cli import main
 
 ENDPOINT = "openai:http://localhost:9/v1#model"
 

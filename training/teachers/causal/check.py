@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from graph.prompts import Prompt
+from understudy.graph.prompts import Prompt
 from training.errors import TeacherError
 from training.teachers.causal.plain import plain_likelihoods
 from training.teachers.causal.teacher import CausalTeacher

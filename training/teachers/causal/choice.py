@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from graph.prompts import Prompt
+from understudy.graph.prompts import Prompt
 from training.teachers.causal.scores import AUTO, MEAN, PRIOR, SUM, compared
 from training.teachers.causal.teacher import CausalTeacher
 from training.teachers.tuning import Examples, TuningOptions, tuning_nodes

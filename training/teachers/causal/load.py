@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from graph.prompts import Prompt
+from understudy.graph.prompts import Prompt
 from training.errors import TeacherError
 from training.teachers.causal.adapters import quantization, with_adapters
 from training.teachers.causal.check import checked

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from graph.prompts import Prompt
+from understudy.graph.prompts import Prompt
 from training.teachers.causal.chains import Chain, batches_of, chains_of
 from training.teachers.causal.forward import forward_at, padded, places
 from training.teachers.causal.label_tree import LabelTree

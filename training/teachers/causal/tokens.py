@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import jinja2
 
-from graph.prompts import Prompt
+from understudy.graph.prompts import Prompt
 from training.errors import TeacherError
 from training.teachers.encoder import first_line
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from folders import atomic_folder
-from graph.files import file_digest
+from understudy.folders import atomic_folder
+from understudy.graph.files import file_digest
 from training.encoding import cache_folder
 from training.errors import TeacherError
 from training.teachers.encoder import first_line

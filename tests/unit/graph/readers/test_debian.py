@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from graph import SourceError
-from graph.readers import apt
-from graph.readers.debian import package_graph, read_descriptions, read_packages
-from graph.readers.debian_control import (
+from understudy.graph import SourceError
+from understudy.graph.readers import apt
+from understudy.graph.readers.debian import package_graph, read_descriptions, read_packages
+from understudy.graph.readers.debian_control import (
     clean_description,
     link_names,
     newest,
@@ -84,7 +84,7 @@ def index(monkeypatch: pytest.MonkeyPatch) -> apt.AptIndex:
     """An index of the stanzas above."""
     contents = {"packages": PACKAGES, "translations": TRANSLATIONS}
     read = lambda path: (part for part in contents[path.name].split("\n\n") if part.strip())  # noqa: E731
-    monkeypatch.setattr("graph.readers.debian.read_index_file", read)
+    monkeypatch.setattr("understudy.graph.readers.debian.read_index_file", read)
     return apt.AptIndex(
         (apt.IndexFile(Path("packages"), "Packages"),),
         (apt.IndexFile(Path("translations"), "Translations"),),

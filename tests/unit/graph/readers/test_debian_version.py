@@ -1,6 +1,6 @@
 import pytest
 
-from graph.readers.debian_version import version_key
+from understudy.graph.readers.debian_version import version_key
 
 RISING = [
     "~",

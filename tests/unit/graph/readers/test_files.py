@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from graph import BadInputError, SourceError
-from graph.builder import Built, Rules
-from graph.readers.fields import EdgeFields, NodeFields
-from graph.readers.files import import_graph
+from understudy.graph import BadInputError, SourceError
+from understudy.graph.builder import Built, Rules
+from understudy.graph.readers.fields import EdgeFields, NodeFields
+from understudy.graph.readers.files import import_graph
 
 Import = Callable[..., Built]
 ROWS = [

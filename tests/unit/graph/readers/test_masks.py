@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graph import BadInputError
-from graph.readers.masks import find_split
+from understudy.graph import BadInputError
+from understudy.graph.readers.masks import find_split
 
 FILE = Path("graph.pt")
 TRAIN = np.array([True, True, False, False])

@@ -10,10 +10,10 @@ import pytest
 
 networkx = pytest.importorskip("networkx", reason="NetworkX is not installed")
 
-from graph import BadInputError  # noqa: E402
-from graph.builder import Built, Rules  # noqa: E402
-from graph.readers.fields import EdgeFields, NodeFields  # noqa: E402
-from graph.readers.files import import_graph  # noqa: E402
+from understudy.graph import BadInputError  # noqa: E402
+from understudy.graph.builder import Built, Rules  # noqa: E402
+from understudy.graph.readers.fields import EdgeFields, NodeFields  # noqa: E402
+from understudy.graph.readers.files import import_graph  # noqa: E402
 
 WRITERS = {
     "graphml": networkx.write_graphml,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from graph import BadInputError, GraphError, SourceError
-from graph.builder import Built, Rules
-from graph.readers.ogb import OgbOptions, ogb_graph
+from understudy.graph import BadInputError, GraphError, SourceError
+from understudy.graph.builder import Built, Rules
+from understudy.graph.readers.ogb import OgbOptions, ogb_graph
 
 FILES = {
     "raw/edge.csv.gz": "0,1\n1,2\n3,3\n",

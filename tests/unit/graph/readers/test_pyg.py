@@ -8,9 +8,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from graph import BadInputError, SourceError  # noqa: E402
-from graph.builder import Built, Rules  # noqa: E402
-from graph.readers.pyg import PygKeys, pyg_graph  # noqa: E402
+from understudy.graph import BadInputError, SourceError  # noqa: E402
+from understudy.graph.builder import Built, Rules  # noqa: E402
+from understudy.graph.readers.pyg import PygKeys, pyg_graph  # noqa: E402
 
 
 def values(**changes: Any) -> dict[str, Any]:

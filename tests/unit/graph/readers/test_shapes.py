@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from graph import BadInputError, SourceError, TextGraph
-from graph.builder import Built, Rules
-from graph.readers.fields import EdgeFields, NodeFields
-from graph.readers.files import SplitFile, import_graph
-from graph.readers.formats import FileOptions
-from graph.tables import reading_lines
+from understudy.graph import BadInputError, SourceError, TextGraph
+from understudy.graph.builder import Built, Rules
+from understudy.graph.readers.fields import EdgeFields, NodeFields
+from understudy.graph.readers.files import SplitFile, import_graph
+from understudy.graph.readers.formats import FileOptions
+from understudy.graph.tables import reading_lines
 
 Import = Callable[..., Built]
 NODES = "id,text,label\n1,oak and ash,tree\n2,salt,stone\n3,elm,tree\n"
@@ -571,7 +571,7 @@ def test_what_training_will_miss_is_said_at_import(import_text: Import) -> None:
 
 
 def test_the_reading_is_kept_with_the_graph(import_text: Import, tmp_path: Path) -> None:
-    from graph import load_graph, save_graph
+    from understudy.graph import load_graph, save_graph
 
     graph = import_text(NODES + "4,oak,tree\n", EDGES).graph
     save_graph(graph, tmp_path / "graph")

@@ -1,0 +1,157 @@
+"""The outermost layer: who may ask, request ids, limits, timing, and no exception beyond it."""
+
+import logging
+from collections.abc import Callable, Mapping
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.http.access import Access
+from service.http.answers import failure_response
+from service.errors import AccessError, ServiceError
+from service.http.exchange import FAILURE, SCOPE_KEY, Exchange
+from service.http.guard import Guard
+from service.telemetry.logs import current_request
+from service.telemetry.metrics import Metrics
+from service.http.roles import Role, default_role
+from service.telemetry.tracing import Tracer
+
+logger = logging.getLogger(__name__)
+
+RoleOf = Callable[[str, str], Role]
+
+
+def methods_alone(method: str, _: str) -> Role:
+    return default_role(method)
+
+
+class Gateway:
+    """Wraps an application; every request gets exactly one answer, an error body at worst."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_body_bytes: int,
+        direct: Mapping[tuple[str, str], ASGIApp],
+        metrics: Metrics,
+        access: Access,
+        role_of: RoleOf = methods_alone,
+        log_answers: bool = False,
+        tracer: Tracer | None = None,
+        guard: Guard | None = None,
+        root_path: str = "",
+    ) -> None:
+        """Wraps `app`.
+
+        Args:
+            direct: (method, path) → application, for routes that are to skip the router and
+                middleware of `app`, which cost more than a look-up.
+            role_of: (method, path) → the role that it needs.
+            log_answers: a line in the log for each one, not only for failures of ours.
+            guard: what is refused whoever asks; by default only what has more than one meaning.
+            root_path: under which a proxy offers the service; it may leave it away or not.
+        """
+        self.app = app
+        self.max_body_bytes = max_body_bytes
+        self.direct = direct
+        self.metrics = metrics
+        self.access = access
+        self.role_of = role_of
+        self.log_answers = log_answers
+        self.tracer = tracer
+        self.guard = guard or Guard(None)
+        self.root_path = root_path
+        self.running = 0  # requests
+        self.draining = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        if self.root_path:
+            mount(scope, self.root_path)
+        exchange = Exchange(scope, receive, send, self.max_body_bytes)
+        exchange.closing = self.draining
+        scope[SCOPE_KEY] = exchange
+        current_request.set(exchange.request_id)
+        self.running += 1
+        try:
+            if self.tracer is None:
+                await self.answer(scope, exchange)
+            else:
+                await self.answer_traced(self.tracer, scope, exchange)
+        finally:
+            self.running -= 1
+            self.count(scope, exchange)
+
+    async def answer_traced(self, tracer: Tracer, scope: Scope, exchange: Exchange) -> None:
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        with tracer.span(scope["method"], headers) as span:
+            await self.answer(scope, exchange)
+            span.update_name(f"{scope['method']} {exchange.operation}")
+            span.set_attribute("http.response.status_code", exchange.status)
+            span.set_attribute("understudy.request_id", exchange.request_id.decode())
+
+    async def answer(self, scope: Scope, exchange: Exchange) -> None:
+        method, path = scope["method"], scope["path"]
+        app = self.direct.get((method, path), self.app)
+        try:
+            self.guard_against(scope, exchange)
+            if not self.access.open:
+                role = self.role_of(method, path)
+                await self.access.check(role, scope, exchange)
+            await app(scope, exchange.receive, exchange.send)
+        except ClientDisconnect:
+            self.metrics.rejections.add("client_left")
+            logger.debug("the client left")
+        except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the client hears
+            await self.fail(error, scope, exchange)
+
+    def guard_against(self, scope: Scope, exchange: Exchange) -> None:
+        """Refuses what could not be read, and what nobody may send.
+
+        Raises:
+            ServiceError: the reason.
+        """
+        if FAILURE in scope:
+            raise scope[FAILURE]
+        try:
+            self.guard.check(scope, exchange.headers)
+        except AccessError:
+            if self.role_of(scope["method"], scope["path"]) is not Role.anyone:
+                raise
+
+    async def fail(self, error: Exception, scope: Scope, exchange: Exchange) -> None:
+        """Logs an error that is not the client's, and answers with it unless an answer began."""
+        response = failure_response(error, scope["path"])
+        if isinstance(error, ServiceError):
+            self.metrics.rejections.add(error.code)
+        if response.status_code >= 500 and response.status_code not in (503, 504):
+            logger.error("a request failed", exc_info=error)
+        if not exchange.status:
+            await response(scope, exchange.receive, exchange.send)
+
+    def count(self, scope: Scope, exchange: Exchange) -> None:
+        seconds, operation = exchange.seconds, exchange.operation
+        self.metrics.requests.add(operation, str(exchange.status))
+        self.metrics.request_seconds.observe(seconds, operation)
+        if self.log_answers:
+            logger.info(
+                "answered",
+                extra={
+                    "method": scope["method"],
+                    "path": scope["path"],
+                    "status": exchange.status,
+                    "key": exchange.key_name,
+                    "milliseconds": round(1_000 * seconds, 3),
+                },
+            )
+
+
+def mount(scope: Scope, root_path: str) -> None:
+    """Tells the application where it is, and takes that off the path."""
+    scope["root_path"] = root_path
+    for name, root in (("path", root_path), ("raw_path", root_path.encode())):
+        path = scope.get(name)
+        if path is not None and path.startswith(root) and path[len(root) :][:1] in ("/", b"/"):
+            scope[name] = path[len(root) :]

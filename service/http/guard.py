@@ -1,0 +1,207 @@
+"""Which requests a web page of another site may have caused; they are refused.
+
+A browser sends any page's request to a service on its own machine. Where keys are needed, such a
+request lacks one. Without keys it is told by what browsers add to it and no page can change: the
+host that it is meant for, the origin that it comes from, and a media type that no form can send.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv6Address
+
+from starlette.types import Scope
+
+from service.http.addresses import Address, parse_address
+from service.errors import (
+    ForeignHostError,
+    ForeignOriginError,
+    MalformedHttpError,
+    MediaTypeError,
+    shortened,
+)
+from service.http.roles import SAFE_METHODS
+
+Headers = Mapping[bytes, bytes]
+
+JSON = b"application/json"
+# Beside JSON's own: no form sends it, and the Open Inference Protocol puts tensors behind JSON.
+BINARY = b"application/octet-stream"
+UNTYPED_PATHS = "/v2/"  # of that protocol, whose clients say no type
+OWN_FETCHES = (b"same-origin", b"none")  # none: the user typed the address
+ONCE = {b"host", b"authorization", b"content-type", b"content-encoding", b"origin"}
+REMEMBERED_HOSTS = 64
+
+
+class Hosts:
+    """The hosts as which the service may be addressed."""
+
+    def __init__(self, bound: str, allowed: Iterable[str]) -> None:
+        """Knows loopback, the address listened on, and what is allowed beside.
+
+        Args:
+            bound: host that is listened on. Beyond loopback any address goes, and any name without
+                a dot: no page's owner can make such a name lead here.
+            allowed: further names and addresses; one with a leading dot stands for all below it.
+        """
+        self.allowed = frozenset(name.lower().rstrip(".") for name in allowed)
+        self.names = {"localhost", bound.lower()} | self.allowed
+        self.suffixes = tuple(name for name in self.allowed if name.startswith("."))
+        self.addresses = {address for name in self.names if (address := parse_address(name))}
+        self.remote = not is_local(bound)
+        self.seen: set[bytes] = set()  # headers that were found to be ours
+
+    def __contains__(self, header: bytes) -> bool:
+        """Whether a header `host` names one of them, with any port."""
+        if header in self.seen:
+            return True
+        known = self.knows(host_name(header))
+        if known and len(self.seen) < REMEMBERED_HOSTS:
+            self.seen.add(header)
+        return known
+
+    def knows(self, name: str | None) -> bool:
+        if not name:
+            return False
+        address = parse_address(name)
+        if address is not None:
+            return self.remote or is_loopback(address) or address in self.addresses
+        return (
+            name in self.names or name.endswith(self.suffixes) or (self.remote and "." not in name)
+        )
+
+
+class Guard:
+    """Refuses what a page of another site may have sent, and what has more than one meaning."""
+
+    def __init__(self, hosts: Hosts | None) -> None:
+        """Guards.
+
+        Args:
+            hosts: None where keys are needed: then no page can ask unless it was given one.
+        """
+        self.hosts = hosts
+
+    def check(self, scope: Scope, headers: Headers) -> None:
+        """Lets a request pass that is meant for this service and says what it sends.
+
+        Raises:
+            MalformedHttpError: a header that there is one of came twice, or none says the host.
+            ForeignHostError, ForeignOriginError, MediaTypeError.
+        """
+        if len(headers) != len(scope["headers"]):
+            check_repeated(scope["headers"])
+        host = headers.get(b"host")
+        if host is None and scope.get("http_version") == "1.1":
+            raise MalformedHttpError("the header `host` is missing")
+        if self.hosts is not None and (
+            host not in self.hosts.seen or b"origin" in headers or b"sec-fetch-site" in headers
+        ):
+            self.check_source(self.hosts, scope, headers)
+        if headers.get(b"content-type") != JSON and scope["method"] not in SAFE_METHODS:
+            check_media_type(scope["path"], headers)
+
+    def check_source(self, hosts: Hosts, scope: Scope, headers: Headers) -> None:
+        host = headers.get(b"host")
+        if host is not None and host not in hosts:
+            raise ForeignHostError(
+                f"the host {shown(host)} is not this service's; without keys it answers to its own "
+                "address alone: start it with --allowed-hosts, or with --keys-file"
+            )
+        origin = headers.get(b"origin")
+        if origin is not None and not self.is_own(hosts, origin, host):
+            raise ForeignOriginError(
+                f"the origin {shown(origin)} is another site's; without keys only pages of this "
+                "service may ask: start it with --allowed-hosts, or with --keys-file"
+            )
+        site = headers.get(b"sec-fetch-site", b"none")
+        if site not in OWN_FETCHES and not is_visit(scope, headers):
+            raise ForeignOriginError(
+                "a page of another site sends this; without keys only pages of this service may "
+                "ask: start it with --keys-file"
+            )
+
+    def is_own(self, hosts: Hosts, origin: bytes, host: bytes | None) -> bool:
+        """Whether a page has the origin that the request is sent to, or an allowed name's.
+
+        Behind a proxy the header `host` may be the proxy's for the service.
+        """
+        scheme, _, authority = origin.lower().partition(b"://")
+        if scheme not in (b"http", b"https") or not authority:
+            return False
+        if host is not None and authority == host.lower():
+            return True
+        name = host_name(authority)
+        return name is not None and (name in hosts.allowed or name.endswith(hosts.suffixes))
+
+
+def is_visit(scope: Scope, headers: Headers) -> bool:
+    """Whether the user follows a link: the page that has the link sees nothing of the answer."""
+    return (
+        scope["method"] == "GET"
+        and headers.get(b"sec-fetch-mode") == b"navigate"
+        and headers.get(b"sec-fetch-dest") == b"document"
+    )
+
+
+def is_loopback(address: Address | None) -> bool:
+    return isinstance(address, IPv4Address | IPv6Address) and address.is_loopback
+
+
+def is_local(name: str) -> bool:
+    return name == "localhost" or is_loopback(parse_address(name))
+
+
+def host_name(header: bytes) -> str | None:
+    """The name in `name:port`, in lower case, without brackets or a last dot, or None."""
+    try:
+        text = header.decode("ascii").strip().lower()
+    except UnicodeDecodeError:
+        return None
+    if text.startswith("["):
+        name, closed, port = text[1:].partition("]")
+        if not closed or not is_ipv6(name) or (port and not port.startswith(":")):
+            return None
+        port = port[1:]
+    else:
+        name, _, port = text.partition(":")
+    if port and not port.isdigit():
+        return None
+    return name.removesuffix(".") or None
+
+
+def is_ipv6(text: str) -> bool:
+    try:
+        return bool(ipaddress.IPv6Address(text))
+    except ValueError:
+        return False
+
+
+def check_repeated(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Refuses a second header where it would depend on the reader which of them counts."""
+    seen = set()
+    for name, _ in headers:
+        if name in ONCE and name in seen:
+            raise MalformedHttpError(f"the header `{name.decode()}` came more than once")
+        seen.add(name)
+
+
+def check_media_type(path: str, headers: Headers) -> None:
+    """Refuses a body that does not say that it is JSON, as a form's would not."""
+    value = headers.get(b"content-type")
+    if value is None:
+        sent = headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
+        if not sent or path.startswith(UNTYPED_PATHS):
+            return
+    else:
+        kind = value.partition(b";")[0].strip().lower()
+        if kind in (JSON, BINARY) or (kind.startswith(b"application/") and kind.endswith(b"+json")):
+            return
+    said = "nothing" if value is None else shown(value)
+    raise MediaTypeError(
+        f"the header `content-type` says {said}: send the body with `content-type: "
+        "application/json` (curl: --json instead of -d, or -H 'content-type: application/json')"
+    )
+
+
+def shown(value: bytes) -> str:
+    return repr(shortened(value.decode("latin-1")))

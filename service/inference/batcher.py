@@ -1,0 +1,279 @@
+"""Unseen nodes of all requests, run together within a budget of tokens."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from copy import copy
+from dataclasses import dataclass
+from time import monotonic
+
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.bundle import EncoderInfo
+from service.inference.admission import hopeless_wait
+from understudy.engine.engine import Engine
+from service.errors import InferenceError, NotReadyError, OverloadedError
+from service.telemetry.metrics import Metrics
+from understudy.engine.requests import Resolution, UnseenNode
+from understudy.engine.student import Inference
+
+CHARACTERS_PER_TOKEN = 4  # of English text
+NEIGHBORS_PER_TOKEN = 16  # a neighbour's row is added up; a token passes a whole transformer
+SMOOTHING = 0.2  # weight of the newest batch in the estimated rate
+LONGEST_RETRY = 30.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    batch_tokens: int = 4_096  # of one batch; a single larger node runs alone
+    window_seconds: float = 0.002  # longest wait for as much company as the last batch had
+    queue_tokens: int = 65_536  # waiting; more is refused, unless nothing waits
+
+
+@dataclass(frozen=True, slots=True)
+class Batched:
+    """The inference of one request's unseen nodes, and how long the slowest waited for it."""
+
+    inference: Inference
+    queue_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one node got.
+
+    Shapes:
+        logits: float32 [classes]
+    """
+
+    logits: NDArray[np.float32]
+    queue_ms: float
+    encode_ms: float
+    inference_ms: float
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One waiting node, with the engine and the state that resolved it."""
+
+    engine: Engine
+    resolution: Resolution
+    node: UnseenNode
+    tokens: int
+    entered: float  # monotonic seconds
+    row: asyncio.Future[Row]
+
+    def fail(self, error: Exception) -> None:
+        """Each waiter gets an error of its own: raising one adds to it."""
+        if not self.row.done():
+            own = copy(error)
+            own.__cause__ = error.__cause__
+            self.row.set_exception(own)
+
+
+class Batcher:
+    """One worker, one thread; every entry gets a row or an error, whatever happens."""
+
+    def __init__(self, options: BatchOptions, metrics: Metrics) -> None:
+        self.options = options
+        self.metrics = metrics
+        self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
+        self.queue: deque[Entry] = deque()
+        self.queued_tokens = 0
+        self.running_tokens = 0
+        self.company = 1  # nodes of the last batch and of what waited when it ended
+        self.tokens_per_second = 0.0
+        self.arrived = asyncio.Event()
+        self.worker: asyncio.Task[None] | None = None
+        self.closed = False
+        self.on_failure: Callable[[], None] = lambda: None
+
+    async def infer(self, engine: Engine, resolution: Resolution) -> Batched:
+        """Runs the unseen nodes of a request, in company if there is any.
+
+        A caller that is cancelled leaves entries that are dropped before any work.
+
+        Raises:
+            OverloadedError: too much waits already, in tokens or for the request's time.
+            NotReadyError: the service is ending.
+            InferenceError: the networks gave no usable answer.
+        """
+        waiting = deque(self.enter(engine, resolution))
+        rows: list[Row] = []
+        try:
+            while waiting:  # no name for an entry: its error will know this frame
+                rows.append(await waiting.popleft().row)
+        finally:
+            give_up(waiting)
+        return Batched(
+            Inference(
+                np.stack([row.logits for row in rows]),
+                max(row.encode_ms for row in rows),
+                max(row.inference_ms for row in rows),
+            ),
+            max(row.queue_ms for row in rows),
+        )
+
+    def enter(self, engine: Engine, resolution: Resolution) -> list[Entry]:
+        """Queues a request's nodes, all or none."""
+        if self.closed:
+            raise NotReadyError("the service is ending")
+        costs = [token_cost(node, engine.manifest.encoder) for node in resolution.unseen]
+        if self.queue and self.queued_tokens + sum(costs) > self.options.queue_tokens:
+            self.metrics.rejections.add("queue_full")
+            raise OverloadedError("too many unseen nodes are waiting", self.retry_after())
+        before = self.queued_tokens + self.running_tokens
+        wait = hopeless_wait(before + sum(costs), self.tokens_per_second) if before else None
+        if wait is not None:
+            self.metrics.rejections.add("queue_slow")
+            raise OverloadedError(
+                f"about {wait:.1f} s would pass, more than this request has", self.retry_after()
+            )
+        loop, now = asyncio.get_running_loop(), monotonic()
+        entries = [
+            Entry(engine, resolution, node, tokens, now, loop.create_future())
+            for node, tokens in zip(resolution.unseen, costs, strict=True)
+        ]
+        self.queue.extend(entries)
+        self.queued_tokens += sum(costs)
+        self.arrived.set()
+        if self.worker is None or self.worker.done():
+            self.worker = asyncio.create_task(self.work(), name="batcher")
+        return entries
+
+    def retry_after(self) -> float:
+        """Seconds until what waits now is probably done."""
+        if not self.tokens_per_second:
+            return 1.0
+        return min(max(self.queued_tokens / self.tokens_per_second, 1.0), LONGEST_RETRY)
+
+    async def work(self) -> None:
+        """Forms batches and runs them, for good."""
+        while True:
+            await self.gather_company()
+            batch = self.take()
+            if batch:
+                await self.run(batch)
+                self.company = len(batch) + len(self.queue)
+            del batch  # or the version that it read would stay until the next one
+
+    async def gather_company(self) -> None:
+        """Blocks for a first entry; then, where the last one was not alone, for a short window."""
+        while not self.queue:
+            self.arrived.clear()
+            await self.arrived.wait()
+        window_end = monotonic() + self.options.window_seconds
+        while len(self.queue) < self.company and self.queued_tokens < self.options.batch_tokens:
+            left = window_end - monotonic()
+            if left <= 0:
+                return
+            self.arrived.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.arrived.wait(), left)
+
+    def take(self) -> list[Entry]:
+        """The next entries of one state that fit the budget; abandoned ones are dropped."""
+        batch: list[Entry] = []
+        tokens = 0
+        while self.queue:
+            entry = self.queue[0]
+            if entry.row.done():
+                self.metrics.abandoned.add()
+            elif batch and (
+                entry.resolution.state is not batch[0].resolution.state
+                or tokens + entry.tokens > self.options.batch_tokens
+            ):
+                break
+            else:
+                batch.append(entry)
+                tokens += entry.tokens
+            self.queue.popleft()
+            self.queued_tokens -= entry.tokens
+        return batch
+
+    async def run(self, batch: Sequence[Entry]) -> None:
+        """Runs one batch on the thread and resolves every entry; nothing escapes."""
+        started = monotonic()
+        first = batch[0]
+        together = Resolution(first.resolution.state, unseen=[entry.node for entry in batch])
+        error: Exception = InferenceError("the inference was given up")
+        self.running_tokens = sum(entry.tokens for entry in batch)
+        try:
+            loop = asyncio.get_running_loop()
+            inference = await loop.run_in_executor(self.thread, first.engine.infer, together)
+            self.resolve(batch, inference, started)
+        except Exception as failure:  # noqa: BLE001 - the worker's boundary: it lives on
+            error = failure
+            self.on_failure()
+        finally:
+            self.running_tokens = 0
+            for entry in batch:
+                entry.fail(error)
+            del error  # it knows this frame: neither would be freed at once
+
+    def resolve(self, batch: Sequence[Entry], inference: Inference, started: float) -> None:
+        if len(inference.logits) != len(batch):
+            raise InferenceError(
+                f"{len(batch)} nodes went in and {len(inference.logits)} answers came out"
+            )
+        for entry, logits in zip(batch, inference.logits, strict=True):
+            waited = started - entry.entered
+            self.metrics.queue_seconds.observe(waited)
+            if not entry.row.done():  # its caller may have left meanwhile
+                entry.row.set_result(
+                    Row(logits, 1_000 * waited, inference.encode_ms, inference.inference_ms)
+                )
+        self.count(batch, inference, monotonic() - started)
+
+    def count(self, batch: Sequence[Entry], inference: Inference, seconds: float) -> None:
+        tokens = sum(entry.tokens for entry in batch)
+        rate = tokens / max(seconds, 1e-6)
+        known = self.tokens_per_second or rate
+        self.tokens_per_second = known + SMOOTHING * (rate - known)
+        self.metrics.encode_seconds.observe(inference.encode_ms / 1_000)
+        self.metrics.inference_seconds.observe(inference.inference_ms / 1_000)
+        self.metrics.batch_nodes.observe(len(batch))
+        self.metrics.batch_tokens.observe(tokens)
+
+    async def probe(self, engine: Engine) -> None:
+        """Runs an engine's own check where batches run, and sees that the worker lives.
+
+        Raises:
+            InferenceError: it failed.
+        """
+        if self.closed:
+            raise InferenceError("the service is ending")
+        if self.worker is not None and self.worker.done():
+            raise InferenceError("the batch worker ended")
+        await asyncio.get_running_loop().run_in_executor(self.thread, engine.probe)
+
+    async def close(self) -> None:
+        """Refuses new entries, fails those that nobody will run, waits for what runs."""
+        self.closed = True
+        if self.worker is not None:
+            self.worker.cancel()
+            with suppress(asyncio.CancelledError):
+                await self.worker
+        for entry in self.queue:
+            entry.fail(NotReadyError("the service is ending"))
+        self.queue.clear()
+        self.queued_tokens = 0
+        await asyncio.to_thread(self.thread.shutdown, cancel_futures=True)
+
+
+def give_up(entries: deque[Entry]) -> None:
+    """Nobody waits for these any more: another one's error speaks for all, or the caller left."""
+    for entry in entries:
+        if not entry.row.cancel() and not entry.row.cancelled():
+            entry.row.exception()  # seen
+    entries.clear()
+
+
+def token_cost(node: UnseenNode, encoder: EncoderInfo) -> int:
+    """What a node costs, in tokens of its encoder; at least 1."""
+    longest = encoder.max_tokens or encoder.max_characters // CHARACTERS_PER_TOKEN
+    tokens = min(len(node.text) // CHARACTERS_PER_TOKEN + 2, max(longest, 2))
+    return tokens + len(node.neighbors) // NEIGHBORS_PER_TOKEN

@@ -1,0 +1,84 @@
+"""`understudy teacher-serve`: a trained teacher for `understudy serve --teacher-url`."""
+
+import signal
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import numpy as np
+import typer
+import uvicorn
+from numpy.typing import NDArray
+
+from understudy.graph.prompts import Prompt
+from training.teacher_server.app import create_app
+from training.errors import TeacherError
+from training.teachers.folder import TeacherInfo, read_info
+
+HOST = "127.0.0.1"
+
+
+def teacher_serve(
+    folder: Annotated[Path, typer.Argument(help="Teacher folder made by `understudy teach`.")],
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="On loopback; 0 picks a free one.")
+    ] = 8001,
+    threads: Annotated[int, typer.Option(min=1, help="Of one inference.")] = 1,
+) -> None:
+    """Serve a trained teacher over an OpenAI-compatible endpoint, on loopback only."""
+    read_info(folder)  # a wrong path is told before torch is imported, which takes seconds
+    import torch
+
+    from training.teacher_server.loading import load_teacher
+    from training.terminal import quiet_libraries
+
+    quiet_libraries()
+    torch.set_num_threads(threads)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, leave)
+    with bind(port) as bound:
+        teacher, info = load_teacher(folder)
+
+        def score(prompts: Sequence[Prompt]) -> NDArray[np.float32]:
+            return teacher.answer(prompts).log_probabilities
+
+        app = create_app(info.model, info.label_names, score)
+        bound.listen()
+        url = f"http://{HOST}:{bound.getsockname()[1]}/v1"
+        typer.echo(f"serving {info.model} on {url}")
+        typer.echo(
+            f"ask it as it was tuned: understudy serve BUNDLE --teacher-url {url} {form(info)}"
+        )
+        config = uvicorn.Config(app, log_level="warning", access_log=False)
+        uvicorn.Server(config).run([bound])
+
+
+def form(info: TeacherInfo) -> str:
+    """The flags of `understudy serve` with which its questions are those of the tuning."""
+    prompts = info.settings.get("prompts", {})
+    flags = f"--teacher-hops {max(info.hops)}"
+    if "tokens" in prompts:
+        flags += f" --teacher-tokens {prompts['tokens']}"
+    return flags + (" --teacher-nested" if prompts.get("nested") else "")
+
+
+def bind(port: int) -> socket.socket:
+    """Takes the port; connections wait in the queue until the server runs.
+
+    Raises:
+        TeacherError: it is taken.
+    """
+    bound = socket.socket()
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((HOST, port))
+    except OSError as error:
+        bound.close()
+        raise TeacherError(f"cannot listen on port {port}: {error.strerror}") from error
+    return bound
+
+
+def leave(_: int, __: FrameType | None) -> None:
+    raise SystemExit(0)

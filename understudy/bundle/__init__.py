@@ -1,0 +1,44 @@
+"""What export hands to service: a folder of files under one manifest, and how they are run.
+
+`sessions`, `student` and `text_encoder` need onnxruntime and are imported by name, so that the
+format can be read without it.
+"""
+
+from understudy.bundle.errors import (
+    BundleDamagedError,
+    BundleError,
+    BundleFormatError,
+    BundleMissingError,
+    ProviderError,
+)
+from understudy.bundle.manifest import (
+    Calibration,
+    EncoderInfo,
+    FileInfo,
+    GraphInfo,
+    Manifest,
+    StudentInfo,
+    VariantInfo,
+    parse_manifest,
+)
+from understudy.bundle.reader import Bundle, open_bundle
+from understudy.bundle.writer import write_bundle
+
+__all__ = [
+    "Bundle",
+    "BundleDamagedError",
+    "BundleError",
+    "BundleFormatError",
+    "BundleMissingError",
+    "Calibration",
+    "EncoderInfo",
+    "FileInfo",
+    "GraphInfo",
+    "Manifest",
+    "ProviderError",
+    "StudentInfo",
+    "VariantInfo",
+    "open_bundle",
+    "parse_manifest",
+    "write_bundle",
+]

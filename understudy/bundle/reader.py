@@ -1,0 +1,167 @@
+"""Opening a bundle: the manifest parsed, every file's size and digest verified."""
+
+import hashlib
+import mmap
+import os
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.bundle.errors import BundleDamagedError, BundleFormatError, BundleMissingError
+from understudy.bundle.manifest import FileInfo, Manifest, parse_manifest
+
+MANIFEST = "manifest.json"
+MAX_READERS = 4  # files read at once when digests are compared
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    folder: Path
+    manifest: Manifest
+
+    def path(self, name: str) -> Path:
+        """The path of a file that the manifest lists.
+
+        Raises:
+            BundleDamagedError: the manifest does not list it.
+        """
+        if not self.holds(name):
+            raise BundleDamagedError(f"{self.folder} holds no {name}; export the student again")
+        return self.folder / name
+
+    def holds(self, name: str) -> bool:
+        """Whether the manifest lists a file; one that it does not list is nobody's."""
+        return name in self.manifest.files
+
+    def array(self, name: str, private: bool = False) -> NDArray[np.generic]:
+        """A memory-mapped array: read-only, or private, so that writing leaves the file alone."""
+        mode: Literal["c", "r"] = "c" if private else "r"
+        try:
+            array: NDArray[np.generic] = np.load(
+                self.path(name), mmap_mode=mode, allow_pickle=False
+            )
+        except (OSError, EOFError, ValueError) as error:
+            raise BundleDamagedError(f"{self.folder / name} is no array: {error}") from error
+        return array
+
+
+class Files(Protocol):
+    """Where files are opened from."""
+
+    def holds(self, name: str) -> bool: ...
+
+    def path(self, name: str) -> Path: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LooseFiles:
+    """The files of a folder that is being made and has no manifest yet."""
+
+    folder: Path
+
+    def holds(self, name: str) -> bool:
+        return self.path(name).is_file()
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+
+def files_of(source: Files | Path) -> Files:
+    """A bundle's files, or those that lie in a folder that is being made."""
+    return LooseFiles(source) if isinstance(source, Path) else source
+
+
+def open_bundle(folder: Path, verify: bool = True) -> Bundle:
+    """Opens a bundle.
+
+    Args:
+        verify: compare every file with its digest; without it, sizes alone are compared.
+
+    Raises:
+        BundleMissingError: no bundle there.
+        BundleFormatError: a damaged manifest, or another major schema version.
+        BundleDamagedError: a file is missing, truncated, or differs from its digest.
+    """
+    with reading(folder):
+        path = folder / MANIFEST
+        if not path.is_file():
+            raise BundleMissingError(
+                f"{folder} is not a bundle (no {MANIFEST}); make one with `understudy export`"
+            )
+        manifest = parse_manifest(path.read_bytes())
+        for name, entry in manifest.files.items():
+            check_size(folder, name, entry)
+    bundle = Bundle(folder, manifest)
+    if verify:
+        verify_digests(bundle)
+    return bundle
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Says which bundle an error of the format or of the file system is about.
+
+    Raises:
+        BundleFormatError, BundleDamagedError: instead of the other's and the system's.
+    """
+    try:
+        yield
+    except BundleFormatError as error:
+        raise BundleFormatError(f"{folder}: {error}") from error
+    except OSError as error:
+        where = error.filename or folder
+        raise BundleDamagedError(f"{where} cannot be read: {error.strerror or error}") from error
+
+
+def verify_digests(bundle: Bundle, but: Collection[str] = ()) -> None:
+    """Compares files with their digests, several at a time.
+
+    Args:
+        but: files to leave out.
+
+    Raises:
+        BundleDamagedError: a file differs.
+    """
+    # The largest first: they decide how long it takes.
+    names = sorted(
+        bundle.manifest.files.keys() - set(but), key=lambda name: -bundle.manifest.files[name].bytes
+    )
+    readers = min(MAX_READERS, os.cpu_count() or 1)
+    with reading(bundle.folder), ThreadPoolExecutor(readers) as pool:
+        for digest, name in zip(
+            pool.map(lambda name: file_digest(bundle.folder / name), names), names, strict=True
+        ):
+            if digest != bundle.manifest.files[name].sha256:
+                raise BundleDamagedError(
+                    f"{bundle.folder / name} was changed: its SHA-256 differs from the manifest's"
+                )
+
+
+def check_size(folder: Path, name: str, entry: FileInfo) -> None:
+    if "\0" in name:
+        raise BundleFormatError(f"the manifest names {name!r}, which no file can be called")
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise BundleDamagedError(f"the manifest names {name}, which lies outside the bundle")
+    if not path.is_file():
+        raise BundleDamagedError(f"{path} is missing; export the student again")
+    size = path.stat().st_size
+    if size != entry.bytes:
+        raise BundleDamagedError(f"{path} has {size} bytes, the manifest says {entry.bytes}")
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        if path.stat().st_size:  # an empty file cannot be mapped
+            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                content.madvise(mmap.MADV_SEQUENTIAL)
+                digest.update(content)  # in one piece: other threads keep the interpreter
+    return digest.hexdigest()

@@ -1,0 +1,112 @@
+"""onnxruntime sessions with nothing left to chance: threads, spinning and provider are explicit."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from understudy.bundle.errors import BundleDamagedError, ProviderError
+
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+# onnxruntime's own fusion of a sum and a layer norm is slower than the two on a processor.
+UNDONE = ["SkipLayerNormFusion"]
+
+CPU_FACTS = Path("/proc/cpuinfo")
+VNNI = {"avx512_vnni", "avx_vnni"}
+
+
+class Network:
+    """One ONNX file, ready to run; safe to share between threads.
+
+    Feeds may hold more arrays than the file declares: those that it does not read are left out,
+    so that one caller serves every architecture.
+    """
+
+    def __init__(self, path: Path, threads: int = 1, provider: str = "cpu") -> None:
+        """Opens the file.
+
+        Args:
+            threads: within one operator; operators run one after the other.
+            provider: cpu, cuda or tensorrt.
+
+        Raises:
+            ProviderError: the provider is unknown, not installed, or did not load.
+            BundleDamagedError: onnxruntime does not accept the file.
+        """
+        self.session = open_session(path, threads, provider)
+        self.inputs = tuple(entry.name for entry in self.session.get_inputs())
+        self.outputs: Sequence[str] = [entry.name for entry in self.session.get_outputs()]
+
+    def __call__(self, feeds: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        """Runs the network on the feeds that it declares; returns its first output."""
+        run_feeds = {name: feeds[name] for name in self.inputs}
+        result: NDArray[np.float32] = self.session.run(self.outputs, run_feeds)[0]
+        return result
+
+
+def open_session(
+    path: Path, threads: int, provider: str, provider_options: Mapping[str, str] | None = None
+) -> onnxruntime.InferenceSession:
+    """A session on exactly the provider that was asked for; see `Network` for the errors."""
+    wanted = provider_name(provider)
+    if provider != "cpu":
+        onnxruntime.preload_dlls()  # CUDA's libraries from their packages; torch is not here
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # A spinning pool burns a core while it waits; requests come one by one.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if sums_saturate(platform.machine(), CPU_FACTS):  # else this would only cost time
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    providers: list[object] = [(wanted, dict(provider_options or {}))]
+    if provider == "tensorrt":
+        providers.append(PROVIDERS["cuda"])  # for the operators that TensorRT leaves out
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path),
+            options,
+            providers=providers,
+            disabled_optimizers=UNDONE if provider == "cpu" else [],
+        )
+    except Exception as error:
+        raise BundleDamagedError(f"onnxruntime does not accept {path}: {error}") from error
+    loaded = session.get_providers()
+    if loaded[0] != wanted:
+        raise ProviderError(f"{wanted} was asked for and did not load; onnxruntime has {loaded}")
+    return session
+
+
+def provider_name(provider: str) -> str:
+    if provider not in PROVIDERS:
+        raise ProviderError(f"unknown provider {provider!r}; choose from {', '.join(PROVIDERS)}")
+    wanted, available = PROVIDERS[provider], onnxruntime.get_available_providers()
+    if wanted not in available:
+        raise ProviderError(
+            f"{wanted} was asked for, but the installed onnxruntime has only "
+            f"{', '.join(available)}; install the extra `gpu` instead of `cpu`"
+        )
+    return wanted
+
+
+@cache
+def sums_saturate(machine: str, facts: Path) -> bool:
+    """Whether onnxruntime's sums of 8-bit products may saturate: on x64 without VNNI, or unknown.
+
+    Args:
+        machine: the processor's architecture.
+        facts: Linux's description of the processor.
+    """
+    if machine.lower() not in {"x86_64", "amd64"}:
+        return False
+    lines = facts.read_text(encoding="utf-8").splitlines() if facts.is_file() else []
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    return VNNI.isdisjoint(flags)

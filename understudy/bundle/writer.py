@@ -1,0 +1,33 @@
+"""Writing a bundle: files into a folder aside, the manifest last, then all put in place."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from understudy.bundle.manifest import FileInfo, Manifest
+from understudy.bundle.reader import MANIFEST, file_digest
+from understudy.folders import atomic_folder
+
+
+def write_bundle(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
+    """Lets `fill` write the files, adds them to its manifest, and puts all in place.
+
+    A bundle that is there already stays until the new one is whole and on the disk, and for good
+    if `fill` fails.
+
+    Returns:
+        The manifest with its files.
+
+    Raises:
+        FolderError: `folder` holds what is no bundle of ours, is being written, or cannot be.
+    """
+    with atomic_folder(folder) as aside:
+        manifest = fill(aside)
+        files = {
+            path.relative_to(aside).as_posix(): FileInfo(path.stat().st_size, file_digest(path))
+            for path in sorted(aside.rglob("*"))
+            if path.is_file()
+        }
+        manifest = dataclasses.replace(manifest, files=files)
+        (aside / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    return manifest

@@ -1,0 +1,230 @@
+"""The command line: every command lives in a room and is imported only when it is called."""
+
+import importlib
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+HELP = "Distil a large language model into a graph network, export it to ONNX, and serve it."
+# name: (module:function or Typer application, one line of help)
+COMMANDS = {
+    "data": ("understudy.graph.commands:data", "Build, import and describe text-attributed graphs."),
+    "teach": (
+        "training.teach_command:teach",
+        "Tune a language model on a graph and ask it about every node.",
+    ),
+    "distill": ("training.commands:distill", "Train a student network on a graph."),
+    "evaluate": (
+        "training.evaluate_command:evaluate",
+        "Compare distilled with vanilla students over paired seeds.",
+    ),
+    "export": (
+        "export.commands:export",
+        "Turn a trained student into a bundle that can be served.",
+    ),
+    "serve": ("service.commands:serve", "Serve a bundle over HTTP."),
+    "teacher-serve": (
+        "training.teacher_server.commands:teacher_serve",
+        "Serve a trained teacher over an OpenAI-compatible endpoint.",
+    ),
+    "bench": ("benchmarks.commands:bench", "Measure speed on this machine."),
+    "key": ("service.commands:key", "Make an API key of the service."),
+    "demo": ("understudy.demo:demo", "Run everything, from a graph to answers, on real data."),
+}
+PREFIX = "UNDERSTUDY_"
+# Beside the settings of `serve`; all but the first are the tests' own.
+VARIABLES = ("CACHE", "DATASETS", "LONG_TESTS", "TEST_REQUESTS")
+# What Kubernetes sets in every container beside a service that is called understudy.
+FROM_KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(TCP|UDP)\w*)$")
+# What a command needs beyond the core; pyproject.toml says what is in it.
+EXTRAS = {
+    **dict.fromkeys(("data", "teach", "distill", "evaluate"), "training"),
+    **dict.fromkeys(("serve", "key"), "service"),
+    "export": "export",
+    **dict.fromkeys(("teacher-serve", "demo", "bench"), "dev"),
+}
+# Only a room that has been imported can have raised; the others are not imported to find out.
+ERROR_ROOTS = {
+    "understudy.folders.errors": "FolderError",
+    "benchmarks.errors": "BenchmarkError",
+    "understudy.graph.errors": "GraphError",
+    "understudy.bundle.errors": "BundleError",
+    "training.errors": "TrainingError",
+    "export.errors": "ExportError",
+    "service.errors": "ServiceError",
+}
+
+
+def build_app(called: str | None) -> typer.Typer:
+    """The application with every command listed, and the room of `called` imported."""
+    app = typer.Typer(
+        help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    )
+    app.callback(help=HELP)(options_of_all)
+    for name, (target, short_help) in COMMANDS.items():
+        if name != called:
+            app.command(name, help=short_help)(listed_only)
+            continue
+        module, _, attribute = target.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, help=short_help)
+        else:
+            app.command(name)(command)
+    return app
+
+
+def tell_version(wanted: bool) -> None:
+    if wanted:
+        metadata = importlib.import_module("importlib.metadata")  # slow, and no command needs it
+        typer.echo(f"understudy {metadata.version('understudy')}")
+        raise typer.Exit
+
+
+def options_of_all(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=tell_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """What the program itself takes, before any command."""
+
+
+def listed_only() -> None:
+    """Stands for a command whose room is not needed by this call."""
+
+
+def unread_variables() -> Iterator[str]:
+    """What to say of each environment variable that is named like ours and read by nothing."""
+    given = {
+        name.removeprefix(PREFIX)
+        for name in os.environ
+        if name.startswith(PREFIX) and not FROM_KUBERNETES.search(name)
+    }
+    if unknown := sorted(given - set(VARIABLES)):
+        known = [*VARIABLES, *service_settings()]
+        for name in unknown:
+            if name not in known:
+                closest = importlib.import_module("difflib").get_close_matches(name, known, 1)
+                hint = f"; did you mean {PREFIX}{closest[0]}?" if closest else ""
+                yield f"nothing reads {PREFIX}{name}{hint}"
+
+
+def service_settings() -> Iterator[str]:
+    """The settings of `serve`, as variables without their prefix, where it is installed."""
+    try:
+        settings = importlib.import_module("service.settings").Settings
+    except ImportError:
+        return
+    yield from (name.upper() for name in settings.model_fields)
+
+
+def expected_errors() -> tuple[type[Exception], ...]:
+    return tuple(
+        getattr(sys.modules[module], name)
+        for module, name in ERROR_ROOTS.items()
+        if module in sys.modules
+    )
+
+
+@contextmanager
+def errors_in_a_line(extra: str = "dev") -> Iterator[None]:
+    """Every error is one line on stderr and exit status 1; a signal ends with 128 + its number.
+
+    Args:
+        extra: what to install where a module is missing.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    except Exception as error:  # noqa: BLE001  the program's boundary: nothing else handles it
+        fail(told(error, extra))
+
+
+def told(error: Exception, extra: str) -> str:
+    """An error in words that say what to do about it."""
+    if isinstance(error, expected_errors()):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and not is_own(str(error.name)):
+        return (
+            f"this needs the package {str(error.name).partition('.')[0]}, which is not installed; "
+            f"install understudy with its extra {extra!r}, in its source folder: "
+            f"pip install '.[{extra}]'"
+        )
+    if isinstance(error, ImportError):
+        return f"a package cannot be loaded; install understudy again: {error}"
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return f"the memory is too small for this: {str(error) or 'none is left'}"
+    if isinstance(error, OSError):
+        places = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        return ": ".join([*places, error.strerror or str(error)])
+    return f"an unexpected {type(error).__name__}: {error} ({where_it_is_written(error)})"
+
+
+def is_own(module: str) -> bool:
+    """Whether a module is Python's or ours, so that its absence is a fault of ours."""
+    name = module.partition(".")[0]
+    targets = (*ERROR_ROOTS, *(target for target, _ in COMMANDS.values()))
+    return name in sys.stdlib_module_names or name in {re.split("[.:]", t)[0] for t in targets}
+
+
+def where_it_is_written(error: Exception) -> str:
+    """Writes an error's whole story into a file for those who mend it, and says where."""
+    tempfile, traceback = (importlib.import_module(name) for name in ("tempfile", "traceback"))
+    try:
+        handle, path = tempfile.mkstemp(prefix="understudy-error-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.writelines(traceback.format_exception(error))
+    except OSError as problem:
+        return f"where it was raised cannot be written: {problem}"
+    return f"where it was raised is written in {path}"
+
+
+def fail(message: str) -> NoReturn:
+    """Ends with one line on stderr."""
+    typer.secho(f"error: {' '.join(message.split())}", fg="red", err=True)
+    sys.exit(1)
+
+
+@contextmanager
+def tidy_end() -> Iterator[None]:
+    """A request to end is obeyed by way of every `finally`, so that nothing half-made is left."""
+
+    def end(number: int, _: FrameType | None) -> NoReturn:
+        sys.exit(128 + number)
+
+    # What is ignored, as under nohup, stays so.
+    ours = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) == signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in ours:
+            if signal.getsignal(number) is end:
+                signal.signal(number, signal.SIG_DFL)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs one command."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    called = words[0] if words else None
+    with tidy_end(), errors_in_a_line(EXTRAS.get(called or "", "dev")):
+        app = build_app(called)
+        for warning in unread_variables() if called in COMMANDS else ():
+            typer.secho(f"warning: {warning}", fg="yellow", err=True)
+        app(args=words)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""A small typed client of the service: `Client` and `AsyncClient`. Needs httpx alone."""
+
+from understudy.client.asynchronous import AsyncClient
+from understudy.client.errors import (
+    ClientError,
+    InvalidRequestError,
+    RefusedError,
+    UnavailableError,
+    UnexpectedAnswerError,
+)
+from understudy.client.models import (
+    Change,
+    Classification,
+    Comparison,
+    LabelScore,
+    Node,
+    Prediction,
+    StoredNode,
+)
+from understudy.client.synchronous import Client
+
+__all__ = [
+    "AsyncClient",
+    "Change",
+    "Classification",
+    "Client",
+    "ClientError",
+    "Comparison",
+    "InvalidRequestError",
+    "LabelScore",
+    "Node",
+    "Prediction",
+    "RefusedError",
+    "StoredNode",
+    "UnavailableError",
+    "UnexpectedAnswerError",
+]

@@ -1,0 +1,56 @@
+"""Where the service is, and what in it is meant."""
+
+from urllib.parse import quote
+
+import httpx
+
+from understudy.client.errors import InvalidRequestError
+
+SHOWN_CHARACTERS = 100
+
+
+def service_url(given: str) -> httpx.URL:
+    """The service's URL; "127.0.0.1:8000" means http.
+
+    Raises:
+        InvalidRequestError: it is no URL of a service.
+    """
+    try:
+        url = httpx.URL(given if "://" in given else f"http://{given}")
+    except httpx.InvalidURL as error:
+        raise InvalidRequestError(f"{shown(given)} is no URL: {error}") from error
+    if url.scheme not in ("http", "https") or not url.host or not (url.port or 1) < 65_536:
+        raise InvalidRequestError(f"{shown(given)} is no URL such as http://127.0.0.1:8000")
+    return url
+
+
+def node_path(node_id: str) -> str:
+    """The path of a stored node; whatever its id holds stays part of the id.
+
+    Raises:
+        InvalidRequestError: no node can have that id.
+    """
+    if not node_id:
+        raise InvalidRequestError("a node's id must not be empty")
+    try:
+        sent = quote(node_id, safe="")
+    except UnicodeEncodeError as error:
+        raise InvalidRequestError(f"the id {shown(node_id)} holds half a character") from error
+    # As they are, both would be read as "here" and "above" by whatever tidies paths up.
+    return "/nodes/" + (sent.replace(".", "%2E") if sent in (".", "..") else sent)
+
+
+def header_value(name: str, value: str) -> str:
+    """A header's value, that can be sent.
+
+    Raises:
+        InvalidRequestError: it holds what no header can.
+    """
+    if not value.isascii() or not value.isprintable():
+        raise InvalidRequestError(f"the {name} must be printable ASCII")
+    return value
+
+
+def shown(words: str) -> str:
+    """A caller's own words, cut to what a message can bear."""
+    return repr(words if len(words) <= SHOWN_CHARACTERS else words[:SHOWN_CHARACTERS] + "…")

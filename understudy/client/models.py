@@ -1,0 +1,161 @@
+"""What is asked and answered, as plain frozen dataclasses."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from understudy.client.errors import InvalidRequestError
+
+Route = Literal["student", "teacher", "auto"]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A stored node by its id, or an unseen one by its text and its stored neighbors.
+
+    Raises:
+        InvalidRequestError: `neighbors` is one text, or holds what is none.
+    """
+
+    id: str | None = None
+    text: str | None = None
+    neighbors: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "neighbors", ids_of("neighbors", self.neighbors))
+
+    def to_json(self) -> dict[str, Any]:
+        value: dict[str, Any] = {}
+        if self.id is not None:
+            value["id"] = self.id
+        if self.text is not None:
+            value["text"] = self.text
+        if self.neighbors:
+            value["neighbors"] = list(self.neighbors)
+        return value
+
+
+def ids_of(name: str, ids: Iterable[str]) -> tuple[str, ...]:
+    """Several ids, and not the characters of one.
+
+    Raises:
+        InvalidRequestError: they are one text, or something in them is none.
+    """
+    if isinstance(ids, str | bytes):
+        raise InvalidRequestError(f"{name} is one text, {ids!r}; put it into a list")
+    result = tuple(ids)
+    for entry in result:
+        if not isinstance(entry, str):
+            raise InvalidRequestError(f"{name} holds {entry!r}; an id is a str")
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNode:
+    """A node as it is stored."""
+
+    id: str
+    text: str
+    label: str | None  # as given, not as predicted
+    degree: int
+    graph_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScore:
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one node; `label` is None where `error` is set."""
+
+    index: int
+    id: str | None
+    label: str | None
+    score: float | None  # calibrated probability; None where a teacher tells none
+    top: tuple[LabelScore, ...]
+    route: str  # who answered: student or teacher
+    cached: bool
+    error: str | None  # its code
+    teacher_error: str | None  # its code: on route auto, why the student answered although unsure
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """One prediction a node, in their order.
+
+    `graph_version` is the oldest, where the nodes went in several requests.
+    """
+
+    model: str
+    model_version: str
+    graph_version: int
+    predictions: tuple[Prediction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    student: Prediction
+    teacher: Prediction
+    agree: bool | None
+    student_ms: float
+    teacher_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of the graph that was made."""
+
+    graph_version: int
+    repeated: bool  # it was made before under the same key
+
+
+def parse_prediction(value: Mapping[str, Any]) -> Prediction:
+    error, teacher_error = value["error"], value.get("teacher_error")
+    return Prediction(
+        index=value["index"],
+        id=value["id"],
+        label=value["label"],
+        score=value["score"],
+        top=tuple(LabelScore(entry["label"], entry["score"]) for entry in value["top"]),
+        route=value["route"],
+        cached=value["cached"],
+        error=error and error["code"],
+        teacher_error=teacher_error and teacher_error["code"],
+    )
+
+
+def parse_classification(value: Mapping[str, Any]) -> Classification:
+    predictions = tuple(parse_prediction(entry) for entry in value["predictions"])
+    return Classification(
+        value["model"], value["model_version"], value["graph_version"], predictions
+    )
+
+
+def parse_comparisons(value: Mapping[str, Any]) -> list[Comparison]:
+    return [
+        Comparison(
+            parse_prediction(entry["student"]),
+            parse_prediction(entry["teacher"]),
+            entry["agree"],
+            entry["student_ms"],
+            entry["teacher_ms"],
+        )
+        for entry in value["comparisons"]
+    ]
+
+
+def parse_change(value: Mapping[str, Any]) -> Change:
+    return Change(value["graph_version"], value["repeated"])
+
+
+def parse_node(value: Mapping[str, Any]) -> StoredNode:
+    return StoredNode(
+        value["id"], value["text"], value["label"], value["degree"], value["graph_version"]
+    )
+
+
+def parse_neighbors(value: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(value["neighbors"])

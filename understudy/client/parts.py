@@ -1,0 +1,144 @@
+"""More nodes than one request may hold: asked about in several, and answered as one.
+
+The functions are generators: they yield requests and are sent the answers, so that the plain
+client and the one for asyncio share them.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from understudy.client import calls
+from understudy.client.calls import Request
+from understudy.client.errors import InvalidRequestError, RefusedError
+from understudy.client.models import Classification, Comparison, Node, Prediction, Route
+
+NODES = 1_024  # of one request, unless the service says otherwise
+CHARACTERS = 1_000_000  # of the texts of one request: some megabytes at the most
+# Refusals that are about a request's nodes, since not one of them could be answered.
+NODE_ERRORS = {
+    "incomplete_node",
+    "unknown_node",
+    "unknown_neighbor",
+    "empty_text",
+    "text_too_long",
+    "too_many_neighbors",
+    "teacher_failed",
+}
+
+Part = TypeVar("Part")
+Row = TypeVar("Row")
+Result = TypeVar("Result")
+# Yields requests, is sent their answers or the refusals, and returns the answer to all.
+Plan = Generator[Request[Part], Part, Result]
+
+
+def classify(
+    nodes: Sequence[Node | str], route: Route, top_k: int
+) -> Plan[Classification, Classification]:
+    """Classifies any number of nodes; an id alone is a stored node."""
+    parts, rows = yield from ask(
+        nodes_of(nodes),
+        lambda part: calls.classify(part, route, top_k),
+        lambda answer: answer.predictions,
+        lambda prediction: prediction.error is not None,
+    )
+    predictions = tuple(replace(row, index=index) for index, row in enumerate(rows))
+    oldest = min(part.graph_version for part in parts)
+    return replace(parts[0], graph_version=oldest, predictions=predictions)
+
+
+def compare(nodes: Sequence[Node | str]) -> Plan[list[Comparison], list[Comparison]]:
+    """Asks student and teacher about any number of nodes."""
+    _, rows = yield from ask(
+        nodes_of(nodes),
+        calls.compare,
+        lambda answer: answer,
+        lambda row: row.student.error is not None,
+    )
+    return [
+        replace(row, student=at(row.student, index), teacher=at(row.teacher, index))
+        for index, row in enumerate(rows)
+    ]
+
+
+def at(prediction: Prediction, index: int) -> Prediction:
+    return replace(prediction, index=index)
+
+
+def ask(
+    nodes: Sequence[Node],
+    request: Callable[[Sequence[Node]], Request[Part]],
+    rows_of: Callable[[Part], Sequence[Row]],
+    failed: Callable[[Row], bool],
+) -> Plan[Part, tuple[list[Part], list[Row]]]:
+    """Asks part by part; the answers, and what they say of each node.
+
+    A part of which no node can be answered is refused as a whole, and does not say why of each.
+    It is asked about once more together with a node that could be answered.
+    """
+    parts = split(nodes)
+    answers: list[Part | None] = []
+    refusals: list[RefusedError] = []
+    for part in parts:
+        try:
+            answers.append((yield request(part)))
+        except RefusedError as error:
+            if len(parts) == 1 or error.code not in NODE_ERRORS:
+                raise
+            refusals.append(error)
+            answers.append(None)
+    rows = [None if answer is None else list(rows_of(answer)) for answer in answers]
+    good = (
+        node
+        for part, told in zip(parts, rows, strict=True)
+        for node, row in zip(part, told or (), strict=False)
+        if not failed(row)
+    )
+    companion = next(good, None)
+    if refusals and companion is None:
+        raise refusals[0]
+    for number, part in enumerate(parts):
+        if answers[number] is None and companion is not None:
+            answers[number] = answer = yield request([companion, *part])
+            rows[number] = list(rows_of(answer))[1:]
+    whole = [answer for answer in answers if answer is not None]
+    return whole, [row for told in rows for row in told or ()]
+
+
+def split(nodes: Sequence[Node]) -> list[Sequence[Node]]:
+    """All nodes in one part if they fit, else in parts that leave room for one more each."""
+    if len(nodes) <= NODES and sum(map(characters, nodes)) <= CHARACTERS:
+        return [nodes]
+    parts: list[list[Node]] = []
+    size = 0
+    for node in nodes:
+        size += characters(node)
+        if not parts or len(parts[-1]) == NODES - 1 or size > CHARACTERS:
+            parts.append([])
+            size = characters(node)
+        parts[-1].append(node)
+    return list(parts)
+
+
+def characters(node: Node) -> int:
+    return len(node.text or "") + sum(map(len, node.neighbors))
+
+
+def nodes_of(given: Sequence[Node | str]) -> list[Node]:
+    """Nodes as they may be given.
+
+    Raises:
+        InvalidRequestError: something is neither a node nor an id.
+    """
+    if isinstance(given, str | bytes | Node):
+        raise InvalidRequestError(f"nodes is one {type(given).__name__}; put it into a list")
+    nodes = []
+    for position, entry in enumerate(given):
+        if isinstance(entry, str):
+            entry = Node(id=entry)
+        elif not isinstance(entry, Node):
+            kind = type(entry).__name__
+            raise InvalidRequestError(f"nodes[{position}] is a {kind}; give a Node, or an id")
+        nodes.append(entry)
+    return nodes

@@ -1,0 +1,1 @@
+"""Classify and change one graph with one model, in process: no HTTP, no asyncio."""

@@ -1,0 +1,297 @@
+"""The engine: stored nodes by look-up, unseen nodes by one small step a layer, changes in place.
+
+Usable without HTTP:
+
+    with Engine.open(Path("runs/demo/bundle"), data=Path("runs/demo/data")) as engine:
+        engine.classify([Node(id="curl"), Node(text="a fast JSON parser", neighbors=("libc6",))])
+        engine.apply([UpsertNode("jq2", "a fast JSON parser"), AddEdge("jq2", "libc6")])
+        engine.classify([Node(id="jq2")])
+
+See docs/engine.md.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from types import TracebackType
+from weakref import finalize, ref
+
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.bundle import Manifest
+from understudy.graph.mutations import Mutation, UpsertNode
+from understudy.graph.progress import Progress, silent
+from understudy.graph.view import REMOVED
+from service.errors import (
+    BundleMismatchError,
+    InferenceError,
+    JournalFailedError,
+    MutationRefusedError,
+)
+from understudy.engine.limits import Limits
+from understudy.engine.opening import open_parts
+from understudy.engine.maintenance import Maintenance
+from service.messages import Node, Prediction
+from understudy.engine.predictions import assemble, joined_logits
+from understudy.engine.requests import Resolution, UnseenNode, resolve
+from understudy.engine.snapshots import Snapshots
+from understudy.engine.state import GraphState
+from understudy.engine.student import Inference, Student
+from understudy.engine.updates.tickets import Applied
+from understudy.engine.updates.writer import Writer
+
+# A node sent as if unseen must get its stored logits; providers differ in the last digits.
+PROBE_TOLERANCE = 1e-2
+PROBE_DEGREE = 4
+LISTS_KEPT = 4_096  # changed neighbour lists, before they are folded together
+RECORDS_KEPT = 10_000  # batches in the journal, before a snapshot takes their place
+PROBE_CANDIDATES = 1_024  # rows among which the node to probe is looked for
+
+
+class Engine:
+    """Classifies nodes of one graph and changes it; safe to share between threads."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        writer: Writer,
+        student: Student,
+        limits: Limits,
+        provider: str,
+        data: Path | None = None,
+    ) -> None:
+        """Assembles an engine from parts; `open` reads them from a bundle."""
+        self.manifest = manifest
+        self.model_version = manifest.version
+        self.writer = writer
+        self.student = student
+        self.limits = limits
+        self.provider = provider
+        self.snapshots = Snapshots(data, manifest, writer) if data is not None else None
+        self.maintenance = Maintenance(maintaining(ref(self)))
+        writer.noticed = self.maintenance.notice
+        finalize(self, self.maintenance.end)
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        threads: int = 1,
+        provider: str = "cpu",
+        limits: Limits | None = None,
+        data: Path | None = None,
+        progress: Progress = silent,
+    ) -> "Engine":
+        """Opens a bundle, verifies what it serves from, replays its journal and infers once.
+
+        Args:
+            threads: of one inference.
+            provider: cpu or cuda.
+            data: folder of the journal and the snapshots, made if it is not there; without one,
+                changes last as long as the engine.
+            progress: told of activations that the bundle does not hold and that are computed.
+
+        Raises:
+            BundleError: missing, damaged, of a newer schema, or no such provider.
+            GraphError: the graph in it is damaged; or the journal is locked, foreign or damaged.
+            BundleMismatchError: its parts do not belong together.
+            JournalFailedError: the journal does not fit the graph.
+        """
+        manifest, writer, student = open_parts(folder, threads, provider, data, progress)
+        engine = cls(manifest, writer, student, limits or Limits(), provider, data)
+        try:
+            engine.probe()
+        except InferenceError as error:
+            engine.close()
+            raise BundleMismatchError(f"the bundle fails its first inference: {error}") from error
+        return engine
+
+    @property
+    def state(self) -> GraphState:
+        """The newest state; hold it to ask several questions of one version."""
+        return self.writer.state
+
+    @property
+    def durable(self) -> bool:
+        """Whether changes outlive the process."""
+        return self.writer.journal.durable
+
+    def apply(self, mutations: Sequence[Mutation], key: str | None = None) -> Applied:
+        """Changes the graph: all mutations or none.
+
+        When it returns the batch is on the disk (with a data folder), every affected activation
+        is up to date, and every answer from then on is of that version or a later one.
+
+        Args:
+            mutations: in order; later ones may build on earlier ones.
+            key: idempotency key: the same batch under the same key is applied once.
+
+        Raises:
+            MutationRefusedError, MutationTargetError: an item cannot be done; it is named.
+            KeyReusedError: the key came with another batch before.
+            JournalFailedError: the journal cannot be written.
+            InferenceError: the networks failed.
+            NotReadyError: another bundle is taking this one's place.
+        """
+        self.check_texts(mutations)
+        return self.writer.apply(mutations, key)
+
+    def submit(self, mutations: Sequence[Mutation], key: str | None = None) -> Future[Applied]:
+        """The same for callers that must not wait; what cannot be queued is raised at once."""
+        self.check_texts(mutations)
+        return self.writer.submit(mutations, key)
+
+    def check_texts(self, mutations: Sequence[Mutation]) -> None:
+        """Refuses texts that are longer than this engine takes."""
+        limit = self.limits.text_characters
+        for position, mutation in enumerate(mutations):
+            if isinstance(mutation, UpsertNode) and len(mutation.text or "") > limit:
+                raise MutationRefusedError(
+                    f"mutation {position}: the text has more than {limit:,} characters",
+                    position=position,
+                )
+
+    def classify(self, nodes: Sequence[Node], top_k: int = 1) -> list[Prediction]:
+        """Classifies stored and unseen nodes.
+
+        Returns:
+            One prediction a node, in order; a bad node's has its `error` set.
+
+        Raises:
+            InferenceError: the networks gave no usable answer.
+        """
+        resolution = self.resolve(nodes)
+        inference = self.infer(resolution) if resolution.unseen else None
+        return self.predict(nodes, resolution, inference, top_k)
+
+    def logits(self, nodes: Sequence[Node]) -> NDArray[np.float32]:
+        """The scores before calibration; float32 [B, classes].
+
+        Raises:
+            NodeError: the first bad node's.
+            InferenceError: the networks gave no usable answer.
+        """
+        resolution = self.resolve(nodes)
+        for error in resolution.errors.values():
+            raise error
+        inference = self.infer(resolution) if resolution.unseen else None
+        logits = joined_logits(resolution, inference)
+        result = np.empty_like(logits)
+        result[resolution.positions] = logits
+        return result
+
+    def resolve(self, nodes: Sequence[Node]) -> Resolution:
+        """Sorts a request out against the graph as it stands now."""
+        return resolve(self.state, nodes, self.limits)
+
+    def infer(self, resolution: Resolution) -> Inference:
+        """Runs the unseen nodes of a request; the slow step, to be kept off an event loop."""
+        return self.student.infer(resolution.state, resolution.unseen)
+
+    def predict(
+        self,
+        nodes: Sequence[Node],
+        resolution: Resolution,
+        inference: Inference | None,
+        top_k: int,
+    ) -> list[Prediction]:
+        """The predictions of a request whose unseen nodes, if any, were inferred."""
+        return assemble(
+            nodes,
+            resolution,
+            joined_logits(resolution, inference),
+            self.manifest.label_names,
+            self.manifest.calibration.temperature,
+            top_k,
+        )
+
+    def probe(self) -> None:
+        """Runs a stored node as if it were unseen and compares with its stored logits.
+
+        Raises:
+            InferenceError: the networks fail, or do not reproduce the stored answer.
+        """
+        state = self.state
+        row = probe_row(state)
+        if row is None:  # every node was removed
+            nobody = UnseenNode("probe", np.empty(0, np.int64))
+            self.student.infer(state, [nobody])
+            return
+        unseen = UnseenNode(state.graph.text(row), state.graph.neighbors(row).astype(np.int64))
+        expected = state.logits(np.array([row]))[0]
+        difference = np.abs(self.student.infer(state, [unseen]).logits[0] - expected).max()
+        if difference > PROBE_TOLERANCE * max(1.0, float(np.abs(expected).max())):
+            raise InferenceError(
+                f"a stored node sent as unseen differs from its stored scores by {difference:.3g}"
+            )
+
+    def settle(self) -> None:
+        """Brings every activation up to the last digit, see docs/engine.md; done when idle."""
+        self.writer.settle()
+
+    def compact(self) -> None:
+        """Folds changed neighbour lists together; done when idle, once there are many."""
+        self.writer.compact()
+
+    def snapshot(self) -> None:
+        """Writes graph and activations to the data folder and shortens the journal; done when idle.
+
+        Reading and writing go on meanwhile.
+
+        Raises:
+            JournalFailedError: no data folder, no node to write, or it cannot be written; the
+                journal stays as it is.
+        """
+        if self.snapshots is None:
+            raise JournalFailedError("without a data folder there is nothing to shorten")
+        self.settle()
+        self.snapshots.write()
+
+    def maintain(self) -> None:
+        """What is done when idle."""
+        # Under a stream of changes settling would wake the same hubs after each of them.
+        self.writer.settle(interrupted=self.maintenance.changed.is_set)
+        graph, journal = self.state.graph, self.writer.journal
+        if len(graph.parts.lists.current) > max(LISTS_KEPT, graph.num_rows // 16):
+            self.compact()
+        if journal.durable and journal.number - journal.start > RECORDS_KEPT:
+            self.snapshot()
+
+    def close(self) -> None:
+        """Waits for what runs and lets go of the journal; reading goes on to work."""
+        self.maintenance.close()
+        if self.snapshots is not None:
+            self.snapshots.close()
+        else:
+            self.writer.close()
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def maintaining(engine_ref: "ref[Engine]") -> Callable[[], None]:
+    """The work of an engine's maintenance, which must not keep the engine alive."""
+
+    def work() -> None:
+        engine = engine_ref()
+        if engine is not None:
+            engine.maintain()
+
+    return work
+
+
+def probe_row(state: GraphState) -> int | None:
+    """A stored node of about PROBE_DEGREE neighbours, or None if there is no node nearby."""
+    rows = np.arange(min(state.graph.num_rows, PROBE_CANDIDATES))
+    nearest = np.argsort(np.abs(state.graph.degrees(rows) - PROBE_DEGREE), kind="stable")
+    live = (row for row in nearest.tolist() if state.graph.record(row) is not REMOVED)
+    return next(live, None)

@@ -1,0 +1,107 @@
+"""From a bundle's folder, and a data folder, to the parts of an engine."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from understudy.bundle import Bundle, BundleMissingError, Manifest, open_bundle
+from understudy.bundle.reader import verify_digests
+from understudy.bundle.student import WHOLE_FILE
+from understudy.graph.journal import Journal, MemoryJournal
+from understudy.graph.progress import Progress
+from understudy.graph.sqlite_files import reading_files
+from understudy.graph.sqlite_journal import SqliteJournal
+from understudy.graph.store import GraphStore
+from understudy.engine.full_run import compute_tables
+from understudy.engine.updates.affected import Incremental
+from understudy.engine.snapshots import check_snapshots, remove_snapshots
+from understudy.engine.state import has_activations, open_graph, open_owed, open_tables
+from understudy.engine.student import Student, load_student
+from understudy.engine.updates.writer import Writer
+
+UNREAD = (WHOLE_FILE,)  # for other runtimes; nothing here reads it
+JOURNAL_FILE = "journal.sqlite"
+
+
+def open_parts(
+    folder: Path, threads: int, provider: str, data: Path | None, progress: Progress
+) -> tuple[Manifest, Writer, Student]:
+    """Opens everything; see `Engine.open`."""
+    bundle = open_bundle(folder, verify=False)
+    if data is None:
+        with verified(bundle):
+            return assemble(bundle, bundle, MemoryJournal(), threads, provider, progress)
+    journal = open_journal(data, bundle.manifest.version)
+    try:
+        base = open_snapshot(data, journal.snapshot) if journal.snapshot else bundle
+        with verified(bundle, base):
+            parts = assemble(bundle, base, journal, threads, provider, progress)
+        with reading_files(data):
+            check_snapshots(data, journal.number)
+            remove_snapshots(data, journal.snapshot, journal.number)
+    except BaseException:
+        journal.close()
+        raise
+    return parts
+
+
+def open_journal(data: Path, version: str) -> SqliteJournal:
+    """The data folder's journal; a new one only where no snapshot tells of an older one.
+
+    Args:
+        version: of the bundle.
+    """
+    path = data / JOURNAL_FILE
+    with reading_files(path):
+        if not path.exists():
+            check_snapshots(data, 0)
+    return SqliteJournal(path, version)
+
+
+def open_snapshot(data: Path, name: str) -> Bundle:
+    if not (data / name).is_dir():
+        raise BundleMissingError(
+            f"{data / name} is missing, from which the journal beside it goes on; put a copy in "
+            f"its place, or give --data-folder another folder to begin again with the bundle's "
+            "graph"
+        )
+    return open_bundle(data / name, verify=False)
+
+
+@contextmanager
+def verified(*bundles: Bundle) -> Iterator[None]:
+    """Compares digests while the block runs; nobody gets past it with a file that differs.
+
+    Raises:
+        BundleDamagedError: a file differs, whatever else the block may have met because of it.
+    """
+    with ThreadPoolExecutor(1, "digests") as pool:
+        distinct = {bundle.folder: bundle for bundle in bundles}
+        checks = [pool.submit(verify_digests, bundle, UNREAD) for bundle in distinct.values()]
+        try:
+            yield
+        finally:
+            for check in checks:
+                check.result()
+
+
+def assemble(
+    bundle: Bundle,
+    base: Bundle,
+    journal: Journal,
+    threads: int,
+    provider: str,
+    progress: Progress,
+) -> tuple[Manifest, Writer, Student]:
+    """Joins a bundle's networks with the graph of the bundle or of a snapshot."""
+    store = GraphStore(open_graph(base), journal.start)
+    student = load_student(bundle, threads, provider)
+    if has_activations(base):
+        tables = open_tables(base)
+    else:
+        tables = compute_tables(student, store.view, progress)
+    incremental = Incremental(student, tables, open_owed(base))
+    writer = Writer(store, tables, incremental, journal)
+    writer.replay(journal.recover())
+    return bundle.manifest, writer, student

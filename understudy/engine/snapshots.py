@@ -1,0 +1,177 @@
+"""Versions of the graph and its activations on disk, in a bundle's form without the networks."""
+
+import logging
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.bundle import GraphInfo, Manifest, write_bundle
+from understudy.bundle.reader import MANIFEST
+from understudy.bundle.student import LOGITS_FILE, activation_file
+from understudy.folders.errors import FolderError
+from understudy.graph.errors import JournalDamagedError, JournalError
+from understudy.graph.journal_about import ADVICE
+from understudy.graph.materialize import to_text_graph
+from understudy.graph.snapshot import save_snapshot
+from understudy.graph.versions import VersionedTable
+from service.errors import JournalFailedError
+from understudy.engine.state import GRAPH_FOLDER, GraphState, owed_file
+from understudy.engine.updates.writer import Writer
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "snapshot-"
+# Nothing else in a data folder is ever removed: a snapshot, and what one is written in.
+WHOLE_NAME = re.compile(r"snapshot-(0|[1-9][0-9]*)")
+UNFINISHED_NAME = re.compile(r"\.snapshot-(0|[1-9][0-9]*)\.(writing-)?[a-z0-9_]{8}")
+PARTS = {MANIFEST, GRAPH_FOLDER, Path(LOGITS_FILE).parts[0]}
+UNFINISHED_PARTS = PARTS | {"lock", "new", "whole", "placing", "old"}
+ROWS_A_STEP = 65_536  # at width 256 and float32, 64 MiB
+
+
+class Snapshots:
+    """The snapshots of one engine, which owns their folder while it has the journal."""
+
+    def __init__(self, data: Path, manifest: Manifest, writer: Writer) -> None:
+        """Begins with those that are there.
+
+        Args:
+            data: the folder of the journal and the snapshots.
+            manifest: of the bundle that the graph belongs to.
+        """
+        self.data = data
+        self.manifest = manifest
+        self.writer = writer
+        self.lock = Lock()  # one at a time: each removes all but its own
+        self.closed = False
+
+    def write(self) -> None:
+        """Writes the newest version and lets the journal begin after it; or finds it written.
+
+        Raises:
+            JournalFailedError: it cannot be written, the engine is closed, or there is no node;
+                the journal stays as it is.
+        """
+        with self.lock:
+            if self.closed:  # the folder may be another engine's by now
+                raise JournalFailedError("the engine is closed")
+            state, owed = self.writer.moment()
+            if state.version == self.writer.journal.start:
+                return  # to write it again would mean to remove the one that is needed
+            if state.graph.num_nodes == 0:
+                raise JournalFailedError("a snapshot needs a node")
+            try:
+                name = write_snapshot(self.data, self.manifest, state, owed)
+                self.writer.truncate(state.version, name)
+            except (OSError, FolderError, JournalError) as error:
+                raise JournalFailedError(f"no snapshot could be written: {error}") from error
+            remove_snapshots(self.data, name, state.version)
+
+    def close(self) -> None:
+        """Waits for the one that is written; there is none after it."""
+        with self.lock:
+            self.closed = True
+            self.writer.close()
+
+
+def write_snapshot(
+    data: Path, manifest: Manifest, state: GraphState, owed: Sequence[NDArray[np.float32]]
+) -> str:
+    """Writes a state into a folder of its own, on the disk when it returns.
+
+    Others may read and write the graph meanwhile.
+
+    Args:
+        manifest: of the bundle that the graph belongs to.
+        owed: of the same moment, see `Incremental.owed_now`.
+
+    Returns:
+        The folder's name in `data`.
+
+    Raises:
+        OSError, FolderError: it cannot be written; nothing is left of it.
+    """
+    name = f"{PREFIX}{state.version}"
+    graph = to_text_graph(state.graph)
+    info = GraphInfo(graph.name, graph.content_hash, graph.num_nodes, graph.adjacency.num_edges)
+    rows = state.graph.live_rows()
+
+    def fill(folder: Path) -> Manifest:
+        (folder / GRAPH_FOLDER).mkdir()
+        save_snapshot(graph, folder / GRAPH_FOLDER)
+        (folder / LOGITS_FILE).parent.mkdir()
+        for number, table in enumerate(state.tables.activations):
+            save_rows(folder / activation_file(number), table, state, rows)
+            np.save(folder / owed_file(number), owed[number][rows])
+        save_rows(folder / LOGITS_FILE, state.tables.logits, state, rows)
+        return replace(manifest, graph=info, files={})
+
+    write_bundle(data / name, fill)
+    return name
+
+
+def save_rows(
+    path: Path, table: VersionedTable, state: GraphState, rows: NDArray[np.int64]
+) -> None:
+    shape = (len(rows), table.width)
+    target = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    for start in range(0, len(rows), ROWS_A_STEP):
+        part = slice(start, start + ROWS_A_STEP)
+        target[part] = table.take(state.graph.version, rows[part])
+    target.flush()
+
+
+def check_snapshots(data: Path, number: int) -> None:
+    """Sees that no snapshot is newer than the journal: one is only written of what that holds.
+
+    Args:
+        number: of the journal's last record.
+
+    Raises:
+        JournalDamagedError: the journal is an older one, or another's, or a new one in place of
+            the one that is gone. To serve it would be to lose what the snapshot holds.
+    """
+    for path, version in named(data, WHOLE_NAME):
+        if version > number and (path / MANIFEST).is_file():
+            raise JournalDamagedError(
+                f"{path} holds {version:,} changes, the journal beside it {number:,}; {ADVICE}"
+            )
+
+
+def remove_snapshots(data: Path, kept: str, number: int) -> None:
+    """Removes what the journal needs no more, and what interrupted snapshots left.
+
+    Args:
+        kept: name of the snapshot that the journal goes on from.
+        number: snapshots up to this version, which the journal and the kept one hold.
+    """
+    whole = ours(data, WHOLE_NAME, PARTS)
+    for path, version in [*whole, *ours(data, UNFINISHED_NAME, UNFINISHED_PARTS)]:
+        if path.name != kept and version <= number:
+            try:
+                shutil.rmtree(path)
+            except OSError as error:
+                logger.warning("%s is of no use any more and cannot be removed: %s", path, error)
+
+
+def ours(data: Path, form: re.Pattern[str], parts: set[str]) -> Iterator[tuple[Path, int]]:
+    """Folders with a name of ours that hold nothing but what we write."""
+    for path, version in named(data, form):
+        with suppress(PermissionError):  # then it is somebody else's
+            if {entry.name for entry in path.iterdir()} <= parts:
+                yield path, version
+
+
+def named(data: Path, form: re.Pattern[str]) -> Iterator[tuple[Path, int]]:
+    """Real folders with a name of exactly that form, and the version that it tells."""
+    for path in sorted(data.iterdir()) if data.is_dir() else ():
+        match = form.fullmatch(path.name)
+        if match is not None and path.is_dir() and not path.is_symlink():
+            yield path, int(match[1])

@@ -1,0 +1,125 @@
+"""The student over nodes that are not stored: text in, logits out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from understudy.bundle import Bundle
+from understudy.bundle.student import open_student
+from understudy.graph.neighborhoods import Neighborhoods, Weighting, edge_weights
+from understudy.graph.propagation import Layer, propagate
+from understudy.engine.updates.aggregated import LINEAR, run_aggregated
+from service.errors import BundleMismatchError, InferenceError
+from understudy.engine.inputs import TextInput, open_input
+from understudy.engine.requests import UnseenNode
+from understudy.engine.state import GraphState
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """What the student said about unseen nodes, and how long it took.
+
+    Shapes:
+        logits: float32 [B, classes], finite
+    """
+
+    logits: NDArray[np.float32]
+    encode_ms: float
+    inference_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Student:
+    """The text encoder, the message-passing layers, and how these weigh neighbours."""
+
+    text_input: TextInput
+    layers: tuple[Layer, ...]
+    weighting: Weighting
+
+    def infer(self, state: GraphState, nodes: Sequence[UnseenNode]) -> Inference:
+        """Runs nodes as one batch: text → h0, then every layer over the stored tables.
+
+        Args:
+            state: the one that resolved the nodes.
+
+        Raises:
+            InferenceError: an index outside the tables, or the networks failed.
+        """
+        started = perf_counter()
+        try:
+            h = self.text_input([node.text for node in nodes])
+            encoded = perf_counter()
+            logits = self.propagate_unseen(state, h, [node.neighbors for node in nodes])
+        except InferenceError:
+            raise
+        except Exception as error:  # onnxruntime's own errors share no narrower root
+            raise InferenceError("the student's networks failed") from error
+        finished = perf_counter()
+        if logits.shape != (len(nodes), state.tables.logits.width) or not np.isfinite(logits).all():
+            raise InferenceError("the student gave no finite score for every label")
+        return Inference(logits, 1_000 * (encoded - started), 1_000 * (finished - encoded))
+
+    def propagate_unseen(
+        self, state: GraphState, h: NDArray[np.float32], neighbors: Sequence[NDArray[np.int64]]
+    ) -> NDArray[np.float32]:
+        """h0 [B, hidden] of nodes that are not stored → their logits [B, classes].
+
+        Raises:
+            InferenceError: a neighbour outside the tables.
+        """
+        near = state.graph.unseen_neighborhoods(neighbors)
+        rows = near.indices
+        check_indices(rows, state.graph.num_rows)
+        rows = rows if len(rows) else np.zeros(1, np.int64)  # a table is never empty
+        # The tables change under a reader: it takes the neighbours' rows, as of its version.
+        if self.weighting not in LINEAR:
+            near = replace(near, indices=np.arange(len(near.indices)))
+            for number, layer in enumerate(self.layers):
+                h = propagate(layer, h, state.activations(number, rows), near, self.weighting)
+            return h
+        weights, self_weights = edge_weights(near, self.weighting)  # the same for all layers
+        sums = summing(near, weights)
+        for number, layer in enumerate(self.layers):
+            aggregated = sums @ state.activations(number, rows)
+            if self.weighting == "symmetric":
+                aggregated += self_weights[:, None] * h
+            h = run_aggregated(layer, h, aggregated)
+        return h
+
+
+def summing(
+    near: Neighborhoods, weights: NDArray[np.float32]
+) -> "NDArray[np.float32] | sparse.csr_array":
+    """What gathered rows [E, d] are multiplied by for every node's weighted sum; [B, E]."""
+    if len(weights) == 0:
+        return np.zeros((len(near), 1), np.float32)
+    if len(near) == 1:  # a dense row: a sparse matrix would take longer than the product
+        return weights[None]
+    return sparse.csr_array((weights, np.arange(len(weights)), near.indptr))
+
+
+def check_indices(indices: NDArray[np.int64], rows: int) -> None:
+    """Refuses an index outside the tables: on CUDA, gathering it would corrupt memory."""
+    # One pass for both ends: as an unsigned number, a negative one is larger than all.
+    if len(indices) and int(indices.view(np.uint64).max()) >= rows:
+        raise InferenceError("a neighbor's index lies outside the graph")
+
+
+def load_student(bundle: Bundle, threads: int, provider: str) -> Student:
+    """Opens a bundle's student and text encoder.
+
+    Raises:
+        BundleMismatchError: a weighting or an encoder that this release does not know.
+        BundleError: a file is damaged, or there is no such provider.
+    """
+    info = bundle.manifest.student
+    if info.weighting not in get_args(Weighting):
+        raise BundleMismatchError(f"this release knows no weighting {info.weighting!r}")
+    networks = open_student(bundle, info, threads, provider)
+    text_input = open_input(bundle, networks.input, threads, provider)
+    return Student(text_input, networks.layers, cast(Weighting, info.weighting))

@@ -1,0 +1,1 @@
+"""Changes of the graph, and the activations that they touch."""

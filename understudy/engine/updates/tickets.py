@@ -1,0 +1,60 @@
+"""A batch of changes on its way to the writer, and what becomes of it."""
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from understudy.graph.errors import JournalError, MutationError, UnknownItemError
+from understudy.graph.journal import Record
+from understudy.graph.mutations import Mutation, encode_mutations
+from service.errors import (
+    JournalFailedError,
+    MutationRefusedError,
+    MutationTargetError,
+    ServiceError,
+)
+
+KEY_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A batch that is durable and visible.
+
+    Attributes:
+        version: of the graph, in which it first shows.
+        repeated: it was applied before, under the same key, and nothing was done now.
+    """
+
+    version: int
+    repeated: bool = False
+
+
+@dataclass(slots=True)
+class Ticket:
+    """A batch on its way."""
+
+    mutations: tuple[Mutation, ...]
+    key: str | None
+    outcome: Future[Applied] = field(default_factory=Future)
+
+    def record(self, number: int) -> Record:
+        return Record(number, self.key, encode_mutations(self.mutations))
+
+
+def check_key(key: str) -> None:
+    if not 0 < len(key) <= KEY_CHARACTERS or not key.isprintable():
+        raise MutationRefusedError(
+            f"an idempotency key has 1 to {KEY_CHARACTERS} printable characters", position=0
+        )
+
+
+def failure_of(error: ServiceError | JournalError) -> ServiceError:
+    """An error as a caller gets it: of this room, and without the frames that it came through."""
+    failure = JournalFailedError(str(error)) if isinstance(error, JournalError) else error
+    failure.__cause__ = error.__cause__
+    return failure.with_traceback(None)
+
+
+def refusal(error: MutationError) -> ServiceError:
+    kind = MutationTargetError if isinstance(error, UnknownItemError) else MutationRefusedError
+    return kind(str(error), position=error.position)

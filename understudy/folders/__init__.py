@@ -1,0 +1,23 @@
+"""One way to replace a folder that a command writes; every room that writes one uses it."""
+
+from understudy.folders.atomic import atomic_folder, reserved
+from understudy.folders.errors import (
+    FolderError,
+    OutputBusyError,
+    OutputRefusedError,
+    OutputUnwritableError,
+)
+from understudy.folders.output import check_output, check_space
+from understudy.folders.workplace import unfinished_folder
+
+__all__ = [
+    "FolderError",
+    "OutputBusyError",
+    "OutputRefusedError",
+    "OutputUnwritableError",
+    "atomic_folder",
+    "check_output",
+    "check_space",
+    "reserved",
+    "unfinished_folder",
+]

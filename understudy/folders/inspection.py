@@ -1,0 +1,87 @@
+"""Whether an output may be replaced, by what it holds and by what it is needed for."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from understudy.folders.errors import OutputRefusedError, OutputUnwritableError
+from understudy.folders.kinds import Kind, first_foreign, kind_of
+from understudy.folders.workplace import passing
+
+
+def refuse_foreign(out: Path, place: Path, kind: Kind | None = None) -> None:
+    """Refuses an output that is no folder, or holds what no command of ours wrote.
+
+    Args:
+        place: the output's real place.
+        kind: of what is to be written; where that grows, others' files may lie in it.
+
+    Raises:
+        OutputRefusedError: of the first such entry.
+        OutputUnwritableError: it is a link to nothing.
+    """
+    if not os.path.lexists(place):
+        if out.is_symlink() and not place.parent.is_dir():
+            raise OutputUnwritableError(f"{out} is a link to {place}, whose folder is not there")
+        return
+    if not place.is_dir():
+        raise OutputRefusedError(f"{out} is a file; name a folder to write to")
+    found = kind_of(place)
+    if kind is not None and found is kind and kind.grows:
+        return
+    foreign = first_foreign(place, found, passing(place))
+    if foreign is not None:
+        what = f"a {found.title}, and also" if found else "what no command of understudy wrote:"
+        raise OutputRefusedError(
+            f"{out} holds {what} {foreign}; nothing of it is ever replaced: name another folder, "
+            "or move that away"
+        )
+
+
+def refuse_other_kind(out: Path, place: Path, kind: Kind) -> None:
+    """Refuses an output that is a folder of ours of another kind.
+
+    Raises:
+        OutputRefusedError: it is.
+    """
+    found = kind_of(place)
+    if found is not None and found is not kind:
+        raise OutputRefusedError(
+            f"{out} is a {found.title}, no {kind.title}; name another folder, or replace it with "
+            "--force"
+        )
+
+
+def refuse_inputs(out: Path, place: Path, inputs: Iterable[Path]) -> None:
+    """Refuses an output that is an input, holds one, or lies in one; and the current folder, too.
+
+    Raises:
+        OutputRefusedError: naming the input.
+    """
+    for path in inputs:
+        for real in {path.resolve(), path.parent.resolve() / path.name}:
+            if same(real, place):
+                raise OutputRefusedError(
+                    f"{out} is the input {path} itself; name another folder to write to"
+                )
+            if lies_in(real, place):
+                raise OutputRefusedError(
+                    f"{out} holds the input {path}, and would be replaced; name another folder"
+                )
+            if lies_in(place, real):
+                raise OutputRefusedError(f"{out} lies in the input {path}; name another folder")
+    if any(lies_in(here, place) for here in (Path.cwd(), Path.home())):
+        raise OutputRefusedError(f"{out} holds the current folder or your home; name another one")
+
+
+def lies_in(path: Path, folder: Path) -> bool:
+    """Whether an absolute path is a folder or below it."""
+    return any(same(parent, folder) for parent in (path, *path.parents))
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two paths are one place, also where the file system knows it by several names."""
+    try:
+        return one == other or one.samefile(other)
+    except OSError:
+        return False  # one of them is not there

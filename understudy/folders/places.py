@@ -1,0 +1,60 @@
+"""Where an output lies, and whether it can be renamed or only filled."""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from understudy.folders.errors import OutputUnwritableError, place_problem
+
+LOST_AND_FOUND = "lost+found"  # of a file system, at a mount point
+MOUNTS = Path("/proc/self/mountinfo")
+LONGEST_NAME = 200  # bytes of an output's name that work's name may repeat; 255 is the most of any
+
+
+def real_place(out: Path) -> Path:
+    """The output's absolute path; of a link, what it leads to.
+
+    Raises:
+        OutputUnwritableError: there can be no such path.
+    """
+    try:
+        return out.resolve()
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link to itself, before Python 3.13
+        reason = place_problem(error) or "it is a link that leads to itself"
+        raise OutputUnwritableError(f"{out} cannot be written: {reason}") from error
+
+
+def is_mounted(place: Path) -> bool:
+    """Whether a file system, or a part of one, is mounted at this very path."""
+    if os.path.ismount(place):
+        return True
+    try:
+        lines = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return False  # no Linux
+    # Field 5 is the mount point, with blanks and the like in octal. Of a part of the same file
+    # system, no other call tells.
+    return str(place) in {re.sub(r"\\(\d{3})", unescaped, line.split()[4]) for line in lines}
+
+
+def unescaped(match: re.Match[str]) -> str:
+    return chr(int(match[1], 8))
+
+
+def short_name(place: Path) -> str:
+    """The output's name, or a stand-in where a longer one could not be made of it."""
+    if len(os.fsencode(place.name)) <= LONGEST_NAME:
+        return place.name
+    return hashlib.sha256(os.fsencode(place.name)).hexdigest()[:32]
+
+
+def fillable_only(place: Path) -> bool:
+    """Whether an existing output cannot be renamed away: its content must be replaced inside.
+
+    So are mount points (of containers: every volume), and folders whose parent is not ours to
+    write.
+    """
+    if not place.is_dir():
+        return False
+    return is_mounted(place) or not os.access(place.parent, os.W_OK | os.X_OK)

@@ -1,0 +1,122 @@
+"""Options that several `data` commands share, and what they are turned into."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from understudy.graph.builder import MISSING_TEXT, UNSEEN_LABELS, Rules
+from understudy.graph.errors import BadInputError
+from understudy.graph.labels import NEGATIVE_LABELS
+from understudy.graph.split_names import SPLIT_BY
+
+Out = Annotated[Path, typer.Argument(help="The graph folder to write.")]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Replace OUT also if it is another kind of folder of understudy's."
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Of the random split, and of drawing.")]
+Fractions = Annotated[
+    str, typer.Option(help="Shares of train, val and test, where the split is random.")
+]
+Name = Annotated[str, typer.Option(help="The graph's name; by default that of OUT.")]
+SkipUnknown = Annotated[
+    bool, typer.Option("--skip-unknown", help="Drop edges to unknown nodes instead of stopping.")
+]
+MissingText = Annotated[
+    str,
+    typer.Option(help="A node without text: fail, skip (leave it out), or id (take its id)."),
+]
+UnseenLabels = Annotated[
+    str,
+    typer.Option(help="A label that no node of train has: fail, or drop (remove that label)."),
+]
+NegativeLabels = Annotated[
+    str,
+    typer.Option(
+        help="Negative numbers as labels: none (no label), class, or auto (none beside other "
+        "labels; -1 and 1 alone are two classes)."
+    ),
+]
+Splits = Annotated[
+    Path | None,
+    typer.Option(help="JSON file of named splits, each with lists train, val and test."),
+]
+SplitName = Annotated[str | None, typer.Option(help="Which split of --splits.")]
+SplitBy = Annotated[
+    str,
+    typer.Option(help="What the members of --splits are: id, position (from 0), or auto."),
+]
+IdField = Annotated[str, typer.Option(help="The column with the node's id.")]
+TextField = Annotated[
+    list[str] | None, typer.Option(help="The column with the text; several are joined.")
+]
+Delimiter = Annotated[
+    str, typer.Option(help="What divides the columns of .csv and .tsv; by default it is found.")
+]
+HasHeader = Annotated[
+    bool | None,
+    typer.Option(
+        "--header/--no-header",
+        help="Whether the first line names the columns; without, they are called 1, 2, …",
+    ),
+]
+
+
+def optional_field(name: str | None) -> str:
+    """The column that an option names: None, it is looked for; empty or none, it is not read."""
+    return "" if name is None else name or "none"
+
+
+def parse_fractions(text: str) -> tuple[float, float, float]:
+    """Three shares of 1, for example "0.6,0.2,0.2".
+
+    Raises:
+        BadInputError: it is something else.
+    """
+    try:
+        train, val, test = (float(part) for part in text.replace("/", ",").split(","))
+    except ValueError:
+        raise BadInputError(
+            f"--fractions must be three numbers such as 0.6,0.2,0.2, not {text!r}"
+        ) from None
+    if not (min(val, test) >= 0 < train and abs(train + val + test - 1) < 1e-6):  # nan too
+        raise BadInputError(f"--fractions must be shares that sum to 1, not {text!r}")
+    return train, val, test
+
+
+def parse_rules(
+    skip_unknown: bool,
+    missing_text: str,
+    unseen_labels: str,
+    fractions: str,
+    seed: int,
+    negative_labels: str = "auto",
+) -> Rules:
+    """The rules that the options ask for.
+
+    Raises:
+        BadInputError: an option has no such value.
+    """
+    check_word("--missing-text", missing_text, MISSING_TEXT)
+    check_word("--unseen-labels", unseen_labels, UNSEEN_LABELS)
+    check_word("--negative-labels", negative_labels, NEGATIVE_LABELS)
+    shares = parse_fractions(fractions)
+    return Rules(skip_unknown, missing_text, unseen_labels, shares, seed, negative_labels)
+
+
+def check_split_by(word: str) -> str:
+    check_word("--split-by", word, SPLIT_BY)
+    return word
+
+
+def check_word(option: str, value: str, values: tuple[str, ...]) -> None:
+    """Refuses what an option does not know.
+
+    Raises:
+        BadInputError: the value is none of those.
+    """
+    if value not in values:
+        raise BadInputError(f"{option} must be one of {', '.join(values)}, not {value!r}")

@@ -1,0 +1,302 @@
+"""`understudy data …`: get a graph in, and look at it."""
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from understudy.folders import check_output, reserved
+from understudy.folders.kinds import GRAPH
+from understudy.graph.builder import Built
+from understudy.graph.command_options import (
+    Delimiter,
+    Force,
+    Fractions,
+    HasHeader,
+    IdField,
+    MissingText,
+    Name,
+    NegativeLabels,
+    Out,
+    Seed,
+    SkipUnknown,
+    SplitBy,
+    SplitName,
+    Splits,
+    TextField,
+    UnseenLabels,
+    check_split_by,
+    optional_field,
+    parse_fractions,
+    parse_rules,
+)
+from understudy.graph.describe import describe
+from understudy.graph.folder import load_graph, save_graph
+from understudy.graph.progress import Progress, terminal_progress
+from understudy.graph.tables import show_graph, show_import
+
+data = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Build, import and describe text-attributed graphs.",
+)
+
+
+def produce(
+    out: Path,
+    force: bool,
+    name: str,
+    make: Callable[[Progress], Built],
+    inputs: Iterable[Path] = (),
+) -> None:
+    """Makes a graph, writes it to `out` and prints what came of it.
+
+    Args:
+        inputs: what is read for it, and must be there afterwards.
+    """
+    from dataclasses import replace
+
+    check_output(out, GRAPH, inputs, force)
+    with reserved(out), terminal_progress() as progress:
+        built = make(progress)
+        graph = replace(built.graph, name=name or out.resolve().name)
+        progress("save", 0, 1)
+        save_graph(graph, out)
+        progress("save", 1, 1)
+    show_import(replace(built, graph=graph), out)
+
+
+@data.command("import")
+def import_files(
+    out: Out,
+    nodes: Annotated[
+        list[Path],
+        typer.Option(help="A node file, or a folder of its parts; may be given several times."),
+    ],
+    edges: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="An edge file; may be given several times. Without one, the edges are those that "
+            "a graph file holds, or a column of neighbours names."
+        ),
+    ] = None,
+    id_field: IdField = "",
+    text_field: TextField = None,
+    label_field: Annotated[
+        str | None, typer.Option(help="The column with the label; none: read no column for it.")
+    ] = None,
+    split_field: Annotated[
+        str | None, typer.Option(help="The column with train, val or test; none: read no split.")
+    ] = None,
+    group_field: Annotated[
+        str | None,
+        typer.Option(help="The column whose equal values a random split keeps together."),
+    ] = None,
+    source_field: Annotated[str, typer.Option(help="The column with an edge's one end.")] = "",
+    target_field: Annotated[str, typer.Option(help="The column with an edge's other end.")] = "",
+    neighbors_field: Annotated[
+        str | None,
+        typer.Option(
+            help="The column of the node file that lists neighbours; none: read none. By default "
+            "it is looked for where there is no edge file."
+        ),
+    ] = None,
+    delimiter: Delimiter = "",
+    header: HasHeader = None,
+    splits: Splits = None,
+    split_name: SplitName = None,
+    split_by: SplitBy = "auto",
+    skip_unknown: SkipUnknown = False,
+    missing_text: MissingText = "fail",
+    unseen_labels: UnseenLabels = "fail",
+    negative_labels: NegativeLabels = "auto",
+    fractions: Fractions = "0.6,0.2,0.2",
+    seed: Seed = 0,
+    name: Name = "",
+    force: Force = False,
+) -> None:
+    """Import node and edge files: JSON, CSV, TSV, Parquet, GraphML, GEXF, GML, also packed."""
+    from understudy.graph.readers.dialects import parse_delimiter
+    from understudy.graph.readers.fields import EdgeFields, NodeFields
+    from understudy.graph.readers.files import SplitFile, import_graph
+    from understudy.graph.readers.formats import FileOptions
+
+    rules = parse_rules(skip_unknown, missing_text, unseen_labels, fractions, seed, negative_labels)
+    node_fields = NodeFields(
+        id_field,
+        tuple(text_field or ()),
+        optional_field(label_field),
+        optional_field(split_field),
+        optional_field(group_field),
+        optional_field(neighbors_field),
+    )
+    edge_fields = EdgeFields(source_field, target_field)
+    options = FileOptions(parse_delimiter(delimiter), header)
+    split = SplitFile(splits, split_name, check_split_by(split_by))
+
+    def make(progress: Progress) -> Built:
+        return import_graph(
+            nodes, edges or [], node_fields, edge_fields, rules, split, progress, options
+        )
+
+    inputs = [*nodes, *(edges or []), *([splits] if splits else [])]
+    produce(out, force, name, make, inputs)
+
+
+@data.command("pyg")
+def pyg(
+    out: Out,
+    file: Annotated[
+        Path, typer.Argument(help="A .pt file: a dict of tensors and lists, or Data; or .npz.")
+    ],
+    text_key: Annotated[str, typer.Option(help="The attribute with the texts.")] = "",
+    label_key: Annotated[
+        str, typer.Option(help="The attribute with the labels; none: read none.")
+    ] = "",
+    label_names_key: Annotated[
+        str,
+        typer.Option(help="The attribute with the names of the classes; none: numbers are names."),
+    ] = "",
+    mask_column: Annotated[
+        int, typer.Option(min=0, help="Of several splits in the masks, the one to use.")
+    ] = 0,
+    skip_unknown: SkipUnknown = False,
+    missing_text: MissingText = "fail",
+    unseen_labels: UnseenLabels = "fail",
+    negative_labels: NegativeLabels = "auto",
+    fractions: Fractions = "0.6,0.2,0.2",
+    seed: Seed = 0,
+    name: Name = "",
+    force: Force = False,
+) -> None:
+    """Import a graph with texts that PyG or torch has saved, without running code in the file."""
+    from understudy.graph.readers.pyg import PygKeys, pyg_graph
+
+    rules = parse_rules(skip_unknown, missing_text, unseen_labels, fractions, seed, negative_labels)
+    keys = PygKeys(text_key, label_names_key, mask_column, label_key)
+    produce(out, force, name, lambda progress: pyg_graph(file, keys, rules, progress), [file])
+
+
+@data.command("ogb")
+def ogb(
+    out: Out,
+    folder: Annotated[Path, typer.Argument(help="The folder that holds raw, split and mapping.")],
+    texts: Annotated[
+        Path,
+        typer.Option(help="Texts: id, title, abstract without a header (.tsv), or a node file."),
+    ],
+    id_field: IdField = "",
+    text_field: TextField = None,
+    split_name: Annotated[str, typer.Option(help="Which of several folders in split/.")] = "",
+    skip_unknown: SkipUnknown = False,
+    missing_text: MissingText = "fail",
+    unseen_labels: UnseenLabels = "fail",
+    negative_labels: NegativeLabels = "auto",
+    fractions: Fractions = "0.6,0.2,0.2",
+    seed: Seed = 0,
+    name: Name = "",
+    force: Force = False,
+) -> None:
+    """Import a folder laid out like a node data set of the Open Graph Benchmark."""
+    from understudy.graph.readers.ogb import OgbOptions, ogb_graph
+
+    rules = parse_rules(skip_unknown, missing_text, unseen_labels, fractions, seed, negative_labels)
+    options = OgbOptions(texts, split_name, id_field, tuple(text_field or ()))
+    inputs = [folder, texts]
+    produce(out, force, name, lambda progress: ogb_graph(folder, options, rules, progress), inputs)
+
+
+@data.command("debian")
+def debian(
+    out: Out,
+    nodes_limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Keep a connected, class-balanced part of at most so many nodes."),
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Use the index that was fetched before.")
+    ] = False,
+    fractions: Fractions = "0.6,0.2,0.2",
+    seed: Seed = 0,
+    name: Name = "debian",
+    force: Force = False,
+) -> None:
+    """Build the package graph of Debian or Ubuntu from this machine's own apt index."""
+    from understudy.graph.readers.debian import debian_graph
+
+    shares = parse_fractions(fractions)
+
+    def make(progress: Progress) -> Built:
+        return debian_graph(
+            cache_folder() / "apt",
+            limit=nodes_limit,
+            seed=seed,
+            fractions=shares,
+            offline=offline,
+            progress=progress,
+        )
+
+    produce(out, force, name, make, [cache_folder() / "apt"])
+
+
+def cache_folder() -> Path:
+    """Where fetched things are kept: $UNDERSTUDY_CACHE, or .cache/understudy in the home."""
+    given = os.environ.get("UNDERSTUDY_CACHE")
+    return Path(given).resolve() if given else Path("~/.cache/understudy").expanduser()
+
+
+@data.command("synthetic")
+def synthetic(
+    out: Out,
+    nodes: Annotated[int, typer.Option(min=1, help="How many nodes.")] = 2000,
+    classes: Annotated[int, typer.Option(min=1, help="How many classes.")] = 8,
+    mean_degree: Annotated[float, typer.Option(min=0, help="Neighbours per node.")] = 8.0,
+    homophily: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of edges that join equal classes.")
+    ] = 0.7,
+    text_signal: Annotated[
+        float, typer.Option(min=0, max=1, help="How much a text says about the class.")
+    ] = 0.5,
+    edge_signal: Annotated[
+        float, typer.Option(min=0, max=1, help="How much edges between classes say about them.")
+    ] = 0.5,
+    degree_spread: Annotated[
+        float, typer.Option(min=0, max=3, help="How unequal the degrees are.")
+    ] = 0.8,
+    words: Annotated[int, typer.Option(min=8, help="Mean words per text.")] = 16,
+    seed: Seed = 0,
+    name: Name = "synthetic",
+    force: Force = False,
+) -> None:
+    """Draw a graph with dials for what its texts and its edges say."""
+    from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
+
+    dials = SyntheticOptions(
+        nodes,
+        classes,
+        mean_degree,
+        homophily,
+        text_signal,
+        edge_signal,
+        degree_spread,
+        words,
+        seed,
+    )
+    produce(out, force, name, lambda progress: Built(synthetic_graph(dials, progress), (), True))
+
+
+@data.command("describe")
+def describe_graph(
+    graph: Annotated[Path, typer.Argument(help="A graph folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Print a graph's figures: size, degrees, classes, homophily, texts, splits."""
+    figures = describe(load_graph(graph))
+    if as_json:
+        typer.echo(json.dumps(figures, indent=2, ensure_ascii=False))
+    else:
+        show_graph(figures)

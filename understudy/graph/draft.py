@@ -1,0 +1,181 @@
+"""Changes checked one by one against the graph as they would leave it, and not yet made."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from understudy.graph.errors import MutationError, UnknownItemError
+from understudy.graph.ids import id_problem
+from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
+from understudy.graph.text_graph import UNLABELED
+from understudy.graph.view import REMOVED, GraphView, NodeRecord
+
+ABSENT = -1  # row of an id that is not stored
+SHOWN_CHARACTERS = 100  # of an id in a message
+
+
+class Draft:
+    """Several batches on top of a view; a batch that is refused leaves nothing behind.
+
+    Attributes:
+        rows: id → row, or -1, where that differs from the view
+        records: row → its new record, `REMOVED` for a removed node
+        edges: row → other row → whether they are linked; both directions, some as in the view
+        new_rows: rows that the view does not use
+    """
+
+    def __init__(self, view: GraphView, free_rows: Sequence[int]) -> None:
+        """Starts without changes.
+
+        Args:
+            free_rows: gaps of the view, to be filled before rows are added; never changed here.
+        """
+        self.view = view
+        self.free_rows = free_rows
+        self.rows: dict[str, int] = {}
+        self.records: dict[int, NodeRecord] = {}
+        self.edges: dict[int, dict[int, bool]] = {}
+        self.new_rows: dict[int, int] = {}  # row → how many were taken before it
+        self.label_positions = {name: label for label, name in enumerate(view.label_names)}
+        self.log: list[tuple[dict[Any, Any], Any, Any]] = []  # what to put back, newest last
+
+    def apply(self, mutations: Sequence[Mutation], acknowledged: bool = False) -> None:
+        """Adds a batch.
+
+        Args:
+            acknowledged: it was made before, so that today's rule of ids is not asked again.
+
+        Raises:
+            MutationError: an item cannot be done; the draft is as it was before the batch.
+        """
+        self.log.clear()
+        try:
+            for position, mutation in enumerate(mutations):
+                if isinstance(mutation, UpsertNode) and not acknowledged:
+                    check_id(position, mutation.id)
+                self.apply_one(position, mutation)
+        except MutationError:
+            for target, key, old in reversed(self.log):
+                if old is None:
+                    del target[key]
+                else:
+                    target[key] = old
+            raise
+
+    def apply_one(self, position: int, mutation: Mutation) -> None:
+        if isinstance(mutation, UpsertNode):
+            self.upsert(position, mutation)
+        elif isinstance(mutation, DeleteNode):
+            self.delete(position, mutation)
+        else:
+            self.change_edge(position, mutation)
+
+    def upsert(self, position: int, node: UpsertNode) -> None:
+        if node.text is not None:
+            check_text(position, node.text)
+        label = UNLABELED
+        if node.label is not None:
+            if node.label not in self.label_positions:
+                raise MutationError(position, f"the graph has no label {shown(node.label)}")
+            label = self.label_positions[node.label]
+        row = self.row_of(node.id)
+        if row is None:
+            if node.text is None:
+                raise MutationError(position, f"{shown(node.id)} is new and needs a text")
+            row = self.take_row()
+            self.set(self.rows, node.id, row)
+            self.set(self.records, row, NodeRecord(node.id, node.text, label))
+            return
+        old = self.record(row)
+        text = old.text if node.text is None else node.text
+        label = old.label if node.label is None else label
+        self.set(self.records, row, NodeRecord(node.id, text, label))
+
+    def delete(self, position: int, node: DeleteNode) -> None:
+        row = self.known_row(position, node.id)
+        for other in list(self.neighbors(row)):
+            self.link(row, other, False)
+        self.set(self.rows, node.id, ABSENT)
+        self.set(self.records, row, REMOVED)
+
+    def change_edge(self, position: int, edge: AddEdge | RemoveEdge) -> None:
+        source = self.known_row(position, edge.source)
+        target = self.known_row(position, edge.target)
+        if source == target:
+            raise MutationError(position, f"{shown(edge.source)} cannot be linked to itself")
+        if isinstance(edge, AddEdge):
+            self.link(source, target, True)
+        elif self.linked(source, target):
+            self.link(source, target, False)
+        else:
+            ends = f"{shown(edge.source)} and {shown(edge.target)}"
+            raise UnknownItemError(position, f"{ends} are not linked")
+
+    def row_of(self, node_id: str) -> int | None:
+        row = self.rows.get(node_id)
+        if row is None:
+            return self.view.row_of(node_id)
+        return None if row == ABSENT else row
+
+    def known_row(self, position: int, node_id: str) -> int:
+        row = self.row_of(node_id)
+        if row is None:
+            raise UnknownItemError(position, f"no stored node has the id {shown(node_id)}")
+        return row
+
+    def record(self, row: int) -> NodeRecord:
+        return self.records[row] if row in self.records else self.view.record(row)
+
+    def linked(self, first: int, second: int) -> bool:
+        known = self.edges.get(first, {}).get(second)
+        return self.linked_before(first, second) if known is None else known
+
+    def linked_before(self, first: int, second: int) -> bool:
+        """In the view, whose lists a row that is new does not have yet."""
+        if first in self.new_rows or second in self.new_rows:
+            return False
+        return self.view.linked(first, second)
+
+    def neighbors(self, row: int) -> Iterator[int]:
+        changed = self.edges.get(row, {})
+        if row not in self.new_rows:
+            yield from (n for n in self.view.neighbors(row).tolist() if n not in changed)
+        yield from (other for other, linked in changed.items() if linked)
+
+    def link(self, first: int, second: int, linked: bool) -> None:
+        self.set(self.edges.setdefault(first, {}), second, linked)
+        self.set(self.edges.setdefault(second, {}), first, linked)
+
+    def take_row(self) -> int:
+        taken = len(self.new_rows)
+        gaps = len(self.free_rows)
+        row = self.free_rows[-1 - taken] if taken < gaps else self.view.num_rows + taken - gaps
+        self.set(self.new_rows, row, taken)
+        return row
+
+    def set(self, target: dict[Any, Any], key: Any, value: Any) -> None:
+        self.log.append((target, key, target.get(key)))
+        target[key] = value
+
+
+def check_id(position: int, node_id: str) -> None:
+    """Refuses an id that no graph may have.
+
+    Raises:
+        MutationError: see `id_problem`.
+    """
+    if problem := id_problem(node_id):
+        raise MutationError(position, f"a node's id {problem}")
+
+
+def check_text(position: int, text: str) -> None:
+    if not text or text.isspace():
+        raise MutationError(position, "a node's text must not be empty")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise MutationError(position, "the node's text holds half a character") from error
+
+
+def shown(words: str) -> str:
+    """A caller's own words, cut to what a message can bear."""
+    return repr(words if len(words) <= SHOWN_CHARACTERS else words[:SHOWN_CHARACTERS] + "…")

@@ -1,0 +1,158 @@
+"""From edge records to an adjacency: unknown endpoints, self-loops and repeats are found."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from understudy.graph.csr import Adjacency, build_adjacency
+from understudy.graph.errors import BadInputError
+from understudy.graph.node_checks import NodeColumns, trimmed
+from understudy.graph.numerals import WHOLE_FLOAT, as_integers
+from understudy.graph.records import EdgeTable
+from understudy.graph.repairs import RepairLog
+
+UNKNOWN = -2  # no record has this id
+LEFT_OUT = -1  # a record has it, and was left out of the graph
+
+
+def resolve_edges(
+    tables: Sequence[EdgeTable],
+    records: NodeColumns,
+    position: NDArray[np.int64],
+    num_nodes: int,
+    skip_unknown: bool,
+    log: RepairLog,
+) -> Adjacency:
+    """Builds the adjacency from the edges whose endpoints are known.
+
+    Args:
+        position: int64 [n], the node index of every record, or -1 where it was left out.
+
+    Raises:
+        BadInputError: an endpoint is no node's id, and `skip_unknown` is off.
+    """
+    pairs = [endpoints(table, records, position, log) for table in tables]
+    for table, pair in zip(tables, pairs, strict=True):
+        unknown = (pair == UNKNOWN).any(axis=1)
+        if not unknown.any():
+            continue
+        row = int(np.argmax(unknown))
+        if not skip_unknown:
+            message = unknown_endpoint(table, pair, row, int(unknown.sum()))
+            raise BadInputError(message + (other_ids(records) if unknown.all() else ""))
+        log.add("unknown_endpoints", int(unknown.sum()), at(table, row))
+    usable = [(pair >= 0).all(axis=1) for pair in pairs]
+    for table, pair in zip(tables, pairs, strict=True):
+        left_out = (pair == LEFT_OUT).any(axis=1) & (pair != UNKNOWN).all(axis=1)
+        if left_out.any():
+            log.add("edges_of_nodes_left_out", int(left_out.sum()), at(table, np.argmax(left_out)))
+    rows = [np.flatnonzero(mask) for mask in usable]
+    together = np.concatenate(
+        [*(pair[row] for pair, row in zip(pairs, rows, strict=True)), np.empty((0, 2), np.int64)]
+    )
+    adjacency, dropped = build_adjacency(num_nodes, together)
+    if dropped.self_loops or dropped.duplicates:
+        log_repeats(tables, rows, together, num_nodes, log)
+    return adjacency
+
+
+def endpoints(
+    table: EdgeTable, records: NodeColumns, position: NDArray[np.int64], log: RepairLog
+) -> NDArray[np.int64]:
+    """int64 [e, 2] of node indices, UNKNOWN or LEFT_OUT."""
+    columns = []
+    for column in (table.sources, table.targets):
+        if isinstance(column, np.ndarray):
+            known = (column >= 0) & (column < len(records))
+            record = np.where(known, column, 0)
+        else:
+            found = find_records(table, trimmed(column), records, log)
+            record = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+            known = record >= 0
+        columns.append(np.where(known, position[record], UNKNOWN))
+    return np.stack(columns, axis=1)
+
+
+def find_records(
+    table: EdgeTable, column: pa.LargeStringArray, records: NodeColumns, log: RepairLog
+) -> pa.Int32Array:
+    """int32 [e]: the record of each id, null where there is none; 3.0 may stand for 3."""
+    found = pc.index_in(column, value_set=records.ids, skip_nulls=True)
+    floats = pc.and_(found.is_null(), pc.match_substring_regex(column, WHOLE_FLOAT))
+    if not pc.any(floats).as_py():
+        return found
+    found = pc.coalesce(found, pc.index_in(as_integers(column), value_set=records.ids))
+    known = pc.and_(floats, found.is_valid()).to_numpy(zero_copy_only=False).astype(bool)
+    if known.any():
+        log.add("whole_float_ids", int(known.sum()), at(table, np.argmax(known)))
+    return found
+
+
+def at(table: EdgeTable, row: int | np.integer) -> str:
+    return table.source.at(int(table.places[row]))
+
+
+def unknown_endpoint(table: EdgeTable, pair: NDArray[np.int64], row: int, count: int) -> str:
+    side, column = (
+        ("source", table.sources) if pair[row, 0] == UNKNOWN else ("target", table.targets)
+    )
+    value = column[row]
+    value = value.as_py() if isinstance(value, pa.Scalar) else int(value)
+    others = f" (and {count - 1:,} more edges)" if count > 1 else ""
+    if value is None or not str(value).strip():
+        return (
+            f"{at(table, row)}: the edge's {side} is empty{others}; "
+            "fill it in, or drop such edges with --skip-unknown"
+        )
+    return (
+        f"{at(table, row)}: the edge's {side} {value!r} is no node's id{others}; "
+        "add the node, or drop such edges with --skip-unknown"
+    )
+
+
+def other_ids(records: NodeColumns) -> str:
+    """What to say where no edge of a file joins two nodes: another column may hold the ids."""
+    columns = dict.fromkeys(n for table in records.tables for n in table.reading.used.get("id", ()))
+    taken = f" from column {', '.join(columns)}" if columns else ""
+    return (
+        f"; no edge of the file joins two nodes, whose ids are such as "
+        f"{records.ids[0].as_py()!r}{taken}: another column may be meant (--id-field)"
+    )
+
+
+def log_repeats(
+    tables: Sequence[EdgeTable],
+    rows: Sequence[NDArray[np.int64]],
+    pairs: NDArray[np.int64],
+    num_nodes: int,
+    log: RepairLog,
+) -> None:
+    """Counts self-loops, repeated edges, and edges that only repeat in the other direction."""
+    starts = np.cumsum([0, *(len(row) for row in rows)])
+
+    def place(index: int) -> str:
+        table = int(np.searchsorted(starts, index, side="right")) - 1
+        return at(tables[table], rows[table][index - starts[table]])
+
+    def note(kind: str, rows: NDArray[np.int64]) -> None:
+        if len(rows):
+            log.add(kind, len(rows), place(int(rows[0])))
+
+    loops = pairs[:, 0] == pairs[:, 1]
+    real = np.flatnonzero(~loops)
+    again = repeats(pairs[real, 0] * num_nodes + pairs[real, 1])
+    once = real[~again]
+    low, high = pairs[once].min(axis=1), pairs[once].max(axis=1)
+    note("self_loops", np.flatnonzero(loops))
+    note("duplicate_edges", real[again])
+    note("reversed_edges", once[repeats(low * num_nodes + high)])
+
+
+def repeats(keys: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """bool: whether a key has occurred before."""
+    seen = np.ones(len(keys), dtype=bool)
+    seen[np.unique(keys, return_index=True)[1]] = False
+    return seen

@@ -1,0 +1,138 @@
+"""A graph on disk: nodes.parquet, edges.parquet and meta.json with the content hash."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from understudy.folders import atomic_folder
+from understudy.graph.csr import build_adjacency
+from understudy.graph.errors import GraphFormatError, SourceError
+from understudy.graph.files import write_json
+from understudy.graph.text_graph import TextGraph, string_array
+
+FORMAT_VERSION = 1
+NO_SPLIT = "none"
+
+
+def save_graph(graph: TextGraph, folder: Path) -> None:
+    """Writes `graph` to `folder`, replacing what is there once the new one is whole."""
+    split_names = [*graph.splits, NO_SPLIT]
+    split_of = np.full(graph.num_nodes, len(split_names) - 1, dtype=np.int32)
+    for index, members in enumerate(graph.splits.values()):
+        split_of[members] = index
+    columns: dict[str, Any] = {
+        "id": graph.ids,
+        "text": graph.texts,
+        "label": pa.array(graph.labels, pa.int64()),
+        "split": pa.DictionaryArray.from_arrays(split_of, pa.array(split_names)),
+    }
+    if graph.groups is not None:
+        columns["group"] = pa.array(graph.groups, pa.int64())
+    edges = graph.adjacency.edges()
+    meta = {
+        "format_version": FORMAT_VERSION,
+        "name": graph.name,
+        "source": graph.source,
+        "nodes": graph.num_nodes,
+        "edges": len(edges),
+        "label_names": list(graph.label_names),
+        "splits": {name: len(members) for name, members in graph.splits.items()},
+        "notes": dict(graph.notes),
+        "reading": dict(graph.reading),
+        "content_hash": graph.content_hash,
+    }
+    with atomic_folder(folder) as temporary:
+        pq.write_table(pa.table(columns), temporary / "nodes.parquet", compression="zstd")
+        table = pa.table({"source": edges[:, 0], "target": edges[:, 1]})
+        pq.write_table(table, temporary / "edges.parquet", compression="zstd")
+        write_json(temporary / "meta.json", meta)
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """The graph's meta.json.
+
+    Raises:
+        SourceError: no graph folder there.
+        GraphFormatError: not ours, damaged, or of a newer format.
+    """
+    path = folder / "meta.json"
+    if not path.is_file():
+        raise SourceError(
+            f"{folder} is not a graph folder (no meta.json); make one with "
+            "`understudy data import`, `data debian` or `data synthetic`"
+        )
+    try:
+        meta: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        version = int(meta["format_version"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise GraphFormatError(f"{path} is damaged: {error}") from error
+    if version > FORMAT_VERSION:
+        raise GraphFormatError(
+            f"{folder} has graph format {version}, this release reads up to {FORMAT_VERSION}; "
+            "update understudy"
+        )
+    return meta
+
+
+def load_graph(folder: Path) -> TextGraph:
+    """Reads a graph folder and verifies its content hash.
+
+    Raises:
+        SourceError: no graph folder there.
+        GraphFormatError: damaged, changed since it was written, or of a newer format.
+    """
+    meta = read_meta(folder)
+    try:
+        nodes = pq.read_table(folder / "nodes.parquet").combine_chunks()
+        edges = pq.read_table(folder / "edges.parquet")
+        graph = assemble(meta, nodes, edges)
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        raise GraphFormatError(f"{folder} is damaged: {error}") from error
+    if graph.content_hash != meta["content_hash"]:
+        raise GraphFormatError(
+            f"{folder} was changed since it was written: its content hash is "
+            f"{graph.content_hash[:12]}, meta.json says {str(meta['content_hash'])[:12]}"
+        )
+    return graph
+
+
+def assemble(meta: dict[str, Any], nodes: pa.Table, edges: pa.Table) -> TextGraph:
+    pairs = np.stack([edges["source"].to_numpy(), edges["target"].to_numpy()], axis=1)
+    split_of, split_names = decode_splits(nodes["split"])
+    return TextGraph(
+        name=meta["name"],
+        ids=flat_strings(nodes["id"]),
+        texts=flat_strings(nodes["text"]),
+        labels=nodes["label"].to_numpy().astype(np.int64),
+        label_names=tuple(meta["label_names"]),
+        adjacency=build_adjacency(len(nodes), pairs)[0],
+        splits={
+            name: np.flatnonzero(split_of == split_names.index(name))
+            if name in split_names
+            else np.empty(0, np.int64)
+            for name in meta["splits"]
+        },
+        groups=nodes["group"].to_numpy() if "group" in nodes.column_names else None,
+        source=meta["source"],
+        notes=meta["notes"],
+        reading=meta.get("reading", {}),  # graphs of before lack it
+    )
+
+
+def flat_strings(column: pa.ChunkedArray) -> pa.LargeStringArray:
+    chunks = column.cast(pa.large_string()).chunks
+    return pa.concat_arrays(chunks) if chunks else string_array([])
+
+
+def decode_splits(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], list[str]]:
+    """int64 [N] of positions in the list of names."""
+    encoded = pa.chunked_array(column.cast(pa.string()).dictionary_encode().unify_dictionaries())
+    if not encoded.num_chunks:
+        return np.empty(0, np.int64), []
+    names: list[str] = encoded.chunk(0).dictionary.to_pylist()
+    return np.concatenate([chunk.indices.to_numpy() for chunk in encoded.chunks]), names

@@ -1,0 +1,113 @@
+"""What a journal's file is about: whose changes it holds, from where, and up to which record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from understudy.graph.errors import JournalDamagedError, JournalForeignError
+
+FORMAT = "1"
+CHECKSUM_BYTES = 32
+NO_CHECKSUM = bytes(CHECKSUM_BYTES)  # before the first record
+ADVICE = (
+    "put a copy in its place, or move it away, with all that lies beside it, to begin again with "
+    "the bundle's graph"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """One row of the file's table `about` a field.
+
+    Attributes:
+        bundle: identity of the bundle whose graph the records change.
+        snapshot: name of the folder that holds what came before the records; "" for the bundle.
+        number: of the last record that lies before the journal.
+        checksum: of that record.
+        last: number of the last record that was written; None in a file of an older release.
+        last_checksum: of that record.
+    """
+
+    bundle: str
+    snapshot: str = ""
+    number: int = 0
+    checksum: bytes = NO_CHECKSUM
+    last: int | None = 0
+    last_checksum: bytes = NO_CHECKSUM
+
+    def rows(self) -> dict[str, str]:
+        """Name → value, as the table holds them."""
+        rows = {
+            "format": FORMAT,
+            "bundle": self.bundle,
+            "snapshot": self.snapshot,
+            "number": str(self.number),
+            "checksum": self.checksum.hex(),
+        }
+        if self.last is not None:
+            rows |= {"last": str(self.last), "last_checksum": self.last_checksum.hex()}
+        return rows
+
+
+def parse_about(found: Mapping[object, object], path: Path) -> About:
+    """Reads the rows of the table.
+
+    Args:
+        path: of the file, for the messages.
+
+    Raises:
+        JournalForeignError: another release's format.
+        JournalDamagedError: a row is missing, or its value is none that was written.
+    """
+    rows = Rows(found, path)
+    if rows.text("format") != FORMAT:
+        raise JournalForeignError(
+            f"{path} has journal format {rows.text('format')}, this release reads {FORMAT}"
+        )
+    snapshot = rows.text("snapshot")
+    if "/" in snapshot or snapshot.startswith("."):
+        raise rows.damaged("snapshot")
+    known = "last" in found or "last_checksum" in found
+    return About(
+        rows.text("bundle"),
+        snapshot,
+        rows.number("number"),
+        rows.checksum("checksum"),
+        rows.number("last") if known else None,
+        rows.checksum("last_checksum") if known else NO_CHECKSUM,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Values of the table, each checked as it is read."""
+
+    found: Mapping[object, object]
+    path: Path
+
+    def text(self, name: str) -> str:
+        value = self.found.get(name)
+        if not isinstance(value, str):
+            raise self.damaged(name)
+        return value
+
+    def number(self, name: str) -> int:
+        value = self.text(name)
+        if not (value.isascii() and value.isdecimal() and len(value) < 19):  # of SQLite's integers
+            raise self.damaged(name)
+        return int(value)
+
+    def checksum(self, name: str) -> bytes:
+        try:
+            value = bytes.fromhex(self.text(name))
+        except ValueError as error:
+            raise self.damaged(name) from error
+        if len(value) != CHECKSUM_BYTES:
+            raise self.damaged(name)
+        return value
+
+    def damaged(self, name: str) -> JournalDamagedError:
+        what = f"says {self.found[name]!r}" if name in self.found else "is missing"
+        return JournalDamagedError(
+            f"{self.path} is damaged: {name!r} in its table `about` {what}; {ADVICE}"
+        )

@@ -1,0 +1,92 @@
+"""A version of the mutable graph as arrays of its own."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from understudy.graph.csr import Adjacency
+from understudy.graph.text_graph import TextGraph
+from understudy.graph.view import GraphView, NodeRecord
+
+
+def whole_adjacency(view: GraphView) -> Adjacency:
+    """All neighbours in compressed sparse rows; a gap is a row without any."""
+    lists, base = view.parts.lists.items(view.version), view.parts.adjacency
+    indptr = np.zeros(view.num_rows + 1, dtype=np.int64)
+    np.cumsum(view.degrees(np.arange(view.num_rows)), out=indptr[1:])
+    indices = np.empty(indptr[-1], dtype=np.int32)
+    start = 0
+    for row in [*sorted(lists), view.num_rows]:
+        stop = min(row, base.num_nodes)  # between two lists the base is copied in one piece
+        if start < stop:
+            piece = base.indices[base.indptr[start] : base.indptr[stop]]
+            indices[indptr[start] : indptr[start] + len(piece)] = piece
+        if row in lists:
+            indices[indptr[row] : indptr[row + 1]] = lists[row]
+        start = row + 1
+    return Adjacency(indptr, indices)
+
+
+def to_text_graph(view: GraphView) -> TextGraph:
+    """The graph without gaps: rows close up, in their order."""
+    live, base = view.live_rows(), view.parts.base
+    ids, texts, labels = columns(base, view.parts.records.items(view.version), view.num_rows)
+    moved = np.full(view.num_rows, -1, dtype=np.int64)
+    moved[live] = np.arange(len(live))
+    originals = original_rows(view)
+    whole = whole_adjacency(view)
+    adjacency = Adjacency(
+        np.concatenate([np.zeros(1, np.int64), np.cumsum(whole.degrees[live])]),
+        moved[whole.indices].astype(np.int32),  # gaps have no neighbours: what is left is live
+    )
+    return replace(
+        base,
+        ids=ids.take(pa.array(live)),
+        texts=texts.take(pa.array(live)),
+        labels=labels[live],
+        adjacency=adjacency,
+        splits={
+            name: closed_up(members, moved, originals) for name, members in base.splits.items()
+        },
+        groups=None,
+    )
+
+
+def closed_up(
+    members: NDArray[np.int64], moved: NDArray[np.int64], originals: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Where the rows of a split went, without those that were removed or that others took."""
+    rows = moved[members[originals[members]]]
+    return rows[rows >= 0]
+
+
+def original_rows(view: GraphView) -> NDArray[np.bool_]:
+    """bool [rows of the base]: see `GraphView.original`."""
+    originals = np.ones(view.parts.base.num_nodes, dtype=np.bool_)
+    for row in view.parts.records.items(view.version):
+        if row < len(originals):
+            originals[row] = view.original(row)
+    return originals
+
+
+def columns(
+    base: TextGraph, overlay: Mapping[int, NodeRecord], num_rows: int
+) -> tuple[pa.LargeStringArray, pa.LargeStringArray, NDArray[np.int64]]:
+    """Ids, texts and labels of all rows, gaps included."""
+    changed = np.array(sorted(overlay), dtype=np.int64)
+    records = [overlay[int(row)] for row in changed]
+    # Rows of the base first, the records behind them; then everything is taken in its order.
+    order = np.arange(num_rows, dtype=np.int64)
+    order[changed] = base.num_nodes + np.arange(len(changed))
+    ids, texts = (
+        pa.concat_arrays([column, pa.array(values, pa.large_string())]).take(pa.array(order))
+        for column, values in (
+            (base.ids, [record.id for record in records]),
+            (base.texts, [record.text for record in records]),
+        )
+    )
+    added = np.array([record.label for record in records], dtype=np.int64)
+    return ids, texts, np.concatenate([base.labels, added])[order]

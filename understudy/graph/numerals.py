@@ -1,0 +1,41 @@
+"""Numbers written as words: `2`, `2.0` and `2e0` are one number, `007` is none but a name."""
+
+import re
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from understudy.graph.text_graph import string_array
+
+NUMBER = re.compile(r"[+-]?(?:0|[1-9]\d*)(?:\.\d*)?(?:[eE][+-]?\d{1,3})?")
+WHOLE_FLOAT = r"^-?(?:0|[1-9]\d*)\.0*$"  # as pandas writes a whole number in a column with gaps
+EXACT_FLOATS = 2**53  # a double holds every whole number up to here
+
+
+def is_number(value: str) -> bool:
+    return NUMBER.fullmatch(value) is not None
+
+
+def whole_number(value: str) -> int | None:
+    """The whole number that a word writes, perhaps as 3.0 or 3e0; None where it writes none."""
+    if not is_number(value):
+        return None
+    number = Decimal(value)
+    return int(number) if number == number.to_integral_value() else None
+
+
+def as_integers(column: pa.LargeStringArray) -> pa.LargeStringArray:
+    """`3.0` as `3`, wherever a column has it."""
+    floats = pc.match_substring_regex(column, WHOLE_FLOAT)
+    return pc.if_else(floats, pc.replace_substring_regex(column, r"\.0*$", ""), column)
+
+
+def renamed(column: pa.LargeStringArray, names: dict[str, str | None]) -> pa.LargeStringArray:
+    """The column with every value replaced by its name; a value without one is kept."""
+    changed = {value: name for value, name in names.items() if value != name}
+    if not changed:
+        return column
+    found = pc.index_in(column, value_set=string_array(changed))
+    replaced = pa.array(changed.values(), pa.large_string()).take(found)
+    return pc.if_else(found.is_valid(), replaced, column)

@@ -1,0 +1,318 @@
+"""A node and its neighbourhood in words: what a language model is asked.
+
+Hop 0 shows the node alone, hop l also its 1- to l-hop neighbours (LinguGKD, arXiv 2402.05894,
+section 3.2). Training and service must ask in the same words, so the wording, the cuts and the
+choice of neighbours are all here, and `prompt_hash` covers them. Budgets are in tokens of four
+characters, since the service has no tokenizer of the teacher's.
+
+The only labels that a prompt can hold are those of its `ShownLabels`: of training nodes alone. They
+stand in square brackets, and no text keeps a square bracket, so that none can forge one.
+"""
+
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.graph.text_graph import UNLABELED, TextGraph
+
+WORDING = 2  # raise it when a word below changes
+CHARACTERS_PER_TOKEN = 4  # of English text, in byte-pair and word-piece vocabularies
+INSTRUCTION = (
+    "You sort the items of a linked collection into categories. Read the item, and the items "
+    "linked to it where they are listed, then name its category and nothing else.\n"
+    "Categories: {labels}"
+)
+QUESTION = "Which category should this node be classified as?"
+HEAD = "### Instruction:\n{instruction}\n\n### Input:\n"
+TAIL = "\n{question}\n\n### Response:\n"
+LINKS = ("Linked items", "Items two links away", "Items three links away")
+FARTHER = "Items {hop} links away"
+LABELED = "- {title} [{label}]"
+UNLABELED_LINE = "- {title}"
+RING_SHARE = 0.6  # of the room that is left, for a ring of a description that nests
+LEAST_EXCERPT = 40  # characters; a shorter piece of a neighbour's text says nothing
+
+# What a text may not bring along. The wide and the upright brackets are those that compatibility
+# normalisation, which some tokenizers do, turns into square ones.
+ROUND = {"[": "(", "]": ")", "\uff3b": "(", "\uff3d": ")", "\ufe47": "(", "\ufe48": ")"}
+CONTROLS = (  # and characters that nobody sees but a tokenizer, or that turn the line around
+    "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"
+    "\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f\U000e0100-\U000e01ef"
+)
+HALF_CHARACTERS = "\ud800-\udfff"  # of a pair; no encoding takes one alone
+UNWANTED = re.compile(f"[{re.escape(''.join(ROUND))}{CONTROLS}{HALF_CHARACTERS}]")
+
+
+@dataclass(frozen=True, slots=True)
+class PromptOptions:
+    """What a description depends on, besides the graph."""
+
+    tokens: int = 160  # of a whole description, four characters each
+    own_share: float = 0.5  # of the tokens, for the node's own text where neighbours are shown
+    neighbors: int = 10  # shown a hop, at most
+    branching: int = 3  # neighbours that a shown neighbour adds to the next hop, at most
+    title_characters: int = 80  # of a neighbour's title
+    show_labels: bool = True  # the neighbours' training labels
+    nested: bool = False  # a hop's description is the one before it and one more ring
+    seed: int = 0  # of the choice of neighbours
+
+
+class TextSource(Protocol):
+    """What a description reads of a graph; service's own graph has this shape too."""
+
+    def text(self, node: int) -> str: ...
+
+    def neighbors(self, node: int) -> NDArray[np.integer]: ...
+
+
+class ShownLabels(Protocol):
+    """Node → the label that may be shown of it, a position in the label names, or -1.
+
+    An array of `training_labels`, or what a graph that changes makes of it.
+    """
+
+    def __getitem__(self, node: int, /) -> int: ...
+
+
+@dataclass(frozen=True)
+class StoredTexts:
+    """A `TextGraph` as a `TextSource`."""
+
+    graph: TextGraph
+
+    @cached_property
+    def texts(self) -> list[str]:
+        values: list[str] = self.graph.texts.to_pylist()
+        return values
+
+    def text(self, node: int) -> str:
+        return self.texts[node]
+
+    def neighbors(self, node: int) -> NDArray[np.integer]:
+        return self.graph.adjacency.neighbors(node)
+
+
+def training_labels(graph: TextGraph) -> NDArray[np.int64]:
+    """int64 [N]: the labels of training nodes; -1 for every other node, whatever its label."""
+    shown = np.full(graph.num_nodes, UNLABELED, dtype=np.int64)
+    train = graph.splits.get("train", np.empty(0, np.int64))
+    shown[train] = graph.labels[train]
+    return shown
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One question: the instruction is the same for a whole graph."""
+
+    instruction: str
+    description: str
+
+    @property
+    def head(self) -> str:
+        return HEAD.format(instruction=self.instruction)
+
+    @property
+    def tail(self) -> str:
+        return TAIL.format(question=QUESTION)
+
+    @property
+    def text(self) -> str:
+        return f"{self.head}{self.description}{self.tail}"
+
+
+@dataclass(frozen=True, slots=True)
+class Prompter:
+    """Writes prompts.
+
+    Shapes:
+        hidden: bool [N], nodes whose label is not shown whatever `shown` says; None hides none
+    """
+
+    source: TextSource
+    label_names: tuple[str, ...]
+    shown: ShownLabels
+    options: PromptOptions
+    hidden: NDArray[np.bool_] | None = None
+
+    @property
+    def instruction(self) -> str:
+        return INSTRUCTION.format(labels="; ".join(self.label_names))
+
+    def hiding(self, hidden: NDArray[np.bool_]) -> "Prompter":
+        """The same, with the labels of some nodes (bool [N]) not shown."""
+        return replace(self, hidden=hidden)
+
+    def stored(self, node: int, hop: int) -> Prompt:
+        """The question about a node of the graph; its own label is never in it."""
+        near = self.source.neighbors(node).astype(np.int64)
+        return self.write(self.source.text(node), near, hop, node, node)
+
+    def unseen(self, text: str, neighbors: Sequence[int], hop: int) -> Prompt:
+        """The question about a node that is not stored, from its text and stored neighbours."""
+        near = np.array(neighbors, dtype=np.int64)
+        return self.write(text, near, hop, -1, zlib.crc32(text.encode(errors="replace")))
+
+    def write(self, text: str, near: NDArray[np.int64], hop: int, node: int, key: int) -> Prompt:
+        """A prompt; `key` seeds the choice of neighbours, `node` is left out of them."""
+        characters = self.options.tokens * CHARACTERS_PER_TOKEN
+        if len(near) == 0 or (hop == 0 and not self.options.nested):
+            return Prompt(self.instruction, cut(text, characters))
+        own = cut(text, int(characters * self.options.own_share))
+        if hop == 0:
+            return Prompt(self.instruction, own)
+        lines = [own, f"It has {len(near)} linked item{'s' if len(near) > 1 else ''}."]
+        room = characters - sum(len(line) + 1 for line in lines)
+        rings = self.rings(near, hop, node, key)
+        if self.options.nested:
+            return Prompt(self.instruction, "\n".join([*lines, *self.nested_rings(rings, room)]))
+        titled = self.titles(rings, room)
+        room -= sum(len(line) + 1 for _, line in titled)
+        return Prompt(self.instruction, "\n".join([*lines, *self.excerpts(titled, room)]))
+
+    def rings(
+        self, near: NDArray[np.int64], hops: int, node: int, key: int
+    ) -> list[NDArray[np.int64]]:
+        """The neighbours to show, a hop at a time; no node twice."""
+        ring = choose(near, self.options.neighbors, self.options.seed, key)
+        rings, seen = [ring], {node, *near.tolist()}
+        for _ in range(hops - 1):
+            found: list[int] = []
+            for member in rings[-1].tolist():
+                own = self.source.neighbors(member).astype(np.int64)
+                count = self.options.branching + len(seen)  # enough, if all of `seen` is in it
+                drawn = choose(own, count, self.options.seed, member).tolist()
+                fresh = [other for other in drawn if other not in seen]
+                found += fresh[: self.options.branching]
+                seen.update(fresh[: self.options.branching])
+            rings.append(np.array(found[: self.options.neighbors], dtype=np.int64))
+        return rings
+
+    def titles(
+        self, rings: list[NDArray[np.int64]], room: int, first: int = 1
+    ) -> list[tuple[int, str]]:
+        """(node, line), nearest first; every ring may fill its equal share of what room is left.
+
+        A ring's name is a line of node -1; `first` is the first ring's hop.
+        """
+        result: list[tuple[int, str]] = []
+        for hop, ring in enumerate(rings, start=first):
+            name = LINKS[hop - 1] if hop <= len(LINKS) else FARTHER.format(hop=hop)
+            lines = [(-1, f"{name}:")]
+            share = room // (first + len(rings) - hop) - len(name) - 2
+            for member in ring.tolist():
+                line = self.title_line(member)
+                if len(line) + 1 > share:
+                    break
+                share -= len(line) + 1
+                lines.append((member, line))
+            if len(lines) > 1:
+                result += lines
+                room -= sum(len(line) + 1 for _, line in lines)
+        return result
+
+    def nested_rings(self, rings: list[NDArray[np.int64]], room: int) -> list[str]:
+        """The rings' lines; a ring fills its share of what is left, however many follow it."""
+        lines: list[str] = []
+        for hop, ring in enumerate(rings, start=1):
+            share = int(room * RING_SHARE)
+            titled = self.titles([ring], share, hop)
+            share -= sum(len(line) + 1 for _, line in titled)
+            found = self.excerpts(titled, share)
+            lines += found
+            room -= sum(len(line) + 1 for line in found)
+        return lines
+
+    def title_line(self, node: int) -> str:
+        first, _ = title_and_body(self.source.text(node))
+        title = cut(first, self.options.title_characters)
+        label = self.label(node)
+        if label == UNLABELED:
+            return UNLABELED_LINE.format(title=title)
+        return LABELED.format(title=title, label=self.label_names[label])
+
+    def label(self, node: int) -> int:
+        """The label to show of a node, or -1."""
+        if not self.options.show_labels or (self.hidden is not None and self.hidden[node]):
+            return UNLABELED
+        return int(self.shown[node])
+
+    def excerpts(self, titled: list[tuple[int, str]], room: int) -> list[str]:
+        """The title lines, with the neighbours' further text in what room is left."""
+        members = [node for node, _ in titled if node >= 0]
+        share = room // max(len(members), 1) - 3
+        if share < LEAST_EXCERPT:
+            return [line for _, line in titled]
+        return [
+            f"{line} | {rest}" if node >= 0 and (rest := cut(self.body(node), share)) else line
+            for node, line in titled
+        ]
+
+    def body(self, node: int) -> str:
+        return title_and_body(self.source.text(node))[1]
+
+
+def graph_prompter(graph: TextGraph, options: PromptOptions) -> Prompter:
+    """The prompter of a stored graph, which knows no label but those of training nodes."""
+    return Prompter(StoredTexts(graph), graph.label_names, training_labels(graph), options)
+
+
+def prompt_hash(options: PromptOptions, label_names: Sequence[str]) -> str:
+    """SHA-256 of everything that a prompt depends on, besides the graph."""
+    words = [WORDING, INSTRUCTION, QUESTION, HEAD, TAIL, LINKS, FARTHER, LEAST_EXCERPT, RING_SHARE]
+    words += [LABELED, UNLABELED_LINE, UNWANTED.pattern]
+    value = {"words": words, "options": asdict(options), "labels": list(label_names)}
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def title_and_body(text: str) -> tuple[str, str]:
+    """A text's first line that is not blank, and what follows it."""
+    title, _, body = text.lstrip().partition("\n")
+    return title, body
+
+
+def cut(text: str, characters: int) -> str:
+    """The start of a text on one line, ending at a word where that loses little.
+
+    Nothing in it can be taken for a label, a line or a control of the prompt.
+    """
+    line = " ".join(tidy(text.lstrip()[: 2 * characters]).split())
+    if len(line) <= characters:
+        return line
+    short = line[: max(characters, 0)]
+    whole, _, rest = short.rpartition(" ")
+    return whole if whole and len(rest) <= characters // 4 else short
+
+
+def tidy(text: str) -> str:
+    """Square brackets made round, halves of characters marked, controls and the unseen blank."""
+    return UNWANTED.sub(lambda found: tidied(found.group()), text)
+
+
+def tidied(character: str) -> str:
+    if "\ud800" <= character <= "\udfff":
+        return "\N{REPLACEMENT CHARACTER}"
+    return ROUND.get(character, " ")
+
+
+def choose(nodes: NDArray[np.int64], count: int, seed: int, key: int) -> NDArray[np.int64]:
+    """At most `count` of the nodes, in an order drawn from the seed and the key.
+
+    Each node's place depends on nothing but itself, so that an added neighbour reorders none.
+    """
+    salt = mix(np.array([seed * 0x9E3779B9 + key + 1], dtype=np.uint64))
+    return nodes[np.argsort(mix(nodes.astype(np.uint64) ^ salt), kind="stable")[:count]]
+
+
+def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """A bijection of 64-bit integers that looks random (the finaliser of SplitMix64)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))

@@ -1,0 +1,152 @@
+"""The package index of Debian or Ubuntu, fetched by apt itself into a private folder, no root."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from understudy.graph.errors import SourceError
+from understudy.graph.progress import Progress, silent
+
+HELPERS = ("/usr/lib/apt/apt-helper", "/usr/libexec/apt/apt-helper")
+UPDATE_TIMEOUT = 600  # seconds
+
+
+@dataclass(frozen=True)
+class IndexFile:
+    """One list of the index, as apt stores it (often compressed)."""
+
+    path: Path
+    kind: str  # "Packages" or "Translations"
+    architecture: str = ""
+
+
+@dataclass(frozen=True)
+class AptIndex:
+    """The files of a fetched index."""
+
+    packages: tuple[IndexFile, ...]
+    translations: tuple[IndexFile, ...]
+    release: str  # for example "Debian 12.1 bookworm"
+
+
+def fetch_index(folder: Path, offline: bool = False, progress: Progress = silent) -> AptIndex:
+    """Updates the index in `folder` and lists its files.
+
+    Args:
+        offline: use what an earlier call has fetched.
+
+    Raises:
+        SourceError: there is no apt, it failed, or nothing was fetched yet.
+    """
+    if shutil.which("apt-get") is None:
+        raise SourceError(
+            "apt-get is not on this machine: the Debian graph needs Debian or Ubuntu; "
+            "elsewhere use `understudy data synthetic`"
+        )
+    problem = ""
+    if not offline:
+        prepare(folder)
+        progress("fetch the apt index", 0, 1)
+        problem = update(folder)
+        progress("fetch the apt index", 1, 1)
+    index = list_index(folder) if folder.is_dir() else None
+    if index is None and offline:
+        raise SourceError(f"no apt index in {folder} yet; run once without --offline")
+    if index is None:
+        problem = problem or "it has no sources; see /etc/apt/sources.list.d"
+        raise SourceError(f"apt-get update fetched no package index: {problem}")
+    return index
+
+
+def prepare(folder: Path) -> None:
+    try:
+        for name in ("lists/partial", "cache/archives/partial"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SourceError(
+            f"cannot write the cache folder {folder}: {error.strerror}; "
+            "set UNDERSTUDY_CACHE to a folder of yours"
+        ) from error
+
+
+def options(folder: Path) -> list[str]:
+    """apt's own options that keep it away from the system's state."""
+    settings = (
+        f"Dir::State={folder}",
+        "Dir::State::status=/var/lib/dpkg/status",
+        f"Dir::Cache={folder / 'cache'}",
+        "Acquire::Languages=en",
+        # Root would drop to a user that cannot enter root's home, and warn about it.
+        "APT::Sandbox::User=root",
+    )
+    return [part for setting in settings for part in ("-o", setting)]
+
+
+def run(command: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+    """Runs a command with plain messages.
+
+    Raises:
+        SourceError: it cannot be started or takes too long.
+    """
+    environment = {**os.environ, "LC_ALL": "C"}
+    try:
+        return subprocess.run(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=UPDATE_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SourceError(f"{command[0]} failed: {error}") from error
+
+
+def update(folder: Path) -> str:
+    """Runs apt-get update; returns its first complaint, which need not be fatal.
+
+    A hook of the machine that needs root, or one source of several, may fail while the lists
+    arrive; whether there are lists decides.
+    """
+    result = run(["apt-get", "-q", *options(folder), "update"])
+    lines = result.stderr.decode("utf-8", "replace").splitlines()
+    complaints = [line for line in lines if line.startswith(("E:", "W:", "Err:"))]
+    errors = [line for line in complaints if line.startswith("E:")] or complaints
+    return errors[0] if errors else ("" if result.returncode == 0 else "unknown error")
+
+
+def list_index(folder: Path) -> AptIndex | None:
+    """The files that are there; None without any list of packages."""
+    fields = "$(CREATED_BY)|$(ARCHITECTURE)|$(ORIGIN)|$(VERSION)|$(CODENAME)|$(FILENAME)"
+    result = run(["apt-get", *options(folder), "indextargets", "--format", fields])
+    found: dict[str, list[IndexFile]] = {"Packages": [], "Translations": []}
+    releases = []
+    for line in result.stdout.decode("utf-8", "replace").splitlines():
+        kind, architecture, *release, name = line.split("|", 5)
+        if kind in found and Path(name).is_file():
+            found[kind].append(IndexFile(Path(name), kind, architecture))
+            releases.append(" ".join(part for part in release if part))
+    if not found["Packages"]:
+        return None
+    return AptIndex(tuple(found["Packages"]), tuple(found["Translations"]), releases[0])
+
+
+def read_index_file(path: Path) -> Iterator[str]:
+    """Yields the stanzas of a list, decompressed by apt's own helper.
+
+    Raises:
+        SourceError: there is no helper, or it fails.
+    """
+    helper = next((name for name in HELPERS if Path(name).is_file()), None)
+    if helper is None:
+        raise SourceError(f"apt-helper is missing (looked in {', '.join(HELPERS)}); update apt")
+    result = run([helper, "cat-file", str(path)])
+    if result.returncode:
+        complaint = result.stderr.decode("utf-8", "replace").strip()
+        raise SourceError(f"{path}: cannot be unpacked: {complaint}; delete it and fetch again")
+    # An index is UTF-8 by policy; a stray byte in one description must not cost the whole graph.
+    text = result.stdout.decode("utf-8", "replace")
+    return (stanza for stanza in text.split("\n\n") if stanza.strip())

@@ -1,0 +1,39 @@
+"""Values of a file of arrays: tensors, NumPy's arrays and lists, found by their keys."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.graph.errors import BadInputError
+
+
+def told(array: NDArray[Any]) -> str:
+    return f"{array.dtype} {list(array.shape)}"
+
+
+def array_of(path: Path, key: str, value: Any) -> NDArray[Any]:
+    """A tensor or list as an array.
+
+    Raises:
+        BadInputError: it is neither.
+    """
+    try:
+        if hasattr(value, "is_sparse") and is_half(value):
+            value = value.float()  # NumPy has no bfloat16
+        return np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        kind = type(value).__name__
+        raise BadInputError(f"{path}: {key!r} must be a dense tensor, not {kind}") from error
+
+
+def is_half(value: Any) -> bool:
+    return str(value.dtype) in ("torch.bfloat16", "torch.float8_e4m3fn", "torch.float8_e5m2")
+
+
+def find_key(values: Mapping[str, Any], given: str, usual: tuple[str, ...]) -> str | None:
+    """The given key, or the first of the usual ones that holds something."""
+    wanted = (given,) if given else usual
+    return next((key for key in wanted if values.get(key) is not None), None)

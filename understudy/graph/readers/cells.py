@@ -1,0 +1,123 @@
+"""What a single value of a file means as an id, a label, a text, a mask or a list of neighbours."""
+
+import ast
+import json
+import re
+from collections.abc import Sequence
+
+from understudy.graph.missing import is_missing
+from understudy.graph.numerals import EXACT_FLOATS
+
+TRUE = ("true", "1", "1.0", "yes", "t")
+FALSE = ("false", "0", "0.0", "no", "f")
+
+
+class CellError(TypeError):
+    """A value is not what its column must hold; says what was wanted."""
+
+
+def name_of(value: object) -> str | None:
+    """An id, a group or a split: whole numbers become strings.
+
+    Raises:
+        CellError: neither a string nor a whole number.
+    """
+    if value is None or type(value) is str:
+        return value
+    if type(value) is int:
+        return str(value)
+    if type(value) is float:
+        return whole(value)
+    raise CellError("a string or whole number")
+
+
+def whole(value: float) -> str | None:
+    """The digits of a whole number that some program has made a float; not a number is nothing."""
+    if value != value:
+        return None
+    if value.is_integer() and abs(value) <= EXACT_FLOATS:
+        return str(int(value))
+    raise CellError("a string or whole number")
+
+
+def label_of(value: object) -> str | None:
+    """A label's name; true and false are names, a list of one label is that label."""
+    if type(value) is bool:
+        return str(value).lower()
+    if isinstance(value, list):
+        if len(value) > 1:
+            raise CellError("one label, not several (--label-field none leaves the column unread)")
+        return label_of(value[0]) if value else None
+    return name_of(value)
+
+
+def text_of(value: object) -> str | None:
+    """A text; a list of strings is one text, a line each.
+
+    Raises:
+        CellError: it is something else.
+    """
+    if isinstance(value, list):
+        return "\n".join(part for item in value if (part := text_of(item))) or None
+    if type(value) is str:
+        return None if is_missing(value) else value
+    if value is None or (type(value) is float and value != value):
+        return None
+    raise CellError("a string")
+
+
+def joined(texts: Sequence[str | None]) -> str | None:
+    """A title and what follows it, a line each; a text that begins with its title stands alone."""
+    if len(texts) == 1:
+        return texts[0]
+    parts = [text.strip() for text in texts if text and text.strip()]
+    if len(parts) > 1 and parts[1].startswith(parts[0]):
+        parts = parts[1:]
+    return "\n".join(parts) or None
+
+
+def mask_of(value: object) -> bool:
+    """Whether a mask's column includes the node; blank is no.
+
+    Raises:
+        CellError: neither true nor false.
+    """
+    word = str(value).strip().lower()
+    if word in TRUE:
+        return True
+    if value is None or word in FALSE or is_missing(str(value)):
+        return False
+    raise CellError("true or false, or 1 or 0")
+
+
+def neighbors_of(value: object) -> list[str]:
+    """The ids in a list, or in a string such as `[1, 2]`, `a;b` or `a b`.
+
+    Raises:
+        CellError: something in it is no id.
+    """
+    if isinstance(value, str):
+        value = written_list(value)
+    if value is None or (isinstance(value, float) and value != value):
+        return []
+    items = value if isinstance(value, list | tuple) else [value]
+    names = [name_of(item) for item in items]
+    return [name for name in names if name is not None and name.strip()]
+
+
+def written_list(text: str) -> list[object]:
+    """The items of a list that was written as a string."""
+    text = text.strip()
+    if is_missing(text):
+        return []
+    if text[0] in "[({":
+        for parse in (json.loads, ast.literal_eval):
+            try:
+                value = parse(text)
+            except (ValueError, SyntaxError, RecursionError, MemoryError):
+                continue
+            if isinstance(value, list | tuple | set):
+                return list(value)
+        text = text.strip("[](){}")
+    parts = re.split(r"[;,|]" if re.search(r"[;,|]", text) else r"\s+", text)
+    return [part.strip().strip("'\"") for part in parts if part.strip()]

@@ -1,0 +1,156 @@
+"""Names for class numbers, as files give them: by class, by node, or as a dict either way."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from understudy.graph.errors import BadInputError
+from understudy.graph.missing import is_missing
+from understudy.graph.numerals import whole_number
+from understudy.graph.repairs import RepairLog
+from understudy.graph.text_graph import string_array
+
+Names = Mapping[int, str | None]  # class number → name; None or blank where the file has none
+
+
+def named_labels(
+    where: str, labels: pa.LargeStringArray, names: Names | None, log: RepairLog
+) -> pa.LargeStringArray:
+    """Class numbers as names; what says that there is no label stays as it is.
+
+    A class without a name is called by its number, which is logged.
+
+    Args:
+        where: the file, for messages
+        labels: large_string [N], class numbers as words, null where there is none
+
+    Raises:
+        BadInputError: a number is beyond the names, or two classes have one name.
+    """
+    if not names:
+        return labels
+    numbers = {value: whole_number(value) for value in pc.unique(labels.drop_null()).to_pylist()}
+    found: dict[str, str] = {}
+    for value, number in sorted(numbers.items(), key=lambda pair: pair[1] or 0):
+        if number is None or (number < 0 and number not in names):
+            continue
+        if number not in names:
+            node = int(np.argmax(pc.equal(labels, value).to_numpy(zero_copy_only=False)))
+            raise BadInputError(
+                f"{where} node {node}: class {number} has no name; only {len(names)} classes have "
+                "one (--label-names-key none: the numbers are the names)"
+            )
+        name = names[number]
+        if name is None or is_missing(name):
+            name = str(number)
+            log.add("unnamed_classes", int(name not in found.values()), f"{where} class {number}")
+        found[value] = name.strip()
+    check_distinct(where, found, numbers)
+    keys, values = string_array(found), string_array(found.values())
+    positions = pc.index_in(labels, value_set=keys)
+    return pc.if_else(positions.is_valid(), values.take(positions), labels)
+
+
+def check_distinct(where: str, found: Mapping[str, str], numbers: Mapping[str, int | None]) -> None:
+    """Refuses two classes of one name, which would become one.
+
+    Raises:
+        BadInputError: there are such.
+    """
+    owners: dict[str, int | None] = {}
+    for value, name in found.items():
+        other = owners.setdefault(name, numbers[value])
+        if other != numbers[value]:
+            raise BadInputError(
+                f"{where}: the classes {other} and {numbers[value]} have one name, {name!r}; give "
+                "each its own, or let the numbers be the names with --label-names-key none"
+            )
+
+
+def read_names(where: str, key: str, value: Any, labels: pa.LargeStringArray) -> Names:
+    """The names that a file has under a key.
+
+    Args:
+        labels: large_string [N], class numbers as words: tells names by node from names by class
+
+    Raises:
+        BadInputError: it is one string, a set, or anything else that does not say which name
+            belongs to which class.
+    """
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return names_of_mapping(where, key, value)
+    if isinstance(value, str) or not isinstance(value, (list, tuple)):
+        kind = {"str": "one string", "set": "a set, which has no order"}
+        found = kind.get(type(value).__name__, type(value).__name__)
+        raise BadInputError(
+            f"{where}: {key!r} must be a list of class names by number, or a dict, not {found}"
+        )
+    names = [name_of(where, key, item) for item in value]
+    by_node = names_by_node(names, labels)
+    return dict(enumerate(names)) if by_node is None else by_node
+
+
+def name_of(where: str, key: str, item: Any) -> str | None:
+    """A name; None where there is none, as NaN in the pandas tables that such lists come from.
+
+    Raises:
+        BadInputError: it is no name.
+    """
+    if item is None or (isinstance(item, float) and item != item):
+        return None
+    if isinstance(item, (str, int)) and not isinstance(item, bool):
+        return str(item)
+    raise BadInputError(f"{where}: {key!r} must hold names; found {item!r:.60}")
+
+
+def names_of_mapping(where: str, key: str, value: Mapping[Any, Any]) -> Names:
+    """A dict from number to name, or from name to number.
+
+    Raises:
+        BadInputError: it is neither, or both.
+    """
+    forward = [number_of(item) for item in value]
+    backward = [number_of(item) for item in value.values()]
+    if None not in forward and None in backward:
+        pairs = zip(forward, value.values(), strict=True)
+        return {number: name_of(where, key, name) for number, name in pairs if number is not None}
+    if None not in backward and None in forward:
+        if len(set(backward)) < len(backward):
+            raise BadInputError(f"{where}: {key!r} gives two names to one class")
+        pairs = zip(backward, value, strict=True)
+        return {number: name_of(where, key, name) for number, name in pairs if number is not None}
+    raise BadInputError(
+        f"{where}: {key!r} must be a dict from class number to name, or from name to class number"
+    )
+
+
+def number_of(item: Any) -> int | None:
+    """A class number, also one written as a word or held by an array."""
+    if hasattr(item, "item"):
+        item = item.item()
+    if isinstance(item, bool):
+        return None
+    return whole_number(str(item)) if isinstance(item, (int, str, float)) else None
+
+
+def names_by_node(names: Sequence[str | None], labels: pa.LargeStringArray) -> Names | None:
+    """The names by class, where the list has one for each node; None where it has not.
+
+    A list as long as the graph is one of nodes if it names every node of a class alike, and some
+    name occurs twice.
+    """
+    if len(names) != len(labels) or len(set(names)) == len(names):
+        return None
+    found: dict[int, str | None] = {}
+    for word, name in zip(labels.to_pylist(), names, strict=True):
+        number = None if word is None else whole_number(word)
+        if number is None or number < 0:
+            continue
+        if found.setdefault(number, name) != name:
+            return None
+    return found

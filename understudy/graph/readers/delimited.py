@@ -1,0 +1,122 @@
+"""CSV and its relatives; quoted fields may hold line breaks."""
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from understudy.graph.errors import BadInputError
+from understudy.graph.progress import Progress, silent
+from understudy.graph.readers.dialects import Dialect, find_dialect, looks_like_data, split_raw
+from understudy.graph.readers.text_lines import read_lines
+
+Row = tuple[int, Sequence[str], Sequence[object]]  # line, column names, values
+Record = tuple[int, int, list[str]]  # first line, lines, fields
+
+
+@dataclass(frozen=True)
+class Header:
+    """Whether the first line names the columns."""
+
+    wanted: bool | None = None  # None: it does, unless it holds numbers only
+    usual: Callable[[Sequence[str]], bool] = bool  # whether names are those of a header
+
+
+def read_delimited(
+    path: Path,
+    dialect: Dialect | str,
+    header: Header | None = None,
+    progress: Progress = silent,
+) -> Iterator[Row]:
+    """Yields every record with the line it starts on; blank lines are passed over.
+
+    Args:
+        dialect: or the delimiter that the file's name promises.
+        header: without a header line, columns are called 1, 2, ….
+
+    Raises:
+        BadInputError: no header or no record, a row of another length, or broken quoting.
+    """
+    if isinstance(dialect, str):
+        dialect = find_dialect(path, dialect)
+    columns: tuple[str, ...] = ()
+    for line, count, values in records(path, dialect, progress):
+        if not values:
+            continue
+        if not columns:
+            names = tuple(value.strip() for value in values)
+            if is_header(path, line, names, header or Header()):
+                columns = names
+                continue
+            columns = tuple(str(number) for number in range(1, len(values) + 1))
+        if len(values) != len(columns):
+            raise BadInputError(
+                f"{path}:{line}: {len(values)} fields where the header has {len(columns)} "
+                f"({', '.join(columns)}); check the delimiter and the quoting"
+            )
+        check_not_swallowed(path, line, count, values, dialect)
+        yield line, columns, values
+    if not columns:
+        raise BadInputError(f"{path}: the file is empty; expected a header line")
+
+
+def records(path: Path, dialect: Dialect, progress: Progress) -> Iterator[Record]:
+    """Every record of the file, the header as well."""
+    lines = read_lines(path, progress)
+    for _ in range(dialect.skipped):
+        next(lines)
+    start = dialect.skipped + 1
+    if not dialect.quoted:
+        for line, text in enumerate(lines, start):
+            yield line, 1, split_raw(text, dialect.delimiter)
+        return
+    reader = csv.reader(
+        lines,
+        delimiter=dialect.delimiter,
+        escapechar="\\" if dialect.backslash else None,
+        skipinitialspace=True,  # blanks around a field are dropped in any case
+        strict=True,
+    )
+    try:
+        for values in reader:
+            end = reader.line_num + dialect.skipped + 1
+            yield start, end - start, values
+            start = end
+    except csv.Error as error:
+        raise BadInputError(f"{path}:{start}: broken quoting: {error}") from error
+
+
+def is_header(path: Path, line: int, names: Sequence[str], header: Header) -> bool:
+    """Whether a file's first record names its columns.
+
+    Raises:
+        BadInputError: it may be data as well, and nobody has said which.
+    """
+    if header.wanted is not None:
+        return header.wanted or header.usual(names)
+    if looks_like_data(names):
+        raise BadInputError(
+            f"{path}:{line}: the first line holds numbers only ({', '.join(names)}): with "
+            "--no-header it is data, and the columns are called 1, 2, …; with --header it names "
+            "the columns"
+        )
+    return True
+
+
+def check_not_swallowed(
+    path: Path, line: int, count: int, values: Sequence[str], dialect: Dialect
+) -> None:
+    """Refuses a quoted field that runs over lines which are records themselves.
+
+    Raises:
+        BadInputError: a quote that was meant as a letter has opened the field.
+    """
+    if count == 1 or dialect.delimiter != "\t" or len(values) < 2:
+        return
+    tabs = sum(value.count("\t") for value in values) + len(values) - 1
+    if tabs == count * (len(values) - 1):
+        raise BadInputError(
+            f"{path}:{line}: a quote opens a field that ends {count - 1} lines further on, and "
+            "each of these lines has all fields; if quotes are letters here, double them and "
+            "enclose the field in quotes, or remove them"
+        )

@@ -1,0 +1,134 @@
+"""How a table of text is written: its delimiter, its quoting, found in the file itself."""
+
+import csv
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from understudy.graph.errors import BadInputError
+from understudy.graph.readers.packed import open_bytes
+from understudy.graph.readers.text_lines import read_lines
+
+DELIMITERS = (",", ";", "\t", "|")
+NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "space"}
+WORDS = {name: sign for sign, name in NAMES.items()} | {"\\t": "\t"}
+EXCEL_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+CHUNK = 1 << 20  # bytes
+QUOTED_PART = re.compile(r'"[^"]*"')
+QUOTED_FIELD = re.compile(r'"(?:[^"]|"")*"')
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How the lines of a file become fields."""
+
+    delimiter: str
+    quoted: bool = True  # whether quotes may enclose a field; else they are letters like any other
+    backslash: bool = False  # whether \\" is a quote inside a field
+    skipped: int = 0  # lines before the header
+    remarks: tuple[str, ...] = ()  # what was found out rather than said
+
+
+def parse_delimiter(word: str) -> str:
+    """The sign that `--delimiter` means; empty where none was given.
+
+    Raises:
+        BadInputError: it is no single sign.
+    """
+    sign = WORDS.get(word.lower(), word)
+    if len(sign) > 1 or sign in ('"', "\n", "\r"):
+        raise BadInputError(
+            f"--delimiter must be one sign or one of {', '.join(NAMES.values())}, not {word!r}"
+        )
+    return sign
+
+
+def find_dialect(path: Path, usual: str, given: str = "") -> Dialect:
+    """Reads how a file is written.
+
+    Args:
+        usual: the delimiter that the file's name promises.
+        given: the delimiter that the user named; empty to find it in the header.
+
+    Raises:
+        SourceError: the file cannot be read.
+        BadInputError: it is empty or not UTF-8.
+    """
+    lines = read_lines(path)
+    header, skipped = "", 0
+    told: tuple[str, ...] = ()
+    for line in lines:
+        excel = EXCEL_LINE.fullmatch(line)
+        if excel and not header:
+            given, skipped = given or excel.group(1), skipped + 1
+        elif line.strip():
+            header = line.rstrip("\r\n")
+            break
+    delimiter = given or likeliest(header, usual)
+    if not given and delimiter != usual:
+        told = (f"delimiter {NAMES[delimiter]}",)
+    wanted = delimiter == "\t" or has_backslash_quote(path)
+    backslash, raw = scan(lines, header, delimiter) if wanted else (False, False)
+    if raw:
+        return Dialect(delimiter, False, False, skipped, (*told, "quotes taken as they stand"))
+    if backslash:
+        told = (*told, 'backslashes before quotes (\\") read as escapes')
+    return Dialect(delimiter, True, backslash, skipped, told)
+
+
+def likeliest(header: str, usual: str) -> str:
+    """The delimiter that cuts the header into most columns; the usual one on a draw."""
+    plain = QUOTED_PART.sub("", header)
+    counts = {sign: plain.count(sign) for sign in (usual, *DELIMITERS)}
+    if usual == "\t" and counts["\t"]:
+        return usual  # commas in the names of columns are no sign of another delimiter
+    return max(counts, key=lambda sign: counts[sign])
+
+
+def has_backslash_quote(path: Path) -> bool:
+    """Whether a backslash stands before a quote anywhere: much faster than to read lines."""
+    with open_bytes(path) as stream:
+        before = b""
+        while chunk := stream.read(CHUNK):
+            if b'\\"' in before + chunk:
+                return True
+            before = chunk[-1:]
+    return False
+
+
+def scan(lines: Iterable[str], header: str, delimiter: str) -> tuple[bool, bool]:
+    """Looks through the lines below the header.
+
+    Returns:
+        whether backslashes escape quotes; whether quotes enclose nothing. The last is asked of
+        tab-separated files only: every line has the header's fields, some quote is out of place
+        for a quoted field, as in the title `"Why?" and other questions`, and none is doubled.
+    """
+    escaped = re.compile(rf'\\"[^"\r\n{re.escape(delimiter)}]')
+    columns = header.count("\t")
+    backslash, even, odd, doubled = False, delimiter == "\t" and columns > 0, False, False
+    for line in lines:
+        even = even and (line.count("\t") == columns or not line.strip())
+        if '"' not in line:
+            continue
+        backslash = backslash or escaped.search(line) is not None
+        for field in line.rstrip("\r\n").split("\t") if even else ():
+            enclosed = '"' not in field or QUOTED_FIELD.fullmatch(field) is not None
+            odd = odd or not enclosed
+            doubled = doubled or (enclosed and '""' in field[1:-1])
+    return backslash, even and odd and not doubled
+
+
+def looks_like_data(columns: Iterable[str]) -> bool:
+    """Whether what should be a header holds numbers only."""
+    return all(re.fullmatch(r"-?\d+(\.\d+)?", column.strip()) for column in columns)
+
+
+def split_raw(line: str, delimiter: str) -> list[str]:
+    """The fields of a line in which quotes are letters."""
+    line = line.rstrip("\r\n")
+    return line.split(delimiter) if line.strip() else []
+
+
+csv.field_size_limit(1 << 27)  # characters; the module's own limit cuts long texts short

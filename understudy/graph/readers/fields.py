@@ -1,0 +1,296 @@
+"""Which column of a file holds what: the names people use, and the names that the user gave."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from understudy.graph.errors import BadInputError
+from understudy.graph.readers import usual_names as usual
+from understudy.graph.readers.usual_names import plain
+
+NOT_READ = "none"  # what the user gives in place of a column that is not to be read
+
+
+@dataclass(frozen=True)
+class NodeFields:
+    """Column names that the user gave; an empty one is looked for among the usual names.
+
+    `none` in place of a label, a split, a group or neighbours: no column is read for it.
+    """
+
+    id: str = ""
+    text: tuple[str, ...] = ()  # several are joined, a line each
+    label: str = ""
+    split: str = ""
+    group: str = ""  # nodes of one group stay in one part of a random split; only where given
+    neighbors: str = ""  # looked for only where there is no edge file
+    text_needed: bool = True  # whether a file without a text column is refused
+
+
+@dataclass(frozen=True)
+class EdgeFields:
+    """Column names that the user gave; empty ones are looked for among the usual names."""
+
+    source: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class NodeIndexes:
+    """Positions of the columns; empty or None where the file has none."""
+
+    id: int
+    text: tuple[int, ...]
+    label: int | None
+    class_name: int | None  # may name the classes whose numbers are in `label`
+    split: int | None
+    loose_split: bool  # the split's name is no promise: it counts only if it holds splits
+    masks: tuple[int | None, int | None, int | None]  # of train, val, test
+    group: int | None
+    neighbors: int | None
+
+    def roles(self) -> dict[str, tuple[int, ...]]:
+        """The columns by what they are used for; the texts first, whose type is the strictest."""
+        split = "loose_split" if self.loose_split else "split"
+        single = {
+            "id": self.id,
+            "label": self.label,
+            "class_name": self.class_name,
+            split: self.split,
+            "group": self.group,
+            "neighbors": self.neighbors,
+        }
+        masks = tuple(index for index in self.masks if index is not None)
+        several = {"text": self.text, "masks": masks}
+        roles = {name: indexes for name, indexes in several.items() if indexes}
+        return roles | {name: (index,) for name, index in single.items() if index is not None}
+
+    def used(self) -> tuple[int, ...]:
+        return tuple(index for indexes in self.roles().values() for index in indexes)
+
+
+def listed(columns: Sequence[str]) -> str:
+    return ", ".join(columns) if columns else "none"
+
+
+def find(
+    columns: Sequence[str], given: str, names: Sequence[str], taken: Sequence[int] = ()
+) -> int | None:
+    """Where the given column is, or else the first of the usual names, in any case.
+
+    Args:
+        taken: columns that are something else already, and are passed over unless given.
+    """
+    if given == NOT_READ:
+        return None
+    if given in columns:
+        return columns.index(given)
+    lowered = [plain(column) if i not in taken else "" for i, column in enumerate(columns)]
+    if given:
+        same = [index for index, name in enumerate(columns) if name.lower() == given.lower()]
+        return same[0] if len(same) == 1 else None
+    return next((lowered.index(name) for name in names if name in lowered), None)
+
+
+def find_id(columns: Sequence[str], given: str) -> int | None:
+    """The column that tells nodes apart."""
+    for names in (usual.ID_NAMES, usual.OWN_ID_NAMES):
+        index = find(columns, given, names)
+        if index is not None or given:
+            return index
+    own = [index for index, column in enumerate(columns) if usual.ends_in_id(column)]
+    return own[0] if len(own) == 1 else find(columns, "", usual.NAMING_NAMES)
+
+
+def find_texts(columns: Sequence[str], given: Sequence[str]) -> tuple[int, ...]:
+    """The columns that make the text: the given ones, or a title with what follows it."""
+    if given:
+        found = [find(columns, name, ()) for name in given]
+        return tuple(index for index in found if index is not None)
+    title = find(columns, "", usual.TITLE_NAMES)
+    if title is None and find(columns, "", usual.MESSAGE_NAMES) is not None:
+        title = subject_of_message(columns)
+    body = find(columns, "", usual.TEXT_NAMES)
+    body = find(columns, "", usual.BODY_NAMES) if body is None else body
+    return tuple(index for index in (title, body) if index is not None)
+
+
+def subject_of_message(columns: Sequence[str]) -> int | None:
+    """Where a message has its subject; beside a `text`, a subject is rather a class."""
+    if find(columns, "", ("text",)) is not None:
+        return None
+    return find(columns, "", (usual.SUBJECT,))
+
+
+def node_indexes(where: str, columns: Sequence[str], fields: NodeFields) -> NodeIndexes:
+    """Finds the columns of a node file.
+
+    Raises:
+        BadInputError: there is no id column, or a column that is used occurs twice; the message
+            lists the columns found.
+    """
+    identifier = find_id(columns, fields.id)
+    if identifier is None:
+        raise missing(where, fields.id or "id", columns, "--id-field")
+    text = find_texts(columns, fields.text)
+    taken = (identifier, *text)
+    label = find(columns, fields.label, (*usual.LABEL_NAMES, *usual.CLASS_NAME_NAMES), taken)
+    split = find(columns, fields.split, usual.SPLIT_NAMES, taken)
+    masks = find_masks(columns) if split is None and not fields.split else (None, None, None)
+    loose = split is None and masks == (None, None, None) and not fields.split
+    indexes = NodeIndexes(
+        id=identifier,
+        text=text,
+        label=label,
+        class_name=find_class_name(columns, fields.label, label, taken),
+        split=find(columns, "", usual.LOOSE_SPLIT_NAMES, taken) if loose else split,
+        loose_split=loose,
+        masks=masks,
+        group=find(columns, fields.group or NOT_READ, ()),
+        neighbors=find(columns, fields.neighbors, usual.NEIGHBOR_NAMES),
+    )
+    check_single(where, columns, indexes.used())
+    return indexes
+
+
+def find_class_name(
+    columns: Sequence[str], given: str, label: int | None, taken: Sequence[int]
+) -> int | None:
+    """The column that may name the classes; none where the user has named the label."""
+    if given or label is None:
+        return None
+    names = (*usual.CLASS_NAME_NAMES, "category", "class")
+    return find(columns, "", names, (*taken, label))
+
+
+def find_masks(columns: Sequence[str]) -> tuple[int | None, int | None, int | None]:
+    """The columns of train, val and test masks; none unless one says what train is."""
+    train, val, test = (find(columns, "", names) for names in usual.MASK_NAMES)
+    if train is None or (val is None and test is None):
+        return None, None, None
+    return train, val, test
+
+
+def check_single(where: str, columns: Sequence[str], used: Sequence[int]) -> None:
+    """Refuses a name that two columns have where one of them is used.
+
+    Raises:
+        BadInputError: a column that is used occurs twice.
+    """
+    twice = next((columns[i] for i in used if columns.count(columns[i]) > 1), None)
+    if twice is not None:
+        raise BadInputError(
+            f"{where}: there are two columns {twice!r} (all: {listed(columns)}); rename one of them"
+        )
+
+
+def edge_indexes(where: str, columns: Sequence[str], fields: EdgeFields) -> tuple[int, int]:
+    """Finds the two columns of an edge file.
+
+    Raises:
+        BadInputError: one of them is missing or occurs twice; the message lists the columns found.
+    """
+    pair = usual_pair(columns)
+    if not fields.source and not fields.target and pair is None:
+        wanted, option = "source or target", "--source-field and --target-field"
+        raise missing(where, wanted, columns, option)
+    source, target = pair or (None, None)
+    if fields.source or fields.target:
+        firsts, seconds = zip(*usual.ENDPOINT_NAMES, strict=True)
+        source = find(columns, fields.source, firsts)
+        target = find(columns, fields.target, seconds)
+    if source is None:
+        raise missing(where, fields.source or "source", columns, "--source-field")
+    if target is None:
+        raise missing(where, fields.target or "target", columns, "--target-field")
+    check_single(where, columns, (source, target))
+    return source, target
+
+
+def usual_pair(columns: Sequence[str]) -> tuple[int, int] | None:
+    """An edge's two ends under one of their usual pairs of names."""
+    for names in usual.ENDPOINT_NAMES:
+        first, second = (find(columns, "", (name,)) for name in names)
+        if first is not None and second is not None:
+            return first, second
+    return None
+
+
+def is_node_header(columns: Sequence[str]) -> bool:
+    """Whether a first line names the columns of nodes."""
+    return find_id(columns, "") is not None and bool(find_texts(columns, ()))
+
+
+def is_edge_header(columns: Sequence[str]) -> bool:
+    return usual_pair(columns) is not None
+
+
+def numbered_node_fields(fields: NodeFields, width: int) -> NodeFields:
+    """Of a file without a header: id, text and label in this order, unless they are named.
+
+    A text among more than three columns is not guessed.
+    """
+    few = width <= 3
+    label = "3" if width == 3 and not fields.text else NOT_READ
+    return NodeFields(
+        id=fields.id or "1",
+        text=fields.text or (("2",) if few else ()),
+        label=fields.label or label,
+        split=fields.split,
+        group=fields.group,
+        neighbors=fields.neighbors,
+        text_needed=fields.text_needed,
+    )
+
+
+def check_text(
+    where: str, columns: Sequence[str], fields: NodeFields, found: Collection[str]
+) -> None:
+    """After a node file was read: it had a text wherever one is needed.
+
+    Args:
+        found: the columns that made the text
+
+    Raises:
+        BadInputError: it had none, or not all that were asked for; the message lists the columns.
+    """
+    if fields.text_needed and not (found and has_all(found, fields.text)):
+        wanted = " and ".join(fields.text) or "text"
+        raise missing(where, wanted, columns, "--text-field", TEXT_ADVICE)
+
+
+def has_all(found: Collection[str], wanted: Collection[str]) -> bool:
+    return {name.lower() for name in wanted} <= {name.lower() for name in found}
+
+
+def check_given(
+    where: str,
+    columns: Sequence[str],
+    fields: NodeFields,
+    found: Mapping[str, Collection[str]],
+) -> None:
+    """After all node files were read: what was asked for was there at least once.
+
+    Args:
+        found: role → the columns that play it
+
+    Raises:
+        BadInputError: it was not; the message lists the columns found.
+    """
+    if not has_all(found.get("text", ()), fields.text):
+        raise missing(where, " and ".join(fields.text), columns, "--text-field")
+    for name in ("label", "split", "group", "neighbors"):
+        given = getattr(fields, name)
+        if given not in ("", NOT_READ) and name not in found:
+            raise missing(where, given, columns, f"--{name}-field")
+
+
+TEXT_ADVICE = ", or let nodes without one take their id as text with --missing-text id"
+
+
+def missing(
+    where: str, name: str, columns: Sequence[str], option: str, advice: str = ""
+) -> BadInputError:
+    return BadInputError(
+        f"{where}: no column {name!r}; the columns are: {listed(columns)}; "
+        f"name the right one with {option}{advice}; if this is no header but data, use --no-header"
+    )

@@ -1,0 +1,148 @@
+"""JSON: one object a line, an array of objects, or the nodes and links of a graph."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from understudy.graph.errors import BadInputError
+from understudy.graph.progress import Progress, silent
+from understudy.graph.readers.delimited import Row
+from understudy.graph.readers.edge_lists import numbered
+from understudy.graph.readers.text_lines import read_lines
+
+LINK_KEYS = ("links", "edges")  # of a node-link graph, in the order of their age in NetworkX
+RECORDS = "expected one object a line, an array of objects, or a graph of nodes and links"
+
+
+def read_jsonl(path: Path, progress: Progress = silent, pairs: bool = False) -> Iterator[Row]:
+    """Yields every object with its line; blank lines are passed over.
+
+    Args:
+        pairs: whether a line may be a list, of an edge's two ends; its columns are 1, 2, ….
+
+    Raises:
+        BadInputError: a line is no JSON object.
+    """
+    for number, line in enumerate(read_lines(path, progress), 1):
+        if not line.strip():
+            continue
+        value = parse(line, f"{path}:{number}")
+        if pairs and is_pair(value):
+            yield number, numbered(len(value)), value
+            continue
+        if not isinstance(value, dict):
+            raise BadInputError(
+                f"{path}:{number}: expected a JSON object, found {kind(value)}; "
+                "every line must hold one JSON object (name a file of one array .json)"
+            )
+        yield number, tuple(value), tuple(value.values())
+
+
+def read_document(path: Path, progress: Progress = silent) -> dict[str, list[Any]] | None:
+    """A file that is one JSON value: its records by what they are; None for JSON lines.
+
+    Returns:
+        "nodes" and, of a graph, "edges"; of an array both are the same records
+
+    Raises:
+        BadInputError: it is broken, or holds no records.
+    """
+    first = next((line for line in read_lines(path) if line.strip()), "")
+    if first.lstrip()[:1] not in ("[", "{"):
+        return None
+    if first.lstrip()[:1] == "{" and is_record(first):
+        return None
+    value = parse("".join(read_lines(path, progress)), str(path), whole=True)
+    if isinstance(value, list):
+        return {"nodes": value, "edges": value}
+    links = next((key for key in LINK_KEYS if isinstance(value.get(key), list)), None)
+    if not isinstance(value.get("nodes"), list) or links is None:
+        raise BadInputError(
+            f"{path}: {RECORDS}; found an object of {', '.join(map(str, value))[:80]} "
+            '(of pandas: to_json(path, orient="records", lines=True))'
+        )
+    return {"nodes": value["nodes"], "edges": value[links]}
+
+
+def is_record(line: str) -> bool:
+    """Whether a line is an object by itself, and no whole graph."""
+    try:
+        value = json.loads(line)
+    except RecursionError:
+        return True
+    except ValueError:  # it goes on in the next line
+        return False
+    return not (isinstance(value.get("nodes"), list) and any(key in value for key in LINK_KEYS))
+
+
+def is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 1 and not isinstance(value[0], dict | list)
+
+
+def document_rows(path: Path, records: Sequence[Any], pairs: bool = False) -> Iterator[Row]:
+    """Yields every object of an array with its position, counted from 1; see `read_jsonl`.
+
+    Raises:
+        BadInputError: an item is no object.
+    """
+    for number, value in enumerate(records, 1):
+        if pairs and is_pair(value):
+            yield number, numbered(len(value)), value
+            continue
+        if not isinstance(value, dict):
+            raise BadInputError(
+                f"{path} item {number}: expected a JSON object, found {kind(value)}"
+            )
+        yield number, tuple(value), tuple(value.values())
+
+
+def parse(text: str, where: str, whole: bool = False) -> Any:
+    """One JSON value.
+
+    Args:
+        whole: the text is a whole file rather than one of its lines.
+
+    Raises:
+        BadInputError: it is broken, or holds what no file can store.
+    """
+    try:
+        value: object = json.loads(text, object_pairs_hook=distinct)
+        if "\\u" in text:  # an escape may name half a character, which is no text
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except json.JSONDecodeError as error:
+        line = f":{error.lineno}" if whole else ""
+        expected = RECORDS if whole else "every line must hold one JSON object"
+        raise BadInputError(
+            f"{where}{line}: broken JSON at column {error.colno}: {error.msg}; {expected}"
+        ) from error
+    except UnicodeEncodeError as error:
+        raise BadInputError(
+            f"{where}: an escape names half a character (a lone surrogate); remove it"
+        ) from error
+    except RecursionError as error:
+        raise BadInputError(f"{where}: the JSON is nested too deeply") from error
+    except ValueError as error:  # a key twice, a number of thousands of digits
+        raise BadInputError(f"{where}: {error}") from error
+    return value
+
+
+def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's values by key.
+
+    Raises:
+        ValueError: a key occurs twice, of which a dict would keep one without a word.
+    """
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the object has two keys {twice!r}; rename one of them")
+    return value
+
+
+def kind(value: object) -> str:
+    """A JSON value's type in words."""
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
+    numbers = {int: "a number", float: "a number", type(None): "null"}
+    return (names | numbers).get(type(value), type(value).__name__)

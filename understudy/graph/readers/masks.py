@@ -1,0 +1,145 @@
+"""Splits in arrays: masks, indices, lists of either, and dicts of them, as published files vary."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.graph.errors import BadInputError
+from understudy.graph.readers.arrays import array_of, find_key, told
+from understudy.graph.split_names import SPLIT_SYNONYMS
+from understudy.graph.splits import SPLIT_NAMES
+
+WORDS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+MASK_ENDS = ("mask", "masks")
+INDEX_ENDS = ("idx", "index", "indices", "id", "ids", "nodes")
+DICT_KEYS = ("split_idx", "splits", "split", "split_dict")
+
+
+@dataclass(frozen=True)
+class FoundSplit:
+    """A split in a file of arrays.
+
+    Shapes:
+        members: split name → int64 node positions
+    """
+
+    members: dict[str, NDArray[np.int64]]
+    keys: tuple[str, ...]
+    origin: str  # the keys, and which of several splits, in words
+
+
+def find_split(path: Path, values: Mapping[str, Any], column: int, count: int) -> FoundSplit | None:
+    """The split of a file; None where it has none.
+
+    Masks come first, then indices, then a dict of either.
+
+    Raises:
+        BadInputError: what should be a split is none of N nodes, or lacks the column.
+    """
+    for ends in (MASK_ENDS, INDEX_ENDS):
+        keys = {name: find_key(values, "", spellings(words, ends)) for name, words in WORDS.items()}
+        found = {name: (key, values[key]) for name, key in keys.items() if key is not None}
+        if found:
+            return split_of(path, found, column, count, ends is MASK_ENDS)
+    key = find_key(values, "", DICT_KEYS)
+    if key is None or not isinstance(values[key], Mapping):
+        return None
+    parts = {SPLIT_SYNONYMS.get(str(name).lower()): part for name, part in values[key].items()}
+    found = {name: (key, parts[name]) for name in SPLIT_NAMES if name in parts}
+    return split_of(path, found, column, count, False) if found else None
+
+
+def spellings(words: tuple[str, ...], ends: tuple[str, ...]) -> tuple[str, ...]:
+    """Keys such as `train_mask` and `idx_train`."""
+    pairs = [(word, end) for word in words for end in ends]
+    return tuple(f"{word}_{end}" for word, end in pairs) + tuple(f"{e}_{w}" for w, e in pairs)
+
+
+def split_of(
+    path: Path, found: Mapping[str, tuple[str, Any]], column: int, count: int, masks: bool
+) -> FoundSplit:
+    members, remarks = {}, dict[str, None]()
+    for name, (key, value) in found.items():
+        members[name], remark = members_of(path, key, value, column, count, masks)
+        if remark:
+            remarks[remark] = None
+    keys = tuple(dict.fromkeys(key for key, _ in found.values()))
+    return FoundSplit(members, keys, ", ".join((*keys, *remarks)))
+
+
+def members_of(
+    path: Path, key: str, value: Any, column: int, count: int, mask: bool
+) -> tuple[NDArray[np.int64], str]:
+    """The node positions that a value means, and what was found out about it.
+
+    Args:
+        mask: whether the key promises a mask rather than indices
+
+    Raises:
+        BadInputError: it is neither.
+    """
+    value, remark = one_of_several(path, key, value, column, count)
+    array = array_of(path, key, value)
+    if array.ndim == 2 and 1 in array.shape:
+        array = array.reshape(-1)
+    if array.ndim != 1 or array.dtype.kind not in "biuf":
+        raise BadInputError(f"{path}: {key!r} must be a mask of {count:,}, not {told(array)}")
+    binary = array.dtype.kind == "b" or bool(np.isin(array, (0, 1)).all())
+    if array.shape == (count,) and binary and (mask or array.dtype.kind == "b"):
+        return np.flatnonzero(array), remark
+    if array.dtype.kind not in "iu" or (mask and binary and len(array) > 2):
+        raise BadInputError(f"{path}: {key!r} must be a mask of {count:,}, not {told(array)}")
+    check_indices(path, key, array, count)
+    read = "read as node positions" if mask else ""
+    return array.astype(np.int64), ", ".join(part for part in (remark, read) if part)
+
+
+def check_indices(path: Path, key: str, array: NDArray[Any], count: int) -> None:
+    """Refuses what are no positions of nodes.
+
+    Raises:
+        BadInputError: a number is no node, or occurs twice.
+    """
+    outside = (array < 0) | (array >= count)
+    if outside.any():
+        raise BadInputError(
+            f"{path}: {key!r} holds {array[np.argmax(outside)]}, which is no node; there are "
+            f"{count:,}, from 0"
+        )
+    numbers, times = np.unique(array, return_counts=True)
+    if (times > 1).any():
+        twice = numbers[np.argmax(times > 1)]
+        raise BadInputError(f"{path}: {key!r} holds node {twice} more than once")
+
+
+def one_of_several(path: Path, key: str, value: Any, column: int, count: int) -> tuple[Any, str]:
+    """The wanted one of several splits: of a list, of columns [N, S] or of rows [S, N].
+
+    Raises:
+        BadInputError: there are not so many, or it cannot be told which way the masks lie.
+    """
+    if isinstance(value, (list, tuple)) and value and not np.isscalar(value[0]):
+        several = list(value)
+        if getattr(value[0], "ndim", 1) == 0:  # a list of single values is one split
+            return value, ""
+    else:
+        array = array_of(path, key, value)
+        if array.ndim != 2 or 1 in array.shape:
+            return value, ""
+        if array.shape == (count, count):
+            raise BadInputError(
+                f"{path}: {key!r} is {told(array)}: which way do the masks lie? save a list of them"
+            )
+        if count not in array.shape:
+            raise BadInputError(f"{path}: {key!r} must be a mask of {count:,}, not {told(array)}")
+        several = list(array.T if array.shape[0] == count else array)
+    if column >= len(several):
+        raise BadInputError(
+            f"{path}: {key!r} has {len(several)} columns, there is no column {column}; "
+            "choose another --mask-column"
+        )
+    return several[column], f"split {column} of {len(several)} (--mask-column)"

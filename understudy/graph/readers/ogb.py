@@ -1,0 +1,153 @@
+"""A folder as the Open Graph Benchmark lays out its node data sets, with a file of texts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from understudy.graph.builder import Built, Rules, build_graph
+from understudy.graph.errors import BadInputError
+from understudy.graph.progress import Progress, silent
+from understudy.graph.readers import cells
+from understudy.graph.readers.class_names import named_labels
+from understudy.graph.readers.fields import NOT_READ, NodeFields
+from understudy.graph.readers.ogb_files import (
+    class_numbers,
+    integers,
+    label_names,
+    node_count,
+    node_ids,
+    read_split,
+    table_file,
+)
+from understudy.graph.readers.packed import unpacked_name
+from understudy.graph.readers.tables import read_nodes
+from understudy.graph.readers.text_lines import read_lines
+from understudy.graph.reading import Reading
+from understudy.graph.records import EdgeTable, NodeTable, Source, null_strings, optional_strings
+from understudy.graph.repairs import RepairLog
+from understudy.graph.text_graph import string_array
+
+
+@dataclass(frozen=True)
+class OgbOptions:
+    """Where the texts are, and which split of several is meant."""
+
+    texts: Path  # id, title, abstract without a header (.tsv), or any node file
+    split: str = ""  # a folder in split/; empty where there is only one
+    id_field: str = ""  # of a node file with the texts; empty: among the usual names
+    text_field: tuple[str, ...] = ()
+
+
+def ogb_graph(
+    folder: Path, options: OgbOptions, rules: Rules, progress: Progress = silent
+) -> Built:
+    """Reads raw/, split/ and mapping/ of `folder`, and the texts.
+
+    Raises:
+        SourceError: a file is missing or cannot be read.
+        BadInputError: a file is damaged, or does not fit the others.
+    """
+    count, log = node_count(folder), RepairLog()
+    ids = node_ids(folder, count)
+    labels_file = table_file(folder, "raw/node-label")
+    labels = class_numbers(labels_file)
+    if len(labels) != count:
+        raise BadInputError(f"{labels_file}: {len(labels):,} labels for {count:,} nodes")
+    texts = read_texts(options, progress)
+    nodes = NodeTable(
+        Source(str(options.texts), "node"),
+        np.arange(count, dtype=np.int64),
+        ids=ids,
+        texts=texts.take(ids, log),
+        labels=named_labels(str(labels_file), labels, label_names(folder), log),
+        splits=null_strings(count),
+        groups=null_strings(count),
+        reading=texts.reading,
+    )
+    edge_file = table_file(folder, "raw/edge")
+    pairs = integers(edge_file, 2, progress)
+    lines = np.arange(1, len(pairs) + 1, dtype=np.int64)
+    edges = EdgeTable(Source(str(edge_file)), lines, pairs[:, 0], pairs[:, 1])
+    return build_graph(
+        [nodes],
+        [edges],
+        name=folder.name,
+        source=str(folder),
+        rules=rules,
+        given=read_split(folder, options.split, count),
+        log=log,
+        progress=progress,
+    )
+
+
+@dataclass(frozen=True)
+class TextsById:
+    """Texts found by the id of their node.
+
+    Shapes:
+        ids, texts: large_string [n]
+        places: int64 [n]
+    """
+
+    source: Source
+    places: "np.ndarray[tuple[int], np.dtype[np.int64]]"
+    ids: pa.LargeStringArray
+    texts: pa.LargeStringArray
+    reading: Reading
+
+    def take(self, ids: pa.LargeStringArray, log: RepairLog) -> pa.LargeStringArray:
+        """The text of each id, null where there is none.
+
+        Raises:
+            BadInputError: a node has two different texts.
+        """
+        wanted = np.flatnonzero(pc.is_in(self.ids, value_set=ids).to_numpy(zero_copy_only=False))
+        own = self.ids.take(pa.array(wanted)).dictionary_encode().indices.to_numpy(False)
+        _, first = np.unique(own, return_index=True)
+        first_of = wanted[first[own]]
+        for row, earlier in zip(wanted.tolist(), first_of.tolist(), strict=True):
+            if row == earlier:
+                continue
+            if self.texts[row].as_py() != self.texts[earlier].as_py():
+                raise BadInputError(
+                    f"{self.at(row)}: id {self.ids[row].as_py()!r} is already at "
+                    f"{self.at(earlier)} with another text; remove one of them"
+                )
+            log.add("repeated_texts", 1, self.at(row))
+        return self.texts.take(pc.index_in(ids, value_set=self.ids))
+
+    def at(self, row: int) -> str:
+        return self.source.at(int(self.places[row]))
+
+
+def read_texts(options: OgbOptions, progress: Progress) -> TextsById:
+    """Reads the texts: any node file, or tab-separated id, title, abstract without a header."""
+    path = options.texts
+    if unpacked_name(path).endswith((".tsv", ".tab", ".txt")):
+        return read_headerless(path, progress)
+    fields = NodeFields(
+        options.id_field, options.text_field, NOT_READ, NOT_READ, neighbors=NOT_READ
+    )
+    tables = read_nodes([path], fields, progress=progress)
+    table = tables[0]
+    if len(tables) > 1:
+        raise BadInputError(f"{path}: a folder of {len(tables)} files; join the texts in one")
+    ids = pc.utf8_trim_whitespace(table.ids)
+    return TextsById(table.source, table.places, ids, table.texts, table.reading)
+
+
+def read_headerless(path: Path, progress: Progress) -> TextsById:
+    """Reads tab-separated id, title, abstract; quotes are letters like any other."""
+    ids: list[str] = []
+    texts: list[str | None] = []
+    for line in read_lines(path, progress):
+        identifier, _, rest = line.rstrip("\r\n").partition("\t")
+        ids.append(identifier.strip())
+        parts = [cells.text_of(part.strip()) for part in rest.split("\t")]
+        texts.append("\n".join(part for part in parts if part) or None)
+    reading = Reading(str(path), {"id": ("1",), "text": ("2", "3")}, named=False)
+    places = np.arange(1, len(ids) + 1, dtype=np.int64)
+    return TextsById(Source(str(path)), places, string_array(ids), optional_strings(texts), reading)

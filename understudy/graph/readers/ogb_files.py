@@ -1,0 +1,155 @@
+"""The files of an Open Graph Benchmark folder: numbers without a header, mappings, splits."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from understudy.graph.builder import GivenSplit
+from understudy.graph.errors import BadInputError, SourceError
+from understudy.graph.missing import is_missing
+from understudy.graph.numerals import whole_number
+from understudy.graph.progress import Progress, silent
+from understudy.graph.readers.delimited import Header, read_delimited
+from understudy.graph.readers.packed import open_bytes
+from understudy.graph.readers.text_lines import read_lines
+from understudy.graph.text_graph import string_array
+
+SPLIT_FILES = {"train": "train", "val": "valid", "test": "test"}
+
+
+def table_file(folder: Path, name: str) -> Path:
+    """A CSV file of the folder, gzipped or not.
+
+    Raises:
+        SourceError: it is missing.
+    """
+    for suffix in (".csv.gz", ".csv"):
+        if (folder / f"{name}{suffix}").is_file():
+            return folder / f"{name}{suffix}"
+    below = sorted(path.parent.parent for path in folder.glob("*/raw/edge.csv*"))
+    hint = f"; did you mean {below[0]}?" if below else ""
+    raise SourceError(
+        f"{folder / name}.csv.gz is missing; expected raw/edge.csv.gz, raw/node-label.csv.gz "
+        f"and raw/num-node-list.csv.gz in the folder{hint}"
+    )
+
+
+def integers(
+    path: Path, width: int, progress: Progress = silent, empty: bool = False
+) -> NDArray[np.int64]:
+    """int64 [rows, width] of a CSV file without a header.
+
+    Args:
+        empty: whether a file without any line is none of numbers rather than damaged.
+
+    Raises:
+        BadInputError: a line is anything else.
+    """
+    if empty and is_empty(path):
+        return np.empty((0, width), np.int64)
+    rows: list[str] = [line.rstrip("\r\n") for line in read_lines(path, progress)]
+    columns = pc.split_pattern(pa.array(rows), ",")
+    widths = pc.list_value_length(columns).to_numpy(zero_copy_only=False)
+    if (widths != width).any():
+        line = int(np.argmax(widths != width))
+        raise BadInputError(
+            f"{path}:{line + 1}: expected {width} numbers, found {rows[line]!r:.60}"
+        )
+    flat = pc.utf8_trim_whitespace(columns.flatten())
+    bad = pc.invert(pc.match_substring_regex(flat, r"^-?\d{1,18}$"))
+    if pc.any(bad).as_py():
+        line = int(np.argmax(bad.to_numpy(zero_copy_only=False))) // width
+        raise BadInputError(f"{path}:{line + 1}: expected whole numbers, found {rows[line]!r:.60}")
+    numbers: NDArray[np.int64] = flat.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return numbers.reshape(-1, width)
+
+
+def is_empty(path: Path) -> bool:
+    with open_bytes(path) as stream:
+        return not stream.read(1)
+
+
+def class_numbers(path: Path) -> pa.LargeStringArray:
+    """large_string [N]: the labels as words: class numbers, or words that say there is none.
+
+    Raises:
+        BadInputError: a line is neither, or holds several labels.
+    """
+    words = [line.strip() for line in read_lines(path)]
+    different = {word for word in set(words) if not is_missing(word) and whole_number(word) is None}
+    if different:
+        line = next(number for number, word in enumerate(words, 1) if word in different)
+        word = words[line - 1]
+        several = "; several labels a node cannot be read" if "," in word else ""
+        raise BadInputError(f"{path}:{line}: expected a class number, found {word!r:.60}{several}")
+    return string_array(words)
+
+
+def node_count(folder: Path) -> int:
+    path = table_file(folder, "raw/num-node-list")
+    counts = integers(path, 1)
+    if len(counts) != 1:
+        raise BadInputError(f"{path}: {len(counts)} graphs; only a folder of one graph can be read")
+    return int(counts[0, 0])
+
+
+def mapping(folder: Path, prefix: str) -> tuple[Path, list[tuple[int, str]]] | None:
+    """A file of mapping/ that starts so, as (number, name) pairs; None where there is none."""
+    found = sorted((folder / "mapping").glob(f"{prefix}*.csv*"))
+    if not found:
+        return None
+    path, pairs = found[0], []
+    for line, columns, values in read_delimited(path, ",", Header(True)):
+        if len(columns) < 2 or not str(values[0]).strip().isdecimal():
+            raise BadInputError(
+                f"{path}:{line}: expected a number and a name, found {values!r:.60}"
+            )
+        pairs.append((int(str(values[0])), str(values[1]).strip()))
+    return path, pairs
+
+
+def node_ids(folder: Path, count: int) -> pa.LargeStringArray:
+    """large_string [N]: the ids of mapping/nodeidx2….csv.gz, or else the nodes' numbers."""
+    found = mapping(folder, "nodeidx2")
+    if found is None:
+        return string_array(map(str, range(count)))
+    path, pairs = found
+    if sorted(number for number, _ in pairs) != list(range(count)):
+        raise BadInputError(f"{path}: must name each of the {count:,} nodes once")
+    return string_array(name for _, name in sorted(pairs))
+
+
+def label_names(folder: Path) -> dict[int, str | None] | None:
+    """The names of mapping/labelidx2….csv.gz by number; None where there is no such file."""
+    found = mapping(folder, "labelidx2")
+    return None if found is None else dict(found[1])
+
+
+def read_split(folder: Path, name: str, count: int) -> GivenSplit | None:
+    """The split of the folder; None where it has none.
+
+    Raises:
+        BadInputError: there are several and `name` picks none of them, or a number is no node.
+    """
+    root = folder / "split"
+    choices = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    if not choices and not name:
+        return None
+    if (name or len(choices) > 1) and name not in choices:
+        listed = ", ".join(choices) or "none"
+        raise BadInputError(f"{root}: choose one with --split-name; there are: {listed}")
+    members = {}
+    for split, file_name in SPLIT_FILES.items():
+        path = table_file(folder, f"split/{name or choices[0]}/{file_name}")
+        rows = integers(path, 1, empty=True)[:, 0]
+        outside = np.flatnonzero((rows < 0) | (rows >= count))
+        if len(outside):
+            line = int(outside[0])
+            raise BadInputError(
+                f"{path}:{line + 1}: {rows[line]} is no node; there are {count:,}, from 0"
+            )
+        members[split] = rows
+    return GivenSplit(members, f"folder split/{name or choices[0]}")

@@ -1,0 +1,148 @@
+"""Files as they are stored: plain, compressed, or alone in an archive."""
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from understudy.graph.errors import BadInputError, SourceError
+from understudy.graph.progress import Progress, silent
+
+COMPRESSED: dict[str, Callable[[IO[bytes]], Any]] = {
+    ".gz": lambda raw: gzip.GzipFile(fileobj=raw),
+    ".bz2": bz2.BZ2File,
+    ".xz": lzma.LZMAFile,
+}
+DAMAGED = (
+    gzip.BadGzipFile,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    NotImplementedError,  # a zip that is packed in a way that Python lacks
+    RuntimeError,  # a zip with a password
+)
+BUFFER = 1 << 20
+TAR_MAGIC = slice(257, 262)
+
+
+class Reported(io.RawIOBase):
+    """A file that reports how much of it was read: in bytes, as it is stored."""
+
+    def __init__(self, raw: IO[bytes], size: int, stage: str, progress: Progress) -> None:
+        self.raw, self.size, self.stage, self.progress = raw, size, stage, progress
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self.raw.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self.raw.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        content = self.raw.read(len(buffer))
+        buffer[: len(content)] = content
+        self.progress(self.stage, self.raw.tell(), self.size)
+        return len(content)
+
+
+def unpacked_name(path: Path) -> str:
+    """The name in small letters without what it is packed in: `n.csv` of `n.csv.gz`."""
+    name = path.name.lower()
+    for suffix in (*COMPRESSED, ".zip"):
+        name = name.removesuffix(suffix)
+    name = name.removesuffix(".tar").removesuffix(".tgz")
+    if path.suffix.lower() == ".zip" and "." not in name and path.is_file():
+        with guarded(path), zipfile.ZipFile(path) as archive:
+            return only_member(path, zip_members(archive)).lower()
+    return name
+
+
+def is_packed(path: Path) -> bool:
+    return path.suffix.lower() in (*COMPRESSED, ".zip", ".tgz")
+
+
+@contextmanager
+def guarded(path: Path) -> Iterator[None]:
+    """Turns what reading a file may raise into errors that name it."""
+    try:
+        yield
+    except DAMAGED as error:
+        kind = path.suffix.lower().lstrip(".")
+        if not is_packed(path):
+            raise
+        kind = "gzip" if kind == "gz" else kind
+        raise BadInputError(
+            f"{path}: damaged {kind} file ({error}); fetch or pack it again"
+        ) from error
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+@contextmanager
+def open_bytes(path: Path, progress: Progress = silent) -> Iterator[IO[bytes]]:
+    """Opens a file, unpacking what its name says is packed.
+
+    Args:
+        progress: told the bytes read of the stored file.
+
+    Raises:
+        SourceError: it cannot be opened.
+        BadInputError: it is damaged, or an archive of several files.
+    """
+    with guarded(path), path.open("rb") as raw:
+        size, stage = path.stat().st_size, f"read {path.name}"
+        counted: Any = io.BufferedReader(Reported(raw, size, stage, progress), BUFFER)
+        suffix = path.suffix.lower()
+        if suffix == ".zip":
+            with zipfile.ZipFile(counted) as archive:
+                yield archive.open(only_member(path, zip_members(archive)))
+        elif suffix in COMPRESSED or suffix == ".tgz":
+            unpack = COMPRESSED.get(suffix, COMPRESSED[".gz"])
+            stream = io.BufferedReader(unpack(counted), BUFFER)
+            if stream.peek(TAR_MAGIC.stop)[TAR_MAGIC] == b"ustar":
+                stream = tar_stream(path, stream)
+            yield stream
+        else:
+            yield counted
+        progress(stage, size, size)
+
+
+def zip_members(archive: zipfile.ZipFile) -> list[str]:
+    return [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+
+
+def tar_stream(path: Path, stream: IO[bytes]) -> Any:
+    """The one file in a tar, which some publish under the name of the file."""
+    archive = tarfile.open(fileobj=stream, mode="r:")  # noqa: SIM115 — read until the stream ends
+    name = only_member(path, [entry.name for entry in archive.getmembers() if entry.isfile()])
+    return archive.extractfile(name)
+
+
+def only_member(path: Path, names: list[str]) -> str:
+    """The one file of an archive, beside what macOS adds.
+
+    Raises:
+        BadInputError: there are several, or none.
+    """
+    names = [name for name in names if not name.startswith("__MACOSX/")]
+    names = [name for name in names if not name.rpartition("/")[2].startswith("._")]
+    if len(names) != 1:
+        listed = ", ".join(names[:8]) or "none"
+        raise BadInputError(
+            f"{path}: an archive of {len(names)} files ({listed}); unpack it and name the one meant"
+        )
+    return names[0]

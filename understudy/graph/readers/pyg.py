@@ -1,0 +1,84 @@
+"""A PyG `.pt` file: a dict of tensors and lists, or a `Data` object; never anything that runs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from understudy.graph.builder import Built, GivenSplit, Rules, build_graph
+from understudy.graph.errors import BadInputError
+from understudy.graph.progress import Progress, silent
+from understudy.graph.readers.masks import find_split
+from understudy.graph.readers.pyg_values import Attributes, find_edges, find_ids, find_labels, find_texts
+from understudy.graph.readers.torch_files import graph_values, load_file
+from understudy.graph.reading import Reading
+from understudy.graph.records import EdgeTable, NodeTable, Source, null_strings
+from understudy.graph.repairs import RepairLog
+
+
+@dataclass(frozen=True)
+class PygKeys:
+    """Keys that the user gave; an empty one is looked for among the usual ones."""
+
+    text: str = ""
+    label_names: str = ""  # none: the numbers are the names
+    mask_column: int = 0  # of masks with several columns, one for each of several splits
+    label: str = ""  # none: no labels are read
+
+
+def pyg_graph(path: Path, keys: PygKeys, rules: Rules, progress: Progress = silent) -> Built:
+    """Reads a graph with texts from a file that PyG, torch or NumPy has saved.
+
+    Raises:
+        SourceError: it cannot be read, or torch is not installed.
+        BadInputError: it would have to run code, or lacks edges or texts.
+    """
+    progress(f"read {path.name}", 0, 1)
+    data = Attributes(path, graph_values(path, load_file(path)), RepairLog())
+    progress(f"read {path.name}", 1, 1)
+    pairs = find_edges(data)
+    texts = find_texts(data, keys.text)
+    count = len(texts)
+    check_count(data, count)
+    ids = find_ids(data, count)
+    labels = find_labels(data, keys.label, keys.label_names, count)
+    split = find_split(path, data.values, keys.mask_column, count)
+    if split is not None:
+        data.used["split"] = list(split.keys)
+    nodes = NodeTable(
+        Source(str(path), "node"),
+        np.arange(count, dtype=np.int64),
+        ids=ids,
+        texts=texts,
+        labels=labels,
+        splits=null_strings(count),
+        groups=null_strings(count),
+        reading=Reading(path.name, data.used, data.unread()),
+    )
+    numbers = np.arange(pairs.shape[1], dtype=np.int64)
+    edges = EdgeTable(Source(str(path), "edge"), numbers, pairs[0], pairs[1])
+    return build_graph(
+        [nodes],
+        [edges],
+        name=path.stem,
+        source=str(path),
+        rules=rules,
+        given=None if split is None else GivenSplit(split.members, split.origin),
+        log=data.log,
+        progress=progress,
+    )
+
+
+def check_count(data: Attributes, count: int) -> None:
+    """Refuses texts that are not those of the nodes the file says it has.
+
+    Raises:
+        BadInputError: there are more, or fewer.
+    """
+    said = data.values.get("num_nodes")
+    if isinstance(said, int) and said != count:
+        data_keys = "+".join(data.used["text"])
+        raise BadInputError(
+            f"{data.path}: {count:,} texts in {data_keys!r} for {said:,} nodes ('num_nodes')"
+        )
+    data.used.setdefault("nodes", []).extend(["num_nodes"] if isinstance(said, int) else [])

@@ -1,0 +1,201 @@
+"""Node and edge files of any format as columns of records."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from understudy.graph.errors import BadInputError
+from understudy.graph.progress import Progress, silent
+from understudy.graph.readers import cells
+from understudy.graph.readers.cells import CellError
+from understudy.graph.readers.columns import Columns, node_table, split_of_masks, with_class_names
+from understudy.graph.readers.fields import (
+    EdgeFields,
+    NodeFields,
+    NodeIndexes,
+    check_given,
+    check_text,
+    edge_indexes,
+    node_indexes,
+    numbered_node_fields,
+)
+from understudy.graph.readers.formats import PARQUET, FileOptions, Rows, open_rows, parts_of, suffix_of
+from understudy.graph.readers.jsonl import kind
+from understudy.graph.readers.parquet import read_parquet_edges, read_parquet_nodes
+from understudy.graph.reading import ReadingLog
+from understudy.graph.records import ColumnCollector, EdgeTable, NodeTable
+
+
+def read_nodes(
+    paths: Sequence[Path],
+    fields: NodeFields,
+    options: FileOptions | None = None,
+    progress: Progress = silent,
+) -> list[NodeTable]:
+    """Reads node files, or folders of their parts.
+
+    Raises:
+        SourceError: a file cannot be read.
+        BadInputError: one is damaged, or a column is missing or of a wrong type.
+    """
+    tables = []
+    for path in (part for whole in paths for part in parts_of(whole, "nodes")):
+        if suffix_of(path, "nodes") in PARQUET:
+            table = read_parquet_nodes(path, fields, progress)
+        else:
+            table = read_node_rows(
+                open_rows(path, "nodes", options or FileOptions(), progress), fields
+            )
+        tables.append(table)
+    used: dict[str, set[str]] = {}
+    for table in tables:
+        for role, names in table.reading.used.items():
+            used.setdefault(role, set()).update(names)
+    first = tables[0].reading
+    check_given(first.file, first.columns(), fields, used)
+    return with_class_names(tables)
+
+
+def read_node_rows(rows: Rows, fields: NodeFields) -> NodeTable:
+    """Reads the records of one node file."""
+    file = rows.source.file
+    collector, neighbors = ColumnCollector(len(Columns._fields)), ColumnCollector(2)
+    log = ReadingLog(file, list(rows.remarks))
+    last: Sequence[str] = ()
+    first: Sequence[str] = ()
+    for place, columns, values in rows.rows:
+        if not last or columns != last:
+            where = rows.source.at(place)
+            named = numbered(rows, columns, fields)
+            indexes = node_indexes(where, columns, named)
+            first, last = first or columns, columns
+            log.named = not unnamed(rows, columns)
+            log.add(columns, indexes.roles())
+        try:
+            row = node_row(values, indexes, partial(rows.source.at, place))
+            collector.add(place, row)
+            if indexes.neighbors is not None:
+                for neighbor in cells.neighbors_of(values[indexes.neighbors]):
+                    neighbors.add(place, (cells.name_of(values[indexes.id]), neighbor))
+        except CellError as error:
+            raise wrong_value(
+                rows.source.at(place), columns, values, indexes.roles(), error
+            ) from error
+    if not last:
+        raise BadInputError(f"{file}: no node in it, only blank lines or a header")
+    check_text(file, first, numbered(rows, first, fields), log.used.get("text", ()))
+    return node_table(rows.source, collector.finish(), log.finish(), neighbors.finish())
+
+
+def numbered(rows: Rows, columns: Sequence[str], fields: NodeFields) -> NodeFields:
+    """The fields, by position where the file has no header."""
+    if unnamed(rows, columns):
+        return numbered_node_fields(fields, len(columns))
+    return fields
+
+
+def unnamed(rows: Rows, columns: Sequence[str]) -> bool:
+    """Whether the columns of a row have no names but their numbers."""
+    return rows.numbered and columns[0] == "1"
+
+
+def read_edges(
+    path: Path,
+    fields: EdgeFields,
+    options: FileOptions | None = None,
+    progress: Progress = silent,
+) -> list[EdgeTable]:
+    """Reads an edge file, or a folder of its parts.
+
+    Raises:
+        SourceError: a file cannot be read.
+        BadInputError: one is damaged, or a column is missing or of a wrong type.
+    """
+    tables = []
+    for part in parts_of(path, "edges"):
+        if suffix_of(part, "edges") in PARQUET:
+            tables.append(read_parquet_edges(part, fields, progress))
+        else:
+            rows = open_rows(part, "edges", options or FileOptions(), progress)
+            tables.append(read_edge_rows(rows, fields))
+    return tables
+
+
+def read_edge_rows(rows: Rows, fields: EdgeFields) -> EdgeTable:
+    """Reads the records of one edge file."""
+    collector = ColumnCollector(2)
+    log = ReadingLog(rows.source.file, list(rows.remarks))
+    last: Sequence[str] = ()
+    for place, columns, values in rows.rows:
+        if not last or columns != last:
+            log.named, named = True, fields
+            if unnamed(rows, columns):
+                log.named, named = False, EdgeFields(fields.source or "1", fields.target or "2")
+            source, target = edge_indexes(rows.source.at(place), columns, named)
+            log.add(columns, {"source": (source,), "target": (target,)})
+            last = columns
+        try:
+            collector.add(place, (cells.name_of(values[source]), cells.name_of(values[target])))
+        except CellError as error:
+            used = {"source": (source,), "target": (target,)}
+            raise wrong_value(rows.source.at(place), columns, values, used, error) from error
+    places, filled = collector.finish()
+    sources, targets = filled
+    return EdgeTable(rows.source, places, sources, targets, log.finish())
+
+
+def node_row(
+    values: Sequence[object], indexes: NodeIndexes, where: Callable[[], str]
+) -> Columns[str | None]:
+    """One record.
+
+    Raises:
+        CellError: a value is not what its column must hold.
+        BadInputError: the node is in several masks.
+    """
+
+    def at(index: int | None) -> object:
+        return None if index is None else values[index]
+
+    split = cells.name_of(at(indexes.split))
+    if indexes.masks[0] is not None:
+        masks = [cells.mask_of(at(index)) for index in indexes.masks]
+        split = split_of_masks(masks, where())
+    return Columns(
+        ids=cells.name_of(values[indexes.id]),
+        texts=cells.joined([cells.text_of(values[index]) for index in indexes.text]),
+        labels=cells.label_of(at(indexes.label)),
+        class_names=cells.label_of(at(indexes.class_name)),
+        splits=split,
+        groups=cells.name_of(at(indexes.group)),
+    )
+
+
+READERS: dict[str, Callable[[object], object]] = {
+    "text": cells.text_of,
+    "label": cells.label_of,
+    "class_name": cells.label_of,
+    "masks": cells.mask_of,
+    "neighbors": cells.neighbors_of,
+}
+
+
+def wrong_value(
+    where: str,
+    columns: Sequence[str],
+    values: Sequence[object],
+    roles: Mapping[str, Sequence[int]],
+    error: CellError,
+) -> BadInputError:
+    """Finds the value at fault."""
+    for role, indexes in roles.items():
+        for index in indexes:
+            try:
+                READERS.get(role, cells.name_of)(values[index])
+            except CellError:
+                value = values[index]
+                return BadInputError(
+                    f"{where}: column {columns[index]!r} must be {error}, "
+                    f"found {kind(value)}: {value!r:.60}"
+                )
+    raise error

@@ -1,0 +1,208 @@
+"""Loading what `torch.save` and NumPy wrote, without ever running what is in the file."""
+
+import re
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+
+from understudy.graph.errors import BadInputError, SourceError
+from understudy.graph.readers.old_pickles import rewritten
+
+# What torch's restricted unpickler raises on bytes that are no pickle at all.
+GARBAGE = (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError)
+UNSAFE_GLOBAL = re.compile(
+    r"GLOBAL ([\w.]+)|[Uu]nsupported (?:global|class)[: ]+(?:GLOBAL )?([\w.]+)"
+)
+NEW_PROTOCOL = re.compile(r"Unsupported operand \d+")
+DGL_MAGIC = 0xDD2E60F0F6B4A127.to_bytes(8, "little")
+NUMPY_MODULES = ("numpy._core.multiarray", "numpy.core.multiarray")  # since 2.0, before
+
+
+def load_file(path: Path) -> Any:
+    """What a .pt or .npz file holds, loaded without running anything in it.
+
+    Raises:
+        SourceError: it cannot be read, or torch is not installed.
+        BadInputError: it would have to run code, or is no such file.
+    """
+    try:
+        with path.open("rb") as stream:
+            if stream.read(8) == DGL_MAGIC:
+                raise BadInputError(f"{path}: a graph of DGL; {dgl_advice()}")
+            arrays = is_arrays(path)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return load_arrays(path) if arrays else load_torch(path)
+
+
+def dgl_advice() -> str:
+    return (
+        "where the file was made: torch.save({'edge_index': torch.stack(graph.edges()), "
+        "**graph.ndata, 'raw_texts': texts}, path)"
+    )
+
+
+def is_arrays(path: Path) -> bool:
+    """Whether a file is a zip of NumPy's arrays."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith(".npy") for name in archive.namelist())
+
+
+def load_arrays(path: Path) -> dict[str, Any]:
+    """The arrays of an .npz file by name."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except ValueError as error:
+        raise BadInputError(
+            f"{path}: an array of objects would run code when loaded, which is refused; save texts "
+            "as an array of strings: numpy.array(texts, dtype=str)"
+        ) from error
+    except (OSError, zipfile.BadZipFile) as error:
+        raise BadInputError(f"{path}: a damaged .npz file: {error}") from error
+
+
+def load_torch(path: Path) -> Any:
+    """The value that torch has saved."""
+    try:
+        import torch
+    except ImportError as error:
+        raise SourceError(
+            "reading a .pt file needs torch: pip install 'understudy[training]'"
+        ) from error
+    try:
+        with (
+            warnings.catch_warnings(),
+            torch.sparse.check_sparse_tensor_invariants(True),
+            torch.serialization.safe_globals(safe_classes()),
+        ):
+            warnings.simplefilter("ignore")  # of sparse tensors in beta state
+            try:
+                return torch.load(path, map_location="cpu", weights_only=True)
+            except UnpicklingError as error:
+                if not NEW_PROTOCOL.search(str(error)) or not zipfile.is_zipfile(path):
+                    raise
+            return torch.load(rewritten(path), map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise BadInputError(f"{path}: {refusal(str(error))}") from error
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except GARBAGE as error:
+        raise BadInputError(f"{path}: no file that torch has saved, or a damaged one") from error
+
+
+def refusal(message: str) -> str:
+    """Why torch's restricted unpickler has refused a file, and what to do."""
+    unsafe = UNSAFE_GLOBAL.search(message)
+    if unsafe is None:
+        if NEW_PROTOCOL.search(message):
+            return (
+                "saved with a newer pickle protocol than can be read safely; where the file was "
+                "made, save it with torch.save(value, path), without pickle_protocol"
+            )
+        return "no file that torch has saved, or a damaged one"
+    name = unsafe.group(1) or unsafe.group(2)
+    why = f"loading it would run code of {name}, which is refused; where the file was made, "
+    if name.startswith("dgl"):
+        return why + dgl_advice().removeprefix("where the file was made: ")
+    if name.startswith("torch_sparse"):
+        return why + "keep edge_index in place of adj_t (without the transform ToSparseTensor)"
+    return why + (
+        "save a dict of tensors, arrays and lists only: torch.save({'edge_index': "
+        "data.edge_index, 'y': data.y, 'raw_texts': data.raw_texts}, path)"
+    )
+
+
+def safe_classes() -> list[Any]:
+    """What a saved `Data` and NumPy's arrays are made of: plain containers that run nothing."""
+    arrays: list[Any] = [np.ndarray, np.dtype]
+    arrays += [getattr(np.dtypes, name) for name in np.dtypes.__all__]
+    multiarray = np._core.multiarray  # type: ignore[attr-defined]
+    for name in ("_reconstruct", "scalar"):
+        arrays += [(getattr(multiarray, name), f"{module}.{name}") for module in NUMPY_MODULES]
+    try:
+        from torch_geometric.data import Data, HeteroData, storage
+        from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
+    except ImportError:
+        return arrays
+    stores = [storage.BaseStorage, storage.GlobalStorage, storage.NodeStorage, storage.EdgeStorage]
+    return [*arrays, Data, HeteroData, DataEdgeAttr, DataTensorAttr, *stores]
+
+
+def graph_values(path: Path, value: Any) -> Mapping[str, Any]:
+    """The attributes of the one graph that was saved.
+
+    Raises:
+        BadInputError: there are several graphs, or none.
+    """
+    if isinstance(value, tuple) and len(value) > 1 and (value[1] is None or is_slices(value[1])):
+        check_one(path, value[1])
+        value = value[0]  # (data, slices, class), as PyG's in-memory data sets are saved
+    elif isinstance(value, (tuple, list)):
+        if len(value) != 1:
+            kinds = ", ".join(sorted({type(item).__name__ for item in value})) or "nothing"
+            raise BadInputError(
+                f"{path}: a {type(value).__name__} of {len(value)} values ({kinds}); one graph can "
+                "be read: save it by itself, as in torch.save(graphs[0], path)"
+            )
+        value = value[0]
+    values = attributes(value)
+    if values is None:
+        raise BadInputError(f"{path}: no graph in it; found: {type(value).__name__}")
+    relations = [key for key in values if isinstance(key, tuple)]
+    if relations:
+        raise BadInputError(f"{path}: {several_types(value, relations)}")
+    return values
+
+
+def several_types(value: Any, relations: list[Any]) -> str:
+    """Why a graph of several types is refused, and how one of its types can be saved."""
+    relation = next((key for key in relations if key[0] == key[-1]), relations[0])
+    given = "" if isinstance(value, Mapping) else "with values = data.to_dict(), "
+    return (
+        f"a graph of several types of nodes or edges ({', '.join(map(str, relations[:4]))}); only "
+        f"one of one type can be read: where the file was made, {given}"
+        f"torch.save({{**values[{relation[0]!r}], **values[{relation!r}]}}, path)"
+    )
+
+
+def attributes(value: Any) -> Mapping[str, Any] | None:
+    """The attributes of a `Data` or a dict by name; None of anything else."""
+    if isinstance(value, Mapping):
+        return value
+    kept = getattr(value, "__dict__", {})
+    if hasattr(type(value), "to_dict"):
+        if not {"_store", "_global_store"} & set(
+            kept
+        ):  # saved before PyG 2: the attributes are the object's own
+            names = (name for name in kept if not name.startswith("_"))
+            return {name: kept[name] for name in names if kept[name] is not None}
+        values: Mapping[str, Any] = value.to_dict()
+        return values
+    return None
+
+
+def is_slices(value: Any) -> bool:
+    """Whether a value says where each of several graphs begins."""
+    return isinstance(value, Mapping) and "edge_index" in value and len(value["edge_index"]) >= 2
+
+
+def check_one(path: Path, slices: Mapping[str, Any] | None) -> None:
+    """Refuses a data set of several graphs.
+
+    Raises:
+        BadInputError: there are several.
+    """
+    count = 1 if slices is None else len(slices["edge_index"]) - 1
+    if count > 1:
+        raise BadInputError(
+            f"{path}: a data set of {count:,} graphs; one graph can be read: save it by itself, "
+            "as in torch.save(dataset[0], path)"
+        )

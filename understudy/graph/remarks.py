@@ -1,0 +1,53 @@
+"""What about a graph will trouble its user later: said at import, when it can still be mended."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from understudy.graph.text_graph import UNLABELED, TextGraph
+
+FEW_NODES = 3  # a class needs as many to be in train, val and test
+MANY_CLASSES = 0.5  # classes for each labelled node: more are names rather than classes
+SMALL = 10  # labelled nodes below which the number of classes says nothing
+SHOWN = 5
+
+
+def what_to_know(graph: TextGraph, drawn: bool) -> Iterator[str]:
+    """Sentences on labels and splits.
+
+    Args:
+        drawn: whether the split was drawn at import
+    """
+    counts = np.bincount(graph.labels[graph.labels != UNLABELED], minlength=graph.num_classes)
+    labeled = int(counts.sum())
+    if labeled >= SMALL and graph.num_classes > MANY_CLASSES * labeled:
+        yield (
+            f"{graph.num_classes:,} classes for {labeled:,} labelled nodes: the labels seem to be "
+            "names or values rather than classes; name another column with --label-field, or none"
+        )
+    elif drawn and graph.num_classes:
+        yield from small_classes(graph, counts)
+    if graph.label_names == ("-1", "1"):
+        yield "the labels -1 and 1 are two classes (else: --negative-labels none)"
+    if not graph.adjacency.num_edges:
+        yield "the graph has no edges"
+    if graph.num_classes == 1:
+        yield f"there is one class only, {graph.label_names[0]!r}: nothing can be learnt from it"
+    missing = [name for name in ("val", "test") if not len(graph.splits.get(name, ()))]
+    if graph.num_classes and missing:
+        yield f"no node is in {' or in '.join(missing)}; training needs val, and grading test"
+
+
+def small_classes(
+    graph: TextGraph, counts: "np.ndarray[tuple[int], np.dtype[np.int64]]"
+) -> Iterator[str]:
+    """The classes that a random split cannot put into each of its parts."""
+    small = np.flatnonzero(counts < FEW_NODES)
+    if not len(small):
+        return
+    shown = ", ".join(f"{graph.label_names[i]!r} {counts[i]}" for i in small[:SHOWN])
+    more = f", and {len(small) - SHOWN:,} more" if len(small) > SHOWN else ""
+    yield (
+        f"{len(small):,} classes have fewer than {FEW_NODES} labelled nodes ({shown}{more}): "
+        "they cannot be in train, val and test at once"
+    )

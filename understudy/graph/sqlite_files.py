@@ -1,0 +1,145 @@
+"""Opening an SQLite file for one process alone, and its errors in our words."""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+from understudy.graph.errors import (
+    JournalDamagedError,
+    JournalError,
+    JournalForeignError,
+    JournalLockedError,
+)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Opens or makes a file, written ahead, synchronised at every commit, and locked until closed.
+
+    Threads may take turns with the connection.
+
+    Raises:
+        JournalError: see `opening`.
+    """
+    with opening(path, "opened"):
+        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("BEGIN IMMEDIATE")  # takes the lock, which is then kept
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def make_file(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
+    """Makes a database that is whole as soon as it is there, and never over another file.
+
+    Who makes the same file at the same moment wins or finds it made.
+
+    Raises:
+        JournalError: see `opening`; nothing is left of it.
+        OSError: it cannot be put in its place.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        with closing(connect(temporary)) as connection:
+            fill(connection)
+        with suppress(FileExistsError):
+            put_in_place(temporary, path)
+        descriptor = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    finally:
+        for suffix in ("", "-wal", "-shm"):
+            temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Gives a file its name, unless that is taken."""
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if path.exists():
+            raise FileExistsError(path) from None
+        temporary.rename(path)
+
+
+@contextmanager
+def reading_files(path: Path) -> Iterator[None]:
+    """Turns errors of the file system around a journal into ours.
+
+    Raises:
+        JournalError: a file or folder cannot be read or written.
+    """
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or path
+        raise JournalError(
+            f"cannot use {where}: {error.strerror or error}; the journal's folder must be "
+            "writable for this user"
+        ) from error
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, path: Path, what: str) -> Iterator[None]:
+    """All statements of the block or none.
+
+    Args:
+        what: is done to the file, for the message.
+
+    Raises:
+        JournalError: see `opening`; nothing of the block is kept.
+    """
+    with opening(path, what):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+@contextmanager
+def opening(path: Path, what: str) -> Iterator[None]:
+    """Turns SQLite's errors into ours.
+
+    Raises:
+        JournalLockedError: another process has the file.
+        JournalForeignError: it is no database.
+        JournalDamagedError: it is a damaged one.
+        JournalError: it cannot be read or written, or the disk is full.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise JournalLockedError(
+                f"another process has {path} open; a journal serves one process at a time"
+            ) from error
+        if code == sqlite3.SQLITE_NOTADB:
+            raise JournalForeignError(f"{path} is no journal: {error}") from error
+        if code == sqlite3.SQLITE_CORRUPT:
+            raise JournalDamagedError(f"{path} is damaged: {error}") from error
+        raise JournalError(f"{path} cannot be {what}: {error}{advice(code)}") from error
+
+
+def advice(code: int) -> str:
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return "; make room on its disk, nothing of the change was kept"
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return "; its folder must be writable for this user"
+    return ""
