@@ -30,9 +30,6 @@ import typer
 
 from benchmarks.accuracy_table import overview
 from benchmarks.measure import RESULTS, run_script, write_results
-from understudy.graph.folder import read_meta
-from understudy.graph.progress import terminal_progress
-from understudy.graph.prompts import PromptOptions
 from training.config import (
     ENCODER_KINDS,
     STUDENT_KINDS,
@@ -60,6 +57,9 @@ from training.teachers.suited import SUITED
 from training.teachers.tuning import TuningOptions
 from training.terminal import quiet_libraries
 from training.unread_options import refuse_unread
+from understudy.graph.folder import read_meta
+from understudy.graph.progress import terminal_progress
+from understudy.graph.prompts import PromptOptions
 
 RECIPES = (VANILLA, "lingugkd", "unlabeled", COMBINED, RANDOM, HARD)
 TUNED_RECIPES = (VANILLA, "unlabeled")

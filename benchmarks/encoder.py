@@ -16,15 +16,15 @@ import torch
 import typer
 
 from benchmarks.measure import markdown_table, run_script, side_by_side, write_results
-from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE
 from export.encoder_files import WrittenEncoder, served_embeddings, write_encoder, write_int8
 from export.gates import judge
-from understudy.graph import TextGraph, load_graph
-from understudy.graph.progress import silent, terminal_progress
 from training.checkpoint import Checkpoint, load_checkpoint
 from training.data import edges
 from training.encoding import graph_features
 from training.features import dense_features
+from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE
+from understudy.graph import TextGraph, load_graph
+from understudy.graph.progress import silent, terminal_progress
 
 FILES = {"fp32": ENCODER_FILE, "int8": INT8_FILE}
 LENGTHS = (10, 64, 256)  # tokens

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.graph.mutations import AddEdge, Mutation, UpsertNode
 from understudy.engine.engine import Engine
 from understudy.engine.full_run import all_layers
+from understudy.graph.mutations import AddEdge, Mutation, UpsertNode
 
 ORDINARY = (2, 12)  # neighbours of a node that is called ordinary
 EDGES_OF_A_NEW_NODE = 5

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.measure import side_by_side
+from service.messages import Node
 from understudy.bundle import open_bundle
 from understudy.bundle.student import open_student
 from understudy.engine.engine import Engine
-from service.messages import Node
 
 BATCH = 256
 NEIGHBORS = 4

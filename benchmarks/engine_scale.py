@@ -16,13 +16,13 @@ import pyarrow as pa
 
 from benchmarks.engine_changes import measure_changes
 from benchmarks.engine_reads import forget_files, measure_lookup, measure_start
-from understudy.graph import TextGraph
-from understudy.graph.hashing import HashingOptions
-from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
-from understudy.engine.engine import Engine
 from service.messages import Node
 from tests.student_bundles import write_student_bundle
 from training.config import StudentConfig
+from understudy.engine.engine import Engine
+from understudy.graph import TextGraph
+from understudy.graph.hashing import HashingOptions
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 HIDDEN = 64
 MEAN_DEGREE = 20.0  # 10 million edges at a million nodes

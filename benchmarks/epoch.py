@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.measure import described, markdown_table, run_script, side_by_side, write_results
-from understudy.graph import load_graph
 from training.batches import whole_graph
 from training.config import ENCODER_KINDS, LABELS, StudentConfig, StudentKind
 from training.data import GraphData, graph_data
@@ -23,6 +22,7 @@ from training.encoding import EncoderSpec, encoder_spec, graph_features
 from training.loop import predict, run_epoch
 from training.objectives.base import CrossEntropy, Term
 from training.student import Student
+from understudy.graph import load_graph
 
 KINDS: tuple[StudentKind, ...] = ("sage", "gcn", "gat", "gin")
 OURS, PLAIN = "ours", "plainly"

@@ -18,11 +18,11 @@ import typer
 
 from benchmarks.http import service
 from benchmarks.measure import check_means, described, markdown_table, write_results
+from service.messages import Node
+from understudy.engine.engine import Engine
 from understudy.graph.prompts import Prompt, Prompter, PromptOptions, training_labels
 from understudy.graph.snapshot import load_snapshot
 from understudy.graph.text_graph import TextGraph
-from understudy.engine.engine import Engine
-from service.messages import Node
 
 HOPS = 2
 WARMUP = 3

@@ -17,8 +17,8 @@ import typer
 
 from benchmarks.errors import BenchmarkError
 from understudy.bundle import open_bundle
-from understudy.graph import TextGraph
 from understudy.cli import errors_in_a_line
+from understudy.graph import TextGraph
 
 RESULTS = Path(__file__).parent / "results"
 REPORTED_PACKAGES = ("numpy", "torch", "torch-geometric", "onnxruntime", "fastapi", "uvicorn")

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.torch_students import EdgeIndexStudent
-from understudy.bundle.sessions import Network
 from training.student import Student
+from understudy.bundle.sessions import Network
 
 
 def naive_network(student: Student, dimension: int, path: Path) -> Network | str:

@@ -28,21 +28,21 @@ from benchmarks.torch_students import (
     star_edges,
     take_loops_from_edges,
 )
-from understudy.bundle import StudentInfo
-from understudy.bundle.sessions import Network
-from understudy.bundle.student import StudentNetwork, open_student, variant_folder
 from export.activations import all_activations
 from export.blocks import WEIGHTINGS
 from export.build import export_bundle
 from export.onnx_files import export_student
 from export.options import ExportOptions
 from export.precisions import convert_student
-from understudy.graph import TextGraph, load_graph
-from understudy.graph.neighborhoods import Weighting, unseen_neighborhoods
-from understudy.graph.propagation import propagate
 from training.config import StudentConfig, StudentKind
 from training.data import edges
 from training.student import Student
+from understudy.bundle import StudentInfo
+from understudy.bundle.sessions import Network
+from understudy.bundle.student import StudentNetwork, open_student, variant_folder
+from understudy.graph import TextGraph, load_graph
+from understudy.graph.neighborhoods import Weighting, unseen_neighborhoods
+from understudy.graph.propagation import propagate
 
 DIMENSION = 384  # of MiniLM's embeddings
 KINDS: tuple[StudentKind, ...] = ("sage", "gcn", "gat", "gin")

@@ -20,8 +20,8 @@ from benchmarks.http import service
 from benchmarks.latency import json_node, student_nodes
 from benchmarks.measure import check_means, described, markdown_table, run_script, write_results
 from benchmarks.raw_client import RawClient, prepare
-from understudy.graph.snapshot import load_snapshot
 from understudy.engine.engine import Engine
+from understudy.graph.snapshot import load_snapshot
 
 CONCURRENT = 16
 NODES_A_REQUEST = 8  # in the overload, so that refusals are cheap beside answers

@@ -17,8 +17,6 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.measure import markdown_table, run_script, write_results
-from understudy.graph import TextGraph, check_split, load_graph
-from understudy.graph.progress import terminal_progress
 from training.config import EncoderKind, StudentKind
 from training.data import graph_data
 from training.encoding import encoder_spec, graph_features
@@ -26,6 +24,8 @@ from training.evaluation.plan import VANILLA, Choice, EvaluationOptions, RunKey
 from training.evaluation.runs import Material, run, train_recipe
 from training.evaluation.search import best_choice
 from training.evaluation.splits import split_graph
+from understudy.graph import TextGraph, check_split, load_graph
+from understudy.graph.progress import terminal_progress
 
 OPTIONS = EvaluationOptions()
 NETWORKS = OPTIONS.students

@@ -21,8 +21,6 @@ import typer
 from numpy.typing import NDArray
 
 from benchmarks.measure import RESULTS, markdown_table, run_script, write_results
-from understudy.graph import TextGraph, load_graph
-from understudy.graph.progress import terminal_progress
 from training.config import EncoderKind, StudentKind
 from training.data import graph_data
 from training.encoding import encoder_spec, graph_features
@@ -32,6 +30,8 @@ from training.targets import Targets, make_targets
 from training.teachers import scores
 from training.teachers.folder import HopAnswers, read_teacher
 from training.teachers.smoothing import with_smoothed_view
+from understudy.graph import TextGraph, load_graph
+from understudy.graph.progress import terminal_progress
 
 OPTIONS = EvaluationOptions()
 STUDENT: StudentKind = "sage"

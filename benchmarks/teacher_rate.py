@@ -21,8 +21,6 @@ import typer
 from torch import Tensor
 
 from benchmarks.measure import markdown_table, run_script, side_by_side, write_results
-from understudy.graph import TextGraph, load_graph
-from understudy.graph.prompts import Prompt, PromptOptions, graph_prompter
 from training.encoders.minilm import length_batches
 from training.teachers.causal import CausalOptions, CausalTeacher, load_causal_teacher
 from training.teachers.causal.chains import Chain, batches_of
@@ -32,6 +30,8 @@ from training.teachers.encoder import EncoderOptions, EncoderTeacher, load_encod
 from training.teachers.extraction import answer_part, asking_order, gather_questions
 from training.teachers.suited import SUITED
 from training.terminal import quiet_libraries
+from understudy.graph import TextGraph, load_graph
+from understudy.graph.prompts import Prompt, PromptOptions, graph_prompter
 
 TOKENS = 8_192  # of a batch, padding included
 Precision = Literal["auto", "float32", "bfloat16"]

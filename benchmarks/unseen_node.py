@@ -14,10 +14,10 @@ import numpy as np
 import typer
 
 from benchmarks.measure import markdown_table, run_script, side_by_side, write_results
-from understudy.bundle import open_bundle
-from understudy.graph import TextGraph, load_graph
-from understudy.engine.engine import Engine
 from service.messages import Node
+from understudy.bundle import open_bundle
+from understudy.engine.engine import Engine
+from understudy.graph import TextGraph, load_graph
 
 INVENTED = "a fast JSON parser"
 NEIGHBORS = 2  # of the invented node

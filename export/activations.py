@@ -6,12 +6,12 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from training.features import Features, HashedFeatures
 from understudy.bundle.student import StudentNetwork
 from understudy.graph.csr import Adjacency
 from understudy.graph.neighborhoods import Weighting, stored_neighborhoods
 from understudy.graph.progress import Progress, silent
 from understudy.graph.propagation import propagate
-from training.features import Features, HashedFeatures
 
 ROWS_A_STEP = 1_024  # of features
 CELLS_A_STEP = 65_536  # hashed n-grams a step, padding included: 32 MiB of the bag's rows

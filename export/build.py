@@ -10,6 +10,20 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from export.activations import all_activations
+from export.blocks import WEIGHTINGS
+from export.encoder_files import WrittenEncoder, served_embeddings, write_encoder, write_int8
+from export.errors import GateError, StaleError
+from export.gates import Verdict, judge, smallest_cosine
+from export.onnx_files import export_student
+from export.options import ExportOptions
+from export.parity import check_logits, check_shapes, check_weights, check_whole, student_forms
+from export.precisions import convert_student
+from export.whole_file import export_whole
+from training.calibration import Calibration as StudentCalibration
+from training.checkpoint import Checkpoint, CheckpointConfig, load_checkpoint
+from training.encoding import EncoderSpec, graph_features, hashing_options
+from training.features import Features, dense_features
 from understudy.bundle import (
     Calibration,
     EncoderInfo,
@@ -28,26 +42,12 @@ from understudy.bundle.student import (
     variant_folder,
 )
 from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE
-from export.activations import all_activations
-from export.blocks import WEIGHTINGS
-from export.encoder_files import WrittenEncoder, served_embeddings, write_encoder, write_int8
-from export.errors import GateError, StaleError
-from export.gates import Verdict, judge, smallest_cosine
-from export.onnx_files import export_student
-from export.options import ExportOptions
-from export.parity import check_logits, check_shapes, check_weights, check_whole, student_forms
-from export.precisions import convert_student
-from export.whole_file import export_whole
 from understudy.folders import check_output, check_space
 from understudy.folders.kinds import BUNDLE
 from understudy.graph import TextGraph, load_graph
 from understudy.graph.neighborhoods import Weighting
 from understudy.graph.progress import Progress, silent
 from understudy.graph.snapshot import save_snapshot
-from training.calibration import Calibration as StudentCalibration
-from training.checkpoint import Checkpoint, CheckpointConfig, load_checkpoint
-from training.encoding import EncoderSpec, graph_features, hashing_options
-from training.features import Features, dense_features
 
 THREADS = 2  # of onnxruntime, while exporting
 

@@ -9,6 +9,10 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
+from export.activations import first_activations, input_feeds
+from export.errors import ParityError
+from export.parity import MAX_LOGIT_DIFFERENCE, student_forms
+from training.features import Features, dense_features, hashed_features
 from understudy.bundle import Bundle, open_bundle
 from understudy.bundle.sessions import PROVIDERS, Network
 from understudy.bundle.student import (
@@ -20,16 +24,12 @@ from understudy.bundle.student import (
     variant_folder,
 )
 from understudy.bundle.text_encoder import open_text_encoder
-from export.activations import first_activations, input_feeds
-from export.errors import ParityError
-from export.parity import MAX_LOGIT_DIFFERENCE, student_forms
 from understudy.graph import TextGraph
 from understudy.graph.hashing import HashingOptions, TextHasher
 from understudy.graph.neighborhoods import Weighting, stored_neighborhoods
 from understudy.graph.propagation import propagate
 from understudy.graph.receptive_field import receptive_field
 from understudy.graph.snapshot import load_snapshot
-from training.features import Features, dense_features, hashed_features
 
 SAMPLED_NODES = 2_000  # all nodes of a smaller graph
 SAMPLED_TEXTS = 50  # encoding is slow

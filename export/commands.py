@@ -7,13 +7,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from understudy.bundle import Manifest, open_bundle
 from export.options import STUDENT_PRECISIONS, EncoderPrecision, ExportOptions
+from training.errors import CheckpointError
+from understudy.bundle import Manifest, open_bundle
 from understudy.folders import check_output
 from understudy.folders.kinds import BUNDLE, REPOSITORY, STUDENT, marked
 from understudy.graph.folder import read_meta
 from understudy.graph.progress import terminal_progress
-from training.errors import CheckpointError
 
 
 def export(

@@ -9,8 +9,6 @@ from shutil import copyfile
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.bundle.reader import file_digest
-from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE, TOKENIZER_FILE, TextEncoder
 from export.encoder_block import EncoderBlock
 from export.gates import smallest_cosine
 from export.onnx_files import export_encoder
@@ -18,11 +16,13 @@ from export.outliers import set_outliers_apart
 from export.parity import check_encoder
 from export.precisions import to_int8
 from export.rounding import round_products
+from training.encoders.minilm import MiniLM, load_minilm
+from training.encoding import cache_folder
+from understudy.bundle.reader import file_digest
+from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE, TOKENIZER_FILE, TextEncoder
 from understudy.graph import TextGraph
 from understudy.graph.files import atomic_file
 from understudy.graph.progress import Progress
-from training.encoders.minilm import MiniLM, load_minilm
-from training.encoding import cache_folder
 
 SAMPLED_TEXTS = 64  # to find outliers and to round weights by
 TEXTS_A_STEP = 256  # between two signs of progress

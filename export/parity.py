@@ -12,21 +12,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from understudy.bundle import StudentInfo
-from understudy.bundle.sessions import Network
-from understudy.bundle.student import StudentNetwork, layer_file, open_student
-from understudy.bundle.text_encoder import TextEncoder
 from export.activations import all_activations, input_feeds
 from export.blocks import WEIGHTINGS
 from export.errors import ParityError
-from understudy.graph.csr import Adjacency, build_adjacency
-from understudy.graph.hashing import HashedTexts
-from understudy.graph.neighborhoods import Weighting
-from understudy.graph.receptive_field import receptive_field
 from training.data import edges
 from training.encoders.minilm import MiniLM
 from training.features import Features, dense_features, hashed_features
 from training.student import HashedInput, Student
+from understudy.bundle import StudentInfo
+from understudy.bundle.sessions import Network
+from understudy.bundle.student import StudentNetwork, layer_file, open_student
+from understudy.bundle.text_encoder import TextEncoder
+from understudy.graph.csr import Adjacency, build_adjacency
+from understudy.graph.hashing import HashedTexts
+from understudy.graph.neighborhoods import Weighting
+from understudy.graph.receptive_field import receptive_field
 
 MAX_LOGIT_DIFFERENCE = 1e-4  # absolute, or relative where a logit exceeds 1
 MIN_COSINE = 0.9999

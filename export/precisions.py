@@ -8,10 +8,10 @@ from pathlib import Path
 
 import onnx
 
-from understudy.bundle.student import WHOLE_FILE
 from export.even_rows import even_rows
 from export.onnx_files import export_student
 from training.student import Student
+from understudy.bundle.student import WHOLE_FILE
 
 SHORT = 32  # rows of a constant
 Convert = Callable[[Path, Path], None]

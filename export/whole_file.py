@@ -9,7 +9,8 @@ from export.onnx_files import Axes, export_module
 from export.whole import WholeStudent
 from training.student import HashedInput, Student
 
-# The free axes of each input of a layer, see `understudy.graph.receptive_field.Hop`; 1 and 2 are fixed.
+# The free axes of each input of a layer, see `understudy.graph.receptive_field.Hop`; 1 and 2 are
+# fixed.
 HOP_AXES: dict[str, tuple[str | int, ...]] = {
     "own": ("nodes",),
     "index": ("rows", "width"),

@@ -1,9 +1,9 @@
 """Serving a bundle: `Engine` answers in process, `service.app` over HTTP. Never loads torch."""
 
-from understudy.engine.engine import Engine
 from service.errors import NodeError, ServiceError
-from understudy.engine.limits import Limits
 from service.messages import ErrorDetail, LabelScore, Node, Prediction
+from understudy.engine.engine import Engine
+from understudy.engine.limits import Limits
 from understudy.engine.state import GraphState
 from understudy.engine.updates.tickets import Applied
 

@@ -12,22 +12,22 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from service.errors import SHOWN_CHARACTERS, RequestError
 from service.http.access import Access
 from service.http.addresses import Clients
 from service.http.answers import JSON, error_response, failure_response
-from service.routes.endpoints import Endpoint, PathEndpoint
-from understudy.engine.engine import Engine
-from service.errors import SHOWN_CHARACTERS, RequestError
 from service.http.gateway import Gateway
 from service.http.guard import Guard, Hosts
-from service.messages import ErrorDetail, encode
-from service.routes.openapi import TITLE, document
-from service.routes.operations import Operation
-from service.parts import Parts, build_parts
 from service.http.paths import decode_part, use_sent_path
 from service.http.role_table import role_table
-from service.settings import Settings
 from service.http.statuses import CODE_OF_STATUS
+from service.messages import ErrorDetail, encode
+from service.parts import Parts, build_parts
+from service.routes.endpoints import Endpoint, PathEndpoint
+from service.routes.openapi import TITLE, document
+from service.routes.operations import Operation
+from service.settings import Settings
+from understudy.engine.engine import Engine
 
 
 class Service(Gateway):

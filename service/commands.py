@@ -9,15 +9,15 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from understudy.graph.progress import Progress, silent, terminal_progress
 from service.app import create_app
-from understudy.engine.engine import Engine
 from service.errors import SettingsError
 from service.http.keys import add_key
-from service.telemetry.logs import configure_logs
 from service.http.roles import Role
 from service.server import bind, exit_on_signals, run_server
 from service.settings import ENVIRONMENT_PREFIX, Settings, flag_name, load_settings
+from service.telemetry.logs import configure_logs
+from understudy.engine.engine import Engine
+from understudy.graph.progress import Progress, silent, terminal_progress
 
 BundleFolder = Annotated[
     Path, typer.Argument(metavar="BUNDLE", help="Folder made by `understudy export`.")

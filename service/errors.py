@@ -1,4 +1,4 @@
-"""Errors of this room. They know nothing of HTTP: `service.http.statuses` gives each code its status.
+"""Errors of this room. They know nothing of HTTP: `service.http.statuses` gives each its status.
 
 ServiceError
 ├── SettingsError            a setting has no valid value

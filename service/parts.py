@@ -8,32 +8,32 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
-from understudy.graph.prompts import PromptOptions
 from service.aside import Aside
-from service.inference.batcher import Batcher
 from service.caches.cache import Cache
-from service.inference.embedding_cache import EmbeddingCache
 from service.caches.rate_limits import RedisRateLimiter
 from service.caches.redis_link import RedisLink
-from service.routes.classify import Classification
-from service.inference.classifier import Classifier
-from understudy.engine.engine import Engine
-from service.routes.graph import GraphOperations
-from service.telemetry.health import Health
-from service.routes.inference_protocol import InferenceProtocol
 from service.http.keys import Key, load_keys
-from service.telemetry.metrics import Metrics
-from service.routes.admin import Operating
-from service.routes.operations import Operation
 from service.http.rate_limits import MemoryRateLimiter, RateLimiter
-from service.reloading import Reloader
-from service.settings import Settings
+from service.inference.batcher import Batcher
+from service.inference.classifier import Classifier
 from service.inference.current import Slot
+from service.inference.embedding_cache import EmbeddingCache
+from service.reloading import Reloader
+from service.routes.admin import Operating
+from service.routes.classify import Classification
+from service.routes.graph import GraphOperations
+from service.routes.inference_protocol import InferenceProtocol
+from service.routes.operations import Operation
+from service.settings import Settings
 from service.teacher.asking import Asking
 from service.teacher.openai import OpenAITeacher
 from service.teacher.questions import QuestionOptions, Questions
 from service.teacher.teacher import Teacher, TeacherOptions
+from service.telemetry.health import Health
+from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracer, open_tracer
+from understudy.engine.engine import Engine
+from understudy.graph.prompts import PromptOptions
 
 
 @dataclass(frozen=True, slots=True)

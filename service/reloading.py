@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 
-from understudy.bundle import BundleError
-from understudy.graph.errors import GraphError
-from understudy.engine.engine import Engine
 from service.errors import ReloadError, ReloadRunningError, ServiceError
-from service.telemetry.metrics import Metrics
 from service.inference.current import Slot
+from service.telemetry.metrics import Metrics
+from understudy.bundle import BundleError
+from understudy.engine.engine import Engine
+from understudy.graph.errors import GraphError
 
 logger = logging.getLogger(__name__)
 

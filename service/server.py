@@ -13,11 +13,11 @@ from types import FrameType
 import uvicorn
 
 from service.app import Service
-from service.http.connections import REFUSED_CONNECTIONS, Connection
 from service.errors import AddressError
-from understudy.engine.limits import WireLimits
+from service.http.connections import REFUSED_CONNECTIONS, Connection
 from service.http.protocol import wire_protocol
 from service.settings import Settings
+from understudy.engine.limits import WireLimits
 
 BACKLOG = 2_048
 OTHER_FILES = 64  # that the process has open beside connections

@@ -9,15 +9,15 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.http.addresses import Network, parse_networks, words
-from service.inference.batcher import BatchOptions
 from service.caches.cache import CacheOptions
 from service.caches.redis_link import open_client
 from service.errors import SettingsError
-from understudy.engine.limits import Limits, WireLimits
+from service.http.addresses import Network, parse_networks, words
 from service.http.rate_limits import RateLimit
+from service.inference.batcher import BatchOptions
 from service.teacher.openai import OpenAIOptions, check_endpoint
 from service.teacher.teacher import TeacherOptions
+from understudy.engine.limits import Limits, WireLimits
 
 ENVIRONMENT_PREFIX = "UNDERSTUDY_"
 DEFAULTS = Limits()

@@ -6,10 +6,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Lock, Semaphore, Thread
 
+from understudy.engine.engine import Engine
 from understudy.graph.journal import Record
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
 from understudy.graph.sqlite_journal import SqliteJournal
-from understudy.engine.engine import Engine
 
 BUNDLE = "a bundle"  # identity of the journal-level test's
 SNAPSHOT_BATCHES = 40  # of all writers together, after which snapshots are asked for

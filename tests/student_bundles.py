@@ -8,6 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from export.blocks import WEIGHTINGS
+from export.onnx_files import export_student
+from training.config import StudentConfig, StudentKind
+from training.data import edges
+from training.encoding import graph_features, hashing_spec
+from training.student import HashedInput, Student
 from understudy.bundle import (
     Bundle,
     EncoderInfo,
@@ -20,18 +26,12 @@ from understudy.bundle import (
 )
 from understudy.bundle.reader import file_digest
 from understudy.bundle.student import LOGITS_FILE, activation_file
-from export.blocks import WEIGHTINGS
-from export.onnx_files import export_student
+from understudy.engine.full_run import compute_tables
+from understudy.engine.student import load_student
 from understudy.graph import TextGraph, build_adjacency, string_array
 from understudy.graph.hashing import HashingOptions
 from understudy.graph.snapshot import save_snapshot
 from understudy.graph.store import GraphStore
-from understudy.engine.full_run import compute_tables
-from understudy.engine.student import load_student
-from training.config import StudentConfig, StudentKind
-from training.data import edges
-from training.encoding import graph_features, hashing_spec
-from training.student import HashedInput, Student
 
 Array = NDArray[np.float32]
 WORDS = ("http", "json", "kernel", "font", "mail", "chess", "proxy", "parser")

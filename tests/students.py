@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from understudy.bundle import StudentInfo
-from understudy.bundle.sessions import Network
-from understudy.bundle.student import WHOLE_FILE, StudentNetwork
 from export.blocks import WEIGHTINGS
 from export.onnx_files import export_student
 from export.parity import student_forms
 from export.whole_file import export_whole
-from understudy.graph.csr import Adjacency, build_adjacency
-from understudy.graph.neighborhoods import Weighting
 from training.config import StudentConfig, StudentKind
 from training.student import HashedInput, Student
+from understudy.bundle import StudentInfo
+from understudy.bundle.sessions import Network
+from understudy.bundle.student import WHOLE_FILE, StudentNetwork
+from understudy.graph.csr import Adjacency, build_adjacency
+from understudy.graph.neighborhoods import Weighting
 
 DIMENSION, BUCKETS, CLASSES = 24, 64, 3
 

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
-from understudy.graph.csr import Adjacency
 from training.attention import attended
 from training.config import StudentKind
 from training.data import GraphData
 from training.features import Features, csr_tensor, take_rows
 from training.student import Edges
+from understudy.graph.csr import Adjacency
 
 
 @dataclass(frozen=True, slots=True)

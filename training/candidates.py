@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from understudy.graph import TextGraph
 from training.checkpoint import TeacherSource
 from training.config import LABELS
 from training.errors import TrainingError
 from training.targets import Targets, make_targets
 from training.teachers.folder import HopAnswers, TeacherInfo, read_teacher
 from training.teachers.scores import SMOOTHED
+from understudy.graph import TextGraph
 
 ANSWERS = {LABELS: 1.0, "unlabeled": 1.0}  # weights, where a teacher's soft labels are read
 FEATURES = {LABELS: 1.0, "lingugkd": 0.1}  # and where its features are

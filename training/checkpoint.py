@@ -12,14 +12,14 @@ from typing import Any
 import safetensors
 from safetensors.torch import load_file, save_file
 
-from understudy.folders import atomic_folder
-from understudy.graph.files import write_json
 from training.calibration import Calibration
 from training.config import ObjectiveOptions, StudentConfig, TrainingConfig
 from training.encoding import EncoderSpec
 from training.errors import CheckpointError
 from training.loop import Training
 from training.student import Student
+from understudy.folders import atomic_folder
+from understudy.graph.files import write_json
 
 FORMAT_VERSION = 2
 

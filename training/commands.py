@@ -8,10 +8,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from understudy.folders import check_output
-from understudy.folders.kinds import STUDENT
-from understudy.graph.folder import read_meta
-from understudy.graph.progress import terminal_progress
 from training.config import (
     OBJECTIVES,
     EncoderKind,
@@ -23,6 +19,10 @@ from training.config import (
 )
 from training.errors import TrainingError
 from training.teachers.folder import read_info
+from understudy.folders import check_output
+from understudy.folders.kinds import STUDENT
+from understudy.graph.folder import read_meta
+from understudy.graph.progress import terminal_progress
 
 DEFAULT_STUDENT = StudentConfig()
 DEFAULT_TRAINING = TrainingConfig()

@@ -7,13 +7,13 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from understudy.graph import TextGraph
-from understudy.graph.csr import Adjacency
 from training.attention import attended
 from training.features import Features, csr_tensor
 from training.student import Edges
 from training.targets import Targets
 from training.trainable import check_trainable, labeled_nodes
+from understudy.graph import TextGraph
+from understudy.graph.csr import Adjacency
 
 
 @dataclass(frozen=True, slots=True)

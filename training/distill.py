@@ -9,10 +9,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from understudy.folders import FolderError, check_output, check_space, reserved
-from understudy.folders.kinds import STUDENT
-from understudy.graph import TextGraph, check_split, load_graph
-from understudy.graph.progress import Progress, silent
 from training.calibration import Calibration, calibrate
 from training.candidates import Candidate, candidates
 from training.checkpoint import CheckpointConfig, build_student, save_checkpoint
@@ -25,6 +21,10 @@ from training.metrics import score
 from training.objectives.registry import make_terms
 from training.student import Student
 from training.trainable import check_trainable
+from understudy.folders import FolderError, check_output, check_space, reserved
+from understudy.folders.kinds import STUDENT
+from understudy.graph import TextGraph, check_split, load_graph
+from understudy.graph.progress import Progress, silent
 
 CONVERGED = 0.99  # share of the best validation accuracy at which training has converged
 
@@ -62,8 +62,8 @@ def distill(
         force: replace a folder of another kind, too.
 
     Raises:
-        FolderError, GraphError, TrainingError: see `understudy.folders.errors`, `understudy.graph.errors` and
-            `training.errors`.
+        FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
+            `understudy.graph.errors` and `training.errors`.
     """
     check_output(out, STUDENT, options.inputs(graph_folder), force)
     with reserved(out):

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.graph import TextGraph
-from understudy.graph.files import atomic_file
-from understudy.graph.hashing import SCHEME, HashingOptions, TextHasher
-from understudy.graph.progress import Progress, silent
 from training.config import ENCODER_KINDS, EncoderKind
 from training.encoders.minilm import MAX_TOKENS, MODEL_NAME, WEIGHTS_DIGEST, load_minilm
 from training.errors import EncoderError
 from training.features import Features, dense_features, hashed_features
+from understudy.graph import TextGraph
+from understudy.graph.files import atomic_file
+from understudy.graph.hashing import SCHEME, HashingOptions, TextHasher
+from understudy.graph.progress import Progress, silent
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,6 @@ from typing import Annotated, cast
 import typer
 from rich.console import Console
 
-from understudy.folders import check_output
-from understudy.folders.kinds import EVALUATION
-from understudy.graph.folder import read_meta
-from understudy.graph.progress import terminal_progress
 from training.config import (
     ENCODER_KINDS,
     STUDENT_KINDS,
@@ -22,6 +18,10 @@ from training.errors import EvaluationError
 from training.teach_command import READERS, kind_of, parse_hops
 from training.teachers.suited import SUITED, model_folder, teacher_kind
 from training.unread_options import refuse_unread
+from understudy.folders import check_output
+from understudy.folders.kinds import EVALUATION
+from understudy.graph.folder import read_meta
+from understudy.graph.progress import terminal_progress
 
 RENAMED = {"epochs": "teacher_epochs", "batch_size": "teacher_batch_size"}
 SHARED = (*RENAMED, "tuned_layers", "frozen", "bf16")  # with `understudy teach`
@@ -73,13 +73,13 @@ def evaluate(
     refuse_unread(context, kind_of(kind, frozen), readers)
     read_meta(graph)
     check_output(out, EVALUATION, [graph, *model_folder(teacher)])
-    from understudy.graph.prompts import PromptOptions
     from training.evaluation.evaluate import evaluate as run_evaluate
     from training.evaluation.plan import RECIPES, EvaluationOptions
     from training.teachers.encoder import EncoderOptions
     from training.teachers.options import TeachOptions
     from training.teachers.tuning import TuningOptions
     from training.terminal import quiet_libraries
+    from understudy.graph.prompts import PromptOptions
 
     quiet_libraries()
     suited = SUITED[kind]

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
-from understudy.graph.hashing import HashedTexts
 from training.sparse_product import SparseRows, sparse_rows
+from understudy.graph.hashing import HashedTexts
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from understudy.graph.progress import Progress, silent
 from training.batches import Batch, Sampling, sampled_batches, whole_graph
 from training.config import TrainingConfig
 from training.data import GraphData
 from training.errors import DivergedError
 from training.objectives.base import Term, total_loss
 from training.student import Student
+from understudy.graph.progress import Progress, silent
 
 STAGE = "Training the student"
 

@@ -8,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from understudy.graph import TextGraph
 from training.calibration import fit_temperature
 from training.errors import TeacherError
 from training.teachers.folder import HopAnswers
 from training.teachers.scores import REACHED, labeled_rows, right_answers, views
+from understudy.graph import TextGraph
 
 
 @dataclass(frozen=True, slots=True)

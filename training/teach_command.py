@@ -8,14 +8,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from understudy.folders import check_output
-from understudy.folders.kinds import TEACHER
-from understudy.graph.folder import read_meta
-from understudy.graph.progress import terminal_progress
 from training.errors import TeacherError
 from training.teachers.folder import TeacherInfo
 from training.teachers.suited import SUITED, model_folder, teacher_kind
 from training.unread_options import ENCODERS, LOCAL, TUNED, refuse_unread
+from understudy.folders import check_output
+from understudy.folders.kinds import TEACHER
+from understudy.graph.folder import read_meta
+from understudy.graph.progress import terminal_progress
 
 if TYPE_CHECKING:
     from training.teachers.endpoint import EndpointOptions
@@ -117,13 +117,13 @@ def teach(
     refuse_unread(context, kind_of(kind, frozen), READERS)
     read_meta(graph)
     check_output(out, TEACHER, [graph, *model_folder(teacher)], force)
-    from understudy.graph.prompts import PromptOptions
     from training.teachers.causal import CausalOptions, precision_of
     from training.teachers.encoder import EncoderOptions
     from training.teachers.options import TeachOptions
     from training.teachers.teach import teach as run_teach
     from training.teachers.tuning import TuningOptions
     from training.terminal import quiet_libraries
+    from understudy.graph.prompts import PromptOptions
 
     quiet_libraries()
     suited = SUITED[kind]

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.graph import UNLABELED, TextGraph
 from training.errors import UntrainableError
+from understudy.graph import UNLABELED, TextGraph
 
 GRADED_FROM = 3  # nodes of a class, of which a random split gives train, test and val one each
 

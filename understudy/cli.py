@@ -15,7 +15,10 @@ import typer
 HELP = "Distil a large language model into a graph network, export it to ONNX, and serve it."
 # name: (module:function or Typer application, one line of help)
 COMMANDS = {
-    "data": ("understudy.graph.commands:data", "Build, import and describe text-attributed graphs."),
+    "data": (
+        "understudy.graph.commands:data",
+        "Build, import and describe text-attributed graphs.",
+    ),
     "teach": (
         "training.teach_command:teach",
         "Tune a language model on a graph and ask it about every node.",
@@ -84,7 +87,7 @@ def build_app(called: str | None) -> typer.Typer:
 def tell_version(wanted: bool) -> None:
     if wanted:
         metadata = importlib.import_module("importlib.metadata")  # slow, and no command needs it
-        typer.echo(f"understudy {metadata.version('understudy')}")
+        typer.echo(f"understudy {metadata.version('understudy-gnn')}")
         raise typer.Exit
 
 

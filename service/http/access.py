@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from starlette.types import Scope
 
-from service.http.addresses import Clients
 from service.errors import ForbiddenError, RateLimitedError, UnauthorizedError
+from service.http.addresses import Clients
 from service.http.exchange import Exchange
 from service.http.keys import Key, find_key
 from service.http.rate_limits import RateLimiter

@@ -8,8 +8,8 @@ from starlette.responses import Response
 from starlette.types import Send
 
 from service.errors import NoNodeError, ServiceError, UnauthorizedError
-from service.messages import ErrorBody, ErrorDetail, InferenceErrorBody, encode, error_detail
 from service.http.statuses import INTERNAL_ERROR, STATUS_OF_CODE, status_of
+from service.messages import ErrorBody, ErrorDetail, InferenceErrorBody, encode, error_detail
 
 JSON = "application/json"
 JSON_BYTES = JSON.encode()

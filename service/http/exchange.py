@@ -7,8 +7,8 @@ from time import perf_counter
 
 from starlette.types import Message, Receive, Scope, Send
 
-from service.http.decoding import Inflater
 from service.errors import BodyTooLargeError
+from service.http.decoding import Inflater
 
 REQUEST_ID = b"x-request-id"
 VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.errors import AccessError, ServiceError
 from service.http.access import Access
 from service.http.answers import failure_response
-from service.errors import AccessError, ServiceError
 from service.http.exchange import FAILURE, SCOPE_KEY, Exchange
 from service.http.guard import Guard
+from service.http.roles import Role, default_role
 from service.telemetry.logs import current_request
 from service.telemetry.metrics import Metrics
-from service.http.roles import Role, default_role
 from service.telemetry.tracing import Tracer
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,6 @@ from ipaddress import IPv4Address, IPv6Address
 
 from starlette.types import Scope
 
-from service.http.addresses import Address, parse_address
 from service.errors import (
     ForeignHostError,
     ForeignOriginError,
@@ -19,6 +18,7 @@ from service.errors import (
     MediaTypeError,
     shortened,
 )
+from service.http.addresses import Address, parse_address
 from service.http.roles import SAFE_METHODS
 
 Headers = Mapping[bytes, bytes]

@@ -10,7 +10,6 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
-from service.http.connections import BODY, HEAD, MESSAGE, NOTHING, Connection
 from service.errors import (
     HeadTooLargeError,
     MalformedHttpError,
@@ -18,6 +17,7 @@ from service.errors import (
     ServiceError,
     TargetTooLongError,
 )
+from service.http.connections import BODY, HEAD, MESSAGE, NOTHING, Connection
 from service.http.exchange import KEEPS_ALIVE
 from service.http.heads import LONGEST_TARGET, head_size, origin_form, too_large, without_upgrade
 from understudy.engine.limits import WireLimits

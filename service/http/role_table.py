@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from starlette.routing import compile_path
 
 from service.http.gateway import RoleOf
-from service.routes.operations import Operation
 from service.http.roles import Role, default_role
+from service.routes.operations import Operation
 
 # Beside the operations: what Prometheus asks holds no text and no id.
 METRICS = {"/metrics": {"GET": Role.anyone}}

@@ -3,19 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from understudy.bundle import Manifest
 from service.aside import Aside
-from service.inference.batcher import Batched, Batcher
-from service.inference.embedding_cache import EmbeddingCache
-from understudy.engine.engine import Engine
 from service.errors import InvalidFieldError, NodeError
-from service.messages import ClassifyResponse, LabelScore, Node, Prediction, Route, error_detail
-from service.telemetry.metrics import Metrics
-from understudy.engine.predictions import SCORE_DECIMALS
-from understudy.engine.requests import Resolution
+from service.inference.batcher import Batched, Batcher
 from service.inference.current import Slot
+from service.inference.embedding_cache import EmbeddingCache
+from service.messages import ClassifyResponse, LabelScore, Node, Prediction, Route, error_detail
 from service.teacher.asking import Asking
 from service.teacher.teacher import TeacherAnswer
+from service.telemetry.metrics import Metrics
+from understudy.bundle import Manifest
+from understudy.engine.engine import Engine
+from understudy.engine.predictions import SCORE_DECIMALS
+from understudy.engine.requests import Resolution
 
 
 @dataclass(frozen=True, slots=True)

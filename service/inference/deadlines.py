@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect
 
-from service.inference.admission import deadline
 from service.errors import DeadlineError, InvalidFieldError
 from service.http.exchange import Exchange
+from service.inference.admission import deadline
 from service.routes.operations import Call
 
 Result = TypeVar("Result")

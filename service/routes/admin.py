@@ -5,12 +5,12 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from service.telemetry.health import Health
-from service.routes.info import Info, Status, describe_engine
-from service.routes.operations import Answer, Call, Examples, Operation
-from service.reloading import Reloader
 from service.http.roles import Role
 from service.inference.current import Slot
+from service.reloading import Reloader
+from service.routes.info import Info, Status, describe_engine
+from service.routes.operations import Answer, Call, Examples, Operation
+from service.telemetry.health import Health
 
 
 class Reloaded(Struct, frozen=True):

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from time import perf_counter
 
 from service.aside import LARGE_BYTES, LARGE_ITEMS
+from service.errors import NoNodeError
+from service.http.roles import Role
 from service.inference.batcher import Batched
 from service.inference.classifier import Classified, Classifier, Plan
 from service.inference.deadlines import TIMEOUT_HEADER, attend, seconds_left
-from understudy.engine.engine import Engine
-from service.errors import NoNodeError
 from service.messages import (
     ClassifyRequest,
     ClassifyResponse,
@@ -20,7 +20,7 @@ from service.messages import (
     Route,
 )
 from service.routes.operations import Answer, Call, Examples, Operation
-from service.http.roles import Role
+from understudy.engine.engine import Engine
 
 CLASSIFY_DESCRIPTION = """
 A node is either `{"id"}`, a stored one, or `{"text", "neighbors"}`, an unseen one. Messages flow

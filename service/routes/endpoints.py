@@ -6,8 +6,8 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from service.http.answers import JSON_BYTES, send_answer
 from service.aside import LARGE_BYTES, Aside
+from service.http.answers import JSON_BYTES, send_answer
 from service.http.bodies import read_body
 from service.http.compression import COMPRESSED_FROM, compress, wanted_encoding
 from service.http.exchange import SCOPE_KEY, Exchange

@@ -7,9 +7,10 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 from service.aside import LARGE_ITEMS, Aside
 from service.errors import InvalidFieldError, OverloadedError, UnknownNodeError
+from service.http.roles import Role
+from service.inference.current import Slot
 from service.routes.graph_messages import (
     Changed,
     EdgeBody,
@@ -20,11 +21,10 @@ from service.routes.graph_messages import (
     StoredNode,
     Upsert,
 )
-from service.telemetry.metrics import Metrics
 from service.routes.operations import Answer, Call, Examples, Operation
-from service.http.roles import Role
-from service.inference.current import Slot
+from service.telemetry.metrics import Metrics
 from understudy.engine.state import GraphState
+from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 
 KEY_HEADER = "idempotency-key"
 HEADERS = {KEY_HEADER: "The same change under the same key is made once, however often it is sent."}

@@ -6,12 +6,11 @@ import msgspec
 from msgspec import Struct
 
 from service.aside import LARGE_BYTES
-from service.routes.classify import ERRORS, HEADERS, Classification
 from service.errors import InvalidFieldError, NoNodeError, UnknownModelError
-from service.telemetry.health import Health
-from service.messages import InferenceErrorBody, Node, Prediction
-from service.routes.operations import Answer, Call, Examples, Operation
 from service.http.roles import Role
+from service.messages import InferenceErrorBody, Node, Prediction
+from service.routes.classify import ERRORS, HEADERS, Classification
+from service.routes.operations import Answer, Call, Examples, Operation
 from service.routes.tensors import (
     SCORE_TYPE,
     TEXT_TYPE,
@@ -22,6 +21,7 @@ from service.routes.tensors import (
     read_request,
     select,
 )
+from service.telemetry.health import Health
 
 PLATFORM = "onnxruntime_onnx"
 EXTENSIONS = ("binary_tensor_data",)

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from understudy.engine.engine import Engine
+from service.http.roles import Role
 from service.messages import encode
 from service.routes.operations import Examples, Operation
-from service.http.roles import Role
+from understudy.engine.engine import Engine
 
 TITLE = "Understudy"
 DESCRIPTION = """

@@ -7,8 +7,8 @@ from typing import Any
 from msgspec import Struct
 
 from service.http.exchange import Exchange
-from service.messages import ErrorBody
 from service.http.roles import Role
+from service.messages import ErrorBody
 
 Headers = list[tuple[bytes, bytes]]
 

@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 
-from service.http.bodies import decode
 from service.errors import InvalidFieldError
+from service.http.bodies import decode
 from service.messages import encode
 from service.routes.operations import Headers, header_of
 

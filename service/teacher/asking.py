@@ -5,14 +5,14 @@ import random
 from collections.abc import AsyncIterator, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from understudy.graph.prompts import Prompt
-from understudy.engine.engine import Engine
 from service.errors import NodeError, TeacherBusyError, TeacherError
 from service.messages import Prediction
-from service.telemetry.metrics import Metrics
-from understudy.engine.requests import Resolution
 from service.teacher.questions import Questions
 from service.teacher.teacher import Teacher, TeacherAnswer
+from service.telemetry.metrics import Metrics
+from understudy.engine.engine import Engine
+from understudy.engine.requests import Resolution
+from understudy.graph.prompts import Prompt
 
 MAX_SHADOWS = 32  # requests that are checked at a time; more go unchecked
 PROMPTS_A_TURN = 32  # written at a time, so that requests take turns and a left one soon stops

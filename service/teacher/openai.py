@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 import httpx
 
-from understudy.graph.prompts import Prompt
 from service.errors import SettingsError, TeacherError
 from service.teacher.backend import Opinion
 from service.teacher.completions import parse_completion
 from service.teacher.refusals import refusal_reason
+from understudy.graph.prompts import Prompt
 
 Constraint = Literal["json_schema", "choice", "none"]
 MAX_REPLY_BYTES = 2**20

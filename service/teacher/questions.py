@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from understudy.engine.requests import Resolution
 from understudy.graph.prompts import Prompt, Prompter, PromptOptions
 from understudy.graph.text_graph import UNLABELED
 from understudy.graph.view import GraphView
-from understudy.engine.requests import Resolution
 
 
 @dataclass(frozen=True, slots=True)

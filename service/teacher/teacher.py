@@ -9,15 +9,15 @@ from time import perf_counter
 
 import msgspec
 
-from understudy.graph.prompts import Prompt
 from service.caches.cache import Cache
 from service.errors import TeacherBusyError, TeacherError
-from service.telemetry.metrics import Metrics
-from service.telemetry.rare_log import RareLog
 from service.teacher.backend import Opinion, TeacherBackend
 from service.teacher.breaker import Breaker
 from service.teacher.scores import problem_of_scores
 from service.teacher.single_flight import SingleFlight
+from service.telemetry.metrics import Metrics
+from service.telemetry.rare_log import RareLog
+from understudy.graph.prompts import Prompt
 
 logger = logging.getLogger(__name__)
 

@@ -10,6 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.bundles import NODES as NODES_STORED
+from tests.bundles import TinyBundle
+from tests.e2e.conftest import Service, serving
 from understudy.client import (
     AsyncClient,
     Client,
@@ -21,9 +24,6 @@ from understudy.client import (
 )
 from understudy.client.calls import Retries
 from understudy.client.parts import CHARACTERS, NODES, split
-from tests.bundles import NODES as NODES_STORED
-from tests.bundles import TinyBundle
-from tests.e2e.conftest import Service, serving
 
 ONE_ID: Any = "node-1"  # what a type checker would not let pass
 NO_IDS: Any = [1]

@@ -16,8 +16,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from understudy.bundle import Manifest, open_bundle, write_bundle
-from understudy.bundle.text_encoder import TOKENIZER_FILE
 from service.http.keys import add_key
 from service.http.roles import Role
 from tests.bundles import TinyBundle, write_tiny_bundle
@@ -31,6 +29,8 @@ from tests.e2e.conftest import (
     serving,
 )
 from tests.redis_server import redis_server
+from understudy.bundle import Manifest, open_bundle, write_bundle
+from understudy.bundle.text_encoder import TOKENIZER_FILE
 
 UNSEEN = {"text": "http socket", "neighbors": ["node-1"]}
 CLIENTS = 4

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from understudy.graph.materialize import to_text_graph
-from understudy.graph.sqlite_journal import SqliteJournal
-from understudy.engine.engine import Engine
-from understudy.engine.opening import JOURNAL_FILE
 from tests.bundles import TinyBundle, reference_activations
 from tests.journal_writer import BUNDLE, append_for_ever, batch, change_for_ever, record
+from understudy.engine.engine import Engine
+from understudy.engine.opening import JOURNAL_FILE
+from understudy.graph.materialize import to_text_graph
+from understudy.graph.sqlite_journal import SqliteJournal
 
 logger = logging.getLogger(__name__)
 

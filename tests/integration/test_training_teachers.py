@@ -15,10 +15,6 @@ import torch
 from fastapi import FastAPI, Request, Response
 from safetensors.numpy import load_file
 
-from understudy.folders import OutputRefusedError
-from understudy.graph import load_graph, random_split, save_graph
-from understudy.graph.prompts import PromptOptions
-from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from tests.http_servers import serve
 from tests.language_models import write_tiny_encoder, write_tiny_llama
 from training.errors import EndpointError, StaleTeacherError
@@ -29,6 +25,10 @@ from training.teachers.folder import read_teacher
 from training.teachers.options import TeachOptions
 from training.teachers.teach import load_local, teach, tune_local
 from training.teachers.tuning import TuningOptions
+from understudy.folders import OutputRefusedError
+from understudy.graph import load_graph, random_split, save_graph
+from understudy.graph.prompts import PromptOptions
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 RUN = """
 import os, signal, sys

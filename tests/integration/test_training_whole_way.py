@@ -6,13 +6,8 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
-from understudy.bundle import open_bundle
 from export.build import export_bundle
 from export.options import ExportOptions
-from understudy.folders import OutputRefusedError
-from understudy.graph import load_graph, save_graph
-from understudy.graph.prompts import PromptOptions
-from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from tests.language_models import write_tiny_llama
 from training.checkpoint import load_checkpoint
 from training.config import StudentConfig, TrainingConfig
@@ -29,6 +24,11 @@ from training.teachers.options import TeachOptions
 from training.teachers.smoothing import with_smoothed_view
 from training.teachers.teach import teach
 from training.teachers.tuning import TuningOptions
+from understudy.bundle import open_bundle
+from understudy.folders import OutputRefusedError
+from understudy.graph import load_graph, save_graph
+from understudy.graph.prompts import PromptOptions
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from understudy.graph import TextGraph
 from training.data import labeled_members
 from training.evaluation.plan import HARD, PROPAGATED, RANDOM, SHUFFLED, UNSMOOTHED
 from training.targets import Targets, make_targets
 from training.teachers.folder import HopAnswers, TeacherInfo
 from training.teachers.smoothing import with_smoothed_view
+from understudy.graph import TextGraph
 
 SURE = 1e-6  # probability of a class that a hard label denies
 

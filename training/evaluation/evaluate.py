@@ -5,11 +5,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from understudy.folders import check_output, reserved
-from understudy.folders.kinds import EVALUATION
-from understudy.graph import TextGraph, load_graph
-from understudy.graph.files import write_json
-from understudy.graph.progress import Progress, silent
 from training.config import ENCODER_KINDS, STUDENT_KINDS
 from training.errors import EvaluationError
 from training.evaluation.map import write_map
@@ -18,6 +13,11 @@ from training.evaluation.processes import run_apart
 from training.evaluation.report import write_report
 from training.evaluation.room import Room
 from training.teachers.suited import model_folder
+from understudy.folders import check_output, reserved
+from understudy.folders.kinds import EVALUATION
+from understudy.graph import TextGraph, load_graph
+from understudy.graph.files import write_json
+from understudy.graph.progress import Progress, silent
 
 
 def evaluate(

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import torch
 
-from understudy.graph import load_graph
-from understudy.graph.progress import silent
 from training.encoding import encoder_spec, graph_features
 from training.errors import EvaluationError
 from training.evaluation.plan import EvaluationOptions, run_keys
 from training.evaluation.room import STAGE, Room
 from training.terminal import quiet_libraries
+from understudy.graph import load_graph
+from understudy.graph.progress import silent
 
 GLANCE = 1.0  # seconds between two looks at how far the processes are
 

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from understudy.graph import TextGraph
-from understudy.graph.files import atomic_file, write_json
 from training.evaluation.plan import (
     COMBINED,
     HARD,
@@ -22,6 +20,8 @@ from training.evaluation.plan import (
 from training.evaluation.plots import write_plots
 from training.evaluation.statistics import Result, Summary, chosen, compare, grouped, summarize
 from training.teachers.scores import chosen_view, view_names
+from understudy.graph import TextGraph
+from understudy.graph.files import atomic_file, write_json
 
 TOLD = (COMBINED, "unlabeled", "lingugkd")  # the first of these that was run is summed up in words
 RUN_COLUMNS = ("encoder", "student", "recipe", "split", "seed")

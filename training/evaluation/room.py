@@ -6,10 +6,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from understudy.graph import TextGraph, save_graph
-from understudy.graph.files import write_json
-from understudy.graph.folder import read_meta
-from understudy.graph.progress import Progress
 from training.config import EncoderKind
 from training.data import graph_data
 from training.encoding import encoder_spec, graph_features
@@ -23,6 +19,10 @@ from training.loop import predict
 from training.targets import Targets
 from training.teachers.folder import HopAnswers, TeacherInfo, read_teacher
 from training.teachers.teach import teach
+from understudy.graph import TextGraph, save_graph
+from understudy.graph.files import write_json
+from understudy.graph.folder import read_meta
+from understudy.graph.progress import Progress
 
 STAGE = "Training and testing students"
 

@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.graph.prompts import Prompt
 from training.teacher_server.errors import AnswerError, BusyError
+from understudy.graph.prompts import Prompt
 
 MAX_BATCH = 16  # prompts that are answered together
 MAX_WAITING = 1_024  # prompts; more are refused

@@ -9,17 +9,17 @@ from uuid import uuid4
 
 from fastapi import FastAPI, Request
 
-from understudy.graph.prompts import HEAD, QUESTION, TAIL, Prompt
 from training.teacher_server.answerer import Answerer, Scorer
 from training.teacher_server.errors import add_error_handlers
 from training.teacher_server.messages import read_chat
+from understudy.graph.prompts import HEAD, QUESTION, TAIL, Prompt
 
 START, MIDDLE = HEAD.split("{instruction}")
 END = TAIL.format(question=QUESTION)
 
 
 def parse_prompt(text: str) -> Prompt:
-    """Takes a prompt apart as `understudy.graph.prompts` put it together; another text is a description."""
+    """Takes a prompt of `understudy.graph.prompts` apart; another text is a description."""
     head, found, rest = text.removeprefix(START).partition(MIDDLE)
     if not (text.startswith(START) and found and rest.endswith(END)):
         return Prompt("", text)

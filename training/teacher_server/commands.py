@@ -12,10 +12,10 @@ import typer
 import uvicorn
 from numpy.typing import NDArray
 
-from understudy.graph.prompts import Prompt
-from training.teacher_server.app import create_app
 from training.errors import TeacherError
+from training.teacher_server.app import create_app
 from training.teachers.folder import TeacherInfo, read_info
+from understudy.graph.prompts import Prompt
 
 HOST = "127.0.0.1"
 

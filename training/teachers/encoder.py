@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoModel, AutoTokenizer
 
-from understudy.graph.files import file_digest
-from understudy.graph.prompts import Prompt
 from training.encoders.minilm import find_model, length_batches, load_minilm
 from training.errors import TeacherError
 from training.teachers.protocol import Answers
+from understudy.graph.files import file_digest
+from understudy.graph.prompts import Prompt
 
 HEAD_DROPOUT = 0.1
 

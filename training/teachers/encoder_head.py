@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from understudy.graph import TextGraph
-from understudy.graph.progress import Progress
 from training.data import labeled_members
 from training.errors import TeacherError
 from training.teachers.encoder import EncoderTeacher
@@ -21,6 +19,8 @@ from training.teachers.folder import HopAnswers
 from training.teachers.head import fit_head
 from training.teachers.options import TeachOptions
 from training.teachers.tuning import Examples, tuning_nodes
+from understudy.graph import TextGraph
+from understudy.graph.progress import Progress
 
 
 def start_head(

@@ -18,10 +18,10 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.graph.progress import Progress, silent
-from understudy.graph.prompts import Prompt
 from training.errors import EndpointError
 from training.teachers.replies import Reply, parse_reply
+from understudy.graph.progress import Progress, silent
+from understudy.graph.prompts import Prompt
 
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 STAGE = "Asking the endpoint"

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from training.teachers.folder import HopAnswers
+from training.teachers.protocol import Answers, Teacher
 from understudy.graph.files import atomic_file
 from understudy.graph.progress import Progress, silent
 from understudy.graph.prompts import Prompt
-from training.teachers.folder import HopAnswers
-from training.teachers.protocol import Answers, Teacher
 
 PART_PROMPTS = 1_024  # answers that are written at once, and lost at most by a kill
 STAGE = "Asking the teacher"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from training.teachers.options import TeachOptions
 from understudy.graph import TextGraph
 from understudy.graph.prompts import Prompt, prompt_hash
-from training.teachers.options import TeachOptions
 
 ORDER = "a node's prompts side by side"  # of the parts that answers are kept in
 

@@ -15,9 +15,9 @@ import safetensors
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from training.errors import StaleTeacherError, TeacherError
 from understudy.graph import TextGraph
 from understudy.graph.files import write_json
-from training.errors import StaleTeacherError, TeacherError
 
 FORMAT_VERSION = 1
 ANSWERS_FILE = "answers.safetensors"

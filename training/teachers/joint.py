@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from understudy.graph import TextGraph
-from understudy.graph.progress import Progress, silent
 from training.data import labeled_members
 from training.teachers.folder import HopAnswers
 from training.teachers.head import accuracy_of, fit_head
+from understudy.graph import TextGraph
+from understudy.graph.progress import Progress, silent
 
 DROPOUTS = (0.3, 0.6, 0.8)  # probabilities on the features; the best on validation is kept
 BLOCK_NODES = 8_192  # whose features are in float32 at once

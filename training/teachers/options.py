@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from understudy.graph.prompts import PromptOptions
 from training.teachers.causal import CausalOptions
 from training.teachers.encoder import EncoderOptions
 from training.teachers.endpoint import EndpointOptions
 from training.teachers.extraction import PART_PROMPTS
 from training.teachers.suited import teacher_kind
 from training.teachers.tuning import TuningOptions
+from understudy.graph.prompts import PromptOptions
 
 
 @dataclass(frozen=True, slots=True)

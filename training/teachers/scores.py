@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from understudy.graph import UNLABELED, TextGraph
 from training.metrics import score
 from training.teachers.folder import HopAnswers, View
+from understudy.graph import UNLABELED, TextGraph
 
 ENSEMBLE, JOINT, SMOOTHED, REACHED = "ensemble", "joint", "smoothed", "reached"
 

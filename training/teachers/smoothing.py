@@ -16,11 +16,11 @@ from itertools import product
 import numpy as np
 from scipy import sparse
 
-from understudy.graph import TextGraph
-from understudy.graph.progress import Progress, silent
 from training.data import labeled_members, normalized_adjacency
 from training.teachers.folder import HopAnswers, View
 from training.teachers.scores import right_answers, views
+from understudy.graph import TextGraph
+from understudy.graph.progress import Progress, silent
 
 FACTORS = (0.5, 0.8, 0.9)  # how much of an answer is the neighbours'; the best is kept
 REMAINDER = 0.01  # of a starting value's way to the limit, after the last step

@@ -11,11 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from understudy.folders import FolderError, atomic_folder, check_output, reserved, unfinished_folder
-from understudy.folders.kinds import TEACHER
-from understudy.graph import TextGraph, check_split, load_graph
-from understudy.graph.progress import Progress, silent
-from understudy.graph.prompts import graph_prompter, prompt_hash
 from training.encoding import cache_folder
 from training.errors import TeacherError
 from training.teachers.causal import CausalTeacher, load_causal_teacher
@@ -33,6 +28,11 @@ from training.teachers.smoothing import with_smoothed_view
 from training.teachers.suited import model_folder
 from training.teachers.tuning import Examples, Place, tune, tuned_weights
 from training.trainable import check_classes, labeled_nodes
+from understudy.folders import FolderError, atomic_folder, check_output, reserved, unfinished_folder
+from understudy.folders.kinds import TEACHER
+from understudy.graph import TextGraph, check_split, load_graph
+from understudy.graph.progress import Progress, silent
+from understudy.graph.prompts import graph_prompter, prompt_hash
 
 LocalTeacher = EncoderTeacher | CausalTeacher
 
@@ -54,8 +54,8 @@ def teach(
         force: replace a folder of another kind, too.
 
     Raises:
-        FolderError, GraphError, TrainingError: see `understudy.folders.errors`, `understudy.graph.errors` and
-            `training.errors`.
+        FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
+            `understudy.graph.errors` and `training.errors`.
     """
     check_output(out, TEACHER, [graph_folder, *model_folder(options.teacher)], force)
     with reserved(out):

@@ -24,12 +24,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from understudy.graph.files import atomic_file
-from understudy.graph.progress import Progress, silent
-from understudy.graph.prompts import Prompt, Prompter
 from training.errors import DivergedError
 from training.teachers.extraction import answer_part
 from training.teachers.protocol import TunableTeacher
+from understudy.graph.files import atomic_file
+from understudy.graph.progress import Progress, silent
+from understudy.graph.prompts import Prompt, Prompter
 
 STAGE = "Tuning the teacher"
 WINDOW = 16  # batches among which prompts are sorted by length

@@ -19,20 +19,17 @@ from weakref import finalize, ref
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.bundle import Manifest
-from understudy.graph.mutations import Mutation, UpsertNode
-from understudy.graph.progress import Progress, silent
-from understudy.graph.view import REMOVED
 from service.errors import (
     BundleMismatchError,
     InferenceError,
     JournalFailedError,
     MutationRefusedError,
 )
-from understudy.engine.limits import Limits
-from understudy.engine.opening import open_parts
-from understudy.engine.maintenance import Maintenance
 from service.messages import Node, Prediction
+from understudy.bundle import Manifest
+from understudy.engine.limits import Limits
+from understudy.engine.maintenance import Maintenance
+from understudy.engine.opening import open_parts
 from understudy.engine.predictions import assemble, joined_logits
 from understudy.engine.requests import Resolution, UnseenNode, resolve
 from understudy.engine.snapshots import Snapshots
@@ -40,6 +37,9 @@ from understudy.engine.state import GraphState
 from understudy.engine.student import Inference, Student
 from understudy.engine.updates.tickets import Applied
 from understudy.engine.updates.writer import Writer
+from understudy.graph.mutations import Mutation, UpsertNode
+from understudy.graph.progress import Progress, silent
+from understudy.graph.view import REMOVED
 
 # A node sent as if unseen must get its stored logits; providers differ in the last digits.
 PROBE_TOLERANCE = 1e-2

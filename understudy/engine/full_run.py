@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from understudy.engine.state import Tables
+from understudy.engine.student import Student
 from understudy.graph.progress import Progress, silent
 from understudy.graph.propagation import propagate
 from understudy.graph.versions import VersionedTable
 from understudy.graph.view import GraphView
-from understudy.engine.state import Tables
-from understudy.engine.student import Student
 
 TEXTS_A_STEP = 1_024
 

@@ -8,17 +8,17 @@ from pathlib import Path
 from understudy.bundle import Bundle, BundleMissingError, Manifest, open_bundle
 from understudy.bundle.reader import verify_digests
 from understudy.bundle.student import WHOLE_FILE
+from understudy.engine.full_run import compute_tables
+from understudy.engine.snapshots import check_snapshots, remove_snapshots
+from understudy.engine.state import has_activations, open_graph, open_owed, open_tables
+from understudy.engine.student import Student, load_student
+from understudy.engine.updates.affected import Incremental
+from understudy.engine.updates.writer import Writer
 from understudy.graph.journal import Journal, MemoryJournal
 from understudy.graph.progress import Progress
 from understudy.graph.sqlite_files import reading_files
 from understudy.graph.sqlite_journal import SqliteJournal
 from understudy.graph.store import GraphStore
-from understudy.engine.full_run import compute_tables
-from understudy.engine.updates.affected import Incremental
-from understudy.engine.snapshots import check_snapshots, remove_snapshots
-from understudy.engine.state import has_activations, open_graph, open_owed, open_tables
-from understudy.engine.student import Student, load_student
-from understudy.engine.updates.writer import Writer
 
 UNREAD = (WHOLE_FILE,)  # for other runtimes; nothing here reads it
 JOURNAL_FILE = "journal.sqlite"

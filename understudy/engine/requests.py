@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.graph.view import GraphView
 from service.errors import (
     EmptyTextError,
     IncompleteNodeError,
@@ -16,9 +15,10 @@ from service.errors import (
     UnknownNeighborError,
     UnknownNodeError,
 )
-from understudy.engine.limits import Limits
 from service.messages import Node
+from understudy.engine.limits import Limits
 from understudy.engine.state import GraphState
+from understudy.graph.view import GraphView
 
 
 @dataclass(frozen=True, slots=True)

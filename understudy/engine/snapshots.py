@@ -12,18 +12,18 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
+from service.errors import JournalFailedError
 from understudy.bundle import GraphInfo, Manifest, write_bundle
 from understudy.bundle.reader import MANIFEST
 from understudy.bundle.student import LOGITS_FILE, activation_file
+from understudy.engine.state import GRAPH_FOLDER, GraphState, owed_file
+from understudy.engine.updates.writer import Writer
 from understudy.folders.errors import FolderError
 from understudy.graph.errors import JournalDamagedError, JournalError
 from understudy.graph.journal_about import ADVICE
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.snapshot import save_snapshot
 from understudy.graph.versions import VersionedTable
-from service.errors import JournalFailedError
-from understudy.engine.state import GRAPH_FOLDER, GraphState, owed_file
-from understudy.engine.updates.writer import Writer
 
 logger = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from service.errors import BundleMismatchError
 from understudy.bundle import Bundle, Manifest
 from understudy.bundle.student import LOGITS_FILE, activation_file
 from understudy.graph.snapshot import FILES as SNAPSHOT_FILES
@@ -13,7 +14,6 @@ from understudy.graph.snapshot import load_snapshot
 from understudy.graph.text_graph import TextGraph
 from understudy.graph.versions import VersionedTable
 from understudy.graph.view import GraphView
-from service.errors import BundleMismatchError
 
 GRAPH_FOLDER = "graph"
 

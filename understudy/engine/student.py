@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from service.errors import BundleMismatchError, InferenceError
 from understudy.bundle import Bundle
 from understudy.bundle.student import open_student
-from understudy.graph.neighborhoods import Neighborhoods, Weighting, edge_weights
-from understudy.graph.propagation import Layer, propagate
-from understudy.engine.updates.aggregated import LINEAR, run_aggregated
-from service.errors import BundleMismatchError, InferenceError
 from understudy.engine.inputs import TextInput, open_input
 from understudy.engine.requests import UnseenNode
 from understudy.engine.state import GraphState
+from understudy.engine.updates.aggregated import LINEAR, run_aggregated
+from understudy.graph.neighborhoods import Neighborhoods, Weighting, edge_weights
+from understudy.graph.propagation import Layer, propagate
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,14 @@ from understudy.folders.errors import told_problems
 from understudy.folders.inspection import refuse_foreign
 from understudy.folders.places import fillable_only, real_place
 from understudy.folders.swapping import finish, swap_content, swap_folders
-from understudy.folders.workplace import NEW, WHOLE, Workplace, left_over, make_workplace, workplaces
+from understudy.folders.workplace import (
+    NEW,
+    WHOLE,
+    Workplace,
+    left_over,
+    make_workplace,
+    workplaces,
+)
 
 # A mount point that nothing told, another file system, or a parent that lets nobody rename.
 CANNOT_RENAME = (errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS)

@@ -16,7 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from understudy.folders.errors import OutputBusyError
-from understudy.folders.places import LOST_AND_FOUND, fillable_only, is_mounted, real_place, short_name
+from understudy.folders.places import (
+    LOST_AND_FOUND,
+    fillable_only,
+    is_mounted,
+    real_place,
+    short_name,
+)
 
 LOCK, NEW, WHOLE, PLACING, OLD = "lock", "new", "whole", "placing", "old"
 MARK = ".writing-"

@@ -27,9 +27,10 @@ def propagate(
     which nodes are asked for together.
 
     Args:
-        layer: takes h, table, index, weight and self_weight as in `understudy.graph.neighborhoods.Block`; or,
-            if it has `inputs` and the table is not among them, h and aggregated, float32 [B, d].
-            With `attention` (`understudy.graph.attention.AttentionParts`) it may be run in that form.
+        layer: takes h, table, index, weight and self_weight as in
+            `understudy.graph.neighborhoods.Block`; or, if it has `inputs` and the table is not
+            among them, h and aggregated, float32 [B, d]. With `attention`
+            (`understudy.graph.attention.AttentionParts`) it may be run in that form.
 
     Shapes:
         h: float32 [B, d], the nodes' own activations of the layer below

@@ -146,7 +146,8 @@ class GraphStore:
         Lists that changed since that view stay over it. Readers keep what they hold.
 
         Args:
-            adjacency: see `understudy.graph.materialize.whole_adjacency`; may be computed while others write.
+            adjacency: see `understudy.graph.materialize.whole_adjacency`; may be computed while
+                others write.
         """
         parts = self.view.parts
         if view.parts.lists is not parts.lists:

@@ -5,11 +5,11 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
+from tests.bundles import HIDDEN, TinyBundle
 from understudy.bundle import ProviderError
 from understudy.bundle.fixed_network import FixedNetwork
 from understudy.bundle.sessions import PROVIDERS, Network
 from understudy.bundle.student import layer_file
-from tests.bundles import HIDDEN, TinyBundle
 
 AVAILABLE = onnxruntime.get_available_providers()
 

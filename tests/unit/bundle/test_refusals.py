@@ -11,6 +11,9 @@ import numpy as np
 import onnx
 import pytest
 
+from service import Engine
+from service.errors import BundleMismatchError
+from tests.bundles import LABELS, rewrite, write_tiny_bundle
 from understudy.bundle import (
     BundleDamagedError,
     BundleError,
@@ -22,11 +25,14 @@ from understudy.bundle import (
     write_bundle,
 )
 from understudy.bundle.sessions import Network
-from understudy.bundle.student import INPUT_FILE, LOGITS_FILE, activation_file, dense_file, layer_file
+from understudy.bundle.student import (
+    INPUT_FILE,
+    LOGITS_FILE,
+    activation_file,
+    dense_file,
+    layer_file,
+)
 from understudy.bundle.text_encoder import ENCODER_FILE, TOKENIZER_FILE
-from service import Engine
-from service.errors import BundleMismatchError
-from tests.bundles import LABELS, rewrite, write_tiny_bundle
 
 
 @pytest.fixture

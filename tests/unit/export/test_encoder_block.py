@@ -7,7 +7,6 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel
 
-from understudy.bundle.sessions import Network
 from export.encoder_block import EncoderBlock
 from export.gates import smallest_cosine
 from export.onnx_files import export_encoder
@@ -15,6 +14,7 @@ from export.outliers import OUTLIERS, outliers_last, set_outliers_apart
 from export.precisions import to_fp16, to_int8
 from export.rounding import STEPS, round_products, rounded_weights
 from training.encoders.minilm import SentenceEncoder
+from understudy.bundle.sessions import Network
 
 TEXTS = [[2, 5, 7, 3], [2, 9, 3], [2, *range(20, 60), 3]]
 

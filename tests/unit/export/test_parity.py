@@ -17,13 +17,13 @@ from export.parity import (
     check_whole,
     random_features,
 )
+from tests.students import ExportedStudent, hub_graph, random_student
+from training.data import edges
+from training.features import Features
 from understudy.graph.csr import Adjacency, build_adjacency
 from understudy.graph.neighborhoods import padded_blocks, stored_neighborhoods
 from understudy.graph.propagation import propagate
 from understudy.graph.receptive_field import receptive_field
-from tests.students import ExportedStudent, hub_graph, random_student
-from training.data import edges
-from training.features import Features
 
 TOLERANCE = 1e-4
 QUICK = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])

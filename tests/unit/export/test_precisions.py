@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from understudy.bundle.sessions import Network, sums_saturate
 from export.even_rows import EvenRows, even_rows
 from export.gates import smallest_cosine
 from export.onnx_files import Axes, export_module, export_student
 from export.precisions import convert_folder, convert_student, to_int8
 from training.config import StudentConfig
 from training.student import Student
+from understudy.bundle.sessions import Network, sums_saturate
 
 WIDTH = 40
 

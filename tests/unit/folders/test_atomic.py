@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.folder_samples import write_graph
 from understudy.folders import (
     OutputBusyError,
     OutputRefusedError,
@@ -22,7 +23,6 @@ from understudy.folders import (
 )
 from understudy.folders.kinds import GRAPH
 from understudy.folders.workplace import MARK
-from tests.folder_samples import write_graph
 
 ROOT = Path(__file__).parents[3]
 NOT_ROOT = os.geteuid() != 0

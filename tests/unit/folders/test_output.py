@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.folder_samples import write_evaluation, write_graph, write_student
 from understudy.folders import OutputRefusedError, OutputUnwritableError, check_output, check_space
 from understudy.folders.kinds import EVALUATION, GRAPH, STUDENT
-from tests.folder_samples import write_evaluation, write_graph, write_student
 
 
 def entries(folder: Path) -> set[str]:

@@ -3,8 +3,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from understudy.graph import GraphFormatError, TextGraph, build_adjacency, random_split, string_array
-from understudy.graph.snapshot import DETAILS_FILE, INDICES_FILE, NODES_FILE, load_snapshot, save_snapshot
+from understudy.graph import (
+    GraphFormatError,
+    TextGraph,
+    build_adjacency,
+    random_split,
+    string_array,
+)
+from understudy.graph.snapshot import (
+    DETAILS_FILE,
+    INDICES_FILE,
+    NODES_FILE,
+    load_snapshot,
+    save_snapshot,
+)
 
 
 @pytest.fixture

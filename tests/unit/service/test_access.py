@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from service.http.access import Access
 from service.errors import ForbiddenError, RateLimitedError, SettingsError, UnauthorizedError
+from service.http.access import Access
 from service.http.exchange import Exchange
 from service.http.keys import Key, add_key, digest_of, find_key, load_keys
 from service.http.rate_limits import MAX_BUCKETS, MemoryRateLimiter, RateLimit

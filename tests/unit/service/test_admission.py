@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from service import Engine, Node
-from service.inference.batcher import Batched, Batcher, BatchOptions
-from service.inference.deadlines import attend
 from service.errors import OverloadedError
 from service.http.exchange import Exchange
+from service.inference.batcher import Batched, Batcher, BatchOptions
+from service.inference.deadlines import attend
 from service.telemetry.metrics import Metrics
+from tests.bundles import TinyBundle
 from understudy.engine.requests import Resolution
 from understudy.engine.student import Inference
-from tests.bundles import TinyBundle
 
 TOKENS_PER_SECOND = 10.0
 TEXT = "x" * 200  # 52 tokens: 5.2 seconds

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from understudy.graph.mutations import AddEdge, UpsertNode
 from service import Engine, Node
-from service.inference.batcher import Batcher, BatchOptions, token_cost
 from service.errors import InferenceError, NotReadyError, OverloadedError
-from service.telemetry.metrics import Metrics
+from service.inference.batcher import Batcher, BatchOptions, token_cost
 from service.parts import build_parts
-from understudy.engine.requests import Resolution, UnseenNode
 from service.settings import Settings
-from understudy.engine.student import Inference
+from service.telemetry.metrics import Metrics
 from tests.bundles import TinyBundle
+from understudy.engine.requests import Resolution, UnseenNode
+from understudy.engine.student import Inference
+from understudy.graph.mutations import AddEdge, UpsertNode
 
 
 class Recorded:

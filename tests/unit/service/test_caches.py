@@ -11,12 +11,12 @@ import pytest
 
 from service import Engine, Node
 from service.caches.cache import Cache, CacheOptions
-from service.inference.embedding_cache import EmbeddingCache, remembering
 from service.caches.memory import ENTRY_BYTES, MemoryCache
 from service.caches.rate_limits import RedisRateLimiter
 from service.caches.redis_link import RedisLink
-from service.telemetry.metrics import Metrics
 from service.http.rate_limits import RateLimit
+from service.inference.embedding_cache import EmbeddingCache, remembering
+from service.telemetry.metrics import Metrics
 from tests.bundles import HIDDEN, write_tiny_bundle
 from tests.redis_server import RedisServer, redis_server
 

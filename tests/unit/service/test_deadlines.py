@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.inference.deadlines import seconds_left
 from service.errors import InvalidFieldError
+from service.inference.deadlines import seconds_left
 
 
 class Spent:

@@ -5,13 +5,13 @@ import zlib
 
 import pytest
 
-from service.http.decoding import Inflater
 from service.errors import (
     BodyTooLargeError,
     EncodingError,
     MalformedEncodingError,
     ServiceError,
 )
+from service.http.decoding import Inflater
 
 TEXT = b'{"nodes": []}' * 1_000
 PACKED = {b"gzip": gzip.compress(TEXT), b"Deflate": zlib.compress(TEXT)}

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from service.telemetry.metrics import PREFIX, Counter, Histogram, Metrics
 from service.http.statuses import STATUS_OF
+from service.telemetry.metrics import PREFIX, Counter, Histogram, Metrics
 
 DOCS = Path(__file__).parents[3] / "docs"
 

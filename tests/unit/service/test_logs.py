@@ -12,9 +12,9 @@ import pytest
 from service import Engine
 from service.app import create_app
 from service.http.keys import add_key
-from service.telemetry.logs import JsonFormatter, TextFormatter, current_request
 from service.http.roles import Role
 from service.settings import Settings
+from service.telemetry.logs import JsonFormatter, TextFormatter, current_request
 from tests.bundles import TinyBundle
 
 

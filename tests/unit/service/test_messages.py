@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from service.http.bodies import decode
 from service.errors import InvalidFieldError, MalformedJsonError, RequestError
+from service.http.bodies import decode
 from service.messages import ClassifyRequest, Node
 
 DECODER = msgspec.json.Decoder(ClassifyRequest)

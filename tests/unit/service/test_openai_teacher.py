@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from understudy.graph.prompts import Prompt
 from service.errors import TeacherError
 from service.teacher.backend import Opinion
 from service.teacher.openai import OpenAIOptions, OpenAITeacher
 from tests.openai_server import OpenAIServer, openai_server
+from understudy.graph.prompts import Prompt
 
 LABELS = ("net", "games")
 COMPLETION = json.dumps({"choices": [{"message": {"content": "games"}}]}).encode()

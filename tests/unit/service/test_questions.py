@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from understudy.graph.materialize import to_text_graph
-from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
-from understudy.graph.versions import Version
 from service import Engine, Node
 from service.teacher.questions import QuestionOptions, Questions
 from tests.bundles import TinyBundle, write_tiny_bundle
+from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
+from understudy.graph.versions import Version
 
 NEIGHBOR = "node-1"  # of the training split, like nodes 0 to 19, with the label `editors`
 

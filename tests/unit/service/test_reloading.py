@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from understudy.graph.mutations import UpsertNode
 from service import Engine, Node
 from service.errors import NotReadyError, ReloadError, ReloadRunningError
-from service.telemetry.metrics import Metrics
-from service.reloading import Reloader
 from service.inference.current import Slot
+from service.reloading import Reloader
+from service.telemetry.metrics import Metrics
 from tests.bundles import TinyBundle, write_tiny_bundle
+from understudy.graph.mutations import UpsertNode
 
 
 def reloader_of(

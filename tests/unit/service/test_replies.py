@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from understudy.graph.prompts import Prompt
 from service.errors import TeacherError
 from service.teacher.backend import Opinion
 from service.teacher.completions import parse_completion
 from service.teacher.refusals import SHOWN_CHARACTERS, refusal_reason
 from service.teacher.replies import find_label
+from understudy.graph.prompts import Prompt
 
 LABELS = ("net", "games")
 

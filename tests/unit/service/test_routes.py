@@ -12,19 +12,19 @@ import httpx
 import msgspec
 import pytest
 
-from understudy.graph.mutations import DeleteNode
 from service import Engine, Node
 from service.app import Service, create_app
 from service.aside import LARGE_BYTES, LARGE_ITEMS
-from service.http.compression import wanted_encoding
 from service.errors import InvalidFieldError, MalformedJsonError
-from service.routes.graph_messages import MutationsBody
+from service.http.compression import wanted_encoding
 from service.messages import ClassifyRequest, CompareRequest
+from service.routes.graph_messages import MutationsBody
 from service.routes.readers import item_reader, whole_reader
-from understudy.engine.requests import Resolution
 from service.settings import Settings
-from understudy.engine.student import Inference
 from tests.bundles import TinyBundle, rewrite, write_tiny_bundle
+from understudy.engine.requests import Resolution
+from understudy.engine.student import Inference
+from understudy.graph.mutations import DeleteNode
 
 JSON_BODY = {"content-type": "application/json"}
 

@@ -9,12 +9,9 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
-from understudy.graph.prompts import Prompt
 from service import Engine, Node
 from service.caches.cache import Cache, CacheOptions
 from service.errors import ServiceError, SettingsError, TeacherBusyError, TeacherError
-from service.telemetry.metrics import Metrics
-from service.telemetry.rare_log import RareLog
 from service.settings import load_settings
 from service.teacher.asking import MAX_SHADOWS, Asking
 from service.teacher.backend import Opinion
@@ -23,8 +20,11 @@ from service.teacher.openai import OpenAIOptions, OpenAITeacher
 from service.teacher.questions import QuestionOptions, Questions
 from service.teacher.single_flight import SingleFlight
 from service.teacher.teacher import Teacher, TeacherOptions, from_bytes, to_bytes
+from service.telemetry.metrics import Metrics
+from service.telemetry.rare_log import RareLog
 from tests.bundles import LABELS, TinyBundle
 from tests.openai_server import openai_server
+from understudy.graph.prompts import Prompt
 
 PROMPT = Prompt("Categories", "a text")
 UNREADABLE = TeacherError("none of the labels", of_question=True)

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
-from understudy.graph.text_graph import TextGraph
 from training.data import GraphData, graph_data
 from training.targets import make_targets
 from training.teachers.folder import HopAnswers
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from understudy.graph.text_graph import TextGraph
 
 NODES, CLASSES, WIDTH, TEACHER_WIDTH = 90, 3, 12, 10
 

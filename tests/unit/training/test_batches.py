@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from understudy.graph.hashing import HashingOptions, TextHasher
 from tests.unit.training.samples import CLASSES, NODES, WIDTH, small_data, small_graph
 from training.batches import Sampling, draw, sample, sampled_batches
 from training.config import (
@@ -20,6 +19,7 @@ from training.features import hashed_features
 from training.loop import train
 from training.objectives.registry import make_terms
 from training.student import Student
+from understudy.graph.hashing import HashingOptions, TextHasher
 
 
 @pytest.mark.parametrize("kind", STUDENT_KINDS)

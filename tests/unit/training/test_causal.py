@@ -18,7 +18,6 @@ from transformers import (
     Qwen2Config,
 )
 
-from understudy.graph.prompts import Prompt
 from tests.language_models import write_tiny_causal, write_tiny_llama
 from training.errors import TeacherError
 from training.teachers.causal import CausalOptions, CausalTeacher, load_causal_teacher
@@ -26,6 +25,7 @@ from training.teachers.causal.adapters import add_noise
 from training.teachers.causal.label_tree import ROOT, label_tree
 from training.teachers.causal.plain import plain_likelihoods
 from training.teachers.causal.weights import weights_digest
+from understudy.graph.prompts import Prompt
 
 LABELS = ("sound", "sound and light", "soup", "kites")
 PROMPTS = [

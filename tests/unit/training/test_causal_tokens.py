@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
-from understudy.graph.prompts import Prompt
 from tests.language_models import metaspace_tokenizer, write_tiny_llama
 from training.errors import TeacherError
 from training.teachers.causal.tokens import Tokens, model_tokens
+from understudy.graph.prompts import Prompt
 
 PROMPT = Prompt("Sort: sound; light.", "Kites climb.\nIt has 1 linked item.\n- the wind is steady")
 TEMPLATE = (

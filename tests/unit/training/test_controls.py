@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from understudy.graph.text_graph import TextGraph
 from tests.unit.training.samples import noisy_answers, small_answers, small_graph
 from training.data import labeled_members
 from training.evaluation.controls import own_targets, recipe_targets, shuffled
@@ -20,6 +19,7 @@ from training.evaluation.plan import (
 )
 from training.teachers.folder import HopAnswers, TeacherInfo
 from training.teachers.smoothing import with_smoothed_view
+from understudy.graph.text_graph import TextGraph
 
 HOPS = (0, 1, 2)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from understudy.graph.prompts import Prompt
 from tests.language_models import SENTENCES, write_tiny_encoder
 from training.teachers.encoder import EncoderOptions, load_encoder_teacher
+from understudy.graph.prompts import Prompt
 
 PROMPTS = [Prompt("Sort the items.", sentence) for sentence in SENTENCES]
 

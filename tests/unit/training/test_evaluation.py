@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from training.errors import EvaluationError
 from training.evaluation.plan import (
     CHOSEN,
@@ -27,6 +26,7 @@ from training.evaluation.runs import reliability
 from training.evaluation.search import best_choice
 from training.evaluation.splits import split_graph
 from training.evaluation.statistics import chosen, summarize
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 
 def result(recipe: str, split: int, seed: int, accuracy: float) -> dict[str, Any]:

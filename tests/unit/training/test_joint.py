@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from understudy.graph.text_graph import TextGraph
 from tests.unit.training.samples import CLASSES, NODES, small_answers, small_graph
 from training.data import labeled_members
 from training.targets import make_targets
 from training.teachers.folder import HopAnswers, TeacherInfo, read_teacher, write_teacher
 from training.teachers.joint import BLOCK_NODES, apply, joined, with_joint_view
 from training.teachers.scores import JOINT, chosen_view, teacher_metrics, view_names
+from understudy.graph.text_graph import TextGraph
 
 HOPS = (0, 1, 2)
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from understudy.graph.csr import build_adjacency
 from tests.unit.training.samples import (
     CLASSES,
     NODES,
@@ -27,6 +26,7 @@ from training.teachers.folder import (
 )
 from training.teachers.scores import REACHED, SMOOTHED, chosen_view, teacher_metrics, view_names
 from training.teachers.smoothing import FACTORS, REMAINDER, smoothed, with_smoothed_view
+from understudy.graph.csr import build_adjacency
 
 HOPS = (0, 1, 2)
 

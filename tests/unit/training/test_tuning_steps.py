@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from understudy.graph.prompts import PromptOptions, graph_prompter
-from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from tests.language_models import write_tiny_llama
 from training.teachers.causal import CausalOptions, load_causal_teacher
 from training.teachers.tuning import Examples, Run, TuningOptions
+from understudy.graph.prompts import PromptOptions, graph_prompter
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 GRAPH = synthetic_graph(SyntheticOptions(nodes=24, classes=3, seed=1))
 OPTIONS = TuningOptions(batch_size=6, learning_rate=1e-3, epochs=1)

@@ -7,13 +7,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from understudy.graph.prompts import PromptOptions, graph_prompter
-from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from tests.language_models import write_tiny_llama
 from training.teachers.causal import CausalOptions, CausalTeacher, load_causal_teacher
 from training.teachers.causal.choice import with_chosen_scores, with_scores
 from training.teachers.causal.scores import AUTO, MEAN, PRIOR, SUM, compared
 from training.teachers.tuning import Examples, TuningOptions, tuning_nodes
+from understudy.graph.prompts import PromptOptions, graph_prompter
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 LIKELIHOODS = torch.tensor([[-4.0, -6.0, -9.0]])
 LENGTHS = torch.tensor([1, 2, 6])

@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 
-from understudy.graph.prompts import Prompt
 from training.errors import TeacherError
 from training.teachers.causal.plain import plain_likelihoods
 from training.teachers.causal.teacher import CausalTeacher
 from training.teachers.causal.tokens import LEAST_ROOM
 from training.teachers.encoder import first_line
+from understudy.graph.prompts import Prompt
 
 SAMPLE = "Two rivers meet below the old bridge, and a ferry waits there."
 BEYOND = 24  # tokens, of a sample behind a window's end

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import torch
 
-from understudy.graph.prompts import Prompt
 from training.teachers.causal.scores import AUTO, MEAN, PRIOR, SUM, compared
 from training.teachers.causal.teacher import CausalTeacher
 from training.teachers.tuning import Examples, TuningOptions, tuning_nodes
+from understudy.graph.prompts import Prompt
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from understudy.graph.prompts import Prompt
 from training.errors import TeacherError
 from training.teachers.causal.adapters import quantization, with_adapters
 from training.teachers.causal.check import checked
@@ -19,6 +18,7 @@ from training.teachers.causal.teacher import CausalTeacher
 from training.teachers.causal.tokens import Tokens, model_tokens
 from training.teachers.causal.weights import find_weights, weights_digest
 from training.teachers.encoder import first_line
+from understudy.graph.prompts import Prompt
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from understudy.graph.prompts import Prompt
 from training.teachers.causal.chains import Chain, batches_of, chains_of
 from training.teachers.causal.forward import forward_at, padded, places
 from training.teachers.causal.label_tree import LabelTree
@@ -23,6 +22,7 @@ from training.teachers.causal.scores import PRIOR, compared
 from training.teachers.causal.shared import Branch, Heads, read_chains
 from training.teachers.causal.tokens import Ids, Row, Tokens
 from training.teachers.protocol import Answers
+from understudy.graph.prompts import Prompt
 
 LOGITS_BYTES = 2**29  # of a batch's logits
 TOKENS_PER_BATCH = 8_192  # of a batch whose sender named no budget

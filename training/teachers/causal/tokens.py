@@ -15,9 +15,9 @@ from typing import Any, cast
 
 import jinja2
 
-from understudy.graph.prompts import Prompt
 from training.errors import TeacherError
 from training.teachers.encoder import first_line
+from understudy.graph.prompts import Prompt
 
 Ids = tuple[int, ...]
 LINE_END = "\n"

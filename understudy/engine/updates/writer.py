@@ -14,12 +14,6 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.graph.draft import Draft
-from understudy.graph.errors import JournalError, MutationError
-from understudy.graph.journal import Journal, Record
-from understudy.graph.materialize import whole_adjacency
-from understudy.graph.mutations import Mutation, decode_mutations
-from understudy.graph.store import GraphStore
 from service.errors import (
     InferenceError,
     JournalFailedError,
@@ -28,9 +22,15 @@ from service.errors import (
     NotReadyError,
     ServiceError,
 )
-from understudy.engine.updates.affected import Incremental
 from understudy.engine.state import GraphState, Tables
+from understudy.engine.updates.affected import Incremental
 from understudy.engine.updates.tickets import Applied, Ticket, check_key, failure_of, refusal
+from understudy.graph.draft import Draft
+from understudy.graph.errors import JournalError, MutationError
+from understudy.graph.journal import Journal, Record
+from understudy.graph.materialize import whole_adjacency
+from understudy.graph.mutations import Mutation, decode_mutations
+from understudy.graph.store import GraphStore
 
 logger = logging.getLogger(__name__)
 

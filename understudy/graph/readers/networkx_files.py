@@ -23,7 +23,7 @@ def load(path: Path, suffix: str, progress: Progress = silent) -> Any:
         import networkx  # type: ignore[import-untyped]
     except ImportError as error:
         raise SourceError(
-            f"{path}: reading {suffix} needs NetworkX: pip install 'understudy[networkx]'"
+            f"{path}: reading {suffix} needs NetworkX: pip install 'understudy-gnn[networkx]'"
         ) from error
     read = {
         ".graphml": networkx.read_graphml,

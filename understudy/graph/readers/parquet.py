@@ -16,7 +16,13 @@ from understudy.graph.progress import Progress, silent
 from understudy.graph.readers import cells
 from understudy.graph.readers.cells import CellError
 from understudy.graph.readers.columns import Columns, Found, node_table, split_of_masks
-from understudy.graph.readers.fields import EdgeFields, NodeFields, NodeIndexes, check_text, edge_indexes
+from understudy.graph.readers.fields import (
+    EdgeFields,
+    NodeFields,
+    NodeIndexes,
+    check_text,
+    edge_indexes,
+)
 from understudy.graph.readers.fields import node_indexes as find_columns
 from understudy.graph.readers.packed import is_packed, open_bytes
 from understudy.graph.reading import ReadingLog

@@ -9,7 +9,13 @@ from understudy.graph.builder import Built, GivenSplit, Rules, build_graph
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.masks import find_split
-from understudy.graph.readers.pyg_values import Attributes, find_edges, find_ids, find_labels, find_texts
+from understudy.graph.readers.pyg_values import (
+    Attributes,
+    find_edges,
+    find_ids,
+    find_labels,
+    find_texts,
+)
 from understudy.graph.readers.torch_files import graph_values, load_file
 from understudy.graph.reading import Reading
 from understudy.graph.records import EdgeTable, NodeTable, Source, null_strings

@@ -19,7 +19,14 @@ from understudy.graph.readers.fields import (
     node_indexes,
     numbered_node_fields,
 )
-from understudy.graph.readers.formats import PARQUET, FileOptions, Rows, open_rows, parts_of, suffix_of
+from understudy.graph.readers.formats import (
+    PARQUET,
+    FileOptions,
+    Rows,
+    open_rows,
+    parts_of,
+    suffix_of,
+)
 from understudy.graph.readers.jsonl import kind
 from understudy.graph.readers.parquet import read_parquet_edges, read_parquet_nodes
 from understudy.graph.reading import ReadingLog

@@ -75,7 +75,7 @@ def load_torch(path: Path) -> Any:
         import torch
     except ImportError as error:
         raise SourceError(
-            "reading a .pt file needs torch: pip install 'understudy[training]'"
+            "reading a .pt file needs torch: pip install 'understudy-gnn[training]'"
         ) from error
     try:
         with (

@@ -65,10 +65,10 @@ def test_networkx_is_imported_only_where_needed_and_named_where_missing(tmp_path
     code = (
         "import sys, graph.readers.files; assert 'networkx' not in sys.modules\n"
         "sys.modules['networkx'] = None\n"
-        "from understudy import main; main(['data', 'import', 'out', '--nodes', 'graph.gml'])"
+        "from understudy.cli import main; main(['data', 'import', 'out', '--nodes', 'graph.gml'])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert done.stderr.strip().endswith("needs NetworkX: pip install 'understudy[networkx]'")
+    assert done.stderr.strip().endswith("needs NetworkX: pip install 'understudy-gnn[networkx]'")

@@ -6,7 +6,13 @@ import pytest
 from understudy.graph import BadInputError, TextGraph
 from understudy.graph.describe import edge_homophily
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
-from understudy.graph.readers.vocabulary import SHARED, TOPICS, WORDS_PER_TOPIC, topic_names, topic_words
+from understudy.graph.readers.vocabulary import (
+    SHARED,
+    TOPICS,
+    WORDS_PER_TOPIC,
+    topic_names,
+    topic_words,
+)
 
 BIG = SyntheticOptions(nodes=4000, classes=5, mean_degree=12)
 

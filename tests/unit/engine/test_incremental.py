@@ -17,21 +17,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from understudy.graph.journal import MemoryJournal
-from understudy.graph.materialize import to_text_graph
-from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
-from understudy.graph.progress import silent
-from understudy.graph.store import GraphStore
-from understudy.graph.text_graph import TextGraph
 from service import Engine
-from understudy.engine.updates.aggregated import LINEAR
 from service.errors import RequestError
-from understudy.engine.full_run import compute_tables
-from understudy.engine.updates.affected import Incremental
-from understudy.engine.opening import open_parts
-from understudy.engine.state import GraphState, open_graph, open_tables
-from understudy.engine.student import Student, load_student
-from understudy.engine.updates.writer import Writer
 from tests.student_bundles import (
     WORDS,
     Array,
@@ -41,6 +28,19 @@ from tests.student_bundles import (
     write_student_bundle,
 )
 from training.config import STUDENT_KINDS
+from understudy.engine.full_run import compute_tables
+from understudy.engine.opening import open_parts
+from understudy.engine.state import GraphState, open_graph, open_tables
+from understudy.engine.student import Student, load_student
+from understudy.engine.updates.affected import Incremental
+from understudy.engine.updates.aggregated import LINEAR
+from understudy.engine.updates.writer import Writer
+from understudy.graph.journal import MemoryJournal
+from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
+from understudy.graph.progress import silent
+from understudy.graph.store import GraphStore
+from understudy.graph.text_graph import TextGraph
 
 TOLERANCE = 1e-4
 LONG = "UNDERSTUDY_LONG_TESTS" in os.environ

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from understudy.graph.prompts import Prompt
+from tests.http_servers import serve
 from training.teacher_server.answerer import MAX_BATCH, MAX_WAITING, Answerer
 from training.teacher_server.app import create_app, parse_prompt
 from training.teacher_server.errors import AnswerError, BusyError
-from tests.http_servers import serve
+from understudy.graph.prompts import Prompt
 
 LABELS = ("net", "games", "ü [math]")
 

@@ -10,18 +10,18 @@ from weakref import ref
 
 import pytest
 
+from service import Engine, Node
+from service.app import create_app
+from service.errors import InferenceError, MutationTargetError, ReloadError
+from service.inference.batcher import Batcher, BatchOptions
+from service.inference.current import Slot
+from service.reloading import Reloader
+from service.settings import Settings
+from service.telemetry.metrics import Metrics
+from tests.bundles import NODES, TinyBundle, write_tiny_bundle
 from understudy.bundle import BundleDamagedError
 from understudy.graph.mutations import AddEdge, RemoveEdge, UpsertNode
 from understudy.graph.versions import Version, VersionedTable
-from service import Engine, Node
-from service.app import create_app
-from service.inference.batcher import Batcher, BatchOptions
-from service.errors import InferenceError, MutationTargetError, ReloadError
-from service.telemetry.metrics import Metrics
-from service.reloading import Reloader
-from service.settings import Settings
-from service.inference.current import Slot
-from tests.bundles import NODES, TinyBundle, write_tiny_bundle
 
 CHANGES = 2_000
 RELOADS = 20

@@ -2,11 +2,11 @@
 
 import pytest
 
-from understudy.graph.journal import Record
-from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode, encode_mutations
 from service import Engine, Node
 from service.errors import MutationRefusedError
 from tests.bundles import TinyBundle
+from understudy.graph.journal import Record
+from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode, encode_mutations
 
 
 @pytest.mark.parametrize("old", ["a\nb", "x" * 4_000])

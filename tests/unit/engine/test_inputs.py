@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from understudy.graph.hashing import TextHasher
 from service import inputs
 from tests.bundles import HASHING
+from understudy.graph.hashing import TextHasher
 
 
 def test_rows_are_taken_in_any_order() -> None:

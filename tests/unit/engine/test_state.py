@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from understudy.bundle import Manifest, open_bundle
-from understudy.bundle.student import LOGITS_FILE, activation_file
 from service import Engine
 from service.errors import BundleMismatchError, ServiceError
 from tests.bundles import HIDDEN, LABELS, NODES, TinyBundle, rewrite
+from understudy.bundle import Manifest, open_bundle
+from understudy.bundle.student import LOGITS_FILE, activation_file
 
 
 @pytest.fixture

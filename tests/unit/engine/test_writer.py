@@ -13,12 +13,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from understudy.bundle import BundleDamagedError, open_bundle, write_bundle
-from understudy.bundle.student import activation_file
-from understudy.graph.errors import JournalError, JournalForeignError, JournalLockedError
-from understudy.graph.journal import MemoryJournal, Record
-from understudy.graph.materialize import to_text_graph
-from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 from service import Applied, Engine, Limits, Node
 from service.errors import (
     InferenceError,
@@ -28,8 +22,14 @@ from service.errors import (
     MutationTargetError,
     NotReadyError,
 )
-from understudy.engine.snapshots import PREFIX
 from tests.bundles import LABELS, NODES, TinyBundle, reference_activations, rewrite
+from understudy.bundle import BundleDamagedError, open_bundle, write_bundle
+from understudy.bundle.student import activation_file
+from understudy.engine.snapshots import PREFIX
+from understudy.graph.errors import JournalError, JournalForeignError, JournalLockedError
+from understudy.graph.journal import MemoryJournal, Record
+from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 
 ALONE = f"node-{NODES - 1}"  # it has no neighbour
 

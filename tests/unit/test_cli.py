@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from understudy.graph import SourceError
 from understudy.cli import COMMANDS, EXTRAS, errors_in_a_line, main, unread_variables
+from understudy.graph import SourceError
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
@@ -77,7 +77,7 @@ def test_a_missing_extra_is_named(
     tmp_path: Path, missing: str, words: tuple[str, ...], extra: str
 ) -> None:
     graph = a_graph(tmp_path / "graph") if "GRAPH" in words else ""
-    code = f"import sys; sys.modules[{missing!r}] = None; import understudy; understudy.main()"
+    code = f"import sys; sys.modules[{missing!r}] = None; from understudy.cli import main; main()"
     ended = run(
         code, *(str(graph if w == "GRAPH" else tmp_path / w if w == "out" else w) for w in words)
     )
@@ -139,12 +139,12 @@ def test_where_an_unexpected_error_was_raised_is_in_a_file(
 
 def test_ctrl_c_ends_without_a_trace_also_while_a_room_is_imported() -> None:
     code = (
-        "import os, signal, sys, understudy\n"
+        "import os, signal, sys\nfrom understudy.cli import main\n"
         "class Finder:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name == 'understudy.graph.commands': os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.meta_path.insert(0, Finder())\n"
-        "understudy.main(['data', 'describe', 'x'])\n"
+        "main(['data', 'describe', 'x'])\n"
     )
     ended = run(code)
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
@@ -176,8 +176,8 @@ def test_a_misspelt_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_wrong_paths_are_told_without_loading_torch(tmp_path: Path) -> None:
     code = (
-        "import sys, understudy\n"
-        "try: understudy.main()\n"
+        "import sys\nfrom understudy.cli import main\n"
+        "try: main()\n"
         "except SystemExit as ended: print(ended.code, 'torch' in sys.modules)\n"
     )
     nowhere = str(tmp_path / "nowhere")

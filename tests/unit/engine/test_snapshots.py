@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from service import Engine
+from service import snapshots as snapshots_module
+from service.errors import JournalFailedError
+from tests.bundles import NODES, TinyBundle
 from understudy.bundle import BundleMissingError, Manifest
+from understudy.engine.full_run import compute_tables
+from understudy.engine.opening import JOURNAL_FILE
+from understudy.engine.state import owed_file
 from understudy.graph.errors import JournalDamagedError, JournalError
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, RemoveEdge, UpsertNode
 from understudy.graph.store import GraphStore
-from service import Engine
-from service import snapshots as snapshots_module
-from service.errors import JournalFailedError
-from understudy.engine.full_run import compute_tables
-from understudy.engine.opening import JOURNAL_FILE
-from understudy.engine.state import owed_file
-from tests.bundles import NODES, TinyBundle
 
 
 def add(engine: Engine, first: int, count: int = 1) -> None:
