@@ -3,7 +3,8 @@
 Each block shares its parameters with the trained layer and computes the same function, in one of
 two forms. A gathering block reads, for B nodes with at most K neighbours each, the nodes' own
 activations, a table of activations, and the index and weights of
-`understudy.graph.neighborhoods.Block`; padding has weight 0. A dense block is handed the neighbours already aggregated.
+`understudy.graph.neighborhoods.Block`; padding has weight 0. A dense block is handed the
+neighbours already aggregated.
 
 What is constant is computed once, here, and not in every run.
 

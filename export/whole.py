@@ -1,7 +1,8 @@
 """The whole student as one network: features of a receptive field → logits.
 
 Its inputs are described in `understudy.graph.receptive_field.Hop`. The layers are those of
-`export.blocks`; only the sums over neighbours are written for rows that may belong to one node together.
+`export.blocks`; only the sums over neighbours are written for rows that may belong to one node
+together.
 """
 
 from typing import cast

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from service.errors import SHOWN_CHARACTERS, RequestError
+from service.errors import RequestError
 from service.http.access import Access
 from service.http.addresses import Clients
 from service.http.answers import JSON, error_response, failure_response
@@ -28,6 +28,7 @@ from service.routes.openapi import TITLE, document
 from service.routes.operations import Operation
 from service.settings import Settings
 from understudy.engine.engine import Engine
+from understudy.engine.errors import SHOWN_CHARACTERS
 
 
 class Service(Gateway):

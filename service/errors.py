@@ -1,11 +1,8 @@
 """Errors of this room. They know nothing of HTTP: `service.http.statuses` gives each its status.
 
-ServiceError
+ServiceError                 an EngineError, see `understudy.engine.errors`
 ├── SettingsError            a setting has no valid value
 ├── AddressError             the address cannot be listened on
-├── BundleMismatchError      the parts of a bundle do not belong together
-├── InferenceError           the networks gave no usable answer
-├── NotReadyError            the service cannot answer now
 ├── OverloadedError          the queue is full
 ├── RateLimitedError         a key asks more often than it may
 ├── DeadlineError            the answer did not come in time
@@ -15,7 +12,6 @@ ServiceError
 │   ├── HeadTooLargeError    more bytes or headers than allowed before the body
 │   └── TargetTooLongError   most of them are the target's
 ├── ConnectionsError         too many connections are open
-├── JournalFailedError       a change cannot be made durable
 ├── ReloadError              the new bundle cannot be served
 ├── ReloadRunningError       another reload is running
 ├── AccessError              who asks may not
@@ -23,53 +19,31 @@ ServiceError
 │   ├── ForeignOriginError   another site's page sends it
 │   ├── UnauthorizedError    no key, or an unknown one
 │   └── ForbiddenError       the key's role does not suffice
-├── RequestError             the whole request is refused
-│   ├── MalformedJsonError   the body is not JSON
-│   ├── MalformedPathError   the path's encoding is broken
-│   ├── MediaTypeError       the body does not say that it is JSON
-│   ├── EncodingError        the body is compressed in an unknown way
-│   ├── MalformedEncodingError  it is not compressed as it says
-│   ├── InvalidFieldError    a field is missing, unknown, of a wrong type or beyond a limit
-│   ├── MutationRefusedError an item of a batch of changes cannot be done
-│   ├── MutationTargetError  it names a node or an edge that is not stored
-│   ├── KeyReusedError       an idempotency key came with another batch before
-│   ├── UnknownModelError    no model of that name
-│   ├── NoNodeError          not one node can be answered: the first one's error
-│   └── BodyTooLargeError    the body has more bytes than allowed
-└── NodeError                one node of a request is refused, the others are answered
-    ├── IncompleteNodeError  neither an id nor a text
-    ├── UnknownNodeError     no stored node has that id
-    ├── UnknownNeighborError a neighbour is not stored
-    ├── EmptyTextError       nothing but white space
-    ├── TextTooLongError     more characters than allowed
-    ├── TooManyNeighborsError
-    ├── TeacherError         the teacher gave no usable answer
-    └── TeacherBusyError     too many questions wait for the teacher
+└── RequestError             the whole request is refused
+    ├── MalformedJsonError   the body is not JSON
+    ├── MalformedPathError   the path's encoding is broken
+    ├── MediaTypeError       the body does not say that it is JSON
+    ├── EncodingError        the body is compressed in an unknown way
+    ├── MalformedEncodingError  it is not compressed as it says
+    ├── InvalidFieldError    a field is missing, unknown, of a wrong type or beyond a limit
+    ├── UnknownModelError    no model of that name
+    ├── NoNodeError          not one node can be answered: the first one's error
+    └── BodyTooLargeError    the body has more bytes than allowed
+
+NodeError                    the engine's: one node is refused, the others are answered
+├── TeacherError             the teacher gave no usable answer
+└── TeacherBusyError         too many questions wait for the teacher
 """
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Mapping
 
-Detail = str | int | list[str]
-
-SHOWN_CHARACTERS = 100  # of a client's own words in a message
-SHOWN_ITEMS = 10
+from understudy.engine.errors import Detail, EngineError, NodeError, shortened
 
 
-class ServiceError(Exception):
-    """Root of every expected error of `service`.
+class ServiceError(EngineError):
+    """Root of what this room adds to the engine's errors."""
 
-    Attributes:
-        code: what clients branch on; never changes.
-        details: named values that belong to the message.
-    """
-
-    code: ClassVar[str] = "service_error"
-    retry_after: float | None = None  # seconds after which asking again may help
-
-    def __init__(self, message: str, **details: Detail) -> None:
-        super().__init__(message)
-        self.details = details
+    code = "service_error"
 
 
 class SettingsError(ServiceError):
@@ -82,32 +56,6 @@ class AddressError(ServiceError):
     """The address cannot be listened on."""
 
     code = "address_unavailable"
-
-
-class BundleMismatchError(ServiceError):
-    """The parts of a bundle do not belong together."""
-
-    code = "bundle_mismatch"
-
-
-class InferenceError(ServiceError):
-    """The networks gave no usable answer."""
-
-    code = "inference_failed"
-
-
-class NotReadyError(ServiceError):
-    """The service cannot answer now."""
-
-    code = "not_ready"
-    retry_after = 1.0
-
-
-class JournalFailedError(ServiceError):
-    """A change cannot be made durable; nothing of it was done."""
-
-    code = "journal_failed"
-    retry_after = 1.0
 
 
 class OverloadedError(ServiceError):
@@ -268,30 +216,6 @@ class InvalidFieldError(RequestError):
         return InvalidFieldError(f"{outer}.{self.field}".rstrip("."), self.problem)
 
 
-class MutationRefusedError(RequestError):
-    """An item of a batch of changes cannot be done; nothing of the batch was."""
-
-    code = "mutation_refused"
-
-
-class MutationTargetError(RequestError):
-    """An item names a node or an edge that is not stored; nothing of the batch was done."""
-
-    code = "unknown_target"
-
-
-class KeyReusedError(RequestError):
-    """An idempotency key came with another batch before."""
-
-    code = "key_reused"
-
-    def __init__(self, key: str) -> None:
-        super().__init__(
-            f"the idempotency key {shortened(key)!r} came with another batch before; "
-            "use a new key for a new batch"
-        )
-
-
 class BodyTooLargeError(RequestError):
     """The body has more bytes than allowed."""
 
@@ -320,68 +244,6 @@ class NoNodeError(RequestError):
         self.node_code = node_code
 
 
-class NodeError(ServiceError):
-    """One node of a request is refused, the others are answered."""
-
-    code = "bad_node"
-
-
-class IncompleteNodeError(NodeError):
-    """Neither an id nor a text."""
-
-    code = "incomplete_node"
-
-
-class UnknownNodeError(NodeError):
-    """No stored node has that id."""
-
-    code = "unknown_node"
-
-    def __init__(self, node_id: str) -> None:
-        node_id = shortened(node_id)
-        super().__init__(
-            f"no stored node has the id {node_id!r}; send its text to classify an unseen node",
-            id=node_id,
-        )
-
-
-class UnknownNeighborError(NodeError):
-    """A neighbour is not stored."""
-
-    code = "unknown_neighbor"
-
-    def __init__(self, neighbors: Sequence[str]) -> None:
-        shown = [shortened(neighbor) for neighbor in neighbors[:SHOWN_ITEMS]]
-        more = f" and {len(neighbors) - 1:,} more" if len(neighbors) > 1 else ""
-        super().__init__(f"no stored node has the id {shown[0]!r}{more}", neighbors=shown)
-
-
-class EmptyTextError(NodeError):
-    """Nothing but white space."""
-
-    code = "empty_text"
-
-
-class TextTooLongError(NodeError):
-    """More characters than allowed."""
-
-    code = "text_too_long"
-
-    def __init__(self, characters: int, limit: int) -> None:
-        super().__init__(
-            f"the text has {characters:,} characters, at most {limit:,} are allowed", limit=limit
-        )
-
-
-class TooManyNeighborsError(NodeError):
-    """More neighbours than allowed."""
-
-    code = "too_many_neighbors"
-
-    def __init__(self, count: int, limit: int) -> None:
-        super().__init__(f"{count:,} neighbors, at most {limit:,} are allowed", limit=limit)
-
-
 class TeacherError(NodeError):
     """The teacher gave no usable answer.
 
@@ -403,8 +265,3 @@ class TeacherBusyError(NodeError):
 
     code = "teacher_busy"
     retry_after = 1.0
-
-
-def shortened(words: str) -> str:
-    """A client's own words, cut to what a message can bear."""
-    return words if len(words) <= SHOWN_CHARACTERS else words[:SHOWN_CHARACTERS] + "…"

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from service.errors import Detail, ServiceError
+from understudy.engine import predictions
+from understudy.engine.errors import Detail, EngineError
 
 Route = Literal["student", "teacher", "auto"]
 AnsweredBy = Literal["student", "teacher"]
@@ -135,5 +136,14 @@ class CompareResponse(Struct, frozen=True):
 encode = msgspec.json.Encoder().encode
 
 
-def error_detail(error: ServiceError) -> ErrorDetail:
+def error_detail(error: EngineError) -> ErrorDetail:
     return ErrorDetail(error.code, str(error), error.details)
+
+
+def told(prediction: predictions.Prediction) -> Prediction:
+    """The student's answer for one node, on the wire."""
+    if prediction.error is not None:
+        return Prediction(prediction.index, prediction.id, error=error_detail(prediction.error))
+    top = tuple([LabelScore(best.label, best.score) for best in prediction.top])
+    best = top[0]
+    return Prediction(prediction.index, prediction.id, best.label, best.score, top)

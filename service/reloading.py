@@ -7,11 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 
-from service.errors import ReloadError, ReloadRunningError, ServiceError
+from service.errors import ReloadError, ReloadRunningError
 from service.inference.current import Slot
 from service.telemetry.metrics import Metrics
 from understudy.bundle import BundleError
 from understudy.engine.engine import Engine
+from understudy.engine.errors import EngineError
 from understudy.graph.errors import GraphError
 
 logger = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ class Reloader:
             engine, old = await self.swap()
         except Exception as error:
             self.metrics.reloads.add("failed")
-            expected = isinstance(error, BundleError | GraphError | ServiceError)
+            expected = isinstance(error, BundleError | GraphError | EngineError)
             # Its words only: a record that somebody keeps would keep both engines.
             logger.error("reload refused: %s", str(error), exc_info=not expected)
             reason = str(error) if isinstance(error, ReloadError) else "see the log"

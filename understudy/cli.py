@@ -61,7 +61,7 @@ ERROR_ROOTS = {
     "understudy.bundle.errors": "BundleError",
     "training.errors": "TrainingError",
     "export.errors": "ExportError",
-    "service.errors": "ServiceError",
+    "understudy.engine.errors": "EngineError",  # and those that service adds
 }
 
 

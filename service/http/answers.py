@@ -7,9 +7,10 @@ from msgspec import Struct
 from starlette.responses import Response
 from starlette.types import Send
 
-from service.errors import NoNodeError, ServiceError, UnauthorizedError
+from service.errors import NoNodeError, UnauthorizedError
 from service.http.statuses import INTERNAL_ERROR, STATUS_OF_CODE, status_of
 from service.messages import ErrorBody, ErrorDetail, InferenceErrorBody, encode, error_detail
+from understudy.engine.errors import EngineError
 
 JSON = "application/json"
 JSON_BYTES = JSON.encode()
@@ -45,7 +46,7 @@ def failure_response(error: Exception, path: str) -> Response:
     Args:
         path: that was asked.
     """
-    if not isinstance(error, ServiceError):
+    if not isinstance(error, EngineError):
         message = "something went wrong here; the log has it under this request's id"
         return error_response(500, ErrorDetail(INTERNAL_ERROR, message), path)
     headers = {}

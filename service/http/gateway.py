@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.errors import AccessError, ServiceError
+from service.errors import AccessError
 from service.http.access import Access
 from service.http.answers import failure_response
 from service.http.exchange import FAILURE, SCOPE_KEY, Exchange
@@ -15,6 +15,7 @@ from service.http.roles import Role, default_role
 from service.telemetry.logs import current_request
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracer
+from understudy.engine.errors import EngineError
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class Gateway:
         """Refuses what could not be read, and what nobody may send.
 
         Raises:
-            ServiceError: the reason.
+            EngineError: the reason.
         """
         if FAILURE in scope:
             raise scope[FAILURE]
@@ -124,7 +125,7 @@ class Gateway:
     async def fail(self, error: Exception, scope: Scope, exchange: Exchange) -> None:
         """Logs an error that is not the client's, and answers with it unless an answer began."""
         response = failure_response(error, scope["path"])
-        if isinstance(error, ServiceError):
+        if isinstance(error, EngineError):
             self.metrics.rejections.add(error.code)
         if response.status_code >= 500 and response.status_code not in (503, 504):
             logger.error("a request failed", exc_info=error)

@@ -11,15 +11,10 @@ from ipaddress import IPv4Address, IPv6Address
 
 from starlette.types import Scope
 
-from service.errors import (
-    ForeignHostError,
-    ForeignOriginError,
-    MalformedHttpError,
-    MediaTypeError,
-    shortened,
-)
+from service.errors import ForeignHostError, ForeignOriginError, MalformedHttpError, MediaTypeError
 from service.http.addresses import Address, parse_address
 from service.http.roles import SAFE_METHODS
+from understudy.engine.errors import shortened
 
 Headers = Mapping[bytes, bytes]
 

@@ -4,45 +4,47 @@ from service.errors import (
     BodyTooLargeError,
     ConnectionsError,
     DeadlineError,
-    EmptyTextError,
     EncodingError,
     ForbiddenError,
     ForeignHostError,
     ForeignOriginError,
     HeadTooLargeError,
-    IncompleteNodeError,
-    InferenceError,
     InvalidFieldError,
-    JournalFailedError,
-    KeyReusedError,
     MalformedEncodingError,
     MalformedHttpError,
     MalformedJsonError,
     MalformedPathError,
     MediaTypeError,
-    MutationRefusedError,
-    MutationTargetError,
-    NotReadyError,
     OverloadedError,
     RateLimitedError,
     ReloadError,
     ReloadRunningError,
-    ServiceError,
     SlowBodyError,
     TargetTooLongError,
     TeacherBusyError,
     TeacherError,
-    TextTooLongError,
-    TooManyNeighborsError,
     UnauthorizedError,
     UnknownModelError,
+)
+from understudy.engine.errors import (
+    EmptyTextError,
+    EngineError,
+    IncompleteNodeError,
+    InferenceError,
+    JournalFailedError,
+    KeyReusedError,
+    MutationRefusedError,
+    MutationTargetError,
+    NotReadyError,
+    TextTooLongError,
+    TooManyNeighborsError,
     UnknownNeighborError,
     UnknownNodeError,
 )
 
 INTERNAL_ERROR = "internal_error"
 
-STATUS_OF: dict[type[ServiceError], int] = {
+STATUS_OF: dict[type[EngineError], int] = {
     MalformedHttpError: 400,
     MalformedJsonError: 400,
     MalformedPathError: 400,
@@ -85,6 +87,6 @@ STATUS_OF_CODE = {kind.code: status for kind, status in STATUS_OF.items()}
 CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
 
 
-def status_of(error: ServiceError) -> int:
+def status_of(error: EngineError) -> int:
     """An error that no request should meet is a defect of ours: 500."""
     return STATUS_OF_CODE.get(error.code, 500)

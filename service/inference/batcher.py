@@ -12,11 +12,12 @@ from time import monotonic
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import InferenceError, NotReadyError, OverloadedError
+from service.errors import OverloadedError
 from service.inference.admission import hopeless_wait
 from service.telemetry.metrics import Metrics
 from understudy.bundle import EncoderInfo
 from understudy.engine.engine import Engine
+from understudy.engine.errors import InferenceError, NotReadyError
 from understudy.engine.requests import Resolution, UnseenNode
 from understudy.engine.student import Inference
 

@@ -4,18 +4,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service.aside import Aside
-from service.errors import InvalidFieldError, NodeError
+from service.errors import InvalidFieldError
 from service.inference.batcher import Batched, Batcher
 from service.inference.current import Slot
 from service.inference.embedding_cache import EmbeddingCache
-from service.messages import ClassifyResponse, LabelScore, Node, Prediction, Route, error_detail
+from service.messages import (
+    ClassifyResponse,
+    LabelScore,
+    Node,
+    Prediction,
+    Route,
+    error_detail,
+    told,
+)
 from service.teacher.asking import Asking
 from service.teacher.teacher import TeacherAnswer
 from service.telemetry.metrics import Metrics
 from understudy.bundle import Manifest
 from understudy.engine.engine import Engine
+from understudy.engine.errors import NodeError
 from understudy.engine.predictions import SCORE_DECIMALS
 from understudy.engine.requests import Resolution
+from understudy.engine.student import Inference
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +117,7 @@ class Classifier:
     def look_up(self, plan: Plan) -> Classified:
         """Answers a plan that is immediate."""
         self.metrics.predictions.add("student", amount=len(plan.resolution.stored_rows))
-        return Classified(plan.engine.predict(plan.nodes, plan.resolution, None, plan.top_k))
+        return Classified(student_predictions(plan, None))
 
     async def answer(self, plan: Plan) -> Classified:
         """Answers any plan by its route.
@@ -134,10 +144,9 @@ class Classifier:
                 await self.embeddings.publish(plan.engine)
         self.metrics.predictions.add("student", amount=len(resolution.positions))
         inference = batched.inference if batched else None
-        wanted = (plan.nodes, resolution, inference, plan.top_k)
         if plan.large:
-            return Classified(await self.aside.run(plan.engine.predict, *wanted), batched)
-        return Classified(plan.engine.predict(*wanted), batched)
+            return Classified(await self.aside.run(student_predictions, plan, inference), batched)
+        return Classified(student_predictions(plan, inference), batched)
 
     async def taught(self, plan: Plan) -> tuple[list[Prediction], dict[int, float]]:
         """The teacher's answers, or its error where it fails, and the milliseconds of each."""
@@ -176,6 +185,12 @@ class Classifier:
             plan.resolution.state.version,
             tuple(predictions),
         )
+
+
+def student_predictions(plan: Plan, inference: Inference | None) -> list[Prediction]:
+    """One prediction a node, in the order of the request."""
+    answers = plan.engine.predict(plan.nodes, plan.resolution, inference, plan.top_k)
+    return [told(answer) for answer in answers]
 
 
 def teacher_predictions(

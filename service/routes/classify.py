@@ -18,6 +18,7 @@ from service.messages import (
     Node,
     Prediction,
     Route,
+    told,
 )
 from service.routes.operations import Answer, Call, Examples, Operation
 from understudy.engine.engine import Engine
@@ -198,7 +199,9 @@ class Classification:
         served = engine.model_version, engine.state.version
         if served != self.example_of:
             request = example_request(engine)
-            predictions = tuple(engine.classify(request.nodes, request.top_k))
+            predictions = tuple(
+                told(found) for found in engine.classify(request.nodes, request.top_k)
+            )
             response = ClassifyResponse(engine.manifest.name, *served, predictions)
             self.example_of, self.example = served, Examples(request, response)
         return self.example

@@ -8,7 +8,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from service.aside import LARGE_ITEMS, Aside
-from service.errors import InvalidFieldError, OverloadedError, UnknownNodeError
+from service.errors import InvalidFieldError, OverloadedError
 from service.http.roles import Role
 from service.inference.current import Slot
 from service.routes.graph_messages import (
@@ -23,6 +23,7 @@ from service.routes.graph_messages import (
 )
 from service.routes.operations import Answer, Call, Examples, Operation
 from service.telemetry.metrics import Metrics
+from understudy.engine.errors import UnknownNodeError
 from understudy.engine.state import GraphState
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 

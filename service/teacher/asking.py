@@ -5,12 +5,13 @@ import random
 from collections.abc import AsyncIterator, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from service.errors import NodeError, TeacherBusyError, TeacherError
+from service.errors import TeacherBusyError, TeacherError
 from service.messages import Prediction
 from service.teacher.questions import Questions
 from service.teacher.teacher import Teacher, TeacherAnswer
 from service.telemetry.metrics import Metrics
 from understudy.engine.engine import Engine
+from understudy.engine.errors import NodeError
 from understudy.engine.requests import Resolution
 from understudy.graph.prompts import Prompt
 

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
-from service.errors import InferenceError, NotReadyError
+from understudy.engine.errors import InferenceError, NotReadyError
 
 logger = logging.getLogger(__name__)
 

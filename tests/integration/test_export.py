@@ -14,8 +14,6 @@ from export.check import check_bundle
 from export.errors import GateError, ParityError, StaleError
 from export.options import ExportOptions
 from export.triton import write_repository
-from service import Engine
-from service.errors import BundleMismatchError
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.config import StudentConfig, TrainingConfig
 from training.distill import DistillOptions, distill
@@ -28,6 +26,8 @@ from understudy.bundle import (
     write_bundle,
 )
 from understudy.bundle.student import LOGITS_FILE, dense_file, open_student, variant_folder
+from understudy.engine import Engine
+from understudy.engine.errors import BundleMismatchError
 from understudy.graph import load_graph, save_graph
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 

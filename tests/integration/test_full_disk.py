@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from service import Engine, Node
-from service.errors import JournalFailedError
 from tests.bundles import NODES, TinyBundle
+from understudy.engine import Engine, Node
+from understudy.engine.errors import JournalFailedError
 from understudy.graph.mutations import UpsertNode
 
 TEXT = "a long account of a small river, its fish and its bridges. " * 60

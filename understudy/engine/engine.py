@@ -19,19 +19,18 @@ from weakref import finalize, ref
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import (
+from understudy.bundle import Manifest
+from understudy.engine.errors import (
     BundleMismatchError,
     InferenceError,
     JournalFailedError,
     MutationRefusedError,
 )
-from service.messages import Node, Prediction
-from understudy.bundle import Manifest
 from understudy.engine.limits import Limits
 from understudy.engine.maintenance import Maintenance
 from understudy.engine.opening import open_parts
-from understudy.engine.predictions import assemble, joined_logits
-from understudy.engine.requests import Resolution, UnseenNode, resolve
+from understudy.engine.predictions import Prediction, assemble, joined_logits
+from understudy.engine.requests import AskedNode, Resolution, UnseenNode, resolve
 from understudy.engine.snapshots import Snapshots
 from understudy.engine.state import GraphState
 from understudy.engine.student import Inference, Student
@@ -152,7 +151,7 @@ class Engine:
                     position=position,
                 )
 
-    def classify(self, nodes: Sequence[Node], top_k: int = 1) -> list[Prediction]:
+    def classify(self, nodes: Sequence[AskedNode], top_k: int = 1) -> list[Prediction]:
         """Classifies stored and unseen nodes.
 
         Returns:
@@ -165,7 +164,7 @@ class Engine:
         inference = self.infer(resolution) if resolution.unseen else None
         return self.predict(nodes, resolution, inference, top_k)
 
-    def logits(self, nodes: Sequence[Node]) -> NDArray[np.float32]:
+    def logits(self, nodes: Sequence[AskedNode]) -> NDArray[np.float32]:
         """The scores before calibration; float32 [B, classes].
 
         Raises:
@@ -181,7 +180,7 @@ class Engine:
         result[resolution.positions] = logits
         return result
 
-    def resolve(self, nodes: Sequence[Node]) -> Resolution:
+    def resolve(self, nodes: Sequence[AskedNode]) -> Resolution:
         """Sorts a request out against the graph as it stands now."""
         return resolve(self.state, nodes, self.limits)
 
@@ -191,7 +190,7 @@ class Engine:
 
     def predict(
         self,
-        nodes: Sequence[Node],
+        nodes: Sequence[AskedNode],
         resolution: Resolution,
         inference: Inference | None,
         top_k: int,

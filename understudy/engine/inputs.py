@@ -6,10 +6,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import BundleMismatchError
 from understudy.bundle import Bundle, EncoderInfo
 from understudy.bundle.sessions import Network
 from understudy.bundle.text_encoder import open_text_encoder
+from understudy.engine.errors import BundleMismatchError
 from understudy.graph.hashing import HashedTexts, HashingOptions, TextHasher
 
 # One run gathers at most this many rows of the embedding bag: at width 256 and float32, 32 MiB.

@@ -1,16 +1,52 @@
 """Logits and errors → the predictions of a request, in its order."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.messages import LabelScore, Node, Prediction, error_detail
-from understudy.engine.requests import Resolution
+from understudy.engine.errors import NodeError
+from understudy.engine.requests import AskedNode, Resolution
 from understudy.engine.scores import best_label, best_labels, probabilities
 from understudy.engine.student import Inference
 
 SCORE_DECIMALS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScore:
+    """A label and its calibrated probability."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one node.
+
+    Attributes:
+        index: position in the request.
+        id: as asked.
+        top: the top_k labels, best first; empty where there is an error.
+        error: why there is no answer.
+    """
+
+    index: int
+    id: str | None
+    top: tuple[LabelScore, ...] = ()
+    error: NodeError | None = None
+
+    @property
+    def label(self) -> str | None:
+        """The most probable label."""
+        return self.top[0].label if self.top else None
+
+    @property
+    def score(self) -> float | None:
+        """Its calibrated probability."""
+        return self.top[0].score if self.top else None
 
 
 def joined_logits(resolution: Resolution, inference: Inference | None) -> NDArray[np.float32]:
@@ -20,7 +56,7 @@ def joined_logits(resolution: Resolution, inference: Inference | None) -> NDArra
 
 
 def assemble(
-    nodes: Sequence[Node],
+    nodes: Sequence[AskedNode],
     resolution: Resolution,
     logits: NDArray[np.float32],
     label_names: Sequence[str],
@@ -35,9 +71,9 @@ def assemble(
     if top_k == 1 and len(nodes) == len(logits) == 1:
         label, score = best_label(logits[0], temperature)
         best = LabelScore(label_names[label], round(score, SCORE_DECIMALS))
-        return [Prediction(0, nodes[0].id, best.label, best.score, (best,))]
+        return [Prediction(0, nodes[0].id, (best,))]
     predictions = {
-        position: Prediction(position, nodes[position].id, error=error_detail(error))
+        position: Prediction(position, nodes[position].id, error=error)
         for position, error in resolution.errors.items()
     }
     labels, scores = best_labels(probabilities(logits, temperature), top_k)
@@ -47,8 +83,5 @@ def assemble(
     ):
         pairs = zip(label_row, score_row, strict=True)
         top = tuple([LabelScore(label_names[label], score) for label, score in pairs])
-        best = top[0]
-        predictions[position] = Prediction(
-            position, nodes[position].id, best.label, best.score, top
-        )
+        predictions[position] = Prediction(position, nodes[position].id, top)
     return [predictions[position] for position in range(len(nodes))]

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import (
+from understudy.engine.errors import (
     EmptyTextError,
     IncompleteNodeError,
     NodeError,
@@ -15,10 +16,37 @@ from service.errors import (
     UnknownNeighborError,
     UnknownNodeError,
 )
-from service.messages import Node
 from understudy.engine.limits import Limits
 from understudy.engine.state import GraphState
 from understudy.graph.view import GraphView
+
+
+class AskedNode(Protocol):
+    """What is read of a node that is asked about; a wire's own type may have this shape."""
+
+    @property
+    def id(self) -> str | None: ...
+
+    @property
+    def text(self) -> str | None: ...
+
+    @property
+    def neighbors(self) -> Sequence[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A stored node by its id, or an unseen one by its text and its stored neighbors.
+
+    Attributes:
+        id: of a stored node; beside a text it is only echoed.
+        text: of an unseen node; the first line is its title.
+        neighbors: ids of stored nodes that the unseen node is linked to, in any order.
+    """
+
+    id: str | None = None
+    text: str | None = None
+    neighbors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +78,7 @@ class Resolution:
         return [*self.stored_positions, *self.unseen_positions]
 
 
-def resolve(state: GraphState, nodes: Sequence[Node], limits: Limits) -> Resolution:
+def resolve(state: GraphState, nodes: Sequence[AskedNode], limits: Limits) -> Resolution:
     """Looks up ids and checks texts; a bad node is an entry of `errors`, never an exception."""
     resolution = Resolution(state)
     for position, node in enumerate(nodes):
@@ -68,7 +96,7 @@ def resolve(state: GraphState, nodes: Sequence[Node], limits: Limits) -> Resolut
     return resolution
 
 
-def stored_row(graph: GraphView, node: Node) -> int:
+def stored_row(graph: GraphView, node: AskedNode) -> int:
     if node.id is None or node.neighbors:
         raise IncompleteNodeError(
             "a node needs the id of a stored node alone, or a text with its neighbors"

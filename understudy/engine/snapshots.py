@@ -12,10 +12,10 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import JournalFailedError
 from understudy.bundle import GraphInfo, Manifest, write_bundle
 from understudy.bundle.reader import MANIFEST
 from understudy.bundle.student import LOGITS_FILE, activation_file
+from understudy.engine.errors import JournalFailedError
 from understudy.engine.state import GRAPH_FOLDER, GraphState, owed_file
 from understudy.engine.updates.writer import Writer
 from understudy.folders.errors import FolderError

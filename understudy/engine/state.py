@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import BundleMismatchError
 from understudy.bundle import Bundle, Manifest
 from understudy.bundle.student import LOGITS_FILE, activation_file
+from understudy.engine.errors import BundleMismatchError
 from understudy.graph.snapshot import FILES as SNAPSHOT_FILES
 from understudy.graph.snapshot import load_snapshot
 from understudy.graph.text_graph import TextGraph

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from service.errors import BundleMismatchError, InferenceError
 from understudy.bundle import Bundle
 from understudy.bundle.student import open_student
+from understudy.engine.errors import BundleMismatchError, InferenceError
 from understudy.engine.inputs import TextInput, open_input
 from understudy.engine.requests import UnseenNode
 from understudy.engine.state import GraphState

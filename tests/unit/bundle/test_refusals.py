@@ -11,8 +11,6 @@ import numpy as np
 import onnx
 import pytest
 
-from service import Engine
-from service.errors import BundleMismatchError
 from tests.bundles import LABELS, rewrite, write_tiny_bundle
 from understudy.bundle import (
     BundleDamagedError,
@@ -33,6 +31,8 @@ from understudy.bundle.student import (
     layer_file,
 )
 from understudy.bundle.text_encoder import ENCODER_FILE, TOKENIZER_FILE
+from understudy.engine import Engine
+from understudy.engine.errors import BundleMismatchError
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service import Engine, Limits, Node, NodeError
 from tests.bundles import NODES, TOPICS, TinyBundle
+from understudy.engine import Engine, Limits, Node, NodeError
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_unknown_neighbors_are_named_and_cut(engine: Engine) -> None:
     (prediction,) = engine.classify([Node(text="x", neighbors=("a" * 5_000, "nobody"))])
     assert prediction.error is not None
     assert prediction.error.details["neighbors"] == ["a" * 100 + "…", "nobody"]
-    assert "1 more" in prediction.error.message
+    assert "1 more" in str(prediction.error)
 
 
 def test_a_text_without_any_known_word_is_classified(engine: Engine) -> None:

@@ -17,8 +17,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from service import Engine
-from service.errors import RequestError
 from tests.student_bundles import (
     WORDS,
     Array,
@@ -28,6 +26,8 @@ from tests.student_bundles import (
     write_student_bundle,
 )
 from training.config import STUDENT_KINDS
+from understudy.engine import Engine
+from understudy.engine.errors import ChangeError
 from understudy.engine.full_run import compute_tables
 from understudy.engine.opening import open_parts
 from understudy.engine.state import GraphState, open_graph, open_tables
@@ -185,7 +185,7 @@ class LivingGraph(RuleBasedStateMachine):
             AddEdge("half", name),
             DeleteNode("nobody"),
         ]
-        with pytest.raises(RequestError, match="mutation 2"):
+        with pytest.raises(ChangeError, match="mutation 2"):
             self.writer.apply(batch)
         assert self.writer.state is state
 

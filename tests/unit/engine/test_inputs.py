@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from service import inputs
 from tests.bundles import HASHING
+from understudy.engine import inputs
 from understudy.graph.hashing import TextHasher
 
 

@@ -10,9 +10,8 @@ from weakref import ref
 
 import pytest
 
-from service import Engine, Node
 from service.app import create_app
-from service.errors import InferenceError, MutationTargetError, ReloadError
+from service.errors import ReloadError
 from service.inference.batcher import Batcher, BatchOptions
 from service.inference.current import Slot
 from service.reloading import Reloader
@@ -20,6 +19,8 @@ from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from tests.bundles import NODES, TinyBundle, write_tiny_bundle
 from understudy.bundle import BundleDamagedError
+from understudy.engine import Engine, Node
+from understudy.engine.errors import InferenceError, MutationTargetError
 from understudy.graph.mutations import AddEdge, RemoveEdge, UpsertNode
 from understudy.graph.versions import Version, VersionedTable
 

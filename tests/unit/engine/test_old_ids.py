@@ -2,9 +2,9 @@
 
 import pytest
 
-from service import Engine, Node
-from service.errors import MutationRefusedError
 from tests.bundles import TinyBundle
+from understudy.engine import Engine, Node
+from understudy.engine.errors import MutationRefusedError
 from understudy.graph.journal import Record
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode, encode_mutations
 

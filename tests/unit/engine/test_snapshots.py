@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service import Engine
-from service import snapshots as snapshots_module
-from service.errors import JournalFailedError
 from tests.bundles import NODES, TinyBundle
 from understudy.bundle import BundleMissingError, Manifest
+from understudy.engine import Engine
+from understudy.engine import snapshots as snapshots_module
+from understudy.engine.errors import JournalFailedError
 from understudy.engine.full_run import compute_tables
 from understudy.engine.opening import JOURNAL_FILE
 from understudy.engine.state import owed_file

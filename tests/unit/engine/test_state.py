@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service import Engine
-from service.errors import BundleMismatchError, ServiceError
+from service.errors import ServiceError
 from tests.bundles import HIDDEN, LABELS, NODES, TinyBundle, rewrite
 from understudy.bundle import Manifest, open_bundle
 from understudy.bundle.student import LOGITS_FILE, activation_file
+from understudy.engine import Engine
+from understudy.engine.errors import BundleMismatchError
 
 
 @pytest.fixture

@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service import Applied, Engine, Limits, Node
-from service.errors import (
+from tests.bundles import LABELS, NODES, TinyBundle, reference_activations, rewrite
+from understudy.bundle import BundleDamagedError, open_bundle, write_bundle
+from understudy.bundle.student import activation_file
+from understudy.engine import Applied, Engine, Limits, Node
+from understudy.engine.errors import (
     InferenceError,
     JournalFailedError,
     KeyReusedError,
@@ -22,9 +25,6 @@ from service.errors import (
     MutationTargetError,
     NotReadyError,
 )
-from tests.bundles import LABELS, NODES, TinyBundle, reference_activations, rewrite
-from understudy.bundle import BundleDamagedError, open_bundle, write_bundle
-from understudy.bundle.student import activation_file
 from understudy.engine.snapshots import PREFIX
 from understudy.graph.errors import JournalError, JournalForeignError, JournalLockedError
 from understudy.graph.journal import MemoryJournal, Record

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from service import Engine, Node
 from service.errors import OverloadedError
 from service.http.exchange import Exchange
 from service.inference.batcher import Batched, Batcher, BatchOptions
 from service.inference.deadlines import attend
 from service.telemetry.metrics import Metrics
 from tests.bundles import TinyBundle
+from understudy.engine import Engine, Node
 from understudy.engine.requests import Resolution
 from understudy.engine.student import Inference
 

@@ -6,11 +6,11 @@ import logging
 import httpx
 import pytest
 
-from service import Engine
 from service.app import create_app
-from service.errors import InferenceError
 from service.settings import Settings
 from tests.bundles import TinyBundle
+from understudy.engine import Engine
+from understudy.engine.errors import InferenceError
 
 
 @pytest.fixture

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service import Engine, Node
-from service.errors import InferenceError, NotReadyError, OverloadedError
+from service.errors import OverloadedError
 from service.inference.batcher import Batcher, BatchOptions, token_cost
 from service.parts import build_parts
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from tests.bundles import TinyBundle
+from understudy.engine import Engine, Node
+from understudy.engine.errors import InferenceError, NotReadyError
 from understudy.engine.requests import Resolution, UnseenNode
 from understudy.engine.student import Inference
 from understudy.graph.mutations import AddEdge, UpsertNode

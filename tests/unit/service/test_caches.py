@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service import Engine, Node
 from service.caches.cache import Cache, CacheOptions
 from service.caches.memory import ENTRY_BYTES, MemoryCache
 from service.caches.rate_limits import RedisRateLimiter
@@ -19,6 +18,7 @@ from service.inference.embedding_cache import EmbeddingCache, remembering
 from service.telemetry.metrics import Metrics
 from tests.bundles import HIDDEN, write_tiny_bundle
 from tests.redis_server import RedisServer, redis_server
+from understudy.engine import Engine, Node
 
 
 @pytest.fixture

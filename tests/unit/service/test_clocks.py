@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 import service
-from service import Engine
 from service.app import create_app
 from service.settings import Settings
 from tests.bundles import TinyBundle
+from understudy.engine import Engine
 
 WALL_CLOCKS = {
     *("time.time", "time.time_ns", "time.localtime", "time.gmtime", "time.ctime"),

@@ -5,12 +5,7 @@ import zlib
 
 import pytest
 
-from service.errors import (
-    BodyTooLargeError,
-    EncodingError,
-    MalformedEncodingError,
-    ServiceError,
-)
+from service.errors import BodyTooLargeError, EncodingError, MalformedEncodingError, ServiceError
 from service.http.decoding import Inflater
 
 TEXT = b'{"nodes": []}' * 1_000

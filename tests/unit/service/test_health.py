@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from service.errors import InferenceError, NotReadyError
 from service.telemetry.health import Health
+from understudy.engine.errors import InferenceError, NotReadyError
 
 
 def test_a_passed_probe_vouches_for_a_while() -> None:

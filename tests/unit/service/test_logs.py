@@ -9,13 +9,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service import Engine
 from service.app import create_app
 from service.http.keys import add_key
 from service.http.roles import Role
 from service.settings import Settings
 from service.telemetry.logs import JsonFormatter, TextFormatter, current_request
 from tests.bundles import TinyBundle
+from understudy.engine import Engine
 
 
 def test_a_record_is_one_line_with_its_request_and_its_fields() -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from service import Engine, Node
 from service.teacher.questions import QuestionOptions, Questions
 from tests.bundles import TinyBundle, write_tiny_bundle
+from understudy.engine import Engine, Node
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
 from understudy.graph.versions import Version

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from service import Engine, Node
-from service.errors import NotReadyError, ReloadError, ReloadRunningError
+from service.errors import ReloadError, ReloadRunningError
 from service.inference.current import Slot
 from service.reloading import Reloader
 from service.telemetry.metrics import Metrics
 from tests.bundles import TinyBundle, write_tiny_bundle
+from understudy.engine import Engine, Node
+from understudy.engine.errors import NotReadyError
 from understudy.graph.mutations import UpsertNode
 
 

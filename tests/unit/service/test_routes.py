@@ -12,7 +12,6 @@ import httpx
 import msgspec
 import pytest
 
-from service import Engine, Node
 from service.app import Service, create_app
 from service.aside import LARGE_BYTES, LARGE_ITEMS
 from service.errors import InvalidFieldError, MalformedJsonError
@@ -22,6 +21,7 @@ from service.routes.graph_messages import MutationsBody
 from service.routes.readers import item_reader, whole_reader
 from service.settings import Settings
 from tests.bundles import TinyBundle, rewrite, write_tiny_bundle
+from understudy.engine import Engine, Node
 from understudy.engine.requests import Resolution
 from understudy.engine.student import Inference
 from understudy.graph.mutations import DeleteNode

@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator
 
-from service.errors import NodeError, RequestError, ServiceError
+from service.errors import RequestError
 from service.http.statuses import STATUS_OF, STATUS_OF_CODE, status_of
+from understudy.engine.errors import ChangeError, EngineError, NodeError
 
 
-def subclasses(kind: type[ServiceError]) -> Iterator[type[ServiceError]]:
+def subclasses(kind: type[EngineError]) -> Iterator[type[EngineError]]:
     for child in kind.__subclasses__():
         yield child
         yield from subclasses(child)
 
 
 def test_codes_are_distinct() -> None:
-    codes = [kind.code for kind in subclasses(ServiceError)]
+    codes = [kind.code for kind in subclasses(EngineError)]
     assert len(codes) == len(set(codes))
 
 
@@ -24,17 +25,21 @@ NEVER_MET = {  # at the start of the process, or roots of others
     "AccessError",
     "WireError",
     "RequestError",
+    "ServiceError",
+    "ChangeError",
     "NodeError",
     "NoNodeError",  # takes a node's status
 }
 
 
 def test_every_error_of_a_request_has_a_status() -> None:
-    met = {kind for kind in subclasses(ServiceError) if kind.__name__ not in NEVER_MET}
+    met = {kind for kind in subclasses(EngineError) if kind.__name__ not in NEVER_MET}
     assert met == STATUS_OF.keys()
-    clients = {*subclasses(RequestError), *subclasses(NodeError)} & met
+    clients = {
+        kind for root in (RequestError, ChangeError, NodeError) for kind in subclasses(root)
+    } & met
     assert all(400 <= STATUS_OF_CODE[kind.code] < 500 for kind in clients)
 
 
 def test_any_other_error_is_ours() -> None:
-    assert status_of(ServiceError("what")) == 500
+    assert status_of(EngineError("what")) == 500

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
-from service import Engine, Node
 from service.caches.cache import Cache, CacheOptions
-from service.errors import ServiceError, SettingsError, TeacherBusyError, TeacherError
+from service.errors import SettingsError, TeacherBusyError, TeacherError
+from service.messages import told
 from service.settings import load_settings
 from service.teacher.asking import MAX_SHADOWS, Asking
 from service.teacher.backend import Opinion
@@ -24,6 +24,7 @@ from service.telemetry.metrics import Metrics
 from service.telemetry.rare_log import RareLog
 from tests.bundles import LABELS, TinyBundle
 from tests.openai_server import openai_server
+from understudy.engine import Engine, Node
 from understudy.graph.prompts import Prompt
 
 PROMPT = Prompt("Categories", "a text")
@@ -292,7 +293,7 @@ def test_shadows_ask_one_by_one_and_keep_no_version(tiny_bundle: TinyBundle) -> 
         with Engine.open(tiny_bundle.folder) as engine:
             nodes = [Node(id=f"node-{number}") for number in range(20)]
             resolution = engine.resolve(nodes)
-            predictions = engine.classify(nodes)
+            predictions = [told(found) for found in engine.classify(nodes)]
             for _ in range(MAX_SHADOWS + 3):
                 several.shadow(resolution, engine, predictions)
             assert len(several.shadows) == MAX_SHADOWS
@@ -353,7 +354,7 @@ def test_a_rare_log_counts_what_it_leaves_out(caplog: pytest.LogCaptureFixture) 
 
 
 def test_a_teacher_error_needs_no_more_than_words() -> None:
-    error: ServiceError = TeacherError("no answer")
+    error = TeacherError("no answer")
     assert (str(error), error.details, TeacherError("x").reason) == ("no answer", {}, "")
 
 

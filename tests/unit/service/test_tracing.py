@@ -8,11 +8,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from service import Engine
 from service.app import create_app
 from service.settings import Settings
 from service.telemetry.tracing import VARIABLES, Tracer, open_tracer
 from tests.bundles import TinyBundle
+from understudy.engine import Engine
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 

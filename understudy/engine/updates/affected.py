@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import InferenceError
+from understudy.engine.errors import InferenceError
 from understudy.engine.state import Tables
 from understudy.engine.student import Student
 from understudy.engine.updates.aggregated import LINEAR, scales

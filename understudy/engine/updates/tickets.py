@@ -3,11 +3,11 @@
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from service.errors import (
+from understudy.engine.errors import (
+    EngineError,
     JournalFailedError,
     MutationRefusedError,
     MutationTargetError,
-    ServiceError,
 )
 from understudy.graph.errors import JournalError, MutationError, UnknownItemError
 from understudy.graph.journal import Record
@@ -48,13 +48,13 @@ def check_key(key: str) -> None:
         )
 
 
-def failure_of(error: ServiceError | JournalError) -> ServiceError:
+def failure_of(error: EngineError | JournalError) -> EngineError:
     """An error as a caller gets it: of this room, and without the frames that it came through."""
     failure = JournalFailedError(str(error)) if isinstance(error, JournalError) else error
     failure.__cause__ = error.__cause__
     return failure.with_traceback(None)
 
 
-def refusal(error: MutationError) -> ServiceError:
+def refusal(error: MutationError) -> EngineError:
     kind = MutationTargetError if isinstance(error, UnknownItemError) else MutationRefusedError
     return kind(str(error), position=error.position)

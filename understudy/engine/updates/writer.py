@@ -14,13 +14,13 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import (
+from understudy.engine.errors import (
+    EngineError,
     InferenceError,
     JournalFailedError,
     KeyReusedError,
     MutationRefusedError,
     NotReadyError,
-    ServiceError,
 )
 from understudy.engine.state import GraphState, Tables
 from understudy.engine.updates.affected import Incremental
@@ -171,7 +171,7 @@ class Writer:
                     accepted.append((ticket, record))
             except MutationError as error:
                 ticket.outcome.set_exception(refusal(error))
-            except (ServiceError, JournalError) as error:
+            except (EngineError, JournalError) as error:
                 ticket.outcome.set_exception(failure_of(error))
         if not accepted:
             return
@@ -185,11 +185,11 @@ class Writer:
             for ticket, _ in accepted:  # one may be at fault: the others need not fail
                 self.apply_group([ticket])
 
-    def commit(self, draft: Draft, records: Sequence[Record]) -> ServiceError | None:
+    def commit(self, draft: Draft, records: Sequence[Record]) -> EngineError | None:
         """Makes a draft's changes; or takes them back and returns why."""
         try:
             self.change(draft, records)
-        except (ServiceError, JournalError) as error:
+        except (EngineError, JournalError) as error:
             return failure_of(error)
         return None
 

@@ -1,0 +1,166 @@
+"""Errors of this room. They know nothing of HTTP.
+
+EngineError
+├── BundleMismatchError      the parts of a bundle do not belong together
+├── InferenceError           the networks gave no usable answer
+├── NotReadyError            it cannot be done now, but soon
+├── JournalFailedError       a change cannot be made durable
+├── ChangeError              a batch of changes is refused
+│   ├── MutationRefusedError an item of it cannot be done
+│   ├── MutationTargetError  it names a node or an edge that is not stored
+│   └── KeyReusedError       an idempotency key came with another batch before
+└── NodeError                one node of a request is refused, the others are answered
+    ├── IncompleteNodeError  neither an id nor a text
+    ├── UnknownNodeError     no stored node has that id
+    ├── UnknownNeighborError a neighbour is not stored
+    ├── EmptyTextError       nothing but white space
+    ├── TextTooLongError     more characters than allowed
+    └── TooManyNeighborsError
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+Detail = str | int | list[str]
+
+SHOWN_CHARACTERS = 100  # of a client's own words in a message
+SHOWN_ITEMS = 10
+
+
+class EngineError(Exception):
+    """Root of every expected error of the engine, and of those that a service adds.
+
+    Attributes:
+        code: what clients branch on; never changes.
+        details: named values that belong to the message.
+    """
+
+    code: ClassVar[str] = "engine_error"
+    retry_after: float | None = None  # seconds after which asking again may help
+
+    def __init__(self, message: str, **details: Detail) -> None:
+        super().__init__(message)
+        self.details = details
+
+
+class BundleMismatchError(EngineError):
+    """The parts of a bundle do not belong together."""
+
+    code = "bundle_mismatch"
+
+
+class InferenceError(EngineError):
+    """The networks gave no usable answer."""
+
+    code = "inference_failed"
+
+
+class NotReadyError(EngineError):
+    """It cannot be done now, but soon."""
+
+    code = "not_ready"
+    retry_after = 1.0
+
+
+class JournalFailedError(EngineError):
+    """A change cannot be made durable; nothing of it was done."""
+
+    code = "journal_failed"
+    retry_after = 1.0
+
+
+class ChangeError(EngineError):
+    """A batch of changes is refused."""
+
+    code = "change_refused"
+
+
+class MutationRefusedError(ChangeError):
+    """An item of a batch of changes cannot be done; nothing of the batch was."""
+
+    code = "mutation_refused"
+
+
+class MutationTargetError(ChangeError):
+    """An item names a node or an edge that is not stored; nothing of the batch was done."""
+
+    code = "unknown_target"
+
+
+class KeyReusedError(ChangeError):
+    """An idempotency key came with another batch before."""
+
+    code = "key_reused"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"the idempotency key {shortened(key)!r} came with another batch before; "
+            "use a new key for a new batch"
+        )
+
+
+class NodeError(EngineError):
+    """One node of a request is refused, the others are answered."""
+
+    code = "bad_node"
+
+
+class IncompleteNodeError(NodeError):
+    """Neither an id nor a text."""
+
+    code = "incomplete_node"
+
+
+class UnknownNodeError(NodeError):
+    """No stored node has that id."""
+
+    code = "unknown_node"
+
+    def __init__(self, node_id: str) -> None:
+        node_id = shortened(node_id)
+        super().__init__(
+            f"no stored node has the id {node_id!r}; send its text to classify an unseen node",
+            id=node_id,
+        )
+
+
+class UnknownNeighborError(NodeError):
+    """A neighbour is not stored."""
+
+    code = "unknown_neighbor"
+
+    def __init__(self, neighbors: Sequence[str]) -> None:
+        shown = [shortened(neighbor) for neighbor in neighbors[:SHOWN_ITEMS]]
+        more = f" and {len(neighbors) - 1:,} more" if len(neighbors) > 1 else ""
+        super().__init__(f"no stored node has the id {shown[0]!r}{more}", neighbors=shown)
+
+
+class EmptyTextError(NodeError):
+    """Nothing but white space."""
+
+    code = "empty_text"
+
+
+class TextTooLongError(NodeError):
+    """More characters than allowed."""
+
+    code = "text_too_long"
+
+    def __init__(self, characters: int, limit: int) -> None:
+        super().__init__(
+            f"the text has {characters:,} characters, at most {limit:,} are allowed", limit=limit
+        )
+
+
+class TooManyNeighborsError(NodeError):
+    """More neighbours than allowed."""
+
+    code = "too_many_neighbors"
+
+    def __init__(self, count: int, limit: int) -> None:
+        super().__init__(f"{count:,} neighbors, at most {limit:,} are allowed", limit=limit)
+
+
+def shortened(words: str) -> str:
+    """A client's own words, cut to what a message can bear."""
+    return words if len(words) <= SHOWN_CHARACTERS else words[:SHOWN_CHARACTERS] + "…"
