@@ -112,6 +112,6 @@ def test_a_batch_equals_its_nodes_one_by_one(engine: Engine, nodes: list[Node]) 
     for node, together in zip(nodes, engine.classify(nodes, top_k=4), strict=True):
         (alone,) = engine.classify([node], top_k=4)
         assert together.id == alone.id
-        assert together.error == alone.error
+        assert repr(together.error) == repr(alone.error)
         scores = {entry.label: entry.score for entry in together.top}
         assert scores == pytest.approx({e.label: e.score for e in alone.top}, abs=1e-5)

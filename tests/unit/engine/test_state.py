@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.errors import ServiceError
 from tests.bundles import HIDDEN, LABELS, NODES, TinyBundle, rewrite
 from understudy.bundle import Manifest, open_bundle
 from understudy.bundle.student import LOGITS_FILE, activation_file
 from understudy.engine import Engine
-from understudy.engine.errors import BundleMismatchError
+from understudy.engine.errors import BundleMismatchError, EngineError
 
 
 @pytest.fixture
@@ -68,7 +67,7 @@ def test_other_labels_are_refused(copy: Path) -> None:
 @pytest.mark.parametrize("change", [{"word_ngrams": (1, 3)}, {"digest": "0" * 64}, {"kind": "x"}])
 def test_another_way_of_reading_texts_is_refused(copy: Path, change: dict[str, object]) -> None:
     rewrite(copy, {}, encoder=replace(manifest_of(copy).encoder, **change))  # type: ignore[arg-type]
-    with pytest.raises(ServiceError):
+    with pytest.raises(EngineError):
         Engine.open(copy)
 
 

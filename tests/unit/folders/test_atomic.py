@@ -288,7 +288,7 @@ def test_a_living_process_is_left_alone_and_told(tmp_path: Path) -> None:
 
 def test_what_is_reserved_is_for_this_process_alone(tmp_path: Path) -> None:
     graph = write_graph(tmp_path / "graph")
-    code = "import sys; from pathlib import Path; from folders import atomic_folder\n"
+    code = "import sys; from pathlib import Path; from understudy.folders import atomic_folder\n"
     code += "with atomic_folder(Path(sys.argv[1])): pass"
 
     def another_process() -> "subprocess.CompletedProcess[str]":
@@ -352,8 +352,8 @@ def test_unfinished_work_lies_where_it_can_be_written(tmp_path: Path, mounted: P
 def test_a_folder_of_ones_own_in_a_folder_of_anothers_is_filled(tmp_path: Path) -> None:
     script = (
         "import os, sys; from pathlib import Path\n"
-        "from folders import atomic_folder, check_output, FolderError\n"
-        "from folders.kinds import GRAPH; from tests.folder_samples import write_graph\n"
+        "from understudy.folders import atomic_folder, check_output, FolderError\n"
+        "from understudy.folders.kinds import GRAPH; from tests.folder_samples import write_graph\n"
         "out = Path(sys.argv[1]); os.setgid(65534); os.setuid(65534)\n"
         "check_output(out, GRAPH)\n"
         "for _ in range(2):\n"
