@@ -63,7 +63,7 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, kind: str) -> None:
 def test_networkx_is_imported_only_where_needed_and_named_where_missing(tmp_path: Path) -> None:
     (tmp_path / "graph.gml").write_bytes(content("gml"))
     code = (
-        "import sys, graph.readers.files; assert 'networkx' not in sys.modules\n"
+        "import sys, understudy.graph.readers.files; assert 'networkx' not in sys.modules\n"
         "sys.modules['networkx'] = None\n"
         "from understudy.cli import main; main(['data', 'import', 'out', '--nodes', 'graph.gml'])"
     )
