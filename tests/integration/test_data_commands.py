@@ -89,5 +89,8 @@ def test_describing_what_is_no_graph(tmp_path: Path) -> None:
 
 
 def test_graph_loads_no_torch() -> None:
-    code = "import sys, understudy.graph.commands, understudy.graph.readers.pyg; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, understudy.graph.commands, understudy.graph.readers.pyg\n"
+        "sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
