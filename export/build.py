@@ -1,6 +1,6 @@
 """From a student folder to a bundle."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -8,6 +8,7 @@ from shutil import rmtree
 from typing import cast
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from export.activations import all_activations

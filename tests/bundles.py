@@ -1,12 +1,12 @@
 """A tiny GraphSAGE bundle that needs no training: ONNX by hand, and the same sums in numpy."""
 
-import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -316,6 +316,6 @@ def rewrite(bundle: Path, change: Mapping[str, NDArray[np.generic]], **fields: A
                 np.save(target / name, change[name])
             else:
                 (target / name).write_bytes((bundle / name).read_bytes())
-        return dataclasses.replace(old.manifest, **fields)
+        return msgspec.structs.replace(old.manifest, **fields)
 
     write_bundle(bundle, fill)

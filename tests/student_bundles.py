@@ -1,11 +1,12 @@
 """Bundles of students with random weights: every kind, exported for real, without training."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from export.blocks import WEIGHTINGS

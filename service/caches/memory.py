@@ -1,4 +1,8 @@
-"""A cache in the process: the least recently used entries leave first."""
+"""A cache in the process: the least recently used entries leave first.
+
+By hand, since it is an `OrderedDict` with two bounds, and `functools.lru_cache` has neither bytes
+nor age.
+"""
 
 from collections import OrderedDict
 from time import monotonic

@@ -1,4 +1,8 @@
-"""How often each key may ask: a bucket of tokens that fills up steadily."""
+"""How often each key may ask: a bucket of tokens that fills up steadily.
+
+By hand, since it is a dozen lines (generic cell rate algorithm) that say how long to wait, keep a
+time stamp a caller, and are the same in Redis.
+"""
 
 import hashlib
 from collections import OrderedDict

@@ -1,4 +1,7 @@
-"""Text embeddings by (encoder digest, text), so that a text is read by a transformer once."""
+"""Text embeddings by (encoder digest, text), so that a text is read by a transformer once.
+
+By hand, since a batch asks for many texts at once and the event loop fills in what Redis knew.
+"""
 
 import hashlib
 from collections import OrderedDict

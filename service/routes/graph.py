@@ -112,7 +112,7 @@ class GraphOperations:
     async def mutate(self, call: Call) -> Answer:
         body: MutationsBody = call.body
         self.check_number(len(body.mutations))
-        return await self.apply(call, [mutation.mutation() for mutation in body.mutations])
+        return await self.apply(call, body.mutations)
 
     def operations(self) -> list[Operation]:
         """Reading needs the role read, changing write."""

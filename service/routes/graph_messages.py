@@ -4,11 +4,15 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
-
-NodeId = Annotated[str, Meta(min_length=1, description="Of a node.")]
-Text = Annotated[str | None, Meta(description="The first line is its title; null keeps it.")]
-Label = Annotated[str | None, Meta(description="One of the graph's labels; null keeps it.")]
+from understudy.graph.mutations import (
+    AddEdge,
+    DeleteNode,
+    Label,
+    NodeId,
+    RemoveEdge,
+    Text,
+    UpsertNode,
+)
 
 
 class NodeBody(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -28,44 +32,21 @@ class EdgeBody(Struct, frozen=True, forbid_unknown_fields=True):
     target: NodeId
 
 
-class Upsert(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="upsert_node"):
+# The graph's own mutations, under the names that clients know them by.
+class Upsert(UpsertNode, frozen=True):
     """Adds or changes a node."""
 
-    id: NodeId
-    text: Text = None
-    label: Label = None
 
-    def mutation(self) -> Mutation:
-        return UpsertNode(self.id, self.text, self.label)
-
-
-class Delete(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="delete_node"):
+class Delete(DeleteNode, frozen=True):
     """Removes a node and its edges."""
 
-    id: NodeId
 
-    def mutation(self) -> Mutation:
-        return DeleteNode(self.id)
-
-
-class Link(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="add_edge"):
+class Link(AddEdge, frozen=True):
     """Links two nodes."""
 
-    source: NodeId
-    target: NodeId
 
-    def mutation(self) -> Mutation:
-        return AddEdge(self.source, self.target)
-
-
-class Unlink(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="remove_edge"):
+class Unlink(RemoveEdge, frozen=True):
     """Unlinks two nodes."""
-
-    source: NodeId
-    target: NodeId
-
-    def mutation(self) -> Mutation:
-        return RemoveEdge(self.source, self.target)
 
 
 class MutationsBody(Struct, frozen=True, forbid_unknown_fields=True):

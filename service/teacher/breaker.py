@@ -1,4 +1,8 @@
-"""A circuit breaker: a teacher that keeps failing is left alone for a while."""
+"""A circuit breaker: a teacher that keeps failing is left alone for a while.
+
+By hand, since one that wraps a call would count every error against the teacher: here who asked
+says how it went, and a question that was given up gives its trial back.
+"""
 
 import logging
 from dataclasses import dataclass

@@ -201,7 +201,7 @@ def test_redis_killed_and_started_again_under_requests(tmp_path: Path) -> None:
             for number in range(20):
                 assert service.classify({"text": f"http {number}"}).status_code == 200
             assert not redis_up()
-            assert "understudy_cache_errors_total" in service.client.get("/metrics").text
+            assert "\nunderstudy_cache_errors_total " in service.client.get("/metrics").text
             assert service.client.get("/health/ready").status_code == 200
             redis.start()
             deadline = time.monotonic() + 30

@@ -116,7 +116,7 @@ def test_student_answers_are_checked_in_the_shadow(both: tuple[Service, OpenAISe
     service, _ = both
     service.classify({"id": "node-3"}).raise_for_status()
     deadline = time.monotonic() + 20
-    while "understudy_teacher_agreement_total" not in service.client.get("/metrics").text:
+    while "understudy_teacher_agreement_total{" not in service.client.get("/metrics").text:
         assert time.monotonic() < deadline
 
 

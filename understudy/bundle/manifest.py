@@ -4,13 +4,12 @@ A reader takes any minor version of its own major version and ignores fields tha
 know; it refuses another major version.
 """
 
-import dataclasses
 import hashlib
 import json
-import types
-import typing
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
+from msgspec import Struct, field
 
 from understudy.bundle.errors import BundleFormatError
 
@@ -18,8 +17,7 @@ SCHEMA_MAJOR = 1
 SCHEMA_MINOR = 1  # 1: variants, and which encoder file is served
 
 
-@dataclass(frozen=True, slots=True)
-class StudentInfo:
+class StudentInfo(Struct, frozen=True):
     kind: str  # sage, gcn, gat, gin or mlp
     weighting: str  # of a neighbourhood's rows: mean, sum, symmetric, mask or none
     layers: int  # message-passing layers
@@ -27,8 +25,7 @@ class StudentInfo:
     parameters: int  # trainable numbers in the served model
 
 
-@dataclass(frozen=True, slots=True)
-class EncoderInfo:
+class EncoderInfo(Struct, frozen=True):
     kind: str  # minilm or hashing
     name: str  # a model's name, or the hashing scheme with its version
     digest: str  # SHA-256 of what defines the encoder: weights, or the hashing options
@@ -41,16 +38,14 @@ class EncoderInfo:
     precision: str = "fp32"  # of that file: fp32 or int8
 
 
-@dataclass(frozen=True, slots=True)
-class GraphInfo:
+class GraphInfo(Struct, frozen=True):
     name: str
     content_hash: str  # of the graph folder that the student was trained on
     nodes: int
     edges: int  # undirected
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
+class Calibration(Struct, frozen=True):
     temperature: float = 1.0  # logits are divided by it before the softmax
     threshold: float | None = None  # confidence from which `route: auto` keeps the student's answer
     threshold_accuracy: float = 0.0  # on validation, of nodes at or above the threshold
@@ -58,8 +53,7 @@ class Calibration:
     risk_coverage: tuple[tuple[float, float], ...] = ()  # (coverage, error rate) on validation
 
 
-@dataclass(frozen=True, slots=True)
-class VariantInfo:
+class VariantInfo(Struct, frozen=True):
     """Another precision of the encoder or of the student, that passed its gate."""
 
     precision: str  # fp16 or int8
@@ -67,14 +61,12 @@ class VariantInfo:
     accuracy_change: float  # of validation accuracy against fp32, percentage points
 
 
-@dataclass(frozen=True, slots=True)
-class FileInfo:
+class FileInfo(Struct, frozen=True):
     bytes: int
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     name: str
     created: str  # ISO 8601, UTC
     made_by: str  # release that wrote it
@@ -96,7 +88,7 @@ class Manifest:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(msgspec.to_builtins(self), indent=2, ensure_ascii=False) + "\n"
 
 
 def parse_manifest(text: str | bytes) -> Manifest:
@@ -114,9 +106,11 @@ def parse_manifest(text: str | bytes) -> Manifest:
     if not isinstance(value, dict):
         raise BundleFormatError("manifest.json must hold an object")
     check_schema(value.get("schema_version"))
-    manifest = convert(value, Manifest, "")
-    assert isinstance(manifest, Manifest)
-    return manifest
+    try:
+        # Not `msgspec.json`: a metric may be NaN, which `json` writes and it does not read.
+        return msgspec.convert(value, Manifest)
+    except msgspec.ValidationError as error:
+        raise BundleFormatError(f"manifest.json: {error}") from error
 
 
 def check_schema(version: Any) -> None:
@@ -128,38 +122,3 @@ def check_schema(version: Any) -> None:
         raise BundleFormatError(
             f"the bundle has schema {version}, this release reads {SCHEMA_MAJOR}.x; {action}"
         )
-
-
-def convert(value: Any, kind: Any, where: str) -> Any:
-    """Converts a JSON value to `kind`: a dataclass, a tuple, a dict or a plain type."""
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return convert_record(value, kind, where)
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is types.UnionType:  # a plain type or None
-        return None if value is None else convert(value, arguments[0], where)
-    if origin is tuple and isinstance(value, list):
-        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
-        if len(kinds) == len(value):
-            return tuple(convert(v, k, where) for v, k in zip(value, kinds, strict=True))
-    elif origin is dict and isinstance(value, dict):
-        return {key: convert(v, arguments[1], f"{where}.{key}") for key, v in value.items()}
-    elif kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    elif isinstance(kind, type) and type(value) is kind:
-        return value
-    wanted = kind if isinstance(kind, types.GenericAlias) else kind.__name__
-    raise BundleFormatError(f"manifest.json: {where or 'the whole'} must be {wanted}")
-
-
-def convert_record(value: Any, kind: type, where: str) -> Any:
-    if not isinstance(value, dict):
-        raise BundleFormatError(f"manifest.json: {where} must be an object")
-    hints = typing.get_type_hints(kind)
-    arguments = {}
-    for entry in dataclasses.fields(kind):
-        path = f"{where}.{entry.name}".lstrip(".")
-        if entry.name in value:
-            arguments[entry.name] = convert(value[entry.name], hints[entry.name], path)
-        elif entry.default is entry.default_factory is dataclasses.MISSING:
-            raise BundleFormatError(f"manifest.json: {path} is missing")
-    return kind(**arguments)

@@ -1,8 +1,9 @@
 """Writing a bundle: files into a folder aside, the manifest last, then all put in place."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from understudy.bundle.manifest import FileInfo, Manifest
 from understudy.bundle.reader import MANIFEST, file_digest
@@ -28,6 +29,6 @@ def write_bundle(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
             for path in sorted(aside.rglob("*"))
             if path.is_file()
         }
-        manifest = dataclasses.replace(manifest, files=files)
+        manifest = replace(manifest, files=files)
         (aside / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     return manifest

@@ -5,11 +5,11 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from understudy.bundle import GraphInfo, Manifest, write_bundle

@@ -1,22 +1,24 @@
 """Texts as hashed n-grams: the transformer-free encoder, the same in training and in service.
 
 Words and word pairs, and character 3- to 5-grams within word boundaries, are hashed with
-MurmurHash3 into a fixed number of buckets (scikit-learn's tokenisation and hasher). A text becomes
-a sparse unit vector of log-scaled counts; the student's embedding bag turns it into a dense one.
+MurmurHash3 into a fixed number of buckets. A text becomes a sparse unit vector of log-scaled
+counts; the student's embedding bag turns it into a dense one. The grams and the buckets are those
+of scikit-learn's HashingVectorizer, which is too heavy for a service; a test compares the two.
 """
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
-from typing import Any
 
+import mmh3
 import numpy as np
 from numpy.typing import NDArray
 
 SCHEME = "murmur3-log-unit/1"
+WORD = re.compile(r"\b\w\w+\b")
+MARK = "\x1f"
 
 
 @dataclass(frozen=True)
@@ -77,54 +79,57 @@ class TextHasher:
     def __init__(self, options: HashingOptions) -> None:
         self.options = options
 
-    @cached_property
-    def analyzers(self) -> tuple:  # type: ignore[type-arg]
-        # Loading scikit-learn takes longer than loading a bundle that does not need it.
-        from sklearn.feature_extraction.text import HashingVectorizer
+    def __call__(self, texts: Sequence[str]) -> HashedTexts:
+        """Hashes each of one or more texts by itself.
 
-        words = HashingVectorizer(ngram_range=self.options.word_ngrams)
-        characters = HashingVectorizer(
-            analyzer="char_wb", ngram_range=self.options.character_ngrams
-        )
-        return words.build_analyzer(), characters.build_analyzer()
+        Raises:
+            UnicodeEncodeError: a text holds half a character (a lone surrogate).
+        """
+        rows = [self.counted(text) for text in texts]
+        indptr = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum([len(buckets) for buckets, _ in rows], out=indptr[1:])
+        buckets, counts = (np.concatenate(part) for part in zip(*rows, strict=True))
+        return unit_rows(indptr, buckets, counts)
 
-    @cached_property
-    def hasher(self) -> Any:
-        from sklearn.feature_extraction import FeatureHasher
+    def counted(self, text: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """The buckets of a text's n-grams, ascending, and how many fell into each.
 
-        return FeatureHasher(
-            n_features=self.options.buckets,
-            input_type="string",
-            alternate_sign=False,
-            dtype=np.float32,
-        )
+        Shapes:
+            both [K]
+        """
+        grams = self.grams(text)
+        hashes = np.fromiter(map(mmh3.hash, grams), np.int64, len(grams))
+        counted = np.unique(np.abs(hashes) % self.options.buckets, return_counts=True)
+        return counted[0].astype(np.int32), counted[1].astype(np.float32)
 
     def grams(self, text: str) -> list[str]:
         text = text[: self.options.max_characters]
-        words, characters = self.analyzers
+        text.encode()  # mmh3 ends the process on half a character instead of raising an error
+        text = text.lower()
         # A character gram is marked, so that the word "net" and the gram "net" differ.
-        return [*words(text), *("\x1f" + gram for gram in characters(text))]
+        characters = character_grams(text.split(), *self.options.character_ngrams)
+        return [*word_grams(WORD.findall(text), *self.options.word_ngrams), *characters]
 
-    @cached_property
-    def murmur(self) -> Callable[[str], int]:
-        from sklearn.utils import murmurhash3_32
 
-        return murmurhash3_32  # type: ignore[no-any-return]
+def word_grams(words: Sequence[str], shortest: int, longest: int) -> Iterator[str]:
+    """Runs of `shortest` to `longest` words, joined by spaces."""
+    for length in range(shortest, longest + 1):
+        for start in range(len(words) - length + 1):
+            yield " ".join(words[start : start + length])
 
-    def __call__(self, texts: Sequence[str]) -> HashedTexts:
-        if len(texts) == 1:
-            return self.hash_one(texts[0])
-        counts = self.hasher.transform(self.grams(text) for text in texts)
-        return unit_rows(counts.indptr.astype(np.int64), counts.indices, counts.data)
 
-    def hash_one(self, text: str) -> HashedTexts:
-        """The same for one text, without the cost of a sparse matrix: a request has one."""
-        size, murmur = self.options.buckets, self.murmur
-        counts = Counter([abs(murmur(gram)) % size for gram in self.grams(text)])
-        buckets = np.fromiter(counts, np.int32, len(counts))
-        order = np.argsort(buckets)
-        values = np.fromiter(counts.values(), np.float32, len(counts))
-        return unit_rows(np.array([0, len(counts)]), buckets[order], values[order])
+def character_grams(words: Sequence[str], shortest: int, longest: int) -> Iterator[str]:
+    """Runs of characters within a word and a space around it, each after `MARK`.
+
+    A word that is not longer than a run is one gram, and has no longer ones.
+    """
+    for word in words:
+        padded = f" {word} "
+        for length in range(shortest, longest + 1):
+            for start in range(max(len(padded) - length + 1, 1)):
+                yield MARK + padded[start : start + length]
+            if len(padded) <= length:
+                break
 
 
 def unit_rows(

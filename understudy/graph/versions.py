@@ -8,6 +8,9 @@ touches, and old values are freed with the last reader of their version.
 The interpreter's lock orders the two: a reader that saw a new value looks for the note after the
 writer made it. A reader that saw none is right with the value it read first, however far the
 writer gets meanwhile.
+
+By hand, since persistent collections would copy a path for every value that a batch changes, and
+hold no arrays.
 """
 
 from collections.abc import Hashable, Iterator

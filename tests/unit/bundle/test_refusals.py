@@ -1,15 +1,18 @@
 """Bundles that must not be served: each refused by name."""
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from msgspec.structs import replace
 
 from tests.bundles import LABELS, rewrite, write_tiny_bundle
 from understudy.bundle import (
@@ -96,6 +99,62 @@ def test_a_manifest_of_schema_1_0_is_read(folder: Path) -> None:
     del value["variants"]
     (folder / "manifest.json").write_text(json.dumps(value))
     assert open_bundle(folder).manifest.encoder.file == "encoder/encoder.onnx"
+
+
+def at(value: Any, *path: str) -> Any:
+    for name in path:
+        value = value[name]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong", "message"),
+    [
+        (("name",), 7, r"Expected `str`, got `int` - at `\$\.name`"),
+        (("encoder", "dimension"), True, r"`int`, got `bool` - at `\$\.encoder\.dimension`"),
+        (("encoder", "word_ngrams"), [1], r"length 2, got 1 - at `\$\.encoder\.word_ngrams`"),
+        (("calibration", "temperature"), None, r"`float`, .* at `\$\.calibration\.temperature`"),
+        (("label_names",), ["a", 1], r"`str`, got `int` - at `\$\.label_names\[1\]`"),
+        (
+            ("files", LOGITS_FILE, "bytes"),
+            "9",
+            r"`int`, .* at `\$\.files\[\.\.\.\]\.bytes`",
+        ),
+        (("student",), [], r"Expected `object`, got `array` - at `\$\.student`"),
+    ],
+)
+def test_a_field_of_another_type_is_named(
+    folder: Path, path: tuple[str, ...], wrong: object, message: str
+) -> None:
+    value = json.loads((folder / "manifest.json").read_text())
+    at(value, *path[:-1])[path[-1]] = wrong
+    edit_manifest(folder, **value)
+    with pytest.raises(BundleFormatError, match=message) as caught:
+        open_bundle(folder)
+    assert str(caught.value).startswith(f"{folder}: manifest.json: ")
+
+
+@pytest.mark.parametrize("path", [("label_names",), ("graph", "content_hash")])
+def test_a_field_that_is_missing_is_named(folder: Path, path: tuple[str, ...]) -> None:
+    value = json.loads((folder / "manifest.json").read_text())
+    del at(value, *path[:-1])[path[-1]]
+    (folder / "manifest.json").write_text(json.dumps(value))
+    with pytest.raises(BundleFormatError, match=f"missing required field `{path[-1]}`"):
+        open_bundle(folder)
+
+
+def test_a_manifest_is_written_and_read_whole(folder: Path) -> None:
+    """With a metric that is not a number, one that is an integer, and names beyond ASCII."""
+    manifest = open_bundle(folder).manifest
+    manifest = replace(manifest, name="größe", metrics={"a": math.nan, "b": math.inf, "c": 1e-7})
+    text = manifest.to_json()
+    value = json.loads(text)
+    assert text == json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    assert list(value) == list(type(manifest).__struct_fields__)
+    assert parse_manifest(text).to_json() == parse_manifest(text.encode()).to_json() == text
+    read = parse_manifest(text.replace("1e-07", "1"))
+    assert (read.metrics["c"], type(read.metrics["c"])) == (1.0, float)
+    assert replace(read, metrics={}) == replace(manifest, metrics={})
 
 
 def test_no_bundle_and_half_a_manifest_are_told_apart(folder: Path, tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
 """Bundles whose parts do not belong together are refused at the door."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from tests.bundles import HIDDEN, LABELS, NODES, TinyBundle, rewrite
@@ -66,7 +66,7 @@ def test_other_labels_are_refused(copy: Path) -> None:
 
 @pytest.mark.parametrize("change", [{"word_ngrams": (1, 3)}, {"digest": "0" * 64}, {"kind": "x"}])
 def test_another_way_of_reading_texts_is_refused(copy: Path, change: dict[str, object]) -> None:
-    rewrite(copy, {}, encoder=replace(manifest_of(copy).encoder, **change))  # type: ignore[arg-type]
+    rewrite(copy, {}, encoder=replace(manifest_of(copy).encoder, **change))
     with pytest.raises(EngineError):
         Engine.open(copy)
 

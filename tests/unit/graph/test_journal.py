@@ -73,7 +73,35 @@ def test_mutations_survive_the_way_through_json(batch: tuple[object, ...]) -> No
     assert decode_mutations(encode_mutations(batch)) == batch  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b'[{"kind": "explode"}]', b'[{"id": "a"}]'])
+WRITTEN = (
+    rb'[{"kind":"upsert_node","id":"\u00e9","text":"\ud83d\udd78 \"web\" \u0000\ud800/",'
+    rb'"label":null},{"kind":"upsert_node","id":"b","text":null,"label":"net"},'
+    rb'{"kind":"delete_node","id":" a\n"},{"kind":"add_edge","source":"b","target":"c"},'
+    rb'{"kind":"remove_edge","source":"c","target":"b"}]'
+)
+
+
+def test_the_bytes_in_a_journal_stay_as_every_release_wrote_them() -> None:
+    """They are replayed, and a repeated idempotency key is recognised by their digest."""
+    batch = (
+        UpsertNode("é", '\U0001f578 "web" \x00\ud800/'),
+        UpsertNode("b", label="net"),
+        DeleteNode(" a\n"),
+        AddEdge("b", "c"),
+        RemoveEdge("c", "b"),
+    )
+    assert decode_mutations(WRITTEN) == batch
+    assert encode_mutations(batch) == WRITTEN
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"", b"{}", b"[1]", b'[{"kind": "explode"}]', b'[{"id": "a"}]'),
+        *(b'[{"kind": "delete_node"}]', b'[{"kind": "delete_node", "id": 7}]'),
+        b'[{"kind": "delete_node", "id": "a", "more": 1}]',
+    ],
+)
 def test_something_else_is_no_batch(data: bytes) -> None:
     with pytest.raises(JournalDamagedError):
         decode_mutations(data)

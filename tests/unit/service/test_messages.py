@@ -9,6 +9,15 @@ import pytest
 from service.errors import InvalidFieldError, MalformedJsonError, RequestError
 from service.http.bodies import decode
 from service.messages import ClassifyRequest, Node
+from service.routes.graph_messages import MutationsBody
+from understudy.graph.mutations import (
+    AddEdge,
+    DeleteNode,
+    RemoveEdge,
+    UpsertNode,
+    decode_mutations,
+    encode_mutations,
+)
 
 DECODER = msgspec.json.Decoder(ClassifyRequest)
 
@@ -74,3 +83,12 @@ def test_a_wrong_field_is_named(value: Any, field: str) -> None:
 def test_deep_nesting_is_refused(body: bytes) -> None:
     with pytest.raises(RequestError):
         decode_request(body)
+
+
+def test_mutations_from_the_wire_are_journalled_as_those_made_in_process() -> None:
+    own = (UpsertNode("é", "a"), AddEdge("é", "b"), RemoveEdge("é", "b"), DeleteNode("é"))
+    sent = decode(
+        msgspec.json.Decoder(MutationsBody), b'{"mutations": %s}' % encode_mutations(own)
+    ).mutations
+    assert encode_mutations(sent) == encode_mutations(own)
+    assert decode_mutations(encode_mutations(sent)) == own
