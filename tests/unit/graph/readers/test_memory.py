@@ -67,6 +67,21 @@ def test_pandas(tmp_path: Path) -> None:
     assert series.content_hash == expected.content_hash
 
 
+class Streamed:
+    """A table of a library that only speaks Arrow's C stream, as Polars and DuckDB do."""
+
+    def __init__(self, columns: dict[str, Any]) -> None:
+        self.table = pa.table(columns)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+def test_a_table_of_another_library() -> None:
+    graph = Graph.from_pandas(Streamed(node_columns()), Streamed(edge_columns()))
+    assert graph.content_hash == from_arrays().content_hash
+
+
 def test_class_numbers_that_pandas_made_floats() -> None:
     numbers = pa.table({**node_columns(), "label": [1.0, 1.0, None, 0.0]})
     graph = Graph.from_pandas(numbers, edge_columns())
