@@ -12,6 +12,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from understudy.extras import advice, is_own
+
 HELP = "Distil a large language model into a graph network, export it to ONNX, and serve it."
 # name: (module:function or Typer application, one line of help)
 COMMANDS = {
@@ -159,11 +161,7 @@ def told(error: Exception, extra: str) -> str:
     if isinstance(error, expected_errors()):
         return str(error)
     if isinstance(error, ModuleNotFoundError) and not is_own(str(error.name)):
-        return (
-            f"this needs the package {str(error.name).partition('.')[0]}, which is not installed; "
-            f"install understudy with its extra {extra!r}, in its source folder: "
-            f"pip install '.[{extra}]'"
-        )
+        return advice(str(error.name), extra)
     if isinstance(error, ImportError):
         return f"a package cannot be loaded; install understudy again: {error}"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
@@ -172,13 +170,6 @@ def told(error: Exception, extra: str) -> str:
         places = [str(name) for name in (error.filename, error.filename2) if name is not None]
         return ": ".join([*places, error.strerror or str(error)])
     return f"an unexpected {type(error).__name__}: {error} ({where_it_is_written(error)})"
-
-
-def is_own(module: str) -> bool:
-    """Whether a module is Python's or ours, so that its absence is a fault of ours."""
-    name = module.partition(".")[0]
-    targets = (*ERROR_ROOTS, *(target for target, _ in COMMANDS.values()))
-    return name in sys.stdlib_module_names or name in {re.split("[.:]", t)[0] for t in targets}
 
 
 def where_it_is_written(error: Exception) -> str:

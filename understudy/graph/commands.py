@@ -1,7 +1,6 @@
 """`understudy data …`: get a graph in, and look at it."""
 
 import json
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +33,7 @@ from understudy.graph.command_options import (
     parse_rules,
 )
 from understudy.graph.describe import describe
+from understudy.graph.files import cache_folder
 from understudy.graph.folder import load_graph, save_graph
 from understudy.graph.progress import Progress, terminal_progress
 from understudy.graph.tables import show_graph, show_import
@@ -241,12 +241,6 @@ def debian(
         )
 
     produce(out, force, name, make, [cache_folder() / "apt"])
-
-
-def cache_folder() -> Path:
-    """Where fetched things are kept: $UNDERSTUDY_CACHE, or .cache/understudy in the home."""
-    given = os.environ.get("UNDERSTUDY_CACHE")
-    return Path(given).resolve() if given else Path("~/.cache/understudy").expanduser()
 
 
 @data.command("synthetic")

@@ -36,3 +36,9 @@ def file_digest(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where fetched things are kept: $UNDERSTUDY_CACHE, or .cache/understudy in the home."""
+    given = os.environ.get("UNDERSTUDY_CACHE")
+    return Path(given).resolve() if given else Path("~/.cache/understudy").expanduser()

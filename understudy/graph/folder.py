@@ -19,7 +19,7 @@ FORMAT_VERSION = 1
 NO_SPLIT = "none"
 
 
-def save_graph(graph: TextGraph, folder: Path) -> None:
+def save_graph(graph: TextGraph, folder: Path | str) -> None:
     """Writes `graph` to `folder`, replacing what is there once the new one is whole."""
     split_names = [*graph.splits, NO_SPLIT]
     split_of = np.full(graph.num_nodes, len(split_names) - 1, dtype=np.int32)
@@ -46,7 +46,7 @@ def save_graph(graph: TextGraph, folder: Path) -> None:
         "reading": dict(graph.reading),
         "content_hash": graph.content_hash,
     }
-    with atomic_folder(folder) as temporary:
+    with atomic_folder(Path(folder)) as temporary:
         pq.write_table(pa.table(columns), temporary / "nodes.parquet", compression="zstd")
         table = pa.table({"source": edges[:, 0], "target": edges[:, 1]})
         pq.write_table(table, temporary / "edges.parquet", compression="zstd")
@@ -79,13 +79,14 @@ def read_meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
-def load_graph(folder: Path) -> TextGraph:
+def load_graph(folder: Path | str) -> TextGraph:
     """Reads a graph folder and verifies its content hash.
 
     Raises:
         SourceError: no graph folder there.
         GraphFormatError: damaged, changed since it was written, or of a newer format.
     """
+    folder = Path(folder)
     meta = read_meta(folder)
     try:
         nodes = pq.read_table(folder / "nodes.parquet").combine_chunks()

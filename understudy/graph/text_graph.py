@@ -10,14 +10,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from understudy.graph.constructors import FromMemory
 from understudy.graph.csr import Adjacency
 
 UNLABELED = -1
 
 
 @dataclass(frozen=True)
-class TextGraph:
-    """A graph whose nodes carry text and, some of them, a label.
+class TextGraph(FromMemory):
+    """A graph whose nodes carry text and, some of them, a label; in public `understudy.Graph`.
 
     Shapes:
         ids: large_string [N], distinct, never empty
@@ -39,6 +40,16 @@ class TextGraph:
     source: str = ""  # where it came from, in words
     notes: Mapping[str, int] = field(default_factory=dict)  # what was repaired: kind → count
     reading: Mapping[str, Any] = field(default_factory=dict)  # files with their columns; the split
+
+    def __repr__(self) -> str:
+        """In a line: the arrays may be large."""
+        parts = [
+            f"{self.num_nodes:,} nodes",
+            f"{self.adjacency.num_edges:,} edges",
+            f"{self.num_classes:,} classes",
+            *(f"{name} {len(members):,}" for name, members in self.splits.items()),
+        ]
+        return f"<Graph {self.name!r}: {', '.join(parts)}>"
 
     @property
     def num_nodes(self) -> int:

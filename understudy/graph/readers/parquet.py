@@ -1,33 +1,17 @@
 """Parquet node and edge files; a place in them is a row, counted from 1."""
 
 import io
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from understudy.graph.errors import BadInputError
-from understudy.graph.missing import without_missing
 from understudy.graph.progress import Progress, silent
-from understudy.graph.readers import cells
-from understudy.graph.readers.cells import CellError
-from understudy.graph.readers.columns import Columns, Found, node_table, split_of_masks
-from understudy.graph.readers.fields import (
-    EdgeFields,
-    NodeFields,
-    NodeIndexes,
-    check_text,
-    edge_indexes,
-)
-from understudy.graph.readers.fields import node_indexes as find_columns
+from understudy.graph.readers.arrow_columns import ArrowColumns, edge_records, node_records
+from understudy.graph.readers.fields import EdgeFields, NodeFields
 from understudy.graph.readers.packed import is_packed, open_bytes
-from understudy.graph.reading import ReadingLog
-from understudy.graph.records import EdgeTable, NodeTable, Source, null_strings, optional_strings
-from understudy.graph.text_graph import string_array
+from understudy.graph.records import EdgeTable, NodeTable
 
 
 def read_parquet_nodes(path: Path, fields: NodeFields, progress: Progress = silent) -> NodeTable:
@@ -37,24 +21,7 @@ def read_parquet_nodes(path: Path, fields: NodeFields, progress: Progress = sile
         SourceError: the file cannot be read.
         BadInputError: it is damaged or empty, or a column is missing or of a wrong type.
     """
-    file = ParquetColumns(path, progress)
-    indexes = find_columns(str(path), file.names, fields)
-    log = ReadingLog(str(path))
-    log.add(file.names, indexes.roles())
-    check_text(str(path), file.names, fields, log.used.get("text", ()))
-    file.expect(len(indexes.used()))
-    texts = [file.texts(index) for index in indexes.text]
-    columns = Columns(
-        ids=file.read(indexes.id),
-        texts=joined(texts, file.count),
-        labels=file.labels(indexes.label),
-        class_names=file.labels(indexes.class_name),
-        splits=split_column(file, indexes),
-        groups=file.read(indexes.group),
-    )
-    found = (row_numbers(file.count), list(columns))
-    neighbors = neighbor_pairs(file, columns.ids, indexes.neighbors)
-    return node_table(Source(str(path), "row"), found, log.finish(), neighbors)
+    return node_records(ParquetColumns(path, progress), fields)
 
 
 def read_parquet_edges(path: Path, fields: EdgeFields, progress: Progress = silent) -> EdgeTable:
@@ -64,22 +31,7 @@ def read_parquet_edges(path: Path, fields: EdgeFields, progress: Progress = sile
         SourceError: the file cannot be read.
         BadInputError: it is damaged or empty, or a column is missing or of a wrong type.
     """
-    file = ParquetColumns(path, progress)
-    source, target = edge_indexes(str(path), file.names, fields)
-    log = ReadingLog(str(path))
-    log.add(file.names, {"source": (source,), "target": (target,)})
-    file.expect(2)
-    return EdgeTable(
-        source=Source(str(path), "row"),
-        sources=file.read(source),
-        targets=file.read(target),
-        places=row_numbers(file.count),
-        reading=log.finish(),
-    )
-
-
-def row_numbers(count: int) -> NDArray[np.int64]:
-    return np.arange(1, count + 1, dtype=np.int64)
+    return edge_records(ParquetColumns(path, progress), fields)
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
@@ -93,23 +45,22 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         raise BadInputError(f"{path}: not a Parquet file, or a damaged one: {error}") from error
 
 
-class ParquetColumns:
+class ParquetColumns(ArrowColumns):
     """The columns of a Parquet file, each read when it is asked for."""
 
     def __init__(self, path: Path, progress: Progress = silent) -> None:
         self.path, self.progress = path, progress
         self.file = open_parquet(path)
-        self.names: list[str] = self.file.schema_arrow.names
-        self.count: int = self.file.metadata.num_rows
+        super().__init__(str(path), self.file.schema_arrow, self.file.metadata.num_rows)
         self.expected, self.done = 1, 0
 
     def expect(self, columns: int) -> None:
-        """Says how many columns will be read, for the progress."""
+        """Is told how many columns will be read, for the progress."""
         self.expected = columns
         self.progress(f"read {self.path.name}", 0, columns * self.count)
 
-    def raw(self, index: int) -> pa.ChunkedArray:
-        """One column as it is stored, dictionaries decoded.
+    def stored(self, index: int) -> pa.ChunkedArray:
+        """One column.
 
         Raises:
             BadInputError: it is damaged.
@@ -121,130 +72,4 @@ class ParquetColumns:
             raise BadInputError(f"{self.path}: column {name!r} is damaged: {error}") from error
         self.done += self.count
         self.progress(f"read {self.path.name}", self.done, self.expected * self.count)
-        kind = column.type
-        return column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
-
-    def read(self, index: int | None) -> pa.LargeStringArray:
-        """A column of names: strings or whole numbers, also such as were made floats."""
-        return null_strings(self.count) if index is None else self.names_of(index, cells.name_of)
-
-    def labels(self, index: int | None) -> pa.LargeStringArray:
-        """A column of labels: as names, or true and false."""
-        return null_strings(self.count) if index is None else self.names_of(index, cells.label_of)
-
-    def texts(self, index: int) -> pa.LargeStringArray:
-        """A column of strings, or of lists of strings."""
-        kind = self.file.schema_arrow.field(index).type
-        if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-            raise self.wrong(index, CellError("strings"))
-        return without_missing(self.names_of(index, cells.text_of))
-
-    def names_of(self, index: int, of: Callable[[object], str | None]) -> pa.LargeStringArray:
-        column = self.raw(index)
-        kind = column.type
-        if is_textual(kind):
-            return self.decoded(index, column)
-        if pa.types.is_null(kind) or pa.types.is_integer(kind):
-            return flat(column.cast(pa.large_string()))
-        if not (is_list(kind) or pa.types.is_boolean(kind) or pa.types.is_floating(kind)):
-            wanted = "strings" if of is cells.text_of else "strings or whole numbers"
-            raise self.wrong(index, CellError(wanted))
-        return optional_strings(self.values(index, column, of))
-
-    def values(self, index: int, column: pa.ChunkedArray, of: Callable[[object], Any]) -> list[Any]:
-        """Every value through `of`."""
-        found = []
-        for row, value in enumerate(column.to_pylist(), 1):
-            try:
-                found.append(of(value))
-            except CellError as error:
-                raise self.wrong(index, error, row, value) from error
-        return found
-
-    def wrong(
-        self, index: int, wanted: CellError, row: int = 0, value: object = None
-    ) -> BadInputError:
-        where = f"{self.path} row {row}" if row else str(self.path)
-        found = f"found {value!r:.60}" if row else f"it holds {self.file.schema_arrow.types[index]}"
-        verb = "be" if row else "hold"
-        return BadInputError(f"{where}: column {self.names[index]!r} must {verb} {wanted}, {found}")
-
-    def decoded(self, index: int, column: pa.ChunkedArray) -> pa.LargeStringArray:
-        """A column of bytes as text.
-
-        Raises:
-            BadInputError: it is not UTF-8.
-        """
-        raw = column.cast(pa.large_binary())
-        try:
-            return flat(raw.cast(pa.large_string()))
-        except pa.ArrowInvalid as error:
-            row, byte = first_undecodable(raw)
-            raise BadInputError(
-                f"{self.path} row {row}: column {self.names[index]!r} is not UTF-8 at byte "
-                f"{byte}; convert it"
-            ) from error
-
-
-def is_textual(kind: pa.DataType) -> bool:
-    types = pa.types
-    return bool(
-        types.is_string(kind)
-        or types.is_large_string(kind)
-        or types.is_string_view(kind)
-        or types.is_binary(kind)
-        or types.is_large_binary(kind)
-    )
-
-
-def is_list(kind: pa.DataType) -> bool:
-    types = pa.types
-    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
-
-
-def split_column(file: ParquetColumns, indexes: NodeIndexes) -> pa.LargeStringArray:
-    """The split of every node, from its own column or from masks."""
-    if indexes.masks[0] is None:
-        return file.read(indexes.split)
-    absent = [False] * file.count
-    masks = [
-        absent if index is None else file.values(index, file.raw(index), cells.mask_of)
-        for index in indexes.masks
-    ]
-    names = [
-        split_of_masks(row, f"{file.path} row {number}")
-        for number, row in enumerate(zip(*masks, strict=True), 1)
-    ]
-    return optional_strings(names)
-
-
-def neighbor_pairs(file: ParquetColumns, ids: object, index: int | None) -> Found | None:
-    """The edges that a column of neighbours names; a place is the row of their node."""
-    if index is None or not isinstance(ids, pa.LargeStringArray):
-        return None
-    lists = file.values(index, file.raw(index), cells.neighbors_of)
-    rows = np.repeat(np.arange(file.count), [len(names) for names in lists])
-    targets = string_array(name for names in lists for name in names)
-    return rows + 1, [ids.take(pa.array(rows)), targets]
-
-
-def flat(column: pa.ChunkedArray) -> pa.LargeStringArray:
-    return pa.concat_arrays(column.chunks) if column.num_chunks else string_array([])
-
-
-def first_undecodable(column: pa.ChunkedArray) -> tuple[int, int]:
-    """The row and the byte, both counted from 1."""
-    for row, value in enumerate(column, 1):
-        try:
-            (value.as_py() or b"").decode("utf-8")
-        except UnicodeDecodeError as error:
-            return row, error.start + 1
-    return 0, 0
-
-
-def joined(texts: list[pa.LargeStringArray], count: int) -> pa.LargeStringArray:
-    """Several columns as one text, a line each; blanks are left out."""
-    if len(texts) < 2:
-        return texts[0] if texts else null_strings(count)
-    rows = zip(*(column.to_pylist() for column in texts), strict=True)
-    return optional_strings([cells.joined(row) for row in rows])
+        return column

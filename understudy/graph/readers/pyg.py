@@ -42,6 +42,16 @@ def pyg_graph(path: Path, keys: PygKeys, rules: Rules, progress: Progress = sile
     progress(f"read {path.name}", 0, 1)
     data = Attributes(path, graph_values(path, load_file(path)), RepairLog())
     progress(f"read {path.name}", 1, 1)
+    return built_of(data, keys, rules, progress)
+
+
+def built_of(data: Attributes, keys: PygKeys, rules: Rules, progress: Progress = silent) -> Built:
+    """The graph that the attributes of a PyG object make.
+
+    Raises:
+        BadInputError: it lacks edges or texts, or a value does not fit the others.
+    """
+    path = data.path
     pairs = find_edges(data)
     texts = find_texts(data, keys.text)
     count = len(texts)

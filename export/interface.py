@@ -1,0 +1,56 @@
+"""`understudy.export`: the program as a function."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from export.build import export_bundle
+from export.errors import ExportError
+from export.options import STUDENT_PRECISIONS, EncoderPrecision, ExportOptions
+from understudy.bundle import Manifest
+from understudy.extras import needed
+from understudy.graph.kept import GraphSource, graph_folder
+from understudy.graph.progress import Progress, silent
+
+
+def export(
+    student: Path | str,
+    bundle: Path | str,
+    *,
+    graph: GraphSource | None = None,
+    encoder_path: Path | str | None = None,
+    name: str | None = None,
+    encoder_precision: EncoderPrecision = "auto",
+    student_precisions: Sequence[str] = (),
+    progress: Progress = silent,
+    force: bool = False,
+) -> Manifest:
+    """Turns a trained student and its graph into a bundle, proven equal to what was trained.
+
+    Args:
+        student: student folder, see `distill`.
+        bundle: bundle folder to write.
+        graph: the student's, in memory or a folder, where it is not where it was.
+        encoder_path: MiniLM's folder, where it is not installed.
+        name: of the model in answers; None: the graph's and the student's.
+        encoder_precision: of the served text encoder; auto: int8 if it costs no accuracy.
+        student_precisions: int8, fp16: the student's files in these as well.
+        force: replace `bundle` also if it is another kind of folder.
+
+    Raises:
+        ExportError: a gate failed, or the graph is not the one that the student was trained on.
+        FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
+            `understudy.graph.errors` and `training.errors`.
+        ImportError: a package of the extra `export` is missing.
+    """
+    for precision in student_precisions:
+        if precision not in STUDENT_PRECISIONS:
+            raise ExportError(f"unknown precision {precision!r}; choose int8 or fp16")
+    options = ExportOptions(
+        graph=None if graph is None else graph_folder(graph),
+        encoder_path=None if encoder_path is None else Path(encoder_path),
+        name=name,
+        encoder_precision=encoder_precision,
+        student_precisions=tuple(student_precisions),
+    )
+    with needed("export"):  # torch imports its exporter's packages when it is called
+        return export_bundle(Path(student), Path(bundle), options, progress, force)

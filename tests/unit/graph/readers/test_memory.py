@@ -1,0 +1,207 @@
+"""Graphs from what is in memory: equal to what an import of the same data gives."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from understudy import Graph, Rules
+from understudy.graph import BadInputError
+from understudy.graph.readers.fields import EdgeFields, NodeFields
+from understudy.graph.readers.files import import_graph
+
+IDS = ["oak", "ash", "elm", "yew"]
+TEXTS = ["a tall tree", "a strong tree", "a shady tree", "a slow tree"]
+LABELS = ["leafy", "leafy", None, "needled"]
+SPLITS = ["train", "val", None, "train"]
+EDGES = [("oak", "ash"), ("elm", "ash"), ("elm", "yew")]
+
+
+def node_columns() -> dict[str, list[str | None]]:
+    return {"id": list(IDS), "text": list(TEXTS), "label": list(LABELS), "split": list(SPLITS)}
+
+
+def edge_columns() -> dict[str, list[str]]:
+    return {"source": [first for first, _ in EDGES], "target": [second for _, second in EDGES]}
+
+
+def imported(folder: Path, nodes: pa.Table, edges: pa.Table) -> Graph:
+    """The same data by way of files."""
+    pq.write_table(nodes, folder / "nodes.parquet")
+    pq.write_table(edges, folder / "edges.parquet")
+    files = [folder / "nodes.parquet"], [folder / "edges.parquet"]
+    return import_graph(*files, NodeFields(), EdgeFields(), Rules()).graph
+
+
+def from_arrays(**changes: Any) -> Graph:
+    values: dict[str, Any] = {"texts": TEXTS, "edges": EDGES, "ids": IDS, "labels": LABELS}
+    values["splits"] = {"train": [0, 3], "val": [1]}
+    return Graph.from_arrays(**(values | changes))
+
+
+def test_every_way_in_gives_the_graph_of_the_same_files(tmp_path: Path) -> None:
+    nodes, edges = pa.table(node_columns()), pa.table(edge_columns())
+    expected = imported(tmp_path, nodes, edges)
+    assert expected.num_classes == 2
+    assert from_arrays().content_hash == expected.content_hash
+    assert Graph.from_pandas(nodes, edges).content_hash == expected.content_hash
+    assert Graph.from_pandas(node_columns(), edge_columns()).content_hash == expected.content_hash
+    assert isinstance(expected, Graph)
+
+
+def test_pandas(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    expected = imported(tmp_path, pa.table(node_columns()), pa.table(edge_columns()))
+    nodes = pandas.DataFrame(node_columns())
+    edges = pandas.DataFrame(edge_columns())
+    assert Graph.from_pandas(nodes, edges).content_hash == expected.content_hash
+    nodes["label"] = nodes["label"].astype("category")
+    assert Graph.from_pandas(nodes.set_index("id"), edges).content_hash == expected.content_hash
+    series = from_arrays(
+        texts=nodes["text"], ids=nodes["id"], labels=nodes["label"], edges=edges.to_numpy()
+    )
+    assert series.content_hash == expected.content_hash
+
+
+class Streamed:
+    """A table of a library that only speaks Arrow's C stream, as Polars and DuckDB do."""
+
+    def __init__(self, columns: dict[str, Any]) -> None:
+        self.table = pa.table(columns)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+def test_a_table_of_another_library() -> None:
+    graph = Graph.from_pandas(Streamed(node_columns()), Streamed(edge_columns()))
+    assert graph.content_hash == from_arrays().content_hash
+
+
+def test_class_numbers_that_pandas_made_floats() -> None:
+    numbers = pa.table({**node_columns(), "label": [1.0, 1.0, None, 0.0]})
+    graph = Graph.from_pandas(numbers, edge_columns())
+    assert graph.label_names == ("0", "1")
+    assert graph.labels.tolist() == [1, 1, -1, 0]
+
+
+def test_a_networkx_graph(tmp_path: Path) -> None:
+    networkx = pytest.importorskip("networkx", reason="networkx is not installed")
+    expected = imported(tmp_path, pa.table(node_columns()), pa.table(edge_columns()))
+    graph = networkx.Graph()
+    for name, text, label, split in zip(IDS, TEXTS, LABELS, SPLITS, strict=True):
+        graph.add_node(name, text=text, label=label, split=split)
+    graph.add_edges_from(EDGES, weight=2.0)
+    assert Graph.from_networkx(graph).content_hash == expected.content_hash
+    graph.add_node("fir", text=3)
+    with pytest.raises(BadInputError, match=r"nodes node 5: column 'text' must be a string"):
+        Graph.from_networkx(graph)
+
+
+def test_a_pyg_object() -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    from torch_geometric.data import Data
+
+    data = Data(
+        edge_index=torch.tensor([[0, 2, 2], [1, 1, 3]]),
+        y=torch.tensor([0, 0, -1, 1]),
+        train_mask=torch.tensor([True, False, False, True]),
+        val_mask=torch.tensor([False, True, False, False]),
+        label_names=["leafy", "needled"],
+    )
+    graph = Graph.from_pyg(data, TEXTS, name="trees")
+    expected = from_arrays(ids=None, edges=[(0, 1), (2, 1), (2, 3)])
+    assert graph.content_hash == expected.content_hash
+    assert graph.name == "trees"
+    data.raw_texts = TEXTS
+    assert Graph.from_pyg(data).content_hash == expected.content_hash
+    with pytest.raises(BadInputError, match="data: no texts"):
+        Graph.from_pyg({"edge_index": np.array([[0], [1]]), "y": np.array([0, 1])})
+
+
+def test_positions_name_nodes_that_have_no_ids() -> None:
+    graph = from_arrays(ids=None, edges=np.array([[0, 1], [1, 2]]))
+    assert graph.ids.to_pylist() == ["0", "1", "2", "3"]
+    assert graph.adjacency.edges().tolist() == [[0, 1], [1, 2]]
+
+
+def test_class_numbers_with_names() -> None:
+    named = from_arrays(labels=np.array([0, 0, -1, 1]), label_names=["leafy", "needled"])
+    assert named.content_hash == from_arrays().content_hash
+
+
+def test_a_split_that_is_drawn_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "understudy.graph"):
+        graph = from_arrays(splits=None, rules=Rules(fractions=(1.0, 0.0, 0.0), seed=5))
+    assert graph.splits["train"].tolist() == [0, 1, 3]
+    assert "graph: split drawn at random, 1/0/0, seed 5 (train 3, val 0, test 0)" in caplog.messages
+    caplog.clear()
+    assert from_arrays().reading["split"] == "the splits that were given"
+    assert not any("drawn" in message for message in caplog.messages)
+
+
+def test_what_is_repaired_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    graph = from_arrays(texts=[*TEXTS[:3], None], rules=Rules(missing_text="id"))
+    assert graph.texts.to_pylist()[3] == "yew"
+    assert graph.notes == {"texts_from_ids": 1}
+    assert "graph: nodes without text given their id as text: 1 (first: arrays node 3)" in (
+        caplog.messages
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"texts": [*TEXTS[:3], 7]}, r"arrays node 3: 'texts' must be a string, not int"),
+        ({"texts": [*TEXTS[:3], ""]}, r"arrays node 3"),
+        ({"ids": ["oak", "oak", "elm", "yew"]}, r"arrays node 1"),
+        ({"ids": ["oak"]}, r"'ids' must be 4 ids"),
+        ({"labels": ["leafy"]}, r"'labels' must be 4 labels"),
+        ({"edges": [("oak", "fir")]}, r"arrays edge 0.*'fir'"),
+        ({"edges": np.zeros((2, 5), np.int64)}, r"'edges' must be pairs .*give its transpose"),
+        ({"ids": None, "edges": [(0, 9)]}, r"arrays edge 0"),
+        ({"ids": None}, r"'edges' must be pairs of positions"),
+        ({"splits": {"training part": [0]}}, r"'splits' has 'training part'"),
+        ({"splits": {"train": [0, 9]}}, r"holds 9, which is no node"),
+        ({"splits": {"train": [0], "val": [3]}}, r"arrays node 3.*label 'needled'"),
+        ({"groups": ["a"]}, r"'groups' must be 4"),
+        ({"groups": ["a", "b", ["c"], "d"]}, r"arrays node 2: 'groups' must be a string"),
+    ],
+)
+def test_a_bad_value_is_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        from_arrays(**changes)
+
+
+def test_a_bad_cell_of_a_table_is_named_by_row_and_column() -> None:
+    nodes = node_columns() | {"text": [*TEXTS[:3], ""]}
+    with pytest.raises(BadInputError, match="nodes row 4"):
+        Graph.from_pandas(nodes, edge_columns())
+    with pytest.raises(BadInputError, match=r"edges row 3.*'fir'"):
+        Graph.from_pandas(node_columns(), edge_columns() | {"target": ["ash", "ash", "fir"]})
+    with pytest.raises(BadInputError, match="nodes: no column 'body'; the columns are: id, text"):
+        Graph.from_pandas(node_columns(), edge_columns(), text_field="body")
+    with pytest.raises(BadInputError, match="nodes: not a table that Arrow reads"):
+        Graph.from_pandas([1, 2, 3], edge_columns())
+
+
+def test_neighbors_in_a_column() -> None:
+    nodes = {**node_columns(), "neighbors": [["ash"], [], ["ash", "yew"], []]}
+    graph = Graph.from_pandas(nodes)
+    assert graph.content_hash == from_arrays().content_hash
+
+
+def test_empty_edges_and_groups() -> None:
+    graph = from_arrays(edges=[], groups=["a", "a", None, "b"])
+    assert graph.adjacency.num_edges == 0
+    assert graph.groups is not None
+    assert graph.groups[0] == graph.groups[1]
+    assert len(set(graph.groups.tolist())) == 3
+
+
+def test_a_graph_is_told_in_a_line() -> None:
+    assert repr(from_arrays()) == "<Graph 'graph': 4 nodes, 3 edges, 2 classes, train 2, val 1>"

@@ -1,0 +1,153 @@
+"""How a graph is made of what is in memory; `TextGraph` has these as its own.
+
+The rules for labels, missing values, ids and splits are those of `understudy data import`: see
+docs/data.md. An error names the row and the column; an option that it advises, such as
+`--missing-text id`, is the argument of that name here, or a field of `Rules`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from understudy.graph.builder import Rules
+    from understudy.graph.text_graph import TextGraph
+
+
+class FromMemory:
+    """Graphs from arrays, tables and other libraries' graphs; no file is read or written."""
+
+    @staticmethod
+    def from_arrays(
+        texts: Sequence[str | None],
+        edges: Any,
+        *,
+        ids: Any = None,
+        labels: Any = None,
+        label_names: Any = None,
+        splits: Mapping[str, Any] | None = None,
+        groups: Any = None,
+        name: str = "graph",
+        rules: "Rules | None" = None,
+    ) -> "TextGraph":
+        """A graph from arrays, tensors or lists, one value a node.
+
+        Args:
+            texts: N strings; the first line of each is its title.
+            edges: pairs [E, 2] of ids, or of positions where no `ids` are given.
+            ids: N distinct strings or whole numbers; by default the positions.
+            labels: N names or class numbers; None, NaN or a negative number for no label.
+            label_names: of class numbers: a list by class, or a mapping from number to name.
+            splits: train, val and test, each as a mask [N] or as positions; drawn where None.
+            groups: N names; a drawn split keeps the nodes of one group together.
+            rules: what to do about bad records, and how a split is drawn.
+
+        Raises:
+            BadInputError: a value that `rules` does not repair; the message names its node.
+        """
+        from understudy.graph.readers.memory import graph_from_arrays
+
+        return graph_from_arrays(
+            texts, edges, ids, labels, label_names, splits, groups, name, rules
+        )
+
+    @staticmethod
+    def from_pandas(
+        nodes: Any,
+        edges: Any = None,
+        *,
+        id_field: str = "",
+        text_field: str | Sequence[str] = (),
+        label_field: str = "",
+        split_field: str = "",
+        group_field: str = "",
+        neighbors_field: str = "",
+        source_field: str = "",
+        target_field: str = "",
+        name: str = "graph",
+        rules: "Rules | None" = None,
+    ) -> "TextGraph":
+        """A graph from a DataFrame of nodes and one of edges.
+
+        Any table that Arrow reads will do: pandas, Polars, Arrow, DuckDB, a dict of columns.
+
+        Args:
+            nodes: a row a node.
+            edges: a row an edge; without it, a column of `nodes` lists their neighbours.
+            id_field: and the others: the name of a column; empty: looked for among the usual
+                names, none: not read. Several texts are joined, a line each.
+            rules: what to do about bad records, and how a split is drawn.
+
+        Raises:
+            BadInputError: a value that `rules` does not repair; the message names its row, from
+                1, and its column.
+        """
+        from understudy.graph.readers.fields import EdgeFields, NodeFields
+        from understudy.graph.readers.memory import graph_from_tables
+
+        text = (text_field,) if isinstance(text_field, str) else tuple(text_field)
+        text = tuple(column for column in text if column)
+        fields = NodeFields(id_field, text, label_field, split_field, group_field, neighbors_field)
+        edge_fields = EdgeFields(source_field, target_field)
+        return graph_from_tables(nodes, edges, fields, edge_fields, name, rules)
+
+    @staticmethod
+    def from_networkx(
+        graph: Any,
+        *,
+        text_field: str | Sequence[str] = (),
+        label_field: str = "",
+        split_field: str = "",
+        group_field: str = "",
+        name: str = "graph",
+        rules: "Rules | None" = None,
+    ) -> "TextGraph":
+        """A graph from a NetworkX graph, whose nodes have their text and label as attributes.
+
+        The nodes themselves are the ids: strings or whole numbers. Directions are dropped.
+
+        Args:
+            text_field: and the others: the name of an attribute, as in `from_pandas`.
+            rules: what to do about bad records, and how a split is drawn.
+
+        Raises:
+            BadInputError: a value that `rules` does not repair; the message names its node, from
+                1, and its attribute.
+        """
+        from understudy.graph.readers.fields import NodeFields
+        from understudy.graph.readers.memory import graph_from_networkx
+
+        text = (text_field,) if isinstance(text_field, str) else tuple(text_field)
+        text = tuple(attribute for attribute in text if attribute)
+        fields = NodeFields("", text, label_field, split_field, group_field)
+        return graph_from_networkx(graph, fields, name, rules)
+
+    @staticmethod
+    def from_pyg(
+        data: Any,
+        texts: Sequence[str | None] | None = None,
+        *,
+        text_key: str = "",
+        label_key: str = "",
+        label_names_key: str = "",
+        mask_column: int = 0,
+        name: str = "graph",
+        rules: "Rules | None" = None,
+    ) -> "TextGraph":
+        """A graph from a PyG `Data` object, or a dict of tensors like it.
+
+        Args:
+            texts: N strings, where the object has none.
+            text_key: and the others: the name of an attribute; empty: looked for among the usual
+                names.
+            mask_column: of several splits in the masks, the one to use.
+            rules: what to do about bad records, and how a split is drawn.
+
+        Raises:
+            BadInputError: a value that `rules` does not repair; the message names its node, from
+                0, and its attribute.
+        """
+        from understudy.graph.readers.memory import graph_from_pyg
+        from understudy.graph.readers.pyg import PygKeys
+
+        keys = PygKeys(text_key, label_names_key, mask_column, label_key)
+        return graph_from_pyg(data, texts, keys, name, rules)

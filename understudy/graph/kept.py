@@ -1,0 +1,27 @@
+"""A graph in memory as the folder that every later step reads it from."""
+
+from pathlib import Path
+from urllib.parse import quote
+
+from understudy.graph.files import cache_folder
+from understudy.graph.folder import read_meta, save_graph
+from understudy.graph.text_graph import TextGraph
+
+GraphSource = TextGraph | Path | str  # in memory, or a folder
+NAME_CHARACTERS = 100  # of a graph's name in that of its folder
+
+
+def graph_folder(graph: GraphSource) -> Path:
+    """The folder that holds a graph; one in memory is written into the cache, once.
+
+    Raises:
+        GraphFormatError: what the cache holds is damaged.
+        FolderError: the cache cannot be written.
+    """
+    if not isinstance(graph, TextGraph):
+        return Path(graph)
+    name = f"{quote(graph.name, safe='')[:NAME_CHARACTERS]}-{graph.content_hash[:32]}"
+    folder = cache_folder() / "graphs" / name
+    if not folder.is_dir() or read_meta(folder)["content_hash"] != graph.content_hash:
+        save_graph(graph, folder)
+    return folder

@@ -1,0 +1,225 @@
+"""The columns of an Arrow table, wherever it is, as records; a place in them is a row, from 1."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from understudy.graph.errors import BadInputError
+from understudy.graph.missing import without_missing
+from understudy.graph.readers import cells
+from understudy.graph.readers.cells import CellError
+from understudy.graph.readers.columns import Columns, Found, node_table, split_of_masks
+from understudy.graph.readers.fields import (
+    EdgeFields,
+    NodeFields,
+    NodeIndexes,
+    check_text,
+    edge_indexes,
+)
+from understudy.graph.readers.fields import node_indexes as find_columns
+from understudy.graph.reading import ReadingLog
+from understudy.graph.records import EdgeTable, NodeTable, Source, null_strings, optional_strings
+from understudy.graph.text_graph import string_array
+
+
+def node_records(table: "ArrowColumns", fields: NodeFields) -> NodeTable:
+    """The node records of a table.
+
+    Raises:
+        BadInputError: a column is missing or of a wrong type.
+    """
+    indexes = find_columns(table.name, table.names, fields)
+    log = ReadingLog(table.name)
+    log.add(table.names, indexes.roles())
+    check_text(table.name, table.names, fields, log.used.get("text", ()))
+    table.expect(len(indexes.used()))
+    texts = [table.texts(index) for index in indexes.text]
+    columns = Columns(
+        ids=table.read(indexes.id),
+        texts=joined(texts, table.count),
+        labels=table.labels(indexes.label),
+        class_names=table.labels(indexes.class_name),
+        splits=split_column(table, indexes),
+        groups=table.read(indexes.group),
+    )
+    found = (row_numbers(table.count), list(columns))
+    neighbors = neighbor_pairs(table, columns.ids, indexes.neighbors)
+    return node_table(Source(table.name, "row"), found, log.finish(), neighbors)
+
+
+def edge_records(table: "ArrowColumns", fields: EdgeFields) -> EdgeTable:
+    """The edge records of a table.
+
+    Raises:
+        BadInputError: a column is missing or of a wrong type.
+    """
+    source, target = edge_indexes(table.name, table.names, fields)
+    log = ReadingLog(table.name)
+    log.add(table.names, {"source": (source,), "target": (target,)})
+    table.expect(2)
+    return EdgeTable(
+        source=Source(table.name, "row"),
+        sources=table.read(source),
+        targets=table.read(target),
+        places=row_numbers(table.count),
+        reading=log.finish(),
+    )
+
+
+def row_numbers(count: int) -> NDArray[np.int64]:
+    return np.arange(1, count + 1, dtype=np.int64)
+
+
+class ArrowColumns:
+    """The columns of a table in memory, each decoded when it is asked for."""
+
+    def __init__(self, name: str, schema: pa.Schema, count: int) -> None:
+        """Describes a table.
+
+        Args:
+            name: of the table in messages.
+            count: of its rows.
+        """
+        self.name, self.schema, self.count = name, schema, count
+        self.names: list[str] = schema.names
+
+    def expect(self, columns: int) -> None:
+        """Is told how many columns will be read."""
+
+    def stored(self, index: int) -> pa.ChunkedArray:
+        """One column as it is stored."""
+        raise NotImplementedError
+
+    def raw(self, index: int) -> pa.ChunkedArray:
+        """One column, dictionaries decoded."""
+        column = self.stored(index)
+        kind = column.type
+        return column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
+
+    def read(self, index: int | None) -> pa.LargeStringArray:
+        """A column of names: strings or whole numbers, also such as were made floats."""
+        return null_strings(self.count) if index is None else self.names_of(index, cells.name_of)
+
+    def labels(self, index: int | None) -> pa.LargeStringArray:
+        """A column of labels: as names, or true and false."""
+        return null_strings(self.count) if index is None else self.names_of(index, cells.label_of)
+
+    def texts(self, index: int) -> pa.LargeStringArray:
+        """A column of strings, or of lists of strings."""
+        kind = self.schema.field(index).type
+        if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+            raise self.wrong(index, CellError("strings"))
+        return without_missing(self.names_of(index, cells.text_of))
+
+    def names_of(self, index: int, of: Callable[[object], str | None]) -> pa.LargeStringArray:
+        column = self.raw(index)
+        kind = column.type
+        if is_textual(kind):
+            return self.decoded(index, column)
+        if pa.types.is_null(kind) or pa.types.is_integer(kind):
+            return flat(column.cast(pa.large_string()))
+        if not (is_list(kind) or pa.types.is_boolean(kind) or pa.types.is_floating(kind)):
+            wanted = "strings" if of is cells.text_of else "strings or whole numbers"
+            raise self.wrong(index, CellError(wanted))
+        return optional_strings(self.values(index, column, of))
+
+    def values(self, index: int, column: pa.ChunkedArray, of: Callable[[object], Any]) -> list[Any]:
+        """Every value through `of`."""
+        found = []
+        for row, value in enumerate(column.to_pylist(), 1):
+            try:
+                found.append(of(value))
+            except CellError as error:
+                raise self.wrong(index, error, row, value) from error
+        return found
+
+    def wrong(
+        self, index: int, wanted: CellError, row: int = 0, value: object = None
+    ) -> BadInputError:
+        where = f"{self.name} row {row}" if row else self.name
+        found = f"found {value!r:.60}" if row else f"it holds {self.schema.types[index]}"
+        verb = "be" if row else "hold"
+        return BadInputError(f"{where}: column {self.names[index]!r} must {verb} {wanted}, {found}")
+
+    def decoded(self, index: int, column: pa.ChunkedArray) -> pa.LargeStringArray:
+        """A column of bytes as text.
+
+        Raises:
+            BadInputError: it is not UTF-8.
+        """
+        raw = column.cast(pa.large_binary())
+        try:
+            return flat(raw.cast(pa.large_string()))
+        except pa.ArrowInvalid as error:
+            row, byte = first_undecodable(raw)
+            raise BadInputError(
+                f"{self.name} row {row}: column {self.names[index]!r} is not UTF-8 at byte "
+                f"{byte}; convert it"
+            ) from error
+
+
+def is_textual(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(
+        types.is_string(kind)
+        or types.is_large_string(kind)
+        or types.is_string_view(kind)
+        or types.is_binary(kind)
+        or types.is_large_binary(kind)
+    )
+
+
+def is_list(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def split_column(table: ArrowColumns, indexes: NodeIndexes) -> pa.LargeStringArray:
+    """The split of every node, from its own column or from masks."""
+    if indexes.masks[0] is None:
+        return table.read(indexes.split)
+    absent = [False] * table.count
+    masks = [
+        absent if index is None else table.values(index, table.raw(index), cells.mask_of)
+        for index in indexes.masks
+    ]
+    names = [
+        split_of_masks(row, f"{table.name} row {number}")
+        for number, row in enumerate(zip(*masks, strict=True), 1)
+    ]
+    return optional_strings(names)
+
+
+def neighbor_pairs(table: ArrowColumns, ids: object, index: int | None) -> Found | None:
+    """The edges that a column of neighbours names; a place is the row of their node."""
+    if index is None or not isinstance(ids, pa.LargeStringArray):
+        return None
+    lists = table.values(index, table.raw(index), cells.neighbors_of)
+    rows = np.repeat(np.arange(table.count), [len(names) for names in lists])
+    targets = string_array(name for names in lists for name in names)
+    return rows + 1, [ids.take(pa.array(rows)), targets]
+
+
+def flat(column: pa.ChunkedArray) -> pa.LargeStringArray:
+    return pa.concat_arrays(column.chunks) if column.num_chunks else string_array([])
+
+
+def first_undecodable(column: pa.ChunkedArray) -> tuple[int, int]:
+    """The row and the byte, both counted from 1."""
+    for row, value in enumerate(column, 1):
+        try:
+            (value.as_py() or b"").decode("utf-8")
+        except UnicodeDecodeError as error:
+            return row, error.start + 1
+    return 0, 0
+
+
+def joined(texts: list[pa.LargeStringArray], count: int) -> pa.LargeStringArray:
+    """Several columns as one text, a line each; blanks are left out."""
+    if len(texts) < 2:
+        return texts[0] if texts else null_strings(count)
+    rows = zip(*(column.to_pylist() for column in texts), strict=True)
+    return optional_strings([cells.joined(row) for row in rows])

@@ -1,0 +1,262 @@
+"""Graphs from what is in memory: arrays, tables, NetworkX graphs, PyG data objects.
+
+Everything goes through the readers and the builder of files, so that a value means the same
+wherever it comes from. What was repaired and what a user should know is logged as a warning, and
+so is a split that was drawn here rather than given.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from understudy.graph.builder import Built, GivenSplit, Rules, build_graph
+from understudy.graph.errors import BadInputError
+from understudy.graph.readers import cells
+from understudy.graph.readers.arrays import told
+from understudy.graph.readers.arrow_columns import ArrowColumns, edge_records, node_records
+from understudy.graph.readers.cells import CellError
+from understudy.graph.readers.columns import with_class_names
+from understudy.graph.readers.fields import NOT_READ, EdgeFields, NodeFields, check_given
+from understudy.graph.readers.formats import Rows
+from understudy.graph.readers.masks import FoundSplit, find_split
+from understudy.graph.readers.networkx_files import edge_rows, node_rows
+from understudy.graph.readers.pyg import PygKeys, built_of
+from understudy.graph.readers.pyg_values import Attributes, find_ids, find_labels, find_texts
+from understudy.graph.readers.tables import read_edge_rows, read_node_rows
+from understudy.graph.readers.torch_files import graph_values
+from understudy.graph.records import (
+    EdgeTable,
+    NodeTable,
+    Source,
+    null_strings,
+    optional_strings,
+)
+from understudy.graph.repairs import RepairLog
+from understudy.graph.split_names import SPLIT_SYNONYMS
+from understudy.graph.text_graph import TextGraph
+
+logger = logging.getLogger("understudy.graph")
+
+ARRAYS = Path("arrays")  # what the source is called in messages
+PYG = Path("data")
+
+
+class TableColumns(ArrowColumns):
+    """The columns of a table that is in memory."""
+
+    def __init__(self, name: str, table: pa.Table) -> None:
+        super().__init__(name, table.schema, table.num_rows)
+        self.table = table
+
+    def stored(self, index: int) -> pa.ChunkedArray:
+        return self.table.column(index)
+
+
+def announced(built: Built, name: str) -> TextGraph:
+    """The graph, once all that an import would print has been logged."""
+    graph = replace(built.graph, name=name)
+    for remark in (*map(str, built.repairs), *built.remarks):
+        logger.warning("%s: %s", name, remark)
+    if built.random_split and graph.label_names:
+        sizes = ", ".join(f"{part} {len(members):,}" for part, members in graph.splits.items())
+        logger.warning("%s: split %s (%s)", name, graph.reading["split"], sizes)
+    return graph
+
+
+def graph_from_arrays(
+    texts: Sequence[str | None],
+    edges: Any,
+    ids: Any,
+    labels: Any,
+    label_names: Any,
+    splits: Mapping[str, Any] | None,
+    groups: Any,
+    name: str,
+    rules: Rules | None,
+) -> TextGraph:
+    """See `Graph.from_arrays`."""
+    given = {"texts": texts, "ids": ids, "labels": labels, "label_names": label_names}
+    values = {key: plain(value) for key, value in given.items()}
+    values |= {"edges": plain(edges), "groups": plain(groups)}
+    data = Attributes(ARRAYS, values, RepairLog())
+    strings = find_texts(data, "texts")
+    count = len(strings)
+    names_key = NOT_READ if label_names is None else "label_names"
+    nodes = NodeTable(
+        Source(str(ARRAYS), "node"),
+        np.arange(count, dtype=np.int64),
+        ids=find_ids(data, count),
+        texts=strings,
+        labels=find_labels(data, "" if labels is None else "labels", names_key, count),
+        splits=null_strings(count),
+        groups=group_names(values["groups"], count),
+    )
+    split = None if splits is None else named_split(splits, count)
+    built = build_graph(
+        [nodes],
+        [edge_table(data, ids is not None)],
+        name=name,
+        source="arrays in memory",
+        rules=rules,
+        given=None if split is None else GivenSplit(split.members, "the splits that were given"),
+        log=data.log,
+    )
+    return announced(built, name)
+
+
+def plain(value: Any) -> Any:
+    """A column of pandas or Arrow as a list; everything else as it is."""
+    if hasattr(value, "to_pylist"):
+        return value.to_pylist()
+    if hasattr(value, "to_numpy") and hasattr(value, "tolist"):
+        return value.tolist()
+    return value
+
+
+def edge_table(data: Attributes, named: bool) -> EdgeTable:
+    """Pairs of ids, or of positions where the nodes were given no ids.
+
+    Raises:
+        BadInputError: they are no pairs.
+    """
+    pairs = data.array("edges")
+    if pairs.dtype.kind == "O":  # what pandas holds strings in
+        pairs = np.asarray(pairs.tolist())
+    if not pairs.size:
+        pairs = np.empty((0, 2), np.int64)
+    wanted = "ids" if named else "positions of nodes"
+    if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype.kind not in ("iuU" if named else "iu"):
+        advice = "; give its transpose" if pairs.ndim == 2 and len(pairs) == 2 else ""
+        raise BadInputError(
+            f"{ARRAYS}: 'edges' must be pairs of {wanted} [E, 2], not {told(pairs)}{advice}"
+        )
+    ends: list[Any] = [np.ascontiguousarray(pairs[:, end]) for end in (0, 1)]
+    if named:
+        ends = [pa.array(end).cast(pa.large_string()) for end in ends]
+    else:
+        ends = [end.astype(np.int64) for end in ends]
+    numbers = np.arange(len(pairs), dtype=np.int64)
+    return EdgeTable(Source(str(ARRAYS), "edge"), numbers, ends[0], ends[1])
+
+
+def group_names(values: Any, count: int) -> pa.LargeStringArray:
+    """large_string [N], null where a node is in no group.
+
+    Raises:
+        BadInputError: they are not one for each node.
+    """
+    if values is None:
+        return null_strings(count)
+    items = values.tolist() if hasattr(values, "tolist") else list(values)
+    if len(items) != count:
+        raise BadInputError(
+            f"{ARRAYS}: 'groups' must be {count:,}, one for each text, it has {len(items):,}"
+        )
+    found = []
+    for node, item in enumerate(items):
+        try:
+            found.append(cells.name_of(item))
+        except CellError as error:
+            raise BadInputError(
+                f"{ARRAYS} node {node}: 'groups' must be {error}, found {item!r:.60}"
+            ) from error
+    return optional_strings(found)
+
+
+def named_split(splits: Mapping[str, Any], count: int) -> FoundSplit | None:
+    """A split by the names of its parts, each as a mask or as positions.
+
+    Raises:
+        BadInputError: a name is no part of a split, or a part is something else.
+    """
+    for name in splits:
+        if str(name).lower() not in SPLIT_SYNONYMS:
+            raise BadInputError(f"{ARRAYS}: 'splits' has {name!r}; use train, val and test")
+    parts = {name: plain(part) for name, part in splits.items()}
+    parts = {k: part if len(part) else np.empty(0, np.int64) for k, part in parts.items()}
+    return find_split(ARRAYS, {"splits": parts}, 0, count)
+
+
+def graph_from_tables(
+    nodes: Any,
+    edges: Any,
+    node_fields: NodeFields,
+    edge_fields: EdgeFields,
+    name: str,
+    rules: Rules | None,
+) -> TextGraph:
+    """See `Graph.from_pandas`."""
+    rules = rules or Rules()
+    node_fields = suited(node_fields, rules, edges is not None)
+    found = checked(node_records(arrow_columns(nodes, "nodes"), node_fields), node_fields)
+    tables = [] if edges is None else [edge_records(arrow_columns(edges, "edges"), edge_fields)]
+    if found.neighbors is not None:
+        tables.append(found.neighbors)
+    source = "tables in memory"
+    return announced(build_graph([found], tables, name=name, source=source, rules=rules), name)
+
+
+def suited(fields: NodeFields, rules: Rules, has_edges: bool) -> NodeFields:
+    """Whether a text is needed, and whether a column of neighbours is looked for."""
+    fields = replace(fields, text_needed=rules.missing_text == "fail")
+    return replace(fields, neighbors=NOT_READ) if has_edges and not fields.neighbors else fields
+
+
+def checked(table: NodeTable, fields: NodeFields) -> NodeTable:
+    """The table with its classes named, in which every column that was asked for was found.
+
+    Raises:
+        BadInputError: one was not.
+    """
+    used = {role: set(names) for role, names in table.reading.used.items()}
+    check_given(table.source.file, table.reading.columns(), fields, used)
+    return with_class_names([table])[0]
+
+
+def arrow_columns(table: Any, name: str) -> TableColumns:
+    """Anything that Arrow reads as a table: a DataFrame of any library, or a mapping of columns.
+
+    Raises:
+        BadInputError: it is none, or a column holds values of several types.
+    """
+    try:
+        return TableColumns(name, table if isinstance(table, pa.Table) else pa.table(table))
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        reason = "; ".join(str(part) for part in error.args)
+        raise BadInputError(f"{name}: not a table that Arrow reads: {reason}") from error
+
+
+def graph_from_networkx(
+    graph: Any, node_fields: NodeFields, name: str, rules: Rules | None
+) -> TextGraph:
+    """See `Graph.from_networkx`."""
+    rules = rules or Rules()
+    fields = suited(replace(node_fields, id="id"), rules, True)
+    nodes = Rows(Source("nodes", "node"), node_rows(graph, ""))
+    edges = Rows(Source("edges", "edge"), edge_rows(graph))
+    built = build_graph(
+        [checked(read_node_rows(nodes, fields), fields)],
+        [read_edge_rows(edges, EdgeFields("source", "target"))],
+        name=name,
+        source="a NetworkX graph in memory",
+        rules=rules,
+    )
+    return announced(built, name)
+
+
+def graph_from_pyg(
+    data: Any, texts: Sequence[str | None] | None, keys: PygKeys, name: str, rules: Rules | None
+) -> TextGraph:
+    """See `Graph.from_pyg`."""
+    values: dict[str, Any] = dict(graph_values(PYG, data))
+    if texts is not None:
+        values["texts"] = plain(texts)
+        keys = replace(keys, text="texts")
+    built = built_of(Attributes(PYG, values, RepairLog()), keys, rules or Rules())
+    graph = replace(built.graph, source="a PyG object in memory")
+    return announced(replace(built, graph=graph), name)
