@@ -14,13 +14,12 @@ from starlette.types import Receive, Scope, Send
 
 from service.errors import RequestError
 from service.http.access import Access
-from service.http.addresses import Clients
-from service.http.answers import JSON, error_response, failure_response
+from service.http.errors import CODE_OF_STATUS, error_response, failure_response
 from service.http.gateway import Gateway
-from service.http.guard import Guard, Hosts
+from service.http.guard import Clients, Guard, Hosts
+from service.http.io import JSON
 from service.http.paths import decode_part, use_sent_path
 from service.http.role_table import role_table
-from service.http.statuses import CODE_OF_STATUS
 from service.messages import ErrorDetail, encode
 from service.parts import Parts, build_parts
 from service.routes.endpoints import Endpoint, PathEndpoint

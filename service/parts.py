@@ -12,13 +12,12 @@ from service.aside import Aside
 from service.caches.cache import Cache
 from service.caches.rate_limits import RedisRateLimiter
 from service.caches.redis_link import RedisLink
-from service.http.keys import Key, load_keys
+from service.http.access import Key, load_keys
 from service.http.rate_limits import MemoryRateLimiter, RateLimiter
 from service.inference.batcher import Batcher
 from service.inference.classifier import Classifier
-from service.inference.current import Slot
+from service.inference.current import Reloader, Slot
 from service.inference.embedding_cache import EmbeddingCache
-from service.reloading import Reloader
 from service.routes.admin import Operating
 from service.routes.classify import Classification
 from service.routes.graph import GraphOperations

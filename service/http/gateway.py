@@ -7,11 +7,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import AccessError
-from service.http.access import Access
-from service.http.answers import failure_response
-from service.http.exchange import FAILURE, SCOPE_KEY, Exchange
+from service.http.access import Access, Role, default_role
+from service.http.errors import failure_response
 from service.http.guard import Guard
-from service.http.roles import Role, default_role
+from service.http.io import FAILURE, SCOPE_KEY, Exchange
 from service.telemetry.logs import current_request
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracer

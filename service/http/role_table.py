@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from starlette.routing import compile_path
 
+from service.http.access import Role, default_role
 from service.http.gateway import RoleOf
-from service.http.roles import Role, default_role
 from service.routes.operations import Operation
 
 # Beside the operations: what Prometheus asks holds no text and no id.

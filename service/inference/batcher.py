@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import OverloadedError
-from service.inference.admission import hopeless_wait
+from service.inference.deadlines import hopeless_wait
 from service.telemetry.metrics import Metrics
 from understudy.bundle import EncoderInfo
 from understudy.engine.engine import Engine

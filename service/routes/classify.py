@@ -5,7 +5,7 @@ from time import perf_counter
 
 from service.aside import LARGE_BYTES, LARGE_ITEMS
 from service.errors import NoNodeError
-from service.http.roles import Role
+from service.http.access import Role
 from service.inference.batcher import Batched
 from service.inference.classifier import Classified, Classifier, Plan
 from service.inference.deadlines import TIMEOUT_HEADER, attend, seconds_left
@@ -99,7 +99,7 @@ class Classification:
         if plan.immediate and not plan.large:
             classified = self.classifier.look_up(plan)
         else:
-            left = seconds_left(call, min(seconds or self.seconds, self.seconds))
+            left = seconds_left(call.exchange, min(seconds or self.seconds, self.seconds))
             classified = await attend(self.classifier.answer(plan), call.exchange, left)
         if self.classifier.asking is not None and plan.route == "student":
             self.classifier.asking.shadow(plan.resolution, plan.engine, classified.predictions)
@@ -113,7 +113,7 @@ class Classification:
     async def compare(self, call: Call) -> Answer:
         request: CompareRequest = call.body
         plan = await self.large_plan(request.nodes, request.top_k, "teacher")
-        seconds = seconds_left(call, self.seconds)
+        seconds = seconds_left(call.exchange, self.seconds)
         return await attend(self.both(plan), call.exchange, seconds)
 
     async def both(self, plan: Plan) -> Answer:

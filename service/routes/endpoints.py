@@ -7,10 +7,16 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from service.aside import LARGE_BYTES, Aside
-from service.http.answers import JSON_BYTES, send_answer
-from service.http.bodies import read_body
-from service.http.compression import COMPRESSED_FROM, compress, wanted_encoding
-from service.http.exchange import SCOPE_KEY, Exchange
+from service.http.io import (
+    COMPRESSED_FROM,
+    JSON_BYTES,
+    SCOPE_KEY,
+    Exchange,
+    compress,
+    read_body,
+    send_answer,
+    wanted_encoding,
+)
 from service.messages import encode
 from service.routes.operations import Call, Headers, Operation, header_of
 from service.routes.readers import item_reader, whole_reader

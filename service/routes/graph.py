@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from service.aside import LARGE_ITEMS, Aside
 from service.errors import InvalidFieldError, OverloadedError
-from service.http.roles import Role
+from service.http.access import Role
 from service.inference.current import Slot
 from service.routes.graph_messages import (
     Changed,

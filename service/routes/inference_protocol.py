@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from service.aside import LARGE_BYTES
 from service.errors import InvalidFieldError, NoNodeError, UnknownModelError
-from service.http.roles import Role
+from service.http.access import Role
 from service.messages import InferenceErrorBody, Node, Prediction
 from service.routes.classify import ERRORS, HEADERS, Classification
 from service.routes.operations import Answer, Call, Examples, Operation

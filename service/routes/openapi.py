@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from service.http.roles import Role
+from service.http.access import Role
 from service.messages import encode
 from service.routes.operations import Examples, Operation
 from understudy.engine.engine import Engine

@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from service.http.exchange import Exchange
-from service.http.roles import Role
+from service.http.access import Role
+from service.http.io import Exchange
 from service.messages import ErrorBody
 
 Headers = list[tuple[bytes, bytes]]

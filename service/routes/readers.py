@@ -8,7 +8,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import FieldInfo
 
 from service.errors import InvalidFieldError
-from service.http.bodies import decode
+from service.http.io import decode
 from service.routes.operations import Headers
 
 # The body and the request's headers → a struct.

@@ -14,7 +14,7 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from service.errors import InvalidFieldError
-from service.http.bodies import decode
+from service.http.io import decode
 from service.messages import encode
 from service.routes.operations import Headers, header_of
 

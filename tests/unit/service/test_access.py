@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 
 from service.errors import ForbiddenError, RateLimitedError, SettingsError, UnauthorizedError
-from service.http.access import Access
-from service.http.exchange import Exchange
-from service.http.keys import Key, add_key, digest_of, find_key, load_keys
+from service.http.access import Access, Key, Role, add_key, digest_of, find_key, load_keys
+from service.http.io import Exchange
 from service.http.rate_limits import MAX_BUCKETS, MemoryRateLimiter, RateLimit
-from service.http.roles import Role
 
 
 def check(

@@ -8,8 +8,8 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.access import Access
-from service.http.bodies import read_body
 from service.http.gateway import Gateway
+from service.http.io import read_body
 from service.telemetry.metrics import Metrics
 
 Headers = list[tuple[bytes, bytes]]

@@ -15,7 +15,7 @@ import pytest
 from service.app import Service, create_app
 from service.aside import LARGE_BYTES, LARGE_ITEMS
 from service.errors import InvalidFieldError, MalformedJsonError
-from service.http.compression import wanted_encoding
+from service.http.io import wanted_encoding
 from service.messages import ClassifyRequest, CompareRequest
 from service.routes.graph_messages import MutationsBody
 from service.routes.readers import item_reader, whole_reader
