@@ -50,15 +50,13 @@ class Parts:
     keys: tuple[Key, ...]
     limiter: RateLimiter | None
     link: RedisLink | None
-    request_seconds: float
     tracer: Tracer | None
 
     def operations(self) -> list[Operation]:
         teacher = self.classifier.asking is not None
-        classification = Classification(self.classifier, self.request_seconds)
         return [
-            *classification.operations(),
-            *InferenceProtocol(classification, self.health).operations(),
+            *Classification(self.classifier).operations(),
+            *InferenceProtocol(self.classifier, self.health).operations(),
             *self.graph_operations.operations(),
             *Operating(self.slot, self.health, self.reloader, teacher).operations(),
         ]
@@ -101,6 +99,7 @@ def build_parts(
         slot,
         batcher,
         metrics,
+        settings.request_seconds,
         embeddings,
         build_asking(settings, link, metrics),
         settings.auto_threshold,
@@ -123,7 +122,6 @@ def build_parts(
         keys=load_keys(settings.keys_file) if settings.keys_file else (),
         limiter=build_limiter(settings, link),
         link=link,
-        request_seconds=settings.request_seconds,
         tracer=open_tracer(),
     )
 

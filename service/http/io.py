@@ -48,6 +48,7 @@ class Exchange:
         self.key_name = ""  # whose key was sent
         self.status = 0  # none sent yet
         self.received = 0  # bytes
+        self.size = 0  # bytes of the body, inflated
         self.inflater: Inflater | None = None
         self.closing = False  # the connection is to end with this answer
         self.headers = headers = dict(scope["headers"])  # of a repeated one the last

@@ -38,17 +38,17 @@ class Endpoint:
         exchange: Exchange = scope[SCOPE_KEY]
         exchange.operation = self.name
         headers: Headers = scope["headers"]
-        body, size = None, 0
+        body = None
         if self.read is not None and self.read_large is not None:
             content = await read_body(receive)
-            size = len(content)
+            size = exchange.size = len(content)
             if size <= LARGE_BYTES:
                 body = self.read(content, headers)
             else:
                 body = await self.aside.run(self.read_large, content, headers)
         parameters = scope.get("path_params") or {}
         query = scope.get("query_string", b"")
-        answer = await self.handle(Call(body, parameters, headers, query, exchange, size))
+        answer = await self.handle(Call(body, parameters, headers, query, exchange))
         if answer.content is None:
             told, kind = encode(answer.body), JSON_BYTES
         else:

@@ -8,8 +8,9 @@ from msgspec import Struct
 from service.aside import LARGE_BYTES
 from service.errors import InvalidFieldError, NoNodeError, UnknownModelError
 from service.http.access import Role
+from service.inference.classifier import Classifier
 from service.messages import InferenceErrorBody, Node, Prediction
-from service.routes.classify import ERRORS, HEADERS, Classification
+from service.routes.classify import ERRORS, HEADERS
 from service.routes.operations import Answer, Call, Examples, Operation
 from service.routes.tensors import (
     SCORE_TYPE,
@@ -86,9 +87,9 @@ not read.
 
 
 class InferenceProtocol:
-    def __init__(self, classification: Classification, health: Health) -> None:
-        self.classification = classification
-        self.slot = classification.classifier.slot
+    def __init__(self, classifier: Classifier, health: Health) -> None:
+        self.classifier = classifier
+        self.slot = classifier.slot
         self.health = health
 
     def check_model(self, call: Call) -> str:
@@ -129,14 +130,14 @@ class InferenceProtocol:
         request: InferRequest = call.body
         self.check_model(call)
         seconds = timeout_seconds(request)
-        if call.size > LARGE_BYTES:
-            nodes = await self.classification.classifier.aside.run(nodes_of, request.inputs)
+        if call.exchange.size > LARGE_BYTES:
+            nodes = await self.classifier.aside.run(nodes_of, request.inputs)
         else:
             nodes = nodes_of(request.inputs)
-        plan, classified = await self.classification.ask(call, nodes, 1, seconds=seconds)
-        refuse_if_any_failed(classified.predictions)
-        selected = select(output_tensors(classified.predictions), request)
-        manifest, version = plan.engine.manifest, plan.engine.model_version
+        answer = await self.classifier.classify(call.exchange, nodes, 1, seconds=seconds)
+        refuse_if_any_failed(answer.predictions)
+        selected = select(output_tensors(answer.predictions), request)
+        manifest, version = answer.engine.manifest, answer.engine.model_version
         outputs = tuple(tensor for tensor, _ in selected)
         response = InferResponse(manifest.name, version, outputs, request.id)
         if not any(binary for _, binary in selected):

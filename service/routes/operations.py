@@ -22,7 +22,6 @@ class Call:
     headers: Headers
     query: bytes
     exchange: Exchange
-    size: int = 0  # bytes of the body
 
     def header(self, name: bytes) -> str | None:
         return header_of(self.headers, name)
