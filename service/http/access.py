@@ -139,23 +139,21 @@ class Access:
         self.limiter = limiter
         self.clients = clients or Clients()
 
-    @property
-    def open(self) -> bool:
-        """Whether nothing is ever checked."""
-        return not self.keys and self.limiter is None
-
     async def check(self, role: Role, scope: Scope, exchange: Exchange) -> None:
         """Lets a request pass that may; the exchange then knows the key's name.
 
         Callers without a known key are counted by their address, so that guessing is limited, too.
 
         Args:
-            role: what the operation needs; anyone is exempt from limits, too.
+            role: what the operation needs.
 
         Raises:
+            ForeignHostError, ForeignOriginError: the guard's refusal.
             RateLimitedError, UnauthorizedError, ForbiddenError.
         """
-        if role is Role.anyone:
+        if exchange.refusal is not None:
+            raise exchange.refusal
+        if not self.keys and self.limiter is None:
             return
         key = find_key(self.keys, exchange.authorization) if self.keys else None
         if key is not None:

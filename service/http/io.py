@@ -2,10 +2,10 @@
 
 import asyncio
 import gzip
-import os
 import re
 import zlib
 from collections.abc import Iterable
+from random import getrandbits
 from time import perf_counter
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from service.errors import (
+    AccessError,
     BodyTooLargeError,
     EncodingError,
     InvalidFieldError,
@@ -45,6 +46,7 @@ class Exchange:
         self.receive_message, self.send_message = receive, send
         self.limit = limit
         self.operation = UNNAMED
+        self.refusal: AccessError | None = None  # where anyone may not ask
         self.key_name = ""  # whose key was sent
         self.status = 0  # none sent yet
         self.received = 0  # bytes
@@ -55,7 +57,7 @@ class Exchange:
         self.authorization: bytes = headers.get(b"authorization", b"")
         request_id: bytes | None = headers.get(REQUEST_ID)
         if request_id is None or not VALID_REQUEST_ID.fullmatch(request_id):
-            request_id = os.urandom(8).hex().encode()
+            request_id = b"%016x" % getrandbits(64)  # no secret, and os.urandom takes longer
         self.request_id = request_id
 
     @property

@@ -1,11 +1,13 @@
-"""The operations that classify."""
+"""The routes that classify; the first of them also straight on ASGI."""
 
-from collections.abc import Mapping
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.types import Receive, Scope, Send
 
 from service.http.access import Role
+from service.http.io import SCOPE_KEY, Exchange
 from service.inference.batcher import Batched
-from service.inference.classifier import Classifier
-from service.inference.deadlines import TIMEOUT_HEADER
 from service.messages import (
     ClassifyRequest,
     ClassifyResponse,
@@ -14,7 +16,10 @@ from service.messages import (
     Node,
     told,
 )
-from service.routes.operations import Answer, Call, Examples, Operation
+from service.parts import Parts
+from service.routes.dependencies import READ, Served, Timed
+from service.routes.openapi import Examples
+from service.routes.structs import JsonBody, StructRoute, Told
 from understudy.engine.engine import Engine
 
 CLASSIFY_DESCRIPTION = """
@@ -32,117 +37,69 @@ COMPARE_DESCRIPTION = """
 Asks the student about all nodes, then the teacher, so that neither slows the other down. A cached
 answer of the teacher says so.
 """
-ERRORS = (404, 422, 424, 429, 503, 504)
-HEADERS: Mapping[str, str] = {
-    TIMEOUT_HEADER.decode(): "Seconds after which the answer is not wanted any more."
-}
+ERRORS: dict[int | str, dict[str, str]] = {s: {} for s in (404, 422, 424, 429, 503, 504)}
 NO_TIMES = (
     (b"x-queue-time", b"0.000"),
     (b"x-encode-time", b"0.000"),
     (b"x-inference-time", b"0.000"),
 )
+CLASSIFY_BODY = JsonBody(ClassifyRequest)
+
+Asked = Annotated[ClassifyRequest, Depends(CLASSIFY_BODY)]
+Compared = Annotated[CompareRequest, Depends(JsonBody(CompareRequest))]
+
+router = APIRouter(
+    tags=["classification"], route_class=StructRoute, dependencies=[READ], responses=ERRORS
+)
 
 
-class Classification:
-    """Handles the requests; `classifier` knows the answers."""
-
-    def __init__(self, classifier: Classifier) -> None:
-        self.classifier = classifier
-        self.example, self.example_of = Examples(), ("", -1)
-
-    async def classify(self, call: Call) -> Answer:
-        request: ClassifyRequest = call.body
-        answer = await self.classifier.classify(
-            call.exchange, request.nodes, request.top_k, request.route
-        )
-        return Answer(answer.response(), times(answer.inference))
-
-    async def classify_teacher(self, call: Call) -> Answer:
-        request: ClassifyRequest = call.body
-        answer = await self.classifier.classify(
-            call.exchange, request.nodes, request.top_k, "teacher"
-        )
-        return Answer(answer.response(), NO_TIMES)
-
-    async def compare(self, call: Call) -> Answer:
-        request: CompareRequest = call.body
-        return Answer(await self.classifier.compare(call.exchange, request.nodes, request.top_k))
-
-    def operations(self) -> list[Operation]:
-        """The three routes."""
-        return [
-            Operation(
-                name="classify",
-                method="POST",
-                path="/classify",
-                role=Role.read,
-                tag="classification",
-                summary="Classify nodes",
-                description=CLASSIFY_DESCRIPTION.strip(),
-                handle=self.classify,
-                request=ClassifyRequest,
-                response=ClassifyResponse,
-                statuses=ERRORS,
-                headers=HEADERS,
-                examples=self.classify_examples,
-            ),
-            Operation(
-                name="classify_teacher",
-                method="POST",
-                path="/classify/teacher",
-                role=Role.read,
-                tag="classification",
-                summary="Classify nodes by the teacher",
-                description=TEACHER_DESCRIPTION,
-                handle=self.classify_teacher,
-                request=ClassifyRequest,
-                response=ClassifyResponse,
-                statuses=ERRORS,
-                headers=HEADERS,
-                examples=lambda: Examples(example_request(self.classifier.slot.engine)),
-            ),
-            Operation(
-                name="compare",
-                method="POST",
-                path="/compare",
-                role=Role.read,
-                tag="classification",
-                summary="Ask the student and the teacher",
-                description=COMPARE_DESCRIPTION.strip(),
-                handle=self.compare,
-                request=CompareRequest,
-                response=CompareResponse,
-                statuses=ERRORS,
-                headers=HEADERS,
-                examples=lambda: Examples(
-                    CompareRequest(nodes=example_request(self.classifier.slot.engine).nodes)
-                ),
-            ),
-        ]
-
-    def classify_examples(self) -> Examples:
-        """A request about nodes that are there, and its answer.
-
-        Runs a network, once for each version of the graph: to be called off the event loop.
-        """
-        engine = self.classifier.slot.engine
-        served = engine.model_version, engine.state.version
-        if served != self.example_of:
-            request = example_request(engine)
-            predictions = tuple(
-                told(found) for found in engine.classify(request.nodes, request.top_k)
-            )
-            response = ClassifyResponse(engine.manifest.name, *served, predictions)
-            self.example_of, self.example = served, Examples(request, response)
-        return self.example
+@router.post(
+    "/classify",
+    summary="Classify nodes",
+    description=CLASSIFY_DESCRIPTION.strip(),
+    response_model=ClassifyResponse,
+)
+async def classify(asked: Asked, exchange: Timed, served: Served) -> Told:
+    answer = await served.classifier.classify(exchange, asked.nodes, asked.top_k, asked.route)
+    return Told(answer.response(), times(answer.inference))
 
 
-def example_request(engine: Engine) -> ClassifyRequest:
-    """A stored node, if there is one, and an unseen one beside it."""
-    view = engine.state.graph
-    first = tuple(view.id(row) for row in view.live_rows()[:1].tolist())
-    unseen = Node(text="a fast JSON parser", neighbors=first)
-    return ClassifyRequest(nodes=(*(Node(id=name) for name in first), unseen), top_k=3)
+@router.post(
+    "/classify/teacher",
+    summary="Classify nodes by the teacher",
+    description=TEACHER_DESCRIPTION,
+    response_model=ClassifyResponse,
+)
+async def classify_teacher(asked: Asked, exchange: Timed, served: Served) -> Told:
+    answer = await served.classifier.classify(exchange, asked.nodes, asked.top_k, "teacher")
+    return Told(answer.response(), NO_TIMES)
+
+
+@router.post(
+    "/compare",
+    summary="Ask the student and the teacher",
+    description=COMPARE_DESCRIPTION.strip(),
+)
+async def compare(asked: Compared, exchange: Timed, served: Served) -> CompareResponse:
+    return await served.classifier.compare(exchange, asked.nodes, asked.top_k)
+
+
+class DirectClassify:
+    """`POST /classify` without the router and what surrounds it, which cost more than a look-up."""
+
+    def __init__(self, app: FastAPI, parts: Parts) -> None:
+        self.app = app
+        self.parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange: Exchange = scope[SCOPE_KEY]
+        parts = self.parts
+        await parts.access.check(Role.read, scope, exchange)
+        exchange.operation = "classify"
+        scope["app"] = self.app
+        asked = await CLASSIFY_BODY.take(exchange, receive, parts.aside)
+        answer = await classify(asked, exchange, parts)
+        await answer(scope, receive, send)
 
 
 def times(batched: Batched | None) -> tuple[tuple[bytes, bytes], ...]:
@@ -153,3 +110,25 @@ def times(batched: Batched | None) -> tuple[tuple[bytes, bytes], ...]:
         (b"x-encode-time", b"%.3f" % batched.encode_ms),
         (b"x-inference-time", b"%.3f" % batched.inference_ms),
     )
+
+
+def examples(parts: Parts) -> dict[str, Examples]:
+    """A request about nodes that are there, and its answer; runs a network."""
+    engine = parts.slot.engine
+    request = example_request(engine)
+    version = engine.state.version
+    predictions = tuple(told(found) for found in engine.classify(request.nodes, request.top_k))
+    response = ClassifyResponse(engine.manifest.name, engine.model_version, version, predictions)
+    return {
+        "classify": Examples(request, response),
+        "classify_teacher": Examples(request),
+        "compare": Examples(CompareRequest(nodes=request.nodes)),
+    }
+
+
+def example_request(engine: Engine) -> ClassifyRequest:
+    """A stored node, if there is one, and an unseen one beside it."""
+    view = engine.state.graph
+    first = tuple(view.id(row) for row in view.live_rows()[:1].tolist())
+    unseen = Node(text="a fast JSON parser", neighbors=first)
+    return ClassifyRequest(nodes=(*(Node(id=name) for name in first), unseen), top_k=3)
