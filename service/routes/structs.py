@@ -1,11 +1,10 @@
 """FastAPI routes whose handlers take and give msgspec structs, which the document shows as such."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
 from typing import Any, get_type_hints
 
-from fastapi import Depends, Request
-from fastapi.params import Security
+from fastapi import Request, params
 from fastapi.routing import APIRoute
 from msgspec import Struct
 from starlette.responses import Response
@@ -143,29 +142,34 @@ class StructRoute(APIRoute):
         body = next((kind for hint in hints.values() if (kind := body_kind(hint))), None)
         error = InferenceErrorBody if path.startswith(INFERENCE_PATH) else ErrorBody
         self.structs = {kind for kind in (answer, body, error) if kind is not None}
+        roles = [d.scopes[0] for d in dependencies if isinstance(d, params.Security) and d.scopes]
         statuses = {500, *(options.get("responses") or {})}
-        roles = [d.scopes[0] for d in dependencies if isinstance(d, Security) and d.scopes]
-        extra: dict[str, Any] = {}
-        description = options.get("description") or ""
-        if roles:
-            statuses |= set(ANY_REQUEST)
-            description += f"\n\nNeeds a key of the role `{roles[0]}`, if any."
-            extra["security"] = [{}]
-        if "{" in path:
-            statuses |= set(ANY_PARAMETER)
-        if body is not None:
-            statuses |= set(ANY_BODY)
-            extra["requestBody"] = {"required": True, "content": content_of(body)}
-        told = {s: {"description": MEANINGS[s], "content": content_of(error)} for s in statuses}
+        statuses |= {*ANY_REQUEST} if roles else set()
+        statuses |= {*ANY_PARAMETER} if "{" in path else set()
+        statuses |= {*ANY_BODY} if body is not None else set()
+        errors = {s: {"description": MEANINGS[s], "content": content_of(error)} for s in statuses}
         options |= {
             "response_model": None,
             "response_description": "Success.",
-            "responses": {200: {"content": content_of(answer)}, **dict(sorted(told.items()))},
-            "description": description.strip(),
+            "responses": {200: {"content": content_of(answer)}, **dict(sorted(errors.items()))},
+            "description": described(options.get("description"), roles),
             "operation_id": options.get("name") or endpoint.__name__,
-            "openapi_extra": extra,
+            "openapi_extra": asked_with(body, roles),
         }
         super().__init__(path, telling(endpoint), **options)
+
+
+def described(description: str | None, roles: Sequence[str]) -> str:
+    needed = f"\n\nNeeds a key of the role `{roles[0]}`, if any." if roles else ""
+    return ((description or "") + needed).strip()
+
+
+def asked_with(body: type[Struct] | None, roles: Sequence[str]) -> dict[str, Any]:
+    """What FastAPI does not know of a request: its struct, and that there may be no keys."""
+    extra: dict[str, Any] = {"security": [{}]} if roles else {}
+    if body is not None:
+        extra["requestBody"] = {"required": True, "content": content_of(body)}
+    return extra
 
 
 def telling(endpoint: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Response]]:
@@ -182,7 +186,7 @@ def telling(endpoint: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[
 def body_kind(hint: Any) -> type[Struct] | None:
     """The struct of a parameter that is read from the body, or None."""
     for entry in getattr(hint, "__metadata__", ()):
-        if isinstance(entry, type(Depends())) and isinstance(entry.dependency, JsonBody):
+        if isinstance(entry, params.Depends) and isinstance(entry.dependency, JsonBody):
             return entry.dependency.kind
     return None
 
