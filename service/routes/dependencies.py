@@ -23,12 +23,12 @@ class Permit(HTTPBearer):
         """Checks.
 
         Raises:
-            AccessError, RateLimitedError: see `Access.check`.
+            AccessError, RateLimitedError, MalformedPathError: see `Access.check` and `begin`.
         """
         exchange: Exchange = request.scope[SCOPE_KEY]
         parts: Parts = request.app.state.parts
         await parts.access.check(self.role, request.scope, exchange)
-        name_operation(request)
+        begin(request)
 
 
 def needs(role: Role) -> Any:
@@ -37,10 +37,16 @@ def needs(role: Role) -> Any:
 
 async def permit_anyone(request: Request) -> None:
     """Of what is asked by machines that hold no key."""
-    name_operation(request)
+    begin(request)
 
 
-def name_operation(request: Request) -> None:
+def begin(request: Request) -> None:
+    """Sees that the path can be read before a body is, and names what is asked in the figures.
+
+    Raises:
+        MalformedPathError: see `decode_part`.
+    """
+    decode_part(request.scope["path"])
     route = request.scope["route"]
     if route.include_in_schema:
         request.scope[SCOPE_KEY].operation = route.name
