@@ -1,31 +1,26 @@
 """The application: the parts of the service put together, its routes and its lifespan."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi.openapi.docs import get_swagger_ui_html
-from starlette.applications import Starlette
+from fastapi import FastAPI, Request
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from service.errors import RequestError
-from service.http.access import Access
-from service.http.addresses import Clients
-from service.http.answers import JSON, error_response, failure_response
+from service.http.access import Role, default_role
+from service.http.errors import CODE_OF_STATUS, error_response, failure_response
 from service.http.gateway import Gateway
 from service.http.guard import Guard, Hosts
-from service.http.paths import decode_part, use_sent_path
-from service.http.role_table import role_table
-from service.http.statuses import CODE_OF_STATUS
-from service.messages import ErrorDetail, encode
+from service.http.io import SCOPE_KEY, Exchange
+from service.http.paths import decode_part
+from service.messages import ErrorDetail
 from service.parts import Parts, build_parts
-from service.routes.endpoints import Endpoint, PathEndpoint
-from service.routes.openapi import TITLE, document
-from service.routes.operations import Operation
+from service.routes import admin, classify, graph, inference_protocol
+from service.routes.openapi import Document
+from service.routes.structs import StructRoute
 from service.settings import Settings
 from understudy.engine.engine import Engine
 from understudy.engine.errors import SHOWN_CHARACTERS
@@ -35,10 +30,6 @@ class Service(Gateway):
     """The whole application, with the parts that a server's process steers."""
 
     parts: Parts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        use_sent_path(scope)
-        await super().__call__(scope, receive, send)
 
     def drain(self) -> None:
         """From now on it is not ready, and every answer ends its connection."""
@@ -57,20 +48,16 @@ def create_app(
     Raises:
         SettingsError: the keys cannot be read, or a setting is wrong.
     """
-    clients = Clients(settings.proxies)
     parts = build_parts(engine, settings, open_engine)
-    operations = parts.operations()
-    endpoints = {(o.method, o.path): Endpoint(o, parts.aside) for o in operations}
+    app = build_application(parts)
     service = Service(
-        build_router(operations, endpoints, parts),
+        app,
         settings.max_body_bytes,
-        direct={key: endpoint for key, endpoint in endpoints.items() if "{" not in key[1]},
+        direct={("POST", "/classify"): classify.DirectClassify(app, parts)},
         metrics=parts.metrics,
-        access=Access(parts.keys, parts.limiter, clients),
-        role_of=role_table(operations),
         log_answers=settings.log_requests,
         tracer=parts.tracer,
-        guard=Guard(None if parts.keys else Hosts(settings.host, settings.hosts)),
+        guard=Guard(None if parts.access.keys else Hosts(settings.host, settings.hosts)),
         root_path=settings.root_path,
     )
     service.parts = parts
@@ -78,46 +65,27 @@ def create_app(
     return service
 
 
-def build_router(
-    operations: Sequence[Operation],
-    endpoints: dict[tuple[str, str], Endpoint],
-    parts: Parts,
-) -> Starlette:
-    """The routes of all operations, of the metrics and of the documentation."""
+def build_application(parts: Parts) -> FastAPI:
+    """All routes, their document and their errors."""
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await parts.health.check()
         yield
         await parts.close()
 
-    async def describe(request: Request) -> Response:
-        engine, root_path = parts.slot.engine, root_path_of(request)
-        content = await parts.aside.run(lambda: encode(document(operations, engine, root_path)))
-        return Response(content, media_type=JSON)
-
-    async def try_out(request: Request) -> Response:
-        return get_swagger_ui_html(openapi_url=f"{root_path_of(request)}/openapi.json", title=TITLE)
-
-    paths: dict[str, dict[str, Endpoint]] = {}
-    for (method, path), endpoint in endpoints.items():
-        paths.setdefault(path, {})[method] = endpoint
-    app = Starlette(
-        routes=[
-            *(Route(path, PathEndpoint(own)) for path, own in paths.items()),
-            Route("/metrics", parts.render_metrics),
-            Route("/openapi.json", describe),
-            Route("/docs", try_out),
-        ],
+    app = FastAPI(
+        routes=[*ROUTES],  # FastAPI looks through the routes of an included router several times
+        openapi_url=None,  # ours has examples of what is served
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
         lifespan=lifespan,
         exception_handlers={HTTPException: answer_routing_error, Exception: answer_failure},
     )
-    app.router.redirect_slashes = False
+    app.state.parts = parts
+    app.state.document = Document(STRUCT_ROUTES, [room.examples for room in ROOMS])
     return app
-
-
-def root_path_of(request: Request) -> str:
-    return str(request.scope.get("root_path", ""))
 
 
 async def answer_failure(request: Request, error: Exception) -> Response:
@@ -129,12 +97,36 @@ async def answer_routing_error(request: Request, error: Any) -> Response:
     """Unknown paths and wrong methods, in the same body as every other error.
 
     Raises:
+        AccessError, RateLimitedError: who asks may not even know.
         MalformedPathError: no path at all was sent.
     """
-    path = decode_part(request.scope["path"])
-    message = f"{request.method} {path[:SHOWN_CHARACTERS]}: {error.detail}; see /docs"
+    exchange: Exchange = request.scope[SCOPE_KEY]
+    method, sent = exchange.scope["method"], request.scope["path"]
+    role = Role.read if beginning(sent) in BEGINNINGS else default_role(method)
+    await request.app.state.parts.access.check(role, request.scope, exchange)
+    path = decode_part(sent)
+    message = f"{method} {path[:SHOWN_CHARACTERS]}: {error.detail}; see /docs"
     detail = ErrorDetail(CODE_OF_STATUS.get(error.status_code, RequestError.code), message)
-    headers = dict(error.headers or {})
-    if allowed := headers.pop("Allow", None):
-        headers["allow"] = ", ".join(sorted(allowed.split(", ")))
+    headers = {}
+    if error.status_code == 405:
+        headers["allow"] = ", ".join(sorted(allowed_methods(sent)))
     return error_response(error.status_code, detail, path, headers)
+
+
+def allowed_methods(path: str) -> set[str]:
+    """What may be asked of a path."""
+    allowed = {m for route in ROUTES if route.path_regex.match(path) for m in route.methods or ()}
+    return allowed | {"HEAD"} if "GET" in allowed else allowed
+
+
+def beginning(path: str) -> str:
+    """The first part of a path."""
+    return path.lstrip("/").partition("/")[0]
+
+
+ROOMS = (classify, inference_protocol, graph, admin)
+ROUTERS = [*(room.router for room in ROOMS), admin.beside]
+ROUTES = [r for router in ROUTERS for r in router.routes if isinstance(r, APIRoute)]
+STRUCT_ROUTES = [route for route in ROUTES if isinstance(route, StructRoute)]
+# Beside one of these paths nothing is, and any key may hear so.
+BEGINNINGS = {beginning(route.path) for route in STRUCT_ROUTES} | {"metrics"}

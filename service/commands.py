@@ -11,8 +11,7 @@ from pydantic.fields import FieldInfo
 
 from service.app import create_app
 from service.errors import SettingsError
-from service.http.keys import add_key
-from service.http.roles import Role
+from service.http.access import Role, add_key
 from service.server import bind, exit_on_signals, run_server
 from service.settings import ENVIRONMENT_PREFIX, Settings, flag_name, load_settings
 from service.telemetry.logs import configure_logs

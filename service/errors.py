@@ -1,4 +1,4 @@
-"""Errors of this room. They know nothing of HTTP: `service.http.statuses` gives each its status.
+"""Errors of this room. They know nothing of HTTP: `service.http.errors` gives each its status.
 
 ServiceError                 an EngineError, see `understudy.engine.errors`
 ├── SettingsError            a setting has no valid value

@@ -4,26 +4,18 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.requests import Request
-from starlette.responses import Response
-
 from service.aside import Aside
 from service.caches.cache import Cache
 from service.caches.rate_limits import RedisRateLimiter
 from service.caches.redis_link import RedisLink
-from service.http.keys import Key, load_keys
+from service.http.access import Access, load_keys
+from service.http.guard import Clients
 from service.http.rate_limits import MemoryRateLimiter, RateLimiter
 from service.inference.batcher import Batcher
+from service.inference.changes import Changes
 from service.inference.classifier import Classifier
-from service.inference.current import Slot
+from service.inference.current import Reloader, Slot
 from service.inference.embedding_cache import EmbeddingCache
-from service.reloading import Reloader
-from service.routes.admin import Operating
-from service.routes.classify import Classification
-from service.routes.graph import GraphOperations
-from service.routes.inference_protocol import InferenceProtocol
-from service.routes.operations import Operation
 from service.settings import Settings
 from service.teacher.asking import Asking
 from service.teacher.openai import OpenAITeacher
@@ -47,25 +39,10 @@ class Parts:
     health: Health
     classifier: Classifier
     reloader: Reloader
-    graph_operations: GraphOperations
-    keys: tuple[Key, ...]
-    limiter: RateLimiter | None
+    changes: Changes
+    access: Access
     link: RedisLink | None
-    request_seconds: float
     tracer: Tracer | None
-
-    def operations(self) -> list[Operation]:
-        teacher = self.classifier.asking is not None
-        classification = Classification(self.classifier, self.request_seconds)
-        return [
-            *classification.operations(),
-            *InferenceProtocol(classification, self.health).operations(),
-            *self.graph_operations.operations(),
-            *Operating(self.slot, self.health, self.reloader, teacher).operations(),
-        ]
-
-    async def render_metrics(self, _: Request) -> Response:
-        return Response(self.metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
     async def close(self) -> None:
         """Nothing may be asked afterwards."""
@@ -102,6 +79,7 @@ def build_parts(
         slot,
         batcher,
         metrics,
+        settings.request_seconds,
         embeddings,
         build_asking(settings, link, metrics),
         settings.auto_threshold,
@@ -120,11 +98,13 @@ def build_parts(
         health=health,
         classifier=classifier,
         reloader=Reloader(slot, open_engine, embeddings.attach, metrics),
-        graph_operations=GraphOperations(slot, settings.max_mutations, metrics, aside),
-        keys=load_keys(settings.keys_file) if settings.keys_file else (),
-        limiter=build_limiter(settings, link),
+        changes=Changes(slot, settings.max_mutations, metrics),
+        access=Access(
+            load_keys(settings.keys_file) if settings.keys_file else (),
+            build_limiter(settings, link),
+            Clients(settings.proxies),
+        ),
         link=link,
-        request_seconds=settings.request_seconds,
         tracer=open_tracer(),
     )
 

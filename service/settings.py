@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from service.caches.cache import CacheOptions
 from service.caches.redis_link import open_client
 from service.errors import SettingsError
-from service.http.addresses import Network, parse_networks, words
+from service.http.guard import Network, parse_networks, words
 from service.http.rate_limits import RateLimit
 from service.inference.batcher import BatchOptions
 from service.teacher.openai import OpenAIOptions, check_endpoint

@@ -14,8 +14,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from service.errors import SettingsError
+from service.telemetry.logs import RareLog
 from service.telemetry.metrics import Metrics
-from service.telemetry.rare_log import RareLog
 
 logger = logging.getLogger(__name__)
 

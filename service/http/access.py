@@ -1,15 +1,132 @@
-"""Whether a request may be answered at all: its key, its role, its rate."""
+"""Whether a request may be answered at all: its key, its role, its rate.
 
+A key has 256 random bits, so a plain SHA-256 is as hard to invert as a slow password hash; only
+that is kept.
+"""
+
+import hashlib
+import hmac
+import json
+import logging
+import os
+import secrets
+import stat
 from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
 
 from starlette.types import Scope
 
-from service.errors import ForbiddenError, RateLimitedError, UnauthorizedError
-from service.http.addresses import Clients
-from service.http.exchange import Exchange
-from service.http.keys import Key, find_key
+from service.errors import ForbiddenError, RateLimitedError, SettingsError, UnauthorizedError
+from service.http.guard import SAFE_METHODS, Clients
+from service.http.io import Exchange
 from service.http.rate_limits import RateLimiter
-from service.http.roles import Role
+
+logger = logging.getLogger(__name__)
+PREFIX = "understudy_"
+KEY_BYTES = 32
+BEARER = b"bearer "
+MAX_HEADER_BYTES = 512
+LONGEST_NAME = 100  # characters
+
+
+class Role(IntEnum):
+    """A higher role may do all that a lower one may."""
+
+    anyone = 0  # without a key
+    read = 1
+    write = 2
+    admin = 3
+
+
+def default_role(method: str) -> Role:
+    """Of a path that no operation declares: nobody gets to change anything by an oversight."""
+    return Role.read if method in SAFE_METHODS else Role.admin
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    name: str  # for people, in logs and limits
+    role: Role
+    sha256: str  # of the secret, in hexadecimal
+
+
+def digest_of(secret: bytes) -> str:
+    return hashlib.sha256(secret).hexdigest()
+
+
+def find_key(keys: Sequence[Key], authorization: bytes) -> Key | None:
+    """The key of an `Authorization: Bearer` header; its time does not depend on which matches."""
+    if len(authorization) > MAX_HEADER_BYTES or authorization[: len(BEARER)].lower() != BEARER:
+        return None
+    digest = digest_of(authorization[len(BEARER) :].strip())
+    found = None
+    for key in keys:
+        if hmac.compare_digest(key.sha256, digest):
+            found = key
+    return found
+
+
+def check_name(name: str) -> str:
+    """A name that can stand in a line of the log.
+
+    Raises:
+        SettingsError: it is empty, too long, or holds what cannot be printed.
+    """
+    if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
+        raise SettingsError(
+            f"the key's name is {name[:LONGEST_NAME]!r}: expected 1 to {LONGEST_NAME} printable "
+            "characters"
+        )
+    return name
+
+
+def load_keys(path: Path) -> tuple[Key, ...]:
+    """Reads a file of keys; one that others may write is remarked.
+
+    Raises:
+        SettingsError: missing, damaged, or empty.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))["keys"]
+        keys = tuple(
+            Key(check_name(str(v["name"])), Role[v["role"]], str(v["sha256"])) for v in values
+        )
+        if path.stat().st_mode & stat.S_IWOTH:
+            logger.warning(
+                "every user of this machine may write %s and let themselves in: chmod 600 it", path
+            )
+    except OSError as error:
+        raise SettingsError(f"cannot read the keys in {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingsError(f"{path} holds no keys; make one with `understudy key`") from error
+    if not keys or any(key.role is Role.anyone for key in keys):
+        raise SettingsError(f"{path} needs keys of the roles read, write or admin")
+    return keys
+
+
+def add_key(path: Path, name: str, role: Role) -> str:
+    """Adds a new key to a file, which only its owner may read.
+
+    Returns:
+        The secret, which is kept nowhere.
+
+    Raises:
+        SettingsError: the file is damaged or has a key of that name, or it is no name.
+    """
+    check_name(name)
+    keys = list(load_keys(path)) if path.exists() else []
+    if any(key.name == name for key in keys):
+        raise SettingsError(f"{path} has a key {name!r} already")
+    secret = PREFIX + secrets.token_urlsafe(KEY_BYTES)
+    keys.append(Key(name, role, digest_of(secret.encode())))
+    values = [{"name": key.name, "role": key.role.name, "sha256": key.sha256} for key in keys]
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.touch(mode=0o600)
+    temporary.write_text(json.dumps({"keys": values}, indent=2) + "\n", encoding="utf-8")
+    temporary.rename(path)
+    return secret
 
 
 class Access:
@@ -22,23 +139,21 @@ class Access:
         self.limiter = limiter
         self.clients = clients or Clients()
 
-    @property
-    def open(self) -> bool:
-        """Whether nothing is ever checked."""
-        return not self.keys and self.limiter is None
-
     async def check(self, role: Role, scope: Scope, exchange: Exchange) -> None:
         """Lets a request pass that may; the exchange then knows the key's name.
 
         Callers without a known key are counted by their address, so that guessing is limited, too.
 
         Args:
-            role: what the operation needs; anyone is exempt from limits, too.
+            role: what the operation needs.
 
         Raises:
+            ForeignHostError, ForeignOriginError: the guard's refusal.
             RateLimitedError, UnauthorizedError, ForbiddenError.
         """
-        if role is Role.anyone:
+        if exchange.refusal is not None:
+            raise exchange.refusal
+        if not self.keys and self.limiter is None:
             return
         key = find_key(self.keys, exchange.authorization) if self.keys else None
         if key is not None:

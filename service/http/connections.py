@@ -10,7 +10,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.errors import ConnectionsError, ServiceError, SlowBodyError
-from service.http.exchange import FAILURE, REQUEST_ID
+from service.http.io import FAILURE, REQUEST_ID
 from understudy.engine.limits import WireLimits
 
 REFUSED_CONNECTIONS = 64  # over the limit that are told so; more are only closed

@@ -1,29 +1,22 @@
-"""The outermost layer: who may ask, request ids, limits, timing, and no exception beyond it."""
+"""The outermost layer: request ids, limits, timing, and no exception beyond it."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import AccessError
-from service.http.access import Access
-from service.http.answers import failure_response
-from service.http.exchange import FAILURE, SCOPE_KEY, Exchange
+from service.http.errors import failure_response
 from service.http.guard import Guard
-from service.http.roles import Role, default_role
+from service.http.io import FAILURE, SCOPE_KEY, Exchange
+from service.http.paths import use_sent_path
 from service.telemetry.logs import current_request
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracer
 from understudy.engine.errors import EngineError
 
 logger = logging.getLogger(__name__)
-
-RoleOf = Callable[[str, str], Role]
-
-
-def methods_alone(method: str, _: str) -> Role:
-    return default_role(method)
 
 
 class Gateway:
@@ -35,8 +28,6 @@ class Gateway:
         max_body_bytes: int,
         direct: Mapping[tuple[str, str], ASGIApp],
         metrics: Metrics,
-        access: Access,
-        role_of: RoleOf = methods_alone,
         log_answers: bool = False,
         tracer: Tracer | None = None,
         guard: Guard | None = None,
@@ -47,7 +38,6 @@ class Gateway:
         Args:
             direct: (method, path) → application, for routes that are to skip the router and
                 middleware of `app`, which cost more than a look-up.
-            role_of: (method, path) → the role that it needs.
             log_answers: a line in the log for each one, not only for failures of ours.
             guard: what is refused whoever asks; by default only what has more than one meaning.
             root_path: under which a proxy offers the service; it may leave it away or not.
@@ -56,8 +46,6 @@ class Gateway:
         self.max_body_bytes = max_body_bytes
         self.direct = direct
         self.metrics = metrics
-        self.access = access
-        self.role_of = role_of
         self.log_answers = log_answers
         self.tracer = tracer
         self.guard = guard or Guard(None)
@@ -69,6 +57,7 @@ class Gateway:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        use_sent_path(scope)
         if self.root_path:
             mount(scope, self.root_path)
         exchange = Exchange(scope, receive, send, self.max_body_bytes)
@@ -94,33 +83,24 @@ class Gateway:
             span.set_attribute("understudy.request_id", exchange.request_id.decode())
 
     async def answer(self, scope: Scope, exchange: Exchange) -> None:
-        method, path = scope["method"], scope["path"]
-        app = self.direct.get((method, path), self.app)
         try:
-            self.guard_against(scope, exchange)
-            if not self.access.open:
-                role = self.role_of(method, path)
-                await self.access.check(role, scope, exchange)
+            if FAILURE in scope:
+                raise scope[FAILURE]
+            try:
+                self.guard.check(scope, exchange.headers)
+            except AccessError as refusal:
+                exchange.refusal = refusal  # raised where not anyone may ask
+            app = self.direct.get((scope["method"], scope["path"]))
+            if app is None:
+                app = self.app
+                if scope["method"] == "HEAD":  # routed as what it is the head of
+                    scope = {**scope, "method": "GET"}
             await app(scope, exchange.receive, exchange.send)
         except ClientDisconnect:
             self.metrics.rejections.add("client_left")
             logger.debug("the client left")
         except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the client hears
             await self.fail(error, scope, exchange)
-
-    def guard_against(self, scope: Scope, exchange: Exchange) -> None:
-        """Refuses what could not be read, and what nobody may send.
-
-        Raises:
-            EngineError: the reason.
-        """
-        if FAILURE in scope:
-            raise scope[FAILURE]
-        try:
-            self.guard.check(scope, exchange.headers)
-        except AccessError:
-            if self.role_of(scope["method"], scope["path"]) is not Role.anyone:
-                raise
 
     async def fail(self, error: Exception, scope: Scope, exchange: Exchange) -> None:
         """Logs an error that is not the client's, and answers with it unless an answer began."""

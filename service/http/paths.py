@@ -40,23 +40,23 @@ def decode_part(sent: str) -> str:
         raise MalformedPathError("what the path encodes is not UTF-8") from error
 
 
-class Segment(Convertor[str]):
-    """One part of a path, between two slashes."""
+class Identifier(Convertor[str]):
+    """An id as it was sent; its slashes may be sent as they are, too."""
 
-    regex = "[^/]+"
+    regex = ".+"
 
     def convert(self, value: str) -> str:
-        return decode_part(value)
+        return value
 
     def to_string(self, value: str) -> str:
         return value
 
 
-class Identifier(Segment):
-    """An id; its slashes may be sent as they are, too."""
+class NodeAlone(Identifier):
+    """An id with nothing behind it that another route has."""
 
-    regex = ".+"
+    regex = "(?!.+/neighbors$).+"
 
 
-register_url_convertor("segment", Segment())
 register_url_convertor("id", Identifier())
+register_url_convertor("node", NodeAlone())

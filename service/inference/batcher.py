@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from time import monotonic
 
 import numpy as np
-from numpy.typing import NDArray
 
 from service.errors import OverloadedError
-from service.inference.admission import hopeless_wait
+from service.inference.deadlines import hopeless_wait
 from service.telemetry.metrics import Metrics
 from understudy.bundle import EncoderInfo
 from understudy.engine.engine import Engine
@@ -35,25 +34,14 @@ class BatchOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Batched:
-    """The inference of one request's unseen nodes, and how long the slowest waited for it."""
-
-    inference: Inference
-    queue_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What one node got.
+class Batched(Inference):
+    """What one node got, or all of a request: then the longest of their times.
 
     Shapes:
-        logits: float32 [classes]
+        logits: float32 [classes] of one node, [N, classes] of a request's
     """
 
-    logits: NDArray[np.float32]
     queue_ms: float
-    encode_ms: float
-    inference_ms: float
 
 
 @dataclass(slots=True, eq=False)
@@ -65,7 +53,7 @@ class Entry:
     node: UnseenNode
     tokens: int
     entered: float  # monotonic seconds
-    row: asyncio.Future[Row]
+    row: asyncio.Future[Batched]
 
     def fail(self, error: Exception) -> None:
         """Each waiter gets an error of its own: raising one adds to it."""
@@ -103,18 +91,16 @@ class Batcher:
             InferenceError: the networks gave no usable answer.
         """
         waiting = deque(self.enter(engine, resolution))
-        rows: list[Row] = []
+        rows: list[Batched] = []
         try:
             while waiting:  # no name for an entry: its error will know this frame
                 rows.append(await waiting.popleft().row)
         finally:
             give_up(waiting)
         return Batched(
-            Inference(
-                np.stack([row.logits for row in rows]),
-                max(row.encode_ms for row in rows),
-                max(row.inference_ms for row in rows),
-            ),
+            np.stack([row.logits for row in rows]),
+            max(row.encode_ms for row in rows),
+            max(row.inference_ms for row in rows),
             max(row.queue_ms for row in rows),
         )
 
@@ -225,7 +211,7 @@ class Batcher:
             self.metrics.queue_seconds.observe(waited)
             if not entry.row.done():  # its caller may have left meanwhile
                 entry.row.set_result(
-                    Row(logits, 1_000 * waited, inference.encode_ms, inference.inference_ms)
+                    Batched(logits, inference.encode_ms, inference.inference_ms, 1_000 * waited)
                 )
         self.count(batch, inference, monotonic() - started)
 

@@ -1,15 +1,20 @@
 """Classify requests: look-ups at once, unseen nodes in batches, hard ones by the teacher."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
-from service.aside import Aside
-from service.errors import InvalidFieldError
+from service.aside import LARGE_BYTES, LARGE_ITEMS, Aside
+from service.errors import InvalidFieldError, NoNodeError
+from service.http.io import Exchange
 from service.inference.batcher import Batched, Batcher
 from service.inference.current import Slot
+from service.inference.deadlines import attend, seconds_left
 from service.inference.embedding_cache import EmbeddingCache
 from service.messages import (
     ClassifyResponse,
+    CompareResponse,
+    Comparison,
     LabelScore,
     Node,
     Prediction,
@@ -25,32 +30,36 @@ from understudy.engine.engine import Engine
 from understudy.engine.errors import NodeError
 from understudy.engine.predictions import SCORE_DECIMALS
 from understudy.engine.requests import Resolution
-from understudy.engine.student import Inference
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A request, checked and looked up."""
+@dataclass(slots=True)
+class Classified:
+    """A request that is checked and looked up, and its answer as far as it is known.
+
+    Attributes:
+        large: the answer is put together off the event loop.
+        inference: what unseen nodes took.
+        teacher_ms: position of a node → milliseconds of its question.
+    """
 
     engine: Engine
     nodes: tuple[Node, ...]
     top_k: int
     route: Route
     resolution: Resolution
-    large: bool = False  # its answer is put together off the event loop
-
-    @property
-    def immediate(self) -> bool:
-        """Whether every node is stored or bad, so that there is nothing to wait for."""
-        return self.route == "student" and not self.resolution.unseen
-
-
-@dataclass(frozen=True, slots=True)
-class Classified:
-    """The predictions of a request, and what its unseen nodes took."""
-
+    large: bool
     predictions: list[Prediction]
-    batched: Batched | None = None
+    inference: Batched | None = None
+    teacher_ms: Mapping[int, float] | None = None
+
+    def response(self) -> ClassifyResponse:
+        """The answer on the wire."""
+        return ClassifyResponse(
+            self.engine.manifest.name,
+            self.engine.model_version,
+            self.resolution.state.version,
+            tuple(self.predictions),
+        )
 
 
 class Classifier:
@@ -61,6 +70,7 @@ class Classifier:
         slot: Slot,
         batcher: Batcher,
         metrics: Metrics,
+        seconds: float,
         embeddings: EmbeddingCache | None = None,
         asking: Asking | None = None,
         threshold: float | None = None,
@@ -69,6 +79,7 @@ class Classifier:
         """Assembles a classifier.
 
         Args:
+            seconds: after which a request is given up.
             aside: where large requests are looked up and put together.
             asking: how the teacher is asked, where there is one.
             threshold: score from which the student's answer counts as sure; None takes the
@@ -77,14 +88,56 @@ class Classifier:
         self.slot = slot
         self.batcher = batcher
         self.metrics = metrics
+        self.seconds = seconds
         self.embeddings = embeddings
         self.asking = asking
         self.threshold = threshold
         self.aside = aside or Aside()
 
-    def plan(
+    async def classify(
+        self,
+        exchange: Exchange,
+        nodes: tuple[Node, ...],
+        top_k: int,
+        route: Route = "student",
+        seconds: float | None = None,
+    ) -> Classified:
+        """Answers nodes, for every protocol alike.
+
+        Args:
+            exchange: of the request: how large it is, how long it runs, and whether anybody waits.
+            seconds: after which it is given up, if less than any request gets.
+
+        Raises:
+            NoNodeError: not one node can be answered.
+            DeadlineError, ClientDisconnect: nobody waits any more.
+            See `look_up` and `Batcher.infer` for the others.
+        """
+        if exchange.size <= LARGE_BYTES and len(nodes) * top_k <= LARGE_ITEMS:
+            asked = self.look_up(nodes, top_k, route)
+        else:
+            asked = await self.aside.run(self.look_up, nodes, top_k, route, True)
+        if asked.large or asked.resolution.unseen or route != "student":
+            left = seconds_left(exchange, min(seconds or self.seconds, self.seconds))
+            await attend(self.answer(asked), exchange, left)
+        else:  # nothing to wait for
+            self.metrics.predictions.add("student", amount=len(asked.resolution.stored_rows))
+            asked.predictions = student_predictions(asked)
+        if self.asking is not None and route == "student":
+            self.asking.shadow(asked.resolution, asked.engine, asked.predictions)
+        refuse_if_none_answered(asked.predictions)
+        return asked
+
+    async def compare(
+        self, exchange: Exchange, nodes: tuple[Node, ...], top_k: int
+    ) -> CompareResponse:
+        """Both answers for each node; raises as `classify` does."""
+        asked = await self.aside.run(self.look_up, nodes, top_k, "teacher", True)
+        return await attend(self.both(asked), exchange, seconds_left(exchange, self.seconds))
+
+    def look_up(
         self, nodes: tuple[Node, ...], top_k: int, route: Route = "student", large: bool = False
-    ) -> Plan:
+    ) -> Classified:
         """Checks a request and looks its nodes up.
 
         Args:
@@ -101,7 +154,7 @@ class Classifier:
             raise InvalidFieldError("top_k", f"at most {limits.top_k}")
         if route != "student":
             self.check_route(engine.manifest, route)
-        return Plan(engine, nodes, top_k, route, engine.resolve(nodes), large)
+        return Classified(engine, nodes, top_k, route, engine.resolve(nodes), large, [])
 
     def check_route(self, manifest: Manifest, route: Route) -> None:
         if self.asking is None:
@@ -114,97 +167,118 @@ class Classifier:
     def threshold_of(self, manifest: Manifest) -> float | None:
         return self.threshold if self.threshold is not None else manifest.calibration.threshold
 
-    def look_up(self, plan: Plan) -> Classified:
-        """Answers a plan that is immediate."""
-        self.metrics.predictions.add("student", amount=len(plan.resolution.stored_rows))
-        return Classified(student_predictions(plan, None))
+    async def answer(self, asked: Classified) -> None:
+        """Answers a request by its route."""
+        if asked.route == "teacher":
+            await self.ask_teacher(asked)
+            return
+        await self.ask_student(asked)
+        if asked.route == "auto":
+            await self.refine(asked)
 
-    async def answer(self, plan: Plan) -> Classified:
-        """Answers any plan by its route.
+    async def ask_student(self, asked: Classified) -> None:
+        """Takes the student's answers.
 
         Raises:
             OverloadedError, NotReadyError, InferenceError: see `Batcher.infer`.
         """
-        if plan.route == "teacher":
-            predictions, _ = await self.taught(plan)
-            return Classified(predictions)
-        classified = await self.studied(plan)
-        if plan.route == "auto":
-            return Classified(await self.refined(plan, classified), classified.batched)
-        return classified
-
-    async def studied(self, plan: Plan) -> Classified:
-        """The student's answers."""
-        resolution, batched = plan.resolution, None
+        resolution = asked.resolution
         if resolution.unseen:
             if self.embeddings is not None:
-                await self.embeddings.prepare(plan.engine, resolution.unseen)
-            batched = await self.batcher.infer(plan.engine, resolution)
+                await self.embeddings.prepare(asked.engine, resolution.unseen)
+            asked.inference = await self.batcher.infer(asked.engine, resolution)
             if self.embeddings is not None:
-                await self.embeddings.publish(plan.engine)
+                await self.embeddings.publish(asked.engine)
         self.metrics.predictions.add("student", amount=len(resolution.positions))
-        inference = batched.inference if batched else None
-        if plan.large:
-            return Classified(await self.aside.run(student_predictions, plan, inference), batched)
-        return Classified(student_predictions(plan, inference), batched)
+        if asked.large:
+            asked.predictions = await self.aside.run(student_predictions, asked)
+        else:
+            asked.predictions = student_predictions(asked)
 
-    async def taught(self, plan: Plan) -> tuple[list[Prediction], dict[int, float]]:
-        """The teacher's answers, or its error where it fails, and the milliseconds of each."""
+    async def ask_teacher(self, asked: Classified) -> None:
+        """Takes the teacher's answers, or its error where it fails."""
         assert self.asking is not None
-        answers = await self.asking.ask(plan.resolution, plan.engine)
+        answers = await self.asking.ask(asked.resolution, asked.engine)
         good = {p: a.milliseconds for p, a in answers.items() if isinstance(a, TeacherAnswer)}
         self.metrics.predictions.add("teacher", amount=len(good))
-        if plan.large:
-            return await self.aside.run(teacher_predictions, plan, answers), good
-        return teacher_predictions(plan, answers), good
+        asked.teacher_ms = good
+        if asked.large:
+            asked.predictions = await self.aside.run(teacher_predictions, asked, answers)
+        else:
+            asked.predictions = teacher_predictions(asked, answers)
 
-    async def refined(self, plan: Plan, classified: Classified) -> list[Prediction]:
-        """The student's answers where it is sure; else the teacher's, if that has one."""
-        threshold = self.threshold_of(plan.engine.manifest)
+    async def refine(self, asked: Classified) -> None:
+        """Keeps the student's answers where it is sure; else the teacher's, if that has one."""
+        threshold = self.threshold_of(asked.engine.manifest)
         assert self.asking is not None
         assert threshold is not None
-        predictions = list(classified.predictions)
+        predictions = asked.predictions
         unsure = {p.index for p in predictions if p.score is not None and p.score < threshold}
-        answers = await self.asking.ask(plan.resolution, plan.engine, unsure)
+        answers = await self.asking.ask(asked.resolution, asked.engine, unsure)
         for position, answer in answers.items():
-            asked = teacher_prediction(position, plan.nodes[position], answer, plan.top_k)
-            if asked.error is None:
-                predictions[position] = asked
+            taught = teacher_prediction(position, asked.nodes[position], answer, asked.top_k)
+            if taught.error is None:
+                predictions[position] = taught
                 self.metrics.predictions.add("teacher")
             else:
                 own = predictions[position]
                 predictions[position] = Prediction(
-                    own.index, own.id, own.label, own.score, own.top, teacher_error=asked.error
+                    own.index, own.id, own.label, own.score, own.top, teacher_error=taught.error
                 )
-        return predictions
 
-    def response(self, plan: Plan, predictions: list[Prediction]) -> ClassifyResponse:
-        return ClassifyResponse(
-            plan.engine.manifest.name,
-            plan.engine.model_version,
-            plan.resolution.state.version,
-            tuple(predictions),
+    async def both(self, asked: Classified) -> CompareResponse:
+        """The student's answers, then the teacher's, so that neither slows the other down."""
+        started = perf_counter()
+        await self.ask_student(asked)
+        student_ms = round(1_000 * (perf_counter() - started), 3)
+        students = asked.predictions
+        await self.ask_teacher(asked)
+        refuse_if_none_answered(students)
+        teacher_ms = asked.teacher_ms or {}
+        comparisons = tuple(
+            Comparison(
+                student.index,
+                student,
+                teacher,
+                None if teacher.label is None else teacher.label == student.label,
+                student_ms,
+                teacher_ms.get(student.index),
+            )
+            for student, teacher in zip(students, asked.predictions, strict=True)
         )
+        engine, version = asked.engine, asked.resolution.state.version
+        return CompareResponse(engine.manifest.name, engine.model_version, version, comparisons)
 
 
-def student_predictions(plan: Plan, inference: Inference | None) -> list[Prediction]:
+def refuse_if_none_answered(predictions: Sequence[Prediction]) -> None:
+    """Makes the first node's error the request's, where every node has one.
+
+    Raises:
+        NoNodeError: the first node's error.
+    """
+    first = predictions[0].error
+    if first is not None and all(prediction.error is not None for prediction in predictions):
+        raise NoNodeError(first.code, first.message, first.details)
+
+
+def student_predictions(asked: Classified) -> list[Prediction]:
     """One prediction a node, in the order of the request."""
-    answers = plan.engine.predict(plan.nodes, plan.resolution, inference, plan.top_k)
+    answers = asked.engine.predict(asked.nodes, asked.resolution, asked.inference, asked.top_k)
     return [told(answer) for answer in answers]
 
 
 def teacher_predictions(
-    plan: Plan, answers: Mapping[int, TeacherAnswer | NodeError]
+    asked: Classified, answers: Mapping[int, TeacherAnswer | NodeError]
 ) -> list[Prediction]:
     """One prediction a node, in the order of the request."""
     predictions = {
-        position: Prediction(position, plan.nodes[position].id, error=error_detail(error))
-        for position, error in plan.resolution.errors.items()
+        position: Prediction(position, asked.nodes[position].id, error=error_detail(error))
+        for position, error in asked.resolution.errors.items()
     }
     for position, answer in answers.items():
-        node = plan.nodes[position]
-        predictions[position] = teacher_prediction(position, node, answer, plan.top_k)
-    return [predictions[position] for position in range(len(plan.nodes))]
+        node = asked.nodes[position]
+        predictions[position] = teacher_prediction(position, node, answer, asked.top_k)
+    return [predictions[position] for position in range(len(asked.nodes))]
 
 
 def teacher_prediction(

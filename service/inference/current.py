@@ -1,6 +1,20 @@
-"""What is served now."""
+"""What is served now, and another bundle in its place without a request that notices."""
 
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from time import perf_counter
+
+from service.errors import ReloadError, ReloadRunningError
+from service.telemetry.metrics import Metrics
+from understudy.bundle import BundleError
 from understudy.engine.engine import Engine
+from understudy.engine.errors import EngineError
+from understudy.graph.errors import GraphError
+
+logger = logging.getLogger(__name__)
 
 
 class Slot:
@@ -11,3 +25,104 @@ class Slot:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    engine: Engine
+    previous_version: str
+    seconds: float
+
+
+class Reloader:
+    """Opens, verifies and warms a bundle aside, on a thread, then puts it into the slot."""
+
+    def __init__(
+        self,
+        slot: Slot,
+        open_engine: Callable[[], Engine] | None,
+        attach: Callable[[Engine], None],
+        metrics: Metrics,
+    ) -> None:
+        """Assembles.
+
+        Args:
+            open_engine: opens the bundle from where it was opened first; None where it was not
+                opened from a folder.
+            attach: prepares an engine for service.
+        """
+        self.slot = slot
+        self.open_engine = open_engine
+        self.attach = attach
+        self.metrics = metrics
+        self.running = False
+
+    async def reload(self) -> Reload:
+        """Swaps the bundle; requests that run end with the one that they began with.
+
+        Raises:
+            ReloadError: the new bundle cannot be served; the old one goes on.
+            ReloadRunningError: another reload is running.
+        """
+        if self.running:
+            raise ReloadRunningError("a reload is running already")
+        self.running = True
+        started = perf_counter()
+        try:
+            engine, old = await self.swap()
+        except Exception as error:
+            self.metrics.reloads.add("failed")
+            expected = isinstance(error, BundleError | GraphError | EngineError)
+            # Its words only: a record that somebody keeps would keep both engines.
+            logger.error("reload refused: %s", str(error), exc_info=not expected)
+            reason = str(error) if isinstance(error, ReloadError) else "see the log"
+            raise ReloadError(f"the old bundle goes on: {reason}") from error
+        finally:
+            self.running = False
+        self.metrics.reloads.add("done")
+        seconds = perf_counter() - started
+        logger.info("serving %s instead of %s", engine.model_version, old.model_version)
+        await asyncio.to_thread(old.close)  # reading it goes on to work
+        return Reload(engine, old.model_version, round(seconds, 3))
+
+    async def swap(self) -> tuple[Engine, Engine]:
+        """Puts a new engine into the slot; returns it and the old one."""
+        if self.open_engine is None:
+            raise ReloadError("this service was not started from a folder")
+        old = self.slot.engine
+        if old.durable:
+            raise ReloadError("the data folder belongs to the bundle that is served; start anew")
+        check_unchanged(old)  # again below: now it spares the work
+        engine = await asyncio.to_thread(self.open_engine)
+        try:
+            # From the comparison on no change may be acknowledged that the new engine lacks.
+            old.writer.seal()
+            await asyncio.to_thread(old.writer.pause)
+            check_unchanged(old)
+            self.attach(engine)
+        except BaseException:
+            old.writer.unseal()
+            engine.close()
+            raise
+        self.slot.engine = engine
+        return engine, old
+
+    def reload_in_background(self) -> None:
+        """For a signal: whatever happens is in the log."""
+        self.task = asyncio.get_running_loop().create_task(self.reload_quietly())
+
+    async def reload_quietly(self) -> None:
+        with suppress(ReloadError):  # logged already
+            try:
+                await self.reload()
+            except ReloadRunningError as error:
+                logger.warning("SIGHUP: %s", error)
+
+
+def check_unchanged(engine: Engine) -> None:
+    """Refuses to replace a graph whose changes nothing else holds."""
+    if version := engine.state.version:
+        raise ReloadError(
+            f"the graph was changed {version:,} times since the bundle was opened, and a new "
+            "bundle does not have these changes"
+        )

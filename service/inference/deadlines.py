@@ -1,30 +1,49 @@
-"""Waiting for an answer no longer than anybody wants it."""
+"""How long an answer is waited for: no longer than anybody wants it, and not at all in vain."""
 
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
+from contextvars import ContextVar
 from time import monotonic
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect
 
 from service.errors import DeadlineError, InvalidFieldError
-from service.http.exchange import Exchange
-from service.inference.admission import deadline
-from service.routes.operations import Call
+from service.http.io import Exchange
 
+# Of the request that runs: the monotonic second after which its answer is not wanted.
+deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+
+SAFETY = 1.25  # a wait is estimated from how fast batches were, which the next ones may not be
 Result = TypeVar("Result")
-
 TIMEOUT_HEADER = b"x-timeout-seconds"
 
 
-def seconds_left(call: Call, longest: float) -> float:
+def hopeless_wait(tokens: int, tokens_per_second: float) -> float | None:
+    """The estimated wait, if it is longer than the request that runs may take.
+
+    Args:
+        tokens: estimated ones of everything that goes before, and of the request's own nodes.
+        tokens_per_second: how many are done lately; 0 where it is not known yet.
+
+    Returns:
+        Seconds, or None where the request may wait.
+    """
+    until = deadline.get()
+    if until is None or not tokens_per_second:
+        return None
+    seconds = tokens / tokens_per_second
+    return seconds if seconds * SAFETY > until - monotonic() else None
+
+
+def seconds_left(exchange: Exchange, longest: float) -> float:
     """What is left of a request's time, from the setting or the client's shorter wish.
 
     Raises:
         InvalidFieldError: the header is no positive number.
     """
-    wish = call.header(TIMEOUT_HEADER)
+    wish = exchange.headers.get(TIMEOUT_HEADER)
     seconds = longest
     if wish is not None:
         try:
@@ -33,7 +52,7 @@ def seconds_left(call: Call, longest: float) -> float:
             seconds = 0.0
         if not seconds > 0:
             raise InvalidFieldError(TIMEOUT_HEADER.decode(), "expected seconds, above 0")
-    return max(seconds - call.exchange.seconds, 0.0)
+    return max(seconds - exchange.seconds, 0.0)
 
 
 async def attend(work: Coroutine[Any, Any, Result], exchange: Exchange, seconds: float) -> Result:

@@ -1,16 +1,67 @@
-"""The operations of whoever runs the service: health, description, reloading."""
+"""The routes of whoever runs the service: health, description, reloading, the document."""
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated
 
+from fastapi import APIRouter, Request, Response
+from fastapi.openapi.docs import get_swagger_ui_html
 from msgspec import Meta, Struct
+from prometheus_client import CONTENT_TYPE_LATEST
 
-from service.http.roles import Role
-from service.inference.current import Slot
-from service.reloading import Reloader
-from service.routes.info import Info, Status, describe_engine
-from service.routes.operations import Answer, Call, Examples, Operation
-from service.telemetry.health import Health
+from service.http.io import JSON
+from service.parts import Parts
+from service.routes.dependencies import ADMIN, ANYONE, READ, Served
+from service.routes.openapi import TITLE, Examples
+from service.routes.structs import StructRoute
+from understudy.bundle import EncoderInfo, GraphInfo, StudentInfo
+from understudy.engine.engine import Engine
+from understudy.engine.limits import Limits
+
+
+class Status(Struct, frozen=True):
+    """Of the process or of the model."""
+
+    status: Annotated[str, Meta(description="ok")] = "ok"
+
+
+class Info(Struct, frozen=True):
+    """The bundle that answers, and what may be asked of it."""
+
+    model: Annotated[str, Meta(description="The bundle's name.")]
+    model_version: Annotated[str, Meta(description="A digest of the bundle's files.")]
+    created: Annotated[str, Meta(description="When the bundle was made, UTC.")]
+    made_by: Annotated[str, Meta(description="The release that made it.")]
+    student: StudentInfo
+    encoder: EncoderInfo
+    graph: Annotated[GraphInfo, Meta(description="As it was exported.")]
+    graph_version: Annotated[int, Meta(description="How many times the graph has changed since.")]
+    durable: Annotated[bool, Meta(description="Whether its changes outlive the process.")]
+    labels: tuple[str, ...]
+    metrics: Annotated[
+        dict[str, float], Meta(description="Of the student, measured when it was trained.")
+    ]
+    provider: Annotated[str, Meta(description="What runs the networks: cpu or cuda.")]
+    limits: Limits
+    teacher: Annotated[bool, Meta(description="Whether there is a teacher to ask.")]
+
+
+def describe_engine(engine: Engine, teacher: bool) -> Info:
+    manifest = engine.manifest
+    return Info(
+        model=manifest.name,
+        model_version=engine.model_version,
+        created=manifest.created,
+        made_by=manifest.made_by,
+        student=manifest.student,
+        encoder=manifest.encoder,
+        graph=manifest.graph,
+        graph_version=engine.state.version,
+        durable=engine.durable,
+        labels=manifest.label_names,
+        metrics=dict(manifest.metrics),
+        provider=engine.provider,
+        limits=engine.limits,
+        teacher=teacher,
+    )
 
 
 class Reloaded(Struct, frozen=True):
@@ -22,103 +73,67 @@ class Reloaded(Struct, frozen=True):
     seconds: Annotated[float, Meta(description="That opening and checking it took.")]
 
 
-class Operating:
-    def __init__(self, slot: Slot, health: Health, reloader: Reloader, teacher: bool) -> None:
-        self.slot = slot
-        self.health = health
-        self.reloader = reloader
-        self.teacher = teacher
-
-    async def live(self, _: Call) -> Answer:
-        return Answer(Status())
-
-    async def ready(self, _: Call) -> Answer:
-        await self.health.check()
-        return Answer(Status())
-
-    async def info(self, _: Call) -> Answer:
-        return Answer(describe_engine(self.slot.engine, self.teacher))
-
-    async def reload(self, _: Call) -> Answer:
-        reload = await self.reloader.reload()
-        engine = reload.engine
-        return Answer(
-            Reloaded(
-                engine.manifest.name, engine.model_version, reload.previous_version, reload.seconds
-            )
-        )
-
-    def operations(self) -> list[Operation]:
-        """Health is asked by machines that hold no key, so anyone may."""
-        ok = Examples(response=Status())
-        return [
-            operation(
-                "live",
-                "GET",
-                "/health/live",
-                Role.anyone,
-                "Whether the process is up",
-                self.live,
-                Status,
-                (),
-                lambda: ok,
-            ),
-            operation(
-                "ready",
-                "GET",
-                "/health/ready",
-                Role.anyone,
-                "Whether a real inference passed lately, and it is not ending",
-                self.ready,
-                Status,
-                (503,),
-                lambda: ok,
-            ),
-            operation(
-                "info",
-                "GET",
-                "/info",
-                Role.read,
-                "What is being served",
-                self.info,
-                Info,
-                (),
-                lambda: Examples(response=describe_engine(self.slot.engine, self.teacher)),
-            ),
-            operation(
-                "reload",
-                "POST",
-                "/admin/reload",
-                Role.admin,
-                "Serve the bundle that lies in its folder now",
-                self.reload,
-                Reloaded,
-                (409, 422),
-                Examples,
-            ),
-        ]
+router = APIRouter(tags=["operations"], route_class=StructRoute)
+beside = APIRouter(include_in_schema=False)  # what is no part of the document
 
 
-def operation(
-    name: str,
-    method: str,
-    path: str,
-    role: Role,
-    summary: str,
-    handle: Callable[[Call], Awaitable[Answer]],
-    response: type[Struct],
-    statuses: tuple[int, ...],
-    examples: Callable[[], Examples],
-) -> Operation:
-    return Operation(
-        name=name,
-        method=method,
-        path=path,
-        role=role,
-        tag="operations",
-        summary=summary,
-        handle=handle,
-        response=response,
-        statuses=statuses,
-        examples=examples,
-    )
+@router.get("/health/live", summary="Whether the process is up", dependencies=[ANYONE])
+async def live() -> Status:
+    return Status()
+
+
+@router.get(
+    "/health/ready",
+    summary="Whether a real inference passed lately, and it is not ending",
+    dependencies=[ANYONE],
+    responses={503: {}},
+)
+async def ready(served: Served) -> Status:
+    await served.health.check()
+    return Status()
+
+
+@router.get("/info", summary="What is being served", dependencies=[READ])
+async def info(served: Served) -> Info:
+    return describe_engine(served.slot.engine, served.classifier.asking is not None)
+
+
+@router.post(
+    "/admin/reload",
+    summary="Serve the bundle that lies in its folder now",
+    dependencies=[ADMIN],
+    responses={409: {}, 422: {}},
+)
+async def reload(served: Served) -> Reloaded:
+    done = await served.reloader.reload()
+    engine = done.engine
+    return Reloaded(engine.manifest.name, engine.model_version, done.previous_version, done.seconds)
+
+
+@beside.get("/metrics", dependencies=[ANYONE])
+async def metrics(served: Served) -> Response:
+    """Prometheus asks without a key; what it gets holds no text and no id."""
+    return Response(served.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+
+@beside.get("/openapi.json", dependencies=[READ])
+async def document(request: Request, served: Served) -> Response:
+    app = request.app
+    content = await served.aside.run(app.state.document.render, app, root_path_of(request))
+    return Response(content, media_type=JSON)
+
+
+@beside.get("/docs", dependencies=[READ])
+async def docs(request: Request) -> Response:
+    return get_swagger_ui_html(openapi_url=f"{root_path_of(request)}/openapi.json", title=TITLE)
+
+
+def root_path_of(request: Request) -> str:
+    return str(request.scope.get("root_path", ""))
+
+
+def examples(parts: Parts) -> dict[str, Examples]:
+    """Of each operation."""
+    ok = Examples(response=Status())
+    described = describe_engine(parts.slot.engine, parts.classifier.asking is not None)
+    return {"live": ok, "ready": ok, "info": Examples(response=described)}

@@ -1,26 +1,25 @@
-"""The operations that classify."""
+"""The routes that classify; the first of them also straight on ASGI."""
 
-from collections.abc import Mapping
-from time import perf_counter
+from typing import Annotated
 
-from service.aside import LARGE_BYTES, LARGE_ITEMS
-from service.errors import NoNodeError
-from service.http.roles import Role
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.types import Receive, Scope, Send
+
+from service.http.access import Role
+from service.http.io import SCOPE_KEY, Exchange
 from service.inference.batcher import Batched
-from service.inference.classifier import Classified, Classifier, Plan
-from service.inference.deadlines import TIMEOUT_HEADER, attend, seconds_left
 from service.messages import (
     ClassifyRequest,
     ClassifyResponse,
     CompareRequest,
     CompareResponse,
-    Comparison,
     Node,
-    Prediction,
-    Route,
     told,
 )
-from service.routes.operations import Answer, Call, Examples, Operation
+from service.parts import Parts
+from service.routes.dependencies import READ, Served, Timed
+from service.routes.openapi import Examples
+from service.routes.structs import JsonBody, StructRoute, Told
 from understudy.engine.engine import Engine
 
 CLASSIFY_DESCRIPTION = """
@@ -38,173 +37,93 @@ COMPARE_DESCRIPTION = """
 Asks the student about all nodes, then the teacher, so that neither slows the other down. A cached
 answer of the teacher says so.
 """
-ERRORS = (404, 422, 424, 429, 503, 504)
-HEADERS: Mapping[str, str] = {
-    TIMEOUT_HEADER.decode(): "Seconds after which the answer is not wanted any more."
-}
+ERRORS: dict[int | str, dict[str, str]] = {s: {} for s in (404, 422, 424, 429, 503, 504)}
 NO_TIMES = (
     (b"x-queue-time", b"0.000"),
     (b"x-encode-time", b"0.000"),
     (b"x-inference-time", b"0.000"),
 )
+CLASSIFY_BODY = JsonBody(ClassifyRequest)
+
+Asked = Annotated[ClassifyRequest, Depends(CLASSIFY_BODY)]
+Compared = Annotated[CompareRequest, Depends(JsonBody(CompareRequest))]
+
+router = APIRouter(
+    tags=["classification"], route_class=StructRoute, dependencies=[READ], responses=ERRORS
+)
 
 
-class Classification:
-    """Handles the requests; `classifier` knows the answers."""
+@router.post(
+    "/classify",
+    summary="Classify nodes",
+    description=CLASSIFY_DESCRIPTION.strip(),
+    response_model=ClassifyResponse,
+)
+async def classify(asked: Asked, exchange: Timed, served: Served) -> Told:
+    answer = await served.classifier.classify(exchange, asked.nodes, asked.top_k, asked.route)
+    return Told(answer.response(), times(answer.inference))
 
-    def __init__(self, classifier: Classifier, seconds: float) -> None:
-        """Wraps a classifier.
 
-        Args:
-            seconds: after which a request is given up.
-        """
-        self.classifier = classifier
-        self.seconds = seconds
-        self.example, self.example_of = Examples(), ("", -1)
+@router.post(
+    "/classify/teacher",
+    summary="Classify nodes by the teacher",
+    description=TEACHER_DESCRIPTION,
+    response_model=ClassifyResponse,
+)
+async def classify_teacher(asked: Asked, exchange: Timed, served: Served) -> Told:
+    answer = await served.classifier.classify(exchange, asked.nodes, asked.top_k, "teacher")
+    return Told(answer.response(), NO_TIMES)
 
-    async def classify(self, call: Call) -> Answer:
-        request: ClassifyRequest = call.body
-        return await self.answer(call, request.nodes, request.top_k, request.route)
 
-    async def classify_teacher(self, call: Call) -> Answer:
-        request: ClassifyRequest = call.body
-        return await self.answer(call, request.nodes, request.top_k, "teacher")
+@router.post(
+    "/compare",
+    summary="Ask the student and the teacher",
+    description=COMPARE_DESCRIPTION.strip(),
+)
+async def compare(asked: Compared, exchange: Timed, served: Served) -> CompareResponse:
+    return await served.classifier.compare(exchange, asked.nodes, asked.top_k)
 
-    async def answer(self, call: Call, nodes: tuple[Node, ...], top_k: int, route: Route) -> Answer:
-        plan, classified = await self.ask(call, nodes, top_k, route)
-        response = self.classifier.response(plan, classified.predictions)
-        return Answer(response, times(classified.batched))
 
-    async def ask(
-        self,
-        call: Call,
-        nodes: tuple[Node, ...],
-        top_k: int,
-        route: Route = "student",
-        seconds: float | None = None,
-    ) -> tuple[Plan, Classified]:
-        """Answers nodes, for every protocol alike.
+class DirectClassify:
+    """`POST /classify` without the router and what surrounds it, which cost more than a look-up."""
 
-        Args:
-            seconds: after which the request is given up, if less than any request gets.
+    def __init__(self, app: FastAPI, parts: Parts) -> None:
+        self.app = app
+        self.parts = parts
 
-        Raises:
-            NoNodeError: not one node can be answered.
-            See `Classifier.plan` and `Classifier.answer` for the others.
-        """
-        if call.size <= LARGE_BYTES and len(nodes) * top_k <= LARGE_ITEMS:
-            plan = self.classifier.plan(nodes, top_k, route)
-        else:
-            plan = await self.large_plan(nodes, top_k, route)
-        if plan.immediate and not plan.large:
-            classified = self.classifier.look_up(plan)
-        else:
-            left = seconds_left(call, min(seconds or self.seconds, self.seconds))
-            classified = await attend(self.classifier.answer(plan), call.exchange, left)
-        if self.classifier.asking is not None and plan.route == "student":
-            self.classifier.asking.shadow(plan.resolution, plan.engine, classified.predictions)
-        refuse_if_none_answered(classified.predictions)
-        return plan, classified
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange: Exchange = scope[SCOPE_KEY]
+        parts = self.parts
+        await parts.access.check(Role.read, scope, exchange)
+        exchange.operation = "classify"
+        scope["app"] = self.app
+        asked = await CLASSIFY_BODY.take(exchange, receive, parts.aside)
+        answer = await classify(asked, exchange, parts)
+        await answer(scope, receive, send)
 
-    async def large_plan(self, nodes: tuple[Node, ...], top_k: int, route: Route) -> Plan:
-        """Looks the nodes of a large request up off the event loop."""
-        return await self.classifier.aside.run(self.classifier.plan, nodes, top_k, route, True)
 
-    async def compare(self, call: Call) -> Answer:
-        request: CompareRequest = call.body
-        plan = await self.large_plan(request.nodes, request.top_k, "teacher")
-        seconds = seconds_left(call, self.seconds)
-        return await attend(self.both(plan), call.exchange, seconds)
+def times(batched: Batched | None) -> tuple[tuple[bytes, bytes], ...]:
+    if batched is None:
+        return NO_TIMES
+    return (
+        (b"x-queue-time", b"%.3f" % batched.queue_ms),
+        (b"x-encode-time", b"%.3f" % batched.encode_ms),
+        (b"x-inference-time", b"%.3f" % batched.inference_ms),
+    )
 
-    async def both(self, plan: Plan) -> Answer:
-        started = perf_counter()
-        classified = await self.classifier.studied(plan)
-        student_ms = round(1_000 * (perf_counter() - started), 3)
-        taught, milliseconds = await self.classifier.taught(plan)
-        refuse_if_none_answered(classified.predictions)
-        comparisons = tuple(
-            Comparison(
-                student.index,
-                student,
-                teacher,
-                None if teacher.label is None else teacher.label == student.label,
-                student_ms,
-                milliseconds.get(student.index),
-            )
-            for student, teacher in zip(classified.predictions, taught, strict=True)
-        )
-        base = self.classifier.response(plan, [])
-        return Answer(
-            CompareResponse(base.model, base.model_version, base.graph_version, comparisons)
-        )
 
-    def operations(self) -> list[Operation]:
-        """The three routes."""
-        return [
-            Operation(
-                name="classify",
-                method="POST",
-                path="/classify",
-                role=Role.read,
-                tag="classification",
-                summary="Classify nodes",
-                description=CLASSIFY_DESCRIPTION.strip(),
-                handle=self.classify,
-                request=ClassifyRequest,
-                response=ClassifyResponse,
-                statuses=ERRORS,
-                headers=HEADERS,
-                examples=self.classify_examples,
-            ),
-            Operation(
-                name="classify_teacher",
-                method="POST",
-                path="/classify/teacher",
-                role=Role.read,
-                tag="classification",
-                summary="Classify nodes by the teacher",
-                description=TEACHER_DESCRIPTION,
-                handle=self.classify_teacher,
-                request=ClassifyRequest,
-                response=ClassifyResponse,
-                statuses=ERRORS,
-                headers=HEADERS,
-                examples=lambda: Examples(example_request(self.classifier.slot.engine)),
-            ),
-            Operation(
-                name="compare",
-                method="POST",
-                path="/compare",
-                role=Role.read,
-                tag="classification",
-                summary="Ask the student and the teacher",
-                description=COMPARE_DESCRIPTION.strip(),
-                handle=self.compare,
-                request=CompareRequest,
-                response=CompareResponse,
-                statuses=ERRORS,
-                headers=HEADERS,
-                examples=lambda: Examples(
-                    CompareRequest(nodes=example_request(self.classifier.slot.engine).nodes)
-                ),
-            ),
-        ]
-
-    def classify_examples(self) -> Examples:
-        """A request about nodes that are there, and its answer.
-
-        Runs a network, once for each version of the graph: to be called off the event loop.
-        """
-        engine = self.classifier.slot.engine
-        served = engine.model_version, engine.state.version
-        if served != self.example_of:
-            request = example_request(engine)
-            predictions = tuple(
-                told(found) for found in engine.classify(request.nodes, request.top_k)
-            )
-            response = ClassifyResponse(engine.manifest.name, *served, predictions)
-            self.example_of, self.example = served, Examples(request, response)
-        return self.example
+def examples(parts: Parts) -> dict[str, Examples]:
+    """A request about nodes that are there, and its answer; runs a network."""
+    engine = parts.slot.engine
+    request = example_request(engine)
+    version = engine.state.version
+    predictions = tuple(told(found) for found in engine.classify(request.nodes, request.top_k))
+    response = ClassifyResponse(engine.manifest.name, engine.model_version, version, predictions)
+    return {
+        "classify": Examples(request, response),
+        "classify_teacher": Examples(request),
+        "compare": Examples(CompareRequest(nodes=request.nodes)),
+    }
 
 
 def example_request(engine: Engine) -> ClassifyRequest:
@@ -213,24 +132,3 @@ def example_request(engine: Engine) -> ClassifyRequest:
     first = tuple(view.id(row) for row in view.live_rows()[:1].tolist())
     unseen = Node(text="a fast JSON parser", neighbors=first)
     return ClassifyRequest(nodes=(*(Node(id=name) for name in first), unseen), top_k=3)
-
-
-def refuse_if_none_answered(predictions: list[Prediction]) -> None:
-    """Makes the first node's error the request's, where every node has one.
-
-    Raises:
-        NoNodeError: the first node's error.
-    """
-    first = predictions[0].error
-    if first is not None and all(prediction.error is not None for prediction in predictions):
-        raise NoNodeError(first.code, first.message, first.details)
-
-
-def times(batched: Batched | None) -> tuple[tuple[bytes, bytes], ...]:
-    if batched is None:
-        return NO_TIMES
-    return (
-        (b"x-queue-time", b"%.3f" % batched.queue_ms),
-        (b"x-encode-time", b"%.3f" % batched.inference.encode_ms),
-        (b"x-inference-time", b"%.3f" % batched.inference.inference_ms),
-    )

@@ -1,16 +1,14 @@
-"""The operations that read and change the graph."""
+"""The routes that read and change the graph."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any
 
 import numpy as np
-from msgspec import Struct
+from fastapi import APIRouter, Depends, Header
 from numpy.typing import NDArray
 
-from service.aside import LARGE_ITEMS, Aside
-from service.errors import InvalidFieldError, OverloadedError
-from service.http.roles import Role
-from service.inference.current import Slot
+from service.aside import LARGE_ITEMS
+from service.parts import Parts
+from service.routes.dependencies import READ, WRITE, NodeId, Served
 from service.routes.graph_messages import (
     Changed,
     EdgeBody,
@@ -21,193 +19,105 @@ from service.routes.graph_messages import (
     StoredNode,
     Upsert,
 )
-from service.routes.operations import Answer, Call, Examples, Operation
-from service.telemetry.metrics import Metrics
+from service.routes.openapi import Examples
+from service.routes.structs import JsonBody, StructRoute
+from understudy.engine.engine import Engine
 from understudy.engine.errors import UnknownNodeError
 from understudy.engine.state import GraphState
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 
-KEY_HEADER = "idempotency-key"
-HEADERS = {KEY_HEADER: "The same change under the same key is made once, however often it is sent."}
-MAX_WAITING = 256  # changes; more are refused
+Node = Annotated[NodeBody, Depends(JsonBody(NodeBody))]
+Edge = Annotated[EdgeBody, Depends(JsonBody(EdgeBody))]
+Mutations = Annotated[MutationsBody, Depends(JsonBody(MutationsBody))]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        description="The same change under the same key is made once, however often it is sent."
+    ),
+]
+CHANGE: dict[str, Any] = {
+    "dependencies": [WRITE],
+    "responses": {404: {}, 409: {}, 422: {}, 503: {}},
+}
+
+router = APIRouter(tags=["graph"], route_class=StructRoute)
 
 
-class GraphOperations:
-    def __init__(self, slot: Slot, max_mutations: int, metrics: Metrics, aside: Aside) -> None:
-        self.slot = slot
-        self.aside = aside
-        self.max_mutations = max_mutations
-        self.metrics = metrics
-        self.waiting = 0
+@router.get(
+    "/nodes/{id:id}/neighbors",
+    summary="The nodes that a node is linked to",
+    dependencies=[READ],
+    responses={404: {}},
+)
+async def get_neighbors(node_id: NodeId, served: Served) -> Neighbors:
+    state, row = find(served.slot.engine, node_id)
+    rows = state.graph.neighbors(row)
+    if len(rows) <= LARGE_ITEMS:
+        return named_neighbors(state, row, rows)
+    return await served.aside.run(named_neighbors, state, row, rows)
 
-    async def apply(self, call: Call, mutations: Sequence[Mutation]) -> Answer:
-        """Hands a change to the engine's writer, which carries out together what waits.
 
-        Raises:
-            InvalidFieldError: more mutations than allowed.
-            OverloadedError: too many changes wait.
-            See `Engine.apply` for the others.
-        """
-        self.check_number(len(mutations))
-        if self.waiting >= MAX_WAITING:
-            raise OverloadedError("too many changes of the graph are waiting", 1.0)
-        outcome = self.slot.engine.submit(mutations, call.header(KEY_HEADER.encode()))
-        self.waiting += 1
-        try:
-            applied = await asyncio.wrap_future(outcome)
-        finally:
-            self.waiting -= 1
-        self.metrics.mutations.add(amount=0 if applied.repeated else len(mutations))
-        return Answer(Changed(applied.version, applied.repeated))
+@router.get("/nodes/{id:node}", summary="A stored node", dependencies=[READ], responses={404: {}})
+async def get_node(node_id: NodeId, served: Served) -> StoredNode:
+    state, row = find(served.slot.engine, node_id)
+    view = state.graph
+    label = view.label(row)
+    return StoredNode(
+        view.id(row),
+        view.text(row),
+        view.label_names[label] if label >= 0 else None,
+        len(view.neighbors(row)),
+        state.version,
+    )
 
-    def check_number(self, mutations: int) -> None:
-        if mutations > self.max_mutations:
-            raise InvalidFieldError("mutations", f"at most {self.max_mutations:,} a request")
 
-    async def get_node(self, call: Call) -> Answer:
-        state, row = self.find(call.parameters["id"])
-        view = state.graph
-        label = view.label(row)
-        return Answer(
-            StoredNode(
-                view.id(row),
-                view.text(row),
-                view.label_names[label] if label >= 0 else None,
-                len(view.neighbors(row)),
-                state.version,
-            )
-        )
+@router.put("/nodes/{id:node}", summary="Add or change a node", **CHANGE)
+async def put_node(
+    node_id: NodeId, node: Node, served: Served, idempotency_key: IdempotencyKey = None
+) -> Changed:
+    changes: list[Mutation] = [UpsertNode(node_id, node.text, node.label)]
+    changes += [AddEdge(node_id, other) for other in node.neighbors]
+    return await served.changes.apply(changes, idempotency_key)
 
-    async def get_neighbors(self, call: Call) -> Answer:
-        state, row = self.find(call.parameters["id"])
-        rows = state.graph.neighbors(row)
-        if len(rows) <= LARGE_ITEMS:
-            return Answer(named_neighbors(state, row, rows))
-        return Answer(await self.aside.run(named_neighbors, state, row, rows))
 
-    def find(self, node_id: str) -> tuple[GraphState, int]:
-        state = self.slot.engine.state
-        row = state.graph.row_of(node_id)
-        if row is None:
-            raise UnknownNodeError(node_id)
-        return state, row
+@router.delete("/nodes/{id:node}", summary="Remove a node and its edges", **CHANGE)
+async def delete_node(
+    node_id: NodeId, served: Served, idempotency_key: IdempotencyKey = None
+) -> Changed:
+    return await served.changes.apply([DeleteNode(node_id)], idempotency_key)
 
-    async def put_node(self, call: Call) -> Answer:
-        body: NodeBody = call.body
-        own = call.parameters["id"]
-        edges = [AddEdge(own, other) for other in body.neighbors]
-        return await self.apply(call, [UpsertNode(own, body.text, body.label), *edges])
 
-    async def delete_node(self, call: Call) -> Answer:
-        return await self.apply(call, [DeleteNode(call.parameters["id"])])
+@router.post("/edges", summary="Link two nodes", **CHANGE)
+async def add_edge(edge: Edge, served: Served, idempotency_key: IdempotencyKey = None) -> Changed:
+    return await served.changes.apply([AddEdge(edge.source, edge.target)], idempotency_key)
 
-    async def add_edge(self, call: Call) -> Answer:
-        edge: EdgeBody = call.body
-        return await self.apply(call, [AddEdge(edge.source, edge.target)])
 
-    async def remove_edge(self, call: Call) -> Answer:
-        edge: EdgeBody = call.body
-        return await self.apply(call, [RemoveEdge(edge.source, edge.target)])
+@router.delete("/edges", summary="Unlink two nodes", **CHANGE)
+async def remove_edge(
+    edge: Edge, served: Served, idempotency_key: IdempotencyKey = None
+) -> Changed:
+    return await served.changes.apply([RemoveEdge(edge.source, edge.target)], idempotency_key)
 
-    async def mutate(self, call: Call) -> Answer:
-        body: MutationsBody = call.body
-        self.check_number(len(body.mutations))
-        return await self.apply(call, body.mutations)
 
-    def operations(self) -> list[Operation]:
-        """Reading needs the role read, changing write."""
-        return [*self.reading(), *self.changing()]
+@router.post("/mutations", summary="Make several changes, all or none", **CHANGE)
+async def mutate(
+    body: Mutations, served: Served, idempotency_key: IdempotencyKey = None
+) -> Changed:
+    served.changes.check_number(len(body.mutations))
+    return await served.changes.apply(body.mutations, idempotency_key)
 
-    def reading(self) -> list[Operation]:
-        # The longer path first: an id may hold slashes.
-        return [
-            Operation(
-                name="get_neighbors",
-                method="GET",
-                path="/nodes/{id:id}/neighbors",
-                role=Role.read,
-                tag="graph",
-                summary="The nodes that a node is linked to",
-                handle=self.get_neighbors,
-                response=Neighbors,
-                statuses=(404,),
-                examples=self.node_examples,
-            ),
-            Operation(
-                name="get_node",
-                method="GET",
-                path="/nodes/{id:id}",
-                role=Role.read,
-                tag="graph",
-                summary="A stored node",
-                handle=self.get_node,
-                response=StoredNode,
-                statuses=(404,),
-                examples=self.node_examples,
-            ),
-        ]
 
-    def changing(self) -> list[Operation]:
-        node = NodeBody(text="A new node", neighbors=())
-        new = Examples(request=node, parameters={"id": "a-new-node"})
-        gone = Examples(parameters={"id": "a-new-node"})
-        return [
-            change(
-                "put_node",
-                "PUT",
-                "/nodes/{id:id}",
-                "Add or change a node",
-                self.put_node,
-                NodeBody,
-                lambda: new,
-            ),
-            change(
-                "delete_node",
-                "DELETE",
-                "/nodes/{id:id}",
-                "Remove a node and its edges",
-                self.delete_node,
-                None,
-                lambda: gone,
-            ),
-            change(
-                "add_edge",
-                "POST",
-                "/edges",
-                "Link two nodes",
-                self.add_edge,
-                EdgeBody,
-                self.edge_examples,
-            ),
-            change(
-                "remove_edge",
-                "DELETE",
-                "/edges",
-                "Unlink two nodes",
-                self.remove_edge,
-                EdgeBody,
-                self.edge_examples,
-            ),
-            change(
-                "mutate",
-                "POST",
-                "/mutations",
-                "Make several changes, all or none",
-                self.mutate,
-                MutationsBody,
-                mutation_examples,
-            ),
-        ]
+def find(engine: Engine, node_id: str) -> tuple[GraphState, int]:
+    """The graph as it is now, and a node's row.
 
-    def edge_examples(self) -> Examples:
-        view = self.slot.engine.state.graph
-        rows = view.live_rows()[:2].tolist()
-        return Examples(EdgeBody(view.id(rows[0]), view.id(rows[1])) if len(rows) == 2 else None)
-
-    def node_examples(self) -> Examples:
-        view = self.slot.engine.state.graph
-        rows = view.live_rows()[:1].tolist()
-        return Examples(parameters={"id": view.id(rows[0])} if rows else None)
+    Raises:
+        UnknownNodeError.
+    """
+    state = engine.state
+    row = state.graph.row_of(node_id)
+    if row is None:
+        raise UnknownNodeError(node_id)
+    return state, row
 
 
 def named_neighbors(state: GraphState, row: int, rows: NDArray[np.int32]) -> Neighbors:
@@ -221,31 +131,20 @@ def named_neighbors(state: GraphState, row: int, rows: NDArray[np.int32]) -> Nei
     return Neighbors(view.id(row), names, state.version)
 
 
-def change(
-    name: str,
-    method: str,
-    path: str,
-    summary: str,
-    handle: Callable[[Call], Awaitable[Answer]],
-    request: type[Struct] | None,
-    examples: Callable[[], Examples],
-) -> Operation:
-    return Operation(
-        name=name,
-        method=method,
-        path=path,
-        role=Role.write,
-        tag="graph",
-        summary=summary,
-        handle=handle,
-        request=request,
-        response=Changed,
-        statuses=(404, 409, 422, 503),
-        headers=HEADERS,
-        examples=examples,
-    )
-
-
-def mutation_examples() -> Examples:
+def examples(parts: Parts) -> dict[str, Examples]:
+    """Of each operation, about nodes that are there."""
+    view = parts.slot.engine.state.graph
+    names = [view.id(row) for row in view.live_rows()[:2].tolist()]
+    edge = Examples(EdgeBody(*names) if len(names) == 2 else None)
+    known = Examples(parameters={"id": names[0]} if names else None)
+    new = NodeBody(text="A new node", neighbors=())
     first, second = Upsert("one-more", "One more node"), Upsert("another", "Another node")
-    return Examples(MutationsBody((first, second, Link("one-more", "another"))))
+    return {
+        "get_neighbors": known,
+        "get_node": known,
+        "put_node": Examples(new, parameters={"id": "a-new-node"}),
+        "delete_node": Examples(parameters={"id": "a-new-node"}),
+        "add_edge": edge,
+        "remove_edge": edge,
+        "mutate": Examples(MutationsBody((first, second, Link("one-more", "another")))),
+    }

@@ -1,16 +1,22 @@
 """The Open Inference Protocol, version 2: the same answers for clients of model servers."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
+from fastapi import APIRouter, Depends
 from msgspec import Struct
 
 from service.aside import LARGE_BYTES
 from service.errors import InvalidFieldError, NoNodeError, UnknownModelError
-from service.http.roles import Role
-from service.messages import InferenceErrorBody, Node, Prediction
-from service.routes.classify import ERRORS, HEADERS, Classification
-from service.routes.operations import Answer, Call, Examples, Operation
+from service.http.guard import BINARY
+from service.http.io import Exchange
+from service.messages import Node, Prediction
+from service.parts import Parts
+from service.routes.classify import ERRORS
+from service.routes.dependencies import ANYONE, READ, PathName, Served, Timed
+from service.routes.openapi import Examples
+from service.routes.structs import JsonBody, StructRoute, Told
 from service.routes.tensors import (
     SCORE_TYPE,
     TEXT_TYPE,
@@ -21,7 +27,7 @@ from service.routes.tensors import (
     read_request,
     select,
 )
-from service.telemetry.health import Health
+from understudy.engine.engine import Engine
 
 PLATFORM = "onnxruntime_onnx"
 EXTENSIONS = ("binary_tensor_data",)
@@ -85,143 +91,152 @@ not read.
 """
 
 
-class InferenceProtocol:
-    def __init__(self, classification: Classification, health: Health) -> None:
-        self.classification = classification
-        self.slot = classification.classifier.slot
-        self.health = health
+Body = Annotated[InferRequest, Depends(JsonBody(InferRequest, read_request))]
 
-    def check_model(self, call: Call) -> str:
-        """Sees that the path names what is served.
+router = APIRouter(prefix="/v2", tags=["open inference protocol"], route_class=StructRoute)
+PLAIN: dict[int | str, dict[str, str]] = {404: {}, 503: {}}
 
-        Raises:
-            UnknownModelError: another model, or another version of it.
-        """
-        engine = self.slot.engine
-        name, version = engine.manifest.name, engine.model_version
-        if call.parameters["model"] != name:
-            raise UnknownModelError(call.parameters["model"], name)
-        if call.parameters.get("version", version) != version:
-            raise UnknownModelError(f"{name}, version {call.parameters['version']}", version)
-        return name
 
-    async def live(self, _: Call) -> Answer:
-        return Answer(Live())
+async def model_of(served: Served, model: PathName) -> Engine:
+    """What is served, as the path names it.
 
-    async def ready(self, _: Call) -> Answer:
-        await self.health.check()
-        return Answer(Ready())
+    Raises:
+        UnknownModelError: another model.
+    """
+    engine = served.slot.engine
+    if model != engine.manifest.name:
+        raise UnknownModelError(model, engine.manifest.name)
+    return engine
 
-    async def server(self, _: Call) -> Answer:
-        return Answer(ServerMetadata("understudy", self.slot.engine.model_version, EXTENSIONS))
 
-    async def model(self, call: Call) -> Answer:
-        name = self.check_model(call)
-        version = self.slot.engine.model_version
-        return Answer(ModelMetadata(name, (version,), PLATFORM, INPUTS, OUTPUTS))
+async def version_of(served: Served, model: PathName, version: PathName) -> Engine:
+    """What is served, as the path names it.
 
-    async def model_ready(self, call: Call) -> Answer:
-        name = self.check_model(call)
-        await self.health.check()
-        return Answer(ModelReady(name))
+    Raises:
+        UnknownModelError: another model, or another version of it.
+    """
+    engine = await model_of(served, model)
+    if version != engine.model_version:
+        raise UnknownModelError(f"{model}, version {version}", engine.model_version)
+    return engine
 
-    async def infer(self, call: Call) -> Answer:
-        request: InferRequest = call.body
-        self.check_model(call)
-        seconds = timeout_seconds(request)
-        if call.size > LARGE_BYTES:
-            nodes = await self.classification.classifier.aside.run(nodes_of, request.inputs)
-        else:
-            nodes = nodes_of(request.inputs)
-        plan, classified = await self.classification.ask(call, nodes, 1, seconds=seconds)
-        refuse_if_any_failed(classified.predictions)
-        selected = select(output_tensors(classified.predictions), request)
-        manifest, version = plan.engine.manifest, plan.engine.model_version
-        outputs = tuple(tensor for tensor, _ in selected)
-        response = InferResponse(manifest.name, version, outputs, request.id)
-        if not any(binary for _, binary in selected):
-            return Answer(response)
-        content, headers = binary_answer(response, [binary for _, binary in selected])
-        return Answer(response, headers, content=content)
 
-    def operations(self) -> list[Operation]:
-        """A model's paths may name its version, too."""
-        anyone, read = Role.anyone, Role.read
-        model = "/v2/models/{model:segment}"
-        result = [
-            self.plain("oip_live", "/v2/health/live", anyone, "Liveness", self.live, Live),
-            self.plain("oip_ready", "/v2/health/ready", anyone, "Readiness", self.ready, Ready),
-            self.plain("oip_server", "/v2", read, "What answers", self.server, ServerMetadata),
-        ]
-        for name, path in (("oip", model), ("oip_version", model + "/versions/{version:segment}")):
-            ready = f"{path}/ready"
-            result += [
-                self.plain(f"{name}_model", path, read, "The model", self.model, ModelMetadata),
-                self.plain(
-                    f"{name}_model_ready",
-                    ready,
-                    read,
-                    "Its readiness",
-                    self.model_ready,
-                    ModelReady,
-                ),
-                self.inference(f"{name}_infer", f"{path}/infer"),
-            ]
-        return result
+Model = Annotated[Engine, Depends(model_of)]
+Version = Annotated[Engine, Depends(version_of)]
 
-    def inference(self, name: str, path: str) -> Operation:
-        return Operation(
-            name=name,
-            method="POST",
-            path=path,
-            role=Role.read,
-            tag="open inference protocol",
-            summary="Classify nodes as tensors",
-            description=DESCRIPTION.strip(),
-            handle=self.infer,
-            request=InferRequest,
-            response=InferResponse,
-            statuses=ERRORS,
-            headers=HEADERS,
-            examples=self.examples,
-            errors=InferenceErrorBody,
-            read=read_request,
-        )
 
-    def plain(
-        self,
-        name: str,
-        path: str,
-        role: Role,
-        summary: str,
-        handle: Callable[[Call], Awaitable[Answer]],
-        response: type[Struct],
-    ) -> Operation:
-        return Operation(
-            name=name,
-            method="GET",
-            path=path,
-            role=role,
-            tag="open inference protocol",
-            summary=summary,
-            handle=handle,
-            response=response,
-            statuses=(404, 503),
-            examples=lambda: Examples(parameters=self.served()),
-            errors=InferenceErrorBody,
-        )
+@router.get("/health/live", summary="Liveness", dependencies=[ANYONE], responses=PLAIN)
+async def oip_live() -> Live:
+    return Live()
 
-    def served(self) -> dict[str, str]:
-        """What the paths are to name now."""
-        engine = self.slot.engine
-        return {"model": engine.manifest.name, "version": engine.model_version}
 
-    def examples(self) -> Examples:
-        graph = self.slot.engine.state.graph
-        rows = graph.live_rows()[:1].tolist()
-        name = graph.id(rows[0]) if rows else ""
-        request = InferRequest((Tensor("id", (1,), TEXT_TYPE, (name,)),), id="1")
-        return Examples(request, parameters=self.served())
+@router.get("/health/ready", summary="Readiness", dependencies=[ANYONE], responses=PLAIN)
+async def oip_ready(served: Served) -> Ready:
+    await served.health.check()
+    return Ready()
+
+
+@router.get("", summary="What answers", dependencies=[READ], responses=PLAIN)
+async def oip_server(served: Served) -> ServerMetadata:
+    return ServerMetadata("understudy", served.slot.engine.model_version, EXTENSIONS)
+
+
+@router.get("/models/{model}", summary="The model", dependencies=[READ], responses=PLAIN)
+async def oip_model(engine: Model) -> ModelMetadata:
+    return metadata_of(engine)
+
+
+@router.get(
+    "/models/{model}/versions/{version}",
+    summary="The model",
+    dependencies=[READ],
+    responses=PLAIN,
+)
+async def oip_version_model(engine: Version) -> ModelMetadata:
+    return metadata_of(engine)
+
+
+@router.get("/models/{model}/ready", summary="Its readiness", dependencies=[READ], responses=PLAIN)
+async def oip_model_ready(engine: Model, served: Served) -> ModelReady:
+    await served.health.check()
+    return ModelReady(engine.manifest.name)
+
+
+@router.get(
+    "/models/{model}/versions/{version}/ready",
+    summary="Its readiness",
+    dependencies=[READ],
+    responses=PLAIN,
+)
+async def oip_version_model_ready(engine: Version, served: Served) -> ModelReady:
+    return await oip_model_ready(engine, served)
+
+
+@router.post(
+    "/models/{model}/infer",
+    summary="Classify nodes as tensors",
+    description=DESCRIPTION.strip(),
+    dependencies=[READ],
+    responses=ERRORS,
+    response_model=InferResponse,
+)
+async def oip_infer(body: Body, _: Model, exchange: Timed, served: Served) -> Told:
+    return await infer(body, exchange, served)
+
+
+@router.post(
+    "/models/{model}/versions/{version}/infer",
+    summary="Classify nodes as tensors",
+    description=DESCRIPTION.strip(),
+    dependencies=[READ],
+    responses=ERRORS,
+    response_model=InferResponse,
+)
+async def oip_version_infer(body: Body, _: Version, exchange: Timed, served: Served) -> Told:
+    return await infer(body, exchange, served)
+
+
+def metadata_of(engine: Engine) -> ModelMetadata:
+    version = engine.model_version
+    return ModelMetadata(engine.manifest.name, (version,), PLATFORM, INPUTS, OUTPUTS)
+
+
+async def infer(request: InferRequest, exchange: Exchange, served: Parts) -> Told:
+    """Classifies the rows of tensors.
+
+    Raises:
+        InvalidFieldError: the tensors are not as they should be.
+        NoNodeError: a node cannot be answered.
+    """
+    seconds = timeout_seconds(request)
+    if exchange.size > LARGE_BYTES:
+        nodes = await served.aside.run(nodes_of, request.inputs)
+    else:
+        nodes = nodes_of(request.inputs)
+    answer = await served.classifier.classify(exchange, nodes, 1, seconds=seconds)
+    refuse_if_any_failed(answer.predictions)
+    selected = select(output_tensors(answer.predictions), request)
+    manifest, version = answer.engine.manifest, answer.engine.model_version
+    outputs = tuple(tensor for tensor, _ in selected)
+    response = InferResponse(manifest.name, version, outputs, request.id)
+    if not any(binary for _, binary in selected):
+        return Told(response)
+    content, headers = binary_answer(response, [binary for _, binary in selected])
+    return Told(content, headers, BINARY)
+
+
+def examples(parts: Parts) -> dict[str, Examples]:
+    """Of each operation, about a node that is there."""
+    engine = parts.slot.engine
+    rows = engine.state.graph.live_rows()[:1].tolist()
+    name = engine.state.graph.id(rows[0]) if rows else ""
+    request = InferRequest((Tensor("id", (1,), TEXT_TYPE, (name,)),), id="1")
+    names = {"model": engine.manifest.name, "version": engine.model_version}
+    asked = Examples(request, parameters=names)
+    plain = Examples(parameters=names)
+    models = dict.fromkeys(("oip_model", "oip_version_model"), plain)
+    ready = dict.fromkeys(("oip_model_ready", "oip_version_model_ready"), plain)
+    return {**models, **ready, "oip_infer": asked, "oip_version_infer": asked}
 
 
 def timeout_seconds(request: InferRequest) -> float | None:

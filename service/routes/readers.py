@@ -1,6 +1,6 @@
 """Bodies → the structs that operations take; large ones item by item."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
@@ -8,9 +8,9 @@ from msgspec import Raw, Struct
 from msgspec.structs import FieldInfo
 
 from service.errors import InvalidFieldError
-from service.http.bodies import decode
-from service.routes.operations import Headers
+from service.http.io import decode
 
+Headers = Mapping[bytes, bytes]
 # The body and the request's headers → a struct.
 Read = Callable[[bytes, Headers], Any]
 

@@ -14,9 +14,9 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from service.errors import InvalidFieldError
-from service.http.bodies import decode
+from service.http.io import decode
 from service.messages import encode
-from service.routes.operations import Headers, header_of
+from service.routes.readers import Headers
 
 TEXT_TYPE, SCORE_TYPE = "BYTES", "FP32"
 LENGTH_HEADER = "inference-header-content-length"
@@ -76,7 +76,7 @@ def read_request(content: bytes, headers: Headers) -> InferRequest:
     Raises:
         MalformedJsonError, InvalidFieldError: it is not as the protocol says.
     """
-    length = header_of(headers, LENGTH_HEADER.encode())
+    length = headers.get(LENGTH_HEADER.encode())
     size = len(content) if length is None else header_length(length, len(content))
     request = decode(DECODER, content[:size])
     rest = memoryview(content)[size:]
@@ -97,8 +97,8 @@ def read_request(content: bytes, headers: Headers) -> InferRequest:
     return msgspec.structs.replace(request, inputs=tuple(inputs))
 
 
-def header_length(sent: str, most: int) -> int:
-    if not sent.isascii() or not sent.isdigit() or len(sent) > 12 or not 0 < int(sent) <= most:
+def header_length(sent: bytes, most: int) -> int:
+    if not sent.isdigit() or len(sent) > 12 or not 0 < int(sent) <= most:
         raise InvalidFieldError(LENGTH_HEADER, "expected the bytes of JSON before the data")
     return int(sent)
 

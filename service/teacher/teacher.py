@@ -15,8 +15,8 @@ from service.teacher.backend import Opinion, TeacherBackend
 from service.teacher.breaker import Breaker
 from service.teacher.scores import problem_of_scores
 from service.teacher.single_flight import SingleFlight
+from service.telemetry.logs import RareLog
 from service.telemetry.metrics import Metrics
-from service.telemetry.rare_log import RareLog
 from understudy.graph.prompts import Prompt
 
 logger = logging.getLogger(__name__)

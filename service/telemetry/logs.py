@@ -5,6 +5,7 @@ import logging
 import re
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 
 current_request: ContextVar[bytes] = ContextVar("current_request", default=b"")
@@ -12,6 +13,8 @@ current_request: ContextVar[bytes] = ContextVar("current_request", default=b"")
 PLAIN_VALUE = re.compile(r"[A-Za-z0-9._:/+=@-]+")
 # What every record has; anything else was passed as `extra`.
 PLAIN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+SECONDS = 60.0  # between two lines of one kind
+KINDS = 100  # that are told apart; a bound, since a kind may hold another's words
 
 
 class JsonFormatter(logging.Formatter):
@@ -64,3 +67,27 @@ def configure_logs(level: str, json_lines: bool) -> None:
     handler.setFormatter(JsonFormatter() if json_lines else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells every URL it asks
+
+
+class RareLog:
+    """Logs the first warning of a kind, and then one a while that counts those between."""
+
+    def __init__(self, logger: logging.Logger, seconds: float = SECONDS) -> None:
+        self.logger = logger
+        self.seconds = seconds
+        self.told: dict[str, float] = {}  # kind → monotonic
+        self.untold: dict[str, int] = {}
+
+    def warning(self, kind: str, message: str, *arguments: object) -> None:
+        """Logs, unless one of that kind was logged a short while ago."""
+        now = monotonic()
+        if kind in self.told and now - self.told[kind] < self.seconds:
+            self.untold[kind] = self.untold.get(kind, 0) + 1
+            return
+        if kind not in self.told and len(self.told) >= KINDS:
+            self.told.clear()
+            self.untold.clear()
+        self.told[kind] = now
+        untold = self.untold.pop(kind, 0)
+        more = f" (and {untold:,} more like it since the last line)" if untold else ""
+        self.logger.warning(message + more.replace("%", "%%"), *arguments)

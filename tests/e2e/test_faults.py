@@ -16,8 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.http.keys import add_key
-from service.http.roles import Role
+from service.http.access import Role, add_key
 from tests.bundles import TinyBundle, write_tiny_bundle
 from tests.e2e.conftest import (
     POST_CLASSIFY,

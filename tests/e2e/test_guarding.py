@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from service.http.keys import add_key
-from service.http.roles import Role
+from service.http.access import Role, add_key
 from tests.bundles import TinyBundle
 from tests.e2e.conftest import Service, serving
 

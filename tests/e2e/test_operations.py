@@ -8,8 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.http.keys import add_key
-from service.http.roles import Role
+from service.http.access import Role, add_key
 from tests.bundles import LABELS, TinyBundle
 from tests.e2e.conftest import Service, serving
 from tests.openai_server import openai_server

@@ -13,8 +13,7 @@ import pytest
 from service.app import create_app
 from service.errors import ReloadError
 from service.inference.batcher import Batcher, BatchOptions
-from service.inference.current import Slot
-from service.reloading import Reloader
+from service.inference.current import Reloader, Slot
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from tests.bundles import NODES, TinyBundle, write_tiny_bundle

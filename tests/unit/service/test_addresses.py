@@ -3,7 +3,7 @@
 import pytest
 
 from service.errors import SettingsError
-from service.http.addresses import Clients, parse_networks
+from service.http.guard import Clients, parse_networks
 
 TRUSTED = parse_networks("127.0.0.1, 10.0.0.0/8,fd00::/8", "trusted_proxies")
 

@@ -71,7 +71,7 @@ def run(
 
 async def logits(batcher: Batcher, engine: Engine, nodes: Sequence[Node]) -> Any:
     batched = await batcher.infer(engine, engine.resolve(nodes))
-    return batched.inference.logits
+    return batched.logits
 
 
 async def entered(recorded: Recorded) -> None:

@@ -6,23 +6,12 @@ from service.errors import InvalidFieldError
 from service.inference.deadlines import seconds_left
 
 
-class Spent:
-    """An exchange that has taken some seconds already."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-
-
 class Asked:
-    """A call with a wish."""
+    """An exchange that has taken some seconds already, with a wish."""
 
     def __init__(self, spent: float, wish: str | None) -> None:
-        self.exchange = Spent(spent)
-        self.wish = wish
-
-    def header(self, name: bytes) -> str | None:
-        assert name == b"x-timeout-seconds"
-        return self.wish
+        self.seconds = spent
+        self.headers = {} if wish is None else {b"x-timeout-seconds": wish.encode()}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from service.http.statuses import STATUS_OF
+from service.http.errors import STATUS_OF
 from service.telemetry.metrics import PREFIX, Counter, Histogram, Metrics
 
 DOCS = Path(__file__).parents[3] / "docs"

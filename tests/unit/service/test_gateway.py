@@ -7,9 +7,8 @@ from collections.abc import Iterable
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.http.access import Access
-from service.http.bodies import read_body
 from service.http.gateway import Gateway
+from service.http.io import read_body
 from service.telemetry.metrics import Metrics
 
 Headers = list[tuple[bytes, bytes]]
@@ -32,7 +31,6 @@ def drive(app: ASGIApp, incoming: Iterable[Message], headers: Headers) -> list[M
         max_body_bytes=10,
         direct={("POST", "/x"): app},
         metrics=Metrics(),
-        access=Access((), None),
     )
     asyncio.run(gateway(scope, receive, send))
     return sent

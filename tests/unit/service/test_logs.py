@@ -10,8 +10,7 @@ import httpx
 import pytest
 
 from service.app import create_app
-from service.http.keys import add_key
-from service.http.roles import Role
+from service.http.access import Role, add_key
 from service.settings import Settings
 from service.telemetry.logs import JsonFormatter, TextFormatter, current_request
 from tests.bundles import TinyBundle

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from service.errors import InvalidFieldError, MalformedJsonError, RequestError
-from service.http.bodies import decode
+from service.http.io import decode
 from service.messages import ClassifyRequest, Node
 from service.routes.graph_messages import MutationsBody
 from understudy.graph.mutations import (

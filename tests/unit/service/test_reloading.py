@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import ReloadError, ReloadRunningError
-from service.inference.current import Slot
-from service.reloading import Reloader
+from service.inference.current import Reloader, Slot
 from service.telemetry.metrics import Metrics
 from tests.bundles import TinyBundle, write_tiny_bundle
 from understudy.engine import Engine, Node

@@ -11,14 +11,17 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from fastapi import APIRouter
 
 from service.app import Service, create_app
 from service.aside import LARGE_BYTES, LARGE_ITEMS
 from service.errors import InvalidFieldError, MalformedJsonError
-from service.http.compression import wanted_encoding
+from service.http.io import wanted_encoding
 from service.messages import ClassifyRequest, CompareRequest
+from service.routes.admin import Status
 from service.routes.graph_messages import MutationsBody
 from service.routes.readers import item_reader, whole_reader
+from service.routes.structs import StructRoute
 from service.settings import Settings
 from tests.bundles import TinyBundle, rewrite, write_tiny_bundle
 from understudy.engine import Engine, Node
@@ -182,7 +185,7 @@ def test_a_body_read_item_by_item_is_the_same_body(kind: type[msgspec.Struct], v
 
     def outcome(read: Callable[..., Any]) -> object:
         try:
-            return read(content, [])
+            return read(content, {})
         except InvalidFieldError as error:
             return str(error), error.details
 
@@ -195,7 +198,7 @@ def test_a_body_read_item_by_item_is_the_same_body(kind: type[msgspec.Struct], v
 )
 def test_what_is_no_json_is_refused_item_by_item_too(content: bytes) -> None:
     with pytest.raises(MalformedJsonError):
-        item_reader(ClassifyRequest)(content, [])
+        item_reader(ClassifyRequest)(content, {})
 
 
 @pytest.mark.parametrize(
@@ -273,3 +276,41 @@ def test_no_large_request_holds_the_event_loop_up(engine: Engine) -> None:
 
     assert talk(app, ask) == 404
     assert turns > 100  # a few, were it done on the loop
+
+
+def test_who_asks_for_health_or_figures_is_never_limited(engine: Engine) -> None:
+    app = create_app(engine, Settings(rate_limit=0.001, rate_burst=1))
+
+    async def ask(client: httpx.AsyncClient) -> list[int]:
+        paths = ["/health/live", "/v2/health/ready", "/metrics"] * 3 + ["/info"] * 2
+        return [(await client.get(path)).status_code for path in paths]
+
+    assert talk(app, ask) == [200] * 10 + [429]
+
+
+def test_a_route_says_who_may_ask() -> None:
+    async def open_to_all() -> Status:
+        return Status()
+
+    router = APIRouter(route_class=StructRoute)
+    with pytest.raises(TypeError, match="who may ask"):
+        router.add_api_route("/open", open_to_all)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"nodes": [{"id": "node-1"}] * 30}, {"nodes": [{"id": "nobody"}]}, {"nodes": []}, [], None],
+)
+def test_the_direct_route_answers_as_the_routed_one(engine: Engine, body: object) -> None:
+    app = create_app(engine, Settings())
+
+    async def ask(client: httpx.AsyncClient) -> list[tuple[int, bytes, set[str]]]:
+        answers = []
+        for direct in (app.direct, {}):
+            app.direct = direct
+            answer = await client.post("/classify", json=body, headers=JSON_BODY)
+            answers.append((answer.status_code, answer.content, set(answer.headers)))
+        return answers
+
+    direct, routed = talk(app, ask)
+    assert direct == routed

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from service.errors import RequestError
-from service.http.statuses import STATUS_OF, STATUS_OF_CODE, status_of
+from service.http.errors import STATUS_OF, STATUS_OF_CODE, status_of
 from understudy.engine.errors import ChangeError, EngineError, NodeError
 
 

@@ -20,8 +20,8 @@ from service.teacher.openai import OpenAIOptions, OpenAITeacher
 from service.teacher.questions import QuestionOptions, Questions
 from service.teacher.single_flight import SingleFlight
 from service.teacher.teacher import Teacher, TeacherOptions, from_bytes, to_bytes
+from service.telemetry.logs import RareLog
 from service.telemetry.metrics import Metrics
-from service.telemetry.rare_log import RareLog
 from tests.bundles import LABELS, TinyBundle
 from tests.openai_server import openai_server
 from understudy.engine import Engine, Node

@@ -1,4 +1,10 @@
-"""The one table from errors to HTTP statuses."""
+"""Errors as answers: the one table from errors to statuses, and the one body."""
+
+from collections.abc import Mapping
+from math import ceil
+
+from msgspec import Struct
+from starlette.responses import Response
 
 from service.errors import (
     BodyTooLargeError,
@@ -15,6 +21,7 @@ from service.errors import (
     MalformedJsonError,
     MalformedPathError,
     MediaTypeError,
+    NoNodeError,
     OverloadedError,
     RateLimitedError,
     ReloadError,
@@ -26,6 +33,8 @@ from service.errors import (
     UnauthorizedError,
     UnknownModelError,
 )
+from service.http.io import JSON
+from service.messages import ErrorBody, ErrorDetail, InferenceErrorBody, encode, error_detail
 from understudy.engine.errors import (
     EmptyTextError,
     EngineError,
@@ -85,8 +94,40 @@ STATUS_OF: dict[type[EngineError], int] = {
 STATUS_OF_CODE = {kind.code: status for kind, status in STATUS_OF.items()}
 # Of errors that come from the routing itself.
 CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
+INFERENCE_PATH = "/v2"
 
 
 def status_of(error: EngineError) -> int:
     """An error that no request should meet is a defect of ours: 500."""
     return STATUS_OF_CODE.get(error.code, 500)
+
+
+def error_response(
+    status: int, detail: ErrorDetail, path: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The one error body; for the Open Inference Protocol's clients a text, as it says."""
+    body: Struct = ErrorBody(detail)
+    if path == INFERENCE_PATH or path.startswith(f"{INFERENCE_PATH}/"):
+        body = InferenceErrorBody(f"{detail.code}: {detail.message}")
+    return Response(encode(body), status, headers, media_type=JSON)
+
+
+def failure_response(error: Exception, path: str) -> Response:
+    """Any exception as an answer; one that is not ours says nothing, the log has it.
+
+    Args:
+        path: that was asked.
+    """
+    if not isinstance(error, EngineError):
+        message = "something went wrong here; the log has it under this request's id"
+        return error_response(500, ErrorDetail(INTERNAL_ERROR, message), path)
+    headers = {}
+    if error.retry_after is not None:
+        headers["retry-after"] = str(ceil(error.retry_after))
+    if isinstance(error, UnauthorizedError):
+        headers["www-authenticate"] = "Bearer"
+    detail, status = error_detail(error), status_of(error)
+    if isinstance(error, NoNodeError):
+        detail = ErrorDetail(error.node_code, str(error), error.details)
+        status = STATUS_OF_CODE.get(error.node_code, 500)
+    return error_response(status, detail, path, headers)
