@@ -30,6 +30,8 @@ import typer
 
 from benchmarks.accuracy_table import overview
 from benchmarks.measure import RESULTS, run_script, write_results
+from training.cli.evaluate import parse_names
+from training.cli.unread_options import refuse_unread
 from training.config import (
     ENCODER_KINDS,
     STUDENT_KINDS,
@@ -37,7 +39,6 @@ from training.config import (
     StudentKind,
     TrainingConfig,
 )
-from training.evaluate_command import parse_names
 from training.evaluation.evaluate import evaluate
 from training.evaluation.plan import (
     COMBINED,
@@ -51,12 +52,11 @@ from training.evaluation.plan import (
     RECIPES as KNOWN_RECIPES,
 )
 from training.evaluation.splits import SHARES
-from training.teachers.encoder import EncoderOptions
-from training.teachers.options import TeachOptions
-from training.teachers.suited import SUITED
-from training.teachers.tuning import TuningOptions
+from training.teacher.defaults import SUITED
+from training.teacher.encoder import EncoderOptions
+from training.teacher.options import TeachOptions
+from training.teacher.tuning import TuningOptions
 from training.terminal import quiet_libraries
-from training.unread_options import refuse_unread
 from understudy.graph.folder import read_meta
 from understudy.graph.progress import terminal_progress
 from understudy.graph.prompts import PromptOptions

@@ -19,7 +19,7 @@ from training.evaluation.plan import (
     SHUFFLED,
     VANILLA,
 )
-from training.teachers.scores import chosen_view
+from training.teacher.answers.views import chosen_view
 
 TAUGHT = "unlabeled"  # the recipe that is told: soft labels on unlabelled nodes
 STUDENTS = {"sage": "GraphSAGE", "gcn": "GCN", "gat": "GAT", "gin": "GIN"}

@@ -28,15 +28,15 @@ from benchmarks.torch_students import (
     star_edges,
     take_loops_from_edges,
 )
-from export.activations import all_activations
-from export.blocks import WEIGHTINGS
-from export.build import export_bundle
+from export.bundle import export_bundle
 from export.onnx_files import export_student
 from export.options import ExportOptions
 from export.precisions import convert_student
+from export.student.activations import all_activations
+from export.student.blocks import WEIGHTINGS
 from training.config import StudentConfig, StudentKind
-from training.data import edges
-from training.student import Student
+from training.student.data import edges
+from training.student.network import Student
 from understudy.bundle import StudentInfo
 from understudy.bundle.sessions import Network
 from understudy.bundle.student import StudentNetwork, open_student, variant_folder

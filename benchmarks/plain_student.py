@@ -18,12 +18,12 @@ import typer
 
 from benchmarks.measure import markdown_table, run_script, write_results
 from training.config import EncoderKind, StudentKind
-from training.data import graph_data
-from training.encoding import encoder_spec, graph_features
+from training.encoders.encoding import encoder_spec, graph_features
 from training.evaluation.plan import VANILLA, Choice, EvaluationOptions, RunKey
-from training.evaluation.runs import Material, run, train_recipe
+from training.evaluation.run import Material, run, train_recipe
 from training.evaluation.search import best_choice
 from training.evaluation.splits import split_graph
+from training.student.data import graph_data
 from understudy.graph import TextGraph, check_split, load_graph
 from understudy.graph.progress import terminal_progress
 

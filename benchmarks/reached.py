@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 
 from benchmarks.measure import RESULTS, markdown_table, run_script, write_results
 from training.config import EncoderKind, StudentKind
-from training.data import graph_data
-from training.encoding import encoder_spec, graph_features
+from training.encoders.encoding import encoder_spec, graph_features
 from training.evaluation.plan import VANILLA, EvaluationOptions, RunKey
-from training.evaluation.runs import Material, run
-from training.targets import Targets, make_targets
-from training.teachers import scores
-from training.teachers.folder import HopAnswers, read_teacher
-from training.teachers.smoothing import with_smoothed_view
+from training.evaluation.run import Material, run
+from training.student.data import graph_data
+from training.teacher.answers import views
+from training.teacher.answers.folder import HopAnswers, read_teacher
+from training.teacher.answers.smoothing import with_smoothed_view
+from training.teacher.answers.targets import Targets, make_targets
 from understudy.graph import TextGraph, load_graph
 from understudy.graph.progress import terminal_progress
 
@@ -79,7 +79,7 @@ def ways(
             graph, info.hops, part(answers, np.sort(order[: round(share * len(order))]))
         )
         yield share, ASKED, make_targets(graph, info.hops, some)
-        yield share, REACHED, make_targets(graph, info.hops, some, view=scores.REACHED)
+        yield share, REACHED, make_targets(graph, info.hops, some, view=views.REACHED)
 
 
 def part(answers: HopAnswers, rows: NDArray[np.int64]) -> HopAnswers:

@@ -22,13 +22,13 @@ from torch import Tensor
 
 from benchmarks.measure import markdown_table, run_script, side_by_side, write_results
 from training.encoders.minilm import length_batches
-from training.teachers.causal import CausalOptions, CausalTeacher, load_causal_teacher
-from training.teachers.causal.chains import Chain, batches_of
-from training.teachers.causal.forward import forward_at, padded, places
-from training.teachers.causal.shared import Heads, read_chains
-from training.teachers.encoder import EncoderOptions, EncoderTeacher, load_encoder_teacher
-from training.teachers.extraction import answer_part, asking_order, gather_questions
-from training.teachers.suited import SUITED
+from training.teacher.causal import CausalOptions, CausalTeacher, load_causal_teacher
+from training.teacher.causal.chains import Chain, batches_of
+from training.teacher.causal.forward import forward_at, padded, places
+from training.teacher.causal.shared import Heads, read_chains
+from training.teacher.defaults import SUITED
+from training.teacher.encoder import EncoderOptions, EncoderTeacher, load_encoder_teacher
+from training.teacher.extract import answer_part, asking_order, gather_questions
 from training.terminal import quiet_libraries
 from understudy.graph import TextGraph, load_graph
 from understudy.graph.prompts import Prompt, PromptOptions, graph_prompter

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from export.blocks import (
+from export.encoder.block import EncoderBlock
+from export.errors import ExportError
+from export.student.blocks import (
     DenseInputBlock,
     HashedInputBlock,
     dense_blocks,
     layer_blocks,
     project_blocks,
 )
-from export.encoder_block import EncoderBlock
-from export.errors import ExportError
-from training.student import HashedInput, Student
+from training.student.network import HashedInput, Student
 
 OPSET = 20  # the first with Gelu; below 16 duplicate scatter targets are silently overwritten
 

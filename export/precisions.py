@@ -8,9 +8,9 @@ from pathlib import Path
 
 import onnx
 
-from export.even_rows import even_rows
 from export.onnx_files import export_student
-from training.student import Student
+from export.student.even_rows import even_rows
+from training.student.network import Student
 from understudy.bundle.student import WHOLE_FILE
 
 SHORT = 32  # rows of a constant

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from export.blocks import WEIGHTINGS
 from export.onnx_files import export_student
+from export.student.blocks import WEIGHTINGS
 from training.config import StudentConfig, StudentKind
-from training.data import edges
-from training.encoding import graph_features, hashing_spec
-from training.student import HashedInput, Student
+from training.encoders.encoding import graph_features, hashing_spec
+from training.student.data import edges
+from training.student.network import HashedInput, Student
 from understudy.bundle import (
     Bundle,
     EncoderInfo,

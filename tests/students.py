@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from export.blocks import WEIGHTINGS
+from export.checks.parity import student_forms
 from export.onnx_files import export_student
-from export.parity import student_forms
-from export.whole_file import export_whole
+from export.student.blocks import WEIGHTINGS
+from export.student.whole_file import export_whole
 from training.config import StudentConfig, StudentKind
-from training.student import HashedInput, Student
+from training.student.network import HashedInput, Student
 from understudy.bundle import StudentInfo
 from understudy.bundle.sessions import Network
 from understudy.bundle.student import WHOLE_FILE, StudentNetwork

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.batches import Batch, Sampling, sampled_batches, whole_graph
 from training.config import TrainingConfig
-from training.data import GraphData
 from training.errors import DivergedError
-from training.objectives.base import Term, total_loss
-from training.student import Student
+from training.losses.base import Term, total_loss
+from training.student.batches import Batch, Sampling, sampled_batches, whole_graph
+from training.student.data import GraphData
+from training.student.network import Student
 from understudy.graph.progress import Progress, silent
 
 STAGE = "Training the student"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from training.checkpoint import load_checkpoint
 from training.distill import DistillOptions, keep_student
 from training.errors import CheckpointError
+from training.student.checkpoint import load_checkpoint
 from understudy.bundle import open_bundle
 from understudy.cli import main
 from understudy.folders import FolderError, check_output
@@ -201,7 +201,7 @@ def test_a_graph_that_cannot_be_trained_on_is_refused_before_it_is_encoded(
     monkeypatch.setattr("training.distill.graph_features", None)  # whoever encodes, fails
     assert expected in refused("distill", graph, tmp_path / "student", "--encoder", "hashing")
     if kind != "few":
-        monkeypatch.setattr("training.teachers.teach.load_local", None)
+        monkeypatch.setattr("training.teacher.teach.load_local", None)
         assert expected in refused("teach", graph, tmp_path / "teacher")
 
 

@@ -23,9 +23,9 @@ from training.evaluation.plan import (
     EvaluationOptions,
 )
 from training.evaluation.splits import split_graph
-from training.teachers.encoder import EncoderOptions
-from training.teachers.options import TeachOptions
-from training.teachers.tuning import TuningOptions
+from training.teacher.encoder import EncoderOptions
+from training.teacher.options import TeachOptions
+from training.teacher.tuning import TuningOptions
 from understudy.folders import FolderError
 from understudy.graph import load_graph, save_graph
 from understudy.graph.prompts import PromptOptions

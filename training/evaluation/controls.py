@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.data import labeled_members
 from training.evaluation.plan import HARD, PROPAGATED, RANDOM, SHUFFLED, UNSMOOTHED
-from training.targets import Targets, make_targets
-from training.teachers.folder import HopAnswers, TeacherInfo
-from training.teachers.smoothing import with_smoothed_view
+from training.student.data import labeled_members
+from training.teacher.answers.folder import HopAnswers, TeacherInfo
+from training.teacher.answers.smoothing import with_smoothed_view
+from training.teacher.answers.targets import Targets, make_targets
 from understudy.graph import TextGraph
 
 SURE = 1e-6  # probability of a class that a hard label denies

@@ -7,12 +7,12 @@ from typing import Any
 
 from training.config import ENCODER_KINDS, STUDENT_KINDS
 from training.errors import EvaluationError
+from training.evaluation.folder import Room
 from training.evaluation.map import write_map
 from training.evaluation.plan import COMBINED, RECIPES, VANILLA, EvaluationOptions, run_keys
 from training.evaluation.processes import run_apart
 from training.evaluation.report import write_report
-from training.evaluation.room import Room
-from training.teachers.suited import model_folder
+from training.teacher.defaults import model_folder
 from understudy.folders import check_output, reserved
 from understudy.folders.kinds import EVALUATION
 from understudy.graph import TextGraph, load_graph

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from training.evaluation.plan import COMBINED, EvaluationOptions, RunKey
-from training.evaluation.runs import Material, train_recipe
+from training.evaluation.run import Material, train_recipe
 from understudy.graph.files import write_json
 
 NODES = 800  # of the test split, at most

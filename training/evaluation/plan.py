@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from typing import Any
 
-from training.candidates import ANSWERS, FEATURES
 from training.config import (
     LABELS,
     EncoderKind,
@@ -15,8 +14,9 @@ from training.config import (
     TrainingConfig,
 )
 from training.errors import EvaluationError
-from training.objectives.registry import MAKERS
-from training.teachers.options import TeachOptions
+from training.losses.registry import MAKERS
+from training.recipes import ANSWERS, FEATURES
+from training.teacher.options import TeachOptions
 
 VANILLA = "vanilla"
 COMBINED = "combined"

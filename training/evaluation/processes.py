@@ -15,10 +15,10 @@ from pathlib import Path
 
 import torch
 
-from training.encoding import encoder_spec, graph_features
+from training.encoders.encoding import encoder_spec, graph_features
 from training.errors import EvaluationError
+from training.evaluation.folder import STAGE, Room
 from training.evaluation.plan import EvaluationOptions, run_keys
-from training.evaluation.room import STAGE, Room
 from training.terminal import quiet_libraries
 from understudy.graph import load_graph
 from understudy.graph.progress import silent

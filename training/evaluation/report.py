@@ -19,7 +19,7 @@ from training.evaluation.plan import (
 )
 from training.evaluation.plots import write_plots
 from training.evaluation.statistics import Result, Summary, chosen, compare, grouped, summarize
-from training.teachers.scores import chosen_view, view_names
+from training.teacher.answers.views import chosen_view, view_names
 from understudy.graph import TextGraph
 from understudy.graph.files import atomic_file, write_json
 

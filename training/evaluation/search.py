@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import optuna
 
 from training.evaluation.plan import VANILLA, Choice, EvaluationOptions, RunKey
-from training.evaluation.runs import Material, train_recipe
+from training.evaluation.run import Material, train_recipe
 
 WIDTHS = (64, 128, 256)
 

@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import load_file
 
 from training.errors import TeacherError
-from training.teachers.causal import CausalOptions, CausalTeacher, load_causal_teacher
-from training.teachers.encoder import EncoderOptions, EncoderTeacher, load_encoder_teacher
-from training.teachers.folder import TeacherInfo, read_info
-from training.teachers.tuning import tuned_weights
+from training.teacher.answers.folder import TeacherInfo, read_info
+from training.teacher.causal import CausalOptions, CausalTeacher, load_causal_teacher
+from training.teacher.encoder import EncoderOptions, EncoderTeacher, load_encoder_teacher
+from training.teacher.tuning import tuned_weights
 
 TUNED_FILE = "tuned.safetensors"
 
