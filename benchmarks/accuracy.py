@@ -44,6 +44,7 @@ from training.evaluation.plan import (
     COMBINED,
     HARD,
     RANDOM,
+    SHARES,
     SPLIT_KINDS,
     VANILLA,
     EvaluationOptions,
@@ -51,7 +52,6 @@ from training.evaluation.plan import (
 from training.evaluation.plan import (
     RECIPES as KNOWN_RECIPES,
 )
-from training.evaluation.splits import SHARES
 from training.teacher.defaults import SUITED
 from training.teacher.encoder import EncoderOptions
 from training.teacher.options import TeachOptions

@@ -29,11 +29,10 @@ from benchmarks.torch_students import (
     take_loops_from_edges,
 )
 from export.bundle import export_bundle
-from export.onnx_files import export_student
 from export.options import ExportOptions
-from export.precisions import convert_student
 from export.student.activations import all_activations
 from export.student.blocks import WEIGHTINGS
+from export.student.files import convert_student, export_student
 from training.config import StudentConfig, StudentKind
 from training.student.data import edges
 from training.student.network import Student

@@ -20,11 +20,10 @@ from export.checks.parity import (
 )
 from export.encoder.files import WrittenEncoder, served_embeddings, write_encoder, write_int8
 from export.errors import GateError, StaleError
-from export.onnx_files import export_student
 from export.options import ExportOptions
-from export.precisions import convert_student
 from export.student.activations import all_activations
 from export.student.blocks import WEIGHTINGS
+from export.student.files import convert_student, export_student
 from export.student.whole_file import export_whole
 from training.calibration import Calibration as StudentCalibration
 from training.encoders.encoding import EncoderSpec, graph_features, hashing_options

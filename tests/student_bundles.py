@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from export.onnx_files import export_student
 from export.student.blocks import WEIGHTINGS
+from export.student.files import export_student
 from training.config import StudentConfig, StudentKind
 from training.encoders.encoding import graph_features, hashing_spec
 from training.student.data import edges

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from export.checks.parity import student_forms
-from export.onnx_files import export_student
 from export.student.blocks import WEIGHTINGS
+from export.student.files import export_student
 from export.student.whole_file import export_whole
 from training.config import StudentConfig, StudentKind
 from training.student.network import HashedInput, Student

@@ -13,7 +13,8 @@ from training.calibration import Calibration, calibrate
 from training.config import ObjectiveOptions, StudentConfig, TrainingConfig
 from training.encoders.encoding import cache_folder, encoder_spec, graph_features
 from training.errors import CheckpointError
-from training.loop import Training, predict, train
+from training.history import Training
+from training.loop import predict, train
 from training.losses.registry import make_terms
 from training.metrics import score
 from training.recipes import Candidate, candidates

@@ -4,7 +4,6 @@ import copy
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from training.config import TrainingConfig
 from training.errors import DivergedError
+from training.history import Epoch, Training
 from training.losses.base import Term, total_loss
 from training.student.batches import Batch, Sampling, sampled_batches, whole_graph
 from training.student.data import GraphData
@@ -19,23 +19,6 @@ from training.student.network import Student
 from understudy.graph.progress import Progress, silent
 
 STAGE = "Training the student"
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    loss: float  # nats a node, all terms
-    train_accuracy: float
-    val_accuracy: float
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """What happened; the student itself holds the best epoch's weights."""
-
-    epochs: list[Epoch]
-    best_epoch: int  # index into `epochs`
-    seconds: float
-    figures: dict[str, float] = field(default_factory=dict)  # what objectives learned
 
 
 def train(

@@ -7,6 +7,7 @@ from pathlib import Path
 from shutil import copyfile
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from export.checks.gates import smallest_cosine
@@ -14,7 +15,7 @@ from export.checks.parity import check_encoder
 from export.encoder.block import EncoderBlock
 from export.encoder.outliers import set_outliers_apart
 from export.encoder.rounding import round_products
-from export.onnx_files import export_encoder
+from export.onnx_files import Axes, B, T, export_module
 from export.precisions import to_int8
 from training.encoders.encoding import cache_folder
 from training.encoders.minilm import MiniLM, load_minilm
@@ -37,6 +38,19 @@ class WrittenEncoder:
 
     def open(self, file: str) -> TextEncoder:
         return TextEncoder(self.folder, self.original.max_tokens, self.threads, file=file)
+
+
+def export_encoder(block: EncoderBlock, path: Path) -> None:
+    """Writes a sentence encoder: input_ids, attention_mask [B, T] → sentence_embedding."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mask = torch.ones(B, T, dtype=torch.int64)
+    mask[1, 4:] = 0
+    axes: dict[str, Axes] = {
+        "input_ids": ("texts", "tokens"),
+        "attention_mask": ("texts", "tokens"),
+    }
+    sample = (torch.ones(B, T, dtype=torch.int64), mask)
+    export_module(block, sample, axes, "sentence_embedding", path)
 
 
 def write_encoder(

@@ -16,7 +16,7 @@ from export.options import ExportOptions
 from export.triton import write_repository
 from training.config import StudentConfig, TrainingConfig
 from training.distill import DistillOptions, distill
-from training.loop import Training
+from training.history import Training
 from training.student.checkpoint import load_checkpoint, save_checkpoint
 from understudy.bundle import (
     BundleDamagedError,

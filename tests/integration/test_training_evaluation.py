@@ -21,8 +21,8 @@ from training.evaluation.plan import (
     SELF,
     VANILLA,
     EvaluationOptions,
+    split_graph,
 )
-from training.evaluation.splits import split_graph
 from training.teacher.encoder import EncoderOptions
 from training.teacher.options import TeachOptions
 from training.teacher.tuning import TuningOptions

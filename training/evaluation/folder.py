@@ -10,10 +10,8 @@ from training.config import EncoderKind
 from training.encoders.encoding import encoder_spec, graph_features
 from training.errors import EvaluationError
 from training.evaluation.controls import own_targets, recipe_targets
-from training.evaluation.plan import SELF, VANILLA, Choice, EvaluationOptions, RunKey
-from training.evaluation.run import Material, run, train_recipe
-from training.evaluation.search import search
-from training.evaluation.splits import split_graph
+from training.evaluation.plan import SELF, VANILLA, Choice, EvaluationOptions, RunKey, split_graph
+from training.evaluation.run import Material, run, search, train_recipe
 from training.loop import predict
 from training.student.data import graph_data
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_teacher

@@ -1,9 +1,12 @@
-"""What an evaluation runs, and the names of its runs."""
+"""What an evaluation runs, on which splits, and the names of its runs."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from training.config import (
     LABELS,
@@ -17,6 +20,7 @@ from training.errors import EvaluationError
 from training.losses.registry import MAKERS
 from training.recipes import ANSWERS, FEATURES
 from training.teacher.options import TeachOptions
+from understudy.graph import UNLABELED, TextGraph, random_split
 
 VANILLA = "vanilla"
 COMBINED = "combined"
@@ -31,6 +35,9 @@ CHOSEN_FROM = (VANILLA, "lingugkd", "unlabeled", COMBINED, UNSMOOTHED)  # the fi
 COMBINATION = ANSWERS | FEATURES  # as `understudy distill` weights a teacher that shows features
 RECIPES = (VANILLA, *MAKERS, COMBINED, RANDOM, HARD, *UNLABELED_CONTROLS)
 SPLIT_KINDS = ("60/20/20", "20-per-class")
+SHARES = (0.6, 0.2, 0.2)  # of training, validation and test, of the split with many labels
+TRAIN_A_CLASS = 20  # of the few-label split
+VALIDATION = 500  # nodes of the few-label split, at most a third of what training leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,3 +148,33 @@ def recipe_weights(recipe: str, strength: float = 1.0) -> Mapping[str, float]:
     if recipe == HARD:
         del combination["lingugkd"]
     return {LABELS: 1.0, **{name: weight * strength for name, weight in combination.items()}}
+
+
+def split_graph(graph: TextGraph, kind: str, seed: int) -> TextGraph:
+    """The graph with a split drawn anew: stratified 60/20/20, or 20 training nodes a class.
+
+    Nodes of one group are never graded by one another: where only some are trained on, the others
+    are in no part of the split.
+    """
+    if kind == "60/20/20":
+        splits = random_split(graph.labels, SHARES, seed, graph.groups)
+        return replace(graph, splits=splits)
+    generator = np.random.default_rng([seed, 5])
+    labeled = generator.permutation(np.flatnonzero(graph.labels != UNLABELED))
+    chosen = [
+        labeled[graph.labels[labeled] == label][:TRAIN_A_CLASS]
+        for label in range(graph.num_classes)
+    ]
+    train = np.concatenate(chosen)
+    groups = np.arange(graph.num_nodes) if graph.groups is None else graph.groups
+    rest = apart(labeled, train, groups)
+    val = rest[: min(VALIDATION, len(rest) // 3)]
+    parts = {"train": train, "val": val, "test": apart(rest, val, groups)}
+    return replace(graph, splits={name: np.sort(nodes) for name, nodes in parts.items()})
+
+
+def apart(
+    nodes: NDArray[np.int64], others: NDArray[np.int64], groups: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The nodes of groups that the others have none of, in their order; groups: int64 [N]."""
+    return nodes[~np.isin(groups[nodes], groups[others])]

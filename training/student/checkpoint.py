@@ -16,7 +16,7 @@ from training.calibration import Calibration
 from training.config import ObjectiveOptions, StudentConfig, TrainingConfig
 from training.encoders.encoding import EncoderSpec
 from training.errors import CheckpointError
-from training.loop import Training
+from training.history import Training
 from training.student.network import Student
 from understudy.folders import atomic_folder
 from understudy.graph.files import write_json

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from scipy import sparse
 from torch import Tensor
 
+from training.adjacency import adjacency_matrix, normalized_adjacency
 from training.encoders.features import Features, csr_tensor
 from training.student.attention import attended
 from training.student.network import Edges
@@ -38,7 +37,8 @@ def graph_data(graph: TextGraph, features: Features, targets: Targets | None = N
             one that no training node has.
     """
     check_trainable(graph)
-    parts = {name: labeled_members(graph, name) for name in ("train", "val", "test")}
+    splits = ("train", "val", "test")
+    parts = {name: torch.from_numpy(labeled_nodes(graph, name)) for name in splits}
     return GraphData(
         features=features,
         edges=edges(graph.adjacency),
@@ -49,28 +49,8 @@ def graph_data(graph: TextGraph, features: Features, targets: Targets | None = N
     )
 
 
-def labeled_members(graph: TextGraph, name: str) -> Tensor:
-    return torch.from_numpy(labeled_nodes(graph, name))
-
-
 def edges(adjacency: Adjacency) -> Edges:
     normalized = normalized_adjacency(adjacency)
     edge_index = torch.from_numpy(adjacency.edge_index())
     matrix = csr_tensor(adjacency_matrix(adjacency))
     return Edges(matrix, csr_tensor(normalized), attended(normalized), edge_index)
-
-
-def adjacency_matrix(adjacency: Adjacency) -> sparse.csr_array:
-    """float32 [N, N], a one for every edge and direction."""
-    ones = np.ones(len(adjacency.indices), dtype=np.float32)
-    size = (adjacency.num_nodes, adjacency.num_nodes)
-    return sparse.csr_array((ones, adjacency.indices, adjacency.indptr), size)
-
-
-def normalized_adjacency(adjacency: Adjacency) -> sparse.csr_array:
-    """float32 [N, N], with self-loops, divided by the roots of both degrees (arXiv 1609.02907)."""
-    scale = sparse.diags_array(1 / np.sqrt(adjacency.degrees + 1.0))
-    looped = adjacency_matrix(adjacency) + sparse.eye_array(adjacency.num_nodes)
-    normalized = sparse.csr_array(scale @ looped @ scale).astype(np.float32)
-    normalized.sort_indices()
-    return normalized

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 
 from training.errors import TeacherError
-from training.student.data import labeled_members
 from training.teacher.answers.folder import HopAnswers
 from training.teacher.encoder import EncoderTeacher
 from training.teacher.extract import extract, gather_questions
 from training.teacher.head import fit_head
 from training.teacher.options import TeachOptions
 from training.teacher.tuning import Examples, tuning_nodes
+from training.trainable import labeled_nodes
 from understudy.graph import TextGraph
 from understudy.graph.progress import Progress
 
@@ -68,7 +68,7 @@ def with_fitted_head(
     """
     assert answers.features is not None
     train, val = (
-        np.flatnonzero(np.isin(answers.nodes, labeled_members(graph, split).numpy()))
+        np.flatnonzero(np.isin(answers.nodes, labeled_nodes(graph, split)))
         for split in ("train", "val")
     )
     if not len(train):

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from training.student.data import labeled_members
 from training.teacher.answers.folder import HopAnswers
 from training.teacher.head import accuracy_of, fit_head
+from training.trainable import labeled_nodes
 from understudy.graph import TextGraph
 from understudy.graph.progress import Progress, silent
 
@@ -29,10 +29,10 @@ def with_joint_view(
     Answers of one hop, without features, or about no training node stay as they are.
     """
     features = answers.features
-    rows = np.flatnonzero(np.isin(answers.nodes, labeled_members(graph, "train").numpy()))
+    rows = np.flatnonzero(np.isin(answers.nodes, labeled_nodes(graph, "train")))
     if features is None or len(features) < 2 or not len(rows):
         return answers
-    validation = np.isin(answers.nodes, labeled_members(graph, "val").numpy())
+    validation = np.isin(answers.nodes, labeled_nodes(graph, "val"))
     rows = np.concatenate([rows, np.flatnonzero(validation)])
     count = len(rows) - int(validation.sum())
     labels = graph.labels[answers.nodes[rows]]

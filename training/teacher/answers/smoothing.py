@@ -16,9 +16,10 @@ from itertools import product
 import numpy as np
 from scipy import sparse
 
-from training.student.data import labeled_members, normalized_adjacency
+from training.adjacency import normalized_adjacency
 from training.teacher.answers.folder import HopAnswers, View
 from training.teacher.answers.views import right_answers, views
+from training.trainable import labeled_nodes
 from understudy.graph import TextGraph
 from understudy.graph.progress import Progress, silent
 
@@ -55,7 +56,7 @@ def smoothed(graph: TextGraph, adjacency: sparse.csr_array, view: View, factor: 
     """What a view and the training labels say about all nodes that they reach."""
     start = np.zeros((graph.num_nodes, graph.num_classes), dtype=np.float32)
     start[view.nodes] = np.exp(view.log_probabilities)
-    train = labeled_members(graph, "train").numpy()
+    train = labeled_nodes(graph, "train")
     start[train] = np.eye(graph.num_classes, dtype=np.float32)[graph.labels[train]]
     values = start
     for _ in range(math.ceil(math.log(REMAINDER) / math.log(factor))):

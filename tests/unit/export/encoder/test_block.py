@@ -9,9 +9,9 @@ from transformers import BertConfig, BertModel
 
 from export.checks.gates import smallest_cosine
 from export.encoder.block import EncoderBlock
+from export.encoder.files import export_encoder
 from export.encoder.outliers import OUTLIERS, outliers_last, set_outliers_apart
 from export.encoder.rounding import STEPS, round_products, rounded_weights
-from export.onnx_files import export_encoder
 from export.precisions import to_fp16, to_int8
 from training.encoders.minilm import SentenceEncoder
 from understudy.bundle.sessions import Network

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from export.checks.gates import smallest_cosine
-from export.onnx_files import Axes, export_module, export_student
-from export.precisions import convert_folder, convert_student, to_int8
+from export.onnx_files import Axes, export_module
+from export.precisions import to_int8
 from export.student.even_rows import EvenRows, even_rows
+from export.student.files import convert_folder, convert_student, export_student
 from training.config import StudentConfig
 from training.student.network import Student
 from understudy.bundle.sessions import Network, sums_saturate

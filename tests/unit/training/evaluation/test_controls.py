@@ -16,9 +16,9 @@ from training.evaluation.plan import (
     UNSMOOTHED,
     recipe_weights,
 )
-from training.student.data import labeled_members
 from training.teacher.answers.folder import HopAnswers, TeacherInfo
 from training.teacher.answers.smoothing import with_smoothed_view
+from training.trainable import labeled_nodes
 from understudy.graph.text_graph import TextGraph
 
 HOPS = (0, 1, 2)
@@ -37,7 +37,7 @@ def test_the_random_teacher_keeps_each_groups_answers_and_knows_nothing_of_the_n
     graph = small_graph()
     answers = smoothed_answers(graph)
     other = shuffled(graph, described(graph), answers, seed=3)
-    train = labeled_members(graph, "train").numpy()
+    train = labeled_nodes(graph, "train")
     assert answers.features is not None
     assert other.features is not None
     assert not np.array_equal(other.features, answers.features)
@@ -88,7 +88,7 @@ def test_recipes_choose_their_targets() -> None:
     assert views[UNSMOOTHED] != "smoothed"
     assert recipe_weights(UNSMOOTHED) == recipe_weights("unlabeled")
     random = recipe_targets(RANDOM, graph, info, answers, seed=0)
-    rest = np.setdiff1d(answers.nodes, labeled_members(graph, "train").numpy())
+    rest = np.setdiff1d(answers.nodes, labeled_nodes(graph, "train"))
     labels = torch.from_numpy(graph.labels[rest])
     guessed = random.log_probabilities[torch.from_numpy(rest)].argmax(1)
     assert float((guessed == labels).float().mean()) < 0.8
@@ -105,7 +105,7 @@ def test_propagated_labels_hold_nothing_of_the_teacher() -> None:
     assert good.features is None
     assert good.view == "smoothed"
     assert recipe_weights(PROPAGATED) == recipe_weights("unlabeled")
-    test = labeled_members(graph, "test")
+    test = torch.from_numpy(labeled_nodes(graph, "test"))
     right = good.log_probabilities[test].argmax(1) == torch.from_numpy(graph.labels)[test]
     assert float(right.float().mean()) > 1.5 / graph.num_classes  # what the edges tell
 
@@ -117,7 +117,7 @@ def test_a_student_is_its_own_teacher() -> None:
     assert targets.view == "smoothed"
     assert targets.features is None
     assert bool(targets.known.all())
-    test = labeled_members(graph, "test")
+    test = torch.from_numpy(labeled_nodes(graph, "test"))
     labels = torch.from_numpy(graph.labels)[test]
     bare, read = (
         float((values[test].argmax(1) == labels).float().mean())

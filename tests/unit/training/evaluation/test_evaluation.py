@@ -21,10 +21,9 @@ from training.evaluation.plan import (
     EvaluationOptions,
     recipe_weights,
     run_keys,
+    split_graph,
 )
-from training.evaluation.run import reliability
-from training.evaluation.search import best_choice
-from training.evaluation.splits import split_graph
+from training.evaluation.run import best_choice, reliability
 from training.evaluation.statistics import chosen, summarize
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 

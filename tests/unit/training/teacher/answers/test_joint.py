@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from tests.unit.training.samples import CLASSES, NODES, small_answers, small_graph
-from training.student.data import labeled_members
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_teacher, write_teacher
 from training.teacher.answers.joint import BLOCK_NODES, apply, joined, with_joint_view
 from training.teacher.answers.targets import make_targets
 from training.teacher.answers.views import JOINT, chosen_view, teacher_metrics, view_names
+from training.trainable import labeled_nodes
 from understudy.graph.text_graph import TextGraph
 
 HOPS = (0, 1, 2)
@@ -45,7 +45,7 @@ def test_it_knows_what_each_hop_tells_a_part_of() -> None:
 
 def test_labels_outside_of_training_and_validation_are_not_read() -> None:
     graph = small_graph()
-    test = labeled_members(graph, "test").numpy()
+    test = labeled_nodes(graph, "test")
     labels = graph.labels.copy()
     labels[test] = (labels[test] + 1) % CLASSES
     first, second = (
@@ -62,7 +62,7 @@ def test_what_cannot_be_joined_stays_as_it_is(case: str) -> None:
         assert answers.features is not None
         answers = replace(answers, features=answers.features[:1])
     if case == "no training node":
-        others = np.isin(answers.nodes, labeled_members(graph, "train").numpy(), invert=True)
+        others = np.isin(answers.nodes, labeled_nodes(graph, "train"), invert=True)
         assert answers.features is not None
         answers = HopAnswers(
             answers.nodes[others],

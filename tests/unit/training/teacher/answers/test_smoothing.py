@@ -14,8 +14,8 @@ from tests.unit.training.samples import (
     small_answers,
     small_graph,
 )
+from training.adjacency import normalized_adjacency
 from training.errors import TeacherError
-from training.student.data import labeled_members, normalized_adjacency
 from training.teacher.answers.folder import (
     HopAnswers,
     TeacherInfo,
@@ -32,6 +32,7 @@ from training.teacher.answers.views import (
     teacher_metrics,
     view_names,
 )
+from training.trainable import labeled_nodes
 from understudy.graph.csr import build_adjacency
 
 HOPS = (0, 1, 2)
@@ -59,7 +60,7 @@ def test_neighbours_answers_put_a_noisy_teacher_right() -> None:
 def test_it_goes_to_the_limit_of_its_equation(factor: float) -> None:
     graph = small_graph()
     values = noisy_answers(graph).log_probabilities[0]
-    train = labeled_members(graph, "train").numpy()
+    train = labeled_nodes(graph, "train")
     start = np.exp(values)
     start[train] = np.eye(CLASSES)[graph.labels[train]]
     matrix = normalized_adjacency(graph.adjacency)
@@ -73,7 +74,7 @@ def test_it_goes_to_the_limit_of_its_equation(factor: float) -> None:
 
 def test_no_label_but_those_of_training_reaches_an_answer() -> None:
     graph = small_graph()
-    rest = np.concatenate([labeled_members(graph, name).numpy() for name in ("val", "test")])
+    rest = np.concatenate([labeled_nodes(graph, name) for name in ("val", "test")])
     labels = graph.labels.copy()
     labels[rest] = (labels[rest] + 1) % CLASSES
     view = whole(noisy_answers(graph).log_probabilities[0])
@@ -88,7 +89,7 @@ def test_no_label_but_those_of_training_reaches_an_answer() -> None:
 def test_nodes_that_nobody_asked_about_are_answered_where_edges_lead() -> None:
     graph = small_graph()
     pairs = graph.adjacency.edges()
-    lone = int(labeled_members(graph, "test")[-1])
+    lone = int(labeled_nodes(graph, "test")[-1])
     cut = build_adjacency(NODES, pairs[(pairs != lone).all(axis=1)])[0]
     graph = replace(graph, adjacency=cut)
     answers = noisy_answers(graph)
@@ -97,7 +98,7 @@ def test_nodes_that_nobody_asked_about_are_answered_where_edges_lead() -> None:
     extended = with_smoothed_view(graph, HOPS, some)
     assert extended.smoothed is not None
     isolated = np.flatnonzero(graph.adjacency.degrees == 0)
-    train = labeled_members(graph, "train").numpy()
+    train = labeled_nodes(graph, "train")
     silent = np.setdiff1d(isolated, np.concatenate([nodes, train]))
     assert lone in silent
     np.testing.assert_array_equal(np.setdiff1d(np.arange(NODES), extended.smoothed.nodes), silent)
@@ -135,7 +136,7 @@ def test_a_node_without_neighbours_keeps_its_own_answer() -> None:
     edgeless = normalized_adjacency(build_adjacency(NODES, np.empty((0, 2), np.int64))[0])
     values = noisy_answers(graph).log_probabilities[0]
     found = smoothed(graph, edgeless, whole(values), 0.9).log_probabilities
-    rest = np.setdiff1d(np.arange(NODES), labeled_members(graph, "train").numpy())
+    rest = np.setdiff1d(np.arange(NODES), labeled_nodes(graph, "train"))
     np.testing.assert_allclose(found[rest], values[rest], atol=1e-4)
 
 
