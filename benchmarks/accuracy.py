@@ -52,7 +52,7 @@ from training.evaluation.plan import (
 from training.evaluation.plan import (
     RECIPES as KNOWN_RECIPES,
 )
-from training.teacher.defaults import SUITED
+from training.teacher.defaults import DEFAULTS
 from training.teacher.encoder import EncoderOptions
 from training.teacher.options import TeachOptions
 from training.teacher.tuning import TuningOptions
@@ -65,7 +65,7 @@ RECIPES = (VANILLA, "lingugkd", "unlabeled", COMBINED, RANDOM, HARD)
 TUNED_RECIPES = (VANILLA, "unlabeled")
 ANCHORS = 256
 TUNING = {  # epochs at most, learning rate
-    "60/20/20": (SUITED["encoder"].epochs, SUITED["encoder"].learning_rate),
+    "60/20/20": (DEFAULTS["encoder"].epochs, DEFAULTS["encoder"].learning_rate),
     "20-per-class": (12, 1e-5),
 }
 TUNED_NODES = 2_000  # training nodes that a transformer is tuned on, at most, of 60%

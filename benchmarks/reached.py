@@ -24,7 +24,7 @@ from benchmarks.measure import RESULTS, markdown_table, run_script, write_result
 from training.config import EncoderKind, StudentKind
 from training.encoders.encoding import encoder_spec, graph_features
 from training.evaluation.plan import VANILLA, EvaluationOptions, RunKey
-from training.evaluation.run import Material, run
+from training.evaluation.run import TrainingInputs, run
 from training.student.data import graph_data
 from training.teacher.answers import views
 from training.teacher.answers.folder import HopAnswers, read_teacher
@@ -56,10 +56,10 @@ def main(
                 data = graph_data(graph, graph_features(graph, spec, None, progress))
                 for share, way, targets in ways(graph, evaluation, split, wanted):
                     about = {"evaluation": evaluation.name, "encoder": encoder, "split": split}
-                    material = Material(replace(data, targets=targets), spec, graph.label_names)
+                    inputs = TrainingInputs(replace(data, targets=targets), spec, graph.label_names)
                     recipe = VANILLA if targets is None else "unlabeled"
                     key = RunKey(split, 0, encoder, STUDENT, recipe)
-                    metrics = run(key, material, OPTIONS, OPTIONS.default_choice)["metrics"]
+                    metrics = run(key, inputs, OPTIONS, OPTIONS.default_choice)["metrics"]
                     figures = {name: metrics[name] for name in FIGURES}
                     results.append({**about, "share": share, "way": way, **figures})
                     typer.echo(results[-1])

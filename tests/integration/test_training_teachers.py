@@ -312,10 +312,10 @@ def test_tuning_starts_from_a_fitted_head_and_never_ends_below_it(
     teacher, begun = load_local(graph, options), load_local(graph, options)
     assert isinstance(teacher, EncoderTeacher)
     assert isinstance(begun, EncoderTeacher)
-    place = tune_local(teacher, graph, options, tmp_path, lambda *_: None)
-    assert place.start is not None
-    assert place.start > 0.5  # three classes; a head that is not fitted guesses
-    assert max(place.accuracies) < place.start
+    tuning = tune_local(teacher, graph, options, tmp_path, lambda *_: None)
+    assert tuning.start is not None
+    assert tuning.start > 0.5  # three classes; a head that is not fitted guesses
+    assert max(tuning.accuracies) < tuning.start
     for name, weights in begun.module.transformer.state_dict().items():
         assert torch.equal(teacher.module.transformer.state_dict()[name], weights), name
     assert not torch.equal(teacher.module.head.weight, begun.module.head.weight)

@@ -17,7 +17,7 @@ from training.config import (
     TrainingConfig,
 )
 from training.errors import EvaluationError
-from training.teacher.defaults import SUITED, model_folder, teacher_kind
+from training.teacher.defaults import DEFAULTS, model_folder, teacher_kind
 from understudy.folders import check_output
 from understudy.folders.kinds import EVALUATION
 from understudy.graph.folder import read_meta
@@ -82,8 +82,8 @@ def evaluate(
     from understudy.graph.prompts import PromptOptions
 
     quiet_libraries()
-    suited = SUITED[kind]
-    length = tokens or suited.tokens
+    defaults = DEFAULTS[kind]
+    length = tokens or defaults.tokens
     options = EvaluationOptions(
         splits=splits,
         seeds=seeds,
@@ -101,12 +101,12 @@ def evaluate(
         training=TrainingConfig(epochs=epochs, patience=patience),
         teacher=TeachOptions(
             teacher=teacher,
-            hops=parse_hops(hops) if hops else suited.hops,
-            prompts=PromptOptions(tokens=length, show_labels=show_labels, nested=suited.nested),
+            hops=parse_hops(hops) if hops else defaults.hops,
+            prompts=PromptOptions(tokens=length, show_labels=show_labels, nested=defaults.nested),
             tuning=TuningOptions(
-                epochs=teacher_epochs or suited.epochs,
-                batch_size=teacher_batch_size or suited.batch_size,
-                learning_rate=suited.learning_rate,
+                epochs=teacher_epochs or defaults.epochs,
+                batch_size=teacher_batch_size or defaults.batch_size,
+                learning_rate=defaults.learning_rate,
             ),
             encoder=EncoderOptions(
                 max_tokens=length, tuned_layers=tuned_layers, frozen=frozen, bf16=bf16

@@ -11,7 +11,7 @@ from rich.table import Table
 from training.cli.unread_options import ENCODERS, LOCAL, TUNED, refuse_unread
 from training.errors import TeacherError
 from training.teacher.answers.folder import TeacherInfo
-from training.teacher.defaults import SUITED, model_folder, teacher_kind
+from training.teacher.defaults import DEFAULTS, model_folder, teacher_kind
 from understudy.folders import check_output
 from understudy.folders.kinds import TEACHER
 from understudy.graph.folder import read_meta
@@ -126,19 +126,19 @@ def teach(
     from understudy.graph.prompts import PromptOptions
 
     quiet_libraries()
-    suited = SUITED[kind]
-    length = tokens or suited.tokens
+    defaults = DEFAULTS[kind]
+    length = tokens or defaults.tokens
     options = TeachOptions(
         teacher=teacher,
-        hops=parse_hops(hops) if hops else suited.hops,
+        hops=parse_hops(hops) if hops else defaults.hops,
         prompts=PromptOptions(
-            tokens=length, show_labels=show_labels, nested=suited.nested, seed=seed
+            tokens=length, show_labels=show_labels, nested=defaults.nested, seed=seed
         ),
         tuning=TuningOptions(
-            epochs=suited.epochs if epochs is None else epochs,
-            batch_size=batch_size or suited.batch_size,
+            epochs=defaults.epochs if epochs is None else epochs,
+            batch_size=batch_size or defaults.batch_size,
             accumulate=accumulate,
-            learning_rate=suited.learning_rate if learning_rate is None else learning_rate,
+            learning_rate=defaults.learning_rate if learning_rate is None else learning_rate,
             max_train_nodes=max_train_nodes,
             seed=seed,
         ),

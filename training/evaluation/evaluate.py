@@ -7,7 +7,7 @@ from typing import Any
 
 from training.config import ENCODER_KINDS, STUDENT_KINDS
 from training.errors import EvaluationError
-from training.evaluation.folder import Room
+from training.evaluation.folder import EvaluationFolder
 from training.evaluation.map import write_map
 from training.evaluation.plan import COMBINED, RECIPES, VANILLA, EvaluationOptions, run_keys
 from training.evaluation.processes import run_apart
@@ -51,15 +51,15 @@ def evaluated(
     """The same, of an output that has been checked."""
     graph = load_graph(graph_folder)
     check_plan(out, graph, options)
-    room = Room(graph, out, options, progress)
+    evaluation = EvaluationFolder(graph, out, options, progress)
     keys = list(run_keys(options))
     if processes > 1:
-        run_apart(room, graph_folder, processes)
-    room.run_missing(keys)
+        run_apart(evaluation, graph_folder, processes)
+    evaluation.run_missing(keys)
     results = whole_sets(out, options)
     taught = range(options.splits if any(r["key"]["recipe"] != VANILLA for r in results) else 0)
-    teachers = [asdict(room.teacher(split)[0]) for split in taught]
-    write_map(out, room.material(replace(keys[0], recipe=COMBINED)), options)
+    teachers = [asdict(evaluation.teacher(split)[0]) for split in taught]
+    write_map(out, evaluation.inputs(replace(keys[0], recipe=COMBINED)), options)
     return write_report(out, graph, options, results, teachers)
 
 

@@ -11,7 +11,7 @@ from training.encoders.encoding import encoder_spec, graph_features
 from training.errors import EvaluationError
 from training.evaluation.controls import own_targets, recipe_targets
 from training.evaluation.plan import SELF, VANILLA, Choice, EvaluationOptions, RunKey, split_graph
-from training.evaluation.run import Material, run, search, train_recipe
+from training.evaluation.run import TrainingInputs, run, search, train_recipe
 from training.loop import predict
 from training.student.data import graph_data
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_teacher
@@ -24,17 +24,17 @@ from understudy.graph.progress import Progress
 
 STAGE = "Training and testing students"
 
-Taught = tuple[TextGraph, TeacherInfo, HopAnswers]
+AskedTeacher = tuple[TextGraph, TeacherInfo, HopAnswers]
 
 
-class Room:
+class EvaluationFolder:
     """What runs share, made when it is first needed and kept while it is: one split at a time."""
 
     def __init__(
         self, graph: TextGraph, out: Path, options: EvaluationOptions, progress: Progress
     ) -> None:
         self.graph, self.out, self.options, self.progress = graph, out, options, progress
-        self.kept: tuple[tuple[int, EncoderKind], Material, Taught | None] | None = None
+        self.kept: tuple[tuple[int, EncoderKind], TrainingInputs, AskedTeacher | None] | None = None
 
     @property
     def needs_teacher(self) -> bool:
@@ -64,32 +64,34 @@ class Room:
         teach(folder, path, self.options.teacher, self.progress)
         return read_teacher(path, graph)
 
-    def shared(self, split: int, encoder: EncoderKind) -> tuple[Material, Taught | None]:
+    def shared(
+        self, split: int, encoder: EncoderKind
+    ) -> tuple[TrainingInputs, AskedTeacher | None]:
         """What every recipe of a split and encoder starts from."""
         if self.kept is None or self.kept[0] != (split, encoder):
             _, graph = self.split(split)
             spec = encoder_spec(encoder)
             features = graph_features(graph, spec, None, self.progress)
-            material = Material(graph_data(graph, features), spec, graph.label_names)
+            inputs = TrainingInputs(graph_data(graph, features), spec, graph.label_names)
             taught = (graph, *self.teacher(split)) if self.needs_teacher else None
-            self.kept = (split, encoder), material, taught
+            self.kept = (split, encoder), inputs, taught
         return self.kept[1:]
 
-    def material(self, key: RunKey) -> Material:
-        material, taught = self.shared(key.split, key.encoder)
+    def inputs(self, key: RunKey) -> TrainingInputs:
+        inputs, taught = self.shared(key.split, key.encoder)
         if taught is None or key.recipe == VANILLA:
-            return material  # which holds nothing of a teacher
+            return inputs  # which holds nothing of a teacher
         if key.recipe == SELF:
-            targets = self.own_targets(key, material, taught[0])
+            targets = self.own_targets(key, inputs, taught[0])
         else:
             targets = recipe_targets(key.recipe, *taught, seed=1_000 * key.split)
-        return replace(material, data=replace(material.data, targets=targets))
+        return replace(inputs, data=replace(inputs.data, targets=targets))
 
-    def own_targets(self, key: RunKey, material: Material, graph: TextGraph) -> Targets:
+    def own_targets(self, key: RunKey, inputs: TrainingInputs, graph: TextGraph) -> Targets:
         """The answers of the vanilla run of the same split, seed, encoder and student."""
         vanilla = replace(key, recipe=VANILLA)
-        student, _ = train_recipe(vanilla, material, self.options, self.choice(vanilla))
-        return own_targets(graph, predict(student, material.data))
+        student, _ = train_recipe(vanilla, inputs, self.options, self.choice(vanilla))
+        return own_targets(graph, predict(student, inputs.data))
 
     def choice(self, key: RunKey) -> Choice:
         """What the search chose on the first split's validation nodes, for all splits and seeds."""
@@ -98,7 +100,7 @@ class Room:
         path = self.out / "search" / f"{key.encoder}-{key.student}-{key.recipe}.json"
         if not path.is_file():
             first = RunKey(0, 0, key.encoder, key.student, key.recipe)
-            write_json(path, asdict(search(first, self.material(first), self.options)))
+            write_json(path, asdict(search(first, self.inputs(first), self.options)))
         value: dict[str, Any] = json.loads(path.read_text())
         return Choice(**value)
 
@@ -111,5 +113,5 @@ class Room:
             path = self.run_path(key)
             if not path.is_file():
                 choice = self.choice(key)
-                write_json(path, run(key, self.material(key), self.options, choice))
+                write_json(path, run(key, self.inputs(key), self.options, choice))
             self.progress(STAGE, number + 1, len(keys))

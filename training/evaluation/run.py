@@ -26,7 +26,7 @@ WIDTHS = (64, 128, 256)  # that a search chooses from
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class TrainingInputs:
     """What the runs of one split, encoder and teacher share."""
 
     data: GraphData
@@ -35,29 +35,29 @@ class Material:
 
 
 def train_recipe(
-    key: RunKey, material: Material, options: EvaluationOptions, choice: Choice
+    key: RunKey, inputs: TrainingInputs, options: EvaluationOptions, choice: Choice
 ) -> tuple[Student, Training]:
     """Trains; reads training and validation labels only."""
     config = CheckpointConfig(
         student=choice.student(key.student, options.layers),
         training=choice.training(options.training, 1_000 * key.split + key.seed),
-        encoder=material.spec,
+        encoder=inputs.spec,
         graph_path="",
         graph_name="",
         graph_hash="",
-        label_names=material.label_names,
+        label_names=inputs.label_names,
         terms=recipe_weights(key.recipe, choice.strength),
         objectives=options.constants,
     )
-    return fit(config, material.data)
+    return fit(config, inputs.data)
 
 
 def run(
-    key: RunKey, material: Material, options: EvaluationOptions, choice: Choice
+    key: RunKey, inputs: TrainingInputs, options: EvaluationOptions, choice: Choice
 ) -> dict[str, Any]:
     """One result, as it is written."""
-    student, training = train_recipe(key, material, options, choice)
-    data = material.data
+    student, training = train_recipe(key, inputs, options, choice)
+    data = inputs.data
     logits = predict(student, data)
     test, labels = logits[data.test].numpy(), data.labels[data.test].numpy()
     calibration = calibrate_student(logits, data, accuracy=0.95)
@@ -91,11 +91,11 @@ def reliability(
     ]
 
 
-def search(key: RunKey, material: Material, options: EvaluationOptions) -> Choice:
+def search(key: RunKey, inputs: TrainingInputs, options: EvaluationOptions) -> Choice:
     """The choice of the highest validation accuracy among `options.trials`."""
 
     def value(choice: Choice) -> float:
-        _, training = train_recipe(key, material, options, choice)
+        _, training = train_recipe(key, inputs, options, choice)
         return training.epochs[training.best_epoch].val_accuracy
 
     return best_choice(value, key.recipe, options.trials, options.default_choice)

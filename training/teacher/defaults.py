@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Suited:
+class TeacherDefaults:
     hops: tuple[int, ...]
     tokens: int  # of a node's description
     epochs: int = 0  # of tuning, at most
@@ -33,10 +33,10 @@ def model_folder(teacher: str) -> list[Path]:
     return [Path(named)] if kind != "endpoint" and named and Path(named).exists() else []
 
 
-SUITED: Mapping[str, Suited] = {
-    "encoder": Suited((0, 1, 2), tokens=160, epochs=3, batch_size=16, learning_rate=2e-5),
-    "causal": Suited(
+DEFAULTS: Mapping[str, TeacherDefaults] = {
+    "encoder": TeacherDefaults((0, 1, 2), tokens=160, epochs=3, batch_size=16, learning_rate=2e-5),
+    "causal": TeacherDefaults(
         (0, 1, 2), tokens=380, epochs=1, batch_size=4, learning_rate=2e-4, nested=True
     ),
-    "endpoint": Suited((2,), tokens=380),
+    "endpoint": TeacherDefaults((2,), tokens=380),
 }

@@ -26,7 +26,7 @@ from training.teacher.endpoint import Endpoint, Usage, ask_all
 from training.teacher.extract import Questions, extract, gather_questions
 from training.teacher.fingerprint import fingerprint, prompts_digest, settings
 from training.teacher.options import TeachOptions
-from training.teacher.tuning import Examples, Place, tune, tuned_weights
+from training.teacher.tuning import Examples, TuningProgress, tune, tuned_weights
 from training.trainable import check_classes, labeled_nodes
 from understudy.folders import FolderError, atomic_folder, check_output, reserved, unfinished_folder
 from understudy.folders.kinds import TEACHER
@@ -78,14 +78,14 @@ def taught(graph_folder: Path, out: Path, options: TeachOptions, progress: Progr
         examples = tuning_examples(graph, options)
         teacher = with_chosen_scores(teacher, examples, options.tuning)
         options = replace(options, causal=replace(options.causal, scores=teacher.options.scores))
-    place = tune_local(teacher, graph, options, work, progress)
+    tuning = tune_local(teacher, graph, options, work, progress)
     started = time.monotonic()
     answers = ask_local(teacher, graph, options, work, progress)
     asking_seconds = time.monotonic() - started
     answers = with_joint_view(graph, answers, options.tuning.seed, progress)
     answers = with_smoothed_view(graph, options.hops, answers, progress)
     metrics = teacher_metrics(graph, options.hops, answers) | {
-        "tuning_seconds": round(place.seconds, 1),
+        "tuning_seconds": round(tuning.seconds, 1),
         "asking_seconds": round(asking_seconds, 1),
     }
     info = describe(graph, options, teacher.digest, digest, metrics)
@@ -142,9 +142,9 @@ def tuning_examples(graph: TextGraph, options: TeachOptions) -> Examples:
 
 def tune_local(
     teacher: LocalTeacher, graph: TextGraph, options: TeachOptions, work: Path, progress: Progress
-) -> Place:
+) -> TuningProgress:
     if not options.tuning.epochs or options.encoder.frozen:
-        return Place()
+        return TuningProgress()
     examples = tuning_examples(graph, options)
     path = work / "tuning.safetensors"
     if isinstance(teacher, EncoderTeacher) and not path.is_file():

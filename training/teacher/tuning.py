@@ -33,6 +33,8 @@ from understudy.graph.prompts import Prompt, Prompter
 
 STAGE = "Tuning the teacher"
 WINDOW = 16  # batches among which prompts are sorted by length
+PROGRESS = "place"  # its key in a checkpoint; kept, so that begun tunings go on
+
 log = logging.getLogger(__name__)
 
 
@@ -70,7 +72,7 @@ class Examples:
 
 
 @dataclass(slots=True)
-class Place:
+class TuningProgress:
     """How far tuning is; written with every checkpoint."""
 
     epoch: int = 0
@@ -89,7 +91,7 @@ def tune(
     path: Path,
     tokens_per_batch: int,
     progress: Progress = silent,
-) -> Place:
+) -> TuningProgress:
     """Tunes until validation accuracy has not risen for `patience` epochs; keeps the best epoch.
 
     Args:
@@ -98,24 +100,24 @@ def tune(
     Raises:
         DivergedError: the loss is not finite.
     """
-    run = Run(teacher, examples, options, path, tokens_per_batch)
+    run = TuningRun(teacher, examples, options, path, tokens_per_batch)
     run.restore()
-    if run.place.start is None:
-        run.place.start = run.validate()
-        log.info("tuning: from validation accuracy %.4f", run.place.start)
+    if run.progress.start is None:
+        run.progress.start = run.validate()
+        log.info("tuning: from validation accuracy %.4f", run.progress.start)
     steps = run.steps_per_epoch * options.epochs
     while not run.finished:
         batches = run.epoch_batches()
-        while run.place.step < len(batches):
-            run.step(*batches[run.place.step], total=steps)
-            progress(STAGE, run.place.epoch * len(batches) + run.place.step, steps)
-            if run.place.step % options.checkpoint_steps == 0:
+        while run.progress.step < len(batches):
+            run.step(*batches[run.progress.step], total=steps)
+            progress(STAGE, run.progress.epoch * len(batches) + run.progress.step, steps)
+            if run.progress.step % options.checkpoint_steps == 0:
                 run.save()
         run.finish_epoch()
         run.save()
     progress(STAGE, steps, steps)
     run.take_best()
-    return run.place
+    return run.progress
 
 
 def tuning_nodes(
@@ -128,7 +130,7 @@ def tuning_nodes(
     return train, generator.permutation(examples.validation)[: options.validation_nodes]
 
 
-class Run:
+class TuningRun:
     """The state of one tuning."""
 
     def __init__(
@@ -141,7 +143,7 @@ class Run:
     ) -> None:
         self.teacher, self.examples, self.options, self.path = teacher, examples, options, path
         self.tokens_per_batch = tokens_per_batch
-        self.place = Place()
+        self.progress = TuningProgress()
         self.weights = tuned_weights(teacher)
         self.best = {name: weight.detach().clone() for name, weight in self.weights.items()}
         self.masters = {name: master(weight) for name, weight in self.weights.items()}
@@ -155,14 +157,14 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        accuracies = self.place.accuracies
+        accuracies = self.progress.accuracies
         best = int(np.argmax(accuracies)) if accuracies else 0
         waited = len(accuracies) - 1 - best
-        return self.place.epoch >= self.options.epochs or waited >= self.options.patience
+        return self.progress.epoch >= self.options.epochs or waited >= self.options.patience
 
     def epoch_batches(self) -> list[tuple[list[Prompt], Tensor]]:
         """The epoch's batches, of similar length within; a pure function of seed and epoch."""
-        generator = np.random.default_rng([self.options.seed, 2, self.place.epoch])
+        generator = np.random.default_rng([self.options.seed, 2, self.progress.epoch])
         nodes = generator.permutation(self.train)
         hops = generator.choice(self.examples.hops, len(nodes))
         hidden = generator.random(len(self.examples.labels)) < self.options.label_dropout
@@ -185,7 +187,7 @@ class Run:
         ]
 
     def step(self, prompts: Sequence[Prompt], labels: Tensor, total: int) -> None:
-        done = self.place.epoch * self.steps_per_epoch + self.place.step
+        done = self.progress.epoch * self.steps_per_epoch + self.progress.step
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.learning_rate * self.schedule(done, total)
         self.teacher.module.train()
@@ -199,8 +201,8 @@ class Run:
         self.follow_masters()
         if not math.isfinite(value):
             raise DivergedError(f"the teacher's loss is {value}; lower --learning-rate")
-        self.place.loss_sum += value
-        self.place.step += 1
+        self.progress.loss_sum += value
+        self.progress.step += 1
 
     def backward(self, prompts: Sequence[Prompt], labels: Tensor) -> float:
         """Adds up the gradients of the step's parts; the mean loss of its prompts."""
@@ -227,13 +229,14 @@ class Run:
 
     def finish_epoch(self) -> None:
         accuracy = self.validate()
-        self.place.losses.append(self.place.loss_sum / max(self.place.step, 1))
-        earlier = max(self.place.accuracies, default=-1.0)
-        if accuracy >= (self.place.start or 0.0) and accuracy > earlier:
+        self.progress.losses.append(self.progress.loss_sum / max(self.progress.step, 1))
+        earlier = max(self.progress.accuracies, default=-1.0)
+        if accuracy >= (self.progress.start or 0.0) and accuracy > earlier:
             self.best = {name: weight.detach().clone() for name, weight in self.weights.items()}
-        self.place.accuracies.append(accuracy)
-        log.info("tuning: epoch %d, validation accuracy %.4f", self.place.epoch + 1, accuracy)
-        self.place.epoch, self.place.step, self.place.loss_sum = self.place.epoch + 1, 0, 0.0
+        self.progress.accuracies.append(accuracy)
+        log.info("tuning: epoch %d, validation accuracy %.4f", self.progress.epoch + 1, accuracy)
+        self.progress.epoch += 1
+        self.progress.step, self.progress.loss_sum = 0, 0.0
 
     def validate(self) -> float:
         """Accuracy on validation nodes, each at one hop; NaN-free: 0 where there are none."""
@@ -251,7 +254,7 @@ class Run:
 
     def save(self) -> None:
         now = time.monotonic()
-        self.place.seconds += now - self.since
+        self.progress.seconds += now - self.since
         self.since = now
         tensors = {f"now.{name}": weight.detach() for name, weight in self.masters.items()}
         tensors |= {f"best.{name}": weight for name, weight in self.best.items()}
@@ -261,17 +264,17 @@ class Run:
         if torch.cuda.is_available():
             tensors["generator_cuda"] = torch.cuda.get_rng_state()
         fields = ("epoch", "step", "start", "accuracies", "losses", "loss_sum", "seconds")
-        place = json.dumps({name: getattr(self.place, name) for name in fields})
+        progress = json.dumps({name: getattr(self.progress, name) for name in fields})
         with atomic_file(self.path) as temporary:
             contiguous = {k: v.contiguous() for k, v in tensors.items()}
-            save_file(contiguous, temporary, metadata={"place": place})
+            save_file(contiguous, temporary, metadata={PROGRESS: progress})
 
     def restore(self) -> None:
         """Goes back to the checkpoint, where there is one."""
         if not self.path.is_file():
             return
         with safe_open(self.path, framework="pt") as stored:
-            self.place = Place(**json.loads(stored.metadata()["place"]))
+            self.progress = TuningProgress(**json.loads(stored.metadata()[PROGRESS]))
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
         with torch.no_grad():
             for name, weight in self.weights.items():
@@ -288,7 +291,7 @@ class Run:
         torch.set_rng_state(tensors["generator"])
         if "generator_cuda" in tensors and torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["generator_cuda"])
-        log.info("tuning resumes in epoch %d, step %d", self.place.epoch + 1, self.place.step)
+        log.info("tuning resumes in epoch %d, step %d", self.progress.epoch + 1, self.progress.step)
 
     def take_best(self) -> None:
         with torch.no_grad():

@@ -56,8 +56,8 @@ def test_the_safe_sums_are_asked_for_where_they_are_needed(
 
 
 def test_even_rows_change_nothing_but_the_rounding() -> None:
-    linear = nn.Linear(5, 4)
-    x = torch.randn(7, 5) * torch.logspace(-3, 3, 7)[:, None]
+    linear = nn.Linear(5, 4).double()
+    x = torch.randn(7, 5).double() * torch.logspace(-3, 3, 7)[:, None]
     x[2] = 0
     torch.testing.assert_close(EvenRows(linear)(x), linear(x))
     original = student()

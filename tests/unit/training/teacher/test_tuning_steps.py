@@ -9,7 +9,7 @@ import torch
 
 from tests.language_models import write_tiny_llama
 from training.teacher.causal import CausalOptions, load_causal_teacher
-from training.teacher.tuning import Examples, Run, TuningOptions
+from training.teacher.tuning import Examples, TuningOptions, TuningRun
 from understudy.graph.prompts import PromptOptions, graph_prompter
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
@@ -23,13 +23,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(write_tiny_llama(folder, list(GRAPH.label_names)))
 
 
-def run(model: str, path: Path, options: TuningOptions, precision: str) -> Run:
+def run(model: str, path: Path, options: TuningOptions, precision: str) -> TuningRun:
     causal = CausalOptions(rank=2, noise=0, dropout=0, precision=precision)
     teacher = load_causal_teacher(model, GRAPH.label_names, causal, tuned=True)
     prompter = graph_prompter(GRAPH, PromptOptions(tokens=40, nested=True))
     nodes = np.arange(GRAPH.num_nodes)
     examples = Examples(prompter, (0, 1), GRAPH.labels, nodes, nodes[:4])
-    return Run(teacher, examples, options, path, 2_048)
+    return TuningRun(teacher, examples, options, path, 2_048)
 
 
 def test_a_step_in_parts_has_the_gradient_of_the_whole(model: str, tmp_path: Path) -> None:
