@@ -40,18 +40,9 @@ from training.config import (
     TrainingConfig,
 )
 from training.evaluation.evaluate import evaluate
-from training.evaluation.plan import (
-    COMBINED,
-    HARD,
-    RANDOM,
-    SHARES,
-    SPLIT_KINDS,
-    VANILLA,
-    EvaluationOptions,
-)
-from training.evaluation.plan import (
-    RECIPES as KNOWN_RECIPES,
-)
+from training.evaluation.plan import SHARES, SPLIT_KINDS, EvaluationOptions
+from training.recipes import COMBINED, HARD, RANDOM, VANILLA
+from training.recipes import RECIPES as KNOWN_RECIPES
 from training.teacher.defaults import DEFAULTS
 from training.teacher.encoder import EncoderOptions
 from training.teacher.options import TeachOptions

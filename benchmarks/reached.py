@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from benchmarks.measure import RESULTS, markdown_table, run_script, write_results
 from training.config import EncoderKind, StudentKind
 from training.encoders.encoding import encoder_spec, graph_features
-from training.evaluation.plan import VANILLA, EvaluationOptions, RunKey
+from training.evaluation.plan import EvaluationOptions, RunKey
 from training.evaluation.run import TrainingInputs, run
+from training.recipes import VANILLA
 from training.student.data import graph_data
 from training.teacher.answers import views
 from training.teacher.answers.folder import HopAnswers, read_teacher

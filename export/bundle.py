@@ -255,7 +255,7 @@ def manifest_of(draft: Draft, options: ExportOptions, encoder: EncoderInfo) -> M
     return Manifest(
         name=options.name or f"{graph.name}-{draft.info.kind}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        made_by=f"understudy {version('understudy')}",
+        made_by=f"understudy {version('understudy-gnn')}",
         label_names=checkpoint.config.label_names,
         student=draft.info,
         encoder=encoder,

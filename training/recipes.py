@@ -1,4 +1,8 @@
-"""What a student can learn from; the validation split decides where several are compared."""
+"""What a student learns from: recipes, by name, of an evaluation, and the candidates of `distill`.
+
+A recipe is the weights of a loss's terms, and which part of a teacher's knowledge they read. Where
+candidates are compared, the validation split decides.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -6,20 +10,45 @@ from pathlib import Path
 
 from training.config import LABELS
 from training.errors import TrainingError
+from training.losses.registry import MAKERS
 from training.student.checkpoint import TeacherSource
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_teacher
 from training.teacher.answers.targets import Targets, make_targets
 from training.teacher.answers.views import SMOOTHED
 from understudy.graph import TextGraph
 
-ANSWERS = {LABELS: 1.0, "unlabeled": 1.0}  # weights, where a teacher's soft labels are read
-FEATURES = {LABELS: 1.0, "lingugkd": 0.1}  # and where its features are
+VANILLA = "vanilla"
+COMBINED = "combined"
+RANDOM, HARD = "random-teacher", "labels-only"  # controls of the combination
+# Controls of `unlabeled`: without what the teacher's answers gain over the edges, with that alone,
+# with the vanilla student for a teacher, and with the random teacher's answers
+UNSMOOTHED, PROPAGATED, SELF = "unsmoothed", "propagated-labels", "self-teacher"
+SHUFFLED = "shuffled-answers"
+UNLABELED_CONTROLS = (UNSMOOTHED, PROPAGATED, SELF, SHUFFLED)
+COMBINATION = {LABELS: 1.0, "unlabeled": 1.0, "lingugkd": 0.1}  # weights
+RECIPES = (VANILLA, *MAKERS, COMBINED, RANDOM, HARD, *UNLABELED_CONTROLS)
 TITLES = {  # of candidates, by name
     "alone": "without the teacher",
     "features": "from its features alone",
     "taught": "as asked for",
     "unsmoothed": "the same, unsmoothed",
 }
+
+
+def recipe_weights(recipe: str, strength: float = 1.0) -> Mapping[str, float]:
+    """The weights of a recipe's terms; a control has those of what it controls.
+
+    Without features, `labels-only` has its soft-label term alone.
+    """
+    if recipe == VANILLA:
+        return {LABELS: 1.0}
+    recipe = "unlabeled" if recipe in UNLABELED_CONTROLS else recipe
+    if recipe in MAKERS:
+        return {LABELS: 1.0, recipe: COMBINATION.get(recipe, 1.0) * strength}
+    combination = {name: weight for name, weight in COMBINATION.items() if name != LABELS}
+    if recipe == HARD:
+        del combination["lingugkd"]
+    return {LABELS: 1.0, **{name: weight * strength for name, weight in combination.items()}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +81,7 @@ def candidates(
         TrainingError: there is no teacher to compare with.
         TeacherError, StaleTeacherError: see `read_teacher` and `make_targets`.
     """
-    alone = Candidate("alone", {LABELS: 1.0})
+    alone = Candidate("alone", recipe_weights(VANILLA))
     if teacher is None:
         if compare:
             raise TrainingError("--compare needs a teacher; name its folder with --teacher")
@@ -69,7 +98,7 @@ def candidates(
         return [asked]
     found = [alone]
     if answers.features is not None and not weights:
-        found.append(taught("features", answers, FEATURES))
+        found.append(taught("features", answers, recipe_weights("lingugkd")))
     found.append(asked)
     if asked.targets is not None and asked.targets.view == SMOOTHED != view:
         found.append(taught("unsmoothed", replace(answers, smoothed=None), weights))
@@ -78,7 +107,7 @@ def candidates(
 
 def default_weights(targets: Targets) -> Mapping[str, float]:
     """A teacher's soft labels, and its features where shown, beside the labels."""
-    return ANSWERS if targets.features is None else ANSWERS | FEATURES
+    return recipe_weights("unlabeled" if targets.features is None else COMBINED)
 
 
 def describe(folder: Path, info: TeacherInfo, targets: Targets) -> TeacherSource:

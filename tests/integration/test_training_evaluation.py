@@ -13,16 +13,8 @@ from tests.language_models import write_tiny_encoder
 from training.config import TrainingConfig
 from training.errors import EvaluationError
 from training.evaluation.evaluate import evaluate
-from training.evaluation.plan import (
-    CHOSEN,
-    COMBINED,
-    HARD,
-    RANDOM,
-    SELF,
-    VANILLA,
-    EvaluationOptions,
-    split_graph,
-)
+from training.evaluation.plan import CHOSEN, EvaluationOptions, split_graph
+from training.recipes import COMBINED, HARD, RANDOM, SELF, VANILLA
 from training.teacher.encoder import EncoderOptions
 from training.teacher.options import TeachOptions
 from training.teacher.tuning import TuningOptions

@@ -74,7 +74,8 @@ def evaluate(
     read_meta(graph)
     check_output(out, EVALUATION, [graph, *model_folder(teacher)])
     from training.evaluation.evaluate import evaluate as run_evaluate
-    from training.evaluation.plan import RECIPES, EvaluationOptions
+    from training.evaluation.plan import EvaluationOptions
+    from training.recipes import RECIPES
     from training.teacher.encoder import EncoderOptions
     from training.teacher.options import TeachOptions
     from training.teacher.tuning import TuningOptions

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.evaluation.plan import HARD, PROPAGATED, RANDOM, SHUFFLED, UNSMOOTHED
+from training.recipes import HARD, PROPAGATED, RANDOM, SHUFFLED, UNSMOOTHED
 from training.teacher.answers.folder import HopAnswers, TeacherInfo
 from training.teacher.answers.smoothing import with_smoothed_view
 from training.teacher.answers.targets import Targets, make_targets

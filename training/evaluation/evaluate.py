@@ -9,9 +9,10 @@ from training.config import ENCODER_KINDS, STUDENT_KINDS
 from training.errors import EvaluationError
 from training.evaluation.folder import EvaluationFolder
 from training.evaluation.map import write_map
-from training.evaluation.plan import COMBINED, RECIPES, VANILLA, EvaluationOptions, run_keys
+from training.evaluation.plan import EvaluationOptions, run_keys
 from training.evaluation.processes import run_apart
 from training.evaluation.report import write_report
+from training.recipes import COMBINED, RECIPES, VANILLA
 from training.teacher.defaults import model_folder
 from understudy.folders import check_output, reserved
 from understudy.folders.kinds import EVALUATION

@@ -10,9 +10,10 @@ from training.config import EncoderKind
 from training.encoders.encoding import encoder_spec, graph_features
 from training.errors import EvaluationError
 from training.evaluation.controls import own_targets, recipe_targets
-from training.evaluation.plan import SELF, VANILLA, Choice, EvaluationOptions, RunKey, split_graph
+from training.evaluation.plan import Choice, EvaluationOptions, RunKey, split_graph
 from training.evaluation.run import TrainingInputs, run, search, train_recipe
 from training.loop import predict
+from training.recipes import SELF, VANILLA
 from training.student.data import graph_data
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_teacher
 from training.teacher.answers.targets import Targets

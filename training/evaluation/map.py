@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
-from training.evaluation.plan import COMBINED, EvaluationOptions, RunKey
+from training.evaluation.plan import EvaluationOptions, RunKey
 from training.evaluation.run import TrainingInputs, train_recipe
+from training.recipes import COMBINED
 from understudy.graph.files import write_json
 
 NODES = 800  # of the test split, at most

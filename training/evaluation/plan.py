@@ -1,6 +1,6 @@
 """What an evaluation runs, on which splits, and the names of its runs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from typing import Any
@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.config import (
-    LABELS,
     EncoderKind,
     ObjectiveOptions,
     StudentConfig,
@@ -17,23 +16,12 @@ from training.config import (
     TrainingConfig,
 )
 from training.errors import EvaluationError
-from training.losses.registry import MAKERS
-from training.recipes import ANSWERS, FEATURES
+from training.recipes import COMBINED, RECIPES, UNSMOOTHED, VANILLA
 from training.teacher.options import TeachOptions
 from understudy.graph import UNLABELED, TextGraph, random_split
 
-VANILLA = "vanilla"
-COMBINED = "combined"
-RANDOM, HARD = "random-teacher", "labels-only"  # controls of the combination
-# Controls of `unlabeled`: without what the teacher's answers gain over the edges, with that alone,
-# with the vanilla student for a teacher, and with the random teacher's answers
-UNSMOOTHED, PROPAGATED, SELF = "unsmoothed", "propagated-labels", "self-teacher"
-SHUFFLED = "shuffled-answers"
-UNLABELED_CONTROLS = (UNSMOOTHED, PROPAGATED, SELF, SHUFFLED)
 CHOSEN = "chosen"  # in reports: of these recipes' runs, the one that is best on validation
 CHOSEN_FROM = (VANILLA, "lingugkd", "unlabeled", COMBINED, UNSMOOTHED)  # the first of equals
-COMBINATION = ANSWERS | FEATURES  # as `understudy distill` weights a teacher that shows features
-RECIPES = (VANILLA, *MAKERS, COMBINED, RANDOM, HARD, *UNLABELED_CONTROLS)
 SPLIT_KINDS = ("60/20/20", "20-per-class")
 SHARES = (0.6, 0.2, 0.2)  # of training, validation and test, of the split with many labels
 TRAIN_A_CLASS = 20  # of the few-label split
@@ -132,22 +120,6 @@ def run_keys(options: EvaluationOptions) -> Iterator[RunKey]:
     parts = (range(options.splits), range(options.seeds), options.encoders, options.students)
     for split, seed, encoder, student, recipe in product(*parts, options.recipes):
         yield RunKey(split, seed, encoder, student, recipe)
-
-
-def recipe_weights(recipe: str, strength: float = 1.0) -> Mapping[str, float]:
-    """The weights of a recipe's terms; a control has those of what it controls.
-
-    Without features, `labels-only` has its soft-label term alone.
-    """
-    if recipe == VANILLA:
-        return {LABELS: 1.0}
-    recipe = "unlabeled" if recipe in UNLABELED_CONTROLS else recipe
-    if recipe in MAKERS:
-        return {LABELS: 1.0, recipe: COMBINATION.get(recipe, 1.0) * strength}
-    combination = {name: weight for name, weight in COMBINATION.items() if name != LABELS}
-    if recipe == HARD:
-        del combination["lingugkd"]
-    return {LABELS: 1.0, **{name: weight * strength for name, weight in combination.items()}}
 
 
 def split_graph(graph: TextGraph, kind: str, seed: int) -> TextGraph:

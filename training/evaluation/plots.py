@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.evaluation.plan import COMBINED, VANILLA
 from training.evaluation.statistics import Result, Summary
+from training.recipes import COMBINED, VANILLA
 from training.teacher.answers.views import view_names
 
 mpl.use("Agg")

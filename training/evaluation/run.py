@@ -14,10 +14,11 @@ from scipy.special import softmax
 
 from training.distill import calibrate_student, fit, student_metrics
 from training.encoders.encoding import EncoderSpec
-from training.evaluation.plan import VANILLA, Choice, EvaluationOptions, RunKey, recipe_weights
+from training.evaluation.plan import Choice, EvaluationOptions, RunKey
 from training.history import Training
 from training.loop import predict
 from training.metrics import CALIBRATION_BINS
+from training.recipes import VANILLA, recipe_weights
 from training.student.checkpoint import CheckpointConfig
 from training.student.data import GraphData
 from training.student.network import Student

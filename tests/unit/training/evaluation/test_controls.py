@@ -7,7 +7,7 @@ import torch
 
 from tests.unit.training.samples import noisy_answers, small_answers, small_graph
 from training.evaluation.controls import own_targets, recipe_targets, shuffled
-from training.evaluation.plan import (
+from training.recipes import (
     COMBINED,
     HARD,
     PROPAGATED,

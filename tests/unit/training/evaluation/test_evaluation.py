@@ -11,20 +11,15 @@ from scipy import stats
 from training.errors import EvaluationError
 from training.evaluation.plan import (
     CHOSEN,
-    COMBINED,
-    HARD,
-    RANDOM,
-    RECIPES,
     SPLIT_KINDS,
-    VANILLA,
     Choice,
     EvaluationOptions,
-    recipe_weights,
     run_keys,
     split_graph,
 )
 from training.evaluation.run import best_choice, reliability
 from training.evaluation.statistics import chosen, summarize
+from training.recipes import COMBINED, HARD, RANDOM, RECIPES, VANILLA, recipe_weights
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 
