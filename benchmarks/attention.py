@@ -19,7 +19,7 @@ from benchmarks.measure import described, markdown_table, run_script, side_by_si
 from training.config import StudentConfig
 from training.student.attention import attention
 from training.student.data import edges
-from training.student.network import convolution
+from training.student.kinds import convolution
 from understudy.graph import load_graph
 
 OURS, PUBLISHED = "ours", "GATConv"

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.measure import markdown_table, run_script, write_results
-from training.config import EncoderKind, StudentKind
+from training.config import EncoderKind
 from training.encoders.encoding import encoder_spec, graph_features
 from training.evaluation.plan import Choice, EvaluationOptions, RunKey, split_graph
 from training.evaluation.run import TrainingInputs, best_choice, run, train_recipe
@@ -51,7 +51,7 @@ def main(
     )
     results: list[dict[str, Any]] = []
 
-    def add(split: str, network: StudentKind, setting: str, choice: Choice) -> None:
+    def add(split: str, network: str, setting: str, choice: Choice) -> None:
         count = seeds if split == "own" else splits
         parts = [inputs] * count if split == "own" else drawn(source, inputs, count)
         runs = [figures(network, part, choice, seed) for seed, part in enumerate(parts)]
@@ -76,7 +76,7 @@ def main(
     typer.echo(table)
 
 
-def searched(network: StudentKind, inputs: TrainingInputs, trials: int) -> Choice:
+def searched(network: str, inputs: TrainingInputs, trials: int) -> Choice:
     """The choice of the highest mean validation accuracy; the test split is not read."""
 
     def value(choice: Choice) -> float:
@@ -96,13 +96,11 @@ def drawn(source: TextGraph, inputs: TrainingInputs, count: int) -> list[Trainin
     return [replace(inputs, data=graph_data(graph, features)) for graph in graphs]
 
 
-def plain(network: StudentKind, inputs: TrainingInputs, seed: int) -> RunKey:
+def plain(network: str, inputs: TrainingInputs, seed: int) -> RunKey:
     return RunKey(0, seed, inputs.spec.kind, network, VANILLA)
 
 
-def figures(
-    network: StudentKind, inputs: TrainingInputs, choice: Choice, seed: int
-) -> dict[str, float]:
+def figures(network: str, inputs: TrainingInputs, choice: Choice, seed: int) -> dict[str, float]:
     """One trained student's figures, by the names of COLUMNS."""
     metrics = run(plain(network, inputs, seed), inputs, OPTIONS, choice)["metrics"]
     return {column: metrics[column] for column in COLUMNS}

@@ -22,7 +22,7 @@ from export.encoder.files import WrittenEncoder, served_embeddings, write_encode
 from export.errors import GateError, StaleError
 from export.options import ExportOptions
 from export.student.activations import all_activations
-from export.student.blocks import WEIGHTINGS
+from export.student.blocks import weighting_of
 from export.student.files import convert_student, export_student
 from export.student.whole_file import export_whole
 from training.calibration import Calibration as StudentCalibration
@@ -99,6 +99,7 @@ def export_bundle(
         FolderError: `out` may not be replaced, or cannot be written.
     """
     checkpoint = load_checkpoint(student_folder)
+    weighting_of(checkpoint.config.student.kind)  # refuses what has no served form
     check_weights(checkpoint.student)
     graph_folder = options.graph or Path(checkpoint.config.graph_path)
     check_output(out, BUNDLE, [*options.inputs(student_folder), graph_folder], force)
@@ -132,7 +133,7 @@ def student_info(checkpoint: Checkpoint) -> StudentInfo:
     config = checkpoint.config.student
     return StudentInfo(
         kind=config.kind,
-        weighting=WEIGHTINGS[config.kind],
+        weighting=weighting_of(config.kind),
         layers=config.layers,
         hidden=config.hidden,
         parameters=sum(weights.numel() for weights in checkpoint.student.parameters()),

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from export.student.blocks import WEIGHTINGS
+from export.student.blocks import weighting_of
 from export.student.files import export_student
 from training.config import StudentConfig, StudentKind
 from training.encoders.encoding import graph_features, hashing_spec
@@ -141,7 +141,7 @@ def manifest_of(graph: TextGraph, config: StudentConfig, hashing: HashingOptions
         made_by="test",
         label_names=graph.label_names,
         student=StudentInfo(
-            config.kind, WEIGHTINGS[config.kind], config.layers, config.hidden, parameters=0
+            config.kind, weighting_of(config.kind), config.layers, config.hidden, parameters=0
         ),
         encoder=EncoderInfo(
             kind="hashing",

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from export.checks.parity import student_forms
-from export.student.blocks import WEIGHTINGS
+from export.student.blocks import weighting_of
 from export.student.files import export_student
 from export.student.whole_file import export_whole
 from training.config import StudentConfig, StudentKind
@@ -59,7 +59,7 @@ def export_random(folder: Path, kind: StudentKind, hashed: bool = False) -> Expo
     student = random_student(kind, layers, hashed)
     export_student(student, folder / "student")
     export_whole(student, folder / WHOLE_FILE)
-    info = StudentInfo(kind, WEIGHTINGS[kind], layers, 16, 0)
+    info = StudentInfo(kind, weighting_of(kind), layers, 16, 0)
     return ExportedStudent(student, folder, info)
 
 

@@ -15,6 +15,7 @@ from training.history import Epoch, Training
 from training.losses.base import Term, total_loss
 from training.student.batches import Batch, Sampling, sampled_batches, whole_graph
 from training.student.data import GraphData
+from training.student.kinds import STUDENTS
 from training.student.network import Student
 from understudy.graph.progress import Progress, silent
 
@@ -83,7 +84,7 @@ def batches(
     reaches_all = any(term.objective.reach == "all" for term in terms)
     seeds = torch.arange(len(data.labels)) if reaches_all else data.train
     kind, layers = student.config.kind, student.config.layers
-    hops = 0 if kind == "mlp" else layers
+    hops = 0 if STUDENTS[kind].weighting == "none" else layers
     sampling = Sampling(hops, config.fanout, config.batch_size, kind)
     generator = np.random.default_rng([config.seed, 4])
     while True:

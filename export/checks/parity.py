@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from export.errors import ParityError
 from export.student.activations import all_activations, input_feeds
-from export.student.blocks import WEIGHTINGS
+from export.student.blocks import weighting_of
 from training.encoders.features import Features, dense_features, hashed_features
 from training.encoders.minilm import MiniLM
 from training.student.data import edges
@@ -90,7 +90,7 @@ def check_whole(student: Student, path: Path) -> float:
     """Compares student.onnx on the same graphs, for all nodes and for a few; the largest one."""
     differences = []
     network = Network(path)
-    layers, weighting = student.config.layers, cast(Weighting, WEIGHTINGS[student.config.kind])
+    layers, weighting = student.config.layers, weighting_of(student.config.kind)
     for adjacency in awkward_graphs():
         count = adjacency.num_nodes
         features = random_features(student, count)

@@ -22,7 +22,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.nn import GATConv, GCNConv, GINConv, SAGEConv
 
+from export.errors import ExportError
+from training.student.kinds import STUDENTS
 from training.student.network import HashedInput, MessageLayer, Student
+from understudy.graph.neighborhoods import Weighting
 
 
 class DenseInputBlock(nn.Module):
@@ -100,6 +103,13 @@ class GinBlock(LinearBlock):
     def update(self, h: Tensor, aggregated: Tensor) -> Tensor:
         conv = cast(GINConv, self.layer.conv)
         return cast(Tensor, conv.nn(self.own_weight * h + aggregated))
+
+
+class RegisteredBlock(LinearBlock):
+    """A registered kind, whose network reads the nodes and their aggregated neighbours."""
+
+    def update(self, h: Tensor, aggregated: Tensor) -> Tensor:
+        return cast(Tensor, self.layer.conv(h, aggregated))
 
 
 class GatheringBlock(nn.Module):
@@ -200,24 +210,41 @@ def gathered_sum(table: Tensor, index: Tensor, weight: Tensor) -> Tensor:
 
 
 LINEAR: dict[str, type[LinearBlock]] = {"sage": SageBlock, "gcn": GcnBlock, "gin": GinBlock}
-OTHER: dict[str, type[LayerBlock]] = {"gat": GatBlock, "mlp": MlpBlock}
-WEIGHTINGS = {"sage": "mean", "gcn": "symmetric", "gat": "mask", "gin": "sum", "mlp": "none"}
+AGGREGATED = ("mean", "sum", "symmetric")  # weightings that do not depend on the activations
+
+
+def weighting_of(kind: str) -> Weighting:
+    """How a kind of student weighs a neighbourhood's rows.
+
+    Raises:
+        ExportError: it has no form that can be served.
+        TrainingError: there is no such kind.
+    """
+    weighting = STUDENTS[kind].weighting
+    if weighting is None:
+        raise ExportError(
+            f"a student of the kind {kind!r} cannot be exported: it was registered without a "
+            "weighting of neighbours, which is how layers are served (docs/extending.md)"
+        )
+    return weighting
 
 
 def layer_blocks(student: Student) -> list[nn.Module]:
     """The gathering blocks of all layers, in order; the last one holds the head."""
-    if student.config.kind not in LINEAR:
-        return list(make_blocks(student, OTHER[student.config.kind]))
-    gathering = SelfGatheringBlock if student.config.kind == "gcn" else GatheringBlock
+    weighting = weighting_of(student.config.kind)
+    if weighting not in AGGREGATED:
+        return list(make_blocks(student, GatBlock if weighting == "mask" else MlpBlock))
+    gathering = SelfGatheringBlock if weighting == "symmetric" else GatheringBlock
     return [gathering(cast(LinearBlock, dense)).eval() for dense in dense_blocks(student)]
 
 
 def dense_blocks(student: Student) -> list[nn.Module]:
     """The blocks of all layers for aggregated neighbours; none where no neighbours are read."""
-    if student.config.kind == "gat":
+    weighting = weighting_of(student.config.kind)
+    if weighting == "mask":
         return [AttendedBlock(cast(GatBlock, gat)).eval() for gat in make_blocks(student, GatBlock)]
-    make = LINEAR.get(student.config.kind)
-    return list(make_blocks(student, make)) if make else []
+    make = LINEAR.get(student.config.kind, RegisteredBlock)
+    return list(make_blocks(student, make)) if weighting in AGGREGATED else []
 
 
 def project_blocks(student: Student) -> list[nn.Module]:

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from export.student.blocks import (
-    LINEAR,
+    AGGREGATED,
     DenseInputBlock,
     GatBlock,
     HashedInputBlock,
     dense_blocks,
     layer_blocks,
+    weighting_of,
 )
 from training.student.network import HashedInput, Student
 
@@ -29,18 +30,18 @@ class WholeStudent(nn.Module):
 
     def __init__(self, student: Student) -> None:
         super().__init__()
-        self.kind = student.config.kind
+        self.weighting = weighting_of(student.config.kind)
         hashed = isinstance(student.input, HashedInput)
         self.feature_names = ("buckets", "weights") if hashed else ("x",)
         self.input = HashedInputBlock(student) if hashed else DenseInputBlock(student)
-        blocks = dense_blocks(student) if self.kind in LINEAR else layer_blocks(student)
+        blocks = dense_blocks(student) if self.weighting in AGGREGATED else layer_blocks(student)
         self.layers = nn.ModuleList(blocks)
 
     @property
     def hop_names(self) -> tuple[str, ...]:
         """The inputs of each layer, without its number."""
-        extra = {"gcn": ("self_weight",), "gat": ("owner",)}.get(self.kind, ())
-        return () if self.kind == "mlp" else (*HOP_INPUTS, *extra)
+        extra = {"symmetric": ("self_weight",), "mask": ("owner",)}.get(self.weighting, ())
+        return () if self.weighting == "none" else (*HOP_INPUTS, *extra)
 
     @property
     def input_names(self) -> list[str]:
@@ -55,13 +56,13 @@ class WholeStudent(nn.Module):
         rest = list(inputs[len(self.feature_names) :])
         for layer in self.layers:
             hop = {name: rest.pop(0) for name in self.hop_names}
-            h = layer(h) if self.kind == "mlp" else self.step(layer, h, hop)
+            h = layer(h) if self.weighting == "none" else self.step(layer, h, hop)
         return cast(Tensor, h)
 
     def step(self, layer: nn.Module, below: Tensor, hop: dict[str, Tensor]) -> Tensor:
         h = F.embedding(hop["own"], below)  # [n, d]
         rows = F.embedding(hop["index"], below)  # [R, K, d]
-        if self.kind == "gat":
+        if self.weighting == "mask":
             return attend(cast(GatBlock, layer), h, rows, hop)
         sums = torch.matmul(hop["weight"].unsqueeze(1), rows).squeeze(1)  # [R, d]
         total = of_nodes(sums, hop).sum(1)

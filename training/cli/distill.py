@@ -55,7 +55,7 @@ def distill(
             help=f"name=weight, may be given several times: {', '.join(OBJECTIVES)}.",
         ),
     ] = None,
-    student: Annotated[StudentKind, typer.Option(help="Network.")] = DEFAULT_STUDENT.kind,
+    student: Annotated[StudentKind, typer.Option(help="Network.")] = "sage",
     encoder: Annotated[
         EncoderKind, typer.Option(help="minilm: a transformer; hashing: n-grams, much faster.")
     ] = "minilm",

@@ -5,14 +5,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from training.config import ENCODER_KINDS, STUDENT_KINDS
+from training.config import ENCODER_KINDS
 from training.errors import EvaluationError
 from training.evaluation.folder import EvaluationFolder
 from training.evaluation.map import write_map
 from training.evaluation.plan import EvaluationOptions, run_keys
 from training.evaluation.processes import run_apart
 from training.evaluation.report import write_report
+from training.losses.registry import MAKERS
 from training.recipes import COMBINED, RECIPES, VANILLA
+from training.student.kinds import STUDENTS
 from training.teacher.defaults import model_folder
 from understudy.folders import check_output, reserved
 from understudy.folders.kinds import EVALUATION
@@ -69,7 +71,8 @@ def whole_sets(out: Path, options: EvaluationOptions) -> list[dict[str, Any]]:
 
     Those of earlier calls are among them: a student may have more recipes than another.
     """
-    every = replace(options, encoders=ENCODER_KINDS, students=STUDENT_KINDS, recipes=RECIPES)
+    known = tuple(dict.fromkeys((*RECIPES, *MAKERS)))
+    every = replace(options, encoders=ENCODER_KINDS, students=tuple(STUDENTS), recipes=known)
     sets: dict[tuple[str, str, str], list[Path]] = {}
     for key in run_keys(every):
         path = out / "runs" / f"{key.name}.json"

@@ -12,10 +12,10 @@ from training.config import (
     EncoderKind,
     ObjectiveOptions,
     StudentConfig,
-    StudentKind,
     TrainingConfig,
 )
 from training.errors import EvaluationError
+from training.losses.registry import MAKERS
 from training.recipes import COMBINED, RECIPES, UNSMOOTHED, VANILLA
 from training.teacher.options import TeachOptions
 from understudy.graph import UNLABELED, TextGraph, random_split
@@ -40,7 +40,7 @@ class Choice:
     bare: bool = False  # no residual and no normalisation, as the papers' small networks are
     strength: float = 1.0  # factor on every weight but that of the labels
 
-    def student(self, kind: StudentKind, layers: int = 2) -> StudentConfig:
+    def student(self, kind: str, layers: int = 2) -> StudentConfig:
         return StudentConfig(
             kind=kind,
             layers=layers,
@@ -62,7 +62,7 @@ class EvaluationOptions:
     splits: int = 5  # each with a teacher of its own
     seeds: int = 2  # initialisations a split
     split_kind: str = SPLIT_KINDS[0]
-    students: tuple[StudentKind, ...] = ("gcn", "gat", "sage", "gin")
+    students: tuple[str, ...] = ("gcn", "gat", "sage", "gin")
     encoders: tuple[EncoderKind, ...] = ("minilm", "hashing")
     recipes: tuple[str, ...] = RECIPES
     layers: int = 2
@@ -74,14 +74,13 @@ class EvaluationOptions:
 
     def __post_init__(self) -> None:
         for given, known, name in (
-            (self.recipes, RECIPES, "recipe"),
+            (self.recipes, (*RECIPES, *MAKERS), "recipe"),
             ((self.split_kind,), SPLIT_KINDS, "kind of split"),
         ):
             unknown = [value for value in given if value not in known]
             if unknown:
-                raise EvaluationError(
-                    f"unknown {name} {unknown[0]!r}; choose from {', '.join(known)}"
-                )
+                choices = ", ".join(dict.fromkeys(known))
+                raise EvaluationError(f"unknown {name} {unknown[0]!r}; choose from {choices}")
 
     @property
     def default_choice(self) -> Choice:
@@ -107,7 +106,7 @@ class RunKey:
     split: int
     seed: int
     encoder: EncoderKind
-    student: StudentKind
+    student: str
     recipe: str
 
     @property

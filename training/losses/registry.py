@@ -1,10 +1,10 @@
-"""Objectives by name."""
+"""Objectives by name: ours, and those that others register."""
 
 from collections.abc import Callable, Mapping
 
 import torch
 
-from training.config import LABELS, OBJECTIVES, ObjectiveOptions, StudentConfig
+from training.config import LABELS, ObjectiveOptions, StudentConfig
 from training.errors import TeacherError, TrainingError
 from training.losses.base import CrossEntropy, Objective, Term
 from training.losses.contrastive import LayerContrast
@@ -13,11 +13,12 @@ from training.losses.mixing import Mixtures
 from training.losses.norm_direction import NormDirection
 from training.losses.soft_labels import SoftLabels
 from training.losses.subclasses import Subclasses
+from training.registry import Registry
 from training.student.data import GraphData
 from training.teacher.answers.targets import Targets
 
 Maker = Callable[[GraphData, Targets, StudentConfig, ObjectiveOptions], Objective]
-MAKERS: Mapping[str, Maker] = {
+OURS: Mapping[str, Maker] = {
     "kd": lambda data, targets, student, options: SoftLabels(targets, options.temperature, False),
     "unlabeled": lambda data, targets, student, options: SoftLabels(
         targets, options.temperature, True
@@ -37,6 +38,25 @@ MAKERS: Mapping[str, Maker] = {
     "ff": lambda data, targets, student, options: Frequencies(targets, options),
     "mixup": lambda data, targets, student, options: Mixtures(targets, options.mixup_alpha),
 }
+MAKERS: Registry[Maker] = Registry("objective")  # all but that of the labels
+
+
+def register_objective(name: str, make: Maker) -> None:
+    """Adds an objective, so that a loss may weigh it by its name.
+
+    Args:
+        make: of the graph's data, what the teacher says, the student's shape and the constants
+
+    Raises:
+        TrainingError: the name is taken.
+    """
+    if name == LABELS:
+        raise TrainingError(f"the objective {name!r} is that of the labels; choose another name")
+    MAKERS.register(name, make)
+
+
+for name, maker in OURS.items():
+    register_objective(name, maker)
 
 
 def make_terms(
@@ -48,11 +68,10 @@ def make_terms(
         TrainingError: an unknown objective, a negative weight, or none that is positive.
         TeacherError: an objective needs what the teacher does not give.
     """
-    unknown = [name for name in weights if name not in OBJECTIVES]
+    known = (LABELS, *MAKERS)
+    unknown = [name for name in weights if name not in known]
     if unknown:
-        raise TrainingError(
-            f"unknown objective {unknown[0]!r}; choose from {', '.join(OBJECTIVES)}"
-        )
+        raise TrainingError(f"unknown objective {unknown[0]!r}; choose from {', '.join(known)}")
     if min(weights.values(), default=0) < 0 or not any(weights.values()):
         raise TrainingError("objectives need weights of at least 0, and one above it")
     return [

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
-from training.config import StudentKind
 from training.encoders.features import Features, csr_tensor, take_rows
 from training.student.attention import attended
 from training.student.data import GraphData
-from training.student.network import Edges
+from training.student.kinds import STUDENTS, Edges
 from understudy.graph.csr import Adjacency
 
 
@@ -68,7 +67,7 @@ class Sampling:
     hops: int  # of neighbours drawn around a seed: the student's layers
     fanout: int  # neighbours drawn of a node and hop, at most
     batch_size: int  # seeds
-    kind: StudentKind
+    kind: str
 
 
 def sampled_batches(
@@ -139,7 +138,7 @@ def draw(
 
 
 def sampled_edges(
-    adjacency: Adjacency, nodes: NDArray[np.int64], pairs: NDArray[np.int64], kind: StudentKind
+    adjacency: Adjacency, nodes: NDArray[np.int64], pairs: NDArray[np.int64], kind: str
 ) -> Edges:
     """The drawn edges in the forms that layers read, scaled so that sums keep their expectation.
 
@@ -151,7 +150,8 @@ def sampled_edges(
     drawn = np.bincount(pairs[1], minlength=len(nodes))
     scale = (degrees / np.maximum(drawn, 1))[pairs[1]]
     ones = np.ones(pairs.shape[1])
-    plain = sparse.csr_array((scale if kind == "gin" else ones, (pairs[1], pairs[0])), size)
+    summed = STUDENTS[kind].weighting == "sum"
+    plain = sparse.csr_array((scale if summed else ones, (pairs[1], pairs[0])), size)
     norm = 1 / np.sqrt(degrees + 1.0)
     weights = scale * norm[pairs[1]] * norm[pairs[0]]
     normalized = sparse.csr_array((weights, (pairs[1], pairs[0])), size)

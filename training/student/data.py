@@ -8,7 +8,7 @@ from torch import Tensor
 from training.adjacency import adjacency_matrix, normalized_adjacency
 from training.encoders.features import Features, csr_tensor
 from training.student.attention import attended
-from training.student.network import Edges
+from training.student.kinds import Edges
 from training.teacher.answers.targets import Targets
 from training.trainable import check_trainable, labeled_nodes
 from understudy.graph import TextGraph

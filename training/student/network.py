@@ -5,38 +5,19 @@ the last one (LinguGKD, arXiv 2402.05894, section 3.3). Every h is kept, because
 matches them hop by hop.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch_geometric.nn import GATConv, GCNConv, GINConv, SAGEConv
 
-from training.config import StudentConfig, StudentKind
+from training.config import StudentConfig
 from training.encoders.features import Features, HashedFeatures
 from training.encoders.sparse_product import sparse_product
-from training.student.attention import Attended, attention
+from training.student.kinds import STUDENTS, Edges, convolution
 
 BAG_WIDTH = 128  # of the learned embedding of an n-gram bucket
-
-
-@dataclass(frozen=True, slots=True)
-class Edges:
-    """The graph's edges in the forms that the layers read.
-
-    Shapes:
-        adjacency: sparse CSR [N, N], ones; row i holds the neighbours of node i
-        normalized: sparse CSR [N, N], with self-loops, 1 / sqrt((d_i + 1)(d_j + 1)), for GCN
-        attended: every node's neighbours and itself, for GAT
-        edge_index: int64 [2, 2 E], read by objectives
-    """
-
-    adjacency: Tensor
-    normalized: Tensor
-    attended: Attended
-    edge_index: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +66,7 @@ class MessageLayer(nn.Module):
         self.norm = normalization(config)
 
     def forward(self, h: Tensor, edges: Edges) -> Tensor:
-        if self.kind == "mlp":
-            return self.finish(h, self.conv(h))
-        if self.kind == "gat":
-            return self.finish(h, attention(cast(GATConv, self.conv), h, edges.attended))
-        matrix = edges.normalized if self.kind == "gcn" else edges.adjacency
-        return self.finish(h, self.conv(h, matrix))
+        return self.finish(h, STUDENTS[self.kind].run(self.conv, h, edges))
 
     def finish(self, h: Tensor, updated: Tensor) -> Tensor:
         """What follows the aggregation; the exported form shares it."""
@@ -140,20 +116,6 @@ def dropout(x: Tensor, probability: float, training: bool) -> Tensor:
         return x
     kept = (torch.rand_like(x) >= probability).to(x.dtype)
     return x * kept.mul_(1 / (1 - probability))
-
-
-def convolution(config: StudentConfig) -> nn.Module:
-    """The layer's aggregation: PyG's convolutions, or a linear map where edges are not read."""
-    width = config.hidden
-    update = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
-    makers: dict[StudentKind, Callable[[], nn.Module]] = {
-        "sage": lambda: SAGEConv(width, width),
-        "gcn": lambda: GCNConv(width, width, normalize=False),
-        "gat": lambda: GATConv(width, width // config.heads, heads=config.heads),
-        "gin": lambda: GINConv(update, train_eps=True),
-        "mlp": lambda: nn.Linear(width, width),
-    }
-    return makers[config.kind]()
 
 
 def normalization(config: StudentConfig) -> nn.Module:
