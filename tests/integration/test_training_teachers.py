@@ -22,8 +22,9 @@ from training.teacher.answers.folder import read_teacher
 from training.teacher.causal import CausalOptions
 from training.teacher.encoder import EncoderOptions, EncoderTeacher
 from training.teacher.endpoint import EndpointOptions
+from training.teacher.local import load_local
 from training.teacher.options import TeachOptions
-from training.teacher.teach import load_local, teach, tune_local
+from training.teacher.teach import teach, tune_local
 from training.teacher.tuning import TuningOptions
 from understudy.folders import OutputRefusedError
 from understudy.graph import load_graph, random_split, save_graph

@@ -20,10 +20,13 @@ class TeacherDefaults:
     nested: bool = False  # prompts begin alike, so that a causal model reads a node once
 
 
+LOCAL_KINDS = {"encoder"}  # that are named by themselves; `training.teacher.local` adds others
+
+
 def teacher_kind(teacher: str) -> str:
-    """encoder, endpoint or causal, of what `--teacher` names."""
+    """encoder, endpoint, causal or a registered kind, of what `--teacher` names."""
     name = teacher.partition(":")[0]
-    return {"encoder": "encoder", "openai": "endpoint"}.get(name, "causal")
+    return name if name in LOCAL_KINDS else {"openai": "endpoint"}.get(name, "causal")
 
 
 def model_folder(teacher: str) -> list[Path]:

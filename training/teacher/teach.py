@@ -17,14 +17,15 @@ from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_info, 
 from training.teacher.answers.joint import with_joint_view
 from training.teacher.answers.smoothing import with_smoothed_view
 from training.teacher.answers.views import teacher_metrics
-from training.teacher.causal import CausalTeacher, load_causal_teacher
+from training.teacher.causal import CausalTeacher
 from training.teacher.causal.choice import with_chosen_scores
 from training.teacher.defaults import model_folder
-from training.teacher.encoder import EncoderTeacher, load_encoder_teacher
+from training.teacher.encoder import EncoderTeacher
 from training.teacher.encoder_head import start_head, with_fitted_head
 from training.teacher.endpoint import Endpoint, Usage, ask_all
 from training.teacher.extract import Questions, extract, gather_questions
 from training.teacher.fingerprint import fingerprint, prompts_digest, settings
+from training.teacher.local import LocalTeacher, load_local
 from training.teacher.options import TeachOptions
 from training.teacher.tuning import Examples, TuningProgress, tune, tuned_weights
 from training.trainable import check_classes, labeled_nodes
@@ -33,8 +34,6 @@ from understudy.folders.kinds import TEACHER
 from understudy.graph import TextGraph, check_split, load_graph
 from understudy.graph.progress import Progress, silent
 from understudy.graph.prompts import graph_prompter, prompt_hash
-
-LocalTeacher = EncoderTeacher | CausalTeacher
 
 
 def teach(
@@ -114,20 +113,6 @@ def put_out(out: Path, work: Path) -> Iterator[Path]:
             f"{error}; what was done is kept in {work}, and the same command goes on from there"
         ) from error
     shutil.rmtree(work, ignore_errors=True)
-
-
-def load_local(graph: TextGraph, options: TeachOptions) -> LocalTeacher:
-    tuned, seed = options.tuning.epochs > 0, options.tuning.seed
-    if options.kind == "causal":
-        return load_causal_teacher(options.teacher, graph.label_names, options.causal, tuned, seed)
-    if not tuned:
-        raise TeacherError("an encoder has a fresh head, so it needs at least one epoch of tuning")
-    _, _, path = options.teacher.partition(":")
-    if path and not Path(path).is_dir():
-        raise TeacherError(f"there is no folder {path!r}; give a text encoder's folder")
-    return load_encoder_teacher(
-        Path(path) if path else None, graph.num_classes, options.encoder, seed
-    )
 
 
 def tuning_examples(graph: TextGraph, options: TeachOptions) -> Examples:

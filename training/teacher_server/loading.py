@@ -25,6 +25,8 @@ def load_teacher(folder: Path) -> tuple[EncoderTeacher | CausalTeacher, TeacherI
     info = read_info(folder)
     if info.kind == "endpoint":
         raise TeacherError(f"{folder} holds the answers of an endpoint; ask that one itself")
+    if info.kind not in ("encoder", "causal"):
+        raise TeacherError(f"{folder} is of the kind {info.kind!r}, which is served by no command")
     tuned = (folder / TUNED_FILE).is_file()
     teacher: EncoderTeacher | CausalTeacher
     if info.kind == "encoder":

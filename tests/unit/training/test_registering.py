@@ -1,9 +1,10 @@
 """Students and objectives of others: registered, trained, exported or refused in a line."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from export.options import ExportOptions
 from export.student.blocks import weighting_of
 from export.student.files import export_student
 from export.student.whole_file import export_whole
-from tests.unit.training.samples import CLASSES, WIDTH, small_data
+from tests.unit.training.samples import CLASSES, NODES, WIDTH, small_data, small_graph
 from training.calibration import Calibration
 from training.config import ObjectiveOptions, StudentConfig, TrainingConfig
 from training.encoders.encoding import encoder_spec
@@ -23,14 +24,24 @@ from training.errors import TrainingError
 from training.loop import predict, train
 from training.losses.base import Objective, Term, nothing
 from training.losses.registry import MAKERS, make_terms, register_objective
+from training.registry import Registry
 from training.student.batches import Batch
 from training.student.checkpoint import CheckpointConfig, build_student, save_checkpoint
 from training.student.data import GraphData
 from training.student.kinds import STUDENTS, Edges, register_student
 from training.student.network import Student, StudentOutput
+from training.teacher.answers.folder import read_teacher
 from training.teacher.answers.targets import Targets
+from training.teacher.defaults import LOCAL_KINDS
+from training.teacher.local import TEACHERS, register_teacher
+from training.teacher.options import TeachOptions
+from training.teacher.protocol import Answers
+from training.teacher.teach import teach
+from training.teacher.tuning import TuningOptions
 from understudy.bundle.manifest import StudentInfo
+from understudy.graph import TextGraph, save_graph
 from understudy.graph.neighborhoods import Weighting
+from understudy.graph.prompts import Prompt
 
 
 class Gated(nn.Module):
@@ -67,12 +78,37 @@ class Smallness(Objective):
         return output.logits[batch.train].square().mean()
 
 
+class ByLength:
+    """Tells a prompt's class by its length, and cannot be tuned."""
+
+    digest = "by-length"
+
+    @property
+    def module(self) -> nn.Module:
+        raise NotImplementedError
+
+    def loss(self, prompts: Sequence[Prompt], labels: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def batches(self, prompts: Sequence[Prompt], tokens_per_batch: int) -> list[list[int]]:
+        return [[index] for index in range(len(prompts))]
+
+    def answer(self, prompts: Sequence[Prompt]) -> Answers:
+        classes = [len(prompt.description) % CLASSES for prompt in prompts]
+        shares = np.full((len(prompts), CLASSES), 0.05, dtype=np.float32)
+        shares[np.arange(len(prompts)), classes] = 1 - 0.05 * (CLASSES - 1)
+        return Answers(np.log(shares))
+
+
 @pytest.fixture(autouse=True)
 def as_they_were() -> Iterator[None]:
     """What a test registers is forgotten."""
-    before = dict(STUDENTS.entries), dict(MAKERS.entries)
+    registries: list[Registry[Any]] = [STUDENTS, MAKERS, TEACHERS]
+    before, kinds = [dict(registry.entries) for registry in registries], set(LOCAL_KINDS)
     yield
-    STUDENTS.entries, MAKERS.entries = before
+    for registry, entries in zip(registries, before, strict=True):
+        registry.entries = entries
+    LOCAL_KINDS.intersection_update(kinds)
 
 
 def trained(kind: str, batch_size: int = 0) -> tuple[Student, list[float]]:
@@ -146,7 +182,25 @@ def test_an_objective_is_weighed_by_its_name() -> None:
     assert sizes[1] < 0.5 * sizes[0]
 
 
+def test_a_registered_teacher_is_asked_about_every_node(tmp_path: Path) -> None:
+    def load(graph: TextGraph, options: TeachOptions) -> ByLength:
+        return ByLength()
+
+    register_teacher("length", load)
+    graph = small_graph()
+    save_graph(graph, tmp_path / "graph")
+    options = TeachOptions(teacher="length:any", hops=(0,), tuning=TuningOptions(epochs=0))
+    teach(tmp_path / "graph", tmp_path / "teacher", options)
+    info, answers = read_teacher(tmp_path / "teacher", graph)
+    assert (info.kind, info.model) == ("length", "length:any")
+    assert answers.log_probabilities.shape == (1, NODES, CLASSES)
+    assert len(set(answers.log_probabilities[0].argmax(axis=1).tolist())) == CLASSES
+
+
 def test_a_taken_or_unknown_name_is_told() -> None:
+    for name in ("encoder", "openai", "causal", "a:b"):
+        with pytest.raises(TrainingError, match="already"):
+            register_teacher(name, lambda graph, options: ByLength())
     with pytest.raises(TrainingError, match="the student 'sage' exists already"):
         register_student("sage", lambda config: Gated(config.hidden), "mean")
     with pytest.raises(TrainingError, match="'mask' is GAT's alone"):

@@ -27,7 +27,7 @@ ANSWERS_FILE = "answers.safetensors"
 class TeacherInfo:
     """Where answers come from; written as teacher.json."""
 
-    kind: str  # encoder, causal or endpoint
+    kind: str  # encoder, causal, endpoint or a registered one
     model: str  # a path, a hub id, or the name that an endpoint knows
     model_hash: str  # SHA-256 of the untuned weights; empty for an endpoint
     prompt_hash: str
