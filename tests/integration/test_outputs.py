@@ -257,12 +257,12 @@ def test_a_graph_at_a_mount_point_is_replaced(small_disk: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_command_that_is_asked_to_end_leaves_nothing(tmp_path: Path, number: int) -> None:
     code = (
-        "import time, folders.atomic, understudy\n"
+        "import time, understudy.cli, understudy.folders.atomic\n"
         "def endless(folder):\n"
         "    print('saving', flush=True)\n"
         "    time.sleep(60)\n"
         "understudy.folders.atomic.synchronize = endless\n"
-        "understudy.main()\n"
+        "understudy.cli.main()\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, "data", "synthetic", str(tmp_path / "g"), "--nodes", "50"],
