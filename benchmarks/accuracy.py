@@ -30,6 +30,8 @@ import typer
 
 from benchmarks.accuracy_table import overview
 from benchmarks.measure import RESULTS, run_script, write_results
+from training.cli.evaluate import parse_names
+from training.cli.unread_options import refuse_unread
 from training.config import (
     ENCODER_KINDS,
     STUDENT_KINDS,
@@ -37,26 +39,15 @@ from training.config import (
     StudentKind,
     TrainingConfig,
 )
-from training.evaluate_command import parse_names
 from training.evaluation.evaluate import evaluate
-from training.evaluation.plan import (
-    COMBINED,
-    HARD,
-    RANDOM,
-    SPLIT_KINDS,
-    VANILLA,
-    EvaluationOptions,
-)
-from training.evaluation.plan import (
-    RECIPES as KNOWN_RECIPES,
-)
-from training.evaluation.splits import SHARES
-from training.teachers.encoder import EncoderOptions
-from training.teachers.options import TeachOptions
-from training.teachers.suited import SUITED
-from training.teachers.tuning import TuningOptions
+from training.evaluation.plan import SHARES, SPLIT_KINDS, EvaluationOptions
+from training.recipes import COMBINED, HARD, RANDOM, VANILLA
+from training.recipes import RECIPES as KNOWN_RECIPES
+from training.teacher.defaults import DEFAULTS
+from training.teacher.encoder import EncoderOptions
+from training.teacher.options import TeachOptions
+from training.teacher.tuning import TuningOptions
 from training.terminal import quiet_libraries
-from training.unread_options import refuse_unread
 from understudy.graph.folder import read_meta
 from understudy.graph.progress import terminal_progress
 from understudy.graph.prompts import PromptOptions
@@ -65,7 +56,7 @@ RECIPES = (VANILLA, "lingugkd", "unlabeled", COMBINED, RANDOM, HARD)
 TUNED_RECIPES = (VANILLA, "unlabeled")
 ANCHORS = 256
 TUNING = {  # epochs at most, learning rate
-    "60/20/20": (SUITED["encoder"].epochs, SUITED["encoder"].learning_rate),
+    "60/20/20": (DEFAULTS["encoder"].epochs, DEFAULTS["encoder"].learning_rate),
     "20-per-class": (12, 1e-5),
 }
 TUNED_NODES = 2_000  # training nodes that a transformer is tuned on, at most, of 60%

@@ -8,18 +8,9 @@ import numpy as np
 
 from benchmarks.measure import markdown_table
 from training.config import ENCODER_KINDS, StudentConfig
-from training.evaluation.plan import (
-    CHOSEN,
-    COMBINED,
-    HARD,
-    PROPAGATED,
-    RANDOM,
-    RECIPES,
-    SELF,
-    SHUFFLED,
-    VANILLA,
-)
-from training.teachers.scores import chosen_view
+from training.evaluation.plan import CHOSEN
+from training.recipes import COMBINED, HARD, PROPAGATED, RANDOM, RECIPES, SELF, SHUFFLED, VANILLA
+from training.teacher.answers.views import chosen_view
 
 TAUGHT = "unlabeled"  # the recipe that is told: soft labels on unlabelled nodes
 STUDENTS = {"sage": "GraphSAGE", "gcn": "GCN", "gat": "GAT", "gin": "GIN"}

@@ -16,10 +16,10 @@ from torch import Tensor
 from torch_geometric.nn import GATConv
 
 from benchmarks.measure import described, markdown_table, run_script, side_by_side, write_results
-from training.attention import attention
 from training.config import StudentConfig
-from training.data import edges
-from training.student import convolution
+from training.student.attention import attention
+from training.student.data import edges
+from training.student.kinds import convolution
 from understudy.graph import load_graph
 
 OURS, PUBLISHED = "ours", "GATConv"

@@ -15,13 +15,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.measure import described, markdown_table, run_script, side_by_side, write_results
-from training.batches import whole_graph
 from training.config import ENCODER_KINDS, LABELS, StudentConfig, StudentKind
-from training.data import GraphData, graph_data
-from training.encoding import EncoderSpec, encoder_spec, graph_features
+from training.encoders.encoding import EncoderSpec, encoder_spec, graph_features
 from training.loop import predict, run_epoch
-from training.objectives.base import CrossEntropy, Term
-from training.student import Student
+from training.losses.base import CrossEntropy, Term
+from training.student.batches import whole_graph
+from training.student.data import GraphData, graph_data
+from training.student.network import Student
 from understudy.graph import load_graph
 
 KINDS: tuple[StudentKind, ...] = ("sage", "gcn", "gat", "gin")

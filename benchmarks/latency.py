@@ -118,7 +118,7 @@ def prompts_of(graph: TextGraph, tokens: int, count: int) -> list[Prompt]:
 
 
 def embedded_teacher(graph: TextGraph) -> Callable[[Prompt], object]:
-    from training.teachers.encoder import EncoderOptions, load_encoder_teacher
+    from training.teacher.encoder import EncoderOptions, load_encoder_teacher
 
     teacher = load_encoder_teacher(None, graph.num_classes, EncoderOptions())
     return lambda prompt: teacher.answer([prompt])

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.torch_students import EdgeIndexStudent
-from training.student import Student
+from training.student.network import Student
 from understudy.bundle.sessions import Network
 
 

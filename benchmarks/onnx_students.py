@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -28,15 +28,14 @@ from benchmarks.torch_students import (
     star_edges,
     take_loops_from_edges,
 )
-from export.activations import all_activations
-from export.blocks import WEIGHTINGS
-from export.build import export_bundle
-from export.onnx_files import export_student
+from export.bundle import export_bundle
 from export.options import ExportOptions
-from export.precisions import convert_student
+from export.student.activations import all_activations
+from export.student.blocks import weighting_of
+from export.student.files import convert_student, export_student
 from training.config import StudentConfig, StudentKind
-from training.data import edges
-from training.student import Student
+from training.student.data import edges
+from training.student.network import Student
 from understudy.bundle import StudentInfo
 from understudy.bundle.sessions import Network
 from understudy.bundle.student import StudentNetwork, open_student, variant_folder
@@ -64,12 +63,12 @@ class Case:
     compile: bool
 
     @property
-    def kind(self) -> StudentKind:
+    def kind(self) -> str:
         return self.student.config.kind
 
     @property
     def weighting(self) -> Weighting:
-        return cast(Weighting, WEIGHTINGS[self.kind])
+        return weighting_of(self.kind)
 
 
 def make_case(graph: TextGraph, kind: StudentKind, hidden: int, compiled: bool) -> Case:
@@ -80,7 +79,7 @@ def make_case(graph: TextGraph, kind: StudentKind, hidden: int, compiled: bool) 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         export_student(student, folder / "student")
-        info = StudentInfo(kind, WEIGHTINGS[kind], config.layers, hidden, 0)
+        info = StudentInfo(kind, weighting_of(kind), config.layers, hidden, 0)
         network = open_student(folder, info, 1, "cpu")
         convert_student(
             student, folder / "student", folder / variant_folder("int8") / "student", "int8"

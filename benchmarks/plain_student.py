@@ -17,13 +17,12 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.measure import markdown_table, run_script, write_results
-from training.config import EncoderKind, StudentKind
-from training.data import graph_data
-from training.encoding import encoder_spec, graph_features
-from training.evaluation.plan import VANILLA, Choice, EvaluationOptions, RunKey
-from training.evaluation.runs import Material, run, train_recipe
-from training.evaluation.search import best_choice
-from training.evaluation.splits import split_graph
+from training.config import EncoderKind
+from training.encoders.encoding import encoder_spec, graph_features
+from training.evaluation.plan import Choice, EvaluationOptions, RunKey, split_graph
+from training.evaluation.run import TrainingInputs, best_choice, run, train_recipe
+from training.recipes import VANILLA
+from training.student.data import graph_data
 from understudy.graph import TextGraph, check_split, load_graph
 from understudy.graph.progress import terminal_progress
 
@@ -47,12 +46,14 @@ def main(
     source = load_graph(graph)
     check_split(source)
     spec = encoder_spec(encoder)
-    material = Material(graph_data(source, graph_features(source, spec)), spec, source.label_names)
+    inputs = TrainingInputs(
+        graph_data(source, graph_features(source, spec)), spec, source.label_names
+    )
     results: list[dict[str, Any]] = []
 
-    def add(split: str, network: StudentKind, setting: str, choice: Choice) -> None:
+    def add(split: str, network: str, setting: str, choice: Choice) -> None:
         count = seeds if split == "own" else splits
-        parts = [material] * count if split == "own" else drawn(source, material, count)
+        parts = [inputs] * count if split == "own" else drawn(source, inputs, count)
         runs = [figures(network, part, choice, seed) for seed, part in enumerate(parts)]
         about = {"split": split, "network": network, "setting": setting}
         results.append({**about, "choice": asdict(choice), "runs": runs})
@@ -63,7 +64,7 @@ def main(
             progress("Plain students", number, len(NETWORKS))
             add("own", network, "default", DEFAULT)
             add("own", network, "textbook", TEXTBOOK)
-            best = searched(network, material, trials)
+            best = searched(network, inputs, trials)
             add("own", network, f"best of {trials} on validation", best)
             add("random", network, "default", DEFAULT)
         progress("Plain students", len(NETWORKS), len(NETWORKS))
@@ -75,12 +76,12 @@ def main(
     typer.echo(table)
 
 
-def searched(network: StudentKind, material: Material, trials: int) -> Choice:
+def searched(network: str, inputs: TrainingInputs, trials: int) -> Choice:
     """The choice of the highest mean validation accuracy; the test split is not read."""
 
     def value(choice: Choice) -> float:
         curves = [
-            train_recipe(plain(network, material, seed), material, OPTIONS, choice)[1]
+            train_recipe(plain(network, inputs, seed), inputs, OPTIONS, choice)[1]
             for seed in SEARCH_SEEDS
         ]
         return statistics.mean(c.epochs[c.best_epoch].val_accuracy for c in curves)
@@ -88,22 +89,20 @@ def searched(network: StudentKind, material: Material, trials: int) -> Choice:
     return best_choice(value, VANILLA, trials, DEFAULT)
 
 
-def drawn(source: TextGraph, material: Material, count: int) -> list[Material]:
+def drawn(source: TextGraph, inputs: TrainingInputs, count: int) -> list[TrainingInputs]:
     """The same data with random 60/20/20 splits."""
     graphs = (split_graph(source, "60/20/20", seed) for seed in range(count))
-    features = material.data.features
-    return [replace(material, data=graph_data(graph, features)) for graph in graphs]
+    features = inputs.data.features
+    return [replace(inputs, data=graph_data(graph, features)) for graph in graphs]
 
 
-def plain(network: StudentKind, material: Material, seed: int) -> RunKey:
-    return RunKey(0, seed, material.spec.kind, network, VANILLA)
+def plain(network: str, inputs: TrainingInputs, seed: int) -> RunKey:
+    return RunKey(0, seed, inputs.spec.kind, network, VANILLA)
 
 
-def figures(
-    network: StudentKind, material: Material, choice: Choice, seed: int
-) -> dict[str, float]:
+def figures(network: str, inputs: TrainingInputs, choice: Choice, seed: int) -> dict[str, float]:
     """One trained student's figures, by the names of COLUMNS."""
-    metrics = run(plain(network, material, seed), material, OPTIONS, choice)["metrics"]
+    metrics = run(plain(network, inputs, seed), inputs, OPTIONS, choice)["metrics"]
     return {column: metrics[column] for column in COLUMNS}
 
 

@@ -22,14 +22,15 @@ from numpy.typing import NDArray
 
 from benchmarks.measure import RESULTS, markdown_table, run_script, write_results
 from training.config import EncoderKind, StudentKind
-from training.data import graph_data
-from training.encoding import encoder_spec, graph_features
-from training.evaluation.plan import VANILLA, EvaluationOptions, RunKey
-from training.evaluation.runs import Material, run
-from training.targets import Targets, make_targets
-from training.teachers import scores
-from training.teachers.folder import HopAnswers, read_teacher
-from training.teachers.smoothing import with_smoothed_view
+from training.encoders.encoding import encoder_spec, graph_features
+from training.evaluation.plan import EvaluationOptions, RunKey
+from training.evaluation.run import TrainingInputs, run
+from training.recipes import VANILLA
+from training.student.data import graph_data
+from training.teacher.answers import views
+from training.teacher.answers.folder import HopAnswers, read_teacher
+from training.teacher.answers.smoothing import with_smoothed_view
+from training.teacher.answers.targets import Targets, make_targets
 from understudy.graph import TextGraph, load_graph
 from understudy.graph.progress import terminal_progress
 
@@ -56,10 +57,10 @@ def main(
                 data = graph_data(graph, graph_features(graph, spec, None, progress))
                 for share, way, targets in ways(graph, evaluation, split, wanted):
                     about = {"evaluation": evaluation.name, "encoder": encoder, "split": split}
-                    material = Material(replace(data, targets=targets), spec, graph.label_names)
+                    inputs = TrainingInputs(replace(data, targets=targets), spec, graph.label_names)
                     recipe = VANILLA if targets is None else "unlabeled"
                     key = RunKey(split, 0, encoder, STUDENT, recipe)
-                    metrics = run(key, material, OPTIONS, OPTIONS.default_choice)["metrics"]
+                    metrics = run(key, inputs, OPTIONS, OPTIONS.default_choice)["metrics"]
                     figures = {name: metrics[name] for name in FIGURES}
                     results.append({**about, "share": share, "way": way, **figures})
                     typer.echo(results[-1])
@@ -79,7 +80,7 @@ def ways(
             graph, info.hops, part(answers, np.sort(order[: round(share * len(order))]))
         )
         yield share, ASKED, make_targets(graph, info.hops, some)
-        yield share, REACHED, make_targets(graph, info.hops, some, view=scores.REACHED)
+        yield share, REACHED, make_targets(graph, info.hops, some, view=views.REACHED)
 
 
 def part(answers: HopAnswers, rows: NDArray[np.int64]) -> HopAnswers:

@@ -22,13 +22,13 @@ from torch import Tensor
 
 from benchmarks.measure import markdown_table, run_script, side_by_side, write_results
 from training.encoders.minilm import length_batches
-from training.teachers.causal import CausalOptions, CausalTeacher, load_causal_teacher
-from training.teachers.causal.chains import Chain, batches_of
-from training.teachers.causal.forward import forward_at, padded, places
-from training.teachers.causal.shared import Heads, read_chains
-from training.teachers.encoder import EncoderOptions, EncoderTeacher, load_encoder_teacher
-from training.teachers.extraction import answer_part, asking_order, gather_questions
-from training.teachers.suited import SUITED
+from training.teacher.causal import CausalOptions, CausalTeacher, load_causal_teacher
+from training.teacher.causal.chains import Chain, batches_of
+from training.teacher.causal.forward import forward_at, padded, places
+from training.teacher.causal.shared import Heads, read_chains
+from training.teacher.defaults import DEFAULTS
+from training.teacher.encoder import EncoderOptions, EncoderTeacher, load_encoder_teacher
+from training.teacher.extract import answer_part, asking_order, gather_questions
 from training.terminal import quiet_libraries
 from understudy.graph import TextGraph, load_graph
 from understudy.graph.prompts import Prompt, PromptOptions, graph_prompter
@@ -48,7 +48,7 @@ def main(
     """Measure, print and write results/teacher_rate.json, or teacher_rate_MODEL.json."""
     quiet_libraries()
     source = load_graph(graph)
-    prompts, owners = ask_for(source, nodes, SUITED["causal" if model else "encoder"].nested)
+    prompts, owners = ask_for(source, nodes, DEFAULTS["causal" if model else "encoder"].nested)
     labels = torch.from_numpy(np.maximum(source.labels[owners], 0))
     teachers = load(source, model, precision)
     works: dict[str, Callable[[], object]] = {}
@@ -114,8 +114,8 @@ def ask_for(source: TextGraph, nodes: int, nested: bool) -> tuple[list[Prompt], 
         prompter = graph_prompter(source, PromptOptions())
         return [prompter.stored(node, node % 3) for node in range(count)], list(range(count))
     drawn = np.random.default_rng(0).permutation(source.num_nodes)[:count]
-    prompter = graph_prompter(source, PromptOptions(SUITED["causal"].tokens, nested=True))
-    questions = gather_questions(prompter.stored, SUITED["causal"].hops, drawn)
+    prompter = graph_prompter(source, PromptOptions(DEFAULTS["causal"].tokens, nested=True))
+    questions = gather_questions(prompter.stored, DEFAULTS["causal"].hops, drawn)
     order = asking_order(questions)
     owner = {
         prompt: node for row in questions.which for prompt, node in zip(row, drawn, strict=True)
@@ -173,7 +173,7 @@ def backward(
     kind = "encoder" if isinstance(teacher, EncoderTeacher) else "causal"
     order = np.argsort(teacher.lengths(prompts))
     teacher.module.train()
-    size = SUITED[kind].batch_size
+    size = DEFAULTS[kind].batch_size
     for start in range(0, len(order), size):
         batch = order[start : start + size]
         teacher.module.zero_grad()

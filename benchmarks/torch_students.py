@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import GATConv
 
-from training.student import MessageLayer, Student
+from training.student.network import MessageLayer, Student
 from understudy.graph.csr import Adjacency
 from understudy.graph.neighborhoods import Neighborhoods, Weighting, edge_weights
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from export.build import export_bundle
+from export.bundle import export_bundle
 from export.errors import ExportError
 from export.options import STUDENT_PRECISIONS, EncoderPrecision, ExportOptions
 from understudy.bundle import Manifest

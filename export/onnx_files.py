@@ -10,83 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from export.blocks import (
-    DenseInputBlock,
-    HashedInputBlock,
-    dense_blocks,
-    layer_blocks,
-    project_blocks,
-)
-from export.encoder_block import EncoderBlock
 from export.errors import ExportError
-from training.student import HashedInput, Student
 
 OPSET = 20  # the first with Gelu; below 16 duplicate scatter targets are silently overwritten
 
 # Sizes of the sample inputs; the exporter must not mistake one for a constant, so all differ.
 B, K, M, T = 3, 5, 11, 7
-LAYER_AXES = {
-    "h": ("nodes", None),
-    "aggregated": ("nodes", None),
-    "table": ("stored", None),
-    "index": ("nodes", "width"),
-    "weight": ("nodes", "width"),
-    "self_weight": ("nodes", None),
-}
-
-
-def export_student(student: Student, folder: Path) -> None:
-    """Writes input.onnx, layer1.onnx … and dense1.onnx … of a student into `folder`."""
-    folder.mkdir(parents=True)
-    if isinstance(student.input, HashedInput):
-        sample = (torch.zeros(B, K, dtype=torch.int64), torch.ones(B, K))
-        axes: dict[str, Axes] = {"buckets": ("nodes", "width"), "weights": ("nodes", "width")}
-        export_module(HashedInputBlock(student), sample, axes, "h", folder / "input.onnx")
-    else:
-        dense = (torch.zeros(B, student.input.in_features),)
-        export_module(
-            DenseInputBlock(student), dense, {"x": ("nodes", None)}, "h", folder / "input.onnx"
-        )
-    forms = {"layer": layer_blocks, "dense": dense_blocks, "project": project_blocks}
-    for name, blocks in ((name, make(student)) for name, make in forms.items()):
-        for number, block in enumerate(blocks, start=1):
-            last = "logits" if number == len(blocks) else "h_next"
-            output = "projected" if name == "project" else last
-            export_block(block, student.config.hidden, output, folder / f"{name}{number}.onnx")
-
-
-def export_block(block: nn.Module, hidden: int, output: str, path: Path) -> None:
-    """Exports one layer's block, whose inputs are named in LAYER_AXES."""
-    names = [entry.name for entry in forward_parameters(block)]
-    samples = layer_samples(hidden)
-    sample = tuple(samples[name] for name in names)
-    export_module(block, sample, {name: LAYER_AXES[name] for name in names}, output, path)
-
-
-def layer_samples(hidden: int) -> dict[str, Tensor]:
-    return {
-        "h": torch.zeros(B, hidden),
-        "aggregated": torch.zeros(B, hidden),
-        "table": torch.zeros(M, hidden),
-        "index": torch.zeros(B, K, dtype=torch.int64),
-        "weight": torch.ones(B, K),
-        "self_weight": torch.ones(B, 1),
-    }
-
-
-def export_encoder(block: EncoderBlock, path: Path) -> None:
-    """Writes a sentence encoder: input_ids, attention_mask [B, T] → sentence_embedding."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    mask = torch.ones(B, T, dtype=torch.int64)
-    mask[1, 4:] = 0
-    axes: dict[str, Axes] = {
-        "input_ids": ("texts", "tokens"),
-        "attention_mask": ("texts", "tokens"),
-    }
-    sample = (torch.ones(B, T, dtype=torch.int64), mask)
-    export_module(block, sample, axes, "sentence_embedding", path)
-
-
 Axes = tuple[str | None, ...]
 
 

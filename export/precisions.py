@@ -1,17 +1,11 @@
 """The same networks in fewer bits."""
 
 import logging
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
-
-from export.even_rows import even_rows
-from export.onnx_files import export_student
-from training.student import Student
-from understudy.bundle.student import WHOLE_FILE
 
 SHORT = 32  # rows of a constant
 Convert = Callable[[Path, Path], None]
@@ -61,22 +55,6 @@ def to_fp16(source: Path, target: Path) -> None:
 
 
 CONVERSIONS: dict[str, Convert] = {"int8": to_int8, "fp16": to_fp16}
-
-
-def convert_student(student: Student, source: Path, target: Path, precision: str) -> None:
-    """Converts the exported input network and layers of a student, under the same names."""
-    if precision == "int8" and student.config.kind == "gin":
-        with tempfile.TemporaryDirectory() as folder:
-            export_student(even_rows(student), Path(folder) / "student")
-            convert_folder(Path(folder) / "student", target, precision)
-    else:
-        convert_folder(source, target, precision)
-
-
-def convert_folder(source: Path, target: Path, precision: str) -> None:
-    target.mkdir(parents=True)
-    for path in sorted({*source.glob("*.onnx")} - {source / Path(WHOLE_FILE).name}):
-        CONVERSIONS[precision](path, target / path.name)
 
 
 @contextmanager

@@ -9,12 +9,12 @@ import torch
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from export.blocks import WEIGHTINGS
-from export.onnx_files import export_student
+from export.student.blocks import weighting_of
+from export.student.files import export_student
 from training.config import StudentConfig, StudentKind
-from training.data import edges
-from training.encoding import graph_features, hashing_spec
-from training.student import HashedInput, Student
+from training.encoders.encoding import graph_features, hashing_spec
+from training.student.data import edges
+from training.student.network import HashedInput, Student
 from understudy.bundle import (
     Bundle,
     EncoderInfo,
@@ -142,7 +142,7 @@ def manifest_of(graph: TextGraph, config: StudentConfig, hashing: HashingOptions
         made_by="test",
         label_names=graph.label_names,
         student=StudentInfo(
-            config.kind, WEIGHTINGS[config.kind], config.layers, config.hidden, parameters=0
+            config.kind, weighting_of(config.kind), config.layers, config.hidden, parameters=0
         ),
         encoder=EncoderInfo(
             kind="hashing",

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from export.blocks import WEIGHTINGS
-from export.onnx_files import export_student
-from export.parity import student_forms
-from export.whole_file import export_whole
+from export.checks.parity import student_forms
+from export.student.blocks import weighting_of
+from export.student.files import export_student
+from export.student.whole_file import export_whole
 from training.config import StudentConfig, StudentKind
-from training.student import HashedInput, Student
+from training.student.network import HashedInput, Student
 from understudy.bundle import StudentInfo
 from understudy.bundle.sessions import Network
 from understudy.bundle.student import WHOLE_FILE, StudentNetwork
@@ -59,7 +59,7 @@ def export_random(folder: Path, kind: StudentKind, hashed: bool = False) -> Expo
     student = random_student(kind, layers, hashed)
     export_student(student, folder / "student")
     export_whole(student, folder / WHOLE_FILE)
-    info = StudentInfo(kind, WEIGHTINGS[kind], layers, 16, 0)
+    info = StudentInfo(kind, weighting_of(kind), layers, 16, 0)
     return ExportedStudent(student, folder, info)
 
 

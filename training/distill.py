@@ -10,16 +10,17 @@ import torch
 from torch import Tensor
 
 from training.calibration import Calibration, calibrate
-from training.candidates import Candidate, candidates
-from training.checkpoint import CheckpointConfig, build_student, save_checkpoint
 from training.config import ObjectiveOptions, StudentConfig, TrainingConfig
-from training.data import GraphData, graph_data
-from training.encoding import cache_folder, encoder_spec, graph_features
+from training.encoders.encoding import cache_folder, encoder_spec, graph_features
 from training.errors import CheckpointError
-from training.loop import Training, predict, train
+from training.history import Training
+from training.loop import predict, train
+from training.losses.registry import make_terms
 from training.metrics import score
-from training.objectives.registry import make_terms
-from training.student import Student
+from training.recipes import Candidate, candidates
+from training.student.checkpoint import CheckpointConfig, build_student, save_checkpoint
+from training.student.data import GraphData, graph_data
+from training.student.network import Student
 from training.trainable import check_trainable
 from understudy.folders import FolderError, check_output, check_space, reserved
 from understudy.folders.kinds import STUDENT

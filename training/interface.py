@@ -8,26 +8,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from training import distill as distilling
+from training.cli.teach import parse_endpoint
 from training.config import (
     ENCODER_KINDS,
     EncoderKind,
     Normalization,
     ObjectiveOptions,
     StudentConfig,
-    StudentKind,
     TrainingConfig,
 )
 from training.distill import DistillOptions
 from training.errors import EvaluationError
 from training.evaluation import evaluate as evaluating
-from training.evaluation.plan import RECIPES, SPLIT_KINDS, EvaluationOptions
-from training.teach_command import parse_endpoint
-from training.teachers import teach as teaching
-from training.teachers.encoder import EncoderOptions
-from training.teachers.folder import TeacherInfo
-from training.teachers.options import TeachOptions
-from training.teachers.suited import SUITED, teacher_kind
-from training.teachers.tuning import TuningOptions
+from training.evaluation.plan import SPLIT_KINDS, EvaluationOptions
+from training.recipes import RECIPES
+from training.teacher import teach as teaching
+from training.teacher.answers.folder import TeacherInfo
+from training.teacher.defaults import DEFAULTS, teacher_kind
+from training.teacher.encoder import EncoderOptions
+from training.teacher.options import TeachOptions
+from training.teacher.tuning import TuningOptions
 from understudy.graph.kept import GraphSource, graph_folder
 from understudy.graph.progress import Progress, silent
 from understudy.graph.prompts import PromptOptions
@@ -92,7 +92,7 @@ def teacher_options(
     seed: int,
 ) -> TeachOptions:
     """What is not given is what suits the teacher."""
-    suited = SUITED[teacher_kind(teacher)]
+    suited = DEFAULTS[teacher_kind(teacher)]
     length = tokens or suited.tokens
     return TeachOptions(
         teacher=teacher,
@@ -118,7 +118,7 @@ def distill(
     view: str | None = None,
     compare: bool = False,
     objectives: Mapping[str, float] | None = None,
-    student: StudentKind = STUDENT.kind,
+    student: str = STUDENT.kind,
     encoder: EncoderKind = "minilm",
     encoder_path: Path | str | None = None,
     layers: int = STUDENT.layers,
@@ -208,7 +208,7 @@ def evaluate(
     splits: int = 5,
     seeds: int = 2,
     split_kind: str = SPLIT_KINDS[0],
-    students: Sequence[StudentKind] = EvaluationOptions().students,
+    students: Sequence[str] = EvaluationOptions().students,
     encoders: Sequence[EncoderKind] = ENCODER_KINDS,
     recipes: Sequence[str] = RECIPES,
     trials: int = 0,

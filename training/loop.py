@@ -4,38 +4,22 @@ import copy
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from training.batches import Batch, Sampling, sampled_batches, whole_graph
 from training.config import TrainingConfig
-from training.data import GraphData
 from training.errors import DivergedError
-from training.objectives.base import Term, total_loss
-from training.student import Student
+from training.history import Epoch, Training
+from training.losses.base import Term, total_loss
+from training.student.batches import Batch, Sampling, sampled_batches, whole_graph
+from training.student.data import GraphData
+from training.student.kinds import STUDENTS
+from training.student.network import Student
 from understudy.graph.progress import Progress, silent
 
 STAGE = "Training the student"
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    loss: float  # nats a node, all terms
-    train_accuracy: float
-    val_accuracy: float
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """What happened; the student itself holds the best epoch's weights."""
-
-    epochs: list[Epoch]
-    best_epoch: int  # index into `epochs`
-    seconds: float
-    figures: dict[str, float] = field(default_factory=dict)  # what objectives learned
 
 
 def train(
@@ -100,7 +84,7 @@ def batches(
     reaches_all = any(term.objective.reach == "all" for term in terms)
     seeds = torch.arange(len(data.labels)) if reaches_all else data.train
     kind, layers = student.config.kind, student.config.layers
-    hops = 0 if kind == "mlp" else layers
+    hops = 0 if STUDENTS[kind].weighting == "none" else layers
     sampling = Sampling(hops, config.fanout, config.batch_size, kind)
     generator = np.random.default_rng([config.seed, 4])
     while True:

@@ -22,16 +22,16 @@ COMMANDS = {
         "Build, import and describe text-attributed graphs.",
     ),
     "teach": (
-        "training.teach_command:teach",
+        "training.cli.teach:teach",
         "Tune a language model on a graph and ask it about every node.",
     ),
-    "distill": ("training.commands:distill", "Train a student network on a graph."),
+    "distill": ("training.cli.distill:distill", "Train a student network on a graph."),
     "evaluate": (
-        "training.evaluate_command:evaluate",
+        "training.cli.evaluate:evaluate",
         "Compare distilled with vanilla students over paired seeds.",
     ),
     "export": (
-        "export.commands:export",
+        "export.cli:export",
         "Turn a trained student into a bundle that can be served.",
     ),
     "serve": ("service.commands:serve", "Serve a bundle over HTTP."),

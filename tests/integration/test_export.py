@@ -8,16 +8,16 @@ import onnx
 import pytest
 import torch
 
-from export import gates
-from export.build import export_bundle
-from export.check import check_bundle
+from export.bundle import export_bundle
+from export.checks import gates
+from export.checks.bundle import check_bundle
 from export.errors import GateError, ParityError, StaleError
 from export.options import ExportOptions
 from export.triton import write_repository
-from training.checkpoint import load_checkpoint, save_checkpoint
 from training.config import StudentConfig, TrainingConfig
 from training.distill import DistillOptions, distill
-from training.loop import Training
+from training.history import Training
+from training.student.checkpoint import load_checkpoint, save_checkpoint
 from understudy.bundle import (
     BundleDamagedError,
     Manifest,

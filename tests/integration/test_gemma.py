@@ -14,14 +14,14 @@ import pytest
 import torch
 
 from training.errors import TeacherError
-from training.teachers.causal import CausalOptions, CausalTeacher, load_causal_teacher
-from training.teachers.causal import weights as weights_module
-from training.teachers.causal.plain import plain_likelihoods
-from training.teachers.causal.weights import GEMMA_DIGEST, GEMMA_PACKAGE, find_weights
-from training.teachers.folder import read_teacher
-from training.teachers.options import TeachOptions
-from training.teachers.teach import teach
-from training.teachers.tuning import TuningOptions
+from training.teacher.answers.folder import read_teacher
+from training.teacher.causal import CausalOptions, CausalTeacher, load_causal_teacher
+from training.teacher.causal import weights as weights_module
+from training.teacher.causal.plain import plain_likelihoods
+from training.teacher.causal.weights import GEMMA_DIGEST, GEMMA_PACKAGE, find_weights
+from training.teacher.options import TeachOptions
+from training.teacher.teach import teach
+from training.teacher.tuning import TuningOptions
 from understudy.graph import save_graph
 from understudy.graph.prompts import PromptOptions, graph_prompter
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph

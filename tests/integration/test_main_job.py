@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from export.build import export_bundle
+from export.bundle import export_bundle
 from export.options import ExportOptions
 from service.messages import Node
 from training.config import STUDENT_KINDS, StudentConfig, StudentKind, TrainingConfig

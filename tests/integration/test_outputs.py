@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from training.checkpoint import load_checkpoint
 from training.distill import DistillOptions, keep_student
 from training.errors import CheckpointError
+from training.student.checkpoint import load_checkpoint
 from understudy.bundle import open_bundle
 from understudy.cli import main
 from understudy.folders import FolderError, check_output
@@ -201,7 +201,7 @@ def test_a_graph_that_cannot_be_trained_on_is_refused_before_it_is_encoded(
     monkeypatch.setattr("training.distill.graph_features", None)  # whoever encodes, fails
     assert expected in refused("distill", graph, tmp_path / "student", "--encoder", "hashing")
     if kind != "few":
-        monkeypatch.setattr("training.teachers.teach.load_local", None)
+        monkeypatch.setattr("training.teacher.teach.load_local", None)
         assert expected in refused("teach", graph, tmp_path / "teacher")
 
 
@@ -257,7 +257,9 @@ def test_a_graph_at_a_mount_point_is_replaced(small_disk: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_command_that_is_asked_to_end_leaves_nothing(tmp_path: Path, number: int) -> None:
     code = (
-        "import time, understudy.cli, understudy.folders.atomic\n"
+        "import signal, time, understudy.cli, understudy.folders.atomic\n"
+        # Whoever runs the tests in the background may have it ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def endless(folder):\n"
         "    print('saving', flush=True)\n"
         "    time.sleep(60)\n"

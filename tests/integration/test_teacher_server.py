@@ -14,12 +14,12 @@ import pytest
 from tests.bundles import LABELS, TinyBundle
 from tests.e2e.conftest import environment, serving
 from tests.language_models import write_tiny_encoder, write_tiny_llama
-from training.teachers.causal import CausalOptions
-from training.teachers.encoder import EncoderOptions
-from training.teachers.folder import read_teacher
-from training.teachers.options import TeachOptions
-from training.teachers.teach import teach
-from training.teachers.tuning import TuningOptions
+from training.teacher.answers.folder import read_teacher
+from training.teacher.causal import CausalOptions
+from training.teacher.encoder import EncoderOptions
+from training.teacher.options import TeachOptions
+from training.teacher.teach import teach
+from training.teacher.tuning import TuningOptions
 from understudy.graph import save_graph
 from understudy.graph.prompts import PromptOptions
 

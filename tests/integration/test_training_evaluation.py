@@ -13,19 +13,11 @@ from tests.language_models import write_tiny_encoder
 from training.config import TrainingConfig
 from training.errors import EvaluationError
 from training.evaluation.evaluate import evaluate
-from training.evaluation.plan import (
-    CHOSEN,
-    COMBINED,
-    HARD,
-    RANDOM,
-    SELF,
-    VANILLA,
-    EvaluationOptions,
-)
-from training.evaluation.splits import split_graph
-from training.teachers.encoder import EncoderOptions
-from training.teachers.options import TeachOptions
-from training.teachers.tuning import TuningOptions
+from training.evaluation.plan import CHOSEN, EvaluationOptions, split_graph
+from training.recipes import COMBINED, HARD, RANDOM, SELF, VANILLA
+from training.teacher.encoder import EncoderOptions
+from training.teacher.options import TeachOptions
+from training.teacher.tuning import TuningOptions
 from understudy.folders import FolderError
 from understudy.graph import load_graph, save_graph
 from understudy.graph.prompts import PromptOptions

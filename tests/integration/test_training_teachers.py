@@ -18,13 +18,14 @@ from safetensors.numpy import load_file
 from tests.http_servers import serve
 from tests.language_models import write_tiny_encoder, write_tiny_llama
 from training.errors import EndpointError, StaleTeacherError
-from training.teachers.causal import CausalOptions
-from training.teachers.encoder import EncoderOptions, EncoderTeacher
-from training.teachers.endpoint import EndpointOptions
-from training.teachers.folder import read_teacher
-from training.teachers.options import TeachOptions
-from training.teachers.teach import load_local, teach, tune_local
-from training.teachers.tuning import TuningOptions
+from training.teacher.answers.folder import read_teacher
+from training.teacher.causal import CausalOptions
+from training.teacher.encoder import EncoderOptions, EncoderTeacher
+from training.teacher.endpoint import EndpointOptions
+from training.teacher.local import load_local
+from training.teacher.options import TeachOptions
+from training.teacher.teach import teach, tune_local
+from training.teacher.tuning import TuningOptions
 from understudy.folders import OutputRefusedError
 from understudy.graph import load_graph, random_split, save_graph
 from understudy.graph.prompts import PromptOptions
@@ -35,7 +36,7 @@ import os, signal, sys
 from pathlib import Path
 import torch
 from tests.integration.test_training_teachers import small
-from training.teachers.teach import teach
+from training.teacher.teach import teach
 
 torch.set_num_threads(1)
 graph, out, model, stage, when = sys.argv[1:]
@@ -312,10 +313,10 @@ def test_tuning_starts_from_a_fitted_head_and_never_ends_below_it(
     teacher, begun = load_local(graph, options), load_local(graph, options)
     assert isinstance(teacher, EncoderTeacher)
     assert isinstance(begun, EncoderTeacher)
-    place = tune_local(teacher, graph, options, tmp_path, lambda *_: None)
-    assert place.start is not None
-    assert place.start > 0.5  # three classes; a head that is not fitted guesses
-    assert max(place.accuracies) < place.start
+    tuning = tune_local(teacher, graph, options, tmp_path, lambda *_: None)
+    assert tuning.start is not None
+    assert tuning.start > 0.5  # three classes; a head that is not fitted guesses
+    assert max(tuning.accuracies) < tuning.start
     for name, weights in begun.module.transformer.state_dict().items():
         assert torch.equal(teacher.module.transformer.state_dict()[name], weights), name
     assert not torch.equal(teacher.module.head.weight, begun.module.head.weight)

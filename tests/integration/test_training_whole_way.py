@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
-from export.build import export_bundle
+from export.bundle import export_bundle
 from export.options import ExportOptions
 from tests.language_models import write_tiny_llama
-from training.checkpoint import load_checkpoint
 from training.config import StudentConfig, TrainingConfig
 from training.distill import DistillOptions, distill
 from training.errors import (
@@ -18,12 +17,13 @@ from training.errors import (
     TrainingError,
     UntrainableError,
 )
-from training.teachers.causal import CausalOptions
-from training.teachers.folder import HopAnswers, read_info, write_teacher
-from training.teachers.options import TeachOptions
-from training.teachers.smoothing import with_smoothed_view
-from training.teachers.teach import teach
-from training.teachers.tuning import TuningOptions
+from training.student.checkpoint import load_checkpoint
+from training.teacher.answers.folder import HopAnswers, read_info, write_teacher
+from training.teacher.answers.smoothing import with_smoothed_view
+from training.teacher.causal import CausalOptions
+from training.teacher.options import TeachOptions
+from training.teacher.teach import teach
+from training.teacher.tuning import TuningOptions
 from understudy.bundle import open_bundle
 from understudy.folders import OutputRefusedError
 from understudy.graph import load_graph, save_graph

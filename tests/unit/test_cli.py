@@ -140,6 +140,8 @@ def test_where_an_unexpected_error_was_raised_is_in_a_file(
 def test_ctrl_c_ends_without_a_trace_also_while_a_room_is_imported() -> None:
     code = (
         "import os, signal, sys\nfrom understudy.cli import main\n"
+        # Whoever runs the tests in the background may have it ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "class Finder:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name == 'understudy.graph.commands': os.kill(os.getpid(), signal.SIGINT)\n"

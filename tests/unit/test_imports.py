@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,18 @@ def test_a_room_imports_only_the_rooms_it_may(room: str) -> None:
         others = {room_of(module) for module in imported_by(path)} - {room}
         others &= MAY_IMPORT.keys() | TOP_MODULES
         assert others <= MAY_IMPORT[room], f"{path.relative_to(ROOT)} imports {sorted(others)}"
+
+
+@pytest.mark.parametrize("room", ["training", "export"])
+def test_the_packages_of_a_room_form_no_cycle(room: str) -> None:
+    """Of a room's packages and the modules beside them; also counts imports within functions."""
+    wanted: dict[str, set[str]] = {}
+    for path in modules_of(room):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found = {".".join(m.split(".")[:2]) for m in imported_by(path) if m.startswith(f"{room}.")}
+        wanted.setdefault(".".join(parts[:2]), set()).update(found)
+    graph = {package: found - {package} for package, found in wanted.items()}
+    assert list(TopologicalSorter(graph).static_order())  # raises CycleError, which names them
 
 
 @pytest.mark.parametrize("room", sorted(SERVED))

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.data import labeled_members
-from training.evaluation.plan import HARD, PROPAGATED, RANDOM, SHUFFLED, UNSMOOTHED
-from training.targets import Targets, make_targets
-from training.teachers.folder import HopAnswers, TeacherInfo
-from training.teachers.smoothing import with_smoothed_view
+from training.recipes import HARD, PROPAGATED, RANDOM, SHUFFLED, UNSMOOTHED
+from training.teacher.answers.folder import HopAnswers, TeacherInfo
+from training.teacher.answers.smoothing import with_smoothed_view
+from training.teacher.answers.targets import Targets, make_targets
+from training.trainable import labeled_nodes
 from understudy.graph import TextGraph
 
 SURE = 1e-6  # probability of a class that a hard label denies
@@ -43,7 +43,7 @@ def shuffled(graph: TextGraph, info: TeacherInfo, answers: HopAnswers, seed: int
     """
     generator = np.random.default_rng(seed)
     order = np.arange(len(answers.nodes))
-    in_train = np.isin(answers.nodes, labeled_members(graph, "train").numpy())
+    in_train = np.isin(answers.nodes, labeled_nodes(graph, "train"))
     for group in (in_train, ~in_train):
         order[group] = generator.permutation(order[group])
     other = HopAnswers(

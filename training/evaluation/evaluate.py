@@ -5,14 +5,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from training.config import ENCODER_KINDS, STUDENT_KINDS
+from training.config import ENCODER_KINDS
 from training.errors import EvaluationError
+from training.evaluation.folder import EvaluationFolder
 from training.evaluation.map import write_map
-from training.evaluation.plan import COMBINED, RECIPES, VANILLA, EvaluationOptions, run_keys
+from training.evaluation.plan import EvaluationOptions, run_keys
 from training.evaluation.processes import run_apart
 from training.evaluation.report import write_report
-from training.evaluation.room import Room
-from training.teachers.suited import model_folder
+from training.losses.registry import MAKERS
+from training.recipes import COMBINED, RECIPES, VANILLA
+from training.student.kinds import STUDENTS
+from training.teacher.defaults import model_folder
 from understudy.folders import check_output, reserved
 from understudy.folders.kinds import EVALUATION
 from understudy.graph import TextGraph, load_graph
@@ -51,15 +54,15 @@ def evaluated(
     """The same, of an output that has been checked."""
     graph = load_graph(graph_folder)
     check_plan(out, graph, options)
-    room = Room(graph, out, options, progress)
+    evaluation = EvaluationFolder(graph, out, options, progress)
     keys = list(run_keys(options))
     if processes > 1:
-        run_apart(room, graph_folder, processes)
-    room.run_missing(keys)
+        run_apart(evaluation, graph_folder, processes)
+    evaluation.run_missing(keys)
     results = whole_sets(out, options)
     taught = range(options.splits if any(r["key"]["recipe"] != VANILLA for r in results) else 0)
-    teachers = [asdict(room.teacher(split)[0]) for split in taught]
-    write_map(out, room.material(replace(keys[0], recipe=COMBINED)), options)
+    teachers = [asdict(evaluation.teacher(split)[0]) for split in taught]
+    write_map(out, evaluation.inputs(replace(keys[0], recipe=COMBINED)), options)
     return write_report(out, graph, options, results, teachers)
 
 
@@ -68,7 +71,8 @@ def whole_sets(out: Path, options: EvaluationOptions) -> list[dict[str, Any]]:
 
     Those of earlier calls are among them: a student may have more recipes than another.
     """
-    every = replace(options, encoders=ENCODER_KINDS, students=STUDENT_KINDS, recipes=RECIPES)
+    known = tuple(dict.fromkeys((*RECIPES, *MAKERS)))
+    every = replace(options, encoders=ENCODER_KINDS, students=tuple(STUDENTS), recipes=known)
     sets: dict[tuple[str, str, str], list[Path]] = {}
     for key in run_keys(every):
         path = out / "runs" / f"{key.name}.json"

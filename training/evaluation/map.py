@@ -7,21 +7,22 @@ import torch
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
-from training.evaluation.plan import COMBINED, EvaluationOptions, RunKey
-from training.evaluation.runs import Material, train_recipe
+from training.evaluation.plan import EvaluationOptions, RunKey
+from training.evaluation.run import TrainingInputs, train_recipe
+from training.recipes import COMBINED
 from understudy.graph.files import write_json
 
 NODES = 800  # of the test split, at most
 
 
-def write_map(out: Path, material: Material, options: EvaluationOptions) -> None:
+def write_map(out: Path, inputs: TrainingInputs, options: EvaluationOptions) -> None:
     """Writes map.json: the two main axes of both spaces at test nodes, once."""
-    data, targets = material.data, material.data.targets
+    data, targets = inputs.data, inputs.data.targets
     if (out / "map.json").is_file() or targets is None or COMBINED not in options.recipes:
         return
     encoder = options.encoders[0]
     key = RunKey(0, 0, encoder, options.students[0], COMBINED)
-    student, _ = train_recipe(key, material, options, options.default_choice)
+    student, _ = train_recipe(key, inputs, options, options.default_choice)
     nodes = data.test[targets.asked[data.test]][:NODES]
     with torch.no_grad():
         hidden = student(data.features, data.edges).hidden[-1][nodes]

@@ -1,36 +1,31 @@
-"""What an evaluation runs, and the names of its runs."""
+"""What an evaluation runs, on which splits, and the names of its runs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from typing import Any
 
-from training.candidates import ANSWERS, FEATURES
+import numpy as np
+from numpy.typing import NDArray
+
 from training.config import (
-    LABELS,
     EncoderKind,
     ObjectiveOptions,
     StudentConfig,
-    StudentKind,
     TrainingConfig,
 )
 from training.errors import EvaluationError
-from training.objectives.registry import MAKERS
-from training.teachers.options import TeachOptions
+from training.losses.registry import MAKERS
+from training.recipes import COMBINED, RECIPES, UNSMOOTHED, VANILLA
+from training.teacher.options import TeachOptions
+from understudy.graph import UNLABELED, TextGraph, random_split
 
-VANILLA = "vanilla"
-COMBINED = "combined"
-RANDOM, HARD = "random-teacher", "labels-only"  # controls of the combination
-# Controls of `unlabeled`: without what the teacher's answers gain over the edges, with that alone,
-# with the vanilla student for a teacher, and with the random teacher's answers
-UNSMOOTHED, PROPAGATED, SELF = "unsmoothed", "propagated-labels", "self-teacher"
-SHUFFLED = "shuffled-answers"
-UNLABELED_CONTROLS = (UNSMOOTHED, PROPAGATED, SELF, SHUFFLED)
 CHOSEN = "chosen"  # in reports: of these recipes' runs, the one that is best on validation
 CHOSEN_FROM = (VANILLA, "lingugkd", "unlabeled", COMBINED, UNSMOOTHED)  # the first of equals
-COMBINATION = ANSWERS | FEATURES  # as `understudy distill` weights a teacher that shows features
-RECIPES = (VANILLA, *MAKERS, COMBINED, RANDOM, HARD, *UNLABELED_CONTROLS)
 SPLIT_KINDS = ("60/20/20", "20-per-class")
+SHARES = (0.6, 0.2, 0.2)  # of training, validation and test, of the split with many labels
+TRAIN_A_CLASS = 20  # of the few-label split
+VALIDATION = 500  # nodes of the few-label split, at most a third of what training leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +40,7 @@ class Choice:
     bare: bool = False  # no residual and no normalisation, as the papers' small networks are
     strength: float = 1.0  # factor on every weight but that of the labels
 
-    def student(self, kind: StudentKind, layers: int = 2) -> StudentConfig:
+    def student(self, kind: str, layers: int = 2) -> StudentConfig:
         return StudentConfig(
             kind=kind,
             layers=layers,
@@ -67,7 +62,7 @@ class EvaluationOptions:
     splits: int = 5  # each with a teacher of its own
     seeds: int = 2  # initialisations a split
     split_kind: str = SPLIT_KINDS[0]
-    students: tuple[StudentKind, ...] = ("gcn", "gat", "sage", "gin")
+    students: tuple[str, ...] = ("gcn", "gat", "sage", "gin")
     encoders: tuple[EncoderKind, ...] = ("minilm", "hashing")
     recipes: tuple[str, ...] = RECIPES
     layers: int = 2
@@ -79,14 +74,13 @@ class EvaluationOptions:
 
     def __post_init__(self) -> None:
         for given, known, name in (
-            (self.recipes, RECIPES, "recipe"),
+            (self.recipes, (*RECIPES, *MAKERS), "recipe"),
             ((self.split_kind,), SPLIT_KINDS, "kind of split"),
         ):
             unknown = [value for value in given if value not in known]
             if unknown:
-                raise EvaluationError(
-                    f"unknown {name} {unknown[0]!r}; choose from {', '.join(known)}"
-                )
+                choices = ", ".join(dict.fromkeys(known))
+                raise EvaluationError(f"unknown {name} {unknown[0]!r}; choose from {choices}")
 
     @property
     def default_choice(self) -> Choice:
@@ -112,7 +106,7 @@ class RunKey:
     split: int
     seed: int
     encoder: EncoderKind
-    student: StudentKind
+    student: str
     recipe: str
 
     @property
@@ -127,17 +121,31 @@ def run_keys(options: EvaluationOptions) -> Iterator[RunKey]:
         yield RunKey(split, seed, encoder, student, recipe)
 
 
-def recipe_weights(recipe: str, strength: float = 1.0) -> Mapping[str, float]:
-    """The weights of a recipe's terms; a control has those of what it controls.
+def split_graph(graph: TextGraph, kind: str, seed: int) -> TextGraph:
+    """The graph with a split drawn anew: stratified 60/20/20, or 20 training nodes a class.
 
-    Without features, `labels-only` has its soft-label term alone.
+    Nodes of one group are never graded by one another: where only some are trained on, the others
+    are in no part of the split.
     """
-    if recipe == VANILLA:
-        return {LABELS: 1.0}
-    recipe = "unlabeled" if recipe in UNLABELED_CONTROLS else recipe
-    if recipe in MAKERS:
-        return {LABELS: 1.0, recipe: COMBINATION.get(recipe, 1.0) * strength}
-    combination = {name: weight for name, weight in COMBINATION.items() if name != LABELS}
-    if recipe == HARD:
-        del combination["lingugkd"]
-    return {LABELS: 1.0, **{name: weight * strength for name, weight in combination.items()}}
+    if kind == "60/20/20":
+        splits = random_split(graph.labels, SHARES, seed, graph.groups)
+        return replace(graph, splits=splits)
+    generator = np.random.default_rng([seed, 5])
+    labeled = generator.permutation(np.flatnonzero(graph.labels != UNLABELED))
+    chosen = [
+        labeled[graph.labels[labeled] == label][:TRAIN_A_CLASS]
+        for label in range(graph.num_classes)
+    ]
+    train = np.concatenate(chosen)
+    groups = np.arange(graph.num_nodes) if graph.groups is None else graph.groups
+    rest = apart(labeled, train, groups)
+    val = rest[: min(VALIDATION, len(rest) // 3)]
+    parts = {"train": train, "val": val, "test": apart(rest, val, groups)}
+    return replace(graph, splits={name: np.sort(nodes) for name, nodes in parts.items()})
+
+
+def apart(
+    nodes: NDArray[np.int64], others: NDArray[np.int64], groups: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The nodes of groups that the others have none of, in their order; groups: int64 [N]."""
+    return nodes[~np.isin(groups[nodes], groups[others])]

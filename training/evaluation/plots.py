@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.evaluation.plan import COMBINED, VANILLA
 from training.evaluation.statistics import Result, Summary
-from training.teachers.scores import view_names
+from training.recipes import COMBINED, VANILLA
+from training.teacher.answers.views import view_names
 
 mpl.use("Agg")
 mpl.rcParams.update({"svg.hashsalt": "understudy", "font.size": 9})

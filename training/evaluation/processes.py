@@ -15,10 +15,10 @@ from pathlib import Path
 
 import torch
 
-from training.encoding import encoder_spec, graph_features
+from training.encoders.encoding import encoder_spec, graph_features
 from training.errors import EvaluationError
+from training.evaluation.folder import STAGE, EvaluationFolder
 from training.evaluation.plan import EvaluationOptions, run_keys
-from training.evaluation.room import STAGE, Room
 from training.terminal import quiet_libraries
 from understudy.graph import load_graph
 from understudy.graph.progress import silent
@@ -26,7 +26,7 @@ from understudy.graph.progress import silent
 GLANCE = 1.0  # seconds between two looks at how far the processes are
 
 
-def run_apart(room: Room, graph_folder: Path, processes: int) -> None:
+def run_apart(evaluation: EvaluationFolder, graph_folder: Path, processes: int) -> None:
     """Runs what is missing, a split at a time in each process; torch's threads are shared among
     them.
 
@@ -34,22 +34,22 @@ def run_apart(room: Room, graph_folder: Path, processes: int) -> None:
         EvaluationError: a process was ended from outside.
         GraphError, TrainingError: as in one process.
     """
-    keys = [key for key in run_keys(room.options) if not room.run_path(key).is_file()]
+    keys = [key for key in run_keys(evaluation.options) if not evaluation.run_path(key).is_file()]
     if not keys:
         return
-    prepare(room)
+    prepare(evaluation)
     splits = sorted({key.split for key in keys})
     threads = max(1, torch.get_num_threads() // processes)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(processes, len(splits)), context, follow_the_first) as pool:
         work = [
-            pool.submit(run_split, graph_folder, room.out, room.options, split, threads)
+            pool.submit(run_split, graph_folder, evaluation.out, evaluation.options, split, threads)
             for split in splits
         ]
 
         def tell() -> None:
-            done = sum(room.run_path(key).is_file() for key in keys)
-            room.progress(STAGE, done, len(keys))
+            done = sum(evaluation.run_path(key).is_file() for key in keys)
+            evaluation.progress(STAGE, done, len(keys))
 
         try:
             follow(work, tell)
@@ -66,16 +66,16 @@ def run_apart(room: Room, graph_folder: Path, processes: int) -> None:
             raise
 
 
-def prepare(room: Room) -> None:
+def prepare(evaluation: EvaluationFolder) -> None:
     """Makes what belongs to no split alone: embeddings, a frozen teacher's answers, choices."""
-    for encoder in room.options.encoders:
-        graph_features(room.graph, encoder_spec(encoder), None, room.progress)
-    if room.needs_teacher and room.options.teacher.encoder.frozen:
-        room.teacher(0)
-    if room.options.trials:
-        for key in run_keys(room.options):
+    for encoder in evaluation.options.encoders:
+        graph_features(evaluation.graph, encoder_spec(encoder), None, evaluation.progress)
+    if evaluation.needs_teacher and evaluation.options.teacher.encoder.frozen:
+        evaluation.teacher(0)
+    if evaluation.options.trials:
+        for key in run_keys(evaluation.options):
             if (key.split, key.seed) == (0, 0):
-                room.choice(key)
+                evaluation.choice(key)
 
 
 def follow(work: list[Future[None]], tell: Callable[[], None]) -> None:
@@ -107,5 +107,5 @@ def run_split(
     """One split's runs, in a process of their own."""
     quiet_libraries()
     torch.set_num_threads(threads)
-    room = Room(load_graph(graph_folder), out, options, silent)
-    room.run_missing([key for key in run_keys(options) if key.split == split])
+    evaluation = EvaluationFolder(load_graph(graph_folder), out, options, silent)
+    evaluation.run_missing([key for key in run_keys(options) if key.split == split])

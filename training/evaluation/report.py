@@ -8,18 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from training.evaluation.plan import (
-    COMBINED,
-    HARD,
-    RANDOM,
-    SELF,
-    UNLABELED_CONTROLS,
-    VANILLA,
-    EvaluationOptions,
-)
+from training.evaluation.plan import EvaluationOptions
 from training.evaluation.plots import write_plots
 from training.evaluation.statistics import Result, Summary, chosen, compare, grouped, summarize
-from training.teachers.scores import chosen_view, view_names
+from training.recipes import COMBINED, HARD, RANDOM, SELF, UNLABELED_CONTROLS, VANILLA
+from training.teacher.answers.views import chosen_view, view_names
 from understudy.graph import TextGraph
 from understudy.graph.files import atomic_file, write_json
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from training.evaluation.plan import CHOSEN, CHOSEN_FROM, VANILLA
+from training.evaluation.plan import CHOSEN, CHOSEN_FROM
+from training.recipes import VANILLA
 
 Result = Mapping[str, Any]
 SAME = 1e-12  # gains that differ by less do so by rounding

@@ -13,8 +13,8 @@ import uvicorn
 from numpy.typing import NDArray
 
 from training.errors import TeacherError
+from training.teacher.answers.folder import TeacherInfo, read_info
 from training.teacher_server.app import create_app
-from training.teachers.folder import TeacherInfo, read_info
 from understudy.graph.prompts import Prompt
 
 HOST = "127.0.0.1"

@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import load_file
 
 from training.errors import TeacherError
-from training.teachers.causal import CausalOptions, CausalTeacher, load_causal_teacher
-from training.teachers.encoder import EncoderOptions, EncoderTeacher, load_encoder_teacher
-from training.teachers.folder import TeacherInfo, read_info
-from training.teachers.tuning import tuned_weights
+from training.teacher.answers.folder import TeacherInfo, read_info
+from training.teacher.causal import CausalOptions, CausalTeacher, load_causal_teacher
+from training.teacher.encoder import EncoderOptions, EncoderTeacher, load_encoder_teacher
+from training.teacher.tuning import tuned_weights
 
 TUNED_FILE = "tuned.safetensors"
 
@@ -25,6 +25,8 @@ def load_teacher(folder: Path) -> tuple[EncoderTeacher | CausalTeacher, TeacherI
     info = read_info(folder)
     if info.kind == "endpoint":
         raise TeacherError(f"{folder} holds the answers of an endpoint; ask that one itself")
+    if info.kind not in ("encoder", "causal"):
+        raise TeacherError(f"{folder} is of the kind {info.kind!r}, which is served by no command")
     tuned = (folder / TUNED_FILE).is_file()
     teacher: EncoderTeacher | CausalTeacher
     if info.kind == "encoder":

@@ -7,9 +7,10 @@ import torch
 
 from tests.unit.training.samples import CLASSES, WIDTH, small_data
 from training.config import STUDENT_KINDS, StudentConfig, StudentKind, TrainingConfig
-from training.loop import Training, train
-from training.objectives.base import CrossEntropy, Term
-from training.student import Student, dropout
+from training.history import Training
+from training.loop import train
+from training.losses.base import CrossEntropy, Term
+from training.student.network import Student, dropout
 
 SMALL = StudentConfig(hidden=16, dropout=0.0)
 

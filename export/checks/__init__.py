@@ -1,0 +1,1 @@
+"""What proves that exported networks compute what was trained."""

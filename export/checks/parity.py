@@ -1,0 +1,161 @@
+"""The gates: nothing is written that does not compute what was trained.
+
+Each check returns its largest difference, which goes into the manifest, or raises.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from export.errors import ParityError
+from export.student.activations import all_activations, input_feeds
+from export.student.blocks import weighting_of
+from training.encoders.features import Features, dense_features, hashed_features
+from training.encoders.minilm import MiniLM
+from training.student.data import edges
+from training.student.network import HashedInput, Student
+from understudy.bundle import StudentInfo
+from understudy.bundle.sessions import Network
+from understudy.bundle.student import StudentNetwork, layer_file, open_student
+from understudy.bundle.text_encoder import TextEncoder
+from understudy.graph.csr import Adjacency, build_adjacency
+from understudy.graph.hashing import HashedTexts
+from understudy.graph.neighborhoods import Weighting
+from understudy.graph.receptive_field import receptive_field
+
+MAX_LOGIT_DIFFERENCE = 1e-4  # absolute, or relative where a logit exceeds 1
+MIN_COSINE = 0.9999
+
+
+def check_logits(
+    student: Student,
+    features: Features,
+    adjacency: Adjacency,
+    logits: NDArray[np.float32],
+    nodes: NDArray[np.int64] | None = None,
+) -> float:
+    """Compares exported logits with torch's on the same graph.
+
+    Shapes:
+        logits: float32 [N, classes], or [B, classes] of `nodes`, int64 [B]
+
+    Raises:
+        ParityError: they differ by more than 1e-4, or are not finite.
+    """
+    with torch.inference_mode():
+        expected = student(features, edges(adjacency)).logits.numpy()
+    if nodes is not None:
+        expected = expected[nodes]
+    if not np.isfinite(logits).all() or not np.isfinite(expected).all():
+        raise ParityError("the student gives logits that are not finite; it is not exported")
+    scale = np.maximum(np.abs(expected), 1.0)
+    difference = float((np.abs(logits - expected) / scale).max(initial=0.0))
+    if difference > MAX_LOGIT_DIFFERENCE:
+        raise ParityError(
+            f"exported logits differ from the trained student's by {difference:.2e}, "
+            f"more than {MAX_LOGIT_DIFFERENCE:.0e}; the bundle is not written"
+        )
+    return difference
+
+
+def check_shapes(student: Student, folder: Path, info: StudentInfo) -> float:
+    """Compares on graphs whose shapes break careless exports; the largest difference.
+
+    Both forms of every layer are run: dense ones, and those that gather.
+    """
+    differences = []
+    for form in student_forms(folder, info):
+        for adjacency in awkward_graphs():
+            features = random_features(student, adjacency.num_nodes)
+            weighting = cast(Weighting, info.weighting)
+            logits = all_activations(form, features, adjacency, weighting)[-1]
+            differences.append(check_logits(student, features, adjacency, logits))
+    return max(differences)
+
+
+def student_forms(folder: Path, info: StudentInfo, threads: int = 1) -> list[StudentNetwork]:
+    """A folder's student as it is run on a CPU, and as it is run on a GPU: gathering."""
+    network = open_student(folder, info, threads, "cpu")
+    files = [folder / layer_file(number + 1) for number in range(info.layers)]
+    gathering = tuple(Network(path, threads) for path in files)
+    return [network, replace(network, layers=gathering)]
+
+
+def check_whole(student: Student, path: Path) -> float:
+    """Compares student.onnx on the same graphs, for all nodes and for a few; the largest one."""
+    differences = []
+    network = Network(path)
+    layers, weighting = student.config.layers, weighting_of(student.config.kind)
+    for adjacency in awkward_graphs():
+        count = adjacency.num_nodes
+        features = random_features(student, count)
+        for seeds in (np.arange(count), np.array([count - 1, 0, 0])):
+            field = receptive_field(adjacency, seeds, layers, weighting)
+            logits = network({**field.feeds(), **input_feeds(features, field.nodes)})
+            differences.append(check_logits(student, features, adjacency, logits, seeds))
+    return max(differences)
+
+
+def check_weights(student: Student) -> None:
+    """Refuses weights that are not finite: a ReLU may hide them from every other check."""
+    for name, weights in student.named_parameters():
+        if not torch.isfinite(weights).all():
+            raise ParityError(f"the student's {name} holds values that are not finite")
+
+
+def awkward_graphs() -> Iterator[Adjacency]:
+    """One node; no edges; one edge and isolated nodes; duplicates and loops; a hub of 300."""
+    generator = np.random.default_rng(0)
+    yield build_adjacency(1, np.empty((0, 2), np.int64))[0]
+    yield build_adjacency(5, np.empty((0, 2), np.int64))[0]
+    yield build_adjacency(6, np.array([[1, 4]]))[0]
+    yield build_adjacency(4, np.array([[0, 1], [1, 0], [0, 1], [2, 2], [3, 1]]))[0]
+    hub = np.stack([np.zeros(300, np.int64), np.arange(1, 301)], axis=1)
+    yield build_adjacency(320, np.concatenate([hub, generator.integers(0, 310, (200, 2))]))[0]
+
+
+def random_features(student: Student, count: int) -> Features:
+    generator = np.random.default_rng(count)
+    if not isinstance(student.input, HashedInput):
+        width = student.input.in_features
+        return dense_features(generator.standard_normal((count, width)).astype(np.float32))
+    lengths = generator.integers(0, 40, count)  # a text may hash to nothing
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    buckets = student.input.table.shape[0]
+    drawn = generator.integers(0, buckets, int(indptr[-1])).astype(np.int32)
+    weights = generator.random(int(indptr[-1]), dtype=np.float32)
+    return hashed_features(HashedTexts(indptr, drawn, weights), buckets)
+
+
+def check_encoder(original: MiniLM, exported: TextEncoder) -> float:
+    """One minus the smallest cosine to the original, over texts of 1 to 256 tokens.
+
+    Every text is encoded alone and in one padded batch with all the others.
+
+    Raises:
+        ParityError: a cosine is below 0.9999.
+    """
+    texts = sample_texts()
+    expected = np.concatenate([original.encode([text]) for text in texts])
+    alone = np.concatenate([exported([text]) for text in texts])
+    padded = exported.encode([encoding.ids for encoding in exported.tokenizer.encode_batch(texts)])
+    worst = 1.0
+    for name, found in (("alone", alone), ("padded", padded)):
+        cosine = float((expected * found).sum(axis=1).min())
+        if not cosine >= MIN_COSINE:
+            raise ParityError(
+                f"the exported encoder's cosine to the original is {cosine:.6f} for texts {name}, "
+                f"below {MIN_COSINE}; the bundle is not written"
+            )
+        worst = min(worst, cosine)
+    return 1.0 - worst
+
+
+def sample_texts() -> list[str]:
+    """Texts of 1 to more than 256 tokens."""
+    return [" ".join(["graph"] * words) for words in (1, 2, 7, 30, 63, 129, 254, 400)]

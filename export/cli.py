@@ -1,0 +1,129 @@
+"""This room on the command line."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from export.options import STUDENT_PRECISIONS, EncoderPrecision, ExportOptions
+from training.errors import CheckpointError
+from understudy.bundle import Manifest, open_bundle
+from understudy.folders import check_output
+from understudy.folders.kinds import BUNDLE, REPOSITORY, STUDENT, marked
+from understudy.graph.folder import read_meta
+from understudy.graph.progress import terminal_progress
+
+
+def export(
+    student: Annotated[
+        Path | None, typer.Argument(help="Student folder, see `understudy distill`.")
+    ] = None,
+    bundle: Annotated[Path | None, typer.Argument(help="Bundle folder to write.")] = None,
+    graph: Annotated[
+        Path | None, typer.Option(help="The student's graph folder, where it was moved.")
+    ] = None,
+    encoder_path: Annotated[
+        Path | None, typer.Option(help="MiniLM's folder, where it is not installed.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Model name in answers.")] = None,
+    encoder_precision: Annotated[
+        EncoderPrecision,
+        typer.Option(help="Of the served text encoder; auto: int8 if it costs no accuracy."),
+    ] = "auto",
+    student_precision: Annotated[
+        list[str] | None, typer.Option(help="Also write the student in int8 or fp16 (for CUDA).")
+    ] = None,
+    check: Annotated[
+        Path | None, typer.Option(help="Prove this bundle again, instead of writing one.")
+    ] = None,
+    triton: Annotated[
+        Path | None,
+        typer.Option(help="Write a Triton model repository of the bundle: export BUNDLE --triton."),
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace an output also if it is another kind of folder."),
+    ] = False,
+) -> None:
+    """Turn a trained student and its graph into a bundle, proven equal to what was trained."""
+    if check is not None:
+        report(check)
+        return
+    if student is None or (bundle is None and triton is None):
+        raise typer.BadParameter("give STUDENT and BUNDLE, or --check BUNDLE")
+    precisions = tuple(student_precision or ())
+    if unknown := [value for value in precisions if value not in STUDENT_PRECISIONS]:
+        raise typer.BadParameter(f"--student-precision {unknown[0]}: choose int8 or fp16")
+    options = ExportOptions(graph, encoder_path, name, encoder_precision, precisions)
+    check_paths(student, bundle, triton, options, force)
+    if bundle is None:  # only a repository of a bundle that is there
+        bundle = student
+    else:
+        Console().print(summary(bundle, written(student, bundle, options, force)))
+    if triton is not None:
+        from export.triton import write_repository
+
+        models = write_repository(bundle, triton, force)
+        Console().print(f"{triton}: {', '.join(models)}")
+
+
+def check_paths(
+    student: Path, bundle: Path | None, triton: Path | None, options: ExportOptions, force: bool
+) -> None:
+    """Refuses wrong paths before torch is imported, which takes seconds.
+
+    Raises:
+        BundleError, TrainingError, GraphError, FolderError: of the first path.
+    """
+    inputs = options.inputs(student)
+    if bundle is None:
+        open_bundle(student, verify=False)
+    else:
+        config = marked(student, STUDENT)
+        if config is None:
+            raise CheckpointError(
+                f"{student} is not a student folder; make one with `understudy distill`"
+            )
+        graph = options.graph or Path(str(config["graph_path"]))
+        read_meta(graph)
+        check_output(bundle, BUNDLE, [*inputs, graph], force)
+        inputs += [graph, bundle]
+    if triton is not None:
+        check_output(triton, REPOSITORY, inputs, force)
+
+
+def written(student: Path, bundle: Path, options: ExportOptions, force: bool) -> Manifest:
+    from export.bundle import export_bundle
+    from training.terminal import quiet_libraries
+
+    quiet_libraries()
+    with terminal_progress() as progress:
+        return export_bundle(student, bundle, options, progress, force)
+
+
+def report(folder: Path) -> None:
+    from export.checks.bundle import check_bundle
+
+    result = check_bundle(folder)
+    table = Table(title=f"{folder}: whole, and equal to what is stored", show_header=False)
+    for what, difference in result.differences.items():
+        table.add_row(f"difference: {what}", f"{difference:.1e}")
+    table.add_row("providers here", ", ".join(result.providers))
+    Console().print(table)
+
+
+def summary(folder: Path, manifest: Manifest) -> Table:
+    table = Table(title=f"{folder}: {manifest.name} {manifest.version}", show_header=False)
+    size = sum(entry.bytes for entry in manifest.files.values())
+    encoder = manifest.encoder
+    table.add_row("files", f"{len(manifest.files)}, {size / 1e6:.1f} MB")
+    table.add_row("nodes, edges", f"{manifest.graph.nodes:,}, {manifest.graph.edges:,}")
+    table.add_row("text encoder", f"{encoder.kind} ({encoder.name}), {encoder.precision}")
+    for check, difference in manifest.parity.items():
+        table.add_row(f"parity: {check}", f"{difference:.1e}")
+    for variant, info in manifest.variants.items():
+        change = f"validation accuracy {info.accuracy_change:+.2f} points"
+        table.add_row(f"variant: {variant}", f"cosine {info.cosine:.4f}, {change}")
+    return table

@@ -1,0 +1,1 @@
+"""A text encoder in the form that is served."""

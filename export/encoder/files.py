@@ -1,0 +1,115 @@
+"""The text encoder in a bundle, and the embeddings that the served file gives."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copyfile
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from export.checks.gates import smallest_cosine
+from export.checks.parity import check_encoder
+from export.encoder.block import EncoderBlock
+from export.encoder.outliers import set_outliers_apart
+from export.encoder.rounding import round_products
+from export.onnx_files import Axes, B, T, export_module
+from export.precisions import to_int8
+from training.encoders.encoding import cache_folder
+from training.encoders.minilm import MiniLM, load_minilm
+from understudy.bundle.reader import file_digest
+from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE, TOKENIZER_FILE, TextEncoder
+from understudy.graph import TextGraph
+from understudy.graph.files import atomic_file
+from understudy.graph.progress import Progress
+
+SAMPLED_TEXTS = 64  # to find outliers and to round weights by
+TEXTS_A_STEP = 256  # between two signs of progress
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenEncoder:
+    folder: Path
+    original: MiniLM
+    threads: int
+    cosine_gap: float  # what `check_encoder` measured
+
+    def open(self, file: str) -> TextEncoder:
+        return TextEncoder(self.folder, self.original.max_tokens, self.threads, file=file)
+
+
+def export_encoder(block: EncoderBlock, path: Path) -> None:
+    """Writes a sentence encoder: input_ids, attention_mask [B, T] → sentence_embedding."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mask = torch.ones(B, T, dtype=torch.int64)
+    mask[1, 4:] = 0
+    axes: dict[str, Axes] = {
+        "input_ids": ("texts", "tokens"),
+        "attention_mask": ("texts", "tokens"),
+    }
+    sample = (torch.ones(B, T, dtype=torch.int64), mask)
+    export_module(block, sample, axes, "sentence_embedding", path)
+
+
+def write_encoder(
+    folder: Path, model_path: Path | None, threads: int, progress: Progress
+) -> WrittenEncoder:
+    """Exports MiniLM with its tokenizer.
+
+    Raises:
+        ParityError: it does not compute what the original computes.
+    """
+    progress("Exporting the text encoder", 0, 1)
+    original = load_minilm(model_path)
+    export_encoder(EncoderBlock(original.module), folder / ENCODER_FILE)
+    copyfile(original.folder / "tokenizer.json", folder / TOKENIZER_FILE)
+    gap = check_encoder(original, TextEncoder(folder, original.max_tokens, threads))
+    progress("Exporting the text encoder", 1, 1)
+    return WrittenEncoder(folder, original, threads, gap)
+
+
+def write_int8(encoder: WrittenEncoder, graph: TextGraph) -> float:
+    """Writes the int8 file; returns the smallest cosine of its embeddings to those of fp32.
+
+    Some of the graph's texts, spread over it, tell which channels are set apart and how weights
+    are rounded, and are compared.
+    """
+    step = max(1, graph.num_nodes // SAMPLED_TEXTS)
+    texts = [str(text) for text in graph.texts[::step].to_pylist()][:SAMPLED_TEXTS]
+    block = EncoderBlock(encoder.original.module).eval()
+    token_ids = encoder.original.tokenize(texts)
+    set_outliers_apart(block, token_ids)
+    round_products(block, token_ids)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "split.onnx"
+        export_encoder(block, path)
+        to_int8(path, encoder.folder / INT8_FILE)
+    return smallest_cosine(encoder.open(ENCODER_FILE)(texts), encoder.open(INT8_FILE)(texts))
+
+
+def served_embeddings(
+    graph: TextGraph, encoder: WrittenEncoder, file: str, progress: Progress
+) -> NDArray[np.float32]:
+    """Every node's embedding by one of the files, float32 [N, dimension], cached by its digest."""
+    digest = file_digest(encoder.folder / file)
+    path = cache_folder() / "features" / f"{digest[:16]}-{graph.text_hash[:32]}.npy"
+    if not path.is_file():
+        values = embed(graph, encoder.open(file), progress)
+        with atomic_file(path) as temporary:
+            np.save(temporary, values)
+    return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
+
+
+def embed(
+    graph: TextGraph,
+    encode: Callable[[list[str]], NDArray[np.float32]],
+    progress: Progress,
+) -> NDArray[np.float32]:
+    texts = graph.texts.to_pylist()
+    pieces = []
+    for start in range(0, len(texts), TEXTS_A_STEP):
+        pieces.append(encode(texts[start : start + TEXTS_A_STEP]))
+        progress("Encoding texts with int8", min(start + TEXTS_A_STEP, len(texts)), len(texts))
+    return np.concatenate(pieces)

@@ -1,0 +1,1 @@
+"""A student's networks in the forms that are served."""

@@ -1,0 +1,150 @@
+"""Exported students compute what torch computes, on graphs of every shape."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from export.checks.parity import (
+    awkward_graphs,
+    check_logits,
+    check_shapes,
+    check_weights,
+    check_whole,
+    random_features,
+)
+from export.errors import ParityError
+from export.student.activations import all_activations, input_feeds
+from tests.students import ExportedStudent, hub_graph, random_student
+from training.encoders.features import Features
+from training.student.data import edges
+from understudy.graph.csr import Adjacency, build_adjacency
+from understudy.graph.neighborhoods import padded_blocks, stored_neighborhoods
+from understudy.graph.propagation import propagate
+from understudy.graph.receptive_field import receptive_field
+
+TOLERANCE = 1e-4
+QUICK = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Adjacency:
+    """1 to 25 nodes; duplicate edges, self-loops and isolated nodes among them."""
+    count = draw(st.integers(1, 25))
+    node = st.integers(0, count - 1)
+    pairs = draw(st.lists(st.tuples(node, node), max_size=60))
+    return build_adjacency(count, np.array(pairs, dtype=np.int64).reshape(-1, 2))[0]
+
+
+def expected_logits(
+    exported: ExportedStudent, features: Features, adjacency: Adjacency
+) -> NDArray[np.float32]:
+    with torch.inference_mode():
+        return np.asarray(exported.student(features, edges(adjacency)).logits.numpy())
+
+
+def whole_logits(
+    exported: ExportedStudent, features: Features, adjacency: Adjacency, seeds: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    field = receptive_field(adjacency, seeds, exported.info.layers, exported.weighting)
+    return exported.whole({**field.feeds(), **input_feeds(features, field.nodes)})
+
+
+@QUICK
+@given(adjacency=graphs())
+def test_layers_equal_torch(exported: ExportedStudent, adjacency: Adjacency) -> None:
+    features = random_features(exported.student, adjacency.num_nodes)
+    expected = expected_logits(exported, features, adjacency)
+    for network in exported.forms:
+        found = all_activations(network, features, adjacency, exported.weighting)[-1]
+        np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+
+
+@QUICK
+@given(adjacency=graphs(), data=st.data())
+def test_the_whole_student_equals_torch_for_any_seeds(
+    exported: ExportedStudent, adjacency: Adjacency, data: st.DataObject
+) -> None:
+    node = st.integers(0, adjacency.num_nodes - 1)
+    seeds = np.array(data.draw(st.lists(node, min_size=1, max_size=8)))
+    features = random_features(exported.student, adjacency.num_nodes)
+    expected = expected_logits(exported, features, adjacency)[seeds]
+    found = whole_logits(exported, features, adjacency, seeds)
+    np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+    alone = whole_logits(exported, features, adjacency, seeds[:1])
+    np.testing.assert_allclose(alone, found[:1], atol=TOLERANCE)
+
+
+@QUICK
+@given(adjacency=graphs(), seed=st.integers(0, 2**16))
+def test_renumbering_the_nodes_renumbers_the_logits(
+    exported: ExportedStudent, adjacency: Adjacency, seed: int
+) -> None:
+    count = adjacency.num_nodes
+    order = np.random.default_rng(seed).permutation(count)  # new node i is old node order[i]
+    features = random_features(exported.student, count)
+    network = exported.forms[0]
+    before = all_activations(network, features, adjacency, exported.weighting)[-1]
+    near = stored_neighborhoods(adjacency.induced(order), np.arange(count))
+    table = network.input(input_feeds(features, order))
+    for layer in network.layers:
+        table = propagate(layer, table, table, near, exported.weighting)
+    np.testing.assert_allclose(table, before[order], atol=TOLERANCE)
+
+
+def test_padding_changes_nothing(exported: ExportedStudent) -> None:
+    adjacency = hub_graph()
+    layer = exported.forms[1].layers[0]
+    if "index" not in layer.inputs:
+        pytest.skip("reads no neighbours")
+    table = np.random.default_rng(0).standard_normal((220, 16)).astype(np.float32)
+    nodes = np.array([0, 5, 219])
+    for block in padded_blocks(stored_neighborhoods(adjacency, nodes), exported.weighting):
+        feeds = {
+            "h": table[nodes[block.rows]],
+            "table": table,
+            "index": block.index,
+            "weight": block.weight,
+            "self_weight": block.self_weight,
+        }
+        wider = {name: np.pad(feeds[name], ((0, 0), (0, 9))) for name in ("index", "weight")}
+        np.testing.assert_allclose(layer(feeds), layer({**feeds, **wider}), atol=1e-6)
+
+
+def test_a_hub_pads_nobody_and_is_exact(exported: ExportedStudent) -> None:
+    adjacency = hub_graph()
+    features = random_features(exported.student, adjacency.num_nodes)
+    seeds = np.array([3, 0, 219])
+    found = whole_logits(exported, features, adjacency, seeds)
+    expected = expected_logits(exported, features, adjacency)[seeds]
+    np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+
+
+def test_the_gates_pass_what_is_right(exported: ExportedStudent) -> None:
+    folder, student = exported.folder, exported.student
+    assert check_shapes(student, folder, exported.info) <= TOLERANCE
+    assert check_whole(student, folder / "student/student.onnx") <= TOLERANCE
+
+
+def test_the_gate_refuses_other_logits_and_logits_that_are_not_finite() -> None:
+    student = random_student("sage", 1)
+    adjacency = next(iter(awkward_graphs()))
+    features = random_features(student, adjacency.num_nodes)
+    with torch.inference_mode():
+        logits = student(features, edges(adjacency)).logits.numpy()
+    assert check_logits(student, features, adjacency, logits) == 0
+    with pytest.raises(ParityError, match="differ"):
+        check_logits(student, features, adjacency, logits + 1e-3)
+    with pytest.raises(ParityError, match="not finite"):
+        check_logits(student, features, adjacency, np.full_like(logits, np.nan))
+
+
+def test_a_weight_that_is_nan_is_named() -> None:
+    student = random_student("gin", 1)
+    check_weights(student)
+    with torch.no_grad():
+        student.head.weight[0, 0] = torch.nan
+    with pytest.raises(ParityError, match=r"head\.weight"):
+        check_weights(student)

@@ -1,0 +1,240 @@
+"""Every objective against the same sum written out by hand."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tests.unit.training.samples import small_data
+from training.config import OBJECTIVES, ObjectiveOptions, StudentConfig, TrainingConfig
+from training.errors import TeacherError, TrainingError
+from training.loop import train
+from training.losses.contrastive import LayerContrast, contrastive_loss
+from training.losses.frequency import high_frequency_loss, low_frequency_loss
+from training.losses.mixing import mixed_loss
+from training.losses.norm_direction import class_means, norm_direction_loss
+from training.losses.registry import MAKERS, make_objective, make_terms
+from training.losses.soft_labels import balanced_divergence_loss, soft_label_loss
+from training.losses.subclasses import class_axes, subclass_loss
+from training.student.batches import Batch, whole_graph
+from training.student.data import GraphData
+from training.student.network import Student, StudentOutput
+
+SMALL = StudentConfig(kind="sage", layers=2, hidden=16, dropout=0.0)
+
+
+def drawn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def kl(p: list[float], q: list[float]) -> float:
+    return sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
+
+
+def rows(log_probabilities: Tensor) -> list[list[float]]:
+    return [[math.exp(v) for v in row] for row in log_probabilities.double().tolist()]
+
+
+def test_soft_labels() -> None:
+    logits, targets = drawn(3, 4), drawn(3, 4, seed=1).log_softmax(1)
+    student = rows((logits / 2).log_softmax(1))
+    teacher = rows((targets / 2).log_softmax(1))
+    expected = 4 * np.mean([kl(t, s) for t, s in zip(teacher, student, strict=True)])
+    assert float(soft_label_loss(logits, targets, 2.0)) == pytest.approx(expected, rel=1e-5)
+    assert float(soft_label_loss(targets, targets, 2.0)) == pytest.approx(0, abs=1e-6)
+
+
+def test_balanced_divergence() -> None:
+    logits, targets = drawn(3, 4), drawn(3, 4, seed=1).log_softmax(1)
+    expected = 0.0
+    for t, s in zip(rows(targets), rows(logits.log_softmax(1)), strict=True):
+        surprise = [-sum(p * math.log(p) for p in row) for row in (t, s)]
+        share = 1 / (1 + math.exp(surprise[1] - surprise[0]))
+        expected += (share * kl(t, s) + (1 - share) * kl(s, t)) / 3
+    loss = balanced_divergence_loss(logits, targets, 1.0)
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("block", [1, 2, 100])
+def test_contrast_whatever_the_block(block: int) -> None:
+    student, teacher = (F.normalize(drawn(6, 5, seed=seed), dim=1) for seed in (0, 1))
+    labels, anchors = torch.tensor([0, 1, 0, 2, 1, 0]), torch.tensor([0, 2, 3, 4])
+    expected = 0.0
+    for a in anchors.tolist():
+        scores = [float(student[a] @ teacher[c]) / 0.07 for c in range(6)]
+        kept = [c for c in range(6) if c == a or labels[c] != labels[a]]
+        total = sum(math.exp(scores[c] - scores[a]) for c in kept)
+        expected += math.log(total) / len(anchors)
+    loss = contrastive_loss(student, teacher, labels, anchors, 0.07, block)
+    assert float(loss) == pytest.approx(expected, rel=1e-4)
+
+
+def test_blocks_do_not_change_gradients() -> None:
+    gradients = []
+    for block in (2, 100):
+        student = drawn(6, 5).requires_grad_()
+        loss = contrastive_loss(
+            F.normalize(student, dim=1),
+            F.normalize(drawn(6, 5, seed=1), dim=1),
+            torch.tensor([0, 1, 0, 2, 1, 0]),
+            torch.arange(6),
+            0.07,
+            block,
+        )
+        loss.backward()
+        assert student.grad is not None
+        gradients.append(student.grad)
+    torch.testing.assert_close(*gradients)
+
+
+def test_norm_and_direction() -> None:
+    student, teacher = drawn(4, 3), drawn(4, 3, seed=1)
+    labels = torch.tensor([0, 0, 1, 1])
+    means = class_means(teacher, labels, 2)
+    torch.testing.assert_close(means[0], teacher[:2].mean(0))
+    directions = F.normalize(means, dim=1)[labels]
+    expected = 0.0
+    for s, t, e in zip(student.tolist(), teacher.tolist(), directions.tolist(), strict=True):
+        dot = sum(a * b for a, b in zip(s, e, strict=True))
+        longest = max(math.hypot(*s), math.hypot(*t))
+        expected += (1 - dot / longest) / 4
+    loss = norm_direction_loss(student, teacher, directions)
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+
+
+def test_subclasses() -> None:
+    logits, targets = drawn(3, 2), drawn(3, 2, seed=1).log_softmax(1)
+    within, target_within = drawn(3, 2, 4, seed=2), drawn(3, 2, 4, seed=3).log_softmax(2)
+    expected = 0.0
+    for i in range(3):
+        for c in range(2):
+            for s in range(4):
+                q = float(logits[i].softmax(0)[c] * within[i, c].softmax(0)[s])
+                p = math.exp(float(targets[i, c] + target_within[i, c, s]))
+                expected += p * math.log(p / q) / 3
+    loss = subclass_loss(logits, within, targets, target_within)
+    assert float(loss) == pytest.approx(expected, rel=1e-4)
+
+
+def test_axes_are_those_along_which_a_class_varies() -> None:
+    features = torch.zeros(40, 5)
+    features[:20, 2] = torch.linspace(-3, 3, 20)  # class 0 varies along the third number alone
+    features[20:] = drawn(20, 5)
+    labels = torch.arange(40) // 20
+    means, axes = class_axes(features, labels, 3, axes=2)
+    torch.testing.assert_close(means[1], features[20:].mean(0))
+    assert axes[0, :, 0].abs().argmax() == 2
+    assert (axes[0, :, 1] == 0).all()
+    assert (axes[2] == 0).all()
+    projected = (features[:20] - means[0]) @ axes[0, :, 0]
+    assert float(projected.std()) == pytest.approx(1, abs=1e-5)
+
+
+def test_frequencies() -> None:
+    logits, targets = drawn(4, 3), drawn(4, 3, seed=1).log_softmax(1)
+    pairs = torch.tensor([[1, 2, 0], [0, 0, 3]])
+    student, teacher = rows(logits.log_softmax(1)), rows(targets)
+    low = np.mean([kl(teacher[j], student[i]) for j, i in pairs.T.tolist()])
+    assert float(low_frequency_loss(logits, targets, pairs)) == pytest.approx(low, rel=1e-5)
+    high = 0.0
+    for j, i in pairs.T.tolist():
+        gaps = [
+            rows((z[i] - z[j]).abs()[None].div(0.5).log_softmax(1))[0]
+            for z in (targets, logits.log_softmax(1))
+        ]
+        high += kl(*gaps) / 3
+    loss = high_frequency_loss(logits, targets, pairs, 0.5)
+    assert float(loss) == pytest.approx(high, rel=1e-4)
+
+
+def test_mixtures() -> None:
+    logits, targets = drawn(3, 4), drawn(3, 4, seed=1).log_softmax(1)
+    partners, shares = torch.tensor([2, 0, 1]), torch.tensor([[0.3], [0.9], [0.5]])
+    student, teacher = rows(logits.log_softmax(1)), rows(targets)
+    expected = 0.0
+    for i in range(3):
+        share, j = float(shares[i]), int(partners[i])
+        mixed = [share * a + (1 - share) * b for a, b in zip(teacher[i], teacher[j], strict=True)]
+        expected += kl(mixed, student[i]) / 3
+    assert float(mixed_loss(logits, targets, partners, shares)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.fixture(scope="module")
+def data() -> GraphData:
+    return small_data()
+
+
+def outputs(data: GraphData) -> tuple[Student, StudentOutput, Batch]:
+    torch.manual_seed(0)
+    student = Student(SMALL, 12, 3, hashed=False)
+    batch = whole_graph(data)
+    return student, student(batch.features, batch.edges), batch
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_moves_every_part_of_the_student(name: str, data: GraphData) -> None:
+    student, output, batch = outputs(data)
+    objective = make_objective(name, data, SMALL, ObjectiveOptions())
+    loss = objective(student, output, batch)
+    assert loss.isfinite()
+    loss.backward()
+    gradient = student.get_parameter("input.weight").grad
+    assert gradient is not None
+    assert gradient.abs().sum() > 0
+    for weight in objective.parameters():
+        assert weight.grad is not None
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_no_objective_reads_features_of_a_node_that_was_only_reached(
+    name: str, data: GraphData
+) -> None:
+    targets = data.targets
+    assert targets is not None
+    assert targets.features is not None
+    asked = targets.asked.clone()
+    asked[::2] = False
+    features = targets.features.clone()
+    features[:, ~asked] = torch.nan
+    some = replace(data, targets=replace(targets, asked=asked, features=features))
+    student, output, batch = outputs(some)
+    assert make_objective(name, some, SMALL, ObjectiveOptions())(student, output, batch).isfinite()
+
+
+@pytest.mark.parametrize("name", sorted(MAKERS))
+def test_an_objective_without_a_teacher_is_refused(name: str) -> None:
+    bare = small_data(teacher=False)
+    with pytest.raises(TeacherError, match="needs a teacher"):
+        make_objective(name, bare, SMALL, ObjectiveOptions())
+
+
+@pytest.mark.parametrize("name", ["lingugkd", "nd", "lelp"])
+def test_an_endpoints_answers_have_no_features(name: str) -> None:
+    with pytest.raises(TeacherError, match="features"):
+        make_objective(name, small_data(features=False), SMALL, ObjectiveOptions())
+
+
+@pytest.mark.parametrize("weights", [{"kd": -1.0}, {}, {"cross_entropy": 0.0}, {"magic": 1.0}])
+def test_weights_are_checked(weights: dict[str, float], data: GraphData) -> None:
+    with pytest.raises(TrainingError):
+        make_terms(weights, data, SMALL, ObjectiveOptions())
+
+
+def test_the_contrast_learns_its_layer_weights_and_leaves_the_student_alone(
+    data: GraphData,
+) -> None:
+    torch.manual_seed(0)
+    student = Student(SMALL, 12, 3, hashed=False)
+    names = set(student.state_dict())
+    terms = make_terms({"cross_entropy": 1, "lingugkd": 1}, data, SMALL, ObjectiveOptions())
+    training = train(student, data, terms, TrainingConfig(epochs=5))
+    assert set(student.state_dict()) == names
+    contrast = terms[1].objective
+    assert isinstance(contrast, LayerContrast)
+    shares = [training.figures[f"layer_weight_{hop}"] for hop in (0, 1, 2)]
+    assert sum(shares) == pytest.approx(1)
+    assert len(set(shares)) > 1

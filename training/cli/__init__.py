@@ -1,0 +1,1 @@
+"""The commands of training; importing one loads no torch."""

@@ -1,0 +1,193 @@
+"""`understudy distill`: train a student network on a graph, from labels and from a teacher."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from training.config import (
+    OBJECTIVES,
+    EncoderKind,
+    Normalization,
+    ObjectiveOptions,
+    StudentConfig,
+    StudentKind,
+    TrainingConfig,
+)
+from training.errors import TrainingError
+from training.teacher.answers.folder import read_info
+from understudy.folders import check_output
+from understudy.folders.kinds import STUDENT
+from understudy.graph.folder import read_meta
+from understudy.graph.progress import terminal_progress
+
+DEFAULT_STUDENT = StudentConfig()
+DEFAULT_TRAINING = TrainingConfig()
+DEFAULT_CONSTANTS = ObjectiveOptions()
+
+
+def distill(
+    graph: Annotated[Path, typer.Argument(help="Graph folder, see `understudy data`.")],
+    out: Annotated[Path, typer.Argument(help="Student folder to write.")],
+    teacher: Annotated[
+        Path | None, typer.Option(help="Teacher folder, see `understudy teach`.")
+    ] = None,
+    view: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the teacher, as `understudy teach` lists them; else the best on validation."
+        ),
+    ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="Train without the teacher, too, and from simpler parts of what it says; keep the "
+            "student that is best on validation.",
+        ),
+    ] = False,
+    objective: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"name=weight, may be given several times: {', '.join(OBJECTIVES)}.",
+        ),
+    ] = None,
+    student: Annotated[StudentKind, typer.Option(help="Network.")] = "sage",
+    encoder: Annotated[
+        EncoderKind, typer.Option(help="minilm: a transformer; hashing: n-grams, much faster.")
+    ] = "minilm",
+    encoder_path: Annotated[
+        Path | None, typer.Option(help="MiniLM's folder, where it is not installed.")
+    ] = None,
+    layers: Annotated[int, typer.Option(min=1, max=8)] = DEFAULT_STUDENT.layers,
+    hidden: Annotated[int, typer.Option(min=1)] = DEFAULT_STUDENT.hidden,
+    dropout: Annotated[float, typer.Option(min=0, max=0.99)] = DEFAULT_STUDENT.dropout,
+    input_dropout: Annotated[
+        float, typer.Option(min=0, max=0.99, help="On the features.")
+    ] = DEFAULT_STUDENT.input_dropout,
+    residual: Annotated[
+        bool, typer.Option(help="Add a layer's input to its output.")
+    ] = DEFAULT_STUDENT.residual,
+    normalization: Annotated[Normalization, typer.Option()] = DEFAULT_STUDENT.normalization,
+    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = DEFAULT_TRAINING.epochs,
+    patience: Annotated[
+        int, typer.Option(min=1, help="Epochs without a better validation accuracy.")
+    ] = DEFAULT_TRAINING.patience,
+    learning_rate: Annotated[float, typer.Option(min=0)] = DEFAULT_TRAINING.learning_rate,
+    weight_decay: Annotated[float, typer.Option(min=0)] = DEFAULT_TRAINING.weight_decay,
+    batch_size: Annotated[
+        int, typer.Option(min=0, help="Nodes a step, with drawn neighbours; 0: the whole graph.")
+    ] = DEFAULT_TRAINING.batch_size,
+    fanout: Annotated[
+        int, typer.Option(min=1, help="Neighbours drawn of a node and hop, in batches.")
+    ] = DEFAULT_TRAINING.fanout,
+    temperature: Annotated[
+        float, typer.Option(min=0.01, help="Of the teacher's soft labels.")
+    ] = DEFAULT_CONSTANTS.temperature,
+    auto_accuracy: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Wanted of the student's own answers in `route: auto`."),
+    ] = 0.95,
+    seed: Annotated[int, typer.Option(min=0)] = DEFAULT_TRAINING.seed,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace OUT also if it is another kind of folder."),
+    ] = False,
+) -> None:
+    """Train a student network on a graph; its epoch is chosen on validation."""
+    check_paths(graph, out, teacher, encoder_path, force)
+    from training.distill import DistillOptions
+    from training.distill import distill as run_distill
+    from training.terminal import quiet_libraries
+
+    quiet_libraries()
+    if view is not None and teacher is None:
+        raise TrainingError("--view is a teacher's; name one with --teacher")
+    options = DistillOptions(
+        encoder=encoder,
+        encoder_path=encoder_path,
+        student=StudentConfig(
+            kind=student,
+            layers=layers,
+            hidden=hidden,
+            dropout=dropout,
+            input_dropout=input_dropout,
+            residual=residual,
+            normalization=normalization,
+        ),
+        training=TrainingConfig(
+            epochs=epochs,
+            patience=patience,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            seed=seed,
+            batch_size=batch_size,
+            fanout=fanout,
+        ),
+        teacher=teacher,
+        view=view,
+        compare=compare,
+        objectives=parse_objectives(objective or []),
+        constants=ObjectiveOptions(temperature=temperature),
+        auto_accuracy=auto_accuracy,
+    )
+    with terminal_progress() as progress:
+        metrics = run_distill(graph, out, options, progress, force)
+    show(metrics, out)
+    if teacher is not None and not compare:
+        typer.echo("does the teacher help? --compare trains without it, too, and keeps the best")
+
+
+def check_paths(
+    graph: Path, out: Path, teacher: Path | None, encoder_path: Path | None, force: bool
+) -> None:
+    """Refuses wrong paths before torch is imported, which takes seconds.
+
+    Raises:
+        GraphError, TrainingError, FolderError: of the first path.
+    """
+    read_meta(graph)
+    if teacher is not None:
+        read_info(teacher)
+    given = (graph, teacher, encoder_path)
+    check_output(out, STUDENT, [path for path in given if path is not None], force)
+
+
+def show(metrics: Mapping[str, float], out: Path) -> None:
+    """Prints what was compared on validation, where there was something, and the kept student."""
+    from training.recipes import TITLES
+
+    console = Console()
+    compared = {name: metrics[key] for name in TITLES if (key := f"val_accuracy_{name}") in metrics}
+    if compared:
+        table = Table("trained", "validation accuracy", title="compared")
+        kept = max(compared, key=lambda name: compared[name])
+        for name, accuracy in compared.items():
+            mark = " (kept)" if name == kept else ""
+            table.add_row(f"{TITLES[name]}{mark}", f"{accuracy:.3f}")
+        console.print(table)
+    table = Table("split", "accuracy", "macro-F1", "calibration error", title=str(out))
+    for name in ("train", "val", "test"):
+        if f"{name}_accuracy" in metrics:
+            keys = (f"{name}_{key}" for key in ("accuracy", "macro_f1", "calibration_error"))
+            table.add_row(name, *(f"{metrics[key]:.3f}" for key in keys))
+    console.print(table)
+
+
+def parse_objectives(words: list[str]) -> dict[str, float]:
+    """Weights by name, from words such as kd=0.5; a name alone has weight 1.
+
+    Raises:
+        TrainingError: a weight is no number.
+    """
+    weights = {}
+    for word in words:
+        name, _, weight = word.partition("=")
+        try:
+            weights[name] = float(weight or 1)
+        except ValueError:
+            raise TrainingError(f"--objective must be like kd=0.5, not {word!r}") from None
+    return weights

@@ -1,0 +1,133 @@
+"""`understudy evaluate`: the honest protocol on one graph."""
+
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+from rich.console import Console
+
+from training.cli.teach import READERS, kind_of, parse_hops
+from training.cli.unread_options import refuse_unread
+from training.config import (
+    ENCODER_KINDS,
+    STUDENT_KINDS,
+    EncoderKind,
+    StudentConfig,
+    StudentKind,
+    TrainingConfig,
+)
+from training.errors import EvaluationError
+from training.teacher.defaults import DEFAULTS, model_folder, teacher_kind
+from understudy.folders import check_output
+from understudy.folders.kinds import EVALUATION
+from understudy.graph.folder import read_meta
+from understudy.graph.progress import terminal_progress
+
+RENAMED = {"epochs": "teacher_epochs", "batch_size": "teacher_batch_size"}
+SHARED = (*RENAMED, "tuned_layers", "frozen", "bf16")  # with `understudy teach`
+
+
+def evaluate(
+    context: typer.Context,
+    graph: Annotated[Path, typer.Argument(help="Graph folder, see `understudy data`.")],
+    out: Annotated[Path, typer.Argument(help="Folder of results; what is there is not run again.")],
+    splits: Annotated[int, typer.Option(min=1, help="Each has a teacher of its own.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="Initialisations a split.")] = 2,
+    split_kind: Annotated[str, typer.Option(help="60/20/20 or 20-per-class.")] = "60/20/20",
+    students: Annotated[str, typer.Option(help="Networks; by default all but mlp.")] = "",
+    encoders: Annotated[str, typer.Option(help="Of features; by default both.")] = "",
+    recipes: Annotated[
+        str, typer.Option(help="Objectives and controls, see docs/accuracy.md; by default all.")
+    ] = "",
+    trials: Annotated[
+        int, typer.Option(min=0, help="Of the search on validation; the same for every recipe.")
+    ] = 0,
+    hidden: Annotated[int, typer.Option(min=1, help="Width, unless searched for.")] = (
+        StudentConfig().hidden
+    ),
+    epochs: Annotated[int, typer.Option(min=1, help="Of a student, at most.")] = 200,
+    patience: Annotated[int, typer.Option(min=1, help="Epochs.")] = 40,
+    teacher: Annotated[str, typer.Option(help="See `understudy teach`; no endpoint.")] = "encoder",
+    hops: Annotated[str, typer.Option(help="To ask about; by default 0,1,2.")] = "",
+    tokens: Annotated[int | None, typer.Option(min=8, help="Of a description.")] = None,
+    teacher_epochs: Annotated[int | None, typer.Option(min=1, help="Of tuning, at most.")] = None,
+    teacher_batch_size: Annotated[int | None, typer.Option(min=1, help="Prompts a step.")] = None,
+    tuned_layers: Annotated[int, typer.Option(min=0, help="Of an encoder; 0: all.")] = 0,
+    show_labels: Annotated[bool, typer.Option(help="Neighbours' training labels in prompts.")] = (
+        True
+    ),
+    frozen: Annotated[
+        bool, typer.Option("--frozen", help="Tune an encoder's head alone: the cheapest teacher.")
+    ] = False,
+    bf16: Annotated[bool, typer.Option("--bf16", help="An encoder in bfloat16.")] = False,
+    processes: Annotated[
+        int, typer.Option(min=1, help="That share the splits; they share the cores, too.")
+    ] = 1,
+) -> None:
+    """Compare distilled with vanilla students over paired seeds, controls included."""
+    kind = teacher_kind(teacher)
+    if kind == "endpoint":
+        raise EvaluationError("an endpoint cannot be tuned for each split; name another teacher")
+    # Wrong options and paths are told before torch is imported, which takes seconds.
+    readers = {RENAMED.get(name, name): READERS[name] for name in SHARED}
+    refuse_unread(context, kind_of(kind, frozen), readers)
+    read_meta(graph)
+    check_output(out, EVALUATION, [graph, *model_folder(teacher)])
+    from training.evaluation.evaluate import evaluate as run_evaluate
+    from training.evaluation.plan import EvaluationOptions
+    from training.recipes import RECIPES
+    from training.teacher.encoder import EncoderOptions
+    from training.teacher.options import TeachOptions
+    from training.teacher.tuning import TuningOptions
+    from training.terminal import quiet_libraries
+    from understudy.graph.prompts import PromptOptions
+
+    quiet_libraries()
+    defaults = DEFAULTS[kind]
+    length = tokens or defaults.tokens
+    options = EvaluationOptions(
+        splits=splits,
+        seeds=seeds,
+        split_kind=split_kind,
+        students=cast(
+            tuple[StudentKind, ...],
+            parse_names(students, STUDENT_KINDS, "student") or EvaluationOptions().students,
+        ),
+        encoders=cast(
+            tuple[EncoderKind, ...],
+            parse_names(encoders, ENCODER_KINDS, "encoder") or ENCODER_KINDS,
+        ),
+        recipes=parse_names(recipes, RECIPES, "recipe") or RECIPES,
+        hidden=hidden,
+        training=TrainingConfig(epochs=epochs, patience=patience),
+        teacher=TeachOptions(
+            teacher=teacher,
+            hops=parse_hops(hops) if hops else defaults.hops,
+            prompts=PromptOptions(tokens=length, show_labels=show_labels, nested=defaults.nested),
+            tuning=TuningOptions(
+                epochs=teacher_epochs or defaults.epochs,
+                batch_size=teacher_batch_size or defaults.batch_size,
+                learning_rate=defaults.learning_rate,
+            ),
+            encoder=EncoderOptions(
+                max_tokens=length, tuned_layers=tuned_layers, frozen=frozen, bf16=bf16
+            ),
+        ),
+        trials=trials,
+    )
+    with terminal_progress() as progress:
+        report = run_evaluate(graph, out, options, progress, processes)
+    Console().print(f"report: {report}")
+
+
+def parse_names(text: str, known: tuple[str, ...], kind: str) -> tuple[str, ...]:
+    """Names between commas, each of them known.
+
+    Raises:
+        EvaluationError: one is not.
+    """
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    for name in names:
+        if name not in known:
+            raise EvaluationError(f"unknown {kind} {name!r}; choose from {', '.join(known)}")
+    return names

@@ -1,0 +1,93 @@
+"""From a graph's texts to features, cached by what they depend on."""
+
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.config import ENCODER_KINDS, EncoderKind
+from training.encoders.features import Features, dense_features, hashed_features
+from training.encoders.minilm import MAX_TOKENS, MODEL_NAME, WEIGHTS_DIGEST, load_minilm
+from training.errors import EncoderError
+from understudy.graph import TextGraph
+from understudy.graph.files import atomic_file
+from understudy.graph.hashing import SCHEME, HashingOptions, TextHasher
+from understudy.graph.progress import Progress, silent
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSpec:
+    """Which encoder made the features; part of every checkpoint."""
+
+    kind: EncoderKind
+    name: str
+    digest: str  # SHA-256 of the weights, or of the hashing options
+    dimension: int  # width of an embedding, or number of buckets
+    max_tokens: int = 0  # MiniLM only
+    hashing: dict[str, object] = field(default_factory=dict)  # the hashing options
+
+
+def minilm_spec() -> EncoderSpec:
+    return EncoderSpec("minilm", MODEL_NAME, WEIGHTS_DIGEST, 384, MAX_TOKENS)
+
+
+def hashing_spec(options: HashingOptions) -> EncoderSpec:
+    return EncoderSpec("hashing", SCHEME, options.digest, options.buckets, 0, asdict(options))
+
+
+def encoder_spec(kind: str) -> EncoderSpec:
+    """The spec of an encoder with its default options."""
+    if kind == "minilm":
+        return minilm_spec()
+    if kind == "hashing":
+        return hashing_spec(HashingOptions())
+    raise EncoderError(f"unknown encoder {kind!r}; choose from {', '.join(ENCODER_KINDS)}")
+
+
+def graph_features(
+    graph: TextGraph,
+    spec: EncoderSpec,
+    model_path: Path | None = None,
+    progress: Progress = silent,
+) -> Features:
+    """The features of every node, as the student's input layer reads them."""
+    if spec.kind == "minilm":
+        return dense_features(embeddings(graph, model_path, progress))
+    options = hashing_options(spec)
+    progress("Hashing texts", 0, graph.num_nodes)
+    hashed = TextHasher(options)(graph.texts.to_pylist())
+    progress("Hashing texts", graph.num_nodes, graph.num_nodes)
+    return hashed_features(hashed, options.buckets)
+
+
+def hashing_options(spec: EncoderSpec) -> HashingOptions:
+    """The options that a spec was made from.
+
+    Raises:
+        EncoderError: this release hashes differently.
+    """
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in spec.hashing.items()}
+    options = HashingOptions(**values)  # type: ignore[arg-type]
+    if options.digest != spec.digest:
+        raise EncoderError(f"features were hashed with {spec.name}, this release has {SCHEME}")
+    return options
+
+
+def embeddings(
+    graph: TextGraph, model_path: Path | None, progress: Progress
+) -> NDArray[np.float32]:
+    """MiniLM embeddings, float32 [N, 384], from the cache where they are there."""
+    path = cache_folder() / "features" / f"{WEIGHTS_DIGEST[:16]}-{graph.text_hash[:32]}.npy"
+    if not path.is_file():
+        values = load_minilm(model_path).encode(graph.texts.to_pylist(), progress)
+        with atomic_file(path) as temporary:
+            np.save(temporary, values)
+    return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
+
+
+def cache_folder() -> Path:
+    """$UNDERSTUDY_CACHE, or the user's cache folder."""
+    base = os.environ.get("UNDERSTUDY_CACHE")
+    return Path(base) if base else Path.home() / ".cache" / "understudy"

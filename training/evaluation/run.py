@@ -1,0 +1,133 @@
+"""One run: a student trained by a recipe, its test split read once; and the search before it.
+
+Hyperparameters are chosen on validation, with the same budget for every recipe.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from training.distill import calibrate_student, fit, student_metrics
+from training.encoders.encoding import EncoderSpec
+from training.evaluation.plan import Choice, EvaluationOptions, RunKey
+from training.history import Training
+from training.loop import predict
+from training.metrics import CALIBRATION_BINS
+from training.recipes import VANILLA, recipe_weights
+from training.student.checkpoint import CheckpointConfig
+from training.student.data import GraphData
+from training.student.network import Student
+
+WIDTHS = (64, 128, 256)  # that a search chooses from
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingInputs:
+    """What the runs of one split, encoder and teacher share."""
+
+    data: GraphData
+    spec: EncoderSpec
+    label_names: tuple[str, ...]
+
+
+def train_recipe(
+    key: RunKey, inputs: TrainingInputs, options: EvaluationOptions, choice: Choice
+) -> tuple[Student, Training]:
+    """Trains; reads training and validation labels only."""
+    config = CheckpointConfig(
+        student=choice.student(key.student, options.layers),
+        training=choice.training(options.training, 1_000 * key.split + key.seed),
+        encoder=inputs.spec,
+        graph_path="",
+        graph_name="",
+        graph_hash="",
+        label_names=inputs.label_names,
+        terms=recipe_weights(key.recipe, choice.strength),
+        objectives=options.constants,
+    )
+    return fit(config, inputs.data)
+
+
+def run(
+    key: RunKey, inputs: TrainingInputs, options: EvaluationOptions, choice: Choice
+) -> dict[str, Any]:
+    """One result, as it is written."""
+    student, training = train_recipe(key, inputs, options, choice)
+    data = inputs.data
+    logits = predict(student, data)
+    test, labels = logits[data.test].numpy(), data.labels[data.test].numpy()
+    calibration = calibrate_student(logits, data, accuracy=0.95)
+    size = sum(w.numel() * w.element_size() for w in student.state_dict().values())
+    return {
+        "key": asdict(key),
+        "choice": asdict(choice),
+        "metrics": {**student_metrics(student, data, training, logits), "bytes": size},
+        "temperature": calibration.temperature,
+        "validation_curve": [round(epoch.val_accuracy, 4) for epoch in training.epochs],
+        "reliability": reliability(test, labels),
+        "reliability_calibrated": reliability(test / calibration.temperature, labels),
+        "risk_coverage": calibration.risk_coverage,
+    }
+
+
+def reliability(
+    logits: NDArray[np.floating], labels: NDArray[np.int64]
+) -> list[Mapping[str, float]]:
+    """Count, mean confidence and accuracy of every bin of confidence that is not empty."""
+    probabilities = softmax(logits.astype(np.float64), axis=1)
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    return [
+        {
+            "count": int((bins == number).sum()),
+            "confidence": float(confidence[bins == number].mean()),
+            "accuracy": float(right[bins == number].mean()),
+        }
+        for number in np.unique(bins)
+    ]
+
+
+def search(key: RunKey, inputs: TrainingInputs, options: EvaluationOptions) -> Choice:
+    """The choice of the highest validation accuracy among `options.trials`."""
+
+    def value(choice: Choice) -> float:
+        _, training = train_recipe(key, inputs, options, choice)
+        return training.epochs[training.best_epoch].val_accuracy
+
+    return best_choice(value, key.recipe, options.trials, options.default_choice)
+
+
+def best_choice(
+    value: Callable[[Choice], float], recipe: str, trials: int, first: Choice
+) -> Choice:
+    """The choice of the highest value, which must come from validation, among some trials.
+
+    The first trial is `first`, so that a search never ends below it. A vanilla student has no
+    strength to choose: its trials all go to the rest.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
+    names = set(asdict(first)) - ({"strength"} if recipe == VANILLA else set())
+    study.enqueue_trial({name: value for name, value in asdict(first).items() if name in names})
+    widths = sorted({*WIDTHS, first.hidden})
+    study.optimize(lambda trial: value(choose(trial, recipe, widths)), n_trials=trials)
+    return Choice(**study.best_params)
+
+
+def choose(trial: optuna.Trial, recipe: str, widths: Sequence[int]) -> Choice:
+    choice = Choice(
+        learning_rate=trial.suggest_float("learning_rate", 3e-4, 3e-2, log=True),
+        weight_decay=trial.suggest_float("weight_decay", 1e-4, 1e-1, log=True),
+        dropout=trial.suggest_float("dropout", 0.1, 0.8),
+        input_dropout=trial.suggest_float("input_dropout", 0.0, 0.8),
+        hidden=trial.suggest_categorical("hidden", widths),
+        bare=trial.suggest_categorical("bare", [False, True]),
+    )
+    if recipe == VANILLA:
+        return choice
+    return replace(choice, strength=trial.suggest_float("strength", 0.03, 10.0, log=True))

@@ -1,0 +1,120 @@
+"""LinguGKD's layer-adaptive contrastive distillation (arXiv 2402.05894)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from training.config import ObjectiveOptions
+from training.losses.base import Objective, nothing
+from training.student.batches import Batch
+from training.student.network import Student, StudentOutput
+from training.teacher.answers.targets import Targets
+
+
+def contrastive_loss(
+    student: Tensor,
+    teacher: Tensor,
+    labels: Tensor,
+    anchors: Tensor,
+    temperature: float,
+    block: int,
+) -> Tensor:
+    """InfoNCE of each anchor against its own teacher feature (arXiv 1807.03748, as LinguGKD,
+    arXiv 2402.05894, uses it).
+
+    Negatives are the candidates of another class; others of the same class are left out. Scores
+    are made for `block` anchors at a time and made again in the backward pass, so that memory is
+    block by candidates and not their square.
+
+    Shapes:
+        student, teacher: float [M, d], rows of unit norm; row i of both is one node, a candidate
+        labels: int64 [M]
+        anchors: int64 [A], positions among the candidates
+    """
+    total = student.new_zeros(())
+    for part in anchors.split(block):
+        total = total + checkpoint(
+            block_loss, student, teacher, labels, part, temperature, use_reentrant=False
+        )
+    return total / len(anchors)
+
+
+def block_loss(
+    student: Tensor, teacher: Tensor, labels: Tensor, anchors: Tensor, temperature: float
+) -> Tensor:
+    """The sum of the anchors' losses, nats."""
+    scores = student[anchors] @ teacher.T / temperature  # [A, M]
+    own = scores.gather(1, anchors[:, None]).squeeze(1)
+    same = labels[anchors, None] == labels[None]
+    same = same.scatter(1, anchors[:, None], False)  # the positive stays
+    return (scores.masked_fill(same, float("-inf")).logsumexp(1) - own).sum()
+
+
+class Projector(nn.Module):
+    """Teacher features into the student's space: [M, d_T] → [M, d] (LinguGKD)."""
+
+    def __init__(self, source: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(source, width), nn.PReLU(), nn.LayerNorm(width), nn.Dropout(dropout)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        projected: Tensor = self.layers(features)
+        return projected
+
+
+class LayerContrast(Objective):
+    """`contrastive_loss` at every layer that the teacher has a hop for, weighted by learned shares.
+
+    Each hop has its own projector, then all share one bias-free map; the shares are a softmax of
+    learned numbers (LinguGKD). It reads training nodes, since negatives need labels.
+    """
+
+    def __init__(
+        self, targets: Targets, layers: int, width: int, options: ObjectiveOptions
+    ) -> None:
+        super().__init__()
+        features = targets.required_features("lingugkd")
+        # (layer, row of the hop's features): h(l) of the student against hop l of the teacher
+        self.pairs = [(hop, row) for row, hop in enumerate(targets.hops) if hop <= layers]
+        self.targets, self.options = targets, options
+        self.projectors = nn.ModuleList(
+            Projector(features.shape[2], width, options.projector_dropout) for _ in self.pairs
+        )
+        self.shared = nn.Linear(width, width, bias=False)
+        self.layer_logits = nn.Parameter(torch.zeros(len(self.pairs)))
+
+    @property
+    def layer_weights(self) -> Tensor:
+        """Shares of the layers, float32 [pairs]; they sum to 1."""
+        return self.layer_logits.softmax(0)
+
+    def forward(self, student: Student, output: StudentOutput, batch: Batch) -> Tensor:
+        rows = batch.train[self.targets.asked[batch.nodes[batch.train]]]
+        rows = rows[torch.randperm(len(rows))[: self.options.candidates]]
+        if not len(rows):
+            return nothing(output)
+        anchors = torch.arange(min(len(rows), self.options.anchors))  # rows are in random order
+        losses = [
+            contrastive_loss(
+                F.normalize(output.hidden[layer][rows], dim=1),
+                F.normalize(self.project(number, row, batch.nodes[rows]), dim=1),
+                batch.labels[rows],
+                anchors,
+                self.options.contrast_temperature,
+                self.options.block,
+            )
+            for number, (layer, row) in enumerate(self.pairs)
+        ]
+        return (self.layer_weights * torch.stack(losses)).sum()
+
+    def figures(self) -> dict[str, float]:
+        weights = self.layer_weights.tolist()
+        return {f"layer_weight_{hop}": w for (hop, _), w in zip(self.pairs, weights, strict=True)}
+
+    def project(self, number: int, row: int, nodes: Tensor) -> Tensor:
+        features = self.targets.required_features("lingugkd")[row, nodes].float()
+        projected: Tensor = self.shared(self.projectors[number](features))
+        return projected

@@ -1,0 +1,115 @@
+"""What a student learns from: recipes, by name, of an evaluation, and the candidates of `distill`.
+
+A recipe is the weights of a loss's terms, and which part of a teacher's knowledge they read. Where
+candidates are compared, the validation split decides.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from training.config import LABELS
+from training.errors import TrainingError
+from training.losses.registry import MAKERS
+from training.student.checkpoint import TeacherSource
+from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_teacher
+from training.teacher.answers.targets import Targets, make_targets
+from training.teacher.answers.views import SMOOTHED
+from understudy.graph import TextGraph
+
+VANILLA = "vanilla"
+COMBINED = "combined"
+RANDOM, HARD = "random-teacher", "labels-only"  # controls of the combination
+# Controls of `unlabeled`: without what the teacher's answers gain over the edges, with that alone,
+# with the vanilla student for a teacher, and with the random teacher's answers
+UNSMOOTHED, PROPAGATED, SELF = "unsmoothed", "propagated-labels", "self-teacher"
+SHUFFLED = "shuffled-answers"
+UNLABELED_CONTROLS = (UNSMOOTHED, PROPAGATED, SELF, SHUFFLED)
+COMBINATION = {LABELS: 1.0, "unlabeled": 1.0, "lingugkd": 0.1}  # weights
+RECIPES = (VANILLA, *MAKERS, COMBINED, RANDOM, HARD, *UNLABELED_CONTROLS)
+TITLES = {  # of candidates, by name
+    "alone": "without the teacher",
+    "features": "from its features alone",
+    "taught": "as asked for",
+    "unsmoothed": "the same, unsmoothed",
+}
+
+
+def recipe_weights(recipe: str, strength: float = 1.0) -> Mapping[str, float]:
+    """The weights of a recipe's terms; a control has those of what it controls.
+
+    Without features, `labels-only` has its soft-label term alone.
+    """
+    if recipe == VANILLA:
+        return {LABELS: 1.0}
+    recipe = "unlabeled" if recipe in UNLABELED_CONTROLS else recipe
+    if recipe in MAKERS:
+        return {LABELS: 1.0, recipe: COMBINATION.get(recipe, 1.0) * strength}
+    combination = {name: weight for name, weight in COMBINATION.items() if name != LABELS}
+    if recipe == HARD:
+        del combination["lingugkd"]
+    return {LABELS: 1.0, **{name: weight * strength for name, weight in combination.items()}}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to train a student: weights of objectives, and what they read."""
+
+    name: str  # of TITLES; in metrics.json, as val_accuracy_NAME, where several are compared
+    weights: Mapping[str, float]
+    targets: Targets | None = None
+    teacher: TeacherSource | None = None
+
+
+def candidates(
+    graph: TextGraph,
+    teacher: Path | None,
+    view: str | None,
+    weights: Mapping[str, float],
+    compare: bool,
+) -> list[Candidate]:
+    """The one that is asked for; or with `compare` those that it competes with, simpler ones first.
+
+    Those are: no teacher; its features alone, where it shows some and no weights are given; what is
+    asked for; and the same without smoothing, where the smoothed answers were not asked for by
+    name.
+
+    Args:
+        weights: of objectives by name; empty: `default_weights`
+
+    Raises:
+        TrainingError: there is no teacher to compare with.
+        TeacherError, StaleTeacherError: see `read_teacher` and `make_targets`.
+    """
+    alone = Candidate("alone", recipe_weights(VANILLA))
+    if teacher is None:
+        if compare:
+            raise TrainingError("--compare needs a teacher; name its folder with --teacher")
+        return [replace(alone, weights=weights or alone.weights)]
+    info, answers = read_teacher(teacher, graph)
+
+    def taught(name: str, answers: HopAnswers, weights: Mapping[str, float]) -> Candidate:
+        targets = make_targets(graph, info.hops, answers, view)
+        weights = weights or default_weights(targets)
+        return Candidate(name, weights, targets, describe(teacher, info, targets))
+
+    asked = taught("taught", answers, weights)
+    if not compare:
+        return [asked]
+    found = [alone]
+    if answers.features is not None and not weights:
+        found.append(taught("features", answers, recipe_weights("lingugkd")))
+    found.append(asked)
+    if asked.targets is not None and asked.targets.view == SMOOTHED != view:
+        found.append(taught("unsmoothed", replace(answers, smoothed=None), weights))
+    return found
+
+
+def default_weights(targets: Targets) -> Mapping[str, float]:
+    """A teacher's soft labels, and its features where shown, beside the labels."""
+    return recipe_weights("unlabeled" if targets.features is None else COMBINED)
+
+
+def describe(folder: Path, info: TeacherInfo, targets: Targets) -> TeacherSource:
+    fingerprint = str(info.settings.get("fingerprint", ""))
+    return TeacherSource(str(folder.resolve()), info.kind, info.model, fingerprint, targets.view)

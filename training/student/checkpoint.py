@@ -1,0 +1,135 @@
+"""A trained student on disk: student.safetensors, config.json, metrics.json and curves.json.
+
+calibration.json holds how to read the student's confidences; format 1 had none.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+from safetensors.torch import load_file, save_file
+
+from training.calibration import Calibration
+from training.config import ObjectiveOptions, StudentConfig, TrainingConfig
+from training.encoders.encoding import EncoderSpec
+from training.errors import CheckpointError
+from training.history import Training
+from training.student.network import Student
+from understudy.folders import atomic_folder
+from understudy.graph.files import write_json
+
+FORMAT_VERSION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherSource:
+    """Which teacher a student learned from."""
+
+    path: str  # of its folder, absolute
+    kind: str  # encoder, causal or endpoint
+    model: str
+    fingerprint: str  # of all that its answers depend on
+    view: str  # which of its hops, or of what joins them, was best on validation
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointConfig:
+    """Everything that is needed to rebuild the student and to find its graph."""
+
+    student: StudentConfig
+    training: TrainingConfig
+    encoder: EncoderSpec
+    graph_path: str  # where the graph folder was, absolute
+    graph_name: str
+    graph_hash: str
+    label_names: tuple[str, ...]
+    terms: Mapping[str, float] = field(default_factory=lambda: {"cross_entropy": 1.0})  # weights
+    objectives: ObjectiveOptions = field(default_factory=ObjectiveOptions)
+    teacher: TeacherSource | None = None
+    format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    config: CheckpointConfig
+    student: Student  # in evaluation mode
+    metrics: dict[str, float]
+    calibration: Calibration = field(default_factory=Calibration)
+
+
+def build_student(config: CheckpointConfig) -> Student:
+    """A student of the config's shape with fresh weights."""
+    hashed = config.encoder.kind == "hashing"
+    return Student(config.student, config.encoder.dimension, len(config.label_names), hashed)
+
+
+def save_checkpoint(
+    folder: Path,
+    config: CheckpointConfig,
+    student: Student,
+    training: Training,
+    metrics: Mapping[str, float],
+    calibration: Calibration,
+) -> None:
+    """Writes the folder, replacing what is there once the new one is whole."""
+    state = {name: tensor.contiguous() for name, tensor in student.state_dict().items()}
+    with atomic_folder(folder) as temporary:
+        save_file(state, temporary / "student.safetensors")
+        write_json(temporary / "config.json", asdict(config))
+        write_json(temporary / "metrics.json", dict(metrics))
+        write_json(temporary / "calibration.json", asdict(calibration))
+        write_json(temporary / "curves.json", [asdict(epoch) for epoch in training.epochs])
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Reads a student folder.
+
+    Raises:
+        CheckpointError: not a student folder, damaged, or of a newer format.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise CheckpointError(
+            f"{folder} is not a student folder (no config.json); make one with `understudy distill`"
+        )
+    try:
+        config = parse_config(json.loads(path.read_text(encoding="utf-8")))
+        student = build_student(config)
+        student.load_state_dict(load_file(folder / "student.safetensors"))
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        calibration = read_calibration(folder / "calibration.json")
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
+        raise CheckpointError(f"{folder} is damaged: {error}") from error
+    except safetensors.SafetensorError as error:
+        raise CheckpointError(f"{folder / 'student.safetensors'} is damaged: {error}") from error
+    return Checkpoint(config, student.eval(), metrics, calibration)
+
+
+def parse_config(value: dict[str, Any]) -> CheckpointConfig:
+    version = value["format_version"]
+    if version > FORMAT_VERSION:
+        raise CheckpointError(
+            f"the student has format {version}, this release reads up to {FORMAT_VERSION}; "
+            "update understudy"
+        )
+    parts = {
+        "student": StudentConfig(**value["student"]),
+        "training": TrainingConfig(**value["training"]),
+        "encoder": EncoderSpec(**value["encoder"]),
+        "label_names": tuple(value["label_names"]),
+        "objectives": ObjectiveOptions(**value.get("objectives", {})),
+        "teacher": TeacherSource(**value["teacher"]) if value.get("teacher") else None,
+    }
+    return CheckpointConfig(**{**value, **parts})
+
+
+def read_calibration(path: Path) -> Calibration:
+    """The calibration; none in a folder of format 1."""
+    if not path.is_file():
+        return Calibration()
+    value = json.loads(path.read_text(encoding="utf-8"))
+    curve = tuple((float(coverage), float(risk)) for coverage, risk in value["risk_coverage"])
+    return Calibration(**{**value, "risk_coverage": curve})

@@ -1,0 +1,143 @@
+"""A teacher's answers on disk: teacher.json and answers.safetensors.
+
+The tuned weights, where there are some, lie beside them in tuned.safetensors, and a causal
+model's adapter also in adapter/, as peft writes it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from training.errors import StaleTeacherError, TeacherError
+from understudy.graph import TextGraph
+from understudy.graph.files import write_json
+
+FORMAT_VERSION = 1
+ANSWERS_FILE = "answers.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherInfo:
+    """Where answers come from; written as teacher.json."""
+
+    kind: str  # encoder, causal, endpoint or a registered one
+    model: str  # a path, a hub id, or the name that an endpoint knows
+    model_hash: str  # SHA-256 of the untuned weights; empty for an endpoint
+    prompt_hash: str
+    graph_hash: str
+    graph_name: str
+    label_names: tuple[str, ...]
+    hops: tuple[int, ...]  # that were asked about, rising
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of prompts, tuning, requests
+    metrics: Mapping[str, float] = field(default_factory=dict)  # accuracy a hop, seconds, tokens
+    format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One way to read a teacher.
+
+    Shapes:
+        nodes: int64 [K], rising; nothing is said about others
+        log_probabilities: float32 [K, C]
+    """
+
+    nodes: NDArray[np.int64]
+    log_probabilities: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class HopAnswers:
+    """Answers about M nodes at H hops.
+
+    Shapes:
+        nodes: int64 [M], rising; the graph's other nodes were not asked about
+        log_probabilities: float32 [H, M, C]
+        features: float16 [H, M, d_T], or None
+        joint: float32 [M, C], log-probabilities from all hops' features at once, or None
+        smoothed: answers spread over the edges, about all nodes that they reach, or None
+    """
+
+    nodes: NDArray[np.int64]
+    log_probabilities: NDArray[np.float32]
+    features: NDArray[np.float16] | None = None
+    joint: NDArray[np.float32] | None = None
+    smoothed: View | None = None
+
+
+def write_teacher(folder: Path, info: TeacherInfo, answers: HopAnswers) -> None:
+    """Writes both files into an existing folder."""
+    arrays = {"nodes": answers.nodes, "log_probabilities": answers.log_probabilities}
+    if answers.features is not None:
+        arrays["features"] = answers.features
+    if answers.joint is not None:
+        arrays["joint"] = answers.joint
+    if answers.smoothed is not None:
+        arrays["smoothed_nodes"] = answers.smoothed.nodes
+        arrays["smoothed"] = answers.smoothed.log_probabilities
+    save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / ANSWERS_FILE)
+    write_json(folder / "teacher.json", asdict(info))
+
+
+def read_info(folder: Path) -> TeacherInfo:
+    """Reads teacher.json.
+
+    Raises:
+        TeacherError: not a teacher folder, damaged, or of a newer format.
+    """
+    path = folder / "teacher.json"
+    if not path.is_file():
+        raise TeacherError(
+            f"{folder} is not a teacher folder (no teacher.json); make one with `understudy teach`"
+        )
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        version = int(value["format_version"])
+        if version > FORMAT_VERSION:
+            raise TeacherError(
+                f"{folder} has teacher format {version}, this release reads up to "
+                f"{FORMAT_VERSION}; update understudy"
+            )
+        tuples = {"label_names": tuple(value["label_names"]), "hops": tuple(value["hops"])}
+        return TeacherInfo(**{**value, **tuples})
+    except (ValueError, KeyError, TypeError) as error:
+        raise TeacherError(f"{path} is damaged: {error}") from error
+
+
+def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswers]:
+    """Reads a teacher folder and checks that it is about this graph.
+
+    Raises:
+        TeacherError: not a teacher folder, or damaged.
+        StaleTeacherError: the answers are about another graph.
+    """
+    info = read_info(folder)
+    if info.graph_hash != graph.content_hash:
+        raise StaleTeacherError(
+            f"{folder} answers about {info.graph_name} with content hash {info.graph_hash[:12]}, "
+            f"{graph.name} has {graph.content_hash[:12]}; run `understudy teach` on it"
+        )
+    try:
+        arrays = load_file(folder / ANSWERS_FILE)
+        smoothed = arrays.get("smoothed")
+        answers = HopAnswers(
+            arrays["nodes"],
+            arrays["log_probabilities"],
+            arrays.get("features"),
+            arrays.get("joint"),
+            None if smoothed is None else View(arrays["smoothed_nodes"], smoothed),
+        )
+    except (OSError, KeyError, safetensors.SafetensorError) as error:
+        raise TeacherError(f"{folder / ANSWERS_FILE} is damaged: {error}") from error
+    expected = (len(info.hops), len(answers.nodes), graph.num_classes)
+    if answers.log_probabilities.shape != expected:
+        shape = answers.log_probabilities.shape
+        raise TeacherError(f"{folder / ANSWERS_FILE} has shape {shape}, expected {expected}")
+    return info, answers

@@ -1,0 +1,99 @@
+"""Whether a model answers prompts that are read together as it answers each alone.
+
+Recurrent layers carry one branch's state into the next, some models take no mask of our own or
+none at all, and others see windows that we know nothing of. So a loaded model is asked both ways
+once, with a prompt that its windows do not hold, and is never trusted with what it gets wrong.
+"""
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from training.errors import TeacherError
+from training.teacher.causal.plain import plain_likelihoods
+from training.teacher.causal.teacher import CausalTeacher
+from training.teacher.causal.tokens import LEAST_ROOM
+from training.teacher.encoder import first_line
+from understudy.graph.prompts import Prompt
+
+SAMPLE = "Two rivers meet below the old bridge, and a ferry waits there."
+BEYOND = 24  # tokens, of a sample behind a window's end
+# Nats a label; half precision rounds each of a label's terms by some hundredths of a nat.
+EXACT = 1e-3
+ROUNDED = 0.15  # a token
+REFUSALS = (  # what models raise at masks, positions or caches that they do not take
+    AttributeError,
+    IndexError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+log = logging.getLogger(__name__)
+
+
+def checked(teacher: CausalTeacher, name: str) -> CausalTeacher:
+    """The teacher, told to take a pass a label where reading prompts together is not exact."""
+    tell_of_tokens(teacher, name)
+    prompts = sample_prompts(teacher)
+    if (problem := sharing_problem(teacher, prompts)) is None:
+        return teacher
+    log.warning(
+        "%s cannot read prompts that begin alike together (%s): each of %d labels takes a pass of "
+        "its own, which is right, and slower",
+        name,
+        problem,
+        len(teacher.labels),
+    )
+    return replace(teacher, shares=False)
+
+
+def tell_of_tokens(teacher: CausalTeacher, name: str) -> None:
+    prompt = Prompt("Sort: a; b.", f"{SAMPLE}\n- {SAMPLE}")
+    whole = teacher.tokens.whole(prompt)
+    pieces = teacher.tokens.rows([prompt], len(whole) + 99)[0]
+    if (*pieces.head, *pieces.body, *teacher.tokens.tail(prompt)) != whole:
+        log.warning("the tokenizer of %s joins words over lines' ends; prompts do not", name)
+
+
+def sample_prompts(teacher: CausalTeacher) -> list[Prompt]:
+    """Two prompts of which one's description starts the other's, which leaves any window."""
+    tokens, limit = teacher.tokens, teacher.options.max_tokens
+    fixed = len(tokens.head(Prompt("", "").head)) + len(teacher.branch.tokens)
+    config: Any = teacher.module.config.get_text_config()  # type: ignore[union-attr,operator]
+    sizes = [getattr(config, name, 0) or 0 for name in ("sliding_window", "attention_chunk_size")]
+    window = max((size for size in sizes if size < limit), default=0)
+    wanted = max(window - fixed, 0) + BEYOND
+    room = max(min(wanted, limit - fixed), LEAST_ROOM)
+    each = max(len(tokens.after_line([SAMPLE + "\n"])[0]), 1)
+    lines = [SAMPLE] * max(room // each, 2)
+    return [Prompt("", "\n".join(lines[: len(lines) // 2])), Prompt("", "\n".join(lines))]
+
+
+def sharing_problem(teacher: CausalTeacher, prompts: list[Prompt]) -> str | None:
+    """Why prompts may not be read together; None where they may.
+
+    Raises:
+        TeacherError: the model does not even answer a plain forward pass.
+    """
+    responses = teacher.tree.responses
+    order = sorted(range(len(responses)), key=lambda at: len(responses[at]))
+    at = sorted({order[0], order[-1]})
+    labels = [responses[label] for label in at]
+    try:
+        plain = [plain_likelihoods(teacher.module, [p], labels) for p in teacher.wholes(prompts)]
+    except REFUSALS as error:
+        raise TeacherError(f"the teacher fails at a plain prompt: {first_line(error)}") from error
+    try:
+        found, _ = teacher.likelihoods(prompts)
+    except REFUSALS as error:
+        return first_line(error)
+    exact = plain[0][1].dtype == torch.float32
+    bound = EXACT if exact else ROUNDED * max(map(len, labels))
+    expected = torch.cat([likelihoods for likelihoods, _ in plain]).cpu()
+    difference = float((found[:, at] - expected).abs().max())
+    log.info("prompts read together differ by %.2g nats at most", difference)
+    return None if difference <= bound else f"answers are off by {difference:.2g} nats"

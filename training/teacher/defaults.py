@@ -1,0 +1,45 @@
+"""What suits each kind of teacher, where nothing else is asked for.
+
+An encoder is small and starts with a fitted head, which larger steps would undo. A causal model is
+large and knows the labels' words already: the settings that LinguGKD (arXiv 2402.05894) reports. An
+endpoint is paid for, hence one prompt a node.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherDefaults:
+    hops: tuple[int, ...]
+    tokens: int  # of a node's description
+    epochs: int = 0  # of tuning, at most
+    batch_size: int = 1  # prompts a step
+    learning_rate: float = 0.0  # at its peak
+    nested: bool = False  # prompts begin alike, so that a causal model reads a node once
+
+
+LOCAL_KINDS = {"encoder"}  # that are named by themselves; `training.teacher.local` adds others
+
+
+def teacher_kind(teacher: str) -> str:
+    """encoder, endpoint, causal or a registered kind, of what `--teacher` names."""
+    name = teacher.partition(":")[0]
+    return name if name in LOCAL_KINDS else {"openai": "endpoint"}.get(name, "causal")
+
+
+def model_folder(teacher: str) -> list[Path]:
+    """The folder or file that `--teacher` names, if it names one: it is read, and must stay."""
+    kind = teacher_kind(teacher)
+    named = teacher.partition(":")[2] if teacher.startswith(("encoder", "gguf:")) else teacher
+    return [Path(named)] if kind != "endpoint" and named and Path(named).exists() else []
+
+
+DEFAULTS: Mapping[str, TeacherDefaults] = {
+    "encoder": TeacherDefaults((0, 1, 2), tokens=160, epochs=3, batch_size=16, learning_rate=2e-5),
+    "causal": TeacherDefaults(
+        (0, 1, 2), tokens=380, epochs=1, batch_size=4, learning_rate=2e-4, nested=True
+    ),
+    "endpoint": TeacherDefaults((2,), tokens=380),
+}

@@ -1,0 +1,111 @@
+"""Asking a teacher about many nodes, bucketed by length, in parts that survive a kill."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from training.teacher.answers.folder import HopAnswers
+from training.teacher.protocol import Answers, Teacher
+from understudy.graph.files import atomic_file
+from understudy.graph.progress import Progress, silent
+from understudy.graph.prompts import Prompt
+
+PART_PROMPTS = 1_024  # answers that are written at once, and lost at most by a kill
+STAGE = "Asking the teacher"
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """Distinct prompts, and which of them each node's hop asks.
+
+    Shapes:
+        which: int64 [H, M], positions in `prompts`
+    """
+
+    prompts: list[Prompt]
+    which: NDArray[np.int64]
+
+
+def gather_questions(
+    write: Callable[[int, int], Prompt], hops: Sequence[int], nodes: NDArray[np.int64]
+) -> Questions:
+    """The prompts of every hop and node; equal ones (a node without neighbours) are asked once."""
+    position: dict[Prompt, int] = {}
+    which = np.empty((len(hops), len(nodes)), dtype=np.int64)
+    for row, hop in enumerate(hops):
+        for column, node in enumerate(nodes.tolist()):
+            which[row, column] = position.setdefault(write(node, hop), len(position))
+    return Questions(list(position), which)
+
+
+def extract(
+    teacher: Teacher,
+    questions: Questions,
+    nodes: NDArray[np.int64],
+    folder: Path,
+    tokens_per_batch: int,
+    progress: Progress = silent,
+    part_prompts: int = PART_PROMPTS,
+) -> HopAnswers:
+    """Asks everything; parts that `folder` already holds are not asked again.
+
+    Parts and batches depend on the prompts alone, so that a resumed run ends with the same bytes.
+    """
+    prompts = questions.prompts
+    order = asking_order(questions)
+    parts = [order[start : start + part_prompts] for start in range(0, len(order), part_prompts)]
+    done = 0
+    for number, part in enumerate(parts):
+        path = part_path(folder, number)
+        if not path.is_file():
+            answers = answer_part(teacher, [prompts[i] for i in part], tokens_per_batch)
+            save_part(path, answers)
+        done += len(part)
+        progress(STAGE, done, len(prompts))
+    values = [load_file(part_path(folder, number)) for number in range(len(parts))]
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    rows = place[questions.which]  # [H, M]
+    features = None
+    if "features" in values[0]:
+        features = np.concatenate([value["features"] for value in values])[rows]
+    log_probabilities = np.concatenate([value["log_probabilities"] for value in values])[rows]
+    return HopAnswers(nodes, log_probabilities, features)
+
+
+def asking_order(questions: Questions) -> list[int]:
+    """Shorter prompts first; a node's stay together, since they begin alike and are read once."""
+    sizes = np.array([len(prompt.text) for prompt in questions.prompts])
+    owner = np.empty(len(sizes), dtype=np.int64)
+    columns = np.arange(questions.which.shape[1])
+    owner[questions.which[:, ::-1]] = columns[::-1]  # a node that asks it
+    longest = sizes[questions.which].max(axis=0)
+    order: list[int] = np.lexsort((sizes, owner, longest[owner])).tolist()
+    return order
+
+
+def part_path(folder: Path, number: int) -> Path:
+    return folder / f"part-{number:05d}.safetensors"
+
+
+def save_part(path: Path, answers: Answers) -> None:
+    arrays = {"log_probabilities": answers.log_probabilities}
+    if answers.features is not None:
+        arrays["features"] = answers.features.astype(np.float16)
+    with atomic_file(path) as temporary:
+        save_file(arrays, temporary)
+
+
+def answer_part(teacher: Teacher, prompts: Sequence[Prompt], tokens_per_batch: int) -> Answers:
+    """Answers in the prompts' order, asked in batches of similar length."""
+    batches = teacher.batches(prompts, tokens_per_batch)
+    answers = [teacher.answer([prompts[i] for i in batch]) for batch in batches]
+    place = np.empty(len(prompts), dtype=np.int64)
+    place[[index for batch in batches for index in batch]] = np.arange(len(prompts))
+    log_probabilities = np.concatenate([a.log_probabilities for a in answers])[place]
+    shown = [a.features for a in answers if a.features is not None]
+    return Answers(log_probabilities, np.concatenate(shown)[place] if shown else None)

@@ -1,0 +1,53 @@
+"""Digests of everything that a teacher's answers depend on: what lets a run be resumed."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from training.teacher.options import TeachOptions
+from understudy.graph import TextGraph
+from understudy.graph.prompts import Prompt, prompt_hash
+
+ORDER = "a node's prompts side by side"  # of the parts that answers are kept in
+
+
+def fingerprint(graph: TextGraph, options: TeachOptions, weights: str) -> str:
+    """SHA-256 of everything that the answers depend on."""
+    value = {
+        "graph": graph.content_hash,
+        "prompts": prompt_hash(options.prompts, graph.label_names),
+        "weights": weights,
+        "kind": options.kind,
+        "settings": settings(options),
+    }
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def settings(options: TeachOptions) -> dict[str, Any]:
+    """The options that answers depend on; no key, no address, nothing that only costs time."""
+    kept: dict[str, Any] = {
+        "hops": list(options.hops),
+        "prompts": asdict(options.prompts),
+        "max_nodes": options.max_nodes,
+    }
+    if options.endpoint is not None:
+        return kept | {"model": options.endpoint.model, "top": options.endpoint.top}
+    own = options.encoder if options.kind == "encoder" else options.causal
+    kept |= {"tuning": asdict(options.tuning), options.kind: asdict(own)}
+    # Batches decide the last bits of an answer, which a resumed run must share.
+    sizes = {"tokens_per_batch": options.tokens_per_batch, "part_prompts": options.part_prompts}
+    return kept | sizes
+
+
+def prompts_digest(
+    prompts: Sequence[Prompt], model: str, classes: int, options: TeachOptions
+) -> str:
+    """SHA-256 of what the answers of an untuned encoder with SHA-256 `model` depend on."""
+    sizes = options.encoder.max_tokens, options.tokens_per_batch, options.part_prompts
+    precision = " bf16" if options.encoder.bf16 else ""
+    digest = hashlib.sha256(f"{model} {classes} {sizes}{precision} {ORDER}".encode())
+    for prompt in prompts:
+        digest.update(prompt.description.encode() + b"\0")
+    return digest.hexdigest()[:32]

@@ -1,0 +1,62 @@
+"""Teachers that run in this process, by kind: ours, and those that others register."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from training.errors import TeacherError
+from training.registry import Registry
+from training.teacher.causal import load_causal_teacher
+from training.teacher.defaults import LOCAL_KINDS, teacher_kind
+from training.teacher.encoder import load_encoder_teacher
+from training.teacher.options import TeachOptions
+from training.teacher.protocol import TunableTeacher
+from understudy.graph import TextGraph
+
+
+class LocalTeacher(TunableTeacher, Protocol):
+    """Where `tuning.epochs` is 0, `module` and `loss` are never read."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the untuned weights, or of whatever else its answers depend on."""
+        ...
+
+
+Loader = Callable[[TextGraph, TeachOptions], LocalTeacher]
+TEACHERS: Registry[Loader] = Registry("teacher")
+
+
+def register_teacher(kind: str, load: Loader) -> None:
+    """Adds a kind of teacher, which `TeachOptions(teacher=kind)` or `"KIND:anything"` names.
+
+    Raises:
+        TrainingError: the name is taken, or stands for another teacher already.
+    """
+    if teacher_kind(kind) != "causal" or ":" in kind:
+        raise TeacherError(f"{kind!r} names another teacher already, or has a colon in it")
+    TEACHERS.register(kind, load)
+    LOCAL_KINDS.add(kind)
+
+
+def load_local(graph: TextGraph, options: TeachOptions) -> LocalTeacher:
+    return TEACHERS[options.kind](graph, options)
+
+
+def load_causal(graph: TextGraph, options: TeachOptions) -> LocalTeacher:
+    tuned, seed = options.tuning.epochs > 0, options.tuning.seed
+    return load_causal_teacher(options.teacher, graph.label_names, options.causal, tuned, seed)
+
+
+def load_encoder(graph: TextGraph, options: TeachOptions) -> LocalTeacher:
+    if not options.tuning.epochs:
+        raise TeacherError("an encoder has a fresh head, so it needs at least one epoch of tuning")
+    _, _, path = options.teacher.partition(":")
+    if path and not Path(path).is_dir():
+        raise TeacherError(f"there is no folder {path!r}; give a text encoder's folder")
+    folder = Path(path) if path else None
+    return load_encoder_teacher(folder, graph.num_classes, options.encoder, options.tuning.seed)
+
+
+TEACHERS.register("causal", load_causal)
+TEACHERS.register("encoder", load_encoder)

@@ -1,0 +1,227 @@
+"""From a graph and a language model to a teacher folder."""
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+
+from training.encoders.encoding import cache_folder
+from training.errors import TeacherError
+from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_info, write_teacher
+from training.teacher.answers.joint import with_joint_view
+from training.teacher.answers.smoothing import with_smoothed_view
+from training.teacher.answers.views import teacher_metrics
+from training.teacher.causal import CausalTeacher
+from training.teacher.causal.choice import with_chosen_scores
+from training.teacher.defaults import model_folder
+from training.teacher.encoder import EncoderTeacher
+from training.teacher.encoder_head import start_head, with_fitted_head
+from training.teacher.endpoint import Endpoint, Usage, ask_all
+from training.teacher.extract import Questions, extract, gather_questions
+from training.teacher.fingerprint import fingerprint, prompts_digest, settings
+from training.teacher.local import LocalTeacher, load_local
+from training.teacher.options import TeachOptions
+from training.teacher.tuning import Examples, TuningProgress, tune, tuned_weights
+from training.trainable import check_classes, labeled_nodes
+from understudy.folders import FolderError, atomic_folder, check_output, reserved, unfinished_folder
+from understudy.folders.kinds import TEACHER
+from understudy.graph import TextGraph, check_split, load_graph
+from understudy.graph.progress import Progress, silent
+from understudy.graph.prompts import graph_prompter, prompt_hash
+
+
+def teach(
+    graph_folder: Path,
+    out: Path,
+    options: TeachOptions,
+    progress: Progress = silent,
+    force: bool = False,
+) -> TeacherInfo:
+    """Tunes the teacher, asks it about the graph's nodes, writes its folder.
+
+    Work in progress lies beside `out`, in a folder named after everything it depends on: the same
+    call resumes it, and another one leaves it alone. Where `out` is the result of the same call
+    already, nothing is done.
+
+    Args:
+        force: replace a folder of another kind, too.
+
+    Raises:
+        FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
+            `understudy.graph.errors` and `training.errors`.
+    """
+    check_output(out, TEACHER, [graph_folder, *model_folder(options.teacher)], force)
+    with reserved(out):
+        return taught(graph_folder, out, options, progress)
+
+
+def taught(graph_folder: Path, out: Path, options: TeachOptions, progress: Progress) -> TeacherInfo:
+    """The same, of an output that has been checked."""
+    graph = load_graph(graph_folder)
+    check_split(graph)
+    check_classes(graph)
+    if options.kind == "endpoint":
+        return teach_endpoint(graph, out, options, progress)
+    teacher = load_local(graph, options)
+    digest = fingerprint(graph, options, teacher.digest)
+    if (done := finished(out, digest)) is not None:
+        return done
+    work = unfinished_folder(out, digest)
+    if isinstance(teacher, CausalTeacher):
+        examples = tuning_examples(graph, options)
+        teacher = with_chosen_scores(teacher, examples, options.tuning)
+        options = replace(options, causal=replace(options.causal, scores=teacher.options.scores))
+    tuning = tune_local(teacher, graph, options, work, progress)
+    started = time.monotonic()
+    answers = ask_local(teacher, graph, options, work, progress)
+    asking_seconds = time.monotonic() - started
+    answers = with_joint_view(graph, answers, options.tuning.seed, progress)
+    answers = with_smoothed_view(graph, options.hops, answers, progress)
+    metrics = teacher_metrics(graph, options.hops, answers) | {
+        "tuning_seconds": round(tuning.seconds, 1),
+        "asking_seconds": round(asking_seconds, 1),
+    }
+    info = describe(graph, options, teacher.digest, digest, metrics)
+    with put_out(out, work) as folder:
+        write_teacher(folder, info, answers)
+        if options.tuning.epochs:
+            weights = {k: w.detach().contiguous() for k, w in tuned_weights(teacher).items()}
+            save_file(weights, folder / "tuned.safetensors")
+            if isinstance(teacher, CausalTeacher):
+                teacher.save_adapter(folder / "adapter")
+    return info
+
+
+@contextmanager
+def put_out(out: Path, work: Path) -> Iterator[Path]:
+    """Writes the result, and removes the work in progress once it is there.
+
+    Raises:
+        TeacherError: `out` cannot be written any more; the work is kept.
+    """
+    try:
+        with atomic_folder(out) as folder:
+            yield folder
+    except FolderError as error:
+        raise TeacherError(
+            f"{error}; what was done is kept in {work}, and the same command goes on from there"
+        ) from error
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def tuning_examples(graph: TextGraph, options: TeachOptions) -> Examples:
+    return Examples(
+        graph_prompter(graph, options.prompts),
+        options.hops,
+        graph.labels,
+        labeled_nodes(graph, "train"),
+        labeled_nodes(graph, "val"),
+    )
+
+
+def tune_local(
+    teacher: LocalTeacher, graph: TextGraph, options: TeachOptions, work: Path, progress: Progress
+) -> TuningProgress:
+    if not options.tuning.epochs or options.encoder.frozen:
+        return TuningProgress()
+    examples = tuning_examples(graph, options)
+    path = work / "tuning.safetensors"
+    if isinstance(teacher, EncoderTeacher) and not path.is_file():
+        start_head(teacher, examples, options, work / "start", progress)
+    return tune(teacher, examples, options.tuning, path, options.tokens_per_batch, progress)
+
+
+def ask_local(
+    teacher: LocalTeacher, graph: TextGraph, options: TeachOptions, work: Path, progress: Progress
+) -> HopAnswers:
+    """The answers of a tuned teacher, or of a frozen encoder, whose head is fitted here."""
+    questions, nodes = all_questions(graph, options)
+    frozen = teacher if isinstance(teacher, EncoderTeacher) and options.encoder.frozen else None
+    folder = work
+    if frozen is not None and not options.prompts.show_labels:
+        # These answers do not depend on the split: the next split's teacher need not ask again.
+        digest = prompts_digest(questions.prompts, teacher.digest, graph.num_classes, options)
+        folder = cache_folder() / "prompts" / digest
+    sizes = options.tokens_per_batch, progress, options.part_prompts
+    answers = extract(teacher, questions, nodes, folder, *sizes)
+    if frozen is None:
+        return answers
+    return with_fitted_head(frozen, graph, answers, options, progress)
+
+
+def teach_endpoint(
+    graph: TextGraph, out: Path, options: TeachOptions, progress: Progress
+) -> TeacherInfo:
+    """The same from an endpoint: it shows no features and is not tuned."""
+    if options.endpoint is None:
+        raise TeacherError("an endpoint needs its address: openai:URL#model")
+    digest = fingerprint(graph, options, "")
+    if (done := finished(out, digest)) is not None:
+        return done
+    started = time.monotonic()
+    work = unfinished_folder(out, digest)
+    questions, nodes = all_questions(graph, options)
+    with Endpoint(options.endpoint, graph.label_names) as endpoint:
+        rows = ask_all(endpoint, questions.prompts, work / "answers.jsonl", progress)
+    answers = HopAnswers(nodes, rows[questions.which])
+    answers = with_smoothed_view(graph, options.hops, answers, progress)
+    run = {"seconds": round(time.monotonic() - started, 1), **usage(endpoint)}
+    metrics = teacher_metrics(graph, options.hops, answers) | run
+    info = describe(graph, options, "", digest, metrics)
+    with put_out(out, work) as folder:
+        write_teacher(folder, info, answers)
+    return info
+
+
+def usage(endpoint: Endpoint) -> dict[str, float]:
+    """What this run was charged for; answers of an earlier, interrupted run are not in it."""
+    counts: Usage = endpoint.usage
+    return {**asdict(counts), "cost": counts.cost(endpoint.options)}
+
+
+def all_questions(graph: TextGraph, options: TeachOptions) -> tuple[Questions, NDArray[np.int64]]:
+    nodes = np.arange(graph.num_nodes, dtype=np.int64)
+    if options.max_nodes:
+        generator = np.random.default_rng([options.tuning.seed, 3])
+        nodes = np.sort(generator.permutation(nodes)[: options.max_nodes])
+    prompter = graph_prompter(graph, options.prompts)
+    return gather_questions(prompter.stored, options.hops, nodes), nodes
+
+
+def finished(out: Path, digest: str) -> TeacherInfo | None:
+    """The folder's description, where it is the result of the same call."""
+    if not (out / "teacher.json").is_file():
+        return None
+    try:
+        info = read_info(out)
+    except TeacherError:
+        return None
+    return info if info.settings.get("fingerprint") == digest else None
+
+
+def describe(
+    graph: TextGraph,
+    options: TeachOptions,
+    model_hash: str,
+    digest: str,
+    metrics: Mapping[str, float],
+) -> TeacherInfo:
+    endpoint = options.endpoint
+    return TeacherInfo(
+        kind=options.kind,
+        model=options.teacher if endpoint is None else endpoint.model,
+        model_hash=model_hash,
+        prompt_hash=prompt_hash(options.prompts, graph.label_names),
+        graph_hash=graph.content_hash,
+        graph_name=graph.name,
+        label_names=graph.label_names,
+        hops=options.hops,
+        settings={**settings(options), "fingerprint": digest},
+        metrics=dict(metrics),
+    )
