@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from understudy.engine import predictions
 from understudy.engine.errors import Detail, EngineError
+from understudy.engine.predictions import LabelScore
 
 Route = Literal["student", "teacher", "auto"]
 AnsweredBy = Literal["student", "teacher"]
@@ -66,13 +67,6 @@ class InferenceErrorBody(Struct, frozen=True):
     """The body of every answer below /v2 that is no success."""
 
     error: Annotated[str, Meta(description="A stable code, a colon, and words for people.")]
-
-
-class LabelScore(Struct, frozen=True):
-    """A label and its probability."""
-
-    label: str
-    score: float
 
 
 class Prediction(Struct, frozen=True):
@@ -144,6 +138,5 @@ def told(prediction: predictions.Prediction) -> Prediction:
     """The student's answer for one node, on the wire."""
     if prediction.error is not None:
         return Prediction(prediction.index, prediction.id, error=error_detail(prediction.error))
-    top = tuple([LabelScore(best.label, best.score) for best in prediction.top])
-    best = top[0]
-    return Prediction(prediction.index, prediction.id, best.label, best.score, top)
+    best = prediction.top[0]
+    return Prediction(prediction.index, prediction.id, best.label, best.score, prediction.top)

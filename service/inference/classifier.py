@@ -15,7 +15,6 @@ from service.messages import (
     ClassifyResponse,
     CompareResponse,
     Comparison,
-    LabelScore,
     Node,
     Prediction,
     Route,
@@ -28,7 +27,7 @@ from service.telemetry.metrics import Metrics
 from understudy.bundle import Manifest
 from understudy.engine.engine import Engine
 from understudy.engine.errors import NodeError
-from understudy.engine.predictions import SCORE_DECIMALS
+from understudy.engine.predictions import SCORE_DECIMALS, LabelScore
 from understudy.engine.requests import Resolution
 
 

@@ -1,9 +1,9 @@
 """Logits and errors → the predictions of a request, in its order."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from understudy.engine.errors import NodeError
@@ -14,17 +14,17 @@ from understudy.engine.student import Inference
 SCORE_DECIMALS = 6
 
 
-@dataclass(frozen=True, slots=True)
-class LabelScore:
+class LabelScore(Struct, frozen=True):
     """A label and its calibrated probability."""
 
     label: str
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(Struct, frozen=True):
     """The answer for one node.
+
+    A struct, since hundreds of them are made for one request, several times faster.
 
     Attributes:
         index: position in the request.
