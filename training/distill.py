@@ -11,7 +11,7 @@ from torch import Tensor
 
 from training.calibration import Calibration, calibrate
 from training.config import ObjectiveOptions, StudentConfig, TrainingConfig
-from training.encoders.encoding import cache_folder, encoder_spec, graph_features
+from training.encoders.encoding import encoder_spec, graph_features
 from training.errors import CheckpointError
 from training.history import Training
 from training.loop import predict, train
@@ -25,6 +25,7 @@ from training.trainable import check_trainable
 from understudy.folders import FolderError, check_output, check_space, reserved
 from understudy.folders.kinds import STUDENT
 from understudy.graph import TextGraph, check_split, load_graph
+from understudy.graph.files import cache_folder
 from understudy.graph.progress import Progress, silent
 
 CONVERGED = 0.99  # share of the best validation accuracy at which training has converged

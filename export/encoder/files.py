@@ -17,12 +17,11 @@ from export.encoder.outliers import set_outliers_apart
 from export.encoder.rounding import round_products
 from export.onnx_files import Axes, B, T, export_module
 from export.precisions import to_int8
-from training.encoders.encoding import cache_folder
 from training.encoders.minilm import MiniLM, load_minilm
 from understudy.bundle.reader import file_digest
 from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE, TOKENIZER_FILE, TextEncoder
 from understudy.graph import TextGraph
-from understudy.graph.files import atomic_file
+from understudy.graph.files import atomic_file, cache_folder
 from understudy.graph.progress import Progress
 
 SAMPLED_TEXTS = 64  # to find outliers and to round weights by

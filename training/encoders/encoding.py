@@ -1,6 +1,5 @@
 """From a graph's texts to features, cached by what they depend on."""
 
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from training.encoders.features import Features, dense_features, hashed_features
 from training.encoders.minilm import MAX_TOKENS, MODEL_NAME, WEIGHTS_DIGEST, load_minilm
 from training.errors import EncoderError
 from understudy.graph import TextGraph
-from understudy.graph.files import atomic_file
+from understudy.graph.files import atomic_file, cache_folder
 from understudy.graph.hashing import SCHEME, HashingOptions, TextHasher
 from understudy.graph.progress import Progress, silent
 
@@ -85,9 +84,3 @@ def embeddings(
         with atomic_file(path) as temporary:
             np.save(temporary, values)
     return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
-
-
-def cache_folder() -> Path:
-    """$UNDERSTUDY_CACHE, or the user's cache folder."""
-    base = os.environ.get("UNDERSTUDY_CACHE")
-    return Path(base) if base else Path.home() / ".cache" / "understudy"

