@@ -1,7 +1,7 @@
 """The parts of one service, built from its settings and closed in the right order."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from service.aside import Aside
@@ -25,6 +25,7 @@ from service.telemetry.health import Health
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracer, open_tracer
 from understudy.engine.engine import Engine
+from understudy.graph.label_descriptions import read_label_descriptions
 from understudy.graph.prompts import PromptOptions
 
 
@@ -64,6 +65,7 @@ def build_parts(
 
     Raises:
         SettingsError: the keys cannot be read, or tracing is asked for and not installed.
+        GraphError: what describes the labels for the teacher cannot be read.
     """
     metrics, slot, aside = Metrics(), Slot(engine), Aside()
     batcher = Batcher(settings.batches, metrics)
@@ -81,7 +83,7 @@ def build_parts(
         metrics,
         settings.request_seconds,
         embeddings,
-        build_asking(settings, link, metrics),
+        build_asking(settings, engine.manifest.label_names, link, metrics),
         settings.auto_threshold,
         aside,
     )
@@ -115,13 +117,20 @@ def build_limiter(settings: Settings, link: RedisLink | None) -> RateLimiter | N
     return RedisRateLimiter(settings.rate, link) if link else MemoryRateLimiter(settings.rate)
 
 
-def build_asking(settings: Settings, link: RedisLink | None, metrics: Metrics) -> Asking | None:
+def build_asking(
+    settings: Settings, label_names: Sequence[str], link: RedisLink | None, metrics: Metrics
+) -> Asking | None:
     if settings.teacher is None:
         return None
     options = TeacherOptions(concurrency=settings.teacher_concurrency)
     cache = Cache("teacher", settings.caches, link, metrics)
     teacher = Teacher(OpenAITeacher(settings.teacher), cache, options, metrics)
-    prompts = PromptOptions(tokens=settings.teacher_tokens, nested=settings.teacher_nested)
+    told = settings.teacher_label_descriptions
+    prompts = PromptOptions(
+        tokens=settings.teacher_tokens,
+        nested=settings.teacher_nested,
+        label_descriptions=read_label_descriptions(told, label_names) if told else (),
+    )
     questions = Questions(QuestionOptions(settings.teacher_hops, prompts))
     return Asking(teacher, questions, settings.shadow_share, metrics)
 

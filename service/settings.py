@@ -148,6 +148,9 @@ class Settings(BaseSettings):
     teacher_nested: bool = Field(
         default=False, description="Write questions as causal teachers are tuned: hop by hop."
     )
+    teacher_label_descriptions: Path | None = Field(
+        default=None, description="A line about each label for its questions, as `teach` was given."
+    )
     auto_threshold: float | None = Field(
         default=None,
         description="Score from which route auto trusts the student; else the bundle's.",

@@ -15,12 +15,14 @@ from training.teacher.defaults import DEFAULTS, model_folder, teacher_kind
 from understudy.folders import check_output
 from understudy.folders.kinds import TEACHER
 from understudy.graph.folder import read_meta
+from understudy.graph.label_descriptions import read_label_descriptions
 from understudy.graph.progress import terminal_progress
 
 if TYPE_CHECKING:
     from training.teacher.endpoint import EndpointOptions
 
 READERS = {
+    "label_descriptions": ("causal", "endpoint"),
     "epochs": TUNED,
     "batch_size": TUNED,
     "learning_rate": TUNED,
@@ -63,6 +65,10 @@ def teach(
     show_labels: Annotated[
         bool, typer.Option(help="Show neighbours' training labels in prompts.")
     ] = True,
+    label_descriptions: Annotated[
+        Path | None,
+        typer.Option(help="A line about each label for the prompts; CSV, JSON or JSON lines."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=0, help="Of tuning, at most.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Prompts a step.")] = None,
     learning_rate: Annotated[
@@ -115,7 +121,8 @@ def teach(
     # Wrong options and paths are told before torch is imported, which takes seconds.
     kind = teacher_kind(teacher)
     refuse_unread(context, kind_of(kind, frozen), READERS)
-    read_meta(graph)
+    names = read_meta(graph)["label_names"]
+    described = label_descriptions and read_label_descriptions(label_descriptions, names)
     check_output(out, TEACHER, [graph, *model_folder(teacher)], force)
     from training.teacher.causal import CausalOptions, precision_of
     from training.teacher.encoder import EncoderOptions
@@ -132,7 +139,11 @@ def teach(
         teacher=teacher,
         hops=parse_hops(hops) if hops else defaults.hops,
         prompts=PromptOptions(
-            tokens=length, show_labels=show_labels, nested=defaults.nested, seed=seed
+            tokens=length,
+            show_labels=show_labels,
+            nested=defaults.nested,
+            seed=seed,
+            label_descriptions=described or (),
         ),
         tuning=TuningOptions(
             epochs=defaults.epochs if epochs is None else epochs,

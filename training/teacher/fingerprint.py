@@ -8,7 +8,7 @@ from typing import Any
 
 from training.teacher.options import TeachOptions
 from understudy.graph import TextGraph
-from understudy.graph.prompts import Prompt, prompt_hash
+from understudy.graph.prompts import Prompt, prompt_hash, prompt_settings
 
 ORDER = "a node's prompts side by side"  # of the parts that answers are kept in
 
@@ -29,7 +29,7 @@ def settings(options: TeachOptions) -> dict[str, Any]:
     """The options that answers depend on; no key, no address, nothing that only costs time."""
     kept: dict[str, Any] = {
         "hops": list(options.hops),
-        "prompts": asdict(options.prompts),
+        "prompts": prompt_settings(options.prompts),
         "max_nodes": options.max_nodes,
     }
     if options.endpoint is not None:

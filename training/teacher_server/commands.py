@@ -1,5 +1,6 @@
 """`understudy teacher-serve`: a trained teacher for `understudy serve --teacher-url`."""
 
+import shlex
 import signal
 import socket
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import uvicorn
 from numpy.typing import NDArray
 
 from training.errors import TeacherError
-from training.teacher.answers.folder import TeacherInfo, read_info
+from training.teacher.answers.folder import DESCRIPTIONS_FILE, TeacherInfo, read_info
 from training.teacher_server.app import create_app
 from understudy.graph.prompts import Prompt
 
@@ -49,18 +50,25 @@ def teacher_serve(
         url = f"http://{HOST}:{bound.getsockname()[1]}/v1"
         typer.echo(f"serving {info.model} on {url}")
         typer.echo(
-            f"ask it as it was tuned: understudy serve BUNDLE --teacher-url {url} {form(info)}"
+            "ask it as it was tuned: "
+            f"understudy serve BUNDLE --teacher-url {url} {form(info, folder)}"
         )
         config = uvicorn.Config(app, log_level="warning", access_log=False)
         uvicorn.Server(config).run([bound])
 
 
-def form(info: TeacherInfo) -> str:
-    """The flags of `understudy serve` with which its questions are those of the tuning."""
+def form(info: TeacherInfo, folder: Path) -> str:
+    """The flags of `understudy serve` with which its questions are those of the tuning.
+
+    Args:
+        folder: the teacher's, in which what describes the labels lies.
+    """
     prompts = info.settings.get("prompts", {})
     flags = f"--teacher-hops {max(info.hops)}"
     if "tokens" in prompts:
         flags += f" --teacher-tokens {prompts['tokens']}"
+    if prompts.get("label_descriptions"):
+        flags += f" --teacher-label-descriptions {shlex.quote(str(folder / DESCRIPTIONS_FILE))}"
     return flags + (" --teacher-nested" if prompts.get("nested") else "")
 
 
