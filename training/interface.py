@@ -26,7 +26,7 @@ from training.teacher import teach as teaching
 from training.teacher.answers.folder import TeacherInfo
 from training.teacher.defaults import DEFAULTS, teacher_kind
 from training.teacher.encoder import EncoderOptions
-from training.teacher.options import TeachOptions
+from training.teacher.options import Budget, TeachOptions
 from training.teacher.tuning import TuningOptions
 from understudy.graph.kept import GraphSource, graph_folder
 from understudy.graph.progress import Progress, silent
@@ -106,7 +106,7 @@ def teacher_options(
         ),
         encoder=EncoderOptions(max_tokens=length, frozen=frozen),
         endpoint=parse_endpoint(teacher, concurrency=8, input_price=0.0, output_price=0.0),
-        max_nodes=max_nodes,
+        budget=Budget(nodes=max_nodes),
     )
 
 

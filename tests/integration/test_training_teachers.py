@@ -23,7 +23,7 @@ from training.teacher.causal import CausalOptions
 from training.teacher.encoder import EncoderOptions, EncoderTeacher
 from training.teacher.endpoint import EndpointOptions
 from training.teacher.local import load_local
-from training.teacher.options import TeachOptions
+from training.teacher.options import Budget, TeachOptions
 from training.teacher.teach import teach, tune_local
 from training.teacher.tuning import TuningOptions
 from understudy.folders import OutputRefusedError
@@ -236,7 +236,7 @@ def test_what_few_calls_bought_is_spread_over_the_edges(
 ) -> None:
     name = load_graph(graph_folder).label_names[0]
     url, requests = endpoint(lambda n, body: completion(name, {name: 0.9}))
-    info = teach(graph_folder, tmp_path / "t", replace(asking(url), max_nodes=20))
+    info = teach(graph_folder, tmp_path / "t", replace(asking(url), budget=Budget(nodes=20)))
     _, answers = read_teacher(tmp_path / "t", load_graph(graph_folder))
     assert len(requests) <= len(answers.nodes) == 20
     assert answers.smoothed is not None

@@ -38,6 +38,7 @@ READERS = {
     "four_bit": ("causal",),
     "gradient_checkpointing": ("causal",),
     "tokens_per_batch": LOCAL,
+    "budget_money": ("endpoint",),
     "concurrency": ("endpoint",),
     "input_price": ("endpoint",),
     "output_price": ("endpoint",),
@@ -78,6 +79,19 @@ def teach(
         int, typer.Option(min=0, help="Training nodes to tune a transformer on; 0: all.")
     ] = 0,
     max_nodes: Annotated[int, typer.Option(min=0, help="Nodes to ask about; 0 asks all.")] = 0,
+    budget: Annotated[
+        int, typer.Option(min=0, help="Questions to ask, a node and hop each; 0: no limit.")
+    ] = 0,
+    budget_money: Annotated[
+        float, typer.Option(min=0, help="To spend, by the prices given; 0: no limit.")
+    ] = 0.0,
+    budget_choice: Annotated[
+        Literal["uncertain", "random"] | None,
+        typer.Option(
+            help="Nodes asked about first: those that labels leave uncertain, or any; by default "
+            "random of --max-nodes, else uncertain."
+        ),
+    ] = None,
     tuned_layers: Annotated[
         int, typer.Option(min=0, help="Upper layers of an encoder to tune; 0 tunes all.")
     ] = 0,
@@ -121,12 +135,14 @@ def teach(
     # Wrong options and paths are told before torch is imported, which takes seconds.
     kind = teacher_kind(teacher)
     refuse_unread(context, kind_of(kind, frozen), READERS)
+    if budget_money and not input_price and not output_price:
+        raise TeacherError("--budget-money needs --input-price, --output-price, or both")
     names = read_meta(graph)["label_names"]
     described = label_descriptions and read_label_descriptions(label_descriptions, names)
     check_output(out, TEACHER, [graph, *model_folder(teacher)], force)
     from training.teacher.causal import CausalOptions, precision_of
     from training.teacher.encoder import EncoderOptions
-    from training.teacher.options import TeachOptions
+    from training.teacher.options import Budget, TeachOptions
     from training.teacher.teach import teach as run_teach
     from training.teacher.tuning import TuningOptions
     from training.terminal import quiet_libraries
@@ -165,7 +181,12 @@ def teach(
             gradient_checkpointing=gradient_checkpointing,
         ),
         endpoint=parse_endpoint(teacher, concurrency, input_price, output_price),
-        max_nodes=max_nodes,
+        budget=Budget(
+            max_nodes,
+            budget,
+            budget_money,
+            budget_choice or ("uncertain" if budget or budget_money else "random"),
+        ),
         tokens_per_batch=tokens_per_batch,
     )
     with terminal_progress() as progress:

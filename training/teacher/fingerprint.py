@@ -30,7 +30,7 @@ def settings(options: TeachOptions) -> dict[str, Any]:
     kept: dict[str, Any] = {
         "hops": list(options.hops),
         "prompts": prompt_settings(options.prompts),
-        "max_nodes": options.max_nodes,
+        **options.budget.settings,
     }
     if options.endpoint is not None:
         return kept | {"model": options.endpoint.model, "top": options.endpoint.top}

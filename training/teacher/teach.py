@@ -2,9 +2,10 @@
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_info, 
 from training.teacher.answers.joint import with_joint_view
 from training.teacher.answers.smoothing import with_smoothed_view
 from training.teacher.answers.views import teacher_metrics
+from training.teacher.budget import Cost, budgeted_nodes, priced, unpriced
 from training.teacher.causal import CausalTeacher
 from training.teacher.causal.choice import with_chosen_scores
 from training.teacher.defaults import model_folder
@@ -33,7 +35,7 @@ from understudy.folders.kinds import TEACHER
 from understudy.graph import TextGraph, check_split, load_graph
 from understudy.graph.files import cache_folder
 from understudy.graph.progress import Progress, silent
-from understudy.graph.prompts import graph_prompter, prompt_hash
+from understudy.graph.prompts import Prompt, graph_prompter, prompt_hash
 
 
 def teach(
@@ -166,7 +168,8 @@ def teach_endpoint(
         return done
     started = time.monotonic()
     work = unfinished_folder(out, digest)
-    questions, nodes = all_questions(graph, options)
+    prices = options.endpoint.input_price, options.endpoint.output_price
+    questions, nodes = all_questions(graph, options, priced(*prices))
     with Endpoint(options.endpoint, graph.label_names) as endpoint:
         rows = ask_all(endpoint, questions.prompts, work / "answers.jsonl", progress)
     answers = HopAnswers(nodes, rows[questions.which])
@@ -185,13 +188,16 @@ def usage(endpoint: Endpoint) -> dict[str, float]:
     return {**asdict(counts), "cost": counts.cost(endpoint.options)}
 
 
-def all_questions(graph: TextGraph, options: TeachOptions) -> tuple[Questions, NDArray[np.int64]]:
-    nodes = np.arange(graph.num_nodes, dtype=np.int64)
-    if options.max_nodes:
-        generator = np.random.default_rng([options.tuning.seed, 3])
-        nodes = np.sort(generator.permutation(nodes)[: options.max_nodes])
-    prompter = graph_prompter(graph, options.prompts)
-    return gather_questions(prompter.stored, options.hops, nodes), nodes
+def all_questions(
+    graph: TextGraph, options: TeachOptions, cost: Callable[[Prompt], Cost] = unpriced
+) -> tuple[Questions, NDArray[np.int64]]:
+    """The questions that the budget allows, and the nodes that they are about."""
+    write = cache(graph_prompter(graph, options.prompts).stored)
+    fitted = options.kind != "endpoint"
+    nodes = budgeted_nodes(
+        graph, options.hops, options.budget, write, cost, options.tuning.seed, fitted
+    )
+    return gather_questions(write, options.hops, nodes), nodes
 
 
 def finished(out: Path, digest: str) -> TeacherInfo | None:
