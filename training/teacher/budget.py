@@ -1,8 +1,9 @@
 """Which nodes a teacher is asked about, where it cannot be asked about all.
 
-Questions are spent where labels say least: on nodes of which label propagation is uncertain and
-whose neighbours it places elsewhere (the local homophily of its predictions), in turn in every
-class's reach, so that no class takes all. Every fifth node is one of validation, drawn at random:
+Questions are spent where labels say least: first on nodes that no training label reaches over the
+edges, then on those of which label propagation is uncertain and whose neighbours it places
+elsewhere (the local homophily of its predictions); of nodes that are linked one at first, since
+its answer says something about the others. Every fifth node is one of validation, drawn at random:
 they choose the view that students learn from and its temperature, which hard nodes alone would
 mislead. Training nodes have their labels, so they come last, unless a head is fitted to the
 answers about them.
@@ -10,6 +11,7 @@ answers about them.
 The order does not depend on the budget: a larger one asks about the same nodes and more.
 """
 
+import itertools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,12 +26,14 @@ from training.teacher.answers.smoothing import smoothed
 from training.teacher.options import Budget, Choice
 from training.trainable import labeled_nodes
 from understudy.graph import TextGraph
+from understudy.graph.csr import Adjacency
 from understudy.graph.prompts import CHARACTERS_PER_TOKEN, Prompt
 
 TURN = 5  # nodes, of which one is of validation and, where a head is fitted, one of training
 MOST_VALIDATION = 400  # nodes: a standard error of 2.5 points at most
 ANSWER_TOKENS = 8  # of a label
 REACH = 0.9  # how much of what propagation says of a node is its neighbours'
+UNREACHED = 2.5  # more than any uncertainty: an entropy and a share make 2 at most
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +136,8 @@ def asking_order(graph: TextGraph, choice: Choice, seed: int, fitted: bool) -> N
     )
     others = drawn[~np.isin(drawn, np.concatenate([train, validation]))]
     if choice == "uncertain":
-        others = in_turn(others, *uncertainty(graph))
+        others = others[np.argsort(-uncertainty(graph)[others], kind="stable")]
+        others = apart(others, graph.adjacency)
     queues = [validation[:MOST_VALIDATION], *([train] if fitted else [])]
     last = np.concatenate([validation[MOST_VALIDATION:], *([] if fitted else [train])])
     places = [TURN * np.arange(len(queue)) + turn for turn, queue in enumerate(queues)]
@@ -143,39 +148,31 @@ def asking_order(graph: TextGraph, choice: Choice, seed: int, fitted: bool) -> N
     return np.concatenate([order, last])
 
 
-def in_turn(
-    nodes: NDArray[np.int64], said: NDArray[np.int64], worth: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    """The nodes, the class of the most worthy first, then one of every other class, and so on.
-
-    Shapes:
-        said: int64 [N], the class in whose reach a node is
-        worth: float64 [N]
-    """
-    best = nodes[np.argsort(-worth[nodes], kind="stable")]
-    turn = np.empty(len(best), dtype=np.int64)
-    for label in np.unique(said[best]):
-        members = np.flatnonzero(said[best] == label)
-        turn[members] = np.arange(len(members))
-    return best[np.argsort(turn, kind="stable")]
+def apart(nodes: NDArray[np.int64], adjacency: Adjacency) -> NDArray[np.int64]:
+    """The nodes, in passes of which none holds two that are linked; in their order otherwise."""
+    taken = np.full(adjacency.num_nodes, -1)  # the pass of each
+    for node in nodes.tolist():
+        others = set(taken[adjacency.neighbors(node)].tolist())
+        taken[node] = next(number for number in itertools.count() if number not in others)
+    return nodes[np.argsort(taken[nodes], kind="stable")]
 
 
-def uncertainty(graph: TextGraph) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """What training labels, spread over the edges, say of every node, and how little.
+def uncertainty(graph: TextGraph) -> NDArray[np.float64]:
+    """How little training labels, spread over the edges, say of every node; float64 [N].
 
-    Returns:
-        int64 [N], the class in whose reach a node is, the number of classes where in none's;
-        float64 [N], entropy as a share of its maximum, and the share of neighbours in other reaches
+    Entropy as a share of its maximum, plus the share of neighbours that are placed elsewhere;
+    `UNREACHED` where no label arrives.
     """
     count, classes = graph.num_nodes, graph.num_classes
     nothing = View(np.empty(0, np.int64), np.empty((0, classes), np.float32))
     spread = smoothed(graph, normalized_adjacency(graph.adjacency), nothing, REACH)
     said = np.full(count, classes, dtype=np.int64)
     said[spread.nodes] = spread.log_probabilities.argmax(axis=1)
-    entropy = np.ones(count)
-    log_shares = spread.log_probabilities
-    entropy[spread.nodes] = -(np.exp(log_shares) * log_shares).sum(axis=1) / np.log(classes)
     degrees = graph.adjacency.degrees
     rows = np.repeat(np.arange(count), degrees)
     unlike = np.bincount(rows, said[rows] != said[graph.adjacency.indices], minlength=count)
-    return said, entropy + unlike / np.maximum(degrees, 1)
+    result = np.full(count, UNREACHED)
+    shares = spread.log_probabilities
+    entropy = -(np.exp(shares) * shares).sum(axis=1) / np.log(classes)
+    result[spread.nodes] = entropy + (unlike / np.maximum(degrees, 1))[spread.nodes]
+    return result
