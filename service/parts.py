@@ -18,7 +18,7 @@ from service.inference.current import Reloader, Slot
 from service.inference.embedding_cache import EmbeddingCache
 from service.settings import Settings
 from service.teacher.asking import Asking
-from service.teacher.openai import OpenAITeacher
+from service.teacher.client import endpoint_teacher
 from service.teacher.questions import QuestionOptions, Questions
 from service.teacher.teacher import Teacher, TeacherOptions
 from service.telemetry.health import Health
@@ -120,7 +120,7 @@ def build_asking(settings: Settings, link: RedisLink | None, metrics: Metrics) -
         return None
     options = TeacherOptions(concurrency=settings.teacher_concurrency)
     cache = Cache("teacher", settings.caches, link, metrics)
-    teacher = Teacher(OpenAITeacher(settings.teacher), cache, options, metrics)
+    teacher = Teacher(endpoint_teacher(settings.teacher), cache, options, metrics)
     prompts = PromptOptions(tokens=settings.teacher_tokens, nested=settings.teacher_nested)
     questions = Questions(QuestionOptions(settings.teacher_hops, prompts))
     return Asking(teacher, questions, settings.shadow_share, metrics)
