@@ -18,7 +18,7 @@ from service.inference.current import Reloader, Slot
 from service.inference.embedding_cache import EmbeddingCache
 from service.settings import Settings
 from service.teacher.asking import Asking
-from service.teacher.openai import OpenAITeacher
+from service.teacher.client import endpoint_teacher
 from service.teacher.questions import QuestionOptions, Questions
 from service.teacher.teacher import Teacher, TeacherOptions
 from service.telemetry.health import Health
@@ -124,7 +124,7 @@ def build_asking(
         return None
     options = TeacherOptions(concurrency=settings.teacher_concurrency)
     cache = Cache("teacher", settings.caches, link, metrics)
-    teacher = Teacher(OpenAITeacher(settings.teacher), cache, options, metrics)
+    teacher = Teacher(endpoint_teacher(settings.teacher), cache, options, metrics)
     told = settings.teacher_label_descriptions
     prompts = PromptOptions(
         tokens=settings.teacher_tokens,

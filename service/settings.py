@@ -15,8 +15,9 @@ from service.errors import SettingsError
 from service.http.guard import Network, parse_networks, words
 from service.http.rate_limits import RateLimit
 from service.inference.batcher import BatchOptions
-from service.teacher.openai import OpenAIOptions, check_endpoint
+from service.teacher.client import check_endpoint
 from service.teacher.teacher import TeacherOptions
+from understudy.endpoint.options import ClientOptions, Constraint, Thinking
 from understudy.engine.limits import Limits, WireLimits
 
 ENVIRONMENT_PREFIX = "UNDERSTUDY_"
@@ -134,8 +135,11 @@ class Settings(BaseSettings):
     )
     teacher_model: str = Field(default="teacher", description="Model to ask for there.")
     teacher_key: str = Field(default="", description="Bearer token for it.", repr=False)
-    teacher_constraint: Literal["json_schema", "choice", "none"] = Field(
-        default="json_schema", description="How it is held to the labels; choice is vLLM's."
+    teacher_constraint: Constraint = Field(
+        default="auto", description="How it is held to the labels; auto: as the server can."
+    )
+    teacher_thinking: Thinking = Field(
+        default="auto", description="How it is kept from thinking; wait lets it; auto: as it can."
     )
     teacher_seconds: float = Field(default=30.0, description="Seconds of one question.", gt=0)
     teacher_concurrency: int = Field(
@@ -224,16 +228,18 @@ class Settings(BaseSettings):
         return RateLimit(self.rate_limit, self.rate_burst) if self.rate_limit else None
 
     @property
-    def teacher(self) -> OpenAIOptions | None:
+    def teacher(self) -> ClientOptions | None:
         if not self.teacher_url:
             return None
-        return OpenAIOptions(
+        return ClientOptions(
             url=self.teacher_url,
             model=self.teacher_model,
             key=self.teacher_key,
             constraint=self.teacher_constraint,
+            thinking=self.teacher_thinking,
             timeout_seconds=self.teacher_seconds,
             connections=self.teacher_concurrency,
+            exact=True,
         )
 
 
