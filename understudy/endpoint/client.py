@@ -3,29 +3,18 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from email.utils import parsedate_to_datetime
-from time import time
-from typing import Any
-
-import httpx2
-import openai
 
 from understudy.endpoint.answers import read_reply, thoughts_of
 from understudy.endpoint.asker import Reply, Usage
-from understudy.endpoint.completions import Completion, read_completion
-from understudy.endpoint.errors import (
-    EndpointError,
-    LateError,
-    RefusedError,
-    UnreachableError,
-)
+from understudy.endpoint.completions import read_completion
+from understudy.endpoint.errors import LateError, RefusedError
 from understudy.endpoint.forms import Form, Forms
 from understudy.endpoint.options import ClientOptions
 from understudy.endpoint.question import request_body
-from understudy.endpoint.refusals import refusal_reason
-from understudy.endpoint.transport import BoundedTransport
+from understudy.endpoint.server import Server
 from understudy.graph.prompts import Prompt
 
+PATH = "/chat/completions"
 # Statuses by which a server may mean a field that it does not know.
 UNKNOWN_FIELD = frozenset({400, 422})
 
@@ -37,15 +26,7 @@ class ChatClient:
         self.options = options
         self.forms = Forms(options)
         self.finding = asyncio.Lock()  # one question at a time finds out the form
-        http = httpx2.AsyncClient(
-            transport=BoundedTransport(options.key, options.connections),
-            timeout=options.timeout_seconds,
-            follow_redirects=False,  # the key and the texts are for this server alone
-        )
-        # The transport alone knows the key. Who asks decides what is asked again.
-        self.api = openai.AsyncOpenAI(
-            api_key="-", base_url=options.url, http_client=http, max_retries=0
-        )
+        self.server = Server(options)
 
     @property
     def form(self) -> str:
@@ -62,7 +43,7 @@ class ChatClient:
                         if not self.forms.settled:
                             return await self.asked(prompt, label_names)
                 return await self.asked(prompt, label_names)
-        except (TimeoutError, openai.APITimeoutError) as error:
+        except TimeoutError as error:
             raise LateError("no answer in time") from error
 
     async def asked(self, prompt: Prompt, label_names: Sequence[str]) -> Reply:
@@ -72,7 +53,7 @@ class ChatClient:
         while True:
             body = request_body(prompt, label_names, self.options, form.constraint, form.thinking)
             try:
-                completion = await self.post(body, prompt)
+                completion = read_completion(await self.server.post(PATH, body, prompt))
             except RefusedError as error:
                 spent += Usage(1)
                 other = self.forms.refused(form) if error.status in UNKNOWN_FIELD else None
@@ -89,48 +70,5 @@ class ChatClient:
                 return replace(reply, usage=spent)
             form = other
 
-    async def post(self, body: dict[str, Any], prompt: Prompt) -> Completion:
-        """Sends one request.
-
-        Raises:
-            EndpointError: no answer with status 200, or one that is no completion.
-        """
-        known = {"model", "messages"}
-        try:
-            answer = await self.api.chat.completions.with_raw_response.create(
-                model=body["model"],
-                messages=body["messages"],
-                extra_body={name: value for name, value in body.items() if name not in known},
-            )
-        except openai.APIStatusError as error:
-            raise self.refusal(error.response, prompt) from error
-        except openai.APITimeoutError:
-            raise
-        except openai.APIConnectionError as error:
-            if isinstance(error.__cause__, EndpointError):
-                raise error.__cause__ from None
-            reason = type(error.__cause__ or error).__name__
-            raise UnreachableError("cannot be reached", reason) from error
-        if answer.status_code != 200:
-            raise self.refusal(answer.http_response, prompt)
-        return read_completion(answer.http_response.content)
-
-    def refusal(self, response: httpx2.Response, prompt: Prompt) -> RefusedError:
-        reason = refusal_reason(response.content, prompt, self.options.key)
-        return RefusedError(response.status_code, reason, retry_after(response))
-
     async def close(self) -> None:
-        await self.api.close()
-
-
-def retry_after(response: httpx2.Response) -> float | None:
-    """Seconds that the server asks to wait; None where it does not say."""
-    value = response.headers.get("retry-after", "")
-    try:
-        return max(float(value), 0.0)
-    except ValueError:
-        pass
-    try:
-        return max(parsedate_to_datetime(value).timestamp() - time(), 0.0)
-    except ValueError:
-        return None
+        await self.server.close()

@@ -5,6 +5,7 @@ EndpointError            a question has no answer
 ├── UnreachableError     no connection, or what answers speaks no HTTP
 ├── LateError            no whole answer in time
 ├── RefusedError         an answer with another status than 200
+├── TooManyLabelsError   more labels than the endpoint can choose among
 └── MalformedError       an answer that has no end, is compressed, or is none of the expected form
 """
 
@@ -69,3 +70,7 @@ class RefusedError(EndpointError):
 
 class MalformedError(EndpointError):
     """An answer that has no end, is compressed, or is none of the expected form."""
+
+
+class TooManyLabelsError(EndpointError):
+    """More labels than the endpoint can choose among."""
