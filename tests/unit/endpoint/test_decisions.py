@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -85,9 +86,9 @@ def test_rounded_probabilities_are_made_whole(
     assert told.sum() == pytest.approx(1)
     np.testing.assert_allclose(told, [0.98 / 1.01, 0.03 / 1.01, FLOOR], rtol=1e-4)
     assert not caplog.records
+    caplog.set_level(logging.WARNING)
     with decision_server(lambda text, labels: dict.fromkeys(labels, 0.5)) as server:
-        with caplog.at_level(logging.WARNING):
-            reply = ask(server.url, wire)
+        reply = ask(server.url, wire)
     assert "sum to 1.50 and are divided by that" in caplog.text
     np.testing.assert_allclose(np.exp(reply.log_probabilities or ()), 1 / 3)
 
@@ -157,8 +158,8 @@ def test_usage_is_not_needed() -> None:
 
 def test_more_labels_than_two_rounds_tell_are_refused_before_anything_is_sent() -> None:
     with decision_server(lambda text, labels: TOLD) as server:
-        with pytest.raises(TooManyLabelsError, match="300 labels are more than two rounds of 16"):
-            ask(server.url, "decisions", MANY, most_choices=16)
+        asking = partial(ask, server.url, "decisions", MANY, most_choices=16)
+        pytest.raises(TooManyLabelsError, asking).match("300 labels are more than two rounds of 16")
     assert not server.requests
 
 
