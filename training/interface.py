@@ -105,7 +105,7 @@ def teacher_options(
             seed=seed,
         ),
         encoder=EncoderOptions(max_tokens=length, frozen=frozen),
-        endpoint=parse_endpoint(teacher, concurrency=8, input_price=0.0, output_price=0.0),
+        endpoint=parse_endpoint(teacher),
         max_nodes=max_nodes,
     )
 

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -12,6 +12,8 @@ from training.cli.unread_options import ENCODERS, LOCAL, TUNED, refuse_unread
 from training.errors import TeacherError
 from training.teacher.answers.folder import TeacherInfo
 from training.teacher.defaults import DEFAULTS, model_folder, teacher_kind
+from understudy.endpoint.errors import AddressError
+from understudy.endpoint.options import Constraint, Thinking, check_address
 from understudy.folders import check_output
 from understudy.folders.kinds import TEACHER
 from understudy.graph.folder import read_meta
@@ -37,6 +39,8 @@ READERS = {
     "gradient_checkpointing": ("causal",),
     "tokens_per_batch": LOCAL,
     "concurrency": ("endpoint",),
+    "constraint": ("endpoint",),
+    "thinking": ("endpoint",),
     "input_price": ("endpoint",),
     "output_price": ("endpoint",),
 }
@@ -103,6 +107,14 @@ def teach(
     ] = False,
     tokens_per_batch: Annotated[int, typer.Option(min=1, help="Of asking.")] = 8_192,
     concurrency: Annotated[int, typer.Option(min=1, help="Requests at a time.")] = 8,
+    constraint: Annotated[
+        Constraint,
+        typer.Option(help="How an endpoint is held to the labels; auto: as the server can."),
+    ] = "auto",
+    thinking: Annotated[
+        Thinking,
+        typer.Option(help="How it is kept from thinking; wait lets it; auto: as the server can."),
+    ] = "auto",
     input_price: Annotated[float, typer.Option(min=0, help="Of a million prompt tokens.")] = 0.0,
     output_price: Annotated[float, typer.Option(min=0, help="Of a million answered tokens.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -153,7 +165,14 @@ def teach(
             four_bit=four_bit,
             gradient_checkpointing=gradient_checkpointing,
         ),
-        endpoint=parse_endpoint(teacher, concurrency, input_price, output_price),
+        endpoint=parse_endpoint(
+            teacher,
+            concurrency=concurrency,
+            constraint=constraint,
+            thinking=thinking,
+            input_price=input_price,
+            output_price=output_price,
+        ),
         max_nodes=max_nodes,
         tokens_per_batch=tokens_per_batch,
     )
@@ -182,33 +201,34 @@ def parse_hops(text: str) -> tuple[int, ...]:
     return hops
 
 
-def parse_endpoint(
-    teacher: str, concurrency: int, input_price: float, output_price: float
-) -> "EndpointOptions | None":
+def parse_endpoint(teacher: str, **asking: Any) -> "EndpointOptions | None":
     """The endpoint that openai:URL#model names; None for another kind of teacher.
 
+    Args:
+        asking: further fields of `EndpointOptions`.
+
     Raises:
-        TeacherError: the address or the model is missing.
+        TeacherError: the address or the model is missing, or no request can be sent there.
     """
     kind, _, address = teacher.partition(":")
     if kind != "openai":
         return None
     url, _, model = address.partition("#")
-    if not url.startswith(("http://", "https://")) or not model:
+    key = os.environ.get("OPENAI_API_KEY", "")
+    try:
+        check_address(url, key if model else "")
+    except AddressError as error:
+        if error.part == "key":
+            raise TeacherError(f"OPENAI_API_KEY holds {error}") from error
+        model = ""
+    if not model:
         raise TeacherError(
             f"{teacher!r} is no endpoint; give openai:URL#model, for example "
             "openai:http://localhost:8000/v1#my-model"
         )
     from training.teacher.endpoint import EndpointOptions
 
-    return EndpointOptions(
-        url=url,
-        model=model,
-        key=os.environ.get("OPENAI_API_KEY", ""),
-        concurrency=concurrency,
-        input_price=input_price,
-        output_price=output_price,
-    )
+    return EndpointOptions(url=url, model=model, key=key, **asking)
 
 
 def show(info: TeacherInfo, out: Path) -> None:
@@ -224,5 +244,6 @@ def show(info: TeacherInfo, out: Path) -> None:
     console = Console()
     console.print(table)
     if "requests" in info.metrics:
-        names = ("requests", "retries", "input_tokens", "output_tokens", "cost")
+        names = ("questions", "requests", "retries", "unreadable")
+        names += ("input_tokens", "output_tokens", "cost")
         console.print("; ".join(f"{name}: {info.metrics[name]:g}" for name in names))

@@ -33,7 +33,8 @@ def settings(options: TeachOptions) -> dict[str, Any]:
         "max_nodes": options.max_nodes,
     }
     if options.endpoint is not None:
-        return kept | {"model": options.endpoint.model, "top": options.endpoint.top}
+        names = ("model", "top", "constraint", "thinking")
+        return kept | {name: getattr(options.endpoint, name) for name in names}
     own = options.encoder if options.kind == "encoder" else options.causal
     kept |= {"tuning": asdict(options.tuning), options.kind: asdict(own)}
     # Batches decide the last bits of an answer, which a resumed run must share.

@@ -16,14 +16,17 @@ from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_info, 
 from training.teacher.answers.joint import with_joint_view
 from training.teacher.answers.smoothing import with_smoothed_view
 from training.teacher.answers.views import teacher_metrics
+from training.teacher.asking import ask_all
 from training.teacher.causal import CausalTeacher
 from training.teacher.causal.choice import with_chosen_scores
+from training.teacher.cost import Bill
 from training.teacher.defaults import model_folder
 from training.teacher.encoder import EncoderTeacher
 from training.teacher.encoder_head import start_head, with_fitted_head
-from training.teacher.endpoint import Endpoint, Usage, ask_all
+from training.teacher.endpoint import EndpointOptions, open_asker
 from training.teacher.extract import Questions, extract, gather_questions
 from training.teacher.fingerprint import fingerprint, prompts_digest, settings
+from training.teacher.kept import KeptAnswers, answers_path
 from training.teacher.local import LocalTeacher, load_local
 from training.teacher.options import TeachOptions
 from training.teacher.tuning import Examples, TuningProgress, tune, tuned_weights
@@ -99,8 +102,11 @@ def taught(graph_folder: Path, out: Path, options: TeachOptions, progress: Progr
 
 
 @contextmanager
-def put_out(out: Path, work: Path) -> Iterator[Path]:
+def put_out(out: Path, work: Path, unfinished: bool = True) -> Iterator[Path]:
     """Writes the result, and removes the work in progress once it is there.
+
+    Args:
+        unfinished: `work` is this call's alone; else other calls read it, too, and it stays.
 
     Raises:
         TeacherError: `out` cannot be written any more; the work is kept.
@@ -112,7 +118,8 @@ def put_out(out: Path, work: Path) -> Iterator[Path]:
         raise TeacherError(
             f"{error}; what was done is kept in {work}, and the same command goes on from there"
         ) from error
-    shutil.rmtree(work, ignore_errors=True)
+    if unfinished:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def tuning_examples(graph: TextGraph, options: TeachOptions) -> Examples:
@@ -165,24 +172,26 @@ def teach_endpoint(
     if (done := finished(out, digest)) is not None:
         return done
     started = time.monotonic()
-    work = unfinished_folder(out, digest)
     questions, nodes = all_questions(graph, options)
-    with Endpoint(options.endpoint, graph.label_names) as endpoint:
-        rows = ask_all(endpoint, questions.prompts, work / "answers.jsonl", progress)
+    names, asker = graph.label_names, open_asker(options.endpoint)
+    path = answers_path(options.endpoint.model)
+    with KeptAnswers(path, options.endpoint.model, asker.form, names) as kept:
+        prompts = questions.prompts
+        rows, bill = ask_all(asker, prompts, names, options.endpoint, kept, progress)
     answers = HopAnswers(nodes, rows[questions.which])
     answers = with_smoothed_view(graph, options.hops, answers, progress)
-    run = {"seconds": round(time.monotonic() - started, 1), **usage(endpoint)}
+    seconds = round(time.monotonic() - started, 1)
+    run = {"seconds": seconds, **charges(bill, options.endpoint)}
     metrics = teacher_metrics(graph, options.hops, answers) | run
     info = describe(graph, options, "", digest, metrics)
-    with put_out(out, work) as folder:
+    with put_out(out, path, unfinished=False) as folder:
         write_teacher(folder, info, answers)
     return info
 
 
-def usage(endpoint: Endpoint) -> dict[str, float]:
-    """What this run was charged for; answers of an earlier, interrupted run are not in it."""
-    counts: Usage = endpoint.usage
-    return {**asdict(counts), "cost": counts.cost(endpoint.options)}
+def charges(bill: Bill, options: EndpointOptions) -> dict[str, float]:
+    """What this run was charged for; answers that were kept before are not in it."""
+    return {**asdict(bill), "cost": bill.cost(options)}
 
 
 def all_questions(graph: TextGraph, options: TeachOptions) -> tuple[Questions, NDArray[np.int64]]:
