@@ -3,6 +3,9 @@
 Requests of the former are checked against the openai package's own types, and so are answers.
 """
 
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -88,3 +91,20 @@ def decision_server(decide: Decide) -> Iterator[DecisionServer]:
         yield server
     finally:
         server.stop()
+
+
+@contextmanager
+def mock(*words: str) -> Iterator[str]:
+    """`jevcompat mock`, a process of its own."""
+    command = [sys.executable, "-m", "jevcompat.cli", "mock", "--port", "0", *words]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+    )
+    try:
+        assert process.stdout is not None
+        found = re.search(r"http://[\w.:]+", process.stdout.readline())
+        assert found is not None
+        yield f"{found.group()}/v1"
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)

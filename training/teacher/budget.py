@@ -27,11 +27,10 @@ from training.teacher.options import Budget, Choice
 from training.trainable import labeled_nodes
 from understudy.graph import TextGraph
 from understudy.graph.csr import Adjacency
-from understudy.graph.prompts import CHARACTERS_PER_TOKEN, Prompt
+from understudy.graph.prompts import Prompt
 
 TURN = 5  # nodes, of which one is of validation and, where a head is fitted, one of training
 MOST_VALIDATION = 400  # nodes: a standard error of 2.5 points at most
-ANSWER_TOKENS = 8  # of a label
 REACH = 0.9  # how much of what propagation says of a node is its neighbours'
 UNREACHED = 2.5  # more than any uncertainty: an entropy and a share make 2 at most
 
@@ -50,16 +49,6 @@ def unpriced(_: Prompt) -> Cost:
     return Cost()
 
 
-def priced(input_price: float, output_price: float) -> Callable[[Prompt], Cost]:
-    """What a question costs at prices of a million tokens, as far as it is known beforehand."""
-
-    def cost(prompt: Prompt) -> Cost:
-        tokens = len(prompt.text) / CHARACTERS_PER_TOKEN
-        return Cost(1, (tokens * input_price + ANSWER_TOKENS * output_price) / 1_000_000)
-
-    return cost
-
-
 def budgeted_nodes(
     graph: TextGraph,
     hops: Sequence[int],
@@ -69,7 +58,7 @@ def budgeted_nodes(
     seed: int,
     fitted: bool,
 ) -> NDArray[np.int64]:
-    """The nodes to ask about, rising; how many, and how many of validation, is told.
+    """The nodes to ask about, in that order; how many, and how many of validation, is told.
 
     Args:
         write: the question about a node at a hop.
@@ -81,7 +70,7 @@ def budgeted_nodes(
     if not budget.limited:
         return np.arange(graph.num_nodes, dtype=np.int64)
     order = asking_order(graph, budget.choice, seed, fitted)
-    nodes = np.sort(order[: affordable(order, hops, budget, write, cost)])
+    nodes = order[: affordable(order, hops, budget, write, cost)]
     validation = int(np.isin(nodes, labeled_nodes(graph, "val")).sum())
     log.info(
         "asking about %d of %d nodes (%s); %d are of validation, by which the view is chosen",

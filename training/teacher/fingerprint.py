@@ -33,7 +33,9 @@ def settings(options: TeachOptions) -> dict[str, Any]:
         **options.budget.settings,
     }
     if options.endpoint is not None:
-        return kept | {"model": options.endpoint.model, "top": options.endpoint.top}
+        chat = options.endpoint.wire == "chat"
+        names = ("top", "constraint", "thinking") if chat else ("wire", "most_choices")
+        return kept | {name: getattr(options.endpoint, name) for name in ("model", *names)}
     own = options.encoder if options.kind == "encoder" else options.causal
     kept |= {"tuning": asdict(options.tuning), options.kind: asdict(own)}
     # Batches decide the last bits of an answer, which a resumed run must share.

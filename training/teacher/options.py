@@ -35,14 +35,15 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class TeachOptions:
-    # encoder, encoder:FOLDER, gemma, gguf:FILE, a folder or hub id, openai:URL#model
+    # encoder, encoder:FOLDER, gemma, gguf:FILE, a folder or hub id, or an endpoint,
+    # openai:URL#model, decisions:URL#model, systemone:URL#model
     teacher: str = "encoder"
     hops: tuple[int, ...] = (0, 1, 2)  # asked about
     prompts: PromptOptions = field(default_factory=PromptOptions)
     tuning: TuningOptions = field(default_factory=TuningOptions)
     encoder: EncoderOptions = field(default_factory=EncoderOptions)
     causal: CausalOptions = field(default_factory=CausalOptions)
-    endpoint: EndpointOptions | None = None  # for openai:… only
+    endpoint: EndpointOptions | None = None  # of an endpoint only
     budget: Budget = field(default_factory=Budget)  # without limits all nodes are asked about
     tokens_per_batch: int = 8_192  # of an extraction batch, padding included
     part_prompts: int = PART_PROMPTS  # answers that are written at once

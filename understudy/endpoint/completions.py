@@ -1,5 +1,6 @@
 """What a chat completion says, as far as it is read."""
 
+from math import exp
 from typing import Annotated
 
 import msgspec
@@ -30,8 +31,13 @@ class Completion(Struct):
 
 class Alternative(Struct):
     token: str
-    logprob: float
+    logprob: float | None = None
     letters: list[Annotated[int, Meta(ge=0, le=255)]] | None = field(default=None, name="bytes")
+
+    @property
+    def probability(self) -> float:
+        """0 to 1; 0 where it is not told."""
+        return 0.0 if self.logprob is None else exp(min(self.logprob, 0.0))
 
     @property
     def raw(self) -> bytes:

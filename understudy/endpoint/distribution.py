@@ -109,8 +109,8 @@ def step(
 
 def alternatives(position: Position) -> dict[bytes, float]:
     """Token → probability, the answered one among them."""
-    told = {entry.raw: float(np.exp(entry.logprob)) for entry in position.top_logprobs}
-    return {position.raw: float(np.exp(position.logprob))} | told
+    told = {entry.raw: entry.probability for entry in position.top_logprobs}
+    return {position.raw: position.probability} | told
 
 
 def begun(raw: bytes, label_names: Sequence[str]) -> set[int]:

@@ -56,13 +56,13 @@ class Forms:
     def accepted(self, form: Form, url: str) -> None:
         """The server took the form's constraint: it is kept, and told once."""
         if not self.held:
-            log.info("%s is %s", url, HELD[form.constraint])
+            log.warning("%s is %s", url, HELD[form.constraint])
         self.held = True
 
     def settle(self, form: Form, url: str) -> None:
         """A question was answered in this form, as it should be: others are asked in it."""
         if form.thinking != self.current.thinking:
-            log.info("%s: %s", url, THOUGHTS[form.thinking])
+            log.warning("%s: %s", url, THOUGHTS[form.thinking])
         self.current, self.settled = form, True
 
 

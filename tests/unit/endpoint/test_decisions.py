@@ -2,19 +2,14 @@
 
 import asyncio
 import logging
-import re
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from fastapi.responses import JSONResponse
 
-from tests.decision_server import USAGE, decision_server
+from tests.decision_server import USAGE, decision_server, mock
 from understudy.endpoint.asker import Reply, Usage
 from understudy.endpoint.decisions.asker import DecisionAsker
 from understudy.endpoint.decisions.wires import FLOOR, INSTRUCTIONS, WireName
@@ -157,9 +152,12 @@ def test_usage_is_not_needed() -> None:
 
 
 def test_more_labels_than_two_rounds_tell_are_refused_before_anything_is_sent() -> None:
-    with decision_server(lambda text, labels: TOLD) as server:
-        asking = partial(ask, server.url, "decisions", MANY, most_choices=16)
-        pytest.raises(TooManyLabelsError, asking).match("300 labels are more than two rounds of 16")
+    told = "300 labels are more than two rounds of 16"
+    with (
+        decision_server(lambda text, labels: TOLD) as server,
+        pytest.raises(TooManyLabelsError, match=told),
+    ):
+        ask(server.url, "decisions", MANY, most_choices=16)
     assert not server.requests
 
 
@@ -171,23 +169,6 @@ def test_an_askers_form_is_all_that_its_answers_depend_on() -> None:
     described = form("decisions", descriptions={"net": "a line"})
     assert len({form("decisions"), form("systemone"), described}) == 3
     assert form("decisions") != form("decisions", most_choices=64)
-
-
-@contextmanager
-def mock(*words: str) -> Iterator[str]:
-    """`jevcompat mock`, a process of its own."""
-    command = [sys.executable, "-m", "jevcompat.cli", "mock", "--port", "0", *words]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
-    )
-    try:
-        assert process.stdout is not None
-        found = re.search(r"http://[\w.:]+", process.stdout.readline())
-        assert found is not None
-        yield f"{found.group()}/v1"
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
 
 
 def test_the_reference_server_answers_in_one_round_and_in_two() -> None:
