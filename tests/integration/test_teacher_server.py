@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,7 @@ from tests.language_models import write_tiny_encoder, write_tiny_llama
 from training.teacher.answers.folder import read_teacher
 from training.teacher.causal import CausalOptions
 from training.teacher.encoder import EncoderOptions
+from training.teacher.endpoint import EndpointOptions
 from training.teacher.options import TeachOptions
 from training.teacher.teach import teach
 from training.teacher.tuning import TuningOptions
@@ -54,7 +56,7 @@ def teacher_serving(folder: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("kind", ["encoder", "causal"])
 def test_a_trained_teacher_answers_as_it_did_in_training(
-    tiny_bundle: TinyBundle, tmp_path: Path, kind: str
+    tiny_bundle: TinyBundle, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graph = tmp_path / "graph"
     save_graph(tiny_bundle.graph, graph)
@@ -75,5 +77,13 @@ def test_a_trained_teacher_answers_as_it_did_in_training(
                     assert [told[name] for name in LABELS] == pytest.approx(
                         expected[node].tolist(), abs=2e-3
                     )
+        # Taught by it as an endpoint, the same questions have the same answers.
+        monkeypatch.setenv("UNDERSTUDY_CACHE", str(tmp_path / "cache"))
+        endpoint = EndpointOptions(url, "teacher", concurrency=2)
+        asked = replace(options("openai:"), endpoint=endpoint)
+        info = teach(graph, tmp_path / "taught", asked)
+        _, taught = read_teacher(tmp_path / "taught", tiny_bundle.graph)
+        np.testing.assert_allclose(np.exp(taught.log_probabilities[0]), expected, atol=2e-3)
+        assert info.metrics["unreadable"] == 0
         streaming = {"messages": [{"role": "user", "content": "hello"}], "stream": True}
         assert httpx.post(f"{url}/chat/completions", json=streaming).status_code == 422

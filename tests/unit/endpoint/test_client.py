@@ -58,6 +58,10 @@ def said(content: str | None, finish: str = "stop", **message: Any) -> dict[str,
     return {"choices": [choice], "usage": {"prompt_tokens": 10, "completion_tokens": 3}}
 
 
+def held(body: dict[str, Any]) -> dict[str, Any]:
+    return said('{"category": "net"}' if "response_format" in body else "net")
+
+
 def unknown(body: dict[str, Any], *fields: str, status: int = 400) -> JSONResponse | None:
     """The refusal of a server that does not know some fields."""
     found = [name for name in fields if name in body]
@@ -114,7 +118,7 @@ def test_the_first_constraint_that_a_server_takes_is_kept_and_told_once(
     told: str,
     status: int,
 ) -> None:
-    server.answer = lambda body: unknown(body, *unknown_fields, status=status) or said("net")
+    server.answer = lambda body: unknown(body, *unknown_fields, status=status) or held(body)
     with caplog.at_level(logging.INFO, "understudy"):
         replies = server.ask(count=4)
     assert [reply.label for reply in replies] == [0] * 4
@@ -135,6 +139,16 @@ def test_a_constraint_names_every_label(server: Server) -> None:
     server.ask(constraint="json_schema")
     schema = server.requests[-1]["response_format"]["json_schema"]["schema"]
     assert schema["properties"]["category"]["enum"] == list(LABELS)
+
+
+def test_a_constraint_that_is_taken_and_ignored_is_told_once(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "understudy"):
+        replies = server.ask(count=3)
+    assert [reply.label for reply in replies] == [0, 0, 0]
+    told = [line for line in caplog.messages if line.endswith("json_schema and ignores it")]
+    assert len(told) == 1
 
 
 def test_a_question_that_is_refused_later_is_no_unknown_constraint(server: Server) -> None:
