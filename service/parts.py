@@ -124,12 +124,14 @@ def build_asking(
         return None
     options = TeacherOptions(concurrency=settings.teacher_concurrency)
     cache = Cache("teacher", settings.caches, link, metrics)
-    teacher = Teacher(endpoint_teacher(settings.teacher), cache, options, metrics)
-    told = settings.teacher_label_descriptions
+    path = settings.teacher_label_descriptions
+    told = read_label_descriptions(path, label_names) if path else ()
+    backend = endpoint_teacher(settings.teacher, dict(told))
+    teacher = Teacher(backend, cache, options, metrics)
     prompts = PromptOptions(
         tokens=settings.teacher_tokens,
         nested=settings.teacher_nested,
-        label_descriptions=read_label_descriptions(told, label_names) if told else (),
+        label_descriptions=told,
     )
     questions = Questions(QuestionOptions(settings.teacher_hops, prompts))
     return Asking(teacher, questions, settings.shadow_share, metrics)

@@ -12,28 +12,32 @@ from fastapi.responses import JSONResponse
 from tests.decision_server import USAGE, decision_server, mock
 from understudy.endpoint.asker import Reply, Usage
 from understudy.endpoint.decisions.asker import DecisionAsker
-from understudy.endpoint.decisions.wires import FLOOR, INSTRUCTIONS, WireName
+from understudy.endpoint.decisions.forms import FLOOR, INSTRUCTIONS
 from understudy.endpoint.errors import (
     EndpointError,
     MalformedError,
     RefusedError,
     TooManyLabelsError,
 )
-from understudy.endpoint.options import ClientOptions
+from understudy.endpoint.options import ClientOptions, Wire
 from understudy.graph.prompts import Prompt
 
 LABELS = ("net", "games", "true")
 MANY = tuple(f"label {number}" for number in range(300))
 PROMPT = Prompt("Categories: …", "a text about nets")
-WIRES: tuple[WireName, ...] = ("decisions", "systemone")
+WIRES: tuple[Wire, ...] = ("decisions", "systemone")
 TOLD = {"net": 0.7, "games": 0.2, "true": 0.1}
 
 
 def ask(
-    url: str, wire: WireName, labels: Sequence[str] = LABELS, key: str = "", **changes: Any
+    url: str,
+    wire: Wire,
+    labels: Sequence[str] = LABELS,
+    descriptions: Mapping[str, str] | None = None,
+    **changes: Any,
 ) -> Reply:
     async def asked() -> Reply:
-        asker = DecisionAsker(ClientOptions(url, "mock", key), wire, **changes)
+        asker = DecisionAsker(ClientOptions(url, "mock", wire=wire, **changes), descriptions)
         try:
             return await asker.ask(PROMPT, labels)
         finally:
@@ -48,7 +52,7 @@ def softmax(weights: Mapping[str, float], labels: Sequence[str]) -> dict[str, fl
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_one_call_tells_every_labels_probability(wire: WireName) -> None:
+def test_one_call_tells_every_labels_probability(wire: Wire) -> None:
     with decision_server(lambda text, labels: TOLD) as server:
         reply = ask(server.url, wire, key="secret", descriptions={"games": "played by two"})
     assert (reply.label, reply.text) == (0, "net")
@@ -71,9 +75,7 @@ def test_one_call_tells_every_labels_probability(wire: WireName) -> None:
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_rounded_probabilities_are_made_whole(
-    wire: WireName, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_rounded_probabilities_are_made_whole(wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
     with decision_server(lambda text, labels: {"net": 0.98, "games": 0.03}) as server:
         reply = ask(server.url, wire)
     assert reply.log_probabilities is not None
@@ -89,7 +91,7 @@ def test_rounded_probabilities_are_made_whole(
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_many_labels_take_two_calls_and_come_out_as_of_one(wire: WireName) -> None:
+def test_many_labels_take_two_calls_and_come_out_as_of_one(wire: Wire) -> None:
     generator = np.random.default_rng(0)
     weights = dict(zip(MANY, generator.normal(scale=1.5, size=len(MANY)).tolist(), strict=True))
     with decision_server(lambda text, labels: softmax(weights, labels)) as server:
@@ -136,7 +138,7 @@ def test_a_refused_question_names_no_label() -> None:
         ),
     ],
 )
-def test_what_is_no_answer_to_the_question_is_told(wire: WireName, value: Any) -> None:
+def test_what_is_no_answer_to_the_question_is_told(wire: Wire, value: Any) -> None:
     with decision_server(lambda text, labels: TOLD) as server:
         server.answer = JSONResponse(value)
         with pytest.raises(MalformedError):
@@ -162,13 +164,13 @@ def test_more_labels_than_two_rounds_tell_are_refused_before_anything_is_sent() 
 
 
 def test_an_askers_form_is_all_that_its_answers_depend_on() -> None:
-    def form(wire: WireName, url: str = "http://a/v1", **changes: Any) -> str:
-        return DecisionAsker(ClientOptions(url, "m"), wire, **changes).form
+    def form(wire: Wire, url: str = "http://a/v1", most: int = 255, **told: str) -> str:
+        return DecisionAsker(ClientOptions(url, "m", wire=wire, most_choices=most), told).form
 
     assert form("decisions") == form("decisions", "http://b/v1")
-    described = form("decisions", descriptions={"net": "a line"})
+    described = form("decisions", net="a line")
     assert len({form("decisions"), form("systemone"), described}) == 3
-    assert form("decisions") != form("decisions", most_choices=64)
+    assert form("decisions") != form("decisions", most=64)
 
 
 def test_the_reference_server_answers_in_one_round_and_in_two() -> None:
