@@ -23,7 +23,7 @@ from understudy.endpoint.forms import Form, Forms
 from understudy.endpoint.options import ClientOptions
 from understudy.endpoint.question import request_body
 from understudy.endpoint.refusals import refusal_reason
-from understudy.endpoint.transport import BoundedTransport
+from understudy.endpoint.wire import Wire
 from understudy.graph.prompts import Prompt
 
 # Statuses by which a server may mean a field that it does not know.
@@ -37,12 +37,8 @@ class ChatClient:
         self.options = options
         self.forms = Forms(options)
         self.finding = asyncio.Lock()  # one question at a time finds out the form
-        http = httpx2.AsyncClient(
-            transport=BoundedTransport(options.key, options.connections),
-            timeout=options.timeout_seconds,
-            follow_redirects=False,  # the key and the texts are for this server alone
-        )
-        # The transport alone knows the key. Who asks decides what is asked again.
+        http = Wire(options.key).client(options.timeout_seconds, options.connections)
+        # The wire alone knows the key. Who asks decides what is asked again.
         self.api = openai.AsyncOpenAI(
             api_key="-", base_url=options.url, http_client=http, max_retries=0
         )

@@ -1,6 +1,9 @@
 """Asking an endpoint of any form: bounded, retried, kept, and stopped."""
 
 import asyncio
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -148,3 +151,26 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "answers.sqlite").write_bytes(b"no database " * 100)
     with pytest.raises(EndpointError, match=r"answers\.sqlite: file is not a database"):
         ask(ToldAsker(), tmp_path)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.unit.training.teacher.test_asking import NET, OPTIONS, ToldAsker, ask, replace
+
+def say(number):
+    if number == 12:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return NET
+
+ask(ToldAsker(say), Path(sys.argv[1]), replace(OPTIONS, concurrency=1))
+"""
+
+
+def test_a_killed_run_loses_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, tmp_path], capture_output=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    ask(later := ToldAsker(), tmp_path)
+    assert sorted(later.asked) == sorted(prompt.description for prompt in PROMPTS[11:])
