@@ -130,6 +130,20 @@ def test_a_pause_is_as_long_as_asked_for_and_ends_when_another_fails(tmp_path: P
     assert bill.retries == 1
 
 
+def test_a_refusal_is_the_questions_own_once_another_was_answered(tmp_path: Path) -> None:
+    long = RefusedError(413, "too long")
+    with pytest.raises(EndpointError, match="status 413: too long"):
+        ask(ToldAsker(lambda number: long), tmp_path)
+    one = replace(OPTIONS, concurrency=1)
+    rows, bill = ask(ToldAsker(lambda number: long if number == 9 else NET), tmp_path, one)
+    assert (bill.questions, bill.unreadable) == (30, 1)
+    np.testing.assert_allclose(rows[8], np.log([0.5, 0.5]))
+    # By what is kept it is known that others were answered; the refused one alone is asked again.
+    again = ToldAsker(lambda number: long)
+    _, bill = ask(again, tmp_path)
+    assert (again.asked, bill.unreadable) == (["text 8"], 1)
+
+
 def test_an_unreadable_answer_is_asked_for_twice_and_says_nothing(tmp_path: Path) -> None:
     unreadable = Reply("perhaps", None, None, Usage(1, 100, 9))
     asker = ToldAsker(lambda number: unreadable if number <= 2 else NET)
