@@ -126,13 +126,13 @@ def build_asking(
     cache = Cache("teacher", settings.caches, link, metrics)
     path = settings.teacher_label_descriptions
     told = read_label_descriptions(path, label_names) if path else ()
-    backend = endpoint_teacher(settings.teacher, dict(told))
-    teacher = Teacher(backend, cache, options, metrics)
     prompts = PromptOptions(
         tokens=settings.teacher_tokens,
         nested=settings.teacher_nested,
         label_descriptions=told,
     )
+    backend = endpoint_teacher(settings.teacher, dict(prompts.label_descriptions))
+    teacher = Teacher(backend, cache, options, metrics)
     questions = Questions(QuestionOptions(settings.teacher_hops, prompts))
     return Asking(teacher, questions, settings.shadow_share, metrics)
 

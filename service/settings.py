@@ -17,7 +17,7 @@ from service.http.rate_limits import RateLimit
 from service.inference.batcher import BatchOptions
 from service.teacher.client import check_endpoint
 from service.teacher.teacher import TeacherOptions
-from understudy.endpoint.options import ClientOptions, Constraint, Thinking, Wire
+from understudy.endpoint.options import ClientOptions, Constraint, Thinking, WireName
 from understudy.engine.limits import Limits, WireLimits
 
 ENVIRONMENT_PREFIX = "UNDERSTUDY_"
@@ -135,7 +135,7 @@ class Settings(BaseSettings):
     )
     teacher_model: str = Field(default="teacher", description="Model to ask for there.")
     teacher_key: str = Field(default="", description="Bearer token for it.", repr=False)
-    teacher_wire: Wire = Field(
+    teacher_wire: WireName = Field(
         default="chat", description="How it is asked: chat completions, or a decision endpoint."
     )
     teacher_constraint: Constraint = Field(

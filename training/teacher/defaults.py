@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from understudy.endpoint.options import Wire
+from understudy.endpoint.options import WireName
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class TeacherDefaults:
     nested: bool = False  # prompts begin alike, so that a causal model reads a node once
 
 
-WIRES: Mapping[str, Wire] = {  # by what an endpoint's name begins with
+WIRES: Mapping[str, WireName] = {  # by what an endpoint's name begins with
     "openai": "chat",
     "decisions": "decisions",
     "systemone": "systemone",

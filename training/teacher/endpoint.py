@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from understudy.endpoint.options import ClientOptions, Constraint, Thinking, Wire
+from understudy.endpoint.options import ClientOptions, Constraint, Thinking, WireName
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class EndpointOptions:
     input_price: float = 0.0  # of a million prompt tokens, in any currency
     output_price: float = 0.0  # of a million answered tokens
     most_money: float = 0.0  # of a run, by these prices: then no more is asked; 0 is no limit
-    wire: Wire = "chat"
+    wire: WireName = "chat"
     most_choices: int = 255  # options a question, of a decision endpoint
 
     @property

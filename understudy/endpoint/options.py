@@ -13,7 +13,7 @@ Constraint = Literal["auto", "json_schema", "choice", "grammar", "none"]
 Thinking = Literal["auto", "none", "template", "effort", "wait"]
 
 # In which form questions are sent: see `understudy.endpoint.client` and `.decisions`.
-Wire = Literal["chat", "decisions", "systemone"]
+WireName = Literal["chat", "decisions", "systemone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class ClientOptions:
     connections: int = 8
     top: int = 0  # alternatives asked for at each token; 0 asks for none
     exact: bool = False  # an answer is a label and nothing else, or names none
-    wire: Wire = "chat"
+    wire: WireName = "chat"
     most_choices: int = 255  # options of a decision endpoint's question, by its specification
 
 

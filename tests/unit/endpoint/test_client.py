@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from tests.http_servers import serve
+from tests.openai_server import openai_server
 from understudy.endpoint.asker import Reply
 from understudy.endpoint.client import ChatClient
 from understudy.endpoint.errors import AddressError, EndpointError, RefusedError
@@ -98,6 +99,17 @@ def test_only_the_key_and_what_http_needs_is_sent(
         assert "another" not in str(headers)
         assert not [name for name in headers if name.startswith("x-")]
     assert "s3cret" not in repr(ClientOptions(server.url, "a-model", "s3cret"))
+
+
+def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with openai_server(lambda _: "games") as proxy:
+        for name in ("http_proxy", "HTTP_PROXY"):
+            monkeypatch.setenv(name, proxy.url.removesuffix("/v1"))
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        (reply,) = asyncio.run(ask_all(ClientOptions("http://host.invalid/v1", "a-model"), 1))
+        assert reply.label == 1
+        assert len(proxy.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -202,6 +214,18 @@ def test_thinking_is_switched_off_or_waited_for(
     assert len(server.requests) == requests + 2
     assert field is None or field in server.requests[-1]
     assert told in caplog.messages[-1]
+
+
+def test_how_thinking_is_met_can_be_said(server: Server) -> None:
+    server.answer = lambda body: thinking(body, lambda b: "chat_template_kwargs" in b)
+    (reply,) = server.ask(thinking="none")
+    assert (reply.label, reply.cut, reply.text) == (None, True, "")
+    (reply,) = server.ask(thinking="wait", thinking_tokens=2_000)
+    assert (reply.label, reply.text) == (1, "\n\ngames")
+    (reply,) = server.ask(thinking="template")
+    assert reply.label == 1
+    tokens = [body["max_tokens"] for body in server.requests]
+    assert tokens == [tokens[0], tokens[0] + 2_000, tokens[0]]
 
 
 def test_a_server_that_knows_no_switch_is_waited_for(server: Server) -> None:

@@ -19,19 +19,19 @@ from understudy.endpoint.errors import (
     RefusedError,
     TooManyLabelsError,
 )
-from understudy.endpoint.options import ClientOptions, Wire
+from understudy.endpoint.options import ClientOptions, WireName
 from understudy.graph.prompts import Prompt
 
 LABELS = ("net", "games", "true")
 MANY = tuple(f"label {number}" for number in range(300))
 PROMPT = Prompt("Categories: …", "a text about nets")
-WIRES: tuple[Wire, ...] = ("decisions", "systemone")
+WIRES: tuple[WireName, ...] = ("decisions", "systemone")
 TOLD = {"net": 0.7, "games": 0.2, "true": 0.1}
 
 
 def ask(
     url: str,
-    wire: Wire,
+    wire: WireName,
     labels: Sequence[str] = LABELS,
     descriptions: Mapping[str, str] | None = None,
     **changes: Any,
@@ -52,7 +52,7 @@ def softmax(weights: Mapping[str, float], labels: Sequence[str]) -> dict[str, fl
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_one_call_tells_every_labels_probability(wire: Wire) -> None:
+def test_one_call_tells_every_labels_probability(wire: WireName) -> None:
     with decision_server(lambda text, labels: TOLD) as server:
         reply = ask(server.url, wire, key="secret", descriptions={"games": "played by two"})
     assert (reply.label, reply.text) == (0, "net")
@@ -75,7 +75,9 @@ def test_one_call_tells_every_labels_probability(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_rounded_probabilities_are_made_whole(wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
+def test_rounded_probabilities_are_made_whole(
+    wire: WireName, caplog: pytest.LogCaptureFixture
+) -> None:
     with decision_server(lambda text, labels: {"net": 0.98, "games": 0.03}) as server:
         reply = ask(server.url, wire)
     assert reply.log_probabilities is not None
@@ -91,7 +93,7 @@ def test_rounded_probabilities_are_made_whole(wire: Wire, caplog: pytest.LogCapt
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_many_labels_take_two_calls_and_come_out_as_of_one(wire: Wire) -> None:
+def test_many_labels_take_two_calls_and_come_out_as_of_one(wire: WireName) -> None:
     generator = np.random.default_rng(0)
     weights = dict(zip(MANY, generator.normal(scale=1.5, size=len(MANY)).tolist(), strict=True))
     with decision_server(lambda text, labels: softmax(weights, labels)) as server:
@@ -138,7 +140,7 @@ def test_a_refused_question_names_no_label() -> None:
         ),
     ],
 )
-def test_what_is_no_answer_to_the_question_is_told(wire: Wire, value: Any) -> None:
+def test_what_is_no_answer_to_the_question_is_told(wire: WireName, value: Any) -> None:
     with decision_server(lambda text, labels: TOLD) as server:
         server.answer = JSONResponse(value)
         with pytest.raises(MalformedError):
@@ -164,7 +166,7 @@ def test_more_labels_than_two_rounds_tell_are_refused_before_anything_is_sent() 
 
 
 def test_an_askers_form_is_all_that_its_answers_depend_on() -> None:
-    def form(wire: Wire, url: str = "http://a/v1", most: int = 255, **told: str) -> str:
+    def form(wire: WireName, url: str = "http://a/v1", most: int = 255, **told: str) -> str:
         return DecisionAsker(ClientOptions(url, "m", wire=wire, most_choices=most), told).form
 
     assert form("decisions") == form("decisions", "http://b/v1")

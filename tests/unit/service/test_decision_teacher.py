@@ -10,7 +10,7 @@ from service.settings import load_settings
 from service.teacher.client import EndpointTeacher, Opinion, endpoint_teacher
 from service.telemetry.metrics import Metrics
 from tests.decision_server import decision_server
-from understudy.endpoint.options import ClientOptions, Wire
+from understudy.endpoint.options import ClientOptions, WireName
 from understudy.graph.prompts import Prompt
 
 LABELS = ("net", "games")
@@ -28,7 +28,7 @@ def ask(teacher: EndpointTeacher) -> Opinion:
 
 
 @pytest.mark.parametrize("wire", ["decisions", "systemone"])
-def test_a_decision_endpoint_is_a_teacher_that_tells_scores(wire: Wire) -> None:
+def test_a_decision_endpoint_is_a_teacher_that_tells_scores(wire: WireName) -> None:
     with decision_server(lambda text, labels: {"net": 0.75, "games": 0.25}) as server:
         opinion = ask(endpoint_teacher(ClientOptions(server.url, "m", wire=wire)))
     assert opinion.label == "net"

@@ -15,7 +15,7 @@ from msgspec import Struct
 from understudy.endpoint.asker import Usage
 from understudy.endpoint.decisions.rounds import Shares
 from understudy.endpoint.errors import MalformedError
-from understudy.endpoint.options import Wire
+from understudy.endpoint.options import WireName
 
 T = TypeVar("T")
 INSTRUCTIONS = (
@@ -153,7 +153,7 @@ class SystemOneQuestions:
         return found, usage(answered.usage)
 
 
-FORMS: Mapping[Wire, Form] = {
+FORMS: Mapping[WireName, Form] = {
     "decisions": DecisionQuestions(),
     "systemone": SystemOneQuestions(),
 }

@@ -1,6 +1,9 @@
 """Asking an endpoint of any form: bounded, retried, kept, and stopped."""
 
 import asyncio
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -127,6 +130,20 @@ def test_a_pause_is_as_long_as_asked_for_and_ends_when_another_fails(tmp_path: P
     assert bill.retries == 1
 
 
+def test_a_refusal_is_the_questions_own_once_another_was_answered(tmp_path: Path) -> None:
+    long = RefusedError(413, "too long")
+    with pytest.raises(EndpointError, match="status 413: too long"):
+        ask(ToldAsker(lambda number: long), tmp_path)
+    one = replace(OPTIONS, concurrency=1)
+    rows, bill = ask(ToldAsker(lambda number: long if number == 9 else NET), tmp_path, one)
+    assert (bill.questions, bill.unreadable) == (30, 1)
+    np.testing.assert_allclose(rows[8], np.log([0.5, 0.5]))
+    # By what is kept it is known that others were answered; the refused one alone is asked again.
+    again = ToldAsker(lambda number: long)
+    _, bill = ask(again, tmp_path)
+    assert (again.asked, bill.unreadable) == (["text 8"], 1)
+
+
 def test_an_unreadable_answer_is_asked_for_twice_and_says_nothing(tmp_path: Path) -> None:
     unreadable = Reply("perhaps", None, None, Usage(1, 100, 9))
     asker = ToldAsker(lambda number: unreadable if number <= 2 else NET)
@@ -148,3 +165,26 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "answers.sqlite").write_bytes(b"no database " * 100)
     with pytest.raises(EndpointError, match=r"answers\.sqlite: file is not a database"):
         ask(ToldAsker(), tmp_path)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.unit.training.teacher.test_asking import NET, OPTIONS, ToldAsker, ask, replace
+
+def say(number):
+    if number == 12:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return NET
+
+ask(ToldAsker(say), Path(sys.argv[1]), replace(OPTIONS, concurrency=1))
+"""
+
+
+def test_a_killed_run_loses_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, tmp_path], capture_output=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    ask(later := ToldAsker(), tmp_path)
+    assert sorted(later.asked) == sorted(prompt.description for prompt in PROMPTS[11:])
