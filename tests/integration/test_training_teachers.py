@@ -383,6 +383,22 @@ def test_what_is_no_completion_is_told(graph_folder: Path, tmp_path: Path, endpo
         teach(graph_folder, tmp_path / "t", asking(url))
 
 
+def test_a_budget_limits_a_teacher_that_runs_here_too(
+    graph_folder: Path, models: dict[str, str], tmp_path: Path
+) -> None:
+    """A frozen encoder's head is fitted to what the budget allows: a fifth of it is training."""
+    options = small(models["encoder"])
+    frozen = replace(options.encoder, frozen=True)
+    budget = Budget(calls=40, choice="uncertain")
+    info = teach(graph_folder, tmp_path / "t", replace(options, encoder=frozen, budget=budget))
+    graph = load_graph(graph_folder)
+    _, answers = read_teacher(tmp_path / "t", graph)
+    assert 20 <= len(answers.nodes) < 60
+    assert (np.diff(answers.nodes) > 0).all()
+    assert {"train_accuracy_hop0", "val_accuracy_hop0"} <= info.metrics.keys()
+    assert info.settings["budget"]["calls"] == 40
+
+
 def test_tuning_starts_from_a_fitted_head_and_never_ends_below_it(
     graph_folder: Path, models: dict[str, str], tmp_path: Path
 ) -> None:
