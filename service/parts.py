@@ -1,8 +1,9 @@
 """The parts of one service, built from its settings and closed in the right order."""
 
 import asyncio
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.aside import Aside
 from service.caches.cache import Cache
@@ -16,16 +17,20 @@ from service.inference.changes import Changes
 from service.inference.classifier import Classifier
 from service.inference.current import Reloader, Slot
 from service.inference.embedding_cache import EmbeddingCache
+from service.inference.routing import Prices, rule_of
 from service.settings import Settings
 from service.teacher.asking import Asking
+from service.teacher.measured import Introduction, check_reload, question_options
 from service.teacher.openai import OpenAITeacher
-from service.teacher.questions import QuestionOptions, Questions
+from service.teacher.questions import Questions
 from service.teacher.teacher import Teacher, TeacherOptions
 from service.telemetry.health import Health
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracer, open_tracer
+from understudy.bundle import Manifest
 from understudy.engine.engine import Engine
-from understudy.graph.prompts import PromptOptions
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,15 @@ class Parts:
     link: RedisLink | None
     tracer: Tracer | None
 
+    def begin(self) -> None:
+        """What runs aside from the first moment."""
+        if self.classifier.introduction is not None:
+            self.classifier.introduction.begin(self.slot.engine.manifest)
+
     async def close(self) -> None:
         """Nothing may be asked afterwards."""
+        if self.classifier.introduction is not None:
+            await self.classifier.introduction.close()
         if self.classifier.asking is not None:
             await self.classifier.asking.close()
         await self.batcher.close()
@@ -75,16 +87,28 @@ def build_parts(
         settings.cached_embeddings,
     )
     embeddings.attach(engine)
+    asking = build_asking(engine.manifest, settings, link, metrics)
     classifier = Classifier(
         slot,
         batcher,
         metrics,
         settings.request_seconds,
         embeddings,
-        build_asking(settings, link, metrics),
+        asking,
         settings.auto_threshold,
         aside,
+        build_introduction(engine.manifest, settings),
+        Prices(settings.teacher_input_price, settings.teacher_output_price),
     )
+
+    def attach(other: Engine) -> None:
+        """Prepares another bundle's engine for service."""
+        if asking is not None:
+            check_reload(other.manifest, settings.given)
+            asking.questions = Questions(question_options(other.manifest, settings.given))
+            log.info("%s", classifier.rule(other.manifest).summary)
+        embeddings.attach(other)
+
     health = Health(
         lambda: batcher.probe(slot.engine), settings.probe_seconds, settings.probe_timeout_seconds
     )
@@ -97,7 +121,7 @@ def build_parts(
         batcher=batcher,
         health=health,
         classifier=classifier,
-        reloader=Reloader(slot, open_engine, embeddings.attach, metrics),
+        reloader=Reloader(slot, open_engine, attach, metrics),
         changes=Changes(slot, settings.max_mutations, metrics),
         access=Access(
             load_keys(settings.keys_file) if settings.keys_file else (),
@@ -115,15 +139,32 @@ def build_limiter(settings: Settings, link: RedisLink | None) -> RateLimiter | N
     return RedisRateLimiter(settings.rate, link) if link else MemoryRateLimiter(settings.rate)
 
 
-def build_asking(settings: Settings, link: RedisLink | None, metrics: Metrics) -> Asking | None:
+def build_asking(
+    manifest: Manifest, settings: Settings, link: RedisLink | None, metrics: Metrics
+) -> Asking | None:
     if settings.teacher is None:
         return None
+    log.info("%s", rule_of(manifest, settings.auto_threshold).summary)
+    endpoint = replace(settings.teacher, model=model_name(manifest, settings))
     options = TeacherOptions(concurrency=settings.teacher_concurrency)
     cache = Cache("teacher", settings.caches, link, metrics)
-    teacher = Teacher(OpenAITeacher(settings.teacher), cache, options, metrics)
-    prompts = PromptOptions(tokens=settings.teacher_tokens, nested=settings.teacher_nested)
-    questions = Questions(QuestionOptions(settings.teacher_hops, prompts))
+    teacher = Teacher(OpenAITeacher(endpoint), cache, options, metrics)
+    questions = Questions(question_options(manifest, settings.given))
     return Asking(teacher, questions, settings.shadow_share, metrics)
+
+
+def build_introduction(manifest: Manifest, settings: Settings) -> Introduction | None:
+    if settings.teacher is None:
+        return None
+    name, key = model_name(manifest, settings), settings.teacher_key
+    return Introduction(settings.teacher_url, name, key, settings.teacher_seconds)
+
+
+def model_name(manifest: Manifest, settings: Settings) -> str:
+    """What is asked for: an endpoint's own name, where the bundle has one and none is given."""
+    if not settings.teacher_model and manifest.teacher and manifest.teacher.kind == "endpoint":
+        return manifest.teacher.model
+    return settings.teacher_model or "teacher"
 
 
 def add_gauges(

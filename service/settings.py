@@ -15,6 +15,7 @@ from service.errors import SettingsError
 from service.http.guard import Network, parse_networks, words
 from service.http.rate_limits import RateLimit
 from service.inference.batcher import BatchOptions
+from service.teacher.measured import Given
 from service.teacher.openai import OpenAIOptions, check_endpoint
 from service.teacher.teacher import TeacherOptions
 from understudy.engine.limits import Limits, WireLimits
@@ -132,7 +133,9 @@ class Settings(BaseSettings):
     teacher_url: str = Field(
         default="", description="OpenAI-compatible server, such as http://host:8001/v1."
     )
-    teacher_model: str = Field(default="teacher", description="Model to ask for there.")
+    teacher_model: str = Field(
+        default="", description="Model to ask for there; else the bundle's, or `teacher`."
+    )
     teacher_key: str = Field(default="", description="Bearer token for it.", repr=False)
     teacher_constraint: Literal["json_schema", "choice", "none"] = Field(
         default="json_schema", description="How it is held to the labels; choice is vLLM's."
@@ -141,16 +144,26 @@ class Settings(BaseSettings):
     teacher_concurrency: int = Field(
         default=TEACHER.concurrency, description="Questions at a time.", ge=1
     )
-    teacher_hops: int = Field(default=2, description="Hops that a question shows.", ge=0)
-    teacher_tokens: int = Field(
-        default=380, description="Tokens of a node's description in a question.", ge=8
+    teacher_hops: int | None = Field(
+        default=None, description="Hops that a question shows; else the bundle's, or 2.", ge=0
     )
-    teacher_nested: bool = Field(
-        default=False, description="Write questions as causal teachers are tuned: hop by hop."
+    teacher_tokens: int | None = Field(
+        default=None,
+        description="Tokens of a node's description in a question; else the bundle's, or 380.",
+        ge=8,
+    )
+    teacher_nested: bool | None = Field(
+        default=None, description="Write questions hop by hop; else as the bundle says."
+    )
+    teacher_input_price: float = Field(
+        default=0.0, description="Of a million tokens that it reads; 0: not told.", ge=0
+    )
+    teacher_output_price: float = Field(
+        default=0.0, description="Of a million tokens that it writes; 0: not told.", ge=0
     )
     auto_threshold: float | None = Field(
         default=None,
-        description="Score from which route auto trusts the student; else the bundle's.",
+        description="Score from which route auto trusts the student; else the bundle's rule.",
         ge=0,
         le=1,
     )
@@ -221,12 +234,17 @@ class Settings(BaseSettings):
         return RateLimit(self.rate_limit, self.rate_burst) if self.rate_limit else None
 
     @property
+    def given(self) -> Given:
+        """What questions are to be like, as far as the settings say so."""
+        return Given(self.teacher_hops, self.teacher_tokens, self.teacher_nested)
+
+    @property
     def teacher(self) -> OpenAIOptions | None:
         if not self.teacher_url:
             return None
         return OpenAIOptions(
             url=self.teacher_url,
-            model=self.teacher_model,
+            model=self.teacher_model or "teacher",
             key=self.teacher_key,
             constraint=self.teacher_constraint,
             timeout_seconds=self.teacher_seconds,

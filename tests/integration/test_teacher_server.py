@@ -14,7 +14,8 @@ import pytest
 from tests.bundles import LABELS, TinyBundle
 from tests.e2e.conftest import environment, serving
 from tests.language_models import write_tiny_encoder, write_tiny_llama
-from training.teacher.answers.folder import read_teacher
+from training.teacher.answers.folder import read_info, read_teacher
+from training.teacher.answers.served import TUNED_FILE, weights_hash
 from training.teacher.causal import CausalOptions
 from training.teacher.encoder import EncoderOptions
 from training.teacher.options import TeachOptions
@@ -75,5 +76,13 @@ def test_a_trained_teacher_answers_as_it_did_in_training(
                     assert [told[name] for name in LABELS] == pytest.approx(
                         expected[node].tolist(), abs=2e-3
                     )
+        models = httpx.get(f"{url}/models").json()["data"]
+        told = read_info(tmp_path / "teacher")
+        assert models[0]["understudy"] == {
+            "model_hash": told.model_hash,
+            "weights": weights_hash(tmp_path / "teacher" / TUNED_FILE),
+            "prompt_hash": told.prompt_hash,
+        }
+        assert models[0]["understudy"]["weights"]
         streaming = {"messages": [{"role": "user", "content": "hello"}], "stream": True}
         assert httpx.post(f"{url}/chat/completions", json=streaming).status_code == 422

@@ -44,24 +44,21 @@ def teacher_serve(
         def score(prompts: Sequence[Prompt]) -> NDArray[np.float32]:
             return teacher.answer(prompts).log_probabilities
 
-        app = create_app(info.model, info.label_names, score)
+        app = create_app(info.model, info.label_names, score, identity(folder, info))
         bound.listen()
         url = f"http://{HOST}:{bound.getsockname()[1]}/v1"
         typer.echo(f"serving {info.model} on {url}")
-        typer.echo(
-            f"ask it as it was tuned: understudy serve BUNDLE --teacher-url {url} {form(info)}"
-        )
+        typer.echo(f"a bundle knows how to ask it: understudy serve BUNDLE --teacher-url {url}")
         config = uvicorn.Config(app, log_level="warning", access_log=False)
         uvicorn.Server(config).run([bound])
 
 
-def form(info: TeacherInfo) -> str:
-    """The flags of `understudy serve` with which its questions are those of the tuning."""
-    prompts = info.settings.get("prompts", {})
-    flags = f"--teacher-hops {max(info.hops)}"
-    if "tokens" in prompts:
-        flags += f" --teacher-tokens {prompts['tokens']}"
-    return flags + (" --teacher-nested" if prompts.get("nested") else "")
+def identity(folder: Path, info: TeacherInfo) -> dict[str, str]:
+    """What `GET /v1/models` tells, as a bundle's manifest holds it."""
+    from training.teacher.answers.served import teacher_record
+
+    record = teacher_record(folder, info, max(info.hops))
+    return {name: getattr(record, name) for name in ("model_hash", "weights", "prompt_hash")}
 
 
 def bind(port: int) -> socket.socket:

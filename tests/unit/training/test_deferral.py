@@ -91,7 +91,7 @@ def test_kept_answers_are_as_right_as_their_bound_says_in_most_draws(nodes: int)
         if rule.threshold is not None:
             deferring += 1
             kept = all_nodes.signals[rule.signal] >= rule.threshold
-            broken += kept.any() and all_nodes.confidence[kept].mean() < rule.kept_bound
+            broken += bool(kept.any() and all_nodes.confidence[kept].mean() < rule.kept_bound)
         right = generator.random(nodes) < drawn.confidence
         threshold, _, bound = sure_threshold(drawn.confidence, right, 0.9)
         own = all_nodes.confidence[all_nodes.confidence >= threshold]
