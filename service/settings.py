@@ -236,7 +236,9 @@ class Settings(BaseSettings):
     @property
     def given(self) -> Given:
         """What questions are to be like, as far as the settings say so."""
-        return Given(self.teacher_hops, self.teacher_tokens, self.teacher_nested)
+        prompts = {"tokens": self.teacher_tokens, "nested": self.teacher_nested}
+        said = {name: value for name, value in prompts.items() if value is not None}
+        return Given(self.teacher_hops, said)
 
     @property
     def teacher(self) -> OpenAIOptions | None:

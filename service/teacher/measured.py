@@ -7,7 +7,7 @@ Other questions, or another teacher, and none of these figures hold.
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from time import monotonic
 from typing import Annotated, Any, Literal
 
@@ -22,19 +22,23 @@ from understudy.graph.prompts import PromptOptions, prompt_hash
 
 CHECK_SECONDS = 60.0  # after which a teacher is asked again who it is
 MAX_SECONDS = 5.0  # that it may take to say so
+MAX_BYTES = 2**20  # that are read of what it says
 SHOWN = 12  # digits of a digest in a message
-PROMPT_FIELDS = {field.name for field in fields(PromptOptions)}
+PROMPT_FIELDS = {option.name for option in fields(PromptOptions)}
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the settings say of questions; None takes the bundle's."""
+    """What the settings say of questions; what they do not say is as the bundle has it."""
 
     hops: int | None = None
-    tokens: int | None = None
-    nested: bool | None = None
+    prompts: Mapping[str, Any] = field(default_factory=dict)  # fields of `PromptOptions`
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return ({} if self.hops is None else {"hops": self.hops}) | dict(self.prompts)
 
 
 def question_options(manifest: Manifest, given: Given) -> QuestionOptions:
@@ -46,21 +50,19 @@ def question_options(manifest: Manifest, given: Given) -> QuestionOptions:
     record = manifest.teacher
     if record is None:
         plain = QuestionOptions()
-        prompts: dict[str, Any] = {"tokens": plain.prompts.tokens, "nested": plain.prompts.nested}
         hops = plain.hops if given.hops is None else given.hops
-        prompts |= {n: v for n in prompts if (v := getattr(given, n)) is not None}
-        return QuestionOptions(hops, PromptOptions(**prompts))
-    measured = {"hops": record.hops, **record.prompts}
-    for name in ("hops", "tokens", "nested"):
-        wanted = getattr(given, name)
-        if wanted is not None and wanted != measured.get(name):
+        return QuestionOptions(hops, replace(plain.prompts, **given.prompts))
+    known = {name: value for name, value in record.prompts.items() if name in PROMPT_FIELDS}
+    options = QuestionOptions(record.hops, msgspec.convert(known, PromptOptions))
+    measured = {"hops": options.hops, **asdict(options.prompts)}
+    for name, wanted in given.values.items():
+        if wanted != measured[name]:
             raise SettingsError(
-                f"--teacher-{name} is {wanted}, but the bundle's teacher was measured with "
-                f"{measured.get(name)}; leave the option out",
+                f"--teacher-{name.replace('_', '-')} is {wanted}, but the bundle's teacher was "
+                f"measured with {measured[name]}; leave the option out",
                 setting=f"teacher_{name}",
             )
-    known = {name: value for name, value in record.prompts.items() if name in PROMPT_FIELDS}
-    return QuestionOptions(record.hops, msgspec.convert(known, PromptOptions))
+    return options
 
 
 def check_reload(manifest: Manifest, given: Given) -> None:
@@ -127,7 +129,10 @@ class Introduction:
             seconds: after which no answer is waited for.
         """
         self.url, self.model = f"{url.rstrip('/')}/models", model
-        self.headers = {"authorization": f"Bearer {key}"} if key else {}
+        # Compressed, a small answer could become one without end.
+        self.headers = {"accept-encoding": "identity"}
+        if key:
+            self.headers["authorization"] = f"Bearer {key}"
         self.seconds = min(seconds, MAX_SECONDS)
         self.turn = asyncio.Lock()  # one question at a time
         self.first: asyncio.Task[Verdict] | None = None
@@ -173,11 +178,30 @@ class Introduction:
         if problem := wording_problem(record, manifest.label_names):
             return Verdict("other", problem)
         try:
-            async with httpx.AsyncClient(timeout=self.seconds, headers=self.headers) as client:
-                response = await client.get(self.url)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            async with asyncio.timeout(self.seconds):
+                content = await self.ask()
+        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             return Verdict("unreachable", f"the teacher cannot be reached: {type(error).__name__}")
-        return compare(record, self.model, models_of(response))
+        return compare(record, self.model, models_of(content))
+
+    async def ask(self) -> bytes:
+        """The start of what it tells; nothing where it refuses.
+
+        Raises:
+            httpx.HTTPError, OSError: it cannot be reached, or speaks no HTTP.
+        """
+        parts: list[bytes] = []
+        size = 0
+        async with (
+            httpx.AsyncClient(timeout=self.seconds, headers=self.headers) as client,
+            client.stream("GET", self.url) as response,
+        ):
+            async for part in response.aiter_raw():
+                parts.append(part)
+                size += len(part)
+                if size > MAX_BYTES:
+                    break
+            return b"".join(parts) if response.status_code == 200 else b""
 
 
 def wording_problem(record: TeacherRecord, label_names: tuple[str, ...]) -> str:
@@ -195,12 +219,10 @@ def wording_problem(record: TeacherRecord, label_names: tuple[str, ...]) -> str:
     )
 
 
-def models_of(response: httpx.Response) -> list[Model]:
+def models_of(content: bytes) -> list[Model]:
     """The models that a server tells; none where it has another form of telling."""
-    if response.status_code != 200:
-        return []
     try:
-        return DECODER.decode(response.content).data
+        return DECODER.decode(content).data
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
 

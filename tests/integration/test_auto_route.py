@@ -20,6 +20,7 @@ from tests.bundles import LABELS, NODES, TinyBundle, rewrite, write_tiny_bundle
 from tests.http_servers import serve
 from training.teacher_server.app import create_app as teacher_app
 from understudy.bundle import Calibration, Deferral, TeacherRecord
+from understudy.client import Client
 from understudy.engine.engine import Engine
 from understudy.graph.prompts import WORDING, Prompt, PromptOptions, prompt_hash
 
@@ -167,6 +168,8 @@ def test_comparing_shows_whom_auto_takes_and_what_it_costs(agreeing: TinyBundle)
     with serving(agreeing.folder, IDENTITY, **prices) as (client, teacher):
         first = client.post("/compare", json={"nodes": nodes}).json()["comparisons"]
         again = client.post("/compare", json={"nodes": nodes}).json()["comparisons"]
+        with Client(str(client.base_url)) as ours:
+            (typed,) = ours.compare(["node-0"])
     for share, told in zip(shares, first[:9], strict=False):
         assert told["auto"] == ("teacher" if share < 0.5 else "student")
     assert first[10]["auto"] is None
@@ -178,6 +181,9 @@ def test_comparing_shows_whom_auto_takes_and_what_it_costs(agreeing: TinyBundle)
         assert cost["output_tokens"] == 2  # "games"
         assert cost["money"] == pytest.approx((cost["input_tokens"] * 2 + 20) / 1e6)
     assert first[10]["teacher_cost"]["input_tokens"] is None
+    assert typed.auto == first[0]["auto"]
+    assert asdict(typed.teacher_cost) == again[0]["teacher_cost"]
+    assert typed.student_cost.processor_ms == 0  # a look-up
     assert {told["teacher_cost"]["money"] for told in again[:10]} == {0}  # they were cached
 
 

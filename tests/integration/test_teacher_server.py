@@ -77,11 +77,11 @@ def test_a_trained_teacher_answers_as_it_did_in_training(
                         expected[node].tolist(), abs=2e-3
                     )
         models = httpx.get(f"{url}/models").json()["data"]
-        told = read_info(tmp_path / "teacher")
+        known = read_info(tmp_path / "teacher")
         assert models[0]["understudy"] == {
-            "model_hash": told.model_hash,
+            "model_hash": known.model_hash,
             "weights": weights_hash(tmp_path / "teacher" / TUNED_FILE),
-            "prompt_hash": told.prompt_hash,
+            "prompt_hash": known.prompt_hash,
         }
         assert models[0]["understudy"]["weights"]
         streaming = {"messages": [{"role": "user", "content": "hello"}], "stream": True}

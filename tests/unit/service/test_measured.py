@@ -50,11 +50,11 @@ def changed(**fields: Any) -> TeacherRecord:
 def test_questions_are_those_of_the_bundle() -> None:
     found = question_options(manifest(), Given())
     assert (found.hops, found.prompts) == (1, PROMPTS)
-    assert question_options(manifest(), Given(1, 90, True)) == found
+    assert question_options(manifest(), Given(1, {"tokens": 90, "nested": True})) == found
 
 
 def test_without_a_record_the_settings_decide() -> None:
-    found = question_options(manifest(None), Given(hops=3, nested=True))
+    found = question_options(manifest(None), Given(hops=3, prompts={"nested": True}))
     assert (found.hops, found.prompts) == (3, PromptOptions(tokens=380, nested=True))
     plain = question_options(manifest(None), Given())
     assert (plain.hops, plain.prompts.tokens, plain.prompts.nested) == (2, 380, False)
@@ -64,8 +64,8 @@ def test_without_a_record_the_settings_decide() -> None:
     ("given", "told"),
     [
         (Given(hops=2), "--teacher-hops is 2, but the bundle's teacher was measured with 1"),
-        (Given(tokens=91), "--teacher-tokens is 91, but .* with 90"),
-        (Given(nested=False), "--teacher-nested is False, but .* with True"),
+        (Given(prompts={"tokens": 91}), "--teacher-tokens is 91, but .* with 90"),
+        (Given(prompts={"nested": False}), "--teacher-nested is False, but .* with True"),
     ],
 )
 def test_other_questions_are_refused_and_both_values_named(given: Given, told: str) -> None:
