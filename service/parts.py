@@ -20,8 +20,8 @@ from service.inference.embedding_cache import EmbeddingCache
 from service.inference.routing import Prices, rule_of
 from service.settings import Settings
 from service.teacher.asking import Asking
-from service.teacher.measured import Introduction, check_reload, question_options
-from service.teacher.openai import OpenAITeacher
+from service.teacher.client import endpoint_teacher
+from service.teacher.measured import Given, Introduction, check_reload, question_options
 from service.teacher.questions import Questions
 from service.teacher.teacher import Teacher, TeacherOptions
 from service.telemetry.health import Health
@@ -29,6 +29,7 @@ from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracer, open_tracer
 from understudy.bundle import Manifest
 from understudy.engine.engine import Engine
+from understudy.graph.label_descriptions import read_label_descriptions
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ def build_parts(
 
     Raises:
         SettingsError: the keys cannot be read, or tracing is asked for and not installed.
+        GraphError: what describes the labels for the teacher cannot be read.
     """
     metrics, slot, aside = Metrics(), Slot(engine), Aside()
     batcher = Batcher(settings.batches, metrics)
@@ -104,8 +106,9 @@ def build_parts(
     def attach(other: Engine) -> None:
         """Prepares another bundle's engine for service."""
         if asking is not None:
-            check_reload(other.manifest, settings.given)
-            asking.questions = Questions(question_options(other.manifest, settings.given))
+            given = given_questions(other.manifest, settings)
+            check_reload(other.manifest, given)
+            asking.questions = Questions(question_options(other.manifest, given))
             log.info("%s", classifier.rule(other.manifest).summary)
         embeddings.attach(other)
 
@@ -148,9 +151,22 @@ def build_asking(
     endpoint = replace(settings.teacher, model=model_name(manifest, settings))
     options = TeacherOptions(concurrency=settings.teacher_concurrency)
     cache = Cache("teacher", settings.caches, link, metrics)
-    teacher = Teacher(OpenAITeacher(endpoint), cache, options, metrics)
-    questions = Questions(question_options(manifest, settings.given))
+    teacher = Teacher(endpoint_teacher(endpoint), cache, options, metrics)
+    questions = Questions(question_options(manifest, given_questions(manifest, settings)))
     return Asking(teacher, questions, settings.shadow_share, metrics)
+
+
+def given_questions(manifest: Manifest, settings: Settings) -> Given:
+    """What the settings say of questions, with the lines of the file that describes the labels.
+
+    Raises:
+        GraphError: the file cannot be read, or is about other labels.
+    """
+    given, path = settings.given, settings.teacher_label_descriptions
+    if path is None:
+        return given
+    described = read_label_descriptions(path, manifest.label_names)
+    return replace(given, prompts={**given.prompts, "label_descriptions": described})
 
 
 def build_introduction(manifest: Manifest, settings: Settings) -> Introduction | None:

@@ -15,9 +15,10 @@ from service.errors import SettingsError
 from service.http.guard import Network, parse_networks, words
 from service.http.rate_limits import RateLimit
 from service.inference.batcher import BatchOptions
+from service.teacher.client import check_endpoint
 from service.teacher.measured import Given
-from service.teacher.openai import OpenAIOptions, check_endpoint
 from service.teacher.teacher import TeacherOptions
+from understudy.endpoint.options import ClientOptions, Constraint, Thinking
 from understudy.engine.limits import Limits, WireLimits
 
 ENVIRONMENT_PREFIX = "UNDERSTUDY_"
@@ -137,8 +138,11 @@ class Settings(BaseSettings):
         default="", description="Model to ask for there; else the bundle's, or `teacher`."
     )
     teacher_key: str = Field(default="", description="Bearer token for it.", repr=False)
-    teacher_constraint: Literal["json_schema", "choice", "none"] = Field(
-        default="json_schema", description="How it is held to the labels; choice is vLLM's."
+    teacher_constraint: Constraint = Field(
+        default="auto", description="How it is held to the labels; auto: as the server can."
+    )
+    teacher_thinking: Thinking = Field(
+        default="auto", description="How it is kept from thinking; wait lets it; auto: as it can."
     )
     teacher_seconds: float = Field(default=30.0, description="Seconds of one question.", gt=0)
     teacher_concurrency: int = Field(
@@ -160,6 +164,9 @@ class Settings(BaseSettings):
     )
     teacher_output_price: float = Field(
         default=0.0, description="Of a million tokens that it writes; 0: not told.", ge=0
+    )
+    teacher_label_descriptions: Path | None = Field(
+        default=None, description="A line about each label for its questions, as `teach` was given."
     )
     auto_threshold: float | None = Field(
         default=None,
@@ -241,16 +248,18 @@ class Settings(BaseSettings):
         return Given(self.teacher_hops, said)
 
     @property
-    def teacher(self) -> OpenAIOptions | None:
+    def teacher(self) -> ClientOptions | None:
         if not self.teacher_url:
             return None
-        return OpenAIOptions(
+        return ClientOptions(
             url=self.teacher_url,
             model=self.teacher_model or "teacher",
             key=self.teacher_key,
             constraint=self.teacher_constraint,
+            thinking=self.teacher_thinking,
             timeout_seconds=self.teacher_seconds,
             connections=self.teacher_concurrency,
+            exact=True,
         )
 
 

@@ -26,7 +26,7 @@ from training.teacher import teach as teaching
 from training.teacher.answers.folder import TeacherInfo
 from training.teacher.defaults import DEFAULTS, teacher_kind
 from training.teacher.encoder import EncoderOptions
-from training.teacher.options import TeachOptions
+from training.teacher.options import Budget, TeachOptions
 from training.teacher.tuning import TuningOptions
 from understudy.graph.kept import GraphSource, graph_folder
 from understudy.graph.progress import Progress, silent
@@ -58,7 +58,8 @@ def teach(
         graph: in memory, or its folder.
         out: teacher folder to write.
         teacher: encoder (MiniLM), encoder:FOLDER, gemma, gguf:FILE, a causal model's folder or
-            hub id, or openai:URL#model; a key is read from OPENAI_API_KEY.
+            hub id, or an endpoint (openai:URL#model, decisions:URL#model, systemone:URL#model); a
+            key is read from OPENAI_API_KEY.
         hops: to ask about; by default 0, 1 and 2, of an endpoint 2.
         tokens: of a node's description; this and the next three by default as suits the teacher.
         epochs: of tuning, at most.
@@ -105,8 +106,8 @@ def teacher_options(
             seed=seed,
         ),
         encoder=EncoderOptions(max_tokens=length, frozen=frozen),
-        endpoint=parse_endpoint(teacher, concurrency=8, input_price=0.0, output_price=0.0),
-        max_nodes=max_nodes,
+        endpoint=parse_endpoint(teacher),
+        budget=Budget(nodes=max_nodes),
     )
 
 

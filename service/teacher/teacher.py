@@ -11,12 +11,12 @@ import msgspec
 
 from service.caches.cache import Cache
 from service.errors import TeacherBusyError, TeacherError
-from service.teacher.backend import Opinion, TeacherBackend
 from service.teacher.breaker import Breaker
-from service.teacher.scores import problem_of_scores
+from service.teacher.client import Opinion, TeacherBackend
 from service.teacher.single_flight import SingleFlight
 from service.telemetry.logs import RareLog
 from service.telemetry.metrics import Metrics
+from understudy.endpoint.scores import problem_of_scores
 from understudy.graph.prompts import Prompt
 
 logger = logging.getLogger(__name__)

@@ -66,7 +66,8 @@ def configure_logs(level: str, json_lines: bool) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if json_lines else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells every URL it asks
+    for client in ("httpx", "httpx2", "openai"):  # they tell every URL that they ask
+        logging.getLogger(client).setLevel(logging.WARNING)
 
 
 class RareLog:

@@ -19,7 +19,7 @@ from training.teacher.causal import CausalOptions, CausalTeacher, load_causal_te
 from training.teacher.causal import weights as weights_module
 from training.teacher.causal.plain import plain_likelihoods
 from training.teacher.causal.weights import GEMMA_DIGEST, GEMMA_PACKAGE, find_weights
-from training.teacher.options import TeachOptions
+from training.teacher.options import Budget, TeachOptions
 from training.teacher.teach import teach
 from training.teacher.tuning import TuningOptions
 from understudy.graph import save_graph
@@ -84,7 +84,7 @@ def test_it_teaches_a_graph(tmp_path: Path) -> None:
             epochs=1, batch_size=2, max_train_nodes=4, validation_nodes=2, learning_rate=2e-4
         ),
         causal=CausalOptions(max_tokens=256, precision="bfloat16", rank=8),
-        max_nodes=6,
+        budget=Budget(nodes=6),
     )
     info = teach(tmp_path / "graph", tmp_path / "teacher", options)
     assert (info.kind, info.model, info.model_hash) == ("causal", "gemma", GEMMA_DIGEST)

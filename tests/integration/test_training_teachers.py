@@ -23,7 +23,7 @@ from training.teacher.causal import CausalOptions
 from training.teacher.encoder import EncoderOptions, EncoderTeacher
 from training.teacher.endpoint import EndpointOptions
 from training.teacher.local import load_local
-from training.teacher.options import TeachOptions
+from training.teacher.options import Budget, TeachOptions
 from training.teacher.teach import teach, tune_local
 from training.teacher.tuning import TuningOptions
 from understudy.folders import OutputRefusedError
@@ -175,8 +175,11 @@ Answer = Callable[[int, dict[str, Any]], Response | dict[str, Any]]
 
 
 @pytest.fixture
-def endpoint() -> Iterator[Callable[[Answer], tuple[str, list[dict[str, Any]]]]]:
+def endpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[Answer], tuple[str, list[dict[str, Any]]]]]:
     """Starts a real server whose n-th answer is `answer(n, body)`; gives its URL and requests."""
+    monkeypatch.setenv("UNDERSTUDY_CACHE", str(tmp_path / "cache"))
     stops: list[Callable[[], None]] = []
 
     def start(answer: Answer) -> tuple[str, list[dict[str, Any]]]:
@@ -236,7 +239,7 @@ def test_what_few_calls_bought_is_spread_over_the_edges(
 ) -> None:
     name = load_graph(graph_folder).label_names[0]
     url, requests = endpoint(lambda n, body: completion(name, {name: 0.9}))
-    info = teach(graph_folder, tmp_path / "t", replace(asking(url), max_nodes=20))
+    info = teach(graph_folder, tmp_path / "t", replace(asking(url), budget=Budget(nodes=20)))
     _, answers = read_teacher(tmp_path / "t", load_graph(graph_folder))
     assert len(requests) <= len(answers.nodes) == 20
     assert answers.smoothed is not None
@@ -270,16 +273,92 @@ def test_a_failing_endpoint_loses_nothing_that_was_answered(
     url, _ = endpoint(answer)
     with pytest.raises(EndpointError, match="run the same command again"):
         teach(graph_folder, tmp_path / "t", asking(url))
-    (kept,) = tmp_path.glob(".t.*/answers.jsonl")
-    lines = [line for line in kept.read_text().splitlines() if line]
-    assert len(lines) == 25
-    with kept.open("a") as stream:
-        stream.write(lines[0][:20])  # what a kill in the middle of a line leaves
     url, requests = endpoint(lambda n, body: completion(label))
     info = teach(graph_folder, tmp_path / "t", asking(url))
     assert info.metrics["requests"] == len(requests)
     distinct = {json.dumps(request["messages"]) for request in requests}
     assert len(distinct) == len(requests) <= 60 - 25
+    assert not list(tmp_path.glob(".t.*"))
+
+
+def test_one_more_node_costs_the_changed_questions_alone(
+    graph_folder: Path, tmp_path: Path, endpoint: Any
+) -> None:
+    graph = load_graph(graph_folder)
+    label = graph.label_names[0]
+    url, requests = endpoint(lambda n, body: completion(label, {label: 0.9}))
+    prompts = PromptOptions(tokens=200)  # room for neighbours and their labels
+    first = teach(graph_folder, tmp_path / "t", replace(asking(url), prompts=prompts))
+    asked = len(requests)
+    # Another folder, and another address: nothing is asked again, and nothing is charged.
+    other, later = endpoint(lambda n, body: completion(label, {label: 0.9}))
+    again = teach(graph_folder, tmp_path / "again", replace(asking(other), prompts=prompts))
+    assert (later, again.metrics["requests"], again.metrics["cost"]) == ([], 0, 0)
+    folders = ("t", "again")
+    told, same = (read_teacher(tmp_path / name, graph)[1].log_probabilities for name in folders)
+    np.testing.assert_array_equal(told, same)
+    assert first.metrics["questions"] == asked
+    # One label more: the questions that show it are new.
+    node = int(graph.splits["val"][0])
+    splits = {
+        "train": np.sort(np.append(graph.splits["train"], node)),
+        "val": graph.splits["val"][1:],
+        "test": graph.splits["test"],
+    }
+    save_graph(replace(graph, splits=splits), tmp_path / "more")
+    teach(tmp_path / "more", tmp_path / "t2", replace(asking(url), prompts=prompts))
+    assert 0 < len(requests) - asked <= len(graph.adjacency.neighbors(node))
+    # Another model is another teacher.
+    options = replace(asking(url), prompts=prompts)
+    assert options.endpoint is not None
+    renamed = replace(options, endpoint=replace(options.endpoint, model="b-model"))
+    teach(graph_folder, tmp_path / "t3", renamed)
+    assert len([request for request in requests if request["model"] == "b-model"]) == asked
+
+
+def test_a_question_that_is_refused_for_itself_stops_no_other(
+    graph_folder: Path, tmp_path: Path, endpoint: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    label = load_graph(graph_folder).label_names[0]
+
+    def answer(number: int, body: dict[str, Any]) -> Response | dict[str, Any]:
+        return completion(label) if number % 10 else Response("too long", status_code=413)
+
+    url, _ = endpoint(answer)
+    info = teach(graph_folder, tmp_path / "t", asking(url, concurrency=1))
+    assert info.metrics["unreadable"] == info.metrics["questions"] // 10 > 0
+    told = [line for line in caplog.messages if "stays unanswered" in line]
+    assert len(told) == 1
+    assert "status 413: too long" in told[0]
+    # It is asked again by the next run, since nothing is known about it.
+    url, requests = endpoint(lambda n, body: completion(label))
+    teach(graph_folder, tmp_path / "t2", asking(url))
+    assert len(requests) == info.metrics["unreadable"]
+
+
+def test_the_cost_is_told_before_and_by_the_first_answers(
+    graph_folder: Path, tmp_path: Path, endpoint: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    label = load_graph(graph_folder).label_names[0]
+    url, requests = endpoint(lambda n, body: completion(label))
+    teach(graph_folder, tmp_path / "t", asking(url, input_price=1_000.0, output_price=500.0))
+    before, first = (line for line in caplog.messages if "tokens of prompts" in line)
+    count = len(requests)
+    assert f"asked {count} questions" in before
+    assert "at the prices given" in before
+    assert f"all {count} will cost {count * 100:,} tokens of prompts" in first
+    assert f"({count * (100 * 1_000 + 2 * 500) / 1e6:.4g} at the prices given)" in first
+
+
+def test_a_cache_that_cannot_be_written_is_told_before_anything_is_asked(
+    graph_folder: Path, tmp_path: Path, endpoint: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, requests = endpoint(lambda n, body: completion("net"))
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("UNDERSTUDY_CACHE", str(tmp_path / "file"))
+    with pytest.raises(EndpointError, match=r"answers cannot be kept in .*set UNDERSTUDY_CACHE"):
+        teach(graph_folder, tmp_path / "t", asking(url))
+    assert not requests
 
 
 def test_a_refusal_is_told_at_once(graph_folder: Path, tmp_path: Path, endpoint: Any) -> None:

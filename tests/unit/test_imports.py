@@ -18,13 +18,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "understudy.bundle": {"understudy.folders"},
     "understudy.engine": {"understudy.folders", "understudy.graph", "understudy.bundle"},
     "understudy.client": set(),
-    "training": {"understudy.folders", "understudy.graph"},
+    "understudy.endpoint": {"understudy.graph"},
+    "training": {"understudy.folders", "understudy.graph", "understudy.endpoint"},
     "export": {"training", "understudy.folders", "understudy.graph", "understudy.bundle"},
     "service": {
         "understudy.folders",
         "understudy.graph",
         "understudy.bundle",
         "understudy.engine",
+        "understudy.endpoint",
     },
 }
 TORCH = {"torch", "torch_geometric"}
@@ -88,7 +90,7 @@ def test_what_is_served_names_no_training_library(room: str) -> None:
 
 def test_importing_service_loads_neither_torch_nor_transformers() -> None:
     code = (
-        "import sys, understudy.cli, service, service.app, service.commands\n"
+        "import sys, understudy.cli, service, service.app, service.commands, service.parts\n"
         f"print(sorted(set(sys.modules) & {TRAINING_LIBRARIES!r}))"
     )
     result = subprocess.run(

@@ -2,25 +2,29 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from training.cli.unread_options import ENCODERS, LOCAL, TUNED, refuse_unread
+from training.cli.unread_options import ENCODERS, ENDPOINTS, LOCAL, TUNED, refuse_unread
 from training.errors import TeacherError
 from training.teacher.answers.folder import TeacherInfo
-from training.teacher.defaults import DEFAULTS, model_folder, teacher_kind
+from training.teacher.defaults import DEFAULTS, WIRES, model_folder, teacher_kind
+from understudy.endpoint.errors import AddressError
+from understudy.endpoint.options import Constraint, Thinking, check_address
 from understudy.folders import check_output
 from understudy.folders.kinds import TEACHER
 from understudy.graph.folder import read_meta
+from understudy.graph.label_descriptions import read_label_descriptions
 from understudy.graph.progress import terminal_progress
 
 if TYPE_CHECKING:
     from training.teacher.endpoint import EndpointOptions
 
 READERS = {
+    "label_descriptions": ("causal", *ENDPOINTS),
     "epochs": TUNED,
     "batch_size": TUNED,
     "learning_rate": TUNED,
@@ -36,9 +40,13 @@ READERS = {
     "four_bit": ("causal",),
     "gradient_checkpointing": ("causal",),
     "tokens_per_batch": LOCAL,
-    "concurrency": ("endpoint",),
-    "input_price": ("endpoint",),
-    "output_price": ("endpoint",),
+    "budget_money": ENDPOINTS,
+    "concurrency": ENDPOINTS,
+    "max_choices": ("decision endpoint",),
+    "constraint": ("endpoint",),
+    "thinking": ("endpoint",),
+    "input_price": ENDPOINTS,
+    "output_price": ENDPOINTS,
 }
 
 
@@ -50,7 +58,8 @@ def teach(
         str,
         typer.Option(
             help="encoder (MiniLM), encoder:FOLDER, gemma, gguf:FILE, a causal model's folder or "
-            "hub id, or openai:URL#model; a key is read from OPENAI_API_KEY."
+            "hub id, or an endpoint: openai:URL#model, decisions:URL#model or systemone:URL#model; "
+            "a key is read from OPENAI_API_KEY."
         ),
     ] = "encoder",
     hops: Annotated[
@@ -63,6 +72,10 @@ def teach(
     show_labels: Annotated[
         bool, typer.Option(help="Show neighbours' training labels in prompts.")
     ] = True,
+    label_descriptions: Annotated[
+        Path | None,
+        typer.Option(help="A line about each label for the prompts; CSV, JSON or JSON lines."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=0, help="Of tuning, at most.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Prompts a step.")] = None,
     learning_rate: Annotated[
@@ -72,6 +85,19 @@ def teach(
         int, typer.Option(min=0, help="Training nodes to tune a transformer on; 0: all.")
     ] = 0,
     max_nodes: Annotated[int, typer.Option(min=0, help="Nodes to ask about; 0 asks all.")] = 0,
+    budget: Annotated[
+        int, typer.Option(min=0, help="Questions to ask, a node and hop each; 0: no limit.")
+    ] = 0,
+    budget_money: Annotated[
+        float, typer.Option(min=0, help="To spend, by the prices given; 0: no limit.")
+    ] = 0.0,
+    budget_choice: Annotated[
+        Literal["uncertain", "random"] | None,
+        typer.Option(
+            help="Nodes asked about first: those that labels leave uncertain, or any; by default "
+            "random of --max-nodes, else uncertain."
+        ),
+    ] = None,
     tuned_layers: Annotated[
         int, typer.Option(min=0, help="Upper layers of an encoder to tune; 0 tunes all.")
     ] = 0,
@@ -103,6 +129,17 @@ def teach(
     ] = False,
     tokens_per_batch: Annotated[int, typer.Option(min=1, help="Of asking.")] = 8_192,
     concurrency: Annotated[int, typer.Option(min=1, help="Requests at a time.")] = 8,
+    constraint: Annotated[
+        Constraint,
+        typer.Option(help="How an endpoint is held to the labels; auto: as the server can."),
+    ] = "auto",
+    thinking: Annotated[
+        Thinking,
+        typer.Option(help="How it is kept from thinking; wait lets it; auto: as the server can."),
+    ] = "auto",
+    max_choices: Annotated[
+        int, typer.Option(min=16, max=255, help="Options a question, of a decision endpoint.")
+    ] = 255,
     input_price: Annotated[float, typer.Option(min=0, help="Of a million prompt tokens.")] = 0.0,
     output_price: Annotated[float, typer.Option(min=0, help="Of a million answered tokens.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -114,12 +151,15 @@ def teach(
     """Tune a language model on a graph and ask it about every node; resumes after a kill."""
     # Wrong options and paths are told before torch is imported, which takes seconds.
     kind = teacher_kind(teacher)
-    refuse_unread(context, kind_of(kind, frozen), READERS)
-    read_meta(graph)
+    refuse_unread(context, kind_of(kind, frozen, teacher), READERS)
+    if budget_money and not input_price and not output_price:
+        raise TeacherError("--budget-money needs --input-price, --output-price, or both")
+    names = read_meta(graph)["label_names"]
+    described = label_descriptions and read_label_descriptions(label_descriptions, names)
     check_output(out, TEACHER, [graph, *model_folder(teacher)], force)
     from training.teacher.causal import CausalOptions, precision_of
     from training.teacher.encoder import EncoderOptions
-    from training.teacher.options import TeachOptions
+    from training.teacher.options import Budget, TeachOptions
     from training.teacher.teach import teach as run_teach
     from training.teacher.tuning import TuningOptions
     from training.terminal import quiet_libraries
@@ -132,7 +172,11 @@ def teach(
         teacher=teacher,
         hops=parse_hops(hops) if hops else defaults.hops,
         prompts=PromptOptions(
-            tokens=length, show_labels=show_labels, nested=defaults.nested, seed=seed
+            tokens=length,
+            show_labels=show_labels,
+            nested=defaults.nested,
+            seed=seed,
+            label_descriptions=described or (),
         ),
         tuning=TuningOptions(
             epochs=defaults.epochs if epochs is None else epochs,
@@ -153,8 +197,22 @@ def teach(
             four_bit=four_bit,
             gradient_checkpointing=gradient_checkpointing,
         ),
-        endpoint=parse_endpoint(teacher, concurrency, input_price, output_price),
-        max_nodes=max_nodes,
+        endpoint=parse_endpoint(
+            teacher,
+            concurrency=concurrency,
+            constraint=constraint,
+            thinking=thinking,
+            input_price=input_price,
+            output_price=output_price,
+            most_money=budget_money,
+            most_choices=max_choices,
+        ),
+        budget=Budget(
+            max_nodes,
+            budget,
+            budget_money,
+            budget_choice or ("uncertain" if budget or budget_money else "random"),
+        ),
         tokens_per_batch=tokens_per_batch,
     )
     with terminal_progress() as progress:
@@ -162,8 +220,10 @@ def teach(
     show(info, out)
 
 
-def kind_of(kind: str, frozen: bool) -> str:
+def kind_of(kind: str, frozen: bool, teacher: str = "") -> str:
     """What `refuse_unread` calls a teacher."""
+    if kind == "endpoint" and WIRES[teacher.partition(":")[0]] != "chat":
+        return "decision endpoint"
     return "frozen encoder" if kind == "encoder" and frozen else kind
 
 
@@ -182,33 +242,34 @@ def parse_hops(text: str) -> tuple[int, ...]:
     return hops
 
 
-def parse_endpoint(
-    teacher: str, concurrency: int, input_price: float, output_price: float
-) -> "EndpointOptions | None":
-    """The endpoint that openai:URL#model names; None for another kind of teacher.
+def parse_endpoint(teacher: str, **asking: Any) -> "EndpointOptions | None":
+    """The endpoint that openai:URL#model or a decision endpoint's name means; else None.
+
+    Args:
+        asking: further fields of `EndpointOptions`.
 
     Raises:
-        TeacherError: the address or the model is missing.
+        TeacherError: the address or the model is missing, or no request can be sent there.
     """
     kind, _, address = teacher.partition(":")
-    if kind != "openai":
+    if kind not in WIRES:
         return None
     url, _, model = address.partition("#")
-    if not url.startswith(("http://", "https://")) or not model:
+    key = os.environ.get("OPENAI_API_KEY", "")
+    try:
+        check_address(url, key if model else "")
+    except AddressError as error:
+        if error.part == "key":
+            raise TeacherError(f"OPENAI_API_KEY holds {error}") from error
+        model = ""
+    if not model:
         raise TeacherError(
-            f"{teacher!r} is no endpoint; give openai:URL#model, for example "
-            "openai:http://localhost:8000/v1#my-model"
+            f"{teacher!r} is no endpoint; give {kind}:URL#model, for example "
+            f"{kind}:http://localhost:8000/v1#my-model"
         )
     from training.teacher.endpoint import EndpointOptions
 
-    return EndpointOptions(
-        url=url,
-        model=model,
-        key=os.environ.get("OPENAI_API_KEY", ""),
-        concurrency=concurrency,
-        input_price=input_price,
-        output_price=output_price,
-    )
+    return EndpointOptions(url=url, model=model, key=key, wire=WIRES[kind], **asking)
 
 
 def show(info: TeacherInfo, out: Path) -> None:
@@ -224,5 +285,6 @@ def show(info: TeacherInfo, out: Path) -> None:
     console = Console()
     console.print(table)
     if "requests" in info.metrics:
-        names = ("requests", "retries", "input_tokens", "output_tokens", "cost")
+        names = ("questions", "requests", "retries", "unreadable")
+        names += ("input_tokens", "output_tokens", "cost")
         console.print("; ".join(f"{name}: {info.metrics[name]:g}" for name in names))

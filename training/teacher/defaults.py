@@ -8,6 +8,7 @@ endpoint is paid for, hence one prompt a node.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +21,19 @@ class TeacherDefaults:
     nested: bool = False  # prompts begin alike, so that a causal model reads a node once
 
 
+Wire = Literal["chat", "decisions", "systemone"]
+WIRES: Mapping[str, Wire] = {  # by what an endpoint's name begins with
+    "openai": "chat",
+    "decisions": "decisions",
+    "systemone": "systemone",
+}
 LOCAL_KINDS = {"encoder"}  # that are named by themselves; `training.teacher.local` adds others
 
 
 def teacher_kind(teacher: str) -> str:
     """encoder, endpoint, causal or a registered kind, of what `--teacher` names."""
     name = teacher.partition(":")[0]
-    return name if name in LOCAL_KINDS else {"openai": "endpoint"}.get(name, "causal")
+    return name if name in LOCAL_KINDS else "endpoint" if name in WIRES else "causal"
 
 
 def model_folder(teacher: str) -> list[Path]:

@@ -72,7 +72,9 @@ def with_fitted_head(
         for split in ("train", "val")
     )
     if not len(train):
-        raise TeacherError("the teacher is asked about no training node; raise --max-nodes")
+        raise TeacherError(
+            "the teacher is asked about no training node; raise --max-nodes or --budget"
+        )
     labels = graph.labels[answers.nodes]
     classes, seed = graph.num_classes, options.tuning.seed
     head = fit_head(answers.features, labels, train, val, classes, seed, progress)

@@ -8,7 +8,7 @@ from typing import Any
 
 from training.teacher.options import TeachOptions
 from understudy.graph import TextGraph
-from understudy.graph.prompts import Prompt, prompt_hash
+from understudy.graph.prompts import Prompt, prompt_hash, prompt_settings
 
 ORDER = "a node's prompts side by side"  # of the parts that answers are kept in
 
@@ -29,11 +29,13 @@ def settings(options: TeachOptions) -> dict[str, Any]:
     """The options that answers depend on; no key, no address, nothing that only costs time."""
     kept: dict[str, Any] = {
         "hops": list(options.hops),
-        "prompts": asdict(options.prompts),
-        "max_nodes": options.max_nodes,
+        "prompts": prompt_settings(options.prompts),
+        **options.budget.settings,
     }
     if options.endpoint is not None:
-        return kept | {"model": options.endpoint.model, "top": options.endpoint.top}
+        chat = options.endpoint.wire == "chat"
+        names = ("top", "constraint", "thinking") if chat else ("wire", "most_choices")
+        return kept | {name: getattr(options.endpoint, name) for name in ("model", *names)}
     own = options.encoder if options.kind == "encoder" else options.causal
     kept |= {"tuning": asdict(options.tuning), options.kind: asdict(own)}
     # Batches decide the last bits of an answer, which a resumed run must share.

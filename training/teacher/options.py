@@ -1,6 +1,7 @@
 """What `teach` is asked to do."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from training.teacher.causal import CausalOptions
 from training.teacher.defaults import teacher_kind
@@ -10,18 +11,40 @@ from training.teacher.extract import PART_PROMPTS
 from training.teacher.tuning import TuningOptions
 from understudy.graph.prompts import PromptOptions
 
+Choice = Literal["uncertain", "random"]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Limits of what is asked; 0 is none."""
+
+    nodes: int = 0  # asked about
+    calls: int = 0  # questions; a node takes one a hop, fewer where its hops ask the same
+    money: float = 0.0  # in the currency of the prices, as estimated before asking
+    choice: Choice = "random"  # of the nodes; random is the control
+
+    @property
+    def limited(self) -> bool:
+        return bool(self.nodes or self.calls or self.money)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What answers depend on, as JSON."""
+        return {"max_nodes": self.nodes} | ({"budget": asdict(self)} if self.limited else {})
+
 
 @dataclass(frozen=True, slots=True)
 class TeachOptions:
-    # encoder, encoder:FOLDER, gemma, gguf:FILE, a folder or hub id, openai:URL#model
+    # encoder, encoder:FOLDER, gemma, gguf:FILE, a folder or hub id, or an endpoint,
+    # openai:URL#model, decisions:URL#model, systemone:URL#model
     teacher: str = "encoder"
     hops: tuple[int, ...] = (0, 1, 2)  # asked about
     prompts: PromptOptions = field(default_factory=PromptOptions)
     tuning: TuningOptions = field(default_factory=TuningOptions)
     encoder: EncoderOptions = field(default_factory=EncoderOptions)
     causal: CausalOptions = field(default_factory=CausalOptions)
-    endpoint: EndpointOptions | None = None  # for openai:… only
-    max_nodes: int = 0  # asked about, drawn at random; 0 asks about all
+    endpoint: EndpointOptions | None = None  # of an endpoint only
+    budget: Budget = field(default_factory=Budget)  # without limits all nodes are asked about
     tokens_per_batch: int = 8_192  # of an extraction batch, padding included
     part_prompts: int = PART_PROMPTS  # answers that are written at once
 

@@ -2,9 +2,10 @@
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,18 @@ from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_info, 
 from training.teacher.answers.joint import with_joint_view
 from training.teacher.answers.smoothing import with_smoothed_view
 from training.teacher.answers.views import teacher_metrics
+from training.teacher.asking import ask_all
+from training.teacher.budget import Cost, budgeted_nodes, unpriced
 from training.teacher.causal import CausalTeacher
 from training.teacher.causal.choice import with_chosen_scores
+from training.teacher.cost import Bill, estimate
 from training.teacher.defaults import model_folder
 from training.teacher.encoder import EncoderTeacher
 from training.teacher.encoder_head import start_head, with_fitted_head
-from training.teacher.endpoint import Endpoint, Usage, ask_all
+from training.teacher.endpoint import EndpointOptions, open_asker
 from training.teacher.extract import Questions, extract, gather_questions
 from training.teacher.fingerprint import fingerprint, prompts_digest, settings
+from training.teacher.kept import KeptAnswers, answers_path
 from training.teacher.local import LocalTeacher, load_local
 from training.teacher.options import TeachOptions
 from training.teacher.tuning import Examples, TuningProgress, tune, tuned_weights
@@ -33,7 +38,7 @@ from understudy.folders.kinds import TEACHER
 from understudy.graph import TextGraph, check_split, load_graph
 from understudy.graph.files import cache_folder
 from understudy.graph.progress import Progress, silent
-from understudy.graph.prompts import graph_prompter, prompt_hash
+from understudy.graph.prompts import Prompt, graph_prompter, prompt_hash
 
 
 def teach(
@@ -99,8 +104,11 @@ def taught(graph_folder: Path, out: Path, options: TeachOptions, progress: Progr
 
 
 @contextmanager
-def put_out(out: Path, work: Path) -> Iterator[Path]:
+def put_out(out: Path, work: Path, unfinished: bool = True) -> Iterator[Path]:
     """Writes the result, and removes the work in progress once it is there.
+
+    Args:
+        unfinished: `work` is this call's alone; else other calls read it, too, and it stays.
 
     Raises:
         TeacherError: `out` cannot be written any more; the work is kept.
@@ -112,7 +120,8 @@ def put_out(out: Path, work: Path) -> Iterator[Path]:
         raise TeacherError(
             f"{error}; what was done is kept in {work}, and the same command goes on from there"
         ) from error
-    shutil.rmtree(work, ignore_errors=True)
+    if unfinished:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def tuning_examples(graph: TextGraph, options: TeachOptions) -> Examples:
@@ -160,38 +169,63 @@ def teach_endpoint(
 ) -> TeacherInfo:
     """The same from an endpoint: it shows no features and is not tuned."""
     if options.endpoint is None:
-        raise TeacherError("an endpoint needs its address: openai:URL#model")
+        raise TeacherError("an endpoint needs its address, such as openai:URL#model")
     digest = fingerprint(graph, options, "")
     if (done := finished(out, digest)) is not None:
         return done
     started = time.monotonic()
-    work = unfinished_folder(out, digest)
-    questions, nodes = all_questions(graph, options)
-    with Endpoint(options.endpoint, graph.label_names) as endpoint:
-        rows = ask_all(endpoint, questions.prompts, work / "answers.jsonl", progress)
-    answers = HopAnswers(nodes, rows[questions.which])
+    answers, bill, path = ask_endpoint(graph, options, options.endpoint, progress)
     answers = with_smoothed_view(graph, options.hops, answers, progress)
-    run = {"seconds": round(time.monotonic() - started, 1), **usage(endpoint)}
+    seconds = round(time.monotonic() - started, 1)
+    run = {"seconds": seconds, **charges(bill, options.endpoint)}
     metrics = teacher_metrics(graph, options.hops, answers) | run
     info = describe(graph, options, "", digest, metrics)
-    with put_out(out, work) as folder:
+    with put_out(out, path, unfinished=False) as folder:
         write_teacher(folder, info, answers)
     return info
 
 
-def usage(endpoint: Endpoint) -> dict[str, float]:
-    """What this run was charged for; answers of an earlier, interrupted run are not in it."""
-    counts: Usage = endpoint.usage
-    return {**asdict(counts), "cost": counts.cost(endpoint.options)}
+def ask_endpoint(
+    graph: TextGraph, options: TeachOptions, endpoint: EndpointOptions, progress: Progress
+) -> tuple[HopAnswers, Bill, Path]:
+    """The answers, what they cost, and where they are kept."""
+    calls, names = endpoint.calls(graph.num_classes), graph.label_names
+
+    def cost(prompt: Prompt) -> Cost:
+        return Cost(calls, calls * estimate(prompt, endpoint))
+
+    questions, nodes = all_questions(graph, options, cost)
+    asker = open_asker(endpoint, dict(options.prompts.label_descriptions))
+    path = answers_path(endpoint.model)
+    with KeptAnswers(path, endpoint.model, asker.form, names) as kept:
+        rows, bill = ask_all(asker, questions.prompts, names, endpoint, kept, progress)
+    found = rows[questions.which]  # [H, M, C]
+    whole = np.flatnonzero(~np.isnan(found).any(axis=(0, 2)))
+    if not len(whole):
+        raise TeacherError("the money was spent before one node was answered about; allow more")
+    columns = whole[np.argsort(nodes[whole])]
+    return HopAnswers(nodes[columns], found[:, columns]), bill, path
 
 
-def all_questions(graph: TextGraph, options: TeachOptions) -> tuple[Questions, NDArray[np.int64]]:
-    nodes = np.arange(graph.num_nodes, dtype=np.int64)
-    if options.max_nodes:
-        generator = np.random.default_rng([options.tuning.seed, 3])
-        nodes = np.sort(generator.permutation(nodes)[: options.max_nodes])
-    prompter = graph_prompter(graph, options.prompts)
-    return gather_questions(prompter.stored, options.hops, nodes), nodes
+def charges(bill: Bill, options: EndpointOptions) -> dict[str, float]:
+    """What this run was charged for; answers that were kept before are not in it."""
+    return {**asdict(bill), "cost": bill.cost(options)}
+
+
+def all_questions(
+    graph: TextGraph, options: TeachOptions, cost: Callable[[Prompt], Cost] = unpriced
+) -> tuple[Questions, NDArray[np.int64]]:
+    """The questions that the budget allows, and the nodes that they are about.
+
+    Of an endpoint, in the order in which to ask; else the nodes rise.
+    """
+    write = cache(graph_prompter(graph, options.prompts).stored)
+    fitted = options.kind != "endpoint"
+    nodes = budgeted_nodes(
+        graph, options.hops, options.budget, write, cost, options.tuning.seed, fitted
+    )
+    nodes = np.sort(nodes) if fitted else nodes
+    return gather_questions(write, options.hops, nodes), nodes
 
 
 def finished(out: Path, digest: str) -> TeacherInfo | None:

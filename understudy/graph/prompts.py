@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ INSTRUCTION = (
     "linked to it where they are listed, then name its category and nothing else.\n"
     "Categories: {labels}"
 )
+DESCRIBED = "- {label}: {description}"  # behind the categories, of those that are described
 QUESTION = "Which category should this node be classified as?"
 HEAD = "### Instruction:\n{instruction}\n\n### Input:\n"
 TAIL = "\n{question}\n\n### Response:\n"
@@ -63,6 +64,11 @@ class PromptOptions:
     show_labels: bool = True  # the neighbours' training labels
     nested: bool = False  # a hop's description is the one before it and one more ring
     seed: int = 0  # of the choice of neighbours
+    label_descriptions: tuple[tuple[str, str], ...] = ()  # (label, a line about it)
+
+    def __post_init__(self) -> None:
+        pairs = tuple((label, text) for label, text in self.label_descriptions)
+        object.__setattr__(self, "label_descriptions", pairs)  # JSON knows no tuples
 
 
 class TextSource(Protocol):
@@ -144,7 +150,10 @@ class Prompter:
 
     @property
     def instruction(self) -> str:
-        return INSTRUCTION.format(labels="; ".join(self.label_names))
+        first = INSTRUCTION.format(labels="; ".join(self.label_names))
+        described = self.options.label_descriptions
+        lines = [DESCRIBED.format(label=label, description=text) for label, text in described]
+        return "\n".join([first, *lines])
 
     def hiding(self, hidden: NDArray[np.bool_]) -> "Prompter":
         """The same, with the labels of some nodes (bool [N]) not shown."""
@@ -264,11 +273,20 @@ def graph_prompter(graph: TextGraph, options: PromptOptions) -> Prompter:
     return Prompter(StoredTexts(graph), graph.label_names, training_labels(graph), options)
 
 
+def prompt_settings(options: PromptOptions) -> dict[str, Any]:
+    """The options as JSON, for digests and descriptions: without what adds nothing to a prompt."""
+    value = asdict(options)
+    if not options.label_descriptions:
+        del value["label_descriptions"]
+    return value
+
+
 def prompt_hash(options: PromptOptions, label_names: Sequence[str]) -> str:
     """SHA-256 of everything that a prompt depends on, besides the graph."""
     words = [WORDING, INSTRUCTION, QUESTION, HEAD, TAIL, LINKS, FARTHER, LEAST_EXCERPT, RING_SHARE]
     words += [LABELED, UNLABELED_LINE, UNWANTED.pattern]
-    value = {"words": words, "options": asdict(options), "labels": list(label_names)}
+    words += [DESCRIBED] if options.label_descriptions else []
+    value = {"words": words, "options": prompt_settings(options), "labels": list(label_names)}
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 

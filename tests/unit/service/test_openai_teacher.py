@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from service.errors import TeacherError
-from service.teacher.backend import Opinion
-from service.teacher.openai import OpenAIOptions, OpenAITeacher
+from service.teacher.client import Opinion, endpoint_teacher
 from tests.openai_server import OpenAIServer, openai_server
+from understudy.endpoint.options import ClientOptions
 from understudy.graph.prompts import Prompt
 
 LABELS = ("net", "games")
@@ -27,8 +27,9 @@ def server() -> Iterator[OpenAIServer]:
 
 def ask(server: OpenAIServer, seconds: float = 20.0, **options: Any) -> Opinion:
     async def asked() -> Opinion:
-        teacher = OpenAITeacher(
-            OpenAIOptions(server.url, "model", "s3cret", timeout_seconds=seconds, **options)
+        held = {"constraint": "json_schema", "exact": True} | options
+        teacher = endpoint_teacher(
+            ClientOptions(server.url, "model", "s3cret", timeout_seconds=seconds, **held)
         )
         try:
             return await teacher.ask(Prompt("Categories", "a text"), LABELS)

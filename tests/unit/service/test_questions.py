@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from service.parts import build_parts
+from service.settings import load_settings
 from service.teacher.questions import QuestionOptions, Questions
 from tests.bundles import TinyBundle, write_tiny_bundle
 from understudy.engine import Engine, Node
+from understudy.graph.errors import BadInputError
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
 from understudy.graph.versions import Version
@@ -133,3 +136,18 @@ def test_a_question_keeps_no_version_alive(bundle: TinyBundle) -> None:
 def versions_alive() -> int:
     gc.collect()
     return sum(type(thing) is Version for thing in gc.get_objects())
+
+
+def test_the_served_teacher_is_told_about_the_labels(bundle: TinyBundle, tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("label,description\neditors,programs that change texts\n")
+    settings = load_settings(teacher_url="http://127.0.0.1:9/v1", teacher_label_descriptions=path)
+    with Engine.open(bundle.folder) as engine:
+        asking = build_parts(engine, settings, None).classifier.asking
+        assert asking is not None
+        resolution = engine.resolve([Node(id="node-2")])
+        prompt = asking.questions.prompts(resolution, [0])[0]
+        assert prompt.instruction.endswith("\n- editors: programs that change texts")
+        path.write_text("label,description\neditor,x\n")
+        with pytest.raises(BadInputError, match=r":2: the graph has no label 'editor'"):
+            build_parts(engine, settings, None)

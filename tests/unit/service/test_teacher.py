@@ -14,9 +14,8 @@ from service.errors import SettingsError, TeacherBusyError, TeacherError
 from service.messages import told
 from service.settings import load_settings
 from service.teacher.asking import MAX_SHADOWS, Asking
-from service.teacher.backend import Opinion
 from service.teacher.breaker import Breaker, Leave
-from service.teacher.openai import OpenAIOptions, OpenAITeacher
+from service.teacher.client import Opinion, endpoint_teacher
 from service.teacher.questions import QuestionOptions, Questions
 from service.teacher.single_flight import SingleFlight
 from service.teacher.teacher import Teacher, TeacherOptions, from_bytes, to_bytes
@@ -24,6 +23,7 @@ from service.telemetry.logs import RareLog
 from service.telemetry.metrics import Metrics
 from tests.bundles import LABELS, TinyBundle
 from tests.openai_server import openai_server
+from understudy.endpoint.options import ClientOptions
 from understudy.engine import Engine, Node
 from understudy.graph.prompts import Prompt
 
@@ -319,7 +319,9 @@ def test_a_refusal_is_logged_once_a_while_with_its_reason(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def ask(url: str) -> None:
-        backend = OpenAITeacher(OpenAIOptions(url, "model", "sk-Top5ecret"))
+        backend = endpoint_teacher(
+            ClientOptions(url, "model", "sk-Top5ecret", constraint="json_schema")
+        )
         teacher = Teacher(
             backend, Cache("teacher", CacheOptions(), None, Metrics()), TeacherOptions(), Metrics()
         )

@@ -1,7 +1,8 @@
 """A teacher's answers on disk: teacher.json and answers.safetensors.
 
-The tuned weights, where there are some, lie beside them in tuned.safetensors, and a causal
-model's adapter also in adapter/, as peft writes it.
+The tuned weights, where there are some, lie beside them in tuned.safetensors, a causal model's
+adapter also in adapter/, as peft writes it, and what was told about the labels in
+label_descriptions.json.
 """
 
 import json
@@ -21,6 +22,7 @@ from understudy.graph.files import write_json
 
 FORMAT_VERSION = 1
 ANSWERS_FILE = "answers.safetensors"
+DESCRIPTIONS_FILE = "label_descriptions.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class HopAnswers:
 
 
 def write_teacher(folder: Path, info: TeacherInfo, answers: HopAnswers) -> None:
-    """Writes both files into an existing folder."""
+    """Writes its files into an existing folder."""
     arrays = {"nodes": answers.nodes, "log_probabilities": answers.log_probabilities}
     if answers.features is not None:
         arrays["features"] = answers.features
@@ -83,6 +85,8 @@ def write_teacher(folder: Path, info: TeacherInfo, answers: HopAnswers) -> None:
         arrays["smoothed_nodes"] = answers.smoothed.nodes
         arrays["smoothed"] = answers.smoothed.log_probabilities
     save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / ANSWERS_FILE)
+    if described := info.settings.get("prompts", {}).get("label_descriptions"):
+        write_json(folder / DESCRIPTIONS_FILE, dict(described))
     write_json(folder / "teacher.json", asdict(info))
 
 

@@ -70,7 +70,8 @@ class Tokens:
                 raise TeacherError(
                     f"the instruction and its labels take {len(head) + tail} tokens, which leaves "
                     f"{max(room, 0)} of {max_tokens} for a node's description; raise --max-tokens "
-                    f"to {len(head) + tail + max(len(body), LEAST_ROOM)} or shorten the labels"
+                    f"to {len(head) + tail + max(len(body), LEAST_ROOM)} or shorten the labels, "
+                    "or what --label-descriptions says about them"
                 )
             rows.append(Row(head, body[:room]))
         cut = sum(len(row.body) < len(body) for row, body in zip(rows, bodies, strict=True))

@@ -14,6 +14,7 @@ ENDPOINT = "openai:http://localhost:9/v1#model"
         ("teach", "./llama", ("--frozen",), "causal"),
         ("teach", "encoder", ("--four-bit",), "encoder"),
         ("teach", "encoder", ("--rank", "8"), "encoder"),
+        ("teach", "encoder", ("--label-descriptions", "labels.csv"), "encoder"),
         ("teach", "encoder", ("--frozen", "--epochs", "5"), "frozen encoder"),
         ("teach", "encoder", ("--frozen", "--max-train-nodes", "9"), "frozen encoder"),
         ("teach", ENDPOINT, ("--learning-rate", "0.1"), "endpoint"),

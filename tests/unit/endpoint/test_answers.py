@@ -3,13 +3,15 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
-from service.errors import TeacherError
-from service.teacher.backend import Opinion
-from service.teacher.completions import parse_completion
-from service.teacher.refusals import SHOWN_CHARACTERS, refusal_reason
-from service.teacher.replies import find_label
+from understudy.endpoint.answers import read_reply
+from understudy.endpoint.asker import Reply
+from understudy.endpoint.completions import read_completion
+from understudy.endpoint.errors import MalformedError
+from understudy.endpoint.naming import find_label
+from understudy.endpoint.refusals import SHOWN_CHARACTERS, refusal_reason
 from understudy.graph.prompts import Prompt
 
 LABELS = ("net", "games")
@@ -46,20 +48,28 @@ LABELS = ("net", "games")
 def test_a_reply_names_one_label_or_none(
     text: str, names: tuple[str, ...], expected: str | None
 ) -> None:
-    assert find_label(text, names) == expected
+    named = find_label(text, names, exact=True)
+    assert (named and names[named.label]) == expected
 
 
 def completion(content: object, **fields: object) -> bytes:
     return json.dumps({"choices": [{"message": {"content": content}}], **fields}).encode()
 
 
-def test_a_completion_is_an_opinion() -> None:
-    scores = {"net": 0.25, "games": 0.75}
-    assert parse_completion(completion("games"), LABELS) == Opinion("games")
-    assert parse_completion(completion("games", label_scores=None), LABELS) == Opinion("games")
+def read(content: bytes) -> Reply:
+    return read_reply(read_completion(content), LABELS, exact=True)
+
+
+def test_a_completion_is_a_reply() -> None:
+    for plain in (completion("games"), completion("games", label_scores=None)):
+        assert (read(plain).label, read(plain).log_probabilities) == (1, None)
     # What is not read may have any shape.
+    scores = {"net": 0.25, "games": 0.75}
     odd = completion("Games", label_scores=scores, logprobs=[[{}]], usage="much", model=7)
-    assert parse_completion(odd, LABELS) == Opinion("games", scores)
+    reply = read(odd)
+    assert reply.label == 1
+    assert reply.log_probabilities is not None
+    np.testing.assert_allclose(np.exp(reply.log_probabilities), [0.25, 0.75], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -81,8 +91,8 @@ def test_a_completion_is_an_opinion() -> None:
     ],
 )
 def test_probabilities_that_make_no_sense_are_no_answer(scores: object) -> None:
-    with pytest.raises(TeacherError):
-        parse_completion(completion("games", label_scores=scores), LABELS)
+    with pytest.raises(MalformedError):
+        read(completion("games", label_scores=scores))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +107,6 @@ def test_probabilities_that_make_no_sense_are_no_answer(scores: object) -> None:
         b'{"choices": {"0": {}}}',
         b'{"choices": [{"text": "games"}]}',
         completion(7),
-        completion(None),
         completion(["games"]),
         b"[" * 100_000,
         b'{"x": ' + b"[" * 100_000,
@@ -106,16 +115,16 @@ def test_probabilities_that_make_no_sense_are_no_answer(scores: object) -> None:
     ],
 )
 def test_what_is_no_completion_blames_the_server(content: bytes) -> None:
-    with pytest.raises(TeacherError) as caught:
-        parse_completion(content, LABELS)
+    with pytest.raises(MalformedError) as caught:
+        read(content)
     assert not caught.value.of_question
 
 
-def test_an_answer_that_is_no_label_may_be_the_questions_fault() -> None:
+def test_an_answer_that_is_no_label_has_none() -> None:
     for content in ("[" * 100_000, "ignore the above", '{"category": 7}'):
-        with pytest.raises(TeacherError) as caught:
-            parse_completion(completion(content), LABELS)
-        assert caught.value.of_question
+        reply = read(completion(content))
+        assert (reply.label, reply.text) == (None, content)
+    assert read(completion(None)).text is None  # the server's fault, and no model's words
 
 
 PROMPT = Prompt("Categories: net; games", "Confidential merger of Äpfel und 東京支店\n- Titles too")

@@ -1,0 +1,126 @@
+"""What a teacher is to the service, and the one behind an OpenAI-compatible server."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from service.errors import SettingsError, TeacherError
+from understudy.endpoint.asker import Asker, Reply
+from understudy.endpoint.errors import (
+    AddressError,
+    EndpointError,
+    LateError,
+    MalformedError,
+    RefusedError,
+    UnreachableError,
+)
+from understudy.endpoint.options import ClientOptions, Constraint, check_address
+from understudy.graph.prompts import Prompt
+
+WRONG_CONSTRAINT = frozenset({400, 422})
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """A teacher's answer to one question."""
+
+    label: str
+    scores: Mapping[str, float] | None = None  # probability of every label, where it tells them
+
+
+class TeacherBackend(Protocol):
+    """Answers one question at a time; many may be asked at once."""
+
+    @property
+    def name(self) -> str:
+        """Tells its answers from those of any other teacher."""
+
+    async def ask(self, prompt: Prompt, label_names: Sequence[str]) -> Opinion:
+        """Asks.
+
+        Raises:
+            TeacherError: it gave no usable answer.
+        """
+
+    async def close(self) -> None: ...
+
+
+def check_endpoint(url: str, key: str) -> None:
+    """Refuses what no request could be sent with.
+
+    Raises:
+        SettingsError: no URL of HTTP, or a key that no header can hold.
+    """
+    try:
+        check_address(url, key)
+    except AddressError as error:
+        flag = f"--teacher-{error.part}"
+        told = f"{flag} is {error}" if error.part == "url" else f"{flag} holds {error}"
+        raise SettingsError(told, setting=f"teacher_{error.part}") from error
+
+
+class EndpointTeacher:
+    """A teacher behind an endpoint, of any form."""
+
+    def __init__(self, asker: Asker, name: str, constraint: Constraint = "none") -> None:
+        """Takes over the asker.
+
+        Args:
+            constraint: by which the server is held to the labels, named where it refuses.
+        """
+        self.asker, self.name, self.constraint = asker, name, constraint
+
+    async def ask(self, prompt: Prompt, label_names: Sequence[str]) -> Opinion:
+        """See `TeacherBackend`."""
+        try:
+            reply = await self.asker.ask(prompt, label_names)
+        except EndpointError as error:
+            raise self.failure(error) from error
+        if reply.text is None:
+            raise TeacherError(
+                "the teacher does not answer like an OpenAI server", reason="no content"
+            )
+        if reply.label is None:
+            raise TeacherError("the teacher's answer is none of the labels", of_question=True)
+        return Opinion(label_names[reply.label], scores_of(reply, label_names))
+
+    def failure(self, error: EndpointError) -> TeacherError:
+        """The same in this room's words."""
+        reasons = [error.reason]
+        if isinstance(error, RefusedError):
+            if error.status in WRONG_CONSTRAINT and self.constraint not in ("auto", "none"):
+                reasons.append(
+                    f"if it does not know the constraint {self.constraint}, choose another with "
+                    "--teacher-constraint"
+                )
+            message = f"the teacher {error}"
+        elif isinstance(error, LateError):
+            message = "the teacher gave no answer in time"
+        elif isinstance(error, UnreachableError):
+            message = "the teacher cannot be reached"
+        elif isinstance(error, MalformedError):
+            message = str(error).replace("the answer", "the teacher's answer", 1)
+        else:
+            message = "the teacher gave no answer"
+        reason = "; ".join(filter(None, reasons))
+        return TeacherError(message, reason=reason, of_question=error.of_question)
+
+    async def close(self) -> None:
+        await self.asker.close()
+
+
+def scores_of(reply: Reply, label_names: Sequence[str]) -> dict[str, float] | None:
+    if reply.log_probabilities is None:
+        return None
+    probabilities = np.exp(reply.log_probabilities).tolist()
+    return dict(zip(label_names, probabilities, strict=True))
+
+
+def endpoint_teacher(options: ClientOptions) -> EndpointTeacher:
+    """A teacher that is asked for chat completions; the client is loaded with the first one."""
+    from understudy.endpoint.client import ChatClient
+
+    name = f"{options.url}#{options.model}"
+    return EndpointTeacher(ChatClient(options), name, options.constraint)

@@ -1,0 +1,233 @@
+"""The client against real servers: what is sent, which form is taken, and what is waited for."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from tests.http_servers import serve
+from understudy.endpoint.asker import Reply
+from understudy.endpoint.client import ChatClient
+from understudy.endpoint.errors import AddressError, EndpointError, RefusedError
+from understudy.endpoint.options import ClientOptions, check_address
+from understudy.graph.prompts import Prompt
+
+LABELS = ("net", "games")
+PROMPT = Prompt("Categories: net; games", "a text")
+Answer = Callable[[dict[str, Any]], Any]
+
+
+class Server:
+    """A real server that answers as told; keeps requests and their headers."""
+
+    def __init__(self) -> None:
+        self.answer: Answer = lambda body: said("net")
+        self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        app = FastAPI()
+
+        @app.post("/v1/chat/completions")
+        async def complete(request: Request) -> Any:
+            self.requests.append(await request.json())
+            self.headers.append(dict(request.headers))
+            return self.answer(self.requests[-1])
+
+        url, self.stop = serve(app)
+        self.url = f"{url}/v1"
+
+    def ask(self, count: int = 1, **options: Any) -> list[Reply]:
+        return asyncio.run(ask_all(ClientOptions(self.url, "a-model", **options), count))
+
+
+async def ask_all(options: ClientOptions, count: int) -> list[Reply]:
+    client = ChatClient(options)
+    try:
+        asked = [client.ask(Prompt("Categories", f"text {n}"), LABELS) for n in range(count)]
+        return await asyncio.gather(*asked)
+    finally:
+        await client.close()
+
+
+def said(content: str | None, finish: str = "stop", **message: Any) -> dict[str, Any]:
+    choice = {"message": {"content": content, **message}, "finish_reason": finish}
+    return {"choices": [choice], "usage": {"prompt_tokens": 10, "completion_tokens": 3}}
+
+
+def unknown(body: dict[str, Any], *fields: str, status: int = 400) -> JSONResponse | None:
+    """The refusal of a server that does not know some fields."""
+    found = [name for name in fields if name in body]
+    message = {"error": {"message": f"Unknown parameter: {found}"}}
+    return JSONResponse(message, status) if found else None
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def server(running: Server) -> Server:
+    running.requests.clear()
+    running.headers.clear()
+    running.answer = lambda body: said("net")
+    return running
+
+
+def test_only_the_key_and_what_http_needs_is_sent(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-another")
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-of-another")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "x-secret: of another")
+    for key, sent in (("s3cret", "Bearer s3cret"), ("", None)):
+        server.ask(key=key)
+        headers = server.headers[-1]
+        assert headers.get("authorization") == sent
+        assert headers["accept-encoding"] == "identity"
+        assert "another" not in str(headers)
+        assert not [name for name in headers if name.startswith("x-")]
+    assert "s3cret" not in repr(ClientOptions(server.url, "a-model", "s3cret"))
+
+
+@pytest.mark.parametrize(
+    ("unknown_fields", "taken", "told"),
+    [
+        ((), "response_format", "JSON schema"),
+        (("response_format",), "structured_outputs", "structured outputs"),
+        (("response_format", "structured_outputs"), "grammar", "grammar"),
+        (("response_format", "structured_outputs", "grammar"), None, "takes no constraint"),
+    ],
+)
+@pytest.mark.parametrize("status", [400, 422])
+def test_the_first_constraint_that_a_server_takes_is_kept_and_told_once(
+    server: Server,
+    caplog: pytest.LogCaptureFixture,
+    unknown_fields: Sequence[str],
+    taken: str | None,
+    told: str,
+    status: int,
+) -> None:
+    server.answer = lambda body: unknown(body, *unknown_fields, status=status) or said("net")
+    with caplog.at_level(logging.INFO, "understudy"):
+        replies = server.ask(count=4)
+    assert [reply.label for reply in replies] == [0] * 4
+    assert len(server.requests) == 4 + len(unknown_fields)
+    assert sum(reply.usage.requests for reply in replies) == len(server.requests)
+    every = {"response_format", "structured_outputs", "grammar"}
+    for body in server.requests[-4:]:
+        assert body.keys() & every == ({taken} if taken else set())
+    assert len(caplog.messages) == 1
+    assert told in caplog.messages[0]
+
+
+def test_a_constraint_names_every_label(server: Server) -> None:
+    server.ask(constraint="choice")
+    assert server.requests[-1]["structured_outputs"] == {"choice": list(LABELS)}
+    server.ask(constraint="grammar")
+    assert server.requests[-1]["grammar"] == 'root ::= "net" | "games"'
+    server.ask(constraint="json_schema")
+    schema = server.requests[-1]["response_format"]["json_schema"]["schema"]
+    assert schema["properties"]["category"]["enum"] == list(LABELS)
+
+
+def test_a_question_that_is_refused_later_is_no_unknown_constraint(server: Server) -> None:
+    def answer(body: dict[str, Any]) -> Any:
+        long = "text 1" in body["messages"][0]["content"]
+        return JSONResponse({"error": "too long"}, 400) if long else said("net")
+
+    server.answer = answer
+    with pytest.raises(RefusedError) as caught:
+        server.ask(count=2)
+    assert caught.value.of_question
+    assert len(server.requests) == 2
+
+
+def test_a_constraint_that_was_asked_for_is_never_dropped(server: Server) -> None:
+    server.answer = lambda body: unknown(body, "structured_outputs")
+    with pytest.raises(RefusedError, match="refused with status 400"):
+        server.ask(constraint="choice")
+    assert len(server.requests) == 1
+
+
+def thinking(body: dict[str, Any], off: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """What a model answers that thinks for a thousand tokens, unless it is told not to."""
+    if off(body):
+        return said("games")
+    if body.get("max_tokens", 0) < 1_000:
+        return said(None, finish="length", reasoning_content="Let me see. net?")
+    return said("<think>net? No.</think>\n\ngames")
+
+
+@pytest.mark.parametrize(
+    ("off", "requests", "field", "told"),
+    [
+        (lambda b: "chat_template_kwargs" in b, 2, "chat_template_kwargs", "the chat template"),
+        (lambda b: "reasoning_effort" in b, 3, "reasoning_effort", "reasoning_effort"),
+        (lambda b: False, 4, None, "waited for"),
+    ],
+)
+def test_thinking_is_switched_off_or_waited_for(
+    server: Server,
+    caplog: pytest.LogCaptureFixture,
+    off: Callable[[dict[str, Any]], bool],
+    requests: int,
+    field: str | None,
+    told: str,
+) -> None:
+    server.answer = lambda body: thinking(body, off)
+    with caplog.at_level(logging.INFO, "understudy"):
+        replies = server.ask(count=3)
+    assert [reply.label for reply in replies] == [1, 1, 1]
+    assert len(server.requests) == requests + 2
+    assert field is None or field in server.requests[-1]
+    assert told in caplog.messages[-1]
+
+
+def test_a_server_that_knows_no_switch_is_waited_for(server: Server) -> None:
+    def answer(body: dict[str, Any]) -> Any:
+        refused = unknown(body, "chat_template_kwargs", "reasoning_effort")
+        return refused or thinking(body, lambda _: False)
+
+    server.answer = answer
+    (reply,) = server.ask()
+    assert (reply.label, reply.usage.requests, reply.usage.output_tokens) == (1, 4, 6)
+
+
+def test_alternatives_are_asked_for_and_read(server: Server) -> None:
+    top = [
+        {"token": name, "logprob": float(np.log(p))} for name, p in (("net", 0.3), ("games", 0.6))
+    ]
+    told = [{"token": "games", "logprob": float(np.log(0.6)), "top_logprobs": top}]
+    answer = said("games")
+    answer["choices"][0]["logprobs"] = {"content": told}
+    server.answer = lambda body: answer
+    (reply,) = server.ask(top=20)
+    assert (server.requests[0]["logprobs"], server.requests[0]["top_logprobs"]) == (True, 20)
+    np.testing.assert_allclose(np.exp(reply.log_probabilities or ()), [1 / 3, 2 / 3], atol=1e-6)
+    server.ask()
+    assert "logprobs" not in server.requests[1]
+
+
+@pytest.mark.parametrize("header", ["7", "7.5", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_how_long_to_wait_is_told(server: Server, header: str) -> None:
+    server.answer = lambda body: JSONResponse({}, 429, {"retry-after": header})
+    with pytest.raises(EndpointError) as caught:
+        server.ask()
+    assert caught.value.passing
+    assert caught.value.retry_after is not None
+    assert caught.value.retry_after >= 7
+
+
+@pytest.mark.parametrize("url", ["foo", "http://", "http://[::1", "ftp://host/v1", "http://a b/v1"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(AddressError) as caught:
+        check_address(url, "")
+    assert caught.value.part == "url"
+    check_address("http://host:8000/v1", "")

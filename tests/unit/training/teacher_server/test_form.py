@@ -1,0 +1,45 @@
+"""How a served teacher is to be asked: as it was tuned."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.bundles import LABELS
+from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_info, write_teacher
+from training.teacher_server.commands import form
+from understudy.graph.label_descriptions import read_label_descriptions
+from understudy.graph.prompts import PromptOptions, prompt_settings
+
+TOLD = ((LABELS[0], "the first of them"),)
+SHOWN_HOP = 2
+
+
+def write(folder: Path, prompts: PromptOptions) -> TeacherInfo:
+    folder.mkdir()
+    settings = {"prompts": prompt_settings(prompts)}
+    info = TeacherInfo("causal", "m", "", "", "", "", LABELS, (0, SHOWN_HOP), settings)
+    answers = np.zeros((2, 1, len(LABELS)), np.float32)
+    write_teacher(folder, info, HopAnswers(np.zeros(1, np.int64), answers))
+    return read_info(folder)
+
+
+@pytest.mark.parametrize("folder", ["teacher", "a teacher"])
+def test_the_flags_name_a_file_that_says_what_was_told(tmp_path: Path, folder: str) -> None:
+    info = write(tmp_path / folder, PromptOptions(tokens=50, label_descriptions=TOLD))
+    flags = form(info, tmp_path / folder)
+    path = tmp_path / folder / "label_descriptions.json"
+    named = f"'{path}'" if " " in folder else str(path)
+    assert flags == (
+        f"--teacher-hops {SHOWN_HOP} --teacher-tokens 50 --teacher-label-descriptions {named}"
+    )
+    assert read_label_descriptions(path, LABELS) == TOLD
+    assert PromptOptions(**info.settings["prompts"]).label_descriptions == TOLD
+
+
+def test_a_teacher_that_was_told_nothing_has_no_such_file(tmp_path: Path) -> None:
+    info = write(tmp_path / "teacher", PromptOptions(tokens=50, nested=True))
+    assert form(info, tmp_path / "teacher").endswith("--teacher-tokens 50 --teacher-nested")
+    assert not list((tmp_path / "teacher").glob("label*"))
+    assert "label_descriptions" not in json.dumps(info.settings)

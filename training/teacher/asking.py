@@ -1,0 +1,215 @@
+"""Many questions put to an endpoint of any form: a bounded number at a time, retried, and kept.
+
+An error or a kill loses no answer that came, and the same call goes on where it ended.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from numpy.typing import NDArray
+
+from training.errors import EndpointError
+from training.teacher.cost import Bill, tell_estimate, tell_measured
+from training.teacher.endpoint import EndpointOptions
+from training.teacher.kept import KeptAnswers
+from understudy.endpoint.answers import nearly_certain
+from understudy.endpoint.asker import Asker, Reply
+from understudy.endpoint.errors import EndpointError as AskError
+from understudy.endpoint.errors import MalformedError, RefusedError
+from understudy.graph.progress import Progress, silent
+from understudy.graph.prompts import Prompt
+
+STAGE = "Asking the endpoint"
+LEAST = 20  # answers, before their sense is judged
+log = logging.getLogger(__name__)
+
+
+class Questioner:
+    """Puts questions to an asker until each is answered; what it was charged is its `bill`."""
+
+    def __init__(self, asker: Asker, label_names: Sequence[str], options: EndpointOptions) -> None:
+        self.asker, self.label_names, self.options = asker, tuple(label_names), options
+        self.bill = Bill()
+        self.refused = 0  # questions, each for itself
+        self.stopping = asyncio.Event()
+
+    @property
+    def solvent(self) -> bool:
+        """Whether more may be spent."""
+        most = self.options.most_money
+        return not most or self.bill.cost(self.options) < most
+
+    async def ask(self, prompt: Prompt) -> Reply:
+        """One answer, asked for again after an overload, a failure, or an unreadable answer.
+
+        Raises:
+            EndpointError: it refuses, or fails at every attempt.
+        """
+        spent: Reply | None = None
+        problem: AskError | None = None
+        for attempt in range(self.options.attempts):
+            try:
+                reply = await self.asker.ask(prompt, self.label_names)
+            except AskError as error:
+                if error.of_question and self.bill.questions:
+                    return self.left_out(error)
+                if not error.passing:
+                    raise self.told(error) from error
+                problem = error
+                if attempt + 1 < self.options.attempts:
+                    await self.pause(attempt, error.retry_after)
+                continue
+            if spent is not None:
+                reply = replace(reply, usage=spent.usage + reply.usage)
+            # Asking twice may help a sampled answer; a greedy one stays what it is.
+            if reply.label is not None or spent is not None:
+                return reply
+            spent = reply
+        if spent is not None:
+            return spent
+        raise EndpointError(
+            f"{self.options.url} failed {self.options.attempts} times, last with "
+            f"{described(problem)}; what was answered is kept: run the same command again to go on"
+        )
+
+    def left_out(self, error: AskError) -> Reply:
+        """Of a question that is refused for itself, such as a text too long; others are not."""
+        if not self.refused:
+            log.warning("a question stays unanswered: %s", self.told(error))
+        self.refused += 1
+        return Reply(None, None)
+
+    def told(self, error: AskError) -> EndpointError:
+        """What ends the run, in words of the command line."""
+        if isinstance(error, MalformedError):
+            return EndpointError(
+                f"{self.options.url} does not answer like {self.options.form}: {described(error)}"
+            )
+        if not isinstance(error, RefusedError):
+            return EndpointError(f"{self.options.url}: {described(error)}")
+        hint = ""
+        if error.of_question and self.options.constraint not in ("auto", "none"):
+            hint = f"; if it does not know {self.options.constraint}, choose another --constraint"
+        if error.of_question and self.options.wire != "chat":
+            hint = "; if it takes fewer options a question, say --max-choices"
+        return EndpointError(
+            f"{self.options.url} refused a request: status {error.status}: {error.reason}{hint}"
+        )
+
+    async def pause(self, attempt: int, delay: float | None) -> None:
+        """Waits as long as the endpoint asked, or ever longer; a stop ends it at once."""
+        self.bill.retries += 1
+        doubled = self.options.backoff * 2**attempt * random.uniform(0.75, 1.25)
+        seconds = min(doubled if delay is None else delay, self.options.longest_wait)
+        try:
+            await asyncio.wait_for(self.stopping.wait(), seconds)
+        except TimeoutError:
+            return
+        raise EndpointError("stopped")
+
+
+def described(error: AskError | None) -> str:
+    if isinstance(error, RefusedError):
+        return f"status {error.status}"
+    return f"{error}{f' ({error.reason})' if error and error.reason else ''}"
+
+
+def ask_all(
+    asker: Asker,
+    prompts: Sequence[Prompt],
+    label_names: Sequence[str],
+    options: EndpointOptions,
+    kept: KeptAnswers,
+    progress: Progress = silent,
+) -> tuple[NDArray[np.float32], Bill]:
+    """Log-probabilities of every prompt, float32 [P, C], and what they cost; closes the asker.
+
+    What is kept is not asked again. An answer that names no label says nothing: all are alike.
+    Where the money ends, the last prompts are not asked: NaN.
+
+    Raises:
+        EndpointError: it refuses, fails for good, or answers mostly nonsense.
+    """
+    questioner = Questioner(asker, label_names, options)
+    replies = {i: reply for i, prompt in enumerate(prompts) if (reply := kept.get(prompt))}
+    missing = [index for index in range(len(prompts)) if index not in replies]
+    if missing:
+        tell_estimate([prompts[index] for index in missing], len(replies), options)
+    progress(STAGE, len(replies), len(prompts))
+    with start_blocking_portal() as portal:
+        try:
+            with closing(concurrently(portal, questioner, prompts, missing)) as answers:
+                for index, reply in answers:
+                    if reply.text is not None:
+                        kept.put(prompts[index], reply)
+                    replies[index] = reply
+                    questioner.bill.add(reply)
+                    check_sense(questioner, reply)
+                    tell_measured(questioner.bill, len(missing), options)
+                    progress(STAGE, len(replies), len(prompts))
+        finally:
+            portal.call(asker.close)
+    if len(replies) < len(prompts):
+        log.warning("the money is spent: %d of %d questions were asked", len(replies), len(prompts))
+    count = len(label_names)
+    rows = np.full((len(prompts), count), np.nan, dtype=np.float32)
+    for index, reply in replies.items():
+        rows[index] = nearly_certain(reply, count) or -np.log(count)
+    return rows, questioner.bill
+
+
+def concurrently(
+    portal: BlockingPortal,
+    questioner: Questioner,
+    prompts: Sequence[Prompt],
+    indices: Sequence[int],
+) -> Generator[tuple[int, Reply], None, None]:
+    """Answers as they come, with a bounded number of questions at a time."""
+    waiting = iter(indices)
+    pending: dict[Future[Reply], int] = {}
+    failure: BaseException | None = None
+    try:
+        while True:
+            while (
+                failure is None
+                and questioner.solvent
+                and len(pending) < questioner.options.concurrency
+            ):
+                index = next(waiting, None)
+                if index is None:
+                    break
+                pending[portal.start_task_soon(questioner.ask, prompts[index])] = index
+            if not pending:
+                break
+            done, _ = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                index = pending.pop(future)
+                if (error := future.exception()) is None:
+                    yield index, future.result()
+                else:  # what is on its way is paid for: it is awaited and kept
+                    failure = failure or error
+                    portal.call(questioner.stopping.set)
+    finally:
+        for future in pending:  # nobody reads what is left
+            future.cancel()
+    if failure is not None:
+        raise failure
+
+
+def check_sense(questioner: Questioner, reply: Reply) -> None:
+    """Stops a run whose answers name no label, before all of it is paid for."""
+    bill, options = questioner.bill, questioner.options
+    if bill.questions < LEAST or bill.unreadable / bill.questions <= options.nonsense:
+        return
+    hint = "it is cut off: let it think with --thinking wait" if reply.cut else "try another model"
+    raise EndpointError(
+        f"{options.url} answered {bill.unreadable} of {bill.questions} questions with none of the "
+        f"labels, for example {(reply.text or '')[:80]!r}; {hint}"
+    )

@@ -1,0 +1,167 @@
+"""Which nodes a teacher is asked about, where it cannot be asked about all.
+
+Questions are spent where labels say least: first on nodes that no training label reaches over the
+edges, then on those of which label propagation is uncertain and whose neighbours it places
+elsewhere (the local homophily of its predictions); of nodes that are linked one at first, since
+its answer says something about the others. Every fifth node is one of validation, drawn at random:
+they choose the view that students learn from and its temperature, which hard nodes alone would
+mislead. Training nodes have their labels, so they come last, unless a head is fitted to the
+answers about them.
+
+The order does not depend on the budget: a larger one asks about the same nodes and more.
+"""
+
+import itertools
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.adjacency import normalized_adjacency
+from training.errors import TeacherError
+from training.teacher.answers.folder import View
+from training.teacher.answers.smoothing import smoothed
+from training.teacher.options import Budget, Choice
+from training.trainable import labeled_nodes
+from understudy.graph import TextGraph
+from understudy.graph.csr import Adjacency
+from understudy.graph.prompts import Prompt
+
+TURN = 5  # nodes, of which one is of validation and, where a head is fitted, one of training
+MOST_VALIDATION = 400  # nodes: a standard error of 2.5 points at most
+REACH = 0.9  # how much of what propagation says of a node is its neighbours'
+UNREACHED = 2.5  # more than any uncertainty: an entropy and a share make 2 at most
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one question."""
+
+    calls: int = 1
+    money: float = 0.0
+
+
+def unpriced(_: Prompt) -> Cost:
+    return Cost()
+
+
+def budgeted_nodes(
+    graph: TextGraph,
+    hops: Sequence[int],
+    budget: Budget,
+    write: Callable[[int, int], Prompt],
+    cost: Callable[[Prompt], Cost],
+    seed: int,
+    fitted: bool,
+) -> NDArray[np.int64]:
+    """The nodes to ask about, in that order; how many, and how many of validation, is told.
+
+    Args:
+        write: the question about a node at a hop.
+        fitted: a head is fitted to the answers about training nodes.
+
+    Raises:
+        TeacherError: the budget is too small for one node.
+    """
+    if not budget.limited:
+        return np.arange(graph.num_nodes, dtype=np.int64)
+    order = asking_order(graph, budget.choice, seed, fitted)
+    nodes = order[: affordable(order, hops, budget, write, cost)]
+    validation = int(np.isin(nodes, labeled_nodes(graph, "val")).sum())
+    log.info(
+        "asking about %d of %d nodes (%s); %d are of validation, by which the view is chosen",
+        len(nodes),
+        graph.num_nodes,
+        budget.choice,
+        validation,
+    )
+    return nodes
+
+
+def affordable(
+    order: NDArray[np.int64],
+    hops: Sequence[int],
+    budget: Budget,
+    write: Callable[[int, int], Prompt],
+    cost: Callable[[Prompt], Cost],
+) -> int:
+    """How many nodes of the order can be asked about; equal questions are paid once.
+
+    Raises:
+        TeacherError: none can.
+    """
+    most = min(budget.nodes or len(order), len(order))
+    if not budget.calls and not budget.money:
+        return most
+    asked: set[Prompt] = set()
+    calls, money = 0, 0.0
+    for count, node in enumerate(order[:most].tolist()):
+        fresh = {write(node, hop) for hop in hops} - asked
+        costs = [cost(prompt) for prompt in fresh]
+        calls += sum(one.calls for one in costs)
+        money += sum(one.money for one in costs)
+        if (budget.calls and calls > budget.calls) or (budget.money and money > budget.money):
+            if not count:
+                raise TeacherError(
+                    f"one node takes {calls} questions (about {money:.2g} of money), more than the "
+                    "budget; raise --budget or --budget-money, or ask about fewer --hops"
+                )
+            return count
+        asked |= fresh
+    return most
+
+
+def asking_order(graph: TextGraph, choice: Choice, seed: int, fitted: bool) -> NDArray[np.int64]:
+    """int64 [N]: all nodes, those first that are asked about whatever the budget."""
+    drawn = np.random.default_rng([seed, 3]).permutation(graph.num_nodes)
+    if choice == "random" and fitted:
+        return drawn  # every split in proportion
+    train, validation = (
+        drawn[np.isin(drawn, labeled_nodes(graph, split))] for split in ("train", "val")
+    )
+    others = drawn[~np.isin(drawn, np.concatenate([train, validation]))]
+    if choice == "uncertain":
+        others = others[np.argsort(-uncertainty(graph)[others], kind="stable")]
+        others = apart(others, graph.adjacency)
+    queues = [validation[:MOST_VALIDATION], *([train] if fitted else [])]
+    last = np.concatenate([validation[MOST_VALIDATION:], *([] if fitted else [train])])
+    places = [TURN * np.arange(len(queue)) + turn for turn, queue in enumerate(queues)]
+    free = TURN - len(queues)
+    steps = np.arange(len(others))
+    places.append(TURN * (steps // free) + len(queues) + steps % free)
+    order = np.concatenate([*queues, others])[np.argsort(np.concatenate(places), kind="stable")]
+    return np.concatenate([order, last])
+
+
+def apart(nodes: NDArray[np.int64], adjacency: Adjacency) -> NDArray[np.int64]:
+    """The nodes, in passes of which none holds two that are linked; in their order otherwise."""
+    taken = np.full(adjacency.num_nodes, -1)  # the pass of each
+    for node in nodes.tolist():
+        others = set(taken[adjacency.neighbors(node)].tolist())
+        taken[node] = next(number for number in itertools.count() if number not in others)
+    return nodes[np.argsort(taken[nodes], kind="stable")]
+
+
+def uncertainty(graph: TextGraph) -> NDArray[np.float64]:
+    """How little training labels, spread over the edges, say of every node; float64 [N].
+
+    Entropy as a share of its maximum, plus the share of neighbours that are placed elsewhere;
+    `UNREACHED` where no label arrives.
+    """
+    count, classes = graph.num_nodes, graph.num_classes
+    nothing = View(np.empty(0, np.int64), np.empty((0, classes), np.float32))
+    spread = smoothed(graph, normalized_adjacency(graph.adjacency), nothing, REACH)
+    said = np.full(count, classes, dtype=np.int64)
+    said[spread.nodes] = spread.log_probabilities.argmax(axis=1)
+    degrees = graph.adjacency.degrees
+    rows = np.repeat(np.arange(count), degrees)
+    unlike = np.bincount(rows, said[rows] != said[graph.adjacency.indices], minlength=count)
+    result = np.full(count, UNREACHED)
+    shares = spread.log_probabilities
+    entropy = -(np.exp(shares) * shares).sum(axis=1) / np.log(classes)
+    result[spread.nodes] = entropy + (unlike / np.maximum(degrees, 1))[spread.nodes]
+    return result

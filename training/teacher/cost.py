@@ -1,0 +1,74 @@
+"""What asking an endpoint costs: estimated before, measured on the first answers, and the bill."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from training.teacher.endpoint import EndpointOptions
+from understudy.endpoint.asker import Reply
+from understudy.graph.prompts import CHARACTERS_PER_TOKEN, Prompt
+
+MEASURED = 20  # answers, after which the estimate is made anew
+ANSWER_TOKENS = 8  # of an answer, before one is known
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Bill:
+    """What a run was charged for; answers that were kept from earlier runs are not in it."""
+
+    questions: int = 0
+    requests: int = 0  # answered; a question may need several
+    retries: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    unreadable: int = 0  # answers that name no label
+
+    def add(self, reply: Reply) -> None:
+        self.questions += 1
+        self.requests += reply.usage.requests
+        self.input_tokens += reply.usage.input_tokens
+        self.output_tokens += reply.usage.output_tokens
+        self.unreadable += reply.label is None
+
+    def cost(self, options: EndpointOptions) -> float:
+        """In the currency of the prices."""
+        return price(self.input_tokens, self.output_tokens, options)
+
+
+def price(input_tokens: float, output_tokens: float, options: EndpointOptions) -> float:
+    paid = input_tokens * options.input_price + output_tokens * options.output_price
+    return paid / 1_000_000
+
+
+def estimate(prompt: Prompt, options: EndpointOptions) -> float:
+    """What one question costs, as far as it is known beforehand."""
+    return price(len(prompt.text) / CHARACTERS_PER_TOKEN, ANSWER_TOKENS, options)
+
+
+def tell_estimate(missing: Sequence[Prompt], known: int, options: EndpointOptions) -> None:
+    """Says what is about to be asked, and roughly for how much."""
+    tokens = sum(len(prompt.text) for prompt in missing) / CHARACTERS_PER_TOKEN
+    words = amounts(tokens, ANSWER_TOKENS * len(missing), options)
+    log.warning(
+        "%s is asked %d questions, about %s; %d more are answered already",
+        options.model,
+        len(missing),
+        words,
+        known,
+    )
+
+
+def tell_measured(bill: Bill, total: int, options: EndpointOptions) -> None:
+    """Says what all will cost by the first answers, once there are enough of them."""
+    if bill.questions == MEASURED < total:
+        times = total / bill.questions
+        words = amounts(times * bill.input_tokens, times * bill.output_tokens, options)
+        log.warning("by the first %d answers, all %d will cost %s", MEASURED, total, words)
+
+
+def amounts(input_tokens: float, output_tokens: float, options: EndpointOptions) -> str:
+    words = f"{input_tokens:,.0f} tokens of prompts and {output_tokens:,.0f} of answers"
+    if not (options.input_price or options.output_price):
+        return words
+    return f"{words} ({price(input_tokens, output_tokens, options):.4g} at the prices given)"

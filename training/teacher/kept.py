@@ -1,0 +1,87 @@
+"""Answers that were paid for, kept by what was asked: no run asks the same again.
+
+By SHA-256 of prompt, labels, model and form of the question, whatever the address; neither texts
+nor keys are in the file. Every answer is on disk before the next is counted.
+"""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from training.errors import EndpointError
+from understudy.endpoint.asker import Reply, Usage
+from understudy.graph.files import cache_folder
+from understudy.graph.prompts import Prompt
+
+WAIT_SECONDS = 60.0  # for another run that writes
+TABLE = "CREATE TABLE IF NOT EXISTS answers (question BLOB PRIMARY KEY, answer TEXT) WITHOUT ROWID"
+
+
+class KeptAnswers:
+    """One model's answers, a context manager; only the thread that opened it may use it."""
+
+    def __init__(self, path: Path, model: str, form: str, label_names: Sequence[str]) -> None:
+        """Opens or begins the file.
+
+        Raises:
+            EndpointError: it cannot be written, or is none of ours.
+        """
+        self.path = path
+        self.about = json.dumps([model, form, list(label_names)])
+        with self.told():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
+            self.connection.execute(TABLE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def get(self, prompt: Prompt) -> Reply | None:
+        """The answer, if there is one; it costs nothing any more."""
+        with self.told():
+            query = "SELECT answer FROM answers WHERE question = ?"
+            found = self.connection.execute(query, (self.key(prompt),)).fetchone()
+        if found is None:
+            return None
+        value = json.loads(found[0])
+        told = value["log_probabilities"]
+        return Reply(value["text"], value["label"], None if told is None else tuple(told), Usage(0))
+
+    def put(self, prompt: Prompt, reply: Reply) -> None:
+        """Keeps an answer, one that names no label too."""
+        value = {
+            "text": reply.text,
+            "label": reply.label,
+            "log_probabilities": reply.log_probabilities,
+        }
+        with self.told():
+            self.connection.execute(
+                "INSERT OR REPLACE INTO answers VALUES (?, ?)",
+                (self.key(prompt), json.dumps(value)),
+            )
+
+    def key(self, prompt: Prompt) -> bytes:
+        return hashlib.sha256(f"{self.about}\0{prompt.text}".encode()).digest()
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Raises EndpointError where the file fails."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise EndpointError(
+                f"answers cannot be kept in {self.path}: {error}; set UNDERSTUDY_CACHE to a folder "
+                "that can be written, or remove the file if it is damaged"
+            ) from error
+
+
+def answers_path(model: str) -> Path:
+    """Where a model's answers are kept, in the cache folder."""
+    return cache_folder() / "answers" / f"{hashlib.sha256(model.encode()).hexdigest()[:16]}.sqlite"

@@ -1,0 +1,63 @@
+"""A chat completion → a reply: its label, and how sure the model is of each."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from understudy.endpoint.asker import Reply, Usage
+from understudy.endpoint.completions import Choice, Completion, read_counts, read_positions
+from understudy.endpoint.distribution import certain, label_weights, log_probabilities
+from understudy.endpoint.errors import MalformedError
+from understudy.endpoint.naming import after_thoughts, find_label
+from understudy.endpoint.scores import problem_of_scores
+
+TOLD_FLOOR = 1e-9  # of a probability that the server computed for every label
+
+
+def read_reply(completion: Completion, label_names: Sequence[str], exact: bool = False) -> Reply:
+    """Reads the first choice.
+
+    The probabilities are those that the server tells for every label, else those of the answered
+    tokens' alternatives, else none.
+
+    Raises:
+        MalformedError: it tells probabilities that are none.
+    """
+    choice = completion.choices[0]
+    content = choice.message.content
+    counts = read_counts(completion)
+    usage = Usage(1, counts.prompt_tokens or 0, counts.completion_tokens or 0)
+    cut = choice.finish_reason == "length"
+    text = None if content is None else after_thoughts(content)[0]
+    named = find_label(text, label_names, exact) if text else None
+    if text is None and (choice.message.refusal or thoughts_of(choice)):
+        text = ""  # there is an answer, and it has no words
+    if text is None or named is None:
+        return Reply(text, None, usage=usage, cut=cut)
+    label, scores = named.label, completion.label_scores
+    told: tuple[float, ...] | None = None
+    if scores is not None:
+        if problem := problem_of_scores(scores, label_names[label], label_names):
+            raise MalformedError("the answer's probabilities make no sense", problem)
+        values = np.array([scores[name] for name in label_names])
+        told = log_probabilities(values, label, TOLD_FLOOR)
+    elif named.start is not None and (positions := read_positions(choice)):
+        weights = label_weights(positions, text, named.start, label, label_names)
+        told = None if weights is None else log_probabilities(weights, label)
+    return Reply(text, label, told, usage, cut)
+
+
+def nearly_certain(reply: Reply, classes: int) -> tuple[float, ...] | None:
+    """The reply's log-probabilities; where none are told, nearly all for the label it names."""
+    if reply.label is None or reply.log_probabilities is not None:
+        return reply.log_probabilities
+    return log_probabilities(certain(reply.label, classes), reply.label)
+
+
+def thoughts_of(choice: Choice) -> bool:
+    """Whether the model thought before it answered, or instead."""
+    message = choice.message
+    apart = message.reasoning_content or message.reasoning
+    if isinstance(apart, str) and apart.strip():
+        return True
+    return message.content is not None and after_thoughts(message.content)[1]

@@ -1,0 +1,96 @@
+"""What a chat completion says, as far as it is read."""
+
+from math import exp
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from understudy.endpoint.errors import MalformedError
+
+
+class Message(Struct):
+    content: str | None
+    refusal: object = None
+    reasoning_content: object = None  # what was thought, where the server tells it apart
+    reasoning: object = None  # the same, of other servers
+
+
+class Choice(Struct):
+    message: Message
+    finish_reason: object = None
+    logprobs: msgspec.Raw | UnsetType = UNSET  # read apart: what has an odd shape is passed over
+
+
+class Completion(Struct):
+    choices: Annotated[list[Choice], Meta(min_length=1)]
+    usage: msgspec.Raw | UnsetType = UNSET
+    # Beyond the OpenAI format; `understudy teacher-serve` adds it.
+    label_scores: dict[str, float] | None = None
+
+
+class Alternative(Struct):
+    token: str
+    logprob: float | None = None
+    letters: list[Annotated[int, Meta(ge=0, le=255)]] | None = field(default=None, name="bytes")
+
+    @property
+    def probability(self) -> float:
+        """0 to 1; 0 where it is not told."""
+        return 0.0 if self.logprob is None else exp(min(self.logprob, 0.0))
+
+    @property
+    def raw(self) -> bytes:
+        """What the token adds to the answer; half a character has no other name than bytes."""
+        if self.letters is not None:
+            return bytes(self.letters)
+        return self.token.encode("utf-8", "surrogatepass")
+
+
+class Position(Alternative):
+    top_logprobs: list[Alternative] = []
+
+
+class LogProbabilities(Struct):
+    content: list[Position] | None = None
+
+
+class TokenCounts(Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+DECODER = msgspec.json.Decoder(Completion)
+POSITIONS = msgspec.json.Decoder(LogProbabilities | None)
+COUNTS = msgspec.json.Decoder(TokenCounts | None)
+
+
+def read_completion(content: bytes) -> Completion:
+    """Raises MalformedError where it is none."""
+    try:
+        return DECODER.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedError(
+            "the answer is not like an OpenAI server's", type(error).__name__
+        ) from error
+
+
+def read_positions(choice: Choice) -> list[Position]:
+    """The answer token by token; empty where the server does not tell it."""
+    if isinstance(choice.logprobs, UnsetType):
+        return []
+    try:
+        told = POSITIONS.decode(choice.logprobs)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return []
+    return (told.content if told else None) or []
+
+
+def read_counts(completion: Completion) -> TokenCounts:
+    """Zeros where the server does not tell them."""
+    if isinstance(completion.usage, UnsetType):
+        return TokenCounts()
+    try:
+        return COUNTS.decode(completion.usage) or TokenCounts()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return TokenCounts()

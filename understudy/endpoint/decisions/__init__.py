@@ -1,0 +1,1 @@
+"""Endpoints that answer with the probabilities of options instead of text."""

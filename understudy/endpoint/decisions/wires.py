@@ -1,0 +1,204 @@
+"""The two forms of a decision endpoint's requests and answers.
+
+Servers compute an answer's confidence in several ways, and name as their choice what they like:
+only the probabilities are read.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeVar
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from understudy.endpoint.asker import Usage
+from understudy.endpoint.decisions.rounds import Shares
+from understudy.endpoint.errors import MalformedError
+
+T = TypeVar("T")
+WireName = Literal["decisions", "systemone"]
+INSTRUCTIONS = (
+    "The input is an item of a linked collection and, where they are listed, the items that are "
+    "linked to it. Where the category of a linked item is known, it stands in square brackets "
+    "behind its title. Which category should the item be classified as?"
+)
+# Probabilities come rounded to as few as two decimals: none is 0, and their sum is not quite 1.
+FLOOR = 1e-5
+SUM_TOLERANCE = 0.1
+
+log = logging.getLogger(__name__)
+
+
+class TokenCounts(Struct):
+    input_tokens: float | None = None
+    output_tokens: float | None = None
+
+
+class OptionProbability(Struct):
+    value: str | bool
+    probability: float
+
+
+class ListedAnswer(Struct):
+    type: str
+    probabilities: list[OptionProbability] = []
+
+
+class Decision(Struct):
+    answers: list[ListedAnswer]
+    usage: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class MappedAnswer(Struct):
+    type: str
+    probabilities: dict[str, float] = {}
+
+
+class SystemOne(Struct):
+    answers: dict[str, MappedAnswer]
+    usage: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class Wire(Protocol):
+    """One form: questions that each choose among some labels."""
+
+    @property
+    def path(self) -> str: ...
+
+    def body(
+        self, text: str, questions: Sequence[Sequence[str]], descriptions: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """The request, without the model."""
+        ...
+
+    def read(
+        self, content: bytes, questions: Sequence[Sequence[str]]
+    ) -> tuple[list[Shares | None], Usage]:
+        """Every question's probabilities in its options' order, None of a refused one.
+
+        Raises:
+            MalformedError: it is no answer to these questions.
+        """
+        ...
+
+
+class DecisionsWire:
+    """`POST /v1/decisions`: answers are a list in the questions' order."""
+
+    path = "/decisions"
+
+    def body(
+        self, text: str, questions: Sequence[Sequence[str]], descriptions: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """See `Wire`."""
+
+        def option(label: str) -> dict[str, str]:
+            told = {"description": descriptions[label]} if label in descriptions else {}
+            return {"value": label, **told}
+
+        asked = [
+            {"type": "choice", "instructions": INSTRUCTIONS, "choices": list(map(option, labels))}
+            for labels in questions
+        ]
+        return {"input": text, "questions": asked}
+
+    def read(
+        self, content: bytes, questions: Sequence[Sequence[str]]
+    ) -> tuple[list[Shares | None], Usage]:
+        """See `Wire`."""
+        decision = decoded(content, DECISION)
+        if len(decision.answers) != len(questions):
+            raise MalformedError(f"{len(questions)} questions have {len(decision.answers)} answers")
+        found = [
+            None
+            if answer.type == "refusal"
+            else shares({str(o.value): o.probability for o in answer.probabilities}, labels)
+            for answer, labels in zip(decision.answers, questions, strict=True)
+        ]
+        return found, usage(decision.usage)
+
+
+class SystemOneWire:
+    """`POST /v1/systemone`: questions and answers have names."""
+
+    path = "/systemone"
+
+    def body(
+        self, text: str, questions: Sequence[Sequence[str]], descriptions: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """See `Wire`."""
+        asked = {
+            name_of(number): {
+                "type": "choice",
+                "instructions": INSTRUCTIONS,
+                "criteria": {label: descriptions.get(label) for label in labels},
+            }
+            for number, labels in enumerate(questions)
+        }
+        return {"state": text, "questions": asked}
+
+    def read(
+        self, content: bytes, questions: Sequence[Sequence[str]]
+    ) -> tuple[list[Shares | None], Usage]:
+        """See `Wire`."""
+        answered = decoded(content, SYSTEM_ONE)
+        found: list[Shares | None] = []
+        for number, labels in enumerate(questions):
+            answer = answered.answers.get(name_of(number))
+            if answer is None:
+                raise MalformedError("a question has no answer", name_of(number))
+            refused = answer.type == "refusal"
+            found.append(None if refused else shares(answer.probabilities, labels))
+        return found, usage(answered.usage)
+
+
+WIRES: Mapping[WireName, Wire] = {"decisions": DecisionsWire(), "systemone": SystemOneWire()}
+DECISION = msgspec.json.Decoder(Decision)
+SYSTEM_ONE = msgspec.json.Decoder(SystemOne)
+COUNTS = msgspec.json.Decoder(TokenCounts | None)
+
+
+def name_of(number: int) -> str:
+    return f"category_{number + 1}"
+
+
+def decoded(content: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
+    """Raises MalformedError where it is something else."""
+    try:
+        return decoder.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedError(
+            "the answer is not like a decision endpoint's", str(error)[:200]
+        ) from error
+
+
+def shares(told: Mapping[str, float], labels: Sequence[str]) -> Shares:
+    """The probabilities of the labels, float64, none 0, divided by their sum.
+
+    An option that is not told of, as some servers leave out what is 0, counts as 0.
+
+    Raises:
+        MalformedError: they are none, or those of other options.
+    """
+    foreign = told.keys() - set(labels)
+    if foreign or not told:
+        problem = f"{len(foreign)} of {len(told)} options were not asked about"
+        raise MalformedError("the probabilities are not those of the labels", problem)
+    values = np.array([told.get(label, 0.0) for label in labels])
+    total = float(values.sum())
+    if values.min() < 0 or total <= 0:
+        raise MalformedError("a probability is negative, or all are 0")
+    if abs(total - 1) > SUM_TOLERANCE:
+        log.warning("an answer's probabilities sum to %.2f and are divided by that", total)
+    values = np.maximum(values / total, FLOOR)
+    return values / values.sum()
+
+
+def usage(raw: msgspec.Raw) -> Usage:
+    """Of one request; zeros where the server does not tell."""
+    try:
+        counts = COUNTS.decode(raw) or TokenCounts()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        counts = TokenCounts()
+    return Usage(1, int(counts.input_tokens or 0), int(counts.output_tokens or 0))

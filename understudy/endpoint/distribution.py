@@ -1,0 +1,151 @@
+"""The probabilities of the labels, from the alternatives of an answer's tokens."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.endpoint.completions import Position
+
+CERTAINTY = 0.95  # of a named label, where the endpoint tells no probabilities
+FLOOR = 1e-4  # probability of a label that no alternative names
+LEADING = re.compile(r"\A[\s\"'`*_(:\u0120\u2581]+")  # what may stand before a label in its token
+ALPHANUMERIC = re.compile(r"[^\W_]")
+
+
+def certain(label: int, classes: int) -> NDArray[np.float64]:
+    """float64 [C]: nearly all for the one label that was named."""
+    weights = np.full(classes, (1 - CERTAINTY) / max(classes - 1, 1))
+    weights[label] = CERTAINTY
+    return weights
+
+
+def log_probabilities(
+    weights: NDArray[np.float64], label: int, floor: float = FLOOR
+) -> tuple[float, ...]:
+    """Nats, one a label; no label gets more than the answered one."""
+    weights = np.maximum(weights / weights.sum(), floor)
+    weights[label] = weights.max()
+    return tuple(np.log(weights / weights.sum()).tolist())
+
+
+def label_weights(
+    positions: Sequence[Position], answer: str, start: int, label: int, label_names: Sequence[str]
+) -> NDArray[np.float64] | None:
+    """What the alternatives say, float64 [C]; None where the answer is not found in the tokens.
+
+    Read from the token in which the answered label begins, whatever stands before it. An
+    alternative's probability goes to the label that it begins. Where the answered token begins
+    several labels, its own is divided by the alternatives of the next one, and so on. Where
+    another alternative begins several, the answered label has it if it is among them, since the
+    answer shows which was meant, else all share it.
+
+    Args:
+        answer: the text that the label was read in, the last part of the tokens.
+        start: where in it the label begins, in characters.
+    """
+    raw = [position.raw for position in positions]
+    joined = b"".join(raw)
+    begin = joined.rfind(answer.strip().encode("utf-8", "surrogatepass"))
+    if begin < 0:
+        return None
+    blank = len(answer) - len(answer.lstrip())
+    target = begin + len(answer[blank:start].encode("utf-8", "surrogatepass"))
+    offset = 0
+    for number, token in enumerate(raw):
+        if offset + len(token) > target:
+            told = positions[number:]
+            lead = token[: target - offset]
+            return divided(told, lead, label, label_names) if told[0].top_logprobs else None
+        offset += len(token)
+    return None
+
+
+def divided(
+    positions: Sequence[Position], lead: bytes, label: int, label_names: Sequence[str]
+) -> NDArray[np.float64]:
+    """See `label_weights`; the label begins in the first token, after `lead`."""
+    total: NDArray[np.float64] = np.zeros(len(label_names))
+    share, path = 1.0, b""  # the answered tokens' probability so far, and what they add up to
+    for number, position in enumerate(positions):
+        here, undecided = step(position, path, lead if number == 0 else None, label, label_names)
+        known = here.sum() + undecided
+        if known == 0:
+            break
+        total += share * here / known
+        share *= undecided / known
+        if share == 0:
+            return total
+        path += position.raw.removeprefix(lead) if number == 0 else position.raw
+    total[label] += share
+    return total
+
+
+def step(
+    position: Position, path: bytes, lead: bytes | None, label: int, label_names: Sequence[str]
+) -> tuple[NDArray[np.float64], float]:
+    """One token: what its alternatives give each label, float64 [C], and what stays undecided.
+
+    Args:
+        path: the answer from the label's beginning up to this token.
+        lead: what stands before the label in this token, where the label begins in it.
+    """
+    here: NDArray[np.float64] = np.zeros(len(label_names))
+    undecided = 0.0
+    for token, probability in alternatives(position).items():
+        said = path + (token if lead is None else token.removeprefix(lead))
+        answered = token == position.raw
+        ends = lead is None and not token.strip() and not answered
+        meant = ended(path, label_names) if ends else begun(said, label_names)
+        if answered and ((len(meant) > 1 and label in meant) or unread(said)):
+            undecided = probability
+        elif answered or label in meant:
+            here[label] += probability
+        elif meant:
+            here[list(meant)] += probability / len(meant)
+    return here, undecided
+
+
+def alternatives(position: Position) -> dict[bytes, float]:
+    """Token → probability, the answered one among them."""
+    told = {entry.raw: entry.probability for entry in position.top_logprobs}
+    return {position.raw: position.probability} | told
+
+
+def begun(raw: bytes, label_names: Sequence[str]) -> set[int]:
+    """The labels that some bytes may be the beginning of, or name and go on after."""
+    text = raw.decode("utf-8", "ignore")  # the half of a character says nothing yet
+    return starting(text, label_names) or starting(LEADING.sub("", text), label_names)
+
+
+def starting(text: str, label_names: Sequence[str]) -> set[int]:
+    said = plain(text)
+    if not said:
+        return set()
+    names = [plain(name) for name in label_names]
+    longer = {index for index, name in enumerate(names) if name.startswith(said)}
+    if longer:
+        return longer
+    named = {
+        index: len(name)
+        for index, name in enumerate(names)
+        if said.startswith(name) and not ALPHANUMERIC.match(said[len(name) :])
+    }
+    longest = max(named.values(), default=0)
+    return {index for index, length in named.items() if length == longest}
+
+
+def unread(raw: bytes) -> bool:
+    """Whether there is no whole character yet."""
+    return not raw.decode("utf-8", "ignore")
+
+
+def ended(raw: bytes, label_names: Sequence[str]) -> set[int]:
+    """The labels that some bytes are, from first to last."""
+    said = plain(LEADING.sub("", raw.decode("utf-8", "ignore")))
+    return {index for index, name in enumerate(label_names) if plain(name) == said}
+
+
+def plain(text: str) -> str:
+    return " ".join(text.split()).casefold()

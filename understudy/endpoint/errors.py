@@ -1,0 +1,76 @@
+"""Errors of this room.
+
+EndpointError            a question has no answer
+├── AddressError         no question could ever be sent: the URL or the key is none
+├── UnreachableError     no connection, or what answers speaks no HTTP
+├── LateError            no whole answer in time
+├── RefusedError         an answer with another status than 200
+├── TooManyLabelsError   more labels than the endpoint can choose among
+└── MalformedError       an answer that has no end, is compressed, or is none of the expected form
+"""
+
+RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+# Statuses by which a server refuses one question: others may well be answered.
+OF_QUESTION = frozenset({400, 413, 414, 422})
+
+
+class EndpointError(Exception):
+    """A question has no answer.
+
+    Attributes:
+        reason: the server's own words, for a log; no word of the question or of the key.
+        of_question: the question is to blame, or may be: others may well be answered.
+        passing: the same question may be answered later.
+        retry_after: seconds that the server asks to wait, where it says so.
+    """
+
+    of_question = False
+    passing = False
+    retry_after: float | None = None
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class AddressError(EndpointError):
+    """No question could ever be sent.
+
+    Attributes:
+        part: url or key, whichever is wrong.
+    """
+
+    def __init__(self, message: str, part: str) -> None:
+        super().__init__(message)
+        self.part = part
+
+
+class UnreachableError(EndpointError):
+    """No connection, or what answers speaks no HTTP."""
+
+    passing = True
+
+
+class LateError(EndpointError):
+    """No whole answer in time."""
+
+    passing = True
+
+
+class RefusedError(EndpointError):
+    """An answer with another status than 200."""
+
+    def __init__(self, status: int, reason: str = "", retry_after: float | None = None) -> None:
+        super().__init__(f"refused with status {status}", reason)
+        self.status = status
+        self.retry_after = retry_after
+        self.of_question = status in OF_QUESTION
+        self.passing = status in RETRIED
+
+
+class MalformedError(EndpointError):
+    """An answer that has no end, is compressed, or is none of the expected form."""
+
+
+class TooManyLabelsError(EndpointError):
+    """More labels than the endpoint can choose among."""

@@ -1,0 +1,70 @@
+"""Which form of a question a server takes: tried on the first questions, kept from then on."""
+
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
+
+from understudy.endpoint.options import ClientOptions, Constraint, Thinking
+
+log = logging.getLogger(__name__)
+CONSTRAINTS: tuple[Constraint, ...] = ("json_schema", "choice", "grammar", "none")
+THINKINGS: tuple[Thinking, ...] = ("none", "template", "effort", "wait")
+HELD: dict[Constraint, str] = {
+    "json_schema": "held to the labels by a JSON schema",
+    "choice": "held to the labels by structured outputs",
+    "grammar": "held to the labels by a grammar",
+    "none": "not held to the labels: it takes no constraint",
+}
+THOUGHTS: dict[Thinking, str] = {
+    "template": "its thinking is switched off by the chat template",
+    "effort": "its thinking is switched off by reasoning_effort",
+    "wait": "it thinks before it answers, which is waited for and paid for",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    constraint: Constraint
+    thinking: Thinking
+
+
+class Forms:
+    """The form in use; what is `auto` moves on while a server refuses, or thinks all the same."""
+
+    def __init__(self, options: ClientOptions) -> None:
+        self.options = options
+        constraint = CONSTRAINTS[0] if options.constraint == "auto" else options.constraint
+        thinking = THINKINGS[0] if options.thinking == "auto" else options.thinking
+        self.first = self.current = Form(constraint, thinking)
+        self.settled = "auto" not in (options.constraint, options.thinking)
+        self.held = options.constraint != "auto"  # the constraint is known to be taken
+
+    def refused(self, form: Form) -> Form | None:
+        """The form to try after a refusal of this one; None where the question is to blame."""
+        if self.options.thinking == "auto" and form.thinking not in ("none", "wait"):
+            return replace(form, thinking=following(THINKINGS, form.thinking))
+        if not self.held and form.constraint != CONSTRAINTS[-1]:
+            return replace(form, constraint=following(CONSTRAINTS, form.constraint))
+        return None
+
+    def thought(self, form: Form) -> Form | None:
+        """The form to try after an answer with thoughts; None where they are waited for."""
+        if self.options.thinking != "auto" or form.thinking == THINKINGS[-1]:
+            return None
+        return replace(form, thinking=following(THINKINGS, form.thinking))
+
+    def accepted(self, form: Form, url: str) -> None:
+        """The server took the form's constraint: it is kept, and told once."""
+        if not self.held:
+            log.warning("%s is %s", url, HELD[form.constraint])
+        self.held = True
+
+    def settle(self, form: Form, url: str) -> None:
+        """A question was answered in this form, as it should be: others are asked in it."""
+        if form.thinking != self.current.thinking:
+            log.warning("%s: %s", url, THOUGHTS[form.thinking])
+        self.current, self.settled = form, True
+
+
+def following(order: tuple[Any, ...], value: Any) -> Any:
+    return order[order.index(value) + 1]

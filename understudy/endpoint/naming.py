@@ -1,0 +1,140 @@
+"""What a language model wrote → one of the labels and where it stands, or nothing."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+# A label in JSON is escaped, at most six letters for one of its own, and has a frame around it.
+ESCAPED = 6
+FRAME = 1_000
+THOUGHT = re.compile(r"\A\s*(?:<think>)?(.*?)</think>", re.DOTALL)
+OPEN_THOUGHT = re.compile(r"\A\s*<think>")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    label: int  # a position in the label names
+    start: int | None  # in the text, where the label begins; None: in other letters than its own
+
+
+def after_thoughts(text: str) -> tuple[str, bool]:
+    """What follows the thoughts, and whether there were some; empty where they have no end.
+
+    Some chat templates open the thought themselves, so that the answer only closes it.
+    """
+    found = THOUGHT.match(text)
+    if found:
+        return text[found.end() :], bool(found.group(1).strip())
+    return ("", True) if OPEN_THOUGHT.match(text) else (text, False)
+
+
+def find_label(text: str, label_names: Sequence[str], exact: bool = False) -> Named | None:
+    """The label that an answer names.
+
+    First the label alone: bare, as a JSON string, or as a JSON object with one value; as it is
+    written, then without regard to letters' case, blanks, quotes and a full stop, as long as one
+    label alone is meant: of `us` and `US`, `Us` names neither. Then, unless `exact`, the one label
+    in the first line that holds any; a longer label is meant rather than one that is part of it.
+    """
+    label = whole_label(text, label_names)
+    if label is None and not exact:
+        return first_named(text, label_names)
+    return None if label is None else Named(label, last_place(text, label_names[label]))
+
+
+def whole_label(text: str, label_names: Sequence[str]) -> int | None:
+    if len(text) > ESCAPED * max(map(len, label_names)) + FRAME:
+        return None
+    if text in label_names:
+        return list(label_names).index(text)
+    said = unwrapped(text)
+    for read in READINGS:
+        wanted = read(said)
+        meant = [index for index, name in enumerate(label_names) if read(name) == wanted]
+        if meant:
+            return meant[0] if len(meant) == 1 else None
+    return None
+
+
+def unwrapped(text: str) -> str:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    if isinstance(value, dict) and len(value) == 1:
+        value = next(iter(value.values()))
+    return value if isinstance(value, str) else text
+
+
+def as_written(text: str) -> str:
+    return text
+
+
+def on_one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def bare(text: str) -> str:
+    return on_one_line(text).strip(" \"'`*.")
+
+
+# From the strictest to the loosest.
+READINGS: tuple[Callable[[str], str], ...] = (
+    as_written,
+    on_one_line,
+    lambda text: on_one_line(text).casefold(),
+    bare,
+    lambda text: bare(text).casefold(),
+)
+
+
+def first_named(text: str, label_names: Sequence[str]) -> Named | None:
+    """The one label in the first line that names any."""
+    offset = 0
+    for line in text.splitlines(keepends=True):
+        found = labels_within(line, label_names)
+        if found:
+            index, start = found[0]
+            return Named(index, offset + start) if len(found) == 1 else None
+        offset += len(line)
+    return None
+
+
+def labels_within(line: str, label_names: Sequence[str]) -> list[tuple[int, int]]:
+    """(label, where it begins first), without those that are but a part of a longer one."""
+    spans = [
+        (index, found.span())
+        for index, name in enumerate(label_names)
+        for found in pattern(name).finditer(line)
+    ]
+    result: dict[int, int] = {}
+    for index, (start, end) in spans:
+        covered = any(
+            first <= start and end <= last and (first, last) != (start, end)
+            for _, (first, last) in spans
+        )
+        if not covered:
+            result.setdefault(index, start)
+    return list(result.items())
+
+
+def pattern(name: str) -> re.Pattern[str]:
+    """A label between the bounds of words; between its words any marks and blanks may stand.
+
+    `net` is not in `internet`, `non-net` and `net.core`, and `c` not in `c++`.
+    """
+    words = re.findall(r"[^\W_+#.-]+[+#.-]*(?:[^\W_]+[+#.-]*)*", name.rstrip(".")) or [name]
+    inner = r"[\W_]+".join(re.escape(word) for word in words)
+    before = r"(?<![^\W_])(?<![^\W_][-+#.])"
+    return re.compile(f"{before}{inner}(?![-+#.]*[^\\W_])(?![+#])", re.IGNORECASE)
+
+
+def last_place(text: str, name: str) -> int | None:
+    """Where a label begins for the last time: what frames it stands before it."""
+    for written in (name, json.dumps(name)[1:-1], name.strip(" \"'`*.")):
+        if (start := text.casefold().rfind(written.casefold())) >= 0:
+            # Letters of another length in lower case move all that follows.
+            return start if len(text.casefold()) == len(text) else None
+    found = list(pattern(name).finditer(text))
+    return found[-1].start() if found else None

@@ -1,0 +1,76 @@
+"""The connection to one server: requests as JSON, and one error tree for whatever goes wrong."""
+
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from time import time
+from typing import Any
+
+import httpx2
+import openai
+
+from understudy.endpoint.errors import EndpointError, LateError, RefusedError, UnreachableError
+from understudy.endpoint.options import ClientOptions
+from understudy.endpoint.refusals import refusal_reason
+from understudy.endpoint.transport import BoundedTransport
+from understudy.graph.prompts import Prompt
+
+
+class Server:
+    """The openai package's client, with nothing sent that was not asked for, and no retries."""
+
+    def __init__(self, options: ClientOptions) -> None:
+        self.key = options.key
+        http = httpx2.AsyncClient(
+            transport=BoundedTransport(options.key, options.connections),
+            timeout=options.timeout_seconds,
+            follow_redirects=False,  # the key and the texts are for this server alone
+        )
+        # The transport alone knows the key. Who asks decides what is asked again.
+        self.api = openai.AsyncOpenAI(
+            api_key="-", base_url=options.url, http_client=http, max_retries=0
+        )
+
+    async def post(self, path: str, body: Mapping[str, Any], prompt: Prompt) -> bytes:
+        """Sends one request; the answer's body.
+
+        Args:
+            path: below the server's URL.
+            prompt: no word of which is repeated where the server refuses.
+
+        Raises:
+            EndpointError: no answer with status 200.
+        """
+        try:
+            answer = await self.api.post(path, cast_to=httpx2.Response, body=body)
+        except openai.APIStatusError as error:
+            raise self.refusal(error.response, prompt) from error
+        except openai.APITimeoutError as error:
+            raise LateError("no answer in time") from error
+        except openai.APIConnectionError as error:
+            if isinstance(error.__cause__, EndpointError):
+                raise error.__cause__ from None
+            reason = type(error.__cause__ or error).__name__
+            raise UnreachableError("cannot be reached", reason) from error
+        if answer.status_code != 200:
+            raise self.refusal(answer, prompt)
+        return answer.content
+
+    def refusal(self, response: httpx2.Response, prompt: Prompt) -> RefusedError:
+        reason = refusal_reason(response.content, prompt, self.key)
+        return RefusedError(response.status_code, reason, retry_after(response))
+
+    async def close(self) -> None:
+        await self.api.close()
+
+
+def retry_after(response: httpx2.Response) -> float | None:
+    """Seconds that the server asks to wait; None where it does not say."""
+    value = response.headers.get("retry-after", "")
+    try:
+        return max(float(value), 0.0)
+    except ValueError:
+        pass
+    try:
+        return max(parsedate_to_datetime(value).timestamp() - time(), 0.0)
+    except ValueError:
+        return None

@@ -1,0 +1,117 @@
+"""A line about each label, from a file: what a name like `cs.LG` means to who is asked."""
+
+import difflib
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from understudy.graph.errors import BadInputError, SourceError
+from understudy.graph.prompts import tidy
+from understudy.graph.readers.delimited import read_delimited
+from understudy.graph.readers.jsonl import document_rows, kind, parse, read_jsonl
+from understudy.graph.readers.packed import unpacked_name
+from understudy.graph.readers.text_lines import read_lines
+
+LABEL, DESCRIPTION = "label", "description"
+MOST_CHARACTERS = 1_000  # of one description: every prompt repeats all of them
+SHOWN = 5  # labels without a description, in the line that tells of them
+DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+JSON_LINES = (".jsonl", ".ndjson")
+FORMATS = (
+    ".csv or .tsv with the columns label and description, .jsonl or .json of objects with these "
+    "keys, or .json of one object from labels to descriptions"
+)
+
+log = logging.getLogger(__name__)
+
+
+def read_label_descriptions(path: Path, label_names: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """(label, description) of the labels that a file describes, in the order of `label_names`.
+
+    Labels that it leaves out are told.
+
+    Raises:
+        SourceError: the file cannot be read, or has none of the formats.
+        BadInputError: a label is unknown or described twice, or a description is none.
+    """
+    found: dict[str, tuple[str, str]] = {}  # label → description, where it stands
+    for where, label, text in records(path):
+        if not isinstance(label, str) or label.strip() not in label_names:
+            raise BadInputError(f"{where}: {unknown(label, label_names)}")
+        label = label.strip()
+        if label in found:
+            raise BadInputError(
+                f"{where}: label {label!r} is described at {found[label][1]} already; keep one"
+            )
+        found[label] = described(text, f"{where}: label {label!r}"), where
+    missing = [name for name in label_names if name not in found]
+    if missing:
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        shown = ", ".join(map(repr, missing[:SHOWN]))
+        log.warning(
+            "%s describes %d of %d labels, not %s%s",
+            path,
+            len(found),
+            len(label_names),
+            shown,
+            more,
+        )
+    return tuple((name, found[name][0]) for name in label_names if name in found)
+
+
+def records(path: Path) -> Iterator[tuple[str, object, object]]:
+    """Where a record stands, its label and its description.
+
+    Raises:
+        SourceError, BadInputError: as in `read_label_descriptions`.
+    """
+    suffix = Path(unpacked_name(path)).suffix
+    if suffix in DELIMITERS:
+        rows, at = read_delimited(path, DELIMITERS[suffix]), f"{path}:"
+    elif suffix in JSON_LINES:
+        rows, at = read_jsonl(path), f"{path}:"
+    elif suffix == ".json":
+        value = parse("".join(read_lines(path)), str(path), whole=True)
+        if isinstance(value, dict):
+            yield from ((str(path), label, text) for label, text in value.items())
+            return
+        if not isinstance(value, list):
+            raise BadInputError(f"{path}: expected an object or an array, found {kind(value)}")
+        rows, at = document_rows(path, value), f"{path} item "
+    else:
+        raise SourceError(f"{path}: unknown format; expected {FORMATS}")
+    for number, columns, values in rows:
+        record = dict(zip(columns, values, strict=True))
+        lacking = [name for name in (LABEL, DESCRIPTION) if name not in record]
+        if lacking:
+            raise BadInputError(
+                f"{at}{number}: no {' and no '.join(lacking)}, found {', '.join(columns)}; "
+                f"expected {FORMATS}"
+            )
+        yield f"{at}{number}", record[LABEL], record[DESCRIPTION]
+
+
+def unknown(label: object, label_names: Sequence[str]) -> str:
+    """What is said of a label that the graph does not have."""
+    near = difflib.get_close_matches(str(label), label_names, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(label_names[:SHOWN])}"
+    return f"the graph has no label {label!r}; {hint}{', …' if not near else ''}"
+
+
+def described(text: object, what: str) -> str:
+    """A description on one line, in which nothing can be taken for a label shown.
+
+    Raises:
+        BadInputError: it is no text, says nothing, or is too long.
+    """
+    if not isinstance(text, str):
+        raise BadInputError(f"{what}: the description must be a text, not {text!r}")
+    line = " ".join(tidy(text).split())
+    if not line:
+        raise BadInputError(f"{what}: the description is empty; write one or leave the label out")
+    if len(line) > MOST_CHARACTERS:
+        raise BadInputError(
+            f"{what}: the description has {len(line):,} characters; every prompt repeats it, so "
+            f"write at most {MOST_CHARACTERS:,}"
+        )
+    return line
