@@ -124,7 +124,7 @@ def test_nodes_that_their_neighbors_do_not_agree_with_are_deferred(agreeing: Tin
     assert max(len(prompt.description) for prompt in teacher.asked) <= 4 * PROMPTS.tokens
     assert info["auto"] == "by agreement"
     assert info["deferral"]["wins"] == 9
-    assert info["measured_teacher"] == msgspec.to_builtins(RECORD)
+    assert info["measured_teacher"] == msgspec.json.decode(msgspec.json.encode(RECORD))
     assert info["served_teacher"] == {"state": "same", "reason": ""}
 
 
