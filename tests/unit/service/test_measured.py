@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import msgspec
@@ -51,6 +51,19 @@ def test_questions_are_those_of_the_bundle() -> None:
     found = question_options(manifest(), Given())
     assert (found.hops, found.prompts) == (1, PROMPTS)
     assert question_options(manifest(), Given(1, {"tokens": 90, "nested": True})) == found
+
+
+def test_what_was_told_of_the_labels_is_told_again() -> None:
+    told = (("net", "what runs over wires"),)
+    described = replace(PROMPTS, label_descriptions=told)
+    record = changed(prompts=asdict(described), prompt_hash=prompt_hash(described, LABELS))
+    found = question_options(manifest(record), Given(prompts={"label_descriptions": told}))
+    assert found.prompts == described
+    other = Given(prompts={"label_descriptions": (("net", "wires"),)})
+    with pytest.raises(SettingsError, match=r"--teacher-label-descriptions is .*'wires'"):
+        question_options(manifest(record), other)
+    with telling({**IDENTITY, "prompt_hash": record.prompt_hash}) as (url, _):
+        assert met(url, manifest(record)) == Verdict("same")
 
 
 def test_without_a_record_the_settings_decide() -> None:
