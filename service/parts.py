@@ -149,10 +149,12 @@ def build_asking(
         return None
     log.info("%s", rule_of(manifest, settings.auto_threshold).summary)
     endpoint = replace(settings.teacher, model=model_name(manifest, settings))
-    options = TeacherOptions(concurrency=settings.teacher_concurrency)
+    politeness = TeacherOptions(concurrency=settings.teacher_concurrency)
     cache = Cache("teacher", settings.caches, link, metrics)
-    teacher = Teacher(endpoint_teacher(endpoint), cache, options, metrics)
-    questions = Questions(question_options(manifest, given_questions(manifest, settings)))
+    options = question_options(manifest, given_questions(manifest, settings))
+    backend = endpoint_teacher(endpoint, dict(options.prompts.label_descriptions))
+    teacher = Teacher(backend, cache, politeness, metrics)
+    questions = Questions(options)
     return Asking(teacher, questions, settings.shadow_share, metrics)
 
 

@@ -18,7 +18,7 @@ from service.inference.batcher import BatchOptions
 from service.teacher.client import check_endpoint
 from service.teacher.measured import Given
 from service.teacher.teacher import TeacherOptions
-from understudy.endpoint.options import ClientOptions, Constraint, Thinking
+from understudy.endpoint.options import ClientOptions, Constraint, Thinking, WireName
 from understudy.engine.limits import Limits, WireLimits
 
 ENVIRONMENT_PREFIX = "UNDERSTUDY_"
@@ -138,6 +138,9 @@ class Settings(BaseSettings):
         default="", description="Model to ask for there; else the bundle's, or `teacher`."
     )
     teacher_key: str = Field(default="", description="Bearer token for it.", repr=False)
+    teacher_wire: WireName = Field(
+        default="chat", description="How it is asked: chat completions, or a decision endpoint."
+    )
     teacher_constraint: Constraint = Field(
         default="auto", description="How it is held to the labels; auto: as the server can."
     )
@@ -260,6 +263,7 @@ class Settings(BaseSettings):
             timeout_seconds=self.teacher_seconds,
             connections=self.teacher_concurrency,
             exact=True,
+            wire=self.teacher_wire,
         )
 
 

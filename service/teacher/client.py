@@ -16,6 +16,7 @@ from understudy.endpoint.errors import (
     RefusedError,
     UnreachableError,
 )
+from understudy.endpoint.opening import open_asker
 from understudy.endpoint.options import ClientOptions, Constraint, check_address
 from understudy.graph.prompts import Prompt
 
@@ -118,9 +119,16 @@ def scores_of(reply: Reply, label_names: Sequence[str]) -> dict[str, float] | No
     return dict(zip(label_names, probabilities, strict=True))
 
 
-def endpoint_teacher(options: ClientOptions) -> EndpointTeacher:
-    """A teacher that is asked for chat completions; the client is loaded with the first one."""
-    from understudy.endpoint.client import ChatClient
+def endpoint_teacher(
+    options: ClientOptions, descriptions: Mapping[str, str] | None = None
+) -> EndpointTeacher:
+    """A teacher that is asked in the form which the options name.
 
+    Args:
+        descriptions: label → a line about it; read where the prompts do not hold them.
+    """
+    asker = open_asker(options, descriptions)
     name = f"{options.url}#{options.model}"
-    return EndpointTeacher(ChatClient(options), name, options.constraint)
+    if options.wire == "chat":
+        return EndpointTeacher(asker, name, options.constraint)
+    return EndpointTeacher(asker, f"{name} {asker.form}")

@@ -10,10 +10,10 @@ from time import perf_counter
 import msgspec
 
 from service.caches.cache import Cache
+from service.caches.single_flight import SingleFlight
 from service.errors import TeacherBusyError, TeacherError
 from service.teacher.breaker import Breaker
 from service.teacher.client import Opinion, TeacherBackend
-from service.teacher.single_flight import SingleFlight
 from service.telemetry.logs import RareLog
 from service.telemetry.metrics import Metrics
 from understudy.endpoint.scores import problem_of_scores

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -18,6 +19,7 @@ from training.teacher.answers.folder import read_info, read_teacher
 from training.teacher.answers.served import TUNED_FILE, weights_hash
 from training.teacher.causal import CausalOptions
 from training.teacher.encoder import EncoderOptions
+from training.teacher.endpoint import EndpointOptions
 from training.teacher.options import TeachOptions
 from training.teacher.teach import teach
 from training.teacher.tuning import TuningOptions
@@ -55,7 +57,7 @@ def teacher_serving(folder: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("kind", ["encoder", "causal"])
 def test_a_trained_teacher_answers_as_it_did_in_training(
-    tiny_bundle: TinyBundle, tmp_path: Path, kind: str
+    tiny_bundle: TinyBundle, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graph = tmp_path / "graph"
     save_graph(tiny_bundle.graph, graph)
@@ -84,5 +86,13 @@ def test_a_trained_teacher_answers_as_it_did_in_training(
             "prompt_hash": known.prompt_hash,
         }
         assert models[0]["understudy"]["weights"]
+        # Taught by it as an endpoint, the same questions have the same answers.
+        monkeypatch.setenv("UNDERSTUDY_CACHE", str(tmp_path / "cache"))
+        endpoint = EndpointOptions(url, "teacher", concurrency=2)
+        asked = replace(options("openai:"), endpoint=endpoint)
+        info = teach(graph, tmp_path / "taught", asked)
+        _, taught = read_teacher(tmp_path / "taught", tiny_bundle.graph)
+        np.testing.assert_allclose(np.exp(taught.log_probabilities[0]), expected, atol=2e-3)
+        assert info.metrics["unreadable"] == 0
         streaming = {"messages": [{"role": "user", "content": "hello"}], "stream": True}
         assert httpx.post(f"{url}/chat/completions", json=streaming).status_code == 422

@@ -285,6 +285,6 @@ def show(info: TeacherInfo, out: Path) -> None:
     console = Console()
     console.print(table)
     if "requests" in info.metrics:
-        names = ("questions", "requests", "retries", "unreadable")
-        names += ("input_tokens", "output_tokens", "cost")
+        counts = ("questions", "requests", "retries", "unreadable")
+        names = (*counts, "input_tokens", "output_tokens", "cost")
         console.print("; ".join(f"{name}: {info.metrics[name]:g}" for name in names))

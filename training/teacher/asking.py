@@ -37,6 +37,7 @@ class Questioner:
     def __init__(self, asker: Asker, label_names: Sequence[str], options: EndpointOptions) -> None:
         self.asker, self.label_names, self.options = asker, tuple(label_names), options
         self.bill = Bill()
+        self.proven = False  # it has answered: what it refuses later, it refuses for itself
         self.refused = 0  # questions, each for itself
         self.stopping = asyncio.Event()
 
@@ -58,7 +59,7 @@ class Questioner:
             try:
                 reply = await self.asker.ask(prompt, self.label_names)
             except AskError as error:
-                if error.of_question and self.bill.questions:
+                if error.of_question and self.proven:
                     return self.left_out(error)
                 if not error.passing:
                     raise self.told(error) from error
@@ -66,6 +67,7 @@ class Questioner:
                 if attempt + 1 < self.options.attempts:
                     await self.pause(attempt, error.retry_after)
                 continue
+            self.proven = True
             if spent is not None:
                 reply = replace(reply, usage=spent.usage + reply.usage)
             # Asking twice may help a sampled answer; a greedy one stays what it is.
@@ -139,6 +141,7 @@ def ask_all(
     """
     questioner = Questioner(asker, label_names, options)
     replies = {i: reply for i, prompt in enumerate(prompts) if (reply := kept.get(prompt))}
+    questioner.proven = bool(replies)
     missing = [index for index in range(len(prompts)) if index not in replies]
     if missing:
         tell_estimate([prompts[index] for index in missing], len(replies), options)

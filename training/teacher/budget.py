@@ -72,7 +72,7 @@ def budgeted_nodes(
     order = asking_order(graph, budget.choice, seed, fitted)
     nodes = order[: affordable(order, hops, budget, write, cost)]
     validation = int(np.isin(nodes, labeled_nodes(graph, "val")).sum())
-    log.info(
+    log.warning(
         "asking about %d of %d nodes (%s); %d are of validation, by which the view is chosen",
         len(nodes),
         graph.num_nodes,

@@ -8,7 +8,8 @@ endpoint is paid for, hence one prompt a node.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+
+from understudy.endpoint.options import WireName
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,7 @@ class TeacherDefaults:
     nested: bool = False  # prompts begin alike, so that a causal model reads a node once
 
 
-Wire = Literal["chat", "decisions", "systemone"]
-WIRES: Mapping[str, Wire] = {  # by what an endpoint's name begins with
+WIRES: Mapping[str, WireName] = {  # by what an endpoint's name begins with
     "openai": "chat",
     "decisions": "decisions",
     "systemone": "systemone",

@@ -1,11 +1,8 @@
 """A teacher behind an endpoint: which one, how it is asked, and what its answers cost."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from training.teacher.defaults import Wire
-from understudy.endpoint.asker import Asker
-from understudy.endpoint.options import ClientOptions, Constraint, Thinking
+from understudy.endpoint.options import ClientOptions, Constraint, Thinking, WireName
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +22,7 @@ class EndpointOptions:
     input_price: float = 0.0  # of a million prompt tokens, in any currency
     output_price: float = 0.0  # of a million answered tokens
     most_money: float = 0.0  # of a run, by these prices: then no more is asked; 0 is no limit
-    wire: Wire = "chat"
+    wire: WireName = "chat"
     most_choices: int = 255  # options a question, of a decision endpoint
 
     @property
@@ -37,27 +34,18 @@ class EndpointOptions:
         """Requests of one question."""
         return 1 if self.wire == "chat" or classes <= self.most_choices else 2
 
-
-def open_asker(options: EndpointOptions, descriptions: Mapping[str, str]) -> Asker:
-    """What asks it.
-
-    Args:
-        descriptions: label → a line about it; a chat's prompts hold them already.
-    """
-    # The openai package takes a second.
-    from understudy.endpoint.client import ChatClient
-    from understudy.endpoint.decisions.asker import DecisionAsker
-
-    client = ClientOptions(
-        url=options.url,
-        model=options.model,
-        key=options.key,
-        constraint=options.constraint,
-        thinking=options.thinking,
-        timeout_seconds=options.timeout,
-        connections=options.concurrency,
-        top=options.top,
-    )
-    if options.wire == "chat":
-        return ChatClient(client)
-    return DecisionAsker(client, options.wire, descriptions, options.most_choices)
+    @property
+    def client(self) -> ClientOptions:
+        """What asks it."""
+        return ClientOptions(
+            url=self.url,
+            model=self.model,
+            key=self.key,
+            constraint=self.constraint,
+            thinking=self.thinking,
+            timeout_seconds=self.timeout,
+            connections=self.concurrency,
+            top=self.top,
+            wire=self.wire,
+            most_choices=self.most_choices,
+        )

@@ -25,7 +25,7 @@ from training.teacher.cost import Bill, estimate
 from training.teacher.defaults import model_folder
 from training.teacher.encoder import EncoderTeacher
 from training.teacher.encoder_head import start_head, with_fitted_head
-from training.teacher.endpoint import EndpointOptions, open_asker
+from training.teacher.endpoint import EndpointOptions
 from training.teacher.extract import Questions, extract, gather_questions
 from training.teacher.fingerprint import fingerprint, prompts_digest, settings
 from training.teacher.kept import KeptAnswers, answers_path
@@ -33,6 +33,7 @@ from training.teacher.local import LocalTeacher, load_local
 from training.teacher.options import TeachOptions
 from training.teacher.tuning import Examples, TuningProgress, tune, tuned_weights
 from training.trainable import check_classes, labeled_nodes
+from understudy.endpoint.opening import open_asker
 from understudy.folders import FolderError, atomic_folder, check_output, reserved, unfinished_folder
 from understudy.folders.kinds import TEACHER
 from understudy.graph import TextGraph, check_split, load_graph
@@ -195,7 +196,7 @@ def ask_endpoint(
         return Cost(calls, calls * estimate(prompt, endpoint))
 
     questions, nodes = all_questions(graph, options, cost)
-    asker = open_asker(endpoint, dict(options.prompts.label_descriptions))
+    asker = open_asker(endpoint.client, dict(options.prompts.label_descriptions))
     path = answers_path(endpoint.model)
     with KeptAnswers(path, endpoint.model, asker.form, names) as kept:
         rows, bill = ask_all(asker, questions.prompts, names, endpoint, kept, progress)

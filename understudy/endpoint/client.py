@@ -66,6 +66,8 @@ class ChatClient:
             self.forms.accepted(form, self.options.url)
             other = self.forms.thought(form) if thoughts_of(completion.choices[0]) else None
             if other is None:
+                if reply.text and not reply.cut:
+                    self.forms.check(form, reply.text, reply.label, self.options.url)
                 self.forms.settle(form, self.options.url)
                 return replace(reply, usage=spent)
             form = other

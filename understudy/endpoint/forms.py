@@ -38,6 +38,7 @@ class Forms:
         self.first = self.current = Form(constraint, thinking)
         self.settled = "auto" not in (options.constraint, options.thinking)
         self.held = options.constraint != "auto"  # the constraint is known to be taken
+        self.broken = False  # an answer did not keep to it
 
     def refused(self, form: Form) -> Form | None:
         """The form to try after a refusal of this one; None where the question is to blame."""
@@ -58,6 +59,13 @@ class Forms:
         if not self.held:
             log.warning("%s is %s", url, HELD[form.constraint])
         self.held = True
+
+    def check(self, form: Form, text: str, label: int | None, url: str) -> None:
+        """Says once that the server takes the constraint and does not keep to it."""
+        kept = label is not None and (form.constraint != "json_schema" or "{" in text)
+        if not (kept or self.broken or form.constraint == "none"):
+            log.warning("%s takes the constraint %s and ignores it", url, form.constraint)
+            self.broken = True
 
     def settle(self, form: Form, url: str) -> None:
         """A question was answered in this form, as it should be: others are asked in it."""

@@ -12,10 +12,13 @@ Constraint = Literal["auto", "json_schema", "choice", "grammar", "none"]
 # lets it think, `none` sends nothing and leaves no room for it.
 Thinking = Literal["auto", "none", "template", "effort", "wait"]
 
+# In which form questions are sent: see `understudy.endpoint.client` and `.decisions`.
+WireName = Literal["chat", "decisions", "systemone"]
+
 
 @dataclass(frozen=True, slots=True)
 class ClientOptions:
-    url: str  # up to and without /chat/completions
+    url: str  # up to and without /chat/completions, /decisions or /systemone
     model: str
     key: str = field(default="", repr=False)  # sent as a bearer token
     constraint: Constraint = "auto"
@@ -25,6 +28,8 @@ class ClientOptions:
     connections: int = 8
     top: int = 0  # alternatives asked for at each token; 0 asks for none
     exact: bool = False  # an answer is a label and nothing else, or names none
+    wire: WireName = "chat"
+    most_choices: int = 255  # options of a decision endpoint's question, by its specification
 
 
 def check_address(url: str, key: str) -> None:

@@ -11,7 +11,7 @@ import openai
 from understudy.endpoint.errors import EndpointError, LateError, RefusedError, UnreachableError
 from understudy.endpoint.options import ClientOptions
 from understudy.endpoint.refusals import refusal_reason
-from understudy.endpoint.transport import BoundedTransport
+from understudy.endpoint.wire import Wire
 from understudy.graph.prompts import Prompt
 
 
@@ -20,12 +20,8 @@ class Server:
 
     def __init__(self, options: ClientOptions) -> None:
         self.key = options.key
-        http = httpx2.AsyncClient(
-            transport=BoundedTransport(options.key, options.connections),
-            timeout=options.timeout_seconds,
-            follow_redirects=False,  # the key and the texts are for this server alone
-        )
-        # The transport alone knows the key. Who asks decides what is asked again.
+        http = Wire(options.key).client(options.timeout_seconds, options.connections)
+        # The wire alone knows the key. Who asks decides what is asked again.
         self.api = openai.AsyncOpenAI(
             api_key="-", base_url=options.url, http_client=http, max_retries=0
         )

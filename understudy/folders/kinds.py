@@ -44,7 +44,7 @@ TEACHER = Kind(
     "teacher folder",
     "teacher.json",
     ("format_version", "prompt_hash", "graph_hash"),
-    ("answers.safetensors", "tuned.safetensors", "adapter/*"),
+    ("answers.safetensors", "tuned.safetensors", "label_descriptions.json", "adapter/*"),
 )
 STUDENT = Kind(
     "student folder",

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from tests.http_servers import serve
+from tests.openai_server import openai_server
 from understudy.endpoint.asker import Reply
 from understudy.endpoint.client import ChatClient
 from understudy.endpoint.errors import AddressError, EndpointError, RefusedError
@@ -58,6 +59,10 @@ def said(content: str | None, finish: str = "stop", **message: Any) -> dict[str,
     return {"choices": [choice], "usage": {"prompt_tokens": 10, "completion_tokens": 3}}
 
 
+def held(body: dict[str, Any]) -> dict[str, Any]:
+    return said('{"category": "net"}' if "response_format" in body else "net")
+
+
 def unknown(body: dict[str, Any], *fields: str, status: int = 400) -> JSONResponse | None:
     """The refusal of a server that does not know some fields."""
     found = [name for name in fields if name in body]
@@ -96,6 +101,17 @@ def test_only_the_key_and_what_http_needs_is_sent(
     assert "s3cret" not in repr(ClientOptions(server.url, "a-model", "s3cret"))
 
 
+def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with openai_server(lambda _: "games") as proxy:
+        for name in ("http_proxy", "HTTP_PROXY"):
+            monkeypatch.setenv(name, proxy.url.removesuffix("/v1"))
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        (reply,) = asyncio.run(ask_all(ClientOptions("http://host.invalid/v1", "a-model"), 1))
+        assert reply.label == 1
+        assert len(proxy.requests) == 1
+
+
 @pytest.mark.parametrize(
     ("unknown_fields", "taken", "told"),
     [
@@ -114,7 +130,7 @@ def test_the_first_constraint_that_a_server_takes_is_kept_and_told_once(
     told: str,
     status: int,
 ) -> None:
-    server.answer = lambda body: unknown(body, *unknown_fields, status=status) or said("net")
+    server.answer = lambda body: unknown(body, *unknown_fields, status=status) or held(body)
     with caplog.at_level(logging.INFO, "understudy"):
         replies = server.ask(count=4)
     assert [reply.label for reply in replies] == [0] * 4
@@ -135,6 +151,16 @@ def test_a_constraint_names_every_label(server: Server) -> None:
     server.ask(constraint="json_schema")
     schema = server.requests[-1]["response_format"]["json_schema"]["schema"]
     assert schema["properties"]["category"]["enum"] == list(LABELS)
+
+
+def test_a_constraint_that_is_taken_and_ignored_is_told_once(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "understudy"):
+        replies = server.ask(count=3)
+    assert [reply.label for reply in replies] == [0, 0, 0]
+    told = [line for line in caplog.messages if line.endswith("json_schema and ignores it")]
+    assert len(told) == 1
 
 
 def test_a_question_that_is_refused_later_is_no_unknown_constraint(server: Server) -> None:
@@ -188,6 +214,18 @@ def test_thinking_is_switched_off_or_waited_for(
     assert len(server.requests) == requests + 2
     assert field is None or field in server.requests[-1]
     assert told in caplog.messages[-1]
+
+
+def test_how_thinking_is_met_can_be_said(server: Server) -> None:
+    server.answer = lambda body: thinking(body, lambda b: "chat_template_kwargs" in b)
+    (reply,) = server.ask(thinking="none")
+    assert (reply.label, reply.cut, reply.text) == (None, True, "")
+    (reply,) = server.ask(thinking="wait", thinking_tokens=2_000)
+    assert (reply.label, reply.text) == (1, "\n\ngames")
+    (reply,) = server.ask(thinking="template")
+    assert reply.label == 1
+    tokens = [body["max_tokens"] for body in server.requests]
+    assert tokens == [tokens[0], tokens[0] + 2_000, tokens[0]]
 
 
 def test_a_server_that_knows_no_switch_is_waited_for(server: Server) -> None:

@@ -12,14 +12,14 @@ from fastapi.responses import JSONResponse
 from tests.decision_server import USAGE, decision_server, mock
 from understudy.endpoint.asker import Reply, Usage
 from understudy.endpoint.decisions.asker import DecisionAsker
-from understudy.endpoint.decisions.wires import FLOOR, INSTRUCTIONS, WireName
+from understudy.endpoint.decisions.forms import FLOOR, INSTRUCTIONS
 from understudy.endpoint.errors import (
     EndpointError,
     MalformedError,
     RefusedError,
     TooManyLabelsError,
 )
-from understudy.endpoint.options import ClientOptions
+from understudy.endpoint.options import ClientOptions, WireName
 from understudy.graph.prompts import Prompt
 
 LABELS = ("net", "games", "true")
@@ -30,10 +30,14 @@ TOLD = {"net": 0.7, "games": 0.2, "true": 0.1}
 
 
 def ask(
-    url: str, wire: WireName, labels: Sequence[str] = LABELS, key: str = "", **changes: Any
+    url: str,
+    wire: WireName,
+    labels: Sequence[str] = LABELS,
+    descriptions: Mapping[str, str] | None = None,
+    **changes: Any,
 ) -> Reply:
     async def asked() -> Reply:
-        asker = DecisionAsker(ClientOptions(url, "mock", key), wire, **changes)
+        asker = DecisionAsker(ClientOptions(url, "mock", wire=wire, **changes), descriptions)
         try:
             return await asker.ask(PROMPT, labels)
         finally:
@@ -162,13 +166,13 @@ def test_more_labels_than_two_rounds_tell_are_refused_before_anything_is_sent() 
 
 
 def test_an_askers_form_is_all_that_its_answers_depend_on() -> None:
-    def form(wire: WireName, url: str = "http://a/v1", **changes: Any) -> str:
-        return DecisionAsker(ClientOptions(url, "m"), wire, **changes).form
+    def form(wire: WireName, url: str = "http://a/v1", most: int = 255, **told: str) -> str:
+        return DecisionAsker(ClientOptions(url, "m", wire=wire, most_choices=most), told).form
 
     assert form("decisions") == form("decisions", "http://b/v1")
-    described = form("decisions", descriptions={"net": "a line"})
+    described = form("decisions", net="a line")
     assert len({form("decisions"), form("systemone"), described}) == 3
-    assert form("decisions") != form("decisions", most_choices=64)
+    assert form("decisions") != form("decisions", most=64)
 
 
 def test_the_reference_server_answers_in_one_round_and_in_two() -> None:

@@ -8,7 +8,8 @@ from understudy.endpoint.decisions.rounds import Shares, finalists, first_questi
 
 def softmax(logits: Shares) -> Shares:
     weights: Shares = np.exp(logits)
-    return weights / weights.sum()
+    weights /= weights.sum()
+    return weights
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import gzip
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,10 +28,8 @@ def server() -> Iterator[OpenAIServer]:
 
 def ask(server: OpenAIServer, seconds: float = 20.0, **options: Any) -> Opinion:
     async def asked() -> Opinion:
-        held = {"constraint": "json_schema", "exact": True} | options
-        teacher = endpoint_teacher(
-            ClientOptions(server.url, "model", "s3cret", timeout_seconds=seconds, **held)
-        )
+        known = ClientOptions(server.url, "model", "s3cret", constraint="json_schema", exact=True)
+        teacher = endpoint_teacher(replace(known, timeout_seconds=seconds, **options))
         try:
             return await teacher.ask(Prompt("Categories", "a text"), LABELS)
         finally:

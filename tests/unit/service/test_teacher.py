@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from service.caches.cache import Cache, CacheOptions
+from service.caches.single_flight import SingleFlight
 from service.errors import SettingsError, TeacherBusyError, TeacherError
 from service.messages import told
 from service.settings import load_settings
@@ -17,7 +18,6 @@ from service.teacher.asking import MAX_SHADOWS, Asking
 from service.teacher.breaker import Breaker, Leave
 from service.teacher.client import Opinion, endpoint_teacher
 from service.teacher.questions import QuestionOptions, Questions
-from service.teacher.single_flight import SingleFlight
 from service.teacher.teacher import Teacher, TeacherOptions, from_bytes, to_bytes
 from service.telemetry.logs import RareLog
 from service.telemetry.metrics import Metrics

@@ -8,35 +8,27 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from understudy.endpoint.asker import Reply, Usage
+from understudy.endpoint.decisions.forms import FORMS, INSTRUCTIONS
 from understudy.endpoint.decisions.rounds import Labels, Shares, finalists, first_questions, joined
-from understudy.endpoint.decisions.wires import INSTRUCTIONS, WIRES, WireName
 from understudy.endpoint.errors import LateError, TooManyLabelsError
 from understudy.endpoint.options import ClientOptions
 from understudy.endpoint.server import Server
 from understudy.graph.prompts import Prompt
-
-MOST_CHOICES = 255  # options of a question, by both forms' specifications
 
 
 class DecisionAsker:
     """An `Asker` of /decisions or /systemone."""
 
     def __init__(
-        self,
-        options: ClientOptions,
-        wire: WireName,
-        descriptions: Mapping[str, str] | None = None,
-        most_choices: int = MOST_CHOICES,
+        self, options: ClientOptions, descriptions: Mapping[str, str] | None = None
     ) -> None:
         """Assembles.
 
         Args:
             descriptions: label → a line about it, of those that have one.
-            most_choices: options that the server takes in one question.
         """
-        self.options, self.name, self.wire = options, wire, WIRES[wire]
+        self.options, self.questions = options, FORMS[options.wire]
         self.descriptions = dict(descriptions or {})
-        self.most_choices = most_choices
         self.server = Server(options)
 
     @property
@@ -44,7 +36,7 @@ class DecisionAsker:
         """See `Asker`."""
         told = json.dumps([INSTRUCTIONS, self.descriptions], sort_keys=True)
         wording = hashlib.sha256(told.encode()).hexdigest()[:16]
-        return f"{self.name} wording={wording} choices={self.most_choices}"
+        return f"{self.options.wire} wording={wording} choices={self.options.most_choices}"
 
     async def ask(self, prompt: Prompt, label_names: Sequence[str]) -> Reply:
         """See `Asker`."""
@@ -56,17 +48,18 @@ class DecisionAsker:
 
     async def asked(self, prompt: Prompt, label_names: Sequence[str]) -> Reply:
         """One round, or two; see `understudy.endpoint.decisions.rounds`."""
-        questions = first_questions(len(label_names), self.most_choices)
-        if len(questions) > self.most_choices:
+        most = self.options.most_choices
+        questions = first_questions(len(label_names), most)
+        if len(questions) > most:
             raise TooManyLabelsError(
-                f"{len(label_names):,} labels are more than two rounds of {self.most_choices} tell"
+                f"{len(label_names):,} labels are more than two rounds of {most} tell"
             )
         told, spent = await self.round(prompt, questions, label_names)
         if told is None:
             return Reply("", None, usage=spent)
         found = told[0]
         if len(questions) > 1:
-            best = finalists(questions, told, self.most_choices)
+            best = finalists(questions, told, most)
             final, usage = await self.round(prompt, [np.concatenate(best)], label_names)
             spent += usage
             if final is None:
@@ -80,11 +73,11 @@ class DecisionAsker:
     ) -> tuple[list[Shares] | None, Usage]:
         """One request; None where a question of it is refused."""
         names = [[label_names[label] for label in labels] for labels in questions]
-        body = self.wire.body(prompt.description, names, self.descriptions)
+        body = self.questions.body(prompt.description, names, self.descriptions)
         content = await self.server.post(
-            self.wire.path, {"model": self.options.model, **body}, prompt
+            self.questions.path, {"model": self.options.model, **body}, prompt
         )
-        told, usage = self.wire.read(content, names)
+        told, usage = self.questions.read(content, names)
         answered = [shares for shares in told if shares is not None]
         return (answered if len(answered) == len(told) else None), usage
 

@@ -53,4 +53,5 @@ def joined(
         among = np.isin(labels, chosen)
         result[labels] = own * (told.sum() / own[among].sum())
         result[chosen] = told
-    return result / result.sum()
+    result /= result.sum()
+    return result

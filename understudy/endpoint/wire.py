@@ -12,41 +12,46 @@ MAX_REFUSAL_BYTES = 2**14  # of a refusal, what is read
 IDLE_SECONDS = 2.0
 # The openai package adds others, of this machine and from variables that mean another server.
 SENT_HEADERS = frozenset({"host", "accept", "content-type", "content-length", "user-agent"})
+REQUESTED = "understudy.requested"  # the headers that the openai package finds again
 
 
-class BoundedTransport(httpx2.AsyncBaseTransport):
-    """Sends what is needed and no more; an answer without end is an error, a refusal is cut."""
+class Wire:
+    """Both ends of a client's requests: what leaves, and what is let in."""
 
-    def __init__(self, key: str, connections: int) -> None:
-        limits = httpx2.Limits(max_connections=connections, keepalive_expiry=IDLE_SECONDS)
-        self.inner = httpx2.AsyncHTTPTransport(limits=limits)
+    def __init__(self, key: str) -> None:
         # Compressed, a small answer could become one without end.
         self.headers = {"accept-encoding": "identity"}
         if key:
             self.headers["authorization"] = f"Bearer {key}"
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Raises MalformedError where an answer is compressed."""
-        kept = {name: text for name, text in request.headers.items() if name in SENT_HEADERS}
-        sent = httpx2.Request(
-            request.method,
-            request.url,
-            headers=kept | self.headers,
-            stream=request.stream,
-            extensions=request.extensions,
+    def client(self, timeout_seconds: float, connections: int) -> httpx2.AsyncClient:
+        """A client of which this is the wire; proxies of the environment are used."""
+        return httpx2.AsyncClient(
+            timeout=timeout_seconds,
+            limits=httpx2.Limits(max_connections=connections, keepalive_expiry=IDLE_SECONDS),
+            follow_redirects=False,  # the key and the texts are for one server alone
+            event_hooks={"request": [self.leaving], "response": [self.coming]},
         )
-        response = await self.inner.handle_async_request(sent)
+
+    async def leaving(self, request: httpx2.Request) -> None:
+        """Sends what is needed and no more."""
+        request.extensions = {**request.extensions, REQUESTED: request.headers}
+        kept = {name: text for name, text in request.headers.items() if name in SENT_HEADERS}
+        request.headers = httpx2.Headers(kept | self.headers)
+
+    async def coming(self, response: httpx2.Response) -> None:
+        """Bounds a body before it is read.
+
+        Raises:
+            MalformedError: an answer is compressed.
+        """
+        response.request.headers = response.request.extensions[REQUESTED]
         answered = response.status_code == 200
         encoding = response.headers.pop("content-encoding", "identity")
         if answered and encoding != "identity":
-            await response.aclose()
             raise MalformedError("the answer is compressed, which it was not asked to")
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         response.stream = BoundedStream(response.stream, strict=answered)
-        return response
-
-    async def aclose(self) -> None:
-        await self.inner.aclose()
 
 
 class BoundedStream(httpx2.AsyncByteStream):

@@ -6,7 +6,7 @@ only the probabilities are read.
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -15,9 +15,9 @@ from msgspec import Struct
 from understudy.endpoint.asker import Usage
 from understudy.endpoint.decisions.rounds import Shares
 from understudy.endpoint.errors import MalformedError
+from understudy.endpoint.options import WireName
 
 T = TypeVar("T")
-WireName = Literal["decisions", "systemone"]
 INSTRUCTIONS = (
     "The input is an item of a linked collection and, where they are listed, the items that are "
     "linked to it. Where the category of a linked item is known, it stands in square brackets "
@@ -60,7 +60,7 @@ class SystemOne(Struct):
     usage: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class Wire(Protocol):
+class Form(Protocol):
     """One form: questions that each choose among some labels."""
 
     @property
@@ -83,7 +83,7 @@ class Wire(Protocol):
         ...
 
 
-class DecisionsWire:
+class DecisionQuestions:
     """`POST /v1/decisions`: answers are a list in the questions' order."""
 
     path = "/decisions"
@@ -91,7 +91,7 @@ class DecisionsWire:
     def body(
         self, text: str, questions: Sequence[Sequence[str]], descriptions: Mapping[str, str]
     ) -> dict[str, Any]:
-        """See `Wire`."""
+        """See `Form`."""
 
         def option(label: str) -> dict[str, str]:
             told = {"description": descriptions[label]} if label in descriptions else {}
@@ -106,7 +106,7 @@ class DecisionsWire:
     def read(
         self, content: bytes, questions: Sequence[Sequence[str]]
     ) -> tuple[list[Shares | None], Usage]:
-        """See `Wire`."""
+        """See `Form`."""
         decision = decoded(content, DECISION)
         if len(decision.answers) != len(questions):
             raise MalformedError(f"{len(questions)} questions have {len(decision.answers)} answers")
@@ -119,7 +119,7 @@ class DecisionsWire:
         return found, usage(decision.usage)
 
 
-class SystemOneWire:
+class SystemOneQuestions:
     """`POST /v1/systemone`: questions and answers have names."""
 
     path = "/systemone"
@@ -127,7 +127,7 @@ class SystemOneWire:
     def body(
         self, text: str, questions: Sequence[Sequence[str]], descriptions: Mapping[str, str]
     ) -> dict[str, Any]:
-        """See `Wire`."""
+        """See `Form`."""
         asked = {
             name_of(number): {
                 "type": "choice",
@@ -141,7 +141,7 @@ class SystemOneWire:
     def read(
         self, content: bytes, questions: Sequence[Sequence[str]]
     ) -> tuple[list[Shares | None], Usage]:
-        """See `Wire`."""
+        """See `Form`."""
         answered = decoded(content, SYSTEM_ONE)
         found: list[Shares | None] = []
         for number, labels in enumerate(questions):
@@ -153,7 +153,10 @@ class SystemOneWire:
         return found, usage(answered.usage)
 
 
-WIRES: Mapping[WireName, Wire] = {"decisions": DecisionsWire(), "systemone": SystemOneWire()}
+FORMS: Mapping[WireName, Form] = {
+    "decisions": DecisionQuestions(),
+    "systemone": SystemOneQuestions(),
+}
 DECISION = msgspec.json.Decoder(Decision)
 SYSTEM_ONE = msgspec.json.Decoder(SystemOne)
 COUNTS = msgspec.json.Decoder(TokenCounts | None)
@@ -191,8 +194,9 @@ def shares(told: Mapping[str, float], labels: Sequence[str]) -> Shares:
         raise MalformedError("a probability is negative, or all are 0")
     if abs(total - 1) > SUM_TOLERANCE:
         log.warning("an answer's probabilities sum to %.2f and are divided by that", total)
-    values = np.maximum(values / total, FLOOR)
-    return values / values.sum()
+    result: Shares = np.maximum(values / total, FLOOR)
+    result /= result.sum()
+    return result
 
 
 def usage(raw: msgspec.Raw) -> Usage:

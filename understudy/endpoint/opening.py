@@ -1,0 +1,21 @@
+"""What asks an endpoint, by its form."""
+
+from collections.abc import Mapping
+
+from understudy.endpoint.asker import Asker
+from understudy.endpoint.options import ClientOptions
+
+
+def open_asker(options: ClientOptions, descriptions: Mapping[str, str] | None = None) -> Asker:
+    """Loads the client with the first call, which takes a second.
+
+    Args:
+        descriptions: label → a line about it; a chat's prompts hold them already.
+    """
+    if options.wire == "chat":
+        from understudy.endpoint.client import ChatClient
+
+        return ChatClient(options)
+    from understudy.endpoint.decisions.asker import DecisionAsker
+
+    return DecisionAsker(options, descriptions)
