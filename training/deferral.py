@@ -117,10 +117,11 @@ def decide(
         for name, signal in signals.items()
         for rule in rules(name, signal, student, teacher, wanted, len(signals))
     ]
+    if not tried:
+        return unneeded(student, teacher, wanted)
     passed = [rule for rule in tried if rule.passes]
-    if passed:
-        return chosen(max(passed, key=lambda rule: (rule.system, -rule.deferred)))
-    return refused(max(tried, key=lambda rule: (rule.system, -rule.deferred), default=None))
+    best = max(passed or tried, key=lambda rule: (rule.system, -rule.deferred))
+    return chosen(best) if passed else refused(best)
 
 
 def rules(
@@ -164,9 +165,16 @@ def chosen(rule: Deferral) -> Deferral:
     return replace(rule, summary=f"auto defers where {figures(rule)}")
 
 
-def refused(best: Deferral | None) -> Deferral:
-    if best is None:
-        return Deferral("auto never defers: the student's own answers are as right as was wanted")
+def unneeded(student: NDArray[np.bool_], teacher: TeacherCheck, wanted: float) -> Deferral:
+    alone, taught = float(student[teacher.rows].mean()), float(teacher.right.mean())
+    summary = (
+        f"auto never defers: all answers of the student are as right as was wanted "
+        f"({student.mean():.3f} of {len(student):,} validation nodes, at least {wanted:g} for sure)"
+    )
+    return Deferral(summary, nodes=len(teacher.rows), student=alone, teacher=taught, system=alone)
+
+
+def refused(best: Deferral) -> Deferral:
     least = best.level / best.tests
     summary = f"auto never defers: at best, where {figures(best)}, and {least:.2g} would pass"
     return replace(best, threshold=None, summary=summary)

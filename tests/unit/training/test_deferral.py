@@ -152,7 +152,8 @@ def test_deferring_stops_where_the_students_own_answers_are_as_right_as_wanted()
     assert strict.system == 1
     already = decide(signals, student, teacher, wanted=0.5)
     assert already.threshold is None
-    assert "as right as was wanted" in already.summary
+    assert "0.700 of 1,000 validation nodes, at least 0.5 for sure" in already.summary
+    assert (already.student, already.teacher, already.nodes) == (0.7, 1.0, 1_000)
 
 
 def test_a_teacher_that_is_better_everywhere_answers_all() -> None:

@@ -71,7 +71,7 @@ def served_teacher(folder: Path, graph: TextGraph) -> ServedTeacher | None:
         TeacherError: the folder is damaged.
     """
     info = read_info(folder)
-    if "prompts" not in info.settings:
+    if not info.prompt_hash or "prompts" not in info.settings:
         return None
     nodes, log_probabilities = read_hops(folder)
     views = [View(nodes, rows) for rows in log_probabilities]

@@ -3,6 +3,7 @@
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,9 +83,12 @@ def test_the_record_says_how_it_is_asked(graph: TextGraph, tmp_path: Path) -> No
 
 
 def test_what_is_asked_no_prompts_is_not_served(graph: TextGraph, tmp_path: Path) -> None:
-    (tmp_path / "teacher").mkdir()
-    write_teacher(tmp_path / "teacher", replace(info(graph), settings={}), small_answers(graph))
-    assert served_teacher(tmp_path / "teacher", graph) is None
+    unasked: list[dict[str, Any]] = [{"settings": {}}, {"prompt_hash": ""}]
+    for number, change in enumerate(unasked):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        write_teacher(folder, replace(info(graph), **change), small_answers(graph))
+        assert served_teacher(folder, graph) is None
 
 
 def test_damaged_answers_are_told(graph: TextGraph, tmp_path: Path) -> None:
