@@ -89,7 +89,7 @@ def build_parts(
         settings.cached_embeddings,
     )
     embeddings.attach(engine)
-    asking = build_asking(engine.manifest, settings, link, metrics)
+    asking = build_asking(settings, engine.manifest, link, metrics)
     classifier = Classifier(
         slot,
         batcher,
@@ -143,7 +143,7 @@ def build_limiter(settings: Settings, link: RedisLink | None) -> RateLimiter | N
 
 
 def build_asking(
-    manifest: Manifest, settings: Settings, link: RedisLink | None, metrics: Metrics
+    settings: Settings, manifest: Manifest, link: RedisLink | None, metrics: Metrics
 ) -> Asking | None:
     if settings.teacher is None:
         return None
