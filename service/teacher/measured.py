@@ -230,7 +230,8 @@ def models_of(content: bytes) -> list[Model]:
 def compare(record: TeacherRecord, model: str, models: list[Model]) -> Verdict:
     """Whether what a server tells of itself is what the bundle holds."""
     for told in models:
-        if told.understudy is not None:
+        # Of an endpoint nobody knew the digests when it was measured.
+        if told.understudy is not None and record.kind != "endpoint":
             return compare_digests(record, msgspec.structs.asdict(told.understudy))
     if record.kind == "endpoint" and model != record.model:
         return Verdict(

@@ -148,6 +148,8 @@ def test_an_endpoints_own_name_is_compared() -> None:
     with telling(None) as (url, _):
         assert met(url, other, "big-model").state == "untold"
         verdict = met(url, other, "small-model")
+    with telling(IDENTITY) as (url, _):  # it was asked as an endpoint: no digest was kept
+        assert met(url, other, "big-model").state == "untold"
     assert verdict.state == "other"
     assert "'small-model'" in verdict.reason
     assert "'big-model'" in verdict.reason
