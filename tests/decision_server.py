@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from openai.types.decision import Decision
@@ -96,6 +97,7 @@ def decision_server(decide: Decide) -> Iterator[DecisionServer]:
 @contextmanager
 def mock(*words: str) -> Iterator[str]:
     """`jevcompat mock`, a process of its own."""
+    pytest.importorskip("jevcompat")
     command = [sys.executable, "-m", "jevcompat.cli", "mock", "--port", "0", *words]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
