@@ -11,6 +11,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from export.calibration import served_calibration, served_record
 from export.checks.gates import Verdict, judge, smallest_cosine
 from export.checks.parity import (
     check_logits,
@@ -26,12 +27,10 @@ from export.student.activations import all_activations
 from export.student.blocks import weighting_of
 from export.student.files import convert_student, export_student
 from export.student.whole_file import export_whole
-from training.calibration import Calibration as StudentCalibration
 from training.encoders.encoding import EncoderSpec, graph_features, hashing_options
 from training.encoders.features import Features, dense_features
 from training.student.checkpoint import Checkpoint, CheckpointConfig, load_checkpoint
 from understudy.bundle import (
-    Calibration,
     EncoderInfo,
     GraphInfo,
     Manifest,
@@ -159,7 +158,7 @@ def fill_folder(draft: Draft, options: ExportOptions) -> Manifest:
     save_activations(draft.folder, activations)
     (draft.folder / "graph").mkdir()
     save_snapshot(draft.graph, draft.folder / "graph")
-    return manifest_of(draft, options, encoder)
+    return manifest_of(draft, options, encoder, activations[-1])
 
 
 def write_student(
@@ -252,7 +251,9 @@ def save_activations(folder: Path, activations: Activations) -> None:
     np.save(folder / LOGITS_FILE, activations[-1])
 
 
-def manifest_of(draft: Draft, options: ExportOptions, encoder: EncoderInfo) -> Manifest:
+def manifest_of(
+    draft: Draft, options: ExportOptions, encoder: EncoderInfo, logits: NDArray[np.float32]
+) -> Manifest:
     graph, checkpoint = draft.graph, draft.checkpoint
     return Manifest(
         name=options.name or f"{graph.name}-{draft.info.kind}",
@@ -262,7 +263,8 @@ def manifest_of(draft: Draft, options: ExportOptions, encoder: EncoderInfo) -> M
         student=draft.info,
         encoder=encoder,
         graph=GraphInfo(graph.name, graph.content_hash, graph.num_nodes, graph.adjacency.num_edges),
-        calibration=calibration_info(checkpoint.calibration),
+        calibration=served_calibration(checkpoint, graph, logits),
+        teacher=served_record(checkpoint.served),
         parity=draft.parity,
         metrics={name: float(value) for name, value in checkpoint.metrics.items()},
         variants=draft.variants,
@@ -283,14 +285,4 @@ def encoder_info(spec: EncoderSpec) -> EncoderInfo:
         word_ngrams=options.word_ngrams,
         character_ngrams=options.character_ngrams,
         max_characters=options.max_characters,
-    )
-
-
-def calibration_info(calibration: StudentCalibration) -> Calibration:
-    return Calibration(
-        temperature=calibration.temperature,
-        threshold=calibration.threshold,
-        threshold_accuracy=calibration.threshold_accuracy,
-        threshold_coverage=calibration.threshold_coverage,
-        risk_coverage=calibration.risk_coverage,
     )

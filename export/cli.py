@@ -121,6 +121,11 @@ def summary(folder: Path, manifest: Manifest) -> Table:
     table.add_row("files", f"{len(manifest.files)}, {size / 1e6:.1f} MB")
     table.add_row("nodes, edges", f"{manifest.graph.nodes:,}, {manifest.graph.edges:,}")
     table.add_row("text encoder", f"{encoder.kind} ({encoder.name}), {encoder.precision}")
+    if (teacher := manifest.teacher) is not None:
+        measured = f"accuracy {teacher.accuracy:.3f} on {teacher.nodes:,} validation nodes"
+        table.add_row("teacher, as served", f"{teacher.model}, hop {teacher.hops}, {measured}")
+    if manifest.calibration.deferral is not None:
+        table.add_row("route: auto", manifest.calibration.deferral.summary)
     for check, difference in manifest.parity.items():
         table.add_row(f"parity: {check}", f"{difference:.1e}")
     for variant, info in manifest.variants.items():

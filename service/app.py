@@ -71,6 +71,7 @@ def build_application(parts: Parts) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await parts.health.check()
+        parts.begin()
         yield
         await parts.close()
 

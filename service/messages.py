@@ -105,6 +105,24 @@ class CompareRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     top_k: Annotated[int, Meta(ge=1, description="How many labels to list for each answer.")] = 1
 
 
+class Cost(Struct, frozen=True):
+    """What an answer took; null where it is not known."""
+
+    processor_ms: Annotated[
+        float | None,
+        Meta(description="Milliseconds of computing for all unseen nodes; 0 for look-ups."),
+    ] = None
+    input_tokens: Annotated[
+        int | None, Meta(description="That the teacher read; estimated, four characters each.")
+    ] = None
+    output_tokens: Annotated[int | None, Meta(description="That it wrote; estimated likewise.")] = (
+        None
+    )
+    money: Annotated[
+        float | None, Meta(description="By --teacher-input-price and --teacher-output-price.")
+    ] = None
+
+
 class Comparison(Struct, frozen=True):
     """Both answers for one node."""
 
@@ -116,6 +134,12 @@ class Comparison(Struct, frozen=True):
         float, Meta(description="Milliseconds until the student had answered all nodes.")
     ]
     teacher_ms: Annotated[float | None, Meta(description="Milliseconds for this one question.")]
+    auto: Annotated[
+        AnsweredBy | None,
+        Meta(description="Whom the route auto would take the answer of; null without any."),
+    ]
+    student_cost: Cost
+    teacher_cost: Cost
 
 
 class CompareResponse(Struct, frozen=True):

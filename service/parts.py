@@ -1,8 +1,9 @@
 """The parts of one service, built from its settings and closed in the right order."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from service.aside import Aside
 from service.caches.cache import Cache
@@ -16,17 +17,21 @@ from service.inference.changes import Changes
 from service.inference.classifier import Classifier
 from service.inference.current import Reloader, Slot
 from service.inference.embedding_cache import EmbeddingCache
+from service.inference.routing import Prices, rule_of
 from service.settings import Settings
 from service.teacher.asking import Asking
 from service.teacher.client import endpoint_teacher
-from service.teacher.questions import QuestionOptions, Questions
+from service.teacher.measured import Given, Introduction, check_reload, question_options
+from service.teacher.questions import Questions
 from service.teacher.teacher import Teacher, TeacherOptions
 from service.telemetry.health import Health
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracer, open_tracer
+from understudy.bundle import Manifest
 from understudy.engine.engine import Engine
 from understudy.graph.label_descriptions import read_label_descriptions
-from understudy.graph.prompts import PromptOptions
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +50,15 @@ class Parts:
     link: RedisLink | None
     tracer: Tracer | None
 
+    def begin(self) -> None:
+        """What runs aside from the first moment."""
+        if self.classifier.introduction is not None:
+            self.classifier.introduction.begin(self.slot.engine.manifest)
+
     async def close(self) -> None:
         """Nothing may be asked afterwards."""
+        if self.classifier.introduction is not None:
+            await self.classifier.introduction.close()
         if self.classifier.asking is not None:
             await self.classifier.asking.close()
         await self.batcher.close()
@@ -77,16 +89,29 @@ def build_parts(
         settings.cached_embeddings,
     )
     embeddings.attach(engine)
+    asking = build_asking(settings, engine.manifest, link, metrics)
     classifier = Classifier(
         slot,
         batcher,
         metrics,
         settings.request_seconds,
         embeddings,
-        build_asking(settings, engine.manifest.label_names, link, metrics),
+        asking,
         settings.auto_threshold,
         aside,
+        build_introduction(engine.manifest, settings),
+        Prices(settings.teacher_input_price, settings.teacher_output_price),
     )
+
+    def attach(other: Engine) -> None:
+        """Prepares another bundle's engine for service."""
+        if asking is not None:
+            given = given_questions(other.manifest, settings)
+            check_reload(other.manifest, given)
+            asking.questions = Questions(question_options(other.manifest, given))
+            log.info("%s", classifier.rule(other.manifest).summary)
+        embeddings.attach(other)
+
     health = Health(
         lambda: batcher.probe(slot.engine), settings.probe_seconds, settings.probe_timeout_seconds
     )
@@ -99,7 +124,7 @@ def build_parts(
         batcher=batcher,
         health=health,
         classifier=classifier,
-        reloader=Reloader(slot, open_engine, embeddings.attach, metrics),
+        reloader=Reloader(slot, open_engine, attach, metrics),
         changes=Changes(slot, settings.max_mutations, metrics),
         access=Access(
             load_keys(settings.keys_file) if settings.keys_file else (),
@@ -118,23 +143,46 @@ def build_limiter(settings: Settings, link: RedisLink | None) -> RateLimiter | N
 
 
 def build_asking(
-    settings: Settings, label_names: Sequence[str], link: RedisLink | None, metrics: Metrics
+    settings: Settings, manifest: Manifest, link: RedisLink | None, metrics: Metrics
 ) -> Asking | None:
     if settings.teacher is None:
         return None
-    options = TeacherOptions(concurrency=settings.teacher_concurrency)
+    log.info("%s", rule_of(manifest, settings.auto_threshold).summary)
+    endpoint = replace(settings.teacher, model=model_name(manifest, settings))
+    politeness = TeacherOptions(concurrency=settings.teacher_concurrency)
     cache = Cache("teacher", settings.caches, link, metrics)
-    path = settings.teacher_label_descriptions
-    told = read_label_descriptions(path, label_names) if path else ()
-    prompts = PromptOptions(
-        tokens=settings.teacher_tokens,
-        nested=settings.teacher_nested,
-        label_descriptions=told,
-    )
-    backend = endpoint_teacher(settings.teacher, dict(prompts.label_descriptions))
-    teacher = Teacher(backend, cache, options, metrics)
-    questions = Questions(QuestionOptions(settings.teacher_hops, prompts))
+    options = question_options(manifest, given_questions(manifest, settings))
+    backend = endpoint_teacher(endpoint, dict(options.prompts.label_descriptions))
+    teacher = Teacher(backend, cache, politeness, metrics)
+    questions = Questions(options)
     return Asking(teacher, questions, settings.shadow_share, metrics)
+
+
+def given_questions(manifest: Manifest, settings: Settings) -> Given:
+    """What the settings say of questions, with the lines of the file that describes the labels.
+
+    Raises:
+        GraphError: the file cannot be read, or is about other labels.
+    """
+    given, path = settings.given, settings.teacher_label_descriptions
+    if path is None:
+        return given
+    described = read_label_descriptions(path, manifest.label_names)
+    return replace(given, prompts={**given.prompts, "label_descriptions": described})
+
+
+def build_introduction(manifest: Manifest, settings: Settings) -> Introduction | None:
+    if settings.teacher is None:
+        return None
+    name, key = model_name(manifest, settings), settings.teacher_key
+    return Introduction(settings.teacher_url, name, key, settings.teacher_seconds)
+
+
+def model_name(manifest: Manifest, settings: Settings) -> str:
+    """What is asked for: an endpoint's own name, where the bundle has one and none is given."""
+    if not settings.teacher_model and manifest.teacher and manifest.teacher.kind == "endpoint":
+        return manifest.teacher.model
+    return settings.teacher_model or "teacher"
 
 
 def add_gauges(

@@ -16,6 +16,7 @@ from service.http.guard import Network, parse_networks, words
 from service.http.rate_limits import RateLimit
 from service.inference.batcher import BatchOptions
 from service.teacher.client import check_endpoint
+from service.teacher.measured import Given
 from service.teacher.teacher import TeacherOptions
 from understudy.endpoint.options import ClientOptions, Constraint, Thinking, WireName
 from understudy.engine.limits import Limits, WireLimits
@@ -133,7 +134,9 @@ class Settings(BaseSettings):
     teacher_url: str = Field(
         default="", description="OpenAI-compatible server, such as http://host:8001/v1."
     )
-    teacher_model: str = Field(default="teacher", description="Model to ask for there.")
+    teacher_model: str = Field(
+        default="", description="Model to ask for there; else the bundle's, or `teacher`."
+    )
     teacher_key: str = Field(default="", description="Bearer token for it.", repr=False)
     teacher_wire: WireName = Field(
         default="chat", description="How it is asked: chat completions, or a decision endpoint."
@@ -148,19 +151,29 @@ class Settings(BaseSettings):
     teacher_concurrency: int = Field(
         default=TEACHER.concurrency, description="Questions at a time.", ge=1
     )
-    teacher_hops: int = Field(default=2, description="Hops that a question shows.", ge=0)
-    teacher_tokens: int = Field(
-        default=380, description="Tokens of a node's description in a question.", ge=8
+    teacher_hops: int | None = Field(
+        default=None, description="Hops that a question shows; else the bundle's, or 2.", ge=0
     )
-    teacher_nested: bool = Field(
-        default=False, description="Write questions as causal teachers are tuned: hop by hop."
+    teacher_tokens: int | None = Field(
+        default=None,
+        description="Tokens of a node's description in a question; else the bundle's, or 380.",
+        ge=8,
+    )
+    teacher_nested: bool | None = Field(
+        default=None, description="Write questions hop by hop; else as the bundle says."
+    )
+    teacher_input_price: float = Field(
+        default=0.0, description="Of a million tokens that it reads; 0: not told.", ge=0
+    )
+    teacher_output_price: float = Field(
+        default=0.0, description="Of a million tokens that it writes; 0: not told.", ge=0
     )
     teacher_label_descriptions: Path | None = Field(
         default=None, description="A line about each label for its questions, as `teach` was given."
     )
     auto_threshold: float | None = Field(
         default=None,
-        description="Score from which route auto trusts the student; else the bundle's.",
+        description="Score from which route auto trusts the student; else the bundle's rule.",
         ge=0,
         le=1,
     )
@@ -231,12 +244,19 @@ class Settings(BaseSettings):
         return RateLimit(self.rate_limit, self.rate_burst) if self.rate_limit else None
 
     @property
+    def given(self) -> Given:
+        """What questions are to be like, as far as the settings say so."""
+        prompts = {"tokens": self.teacher_tokens, "nested": self.teacher_nested}
+        said = {name: value for name, value in prompts.items() if value is not None}
+        return Given(self.teacher_hops, said)
+
+    @property
     def teacher(self) -> ClientOptions | None:
         if not self.teacher_url:
             return None
         return ClientOptions(
             url=self.teacher_url,
-            model=self.teacher_model,
+            model=self.teacher_model or "teacher",
             key=self.teacher_key,
             constraint=self.teacher_constraint,
             thinking=self.teacher_thinking,

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 
 class ReadyServer(uvicorn.Server):
@@ -20,7 +20,7 @@ class ReadyServer(uvicorn.Server):
         self.ready.set()
 
 
-def serve(app: FastAPI) -> tuple[str, Callable[[], None]]:
+def serve(app: ASGIApp) -> tuple[str, Callable[[], None]]:
     """Serves `app` on a free port; returns its URL, and a function that stops it."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = ReadyServer(uvicorn.Config(app, log_level="error", lifespan="on"))

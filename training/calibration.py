@@ -1,11 +1,27 @@
 """Honest confidences, and when to ask the teacher instead; all of it chosen on validation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
+
+from training.deferral import (
+    AGREEMENT,
+    CONFIDENCE,
+    LEVEL,
+    NEVER,
+    TENTHS,
+    UNMEASURED,
+    Deferral,
+    TeacherCheck,
+    decide,
+    lower_bound,
+    thresholds,
+)
+from understudy.graph.agreement import agreement
+from understudy.graph.csr import Adjacency
 
 TEMPERATURES = (0.05, 20.0)  # between which the best is sought
 CURVE_POINTS = 51  # of the risk-coverage curve, at most
@@ -13,20 +29,20 @@ CURVE_POINTS = 51  # of the risk-coverage curve, at most
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How to read a student's logits.
+    """How to read a student's logits, and what `route: auto` makes of them.
 
     The threshold is the lowest confidence whose nodes, and all more confident ones, reach the
-    wanted accuracy on validation; above 1 where no confidence does, so that all go to the teacher.
+    wanted accuracy for sure; above 1 where no confidence does.
     """
 
     temperature: float = 1.0  # logits are divided by it before the softmax
-    threshold: float | None = None  # confidence from which `route: auto` keeps the answer
+    threshold: float | None = None  # confidence from which the student's own answers are as wanted
     threshold_accuracy: float = 0.0  # on validation, of nodes at or above the threshold
     threshold_coverage: float = 0.0  # on validation, their share
     risk_coverage: tuple[tuple[float, float], ...] = ()  # (coverage, error rate), rising coverage
-
-
-NEVER = 1.01  # a threshold that no confidence reaches
+    threshold_bound: float = 0.0  # which the true accuracy exceeds with a chance of 0.95
+    wanted: float = 0.95  # accuracy of the student's own answers
+    deferral: Deferral = field(default_factory=lambda: Deferral(UNMEASURED))
 
 
 def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
@@ -46,30 +62,86 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> 
 
 
 def calibrate(
-    logits: NDArray[np.floating], labels: NDArray[np.int64], accuracy: float
+    logits: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    accuracy: float,
+    agreement: NDArray[np.float64] | None = None,
+    teacher: TeacherCheck | None = None,
 ) -> Calibration:
     """Calibrates on validation logits [B, C].
 
     Args:
         accuracy: wanted of the answers that the student keeps to itself, 0 to 1.
+        agreement: float64 [B], with the neighbours' predictions, see `understudy.graph.agreement`.
+        teacher: how right the teacher is about these nodes, in the form in which it is served.
     """
     temperature = fit_temperature(logits, labels)
     probabilities = softmax(np.asarray(logits, dtype=np.float64) / temperature, axis=1)
     confidence = probabilities.max(axis=1)
-    order = np.argsort(-confidence, kind="stable")
-    right = (probabilities.argmax(axis=1) == labels)[order]
-    confidence = confidence[order]
-    counts = np.arange(1, len(labels) + 1)
-    accuracies = np.cumsum(right) / counts  # of the k most confident
-    # Equal confidences cannot be told apart by a threshold: only the last of them is a cut.
-    cuts = np.append(confidence[1:] < confidence[:-1], True)
-    good = np.flatnonzero(cuts & (accuracies >= accuracy))
-    points = np.unique(np.linspace(0, len(labels) - 1, CURVE_POINTS).round().astype(int))
-    curve = tuple((float(counts[i] / len(labels)), float(1 - accuracies[i])) for i in points)
-    if not len(good):
-        return Calibration(temperature, NEVER, 0.0, 0.0, curve)
-    last = int(good[-1])
-    coverage = float(counts[last] / len(labels))
+    right = probabilities.argmax(axis=1) == labels
+    signals = {CONFIDENCE: confidence}
+    if agreement is not None:
+        signals[AGREEMENT] = agreement
+    threshold, kept, bound = sure_threshold(confidence, right, accuracy)
     return Calibration(
-        temperature, float(confidence[last]), float(accuracies[last]), coverage, curve
+        temperature=temperature,
+        threshold=threshold,
+        threshold_accuracy=float(kept.mean()) if len(kept) else 0.0,
+        threshold_coverage=len(kept) / len(labels),
+        risk_coverage=risk_coverage(confidence, right),
+        threshold_bound=bound,
+        wanted=accuracy,
+        deferral=decide(signals, right, teacher, accuracy),
     )
+
+
+def calibrate_student(
+    logits: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    adjacency: Adjacency,
+    validation: NDArray[np.int64],
+    accuracy: float,
+    teacher: TeacherCheck | None = None,
+) -> Calibration:
+    """Calibrates on a graph's validation nodes, with how its neighbours are predicted.
+
+    Shapes:
+        logits: [N, C]
+        labels: int64 [N]
+        validation: int64 [B], labelled, distinct
+        teacher: its rows are positions in `validation`
+    """
+    predicted = logits.argmax(axis=1)
+    near = [adjacency.neighbors(node) for node in validation.tolist()]
+    agreeing = agreement(predicted[validation], near, predicted.__getitem__)
+    return calibrate(logits[validation], labels[validation], accuracy, agreeing, teacher)
+
+
+def sure_threshold(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], accuracy: float
+) -> tuple[float, NDArray[np.bool_], float]:
+    """The lowest tenth of the confidences from which answers are as accurate as wanted.
+
+    A lower bound of Clopper and Pearson must be: of the ten bounds together at most one in twenty
+    draws of the validation nodes breaks one. (A maximum over cuts of the accuracy itself would
+    promise what it does not hold.)
+
+    Returns:
+        The threshold, which of the kept nodes are right (bool [K]), and their accuracy's bound.
+    """
+    for threshold in thresholds(confidence):
+        kept = right[confidence >= threshold]
+        bound = lower_bound(int(kept.sum()), len(kept), LEVEL / TENTHS)
+        if bound >= accuracy and len(kept):
+            return threshold, kept, bound
+    return NEVER, right[:0], 0.0
+
+
+def risk_coverage(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_]
+) -> tuple[tuple[float, float], ...]:
+    """(coverage, error rate) of the most confident nodes, rising coverage."""
+    counts = np.arange(1, len(right) + 1)
+    accuracies = np.cumsum(right[np.argsort(-confidence, kind="stable")]) / counts
+    points = np.unique(np.linspace(0, len(right) - 1, CURVE_POINTS).round().astype(int))
+    return tuple((float(counts[i] / len(right)), float(1 - accuracies[i])) for i in points)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from training.calibration import Calibration, calibrate
+from training.calibration import calibrate_student
 from training.config import ObjectiveOptions, StudentConfig, TrainingConfig
 from training.encoders.encoding import encoder_spec, graph_features
 from training.errors import CheckpointError
@@ -21,6 +21,7 @@ from training.recipes import Candidate, candidates
 from training.student.checkpoint import CheckpointConfig, build_student, save_checkpoint
 from training.student.data import GraphData, graph_data
 from training.student.network import Student
+from training.teacher.answers.served import served_teacher
 from training.trainable import check_trainable
 from understudy.folders import FolderError, check_output, check_space, reserved
 from understudy.folders.kinds import STUDENT
@@ -87,10 +88,19 @@ def distilled(
     config, student, training, compared = fit_best(config, data, offered, progress)
     logits = predict(student, data)
     metrics = student_metrics(student, data, training, logits) | compared
-    calibration = calibrate_student(logits, data, options.auto_accuracy)
+    served = None if options.teacher is None else served_teacher(options.teacher, graph)
+    validation = data.val.numpy()
+    calibration = calibrate_student(
+        logits.numpy(),
+        graph.labels,
+        graph.adjacency,
+        validation,
+        options.auto_accuracy,
+        served.check(validation) if served else None,
+    )
 
     def save(folder: Path) -> None:
-        save_checkpoint(folder, config, student, training, metrics, calibration)
+        save_checkpoint(folder, config, student, training, metrics, calibration, served)
 
     keep_student(out, save)
     return metrics
@@ -204,7 +214,3 @@ def convergence_epoch(training: Training) -> int:
     """The first epoch, from 1, that reaches 99% of the best validation accuracy."""
     wanted = CONVERGED * training.epochs[training.best_epoch].val_accuracy
     return next(n for n, epoch in enumerate(training.epochs, 1) if epoch.val_accuracy >= wanted)
-
-
-def calibrate_student(logits: Tensor, data: GraphData, accuracy: float) -> Calibration:
-    return calibrate(logits[data.val].numpy(), data.labels[data.val].numpy(), accuracy)

@@ -159,7 +159,7 @@ def distill(
         batch_size: nodes a step, with drawn neighbours; 0: the whole graph.
         fanout: neighbours drawn of a node and hop, in batches.
         temperature: of the teacher's soft labels.
-        auto_accuracy: wanted of the student's own answers in `route: auto`.
+        auto_accuracy: of the student's own answers; reached, `route: auto` asks no more.
         force: replace `out` also if it is another kind of folder.
 
     Returns:

@@ -11,10 +11,13 @@ from service.inference.batcher import Batched, Batcher
 from service.inference.current import Slot
 from service.inference.deadlines import attend, seconds_left
 from service.inference.embedding_cache import EmbeddingCache
+from service.inference.routing import CONFIDENCE, Prices, Rule, question_cost, rule_of, unsure_nodes
 from service.messages import (
+    AnsweredBy,
     ClassifyResponse,
     CompareResponse,
     Comparison,
+    Cost,
     Node,
     Prediction,
     Route,
@@ -22,6 +25,7 @@ from service.messages import (
     told,
 )
 from service.teacher.asking import Asking
+from service.teacher.measured import Introduction
 from service.teacher.teacher import TeacherAnswer
 from service.telemetry.metrics import Metrics
 from understudy.bundle import Manifest
@@ -74,6 +78,8 @@ class Classifier:
         asking: Asking | None = None,
         threshold: float | None = None,
         aside: Aside | None = None,
+        introduction: Introduction | None = None,
+        prices: Prices | None = None,
     ) -> None:
         """Assembles a classifier.
 
@@ -82,7 +88,10 @@ class Classifier:
             aside: where large requests are looked up and put together.
             asking: how the teacher is asked, where there is one.
             threshold: score from which the student's answer counts as sure; None takes the
-                bundle's.
+                bundle's rule.
+            introduction: by which the teacher is known for the one that was measured, before
+                `auto` asks it.
+            prices: of the teacher's tokens.
         """
         self.slot = slot
         self.batcher = batcher
@@ -92,6 +101,8 @@ class Classifier:
         self.asking = asking
         self.threshold = threshold
         self.aside = aside or Aside()
+        self.introduction = introduction
+        self.prices = prices or Prices()
 
     async def classify(
         self,
@@ -152,19 +163,30 @@ class Classifier:
         if top_k > limits.top_k:
             raise InvalidFieldError("top_k", f"at most {limits.top_k}")
         if route != "student":
-            self.check_route(engine.manifest, route)
+            self.check_route()
         return Classified(engine, nodes, top_k, route, engine.resolve(nodes), large, [])
 
-    def check_route(self, manifest: Manifest, route: Route) -> None:
+    def check_route(self) -> None:
         if self.asking is None:
             raise InvalidFieldError("route", "this service has no teacher; see --teacher-url")
-        if route == "auto" and self.threshold_of(manifest) is None:
-            raise InvalidFieldError(
-                "route", "the bundle tells no threshold for auto; set --auto-threshold"
-            )
 
-    def threshold_of(self, manifest: Manifest) -> float | None:
-        return self.threshold if self.threshold is not None else manifest.calibration.threshold
+    def rule(self, manifest: Manifest) -> Rule:
+        """What `auto` goes by."""
+        return rule_of(manifest, self.threshold)
+
+    async def unsure(self, asked: Classified) -> set[int]:
+        """Positions of the nodes that `auto` takes to the teacher, once the student answered."""
+        rule = self.rule(asked.engine.manifest)
+        found = asked.engine, asked.resolution, asked.inference, asked.predictions
+        if rule.signal == CONFIDENCE:
+            return unsure_nodes(rule, *found)
+        return await self.aside.run(unsure_nodes, rule, *found)  # a hub has many neighbours
+
+    async def refusal(self, manifest: Manifest) -> NodeError | None:
+        """Why `auto` may not ask the teacher that is there."""
+        if self.introduction is None:
+            return None
+        return await self.introduction.refusal(manifest)
 
     async def answer(self, asked: Classified) -> None:
         """Answers a request by its route."""
@@ -208,12 +230,16 @@ class Classifier:
 
     async def refine(self, asked: Classified) -> None:
         """Keeps the student's answers where it is sure; else the teacher's, if that has one."""
-        threshold = self.threshold_of(asked.engine.manifest)
         assert self.asking is not None
-        assert threshold is not None
         predictions = asked.predictions
-        unsure = {p.index for p in predictions if p.score is not None and p.score < threshold}
-        answers = await self.asking.ask(asked.resolution, asked.engine, unsure)
+        unsure = await self.unsure(asked)
+        if not unsure:
+            return
+        answers: Mapping[int, TeacherAnswer | NodeError]
+        if refusal := await self.refusal(asked.engine.manifest):
+            answers = dict.fromkeys(unsure, refusal)
+        else:
+            answers = await self.asking.ask(asked.resolution, asked.engine, unsure)
         for position, answer in answers.items():
             taught = teacher_prediction(position, asked.nodes[position], answer, asked.top_k)
             if taught.error is None:
@@ -231,9 +257,14 @@ class Classifier:
         await self.ask_student(asked)
         student_ms = round(1_000 * (perf_counter() - started), 3)
         students = asked.predictions
+        unsure = await self.unsure(asked)
+        if unsure and await self.refusal(asked.engine.manifest):
+            unsure = set()
         await self.ask_teacher(asked)
         refuse_if_none_answered(students)
         teacher_ms = asked.teacher_ms or {}
+        student_cost = Cost(processor_ms=computing_ms(asked.inference))
+        costs = await self.teacher_costs(asked)
         comparisons = tuple(
             Comparison(
                 student.index,
@@ -242,11 +273,36 @@ class Classifier:
                 None if teacher.label is None else teacher.label == student.label,
                 student_ms,
                 teacher_ms.get(student.index),
+                auto_answer(student, teacher, student.index in unsure),
+                student_cost,
+                costs.get(student.index, Cost()),
             )
             for student, teacher in zip(students, asked.predictions, strict=True)
         )
         engine, version = asked.engine, asked.resolution.state.version
         return CompareResponse(engine.manifest.name, engine.model_version, version, comparisons)
+
+    async def teacher_costs(self, asked: Classified) -> dict[int, Cost]:
+        """Position → what the teacher's answer cost, where it has one."""
+        assert self.asking is not None
+        answered = {p.index: p for p in asked.predictions if p.error is None}
+        costs = {}
+        async for position, prompt in self.asking.prompts(asked.resolution, answered):
+            told = answered[position]
+            costs[position] = question_cost(prompt, told.label, told.cached, self.prices)
+        return costs
+
+
+def computing_ms(inference: Batched | None) -> float:
+    """Of the student: stored nodes are looked up."""
+    return round(inference.encode_ms + inference.inference_ms, 3) if inference else 0.0
+
+
+def auto_answer(student: Prediction, teacher: Prediction, unsure: bool) -> AnsweredBy | None:
+    """Whose answer the route auto takes."""
+    if student.error is not None:
+        return None
+    return "teacher" if unsure and teacher.error is None else "student"
 
 
 def refuse_if_none_answered(predictions: Sequence[Prediction]) -> None:

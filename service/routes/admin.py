@@ -12,8 +12,8 @@ from service.parts import Parts
 from service.routes.dependencies import ADMIN, ANYONE, READ, Served
 from service.routes.openapi import TITLE, Examples
 from service.routes.structs import StructRoute
-from understudy.bundle import EncoderInfo, GraphInfo, StudentInfo
-from understudy.engine.engine import Engine
+from service.teacher.measured import Verdict
+from understudy.bundle import Deferral, EncoderInfo, GraphInfo, StudentInfo, TeacherRecord
 from understudy.engine.limits import Limits
 
 
@@ -42,10 +42,22 @@ class Info(Struct, frozen=True):
     provider: Annotated[str, Meta(description="What runs the networks: cpu or cuda.")]
     limits: Limits
     teacher: Annotated[bool, Meta(description="Whether there is a teacher to ask.")]
+    auto: Annotated[str, Meta(description="What the route auto does, in a line.")]
+    deferral: Annotated[
+        Deferral | None, Meta(description="What deferring to the teacher brought on validation.")
+    ]
+    measured_teacher: Annotated[
+        TeacherRecord | None, Meta(description="The teacher that was measured with the student.")
+    ]
+    served_teacher: Annotated[
+        Verdict | None,
+        Meta(description="Whether the teacher to ask is that one; null before it was met."),
+    ]
 
 
-def describe_engine(engine: Engine, teacher: bool) -> Info:
-    manifest = engine.manifest
+def describe_service(served: Parts) -> Info:
+    engine, classifier = served.slot.engine, served.classifier
+    manifest, introduction = engine.manifest, classifier.introduction
     return Info(
         model=manifest.name,
         model_version=engine.model_version,
@@ -60,7 +72,11 @@ def describe_engine(engine: Engine, teacher: bool) -> Info:
         metrics=dict(manifest.metrics),
         provider=engine.provider,
         limits=engine.limits,
-        teacher=teacher,
+        teacher=classifier.asking is not None,
+        auto=classifier.rule(manifest).summary,
+        deferral=manifest.calibration.deferral,
+        measured_teacher=manifest.teacher,
+        served_teacher=None if introduction is None else introduction.verdict,
     )
 
 
@@ -95,7 +111,7 @@ async def ready(served: Served) -> Status:
 
 @router.get("/info", summary="What is being served", dependencies=[READ])
 async def info(served: Served) -> Info:
-    return describe_engine(served.slot.engine, served.classifier.asking is not None)
+    return describe_service(served)
 
 
 @router.post(
@@ -135,5 +151,4 @@ def root_path_of(request: Request) -> str:
 def examples(parts: Parts) -> dict[str, Examples]:
     """Of each operation."""
     ok = Examples(response=Status())
-    described = describe_engine(parts.slot.engine, parts.classifier.asking is not None)
-    return {"live": ok, "ready": ok, "info": Examples(response=described)}
+    return {"live": ok, "ready": ok, "info": Examples(response=describe_service(parts))}

@@ -15,7 +15,8 @@ import pytest
 from tests.bundles import LABELS, TinyBundle
 from tests.e2e.conftest import environment, serving
 from tests.language_models import write_tiny_encoder, write_tiny_llama
-from training.teacher.answers.folder import read_teacher
+from training.teacher.answers.folder import read_info, read_teacher
+from training.teacher.answers.served import TUNED_FILE, weights_hash
 from training.teacher.causal import CausalOptions
 from training.teacher.encoder import EncoderOptions
 from training.teacher.endpoint import EndpointOptions
@@ -77,6 +78,14 @@ def test_a_trained_teacher_answers_as_it_did_in_training(
                     assert [told[name] for name in LABELS] == pytest.approx(
                         expected[node].tolist(), abs=2e-3
                     )
+        models = httpx.get(f"{url}/models").json()["data"]
+        known = read_info(tmp_path / "teacher")
+        assert models[0]["understudy"] == {
+            "model_hash": known.model_hash,
+            "weights": weights_hash(tmp_path / "teacher" / TUNED_FILE),
+            "prompt_hash": known.prompt_hash,
+        }
+        assert models[0]["understudy"]["weights"]
         # Taught by it as an endpoint, the same questions have the same answers.
         monkeypatch.setenv("UNDERSTUDY_CACHE", str(tmp_path / "cache"))
         endpoint = EndpointOptions(url, "teacher", concurrency=2)

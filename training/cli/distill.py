@@ -89,7 +89,9 @@ def distill(
     ] = DEFAULT_CONSTANTS.temperature,
     auto_accuracy: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Wanted of the student's own answers in `route: auto`."),
+        typer.Option(
+            min=0, max=1, help="Of the student's own answers: reached, `route: auto` asks no more."
+        ),
     ] = 0.95,
     seed: Annotated[int, typer.Option(min=0)] = DEFAULT_TRAINING.seed,
     force: Annotated[
@@ -137,6 +139,8 @@ def distill(
     with terminal_progress() as progress:
         metrics = run_distill(graph, out, options, progress, force)
     show(metrics, out)
+    if teacher is not None:
+        typer.echo(route_of(out))
     if teacher is not None and not compare:
         typer.echo("does the teacher help? --compare trains without it, too, and keeps the best")
 
@@ -175,6 +179,13 @@ def show(metrics: Mapping[str, float], out: Path) -> None:
             keys = (f"{name}_{key}" for key in ("accuracy", "macro_f1", "calibration_error"))
             table.add_row(name, *(f"{metrics[key]:.3f}" for key in keys))
     console.print(table)
+
+
+def route_of(out: Path) -> str:
+    """What `route: auto` will do, in a line."""
+    from training.student.checkpoint import read_calibration
+
+    return read_calibration(out / "calibration.json").deferral.summary
 
 
 def parse_objectives(words: list[str]) -> dict[str, float]:

@@ -12,7 +12,8 @@ import optuna
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from training.distill import calibrate_student, fit, student_metrics
+from training.calibration import calibrate
+from training.distill import fit, student_metrics
 from training.encoders.encoding import EncoderSpec
 from training.evaluation.plan import Choice, EvaluationOptions, RunKey
 from training.history import Training
@@ -60,8 +61,8 @@ def run(
     student, training = train_recipe(key, inputs, options, choice)
     data = inputs.data
     logits = predict(student, data)
-    test, labels = logits[data.test].numpy(), data.labels[data.test].numpy()
-    calibration = calibrate_student(logits, data, accuracy=0.95)
+    val, test, labels = data.val, logits[data.test].numpy(), data.labels[data.test].numpy()
+    calibration = calibrate(logits[val].numpy(), data.labels[val].numpy(), accuracy=0.95)
     size = sum(w.numel() * w.element_size() for w in student.state_dict().values())
     return {
         "key": asdict(key),

@@ -1,6 +1,7 @@
 """A trained student on disk: student.safetensors, config.json, metrics.json and curves.json.
 
-calibration.json holds how to read the student's confidences; format 1 had none.
+calibration.json holds how to read the student's confidences; format 1 had none. Where a teacher
+was given that a server can be asked in the stead of, served_teacher.json says how it is asked.
 """
 
 import json
@@ -14,14 +15,17 @@ from safetensors.torch import load_file, save_file
 
 from training.calibration import Calibration
 from training.config import ObjectiveOptions, StudentConfig, TrainingConfig
+from training.deferral import Deferral
 from training.encoders.encoding import EncoderSpec
 from training.errors import CheckpointError
 from training.history import Training
 from training.student.network import Student
+from training.teacher.answers.served import ServedTeacher, TeacherRecord
 from understudy.folders import atomic_folder
 from understudy.graph.files import write_json
 
 FORMAT_VERSION = 2
+SERVED_FILE = "served_teacher.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class Checkpoint:
     student: Student  # in evaluation mode
     metrics: dict[str, float]
     calibration: Calibration = field(default_factory=Calibration)
+    served: ServedTeacher | None = None
 
 
 def build_student(config: CheckpointConfig) -> Student:
@@ -73,6 +78,7 @@ def save_checkpoint(
     training: Training,
     metrics: Mapping[str, float],
     calibration: Calibration,
+    served: ServedTeacher | None = None,
 ) -> None:
     """Writes the folder, replacing what is there once the new one is whole."""
     state = {name: tensor.contiguous() for name, tensor in student.state_dict().items()}
@@ -81,6 +87,8 @@ def save_checkpoint(
         write_json(temporary / "config.json", asdict(config))
         write_json(temporary / "metrics.json", dict(metrics))
         write_json(temporary / "calibration.json", asdict(calibration))
+        if served is not None:
+            write_json(temporary / SERVED_FILE, asdict(served))
         write_json(temporary / "curves.json", [asdict(epoch) for epoch in training.epochs])
 
 
@@ -101,11 +109,12 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         student.load_state_dict(load_file(folder / "student.safetensors"))
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         calibration = read_calibration(folder / "calibration.json")
+        served = read_served(folder / SERVED_FILE)
     except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise CheckpointError(f"{folder} is damaged: {error}") from error
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"{folder / 'student.safetensors'} is damaged: {error}") from error
-    return Checkpoint(config, student.eval(), metrics, calibration)
+    return Checkpoint(config, student.eval(), metrics, calibration, served)
 
 
 def parse_config(value: dict[str, Any]) -> CheckpointConfig:
@@ -132,4 +141,17 @@ def read_calibration(path: Path) -> Calibration:
         return Calibration()
     value = json.loads(path.read_text(encoding="utf-8"))
     curve = tuple((float(coverage), float(risk)) for coverage, risk in value["risk_coverage"])
-    return Calibration(**{**value, "risk_coverage": curve})
+    parts: dict[str, Any] = {"risk_coverage": curve}
+    if "deferral" in value:
+        parts["deferral"] = Deferral(**value["deferral"])
+    return Calibration(**{**value, **parts})
+
+
+def read_served(path: Path) -> ServedTeacher | None:
+    """How the teacher is asked; None where the folder does not say so."""
+    if not path.is_file():
+        return None
+    value = json.loads(path.read_text(encoding="utf-8"))
+    record = TeacherRecord(**value["record"])
+    tuples = {name: tuple(value[name]) for name in ("nodes", "right")}
+    return ServedTeacher(**{**value, **tuples, "record": record})

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -26,8 +26,18 @@ def parse_prompt(text: str) -> Prompt:
     return Prompt(head, rest.removesuffix(END))
 
 
-def create_app(name: str, label_names: Sequence[str], score: Scorer) -> FastAPI:
-    """The server of one teacher."""
+def create_app(
+    name: str, label_names: Sequence[str], score: Scorer, identity: Mapping[str, str] | None = None
+) -> FastAPI:
+    """The server of one teacher.
+
+    Args:
+        identity: by which a service knows it for the one that was measured: digests of the model,
+            of its tuned weights and of its prompts.
+    """
+    described: dict[str, Any] = {"id": name, "object": "model", "owned_by": "local"}
+    if identity is not None:
+        described["understudy"] = dict(identity)
     answerer = Answerer(score)
 
     @asynccontextmanager
@@ -44,7 +54,7 @@ def create_app(name: str, label_names: Sequence[str], score: Scorer) -> FastAPI:
 
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
-        return {"object": "list", "data": [{"id": name, "object": "model", "owned_by": "local"}]}
+        return {"object": "list", "data": [described]}
 
     @app.post("/v1/chat/completions")
     async def complete(request: Request) -> dict[str, Any]:

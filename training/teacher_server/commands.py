@@ -1,6 +1,5 @@
 """`understudy teacher-serve`: a trained teacher for `understudy serve --teacher-url`."""
 
-import shlex
 import signal
 import socket
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ import uvicorn
 from numpy.typing import NDArray
 
 from training.errors import TeacherError
-from training.teacher.answers.folder import DESCRIPTIONS_FILE, TeacherInfo, read_info
+from training.teacher.answers.folder import TeacherInfo, read_info
 from training.teacher_server.app import create_app
 from understudy.graph.prompts import Prompt
 
@@ -45,31 +44,21 @@ def teacher_serve(
         def score(prompts: Sequence[Prompt]) -> NDArray[np.float32]:
             return teacher.answer(prompts).log_probabilities
 
-        app = create_app(info.model, info.label_names, score)
+        app = create_app(info.model, info.label_names, score, identity(folder, info))
         bound.listen()
         url = f"http://{HOST}:{bound.getsockname()[1]}/v1"
         typer.echo(f"serving {info.model} on {url}")
-        typer.echo(
-            "ask it as it was tuned: "
-            f"understudy serve BUNDLE --teacher-url {url} {form(info, folder)}"
-        )
+        typer.echo(f"a bundle knows how to ask it: understudy serve BUNDLE --teacher-url {url}")
         config = uvicorn.Config(app, log_level="warning", access_log=False)
         uvicorn.Server(config).run([bound])
 
 
-def form(info: TeacherInfo, folder: Path) -> str:
-    """The flags of `understudy serve` with which its questions are those of the tuning.
+def identity(folder: Path, info: TeacherInfo) -> dict[str, str]:
+    """What `GET /v1/models` tells, as a bundle's manifest holds it."""
+    from training.teacher.answers.served import teacher_record
 
-    Args:
-        folder: the teacher's, in which what describes the labels lies.
-    """
-    prompts = info.settings.get("prompts", {})
-    flags = f"--teacher-hops {max(info.hops)}"
-    if "tokens" in prompts:
-        flags += f" --teacher-tokens {prompts['tokens']}"
-    if prompts.get("label_descriptions"):
-        flags += f" --teacher-label-descriptions {shlex.quote(str(folder / DESCRIPTIONS_FILE))}"
-    return flags + (" --teacher-nested" if prompts.get("nested") else "")
+    record = teacher_record(folder, info, max(info.hops))
+    return {name: getattr(record, name) for name in ("model_hash", "weights", "prompt_hash")}
 
 
 def bind(port: int) -> socket.socket:

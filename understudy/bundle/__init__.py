@@ -13,11 +13,13 @@ from understudy.bundle.errors import (
 )
 from understudy.bundle.manifest import (
     Calibration,
+    Deferral,
     EncoderInfo,
     FileInfo,
     GraphInfo,
     Manifest,
     StudentInfo,
+    TeacherRecord,
     VariantInfo,
     parse_manifest,
 )
@@ -31,12 +33,14 @@ __all__ = [
     "BundleFormatError",
     "BundleMissingError",
     "Calibration",
+    "Deferral",
     "EncoderInfo",
     "FileInfo",
     "GraphInfo",
     "Manifest",
     "ProviderError",
     "StudentInfo",
+    "TeacherRecord",
     "VariantInfo",
     "open_bundle",
     "parse_manifest",

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from understudy.bundle.errors import BundleFormatError
 
 SCHEMA_MAJOR = 1
-SCHEMA_MINOR = 1  # 1: variants, and which encoder file is served
+SCHEMA_MINOR = 2  # 1: variants, and which encoder file is served; 2: the teacher and deferral
 
 
 class StudentInfo(Struct, frozen=True):
@@ -45,12 +45,54 @@ class GraphInfo(Struct, frozen=True):
     edges: int  # undirected
 
 
+class TeacherRecord(Struct, frozen=True):
+    """How the teacher was asked that was measured, and how right it was; it is served so, too."""
+
+    kind: str  # encoder, causal, endpoint or a registered one
+    model: str  # a path, a hub id, or the name that an endpoint knows
+    model_hash: str  # SHA-256 of the untuned weights; empty for an endpoint
+    weights: str  # SHA-256 of the tuned ones; empty where nothing was tuned
+    prompt_hash: str  # of all that a prompt depends on, besides the graph
+    wording: int  # of the prompts' words
+    hops: int  # that a question shows
+    prompts: dict[str, Any]  # how a question is written: tokens, nested, show_labels and so on
+    max_tokens: int = 0  # after which the model cuts a question; 0: not known
+    accuracy: float = 0.0  # on the validation nodes that it was asked about
+    nodes: int = 0  # how many these are
+
+
+class Deferral(Struct, frozen=True):
+    """The rule of `route: auto`, and what it brings on validation nodes that both answered.
+
+    Where there is no rule, the figures are those of the best that was tried.
+    """
+
+    summary: str  # all of it in one line
+    signal: str = "confidence"  # or agreement: the neighbours' share with the same predicted label
+    threshold: float | None = None  # of the signal, below which the teacher is asked; null: never
+    nodes: int = 0  # validation nodes that both answered
+    student: float = 0.0  # accuracy on them, alone
+    teacher: float = 0.0  # accuracy on them, alone, as it is served
+    system: float = 0.0  # accuracy on them under the rule
+    deferred: float = 0.0  # share of them
+    wins: int = 0  # deferred ones on which the teacher alone is right
+    losses: int = 0  # and the student alone
+    p_value: float = 1.0  # of an exact one-sided sign test of these
+    tests: int = 1  # that share the level
+    level: float = 0.05  # chance that a rule passes which is worse than the student alone
+    kept_accuracy: float = 0.0  # of the student's own answers under the rule
+    kept_bound: float = 0.0  # which it exceeds at that level
+
+
 class Calibration(Struct, frozen=True):
     temperature: float = 1.0  # logits are divided by it before the softmax
-    threshold: float | None = None  # confidence from which `route: auto` keeps the student's answer
+    threshold: float | None = None  # confidence from which the student's own answers are as wanted
     threshold_accuracy: float = 0.0  # on validation, of nodes at or above the threshold
     threshold_coverage: float = 0.0  # on validation, their share
     risk_coverage: tuple[tuple[float, float], ...] = ()  # (coverage, error rate) on validation
+    threshold_bound: float = 0.0  # which the true accuracy exceeds with a chance of 0.95
+    wanted: float = 0.95  # accuracy of the student's own answers
+    deferral: Deferral | None = None  # null before schema 1.2, where nothing was measured
 
 
 class VariantInfo(Struct, frozen=True):
@@ -75,6 +117,7 @@ class Manifest(Struct, frozen=True):
     encoder: EncoderInfo
     graph: GraphInfo
     calibration: Calibration = field(default_factory=Calibration)
+    teacher: TeacherRecord | None = None  # null where there was none, and before schema 1.2
     parity: dict[str, float] = field(default_factory=dict)  # largest absolute difference a check
     metrics: dict[str, float] = field(default_factory=dict)  # of the student, see its checkpoint
     variants: dict[str, VariantInfo] = field(default_factory=dict)  # file or folder → its gate

@@ -1,7 +1,7 @@
 """What is asked and answered, as plain frozen dataclasses."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from understudy.client.errors import InvalidRequestError
@@ -96,12 +96,25 @@ class Classification:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What an answer took; None where it is not known."""
+
+    processor_ms: float | None = None  # of computing, for all unseen nodes of the request
+    input_tokens: int | None = None  # estimated
+    output_tokens: int | None = None
+    money: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     student: Prediction
     teacher: Prediction
     agree: bool | None
     student_ms: float
     teacher_ms: float | None
+    auto: str | None = None  # whose answer the route auto takes: student or teacher
+    student_cost: Cost = Cost()
+    teacher_cost: Cost = Cost()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +155,16 @@ def parse_comparisons(value: Mapping[str, Any]) -> list[Comparison]:
             entry["agree"],
             entry["student_ms"],
             entry["teacher_ms"],
+            entry.get("auto"),
+            parse_cost(entry.get("student_cost", {})),
+            parse_cost(entry.get("teacher_cost", {})),
         )
         for entry in value["comparisons"]
     ]
+
+
+def parse_cost(value: Mapping[str, Any]) -> Cost:
+    return Cost(**{field.name: value.get(field.name) for field in fields(Cost)})
 
 
 def parse_change(value: Mapping[str, Any]) -> Change:

@@ -36,6 +36,7 @@ from understudy.engine.state import GraphState
 from understudy.engine.student import Inference, Student
 from understudy.engine.updates.tickets import Applied
 from understudy.engine.updates.writer import Writer
+from understudy.graph.agreement import agreement
 from understudy.graph.mutations import Mutation, UpsertNode
 from understudy.graph.progress import Progress, silent
 from understudy.graph.view import REMOVED
@@ -204,6 +205,19 @@ class Engine:
             self.manifest.calibration.temperature,
             top_k,
         )
+
+    def agreements(
+        self, resolution: Resolution, inference: Inference | None = None
+    ) -> NDArray[np.float64]:
+        """How much of each node's neighbourhood is predicted as it is, at the request's version.
+
+        See `understudy.graph.agreement`; float64 [B], of `resolution.positions` in that order.
+        """
+        state = resolution.state
+        near: list[NDArray[np.integer]] = [state.graph.neighbors(r) for r in resolution.stored_rows]
+        near += [node.neighbors for node in resolution.unseen]
+        predicted = joined_logits(resolution, inference).argmax(axis=1)
+        return agreement(predicted, near, state.best_labels)
 
     def probe(self) -> None:
         """Runs a stored node as if it were unseen and compares with its stored logits.

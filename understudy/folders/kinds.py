@@ -50,7 +50,13 @@ STUDENT = Kind(
     "student folder",
     "config.json",
     ("format_version", "graph_hash", "graph_path", "student", "encoder"),
-    ("student.safetensors", "metrics.json", "calibration.json", "curves.json"),
+    (
+        "student.safetensors",
+        "metrics.json",
+        "calibration.json",
+        "curves.json",
+        "served_teacher.json",
+    ),
 )
 BUNDLE = Kind(
     "bundle",

@@ -14,7 +14,7 @@ import onnx
 import pytest
 from msgspec.structs import replace
 
-from tests.bundles import LABELS, rewrite, write_tiny_bundle
+from tests.bundles import LABELS, TinyBundle, rewrite, write_tiny_bundle
 from understudy.bundle import (
     BundleDamagedError,
     BundleError,
@@ -310,3 +310,16 @@ def test_a_nan_logit_is_refused(folder: Path) -> None:
     rewrite(folder, {LOGITS_FILE: logits})
     with pytest.raises(BundleMismatchError, match="not finite"):
         Engine.open(folder)
+
+
+def test_a_manifest_of_an_older_release_tells_of_no_teacher(tiny_bundle: TinyBundle) -> None:
+    value = json.loads((tiny_bundle.folder / "manifest.json").read_text(encoding="utf-8"))
+    del value["teacher"]
+    for name in ("deferral", "threshold_bound", "wanted"):
+        del value["calibration"][name]
+    value |= {"schema_version": "1.1"}
+    value["calibration"]["threshold"] = 0.9
+    manifest = parse_manifest(json.dumps(value))
+    assert manifest.teacher is None
+    assert manifest.calibration.deferral is None
+    assert manifest.calibration.threshold == 0.9

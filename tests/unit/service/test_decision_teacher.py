@@ -9,6 +9,7 @@ from service.parts import build_asking
 from service.settings import load_settings
 from service.teacher.client import EndpointTeacher, Opinion, endpoint_teacher
 from service.telemetry.metrics import Metrics
+from tests.bundles import tiny_graph, tiny_manifest
 from tests.decision_server import decision_server
 from understudy.endpoint.options import ClientOptions, WireName
 from understudy.graph.prompts import Prompt
@@ -45,10 +46,10 @@ def test_a_refused_question_is_that_questions_own_fault() -> None:
 
 
 def test_the_setting_chooses_the_wire_and_answers_are_kept_apart() -> None:
-    names = set()
+    manifest, names = tiny_manifest(tiny_graph(), "hashing"), set()
     for wire in ("chat", "decisions", "systemone"):
         settings = load_settings(teacher_url="http://127.0.0.1:9/v1", teacher_wire=wire)
-        asking = build_asking(settings, LABELS, None, Metrics())
+        asking = build_asking(settings, manifest, None, Metrics())
         assert asking is not None
         names.add(asking.teacher.backend.name)
     assert len(names) == 3

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from training.calibration import NEVER, calibrate, fit_temperature
+from training.calibration import calibrate, fit_temperature
+from training.deferral import NEVER
 
 
 def test_the_temperature_that_logits_were_multiplied_by_is_found() -> None:
@@ -15,21 +16,29 @@ def test_the_temperature_that_logits_were_multiplied_by_is_found() -> None:
     assert fit_temperature(3 * logits, labels) == pytest.approx(3, abs=0.15)
 
 
-def test_the_threshold_keeps_what_reaches_the_wanted_accuracy() -> None:
-    confidence = np.array([0.99, 0.9, 0.8, 0.7, 0.6])
+def test_the_threshold_keeps_what_reaches_the_wanted_accuracy_for_sure() -> None:
+    confidence = np.linspace(0.51, 0.999, 1_000)
     logits = np.log(np.stack([confidence, 1 - confidence], axis=1))
-    labels = np.array([0, 0, 0, 1, 1])  # right, right, right, wrong, wrong
-    found = calibrate(logits, labels, accuracy=0.75)
-    assert found.threshold_accuracy == 0.75
-    assert found.threshold_coverage == 0.8
+    labels = (np.arange(1_000) < 250).astype(np.int64)  # the least confident are wrong
+    found = calibrate(logits, labels, accuracy=0.9)
+    assert found.threshold is not None
     kept = softmax(logits / found.temperature, axis=1).max(axis=1) >= found.threshold
-    assert kept.tolist() == [True, True, True, True, False]
-    assert found.risk_coverage[0] == (0.2, 0.0)
-    assert found.risk_coverage[-1] == pytest.approx((1.0, 0.4))
+    assert kept.tolist() == [node >= 200 for node in range(1_000)]
+    assert found.threshold_coverage == 0.8
+    assert found.threshold_accuracy == 750 / 800
+    assert 0.9 <= found.threshold_bound < found.threshold_accuracy
+    assert found.risk_coverage[0] == (0.001, 0.0)
+    assert found.risk_coverage[-1] == pytest.approx((1.0, 0.25))
+
+
+def test_few_nodes_promise_nothing() -> None:
+    logits = np.log(np.array([[0.99, 0.01]] * 9))
+    found = calibrate(logits, np.zeros(9, np.int64), accuracy=0.95)  # all right, by chance or not
+    assert found.threshold == NEVER
 
 
 def test_equal_confidences_stay_together() -> None:
-    logits = np.log(np.array([[0.9, 0.1]] * 4))
-    found = calibrate(logits, np.array([0, 0, 1, 1]), accuracy=0.9)
+    logits = np.log(np.array([[0.9, 0.1]] * 400))
+    found = calibrate(logits, np.array([0, 1] * 200), accuracy=0.9)
     assert found.threshold == NEVER
     assert found.threshold_coverage == 0

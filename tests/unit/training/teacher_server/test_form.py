@@ -1,14 +1,12 @@
-"""How a served teacher is to be asked: as it was tuned."""
+"""What a teacher folder says of how it is to be asked: as it was tuned."""
 
 import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from tests.bundles import LABELS
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_info, write_teacher
-from training.teacher_server.commands import form
 from understudy.graph.label_descriptions import read_label_descriptions
 from understudy.graph.prompts import PromptOptions, prompt_settings
 
@@ -25,21 +23,14 @@ def write(folder: Path, prompts: PromptOptions) -> TeacherInfo:
     return read_info(folder)
 
 
-@pytest.mark.parametrize("folder", ["teacher", "a teacher"])
-def test_the_flags_name_a_file_that_says_what_was_told(tmp_path: Path, folder: str) -> None:
-    info = write(tmp_path / folder, PromptOptions(tokens=50, label_descriptions=TOLD))
-    flags = form(info, tmp_path / folder)
-    path = tmp_path / folder / "label_descriptions.json"
-    named = f"'{path}'" if " " in folder else str(path)
-    assert flags == (
-        f"--teacher-hops {SHOWN_HOP} --teacher-tokens 50 --teacher-label-descriptions {named}"
-    )
+def test_a_file_says_what_was_told_of_the_labels(tmp_path: Path) -> None:
+    info = write(tmp_path / "teacher", PromptOptions(tokens=50, label_descriptions=TOLD))
+    path = tmp_path / "teacher" / "label_descriptions.json"
     assert read_label_descriptions(path, LABELS) == TOLD
     assert PromptOptions(**info.settings["prompts"]).label_descriptions == TOLD
 
 
 def test_a_teacher_that_was_told_nothing_has_no_such_file(tmp_path: Path) -> None:
     info = write(tmp_path / "teacher", PromptOptions(tokens=50, nested=True))
-    assert form(info, tmp_path / "teacher").endswith("--teacher-tokens 50 --teacher-nested")
     assert not list((tmp_path / "teacher").glob("label*"))
     assert "label_descriptions" not in json.dumps(info.settings)

@@ -1,0 +1,47 @@
+"""The calibration of what is stored and served, and the teacher that it speaks of."""
+
+from dataclasses import asdict
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from training.calibration import Calibration as StudentCalibration
+from training.calibration import calibrate_student
+from training.student.checkpoint import Checkpoint
+from training.teacher.answers.served import ServedTeacher
+from training.trainable import labeled_nodes
+from understudy.bundle import Calibration, TeacherRecord
+from understudy.graph import TextGraph
+
+
+def served_calibration(
+    checkpoint: Checkpoint, graph: TextGraph, logits: NDArray[np.float32]
+) -> Calibration:
+    """Fitted again, on the logits that are stored: an int8 encoder's are not those of training.
+
+    Shapes:
+        logits: [N, classes]
+    """
+    validation = labeled_nodes(graph, "val")
+    if not len(validation):  # nothing to fit on: what the student folder says stands
+        return converted(checkpoint.calibration)
+    served = checkpoint.served
+    return converted(
+        calibrate_student(
+            logits,
+            graph.labels,
+            graph.adjacency,
+            validation,
+            checkpoint.calibration.wanted,
+            served.check(validation) if served else None,
+        )
+    )
+
+
+def converted(calibration: StudentCalibration) -> Calibration:
+    return msgspec.convert(asdict(calibration), Calibration)
+
+
+def served_record(served: ServedTeacher | None) -> TeacherRecord | None:
+    return None if served is None else msgspec.convert(asdict(served.record), TeacherRecord)

@@ -1,0 +1,80 @@
+"""Which nodes `route: auto` asks the teacher about, and what asking costs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.messages import Cost, Prediction
+from understudy.bundle import Manifest
+from understudy.engine.engine import Engine
+from understudy.engine.requests import Resolution
+from understudy.engine.student import Inference
+from understudy.graph.prompts import CHARACTERS_PER_TOKEN, Prompt
+
+CONFIDENCE, AGREEMENT = "confidence", "agreement"  # signals
+OLD_BUNDLE = (
+    "auto never defers: the bundle was made by a release that did not measure what deferring "
+    "brings; distil and export again, or set --auto-threshold"
+)
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What decides; a threshold of None defers nothing."""
+
+    signal: str
+    threshold: float | None
+    summary: str  # in words
+
+
+def rule_of(manifest: Manifest, threshold: float | None) -> Rule:
+    """The bundle's rule, or a given threshold of the student's score."""
+    if threshold is not None:
+        told = f"auto defers where confidence is below {threshold:g}, as --auto-threshold says"
+        return Rule(CONFIDENCE, threshold, told)
+    deferral = manifest.calibration.deferral
+    if deferral is None:
+        return Rule(CONFIDENCE, None, OLD_BUNDLE)
+    if deferral.signal not in (CONFIDENCE, AGREEMENT):
+        told = f"auto never defers: this release does not know the signal {deferral.signal!r}"
+        return Rule(CONFIDENCE, None, told)
+    return Rule(deferral.signal, deferral.threshold, deferral.summary)
+
+
+def unsure_nodes(
+    rule: Rule,
+    engine: Engine,
+    resolution: Resolution,
+    inference: Inference | None,
+    predictions: Sequence[Prediction],
+) -> set[int]:
+    """Positions of the nodes that the teacher is to be asked about."""
+    if rule.threshold is None:
+        return set()
+    if rule.signal == AGREEMENT:
+        shares = engine.agreements(resolution, inference).tolist()
+        told = zip(resolution.positions, shares, strict=True)
+        return {position for position, share in told if share < rule.threshold}
+    return {p.index for p in predictions if p.score is not None and p.score < rule.threshold}
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Of a million tokens, in whatever money; 0 where it is not told."""
+
+    input: float = 0.0
+    output: float = 0.0
+
+
+def question_cost(prompt: Prompt, label: str | None, cached: bool, prices: Prices) -> Cost:
+    """Of one question; its tokens are estimated, since the service has no tokenizer of its."""
+    if cached:
+        return Cost(input_tokens=0, output_tokens=0, money=0.0 if priced(prices) else None)
+    read = -(-len(prompt.text) // CHARACTERS_PER_TOKEN)
+    written = -(-len(label or "") // CHARACTERS_PER_TOKEN)
+    money = (read * prices.input + written * prices.output) / MILLION
+    return Cost(None, read, written, money if priced(prices) else None)
+
+
+def priced(prices: Prices) -> bool:
+    return prices.input > 0 or prices.output > 0

@@ -1,0 +1,179 @@
+"""The teacher that is asked is the one that was measured, and is asked as it was."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import Any
+
+import msgspec
+import pytest
+from fastapi import FastAPI
+
+from service.errors import ReloadError, SettingsError
+from service.teacher.measured import (
+    Given,
+    Introduction,
+    Verdict,
+    check_reload,
+    question_options,
+)
+from tests.bundles import LABELS, tiny_graph, tiny_manifest
+from tests.http_servers import serve
+from understudy.bundle import Manifest, TeacherRecord, parse_manifest
+from understudy.graph.prompts import WORDING, PromptOptions, prompt_hash
+
+PROMPTS = PromptOptions(tokens=90, nested=True, show_labels=False)
+RECORD = TeacherRecord(
+    kind="causal",
+    model="a model",
+    model_hash="a" * 64,
+    weights="b" * 64,
+    prompt_hash=prompt_hash(PROMPTS, LABELS),
+    wording=WORDING,
+    hops=1,
+    prompts=asdict(PROMPTS),
+)
+IDENTITY = {"model_hash": "a" * 64, "weights": "b" * 64, "prompt_hash": RECORD.prompt_hash}
+
+
+def manifest(record: TeacherRecord | None = RECORD) -> Manifest:
+    bare = tiny_manifest(tiny_graph(), "hashing")
+    return parse_manifest(msgspec.structs.replace(bare, teacher=record).to_json())
+
+
+def changed(**fields: Any) -> TeacherRecord:
+    return msgspec.structs.replace(RECORD, **fields)
+
+
+def test_questions_are_those_of_the_bundle() -> None:
+    found = question_options(manifest(), Given())
+    assert (found.hops, found.prompts) == (1, PROMPTS)
+    assert question_options(manifest(), Given(1, {"tokens": 90, "nested": True})) == found
+
+
+def test_what_was_told_of_the_labels_is_told_again() -> None:
+    told = (("net", "what runs over wires"),)
+    described = replace(PROMPTS, label_descriptions=told)
+    record = changed(prompts=asdict(described), prompt_hash=prompt_hash(described, LABELS))
+    found = question_options(manifest(record), Given(prompts={"label_descriptions": told}))
+    assert found.prompts == described
+    other = Given(prompts={"label_descriptions": (("net", "wires"),)})
+    with pytest.raises(SettingsError, match=r"--teacher-label-descriptions is .*'wires'"):
+        question_options(manifest(record), other)
+    with telling({**IDENTITY, "prompt_hash": record.prompt_hash}) as (url, _):
+        assert met(url, manifest(record)) == Verdict("same")
+
+
+def test_without_a_record_the_settings_decide() -> None:
+    found = question_options(manifest(None), Given(hops=3, prompts={"nested": True}))
+    assert (found.hops, found.prompts) == (3, PromptOptions(tokens=380, nested=True))
+    plain = question_options(manifest(None), Given())
+    assert (plain.hops, plain.prompts.tokens, plain.prompts.nested) == (2, 380, False)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (Given(hops=2), "--teacher-hops is 2, but the bundle's teacher was measured with 1"),
+        (Given(prompts={"tokens": 91}), "--teacher-tokens is 91, but .* with 90"),
+        (Given(prompts={"nested": False}), "--teacher-nested is False, but .* with True"),
+    ],
+)
+def test_other_questions_are_refused_and_both_values_named(given: Given, told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
+        question_options(manifest(), given)
+    with pytest.raises(ReloadError, match=told):
+        check_reload(manifest(), given)
+
+
+@contextmanager
+def telling(identity: dict[str, str] | None) -> Iterator[tuple[str, list[str]]]:
+    """A server that tells who it is, and what it was asked."""
+    app, asked = FastAPI(), list[str]()
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        asked.append("models")
+        model: dict[str, Any] = {"id": "m", "object": "model"}
+        if identity is not None:
+            model["understudy"] = identity
+        return {"object": "list", "data": [model]}
+
+    url, stop = serve(app)
+    try:
+        yield f"{url}/v1", asked
+    finally:
+        stop()
+
+
+def met(url: str, told: Manifest, model: str = "teacher") -> Verdict:
+    return asyncio.run(Introduction(url, model, "key", 5.0).met(told))
+
+
+def test_the_same_teacher_is_known() -> None:
+    with telling(IDENTITY) as (url, _):
+        assert met(url, manifest()) == Verdict("same")
+
+
+@pytest.mark.parametrize("name", ["model_hash", "weights", "prompt_hash"])
+def test_another_teacher_is_refused_and_both_digests_named(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with telling({**IDENTITY, name: "c" * 64}) as (url, _), caplog.at_level(logging.WARNING):
+        verdict = met(url, manifest())
+    assert verdict.refused
+    assert "cccccccccccc" in verdict.reason
+    assert IDENTITY[name][:12] in verdict.reason
+    assert verdict.reason in caplog.text
+
+
+def test_a_stranger_is_believed_and_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def twice(url: str) -> list[Verdict]:
+        introduction = Introduction(url, "teacher", "", 5.0)
+        first = await introduction.met(manifest())
+        introduction.until = 0  # a minute later
+        return [first, await introduction.met(manifest())]
+
+    with telling(None) as (url, asked), caplog.at_level(logging.WARNING):
+        verdicts = asyncio.run(twice(url))
+    assert [verdict.state for verdict in verdicts] == ["untold", "untold"]
+    assert len(asked) == 2
+    assert caplog.text.count("does not say who it is") == 1
+
+
+def test_an_endpoints_own_name_is_compared() -> None:
+    other = manifest(changed(kind="endpoint", model="big-model", model_hash="", weights=""))
+    with telling(None) as (url, _):
+        assert met(url, other, "big-model").state == "untold"
+        verdict = met(url, other, "small-model")
+    with telling(IDENTITY) as (url, _):  # it was asked as an endpoint: no digest was kept
+        assert met(url, other, "big-model").state == "untold"
+    assert verdict.state == "other"
+    assert "'small-model'" in verdict.reason
+    assert "'big-model'" in verdict.reason
+
+
+def test_prompts_of_another_release_are_refused_without_asking() -> None:
+    with telling(IDENTITY) as (url, asked):
+        verdict = met(url, manifest(changed(prompt_hash="d" * 64)))
+        assert verdict.state == "other"
+        assert "dddddddddddd" in verdict.reason
+        newer = manifest(changed(prompts={**RECORD.prompts, "poems": True}))
+        assert "prompt options poems" in met(url, newer).reason
+    assert asked == []
+
+
+def test_one_that_is_away_is_asked_again() -> None:
+    async def back(url: str) -> list[str]:
+        introduction = Introduction("http://127.0.0.1:9/v1", "teacher", "", 5.0)
+        first = await introduction.refusal(manifest())
+        assert first is not None
+        introduction.url = f"{url}/models"
+        assert await introduction.refusal(manifest()) is None
+        return [str(first)]
+
+    with telling(IDENTITY) as (url, _):
+        told = asyncio.run(back(url))
+    assert "cannot be reached" in told[0]

@@ -1,0 +1,98 @@
+"""The teacher that is served is the one that was measured: one hop, the model's own answers."""
+
+from dataclasses import asdict, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.unit.training.samples import small_answers, small_graph
+from training.errors import TeacherError
+from training.teacher.answers.folder import ANSWERS_FILE, TeacherInfo, View, write_teacher
+from training.teacher.answers.served import served_teacher
+from understudy.graph import TextGraph
+from understudy.graph.prompts import WORDING, PromptOptions, prompt_hash
+
+PROMPTS = PromptOptions(tokens=100, nested=True, show_labels=False)
+
+
+def info(graph: TextGraph) -> TeacherInfo:
+    return TeacherInfo(
+        kind="causal",
+        model="a model",
+        model_hash="abc",
+        prompt_hash=prompt_hash(PROMPTS, graph.label_names),
+        graph_hash=graph.content_hash,
+        graph_name=graph.name,
+        label_names=graph.label_names,
+        hops=(0, 1, 2),
+        settings={"prompts": asdict(PROMPTS), "causal": {"max_tokens": 500}},
+    )
+
+
+@pytest.fixture
+def graph() -> TextGraph:
+    return small_graph()
+
+
+def write(folder: Path, graph: TextGraph, wrong: int) -> Path:
+    """A teacher that is right at hop 1, but for some validation nodes, and wrong elsewhere."""
+    values = np.log(np.full((3, graph.num_nodes, graph.num_classes), 0.1, np.float32))
+    told = np.stack([(graph.labels + 1) % 3, graph.labels, (graph.labels + 1) % 3])
+    told[1, graph.splits["val"][:wrong]] = (graph.labels[graph.splits["val"][:wrong]] + 2) % 3
+    np.put_along_axis(values, told[..., None], np.log(0.8), axis=2)
+    everybody = np.arange(graph.num_nodes)
+    perfect = np.log(0.9 * np.eye(3, dtype=np.float32)[graph.labels] + 0.03)
+    answers = small_answers(graph)
+    answers = replace(answers, log_probabilities=values, smoothed=View(everybody, perfect))
+    folder.mkdir()
+    write_teacher(folder, info(graph), answers)
+    return folder
+
+
+def test_the_hop_that_is_best_on_validation_is_served_unsmoothed(
+    graph: TextGraph, tmp_path: Path
+) -> None:
+    found = served_teacher(write(tmp_path / "teacher", graph, wrong=2), graph)
+    assert found is not None
+    validation = graph.splits["val"]
+    assert found.record.hops == 1
+    assert found.hops_tried == 3
+    assert found.nodes == tuple(validation.tolist())
+    assert found.right == (False, False) + (True,) * (len(validation) - 2)
+    assert found.record.accuracy == pytest.approx(1 - 2 / len(validation))
+    assert found.record.nodes == len(validation)
+    check = found.check(validation[1:])
+    assert check.rows.tolist() == list(range(len(validation) - 1))
+    assert check.right.tolist() == list(found.right[1:])
+
+
+def test_the_record_says_how_it_is_asked(graph: TextGraph, tmp_path: Path) -> None:
+    folder = write(tmp_path / "teacher", graph, wrong=0)
+    (folder / "tuned.safetensors").write_bytes(b"weights")
+    found = served_teacher(folder, graph)
+    assert found is not None
+    record = found.record
+    assert (record.kind, record.model, record.model_hash) == ("causal", "a model", "abc")
+    assert record.weights == sha256(b"weights").hexdigest()
+    assert PromptOptions(**record.prompts) == PROMPTS
+    assert record.prompt_hash == prompt_hash(PROMPTS, graph.label_names)
+    assert (record.wording, record.max_tokens) == (WORDING, 500)
+
+
+def test_what_is_asked_no_prompts_is_not_served(graph: TextGraph, tmp_path: Path) -> None:
+    unasked: list[dict[str, Any]] = [{"settings": {}}, {"prompt_hash": ""}]
+    for number, change in enumerate(unasked):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        write_teacher(folder, replace(info(graph), **change), small_answers(graph))
+        assert served_teacher(folder, graph) is None
+
+
+def test_damaged_answers_are_told(graph: TextGraph, tmp_path: Path) -> None:
+    folder = write(tmp_path / "teacher", graph, wrong=0)
+    (folder / ANSWERS_FILE).write_bytes(b"no tensors")
+    with pytest.raises(TeacherError, match="is damaged"):
+        served_teacher(folder, graph)
