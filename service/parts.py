@@ -4,17 +4,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from service.aside import Aside
-from service.caches.cache import Cache
-from service.caches.rate_limits import RedisRateLimiter
-from service.caches.redis_link import RedisLink
+from service.cache import Cache, RedisLink
 from service.http.access import Access, load_keys
+from service.http.bodies import Aside
 from service.http.guard import Clients
-from service.http.rate_limits import MemoryRateLimiter, RateLimiter
+from service.http.rate_limits import MemoryRateLimiter, RateLimiter, RedisRateLimiter
 from service.inference.batcher import Batcher
-from service.inference.changes import Changes
 from service.inference.classifier import Classifier
-from service.inference.current import Reloader, Slot
+from service.inference.current import Changes, Reloader, Slot
 from service.inference.embedding_cache import EmbeddingCache
 from service.settings import Settings
 from service.teacher.asking import Asking

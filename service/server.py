@@ -14,8 +14,7 @@ import uvicorn
 
 from service.app import Service
 from service.errors import AddressError
-from service.http.connections import REFUSED_CONNECTIONS, Connection
-from service.http.protocol import wire_protocol
+from service.http.protocol import REFUSED_CONNECTIONS, Connection, wire_protocol
 from service.settings import Settings
 from understudy.engine.limits import WireLimits
 

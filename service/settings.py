@@ -9,8 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.caches.cache import CacheOptions
-from service.caches.redis_link import open_client
+from service.cache import CacheOptions, open_client
 from service.errors import SettingsError
 from service.http.guard import Network, parse_networks, words
 from service.http.rate_limits import RateLimit

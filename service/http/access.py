@@ -19,8 +19,8 @@ from pathlib import Path
 from starlette.types import Scope
 
 from service.errors import ForbiddenError, RateLimitedError, SettingsError, UnauthorizedError
+from service.http.exchange import Exchange
 from service.http.guard import SAFE_METHODS, Clients
-from service.http.io import Exchange
 from service.http.rate_limits import RateLimiter
 
 logger = logging.getLogger(__name__)

@@ -33,7 +33,7 @@ from service.errors import (
     UnauthorizedError,
     UnknownModelError,
 )
-from service.http.io import JSON
+from service.http.exchange import JSON
 from service.messages import ErrorBody, ErrorDetail, InferenceErrorBody, encode, error_detail
 from understudy.engine.errors import (
     EmptyTextError,

@@ -8,9 +8,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import AccessError
 from service.http.errors import failure_response
+from service.http.exchange import FAILURE, SCOPE_KEY, Exchange
 from service.http.guard import Guard
-from service.http.io import FAILURE, SCOPE_KEY, Exchange
-from service.http.paths import use_sent_path
 from service.telemetry.logs import current_request
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracer
@@ -127,6 +126,13 @@ class Gateway:
                     "milliseconds": round(1_000 * seconds, 3),
                 },
             )
+
+
+def use_sent_path(scope: Scope) -> None:
+    """Puts the path as it was sent in the place of the decoded one."""
+    raw = scope.get("raw_path")
+    if raw is not None and b"%" in raw:
+        scope["path"] = raw.decode("latin-1")
 
 
 def mount(scope: Scope, root_path: str) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
-from service.aside import LARGE_BYTES, LARGE_ITEMS, Aside
 from service.errors import InvalidFieldError, NoNodeError
-from service.http.io import Exchange
+from service.http.bodies import LARGE_BYTES, LARGE_ITEMS, Aside
+from service.http.exchange import Exchange
 from service.inference.batcher import Batched, Batcher
 from service.inference.current import Slot
 from service.inference.deadlines import attend, seconds_left

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import Receive, Scope, Send
 
 from service.http.access import Role
-from service.http.io import SCOPE_KEY, Exchange
+from service.http.exchange import SCOPE_KEY, Exchange, JsonBody, Told
 from service.inference.batcher import Batched
 from service.messages import (
     ClassifyRequest,
@@ -18,8 +18,7 @@ from service.messages import (
 )
 from service.parts import Parts
 from service.routes.dependencies import READ, Served, Timed
-from service.routes.openapi import Examples
-from service.routes.structs import JsonBody, StructRoute, Told
+from service.routes.structs import Examples, StructRoute
 from understudy.engine.engine import Engine
 
 CLASSIFY_DESCRIPTION = """

@@ -9,7 +9,7 @@ from time import perf_counter
 
 import msgspec
 
-from service.caches.cache import Cache
+from service.cache import Cache
 from service.errors import TeacherBusyError, TeacherError
 from service.teacher.backend import Opinion, TeacherBackend
 from service.teacher.breaker import Breaker

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
-from service.caches.cache import Cache, CacheOptions
+from service.cache import Cache, CacheOptions
 from service.errors import SettingsError, TeacherBusyError, TeacherError
 from service.messages import told
 from service.settings import load_settings

@@ -14,13 +14,12 @@ import pytest
 from fastapi import APIRouter
 
 from service.app import Service, create_app
-from service.aside import LARGE_BYTES, LARGE_ITEMS
 from service.errors import InvalidFieldError, MalformedJsonError
-from service.http.io import wanted_encoding
+from service.http.bodies import LARGE_BYTES, LARGE_ITEMS, wanted_encoding
+from service.http.exchange import item_reader, whole_reader
 from service.messages import ClassifyRequest, CompareRequest
 from service.routes.admin import Status
-from service.routes.graph_messages import MutationsBody
-from service.routes.readers import item_reader, whole_reader
+from service.routes.graph import MutationsBody
 from service.routes.structs import StructRoute
 from service.settings import Settings
 from tests.bundles import TinyBundle, rewrite, write_tiny_bundle

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.errors import OverloadedError
-from service.http.io import Exchange
+from service.http.exchange import Exchange
 from service.inference.batcher import Batched, Batcher, BatchOptions
 from service.inference.deadlines import attend
 from service.telemetry.metrics import Metrics

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.http.exchange import read_body
 from service.http.gateway import Gateway
-from service.http.io import read_body
 from service.telemetry.metrics import Metrics
 
 Headers = list[tuple[bytes, bytes]]

@@ -10,7 +10,7 @@ import pytest
 
 from service.errors import ForbiddenError, RateLimitedError, SettingsError, UnauthorizedError
 from service.http.access import Access, Key, Role, add_key, digest_of, find_key, load_keys
-from service.http.io import Exchange
+from service.http.exchange import Exchange
 from service.http.rate_limits import MAX_BUCKETS, MemoryRateLimiter, RateLimit
 
 
