@@ -13,8 +13,8 @@ from service.errors import RequestError
 from service.http.access import Role, default_role
 from service.http.errors import CODE_OF_STATUS, error_response, failure_response
 from service.http.exchange import SCOPE_KEY, Exchange
-from service.http.gateway import Gateway
-from service.http.guard import Guard, Hosts
+from service.http.gateway import Gateway, Guard
+from service.http.guard import Hosts
 from service.messages import ErrorDetail
 from service.parts import Parts, build_parts
 from service.routes import admin, classify, graph, inference_protocol
@@ -52,8 +52,9 @@ def create_app(
     service = Service(
         app,
         settings.max_body_bytes,
-        direct={("POST", "/classify"): classify.DirectClassify(app, parts)},
+        direct={("POST", "/classify"): classify.direct(parts)},
         metrics=parts.metrics,
+        aside=parts.aside,
         log_answers=settings.log_requests,
         tracer=parts.tracer,
         guard=Guard(None if parts.access.keys else Hosts(settings.host, settings.hosts)),

@@ -138,6 +138,7 @@ class Access:
         self.keys = tuple(keys)
         self.limiter = limiter
         self.clients = clients or Clients()
+        self.open = not self.keys and limiter is None  # to everybody who can connect
 
     async def check(self, role: Role, scope: Scope, exchange: Exchange) -> None:
         """Lets a request pass that may; the exchange then knows the key's name.
@@ -153,7 +154,7 @@ class Access:
         """
         if exchange.refusal is not None:
             raise exchange.refusal
-        if not self.keys and self.limiter is None:
+        if self.open:
             return
         key = find_key(self.keys, exchange.authorization) if self.keys else None
         if key is not None:

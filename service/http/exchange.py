@@ -48,8 +48,17 @@ Read = Callable[[bytes, Headers], Any]
 class Exchange:
     """Counts the body, notes the answer's start and adds the common headers."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, limit: int, aside: Aside
+    ) -> None:
+        """Begins.
+
+        Args:
+            limit: bytes of the body.
+            aside: where large bodies are read and compressed.
+        """
         self.started = perf_counter()
+        self.aside = aside
         self.scope = scope
         self.receive_message, self.send_message = receive, send
         self.limit = limit
@@ -264,11 +273,12 @@ class Told(Response):
         content, headers = self.content, self.own_headers
         if len(content) >= COMPRESSED_FROM:
             headers += ((b"vary", b"accept-encoding"),)
-            accepted = scope[SCOPE_KEY].headers.get(b"accept-encoding", b"")
+            exchange: Exchange = scope[SCOPE_KEY]
+            accepted = exchange.headers.get(b"accept-encoding", b"")
             encoding = wanted_encoding(accepted.decode("latin-1"))
             if encoding is not None:
                 headers += ((b"content-encoding", encoding.encode()),)
-                content = await compressed(content, encoding, scope["app"].state.parts.aside)
+                content = await compressed(content, encoding, exchange.aside)
         await send_answer(send, self.status_code, content, headers, self.kind)
 
 
@@ -293,16 +303,16 @@ class JsonBody:
 
     async def __call__(self, request: Request) -> Any:
         exchange: Exchange = request.scope[SCOPE_KEY]
-        return await self.take(exchange, request.receive, request.app.state.parts.aside)
+        return await self.take(exchange)
 
-    async def take(self, exchange: Exchange, receive: Receive, aside: Aside) -> Any:
+    async def take(self, exchange: Exchange) -> Any:
         """The body as a struct.
 
         Raises:
-            MalformedJsonError, InvalidFieldError: see `service.http.io.decode`.
+            MalformedJsonError, InvalidFieldError: see `decode`.
         """
-        content = await read_body(receive)
+        content = await read_body(exchange.receive)
         exchange.size = len(content)
         if len(content) <= LARGE_BYTES:
             return self.read(content, exchange.headers)
-        return await aside.run(self.read_large, content, exchange.headers)
+        return await exchange.aside.run(self.read_large, content, exchange.headers)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from understudy.engine.scores import best_label, best_labels, probabilities
+from understudy.engine.requests import best_label, best_labels, probabilities
 
 
 def test_probabilities_sum_to_one_even_for_huge_logits() -> None:
