@@ -5,10 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.cache import Cache, RedisLink
-from service.http.access import Access, load_keys
+from service.http.access import Access, MemoryRateLimiter, RateLimiter, RedisRateLimiter, load_keys
 from service.http.bodies import Aside
 from service.http.guard import Clients
-from service.http.rate_limits import MemoryRateLimiter, RateLimiter, RedisRateLimiter
 from service.inference.batcher import Batcher
 from service.inference.classifier import Classifier
 from service.inference.current import Changes, Reloader, Slot

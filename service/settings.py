@@ -11,8 +11,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.cache import CacheOptions, open_client
 from service.errors import SettingsError
+from service.http.access import RateLimit
 from service.http.guard import Network, parse_networks, words
-from service.http.rate_limits import RateLimit
 from service.inference.batcher import BatchOptions
 from service.teacher.openai import OpenAIOptions, check_endpoint
 from service.teacher.teacher import TeacherOptions

@@ -278,14 +278,11 @@ class Told(Response):
             encoding = wanted_encoding(accepted.decode("latin-1"))
             if encoding is not None:
                 headers += ((b"content-encoding", encoding.encode()),)
-                content = await compressed(content, encoding, exchange.aside)
+                if len(content) > LARGE_BYTES:
+                    content = await exchange.aside.run(compress, content, encoding)
+                else:
+                    content = compress(content, encoding)
         await send_answer(send, self.status_code, content, headers, self.kind)
-
-
-async def compressed(content: bytes, encoding: str, aside: Aside) -> bytes:
-    if len(content) > LARGE_BYTES:
-        return await aside.run(compress, content, encoding)
-    return compress(content, encoding)
 
 
 class JsonBody:

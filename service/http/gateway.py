@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import ClientDisconnect
@@ -21,6 +22,7 @@ from understudy.engine.errors import EngineError
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
 class Direct:
     """A route without FastAPI's router and what surrounds it, which cost more than a look-up.
 
@@ -28,19 +30,11 @@ class Direct:
     the function that answers.
     """
 
-    def __init__(
-        self,
-        operation: str,
-        role: Role,
-        access: Access,
-        body: JsonBody,
-        answer: Callable[[Exchange, Any], Awaitable[Told]],
-    ) -> None:
-        self.operation = operation
-        self.role = role
-        self.access = access
-        self.body = body
-        self.answer = answer
+    operation: str
+    role: Role
+    access: Access
+    body: JsonBody
+    answer: Callable[[Exchange, Any], Awaitable[Told]]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope[SCOPE_KEY]

@@ -16,7 +16,6 @@ Result = TypeVar("Result")
 # Of the request that runs: the monotonic second after which its answer is not wanted.
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 SAFETY = 1.25  # a wait is estimated from how fast batches were, which the next ones may not be
-Result = TypeVar("Result")
 TIMEOUT_HEADER = b"x-timeout-seconds"
 
 

@@ -191,7 +191,7 @@ class Engine:
         for error in resolution.errors.values():
             raise error
         inference = self.infer(resolution) if resolution.unseen else None
-        logits = joined_logits(resolution, None if inference is None else inference.logits)
+        logits = joined_logits(resolution, inference)
         result = np.empty_like(logits)
         result[resolution.positions] = logits
         return result
@@ -216,7 +216,7 @@ class Engine:
         return assemble(
             nodes,
             resolution,
-            joined_logits(resolution, None if inference is None else inference.logits),
+            joined_logits(resolution, inference),
             self.manifest.label_names,
             self.manifest.calibration.temperature,
             top_k,

@@ -5,7 +5,7 @@ Stored nodes are found by row, unseen ones are made ready to run, bad ones get a
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
 import numpy as np
 from msgspec import Struct
@@ -23,6 +23,9 @@ from understudy.engine.errors import (
 from understudy.engine.limits import Limits
 from understudy.engine.state import GraphState
 from understudy.graph.view import GraphView
+
+if TYPE_CHECKING:  # it runs what is sorted out here
+    from understudy.engine.student import Inference
 
 SCORE_DECIMALS = 6
 Made = TypeVar("Made")  # what stands for a prediction
@@ -211,18 +214,12 @@ class Form(Generic[Made]):
 PREDICTIONS = Form(Prediction, lambda index, name, error: Prediction(index, name, error=error))
 
 
-def joined_logits(
-    resolution: Resolution, unseen: NDArray[np.float32] | None
-) -> NDArray[np.float32]:
-    """The logits of `resolution.positions`, in that order; float32 [B, classes].
-
-    Shapes:
-        unseen: float32 [U, classes], those of the unseen nodes
-    """
+def joined_logits(resolution: Resolution, inference: "Inference | None") -> NDArray[np.float32]:
+    """The logits of `resolution.positions`, in that order; float32 [B, classes]."""
     state = resolution.state
     rows = np.array(resolution.stored_rows, dtype=np.int64)
     stored = state.tables.logits.take(state.graph.version, rows)
-    return stored if unseen is None else np.concatenate([stored, unseen])
+    return stored if inference is None else np.concatenate([stored, inference.logits])
 
 
 def assemble(

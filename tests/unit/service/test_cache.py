@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from service.cache import ENTRY_BYTES, Cache, CacheOptions, MemoryCache, RedisLink
-from service.http.rate_limits import RateLimit, RedisRateLimiter
+from service.http.access import RateLimit, RedisRateLimiter
 from service.inference.embedding_cache import EmbeddingCache, remembering
 from service.telemetry.metrics import Metrics
 from tests.bundles import HIDDEN, write_tiny_bundle

@@ -9,10 +9,20 @@ from typing import Any
 import pytest
 
 from service.errors import ForbiddenError, RateLimitedError, SettingsError, UnauthorizedError
-from service.http.access import Access, Key, Role, add_key, digest_of, find_key, load_keys
+from service.http.access import (
+    MAX_BUCKETS,
+    Access,
+    Key,
+    MemoryRateLimiter,
+    RateLimit,
+    Role,
+    add_key,
+    digest_of,
+    find_key,
+    load_keys,
+)
 from service.http.bodies import Aside
 from service.http.exchange import Exchange
-from service.http.rate_limits import MAX_BUCKETS, MemoryRateLimiter, RateLimit
 
 
 def check(
