@@ -13,10 +13,11 @@ from service.cache import CacheOptions, open_client
 from service.errors import SettingsError
 from service.http.access import RateLimit
 from service.http.guard import Network, parse_networks, words
+from service.http.protocol import WireLimits
 from service.inference.batcher import BatchOptions
 from service.teacher.openai import OpenAIOptions, check_endpoint
 from service.teacher.teacher import TeacherOptions
-from understudy.engine.limits import Limits, WireLimits
+from understudy.engine.limits import Limits
 
 ENVIRONMENT_PREFIX = "UNDERSTUDY_"
 DEFAULTS = Limits()

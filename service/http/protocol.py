@@ -1,13 +1,9 @@
-"""The HTTP protocol: what may come over a connection, how long it may take, and how it ends.
-
-uvicorn's protocol does not bound the head, and leaves the body of a request that offers an upgrade
-to be read as the next request. Every error of the wire becomes an answer like any other: it goes
-through the gateway, in its turn among pipelined requests, and ends the connection.
-"""
+"""How much one request may ask for."""
 
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import httptools
@@ -25,7 +21,6 @@ from service.errors import (
     WireError,
 )
 from service.http.exchange import FAILURE, KEEPS_ALIVE, REQUEST_ID
-from understudy.engine.limits import WireLimits
 
 REFUSED_CONNECTIONS = 64  # over the limit that are told so; more are only closed
 LINGER_SECONDS = 2.0  # for a refused client to read why, before its connection is closed
@@ -39,6 +34,19 @@ SEPARATORS = 4  # bytes: a colon and a space, carriage return and line feed
 logger = logging.getLogger(__name__)
 FED_BYTES = 64 * 2**10  # to the parser at a time
 BYTES_OF_FRAMING = 16  # for each byte of a body: more than chunks of one byte need
+
+
+@dataclass(frozen=True, slots=True)
+class WireLimits:
+    """Of a connection, below every route."""
+
+    head_bytes: int = 64 * 2**10  # request line and headers
+    headers: int = 256
+    pipelined: int = 100  # requests that wait for the answers before theirs
+    connections: int = 1_000
+    receive_seconds: float = 30.0  # of a whole request; also of a connection that sends none
+    keep_alive_seconds: float = 5.0  # from an answer to the next request
+    send_seconds: float = 30.0  # without progress, where the client does not read
 
 
 class LingeringTransport:
