@@ -206,6 +206,7 @@ def is_loopback(address: Address | None) -> bool:
 
 
 def is_local(name: str) -> bool:
+    """Whether only this machine reaches it; a name other than localhost may not be such."""
     return name == "localhost" or is_loopback(parse_address(name))
 
 
