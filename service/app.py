@@ -52,7 +52,10 @@ def create_app(
     service = Service(
         app,
         settings.max_body_bytes,
-        direct={("POST", "/classify"): classify.direct(parts)},
+        direct={
+            ("POST", "/classify"): classify.direct(parts),
+            ("POST", "/mutations"): graph.direct(parts),
+        },
         metrics=parts.metrics,
         aside=parts.aside,
         log_answers=settings.log_requests,

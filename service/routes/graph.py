@@ -3,14 +3,16 @@
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends, Header, Request
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
+from service.http.access import Role
 from service.http.bodies import LARGE_ITEMS
-from service.http.exchange import JsonBody
+from service.http.exchange import Exchange, JsonBody, Told
+from service.http.gateway import Direct
 from service.parts import Parts
-from service.routes.dependencies import READ, WRITE, PathId, Served
+from service.routes.dependencies import READ, WRITE, PathId, Served, exchange_of
 from service.routes.structs import Examples, StructRoute
 from understudy.engine.engine import Engine
 from understudy.engine.errors import UnknownNodeError
@@ -27,12 +29,7 @@ from understudy.graph.mutations import (
     UpsertNode,
 )
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        description="The same change under the same key is made once, however often it is sent."
-    ),
-]
+KEY_HEADER = "idempotency-key"
 CHANGE: dict[str, Any] = {
     "dependencies": [WRITE],
     "responses": {404: {}, 409: {}, 422: {}, 503: {}},
@@ -107,9 +104,31 @@ class Neighbors(Struct, frozen=True):
     graph_version: int
 
 
+def key_of(exchange: Exchange) -> str | None:
+    """Under which a change is made once."""
+    sent = exchange.headers.get(KEY_HEADER.encode())
+    return None if sent is None else sent.decode("latin-1")
+
+
+async def sent_key(
+    request: Request,
+    _: Annotated[
+        str | None,
+        Header(
+            alias=KEY_HEADER,
+            description="The same change under the same key is made once, however often it is "
+            "sent.",
+        ),
+    ] = None,
+) -> str | None:
+    return key_of(await exchange_of(request))
+
+
+MUTATIONS_BODY = JsonBody(MutationsBody)
 Node = Annotated[NodeBody, Depends(JsonBody(NodeBody))]
 Edge = Annotated[EdgeBody, Depends(JsonBody(EdgeBody))]
-Mutations = Annotated[MutationsBody, Depends(JsonBody(MutationsBody))]
+Mutations = Annotated[MutationsBody, Depends(MUTATIONS_BODY)]
+Key = Annotated[str | None, Depends(sent_key)]
 
 
 @router.get(
@@ -141,41 +160,39 @@ async def get_node(node_id: PathId, served: Served) -> StoredNode:
 
 
 @router.put("/nodes/{id:node}", summary="Add or change a node", **CHANGE)
-async def put_node(
-    node_id: PathId, node: Node, served: Served, idempotency_key: IdempotencyKey = None
-) -> Changed:
+async def put_node(node_id: PathId, node: Node, served: Served, key: Key) -> Changed:
     changes: list[Mutation] = [UpsertNode(node_id, node.text, node.label)]
     changes += [AddEdge(node_id, other) for other in node.neighbors]
-    return changed(await served.changes.apply(changes, idempotency_key))
+    return changed(await served.changes.apply(changes, key))
 
 
 @router.delete("/nodes/{id:node}", summary="Remove a node and its edges", **CHANGE)
-async def delete_node(
-    node_id: PathId, served: Served, idempotency_key: IdempotencyKey = None
-) -> Changed:
-    return changed(await served.changes.apply([DeleteNode(node_id)], idempotency_key))
+async def delete_node(node_id: PathId, served: Served, key: Key) -> Changed:
+    return changed(await served.changes.apply([DeleteNode(node_id)], key))
 
 
 @router.post("/edges", summary="Link two nodes", **CHANGE)
-async def add_edge(edge: Edge, served: Served, idempotency_key: IdempotencyKey = None) -> Changed:
-    return changed(await served.changes.apply([AddEdge(edge.source, edge.target)], idempotency_key))
+async def add_edge(edge: Edge, served: Served, key: Key) -> Changed:
+    return changed(await served.changes.apply([AddEdge(edge.source, edge.target)], key))
 
 
 @router.delete("/edges", summary="Unlink two nodes", **CHANGE)
-async def remove_edge(
-    edge: Edge, served: Served, idempotency_key: IdempotencyKey = None
-) -> Changed:
-    return changed(
-        await served.changes.apply([RemoveEdge(edge.source, edge.target)], idempotency_key)
-    )
+async def remove_edge(edge: Edge, served: Served, key: Key) -> Changed:
+    return changed(await served.changes.apply([RemoveEdge(edge.source, edge.target)], key))
 
 
 @router.post("/mutations", summary="Make several changes, all or none", **CHANGE)
-async def mutate(
-    body: Mutations, served: Served, idempotency_key: IdempotencyKey = None
-) -> Changed:
-    served.changes.check_number(len(body.mutations))
-    return changed(await served.changes.apply(body.mutations, idempotency_key))
+async def mutate(body: Mutations, served: Served, key: Key) -> Changed:
+    return changed(await served.changes.apply(body.mutations, key))
+
+
+def direct(parts: Parts) -> Direct:
+    """The last route once more, for the gateway."""
+
+    async def answer(exchange: Exchange, body: MutationsBody) -> Told:
+        return Told(await mutate(body, parts, key_of(exchange)))
+
+    return Direct(mutate.__name__, Role.write, parts.access, MUTATIONS_BODY, answer)
 
 
 def changed(applied: Applied) -> Changed:
