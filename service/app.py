@@ -12,15 +12,14 @@ from starlette.responses import Response
 from service.errors import RequestError
 from service.http.access import Role, default_role
 from service.http.errors import CODE_OF_STATUS, error_response, failure_response
-from service.http.gateway import Gateway
-from service.http.guard import Guard, Hosts
-from service.http.io import SCOPE_KEY, Exchange
-from service.http.paths import decode_part
+from service.http.exchange import SCOPE_KEY, Exchange
+from service.http.gateway import Gateway, Guard
+from service.http.guard import Hosts
 from service.messages import ErrorDetail
 from service.parts import Parts, build_parts
 from service.routes import admin, classify, graph, inference_protocol
-from service.routes.openapi import Document
-from service.routes.structs import StructRoute
+from service.routes.dependencies import decode_part
+from service.routes.structs import Document, StructRoute
 from service.settings import Settings
 from understudy.engine.engine import Engine
 from understudy.engine.errors import SHOWN_CHARACTERS
@@ -53,8 +52,12 @@ def create_app(
     service = Service(
         app,
         settings.max_body_bytes,
-        direct={("POST", "/classify"): classify.DirectClassify(app, parts)},
+        direct={
+            ("POST", "/classify"): classify.direct(parts),
+            ("POST", "/mutations"): graph.direct(parts),
+        },
         metrics=parts.metrics,
+        aside=parts.aside,
         log_answers=settings.log_requests,
         tracer=parts.tracer,
         guard=Guard(None if parts.access.keys else Hosts(settings.host, settings.hosts)),

@@ -41,26 +41,18 @@ from understudy.engine.errors import Detail, EngineError, NodeError, shortened
 
 
 class ServiceError(EngineError):
-    """Root of what this room adds to the engine's errors."""
-
     code = "service_error"
 
 
 class SettingsError(ServiceError):
-    """A setting has no valid value."""
-
     code = "invalid_setting"
 
 
 class AddressError(ServiceError):
-    """The address cannot be listened on."""
-
     code = "address_unavailable"
 
 
 class OverloadedError(ServiceError):
-    """The queue is full."""
-
     code = "overloaded"
 
     def __init__(self, what: str, retry_after: float) -> None:
@@ -69,8 +61,6 @@ class OverloadedError(ServiceError):
 
 
 class RateLimitedError(ServiceError):
-    """A key, or an address, asks more often than it may."""
-
     code = "rate_limited"
 
     def __init__(self, retry_after: float) -> None:
@@ -79,8 +69,6 @@ class RateLimitedError(ServiceError):
 
 
 class DeadlineError(ServiceError):
-    """The answer did not come in time."""
-
     code = "deadline_passed"
 
     def __init__(self, seconds: float) -> None:
@@ -88,123 +76,83 @@ class DeadlineError(ServiceError):
 
 
 class SlowBodyError(ServiceError):
-    """The request did not come in time."""
-
     code = "slow_body"
 
 
 class WireError(ServiceError):
-    """What came is no request that can be read; the connection ends."""
-
     code = "unreadable_request"
 
 
 class MalformedHttpError(WireError):
-    """Not HTTP, or none that has one meaning."""
-
     code = "malformed_http"
 
 
 class HeadTooLargeError(WireError):
-    """More bytes or headers than allowed before the body."""
-
     code = "head_too_large"
 
 
 class TargetTooLongError(WireError):
-    """The request line's target is longer than allowed."""
-
     code = "target_too_long"
 
 
 class ConnectionsError(ServiceError):
-    """Too many connections are open."""
-
     code = "too_many_connections"
     retry_after = 1.0
 
 
 class ReloadError(ServiceError):
-    """The new bundle cannot be served."""
-
     code = "reload_refused"
 
 
 class ReloadRunningError(ServiceError):
-    """Another reload is running."""
-
     code = "reload_running"
 
 
 class AccessError(ServiceError):
-    """Who asks may not."""
-
     code = "no_access"
 
 
 class ForeignHostError(AccessError):
-    """The request is meant for another host."""
-
     code = "foreign_host"
 
 
 class ForeignOriginError(AccessError):
-    """Another site's page sends it."""
-
     code = "foreign_origin"
 
 
 class UnauthorizedError(AccessError):
-    """No key, or an unknown one."""
-
     code = "unauthorized"
 
 
 class ForbiddenError(AccessError):
-    """The key's role does not suffice."""
-
     code = "forbidden"
 
 
 class RequestError(ServiceError):
-    """The whole request is refused."""
-
     code = "bad_request"
 
 
 class MalformedJsonError(RequestError):
-    """The body is not JSON."""
-
     code = "malformed_json"
 
 
 class MalformedPathError(RequestError):
-    """The path's percent-encoding is broken, or what it encodes is not UTF-8."""
-
     code = "malformed_path"
 
 
 class MediaTypeError(RequestError):
-    """The body does not say that it is JSON."""
-
     code = "unsupported_media_type"
 
 
 class EncodingError(RequestError):
-    """The body is compressed in a way that is not known here."""
-
     code = "unsupported_encoding"
 
 
 class MalformedEncodingError(RequestError):
-    """The body is not compressed as it says."""
-
     code = "malformed_encoding"
 
 
 class InvalidFieldError(RequestError):
-    """A field is missing, unknown, of a wrong type or beyond a limit."""
-
     code = "invalid_field"
 
     def __init__(self, field: str, problem: str) -> None:
@@ -217,8 +165,6 @@ class InvalidFieldError(RequestError):
 
 
 class BodyTooLargeError(RequestError):
-    """The body has more bytes than allowed."""
-
     code = "body_too_large"
 
     def __init__(self, limit: int) -> None:
@@ -226,8 +172,6 @@ class BodyTooLargeError(RequestError):
 
 
 class UnknownModelError(RequestError):
-    """No model of that name."""
-
     code = "unknown_model"
 
     def __init__(self, name: str, served: str) -> None:
@@ -235,8 +179,6 @@ class UnknownModelError(RequestError):
 
 
 class NoNodeError(RequestError):
-    """Not one node can be answered: the first one's error stands for the request."""
-
     code = "no_node"
 
     def __init__(self, node_code: str, message: str, details: Mapping[str, Detail]) -> None:
@@ -261,7 +203,5 @@ class TeacherError(NodeError):
 
 
 class TeacherBusyError(NodeError):
-    """Too many questions wait for the teacher."""
-
     code = "teacher_busy"
     retry_after = 1.0

@@ -9,9 +9,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from understudy.engine import predictions
-from understudy.engine.errors import Detail, EngineError
-from understudy.engine.predictions import LabelScore
+from understudy.engine.errors import Detail, EngineError, NodeError
+from understudy.engine.requests import Form, LabelScore
 
 Route = Literal["student", "teacher", "auto"]
 AnsweredBy = Literal["student", "teacher"]
@@ -158,9 +157,8 @@ def error_detail(error: EngineError) -> ErrorDetail:
     return ErrorDetail(error.code, str(error), error.details)
 
 
-def told(prediction: predictions.Prediction) -> Prediction:
-    """The student's answer for one node, on the wire."""
-    if prediction.error is not None:
-        return Prediction(prediction.index, prediction.id, error=error_detail(prediction.error))
-    best = prediction.top[0]
-    return Prediction(prediction.index, prediction.id, best.label, best.score, prediction.top)
+def refused(index: int, name: str | None, error: NodeError) -> Prediction:
+    return Prediction(index, name, error=error_detail(error))
+
+
+STUDENTS = Form(Prediction, refused)  # the student's predictions, made at once as they are told

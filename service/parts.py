@@ -5,17 +5,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from service.aside import Aside
-from service.caches.cache import Cache
-from service.caches.rate_limits import RedisRateLimiter
-from service.caches.redis_link import RedisLink
-from service.http.access import Access, load_keys
+from service.cache import Cache, RedisLink
+from service.http.access import Access, MemoryRateLimiter, RateLimiter, RedisRateLimiter, load_keys
+from service.http.bodies import Aside
 from service.http.guard import Clients
-from service.http.rate_limits import MemoryRateLimiter, RateLimiter
 from service.inference.batcher import Batcher
-from service.inference.changes import Changes
 from service.inference.classifier import Classifier
-from service.inference.current import Reloader, Slot
+from service.inference.current import Changes, Reloader, Slot
 from service.inference.embedding_cache import EmbeddingCache
 from service.inference.routing import Prices, rule_of
 from service.settings import Settings

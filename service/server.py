@@ -14,10 +14,8 @@ import uvicorn
 
 from service.app import Service
 from service.errors import AddressError
-from service.http.connections import REFUSED_CONNECTIONS, Connection
-from service.http.protocol import wire_protocol
+from service.http.protocol import REFUSED_CONNECTIONS, Connection, WireLimits, wire_protocol
 from service.settings import Settings
-from understudy.engine.limits import WireLimits
 
 BACKLOG = 2_048
 OTHER_FILES = 64  # that the process has open beside connections

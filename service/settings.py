@@ -1,6 +1,5 @@
 """The service's settings: flags before environment before a file before defaults, read once."""
 
-import ipaddress
 import os
 import tomllib
 from pathlib import Path
@@ -9,17 +8,17 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.caches.cache import CacheOptions
-from service.caches.redis_link import open_client
+from service.cache import CacheOptions, open_client
 from service.errors import SettingsError
-from service.http.guard import Network, parse_networks, words
-from service.http.rate_limits import RateLimit
+from service.http.access import RateLimit
+from service.http.guard import Network, is_local, parse_networks, words
+from service.http.protocol import WireLimits
 from service.inference.batcher import BatchOptions
 from service.teacher.client import check_endpoint
 from service.teacher.measured import Given
 from service.teacher.teacher import TeacherOptions
 from understudy.endpoint.options import ClientOptions, Constraint, Thinking, WireName
-from understudy.engine.limits import Limits, WireLimits
+from understudy.engine.limits import Limits
 
 ENVIRONMENT_PREFIX = "UNDERSTUDY_"
 DEFAULTS = Limits()
@@ -283,7 +282,7 @@ def load_settings(**flags: Any) -> Settings:
         open_client(settings.redis_url, settings.redis_timeout_ms)
     if settings.teacher_url:
         check_endpoint(settings.teacher_url, settings.teacher_key)
-    if not is_loopback(settings.host) and not (
+    if not is_local(settings.host) and not (
         settings.keys_file or settings.allow_remote_without_key
     ):
         raise SettingsError(
@@ -323,11 +322,3 @@ def file_values(flags: dict[str, Any]) -> dict[str, Any]:
 
 def flag_name(setting: str) -> str:
     return "--" + setting.replace("_", "-")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches the address; a name other than localhost may not."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -11,24 +11,105 @@ import logging
 import os
 import secrets
 import stat
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from time import monotonic
+from typing import Protocol
 
 from starlette.types import Scope
 
+from service.cache import NAMESPACE, RedisLink
 from service.errors import ForbiddenError, RateLimitedError, SettingsError, UnauthorizedError
+from service.http.exchange import Exchange
 from service.http.guard import SAFE_METHODS, Clients
-from service.http.io import Exchange
-from service.http.rate_limits import RateLimiter
 
+MAX_BUCKETS = 10_000  # callers that are remembered; the longest unseen one is forgotten
+LONGEST_CALLER = 64  # characters that are kept; a longer name is kept as its digest
+# The bucket as one time stamp, in microseconds of Redis's own clock, so that no process's clock
+# matters. KEYS: the caller. ARGV: microseconds a request, and of a full bucket.
+SCRIPT = """
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local interval, room = tonumber(ARGV[1]), tonumber(ARGV[2])
+local full_at = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now) + interval
+if full_at - now > room then
+    return full_at - now - room
+end
+redis.call('SET', KEYS[1], string.format('%.0f', full_at), 'PX', math.ceil(room / 1000) + 1000)
+return 0
+"""
+MICROSECONDS = 1_000_000
 logger = logging.getLogger(__name__)
 PREFIX = "understudy_"
 KEY_BYTES = 32
 BEARER = b"bearer "
 MAX_HEADER_BYTES = 512
 LONGEST_NAME = 100  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    requests_per_second: float
+    burst: int  # requests at once after a pause
+
+
+class RateLimiter(Protocol):
+    """How often each caller may ask: a bucket of tokens that fills up steadily.
+
+    By hand, since it is a dozen lines (generic cell rate algorithm) that say how long to wait, keep
+    a time stamp a caller, and are the same in Redis.
+    """
+
+    async def wait_seconds(self, caller: str) -> float:
+        """0 and a request counted, or the seconds until one may be sent."""
+
+
+class MemoryRateLimiter:
+    """The buckets of one process."""
+
+    def __init__(self, limit: RateLimit) -> None:
+        self.limit = limit
+        # caller → monotonic second at which its bucket would be full
+        self.full_at: OrderedDict[str, float] = OrderedDict()
+
+    async def wait_seconds(self, caller: str) -> float:
+        if len(caller) > LONGEST_CALLER:
+            caller = hashlib.sha256(caller.encode()).hexdigest()
+        return self.take(caller)
+
+    def take(self, caller: str) -> float:
+        """See `RateLimiter`."""
+        now, interval = monotonic(), 1 / self.limit.requests_per_second
+        full_at = max(self.full_at.pop(caller, now), now) + interval
+        excess = full_at - now - self.limit.burst * interval
+        if excess > interval * 1e-6:
+            self.full_at[caller] = full_at - interval
+            return excess
+        self.full_at[caller] = full_at
+        if len(self.full_at) > MAX_BUCKETS:
+            self.full_at.popitem(last=False)
+        return 0.0
+
+
+class RedisRateLimiter:
+    """Buckets in Redis; while it is away, those of this process alone."""
+
+    def __init__(self, limit: RateLimit, link: RedisLink) -> None:
+        self.link = link
+        self.local = MemoryRateLimiter(limit)
+        interval = MICROSECONDS / limit.requests_per_second
+        self.arguments = [str(round(interval)), str(round(interval * limit.burst))]
+
+    async def wait_seconds(self, caller: str) -> float:
+        name = hashlib.sha256(caller.encode()).hexdigest()[:32]
+        key = f"{NAMESPACE}:rate:{name}"
+        waited = await self.link.call(lambda redis: redis.eval(SCRIPT, 1, key, *self.arguments))
+        if waited is None:
+            return await self.local.wait_seconds(caller)
+        return float(waited) / MICROSECONDS
 
 
 class Role(IntEnum):
@@ -138,6 +219,7 @@ class Access:
         self.keys = tuple(keys)
         self.limiter = limiter
         self.clients = clients or Clients()
+        self.open = not self.keys and limiter is None  # to everybody who can connect
 
     async def check(self, role: Role, scope: Scope, exchange: Exchange) -> None:
         """Lets a request pass that may; the exchange then knows the key's name.
@@ -153,7 +235,7 @@ class Access:
         """
         if exchange.refusal is not None:
             raise exchange.refusal
-        if not self.keys and self.limiter is None:
+        if self.open:
             return
         key = find_key(self.keys, exchange.authorization) if self.keys else None
         if key is not None:

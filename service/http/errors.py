@@ -6,90 +6,51 @@ from math import ceil
 from msgspec import Struct
 from starlette.responses import Response
 
-from service.errors import (
-    BodyTooLargeError,
-    ConnectionsError,
-    DeadlineError,
-    EncodingError,
-    ForbiddenError,
-    ForeignHostError,
-    ForeignOriginError,
-    HeadTooLargeError,
-    InvalidFieldError,
-    MalformedEncodingError,
-    MalformedHttpError,
-    MalformedJsonError,
-    MalformedPathError,
-    MediaTypeError,
-    NoNodeError,
-    OverloadedError,
-    RateLimitedError,
-    ReloadError,
-    ReloadRunningError,
-    SlowBodyError,
-    TargetTooLongError,
-    TeacherBusyError,
-    TeacherError,
-    UnauthorizedError,
-    UnknownModelError,
-)
-from service.http.io import JSON
+from service import errors
+from service.http.exchange import JSON
 from service.messages import ErrorBody, ErrorDetail, InferenceErrorBody, encode, error_detail
-from understudy.engine.errors import (
-    EmptyTextError,
-    EngineError,
-    IncompleteNodeError,
-    InferenceError,
-    JournalFailedError,
-    KeyReusedError,
-    MutationRefusedError,
-    MutationTargetError,
-    NotReadyError,
-    TextTooLongError,
-    TooManyNeighborsError,
-    UnknownNeighborError,
-    UnknownNodeError,
-)
+from understudy.engine import errors as engine_errors
+from understudy.engine.errors import EngineError
 
 INTERNAL_ERROR = "internal_error"
 
 STATUS_OF: dict[type[EngineError], int] = {
-    MalformedHttpError: 400,
-    MalformedJsonError: 400,
-    MalformedPathError: 400,
-    MalformedEncodingError: 400,
-    UnauthorizedError: 401,
-    ForbiddenError: 403,
-    ForeignOriginError: 403,
-    UnknownModelError: 404,
-    UnknownNodeError: 404,
-    UnknownNeighborError: 404,
-    MutationTargetError: 404,
-    SlowBodyError: 408,
-    ReloadRunningError: 409,
-    KeyReusedError: 409,
-    BodyTooLargeError: 413,
-    TargetTooLongError: 414,
-    MediaTypeError: 415,
-    EncodingError: 415,
-    ForeignHostError: 421,
-    ReloadError: 422,
-    InvalidFieldError: 422,
-    MutationRefusedError: 422,
-    IncompleteNodeError: 422,
-    EmptyTextError: 422,
-    TextTooLongError: 422,
-    TooManyNeighborsError: 422,
-    TeacherError: 424,
-    OverloadedError: 429,
-    TeacherBusyError: 429,
-    RateLimitedError: 429,
-    HeadTooLargeError: 431,
-    InferenceError: 500,
-    NotReadyError: 503,
-    ConnectionsError: 503,
-    JournalFailedError: 503,
-    DeadlineError: 504,
+    errors.MalformedHttpError: 400,
+    errors.MalformedJsonError: 400,
+    errors.MalformedPathError: 400,
+    errors.MalformedEncodingError: 400,
+    errors.UnauthorizedError: 401,
+    errors.ForbiddenError: 403,
+    errors.ForeignOriginError: 403,
+    errors.UnknownModelError: 404,
+    engine_errors.UnknownNodeError: 404,
+    engine_errors.UnknownNeighborError: 404,
+    engine_errors.MutationTargetError: 404,
+    errors.SlowBodyError: 408,
+    errors.ReloadRunningError: 409,
+    engine_errors.KeyReusedError: 409,
+    errors.BodyTooLargeError: 413,
+    errors.TargetTooLongError: 414,
+    errors.MediaTypeError: 415,
+    errors.EncodingError: 415,
+    errors.ForeignHostError: 421,
+    errors.ReloadError: 422,
+    errors.InvalidFieldError: 422,
+    engine_errors.MutationRefusedError: 422,
+    engine_errors.IncompleteNodeError: 422,
+    engine_errors.EmptyTextError: 422,
+    engine_errors.TextTooLongError: 422,
+    engine_errors.TooManyNeighborsError: 422,
+    errors.TeacherError: 424,
+    errors.OverloadedError: 429,
+    errors.TeacherBusyError: 429,
+    errors.RateLimitedError: 429,
+    errors.HeadTooLargeError: 431,
+    engine_errors.InferenceError: 500,
+    engine_errors.NotReadyError: 503,
+    errors.ConnectionsError: 503,
+    engine_errors.JournalFailedError: 503,
+    errors.DeadlineError: 504,
 }
 STATUS_OF_CODE = {kind.code: status for kind, status in STATUS_OF.items()}
 # Of errors that come from the routing itself.
@@ -124,10 +85,10 @@ def failure_response(error: Exception, path: str) -> Response:
     headers = {}
     if error.retry_after is not None:
         headers["retry-after"] = str(ceil(error.retry_after))
-    if isinstance(error, UnauthorizedError):
+    if isinstance(error, errors.UnauthorizedError):
         headers["www-authenticate"] = "Bearer"
     detail, status = error_detail(error), status_of(error)
-    if isinstance(error, NoNodeError):
+    if isinstance(error, errors.NoNodeError):
         detail = ErrorDetail(error.node_code, str(error), error.details)
         status = STATUS_OF_CODE.get(error.node_code, 500)
     return error_response(status, detail, path, headers)

@@ -1,22 +1,79 @@
 """The outermost layer: request ids, limits, timing, and no exception beyond it."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.errors import AccessError
+from service.errors import AccessError, MalformedHttpError
+from service.http.access import Access, Role
+from service.http.bodies import Aside
 from service.http.errors import failure_response
-from service.http.guard import Guard
-from service.http.io import FAILURE, SCOPE_KEY, Exchange
-from service.http.paths import use_sent_path
+from service.http.exchange import FAILURE, JSON_BYTES, SCOPE_KEY, Exchange, JsonBody, Told
+from service.http.guard import SAFE_METHODS, Headers, Hosts, check_media_type, check_repeated
 from service.telemetry.logs import current_request
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracer
 from understudy.engine.errors import EngineError
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """A route without FastAPI's router and what surrounds it, which cost more than a look-up.
+
+    It is a route of the application, too, which says the same in the document: what it needs, and
+    the function that answers.
+    """
+
+    operation: str
+    role: Role
+    access: Access
+    body: JsonBody
+    answer: Callable[[Exchange, Any], Awaitable[Told]]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange: Exchange = scope[SCOPE_KEY]
+        if not self.access.open or exchange.refusal is not None:
+            await self.access.check(self.role, scope, exchange)
+        exchange.operation = self.operation
+        answer = await self.answer(exchange, await self.body.take(exchange))
+        await answer(scope, receive, send)
+
+
+class Guard:
+    """Refuses what a page of another site may have sent, and what has more than one meaning."""
+
+    def __init__(self, hosts: Hosts | None) -> None:
+        """Guards.
+
+        Args:
+            hosts: None where keys are needed: then no page can ask unless it was given one.
+        """
+        self.hosts = hosts
+
+    def check(self, scope: Scope, headers: Headers) -> None:
+        """Lets a request pass that is meant for this service and says what it sends.
+
+        Raises:
+            MalformedHttpError: a header that there is one of came twice, or none says the host.
+            ForeignHostError, ForeignOriginError, MediaTypeError.
+        """
+        if len(headers) != len(scope["headers"]):
+            check_repeated(scope["headers"])
+        host = headers.get(b"host")
+        if host is None and scope.get("http_version") == "1.1":
+            raise MalformedHttpError("the header `host` is missing")
+        if self.hosts is not None and (
+            host not in self.hosts.seen or b"origin" in headers or b"sec-fetch-site" in headers
+        ):
+            self.hosts.check(scope, headers)
+        if headers.get(b"content-type") != JSON_BYTES and scope["method"] not in SAFE_METHODS:
+            check_media_type(scope["path"], headers)
 
 
 class Gateway:
@@ -28,6 +85,7 @@ class Gateway:
         max_body_bytes: int,
         direct: Mapping[tuple[str, str], ASGIApp],
         metrics: Metrics,
+        aside: Aside,
         log_answers: bool = False,
         tracer: Tracer | None = None,
         guard: Guard | None = None,
@@ -38,6 +96,7 @@ class Gateway:
         Args:
             direct: (method, path) → application, for routes that are to skip the router and
                 middleware of `app`, which cost more than a look-up.
+            aside: where large bodies are read and compressed.
             log_answers: a line in the log for each one, not only for failures of ours.
             guard: what is refused whoever asks; by default only what has more than one meaning.
             root_path: under which a proxy offers the service; it may leave it away or not.
@@ -46,6 +105,7 @@ class Gateway:
         self.max_body_bytes = max_body_bytes
         self.direct = direct
         self.metrics = metrics
+        self.aside = aside
         self.log_answers = log_answers
         self.tracer = tracer
         self.guard = guard or Guard(None)
@@ -60,7 +120,7 @@ class Gateway:
         use_sent_path(scope)
         if self.root_path:
             mount(scope, self.root_path)
-        exchange = Exchange(scope, receive, send, self.max_body_bytes)
+        exchange = Exchange(scope, receive, send, self.max_body_bytes, self.aside)
         exchange.closing = self.draining
         scope[SCOPE_KEY] = exchange
         current_request.set(exchange.request_id)
@@ -127,6 +187,13 @@ class Gateway:
                     "milliseconds": round(1_000 * seconds, 3),
                 },
             )
+
+
+def use_sent_path(scope: Scope) -> None:
+    """Puts the path as it was sent in the place of the decoded one."""
+    raw = scope.get("raw_path")
+    if raw is not None and b"%" in raw:
+        scope["path"] = raw.decode("latin-1")
 
 
 def mount(scope: Scope, root_path: str) -> None:

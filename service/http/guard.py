@@ -18,6 +18,7 @@ from service.errors import (
     MediaTypeError,
     SettingsError,
 )
+from service.http.exchange import JSON_BYTES
 from understudy.engine.errors import shortened
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -27,8 +28,7 @@ HOPS = 32  # proxies in a row that are looked at
 CLIENT_PREFIX = 64  # bits of an IPv6 address: what lies behind it is one client's to choose
 Headers = Mapping[bytes, bytes]
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
-JSON = b"application/json"
-# Beside JSON's own: no form sends it, and the Open Inference Protocol puts tensors behind JSON.
+# Beside JSON: no form sends it, and the Open Inference Protocol puts tensors behind JSON.
 BINARY = b"application/octet-stream"
 UNTYPED_PATHS = "/v2/"  # of that protocol, whose clients say no type
 OWN_FETCHES = (b"same-origin", b"none")  # none: the user typed the address
@@ -153,46 +153,20 @@ class Hosts:
             name in self.names or name.endswith(self.suffixes) or (self.remote and "." not in name)
         )
 
-
-class Guard:
-    """Refuses what a page of another site may have sent, and what has more than one meaning."""
-
-    def __init__(self, hosts: Hosts | None) -> None:
-        """Guards.
-
-        Args:
-            hosts: None where keys are needed: then no page can ask unless it was given one.
-        """
-        self.hosts = hosts
-
     def check(self, scope: Scope, headers: Headers) -> None:
-        """Lets a request pass that is meant for this service and says what it sends.
+        """Lets a request pass that is meant for this service and that no other site's page sends.
 
         Raises:
-            MalformedHttpError: a header that there is one of came twice, or none says the host.
-            ForeignHostError, ForeignOriginError, MediaTypeError.
+            ForeignHostError, ForeignOriginError.
         """
-        if len(headers) != len(scope["headers"]):
-            check_repeated(scope["headers"])
         host = headers.get(b"host")
-        if host is None and scope.get("http_version") == "1.1":
-            raise MalformedHttpError("the header `host` is missing")
-        if self.hosts is not None and (
-            host not in self.hosts.seen or b"origin" in headers or b"sec-fetch-site" in headers
-        ):
-            self.check_source(self.hosts, scope, headers)
-        if headers.get(b"content-type") != JSON and scope["method"] not in SAFE_METHODS:
-            check_media_type(scope["path"], headers)
-
-    def check_source(self, hosts: Hosts, scope: Scope, headers: Headers) -> None:
-        host = headers.get(b"host")
-        if host is not None and host not in hosts:
+        if host is not None and host not in self:
             raise ForeignHostError(
                 f"the host {shown(host)} is not this service's; without keys it answers to its own "
                 "address alone: start it with --allowed-hosts, or with --keys-file"
             )
         origin = headers.get(b"origin")
-        if origin is not None and not self.is_own(hosts, origin, host):
+        if origin is not None and not self.is_own(origin, host):
             raise ForeignOriginError(
                 f"the origin {shown(origin)} is another site's; without keys only pages of this "
                 "service may ask: start it with --allowed-hosts, or with --keys-file"
@@ -204,7 +178,7 @@ class Guard:
                 "ask: start it with --keys-file"
             )
 
-    def is_own(self, hosts: Hosts, origin: bytes, host: bytes | None) -> bool:
+    def is_own(self, origin: bytes, host: bytes | None) -> bool:
         """Whether a page has the origin that the request is sent to, or an allowed name's.
 
         Behind a proxy the header `host` may be the proxy's for the service.
@@ -215,7 +189,7 @@ class Guard:
         if host is not None and authority == host.lower():
             return True
         name = host_name(authority)
-        return name is not None and (name in hosts.allowed or name.endswith(hosts.suffixes))
+        return name is not None and (name in self.allowed or name.endswith(self.suffixes))
 
 
 def is_visit(scope: Scope, headers: Headers) -> bool:
@@ -232,6 +206,7 @@ def is_loopback(address: Address | None) -> bool:
 
 
 def is_local(name: str) -> bool:
+    """Whether only this machine reaches it; a name other than localhost may not be such."""
     return name == "localhost" or is_loopback(parse_address(name))
 
 
@@ -278,7 +253,9 @@ def check_media_type(path: str, headers: Headers) -> None:
             return
     else:
         kind = value.partition(b";")[0].strip().lower()
-        if kind in (JSON, BINARY) or (kind.startswith(b"application/") and kind.endswith(b"+json")):
+        if kind in (JSON_BYTES, BINARY) or (
+            kind.startswith(b"application/") and kind.endswith(b"+json")
+        ):
             return
     said = "nothing" if value is None else shown(value)
     raise MediaTypeError(

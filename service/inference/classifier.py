@@ -1,19 +1,22 @@
 """Classify requests: look-ups at once, unseen nodes in batches, hard ones by the teacher."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from time import perf_counter
 
-from service.aside import LARGE_BYTES, LARGE_ITEMS, Aside
+from msgspec import Struct
+
 from service.errors import InvalidFieldError, NoNodeError
-from service.http.io import Exchange
+from service.http.bodies import LARGE_BYTES, LARGE_ITEMS, Aside
+from service.http.exchange import Exchange, Told
 from service.inference.batcher import Batched, Batcher
 from service.inference.current import Slot
 from service.inference.deadlines import attend, seconds_left
 from service.inference.embedding_cache import EmbeddingCache
 from service.inference.routing import CONFIDENCE, Prices, Rule, question_cost, rule_of, unsure_nodes
 from service.messages import (
+    STUDENTS,
     AnsweredBy,
+    ClassifyRequest,
     ClassifyResponse,
     CompareResponse,
     Comparison,
@@ -22,7 +25,7 @@ from service.messages import (
     Prediction,
     Route,
     error_detail,
-    told,
+    refused,
 )
 from service.teacher.asking import Asking
 from service.teacher.measured import Introduction
@@ -31,12 +34,13 @@ from service.telemetry.metrics import Metrics
 from understudy.bundle import Manifest
 from understudy.engine.engine import Engine
 from understudy.engine.errors import NodeError
-from understudy.engine.predictions import SCORE_DECIMALS, LabelScore
-from understudy.engine.requests import Resolution
+from understudy.engine.requests import SCORE_DECIMALS, LabelScore, Resolution
+
+TIMES = (b"x-queue-time", b"x-encode-time", b"x-inference-time")  # milliseconds
+NO_TIMES = tuple((name, b"0.000") for name in TIMES)
 
 
-@dataclass(slots=True)
-class Classified:
+class Classified(Struct):
     """A request that is checked and looked up, and its answer as far as it is known.
 
     Attributes:
@@ -55,13 +59,21 @@ class Classified:
     inference: Batched | None = None
     teacher_ms: Mapping[int, float] | None = None
 
-    def response(self) -> ClassifyResponse:
-        """The answer on the wire."""
-        return ClassifyResponse(
+    def told(self) -> Told:
+        """The answer on the wire; its headers say what unseen nodes took."""
+        response = ClassifyResponse(
             self.engine.manifest.name,
             self.engine.model_version,
-            self.resolution.state.version,
+            self.resolution.state.graph.version.number,
             tuple(self.predictions),
+        )
+        took = self.inference
+        if took is None:
+            return Told(response, NO_TIMES)
+        milliseconds = (took.queue_ms, took.encode_ms, took.inference_ms)
+        return Told(
+            response,
+            tuple((name, b"%.3f" % ms) for name, ms in zip(TIMES, milliseconds, strict=True)),
         )
 
 
@@ -103,6 +115,11 @@ class Classifier:
         self.aside = aside or Aside()
         self.introduction = introduction
         self.prices = prices or Prices()
+
+    async def respond(self, exchange: Exchange, request: ClassifyRequest) -> Told:
+        """The answer to `POST /classify`; raises as `classify` does."""
+        asked = await self.classify(exchange, request.nodes, request.top_k, request.route)
+        return asked.told()
 
     async def classify(
         self,
@@ -318,8 +335,9 @@ def refuse_if_none_answered(predictions: Sequence[Prediction]) -> None:
 
 def student_predictions(asked: Classified) -> list[Prediction]:
     """One prediction a node, in the order of the request."""
-    answers = asked.engine.predict(asked.nodes, asked.resolution, asked.inference, asked.top_k)
-    return [told(answer) for answer in answers]
+    return asked.engine.predict(
+        asked.nodes, asked.resolution, asked.inference, asked.top_k, STUDENTS
+    )
 
 
 def teacher_predictions(
@@ -327,7 +345,7 @@ def teacher_predictions(
 ) -> list[Prediction]:
     """One prediction a node, in the order of the request."""
     predictions = {
-        position: Prediction(position, asked.nodes[position].id, error=error_detail(error))
+        position: refused(position, asked.nodes[position].id, error)
         for position, error in asked.resolution.errors.items()
     }
     for position, answer in answers.items():

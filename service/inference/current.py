@@ -1,20 +1,23 @@
-"""What is served now, and another bundle in its place without a request that notices."""
+"""What is served now: changes of its graph, and another bundle in its place."""
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 
-from service.errors import ReloadError, ReloadRunningError
+from service.errors import InvalidFieldError, OverloadedError, ReloadError, ReloadRunningError
 from service.telemetry.metrics import Metrics
 from understudy.bundle import BundleError
 from understudy.engine.engine import Engine
 from understudy.engine.errors import EngineError
+from understudy.engine.updates.tickets import Applied
 from understudy.graph.errors import GraphError
+from understudy.graph.mutations import Mutation
 
 logger = logging.getLogger(__name__)
+MAX_WAITING = 256  # changes; more are refused
 
 
 class Slot:
@@ -126,3 +129,45 @@ def check_unchanged(engine: Engine) -> None:
             f"the graph was changed {version:,} times since the bundle was opened, and a new "
             "bundle does not have these changes"
         )
+
+
+class Changes:
+    """Bounds how many there are at once."""
+
+    def __init__(self, slot: Slot, max_mutations: int, metrics: Metrics) -> None:
+        """Begins.
+
+        Args:
+            max_mutations: of one request.
+        """
+        self.slot = slot
+        self.max_mutations = max_mutations
+        self.metrics = metrics
+        self.waiting = 0
+
+    async def apply(self, mutations: Sequence[Mutation], key: str | None) -> Applied:
+        """Hands a change to the engine's writer, which carries out together what waits.
+
+        Args:
+            key: under which the same change is made once.
+
+        Raises:
+            InvalidFieldError: more mutations than allowed.
+            OverloadedError: too many changes wait.
+            See `Engine.apply` for the others.
+        """
+        self.check_number(len(mutations))
+        if self.waiting >= MAX_WAITING:
+            raise OverloadedError("too many changes of the graph are waiting", 1.0)
+        outcome = self.slot.engine.submit(mutations, key)
+        self.waiting += 1
+        try:
+            applied = await asyncio.wrap_future(outcome)
+        finally:
+            self.waiting -= 1
+        self.metrics.mutations.add(amount=0 if applied.repeated else len(mutations))
+        return applied
+
+    def check_number(self, mutations: int) -> None:
+        if mutations > self.max_mutations:
+            raise InvalidFieldError("mutations", f"at most {self.max_mutations:,} a request")

@@ -10,13 +10,12 @@ from typing import Any, TypeVar
 from starlette.requests import ClientDisconnect
 
 from service.errors import DeadlineError, InvalidFieldError
-from service.http.io import Exchange
+from service.http.exchange import Exchange
 
+Result = TypeVar("Result")
 # Of the request that runs: the monotonic second after which its answer is not wanted.
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
-
 SAFETY = 1.25  # a wait is estimated from how fast batches were, which the next ones may not be
-Result = TypeVar("Result")
 TIMEOUT_HEADER = b"x-timeout-seconds"
 
 

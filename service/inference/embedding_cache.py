@@ -11,7 +11,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from service.caches.cache import MALFORMED, Cache
+from service.cache import MALFORMED, Cache
 from understudy.engine.engine import Engine
 from understudy.engine.inputs import EmbeddedInput, Encode
 from understudy.engine.requests import UnseenNode

@@ -7,11 +7,10 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from msgspec import Meta, Struct
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from service.http.io import JSON
+from service.http.exchange import JSON
 from service.parts import Parts
 from service.routes.dependencies import ADMIN, ANYONE, READ, Served
-from service.routes.openapi import TITLE, Examples
-from service.routes.structs import StructRoute
+from service.routes.structs import TITLE, Examples, StructRoute
 from service.teacher.measured import Verdict
 from understudy.bundle import Deferral, EncoderInfo, GraphInfo, StudentInfo, TeacherRecord
 from understudy.engine.limits import Limits

@@ -2,24 +2,22 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI
-from starlette.types import Receive, Scope, Send
+from fastapi import APIRouter, Depends
 
 from service.http.access import Role
-from service.http.io import SCOPE_KEY, Exchange
-from service.inference.batcher import Batched
+from service.http.exchange import JsonBody, Told
+from service.http.gateway import Direct
 from service.messages import (
+    STUDENTS,
     ClassifyRequest,
     ClassifyResponse,
     CompareRequest,
     CompareResponse,
     Node,
-    told,
 )
 from service.parts import Parts
 from service.routes.dependencies import READ, Served, Timed
-from service.routes.openapi import Examples
-from service.routes.structs import JsonBody, StructRoute, Told
+from service.routes.structs import Examples, StructRoute
 from understudy.engine.engine import Engine
 
 CLASSIFY_DESCRIPTION = """
@@ -38,11 +36,6 @@ Asks the student about all nodes, then the teacher, so that neither slows the ot
 answer of the teacher says so.
 """
 ERRORS: dict[int | str, dict[str, str]] = {s: {} for s in (404, 422, 424, 429, 503, 504)}
-NO_TIMES = (
-    (b"x-queue-time", b"0.000"),
-    (b"x-encode-time", b"0.000"),
-    (b"x-inference-time", b"0.000"),
-)
 CLASSIFY_BODY = JsonBody(ClassifyRequest)
 
 Asked = Annotated[ClassifyRequest, Depends(CLASSIFY_BODY)]
@@ -60,8 +53,7 @@ router = APIRouter(
     response_model=ClassifyResponse,
 )
 async def classify(asked: Asked, exchange: Timed, served: Served) -> Told:
-    answer = await served.classifier.classify(exchange, asked.nodes, asked.top_k, asked.route)
-    return Told(answer.response(), times(answer.inference))
+    return await served.classifier.respond(exchange, asked)
 
 
 @router.post(
@@ -72,7 +64,7 @@ async def classify(asked: Asked, exchange: Timed, served: Served) -> Told:
 )
 async def classify_teacher(asked: Asked, exchange: Timed, served: Served) -> Told:
     answer = await served.classifier.classify(exchange, asked.nodes, asked.top_k, "teacher")
-    return Told(answer.response(), NO_TIMES)
+    return answer.told()
 
 
 @router.post(
@@ -84,32 +76,10 @@ async def compare(asked: Compared, exchange: Timed, served: Served) -> CompareRe
     return await served.classifier.compare(exchange, asked.nodes, asked.top_k)
 
 
-class DirectClassify:
-    """`POST /classify` without the router and what surrounds it, which cost more than a look-up."""
-
-    def __init__(self, app: FastAPI, parts: Parts) -> None:
-        self.app = app
-        self.parts = parts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange: Exchange = scope[SCOPE_KEY]
-        parts = self.parts
-        await parts.access.check(Role.read, scope, exchange)
-        exchange.operation = "classify"
-        scope["app"] = self.app
-        asked = await CLASSIFY_BODY.take(exchange, receive, parts.aside)
-        answer = await classify(asked, exchange, parts)
-        await answer(scope, receive, send)
-
-
-def times(batched: Batched | None) -> tuple[tuple[bytes, bytes], ...]:
-    if batched is None:
-        return NO_TIMES
-    return (
-        (b"x-queue-time", b"%.3f" % batched.queue_ms),
-        (b"x-encode-time", b"%.3f" % batched.encode_ms),
-        (b"x-inference-time", b"%.3f" % batched.inference_ms),
-    )
+def direct(parts: Parts) -> Direct:
+    """The first route once more, for the gateway."""
+    answer = parts.classifier.respond
+    return Direct(classify.__name__, Role.read, parts.access, CLASSIFY_BODY, answer)
 
 
 def examples(parts: Parts) -> dict[str, Examples]:
@@ -117,7 +87,7 @@ def examples(parts: Parts) -> dict[str, Examples]:
     engine = parts.slot.engine
     request = example_request(engine)
     version = engine.state.version
-    predictions = tuple(told(found) for found in engine.classify(request.nodes, request.top_k))
+    predictions = tuple(engine.classify_as(STUDENTS, request.nodes, request.top_k))
     response = ClassifyResponse(engine.manifest.name, engine.model_version, version, predictions)
     return {
         "classify": Examples(request, response),

@@ -1,15 +1,65 @@
-"""What handlers are given: who may ask, the request itself, the service's parts, a path's names."""
+"""What handlers are given: who may ask, the request itself, the service's parts, a path's names.
 
+Paths are routed as they were sent, and what they name is decoded afterwards. So an
+id that holds a slash, percent-encoded, is one id in every route, and no two paths that were sent
+differently can mean another node than the one that was named.
+"""
+
+import re
 from typing import Annotated, Any
+from urllib.parse import unquote_to_bytes
 
 from fastapi import Depends, Header, Path, Request, Security
 from fastapi.security import HTTPBearer
 from pydantic import AfterValidator
+from starlette.convertors import Convertor, register_url_convertor
 
+from service.errors import MalformedPathError
 from service.http.access import Role
-from service.http.io import SCOPE_KEY, Exchange
-from service.http.paths import decode_part
+from service.http.exchange import SCOPE_KEY, Exchange
 from service.parts import Parts
+
+BROKEN_ENCODING = re.compile("%(?![0-9A-Fa-f]{2})")
+
+
+def decode_part(sent: str) -> str:
+    """What a part of a path says.
+
+    Raises:
+        MalformedPathError: its percent-encoding is broken, or what it encodes is not UTF-8.
+    """
+    if "%" not in sent and sent.isascii():
+        return sent
+    if broken := BROKEN_ENCODING.search(sent):
+        raise MalformedPathError(
+            f"the path has a bad percent-encoding at character {broken.start()}"
+        )
+    try:
+        return unquote_to_bytes(sent.encode("latin-1")).decode("utf-8")
+    except UnicodeError as error:
+        raise MalformedPathError("what the path encodes is not UTF-8") from error
+
+
+class Identifier(Convertor[str]):
+    """An id as it was sent; its slashes may be sent as they are, too."""
+
+    regex = ".+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+class NodeAlone(Identifier):
+    """An id with nothing behind it that another route has."""
+
+    regex = "(?!.+/neighbors$).+"
+
+
+register_url_convertor("id", Identifier())
+register_url_convertor("node", NodeAlone())
 
 
 class Permit(HTTPBearer):
@@ -85,4 +135,4 @@ async def timed_exchange(
 Served = Annotated[Parts, Depends(parts_of)]
 Timed = Annotated[Exchange, Depends(timed_exchange)]
 PathName = Annotated[str, Path(min_length=1), AfterValidator(decode_part)]
-NodeId = Annotated[str, Path(alias="id", min_length=1), AfterValidator(decode_part)]
+PathId = Annotated[str, Path(alias="id", min_length=1), AfterValidator(decode_part)]

@@ -1,46 +1,134 @@
-"""The routes that read and change the graph."""
+"""The routes that read and change the graph, and what goes over the wire for it."""
 
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends, Header, Request
+from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from service.aside import LARGE_ITEMS
+from service.http.access import Role
+from service.http.bodies import LARGE_ITEMS
+from service.http.exchange import Exchange, JsonBody, Told
+from service.http.gateway import Direct
 from service.parts import Parts
-from service.routes.dependencies import READ, WRITE, NodeId, Served
-from service.routes.graph_messages import (
-    Changed,
-    EdgeBody,
-    Link,
-    MutationsBody,
-    Neighbors,
-    NodeBody,
-    StoredNode,
-    Upsert,
-)
-from service.routes.openapi import Examples
-from service.routes.structs import JsonBody, StructRoute
+from service.routes.dependencies import READ, WRITE, PathId, Served, exchange_of
+from service.routes.structs import Examples, StructRoute
 from understudy.engine.engine import Engine
 from understudy.engine.errors import UnknownNodeError
 from understudy.engine.state import GraphState
-from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
+from understudy.engine.updates.tickets import Applied
+from understudy.graph.mutations import (
+    AddEdge,
+    DeleteNode,
+    Label,
+    Mutation,
+    NodeId,
+    RemoveEdge,
+    Text,
+    UpsertNode,
+)
 
-Node = Annotated[NodeBody, Depends(JsonBody(NodeBody))]
-Edge = Annotated[EdgeBody, Depends(JsonBody(EdgeBody))]
-Mutations = Annotated[MutationsBody, Depends(JsonBody(MutationsBody))]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        description="The same change under the same key is made once, however often it is sent."
-    ),
-]
+KEY_HEADER = "idempotency-key"
 CHANGE: dict[str, Any] = {
     "dependencies": [WRITE],
     "responses": {404: {}, 409: {}, 422: {}, 503: {}},
 }
-
 router = APIRouter(tags=["graph"], route_class=StructRoute)
+
+
+class NodeBody(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A node to add or to change; a new one needs a text."""
+
+    text: Text = None
+    label: Label = None
+    neighbors: Annotated[
+        tuple[NodeId, ...], Meta(description="Stored nodes to link it to, beside those it has.")
+    ] = ()
+
+
+class EdgeBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """An undirected edge."""
+
+    source: NodeId
+    target: NodeId
+
+
+# The graph's own mutations, under the names that clients know them by.
+class Upsert(UpsertNode, frozen=True):
+    """Adds or changes a node."""
+
+
+class Delete(DeleteNode, frozen=True):
+    """Removes a node and its edges."""
+
+
+class Link(AddEdge, frozen=True):
+    """Links two nodes."""
+
+
+class Unlink(RemoveEdge, frozen=True):
+    """Unlinks two nodes."""
+
+
+class MutationsBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Changes in their order: all of them happen, or none."""
+
+    mutations: Annotated[tuple[Upsert | Delete | Link | Unlink, ...], Meta(min_length=1)]
+
+
+class Changed(Struct, frozen=True):
+    """A change that is visible, and on the disk where the service has a data folder."""
+
+    graph_version: Annotated[int, Meta(description="In which it first shows.")]
+    repeated: Annotated[
+        bool, Meta(description="It was made before under the same key; nothing was done now.")
+    ] = False
+
+
+class StoredNode(Struct, frozen=True):
+    """A node as it is stored."""
+
+    id: str
+    text: str
+    label: Annotated[str | None, Meta(description="As given, not as predicted.")]
+    degree: Annotated[int, Meta(description="Number of neighbors.")]
+    graph_version: int
+
+
+class Neighbors(Struct, frozen=True):
+    """The nodes that a node is linked to."""
+
+    id: str
+    neighbors: tuple[str, ...]
+    graph_version: int
+
+
+def key_of(exchange: Exchange) -> str | None:
+    """Under which a change is made once."""
+    sent = exchange.headers.get(KEY_HEADER.encode())
+    return None if sent is None else sent.decode("latin-1")
+
+
+async def sent_key(
+    request: Request,
+    _: Annotated[
+        str | None,
+        Header(
+            alias=KEY_HEADER,
+            description="The same change under the same key is made once, however often it is "
+            "sent.",
+        ),
+    ] = None,
+) -> str | None:
+    return key_of(await exchange_of(request))
+
+
+MUTATIONS_BODY = JsonBody(MutationsBody)
+Node = Annotated[NodeBody, Depends(JsonBody(NodeBody))]
+Edge = Annotated[EdgeBody, Depends(JsonBody(EdgeBody))]
+Mutations = Annotated[MutationsBody, Depends(MUTATIONS_BODY)]
+Key = Annotated[str | None, Depends(sent_key)]
 
 
 @router.get(
@@ -49,7 +137,7 @@ router = APIRouter(tags=["graph"], route_class=StructRoute)
     dependencies=[READ],
     responses={404: {}},
 )
-async def get_neighbors(node_id: NodeId, served: Served) -> Neighbors:
+async def get_neighbors(node_id: PathId, served: Served) -> Neighbors:
     state, row = find(served.slot.engine, node_id)
     rows = state.graph.neighbors(row)
     if len(rows) <= LARGE_ITEMS:
@@ -58,7 +146,7 @@ async def get_neighbors(node_id: NodeId, served: Served) -> Neighbors:
 
 
 @router.get("/nodes/{id:node}", summary="A stored node", dependencies=[READ], responses={404: {}})
-async def get_node(node_id: NodeId, served: Served) -> StoredNode:
+async def get_node(node_id: PathId, served: Served) -> StoredNode:
     state, row = find(served.slot.engine, node_id)
     view = state.graph
     label = view.label(row)
@@ -72,39 +160,43 @@ async def get_node(node_id: NodeId, served: Served) -> StoredNode:
 
 
 @router.put("/nodes/{id:node}", summary="Add or change a node", **CHANGE)
-async def put_node(
-    node_id: NodeId, node: Node, served: Served, idempotency_key: IdempotencyKey = None
-) -> Changed:
+async def put_node(node_id: PathId, node: Node, served: Served, key: Key) -> Changed:
     changes: list[Mutation] = [UpsertNode(node_id, node.text, node.label)]
     changes += [AddEdge(node_id, other) for other in node.neighbors]
-    return await served.changes.apply(changes, idempotency_key)
+    return changed(await served.changes.apply(changes, key))
 
 
 @router.delete("/nodes/{id:node}", summary="Remove a node and its edges", **CHANGE)
-async def delete_node(
-    node_id: NodeId, served: Served, idempotency_key: IdempotencyKey = None
-) -> Changed:
-    return await served.changes.apply([DeleteNode(node_id)], idempotency_key)
+async def delete_node(node_id: PathId, served: Served, key: Key) -> Changed:
+    return changed(await served.changes.apply([DeleteNode(node_id)], key))
 
 
 @router.post("/edges", summary="Link two nodes", **CHANGE)
-async def add_edge(edge: Edge, served: Served, idempotency_key: IdempotencyKey = None) -> Changed:
-    return await served.changes.apply([AddEdge(edge.source, edge.target)], idempotency_key)
+async def add_edge(edge: Edge, served: Served, key: Key) -> Changed:
+    return changed(await served.changes.apply([AddEdge(edge.source, edge.target)], key))
 
 
 @router.delete("/edges", summary="Unlink two nodes", **CHANGE)
-async def remove_edge(
-    edge: Edge, served: Served, idempotency_key: IdempotencyKey = None
-) -> Changed:
-    return await served.changes.apply([RemoveEdge(edge.source, edge.target)], idempotency_key)
+async def remove_edge(edge: Edge, served: Served, key: Key) -> Changed:
+    return changed(await served.changes.apply([RemoveEdge(edge.source, edge.target)], key))
 
 
 @router.post("/mutations", summary="Make several changes, all or none", **CHANGE)
-async def mutate(
-    body: Mutations, served: Served, idempotency_key: IdempotencyKey = None
-) -> Changed:
-    served.changes.check_number(len(body.mutations))
-    return await served.changes.apply(body.mutations, idempotency_key)
+async def mutate(body: Mutations, served: Served, key: Key) -> Changed:
+    return changed(await served.changes.apply(body.mutations, key))
+
+
+def direct(parts: Parts) -> Direct:
+    """The last route once more, for the gateway."""
+
+    async def answer(exchange: Exchange, body: MutationsBody) -> Told:
+        return Told(await mutate(body, parts, key_of(exchange)))
+
+    return Direct(mutate.__name__, Role.write, parts.access, MUTATIONS_BODY, answer)
+
+
+def changed(applied: Applied) -> Changed:
+    return Changed(applied.version, applied.repeated)
 
 
 def find(engine: Engine, node_id: str) -> tuple[GraphState, int]:

@@ -7,16 +7,15 @@ import msgspec
 from fastapi import APIRouter, Depends
 from msgspec import Struct
 
-from service.aside import LARGE_BYTES
 from service.errors import InvalidFieldError, NoNodeError, UnknownModelError
+from service.http.bodies import LARGE_BYTES
+from service.http.exchange import Exchange, JsonBody, Told
 from service.http.guard import BINARY
-from service.http.io import Exchange
 from service.messages import Node, Prediction
 from service.parts import Parts
 from service.routes.classify import ERRORS
 from service.routes.dependencies import ANYONE, READ, PathName, Served, Timed
-from service.routes.openapi import Examples
-from service.routes.structs import JsonBody, StructRoute, Told
+from service.routes.structs import Examples, StructRoute
 from service.routes.tensors import (
     SCORE_TYPE,
     TEXT_TYPE,

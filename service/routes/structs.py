@@ -1,30 +1,21 @@
-"""FastAPI routes whose handlers take and give msgspec structs, which the document shows as such."""
+"""FastAPI routes whose handlers take and give msgspec structs, and the document that shows them."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, get_type_hints
 
-from fastapi import Request, params
+import msgspec
+from fastapi import FastAPI, params
+from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from msgspec import Struct
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
-from service.aside import LARGE_BYTES, Aside
 from service.http.errors import INFERENCE_PATH
-from service.http.io import (
-    COMPRESSED_FROM,
-    JSON,
-    JSON_BYTES,
-    SCOPE_KEY,
-    Exchange,
-    compress,
-    read_body,
-    send_answer,
-    wanted_encoding,
-)
+from service.http.exchange import JSON, JsonBody, Told
 from service.messages import ErrorBody, InferenceErrorBody, encode
-from service.routes.readers import Read, item_reader, whole_reader
+from service.parts import Parts
 
 REFERENCE = "#/components/schemas/{name}"
 MEANINGS = {
@@ -47,72 +38,15 @@ MEANINGS = {
 ANY_REQUEST = (401, 403, 421, 429)  # where a key may be needed
 ANY_PARAMETER = (400,)  # in the path
 ANY_BODY = (400, 408, 413, 415, 422)
+TITLE = "Understudy"
+DESCRIPTION = """
+Classifies the nodes of a text-attributed graph that is held in memory: stored nodes by id, unseen
+ones by their text and the stored nodes that they are linked to.
 
-
-class Told(Response):
-    """A struct, or bytes, as the answer; a large one is compressed where the client can read it.
-
-    It has none of the headers that Starlette's own look for, so that it costs a look-up little.
-    """
-
-    def __init__(
-        self,
-        content: Struct | bytes,
-        headers: tuple[tuple[bytes, bytes], ...] = (),
-        kind: bytes = JSON_BYTES,
-    ) -> None:
-        self.status_code = 200
-        self.background = None
-        self.content = content if isinstance(content, bytes) else encode(content)
-        self.kind = kind
-        self.own_headers = headers
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        content, headers = self.content, self.own_headers
-        if len(content) >= COMPRESSED_FROM:
-            headers += ((b"vary", b"accept-encoding"),)
-            accepted = scope[SCOPE_KEY].headers.get(b"accept-encoding", b"")
-            encoding = wanted_encoding(accepted.decode("latin-1"))
-            if encoding is not None:
-                headers += ((b"content-encoding", encoding.encode()),)
-                content = await compressed(content, encoding, scope["app"].state.parts.aside)
-        await send_answer(send, self.status_code, content, headers, self.kind)
-
-
-async def compressed(content: bytes, encoding: str, aside: Aside) -> bytes:
-    if len(content) > LARGE_BYTES:
-        return await aside.run(compress, content, encoding)
-    return compress(content, encoding)
-
-
-class JsonBody:
-    """Reads a body as a struct; a large one off the event loop."""
-
-    def __init__(self, kind: type[Struct], read: Read | None = None) -> None:
-        """Prepares.
-
-        Args:
-            read: of a body that is not JSON alone.
-        """
-        self.kind = kind
-        self.read = read or whole_reader(kind)
-        self.read_large = read or item_reader(kind)
-
-    async def __call__(self, request: Request) -> Any:
-        exchange: Exchange = request.scope[SCOPE_KEY]
-        return await self.take(exchange, request.receive, request.app.state.parts.aside)
-
-    async def take(self, exchange: Exchange, receive: Receive, aside: Aside) -> Any:
-        """The body as a struct.
-
-        Raises:
-            MalformedJsonError, InvalidFieldError: see `service.http.io.decode`.
-        """
-        content = await read_body(receive)
-        exchange.size = len(content)
-        if len(content) <= LARGE_BYTES:
-            return self.read(content, exchange.headers)
-        return await aside.run(self.read_large, content, exchange.headers)
+Every answer carries `x-request-id` (yours, if you sent one) and `x-total-time` in milliseconds.
+Every answer that is no success has the same body, an `ErrorBody`; below `/v2` it is an
+`InferenceErrorBody`, as the Open Inference Protocol wants it.
+"""
 
 
 class StructRoute(APIRoute):
@@ -193,3 +127,96 @@ def body_kind(hint: Any) -> type[Struct] | None:
 
 def content_of(kind: type[Struct]) -> dict[str, Any]:
     return {JSON: {"schema": {"$ref": REFERENCE.format(name=kind.__name__)}}}
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """A request that really can be sent, and its answer; either may be missing."""
+
+    request: Struct | None = None
+    response: Struct | None = None
+    parameters: Mapping[str, str] | None = None
+
+
+class Document:
+    """Made again when another graph or bundle is served."""
+
+    def __init__(
+        self,
+        routes: Sequence[StructRoute],
+        examples: Sequence[Callable[[Parts], dict[str, Examples]]],
+    ) -> None:
+        """Begins without any.
+
+        Args:
+            examples: of operations, by their names.
+        """
+        self.routes = routes
+        self.examples = examples
+        self.served: object = None
+        self.content = b""
+
+    def render(self, app: FastAPI, root_path: str) -> bytes:
+        """The document as JSON.
+
+        Runs a network, once for each version of the graph: to be called off the event loop.
+
+        Args:
+            root_path: under which a proxy offers the service.
+        """
+        engine = app.state.parts.slot.engine
+        served = engine.manifest, engine.state.version, root_path
+        if served != self.served:
+            document = get_openapi(
+                title=f"{TITLE}: {engine.manifest.name}",
+                description=DESCRIPTION.strip(),
+                version=engine.model_version,
+                routes=app.routes,
+                servers=[{"url": root_path}] if root_path else None,
+            )
+            document["components"]["schemas"] = self.schemas()
+            found = {k: v for each in self.examples for k, v in each(app.state.parts).items()}
+            for item in document["paths"].values():
+                for operation in item.values():
+                    finish(operation, found.get(operation["operationId"], Examples()))
+            self.content, self.served = encode(document), served
+        return self.content
+
+    def schemas(self) -> dict[str, Any]:
+        """JSON schemas of everything that goes over the wire in msgspec's structs."""
+        kinds = {kind for route in self.routes for kind in route.structs}
+        ordered = sorted(kinds, key=lambda kind: kind.__name__)
+        _, schemas = msgspec.json.schema_components(ordered, ref_template=REFERENCE)
+        return {name: uniform_arrays(schema) for name, schema in schemas.items()}
+
+
+def finish(operation: dict[str, Any], examples: Examples) -> None:
+    """Adds the examples, and takes away the error that FastAPI would raise itself."""
+    responses = operation["responses"]
+    if "HTTPValidationError" in str(responses.get("422")):
+        del responses["422"]
+    if examples.request is not None:
+        content = operation["requestBody"]["content"][JSON]
+        content["example"] = msgspec.to_builtins(examples.request)
+    if examples.response is not None:
+        responses["200"]["content"][JSON]["example"] = msgspec.to_builtins(examples.response)
+    for parameter in operation.get("parameters", ()):
+        if parameter["name"] in (examples.parameters or {}) and parameter["in"] == "path":
+            parameter["example"] = (examples.parameters or {})[parameter["name"]]
+
+
+def uniform_arrays(schema: Any) -> Any:
+    """Arrays of a fixed length as generators of clients can read them.
+
+    A pair of integers is said as `prefixItems` and `items: false`, which few of them know.
+    """
+    if isinstance(schema, list):
+        return [uniform_arrays(entry) for entry in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result = {name: uniform_arrays(value) for name, value in schema.items()}
+    if result.get("items") is False and "prefixItems" in result:
+        kinds = result.pop("prefixItems")
+        same = all(kind == kinds[0] for kind in kinds)
+        result["items"] = kinds[0] if same else {"anyOf": kinds}
+    return result

@@ -14,9 +14,8 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from service.errors import InvalidFieldError
-from service.http.io import decode
+from service.http.exchange import Headers, decode
 from service.messages import encode
-from service.routes.readers import Headers
 
 TEXT_TYPE, SCORE_TYPE = "BYTES", "FP32"
 LENGTH_HEADER = "inference-header-content-length"

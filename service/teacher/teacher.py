@@ -9,8 +9,7 @@ from time import perf_counter
 
 import msgspec
 
-from service.caches.cache import Cache
-from service.caches.single_flight import SingleFlight
+from service.cache import Cache, SingleFlight
 from service.errors import TeacherBusyError, TeacherError
 from service.teacher.breaker import Breaker
 from service.teacher.client import Opinion, TeacherBackend

@@ -3,8 +3,7 @@
 from understudy.engine.engine import Engine
 from understudy.engine.errors import EngineError, NodeError
 from understudy.engine.limits import Limits
-from understudy.engine.predictions import LabelScore, Prediction
-from understudy.engine.requests import Node
+from understudy.engine.requests import LabelScore, Node, Prediction
 from understudy.engine.state import GraphState
 from understudy.engine.updates.tickets import Applied
 

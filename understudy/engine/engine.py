@@ -29,8 +29,18 @@ from understudy.engine.errors import (
 from understudy.engine.limits import Limits
 from understudy.engine.maintenance import Maintenance
 from understudy.engine.opening import open_parts
-from understudy.engine.predictions import Prediction, assemble, joined_logits
-from understudy.engine.requests import AskedNode, Resolution, UnseenNode, resolve
+from understudy.engine.requests import (
+    PREDICTIONS,
+    AskedNode,
+    Form,
+    Made,
+    Prediction,
+    Resolution,
+    UnseenNode,
+    assemble,
+    joined_logits,
+    resolve,
+)
 from understudy.engine.snapshots import Snapshots
 from understudy.engine.state import GraphState
 from understudy.engine.student import Inference, Student
@@ -161,9 +171,15 @@ class Engine:
         Raises:
             InferenceError: the networks gave no usable answer.
         """
+        return self.classify_as(PREDICTIONS, nodes, top_k)
+
+    def classify_as(
+        self, form: Form[Made], nodes: Sequence[AskedNode], top_k: int = 1
+    ) -> list[Made]:
+        """The same in another form."""
         resolution = self.resolve(nodes)
         inference = self.infer(resolution) if resolution.unseen else None
-        return self.predict(nodes, resolution, inference, top_k)
+        return self.predict(nodes, resolution, inference, top_k, form)
 
     def logits(self, nodes: Sequence[AskedNode]) -> NDArray[np.float32]:
         """The scores before calibration; float32 [B, classes].
@@ -195,7 +211,8 @@ class Engine:
         resolution: Resolution,
         inference: Inference | None,
         top_k: int,
-    ) -> list[Prediction]:
+        form: Form[Made],
+    ) -> list[Made]:
         """The predictions of a request whose unseen nodes, if any, were inferred."""
         return assemble(
             nodes,
@@ -204,6 +221,7 @@ class Engine:
             self.manifest.label_names,
             self.manifest.calibration.temperature,
             top_k,
+            form,
         )
 
     def agreements(

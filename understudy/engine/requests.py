@@ -1,10 +1,14 @@
-"""A request's nodes sorted out: stored ones by row, unseen ones ready to run, bad ones by error."""
+"""A request's nodes sorted out, and their predictions.
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+Stored nodes are found by row, unseen ones are made ready to run, bad ones get an error.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from understudy.engine.errors import (
@@ -19,6 +23,12 @@ from understudy.engine.errors import (
 from understudy.engine.limits import Limits
 from understudy.engine.state import GraphState
 from understudy.graph.view import GraphView
+
+if TYPE_CHECKING:  # it runs what is sorted out here
+    from understudy.engine.student import Inference
+
+SCORE_DECIMALS = 6
+Made = TypeVar("Made")  # what stands for a prediction
 
 
 class AskedNode(Protocol):
@@ -61,16 +71,15 @@ class UnseenNode:
     neighbors: NDArray[np.int64]
 
 
-@dataclass(slots=True)
-class Resolution:
+class Resolution(Struct):
     """Every position of the request is in exactly one of the three parts."""
 
     state: GraphState
-    stored_positions: list[int] = field(default_factory=list)
-    stored_rows: list[int] = field(default_factory=list)
-    unseen_positions: list[int] = field(default_factory=list)
-    unseen: list[UnseenNode] = field(default_factory=list)
-    errors: dict[int, NodeError] = field(default_factory=dict)
+    stored_positions: list[int] = []
+    stored_rows: list[int] = []
+    unseen_positions: list[int] = []
+    unseen: list[UnseenNode] = []
+    errors: dict[int, NodeError] = {}
 
     @property
     def positions(self) -> list[int]:
@@ -81,30 +90,34 @@ class Resolution:
 def resolve(state: GraphState, nodes: Sequence[AskedNode], limits: Limits) -> Resolution:
     """Looks up ids and checks texts; a bad node is an entry of `errors`, never an exception."""
     resolution = Resolution(state)
+    positions, names = resolution.stored_positions, []
     for position, node in enumerate(nodes):
         try:
-            if node.text is None:
-                resolution.stored_rows.append(stored_row(state.graph, node))
-                resolution.stored_positions.append(position)
-            else:
-                resolution.unseen.append(
-                    unseen_node(state.graph, node.text, node.neighbors, limits)
-                )
+            if node.text is not None:
+                unseen = unseen_node(state.graph, node.text, node.neighbors, limits)
+                resolution.unseen.append(unseen)
                 resolution.unseen_positions.append(position)
+            elif node.id is None or node.neighbors:
+                raise IncompleteNodeError(
+                    "a node needs the id of a stored node alone, or a text with its neighbors"
+                )
+            else:
+                positions.append(position)
+                names.append(node.id)
         except NodeError as error:
             resolution.errors[position] = error
+    graph = state.graph
+    # All at once, and straight from the map: for a few ids each step on the way counts.
+    rows = graph.parts.rows.get_all(graph.version, names)
+    if None in rows:
+        for position, name, row in zip(positions, names, rows, strict=True):
+            if row is None:
+                resolution.errors[position] = UnknownNodeError(name)
+        resolution.errors = dict(sorted(resolution.errors.items()))
+        positions[:] = [at for at in positions if at not in resolution.errors]
+        rows = [row for row in rows if row is not None]
+    resolution.stored_rows = cast("list[int]", rows)
     return resolution
-
-
-def stored_row(graph: GraphView, node: AskedNode) -> int:
-    if node.id is None or node.neighbors:
-        raise IncompleteNodeError(
-            "a node needs the id of a stored node alone, or a text with its neighbors"
-        )
-    row = graph.row_of(node.id)
-    if row is None:
-        raise UnknownNodeError(node.id)
-    return row
 
 
 def unseen_node(
@@ -123,3 +136,122 @@ def unseen_node(
             [name for name, row in zip(distinct, rows, strict=True) if row is None]
         )
     return UnseenNode(text, np.array(rows, dtype=np.int64))
+
+
+def probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """The softmax of logits / temperature; float32 [B, classes]."""
+    scaled = logits / np.float32(temperature)
+    scaled -= scaled.max(axis=1, keepdims=True)
+    np.exp(scaled, out=scaled)
+    scaled /= scaled.sum(axis=1, keepdims=True)
+    return scaled
+
+
+def best_labels(
+    scores: NDArray[np.float32], top_k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The labels of the highest scores and these scores, best first.
+
+    Equal scores stand in the order of the labels. Each is [B, min(top_k, classes)].
+    """
+    if top_k == 1:
+        return scores.argmax(axis=1, keepdims=True), scores.max(axis=1, keepdims=True)
+    labels = np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
+    return labels, np.take_along_axis(scores, labels, axis=1)
+
+
+def best_label(logits: NDArray[np.float32], temperature: float) -> tuple[int, float]:
+    """The best label of one node, float32 [classes], and its score: as the two functions above.
+
+    A look-up of one node is mostly the overhead of small array operations; these are the fewest.
+    """
+    best = int(logits.argmax())
+    return best, 1.0 / float(np.exp((logits - logits[best]) / np.float32(temperature)).sum())
+
+
+class LabelScore(Struct, frozen=True):
+    """A label and its calibrated probability."""
+
+    label: str
+    score: float
+
+
+class Prediction(Struct, frozen=True):
+    """The answer for one node.
+
+    A struct, since hundreds of them are made for one request, several times faster.
+
+    Attributes:
+        index: position in the request.
+        id: as asked.
+        label: the most probable one.
+        score: its calibrated probability.
+        top: the top_k labels, best first; empty where there is an error.
+        error: why there is no answer.
+    """
+
+    index: int
+    id: str | None
+    label: str | None = None
+    score: float | None = None
+    top: tuple[LabelScore, ...] = ()
+    error: NodeError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Form(Generic[Made]):
+    """What predictions are made as: `Prediction`, or at once as what goes over a wire.
+
+    Attributes:
+        answer: position, id, best label, its score and the top_k labels → an answered node's.
+        refusal: position, id and error → a bad node's.
+    """
+
+    answer: Callable[[int, str | None, str, float, tuple[LabelScore, ...]], Made]
+    refusal: Callable[[int, str | None, NodeError], Made]
+
+
+PREDICTIONS = Form(Prediction, lambda index, name, error: Prediction(index, name, error=error))
+
+
+def joined_logits(resolution: Resolution, inference: "Inference | None") -> NDArray[np.float32]:
+    """The logits of `resolution.positions`, in that order; float32 [B, classes]."""
+    state = resolution.state
+    rows = np.array(resolution.stored_rows, dtype=np.int64)
+    stored = state.tables.logits.take(state.graph.version, rows)
+    return stored if inference is None else np.concatenate([stored, inference.logits])
+
+
+def assemble(
+    nodes: Sequence[AskedNode],
+    resolution: Resolution,
+    logits: NDArray[np.float32],
+    label_names: Sequence[str],
+    temperature: float,
+    top_k: int,
+    form: Form[Made],
+) -> list[Made]:
+    """One prediction a node, in the order of the request.
+
+    Shapes:
+        logits: float32 [B, classes], of `resolution.positions` in that order
+    """
+    if top_k == 1 and len(nodes) == len(logits) == 1:
+        label, score = best_label(logits[0], temperature)
+        best = LabelScore(label_names[label], round(score, SCORE_DECIMALS))
+        return [form.answer(0, nodes[0].id, best.label, best.score, (best,))]
+    predictions = {
+        position: form.refusal(position, nodes[position].id, error)
+        for position, error in resolution.errors.items()
+    }
+    answer = form.answer
+    labels, scores = best_labels(probabilities(logits, temperature), top_k)
+    rounded = scores.astype(np.float64).round(SCORE_DECIMALS)
+    for position, label_row, score_row in zip(
+        resolution.positions, labels.tolist(), rounded.tolist(), strict=True
+    ):
+        pairs = zip(label_row, score_row, strict=True)
+        top = tuple([LabelScore(label_names[label], score) for label, score in pairs])
+        best = top[0]
+        predictions[position] = answer(position, nodes[position].id, best.label, best.score, top)
+    return [predictions[position] for position in range(len(nodes))]

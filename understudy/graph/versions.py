@@ -13,7 +13,7 @@ By hand, since persistent collections would copy a path for every value that a b
 hold no arrays.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -89,6 +89,14 @@ class VersionedMap(Generic[Key, Value]):
                 old: Value | None = notes[key]
                 return old
         return value
+
+    def get_all(self, version: Version, keys: Sequence[Key]) -> list[Value | None]:
+        """The entries of some keys, None for those that are not there."""
+        if version.undo is None:
+            values = list(map(self.current.get, keys))
+            if version.undo is None:  # else a change began meanwhile
+                return values
+        return [self.get(version, key) for key in keys]
 
     def put(self, undo: Undo, key: Key, value: Value | None) -> None:
         undo.maps.setdefault(self, {}).setdefault(key, self.current.get(key))

@@ -85,12 +85,7 @@ class GraphView:
 
     def rows_of(self, node_ids: Sequence[str]) -> list[int | None]:
         """The rows of some nodes, None for those that are not stored."""
-        if self.version.undo is not None:
-            return [self.row_of(node_id) for node_id in node_ids]
-        rows = list(map(self.parts.rows.current.get, node_ids))
-        if self.version.undo is not None:  # a change began meanwhile
-            return [self.row_of(node_id) for node_id in node_ids]
-        return rows
+        return self.parts.rows.get_all(self.version, node_ids)
 
     def row_array(self, node_ids: Sequence[str]) -> NDArray[np.int64]:
         """The rows of some nodes; int64 [B], -1 for those that are not stored."""

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from service.errors import InvalidFieldError, MalformedJsonError, RequestError
-from service.http.io import decode
+from service.http.exchange import decode
 from service.messages import ClassifyRequest, Node
-from service.routes.graph_messages import MutationsBody
+from service.routes.graph import MutationsBody
 from understudy.graph.mutations import (
     AddEdge,
     DeleteNode,

@@ -3,7 +3,8 @@
 import pytest
 
 from service.errors import SettingsError
-from service.settings import is_loopback, load_settings
+from service.http.guard import is_local
+from service.settings import load_settings
 
 
 def test_flags_go_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,4 +39,5 @@ def test_beyond_loopback_needs_leave(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.3.2.1", "::1", "localhost"])
 def test_loopback_is_known(host: str) -> None:
-    assert is_loopback(host)
+    assert is_local(host)
+    assert load_settings(host=host).host == host

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
-from service.caches.cache import Cache, CacheOptions
-from service.caches.single_flight import SingleFlight
+from service.cache import Cache, CacheOptions, SingleFlight
 from service.errors import SettingsError, TeacherBusyError, TeacherError
-from service.messages import told
+from service.messages import STUDENTS
 from service.settings import load_settings
 from service.teacher.asking import MAX_SHADOWS, Asking
 from service.teacher.breaker import Breaker, Leave
@@ -293,7 +292,7 @@ def test_shadows_ask_one_by_one_and_keep_no_version(tiny_bundle: TinyBundle) -> 
         with Engine.open(tiny_bundle.folder) as engine:
             nodes = [Node(id=f"node-{number}") for number in range(20)]
             resolution = engine.resolve(nodes)
-            predictions = [told(found) for found in engine.classify(nodes)]
+            predictions = engine.classify_as(STUDENTS, nodes)
             for _ in range(MAX_SHADOWS + 3):
                 several.shadow(resolution, engine, predictions)
             assert len(several.shadows) == MAX_SHADOWS

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from service.errors import OverloadedError
-from service.http.io import Exchange
+from service.http.bodies import Aside
+from service.http.exchange import Exchange
 from service.inference.batcher import Batched, Batcher, BatchOptions
 from service.inference.deadlines import attend
 from service.telemetry.metrics import Metrics
@@ -24,7 +25,7 @@ TEXT = "x" * 200  # 52 tokens: 5.2 seconds
 async def within(work: Coroutine[Any, Any, Batched], seconds: float) -> Batched:
     """Runs `work` as a request does that has so many seconds and whose client stays."""
     scope: dict[str, Any] = {"type": "http", "headers": []}
-    return await attend(work, Exchange(scope, nothing_comes, unsent, limit=0), seconds)
+    return await attend(work, Exchange(scope, nothing_comes, unsent, 0, Aside()), seconds)
 
 
 async def nothing_comes() -> dict[str, Any]:

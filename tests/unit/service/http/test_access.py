@@ -9,9 +9,20 @@ from typing import Any
 import pytest
 
 from service.errors import ForbiddenError, RateLimitedError, SettingsError, UnauthorizedError
-from service.http.access import Access, Key, Role, add_key, digest_of, find_key, load_keys
-from service.http.io import Exchange
-from service.http.rate_limits import MAX_BUCKETS, MemoryRateLimiter, RateLimit
+from service.http.access import (
+    MAX_BUCKETS,
+    Access,
+    Key,
+    MemoryRateLimiter,
+    RateLimit,
+    Role,
+    add_key,
+    digest_of,
+    find_key,
+    load_keys,
+)
+from service.http.bodies import Aside
+from service.http.exchange import Exchange
 
 
 def check(
@@ -21,7 +32,7 @@ def check(
     if forwarded:
         headers.append((b"x-forwarded-for", forwarded.encode()))
     scope = {"type": "http", "headers": headers, "client": (address, 1)}
-    exchange = Exchange(scope, unused, unused, limit=0)
+    exchange = Exchange(scope, unused, unused, 0, Aside())
     asyncio.run(access.check(role, scope, exchange))
 
 

@@ -1,9 +1,23 @@
-"""Softmax and ranking."""
+"""Nodes sorted out; softmax and ranking."""
 
 import numpy as np
 import pytest
 
-from understudy.engine.scores import best_label, best_labels, probabilities
+from tests.bundles import TinyBundle
+from understudy.engine import Engine, Node
+from understudy.engine.errors import UnknownNodeError
+from understudy.engine.requests import best_label, best_labels, probabilities
+
+
+def test_the_first_bad_nodes_error_comes_first(tiny_bundle: TinyBundle) -> None:
+    nodes = [Node(id="node-3"), Node(id="nobody"), Node(text=" "), Node(), Node(id="node-1")]
+    with Engine.open(tiny_bundle.folder) as engine:
+        resolution = engine.resolve(nodes)
+        assert list(resolution.errors) == [1, 2, 3]
+        assert resolution.stored_positions == [0, 4]
+        assert resolution.stored_rows == [3, 1]
+        with pytest.raises(UnknownNodeError):
+            engine.logits(nodes)
 
 
 def test_probabilities_sum_to_one_even_for_huge_logits() -> None:

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.http.bodies import Aside
+from service.http.exchange import read_body
 from service.http.gateway import Gateway
-from service.http.io import read_body
 from service.telemetry.metrics import Metrics
 
 Headers = list[tuple[bytes, bytes]]
@@ -31,6 +32,7 @@ def drive(app: ASGIApp, incoming: Iterable[Message], headers: Headers) -> list[M
         max_body_bytes=10,
         direct={("POST", "/x"): app},
         metrics=Metrics(),
+        aside=Aside(),
     )
     asyncio.run(gateway(scope, receive, send))
     return sent

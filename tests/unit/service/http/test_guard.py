@@ -11,7 +11,8 @@ from service.errors import (
     MediaTypeError,
     ServiceError,
 )
-from service.http.guard import Guard, Hosts
+from service.http.gateway import Guard
+from service.http.guard import Hosts
 
 LOCAL = Hosts("127.0.0.1", [])
 WIDE = Hosts("0.0.0.0", [])

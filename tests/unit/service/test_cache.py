@@ -9,11 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.caches.cache import Cache, CacheOptions
-from service.caches.memory import ENTRY_BYTES, MemoryCache
-from service.caches.rate_limits import RedisRateLimiter
-from service.caches.redis_link import RedisLink
-from service.http.rate_limits import RateLimit
+from service.cache import ENTRY_BYTES, Cache, CacheOptions, MemoryCache, RedisLink
+from service.http.access import RateLimit, RedisRateLimiter
 from service.inference.embedding_cache import EmbeddingCache, remembering
 from service.telemetry.metrics import Metrics
 from tests.bundles import HIDDEN, write_tiny_bundle

@@ -1,26 +1,35 @@
-"""One request and its answer: what is read, counted, inflated, compressed and sent."""
+"""One request and its answer: what is read, counted, decoded, told and sent."""
 
 import asyncio
-import gzip
 import re
-import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from random import getrandbits
 from time import perf_counter
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
+from fastapi import Request
+from msgspec import Raw, Struct
+from msgspec.structs import FieldInfo
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from service.errors import (
     AccessError,
     BodyTooLargeError,
-    EncodingError,
     InvalidFieldError,
-    MalformedEncodingError,
     MalformedJsonError,
 )
+from service.http.bodies import (
+    COMPRESSED_FROM,
+    LARGE_BYTES,
+    Aside,
+    Inflater,
+    compress,
+    wanted_encoding,
+)
+from service.messages import encode
 
 REQUEST_ID = b"x-request-id"
 VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -28,20 +37,28 @@ SCOPE_KEY = "understudy.exchange"
 FAILURE = "understudy.failure"  # what the wire found wrong, maybe after the request has begun
 KEEPS_ALIVE = "understudy.keeps_alive"  # the connection goes on although it is HTTP/1.0
 UNNAMED = "other"
-# Encoding → the window argument of zlib, which also says what is around the deflated data.
-WINDOWS = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
 Body = TypeVar("Body")
-COMPRESSED_FROM = 1_024  # bytes; what is smaller fits a packet anyway
-LEVEL = 1  # of zlib: labels and scores repeat so much that more work saves little
 JSON = "application/json"
 JSON_BYTES = JSON.encode()
+Headers = Mapping[bytes, bytes]
+# The body and the request's headers → a struct.
+Read = Callable[[bytes, Headers], Any]
 
 
 class Exchange:
     """Counts the body, notes the answer's start and adds the common headers."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, limit: int, aside: Aside
+    ) -> None:
+        """Begins.
+
+        Args:
+            limit: bytes of the body.
+            aside: where large bodies are read and compressed.
+        """
         self.started = perf_counter()
+        self.aside = aside
         self.scope = scope
         self.receive_message, self.send_message = receive, send
         self.limit = limit
@@ -116,49 +133,6 @@ class Exchange:
         await self.send_message(message)
 
 
-class Inflater:
-    """Inflates one body part by part."""
-
-    def __init__(self, encoding: bytes, limit: int) -> None:
-        """Begins.
-
-        Args:
-            encoding: the header `content-encoding`.
-            limit: bytes of the inflated body.
-
-        Raises:
-            EncodingError: it is not known, or is more than one.
-        """
-        window = WINDOWS.get(encoding.strip().lower())
-        if window is None:
-            known = ", ".join(name.decode() for name in WINDOWS)
-            raise EncodingError(f"content-encoding: expected none, or one of {known}")
-        self.encoding = encoding.decode("latin-1")
-        self.stream = zlib.decompressobj(window)
-        self.left = limit
-        self.limit = limit
-
-    def inflate(self, data: bytes, last: bool) -> bytes:
-        """The next part.
-
-        Raises:
-            BodyTooLargeError: more bytes than allowed come out of it.
-            MalformedEncodingError: it is not what it says, is cut off, or goes on after its end.
-        """
-        try:
-            inflated = self.stream.decompress(data, self.left + 1)
-        except zlib.error as error:
-            raise MalformedEncodingError(f"the body is not {self.encoding}") from error
-        self.left -= len(inflated)
-        if self.left < 0:
-            raise BodyTooLargeError(self.limit)
-        if self.stream.unused_data:
-            raise MalformedEncodingError(f"more follows after the end of the {self.encoding} body")
-        if last and not self.stream.eof:
-            raise MalformedEncodingError(f"the {self.encoding} body is cut off")
-        return inflated
-
-
 async def read_body(receive: Receive) -> bytes:
     """The whole body; its size is limited by the gateway, its time by the protocol.
 
@@ -206,28 +180,6 @@ def invalid_field(message: str) -> InvalidFieldError:
     return InvalidFieldError(field, problem[:1].lower() + problem[1:])
 
 
-def wanted_encoding(accepted: str) -> str | None:
-    """gzip or deflate, if a client's `accept-encoding` allows one of them; rather gzip."""
-    readable: dict[str, bool] = {}
-    for entry in accepted.lower().split(","):
-        name, _, weight = (part.strip() for part in entry.partition(";"))
-        readable[name] = not is_zero(weight)
-    others = readable.get("*", False)
-    return next((name for name in ("gzip", "deflate") if readable.get(name, others)), None)
-
-
-def is_zero(weight: str) -> bool:
-    """Whether "q=0.000" or the like was said."""
-    name, _, value = weight.partition("=")
-    return name.strip() == "q" and value.strip().rstrip("0").rstrip(".") in ("", "0")
-
-
-def compress(content: bytes, encoding: str) -> bytes:
-    if encoding == "gzip":
-        return gzip.compress(content, LEVEL, mtime=0)
-    return zlib.compress(content, LEVEL)
-
-
 async def send_answer(
     send: Send,
     status: int,
@@ -239,3 +191,125 @@ async def send_answer(
     own = [(b"content-type", kind), (b"content-length", b"%d" % len(content)), *headers]
     await send({"type": "http.response.start", "status": status, "headers": own})
     await send({"type": "http.response.body", "body": content})
+
+
+def whole_reader(kind: type[Struct]) -> Read:
+    """Reads a body at once."""
+    decoder = msgspec.json.Decoder(kind)
+
+    def read(content: bytes, _: Headers) -> Struct:
+        return decode(decoder, content)
+
+    return read
+
+
+def item_reader(kind: type[Struct]) -> Read:
+    """Reads the one list of structs in a body item by item, and any other body at once.
+
+    msgspec does not let go of the interpreter while it decodes, not even on a thread: several
+    megabytes at once would hold everybody up.
+    """
+    field = next((f for f in msgspec.structs.fields(kind) if struct_items(f.type)), None)
+    if field is None:
+        return whole_reader(kind)
+    name = field.name
+    outline = msgspec.json.Decoder(outline_of(kind, field))
+    items = msgspec.json.Decoder(struct_items(field.type))
+
+    def read(content: bytes, _: Headers) -> Struct:
+        rough = decode(outline, content)
+        whole = []
+        for position, item in enumerate(getattr(rough, name)):
+            try:
+                whole.append(decode(items, item))
+            except InvalidFieldError as error:
+                raise error.below(f"{name}.{position}") from error
+        return kind(**msgspec.structs.asdict(rough) | {name: tuple(whole)})
+
+    return read
+
+
+def struct_items(hint: Any) -> Any:
+    """What a list of structs holds, be it one kind or several; None for any other type."""
+    hint = getattr(hint, "__origin__", hint) if hasattr(hint, "__metadata__") else hint
+    if get_origin(hint) is not tuple:
+        return None
+    item = get_args(hint)[0]
+    kinds = get_args(item) or (item,)
+    return item if all(isinstance(k, type) and issubclass(k, Struct) for k in kinds) else None
+
+
+def outline_of(kind: type[Struct], field: FieldInfo) -> type[Struct]:
+    """The same struct with undecoded items in the place of the list's own."""
+    fields: list[Any] = []
+    for own in msgspec.structs.fields(kind):
+        wanted = own.type
+        if own.name == field.name:
+            wanted = Annotated[(tuple[Raw, ...], *getattr(own.type, "__metadata__", ()))]
+        fields.append((own.name, wanted) if own.required else (own.name, wanted, own.default))
+    strict = kind.__struct_config__.forbid_unknown_fields
+    return msgspec.defstruct(f"{kind.__name__}Outline", fields, forbid_unknown_fields=strict)
+
+
+class Told(Response):
+    """A struct, or bytes, as the answer; a large one is compressed where the client can read it.
+
+    It has none of the headers that Starlette's own look for, so that it costs a look-up little.
+    """
+
+    def __init__(
+        self,
+        content: Struct | bytes,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+        kind: bytes = JSON_BYTES,
+    ) -> None:
+        self.status_code = 200
+        self.background = None
+        self.content = content if isinstance(content, bytes) else encode(content)
+        self.kind = kind
+        self.own_headers = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        content, headers = self.content, self.own_headers
+        if len(content) >= COMPRESSED_FROM:
+            headers += ((b"vary", b"accept-encoding"),)
+            exchange: Exchange = scope[SCOPE_KEY]
+            accepted = exchange.headers.get(b"accept-encoding", b"")
+            encoding = wanted_encoding(accepted.decode("latin-1"))
+            if encoding is not None:
+                headers += ((b"content-encoding", encoding.encode()),)
+                if len(content) > LARGE_BYTES:
+                    content = await exchange.aside.run(compress, content, encoding)
+                else:
+                    content = compress(content, encoding)
+        await send_answer(send, self.status_code, content, headers, self.kind)
+
+
+class JsonBody:
+    """Reads a body as a struct; a large one off the event loop."""
+
+    def __init__(self, kind: type[Struct], read: Read | None = None) -> None:
+        """Prepares.
+
+        Args:
+            read: of a body that is not JSON alone.
+        """
+        self.kind = kind
+        self.read = read or whole_reader(kind)
+        self.read_large = read or item_reader(kind)
+
+    async def __call__(self, request: Request) -> Any:
+        exchange: Exchange = request.scope[SCOPE_KEY]
+        return await self.take(exchange)
+
+    async def take(self, exchange: Exchange) -> Any:
+        """The body as a struct.
+
+        Raises:
+            MalformedJsonError, InvalidFieldError: see `decode`.
+        """
+        content = await read_body(exchange.receive)
+        exchange.size = len(content)
+        if len(content) <= LARGE_BYTES:
+            return self.read(content, exchange.headers)
+        return await exchange.aside.run(self.read_large, content, exchange.headers)

@@ -6,7 +6,7 @@ import zlib
 import pytest
 
 from service.errors import BodyTooLargeError, EncodingError, MalformedEncodingError, ServiceError
-from service.http.io import Inflater
+from service.http.bodies import Inflater
 
 TEXT = b'{"nodes": []}' * 1_000
 PACKED = {b"gzip": gzip.compress(TEXT), b"Deflate": zlib.compress(TEXT)}

@@ -11,16 +11,16 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from fastapi import APIRouter
+from fastapi import APIRouter, params
 
-from service.app import Service, create_app
-from service.aside import LARGE_BYTES, LARGE_ITEMS
+from service.app import STRUCT_ROUTES, Service, create_app
 from service.errors import InvalidFieldError, MalformedJsonError
-from service.http.io import wanted_encoding
+from service.http.bodies import LARGE_BYTES, LARGE_ITEMS, wanted_encoding
+from service.http.exchange import item_reader, whole_reader
+from service.http.gateway import Direct
 from service.messages import ClassifyRequest, CompareRequest
 from service.routes.admin import Status
-from service.routes.graph_messages import MutationsBody
-from service.routes.readers import item_reader, whole_reader
+from service.routes.graph import MutationsBody
 from service.routes.structs import StructRoute
 from service.settings import Settings
 from tests.bundles import TinyBundle, rewrite, write_tiny_bundle
@@ -71,6 +71,20 @@ def test_the_document_runs_a_network_once_and_off_the_event_loop(
         assert example["graph_version"] == changes
         assert example["predictions"][0]["id"] == f"node-{changes}"
         assert threads == ["aside_0"] * inferences
+
+
+def test_what_the_gateway_answers_directly_is_asked_for_as_the_document_says(
+    engine: Engine,
+) -> None:
+    app = create_app(engine, Settings())
+    assert app.direct
+    for (method, path), direct in app.direct.items():
+        (route,) = [r for r in STRUCT_ROUTES if r.path == path and method in (r.methods or ())]
+        assert isinstance(direct, Direct)
+        assert direct.operation == route.operation_id == route.name
+        roles = [d.scopes for d in route.dependencies if isinstance(d, params.Security)]
+        assert roles == [[direct.role.name]]
+        assert direct.body in [d.call for d in route.dependant.dependencies]
 
 
 def test_after_a_reload_the_document_is_about_the_new_bundle(tmp_path: Path) -> None:

@@ -1,0 +1,311 @@
+"""Bytes by content: first in the process, then in Redis, where there is one.
+
+What is kept is named by its content and never goes stale.
+"""
+
+import asyncio
+import logging
+import re
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Generic, TypeVar
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from service.errors import SettingsError
+from service.telemetry.logs import RareLog
+from service.telemetry.metrics import Metrics
+
+ENTRY_BYTES = 200  # of Python's own around a key and a value
+logger = logging.getLogger(__name__)
+FIRST_PAUSE = 0.1  # seconds between two attempts to reconnect; doubles
+LONGEST_PAUSE = 5.0
+STEADY_SECONDS = 60.0  # of service, after which an outage is a new one and pauses begin anew
+# What the client raises where there is no Redis, or something that speaks another protocol.
+AWAY = (RedisError, OSError, TimeoutError, ValueError, TypeError)
+DATABASE = re.compile(r"^unix:///|^\w+://[^/?]*/?\d*(\?|$)")  # the client takes 0 for a wrong one
+Result = TypeVar("Result")
+NAMESPACE = "understudy"
+MALFORMED = "malformed"  # a look-up's outcome, beside hit or miss
+
+
+class MemoryCache:
+    """Bytes by key, the least recently used leave first; not for several threads.
+
+    By hand, since `functools.lru_cache` has bounds neither in bytes nor in age.
+    """
+
+    def __init__(self, max_bytes: int, seconds: float) -> None:
+        self.max_bytes = max_bytes
+        self.seconds = seconds
+        self.entries: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+        self.bytes = 0
+
+    def get(self, key: str) -> bytes | None:
+        entry = self.entries.get(key)
+        if entry is None:
+            return None
+        if monotonic() > entry[0]:
+            self.remove(key)
+            return None
+        self.entries.move_to_end(key)
+        return entry[1]
+
+    def put(self, key: str, value: bytes) -> None:
+        self.forget(key)
+        size = entry_size(key, value)
+        if size > self.max_bytes:
+            return
+        self.entries[key] = (monotonic() + self.seconds, value)
+        self.bytes += size
+        while self.bytes > self.max_bytes:
+            self.remove(next(iter(self.entries)))
+
+    def forget(self, key: str) -> None:
+        """Removes an entry, if it is there."""
+        if key in self.entries:
+            self.remove(key)
+
+    def remove(self, key: str) -> None:
+        _, value = self.entries.pop(key)
+        self.bytes -= entry_size(key, value)
+
+
+def entry_size(key: str, value: bytes) -> int:
+    return len(key) + len(value) + ENTRY_BYTES
+
+
+def open_client(url: str, timeout_seconds: float) -> Redis:
+    """A client that connects at its first call.
+
+    Raises:
+        SettingsError: no URL of a Redis.
+    """
+    try:
+        client = Redis.from_url(
+            url,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
+            retry=Retry(NoBackoff(), 0),
+        )
+        pool = client.connection_pool
+        connection = pool.connection_class(**pool.connection_kwargs)  # opens nothing yet
+        usable = DATABASE.search(url) and not connection.encoder.decode_responses
+    except (RedisError, ValueError, TypeError) as error:
+        raise wrong_url() from error
+    if not usable:
+        raise wrong_url()
+    return client
+
+
+def wrong_url() -> SettingsError:
+    """Without the URL or what is wrong in it, since a piece of a password may be just that."""
+    return SettingsError(
+        "--redis-url is no URL of a Redis; expected redis://host:6379/0 or "
+        "redis://user:password@host:6379/0 (or rediss:// or unix://) with special characters "
+        "percent-encoded, and no decode_responses",
+        setting="redis_url",
+    )
+
+
+class RedisLink:
+    """Calls Redis while it answers; a failure is counted and repaired in the background.
+
+    A refused call, such as a write while Redis is full, is no failure: Redis is there, and what
+    it holds can be read.
+    """
+
+    def __init__(self, url: str, timeout_seconds: float, metrics: Metrics) -> None:
+        """Connects at the first call.
+
+        Args:
+            timeout_seconds: of one call.
+
+        Raises:
+            SettingsError: no URL of a Redis.
+        """
+        self.timeout_seconds = timeout_seconds
+        self.metrics = metrics
+        self.client = open_client(url, timeout_seconds)
+        self.up = True  # until a call fails
+        self.pause = FIRST_PAUSE  # seconds before the next attempt
+        self.back = -STEADY_SECONDS  # monotonic, when it last came back
+        self.reconnecting: asyncio.Task[None] | None = None
+        self.refusals = RareLog(logger)
+
+    async def call(self, operation: Callable[[Redis], Awaitable[Result]]) -> Result | None:
+        """What Redis answers; None where it refuses, and at once while it is down."""
+        if not self.up:
+            return None
+        try:
+            async with asyncio.timeout(self.timeout_seconds):
+                return await operation(self.client)
+        except ResponseError as error:
+            self.metrics.cache_refusals.add()
+            self.refusals.warning("refused", "Redis refuses, going on without: %s", words(error))
+        except AWAY as error:
+            self.metrics.cache_errors.add()
+            self.lose(type(error).__name__)
+        return None
+
+    def lose(self, why: str) -> None:
+        """Leaves Redis alone until it answers again."""
+        if not self.up:
+            return
+        self.up = False
+        logger.warning("Redis is down, going on without: %s", why)
+        if monotonic() - self.back >= STEADY_SECONDS:
+            self.pause = FIRST_PAUSE
+        self.reconnecting = asyncio.create_task(self.reconnect(), name="redis")
+
+    async def reconnect(self) -> None:
+        """Asks ever less often; one that goes again as soon as it came is asked less often, too."""
+        while not self.up:
+            await asyncio.sleep(self.pause)
+            self.pause = min(2 * self.pause, LONGEST_PAUSE)
+            with suppress(*AWAY):
+                async with asyncio.timeout(self.timeout_seconds):
+                    await self.client.ping()
+                self.up = True
+        self.back = monotonic()
+        logger.warning("Redis is back")
+
+    async def close(self) -> None:
+        if self.reconnecting is not None:
+            self.reconnecting.cancel()
+            with suppress(asyncio.CancelledError):
+                await self.reconnecting
+        with suppress(*AWAY):
+            await self.client.aclose()
+
+
+def words(error: ResponseError) -> str:
+    """What Redis said, without the command, which holds what was to be kept."""
+    return f"{type(error).__name__}: {str(error).rpartition('caused error: ')[2]}"
+
+
+@dataclass(frozen=True, slots=True)
+class CacheOptions:
+    memory_bytes: int = 64 * 2**20  # of this process
+    seconds: int = 7 * 86_400  # that an entry lives
+    value_bytes: int = 64 * 2**10  # a larger value is not kept
+
+
+class Cache:
+    """One kind of values; Redis is shared with other processes, and may be away."""
+
+    def __init__(
+        self,
+        name: str,
+        options: CacheOptions,
+        link: RedisLink | None,
+        metrics: Metrics,
+        remember: bool = True,
+    ) -> None:
+        """Assembles.
+
+        Args:
+            remember: keep values in this process, too.
+        """
+        self.name = name
+        self.options = options
+        self.memory = MemoryCache(options.memory_bytes if remember else 0, options.seconds)
+        self.link = link
+        self.metrics = metrics
+
+    async def get(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """Those of the keys that are known."""
+        found = {key: value for key in keys if (value := self.memory.get(key)) is not None}
+        missing = [key for key in dict.fromkeys(keys) if key not in found]
+        self.count("memory", len(keys) - len(missing))
+        if missing and self.link is not None:
+            for key, value in (await self.shared(self.link, missing)).items():
+                found[key] = value
+                self.memory.put(key, value)
+        shared = sum(key in found for key in missing)
+        self.count("redis", shared)
+        self.count("miss", len(missing) - shared)
+        return found
+
+    async def shared(self, link: RedisLink, keys: Sequence[str]) -> dict[str, bytes]:
+        """Those of the keys that Redis knows; what cannot be of ours is left."""
+        values: Any = await link.call(lambda redis: redis.mget([self.full(key) for key in keys]))
+        if not isinstance(values, list) or len(values) != len(keys):
+            return {}  # away, or no Redis
+        told = {key: value for key, value in zip(keys, values, strict=True) if value is not None}
+        good = {key: value for key, value in told.items() if self.keeps(value)}
+        self.count(MALFORMED, len(told) - len(good))
+        return good
+
+    def keeps(self, value: Any) -> bool:
+        return isinstance(value, bytes) and len(value) <= self.options.value_bytes
+
+    def refuse(self, key: str) -> None:
+        """Forgets a value that who asked for it cannot use, and counts it."""
+        self.memory.forget(key)
+        self.count(MALFORMED, 1)
+
+    async def put(self, values: Mapping[str, bytes]) -> None:
+        """Keeps values that are not too large."""
+        kept = {key: value for key, value in values.items() if self.keeps(value)}
+        for key, value in kept.items():
+            self.memory.put(key, value)
+        if kept and self.link is not None:
+            await self.link.call(lambda redis: self.write(redis, kept))
+
+    async def write(self, redis: Redis, values: Mapping[str, bytes]) -> None:
+        async with redis.pipeline(transaction=False) as pipeline:
+            for key, value in values.items():
+                pipeline.set(self.full(key), value, ex=self.options.seconds)
+            await pipeline.execute()
+
+    def full(self, key: str) -> str:
+        return f"{NAMESPACE}:{self.name}:{key}"
+
+    def count(self, outcome: str, number: int) -> None:
+        if number:
+            self.metrics.cache.add(self.name, outcome, amount=number)
+
+
+class SingleFlight(Generic[Result]):
+    """Runs work by key; who asks for what runs already waits for it with the others."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, asyncio.Task[Result]] = {}
+        self.waiting: dict[asyncio.Task[Result], int] = {}
+
+    async def run(self, key: str, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """What the work returns; it is cancelled when nobody waits for it any more."""
+        task = self.tasks.get(key)
+        if task is None:
+            task = self.tasks[key] = asyncio.create_task(work())
+            self.waiting[task] = 0
+            task.add_done_callback(lambda done: self.forget(key, done))
+        self.waiting[task] += 1
+        try:
+            return await asyncio.shield(task)
+        finally:
+            if task in self.waiting:
+                self.waiting[task] -= 1
+                if self.waiting[task] == 0:
+                    task.cancel()
+                    self.forget(key, task)
+
+    def forget(self, key: str, task: asyncio.Task[Result]) -> None:
+        """Nobody joins what has ended, or is being cancelled."""
+        self.waiting.pop(task, None)
+        if self.tasks.get(key) is task:
+            del self.tasks[key]
+
+    async def close(self) -> None:
+        """Cancels what runs; nothing may be run afterwards."""
+        tasks = list(self.waiting)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
