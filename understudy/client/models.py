@@ -35,6 +35,10 @@ class Node:
         return value
 
 
+# What is asked about: one node or several; an id alone is a stored node.
+Nodes = Node | str | Iterable[Node | str]
+
+
 def ids_of(name: str, ids: Iterable[str]) -> tuple[str, ...]:
     """Several ids, and not the characters of one.
 
@@ -48,6 +52,19 @@ def ids_of(name: str, ids: Iterable[str]) -> tuple[str, ...]:
         if not isinstance(entry, str):
             raise InvalidRequestError(f"{name} holds {entry!r}; an id is a str")
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """What one request may hold, as the service says.
+
+    Attributes:
+        nodes: in one request.
+        body_bytes: of one request's body.
+    """
+
+    nodes: int
+    body_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,3 +176,9 @@ def parse_node(value: Mapping[str, Any]) -> StoredNode:
 
 def parse_neighbors(value: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(value["neighbors"])
+
+
+def parse_limits(info: Mapping[str, Any]) -> RequestLimits:
+    """The limits in what the service says of itself."""
+    limits = info["limits"]
+    return RequestLimits(limits["nodes"], limits["body_bytes"])
