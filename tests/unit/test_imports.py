@@ -18,6 +18,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "understudy.bundle": {"understudy.folders"},
     "understudy.engine": {"understudy.folders", "understudy.graph", "understudy.bundle"},
     "understudy.client": set(),
+    "understudy.predict": {
+        "understudy.folders",
+        "understudy.graph",
+        "understudy.bundle",
+        "understudy.engine",
+        "understudy.client",
+    },
     "training": {"understudy.folders", "understudy.graph"},
     "export": {"training", "understudy.folders", "understudy.graph", "understudy.bundle"},
     "service": {

@@ -97,6 +97,7 @@ class Prediction:
     cached: bool
     error: str | None  # its code
     teacher_error: str | None  # its code: on route auto, why the student answered although unsure
+    error_message: str | None = None  # what `error` says, for people
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,7 @@ def parse_prediction(value: Mapping[str, Any]) -> Prediction:
         cached=value["cached"],
         error=error and error["code"],
         teacher_error=teacher_error and teacher_error["code"],
+        error_message=error and error["message"],
     )
 
 
