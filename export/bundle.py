@@ -11,6 +11,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from export.card import recipe_of
 from export.checks.gates import Verdict, judge, smallest_cosine
 from export.checks.parity import (
     check_logits,
@@ -39,6 +40,7 @@ from understudy.bundle import (
     VariantInfo,
     write_bundle,
 )
+from understudy.bundle.card import write_card
 from understudy.bundle.student import (
     LOGITS_FILE,
     WHOLE_FILE,
@@ -110,7 +112,9 @@ def export_bundle(
 
     def fill(folder: Path) -> Manifest:
         info = student_info(checkpoint)
-        return fill_folder(Draft(folder, checkpoint, graph, info, progress), options)
+        manifest = fill_folder(Draft(folder, checkpoint, graph, info, progress), options)
+        write_card(folder, manifest, recipe_of(checkpoint, graph))
+        return manifest
 
     return write_bundle(out, fill)
 
