@@ -10,7 +10,7 @@ import pytest
 from tests.bundles import NODES, TinyBundle
 from tests.e2e.conftest import serving
 from understudy.cli import main
-from understudy.client import Client, Node
+from understudy.client import Client, Node, RefusedError
 from understudy.predict.answering import OverHttp
 from understudy.predict.errors import ModelChangedError
 from understudy.predict.rows import Row
@@ -88,3 +88,22 @@ def test_rows_of_which_none_can_be_answered_each_say_why(tiny_bundle: TinyBundle
         answerer.model = "another"
         with pytest.raises(ModelChangedError, match="and not with another any more"):
             answerer.answer([Row(4, "a:4", Node(id="node-1"))], 1)
+
+
+def test_what_takes_too_long_at_once_is_asked_in_halves(tiny_bundle: TinyBundle) -> None:
+    """A deadline within which a few nodes can be answered, and never all of them."""
+    rows = [Row(n, f"a:{n}", Node(id="node-1")) for n in range(9)]
+    sizes: list[int] = []
+
+    class Hasty(OverHttp):
+        def ask(self, nodes: list[Node], top_k: int) -> Any:
+            sizes.append(len(nodes))
+            if len(nodes) > 3:
+                raise RefusedError(504, "deadline_passed", "no answer in time", {}, "")
+            return super().ask(nodes, top_k)
+
+    with serving(tiny_bundle.folder) as running, Client(running.url) as client:
+        answers = Hasty(client, "student").answer(rows, 1)
+    assert [answer.row for answer in answers] == list(range(9))
+    assert all(answer.label for answer in answers)
+    assert sizes == [9, 4, 2, 2, 5, 2, 3]

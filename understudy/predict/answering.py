@@ -16,7 +16,26 @@ if TYPE_CHECKING:
 
 STUDENT_ROWS = 1_024  # asked at once
 TEACHER_ROWS = 32  # a teacher takes seconds for each, and every request has a deadline
+TOO_LATE = "deadline_passed"
+TEXT_COST = 8  # of a text, in look-ups
+NEIGHBORS_A_COST = 16  # rows of neighbours that cost as much as a look-up, in time and memory
+COST_AT_ONCE = 8_192  # in this process: about a thousand texts, or 100,000 rows of neighbours
+COST_A_REQUEST = 1_024  # which must be answered before its deadline
 PATIENCE = Retries(attempts=10, longest_pause=30.0)  # a restart of the service is waited for
+
+
+def pieces(rows: Sequence[Row], most: int) -> Iterator[Sequence[Row]]:
+    """Cuts rows so that none of the pieces costs more, unless it is a single row."""
+    start, sum_of_costs = 0, 0
+    for number, row in enumerate(rows):
+        cost = 1 if row.node is None or row.node.text is None else TEXT_COST
+        cost += len(row.node.neighbors) // NEIGHBORS_A_COST if row.node else 0
+        if number > start and sum_of_costs + cost > most:
+            yield rows[start:number]
+            start, sum_of_costs = number, 0
+        sum_of_costs += cost
+    if rows[start:]:
+        yield rows[start:]
 
 
 class Answerer(Protocol):
@@ -44,9 +63,13 @@ class InProcess:
             InferenceError: the networks gave no usable answer.
         """
         version = self.engine.state.version  # nobody else changes this graph
-        nodes = [row.node or Node() for row in rows]
+        predictions = (
+            prediction
+            for piece in pieces(rows, COST_AT_ONCE)
+            for prediction in self.engine.classify([r.node or Node() for r in piece], top_k)
+        )
         answers = []
-        for row, found in zip(rows, self.engine.classify(nodes, top_k), strict=True):
+        for row, found in zip(rows, predictions, strict=True):
             if found.error is not None:
                 answers.append(failed(row, f"{found.error.code}: {found.error}"))
                 continue
@@ -78,13 +101,28 @@ class OverHttp:
             ClientError: the service refuses all of it, or cannot be reached for long.
             ModelChangedError: another model answers than at the beginning.
         """
+        return [
+            answer
+            for piece in pieces(rows, COST_A_REQUEST)
+            for answer in self.answer_piece(piece, top_k)
+        ]
+
+    def answer_piece(self, rows: Sequence[Row], top_k: int) -> list[Answer]:
+        """Asks in one request, or where its time is too short for it, in two."""
         try:
             predictions, version = self.ask([row.node or Node() for row in rows], top_k)
         except RefusedError as error:
+            if error.code == TOO_LATE and len(rows) > 1:
+                return self.halved(rows, top_k)
             if error.code not in NODE_ERRORS:
                 raise
             return self.explained(rows, top_k, error)
         return [told(row, found, version) for row, found in zip(rows, predictions, strict=True)]
+
+    def halved(self, rows: Sequence[Row], top_k: int) -> list[Answer]:
+        middle = len(rows) // 2
+        halves = (rows[:middle], rows[middle:])
+        return [answer for half in halves for answer in self.answer_piece(half, top_k)]
 
     def explained(self, rows: Sequence[Row], top_k: int, error: RefusedError) -> list[Answer]:
         """What is wrong with each of several rows none of which could be answered.
@@ -97,8 +135,7 @@ class OverHttp:
             nodes = [self.companion, *(row.node or Node() for row in rows)]
             predictions, version = self.ask(nodes, top_k)
             return [told(r, p, version) for r, p in zip(rows, predictions[1:], strict=True)]
-        middle = len(rows) // 2
-        return [*self.answer(rows[:middle], top_k), *self.answer(rows[middle:], top_k)]
+        return self.halved(rows, top_k)
 
     def ask(self, nodes: list[Node], top_k: int) -> tuple[tuple[Prediction, ...], int]:
         answer = self.client.classify(nodes, self.route, top_k)

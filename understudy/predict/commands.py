@@ -30,7 +30,7 @@ from understudy.predict.formats import (
     format_of,
     head,
 )
-from understudy.predict.output import check_place, open_parts
+from understudy.predict.output import check_place, left_by_others, open_parts
 from understudy.predict.rows import Row
 from understudy.predict.run import Problems, Run
 from understudy.predict.sources import TableOptions, read_rows, unlabeled, unlabeled_rows
@@ -241,6 +241,11 @@ def write_file(
 ) -> None:
     """Writes parts and puts them together at the end."""
     with open_parts(asked.out, kind, run.top_k > 1, about) as parts:
+        for folder in left_by_others(parts):
+            tell(
+                f"{folder} holds unfinished answers of another input, other options or another "
+                "model; remove it if nobody goes on with it"
+            )
         done, run.problems.count = parts.done()
         if done:
             tell(f"{done:,} rows are answered already; this goes on with the next")

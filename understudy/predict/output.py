@@ -78,6 +78,16 @@ class Parts:
             shutil.rmtree(self.work)
 
 
+def left_by_others(parts: Parts) -> list[Path]:
+    """Folders of parts that runs with another input, other options or another model have left."""
+    own = re.compile(re.escape(parts.work.name.rpartition(".")[0]) + r"\.[0-9a-f]{12}")
+    return [
+        path
+        for path in sorted(parts.work.parent.iterdir())
+        if own.fullmatch(path.name) and path != parts.work and (path / LOCK).is_file()
+    ]
+
+
 def names(path: Path) -> "re.Match[str]":
     found = PART.fullmatch(path.name)
     assert found is not None

@@ -20,11 +20,16 @@ import pytest
 from tests.bundles import LABELS, NODES, TinyBundle
 from understudy.bundle import Manifest, open_bundle, write_bundle
 from understudy.cli import main
+from understudy.client import Node as ClientNode
 from understudy.engine import Engine, Node
 from understudy.graph.snapshot import save_snapshot
 from understudy.graph.text_graph import UNLABELED
 from understudy.predict import run as running
-from understudy.predict.answering import InProcess
+from understudy.predict.answering import InProcess, pieces
+from understudy.predict.errors import OutputError
+from understudy.predict.formats import format_of
+from understudy.predict.output import open_parts
+from understudy.predict.rows import Row
 
 Ended = tuple[int, str]  # exit status, what stderr says
 
@@ -341,3 +346,66 @@ def test_stored_texts_can_be_looked_up_by_their_ids(
     (answer,) = jsonl(tmp_path / "o.jsonl")
     (best,) = expected(tiny_bundle, [Node(id="node-1")])
     assert [(answer["label"], answer["score"])] == best
+
+
+def test_parts_of_another_run_are_told_and_left_alone(
+    tmp_path: Path,
+    tiny_bundle: TinyBundle,
+    call: Callable[..., Ended],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("id\n" + "node-1\n" * 10 + "nobody\n")
+    monkeypatch.setattr(InProcess, "batch", 2)
+    monkeypatch.setattr(running, "PART_ROWS", 4)
+    status, told = call(tiny_bundle.folder, source, out, "--strict")
+    assert status == 1
+    assert says(told, f"error: {source}:12: unknown_node")
+    (left,) = [path for path in tmp_path.iterdir() if path.name[0] == "."]
+    parts = sorted(path.name for path in left.iterdir())
+    assert len(parts) == 3  # a lock, and two parts of four rows
+    status, told = call(tiny_bundle.folder, source, out)
+    assert status == 0
+    assert says(told, f"{left} holds unfinished answers of another input, other options")
+    assert sorted(path.name for path in left.iterdir()) == parts
+    assert [row["row"] for row in table(out)] == [str(line) for line in range(2, 13)]
+
+
+def test_who_writes_the_same_output_is_waited_for(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
+) -> None:
+    kind = format_of(tmp_path / "out.csv", "OUT")
+    with open_parts(tmp_path / "out.csv", kind, False, ["about"]):  # noqa: SIM117
+        with (
+            pytest.raises(OutputError, match="another process is writing"),
+            open_parts(tmp_path / "out.csv", kind, False, ["about"]),
+        ):
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_are_cut_by_what_they_cost() -> None:
+    stored, text = Node(id="a"), Node(text="a")
+    wide = Node(text="a", neighbors=("b",) * 160)
+
+    def sizes(nodes: Sequence[Node], most: int) -> list[int]:
+        rows = [asked_row(node) for node in nodes]
+        cut = list(pieces(rows, most))
+        assert [row for piece in cut for row in piece] == rows
+        return [len(piece) for piece in cut]
+
+    assert sizes([stored] * 20, 16) == [16, 4]
+    assert sizes([text] * 5, 16) == [2, 2, 1]
+    assert sizes([stored, wide, wide, stored], 18) == [1, 1, 1, 1]
+    assert sizes([wide], 1) == [1]
+    assert sizes([], 1) == []
+
+
+def asked_row(node: Node) -> Row:
+    return Row(1, "in:1", ClientNode(node.id, node.text, node.neighbors))
+
+
+def test_a_service_is_asked_without_what_runs_bundles() -> None:
+    code = "import sys, understudy.predict.commands; print('onnxruntime' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "False\n"
