@@ -121,7 +121,10 @@ def test_a_busy_service_is_asked_again() -> None:
 
 
 def test_who_stays_busy_or_away_is_unavailable() -> None:
-    with scripted((503, b"")) as url, pytest.raises(UnavailableError, match=r"3 attempts.*503"):
+    with (
+        scripted((503, b"")) as url,
+        pytest.raises(UnavailableError, match=r"http://127.*3 attempts.*503"),
+    ):
         both_infos(url)
     with pytest.raises(UnavailableError, match="ConnectError"):
         both_infos(url)
@@ -179,7 +182,7 @@ def test_ids_alone_are_stored_nodes(service: Service) -> None:
             assert client.classify(nodes) == answer
 
 
-def test_every_route_has_a_method(service: Service) -> None:
+def test_edges_health_metrics_and_document_have_methods(service: Service) -> None:
     with Client(service.url) as client:
         assert client.live()
         assert "/classify" in client.document()["paths"]
@@ -221,10 +224,10 @@ def test_a_single_node_asks_for_no_limits() -> None:
 
 def test_a_scheme_that_is_added_is_told(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", logger="understudy.client"):
-        Client("127.0.0.1:9").close()
+        Client("user:geheim@127.0.0.1:9").close()
         Client(HERE).close()
     assert [record.getMessage() for record in caplog.records] == [
-        "127.0.0.1:9 names no scheme; asking http://127.0.0.1:9"
+        "the address has no scheme; asking http://127.0.0.1:9"
     ]
 
 

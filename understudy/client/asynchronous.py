@@ -50,7 +50,7 @@ class AsyncClient(Interface):
             InvalidRequestError, RefusedError, UnavailableError, UnexpectedAnswerError: see
                 `understudy.client.errors`.
         """
-        work = steps(plan, self.retries)
+        work = steps(plan, self.retries, self.where)
         try:
             step = next(work)
             while True:

@@ -44,13 +44,17 @@ class Retries:
         return min(wanted, self.longest_pause)
 
 
-def steps(plan: Plan[Any, Result], retries: Retries) -> Steps[Result]:
-    """Carries out a plan's requests, one after the other."""
+def steps(plan: Plan[Any, Result], retries: Retries, where: str) -> Steps[Result]:
+    """Carries out a plan's requests, one after the other.
+
+    Args:
+        where: the service, for messages.
+    """
     try:
         request = next(plan)
         while True:
             try:
-                answer = yield from attempts(request, retries)
+                answer = yield from attempts(request, retries, where)
             except ClientError as error:
                 request = plan.throw(error)
             else:
@@ -60,7 +64,7 @@ def steps(plan: Plan[Any, Result], retries: Retries) -> Steps[Result]:
         return result
 
 
-def attempts(request: Request[Result], retries: Retries) -> Steps[Result]:
+def attempts(request: Request[Result], retries: Retries, where: str) -> Steps[Result]:
     """Sends until there is an answer.
 
     Raises:
@@ -81,7 +85,9 @@ def attempts(request: Request[Result], retries: Retries) -> Steps[Result]:
             problem = worth_repeating(error)
         if attempt + 1 < number:
             yield retries.pause(attempt, response)
-    raise UnavailableError(f"{number} attempts failed, the last with {problem}")
+    raise UnavailableError(
+        f"{where} gives no answer: of {number} attempts the last failed with {problem}"
+    )
 
 
 def worth_repeating(error: httpx.RequestError | httpx.InvalidURL) -> str:

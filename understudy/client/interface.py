@@ -75,7 +75,12 @@ class Interface:
         self.retries = retries or Retries()
         self.limits: RequestLimits | None = None  # of the service, once they are known
         if "://" not in url:
-            logger.info("%s names no scheme; asking %s", url, self.url)
+            logger.info("the address has no scheme; asking %s", self.where)
+
+    @property
+    def where(self) -> str:
+        """The service's address without a password."""
+        return f"{self.url.scheme}://{self.url.netloc.decode()}"
 
     @Call
     def classify(

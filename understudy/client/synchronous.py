@@ -48,7 +48,7 @@ class Client(Interface):
             InvalidRequestError, RefusedError, UnavailableError, UnexpectedAnswerError: see
                 `understudy.client.errors`.
         """
-        work = steps(plan, self.retries)
+        work = steps(plan, self.retries, self.where)
         try:
             step = next(work)
             while True:

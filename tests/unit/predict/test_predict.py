@@ -5,9 +5,6 @@ import gzip
 import io
 import json
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -178,15 +175,6 @@ def test_all_unlabelled_nodes_are_classified(
     assert says(told, "expected at most OUT beside --unlabeled")
 
 
-def test_stdin_and_stdout(tmp_path: Path, tiny_bundle: TinyBundle) -> None:
-    command = [sys.executable, "-m", "understudy", "predict", str(tiny_bundle.folder), "-"]
-    ended = subprocess.run(
-        command, input="id\nnode-1\n", capture_output=True, text=True, check=True
-    )
-    (row,) = csv.DictReader(io.StringIO(ended.stdout))
-    assert (row["id"], row["route"]) == ("node-1", "student")
-
-
 class KilledError(Exception):
     """Stands for a signal in the middle of a run."""
 
@@ -234,36 +222,6 @@ def test_a_killed_run_goes_on_where_it_was(
         unpack = gzip.decompress if name.endswith(".gz") else bytes
         assert unpack(out.read_bytes()) == unpack((tmp_path / "whole" / name).read_bytes())
     assert [path for path in tmp_path.iterdir() if path.name[0] == "."] == []
-
-
-def test_a_signal_leaves_whole_parts(tmp_path: Path, tiny_bundle: TinyBundle) -> None:
-    """A real process, ended in the middle: what it left is whole, and the next call goes on."""
-    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_text("".join(f'{{"id": "node-{n % NODES}"}}\n' for n in range(200)))
-    code = (
-        "import os, signal, sys\n"
-        "from understudy.cli import main\n"
-        "from understudy.predict import output, run\n"
-        "from understudy.predict.answering import InProcess\n"
-        "InProcess.batch, run.PART_ROWS = 10, 20\n"
-        "plain = output.Parts.add\n"
-        "def add(self, first, answers):\n"
-        "    plain(self, first, answers)\n"
-        "    if first == 60: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "if sys.argv.pop(1) == 'kill': output.Parts.add = add\n"
-        "main()\n"
-    )
-    words = ["predict", str(tiny_bundle.folder), str(source), str(out)]
-    killed = subprocess.run(
-        [sys.executable, "-c", code, "kill", *words], capture_output=True, check=False
-    )
-    assert killed.returncode == -signal.SIGKILL
-    assert not out.exists()
-    again = subprocess.run(
-        [sys.executable, "-c", code, "live", *words], capture_output=True, text=True, check=True
-    )
-    assert "80 rows are answered already" in again.stderr
-    assert [answer["row"] for answer in jsonl(out)] == list(range(1, 201))
 
 
 @pytest.mark.parametrize(
@@ -403,9 +361,3 @@ def test_rows_are_cut_by_what_they_cost() -> None:
 
 def asked_row(node: Node) -> Row:
     return Row(1, "in:1", ClientNode(node.id, node.text, node.neighbors))
-
-
-def test_a_service_is_asked_without_what_runs_bundles() -> None:
-    code = "import sys, understudy.predict.commands; print('onnxruntime' in sys.modules)"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ended.stdout == "False\n"
