@@ -11,7 +11,6 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from export.card import recipe_of
 from export.checks.gates import Verdict, judge, smallest_cosine
 from export.checks.parity import (
     check_logits,
@@ -23,6 +22,7 @@ from export.checks.parity import (
 from export.encoder.files import WrittenEncoder, served_embeddings, write_encoder, write_int8
 from export.errors import GateError, StaleError
 from export.options import ExportOptions
+from export.recipe import recipe_of
 from export.student.activations import all_activations
 from export.student.blocks import weighting_of
 from export.student.files import convert_student, export_student

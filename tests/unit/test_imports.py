@@ -17,7 +17,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "understudy.graph": {"understudy.folders"},
     "understudy.bundle": {"understudy.folders"},
     "understudy.engine": {"understudy.folders", "understudy.graph", "understudy.bundle"},
-    "understudy.client": set(),
     "understudy.predict": {
         "understudy.folders",
         "understudy.graph",
@@ -25,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "understudy.engine",
         "understudy.client",
     },
+    "understudy.client": set(),
     "training": {"understudy.folders", "understudy.graph"},
     "export": {"training", "understudy.folders", "understudy.graph", "understudy.bundle"},
     "service": {
