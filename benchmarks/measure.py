@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import typer
 from benchmarks.errors import BenchmarkError
 from understudy.bundle import open_bundle
 from understudy.cli import errors_in_a_line
+from understudy.environment import installed, processor
 from understudy.graph import TextGraph
 
 RESULTS = Path(__file__).parent / "results"
@@ -34,22 +34,6 @@ def machine_facts() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: found for name in REPORTED_PACKAGES if (found := installed(name))},
     }
-
-
-def processor() -> str:
-    information = Path("/proc/cpuinfo")
-    if information.is_file():
-        for line in information.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def installed(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def side_by_side(

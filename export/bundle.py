@@ -23,6 +23,7 @@ from export.checks.parity import (
 from export.encoder.files import WrittenEncoder, served_embeddings, write_encoder, write_int8
 from export.errors import GateError, StaleError
 from export.options import ExportOptions
+from export.recipe import recipe_of
 from export.student.activations import all_activations
 from export.student.blocks import weighting_of
 from export.student.files import convert_student, export_student
@@ -38,6 +39,7 @@ from understudy.bundle import (
     VariantInfo,
     write_bundle,
 )
+from understudy.bundle.card import write_card
 from understudy.bundle.student import (
     LOGITS_FILE,
     WHOLE_FILE,
@@ -109,7 +111,9 @@ def export_bundle(
 
     def fill(folder: Path) -> Manifest:
         info = student_info(checkpoint)
-        return fill_folder(Draft(folder, checkpoint, graph, info, progress), options)
+        manifest = fill_folder(Draft(folder, checkpoint, graph, info, progress), options)
+        write_card(folder, manifest, recipe_of(checkpoint, graph))
+        return manifest
 
     return write_bundle(out, fill)
 

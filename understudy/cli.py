@@ -34,6 +34,11 @@ COMMANDS = {
         "export.cli:export",
         "Turn a trained student into a bundle that can be served.",
     ),
+    "bundle": ("understudy.bundle.commands:bundle", "Look at a bundle."),
+    "predict": (
+        "understudy.predict.commands:predict",
+        "Classify the rows of a file, or all unlabelled nodes.",
+    ),
     "serve": ("service.commands:serve", "Serve a bundle over HTTP."),
     "teacher-serve": (
         "training.teacher_server.commands:teacher_serve",
@@ -42,16 +47,20 @@ COMMANDS = {
     "bench": ("benchmarks.commands:bench", "Measure speed on this machine."),
     "key": ("service.commands:key", "Make an API key of the service."),
     "demo": ("understudy.demo:demo", "Run everything, from a graph to answers, on real data."),
+    "collect-env": (
+        "understudy.environment:collect_env",
+        "Print versions and machine facts, for a report of a fault.",
+    ),
 }
 PREFIX = "UNDERSTUDY_"
-# Beside the settings of `serve`; all but the first are the tests' own.
-VARIABLES = ("CACHE", "DATASETS", "LONG_TESTS", "TEST_REQUESTS")
+# Beside the settings of `serve`; all but the first two are the tests' own.
+VARIABLES = ("CACHE", "KEY", "DATASETS", "LONG_TESTS", "TEST_REQUESTS")
 # What Kubernetes sets in every container beside a service that is called understudy.
 FROM_KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(TCP|UDP)\w*)$")
 # What a command needs beyond the core; pyproject.toml says what is in it.
 EXTRAS = {
     **dict.fromkeys(("data", "teach", "distill", "evaluate"), "training"),
-    **dict.fromkeys(("serve", "key"), "service"),
+    **dict.fromkeys(("serve", "key", "predict", "bundle", "collect-env"), "service"),
     "export": "export",
     **dict.fromkeys(("teacher-serve", "demo", "bench"), "dev"),
 }
@@ -61,6 +70,8 @@ ERROR_ROOTS = {
     "benchmarks.errors": "BenchmarkError",
     "understudy.graph.errors": "GraphError",
     "understudy.bundle.errors": "BundleError",
+    "understudy.client.errors": "ClientError",
+    "understudy.predict.errors": "PredictError",
     "training.errors": "TrainingError",
     "export.errors": "ExportError",
     "understudy.engine.errors": "EngineError",  # and those that service adds

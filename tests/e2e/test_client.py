@@ -22,12 +22,15 @@ from understudy.client import (
     UnavailableError,
     UnexpectedAnswerError,
 )
-from understudy.client.calls import Retries
-from understudy.client.parts import CHARACTERS, NODES, split
+from understudy.client.attempts import Retries
+from understudy.client.models import RequestLimits
+from understudy.client.parts import AROUND, CHARACTERS, split
 
 ONE_ID: Any = "node-1"  # what a type checker would not let pass
 NO_IDS: Any = [1]
 HERE = "http://127.0.0.1:9"
+LIMITS = RequestLimits(nodes=1_024, body_bytes=8 * 2**20)
+NODES = LIMITS.nodes
 QUICK = Retries(attempts=3, first_pause=0.01, longest_pause=0.02)
 
 
@@ -67,13 +70,16 @@ def test_the_asyncio_client_does_the_same(service: Service) -> None:
 
 @contextmanager
 def scripted(
-    *answers: tuple[int, bytes], headers: Mapping[str, str] | None = None
+    *answers: tuple[int, bytes],
+    headers: Mapping[str, str] | None = None,
+    method: str = "GET",
 ) -> Iterator[str]:
     """A server with these answers, the last one over and over."""
     left = list(answers)
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length", 0)))
             status, body = left.pop(0) if len(left) > 1 else left[0]
             self.send_response(status)
             self.send_header("retry-after", "1")
@@ -86,6 +92,7 @@ def scripted(
         def log_message(self, *_: object) -> None:
             pass
 
+    setattr(Handler, f"do_{method}", Handler.answer)
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -114,7 +121,10 @@ def test_a_busy_service_is_asked_again() -> None:
 
 
 def test_who_stays_busy_or_away_is_unavailable() -> None:
-    with scripted((503, b"")) as url, pytest.raises(UnavailableError, match=r"3 attempts.*503"):
+    with (
+        scripted((503, b"")) as url,
+        pytest.raises(UnavailableError, match=r"http://127.*3 attempts.*503"),
+    ):
         both_infos(url)
     with pytest.raises(UnavailableError, match="ConnectError"):
         both_infos(url)
@@ -167,17 +177,74 @@ def test_a_service_that_is_away_is_not_ready() -> None:
 
 def test_ids_alone_are_stored_nodes(service: Service) -> None:
     with Client(service.url) as client:
-        assert client.classify(["node-1"]) == client.classify([Node(id="node-1")])
+        answer = client.classify([Node(id="node-1")])
+        for nodes in (["node-1"], "node-1", Node(id="node-1")):
+            assert client.classify(nodes) == answer
+
+
+def test_edges_health_metrics_and_document_have_methods(service: Service) -> None:
+    with Client(service.url) as client:
+        assert client.live()
+        assert "/classify" in client.document()["paths"]
+        client.put_node("alone", "http", key="put")
+        before = client.node("alone").graph_version
+        assert client.add_edge("alone", "node-1", "link").graph_version == before + 1
+        assert client.add_edge("alone", "node-1", "link").repeated
+        assert client.neighbors("alone") == ("node-1",)
+        client.remove_edge("node-1", "alone")
+        assert client.neighbors("alone") == ()
+        client.delete_node("alone")
+        assert "understudy_requests_total" in client.metrics()
+
+
+def test_a_reload_says_what_answers(tiny_bundle: TinyBundle) -> None:
+    with serving(tiny_bundle.folder) as running, Client(running.url) as client:
+        assert client.reload()["model"] == "tiny-hashing"
+
+
+def test_requests_keep_to_the_limits_that_the_service_tells(service: Service) -> None:
+    with Client(service.url) as client:
+        limit = client.info()["limits"]["nodes"]
+        assert limit < 1_024
+        answer = client.classify(f"node-{number % NODES_STORED}" for number in range(limit + 1))
+        assert len(answer.predictions) == limit + 1
+        assert client.limits is not None
+        assert client.limits.nodes == limit
+
+
+def test_a_single_node_asks_for_no_limits() -> None:
+    refused = b'{"error": {"code": "unknown_node", "message": "none", "details": {}}}'
+    with (
+        scripted((404, refused), method="POST") as url,
+        Client(url) as client,
+        pytest.raises(RefusedError, match="unknown_node"),
+    ):
+        client.classify("nobody")
+
+
+def test_a_scheme_that_is_added_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="understudy.client"):
+        Client("user:geheim@127.0.0.1:9").close()
+        Client(HERE).close()
+    assert [record.getMessage() for record in caplog.records] == [
+        "the address has no scheme; asking http://127.0.0.1:9"
+    ]
+
+
+def test_methods_are_documented_once_for_both() -> None:
+    assert Client.classify is AsyncClient.classify
+    assert "One prediction a node" in str(Client.classify.__doc__)
+    assert Client(HERE).put_node.__name__ == "put_node"
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda client: client.classify("node-1"), "nodes is one str"),
-        (lambda client: client.classify(Node(id="node-1")), "nodes is one Node"),
+        (lambda client: client.classify({"id": "node-1"}), "nodes is a dict"),
+        (lambda client: client.classify(b"node-1"), "nodes is a bytes"),
         (lambda client: client.classify([{"id": "node-1"}]), r"nodes\[0\] is a dict"),
         (lambda client: client.classify([Node(id="a"), 5]), r"nodes\[1\] is a int"),
-        (lambda client: client.compare("node-1"), "nodes is one str"),
+        (lambda client: client.compare({"id": "node-1"}), "nodes is a dict"),
         (lambda _: Node(text="x", neighbors=ONE_ID), "neighbors is one text, 'node-1'"),
         (lambda _: Node(text="x", neighbors=NO_IDS), "neighbors holds 1; an id is a str"),
         (lambda client: client.put_node("a", "x", neighbors="node-1"), "neighbors is one text"),
@@ -245,11 +312,17 @@ def test_where_no_node_of_many_can_be_answered_all_are_refused(roomy: Service) -
 
 
 def test_nodes_are_parted_by_number_and_by_text() -> None:
-    one, long = Node(id="a"), Node(text="x" * (CHARACTERS // 2))
-    assert [len(part) for part in split([one] * NODES)] == [NODES]
-    assert [len(part) for part in split([one] * (NODES + 1))] == [NODES - 1, 2]
-    assert [len(part) for part in split([long] * 5)] == [2, 2, 1]
-    assert [len(part) for part in split([Node(text="x" * 2 * CHARACTERS)] * 2)] == [1, 1]
+    one, long = Node(id="a"), Node(text="x" * (CHARACTERS // 2 - AROUND))
+
+    def sizes(nodes: list[Node], limits: RequestLimits = LIMITS) -> list[int]:
+        return [len(part) for part in split(nodes, limits)]
+
+    assert sizes([one] * NODES) == [NODES]
+    assert sizes([one] * (NODES + 1)) == [NODES - 1, 2]
+    assert sizes([long] * 5) == [2, 2, 1]
+    assert sizes([Node(text="x" * 2 * CHARACTERS)] * 2) == [1, 1]
+    assert sizes([one] * 5, RequestLimits(nodes=1, body_bytes=2**20)) == [1] * 5
+    assert sizes([long] * 3, RequestLimits(nodes=9, body_bytes=2**20)) == [1] * 3
 
 
 @pytest.mark.parametrize("after", ["Wed, 21 Oct 2026 07:28:00 GMT", "²", "-1", "1.5", ""])

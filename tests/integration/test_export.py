@@ -25,6 +25,7 @@ from understudy.bundle import (
     parse_manifest,
     write_bundle,
 )
+from understudy.bundle.card import CARD_FILE, RECIPE_FILE, full_facts
 from understudy.bundle.student import LOGITS_FILE, dense_file, open_student, variant_folder
 from understudy.engine import Engine
 from understudy.engine.errors import BundleMismatchError
@@ -75,6 +76,23 @@ def test_it_is_proven_again(exported: Path) -> None:
     assert set(report.differences) == {"input", "layers", "gathering layers", "whole student"}
     assert max(report.differences.values()) <= 1e-4
     assert "cpu" in report.providers
+
+
+def test_its_card_tells_how_it_was_made_and_names_no_place(exported: Path, trained: Path) -> None:
+    facts = full_facts(open_bundle(exported))
+    assert facts["recipe"]["training"]["epochs"] == 15
+    assert facts["recipe"]["terms"] == {"cross_entropy": 1.0}
+    assert facts["graph"]["splits"].keys() == {"train", "val", "test"}
+    assert facts["metrics"]["test"]["accuracy"] == facts_of_student(trained)["test_accuracy"]
+    card = (exported / CARD_FILE).read_text()
+    assert "| training.epochs | 15 |" in card.splitlines()
+    assert facts["graph"]["content_hash"] in card
+    for file in (exported / CARD_FILE, exported / RECIPE_FILE):
+        assert str(trained) not in file.read_text()
+
+
+def facts_of_student(trained: Path) -> dict[str, float]:
+    return load_checkpoint(trained / "student").metrics
 
 
 def test_it_says_what_it_holds(exported: Path) -> None:

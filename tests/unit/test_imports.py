@@ -17,6 +17,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "understudy.graph": {"understudy.folders"},
     "understudy.bundle": {"understudy.folders"},
     "understudy.engine": {"understudy.folders", "understudy.graph", "understudy.bundle"},
+    "understudy.predict": {
+        "understudy.folders",
+        "understudy.graph",
+        "understudy.bundle",
+        "understudy.engine",
+        "understudy.client",
+    },
     "understudy.client": set(),
     "understudy.endpoint": {"understudy.graph"},
     "training": {"understudy.folders", "understudy.graph", "understudy.endpoint"},

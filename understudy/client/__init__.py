@@ -1,6 +1,7 @@
 """A small typed client of the service: `Client` and `AsyncClient`. Needs httpx alone."""
 
 from understudy.client.asynchronous import AsyncClient
+from understudy.client.attempts import Retries
 from understudy.client.errors import (
     ClientError,
     InvalidRequestError,
@@ -16,6 +17,8 @@ from understudy.client.models import (
     LabelScore,
     Node,
     Prediction,
+    RequestLimits,
+    Route,
     StoredNode,
 )
 from understudy.client.synchronous import Client
@@ -33,6 +36,9 @@ __all__ = [
     "Node",
     "Prediction",
     "RefusedError",
+    "RequestLimits",
+    "Retries",
+    "Route",
     "StoredNode",
     "UnavailableError",
     "UnexpectedAnswerError",

@@ -1,7 +1,6 @@
-"""What both clients share: the requests they send, how answers are read, when to ask again."""
+"""What can be asked of the service: each request, and how its answer is read."""
 
 import json
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -11,10 +10,8 @@ import httpx
 
 from understudy.client.addresses import header_value, node_path
 from understudy.client.errors import (
-    ClientError,
     InvalidRequestError,
     RefusedError,
-    UnavailableError,
     UnexpectedAnswerError,
 )
 from understudy.client.models import (
@@ -22,34 +19,19 @@ from understudy.client.models import (
     Classification,
     Comparison,
     Node,
+    RequestLimits,
     Route,
     StoredNode,
     ids_of,
     parse_change,
     parse_classification,
     parse_comparisons,
+    parse_limits,
     parse_neighbors,
     parse_node,
 )
 
-RETRIED_STATUSES = (429, 503)
-READY_PATH = "/health/ready"
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Retries:
-    attempts: int = 4  # of one request, the first included
-    first_pause: float = 0.2  # seconds; doubles from one to the next
-    longest_pause: float = 10.0  # seconds, also where the service asks for more
-
-    def pause(self, attempt: int, response: httpx.Response | None) -> float:
-        """Seconds to wait after attempt number `attempt`, counted from 0."""
-        asked = response.headers.get("retry-after", "") if response is not None else ""
-        doubled: float = self.first_pause * 2**attempt * random.uniform(0.5, 1.5)
-        seconds = asked.isascii() and asked.isdigit()  # proxies may send a date instead
-        wanted = max(float(asked), doubled) if seconds else doubled
-        return min(wanted, self.longest_pause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +43,8 @@ class Request(Generic[Result]):
     read: Callable[[Any], Result]
     body: Any = None
     headers: Mapping[str, str] | None = None
+    decode: Callable[[httpx.Response], Any] = httpx.Response.json  # of an answer that is a success
+    retried: bool = True  # whether it is sent again where there is no answer
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -87,10 +71,9 @@ class Request(Generic[Result]):
             RefusedError, UnexpectedAnswerError.
         """
         try:
-            value = response.json()
             if response.status_code == 200:
-                return self.read(value)
-            error = value["error"]
+                return self.read(self.decode(response))
+            error = response.json()["error"]
             refused = RefusedError(
                 response.status_code,
                 error["code"],
@@ -103,24 +86,6 @@ class Request(Generic[Result]):
                 f"{response.url} answered {response.status_code} and not like the service"
             ) from error
         raise refused
-
-
-def worth_repeating(error: httpx.RequestError | httpx.InvalidURL) -> str:
-    """In words, why a request that got no answer is to be sent again.
-
-    Raises:
-        InvalidRequestError: it could not even be sent.
-        UnexpectedAnswerError: there was an answer, and it cannot be read.
-    """
-    if isinstance(error, httpx.InvalidURL | httpx.LocalProtocolError | httpx.UnsupportedProtocol):
-        raise InvalidRequestError(f"the request cannot be sent: {error}") from error
-    if not isinstance(error, httpx.TransportError):
-        raise UnexpectedAnswerError(f"the answer cannot be read: {error}") from error
-    return f"{type(error).__name__}: {error}".rstrip(": ")
-
-
-def unavailable(attempts: int, problem: str) -> ClientError:
-    return UnavailableError(f"{attempts} attempts failed, the last with {problem}")
 
 
 def key_headers(key: str | None) -> dict[str, str]:
@@ -137,8 +102,8 @@ def classify(nodes: Sequence[Node], route: Route, top_k: int) -> Request[Classif
     return Request("POST", "/classify", parse_classification, body)
 
 
-def compare(nodes: Sequence[Node]) -> Request[list[Comparison]]:
-    body = {"nodes": [node.to_json() for node in nodes]}
+def compare(nodes: Sequence[Node], top_k: int) -> Request[list[Comparison]]:
+    body = {"nodes": [node.to_json() for node in nodes], "top_k": top_k}
     return Request("POST", "/compare", parse_comparisons, body)
 
 
@@ -151,14 +116,19 @@ def mutate(mutations: Sequence[Mapping[str, Any]], key: str | None) -> Request[C
 
 
 def put_node(
-    node_id: str, text: str | None, label: str | None, neighbors: Sequence[str]
+    node_id: str, text: str | None, label: str | None, neighbors: Sequence[str], key: str | None
 ) -> Request[Change]:
     body = {"text": text, "label": label, "neighbors": ids_of("neighbors", neighbors)}
-    return Request("PUT", node_path(node_id), parse_change, body, change_headers())
+    return Request("PUT", node_path(node_id), parse_change, body, change_headers(key))
 
 
-def delete_node(node_id: str) -> Request[Change]:
-    return Request("DELETE", node_path(node_id), parse_change, headers=change_headers())
+def delete_node(node_id: str, key: str | None) -> Request[Change]:
+    return Request("DELETE", node_path(node_id), parse_change, headers=change_headers(key))
+
+
+def edge(method: str, source: str, target: str, key: str | None) -> Request[Change]:
+    body = {"source": source, "target": target}
+    return Request(method, "/edges", parse_change, body, change_headers(key))
 
 
 def node(node_id: str) -> Request[StoredNode]:
@@ -175,3 +145,20 @@ def reload() -> Request[dict[str, Any]]:
 
 def info() -> Request[dict[str, Any]]:
     return Request("GET", "/info", dict)
+
+
+def limits() -> Request[RequestLimits]:
+    return Request("GET", "/info", parse_limits)
+
+
+def health(state: str) -> Request[bool]:
+    """Whether the service is live, or ready: asked once, since no answer is one as well."""
+    return Request("GET", f"/health/{state}", bool, retried=False)
+
+
+def metrics() -> Request[str]:
+    return Request("GET", "/metrics", str, decode=lambda response: response.text)
+
+
+def document() -> Request[dict[str, Any]]:
+    return Request("GET", "/openapi.json", dict)

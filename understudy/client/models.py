@@ -35,6 +35,10 @@ class Node:
         return value
 
 
+# What is asked about: one node or several; an id alone is a stored node.
+Nodes = Node | str | Iterable[Node | str]
+
+
 def ids_of(name: str, ids: Iterable[str]) -> tuple[str, ...]:
     """Several ids, and not the characters of one.
 
@@ -48,6 +52,19 @@ def ids_of(name: str, ids: Iterable[str]) -> tuple[str, ...]:
         if not isinstance(entry, str):
             raise InvalidRequestError(f"{name} holds {entry!r}; an id is a str")
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """What one request may hold, as the service says.
+
+    Attributes:
+        nodes: in one request.
+        body_bytes: of one request's body.
+    """
+
+    nodes: int
+    body_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +97,7 @@ class Prediction:
     cached: bool
     error: str | None  # its code
     teacher_error: str | None  # its code: on route auto, why the student answered although unsure
+    error_message: str | None = None  # what `error` says, for people
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +155,7 @@ def parse_prediction(value: Mapping[str, Any]) -> Prediction:
         cached=value["cached"],
         error=error and error["code"],
         teacher_error=teacher_error and teacher_error["code"],
+        error_message=error and error["message"],
     )
 
 
@@ -179,3 +198,9 @@ def parse_node(value: Mapping[str, Any]) -> StoredNode:
 
 def parse_neighbors(value: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(value["neighbors"])
+
+
+def parse_limits(info: Mapping[str, Any]) -> RequestLimits:
+    """The limits in what the service says of itself."""
+    limits = info["limits"]
+    return RequestLimits(limits["nodes"], limits["body_bytes"])

@@ -4,17 +4,28 @@ The functions are generators: they yield requests and are sent the answers, so t
 client and the one for asyncio share them.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from understudy.client import calls
+from understudy.client.attempts import Plan
 from understudy.client.calls import Request
 from understudy.client.errors import InvalidRequestError, RefusedError
-from understudy.client.models import Classification, Comparison, Node, Prediction, Route
+from understudy.client.models import (
+    Classification,
+    Comparison,
+    Node,
+    Nodes,
+    Prediction,
+    RequestLimits,
+    Route,
+)
 
-NODES = 1_024  # of one request, unless the service says otherwise
+FEW = RequestLimits(nodes=1, body_bytes=0)  # what is sent without asking for limits first
 CHARACTERS = 1_000_000  # of the texts of one request: some megabytes at the most
+BYTES = 8  # of a body for one of those characters, at the worst
+AROUND = 64  # characters of a body for each node beside what it holds
 # Refusals that are about a request's nodes, since not one of them could be answered.
 NODE_ERRORS = {
     "incomplete_node",
@@ -28,17 +39,29 @@ NODE_ERRORS = {
 
 Part = TypeVar("Part")
 Row = TypeVar("Row")
-Result = TypeVar("Result")
-# Yields requests, is sent their answers or the refusals, and returns the answer to all.
-Plan = Generator[Request[Part], Part, Result]
+
+
+class Limited(Protocol):
+    """Who remembers the service's limits."""
+
+    limits: RequestLimits | None
+
+
+def limits_for(nodes: Sequence[Node], client: Limited) -> Plan[RequestLimits, RequestLimits]:
+    """The service's limits, which are asked for once, and not for the sake of a single node."""
+    if client.limits is None:
+        if len(nodes) <= FEW.nodes:
+            return FEW
+        client.limits = yield calls.limits()
+    return client.limits
 
 
 def classify(
-    nodes: Sequence[Node | str], route: Route, top_k: int
+    nodes: Sequence[Node], limits: RequestLimits, route: Route, top_k: int
 ) -> Plan[Classification, Classification]:
-    """Classifies any number of nodes; an id alone is a stored node."""
+    """Classifies any number of nodes."""
     parts, rows = yield from ask(
-        nodes_of(nodes),
+        split(nodes, limits),
         lambda part: calls.classify(part, route, top_k),
         lambda answer: answer.predictions,
         lambda prediction: prediction.error is not None,
@@ -48,11 +71,13 @@ def classify(
     return replace(parts[0], graph_version=oldest, predictions=predictions)
 
 
-def compare(nodes: Sequence[Node | str]) -> Plan[list[Comparison], list[Comparison]]:
+def compare(
+    nodes: Sequence[Node], limits: RequestLimits, top_k: int
+) -> Plan[list[Comparison], list[Comparison]]:
     """Asks student and teacher about any number of nodes."""
     _, rows = yield from ask(
-        nodes_of(nodes),
-        calls.compare,
+        split(nodes, limits),
+        lambda part: calls.compare(part, top_k),
         lambda answer: answer,
         lambda row: row.student.error is not None,
     )
@@ -67,7 +92,7 @@ def at(prediction: Prediction, index: int) -> Prediction:
 
 
 def ask(
-    nodes: Sequence[Node],
+    parts: Sequence[Sequence[Node]],
     request: Callable[[Sequence[Node]], Request[Part]],
     rows_of: Callable[[Part], Sequence[Row]],
     failed: Callable[[Row], bool],
@@ -77,7 +102,6 @@ def ask(
     A part of which no node can be answered is refused as a whole, and does not say why of each.
     It is asked about once more together with a node that could be answered.
     """
-    parts = split(nodes)
     answers: list[Part | None] = []
     refusals: list[RefusedError] = []
     for part in parts:
@@ -106,15 +130,16 @@ def ask(
     return whole, [row for told in rows for row in told or ()]
 
 
-def split(nodes: Sequence[Node]) -> list[Sequence[Node]]:
+def split(nodes: Sequence[Node], limits: RequestLimits) -> list[Sequence[Node]]:
     """All nodes in one part if they fit, else in parts that leave room for one more each."""
-    if len(nodes) <= NODES and sum(map(characters, nodes)) <= CHARACTERS:
+    most = min(CHARACTERS, limits.body_bytes // BYTES)
+    if len(nodes) <= limits.nodes and (len(nodes) == 1 or sum(map(characters, nodes)) <= most):
         return [nodes]
     parts: list[list[Node]] = []
     size = 0
     for node in nodes:
         size += characters(node)
-        if not parts or len(parts[-1]) == NODES - 1 or size > CHARACTERS:
+        if not parts or len(parts[-1]) >= limits.nodes - 1 or size > most:
             parts.append([])
             size = characters(node)
         parts[-1].append(node)
@@ -122,17 +147,19 @@ def split(nodes: Sequence[Node]) -> list[Sequence[Node]]:
 
 
 def characters(node: Node) -> int:
-    return len(node.text or "") + sum(map(len, node.neighbors))
+    return AROUND + len(node.id or "") + len(node.text or "") + sum(map(len, node.neighbors))
 
 
-def nodes_of(given: Sequence[Node | str]) -> list[Node]:
-    """Nodes as they may be given.
+def nodes_of(given: Nodes) -> list[Node]:
+    """Nodes as they may be given: one or several, an id alone is a stored node.
 
     Raises:
         InvalidRequestError: something is neither a node nor an id.
     """
-    if isinstance(given, str | bytes | Node):
-        raise InvalidRequestError(f"nodes is one {type(given).__name__}; put it into a list")
+    if isinstance(given, str | Node):
+        return [Node(id=given) if isinstance(given, str) else given]
+    if isinstance(given, bytes | Mapping):
+        raise InvalidRequestError(f"nodes is a {type(given).__name__}; give Nodes, or ids")
     nodes = []
     for position, entry in enumerate(given):
         if isinstance(entry, str):

@@ -12,6 +12,16 @@ from understudy.graph.readers.text_lines import read_lines
 
 Row = tuple[int, Sequence[str], Sequence[object]]  # line, column names, values
 Record = tuple[int, int, list[str]]  # first line, lines, fields
+Refuse = Callable[[int, BadInputError], None]  # is told the line of a record that cannot be read
+
+
+def stop(_: int, error: BadInputError) -> None:
+    """Ends the reading with the first record that cannot be read.
+
+    Raises:
+        BadInputError: always.
+    """
+    raise error
 
 
 @dataclass(frozen=True)
@@ -27,12 +37,14 @@ def read_delimited(
     dialect: Dialect | str,
     header: Header | None = None,
     progress: Progress = silent,
+    refuse: Refuse = stop,
 ) -> Iterator[Row]:
     """Yields every record with the line it starts on; blank lines are passed over.
 
     Args:
         dialect: or the delimiter that the file's name promises.
         header: without a header line, columns are called 1, 2, ….
+        refuse: is told of a record of another length, before the next one is yielded.
 
     Raises:
         BadInputError: no header or no record, a row of another length, or broken quoting.
@@ -49,12 +61,12 @@ def read_delimited(
                 columns = names
                 continue
             columns = tuple(str(number) for number in range(1, len(values) + 1))
-        if len(values) != len(columns):
-            raise BadInputError(
-                f"{path}:{line}: {len(values)} fields where the header has {len(columns)} "
-                f"({', '.join(columns)}); check the delimiter and the quoting"
-            )
-        check_not_swallowed(path, line, count, values, dialect)
+        try:
+            check_fields(path, line, values, columns)
+            check_not_swallowed(path, line, count, values, dialect)
+        except BadInputError as error:
+            refuse(line, error)
+            continue
         yield line, columns, values
     if not columns:
         raise BadInputError(f"{path}: the file is empty; expected a header line")
@@ -101,6 +113,19 @@ def is_header(path: Path, line: int, names: Sequence[str], header: Header) -> bo
             "the columns"
         )
     return True
+
+
+def check_fields(path: Path, line: int, values: Sequence[str], columns: Sequence[str]) -> None:
+    """Refuses a row of another length than the header's.
+
+    Raises:
+        BadInputError: it has more fields, or fewer.
+    """
+    if len(values) != len(columns):
+        raise BadInputError(
+            f"{path}:{line}: {len(values)} fields where the header has {len(columns)} "
+            f"({', '.join(columns)}); check the delimiter and the quoting"
+        )
 
 
 def check_not_swallowed(

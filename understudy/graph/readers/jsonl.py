@@ -7,7 +7,7 @@ from typing import Any
 
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, silent
-from understudy.graph.readers.delimited import Row
+from understudy.graph.readers.delimited import Refuse, Row, stop
 from understudy.graph.readers.edge_lists import numbered
 from understudy.graph.readers.text_lines import read_lines
 
@@ -15,11 +15,14 @@ LINK_KEYS = ("links", "edges")  # of a node-link graph, in the order of their ag
 RECORDS = "expected one object a line, an array of objects, or a graph of nodes and links"
 
 
-def read_jsonl(path: Path, progress: Progress = silent, pairs: bool = False) -> Iterator[Row]:
+def read_jsonl(
+    path: Path, progress: Progress = silent, pairs: bool = False, refuse: Refuse = stop
+) -> Iterator[Row]:
     """Yields every object with its line; blank lines are passed over.
 
     Args:
         pairs: whether a line may be a list, of an edge's two ends; its columns are 1, 2, ….
+        refuse: is told of a line that is no JSON object, before the next one is yielded.
 
     Raises:
         BadInputError: a line is no JSON object.
@@ -27,16 +30,20 @@ def read_jsonl(path: Path, progress: Progress = silent, pairs: bool = False) -> 
     for number, line in enumerate(read_lines(path, progress), 1):
         if not line.strip():
             continue
-        value = parse(line, f"{path}:{number}")
-        if pairs and is_pair(value):
-            yield number, numbered(len(value)), value
+        try:
+            value = parse(line, f"{path}:{number}")
+            if not (isinstance(value, dict) or (pairs and is_pair(value))):
+                raise BadInputError(
+                    f"{path}:{number}: expected a JSON object, found {kind(value)}; "
+                    "every line must hold one JSON object (name a file of one array .json)"
+                )
+        except BadInputError as error:
+            refuse(number, error)
             continue
-        if not isinstance(value, dict):
-            raise BadInputError(
-                f"{path}:{number}: expected a JSON object, found {kind(value)}; "
-                "every line must hold one JSON object (name a file of one array .json)"
-            )
-        yield number, tuple(value), tuple(value.values())
+        if isinstance(value, dict):
+            yield number, tuple(value), tuple(value.values())
+        else:
+            yield number, numbered(len(value)), value
 
 
 def read_document(path: Path, progress: Progress = silent) -> dict[str, list[Any]] | None:

@@ -1,0 +1,36 @@
+"""How a bundle's student was made, for its model card; see `understudy.bundle.card`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.student.checkpoint import Checkpoint
+from understudy.graph import TextGraph
+from understudy.graph.text_graph import UNLABELED
+
+
+def recipe_of(checkpoint: Checkpoint, graph: TextGraph) -> dict[str, Any]:
+    """The recipe as JSON, without any path of the machine that it was made on."""
+    config = checkpoint.config
+    teacher = asdict(config.teacher) if config.teacher else None
+    if teacher is not None:
+        del teacher["path"]
+        teacher["model"] = named(teacher["model"])
+    return {
+        "graph": {
+            "labeled": int(np.count_nonzero(graph.labels != UNLABELED)),
+            "splits": {name: len(members) for name, members in graph.splits.items()},
+        },
+        "student": asdict(config.student),
+        "terms": dict(config.terms),
+        "training": asdict(config.training),
+        "objectives": asdict(config.objectives),
+        "teacher": teacher,
+    }
+
+
+def named(model: str) -> str:
+    """A model's name without the folder that it lies in."""
+    return Path(model).name if Path(model).is_absolute() else model

@@ -1,0 +1,58 @@
+"""`understudy predict` as a process of its own: pipes, and an end in the middle."""
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.bundles import NODES, TinyBundle
+
+
+def test_stdin_and_stdout(tmp_path: Path, tiny_bundle: TinyBundle) -> None:
+    command = [sys.executable, "-m", "understudy", "predict", str(tiny_bundle.folder), "-"]
+    ended = subprocess.run(
+        command, input="id\nnode-1\n", capture_output=True, text=True, check=True
+    )
+    (row,) = csv.DictReader(io.StringIO(ended.stdout))
+    assert (row["id"], row["route"]) == ("node-1", "student")
+
+
+def test_a_signal_leaves_whole_parts(tmp_path: Path, tiny_bundle: TinyBundle) -> None:
+    """A real process, ended in the middle: what it left is whole, and the next call goes on."""
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text("".join(f'{{"id": "node-{n % NODES}"}}\n' for n in range(200)))
+    code = (
+        "import os, signal, sys\n"
+        "from understudy.cli import main\n"
+        "from understudy.predict import output, run\n"
+        "from understudy.predict.answering import InProcess\n"
+        "InProcess.batch, run.PART_ROWS = 10, 20\n"
+        "plain = output.Parts.add\n"
+        "def add(self, first, answers):\n"
+        "    plain(self, first, answers)\n"
+        "    if first == 60: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "if sys.argv.pop(1) == 'kill': output.Parts.add = add\n"
+        "main()\n"
+    )
+    words = ["predict", str(tiny_bundle.folder), str(source), str(out)]
+    killed = subprocess.run(
+        [sys.executable, "-c", code, "kill", *words], capture_output=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert not out.exists()
+    again = subprocess.run(
+        [sys.executable, "-c", code, "live", *words], capture_output=True, text=True, check=True
+    )
+    assert "80 rows are answered already" in again.stderr
+    assert [answer["row"] for answer in map(json.loads, out.read_text().splitlines())] == list(
+        range(1, 201)
+    )
+
+
+def test_a_service_is_asked_without_what_runs_bundles() -> None:
+    code = "import sys, understudy.predict.commands; print('onnxruntime' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "False\n"

@@ -1,0 +1,363 @@
+"""`understudy predict` with a bundle that is opened in process."""
+
+import csv
+import gzip
+import io
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.bundles import LABELS, NODES, TinyBundle
+from understudy.bundle import Manifest, open_bundle, write_bundle
+from understudy.cli import main
+from understudy.client import Node as ClientNode
+from understudy.engine import Engine, Node
+from understudy.graph.snapshot import save_snapshot
+from understudy.graph.text_graph import UNLABELED
+from understudy.predict import run as running
+from understudy.predict.answering import InProcess, pieces
+from understudy.predict.errors import OutputError
+from understudy.predict.formats import format_of
+from understudy.predict.output import open_parts
+from understudy.predict.rows import Row
+
+Ended = tuple[int, str]  # exit status, what stderr says
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    def run(*words: object) -> Ended:
+        with pytest.raises(SystemExit) as ended:
+            main(["predict", *map(str, words)])
+        return int(ended.value.code or 0), capsys.readouterr().err
+
+    return run
+
+
+def says(told: str, words: str) -> bool:
+    """Whether stderr says so, however a terminal's width has cut the lines."""
+    return "".join(words.split()) in "".join(told.split())
+
+
+def jsonl(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text())))
+
+
+def expected(bundle: TinyBundle, nodes: Sequence[Node], top: int = 1) -> list[Any]:
+    """Labels and scores, as the engine tells them."""
+    with Engine.open(bundle.folder) as engine:
+        return [
+            [(entry.label, entry.score) for entry in found.top]
+            for found in engine.classify(nodes, top)
+        ]
+
+
+def test_ids_of_a_csv_are_looked_up(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
+) -> None:
+    ids = [f"node-{number}" for number in range(NODES)]
+    (tmp_path / "in.csv").write_text("Node ID,note\n" + "".join(f"{i},x\n" for i in ids))
+    status, told = call(tiny_bundle.folder, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert status == 0
+    assert says(told, "in.csv: id=Node ID; not read: note")
+    rows = table(tmp_path / "out.csv")
+    assert list(rows[0]) == ["row", "id", "label", "score", "route", "graph_version", "error"]
+    assert [row["id"] for row in rows] == ids
+    assert [row["row"] for row in rows] == [str(line) for line in range(2, NODES + 2)]
+    labels = [LABELS[row] for row in tiny_bundle.logits.argmax(axis=1)]
+    assert [row["label"] for row in rows] == labels
+    assert {row["route"] for row in rows} == {"student"}
+    assert [path.name for path in tmp_path.iterdir() if path.name[0] == "."] == []
+
+
+def test_texts_with_neighbours_are_classified_and_top_labels_listed(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
+) -> None:
+    lines = [
+        {"key": "new", "title": "http socket", "links": ["node-1", "node-2"]},
+        {"title": "matrix proof", "links": []},
+    ]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    words = ("--neighbors-field", "links", "--top", "2")
+    status, told = call(tiny_bundle.folder, tmp_path / "in.jsonl", tmp_path / "o.jsonl", *words)
+    assert status == 0
+    assert says(told, "id=key, text=title, neighbors=links")
+    assert says(told, "--text-field none")
+    answers = jsonl(tmp_path / "o.jsonl")
+    nodes = [Node(text="http socket", neighbors=("node-1", "node-2")), Node(text="matrix proof")]
+    tops = [[(e["label"], e["score"]) for e in answer["top"]] for answer in answers]
+    assert tops == expected(tiny_bundle, nodes, 2)
+    assert [answer["id"] for answer in answers] == ["new", None]
+
+
+@pytest.mark.parametrize("name", ["o.csv.gz", "o.tsv", "o.jsonl.xz", "o.ndjson.bz2", "o.parquet"])
+def test_every_format_tells_the_same(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended], name: str
+) -> None:
+    asked = pa.table({"id": ["node-1", "nobody"], "x": [1, 2]})
+    pq.write_table(asked, tmp_path / "in.parquet")
+    assert call(tiny_bundle.folder, tmp_path / "in.parquet", tmp_path / name, "--top", 2)[0] == 0
+    assert (
+        call(tiny_bundle.folder, tmp_path / "in.parquet", tmp_path / "o.jsonl", "--top", 2)[0] == 0
+    )
+    again = tmp_path / "again.jsonl"
+    good, bad = jsonl(tmp_path / "o.jsonl")
+    assert len(good["top"]) == 2
+    assert bad["error"].startswith("unknown_node: ")
+    # What was written can be read again as input.
+    assert call(tiny_bundle.folder, tmp_path / name, again)[0] == 0
+    assert [row["id"] for row in jsonl(again)] == ["node-1", "nobody"]
+    if name == "o.parquet":
+        assert pq.read_table(tmp_path / name).to_pylist() == [good, bad]
+
+
+def test_a_bad_row_costs_its_row_and_is_told(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
+) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text("id,text,neighbors\nnode-1,,\na,b,c,d\n,,\nx,http,nobody;node-1\nnode-2,,\n")
+    status, told = call(tiny_bundle.folder, source, tmp_path / "out.jsonl")
+    assert status == 0
+    answers = jsonl(tmp_path / "out.jsonl")
+    errors = [answer["error"] and answer["error"].partition(":")[0] for answer in answers]
+    assert errors == [None, "bad_row", "bad_row", "unknown_neighbor", None]
+    assert [answer["row"] for answer in answers] == [2, 3, 4, 5, 6]
+    assert says(told, f"warning: {source}:3: bad_row: 4 fields where the header has 3")
+    assert says(told, f"warning: {source}:5: unknown_neighbor: no stored node has the id 'nobody'")
+    assert says(told, "5 rows; 3 of them could not be answered")
+    status, told = call(tiny_bundle.folder, source, tmp_path / "strict.jsonl", "--strict")
+    assert status == 1
+    assert says(told, f"error: {source}:3: bad_row: 4 fields")
+    assert not (tmp_path / "strict.jsonl").exists()
+
+
+def test_bad_json_lines_cost_their_rows(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
+) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text('[1]\n{"id": "node-1"}\n{"id": \n{"id": {}}\n{"name": "node-2"}\n')
+    assert call(tiny_bundle.folder, source, tmp_path / "out.jsonl")[0] == 0
+    answers = jsonl(tmp_path / "out.jsonl")
+    assert [bool(answer["error"]) for answer in answers] == [True, False, True, True, False]
+    assert [answer["row"] for answer in answers] == [1, 2, 3, 4, 5]
+
+
+def test_all_unlabelled_nodes_are_classified(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
+) -> None:
+    folder = tmp_path / "bundle"
+    labels = tiny_bundle.graph.labels.copy()
+    labels[[3, 7]] = UNLABELED
+
+    def fill(target: Path) -> Manifest:
+        shutil.copytree(tiny_bundle.folder, target, dirs_exist_ok=True)
+        (target / "manifest.json").unlink()
+        save_snapshot(replace(tiny_bundle.graph, labels=labels), target / "graph")
+        return open_bundle(tiny_bundle.folder).manifest
+
+    write_bundle(folder, fill)
+    assert call(folder, tmp_path / "out.csv", "--unlabeled")[0] == 0
+    rows = table(tmp_path / "out.csv")
+    assert [row["id"] for row in rows] == ["node-3", "node-7"]
+    status, told = call(tiny_bundle.folder, "a.csv", "b.csv", "--unlabeled")
+    assert status == 1
+    assert says(told, "expected at most OUT beside --unlabeled")
+
+
+class KilledError(Exception):
+    """Stands for a signal in the middle of a run."""
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl.gz", "out.parquet"])
+def test_a_killed_run_goes_on_where_it_was(
+    tmp_path: Path,
+    tiny_bundle: TinyBundle,
+    call: Callable[..., Ended],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    source = tmp_path / "in.csv"
+    ids = [f"node-{number % (NODES + 1)}" for number in range(100)]
+    source.write_text("id\n" + "".join(f"{i}\n" for i in ids))
+    assert call(tiny_bundle.folder, source, tmp_path / "whole" / name)[0] == 0
+    monkeypatch.setattr(InProcess, "batch", 8)
+    monkeypatch.setattr(running, "PART_ROWS", 16)
+    asked: list[int] = []
+    plain = InProcess.answer
+
+    def dying(self: InProcess, rows: Any, top_k: int) -> Any:
+        asked.extend(row.place for row in rows)
+        if len(asked) > 60 and not revived:
+            raise KilledError
+        return plain(self, rows, top_k)
+
+    revived: list[bool] = []
+    monkeypatch.setattr(InProcess, "answer", dying)
+    out = tmp_path / name
+    status, told = call(tiny_bundle.folder, source, out)
+    assert status == 1
+    assert says(told, "KilledError")
+    assert not out.exists()
+    revived.append(True)
+    first = len(asked)
+    status, told = call(tiny_bundle.folder, source, out)
+    assert status == 0
+    assert says(told, "48 rows are answered already")
+    assert says(told, "100 rows; 2 of them could not be answered")
+    assert asked[first] == 50  # line of the 49th row
+    if name == "out.parquet":
+        assert pq.read_table(out).equals(pq.read_table(tmp_path / "whole" / name))
+    else:
+        unpack = gzip.decompress if name.endswith(".gz") else bytes
+        assert unpack(out.read_bytes()) == unpack((tmp_path / "whole" / name).read_bytes())
+    assert [path for path in tmp_path.iterdir() if path.name[0] == "."] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("{bundle}", "{in}", "{out}", "--id-field", "key"), "no column 'key', as --id-field says"),
+        (("{bundle}", "{in}", "{in}"), "IN and OUT are the same file"),
+        (("{bundle}", "{in}", "{out}.xlsx"), "its name must end in .csv, .tsv, .jsonl or .parquet"),
+        (("{bundle}", "{in}", "{out}.zip"), "answers are not packed so"),
+        (("{bundle}", "{in}", "{here}"), "its name must end in"),
+        (("{bundle}", "{here}/none.csv"), "none.csv is no file"),
+        (("{bundle}", "{in}", "{in}.csv"), "is there already; --force replaces it"),
+        (("{bundle}", "{in}", "{out}", "--route", "auto"), "needs a service's address"),
+        (("{bundle}", "{in}", "{out}", "--route", "best"), "--route must be student, teacher"),
+        (("{bundle}",), "expected IN, and perhaps OUT; found nothing"),
+        (("http://127.0.0.1:9", "--unlabeled"), "--unlabeled needs a bundle's folder"),
+        (("{here}/nowhere", "{in}", "{out}"), "is not a bundle"),
+        (("{bundle}", "-", "--input-format", "xml"), "--input-format must be one of csv, tsv"),
+    ],
+)
+def test_what_does_not_go_together_is_told_in_a_line(
+    tmp_path: Path,
+    tiny_bundle: TinyBundle,
+    call: Callable[..., Ended],
+    words: tuple[str, ...],
+    message: str,
+) -> None:
+    (tmp_path / "in.csv").write_text("id\nnode-1\n")
+    (tmp_path / "in.csv.csv").write_text("kept")
+    places = {
+        "bundle": tiny_bundle.folder,
+        "in": tmp_path / "in.csv",
+        "out": tmp_path / "out.csv",
+        "here": tmp_path,
+    }
+    status, told = call(*(word.format(**places) for word in words))
+    assert status == 1
+    assert says(told, message)
+    assert told.count("error: ") == 1
+    assert not (tmp_path / "out.csv").exists()
+    assert (tmp_path / "in.csv.csv").read_text() == "kept"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "in.csv.csv"]
+
+
+def test_a_table_without_a_header_and_one_of_texts_alone(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
+) -> None:
+    (tmp_path / "ids.csv").write_text("node-1\nnode-2\n")
+    status, told = call(tiny_bundle.folder, tmp_path / "ids.csv", tmp_path / "a.jsonl")
+    assert status == 1
+    assert says(told, "if this is no header but data, use --no-header")
+    words = (tiny_bundle.folder, tmp_path / "ids.csv", tmp_path / "a.jsonl", "--no-header")
+    assert call(*words)[0] == 0
+    assert [row["id"] for row in jsonl(tmp_path / "a.jsonl")] == ["node-1", "node-2"]
+    (tmp_path / "texts.tsv").write_text("Text\nhttp socket\n")
+    status, told = call(tiny_bundle.folder, tmp_path / "texts.tsv", tmp_path / "b.jsonl")
+    assert status == 0
+    assert says(told, "texts are classified alone")
+    (answer,) = jsonl(tmp_path / "b.jsonl")
+    (best,) = expected(tiny_bundle, [Node(text="http socket")])
+    assert [(answer["label"], answer["score"])] == best
+
+
+def test_a_column_that_no_json_line_has_is_told(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
+) -> None:
+    (tmp_path / "in.jsonl").write_text('{"id": "node-1"}\n')
+    words = (tiny_bundle.folder, tmp_path / "in.jsonl", tmp_path / "o.csv")
+    status, told = call(*words, "--neighbors-field", "links")
+    assert status == 1
+    assert says(told, "no column 'links', as --neighbors-field says")
+
+
+def test_stored_texts_can_be_looked_up_by_their_ids(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
+) -> None:
+    (tmp_path / "in.csv").write_text("id,text\nnode-1,matrix proof atom\n")
+    words = (tiny_bundle.folder, tmp_path / "in.csv", tmp_path / "o.jsonl", "--text-field", "none")
+    assert call(*words)[0] == 0
+    (answer,) = jsonl(tmp_path / "o.jsonl")
+    (best,) = expected(tiny_bundle, [Node(id="node-1")])
+    assert [(answer["label"], answer["score"])] == best
+
+
+def test_parts_of_another_run_are_told_and_left_alone(
+    tmp_path: Path,
+    tiny_bundle: TinyBundle,
+    call: Callable[..., Ended],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("id\n" + "node-1\n" * 10 + "nobody\n")
+    monkeypatch.setattr(InProcess, "batch", 2)
+    monkeypatch.setattr(running, "PART_ROWS", 4)
+    status, told = call(tiny_bundle.folder, source, out, "--strict")
+    assert status == 1
+    assert says(told, f"error: {source}:12: unknown_node")
+    (left,) = [path for path in tmp_path.iterdir() if path.name[0] == "."]
+    parts = sorted(path.name for path in left.iterdir())
+    assert len(parts) == 3  # a lock, and two parts of four rows
+    status, told = call(tiny_bundle.folder, source, out)
+    assert status == 0
+    assert says(told, f"{left} holds unfinished answers of another input, other options")
+    assert sorted(path.name for path in left.iterdir()) == parts
+    assert [row["row"] for row in table(out)] == [str(line) for line in range(2, 13)]
+
+
+def test_who_writes_the_same_output_is_waited_for(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
+) -> None:
+    kind = format_of(tmp_path / "out.csv", "OUT")
+    with open_parts(tmp_path / "out.csv", kind, False, ["about"]):  # noqa: SIM117
+        with (
+            pytest.raises(OutputError, match="another process is writing"),
+            open_parts(tmp_path / "out.csv", kind, False, ["about"]),
+        ):
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_are_cut_by_what_they_cost() -> None:
+    stored, text = Node(id="a"), Node(text="a")
+    wide = Node(text="a", neighbors=("b",) * 160)
+
+    def sizes(nodes: Sequence[Node], most: int) -> list[int]:
+        rows = [asked_row(node) for node in nodes]
+        cut = list(pieces(rows, most))
+        assert [row for piece in cut for row in piece] == rows
+        return [len(piece) for piece in cut]
+
+    assert sizes([stored] * 20, 16) == [16, 4]
+    assert sizes([text] * 5, 16) == [2, 2, 1]
+    assert sizes([stored, wide, wide, stored], 18) == [1, 1, 1, 1]
+    assert sizes([wide], 1) == [1]
+    assert sizes([], 1) == []
+
+
+def asked_row(node: Node) -> Row:
+    return Row(1, "in:1", ClientNode(node.id, node.text, node.neighbors))

@@ -1,0 +1,39 @@
+"""`understudy bundle …`: look at a bundle."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from understudy.bundle.card import full_facts, page
+from understudy.bundle.reader import open_bundle
+
+bundle = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Look at a bundle.",
+)
+
+
+@bundle.callback()
+def group() -> None:
+    """Keeps `show` a word of its own while it is the only command."""
+
+
+@bundle.command("show")
+def show(
+    folder: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a page.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare every file with its digest first.")
+    ] = False,
+) -> None:
+    """Print a bundle's model card: graph, lineage, recipe, accuracy, calibration, files."""
+    facts = full_facts(open_bundle(folder, verify))
+    typer.echo(
+        json.dumps(facts, indent=2, ensure_ascii=False) if as_json else page(facts), nl=False
+    )
+    if as_json:
+        typer.echo()

@@ -1,0 +1,104 @@
+"""When a request is sent again, and how its answers reach whoever waits for them.
+
+All of it is generators that touch no network: they yield what is to be done, a `Request` to be
+sent or seconds to wait, and are sent the response. So both clients share every line but the one
+that sends.
+"""
+
+import random
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+
+from understudy.client.calls import Request
+from understudy.client.errors import (
+    ClientError,
+    InvalidRequestError,
+    UnavailableError,
+    UnexpectedAnswerError,
+)
+
+RETRIED_STATUSES = (429, 503)
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+# Yields requests, is sent their answers or the errors, and returns the answer to all.
+Plan = Generator[Request[Part], Part, Result]
+# Yields requests to send, and is sent responses; or seconds to wait, and is sent None.
+Steps = Generator[Request[Any] | float, httpx.Response | None, Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    attempts: int = 4  # of one request, the first included
+    first_pause: float = 0.2  # seconds; doubles from one to the next
+    longest_pause: float = 10.0  # seconds, also where the service asks for more
+
+    def pause(self, attempt: int, response: httpx.Response | None) -> float:
+        """Seconds to wait after attempt number `attempt`, counted from 0."""
+        asked = response.headers.get("retry-after", "") if response is not None else ""
+        doubled: float = self.first_pause * 2**attempt * random.uniform(0.5, 1.5)
+        seconds = asked.isascii() and asked.isdigit()  # proxies may send a date instead
+        wanted = max(float(asked), doubled) if seconds else doubled
+        return min(wanted, self.longest_pause)
+
+
+def steps(plan: Plan[Any, Result], retries: Retries, where: str) -> Steps[Result]:
+    """Carries out a plan's requests, one after the other.
+
+    Args:
+        where: the service, for messages.
+    """
+    try:
+        request = next(plan)
+        while True:
+            try:
+                answer = yield from attempts(request, retries, where)
+            except ClientError as error:
+                request = plan.throw(error)
+            else:
+                request = plan.send(answer)
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+
+
+def attempts(request: Request[Result], retries: Retries, where: str) -> Steps[Result]:
+    """Sends until there is an answer.
+
+    Raises:
+        InvalidRequestError, RefusedError, UnavailableError, UnexpectedAnswerError: see
+            `understudy.client.errors`.
+    """
+    problem = ""
+    number = retries.attempts if request.retried else 1
+    for attempt in range(number):
+        response = None
+        try:
+            response = yield request
+            assert response is not None
+            if response.status_code not in RETRIED_STATUSES:
+                return request.answer(response)
+            problem = f"status {response.status_code}"
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            problem = worth_repeating(error)
+        if attempt + 1 < number:
+            yield retries.pause(attempt, response)
+    raise UnavailableError(
+        f"{where} gives no answer: of {number} attempts the last failed with {problem}"
+    )
+
+
+def worth_repeating(error: httpx.RequestError | httpx.InvalidURL) -> str:
+    """In words, why a request that got no answer is to be sent again.
+
+    Raises:
+        InvalidRequestError: it could not even be sent.
+        UnexpectedAnswerError: there was an answer, and it cannot be read.
+    """
+    if isinstance(error, httpx.InvalidURL | httpx.LocalProtocolError | httpx.UnsupportedProtocol):
+        raise InvalidRequestError(f"the request cannot be sent: {error}") from error
+    if not isinstance(error, httpx.TransportError):
+        raise UnexpectedAnswerError(f"the answer cannot be read: {error}") from error
+    return f"{type(error).__name__}: {error}".rstrip(": ")

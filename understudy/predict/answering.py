@@ -1,0 +1,184 @@
+"""Who answers: a bundle opened in this process, or a service that is asked."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from understudy.client import Client, Node, Prediction, RefusedError, Retries, Route
+from understudy.client.parts import NODE_ERRORS
+from understudy.graph.progress import Progress
+from understudy.predict.errors import ModelChangedError
+from understudy.predict.rows import Answer, Row, failed
+
+if TYPE_CHECKING:
+    from understudy.engine import Engine
+
+STUDENT_ROWS = 1_024  # asked at once
+TEACHER_ROWS = 32  # a teacher takes seconds for each, and every request has a deadline
+TOO_LATE = "deadline_passed"
+TEXT_COST = 8  # of a text, in look-ups
+NEIGHBORS_A_COST = 16  # rows of neighbours that cost as much as a look-up, in time and memory
+COST_AT_ONCE = 8_192  # in this process: about a thousand texts, or 100,000 rows of neighbours
+COST_A_REQUEST = 1_024  # which must be answered before its deadline
+PATIENCE = Retries(attempts=10, longest_pause=30.0)  # a restart of the service is waited for
+
+
+def pieces(rows: Sequence[Row], most: int) -> Iterator[Sequence[Row]]:
+    """Cuts rows so that none of the pieces costs more, unless it is a single row."""
+    start, sum_of_costs = 0, 0
+    for number, row in enumerate(rows):
+        cost = 1 if row.node is None or row.node.text is None else TEXT_COST
+        cost += len(row.node.neighbors) // NEIGHBORS_A_COST if row.node else 0
+        if number > start and sum_of_costs + cost > most:
+            yield rows[start:number]
+            start, sum_of_costs = number, 0
+        sum_of_costs += cost
+    if rows[start:]:
+        yield rows[start:]
+
+
+class Answerer(Protocol):
+    """Answers rows, all of which have a node."""
+
+    model: str  # identifies what answers: its version
+    batch: int  # rows to ask about at once
+
+    def answer(self, rows: Sequence[Row], top_k: int) -> list[Answer]: ...
+
+
+class InProcess:
+    """A bundle, opened here."""
+
+    batch = STUDENT_ROWS
+
+    def __init__(self, engine: "Engine") -> None:
+        self.engine = engine
+        self.model = engine.model_version
+
+    def answer(self, rows: Sequence[Row], top_k: int) -> list[Answer]:
+        """One answer a row.
+
+        Raises:
+            InferenceError: the networks gave no usable answer.
+        """
+        version = self.engine.state.version  # nobody else changes this graph
+        predictions = (
+            prediction
+            for piece in pieces(rows, COST_AT_ONCE)
+            for prediction in self.engine.classify([r.node or Node() for r in piece], top_k)
+        )
+        answers = []
+        for row, found in zip(rows, predictions, strict=True):
+            if found.error is not None:
+                answers.append(failed(row, f"{found.error.code}: {found.error}"))
+                continue
+            top = tuple((entry.label, entry.score) for entry in found.top)
+            answers.append(
+                Answer(row.place, found.id, found.label, found.score, top, "student", version, None)
+            )
+        return answers
+
+
+class OverHttp:
+    """A service."""
+
+    def __init__(self, client: Client, route: Route) -> None:
+        """Asks what is being served.
+
+        Raises:
+            ClientError: nothing there answers like the service.
+        """
+        self.client, self.route = client, route
+        self.batch = STUDENT_ROWS if route == "student" else TEACHER_ROWS
+        self.model = str(client.info()["model_version"])
+        self.companion: Node | None = None  # a node that was answered
+
+    def answer(self, rows: Sequence[Row], top_k: int) -> list[Answer]:
+        """One answer a row.
+
+        Raises:
+            ClientError: the service refuses all of it, or cannot be reached for long.
+            ModelChangedError: another model answers than at the beginning.
+        """
+        return [
+            answer
+            for piece in pieces(rows, COST_A_REQUEST)
+            for answer in self.answer_piece(piece, top_k)
+        ]
+
+    def answer_piece(self, rows: Sequence[Row], top_k: int) -> list[Answer]:
+        """Asks in one request, or where its time is too short for it, in two."""
+        try:
+            predictions, version = self.ask([row.node or Node() for row in rows], top_k)
+        except RefusedError as error:
+            if error.code == TOO_LATE and len(rows) > 1:
+                return self.halved(rows, top_k)
+            if error.code not in NODE_ERRORS:
+                raise
+            return self.explained(rows, top_k, error)
+        return [told(row, found, version) for row, found in zip(rows, predictions, strict=True)]
+
+    def halved(self, rows: Sequence[Row], top_k: int) -> list[Answer]:
+        middle = len(rows) // 2
+        halves = (rows[:middle], rows[middle:])
+        return [answer for half in halves for answer in self.answer_piece(half, top_k)]
+
+    def explained(self, rows: Sequence[Row], top_k: int, error: RefusedError) -> list[Answer]:
+        """What is wrong with each of several rows none of which could be answered.
+
+        A refusal tells only of the first; beside a node that can be answered, each is told.
+        """
+        if len(rows) == 1:
+            return [failed(rows[0], str(error))]
+        if self.companion is not None:
+            nodes = [self.companion, *(row.node or Node() for row in rows)]
+            predictions, version = self.ask(nodes, top_k)
+            return [told(r, p, version) for r, p in zip(rows, predictions[1:], strict=True)]
+        return self.halved(rows, top_k)
+
+    def ask(self, nodes: list[Node], top_k: int) -> tuple[tuple[Prediction, ...], int]:
+        answer = self.client.classify(nodes, self.route, top_k)
+        if answer.model_version != self.model:
+            raise ModelChangedError(
+                f"the service now answers with model {answer.model_version}, and not with "
+                f"{self.model} any more; the same command begins again with the new one"
+            )
+        good = (n for n, p in zip(nodes, answer.predictions, strict=True) if p.error is None)
+        self.companion = next(good, self.companion)
+        return answer.predictions, answer.graph_version
+
+
+def told(row: Row, found: Prediction, version: int) -> Answer:
+    if found.error is not None:
+        return failed(row, f"{found.error}: {found.error_message}")
+    top = tuple((entry.label, entry.score) for entry in found.top)
+    return Answer(row.place, found.id, found.label, found.score, top, found.route, version, None)
+
+
+@contextmanager
+def open_bundle(
+    folder: Path, threads: int, provider: str, progress: Progress
+) -> Iterator[InProcess]:
+    """A bundle that answers in this process.
+
+    Raises:
+        BundleError, GraphError, EngineError: see `Engine.open`.
+    """
+    from understudy.engine import Engine  # onnxruntime; a service is asked without it
+
+    with Engine.open(folder, threads, provider, progress=progress) as engine:
+        yield InProcess(engine)
+
+
+@contextmanager
+def open_service(url: str, key: str | None, timeout: float, route: Route) -> Iterator[OverHttp]:
+    """A service that answers.
+
+    Raises:
+        ClientError: the URL is none, or nothing there answers like the service.
+    """
+    with Client(url, key, timeout) as client:
+        answerer = OverHttp(client, route)  # at the beginning, nobody there is a wrong address
+        client.retries = PATIENCE
+        yield answerer

@@ -1,0 +1,165 @@
+"""Which columns of a file hold ids, texts and neighbours, and what a row of them asks."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from understudy.client.models import Node
+from understudy.graph.errors import BadInputError
+from understudy.graph.missing import is_missing
+from understudy.graph.readers import cells
+from understudy.graph.readers.cells import CellError
+from understudy.graph.readers.fields import NOT_READ, find, find_id, find_texts, listed
+from understudy.graph.readers.usual_names import NEIGHBOR_NAMES
+from understudy.graph.reading import Reading
+
+Value = TypeVar("Value")
+KINDS = 1_024  # of records by their keys, of which the columns are remembered
+NUMBERED = ("1", "2", "3")  # of a file without a header: id, text, neighbours
+
+
+@dataclass(frozen=True)
+class AskedFields:
+    """Column names that the user gave; an empty one is looked for, `none` is not read."""
+
+    id: str = ""
+    text: tuple[str, ...] = ()
+    neighbors: str = ""
+
+    def given(self) -> Iterator[tuple[str, str]]:
+        """The options that name a column, with its name."""
+        for option, names in (
+            ("--id-field", (self.id,)),
+            ("--text-field", self.text),
+            ("--neighbors-field", (self.neighbors,)),
+        ):
+            yield from ((option, name) for name in names if name not in ("", NOT_READ))
+
+
+@dataclass(frozen=True)
+class Indexes:
+    """Positions of the columns; empty or None where there is none."""
+
+    id: int | None
+    text: tuple[int, ...]
+    neighbors: int | None
+
+    def roles(self, columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        several = {
+            "id": () if self.id is None else (self.id,),
+            "text": self.text,
+            "neighbors": () if self.neighbors is None else (self.neighbors,),
+        }
+        return {role: tuple(columns[i] for i in found) for role, found in several.items() if found}
+
+
+def find_columns(columns: Sequence[str], fields: AskedFields, numbered: bool) -> Indexes:
+    """Finds the columns as an import finds them, but that none of them must be there.
+
+    Args:
+        numbered: whether columns have no names but 1, 2, ….
+    """
+    if numbered:
+        known = [name if name in columns else "" for name in NUMBERED]
+        fields = AskedFields(
+            id=fields.id or known[0],
+            text=fields.text or tuple(name for name in known[1:2] if name),
+            neighbors=fields.neighbors or known[2] or NOT_READ,
+        )
+    identifier = None if fields.id == NOT_READ else find_id(columns, fields.id)
+    text = () if NOT_READ in fields.text else find_texts(columns, fields.text)
+    return Indexes(
+        id=None if identifier in text and not fields.id else identifier,
+        text=text,
+        neighbors=find(columns, fields.neighbors, NEIGHBOR_NAMES) if text else None,
+    )
+
+
+@dataclass
+class Columns:
+    """Turns a file's records into nodes; those of JSON lines may differ in their keys."""
+
+    file: str
+    fields: AskedFields
+    numbered: bool = False
+    remarks: tuple[str, ...] = ()
+    known: dict[tuple[str, ...], Indexes] = field(default_factory=dict)
+    seen: dict[str, None] = field(default_factory=dict)
+
+    def indexes(self, columns: Sequence[str]) -> Indexes:
+        key = tuple(columns)
+        if key not in self.known:
+            if len(self.known) == KINDS:
+                self.known.clear()
+            self.known[key] = find_columns(key, self.fields, self.numbered)
+            self.seen.update(dict.fromkeys(key))
+        return self.known[key]
+
+    def node(self, columns: Sequence[str], values: Sequence[object]) -> Node:
+        """What a record asks: about its text if it has one, else about the node of its id.
+
+        Raises:
+            BadInputError: it asks about nothing, or a value is not what its column must hold.
+        """
+        at = self.indexes(columns)
+
+        def read(index: int | None, of: Callable[[object], Value]) -> Value | None:
+            try:
+                return None if index is None else of(values[index])
+            except CellError as error:
+                raise BadInputError(f"column {columns[index or 0]!r} must be {error}") from error
+
+        identifier = read(at.id, cells.name_of)
+        texts = [read(index, cells.text_of) for index in at.text]
+        neighbors = read(at.neighbors, cells.neighbors_of) or []
+        identifier = None if is_missing(identifier) else str(identifier).strip()
+        text = cells.joined(texts) if texts else None
+        if is_missing(text):
+            text, neighbors = None, []
+        if identifier is None and text is None:
+            raise BadInputError("neither an id nor a text")
+        return Node(identifier, text, tuple(neighbors))
+
+    def check(self, columns: Sequence[str]) -> None:
+        """Of a table, before its rows: it has what was asked for, and something to ask about.
+
+        Raises:
+            BadInputError: it has not; the message lists its columns.
+        """
+        at = self.indexes(columns)
+        self.check_given(columns)
+        if at.id is None and not at.text:
+            raise BadInputError(
+                f"{self.file}: no column of ids or of texts; the columns are: {listed(columns)}; "
+                "name one with --id-field or --text-field; if this is no header but data, use "
+                "--no-header"
+            )
+
+    def check_given(self, columns: Sequence[str]) -> None:
+        """Refuses names of columns that are not there.
+
+        Raises:
+            BadInputError: one is not.
+        """
+        lowered = {column.lower() for column in columns}
+        for option, name in self.fields.given():
+            if name.lower() not in lowered:
+                raise BadInputError(
+                    f"{self.file}: no column {name!r}, as {option} says; the columns are: "
+                    f"{listed(columns)}"
+                )
+
+    def told(self, columns: Sequence[str]) -> Iterator[str]:
+        """What was found rather than said."""
+        at = self.indexes(columns)
+        roles: Mapping[str, tuple[str, ...]] = at.roles(columns)
+        used = {name for names in roles.values() for name in names}
+        unread = [column for column in columns if column not in used]
+        yield str(Reading(self.file, dict(roles), unread, self.remarks, not self.numbered))
+        if at.text and at.id is not None:
+            yield (
+                "rows with a text are classified by it, as nodes that are not stored; to look up "
+                "stored nodes by their ids, give --text-field none"
+            )
+        if at.text and at.neighbors is None:
+            yield "there is no column of neighbours: texts are classified alone"

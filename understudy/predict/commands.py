@@ -1,0 +1,267 @@
+"""`understudy predict`: answers for a whole file, or for all nodes without a label."""
+
+import contextlib
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, cast, get_args
+
+import typer
+
+from understudy.client import Route
+from understudy.graph.command_options import Delimiter, HasHeader, TextField
+from understudy.graph.files import file_digest
+from understudy.graph.progress import Progress, terminal_progress
+from understudy.graph.readers.dialects import parse_delimiter
+from understudy.predict.answering import Answerer, InProcess, open_bundle, open_service
+from understudy.predict.columns import AskedFields
+from understudy.predict.errors import OptionError
+from understudy.predict.formats import (
+    Format,
+    check_output_format,
+    encode,
+    format_named,
+    format_of,
+    head,
+)
+from understudy.predict.output import check_place, left_by_others, open_parts
+from understudy.predict.rows import Row
+from understudy.predict.run import Problems, Run
+from understudy.predict.sources import TableOptions, read_rows, unlabeled, unlabeled_rows
+
+STANDARD = Path("-")  # stdin, or stdout
+ADDRESS = re.compile(r"[\w.-]+:\d+/?")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one call wants.
+
+    Attributes:
+        input: None for all unlabelled nodes.
+    """
+
+    source: str
+    input: Path | None
+    out: Path
+    table: TableOptions
+    route: Route
+    top: int
+    input_format: str
+    output_format: str
+
+    @property
+    def is_service(self) -> bool:
+        """Whether the source is an address and no folder."""
+        address = "://" in self.source or ADDRESS.fullmatch(self.source)
+        return bool(address) and not Path(self.source).exists()
+
+
+def predict(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="BUNDLE|URL", help="A bundle, opened here, or a service's address."),
+    ],
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="IN [OUT]",
+            help="What to classify, and where answers go: .csv, .tsv, .jsonl or .parquet, also "
+            "packed; - is stdin or stdout. Without OUT they go to stdout.",
+        ),
+    ] = None,
+    every_unlabeled: Annotated[
+        bool,
+        typer.Option("--unlabeled", help="Classify all nodes without a label; there is no IN."),
+    ] = False,
+    top: Annotated[int, typer.Option(min=1, help="Labels to list for each row.")] = 1,
+    route: Annotated[str, typer.Option(help="Of a service: student, teacher or auto.")] = "student",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at the first row that cannot be answered.")
+    ] = False,
+    id_field: Annotated[str, typer.Option(help="The column with ids; none: read none.")] = "",
+    text_field: TextField = None,
+    neighbors_field: Annotated[
+        str, typer.Option(help="The column with the ids of a text's neighbours; none: read none.")
+    ] = "",
+    delimiter: Delimiter = "",
+    header: HasHeader = None,
+    input_format: Annotated[str, typer.Option(help="Of stdin: csv, tsv, jsonl, parquet.")] = "csv",
+    output_format: Annotated[
+        str, typer.Option(help="Of stdout: csv, tsv, jsonl, parquet; by default that of IN.")
+    ] = "",
+    key: Annotated[
+        str | None,
+        typer.Option(envvar="UNDERSTUDY_KEY", help="Of a service that wants one."),
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds of one request.")] = 120.0,
+    threads: Annotated[int, typer.Option(min=0, help="Of a bundle; 0: one a core.")] = 0,
+    provider: Annotated[str, typer.Option(help="What runs a bundle: cpu or cuda.")] = "cpu",
+    force: Annotated[bool, typer.Option("--force", help="Replace OUT if it is there.")] = False,
+) -> None:
+    """Classify the rows of a file; the same command goes on where a killed one was.
+
+    A row is the id of a stored node, or a text with the ids of its neighbours. A row that cannot
+    be answered has its error set and is told of; with --strict it ends the run.
+    """
+    asked = understood(
+        source,
+        files or [],
+        every_unlabeled,
+        TableOptions(
+            AskedFields(id_field, tuple(text_field or ()), neighbors_field),
+            parse_delimiter(delimiter),
+            header,
+        ),
+        route,
+        top,
+        (input_format, output_format),
+    )
+    with contextlib.ExitStack() as stack:
+        progress = stack.enter_context(terminal_progress())
+        data, kind = stack.enter_context(opened_input(asked))
+        out_kind = output_kind(asked, kind)
+        if asked.out != STANDARD:
+            check_output_format(out_kind, asked.out)
+            check_place(asked.out, force)
+        opening: AbstractContextManager[Answerer] = (
+            open_service(source, key, timeout, asked.route)
+            if asked.is_service
+            else open_bundle(
+                Path(source), threads or len(os.sched_getaffinity(0)), provider, progress
+            )
+        )
+        if asked.is_service and "://" not in source:
+            tell(f"asking http://{source}")
+        answerer = stack.enter_context(opening)
+        problems = Problems(strict, tell)
+        rows, total = opened_rows(asked, data, kind, answerer, progress)
+        run = Run(answerer, top, problems, progress, total)
+        if asked.out == STANDARD:
+            write_stdout(run, rows, out_kind)
+        else:
+            about = (answerer.model, asked, strict, data and file_digest(data))
+            write_file(run, rows, asked, out_kind, about)
+
+
+def understood(
+    source: str,
+    files: Sequence[str],
+    every_unlabeled: bool,
+    table: TableOptions,
+    route: str,
+    top: int,
+    formats: tuple[str, str],
+) -> Asked:
+    """What the arguments mean together.
+
+    Raises:
+        OptionError: they do not go together.
+    """
+    places = [Path(file) for file in files]
+    least, most = (0, 1) if every_unlabeled else (1, 2)
+    if not least <= len(places) <= most:
+        wanted = "at most OUT beside --unlabeled" if every_unlabeled else "IN, and perhaps OUT"
+        raise OptionError(f"expected {wanted}; found {' '.join(files) or 'nothing'}")
+    if route not in get_args(Route):
+        raise OptionError(f"--route must be student, teacher or auto, not {route!r}")
+    given = None if every_unlabeled else places[0]
+    out = places[-1] if len(places) == most else STANDARD
+    if given is not None and given != STANDARD and given.resolve() == out.resolve():
+        raise OptionError(f"IN and OUT are the same file, {given}")
+    asked = Asked(source, given, out, table, cast(Route, route), top, *formats)
+    if asked.is_service and every_unlabeled:
+        raise OptionError(
+            "--unlabeled needs a bundle's folder: it reads the nodes of the bundle's graph"
+        )
+    if not asked.is_service and route != "student":
+        raise OptionError(f"--route {route} needs a service's address: a bundle has no teacher")
+    return asked
+
+
+@contextmanager
+def opened_input(asked: Asked) -> Iterator[tuple[Path | None, Format | None]]:
+    """The input as a file, and its format; stdin is kept in a file while it is read."""
+    if asked.input is None:
+        yield None, None
+    elif asked.input != STANDARD:
+        if not asked.input.is_file():
+            raise OptionError(f"{asked.input} is no file; of a pipe, give - and --input-format")
+        yield asked.input, format_of(asked.input, "IN")
+    else:
+        kind = format_named(asked.input_format, "--input-format")
+        with tempfile.TemporaryDirectory(prefix="understudy-") as folder:
+            path = Path(folder) / f"stdin{kind.suffix}"
+            with path.open("wb") as file:
+                shutil.copyfileobj(sys.stdin.buffer, file)
+            yield path, kind
+
+
+def output_kind(asked: Asked, kind: Format | None) -> Format:
+    """The format of the answers."""
+    if asked.out != STANDARD:
+        return format_of(asked.out, "OUT")
+    if asked.output_format:
+        return format_named(asked.output_format, "--output-format")
+    return Format(kind.base if kind and kind.base != "parquet" else "csv")
+
+
+def opened_rows(
+    asked: Asked, data: Path | None, kind: Format | None, answerer: Answerer, progress: Progress
+) -> tuple[Iterator[Row], int]:
+    """The rows, and how many there are, where that is known; else 0."""
+    if data is not None and kind is not None:
+        return read_rows(data, kind, asked.table, tell, progress), 0
+    assert isinstance(answerer, InProcess)
+    graph = answerer.engine.state.graph
+    return unlabeled_rows(graph), len(unlabeled(graph))
+
+
+def write_stdout(run: Run, rows: Iterator[Row], kind: Format) -> None:
+    """Writes every part as soon as it is there; Parquet at the end, as a whole."""
+    stream, with_top = sys.stdout.buffer, run.top_k > 1
+    if kind.base == "parquet":
+        stream.write(encode([a for part in run.parts(rows) for a in part], kind, with_top))
+        return
+    stream.write(head(kind, with_top))
+    for part in run.parts(rows):
+        stream.write(encode(part, kind, with_top))
+        stream.flush()
+    tell(summary(run.problems, "answers are on stdout"))
+
+
+def write_file(
+    run: Run, rows: Iterator[Row], asked: Asked, kind: Format, about: Sequence[object]
+) -> None:
+    """Writes parts and puts them together at the end."""
+    with open_parts(asked.out, kind, run.top_k > 1, about) as parts:
+        for folder in left_by_others(parts):
+            tell(
+                f"{folder} holds unfinished answers of another input, other options or another "
+                "model; remove it if nobody goes on with it"
+            )
+        done, run.problems.count = parts.done()
+        if done:
+            tell(f"{done:,} rows are answered already; this goes on with the next")
+        for part in run.parts(rows, done):
+            parts.add(done, part)
+            done += len(part)
+        parts.finish()
+    tell(summary(run.problems, f"{asked.out}: {done:,} rows"))
+
+
+def summary(problems: Problems, words: str) -> str:
+    if not problems.count:
+        return words
+    first = f", the first of this run: {problems.first}" if problems.first else ""
+    return f"{words}; {problems.count:,} of them could not be answered (column error){first}"
+
+
+def tell(words: str) -> None:
+    typer.echo(words, err=True)

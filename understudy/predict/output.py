@@ -1,0 +1,143 @@
+"""The file of answers: written in parts beside it, and put in place whole.
+
+A part's name says which rows it holds and how many of them failed, so that whoever goes on needs
+to read none.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from understudy.folders import unfinished_folder
+from understudy.folders.durable import flush
+from understudy.folders.errors import told_problems
+from understudy.graph.files import atomic_file
+from understudy.predict.errors import OutputError
+from understudy.predict.formats import Format, encode, join
+from understudy.predict.rows import Answer
+
+LOCK = "lock"
+PART = re.compile(r"part-(\d+)-(\d+)-(\d+)\.\w+(\.\w+)?")  # first row, next part's, failed
+DIGITS = 12  # of row numbers in names
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What there is of an output.
+
+    Attributes:
+        work: the folder of the parts.
+    """
+
+    out: Path
+    work: Path
+    kind: Format
+    with_top: bool
+
+    def files(self) -> list[Path]:
+        """In their order."""
+        return sorted(path for path in self.work.iterdir() if PART.fullmatch(path.name))
+
+    def done(self) -> tuple[int, int]:
+        """How many rows there are, and how many of them failed."""
+        numbers = [tuple(map(int, names(path).groups()[:3])) for path in self.files()]
+        return max((end for _, end, _ in numbers), default=0), sum(bad for *_, bad in numbers)
+
+    def add(self, first: int, answers: Sequence[Answer]) -> None:
+        """Writes a part, whole or not at all.
+
+        Args:
+            first: number of its first row, from 0.
+
+        Raises:
+            OutputUnwritableError: no space, for example.
+        """
+        end, bad = first + len(answers), sum(answer.error is not None for answer in answers)
+        name = f"part-{first:0{DIGITS}}-{end:0{DIGITS}}-{bad}{self.kind.suffix}"
+        content = encode(answers, self.kind, self.with_top)
+        with told_problems(self.out), atomic_file(self.work / name) as temporary:
+            temporary.write_bytes(content)
+            flush(temporary)
+
+    def finish(self) -> None:
+        """Puts all parts in place as one file.
+
+        Raises:
+            OutputUnwritableError: no space, for example.
+        """
+        with told_problems(self.out):
+            with atomic_file(self.out) as temporary, temporary.open("wb") as file:
+                join(self.files(), file, self.kind, self.with_top)
+            shutil.rmtree(self.work)
+
+
+def left_by_others(parts: Parts) -> list[Path]:
+    """Folders of parts that runs with another input, other options or another model have left."""
+    own = re.compile(re.escape(parts.work.name.rpartition(".")[0]) + r"\.[0-9a-f]{12}")
+    return [
+        path
+        for path in sorted(parts.work.parent.iterdir())
+        if own.fullmatch(path.name) and path != parts.work and (path / LOCK).is_file()
+    ]
+
+
+def names(path: Path) -> "re.Match[str]":
+    found = PART.fullmatch(path.name)
+    assert found is not None
+    return found
+
+
+def check_place(out: Path, force: bool) -> None:
+    """Refuses an output before any work.
+
+    Raises:
+        OutputError: it is there already, or a folder.
+        OutputUnwritableError: nothing can be written there.
+    """
+    if out.is_dir():
+        raise OutputError(f"{out} is a folder; name a file for the answers")
+    if out.exists() and not force:
+        raise OutputError(f"{out} is there already; --force replaces it, or name another file")
+    with told_problems(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent) as trial:
+            trial.write(b"trial")
+
+
+@contextmanager
+def open_parts(out: Path, kind: Format, with_top: bool, about: Sequence[object]) -> Iterator[Parts]:
+    """The parts of an output, with those that a killed run has left.
+
+    Args:
+        about: all that the answers depend on; of another run's parts nothing is used.
+
+    Raises:
+        OutputError: another process is writing it.
+    """
+    digest = hashlib.sha256(repr(about).encode()).hexdigest()
+    work = unfinished_folder(out, digest)
+    with told_problems(out):
+        work.mkdir(parents=True, exist_ok=True)
+        lock = os.open(work / LOCK, os.O_RDWR | os.O_CREAT)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputError(f"another process is writing {out}; wait for it") from None
+        for path in work.glob(".part-*"):  # of a part that a killed run had not finished
+            path.unlink()
+        parts = Parts(out, work, kind, with_top)
+        try:
+            yield parts
+        finally:
+            if work.is_dir() and not parts.files():  # it has ended, or not begun
+                shutil.rmtree(work)
+    finally:
+        os.close(lock)

@@ -1,0 +1,98 @@
+"""From rows to answers in whole parts, so that a run that was killed goes on where it was."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from understudy.graph.progress import Progress, silent
+from understudy.predict.answering import Answerer
+from understudy.predict.errors import BadRowError
+from understudy.predict.rows import BAD_ROW, Answer, Row, failed
+
+PART_ROWS = 16_384
+PART_SECONDS = 10.0  # after which a part is written though it is small
+SHOWN = 10  # problems that are told one by one
+
+Tell = Callable[[str], None]
+
+
+@dataclass
+class Problems:
+    """Counts the rows that cannot be answered, and tells of the first ones.
+
+    Attributes:
+        strict: stop at the first.
+    """
+
+    strict: bool
+    tell: Tell
+    count: int = 0
+    first: str = ""
+
+    def add(self, row: Row, error: str) -> None:
+        """Notes one.
+
+        Raises:
+            BadRowError: it is not to be borne.
+        """
+        words = f"{row.where}: {error}"
+        if self.strict:
+            raise BadRowError(f"{words}; mend it, or leave --strict out")
+        self.count += 1
+        self.first = self.first or words
+        if self.count <= SHOWN:
+            self.tell(f"warning: {words}")
+
+
+@dataclass
+class Run:
+    """How rows become answers.
+
+    Attributes:
+        total: rows, where they are known.
+    """
+
+    answerer: Answerer
+    top_k: int
+    problems: Problems
+    progress: Progress = silent
+    total: int = 0
+    clock: Callable[[], float] = field(default=time.monotonic)
+
+    def parts(self, rows: Iterable[Row], done: int = 0) -> Iterator[list[Answer]]:
+        """Yields the answers in parts that are worth writing.
+
+        Args:
+            done: rows that were answered before, and are passed over.
+
+        Raises:
+            BadRowError: with --strict, a row cannot be answered.
+        """
+        left = iter(rows)
+        passed = sum(1 for _ in islice(left, done))
+        part: list[Answer] = []
+        began = self.clock()
+        while batch := list(islice(left, self.answerer.batch)):
+            part += self.answers(batch)
+            passed += len(batch)
+            self.progress("classify", passed, self.total)
+            if len(part) >= PART_ROWS or self.clock() - began >= PART_SECONDS:
+                yield part
+                part, began = [], self.clock()
+        if part:
+            yield part
+        self.progress("classify", passed, passed)
+
+    def answers(self, rows: Sequence[Row]) -> list[Answer]:
+        """One answer a row, in their order."""
+        good = [row for row in rows if row.node is not None]
+        found = iter(self.answerer.answer(good, self.top_k) if good else ())
+        answers = []
+        for row in rows:
+            bad = row.node is None
+            answer = failed(row, f"{BAD_ROW}: {row.problem}") if bad else next(found)
+            if answer.error is not None:
+                self.problems.add(row, answer.error)
+            answers.append(answer)
+        return answers

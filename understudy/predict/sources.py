@@ -1,0 +1,156 @@
+"""The rows of a file of any format, or the unlabelled nodes of a graph, one after the other.
+
+Never more than a batch of them is in memory. A row that cannot be read is a row with a problem.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from understudy.client.models import Node
+from understudy.graph.errors import BadInputError
+from understudy.graph.progress import Progress, silent
+from understudy.graph.readers.delimited import Header, Refuse, read_delimited
+from understudy.graph.readers.delimited import Row as Record
+from understudy.graph.readers.dialects import find_dialect
+from understudy.graph.readers.fields import find_id, find_texts
+from understudy.graph.readers.jsonl import read_jsonl
+from understudy.graph.readers.parquet import open_parquet
+from understudy.graph.text_graph import UNLABELED
+from understudy.graph.view import GraphView
+from understudy.predict.columns import AskedFields, Columns
+from understudy.predict.formats import Format
+from understudy.predict.rows import Row
+
+PARQUET_ROWS = 4_096  # decoded at once
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """What the user says of the input.
+
+    Attributes:
+        delimiter: of text files; empty: found in the header.
+        header: whether the first line names the columns; None: it does, unless it is numbers.
+    """
+
+    fields: AskedFields = field(default_factory=AskedFields)
+    delimiter: str = ""
+    header: bool | None = None
+
+
+def read_rows(
+    path: Path, kind: Format, options: TableOptions, tell: Tell, progress: Progress = silent
+) -> Iterator[Row]:
+    """Yields every row of a file.
+
+    Args:
+        tell: takes what was found out rather than said, before the first row.
+
+    Raises:
+        SourceError: the file cannot be opened.
+        BadInputError: it is damaged, not UTF-8, or has no column to ask about.
+    """
+    if kind.base == "parquet":
+        yield from parquet_rows(path, options, tell, progress)
+        return
+    if kind.base == "jsonl":
+        columns = Columns(str(path), options.fields)
+        yield from text_rows(
+            columns, lambda refuse: read_jsonl(path, progress, refuse=refuse), tell, table=False
+        )
+        columns.check_given(list(columns.seen))
+        return
+    dialect = find_dialect(path, "," if kind.base == "csv" else "\t", options.delimiter)
+    header = Header(options.header, is_header)
+    columns = Columns(str(path), options.fields, options.header is False, dialect.remarks)
+    yield from text_rows(
+        columns,
+        lambda refuse: read_delimited(path, dialect, header, progress, refuse),
+        tell,
+        table=True,
+    )
+
+
+def is_header(columns: Sequence[str]) -> bool:
+    """Whether a first line names the columns, although the user says that there is no header."""
+    return find_id(columns, "") is not None or bool(find_texts(columns, ()))
+
+
+def text_rows(
+    columns: Columns, read: Callable[[Refuse], Iterator[Record]], tell: Tell, table: bool
+) -> Iterator[Row]:
+    """Yields the records of a text file in their order, those that cannot be read as well.
+
+    Args:
+        table: whether all records have the columns of the first one.
+    """
+    refused: list[Row] = []
+
+    def refuse(line: int, error: BadInputError) -> None:
+        where = f"{columns.file}:{line}"
+        refused.append(Row(line, where, None, str(error).removeprefix(f"{where}: ")))
+
+    first = True
+    for line, names, values in read(refuse):
+        if first:
+            first = False
+            columns.numbered = columns.numbered and names[0] == "1"
+            if table:
+                columns.check(names)
+            for words in columns.told(names):
+                tell(words)
+        yield from refused
+        refused.clear()
+        yield asked(columns, line, f"{columns.file}:{line}", names, values)
+    yield from refused
+
+
+def parquet_rows(
+    path: Path, options: TableOptions, tell: Tell, progress: Progress
+) -> Iterator[Row]:
+    """Yields the rows of a Parquet file; only the columns that are needed are decoded."""
+    file = open_parquet(path)
+    names = file.schema_arrow.names
+    columns = Columns(str(path), options.fields)
+    columns.check(names)
+    for words in columns.told(names):
+        tell(words)
+    needed = [name for group in columns.indexes(names).roles(names).values() for name in group]
+    done, total = 0, file.metadata.num_rows
+    batches = file.iter_batches(PARQUET_ROWS, columns=list(dict.fromkeys(needed)))
+    try:
+        for batch in batches:
+            found = [column.to_pylist() for column in batch.columns]
+            for place, values in enumerate(zip(*found, strict=True), done + 1):
+                where = f"{path} row {place}"
+                yield asked(columns, place, where, batch.schema.names, values)
+            done += batch.num_rows
+            progress(f"read {path.name}", done, total)
+    except (pa.ArrowException, OSError) as error:
+        raise BadInputError(f"{path}: damaged after row {done}: {error}") from error
+
+
+def asked(
+    columns: Columns, place: int, where: str, names: Sequence[str], values: Sequence[object]
+) -> Row:
+    try:
+        return Row(place, where, columns.node(names, values))
+    except BadInputError as error:
+        return Row(place, where, None, str(error))
+
+
+def unlabeled_rows(graph: GraphView) -> Iterator[Row]:
+    """Yields every node without a label."""
+    for number, row in enumerate(unlabeled(graph), 1):
+        name = graph.id(row)
+        yield Row(number, f"node {name!r}", Node(id=name))
+
+
+def unlabeled(graph: GraphView) -> list[int]:
+    """The rows of the nodes without a label."""
+    return [row for row in graph.live_rows().tolist() if graph.label(row) == UNLABELED]
