@@ -8,13 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from training.config import LABELS
 from training.errors import TrainingError
-from training.losses.registry import MAKERS
+from training.losses.registry import MAKERS, check_objectives
+from training.losses.weights import with_labels
 from training.student.checkpoint import TeacherSource
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_teacher
 from training.teacher.answers.targets import Targets, make_targets
 from training.teacher.answers.views import SMOOTHED
+from training.trainable import labeled_nodes
 from understudy.graph import TextGraph
 
 VANILLA = "vanilla"
@@ -75,22 +79,27 @@ def candidates(
     name.
 
     Args:
-        weights: of objectives by name; empty: `default_weights`
+        weights: of objectives by name, beside the labels' unless these are weighed, too; empty:
+            `default_weights`
 
     Raises:
-        TrainingError: there is no teacher to compare with.
+        TrainingError: there is no teacher to compare with; see `check_objectives`.
         TeacherError, StaleTeacherError: see `read_teacher` and `make_targets`.
     """
+    weights = with_labels(weights) if weights else {}
+    train = torch.from_numpy(labeled_nodes(graph, "train"))
     alone = Candidate("alone", recipe_weights(VANILLA))
     if teacher is None:
         if compare:
             raise TrainingError("--compare needs a teacher; name its folder with --teacher")
+        check_objectives(weights or alone.weights, None, train)
         return [replace(alone, weights=weights or alone.weights)]
     info, answers = read_teacher(teacher, graph)
 
     def taught(name: str, answers: HopAnswers, weights: Mapping[str, float]) -> Candidate:
         targets = make_targets(graph, info.hops, answers, view)
         weights = weights or default_weights(targets)
+        check_objectives(weights, targets, train)
         return Candidate(name, weights, targets, describe(teacher, info, targets))
 
     asked = taught("taught", answers, weights)

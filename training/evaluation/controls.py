@@ -51,6 +51,7 @@ def shuffled(graph: TextGraph, info: TeacherInfo, answers: HopAnswers, seed: int
         answers.log_probabilities[:, order],
         features=None if answers.features is None else answers.features[:, order],
         joint=None if answers.joint is None else answers.joint[order],
+        tuned=answers.tuned,
     )
     return other if answers.smoothed is None else with_smoothed_view(graph, info.hops, other)
 
@@ -65,13 +66,15 @@ def ignorant(graph: TextGraph, info: TeacherInfo, answers: HopAnswers) -> HopAns
 
 def own_targets(graph: TextGraph, logits: Tensor) -> Targets:
     """What a student that was trained without a teacher says of all nodes, read as a teacher's
-    answers are: smoothed, where that is better on validation.
+    answers are: smoothed, where that is better on validation. It was trained on training nodes as
+    a transformer is tuned on them.
 
     Shapes:
         logits: float32 [N, C]
     """
     nodes = np.arange(graph.num_nodes, dtype=np.int64)
-    answers = HopAnswers(nodes, logits.log_softmax(1)[None].numpy())
+    train = labeled_nodes(graph, "train")
+    answers = HopAnswers(nodes, logits.log_softmax(1)[None].numpy(), tuned=train)
     return make_targets(graph, (0,), with_smoothed_view(graph, (0,), answers))
 
 
