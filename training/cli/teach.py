@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
+from training.cli.teacher_table import show_teacher
 from training.cli.unread_options import ENCODERS, LOCAL, TUNED, refuse_unread
 from training.errors import TeacherError
-from training.teacher.answers.folder import TeacherInfo
 from training.teacher.defaults import DEFAULTS, model_folder, teacher_kind
 from understudy.folders import check_output
 from understudy.folders.kinds import TEACHER
@@ -106,6 +105,9 @@ def teach(
     input_price: Annotated[float, typer.Option(min=0, help="Of a million prompt tokens.")] = 0.0,
     output_price: Annotated[float, typer.Option(min=0, help="Of a million answered tokens.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    test: Annotated[
+        bool, typer.Option("--test", help="Print test accuracy, too; choose nothing by it.")
+    ] = False,
     force: Annotated[
         bool,
         typer.Option("--force", help="Replace OUT also if it is another kind of folder."),
@@ -159,7 +161,7 @@ def teach(
     )
     with terminal_progress() as progress:
         info = run_teach(graph, out, options, progress, force)
-    show(info, out)
+    show_teacher(info, out, test, Console())
 
 
 def kind_of(kind: str, frozen: bool) -> str:
@@ -209,20 +211,3 @@ def parse_endpoint(
         input_price=input_price,
         output_price=output_price,
     )
-
-
-def show(info: TeacherInfo, out: Path) -> None:
-    """Prints the teacher's accuracy on validation and test, a hop at a time and all together."""
-    from training.teacher.answers.views import view_names
-
-    table = Table("prompts", "validation accuracy", "test accuracy", title=str(out))
-    for view in view_names(info.metrics):
-        keys = [f"{split}_accuracy_{view}" for split in ("val", "test")]
-        if any(key in info.metrics for key in keys):
-            values = [info.metrics.get(key) for key in keys]
-            table.add_row(view, *("" if value is None else f"{value:.3f}" for value in values))
-    console = Console()
-    console.print(table)
-    if "requests" in info.metrics:
-        names = ("requests", "retries", "input_tokens", "output_tokens", "cost")
-        console.print("; ".join(f"{name}: {info.metrics[name]:g}" for name in names))

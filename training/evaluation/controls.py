@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training.losses.registry import MAKERS
 from training.recipes import HARD, PROPAGATED, RANDOM, SHUFFLED, UNSMOOTHED
 from training.teacher.answers.folder import HopAnswers, TeacherInfo
 from training.teacher.answers.smoothing import with_smoothed_view
 from training.teacher.answers.targets import Targets, make_targets
+from training.teacher.answers.views import SMOOTHED
 from training.trainable import labeled_nodes
 from understudy.graph import TextGraph
 
@@ -30,8 +32,18 @@ def recipe_targets(
         answers = replace(answers, smoothed=None)
     elif recipe == PROPAGATED:
         answers = ignorant(graph, info, answers)
-    targets = make_targets(graph, info.hops, answers)
+    targets = make_targets(graph, info.hops, answers, view_of(recipe, answers))
     return labels_only(targets) if recipe == HARD else targets
+
+
+def view_of(recipe: str, answers: HopAnswers) -> str | None:
+    """The view that a recipe reads by name; None: the best on validation.
+
+    Where a transformer was tuned on training nodes, only the smoothed view says something about
+    them that it did not have by heart.
+    """
+    reads_train = recipe in MAKERS and MAKERS[recipe].reads_train
+    return SMOOTHED if reads_train and len(answers.tuned) and answers.smoothed else None
 
 
 def shuffled(graph: TextGraph, info: TeacherInfo, answers: HopAnswers, seed: int) -> HopAnswers:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.config import (
+    ENCODER_KINDS,
     EncoderKind,
     ObjectiveOptions,
     StudentConfig,
@@ -17,6 +18,7 @@ from training.config import (
 from training.errors import EvaluationError
 from training.losses.registry import MAKERS
 from training.recipes import COMBINED, RECIPES, UNSMOOTHED, VANILLA
+from training.student.kinds import STUDENTS
 from training.teacher.options import TeachOptions
 from understudy.graph import UNLABELED, TextGraph, random_split
 
@@ -75,12 +77,18 @@ class EvaluationOptions:
     def __post_init__(self) -> None:
         for given, known, name in (
             (self.recipes, (*RECIPES, *MAKERS), "recipe"),
+            (self.students, tuple(STUDENTS), "student"),
+            (self.encoders, ENCODER_KINDS, "encoder"),
             ((self.split_kind,), SPLIT_KINDS, "kind of split"),
         ):
             unknown = [value for value in given if value not in known]
             if unknown:
                 choices = ", ".join(dict.fromkeys(known))
                 raise EvaluationError(f"unknown {name} {unknown[0]!r}; choose from {choices}")
+            if not given:
+                raise EvaluationError(f"an evaluation needs a {name}")
+        if min(self.splits, self.seeds) < 1:
+            raise EvaluationError("an evaluation needs at least one split and one seed")
 
     @property
     def default_choice(self) -> Choice:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from training.errors import TeacherError
+from training.teacher.answers.baselines import baseline_metrics
 from training.teacher.answers.folder import (
     FORMAT_VERSION,
     HopAnswers,
@@ -39,7 +40,7 @@ from training.teacher.tuning import (
     tuned_weights,
     tuning_nodes,
 )
-from training.trainable import check_classes, labeled_nodes
+from training.trainable import check_trainable, labeled_nodes
 from understudy.folders import FolderError, atomic_folder, check_output, reserved, unfinished_folder
 from understudy.folders.kinds import TEACHER
 from understudy.graph import TextGraph, check_split, load_graph
@@ -77,7 +78,7 @@ def taught(graph_folder: Path, out: Path, options: TeachOptions, progress: Progr
     """The same, of an output that has been checked."""
     graph = load_graph(graph_folder)
     check_split(graph)
-    check_classes(graph)
+    check_trainable(graph)
     if options.kind == "endpoint":
         return teach_endpoint(graph, out, options, progress)
     teacher = load_local(graph, options)
@@ -96,10 +97,14 @@ def taught(graph_folder: Path, out: Path, options: TeachOptions, progress: Progr
     answers = replace(answers, tuned=tuned_on(graph, options))
     answers = with_joint_view(graph, answers, options.tuning.seed, progress)
     answers = with_smoothed_view(graph, options.hops, answers, progress)
-    metrics = teacher_metrics(graph, options.hops, answers) | {
-        "tuning_seconds": round(tuning.seconds, 1),
-        "asking_seconds": round(asking_seconds, 1),
-    }
+    metrics = (
+        teacher_metrics(graph, options.hops, answers)
+        | baseline_metrics(graph)
+        | {
+            "tuning_seconds": round(tuning.seconds, 1),
+            "asking_seconds": round(asking_seconds, 1),
+        }
+    )
     info = describe(graph, options, teacher.digest, digest, metrics)
     with put_out(out, work) as folder:
         write_teacher(folder, info, answers)
@@ -192,7 +197,7 @@ def teach_endpoint(
     answers = HopAnswers(nodes, rows[questions.which])
     answers = with_smoothed_view(graph, options.hops, answers, progress)
     run = {"seconds": round(time.monotonic() - started, 1), **usage(endpoint)}
-    metrics = teacher_metrics(graph, options.hops, answers) | run
+    metrics = teacher_metrics(graph, options.hops, answers) | baseline_metrics(graph) | run
     info = describe(graph, options, "", digest, metrics)
     with put_out(out, work) as folder:
         write_teacher(folder, info, answers)
