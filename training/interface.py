@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from training import distill as distilling
+from training import student_teacher as teaching
 from training.cli.teach import parse_endpoint
 from training.config import (
     ENCODER_KINDS,
@@ -18,11 +19,9 @@ from training.config import (
     TrainingConfig,
 )
 from training.distill import DistillOptions
-from training.errors import EvaluationError
 from training.evaluation import evaluate as evaluating
 from training.evaluation.plan import SPLIT_KINDS, EvaluationOptions
 from training.recipes import RECIPES
-from training.teacher import teach as teaching
 from training.teacher.answers.folder import TeacherInfo
 from training.teacher.defaults import DEFAULTS, teacher_kind
 from training.teacher.encoder import EncoderOptions
@@ -58,7 +57,8 @@ def teach(
         graph: in memory, or its folder.
         out: teacher folder to write.
         teacher: encoder (MiniLM), encoder:FOLDER, gemma, gguf:FILE, a causal model's folder or
-            hub id, or openai:URL#model; a key is read from OPENAI_API_KEY.
+            hub id, openai:URL#model (a key is read from OPENAI_API_KEY), or a student's folder,
+            as `distill` writes it.
         hops: to ask about; by default 0, 1 and 2, of an endpoint 2.
         tokens: of a node's description; this and the next three by default as suits the teacher.
         epochs: of tuning, at most.
@@ -235,7 +235,7 @@ def evaluate(
         recipes: objectives and controls, see docs/accuracy.md.
         trials: of the search on validation; the same for every recipe.
         epochs: of a student, at most.
-        teacher: and the five that follow: see `teach`; no endpoint.
+        teacher: and the five that follow: see `teach`; no endpoint, no student.
         processes: that share the splits; they share the cores, too.
 
     Returns:
@@ -245,8 +245,6 @@ def evaluate(
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
             `understudy.graph.errors` and `training.errors`.
     """
-    if teacher_kind(teacher) == "endpoint":
-        raise EvaluationError("an endpoint cannot be tuned for each split; name another teacher")
     options = EvaluationOptions(
         splits=splits,
         seeds=seeds,

@@ -17,6 +17,7 @@ from training.config import (
     TrainingConfig,
 )
 from training.errors import EvaluationError
+from training.evaluation.teachers import check_teacher
 from training.teacher.defaults import DEFAULTS, model_folder, teacher_kind
 from understudy.folders import check_output
 from understudy.folders.kinds import EVALUATION
@@ -47,7 +48,9 @@ def evaluate(
     ),
     epochs: Annotated[int, typer.Option(min=1, help="Of a student, at most.")] = 200,
     patience: Annotated[int, typer.Option(min=1, help="Epochs.")] = 40,
-    teacher: Annotated[str, typer.Option(help="See `understudy teach`; no endpoint.")] = "encoder",
+    teacher: Annotated[
+        str, typer.Option(help="See `understudy teach`; no endpoint, no student.")
+    ] = "encoder",
     hops: Annotated[str, typer.Option(help="To ask about; by default 0,1,2.")] = "",
     tokens: Annotated[int | None, typer.Option(min=8, help="Of a description.")] = None,
     teacher_epochs: Annotated[int | None, typer.Option(min=1, help="Of tuning, at most.")] = None,
@@ -65,9 +68,8 @@ def evaluate(
     ] = 1,
 ) -> None:
     """Compare distilled with vanilla students over paired seeds, controls included."""
+    check_teacher(teacher)
     kind = teacher_kind(teacher)
-    if kind == "endpoint":
-        raise EvaluationError("an endpoint cannot be tuned for each split; name another teacher")
     # Wrong options and paths are told before torch is imported, which takes seconds.
     readers = {RENAMED.get(name, name): READERS[name] for name in SHARED}
     refuse_unread(context, kind_of(kind, frozen), readers)

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from training.cli.teacher_table import show_teacher
-from training.cli.unread_options import ENCODERS, LOCAL, TUNED, refuse_unread
+from training.cli.unread_options import ENCODERS, LOCAL, PROMPTED, TUNED, refuse_unread
 from training.errors import TeacherError
 from training.teacher.defaults import DEFAULTS, model_folder, teacher_kind
 from understudy.folders import check_output
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from training.teacher.endpoint import EndpointOptions
 
 READERS = {
+    "hops": PROMPTED,
+    "tokens": PROMPTED,
+    "show_labels": PROMPTED,
+    "max_nodes": PROMPTED,
     "epochs": TUNED,
     "batch_size": TUNED,
     "learning_rate": TUNED,
@@ -49,7 +53,7 @@ def teach(
         str,
         typer.Option(
             help="encoder (MiniLM), encoder:FOLDER, gemma, gguf:FILE, a causal model's folder or "
-            "hub id, or openai:URL#model; a key is read from OPENAI_API_KEY."
+            "hub id, openai:URL#model (a key is read from OPENAI_API_KEY), or a student's folder."
         ),
     ] = "encoder",
     hops: Annotated[
@@ -119,10 +123,10 @@ def teach(
     refuse_unread(context, kind_of(kind, frozen), READERS)
     read_meta(graph)
     check_output(out, TEACHER, [graph, *model_folder(teacher)], force)
+    from training.student_teacher import teach as run_teach
     from training.teacher.causal import CausalOptions, precision_of
     from training.teacher.encoder import EncoderOptions
     from training.teacher.options import TeachOptions
-    from training.teacher.teach import teach as run_teach
     from training.teacher.tuning import TuningOptions
     from training.terminal import quiet_libraries
     from understudy.graph.prompts import PromptOptions

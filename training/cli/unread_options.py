@@ -9,6 +9,7 @@ from training.errors import TeacherError
 ENCODERS = ("encoder", "frozen encoder")
 LOCAL = ("causal", *ENCODERS)
 TUNED = ("causal", "encoder")
+PROMPTED = (*LOCAL, "endpoint")  # all but a student, which reads the graph itself
 
 
 def refuse_unread(
@@ -17,7 +18,7 @@ def refuse_unread(
     """Refuses an option that was given although this teacher does not read it.
 
     Args:
-        teacher: causal, encoder, frozen encoder or endpoint
+        teacher: causal, encoder, frozen encoder, endpoint or student
         readers: by the option's parameter, the teachers that read it; all read what is not in it
 
     Raises:

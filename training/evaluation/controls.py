@@ -8,6 +8,7 @@ from torch import Tensor
 
 from training.losses.registry import MAKERS
 from training.recipes import HARD, PROPAGATED, RANDOM, SHUFFLED, UNSMOOTHED
+from training.student_teacher import student_answers
 from training.teacher.answers.folder import HopAnswers, TeacherInfo
 from training.teacher.answers.smoothing import with_smoothed_view
 from training.teacher.answers.targets import Targets, make_targets
@@ -84,9 +85,7 @@ def own_targets(graph: TextGraph, logits: Tensor) -> Targets:
     Shapes:
         logits: float32 [N, C]
     """
-    nodes = np.arange(graph.num_nodes, dtype=np.int64)
-    train = labeled_nodes(graph, "train")
-    answers = HopAnswers(nodes, logits.log_softmax(1)[None].numpy(), tuned=train)
+    answers = student_answers(graph, logits)
     return make_targets(graph, (0,), with_smoothed_view(graph, (0,), answers))
 
 

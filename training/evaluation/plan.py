@@ -16,6 +16,7 @@ from training.config import (
     TrainingConfig,
 )
 from training.errors import EvaluationError
+from training.evaluation.teachers import check_teacher
 from training.losses.registry import MAKERS
 from training.recipes import COMBINED, RECIPES, UNSMOOTHED, VANILLA
 from training.student.kinds import STUDENTS
@@ -75,6 +76,7 @@ class EvaluationOptions:
     trials: int = 0  # of the search, the same for every recipe; 0 takes the defaults
 
     def __post_init__(self) -> None:
+        check_teacher(self.teacher.teacher)
         for given, known, name in (
             (self.recipes, (*RECIPES, *MAKERS), "recipe"),
             (self.students, tuple(STUDENTS), "student"),

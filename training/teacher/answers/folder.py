@@ -107,6 +107,11 @@ def read_info(folder: Path) -> TeacherInfo:
         TeacherError: not a teacher folder, damaged, or of a newer format.
     """
     path = folder / "teacher.json"
+    if (folder / "student.safetensors").is_file():
+        raise TeacherError(
+            f"{folder} is a student folder; `understudy teach GRAPH OUT --teacher {folder}` makes "
+            "a teacher folder of it"
+        )
     if not path.is_file():
         raise TeacherError(
             f"{folder} is not a teacher folder (no teacher.json); make one with `understudy teach`"
