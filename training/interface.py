@@ -9,7 +9,8 @@ from pathlib import Path
 
 from training import distill as distilling
 from training import student_teacher as teaching
-from training.cli.teach import parse_endpoint
+from training.cli.evaluate import RENAMED
+from training.cli.teach import READERS, parse_endpoint
 from training.config import (
     ENCODER_KINDS,
     EncoderKind,
@@ -21,18 +22,18 @@ from training.config import (
 from training.distill import DistillOptions
 from training.evaluation import evaluate as evaluating
 from training.evaluation.plan import SPLIT_KINDS, EvaluationOptions
+from training.evaluation.teachers import check_teacher
 from training.recipes import RECIPES
 from training.teacher.answers.folder import TeacherInfo
-from training.teacher.defaults import DEFAULTS, teacher_kind
-from training.teacher.encoder import EncoderOptions
-from training.teacher.options import TeachOptions
-from training.teacher.tuning import TuningOptions
+from training.teacher.causal import CausalOptions
+from training.teacher.choices import TeacherChoices, refuse_unread_choices
+from training.teacher.defaults import Precision, Scores
 from understudy.graph.kept import GraphSource, graph_folder
 from understudy.graph.progress import Progress, silent
-from understudy.graph.prompts import PromptOptions
 
 STUDENT = StudentConfig()
 TRAINING = TrainingConfig()
+CAUSAL = CausalOptions()
 
 
 def teach(
@@ -42,11 +43,24 @@ def teach(
     teacher: str = "encoder",
     hops: Sequence[int] | None = None,
     tokens: int | None = None,
+    nested: bool | None = None,
+    show_labels: bool = True,
     epochs: int | None = None,
     batch_size: int | None = None,
+    accumulate: int = 1,
     learning_rate: float | None = None,
+    max_train_nodes: int = 0,
     max_nodes: int = 0,
+    tuned_layers: int = 0,
     frozen: bool = False,
+    bf16: bool = False,
+    max_tokens: int = CAUSAL.max_tokens,
+    precision: Precision = "auto",
+    scores: Scores = "auto",
+    rank: int = CAUSAL.rank,
+    four_bit: bool = False,
+    gradient_checkpointing: bool = False,
+    tokens_per_batch: int = 8_192,
     seed: int = 0,
     progress: Progress = silent,
     force: bool = False,
@@ -60,11 +74,24 @@ def teach(
             hub id, openai:URL#model (a key is read from OPENAI_API_KEY), or a student's folder,
             as `distill` writes it.
         hops: to ask about; by default 0, 1 and 2, of an endpoint 2.
-        tokens: of a node's description; this and the next three by default as suits the teacher.
+        tokens: of a node's description; where None, this and other arguments suit the teacher.
+        nested: a hop's description is the one before it and one more ring.
+        show_labels: neighbours' training labels, in prompts.
         epochs: of tuning, at most.
         batch_size: prompts a step.
+        accumulate: parts that a step reads its prompts in, for less memory.
+        max_train_nodes: training nodes to tune a transformer on; 0 takes all.
         max_nodes: nodes to ask about; 0 asks about all.
+        tuned_layers: of an encoder, the upper ones; 0 tunes all.
         frozen: tune an encoder's head alone: the cheapest teacher.
+        bf16: an encoder in bfloat16.
+        max_tokens: of a causal model's whole prompt, all labels in it.
+        precision: of a causal model; auto is bfloat16 where it is in hardware.
+        scores: how an untuned causal model's labels compare; auto is the best on validation.
+        rank: of a causal model's adapters.
+        four_bit: a causal model's weights in 4 bits, on CUDA.
+        gradient_checkpointing: of a causal model: less memory for more time.
+        tokens_per_batch: of asking.
         force: replace `out` also if it is another kind of folder.
 
     Returns:
@@ -72,42 +99,36 @@ def teach(
 
     Raises:
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
-            `understudy.graph.errors` and `training.errors`.
+            `understudy.graph.errors` and `training.errors`; an argument that this teacher does not
+            read is refused.
     """
-    options = teacher_options(
-        teacher, hops, tokens, epochs, batch_size, learning_rate, max_nodes, frozen, seed
-    )
-    return teaching.teach(graph_folder(graph), Path(out), options, progress, force)
-
-
-def teacher_options(
-    teacher: str,
-    hops: Sequence[int] | None,
-    tokens: int | None,
-    epochs: int | None,
-    batch_size: int | None,
-    learning_rate: float | None,
-    max_nodes: int,
-    frozen: bool,
-    seed: int,
-) -> TeachOptions:
-    """What is not given is what suits the teacher."""
-    suited = DEFAULTS[teacher_kind(teacher)]
-    length = tokens or suited.tokens
-    return TeachOptions(
+    choices = TeacherChoices(
         teacher=teacher,
-        hops=suited.hops if hops is None else tuple(sorted(set(hops))),
-        prompts=PromptOptions(tokens=length, nested=suited.nested, seed=seed),
-        tuning=TuningOptions(
-            epochs=suited.epochs if epochs is None else epochs,
-            batch_size=batch_size or suited.batch_size,
-            learning_rate=suited.learning_rate if learning_rate is None else learning_rate,
-            seed=seed,
-        ),
-        encoder=EncoderOptions(max_tokens=length, frozen=frozen),
-        endpoint=parse_endpoint(teacher, concurrency=8, input_price=0.0, output_price=0.0),
+        hops=hops,
+        tokens=tokens,
+        nested=nested,
+        show_labels=show_labels,
+        epochs=epochs,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        learning_rate=learning_rate,
+        max_train_nodes=max_train_nodes,
         max_nodes=max_nodes,
+        tuned_layers=tuned_layers,
+        frozen=frozen,
+        bf16=bf16,
+        max_tokens=max_tokens,
+        precision=precision,
+        scores=scores,
+        rank=rank,
+        four_bit=four_bit,
+        gradient_checkpointing=gradient_checkpointing,
+        tokens_per_batch=tokens_per_batch,
+        endpoint=parse_endpoint(teacher, concurrency=8, input_price=0.0, output_price=0.0),
+        seed=seed,
     )
+    refuse_unread_choices(choices, READERS)
+    return teaching.teach(graph_folder(graph), Path(out), choices.options(), progress, force)
 
 
 def distill(
@@ -220,7 +241,21 @@ def evaluate(
     tokens: int | None = None,
     teacher_epochs: int | None = None,
     teacher_batch_size: int | None = None,
+    teacher_learning_rate: float | None = None,
+    nested: bool | None = None,
+    show_labels: bool = True,
+    accumulate: int = 1,
+    max_train_nodes: int = 0,
+    tuned_layers: int = 0,
     frozen: bool = False,
+    bf16: bool = False,
+    max_tokens: int = CAUSAL.max_tokens,
+    precision: Precision = "auto",
+    scores: Scores = "auto",
+    rank: int = CAUSAL.rank,
+    four_bit: bool = False,
+    gradient_checkpointing: bool = False,
+    tokens_per_batch: int = 8_192,
     processes: int = 1,
     progress: Progress = silent,
 ) -> Path:
@@ -235,7 +270,7 @@ def evaluate(
         recipes: objectives and controls, see docs/accuracy.md.
         trials: of the search on validation; the same for every recipe.
         epochs: of a student, at most.
-        teacher: and the five that follow: see `teach`; no endpoint, no student.
+        teacher: and all that follow but `processes`: see `teach`; no endpoint, no student.
         processes: that share the splits; they share the cores, too.
 
     Returns:
@@ -245,6 +280,30 @@ def evaluate(
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
             `understudy.graph.errors` and `training.errors`.
     """
+    check_teacher(teacher)
+    choices = TeacherChoices(
+        teacher=teacher,
+        hops=hops,
+        tokens=tokens,
+        nested=nested,
+        show_labels=show_labels,
+        epochs=teacher_epochs,
+        batch_size=teacher_batch_size,
+        accumulate=accumulate,
+        learning_rate=teacher_learning_rate,
+        max_train_nodes=max_train_nodes,
+        tuned_layers=tuned_layers,
+        frozen=frozen,
+        bf16=bf16,
+        max_tokens=max_tokens,
+        precision=precision,
+        scores=scores,
+        rank=rank,
+        four_bit=four_bit,
+        gradient_checkpointing=gradient_checkpointing,
+        tokens_per_batch=tokens_per_batch,
+    )
+    refuse_unread_choices(choices, READERS, RENAMED)
     options = EvaluationOptions(
         splits=splits,
         seeds=seeds,
@@ -254,9 +313,7 @@ def evaluate(
         recipes=tuple(recipes),
         hidden=hidden,
         training=TrainingConfig(epochs=epochs, patience=patience),
-        teacher=teacher_options(
-            teacher, hops, tokens, teacher_epochs, teacher_batch_size, None, 0, frozen, 0
-        ),
+        teacher=choices.options(),
         trials=trials,
     )
     return evaluating.evaluate(graph_folder(graph), Path(out), options, progress, processes)

@@ -8,7 +8,7 @@ from rich.table import Table
 from training.teacher.answers.folder import TeacherInfo
 
 HEADINGS = {"val": "validation accuracy", "test": "test accuracy"}
-COSTS = ("requests", "retries", "input_tokens", "output_tokens", "cost")
+COSTS = ("requests", "retries", "input_tokens", "output_tokens", "cost")  # of an endpoint
 
 
 def show_teacher(info: TeacherInfo, out: Path, test: bool, console: Console) -> None:
@@ -34,4 +34,6 @@ def show_teacher(info: TeacherInfo, out: Path, test: bool, console: Console) -> 
             table.add_row(name, *("" if value is None else f"{value:.3f}" for value in values))
     console.print(table)
     if "requests" in info.metrics:
-        console.print("; ".join(f"{name}: {info.metrics[name]:g}" for name in COSTS))
+        console.print(
+            "; ".join(f"{name}: {info.metrics[name]:g}" for name in COSTS if name in info.metrics)
+        )

@@ -8,6 +8,10 @@ endpoint is paid for, hence one prompt a node.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+Precision = Literal["auto", "float32", "bfloat16"]  # of a causal model
+Scores = Literal["auto", "sum", "mean", "prior"]  # how an untuned causal model's labels compare
 
 
 @dataclass(frozen=True, slots=True)
