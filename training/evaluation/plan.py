@@ -20,6 +20,7 @@ from training.evaluation.teachers import check_teacher
 from training.losses.registry import MAKERS
 from training.recipes import COMBINED, RECIPES, UNSMOOTHED, VANILLA
 from training.student.kinds import STUDENTS
+from training.teacher.answers.folder import FORMAT_VERSION
 from training.teacher.options import TeachOptions
 from understudy.graph import UNLABELED, TextGraph, random_split
 
@@ -108,6 +109,7 @@ class EvaluationOptions:
             "constants": asdict(self.constants),
             "teacher": {k: v for k, v in asdict(self.teacher).items() if k != "endpoint"},
             "trials": self.trials,
+            "teacher_format": FORMAT_VERSION,  # of another, training nodes hear other things
         }
 
 

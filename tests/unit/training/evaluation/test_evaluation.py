@@ -1,7 +1,9 @@
 """Statistics of paired runs, splits and recipes."""
 
+import json
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from scipy import stats
 
 from training.errors import EvaluationError, UntrainableError
-from training.evaluation.evaluate import check_splits
+from training.evaluation.evaluate import check_plan, check_splits
 from training.evaluation.plan import (
     CHOSEN,
     SPLIT_KINDS,
@@ -170,3 +172,15 @@ def test_a_split_without_test_nodes_is_refused_before_any_teacher_is_asked() -> 
     with pytest.raises(UntrainableError, match=r"in its val split|test split"):
         check_splits(few, EvaluationOptions(split_kind="20-per-class"))
     check_splits(graph, EvaluationOptions())
+
+
+def test_runs_of_an_earlier_format_of_teachers_are_not_mixed_with_new_ones(tmp_path: Path) -> None:
+    graph = synthetic_graph(SyntheticOptions(nodes=90, classes=3))
+    options = EvaluationOptions()
+    check_plan(tmp_path, graph, options)
+    check_plan(tmp_path, graph, options)
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    del plan["teacher_format"]
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(EvaluationError, match="holds an evaluation with other settings"):
+        check_plan(tmp_path, graph, options)
