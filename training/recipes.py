@@ -76,7 +76,7 @@ def candidates(
 
     Those are: no teacher; its features alone, where it shows some and no weights are given; what is
     asked for; and the same without smoothing, where the smoothed answers were not asked for by
-    name.
+    name, and others say something about the nodes that are read.
 
     Args:
         weights: of objectives by name, beside the labels' unless these are weighed, too; empty:
@@ -109,9 +109,15 @@ def candidates(
     if answers.features is not None and not weights:
         found.append(taught("features", answers, recipe_weights("lingugkd")))
     found.append(asked)
-    if asked.targets is not None and asked.targets.view == SMOOTHED != view:
+    by_heart = reads_train(asked.weights) and len(answers.tuned)  # unsmoothed, nothing is heard
+    if asked.targets is not None and asked.targets.view == SMOOTHED != view and not by_heart:
         found.append(taught("unsmoothed", replace(answers, smoothed=None), weights))
     return found
+
+
+def reads_train(weights: Mapping[str, float]) -> bool:
+    """Whether an objective reads the teacher's answers about training nodes alone."""
+    return any(w and name in MAKERS and MAKERS[name].reads_train for name, w in weights.items())
 
 
 def default_weights(targets: Targets) -> Mapping[str, float]:

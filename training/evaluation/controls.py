@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.losses.registry import MAKERS
-from training.recipes import HARD, PROPAGATED, RANDOM, SHUFFLED, UNSMOOTHED
+from training.recipes import HARD, PROPAGATED, RANDOM, SHUFFLED, UNSMOOTHED, reads_train
 from training.student_teacher import student_answers
 from training.teacher.answers.folder import HopAnswers, TeacherInfo
 from training.teacher.answers.smoothing import with_smoothed_view
@@ -43,8 +42,8 @@ def view_of(recipe: str, answers: HopAnswers) -> str | None:
     Where a transformer was tuned on training nodes, only the smoothed view says something about
     them that it did not have by heart.
     """
-    reads_train = recipe in MAKERS and MAKERS[recipe].reads_train
-    return SMOOTHED if reads_train and len(answers.tuned) and answers.smoothed else None
+    by_heart = reads_train({recipe: 1.0}) and len(answers.tuned)
+    return SMOOTHED if by_heart and answers.smoothed else None
 
 
 def shuffled(graph: TextGraph, info: TeacherInfo, answers: HopAnswers, seed: int) -> HopAnswers:

@@ -1,24 +1,31 @@
 """What `distill` trains, of what is asked for; refused before anything is encoded."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.unit.training.samples import small_answers, small_graph
+from tests.unit.training.samples import noisy_answers, small_answers, small_graph
 from training.distill import DistillOptions, distill
 from training.errors import TrainingError
 from training.recipes import candidates
-from training.teacher.answers.folder import TeacherInfo, write_teacher
+from training.teacher.answers.folder import HopAnswers, TeacherInfo, write_teacher
+from training.teacher.answers.smoothing import with_smoothed_view
+from training.trainable import labeled_nodes
 from understudy.graph import TextGraph, save_graph
 
 HOPS = (0, 1, 2)
 
 
 def teacher_folder(graph: TextGraph, folder: Path, features: bool = True) -> Path:
+    return write_answers(graph, folder, small_answers(graph, features))
+
+
+def write_answers(graph: TextGraph, folder: Path, answers: HopAnswers) -> Path:
     names = graph.name, graph.label_names
     info = TeacherInfo("encoder", "encoder", "", "", graph.content_hash, *names, HOPS)
     folder.mkdir()
-    write_teacher(folder, info, small_answers(graph, features))
+    write_teacher(folder, info, answers)
     return folder
 
 
@@ -65,6 +72,27 @@ def test_what_cannot_be_trained_is_told_before_anything_is_encoded(
     )
     with pytest.raises(TrainingError, match=message):
         distill(tmp_path / "graph", tmp_path / "student", options)
+
+
+@pytest.mark.parametrize(
+    ("tuned", "weights", "names"),
+    [
+        (False, {"kd": 1.0}, ["alone", "taught", "unsmoothed"]),
+        (True, {"kd": 1.0}, ["alone", "taught"]),
+        (True, {"unlabeled": 1.0}, ["alone", "taught", "unsmoothed"]),
+    ],
+)
+def test_unsmoothed_answers_compete_where_they_say_something(
+    tuned: bool, weights: dict[str, float], names: list[str], tmp_path: Path
+) -> None:
+    graph = small_graph()
+    answers = noisy_answers(graph)
+    if tuned:
+        answers = replace(answers, tuned=labeled_nodes(graph, "train"))
+    answers = with_smoothed_view(graph, HOPS, answers)
+    folder = write_answers(graph, tmp_path / "teacher", answers)
+    found = candidates(graph, folder, None, weights, compare=True)
+    assert [candidate.name for candidate in found] == names
 
 
 def test_an_objective_without_a_teacher_is_told_before_anything_is_encoded(tmp_path: Path) -> None:
