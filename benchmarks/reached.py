@@ -89,6 +89,7 @@ def part(answers: HopAnswers, rows: NDArray[np.int64]) -> HopAnswers:
         answers.nodes[rows],
         answers.log_probabilities[:, rows],
         joint=None if answers.joint is None else answers.joint[rows],
+        tuned=answers.tuned,
     )
 
 

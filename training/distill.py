@@ -206,7 +206,6 @@ def student_metrics(
         "convergence_epoch": convergence_epoch(training),
         "epochs": len(training.epochs),
         "seconds": round(training.seconds, 3),
-        **training.figures,
     }
 
 

@@ -1,6 +1,6 @@
 """How a student was trained, an epoch at a time."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,4 +17,3 @@ class Training:
     epochs: list[Epoch]
     best_epoch: int  # index into `epochs`
     seconds: float
-    figures: dict[str, float] = field(default_factory=dict)  # what objectives learned

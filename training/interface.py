@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from training import distill as distilling
-from training.cli.teach import parse_endpoint
+from training import student_teacher as teaching
+from training.cli.evaluate import RENAMED
+from training.cli.teach import READERS, parse_endpoint
 from training.config import (
     ENCODER_KINDS,
     EncoderKind,
@@ -18,22 +20,23 @@ from training.config import (
     TrainingConfig,
 )
 from training.distill import DistillOptions
-from training.errors import EvaluationError
 from training.evaluation import evaluate as evaluating
 from training.evaluation.plan import SPLIT_KINDS, EvaluationOptions
+from training.evaluation.teachers import check_teacher
 from training.recipes import RECIPES
-from training.teacher import teach as teaching
 from training.teacher.answers.folder import TeacherInfo
-from training.teacher.defaults import DEFAULTS, teacher_kind
-from training.teacher.encoder import EncoderOptions
-from training.teacher.options import Budget, TeachOptions
-from training.teacher.tuning import TuningOptions
+from training.teacher.causal import CausalOptions
+from training.teacher.choices import TeacherChoices, refuse_unread_choices
+from training.teacher.defaults import Precision, Scores
+from training.teacher.options import Budget, Choice
+from understudy.graph.folder import read_meta
 from understudy.graph.kept import GraphSource, graph_folder
+from understudy.graph.label_descriptions import checked_descriptions
 from understudy.graph.progress import Progress, silent
-from understudy.graph.prompts import PromptOptions
 
 STUDENT = StudentConfig()
 TRAINING = TrainingConfig()
+CAUSAL = CausalOptions()
 
 
 def teach(
@@ -43,11 +46,27 @@ def teach(
     teacher: str = "encoder",
     hops: Sequence[int] | None = None,
     tokens: int | None = None,
+    nested: bool | None = None,
+    show_labels: bool = True,
+    label_descriptions: Mapping[str, str] | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
+    accumulate: int = 1,
     learning_rate: float | None = None,
+    max_train_nodes: int = 0,
     max_nodes: int = 0,
+    budget: int = 0,
+    budget_choice: Choice | None = None,
+    tuned_layers: int = 0,
     frozen: bool = False,
+    bf16: bool = False,
+    max_tokens: int = CAUSAL.max_tokens,
+    precision: Precision = "auto",
+    scores: Scores = "auto",
+    rank: int = CAUSAL.rank,
+    four_bit: bool = False,
+    gradient_checkpointing: bool = False,
+    tokens_per_batch: int = 8_192,
     seed: int = 0,
     progress: Progress = silent,
     force: bool = False,
@@ -58,14 +77,31 @@ def teach(
         graph: in memory, or its folder.
         out: teacher folder to write.
         teacher: encoder (MiniLM), encoder:FOLDER, gemma, gguf:FILE, a causal model's folder or
-            hub id, or an endpoint (openai:URL#model, decisions:URL#model, systemone:URL#model); a
-            key is read from OPENAI_API_KEY.
+            hub id, an endpoint (openai:URL#model, decisions:URL#model, systemone:URL#model; a key
+            is read from OPENAI_API_KEY), or a student's folder, as `distill` writes it.
         hops: to ask about; by default 0, 1 and 2, of an endpoint 2.
-        tokens: of a node's description; this and the next three by default as suits the teacher.
+        tokens: of a node's description; where None, this and other arguments suit the teacher.
+        nested: a hop's description is the one before it and one more ring.
+        show_labels: neighbours' training labels, in prompts.
         epochs: of tuning, at most.
         batch_size: prompts a step.
+        accumulate: parts that a step reads its prompts in, for less memory.
+        max_train_nodes: training nodes to tune a transformer on; 0 takes all.
+        label_descriptions: a line about each label, in prompts.
         max_nodes: nodes to ask about; 0 asks about all.
+        budget: questions to ask, a node and hop each; 0 is no limit.
+        budget_choice: nodes asked about first, those that labels leave uncertain, or any
+            (random); by default random of `max_nodes`, else uncertain.
+        tuned_layers: of an encoder, the upper ones; 0 tunes all.
         frozen: tune an encoder's head alone: the cheapest teacher.
+        bf16: an encoder in bfloat16.
+        max_tokens: of a causal model's whole prompt, all labels in it.
+        precision: of a causal model; auto is bfloat16 where it is in hardware.
+        scores: how an untuned causal model's labels compare; auto is the best on validation.
+        rank: of a causal model's adapters.
+        four_bit: a causal model's weights in 4 bits, on CUDA.
+        gradient_checkpointing: of a causal model: less memory for more time.
+        tokens_per_batch: of asking.
         force: replace `out` also if it is another kind of folder.
 
     Returns:
@@ -73,42 +109,47 @@ def teach(
 
     Raises:
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
-            `understudy.graph.errors` and `training.errors`.
+            `understudy.graph.errors` and `training.errors`; an argument that this teacher does not
+            read is refused.
     """
-    options = teacher_options(
-        teacher, hops, tokens, epochs, batch_size, learning_rate, max_nodes, frozen, seed
+    folder = graph_folder(graph)
+    described = label_descriptions and checked_descriptions(
+        (("label_descriptions", *pair) for pair in label_descriptions.items()),
+        read_meta(folder)["label_names"],
+        "label_descriptions",
     )
-    return teaching.teach(graph_folder(graph), Path(out), options, progress, force)
-
-
-def teacher_options(
-    teacher: str,
-    hops: Sequence[int] | None,
-    tokens: int | None,
-    epochs: int | None,
-    batch_size: int | None,
-    learning_rate: float | None,
-    max_nodes: int,
-    frozen: bool,
-    seed: int,
-) -> TeachOptions:
-    """What is not given is what suits the teacher."""
-    suited = DEFAULTS[teacher_kind(teacher)]
-    length = tokens or suited.tokens
-    return TeachOptions(
+    choices = TeacherChoices(
         teacher=teacher,
-        hops=suited.hops if hops is None else tuple(sorted(set(hops))),
-        prompts=PromptOptions(tokens=length, nested=suited.nested, seed=seed),
-        tuning=TuningOptions(
-            epochs=suited.epochs if epochs is None else epochs,
-            batch_size=batch_size or suited.batch_size,
-            learning_rate=suited.learning_rate if learning_rate is None else learning_rate,
-            seed=seed,
-        ),
-        encoder=EncoderOptions(max_tokens=length, frozen=frozen),
+        hops=hops,
+        tokens=tokens,
+        nested=nested,
+        show_labels=show_labels,
+        label_descriptions=described or (),
+        epochs=epochs,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        learning_rate=learning_rate,
+        max_train_nodes=max_train_nodes,
+        budget=Budget(
+            max_nodes, budget, choice=budget_choice or ("uncertain" if budget else "random")
+        )
+        if max_nodes or budget
+        else None,
+        tuned_layers=tuned_layers,
+        frozen=frozen,
+        bf16=bf16,
+        max_tokens=max_tokens,
+        precision=precision,
+        scores=scores,
+        rank=rank,
+        four_bit=four_bit,
+        gradient_checkpointing=gradient_checkpointing,
+        tokens_per_batch=tokens_per_batch,
         endpoint=parse_endpoint(teacher),
-        budget=Budget(nodes=max_nodes),
+        seed=seed,
     )
+    refuse_unread_choices(choices, READERS)
+    return teaching.teach(folder, Path(out), choices.options(), progress, force)
 
 
 def distill(
@@ -221,7 +262,21 @@ def evaluate(
     tokens: int | None = None,
     teacher_epochs: int | None = None,
     teacher_batch_size: int | None = None,
+    teacher_learning_rate: float | None = None,
+    nested: bool | None = None,
+    show_labels: bool = True,
+    accumulate: int = 1,
+    max_train_nodes: int = 0,
+    tuned_layers: int = 0,
     frozen: bool = False,
+    bf16: bool = False,
+    max_tokens: int = CAUSAL.max_tokens,
+    precision: Precision = "auto",
+    scores: Scores = "auto",
+    rank: int = CAUSAL.rank,
+    four_bit: bool = False,
+    gradient_checkpointing: bool = False,
+    tokens_per_batch: int = 8_192,
     processes: int = 1,
     progress: Progress = silent,
 ) -> Path:
@@ -236,7 +291,7 @@ def evaluate(
         recipes: objectives and controls, see docs/accuracy.md.
         trials: of the search on validation; the same for every recipe.
         epochs: of a student, at most.
-        teacher: and the five that follow: see `teach`; no endpoint.
+        teacher: and all that follow but `processes`: see `teach`; no endpoint, no student.
         processes: that share the splits; they share the cores, too.
 
     Returns:
@@ -246,8 +301,30 @@ def evaluate(
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
             `understudy.graph.errors` and `training.errors`.
     """
-    if teacher_kind(teacher) == "endpoint":
-        raise EvaluationError("an endpoint cannot be tuned for each split; name another teacher")
+    check_teacher(teacher)
+    choices = TeacherChoices(
+        teacher=teacher,
+        hops=hops,
+        tokens=tokens,
+        nested=nested,
+        show_labels=show_labels,
+        epochs=teacher_epochs,
+        batch_size=teacher_batch_size,
+        accumulate=accumulate,
+        learning_rate=teacher_learning_rate,
+        max_train_nodes=max_train_nodes,
+        tuned_layers=tuned_layers,
+        frozen=frozen,
+        bf16=bf16,
+        max_tokens=max_tokens,
+        precision=precision,
+        scores=scores,
+        rank=rank,
+        four_bit=four_bit,
+        gradient_checkpointing=gradient_checkpointing,
+        tokens_per_batch=tokens_per_batch,
+    )
+    refuse_unread_choices(choices, READERS, RENAMED)
     options = EvaluationOptions(
         splits=splits,
         seeds=seeds,
@@ -257,9 +334,7 @@ def evaluate(
         recipes=tuple(recipes),
         hidden=hidden,
         training=TrainingConfig(epochs=epochs, patience=patience),
-        teacher=teacher_options(
-            teacher, hops, tokens, teacher_epochs, teacher_batch_size, None, 0, frozen, 0
-        ),
+        teacher=choices.options(),
         trials=trials,
     )
     return evaluating.evaluate(graph_folder(graph), Path(out), options, progress, processes)

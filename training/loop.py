@@ -69,8 +69,7 @@ def train(
     progress(STAGE, config.epochs, config.epochs)
     student.load_state_dict(best_state)
     student.eval()
-    figures = {name: v for term in terms for name, v in term.objective.figures().items()}
-    return Training(epochs, best, time.monotonic() - started, figures)
+    return Training(epochs, best, time.monotonic() - started)
 
 
 def batches(

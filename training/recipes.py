@@ -8,13 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from training.config import LABELS
 from training.errors import TrainingError
-from training.losses.registry import MAKERS
+from training.losses.registry import MAKERS, check_objectives
+from training.losses.weights import with_labels
 from training.student.checkpoint import TeacherSource
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_teacher
 from training.teacher.answers.targets import Targets, make_targets
 from training.teacher.answers.views import SMOOTHED
+from training.trainable import labeled_nodes
 from understudy.graph import TextGraph
 
 VANILLA = "vanilla"
@@ -72,25 +76,30 @@ def candidates(
 
     Those are: no teacher; its features alone, where it shows some and no weights are given; what is
     asked for; and the same without smoothing, where the smoothed answers were not asked for by
-    name.
+    name, and others say something about the nodes that are read.
 
     Args:
-        weights: of objectives by name; empty: `default_weights`
+        weights: of objectives by name, beside the labels' unless these are weighed, too; empty:
+            `default_weights`
 
     Raises:
-        TrainingError: there is no teacher to compare with.
+        TrainingError: there is no teacher to compare with; see `check_objectives`.
         TeacherError, StaleTeacherError: see `read_teacher` and `make_targets`.
     """
+    weights = with_labels(weights) if weights else {}
+    train = torch.from_numpy(labeled_nodes(graph, "train"))
     alone = Candidate("alone", recipe_weights(VANILLA))
     if teacher is None:
         if compare:
             raise TrainingError("--compare needs a teacher; name its folder with --teacher")
+        check_objectives(weights or alone.weights, None, train)
         return [replace(alone, weights=weights or alone.weights)]
     info, answers = read_teacher(teacher, graph)
 
     def taught(name: str, answers: HopAnswers, weights: Mapping[str, float]) -> Candidate:
         targets = make_targets(graph, info.hops, answers, view)
         weights = weights or default_weights(targets)
+        check_objectives(weights, targets, train)
         return Candidate(name, weights, targets, describe(teacher, info, targets))
 
     asked = taught("taught", answers, weights)
@@ -100,9 +109,15 @@ def candidates(
     if answers.features is not None and not weights:
         found.append(taught("features", answers, recipe_weights("lingugkd")))
     found.append(asked)
-    if asked.targets is not None and asked.targets.view == SMOOTHED != view:
+    by_heart = reads_train(asked.weights) and len(answers.tuned)  # unsmoothed, nothing is heard
+    if asked.targets is not None and asked.targets.view == SMOOTHED != view and not by_heart:
         found.append(taught("unsmoothed", replace(answers, smoothed=None), weights))
     return found
+
+
+def reads_train(weights: Mapping[str, float]) -> bool:
+    """Whether an objective reads the teacher's answers about training nodes alone."""
+    return any(w and name in MAKERS and MAKERS[name].reads_train for name, w in weights.items())
 
 
 def default_weights(targets: Targets) -> Mapping[str, float]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from export.errors import ExportError
+from tests.language_models import write_tiny_llama
 from training.errors import EvaluationError, TeacherError
 from understudy import Graph, distill, evaluate, export, save_graph, teach
 from understudy.graph.errors import SourceError
@@ -28,7 +29,7 @@ def small_graph(name: str = "small") -> Graph:
 def test_a_teacher_teaches_a_student(tmp_path: Path) -> None:
     graph = small_graph()
     options = {"frozen": True, "tokens": 16}
-    info = teach(graph, tmp_path / "teacher", hops=[1, 0], epochs=1, **options)  # type: ignore[arg-type]
+    info = teach(graph, tmp_path / "teacher", hops=[1, 0], **options)  # type: ignore[arg-type]
     assert info.hops == (0, 1)
     assert info.graph_hash == graph.content_hash
     assert info.settings["prompts"]["tokens"] == 16
@@ -95,3 +96,37 @@ def test_a_graph_in_memory_is_kept_once_and_by_name(cache: Path) -> None:
     other = graph_folder(renamed)
     assert other.parent == folder.parent == cache / "graphs"
     assert read_meta(other)["name"] == "a/../b"
+
+
+def test_a_causal_teacher_is_told_how_to_be(tmp_path: Path) -> None:
+    graph = small_graph()
+    words = graph.texts.to_pylist()
+    model = str(write_tiny_llama(tmp_path / "llama", words))
+    info = teach(
+        graph,
+        tmp_path / "teacher",
+        teacher=model,
+        hops=[0],
+        epochs=0,
+        tokens=16,
+        max_tokens=256,
+        precision="float32",
+        scores="mean",
+    )
+    assert info.settings["causal"]["scores"] == "mean"
+    assert info.settings["causal"]["max_tokens"] == 256
+    with pytest.raises(TeacherError, match="precision is read by these teachers: causal"):
+        teach(graph, tmp_path / "other", frozen=True, precision="float32")
+    with pytest.raises(TeacherError, match="teacher_epochs is read by"):
+        evaluate(graph, tmp_path / "evaluation", frozen=True, teacher_epochs=3)
+
+
+def test_a_student_teaches_another(tmp_path: Path) -> None:
+    graph = small_graph()
+    small = {"encoder": "hashing", "hidden": 8, "epochs": 2}
+    distill(graph, tmp_path / "first", **small)  # type: ignore[arg-type]
+    info = teach(graph, tmp_path / "teacher", teacher=str(tmp_path / "first"))
+    assert info.kind == "student"
+    taught = {"student": "mlp", "teacher": tmp_path / "teacher", "objectives": {"kd": 0.5}}
+    metrics = distill(graph, tmp_path / "second", **taught, **small)  # type: ignore[arg-type]
+    assert "test_accuracy" in metrics

@@ -26,6 +26,7 @@ from training.teacher.local import load_local
 from training.teacher.options import Budget, TeachOptions
 from training.teacher.teach import teach, tune_local
 from training.teacher.tuning import TuningOptions
+from training.trainable import labeled_nodes
 from understudy.folders import OutputRefusedError
 from understudy.graph import load_graph, random_split, save_graph
 from understudy.graph.prompts import PromptOptions
@@ -134,6 +135,9 @@ def test_the_same_call_again_does_nothing_and_another_graph_is_refused(
         graph_folder, tmp_path / "t", small(models["encoder"]), lambda *call: stages.append(call[0])
     )
     assert not stages
+    graph = load_graph(graph_folder)
+    tuned = read_teacher(tmp_path / "t", graph)[1].tuned
+    np.testing.assert_array_equal(tuned, labeled_nodes(graph, "train"))
     assert again.settings["fingerprint"] == info.settings["fingerprint"]
     other = synthetic_graph(SyntheticOptions(nodes=60, classes=3, seed=9))
     with pytest.raises(StaleTeacherError, match="run `understudy teach`"):
@@ -162,6 +166,7 @@ def test_a_frozen_encoder_is_asked_once_for_all_splits(
     first, second = (load_file(tmp_path / n / "answers.safetensors") for n in ("first", "second"))
     np.testing.assert_array_equal(first["features"], second["features"])
     assert not np.array_equal(first["log_probabilities"], second["log_probabilities"])
+    assert not first["tuned"].size
 
 
 def test_another_folder_is_not_replaced(graph_folder: Path, tmp_path: Path) -> None:

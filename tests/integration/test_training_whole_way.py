@@ -58,7 +58,7 @@ def test_the_whole_way(folders: tuple[Path, Path], tmp_path: Path) -> None:
         auto_accuracy=0.5,
     )
     metrics = distill(graph, tmp_path / "student", options)
-    assert metrics["layer_weight_0"] > 0
+    assert metrics["epochs"] == 6
     checkpoint = load_checkpoint(tmp_path / "student")
     assert set(checkpoint.config.terms) == {"cross_entropy", "unlabeled", "lingugkd"}
     assert checkpoint.config.teacher is not None

@@ -18,6 +18,7 @@ from training.config import (
     TrainingConfig,
 )
 from training.errors import TrainingError
+from training.losses.weights import check_weights, with_labels
 from training.teacher.answers.folder import read_info
 from understudy.folders import check_output
 from understudy.folders.kinds import STUDENT
@@ -52,7 +53,8 @@ def distill(
     objective: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"name=weight, may be given several times: {', '.join(OBJECTIVES)}.",
+            help=f"name=weight, may be given several times: {', '.join(OBJECTIVES)}. "
+            "cross_entropy, the labels, has weight 1 unless you say another.",
         ),
     ] = None,
     student: Annotated[StudentKind, typer.Option(help="Network.")] = "sage",
@@ -101,13 +103,14 @@ def distill(
 ) -> None:
     """Train a student network on a graph; its epoch is chosen on validation."""
     check_paths(graph, out, teacher, encoder_path, force)
+    if view is not None and teacher is None:
+        raise TrainingError("--view is a teacher's; name one with --teacher")
+    objectives = parse_objectives(objective or [])
     from training.distill import DistillOptions
     from training.distill import distill as run_distill
     from training.terminal import quiet_libraries
 
     quiet_libraries()
-    if view is not None and teacher is None:
-        raise TrainingError("--view is a teacher's; name one with --teacher")
     options = DistillOptions(
         encoder=encoder,
         encoder_path=encoder_path,
@@ -132,7 +135,7 @@ def distill(
         teacher=teacher,
         view=view,
         compare=compare,
-        objectives=parse_objectives(objective or []),
+        objectives=objectives,
         constants=ObjectiveOptions(temperature=temperature),
         auto_accuracy=auto_accuracy,
     )
@@ -192,13 +195,17 @@ def parse_objectives(words: list[str]) -> dict[str, float]:
     """Weights by name, from words such as kd=0.5; a name alone has weight 1.
 
     Raises:
-        TrainingError: a weight is no number.
+        TrainingError: a weight is no number, or below 0; an objective is unknown, or named twice.
     """
-    weights = {}
+    weights: dict[str, float] = {}
     for word in words:
         name, _, weight = word.partition("=")
+        if name in weights:
+            raise TrainingError(f"--objective {name} is given twice")
         try:
             weights[name] = float(weight or 1)
         except ValueError:
             raise TrainingError(f"--objective must be like kd=0.5, not {word!r}") from None
+    if weights:
+        check_weights(with_labels(weights), OBJECTIVES)
     return weights

@@ -6,7 +6,7 @@ from typing import Annotated, cast
 import typer
 from rich.console import Console
 
-from training.cli.teach import READERS, kind_of, parse_hops
+from training.cli.teach import READERS, parse_hops
 from training.cli.unread_options import refuse_unread
 from training.config import (
     ENCODER_KINDS,
@@ -17,14 +17,18 @@ from training.config import (
     TrainingConfig,
 )
 from training.errors import EvaluationError
-from training.teacher.defaults import DEFAULTS, model_folder, teacher_kind
+from training.evaluation.teachers import check_teacher
+from training.teacher.defaults import Precision, Scores, model_folder, reader_kind
 from understudy.folders import check_output
 from understudy.folders.kinds import EVALUATION
 from understudy.graph.folder import read_meta
 from understudy.graph.progress import terminal_progress
 
-RENAMED = {"epochs": "teacher_epochs", "batch_size": "teacher_batch_size"}
-SHARED = (*RENAMED, "tuned_layers", "frozen", "bf16")  # with `understudy teach`
+RENAMED = {
+    "epochs": "teacher_epochs",
+    "batch_size": "teacher_batch_size",
+    "learning_rate": "teacher_learning_rate",
+}
 
 
 def evaluate(
@@ -47,11 +51,20 @@ def evaluate(
     ),
     epochs: Annotated[int, typer.Option(min=1, help="Of a student, at most.")] = 200,
     patience: Annotated[int, typer.Option(min=1, help="Epochs.")] = 40,
-    teacher: Annotated[str, typer.Option(help="See `understudy teach`; no endpoint.")] = "encoder",
+    teacher: Annotated[
+        str, typer.Option(help="See `understudy teach`; no endpoint, no student.")
+    ] = "encoder",
     hops: Annotated[str, typer.Option(help="To ask about; by default 0,1,2.")] = "",
     tokens: Annotated[int | None, typer.Option(min=8, help="Of a description.")] = None,
     teacher_epochs: Annotated[int | None, typer.Option(min=1, help="Of tuning, at most.")] = None,
     teacher_batch_size: Annotated[int | None, typer.Option(min=1, help="Prompts a step.")] = None,
+    teacher_learning_rate: Annotated[float | None, typer.Option(min=0, help="At its peak.")] = None,
+    accumulate: Annotated[
+        int, typer.Option(min=1, help="Parts that a step reads its prompts in: less memory.")
+    ] = 1,
+    max_train_nodes: Annotated[
+        int, typer.Option(min=0, help="Training nodes to tune a transformer on; 0: all.")
+    ] = 0,
     tuned_layers: Annotated[int, typer.Option(min=0, help="Of an encoder; 0: all.")] = 0,
     show_labels: Annotated[bool, typer.Option(help="Neighbours' training labels in prompts.")] = (
         True
@@ -60,31 +73,43 @@ def evaluate(
         bool, typer.Option("--frozen", help="Tune an encoder's head alone: the cheapest teacher.")
     ] = False,
     bf16: Annotated[bool, typer.Option("--bf16", help="An encoder in bfloat16.")] = False,
+    nested: Annotated[
+        bool | None,
+        typer.Option(help="A hop's description: the one before it and one more ring, or its own."),
+    ] = None,
+    max_tokens: Annotated[
+        int, typer.Option(min=64, help="Of a causal model's whole prompt, all labels in it.")
+    ] = 1_024,
+    precision: Annotated[
+        Precision, typer.Option(help="Of a causal model; auto: bfloat16 where it is in hardware.")
+    ] = "auto",
+    scores: Annotated[
+        Scores, typer.Option(help="How an untuned causal model's labels compare.")
+    ] = "auto",
+    rank: Annotated[int, typer.Option(min=1, help="Of a causal model's adapters.")] = 64,
+    four_bit: Annotated[bool, typer.Option("--four-bit", help="4-bit weights, on CUDA.")] = False,
+    gradient_checkpointing: Annotated[
+        bool, typer.Option("--gradient-checkpointing", help="Less memory for more time.")
+    ] = False,
+    tokens_per_batch: Annotated[int, typer.Option(min=1, help="Of asking.")] = 8_192,
     processes: Annotated[
         int, typer.Option(min=1, help="That share the splits; they share the cores, too.")
     ] = 1,
 ) -> None:
     """Compare distilled with vanilla students over paired seeds, controls included."""
-    kind = teacher_kind(teacher)
-    if kind == "endpoint":
-        raise EvaluationError("an endpoint cannot be tuned for each split; name another teacher")
+    check_teacher(teacher)
     # Wrong options and paths are told before torch is imported, which takes seconds.
-    readers = {RENAMED.get(name, name): READERS[name] for name in SHARED}
-    refuse_unread(context, kind_of(kind, frozen), readers)
+    readers = {RENAMED.get(name, name): kinds for name, kinds in READERS.items()}
+    refuse_unread(context, reader_kind(teacher, frozen), readers)
     read_meta(graph)
     check_output(out, EVALUATION, [graph, *model_folder(teacher)])
     from training.evaluation.evaluate import evaluate as run_evaluate
     from training.evaluation.plan import EvaluationOptions
     from training.recipes import RECIPES
-    from training.teacher.encoder import EncoderOptions
-    from training.teacher.options import TeachOptions
-    from training.teacher.tuning import TuningOptions
+    from training.teacher.choices import TeacherChoices
     from training.terminal import quiet_libraries
-    from understudy.graph.prompts import PromptOptions
 
     quiet_libraries()
-    defaults = DEFAULTS[kind]
-    length = tokens or defaults.tokens
     options = EvaluationOptions(
         splits=splits,
         seeds=seeds,
@@ -100,19 +125,28 @@ def evaluate(
         recipes=parse_names(recipes, RECIPES, "recipe") or RECIPES,
         hidden=hidden,
         training=TrainingConfig(epochs=epochs, patience=patience),
-        teacher=TeachOptions(
+        teacher=TeacherChoices(
             teacher=teacher,
-            hops=parse_hops(hops) if hops else defaults.hops,
-            prompts=PromptOptions(tokens=length, show_labels=show_labels, nested=defaults.nested),
-            tuning=TuningOptions(
-                epochs=teacher_epochs or defaults.epochs,
-                batch_size=teacher_batch_size or defaults.batch_size,
-                learning_rate=defaults.learning_rate,
-            ),
-            encoder=EncoderOptions(
-                max_tokens=length, tuned_layers=tuned_layers, frozen=frozen, bf16=bf16
-            ),
-        ),
+            hops=parse_hops(hops) if hops else None,
+            tokens=tokens,
+            nested=nested,
+            show_labels=show_labels,
+            epochs=teacher_epochs,
+            batch_size=teacher_batch_size,
+            accumulate=accumulate,
+            learning_rate=teacher_learning_rate,
+            max_train_nodes=max_train_nodes,
+            tuned_layers=tuned_layers,
+            frozen=frozen,
+            bf16=bf16,
+            max_tokens=max_tokens,
+            precision=precision,
+            scores=scores,
+            rank=rank,
+            four_bit=four_bit,
+            gradient_checkpointing=gradient_checkpointing,
+            tokens_per_batch=tokens_per_batch,
+        ).options(),
         trials=trials,
     )
     with terminal_progress() as progress:

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from training.cli.unread_options import ENCODERS, ENDPOINTS, LOCAL, TUNED, refuse_unread
+from training.cli.teacher_table import show_teacher
+from training.cli.unread_options import ENCODERS, ENDPOINTS, LOCAL, PROMPTED, TUNED, refuse_unread
 from training.errors import TeacherError
-from training.teacher.answers.folder import TeacherInfo
-from training.teacher.defaults import DEFAULTS, WIRES, model_folder, teacher_kind
+from training.teacher.defaults import WIRES, Precision, Scores, model_folder, reader_kind
 from understudy.endpoint.errors import AddressError
 from understudy.endpoint.options import Constraint, Thinking, check_address
 from understudy.folders import check_output
@@ -24,6 +23,12 @@ if TYPE_CHECKING:
     from training.teacher.endpoint import EndpointOptions
 
 READERS = {
+    "hops": PROMPTED,
+    "tokens": PROMPTED,
+    "show_labels": PROMPTED,
+    "max_nodes": PROMPTED,
+    "budget": PROMPTED,
+    "budget_choice": PROMPTED,
     "label_descriptions": ("causal", *ENDPOINTS),
     "epochs": TUNED,
     "batch_size": TUNED,
@@ -58,8 +63,8 @@ def teach(
         str,
         typer.Option(
             help="encoder (MiniLM), encoder:FOLDER, gemma, gguf:FILE, a causal model's folder or "
-            "hub id, or an endpoint: openai:URL#model, decisions:URL#model or systemone:URL#model; "
-            "a key is read from OPENAI_API_KEY."
+            "hub id; an endpoint: openai:URL#model, decisions:URL#model or systemone:URL#model, "
+            "with a key from OPENAI_API_KEY; or a student's folder."
         ),
     ] = "encoder",
     hops: Annotated[
@@ -112,11 +117,11 @@ def teach(
         int, typer.Option(min=1, help="Parts that a step reads its prompts in: less memory.")
     ] = 1,
     precision: Annotated[
-        Literal["auto", "float32", "bfloat16"],
+        Precision,
         typer.Option(help="Of a causal model; auto: bfloat16 where it is in hardware."),
     ] = "auto",
     scores: Annotated[
-        Literal["auto", "sum", "mean", "prior"],
+        Scores,
         typer.Option(
             help="How an untuned causal model's labels compare: by their likelihood, its mean over "
             "tokens, or less what a question about nothing gives; auto: the best on validation."
@@ -143,6 +148,9 @@ def teach(
     input_price: Annotated[float, typer.Option(min=0, help="Of a million prompt tokens.")] = 0.0,
     output_price: Annotated[float, typer.Option(min=0, help="Of a million answered tokens.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    test: Annotated[
+        bool, typer.Option("--test", help="Print test accuracy, too; choose nothing by it.")
+    ] = False,
     force: Annotated[
         bool,
         typer.Option("--force", help="Replace OUT also if it is another kind of folder."),
@@ -150,53 +158,45 @@ def teach(
 ) -> None:
     """Tune a language model on a graph and ask it about every node; resumes after a kill."""
     # Wrong options and paths are told before torch is imported, which takes seconds.
-    kind = teacher_kind(teacher)
-    refuse_unread(context, kind_of(kind, frozen, teacher), READERS)
+    refuse_unread(context, reader_kind(teacher, frozen), READERS)
     if budget_money and not input_price and not output_price:
         raise TeacherError("--budget-money needs --input-price, --output-price, or both")
     names = read_meta(graph)["label_names"]
     described = label_descriptions and read_label_descriptions(label_descriptions, names)
     check_output(out, TEACHER, [graph, *model_folder(teacher)], force)
-    from training.teacher.causal import CausalOptions, precision_of
-    from training.teacher.encoder import EncoderOptions
-    from training.teacher.options import Budget, TeachOptions
-    from training.teacher.teach import teach as run_teach
-    from training.teacher.tuning import TuningOptions
+    from training.student_teacher import teach as run_teach
+    from training.teacher.choices import TeacherChoices
+    from training.teacher.options import Budget
     from training.terminal import quiet_libraries
-    from understudy.graph.prompts import PromptOptions
 
     quiet_libraries()
-    defaults = DEFAULTS[kind]
-    length = tokens or defaults.tokens
-    options = TeachOptions(
+    choices = TeacherChoices(
         teacher=teacher,
-        hops=parse_hops(hops) if hops else defaults.hops,
-        prompts=PromptOptions(
-            tokens=length,
-            show_labels=show_labels,
-            nested=defaults.nested,
-            seed=seed,
-            label_descriptions=described or (),
+        hops=parse_hops(hops) if hops else None,
+        tokens=tokens,
+        show_labels=show_labels,
+        label_descriptions=described or (),
+        epochs=epochs,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        learning_rate=learning_rate,
+        max_train_nodes=max_train_nodes,
+        budget=Budget(
+            max_nodes,
+            budget,
+            budget_money,
+            budget_choice or ("uncertain" if budget or budget_money else "random"),
         ),
-        tuning=TuningOptions(
-            epochs=defaults.epochs if epochs is None else epochs,
-            batch_size=batch_size or defaults.batch_size,
-            accumulate=accumulate,
-            learning_rate=defaults.learning_rate if learning_rate is None else learning_rate,
-            max_train_nodes=max_train_nodes,
-            seed=seed,
-        ),
-        encoder=EncoderOptions(
-            max_tokens=length, tuned_layers=tuned_layers, frozen=frozen, bf16=bf16
-        ),
-        causal=CausalOptions(
-            max_tokens=max_tokens,
-            precision=precision_of(precision),
-            scores=scores,
-            rank=rank,
-            four_bit=four_bit,
-            gradient_checkpointing=gradient_checkpointing,
-        ),
+        tuned_layers=tuned_layers,
+        frozen=frozen,
+        bf16=bf16,
+        max_tokens=max_tokens,
+        precision=precision,
+        scores=scores,
+        rank=rank,
+        four_bit=four_bit,
+        gradient_checkpointing=gradient_checkpointing,
+        tokens_per_batch=tokens_per_batch,
         endpoint=parse_endpoint(
             teacher,
             concurrency=concurrency,
@@ -207,24 +207,11 @@ def teach(
             most_money=budget_money,
             most_choices=max_choices,
         ),
-        budget=Budget(
-            max_nodes,
-            budget,
-            budget_money,
-            budget_choice or ("uncertain" if budget or budget_money else "random"),
-        ),
-        tokens_per_batch=tokens_per_batch,
+        seed=seed,
     )
     with terminal_progress() as progress:
-        info = run_teach(graph, out, options, progress, force)
-    show(info, out)
-
-
-def kind_of(kind: str, frozen: bool, teacher: str = "") -> str:
-    """What `refuse_unread` calls a teacher."""
-    if kind == "endpoint" and WIRES[teacher.partition(":")[0]] != "chat":
-        return "decision endpoint"
-    return "frozen encoder" if kind == "encoder" and frozen else kind
+        info = run_teach(graph, out, choices.options(), progress, force)
+    show_teacher(info, out, test, Console())
 
 
 def parse_hops(text: str) -> tuple[int, ...]:
@@ -270,21 +257,3 @@ def parse_endpoint(teacher: str, **asking: Any) -> "EndpointOptions | None":
     from training.teacher.endpoint import EndpointOptions
 
     return EndpointOptions(url=url, model=model, key=key, wire=WIRES[kind], **asking)
-
-
-def show(info: TeacherInfo, out: Path) -> None:
-    """Prints the teacher's accuracy on validation and test, a hop at a time and all together."""
-    from training.teacher.answers.views import view_names
-
-    table = Table("prompts", "validation accuracy", "test accuracy", title=str(out))
-    for view in view_names(info.metrics):
-        keys = [f"{split}_accuracy_{view}" for split in ("val", "test")]
-        if any(key in info.metrics for key in keys):
-            values = [info.metrics.get(key) for key in keys]
-            table.add_row(view, *("" if value is None else f"{value:.3f}" for value in values))
-    console = Console()
-    console.print(table)
-    if "requests" in info.metrics:
-        counts = ("questions", "requests", "retries", "unreadable")
-        names = (*counts, "input_tokens", "output_tokens", "cost")
-        console.print("; ".join(f"{name}: {info.metrics[name]:g}" for name in names))

@@ -10,6 +10,7 @@ ENCODERS = ("encoder", "frozen encoder")
 LOCAL = ("causal", *ENCODERS)
 ENDPOINTS = ("endpoint", "decision endpoint")
 TUNED = ("causal", "encoder")
+PROMPTED = (*LOCAL, *ENDPOINTS)  # all but a student, which reads the graph itself
 
 
 def refuse_unread(
@@ -18,7 +19,7 @@ def refuse_unread(
     """Refuses an option that was given although this teacher does not read it.
 
     Args:
-        teacher: causal, encoder, frozen encoder, endpoint or decision endpoint
+        teacher: causal, encoder, frozen encoder, endpoint, decision endpoint or student
         readers: by the option's parameter, the teachers that read it; all read what is not in it
 
     Raises:

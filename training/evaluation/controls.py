@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.recipes import HARD, PROPAGATED, RANDOM, SHUFFLED, UNSMOOTHED
+from training.recipes import HARD, PROPAGATED, RANDOM, SHUFFLED, UNSMOOTHED, reads_train
+from training.student_teacher import student_answers
 from training.teacher.answers.folder import HopAnswers, TeacherInfo
 from training.teacher.answers.smoothing import with_smoothed_view
 from training.teacher.answers.targets import Targets, make_targets
+from training.teacher.answers.views import SMOOTHED
 from training.trainable import labeled_nodes
 from understudy.graph import TextGraph
 
@@ -30,8 +32,18 @@ def recipe_targets(
         answers = replace(answers, smoothed=None)
     elif recipe == PROPAGATED:
         answers = ignorant(graph, info, answers)
-    targets = make_targets(graph, info.hops, answers)
+    targets = make_targets(graph, info.hops, answers, view_of(recipe, answers))
     return labels_only(targets) if recipe == HARD else targets
+
+
+def view_of(recipe: str, answers: HopAnswers) -> str | None:
+    """The view that a recipe reads by name; None: the best on validation.
+
+    Where a transformer was tuned on training nodes, only the smoothed view says something about
+    them that it did not have by heart.
+    """
+    by_heart = reads_train({recipe: 1.0}) and len(answers.tuned)
+    return SMOOTHED if by_heart and answers.smoothed else None
 
 
 def shuffled(graph: TextGraph, info: TeacherInfo, answers: HopAnswers, seed: int) -> HopAnswers:
@@ -51,6 +63,7 @@ def shuffled(graph: TextGraph, info: TeacherInfo, answers: HopAnswers, seed: int
         answers.log_probabilities[:, order],
         features=None if answers.features is None else answers.features[:, order],
         joint=None if answers.joint is None else answers.joint[order],
+        tuned=answers.tuned,
     )
     return other if answers.smoothed is None else with_smoothed_view(graph, info.hops, other)
 
@@ -65,13 +78,13 @@ def ignorant(graph: TextGraph, info: TeacherInfo, answers: HopAnswers) -> HopAns
 
 def own_targets(graph: TextGraph, logits: Tensor) -> Targets:
     """What a student that was trained without a teacher says of all nodes, read as a teacher's
-    answers are: smoothed, where that is better on validation.
+    answers are: smoothed, where that is better on validation. It was trained on training nodes as
+    a transformer is tuned on them.
 
     Shapes:
         logits: float32 [N, C]
     """
-    nodes = np.arange(graph.num_nodes, dtype=np.int64)
-    answers = HopAnswers(nodes, logits.log_softmax(1)[None].numpy())
+    answers = student_answers(graph, logits)
     return make_targets(graph, (0,), with_smoothed_view(graph, (0,), answers))
 
 

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from training.config import ENCODER_KINDS
-from training.errors import EvaluationError
+from training.errors import EvaluationError, UntrainableError
 from training.evaluation.folder import EvaluationFolder
 from training.evaluation.map import write_map
-from training.evaluation.plan import EvaluationOptions, run_keys
+from training.evaluation.plan import EvaluationOptions, run_keys, split_graph
 from training.evaluation.processes import run_apart
 from training.evaluation.report import write_report
 from training.losses.registry import MAKERS
 from training.recipes import COMBINED, RECIPES, VANILLA
 from training.student.kinds import STUDENTS
 from training.teacher.defaults import model_folder
+from training.trainable import check_trainable, labeled_nodes
 from understudy.folders import check_output, reserved
 from understudy.folders.kinds import EVALUATION
 from understudy.graph import TextGraph, load_graph
@@ -53,6 +54,7 @@ def evaluated(
 ) -> Path:
     """The same, of an output that has been checked."""
     graph = load_graph(graph_folder)
+    check_splits(graph, options)
     check_plan(out, graph, options)
     evaluation = EvaluationFolder(graph, out, options, progress)
     keys = list(run_keys(options))
@@ -64,6 +66,22 @@ def evaluated(
     teachers = [asdict(evaluation.teacher(split)[0]) for split in taught]
     write_map(out, evaluation.inputs(replace(keys[0], recipe=COMBINED)), options)
     return write_report(out, graph, options, results, teachers)
+
+
+def check_splits(graph: TextGraph, options: EvaluationOptions) -> None:
+    """Refuses a graph one of whose drawn splits cannot be trained or tested on.
+
+    Raises:
+        UntrainableError: the first such split; the message says what it lacks.
+    """
+    for number in range(options.splits):
+        split = split_graph(graph, options.split_kind, number)
+        check_trainable(split)
+        if not len(labeled_nodes(split, "test")):
+            raise UntrainableError(
+                f"{graph.name} has too few labelled nodes for a test split at "
+                f"{options.split_kind}; label more, or take another --split-kind"
+            )
 
 
 def whole_sets(out: Path, options: EvaluationOptions) -> list[dict[str, Any]]:

@@ -9,14 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.config import (
+    ENCODER_KINDS,
     EncoderKind,
     ObjectiveOptions,
     StudentConfig,
     TrainingConfig,
 )
 from training.errors import EvaluationError
+from training.evaluation.teachers import check_teacher
 from training.losses.registry import MAKERS
 from training.recipes import COMBINED, RECIPES, UNSMOOTHED, VANILLA
+from training.student.kinds import STUDENTS
+from training.teacher.answers.folder import FORMAT_VERSION
 from training.teacher.options import TeachOptions
 from understudy.graph import UNLABELED, TextGraph, random_split
 
@@ -73,14 +77,21 @@ class EvaluationOptions:
     trials: int = 0  # of the search, the same for every recipe; 0 takes the defaults
 
     def __post_init__(self) -> None:
+        check_teacher(self.teacher.teacher)
         for given, known, name in (
             (self.recipes, (*RECIPES, *MAKERS), "recipe"),
+            (self.students, tuple(STUDENTS), "student"),
+            (self.encoders, ENCODER_KINDS, "encoder"),
             ((self.split_kind,), SPLIT_KINDS, "kind of split"),
         ):
             unknown = [value for value in given if value not in known]
             if unknown:
                 choices = ", ".join(dict.fromkeys(known))
                 raise EvaluationError(f"unknown {name} {unknown[0]!r}; choose from {choices}")
+            if not given:
+                raise EvaluationError(f"an evaluation needs a {name}")
+        if min(self.splits, self.seeds) < 1:
+            raise EvaluationError("an evaluation needs at least one split and one seed")
 
     @property
     def default_choice(self) -> Choice:
@@ -98,6 +109,7 @@ class EvaluationOptions:
             "constants": asdict(self.constants),
             "teacher": {k: v for k, v in asdict(self.teacher).items() if k != "endpoint"},
             "trials": self.trials,
+            "teacher_format": FORMAT_VERSION,  # of another, training nodes hear other things
         }
 
 

@@ -31,7 +31,6 @@ def write_plots(
         "convergence": lambda axes: plot_convergence(axes, results),
         "reliability": lambda axes: plot_reliability(axes, results),
         "teacher": lambda axes: plot_teacher(axes, teachers),
-        "layers": lambda axes: plot_layers(axes, results),
     }
     names = []
     for name, draw in plots.items():
@@ -120,23 +119,6 @@ def plot_teacher(axes: Axes, teachers: Sequence[Mapping[str, Any]]) -> bool:
     low = min(min(v) for v in values)
     axes.set(ylim=(max(low - 0.1, 0), 1), ylabel="test accuracy", title="The teacher, by prompts")
     return True
-
-
-def plot_layers(axes: Axes, results: Sequence[Result]) -> bool:
-    """The learned shares of the contrastive loss's layers."""
-    found: dict[str, list[list[float]]] = {}
-    for result in results:
-        metrics = result["metrics"]
-        shares = [metrics[name] for name in sorted(metrics) if name.startswith("layer_weight_")]
-        if shares:
-            found.setdefault(result["key"]["student"], []).append(shares)
-    for student, shares in found.items():
-        means = np.mean(shares, axis=0)
-        axes.plot(range(len(means)), means, "o-", label=student)
-    axes.set(xlabel="hop", ylabel="share", title="Learned layer weights")
-    if found:
-        axes.legend()
-    return bool(found)
 
 
 def plot_map(value: Mapping[str, Any]) -> Figure:

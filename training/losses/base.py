@@ -26,10 +26,6 @@ class Objective(nn.Module):
         """Scalar, mean over nodes; 0 where the batch holds none that it reads."""
         raise NotImplementedError
 
-    def figures(self) -> dict[str, float]:
-        """What it learned besides the student, to be told with the metrics."""
-        return {}
-
 
 @dataclass(frozen=True, slots=True)
 class Term:

@@ -5,8 +5,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from training.config import ObjectiveOptions
+from training.config import ObjectiveOptions, StudentConfig
+from training.errors import TeacherError
 from training.losses.base import Objective, nothing
+from training.losses.feature_nodes import FeatureNodes
 from training.student.batches import Batch
 from training.student.network import Student, StudentOutput
 from training.teacher.answers.targets import Targets
@@ -66,53 +68,56 @@ class Projector(nn.Module):
 
 
 class LayerContrast(Objective):
-    """`contrastive_loss` at every layer that the teacher has a hop for, weighted by learned shares.
+    """The mean of `contrastive_loss` over the layers that the teacher has a hop for.
 
-    Each hop has its own projector, then all share one bias-free map; the shares are a softmax of
-    learned numbers (LinguGKD). It reads training nodes, since negatives need labels.
+    Each hop has its own projector, then all share one bias-free map (LinguGKD). There the layers'
+    shares are a softmax of learned numbers; their gradient moves them to whichever loss is already
+    small, so ours are equal and fixed.
     """
 
     def __init__(
-        self, targets: Targets, layers: int, width: int, options: ObjectiveOptions
+        self,
+        targets: Targets,
+        nodes: FeatureNodes,
+        student: StudentConfig,
+        options: ObjectiveOptions,
     ) -> None:
         super().__init__()
         features = targets.required_features("lingugkd")
         # (layer, row of the hop's features): h(l) of the student against hop l of the teacher
-        self.pairs = [(hop, row) for row, hop in enumerate(targets.hops) if hop <= layers]
-        self.targets, self.options = targets, options
+        self.pairs = [(hop, row) for row, hop in enumerate(targets.hops) if hop <= student.layers]
+        if not self.pairs:
+            raise TeacherError(
+                f"lingugkd matches hop l with layer l: the teacher's hops are {targets.hops}, and "
+                f"the student has {student.layers} layers; raise --layers"
+            )
+        self.targets, self.nodes, self.options = targets, nodes, options
+        self.reach = nodes.reach
         self.projectors = nn.ModuleList(
-            Projector(features.shape[2], width, options.projector_dropout) for _ in self.pairs
+            Projector(features.shape[2], student.hidden, options.projector_dropout)
+            for _ in self.pairs
         )
-        self.shared = nn.Linear(width, width, bias=False)
-        self.layer_logits = nn.Parameter(torch.zeros(len(self.pairs)))
-
-    @property
-    def layer_weights(self) -> Tensor:
-        """Shares of the layers, float32 [pairs]; they sum to 1."""
-        return self.layer_logits.softmax(0)
+        self.shared = nn.Linear(student.hidden, student.hidden, bias=False)
 
     def forward(self, student: Student, output: StudentOutput, batch: Batch) -> Tensor:
-        rows = batch.train[self.targets.asked[batch.nodes[batch.train]]]
+        rows = self.nodes.rows(batch)
         rows = rows[torch.randperm(len(rows))[: self.options.candidates]]
         if not len(rows):
             return nothing(output)
+        own = batch.nodes[rows]
         anchors = torch.arange(min(len(rows), self.options.anchors))  # rows are in random order
         losses = [
             contrastive_loss(
                 F.normalize(output.hidden[layer][rows], dim=1),
-                F.normalize(self.project(number, row, batch.nodes[rows]), dim=1),
-                batch.labels[rows],
+                F.normalize(self.project(number, row, own), dim=1),
+                self.nodes.classes[own],
                 anchors,
                 self.options.contrast_temperature,
                 self.options.block,
             )
             for number, (layer, row) in enumerate(self.pairs)
         ]
-        return (self.layer_weights * torch.stack(losses)).sum()
-
-    def figures(self) -> dict[str, float]:
-        weights = self.layer_weights.tolist()
-        return {f"layer_weight_{hop}": w for (hop, _), w in zip(self.pairs, weights, strict=True)}
+        return torch.stack(losses).mean()
 
     def project(self, number: int, row: int, nodes: Tensor) -> Tensor:
         features = self.targets.required_features("lingugkd")[row, nodes].float()

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.losses.base import Objective, nothing
+from training.losses.feature_nodes import FeatureNodes
 from training.student.batches import Batch
 from training.student.network import Student, StudentOutput
 from training.teacher.answers.targets import Targets
@@ -26,20 +27,21 @@ def norm_direction_loss(student: Tensor, teacher: Tensor, directions: Tensor) ->
 class NormDirection(Objective):
     """`norm_direction_loss` of the last layer, mapped linearly into the teacher's space."""
 
-    def __init__(self, targets: Targets, labels: Tensor, train: Tensor, width: int) -> None:
+    def __init__(self, targets: Targets, nodes: FeatureNodes, width: int) -> None:
         super().__init__()
         features = targets.required_features("nd")[-1]
-        self.targets = targets
+        self.targets, self.nodes, self.reach = targets, nodes, nodes.reach
         self.project = nn.Linear(width, features.shape[1], bias=False)
-        asked = train[targets.asked[train]]
-        self.means = class_means(features[asked].float(), labels[asked], targets.classes)
+        own, classes = features[nodes.mask].float(), nodes.classes[nodes.mask]
+        self.means = class_means(own, classes, targets.classes)
 
     def forward(self, student: Student, output: StudentOutput, batch: Batch) -> Tensor:
-        rows = batch.train[self.targets.asked[batch.nodes[batch.train]]]
+        rows = self.nodes.rows(batch)
         if not len(rows):
             return nothing(output)
-        teacher = self.targets.required_features("nd")[-1, batch.nodes[rows]].float()
-        directions = F.normalize(self.means, dim=1)[batch.labels[rows]]
+        own = batch.nodes[rows]
+        teacher = self.targets.required_features("nd")[-1, own].float()
+        directions = F.normalize(self.means, dim=1)[self.nodes.classes[own]]
         return norm_direction_loss(self.project(output.hidden[-1][rows]), teacher, directions)
 
 

@@ -1,62 +1,131 @@
 """Objectives by name: ours, and those that others register."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from training.config import LABELS, ObjectiveOptions, StudentConfig
 from training.errors import TeacherError, TrainingError
 from training.losses.base import CrossEntropy, Objective, Term
 from training.losses.contrastive import LayerContrast
+from training.losses.feature_nodes import feature_nodes
 from training.losses.frequency import Frequencies
 from training.losses.mixing import Mixtures
 from training.losses.norm_direction import NormDirection
 from training.losses.soft_labels import SoftLabels
 from training.losses.subclasses import Subclasses
+from training.losses.weights import check_weights
 from training.registry import Registry
 from training.student.data import GraphData
 from training.teacher.answers.targets import Targets
 
 Maker = Callable[[GraphData, Targets, StudentConfig, ObjectiveOptions], Objective]
-OURS: Mapping[str, Maker] = {
-    "kd": lambda data, targets, student, options: SoftLabels(targets, options.temperature, False),
-    "unlabeled": lambda data, targets, student, options: SoftLabels(
-        targets, options.temperature, True
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveKind:
+    """How an objective is made, and what it takes; known before a graph's texts are encoded."""
+
+    make: Maker
+    reads_features: bool = False  # of the teacher; an endpoint shows none
+    trains_head: bool = True  # the student's last layer, whose logits are what it answers
+    reads_train: bool = False  # the teacher's answers about training nodes, and no others
+
+
+OURS: Mapping[str, ObjectiveKind] = {
+    "kd": ObjectiveKind(
+        lambda data, targets, student, options: SoftLabels(targets, options.temperature, False),
+        reads_train=True,
     ),
-    "bd": lambda data, targets, student, options: SoftLabels(
-        targets, options.temperature, True, balanced=True
+    "unlabeled": ObjectiveKind(
+        lambda data, targets, student, options: SoftLabels(targets, options.temperature, True)
     ),
-    "lingugkd": lambda data, targets, student, options: LayerContrast(
-        targets, student.layers, student.hidden, options
+    "bd": ObjectiveKind(
+        lambda data, targets, student, options: SoftLabels(
+            targets, options.temperature, True, balanced=True
+        )
     ),
-    "nd": lambda data, targets, student, options: NormDirection(
-        targets, data.labels, data.train, student.hidden
+    "lingugkd": ObjectiveKind(
+        lambda data, targets, student, options: LayerContrast(
+            targets, feature_nodes(targets, data), student, options
+        ),
+        reads_features=True,
+        trains_head=False,
     ),
-    "lelp": lambda data, targets, student, options: Subclasses(
-        targets, data.labels, data.train, student.hidden, options
+    "nd": ObjectiveKind(
+        lambda data, targets, student, options: NormDirection(
+            targets, feature_nodes(targets, data), student.hidden
+        ),
+        reads_features=True,
+        trains_head=False,
     ),
-    "ff": lambda data, targets, student, options: Frequencies(targets, options),
-    "mixup": lambda data, targets, student, options: Mixtures(targets, options.mixup_alpha),
+    "lelp": ObjectiveKind(
+        lambda data, targets, student, options: Subclasses(
+            targets, feature_nodes(targets, data), student.hidden, options
+        ),
+        reads_features=True,
+    ),
+    "ff": ObjectiveKind(lambda data, targets, student, options: Frequencies(targets, options)),
+    "mixup": ObjectiveKind(
+        lambda data, targets, student, options: Mixtures(targets, options.mixup_alpha)
+    ),
 }
-MAKERS: Registry[Maker] = Registry("objective")  # all but that of the labels
+MAKERS: Registry[ObjectiveKind] = Registry("objective")  # all but that of the labels
 
 
-def register_objective(name: str, make: Maker) -> None:
+def register_objective(
+    name: str, make: Maker, reads_features: bool = False, trains_head: bool = True
+) -> None:
     """Adds an objective, so that a loss may weigh it by its name.
 
     Args:
         make: of the graph's data, what the teacher says, the student's shape and the constants
+        reads_features: it needs the teacher's features, so an endpoint's answers are refused
+        trains_head: its gradient reaches the student's head; a loss of objectives none of which
+            does is refused
 
     Raises:
         TrainingError: the name is taken.
     """
     if name == LABELS:
         raise TrainingError(f"the objective {name!r} is that of the labels; choose another name")
-    MAKERS.register(name, make)
+    MAKERS.register(name, ObjectiveKind(make, reads_features, trains_head))
 
 
-for name, maker in OURS.items():
-    register_objective(name, maker)
+for name, kind in OURS.items():
+    MAKERS.register(name, kind)
+
+
+def check_objectives(weights: Mapping[str, float], targets: Targets | None, train: Tensor) -> None:
+    """Refuses a loss that could not be made, or that would leave the student's head untrained.
+
+    Args:
+        train: int64, the labelled nodes of the training split
+
+    Raises:
+        TrainingError: see `check_weights`; or nothing trains the head.
+        TeacherError: an objective needs what the teacher does not give.
+    """
+    check_weights(weights, (LABELS, *MAKERS))
+    used = [name for name, weight in weights.items() if weight and name != LABELS]
+    for name in used:
+        if targets is None:
+            raise TeacherError(f"the objective {name!r} needs a teacher; name its folder")
+        if MAKERS[name].reads_features:
+            targets.required_features(name)
+        if MAKERS[name].reads_train and not bool(targets.known[train].any()):
+            raise TeacherError(
+                f"the objective {name!r} learns what the teacher says about training nodes, and "
+                f"the view {targets.view!r} says nothing about those that it had not learned "
+                "itself; take the view 'smoothed', or the objective 'unlabeled'"
+            )
+    if not weights.get(LABELS) and not any(MAKERS[name].trains_head for name in used):
+        raise TrainingError(
+            f"{', '.join(used)} alone would leave the student's last layer untrained; leave out "
+            f"{LABELS}=0, or add kd or unlabeled"
+        )
 
 
 def make_terms(
@@ -65,15 +134,9 @@ def make_terms(
     """The terms of a loss; objectives' own parameters are drawn from torch's generator.
 
     Raises:
-        TrainingError: an unknown objective, a negative weight, or none that is positive.
-        TeacherError: an objective needs what the teacher does not give.
+        TrainingError, TeacherError: see `check_objectives`.
     """
-    known = (LABELS, *MAKERS)
-    unknown = [name for name in weights if name not in known]
-    if unknown:
-        raise TrainingError(f"unknown objective {unknown[0]!r}; choose from {', '.join(known)}")
-    if min(weights.values(), default=0) < 0 or not any(weights.values()):
-        raise TrainingError("objectives need weights of at least 0, and one above it")
+    check_objectives(weights, data.targets, data.train)
     return [
         Term(name, weight, make_objective(name, data, student, options))
         for name, weight in weights.items()
@@ -88,7 +151,7 @@ def make_objective(
         return CrossEntropy()
     if data.targets is None:
         raise TeacherError(f"the objective {name!r} needs a teacher; name its folder")
-    return MAKERS[name](data, data.targets, student, options)
+    return MAKERS[name].make(data, data.targets, student, options)
 
 
 def objective_parameters(terms: list[Term]) -> list[torch.nn.Parameter]:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from training.config import ObjectiveOptions
 from training.losses.base import Objective, nothing
+from training.losses.feature_nodes import FeatureNodes
 from training.student.batches import Batch
 from training.student.network import Student, StudentOutput
 from training.teacher.answers.targets import Targets
@@ -46,24 +47,29 @@ def class_axes(features: Tensor, labels: Tensor, classes: int, axes: int) -> tup
 
 
 class Subclasses(Objective):
-    """`subclass_loss` on all nodes; the head of subclasses is dropped after training."""
+    """`subclass_loss` on all nodes that the teacher was asked about and not tuned on; the head of
+    subclasses is dropped after training.
+    """
 
     reach = "all"
 
     def __init__(
-        self, targets: Targets, labels: Tensor, train: Tensor, width: int, options: ObjectiveOptions
+        self, targets: Targets, nodes: FeatureNodes, width: int, options: ObjectiveOptions
     ) -> None:
         super().__init__()
         features = targets.required_features("lelp")[-1]
         self.targets, self.options = targets, options
-        asked = train[targets.asked[train]]
+        self.read = targets.asked & targets.known & ~targets.tuned
         self.means, self.axes = class_axes(
-            features[asked].float(), labels[asked], targets.classes, options.subclasses
+            features[nodes.mask].float(),
+            nodes.classes[nodes.mask],
+            targets.classes,
+            options.subclasses,
         )
         self.head = nn.Linear(width, targets.classes * options.subclasses)
 
     def forward(self, student: Student, output: StudentOutput, batch: Batch) -> Tensor:
-        rows = batch.seeds[self.targets.asked[batch.nodes[: batch.num_seeds]]]
+        rows = batch.seeds[self.read[batch.nodes[: batch.num_seeds]]]
         if not len(rows):
             return nothing(output)
         nodes = batch.nodes[rows]

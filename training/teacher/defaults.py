@@ -8,8 +8,12 @@ endpoint is paid for, hence one prompt a node.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from understudy.endpoint.options import WireName
+
+Precision = Literal["auto", "float32", "bfloat16"]  # of a causal model
+Scores = Literal["auto", "sum", "mean", "prior"]  # how an untuned causal model's labels compare
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +31,42 @@ WIRES: Mapping[str, WireName] = {  # by what an endpoint's name begins with
     "decisions": "decisions",
     "systemone": "systemone",
 }
+STUDENT_WEIGHTS = "student.safetensors"
+STUDENT_KIND = "student"  # a graph network, see `training.student_teacher`
 LOCAL_KINDS = {"encoder"}  # that are named by themselves; `training.teacher.local` adds others
 
 
 def teacher_kind(teacher: str) -> str:
-    """encoder, endpoint, causal or a registered kind, of what `--teacher` names."""
+    """encoder, endpoint, student, causal or a registered kind, of what `--teacher` names."""
     name = teacher.partition(":")[0]
+    if name == STUDENT_KIND or (Path(teacher) / STUDENT_WEIGHTS).is_file():
+        return STUDENT_KIND
     return name if name in LOCAL_KINDS else "endpoint" if name in WIRES else "causal"
+
+
+def reader_kind(teacher: str, frozen: bool = False) -> str:
+    """The kind by which options are read or refused (`training.cli.unread_options`).
+
+    Args:
+        frozen: an encoder whose head alone is tuned
+    """
+    kind = teacher_kind(teacher)
+    if kind == "endpoint" and WIRES[teacher.partition(":")[0]] != "chat":
+        return "decision endpoint"
+    return "frozen encoder" if kind == "encoder" and frozen else kind
+
+
+def student_folder(teacher: str) -> Path:
+    """Of student:FOLDER, or of a student's folder by itself."""
+    kind, _, folder = teacher.partition(":")
+    return Path(folder if kind == STUDENT_KIND else teacher)
 
 
 def model_folder(teacher: str) -> list[Path]:
     """The folder or file that `--teacher` names, if it names one: it is read, and must stay."""
     kind = teacher_kind(teacher)
+    if kind == STUDENT_KIND:
+        return [student_folder(teacher)]
     named = teacher.partition(":")[2] if teacher.startswith(("encoder", "gguf:")) else teacher
     return [Path(named)] if kind != "endpoint" and named and Path(named).exists() else []
 
@@ -49,4 +77,5 @@ DEFAULTS: Mapping[str, TeacherDefaults] = {
         (0, 1, 2), tokens=380, epochs=1, batch_size=4, learning_rate=2e-4, nested=True
     ),
     "endpoint": TeacherDefaults((2,), tokens=380),
+    STUDENT_KIND: TeacherDefaults((), tokens=160),
 }

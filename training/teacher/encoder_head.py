@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from training.errors import TeacherError
+from training.folds import training_folds
 from training.teacher.answers.folder import HopAnswers
 from training.teacher.encoder import EncoderTeacher
 from training.teacher.extract import extract, gather_questions
-from training.teacher.head import fit_head
+from training.teacher.head import answers_out_of_fold, fit_head, head_answers
 from training.teacher.options import TeachOptions
 from training.teacher.tuning import Examples, tuning_nodes
 from training.trainable import labeled_nodes
@@ -63,6 +63,8 @@ def with_fitted_head(
 ) -> HopAnswers:
     """The answers of an untuned encoder whose head is fitted to its features now.
 
+    About training nodes, those of heads that had not seen them.
+
     Raises:
         TeacherError: too few nodes are asked about for a training node to be among them.
     """
@@ -79,6 +81,9 @@ def with_fitted_head(
     classes, seed = graph.num_classes, options.tuning.seed
     head = fit_head(answers.features, labels, train, val, classes, seed, progress)
     teacher.module.head = head
-    with torch.no_grad():
-        logits = head(torch.from_numpy(answers.features.astype(np.float32)))
-    return replace(answers, log_probabilities=logits.log_softmax(2).numpy())
+    said = head_answers(head, answers.features)
+    folds = training_folds(graph, answers.nodes[train], seed)
+    said[:, train] = answers_out_of_fold(
+        answers.features, labels, train, val, folds, classes, seed, progress
+    )
+    return replace(answers, log_probabilities=said)

@@ -60,6 +60,43 @@ def fit_head(
     return unscaled(head, mean, deviation)
 
 
+def answers_out_of_fold(
+    features: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    train: NDArray[np.int64],
+    validation: NDArray[np.int64],
+    folds: NDArray[np.int64],
+    classes: int,
+    seed: int = 0,
+    progress: Progress = silent,
+    dropout: float = DROPOUT,
+) -> NDArray[np.float32]:
+    """What heads say about training nodes whose labels they were not fitted to.
+
+    Shapes:
+        features, labels, train, validation: as `fit_head`'s
+        folds: int64 [T], of the training nodes
+        returns: log-probabilities float32 [H, T, C]; all alike, where one fold holds every node
+    """
+    alike = -np.log(classes)
+    result = np.full((len(features), len(train), classes), alike, dtype=np.float32)
+    for fold in np.unique(folds):
+        kept, left = train[folds != fold], train[folds == fold]
+        if not len(kept):
+            continue
+        head = fit_head(features, labels, kept, validation, classes, seed, progress, dropout)
+        result[:, folds == fold] = head_answers(head, features[:, left])
+    return result
+
+
+@torch.no_grad()
+def head_answers(head: nn.Linear, features: NDArray[np.floating]) -> NDArray[np.float32]:
+    """[..., d] → log-probabilities float32 [..., C]."""
+    x = torch.from_numpy(np.asarray(features, dtype=np.float32))
+    answers: NDArray[np.float32] = head(x).log_softmax(-1).numpy()
+    return answers
+
+
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of every feature, over hops and nodes; float32 [d] each."""
     flat = x.flatten(0, 1)

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from training.errors import TeacherError
-from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_info, write_teacher
+from training.teacher.answers.baselines import baseline_metrics
+from training.teacher.answers.folder import (
+    FORMAT_VERSION,
+    HopAnswers,
+    TeacherInfo,
+    read_info,
+    write_teacher,
+)
 from training.teacher.answers.joint import with_joint_view
 from training.teacher.answers.smoothing import with_smoothed_view
 from training.teacher.answers.views import teacher_metrics
@@ -31,8 +38,14 @@ from training.teacher.fingerprint import fingerprint, prompts_digest, settings
 from training.teacher.kept import KeptAnswers, answers_path
 from training.teacher.local import LocalTeacher, load_local
 from training.teacher.options import TeachOptions
-from training.teacher.tuning import Examples, TuningProgress, tune, tuned_weights
-from training.trainable import check_classes, labeled_nodes
+from training.teacher.tuning import (
+    Examples,
+    TuningProgress,
+    tune,
+    tuned_weights,
+    tuning_nodes,
+)
+from training.trainable import check_trainable, labeled_nodes
 from understudy.endpoint.opening import open_asker
 from understudy.folders import FolderError, atomic_folder, check_output, reserved, unfinished_folder
 from understudy.folders.kinds import TEACHER
@@ -71,7 +84,7 @@ def taught(graph_folder: Path, out: Path, options: TeachOptions, progress: Progr
     """The same, of an output that has been checked."""
     graph = load_graph(graph_folder)
     check_split(graph)
-    check_classes(graph)
+    check_trainable(graph)
     if options.kind == "endpoint":
         return teach_endpoint(graph, out, options, progress)
     teacher = load_local(graph, options)
@@ -87,12 +100,17 @@ def taught(graph_folder: Path, out: Path, options: TeachOptions, progress: Progr
     started = time.monotonic()
     answers = ask_local(teacher, graph, options, work, progress)
     asking_seconds = time.monotonic() - started
+    answers = replace(answers, tuned=tuned_on(graph, options))
     answers = with_joint_view(graph, answers, options.tuning.seed, progress)
     answers = with_smoothed_view(graph, options.hops, answers, progress)
-    metrics = teacher_metrics(graph, options.hops, answers) | {
-        "tuning_seconds": round(tuning.seconds, 1),
-        "asking_seconds": round(asking_seconds, 1),
-    }
+    metrics = (
+        teacher_metrics(graph, options.hops, answers)
+        | baseline_metrics(graph)
+        | {
+            "tuning_seconds": round(tuning.seconds, 1),
+            "asking_seconds": round(asking_seconds, 1),
+        }
+    )
     info = describe(graph, options, teacher.digest, digest, metrics)
     with put_out(out, work) as folder:
         write_teacher(folder, info, answers)
@@ -133,6 +151,13 @@ def tuning_examples(graph: TextGraph, options: TeachOptions) -> Examples:
         labeled_nodes(graph, "train"),
         labeled_nodes(graph, "val"),
     )
+
+
+def tuned_on(graph: TextGraph, options: TeachOptions) -> NDArray[np.int64]:
+    """The training nodes that the transformer is tuned on, rising."""
+    if not options.tuning.epochs or options.encoder.frozen:
+        return np.empty(0, dtype=np.int64)
+    return tuning_nodes(tuning_examples(graph, options), options.tuning)[0]
 
 
 def tune_local(
@@ -179,7 +204,7 @@ def teach_endpoint(
     answers = with_smoothed_view(graph, options.hops, answers, progress)
     seconds = round(time.monotonic() - started, 1)
     run = {"seconds": seconds, **charges(bill, options.endpoint)}
-    metrics = teacher_metrics(graph, options.hops, answers) | run
+    metrics = teacher_metrics(graph, options.hops, answers) | baseline_metrics(graph) | run
     info = describe(graph, options, "", digest, metrics)
     with put_out(out, path, unfinished=False) as folder:
         write_teacher(folder, info, answers)
@@ -237,7 +262,8 @@ def finished(out: Path, digest: str) -> TeacherInfo | None:
         info = read_info(out)
     except TeacherError:
         return None
-    return info if info.settings.get("fingerprint") == digest else None
+    same = info.settings.get("fingerprint") == digest and info.format_version == FORMAT_VERSION
+    return info if same else None
 
 
 def describe(

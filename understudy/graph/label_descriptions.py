@@ -2,7 +2,7 @@
 
 import difflib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from understudy.graph.errors import BadInputError, SourceError
@@ -34,8 +34,19 @@ def read_label_descriptions(path: Path, label_names: Sequence[str]) -> tuple[tup
         SourceError: the file cannot be read, or has none of the formats.
         BadInputError: a label is unknown or described twice, or a description is none.
     """
+    return checked_descriptions(records(path), label_names, str(path))
+
+
+def checked_descriptions(
+    described_labels: Iterable[tuple[str, object, object]], label_names: Sequence[str], source: str
+) -> tuple[tuple[str, str], ...]:
+    """The same of records: where each stands, a label, and its description.
+
+    Raises:
+        BadInputError: a label is unknown or described twice, or a description is none.
+    """
     found: dict[str, tuple[str, str]] = {}  # label → description, where it stands
-    for where, label, text in records(path):
+    for where, label, text in described_labels:
         if not isinstance(label, str) or label.strip() not in label_names:
             raise BadInputError(f"{where}: {unknown(label, label_names)}")
         label = label.strip()
@@ -50,7 +61,7 @@ def read_label_descriptions(path: Path, label_names: Sequence[str]) -> tuple[tup
         shown = ", ".join(map(repr, missing[:SHOWN]))
         log.warning(
             "%s describes %d of %d labels, not %s%s",
-            path,
+            source,
             len(found),
             len(label_names),
             shown,

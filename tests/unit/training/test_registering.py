@@ -206,6 +206,6 @@ def test_a_taken_or_unknown_name_is_told() -> None:
     with pytest.raises(TrainingError, match="'mask' is GAT's alone"):
         register_student("own", lambda config: Gated(config.hidden), "mask")
     with pytest.raises(TrainingError, match="the objective 'kd' exists already"):
-        register_objective("kd", MAKERS["bd"])
+        register_objective("kd", MAKERS["bd"].make)
     with pytest.raises(TrainingError, match="unknown student 'sagee'; choose from sage, gcn"):
         Student(StudentConfig(kind="sagee"), WIDTH, CLASSES, hashed=False)

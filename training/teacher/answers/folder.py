@@ -6,8 +6,9 @@ label_descriptions.json.
 """
 
 import json
+import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from training.errors import StaleTeacherError, TeacherError
+from training.trainable import labeled_nodes
 from understudy.graph import TextGraph
 from understudy.graph.files import write_json
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # of 1, answers about training nodes were learned from these nodes' labels
 ANSWERS_FILE = "answers.safetensors"
 DESCRIPTIONS_FILE = "label_descriptions.json"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +63,17 @@ class View:
 class HopAnswers:
     """Answers about M nodes at H hops.
 
+    What is said about a training node is said by heads, and spread from labels, that its own label
+    is not among. Only a transformer that was tuned on it cannot leave its label out.
+
     Shapes:
         nodes: int64 [M], rising; the graph's other nodes were not asked about
         log_probabilities: float32 [H, M, C]
         features: float16 [H, M, d_T], or None
         joint: float32 [M, C], log-probabilities from all hops' features at once, or None
         smoothed: answers spread over the edges, about all nodes that they reach, or None
+        tuned: int64, rising: the training nodes whose labels are in the transformer's weights, and
+            so in its features and answers about them
     """
 
     nodes: NDArray[np.int64]
@@ -72,11 +81,16 @@ class HopAnswers:
     features: NDArray[np.float16] | None = None
     joint: NDArray[np.float32] | None = None
     smoothed: View | None = None
+    tuned: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
 def write_teacher(folder: Path, info: TeacherInfo, answers: HopAnswers) -> None:
     """Writes its files into an existing folder."""
-    arrays = {"nodes": answers.nodes, "log_probabilities": answers.log_probabilities}
+    arrays = {
+        "nodes": answers.nodes,
+        "log_probabilities": answers.log_probabilities,
+        "tuned": answers.tuned,
+    }
     if answers.features is not None:
         arrays["features"] = answers.features
     if answers.joint is not None:
@@ -97,6 +111,11 @@ def read_info(folder: Path) -> TeacherInfo:
         TeacherError: not a teacher folder, damaged, or of a newer format.
     """
     path = folder / "teacher.json"
+    if (folder / "student.safetensors").is_file():
+        raise TeacherError(
+            f"{folder} is a student folder; `understudy teach GRAPH OUT --teacher {folder}` makes "
+            "a teacher folder of it"
+        )
     if not path.is_file():
         raise TeacherError(
             f"{folder} is not a teacher folder (no teacher.json); make one with `understudy teach`"
@@ -137,6 +156,7 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
             arrays.get("features"),
             arrays.get("joint"),
             None if smoothed is None else View(arrays["smoothed_nodes"], smoothed),
+            arrays["tuned"] if info.format_version > 1 else labeled_nodes(graph, "train"),
         )
     except (OSError, KeyError, safetensors.SafetensorError) as error:
         raise TeacherError(f"{folder / ANSWERS_FILE} is damaged: {error}") from error
@@ -144,4 +164,18 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
     if answers.log_probabilities.shape != expected:
         shape = answers.log_probabilities.shape
         raise TeacherError(f"{folder / ANSWERS_FILE} has shape {shape}, expected {expected}")
+    if info.format_version == 1:
+        log.warning(
+            "%s is of an earlier release, whose answers about training nodes are their labels: "
+            "nothing is learned from those; run `understudy teach` again to have them",
+            folder,
+        )
+        if answers.smoothed is not None:
+            answers = replace(answers, smoothed=without(answers.smoothed, answers.tuned))
     return info, answers
+
+
+def without(view: View, nodes: NDArray[np.int64]) -> View:
+    """A view that says nothing about some nodes."""
+    kept = ~np.isin(view.nodes, nodes)
+    return View(view.nodes[kept], view.log_probabilities[kept])

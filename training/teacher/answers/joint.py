@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from training.folds import training_folds
 from training.teacher.answers.folder import HopAnswers
-from training.teacher.head import accuracy_of, fit_head
+from training.teacher.head import accuracy_of, answers_out_of_fold, fit_head, head_answers
 from training.trainable import labeled_nodes
 from understudy.graph import TextGraph
 from understudy.graph.progress import Progress, silent
@@ -24,20 +25,28 @@ BLOCK_NODES = 8_192  # whose features are in float32 at once
 def with_joint_view(
     graph: TextGraph, answers: HopAnswers, seed: int = 0, progress: Progress = silent
 ) -> HopAnswers:
-    """Adds what a head on all hops' features says.
+    """Adds what a head on all hops' features says; about training nodes, what heads say that had
+    not seen them.
 
     Answers of one hop, without features, or about no training node stay as they are.
     """
     features = answers.features
-    rows = np.flatnonzero(np.isin(answers.nodes, labeled_nodes(graph, "train")))
-    if features is None or len(features) < 2 or not len(rows):
+    train = np.flatnonzero(np.isin(answers.nodes, labeled_nodes(graph, "train")))
+    if features is None or len(features) < 2 or not len(train):
         return answers
-    validation = np.isin(answers.nodes, labeled_nodes(graph, "val"))
-    rows = np.concatenate([rows, np.flatnonzero(validation)])
-    count = len(rows) - int(validation.sum())
+    validation = np.flatnonzero(np.isin(answers.nodes, labeled_nodes(graph, "val")))
+    rows = np.concatenate([train, validation])
     labels = graph.labels[answers.nodes[rows]]
-    head = best_head(joined(features[:, rows]), labels, count, graph.num_classes, seed, progress)
-    return replace(answers, joint=apply(head, features))
+    x = joined(features[:, rows])
+    count, classes = len(train), graph.num_classes
+    head, dropout = best_head(x, labels, count, classes, seed, progress)
+    said = apply(head, features)
+    folds = training_folds(graph, answers.nodes[train], seed)
+    columns = np.arange(len(rows))
+    said[train] = answers_out_of_fold(
+        x[None], labels, columns[:count], columns[count:], folds, classes, seed, progress, dropout
+    )[0]
+    return replace(answers, joint=said)
 
 
 def joined(features: NDArray[np.float16]) -> NDArray[np.float32]:
@@ -54,24 +63,25 @@ def best_head(
     classes: int,
     seed: int,
     progress: Progress,
-) -> nn.Linear:
-    """The head whose dropout does best on validation: the rows after the first `train`."""
+) -> tuple[nn.Linear, float]:
+    """The head whose dropout does best on validation, the rows after the first `train`; and that
+    dropout.
+    """
     columns = np.arange(len(x))
-    found: list[tuple[float, nn.Linear]] = []
+    found: list[tuple[float, nn.Linear, float]] = []
     for dropout in DROPOUTS:
         head = fit_head(
             x[None], labels, columns[:train], columns[train:], classes, seed, progress, dropout
         )
         known = torch.from_numpy(x[None, train:]), torch.from_numpy(labels[train:])
-        found.append((accuracy_of(head, *known), head))
-    return max(found, key=lambda pair: pair[0])[1]
+        found.append((accuracy_of(head, *known), head, dropout))
+    return max(found, key=lambda one: one[0])[1:]
 
 
-@torch.no_grad()
 def apply(head: nn.Linear, features: NDArray[np.float16]) -> NDArray[np.float32]:
     """Log-probabilities float32 [M, C]."""
     blocks = [
-        head(torch.from_numpy(joined(features[:, start : start + BLOCK_NODES]))).log_softmax(1)
+        head_answers(head, joined(features[:, start : start + BLOCK_NODES]))
         for start in range(0, features.shape[1], BLOCK_NODES)
     ]
-    return torch.cat(blocks).numpy()
+    return np.concatenate(blocks)

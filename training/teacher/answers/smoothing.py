@@ -5,6 +5,11 @@ replaced by their labels, and Z = a A Z + (1 - a) F spreads them, A being the ad
 self-loops, normalised as GCN's. A prompt shows some words of some neighbours; this reads the
 answers about all of them, and theirs, and has something to say about nodes that nobody asked about.
 It needs no model, and takes seconds.
+
+A training node's own label is in a student's loss anyway, and would hide what the teacher says. So
+what is kept about training nodes is spread once more for each of some folds, from the labels of the
+others alone and from the teacher's own answers about these; a node that the transformer was tuned
+on has no such answer, and hears its neighbours alone.
 """
 
 import logging
@@ -14,9 +19,11 @@ from dataclasses import replace
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from training.adjacency import normalized_adjacency
+from training.folds import training_folds
 from training.teacher.answers.folder import HopAnswers, View
 from training.teacher.answers.views import right_answers, views
 from training.trainable import labeled_nodes
@@ -40,27 +47,71 @@ def with_smoothed_view(
     right about a validation node, so that nothing can be chosen, there are none.
     """
     adjacency = normalized_adjacency(graph.adjacency)
-    best = 0
+    best: tuple[int, View, float] | None = None
     tried = list(product(views(hops, answers).items(), FACTORS))
     for number, ((name, view), factor) in enumerate(tried):
-        found = smoothed(graph, adjacency, view, factor)
-        right = right_answers(graph, found, "val")
-        if right > best:
-            best, answers = right, replace(answers, smoothed=found)
+        right = right_answers(graph, smoothed(graph, adjacency, view, factor), "val")
+        if right > (best[0] if best else 0):
+            best = right, view, factor
             log.info("smoothing %s by %.1f is right about %d", name, factor, right)
         progress("Smoothing the teacher's answers", number + 1, len(tried))
-    return answers
+    if best is None:
+        return answers
+    return replace(answers, smoothed=smoothed_out_of_fold(graph, adjacency, *best[1:], answers))
 
 
 def smoothed(graph: TextGraph, adjacency: sparse.csr_array, view: View, factor: float) -> View:
-    """What a view and the training labels say about all nodes that they reach."""
-    start = np.zeros((graph.num_nodes, graph.num_classes), dtype=np.float32)
-    start[view.nodes] = np.exp(view.log_probabilities)
+    """What a view and the training labels say about all nodes that they reach; about a training
+    node also what its own label says.
+    """
+    start = said(graph, view)
+    clamp(graph, start, labeled_nodes(graph, "train"))
+    return as_view(spread(adjacency, start, factor))
+
+
+def smoothed_out_of_fold(
+    graph: TextGraph, adjacency: sparse.csr_array, view: View, factor: float, answers: HopAnswers
+) -> View:
+    """The same, without a training node's label in what is said about itself."""
     train = labeled_nodes(graph, "train")
-    start[train] = np.eye(graph.num_classes, dtype=np.float32)[graph.labels[train]]
+    folds = training_folds(graph, train)
+    unclamped = said(graph, view)
+    unclamped[answers.tuned] = 0.0
+    start = unclamped.copy()
+    clamp(graph, start, train)
+    values = spread(adjacency, start, factor)
+    for fold in np.unique(folds):
+        own = train[folds == fold]
+        start[own] = unclamped[own]
+        values[own] = spread(adjacency, start, factor)[own]
+        clamp(graph, start, own)
+    return as_view(values)
+
+
+def said(graph: TextGraph, view: View) -> NDArray[np.float32]:
+    """A view's probabilities of all nodes, float32 [N, C]; 0 where it says nothing."""
+    values = np.zeros((graph.num_nodes, graph.num_classes), dtype=np.float32)
+    values[view.nodes] = np.exp(view.log_probabilities)
+    return values
+
+
+def clamp(graph: TextGraph, values: NDArray[np.float32], nodes: NDArray[np.int64]) -> None:
+    """Puts nodes' labels in place of what is said about them, [N, C]."""
+    values[nodes] = np.eye(graph.num_classes, dtype=np.float32)[graph.labels[nodes]]
+
+
+def spread(
+    adjacency: sparse.csr_array, start: NDArray[np.float32], factor: float
+) -> NDArray[np.float32]:
+    """The limit of Z = a A Z + (1 - a) F, but for `REMAINDER`; float32 [N, C]."""
     values = start
     for _ in range(math.ceil(math.log(REMAINDER) / math.log(factor))):
         values = factor * (adjacency @ values) + (1 - factor) * start
+    return values
+
+
+def as_view(values: NDArray[np.float32]) -> View:
+    """Shares of what reaches a node; of those that it reaches."""
     mass = values.sum(axis=1)
     nodes = np.flatnonzero(mass > FAINT)
     shares = np.maximum(values[nodes] / mass[nodes, None], FLOOR)

@@ -10,8 +10,14 @@ from torch import Tensor
 
 from training.calibration import fit_temperature
 from training.errors import TeacherError
-from training.teacher.answers.folder import HopAnswers
-from training.teacher.answers.views import REACHED, labeled_rows, right_answers, views
+from training.teacher.answers.folder import HopAnswers, without
+from training.teacher.answers.views import (
+    REACHED,
+    SMOOTHED,
+    labeled_rows,
+    right_answers,
+    views,
+)
 from understudy.graph import TextGraph
 
 
@@ -21,7 +27,10 @@ class Targets:
 
     Shapes:
         asked: bool [N], whether the teacher was asked about a node
-        known: bool [N], whether its view says something about a node: asked, or reached by edges
+        known: bool [N], whether its view says something about a node: asked, or reached by edges;
+            of a node that it was tuned on only what is said without its label
+        tuned: bool [N], whether the transformer, or whatever made the features, learned a node's
+            label
         log_probabilities: float32 [N, C], of the view that is best on validation; 0 where unknown
         features: float16 [H, N, d_T], or None; 0 where not asked
     """
@@ -29,6 +38,7 @@ class Targets:
     hops: tuple[int, ...]
     asked: Tensor
     known: Tensor
+    tuned: Tensor
     log_probabilities: Tensor
     features: Tensor | None
     view: str  # which hop, or what joins them
@@ -72,6 +82,8 @@ def make_targets(
     if not len(own):
         raise TeacherError("the teacher was asked about no validation node; ask about more")
     temperature = fit_temperature(best.log_probabilities[own], graph.labels[best.nodes[own]])
+    if chosen not in (SMOOTHED, REACHED):
+        best = without(best, answers.tuned)
     values = torch.zeros(graph.num_nodes, graph.num_classes)
     nodes = torch.from_numpy(best.nodes)
     values[nodes] = (torch.from_numpy(best.log_probabilities) / temperature).log_softmax(1)
@@ -79,6 +91,7 @@ def make_targets(
         hops=tuple(hops),
         asked=marked(answers.nodes, graph.num_nodes),
         known=marked(best.nodes, graph.num_nodes),
+        tuned=marked(answers.tuned, graph.num_nodes),
         log_probabilities=values,
         features=spread(answers, graph.num_nodes),
         view=chosen,

@@ -28,7 +28,7 @@ def views(hops: Sequence[int], answers: HopAnswers) -> dict[str, View]:
         result[JOINT] = View(nodes, answers.joint)
     if (reached := answers.smoothed) is not None:
         own = np.isin(reached.nodes, nodes)
-        result[SMOOTHED] = View(nodes, reached.log_probabilities[own])
+        result[SMOOTHED] = View(reached.nodes[own], reached.log_probabilities[own])
         if not own.all():
             result[REACHED] = reached
     return result

@@ -1,9 +1,12 @@
 """What a causal teacher is asked to be."""
 
 from dataclasses import dataclass
+from typing import get_args
 
-PRECISIONS = ("auto", "float32", "bfloat16")
-SCORES = ("auto", "sum", "mean", "prior")
+from training.teacher.defaults import Precision, Scores
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+SCORES: tuple[Scores, ...] = get_args(Scores)
 
 
 @dataclass(frozen=True, slots=True)

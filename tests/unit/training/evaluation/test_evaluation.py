@@ -1,14 +1,17 @@
 """Statistics of paired runs, splits and recipes."""
 
+import json
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from training.errors import EvaluationError
+from training.errors import EvaluationError, UntrainableError
+from training.evaluation.evaluate import check_plan, check_splits
 from training.evaluation.plan import (
     CHOSEN,
     SPLIT_KINDS,
@@ -145,3 +148,39 @@ def test_a_search_begins_with_the_settings_it_is_given_and_keeps_the_best() -> N
     assert len(tried) == 8
     assert best == max(tried, key=lambda choice: -abs(choice.dropout - 0.3))
     assert {choice.strength for choice in tried} == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"students": ("sagee",)}, "unknown student 'sagee'; choose from sage, gcn"),
+        ({"encoders": ("bert",)}, "unknown encoder 'bert'; choose from minilm, hashing"),
+        ({"recipes": ()}, "an evaluation needs a recipe"),
+        ({"splits": 0}, "at least one split and one seed"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_at_once(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(EvaluationError, match=message):
+        EvaluationOptions(**changes)
+
+
+def test_a_split_without_test_nodes_is_refused_before_any_teacher_is_asked() -> None:
+    graph = synthetic_graph(SyntheticOptions(nodes=90, classes=3))
+    labels = graph.labels.copy()
+    labels[40:] = -1  # hardly more labels than 20 a class take
+    few = replace(graph, labels=labels)
+    with pytest.raises(UntrainableError, match=r"in its val split|test split"):
+        check_splits(few, EvaluationOptions(split_kind="20-per-class"))
+    check_splits(graph, EvaluationOptions())
+
+
+def test_runs_of_an_earlier_format_of_teachers_are_not_mixed_with_new_ones(tmp_path: Path) -> None:
+    graph = synthetic_graph(SyntheticOptions(nodes=90, classes=3))
+    options = EvaluationOptions()
+    check_plan(tmp_path, graph, options)
+    check_plan(tmp_path, graph, options)
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    del plan["teacher_format"]
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(EvaluationError, match="holds an evaluation with other settings"):
+        check_plan(tmp_path, graph, options)

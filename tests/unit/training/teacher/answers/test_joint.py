@@ -54,6 +54,17 @@ def test_labels_outside_of_training_and_validation_are_not_read() -> None:
     np.testing.assert_array_equal(first, second)
 
 
+def test_it_has_not_learned_by_heart_what_it_says_about_training_nodes() -> None:
+    graph = small_graph()
+    generator = np.random.default_rng(0)
+    noise = generator.normal(size=(3, NODES, 40)).astype(np.float16)
+    answers = with_joint_view(graph, replace(halves(graph), features=noise))
+    train = labeled_nodes(graph, "train")
+    assert answers.joint is not None
+    right = answers.joint[train].argmax(axis=1) == graph.labels[train]
+    assert right.mean() < 0.6  # a head would know all of them
+
+
 @pytest.mark.parametrize("case", ["no features", "one hop", "no training node"])
 def test_what_cannot_be_joined_stays_as_it_is(case: str) -> None:
     graph = small_graph()

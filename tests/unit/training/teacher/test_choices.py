@@ -1,0 +1,68 @@
+"""What is said of a teacher, and what suits its kind."""
+
+from dataclasses import fields, replace
+
+import pytest
+
+from training.cli.teach import READERS
+from training.errors import TeacherError
+from training.teacher.choices import TeacherChoices, refuse_unread_choices
+from training.teacher.defaults import DEFAULTS
+from training.teacher.options import TeachOptions
+
+
+def test_what_is_not_said_suits_the_kind() -> None:
+    causal = TeacherChoices(teacher="./llama", precision="float32").options()
+    assert causal.prompts.nested
+    assert causal.prompts.tokens == DEFAULTS["causal"].tokens
+    assert causal.tuning.batch_size == DEFAULTS["causal"].batch_size
+    encoder = TeacherChoices().options()
+    assert not encoder.prompts.nested
+    assert replace(encoder, tuning=TeachOptions().tuning) == TeachOptions()
+
+
+def test_what_is_said_reaches_the_options() -> None:
+    options = TeacherChoices(
+        teacher="./llama",
+        hops=[2, 0],
+        nested=False,
+        epochs=0,
+        accumulate=4,
+        max_tokens=256,
+        precision="bfloat16",
+        scores="prior",
+        rank=8,
+        seed=3,
+    ).options()
+    assert options.hops == (0, 2)
+    assert not options.prompts.nested
+    assert (options.tuning.epochs, options.tuning.accumulate) == (0, 4)
+    assert (options.causal.max_tokens, options.causal.rank) == (256, 8)
+    assert (options.causal.precision, options.causal.scores) == ("bfloat16", "prior")
+    assert options.prompts.seed == options.tuning.seed == 3
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        (TeacherChoices(precision="float32"), "precision is read by these teachers: causal;"),
+        (TeacherChoices(teacher="./llama", bf16=True), "bf16 is read by .* of the kind 'causal'"),
+        (TeacherChoices(frozen=True, epochs=2), "epochs is read by .*kind 'frozen encoder'"),
+        (TeacherChoices(teacher="student:s", hops=[1]), "hops is read by .* of the kind 'student'"),
+    ],
+)
+def test_what_a_teacher_does_not_read_is_refused(choices: TeacherChoices, message: str) -> None:
+    with pytest.raises(TeacherError, match=message):
+        refuse_unread_choices(choices, READERS)
+
+
+def test_a_caller_may_have_names_of_its_own() -> None:
+    choices = TeacherChoices(frozen=True, epochs=2)
+    with pytest.raises(TeacherError, match="teacher_epochs is read by"):
+        refuse_unread_choices(choices, READERS, {"epochs": "teacher_epochs"})
+    refuse_unread_choices(TeacherChoices(frozen=True, bf16=True, hops=[1]), READERS)
+
+
+def test_readers_name_choices() -> None:
+    prices = {"concurrency", "input_price", "output_price"}  # an endpoint's own
+    assert READERS.keys() - prices <= {field.name for field in fields(TeacherChoices)}

@@ -1,0 +1,102 @@
+"""What `distill` trains, of what is asked for; refused before anything is encoded."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.unit.training.samples import noisy_answers, small_answers, small_graph
+from training.distill import DistillOptions, distill
+from training.errors import TrainingError
+from training.recipes import candidates
+from training.teacher.answers.folder import HopAnswers, TeacherInfo, write_teacher
+from training.teacher.answers.smoothing import with_smoothed_view
+from training.trainable import labeled_nodes
+from understudy.graph import TextGraph, save_graph
+
+HOPS = (0, 1, 2)
+
+
+def teacher_folder(graph: TextGraph, folder: Path, features: bool = True) -> Path:
+    return write_answers(graph, folder, small_answers(graph, features))
+
+
+def write_answers(graph: TextGraph, folder: Path, answers: HopAnswers) -> Path:
+    names = graph.name, graph.label_names
+    info = TeacherInfo("encoder", "encoder", "", "", graph.content_hash, *names, HOPS)
+    folder.mkdir()
+    write_teacher(folder, info, answers)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("asked", "trained"),
+    [
+        ({"lingugkd": 1.0}, {"cross_entropy": 1.0, "lingugkd": 1.0}),
+        ({"nd": 0.5, "kd": 1.0}, {"cross_entropy": 1.0, "nd": 0.5, "kd": 1.0}),
+        ({"kd": 1.0, "cross_entropy": 0.0}, {"cross_entropy": 0.0, "kd": 1.0}),
+        ({"kd": 1.0, "cross_entropy": 0.3}, {"cross_entropy": 0.3, "kd": 1.0}),
+    ],
+)
+def test_labels_stay_unless_their_weight_is_said(
+    asked: dict[str, float], trained: dict[str, float], tmp_path: Path
+) -> None:
+    graph = small_graph()
+    folder = teacher_folder(graph, tmp_path / "teacher")
+    (candidate,) = candidates(graph, folder, None, asked, compare=False)
+    assert candidate.weights == trained
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"magic": 1.0}, "unknown objective 'magic'; choose from cross_entropy, kd"),
+        ({"kd": float("nan")}, "the weight of 'kd' must be a number of at least 0: nan"),
+        ({"kd": -1.0}, "the weight of 'kd' must be a number of at least 0: -1"),
+        ({"cross_entropy": 0.0}, "no objective has a weight above 0"),
+        ({"lingugkd": 1.0}, "needs a teacher's features, and an endpoint shows none"),
+        ({"nd": 1.0, "cross_entropy": 0.0}, "an endpoint shows none"),
+    ],
+)
+def test_what_cannot_be_trained_is_told_before_anything_is_encoded(
+    weights: dict[str, float], message: str, tmp_path: Path
+) -> None:
+    graph = small_graph()
+    save_graph(graph, tmp_path / "graph")
+    folder = teacher_folder(graph, tmp_path / "teacher", features=False)
+    options = DistillOptions(
+        encoder="minilm",
+        encoder_path=tmp_path / "no encoder",  # which is not come to
+        teacher=folder,
+        objectives=weights,
+    )
+    with pytest.raises(TrainingError, match=message):
+        distill(tmp_path / "graph", tmp_path / "student", options)
+
+
+@pytest.mark.parametrize(
+    ("tuned", "weights", "names"),
+    [
+        (False, {"kd": 1.0}, ["alone", "taught", "unsmoothed"]),
+        (True, {"kd": 1.0}, ["alone", "taught"]),
+        (True, {"unlabeled": 1.0}, ["alone", "taught", "unsmoothed"]),
+    ],
+)
+def test_unsmoothed_answers_compete_where_they_say_something(
+    tuned: bool, weights: dict[str, float], names: list[str], tmp_path: Path
+) -> None:
+    graph = small_graph()
+    answers = noisy_answers(graph)
+    if tuned:
+        answers = replace(answers, tuned=labeled_nodes(graph, "train"))
+    answers = with_smoothed_view(graph, HOPS, answers)
+    folder = write_answers(graph, tmp_path / "teacher", answers)
+    found = candidates(graph, folder, None, weights, compare=True)
+    assert [candidate.name for candidate in found] == names
+
+
+def test_an_objective_without_a_teacher_is_told_before_anything_is_encoded(tmp_path: Path) -> None:
+    save_graph(small_graph(), tmp_path / "graph")
+    options = DistillOptions(encoder_path=tmp_path / "no encoder", objectives={"kd": 1.0})
+    with pytest.raises(TrainingError, match="'kd' needs a teacher; name its folder"):
+        distill(tmp_path / "graph", tmp_path / "student", options)

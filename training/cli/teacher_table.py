@@ -1,0 +1,48 @@
+"""What `understudy teach` prints: how good a teacher is, beside what is known without one."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from training.teacher.answers.folder import TeacherInfo
+
+HEADINGS = {"val": "validation accuracy", "test": "test accuracy"}
+# Of an endpoint.
+COSTS = (
+    "questions",
+    "requests",
+    "retries",
+    "unreadable",
+    "input_tokens",
+    "output_tokens",
+    "cost",
+)
+
+
+def show_teacher(info: TeacherInfo, out: Path, test: bool, console: Console) -> None:
+    """Prints accuracy on validation, a view at a time, and which view students will learn from.
+
+    Args:
+        test: on test, too, which nothing should be chosen by
+    """
+    from training.teacher.answers.baselines import BASELINES
+    from training.teacher.answers.views import chosen_view, view_names
+
+    splits = ("val", "test") if test else ("val",)
+    table = Table("answers", *(HEADINGS[split] for split in splits), title=str(out))
+    views = view_names(info.metrics)
+    learned = chosen_view(info.metrics)
+    rows = {
+        f"{view}: students learn from it" if view == learned else view: f"accuracy_{view}"
+        for view in views
+    }
+    for name, key in (rows | {title: name for name, title in BASELINES.items()}).items():
+        values = [info.metrics.get(f"{split}_{key}") for split in splits]
+        if any(value is not None for value in values):
+            table.add_row(name, *("" if value is None else f"{value:.3f}" for value in values))
+    console.print(table)
+    if "requests" in info.metrics:
+        console.print(
+            "; ".join(f"{name}: {info.metrics[name]:g}" for name in COSTS if name in info.metrics)
+        )

@@ -1,0 +1,135 @@
+"""A graph network as the teacher: what it says about every node, as a teacher folder.
+
+A network with messages that teaches one without (GLNN, arXiv 2110.08727), a student that teaches
+the next one (born-again networks, arXiv 1805.04770), or one on MiniLM's embeddings that teaches one
+on hashed n-grams; and the control beside every language model. The student has its training nodes'
+labels by heart, as a transformer that was tuned on them has: what it says about them is not learned
+from, but smoothed, where they hear their neighbours.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from training.encoders.encoding import graph_features
+from training.errors import StaleTeacherError
+from training.student.checkpoint import Checkpoint, load_checkpoint
+from training.student.data import graph_data
+from training.teacher.answers.baselines import baseline_metrics
+from training.teacher.answers.folder import HopAnswers, TeacherInfo, write_teacher
+from training.teacher.answers.smoothing import with_smoothed_view
+from training.teacher.answers.views import teacher_metrics
+from training.teacher.defaults import STUDENT_KIND, student_folder
+from training.teacher.options import TeachOptions
+from training.teacher.teach import finished
+from training.teacher.teach import teach as ask_language_model
+from training.trainable import check_trainable, labeled_nodes
+from understudy.folders import atomic_folder, check_output, reserved
+from understudy.folders.kinds import TEACHER
+from understudy.graph import TextGraph, check_split, load_graph
+from understudy.graph.files import file_digest
+from understudy.graph.progress import Progress, silent
+
+
+def teach(
+    graph_folder: Path,
+    out: Path,
+    options: TeachOptions,
+    progress: Progress = silent,
+    force: bool = False,
+) -> TeacherInfo:
+    """Writes a teacher folder: of a student, where that is named, and else of a language model.
+
+    Raises:
+        FolderError, GraphError, TrainingError: see `training.teacher.teach.teach`; the student was
+            trained on another graph, or its folder is damaged.
+    """
+    if options.kind != STUDENT_KIND:
+        return ask_language_model(graph_folder, out, options, progress, force)
+    folder = student_folder(options.teacher)
+    check_output(out, TEACHER, [graph_folder, folder], force)
+    with reserved(out):
+        return taught(graph_folder, out, folder, progress)
+
+
+def taught(graph_folder: Path, out: Path, folder: Path, progress: Progress) -> TeacherInfo:
+    """The same, of an output that has been checked."""
+    graph = load_graph(graph_folder)
+    check_split(graph)
+    check_trainable(graph)
+    checkpoint = load_checkpoint(folder)
+    check_graph(folder, checkpoint, graph)
+    info = describe(graph, folder, checkpoint)
+    if (done := finished(out, info.settings["fingerprint"])) is not None:
+        return done
+    features = graph_features(graph, checkpoint.config.encoder, None, progress)
+    data = graph_data(graph, features)
+    with torch.inference_mode():
+        output = checkpoint.student(data.features, data.edges)
+    answers = student_answers(graph, output.logits, output.hidden[-1])
+    answers = with_smoothed_view(graph, info.hops, answers, progress)
+    metrics = teacher_metrics(graph, info.hops, answers) | baseline_metrics(graph)
+    info = replace(info, metrics=metrics)
+    with atomic_folder(out) as temporary:
+        write_teacher(temporary, info, answers)
+    return info
+
+
+def check_graph(folder: Path, checkpoint: Checkpoint, graph: TextGraph) -> None:
+    """Refuses a student that may have learned labels which are this graph's test labels.
+
+    Raises:
+        StaleTeacherError: it was trained on another graph, or on another split of it.
+    """
+    config = checkpoint.config
+    if config.graph_hash != graph.content_hash:
+        raise StaleTeacherError(
+            f"{folder} was trained on {config.graph_name} with content hash "
+            f"{config.graph_hash[:12]}, {graph.name} has {graph.content_hash[:12]}, and may "
+            "test on what that trained on; run `understudy distill` on it"
+        )
+
+
+def student_answers(graph: TextGraph, logits: Tensor, hidden: Tensor | None = None) -> HopAnswers:
+    """What a student says of all nodes, read as a teacher's answers are at one hop.
+
+    Shapes:
+        logits: float32 [N, C]; hidden: float32 [N, d], shown as its features
+    """
+    return HopAnswers(
+        np.arange(graph.num_nodes, dtype=np.int64),
+        logits.log_softmax(1)[None].numpy(),
+        features=None if hidden is None else half(hidden)[None],
+        tuned=labeled_nodes(graph, "train"),
+    )
+
+
+def half(values: Tensor) -> NDArray[np.float16]:
+    """In half precision; what is larger becomes its largest number."""
+    limit = float(np.finfo(np.float16).max)
+    return values.clamp(-limit, limit).numpy().astype(np.float16)
+
+
+def describe(graph: TextGraph, folder: Path, checkpoint: Checkpoint) -> TeacherInfo:
+    """Its one hop is the student's depth: so far it has read."""
+    config = checkpoint.config
+    weights = file_digest(folder / "student.safetensors")
+    own = {"student": asdict(config.student), "encoder": config.encoder.kind}
+    value = json.dumps([graph.content_hash, weights, own, config.encoder.digest], sort_keys=True)
+    return TeacherInfo(
+        kind=STUDENT_KIND,
+        model=str(folder),
+        model_hash=weights,
+        prompt_hash="",
+        graph_hash=graph.content_hash,
+        graph_name=graph.name,
+        label_names=graph.label_names,
+        hops=(config.student.layers,),
+        settings=own | {"fingerprint": hashlib.sha256(value.encode()).hexdigest()},
+    )

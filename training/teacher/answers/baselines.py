@@ -1,0 +1,43 @@
+"""What is known without a teacher, to be told beside it."""
+
+import numpy as np
+
+from training.adjacency import normalized_adjacency
+from training.teacher.answers.folder import View
+from training.teacher.answers.smoothing import FACTORS, smoothed
+from training.teacher.answers.views import right_answers
+from training.trainable import labeled_nodes
+from understudy.graph import TextGraph
+
+CHANCE, PROPAGATION = "chance", "propagation"
+BASELINES = {
+    CHANCE: "the most frequent label alone",
+    PROPAGATION: "labels spread over edges, no teacher",
+}
+
+
+def baseline_metrics(graph: TextGraph) -> dict[str, float]:
+    """Accuracy on validation and test, as val_chance and so on, of the training split's most
+    frequent label, and of training labels that are spread over the edges as answers are, as far as
+    is best on validation; a node that they do not reach gets the most frequent label.
+    """
+    nodes = np.arange(graph.num_nodes, dtype=np.int64)
+    counts = np.bincount(graph.labels[labeled_nodes(graph, "train")], minlength=graph.num_classes)
+    chance = View(nodes, np.tile((counts == counts.max()).astype(np.float32), (len(nodes), 1)))
+    adjacency = normalized_adjacency(graph.adjacency)
+    silent = View(nodes[:0], chance.log_probabilities[:0])
+    spread = [filled(chance, smoothed(graph, adjacency, silent, factor)) for factor in FACTORS]
+    best = max(spread, key=lambda view: right_answers(graph, view, "val"))
+    return {
+        f"{split}_{name}": right_answers(graph, view, split) / count
+        for split in ("val", "test")
+        for name, view in ((CHANCE, chance), (PROPAGATION, best))
+        if (count := len(labeled_nodes(graph, split)))
+    }
+
+
+def filled(everywhere: View, some: View) -> View:
+    """A view of all nodes, with what another one says about some of them."""
+    values = everywhere.log_probabilities.copy()
+    values[some.nodes] = some.log_probabilities
+    return View(everywhere.nodes, values)

@@ -1,0 +1,120 @@
+"""What a person may say of a teacher, as a command's options or a function's arguments."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+from training.errors import TeacherError
+from training.teacher.causal import CausalOptions, precision_of
+from training.teacher.defaults import DEFAULTS, reader_kind, teacher_kind
+from training.teacher.encoder import EncoderOptions
+from training.teacher.endpoint import EndpointOptions
+from training.teacher.options import Budget, TeachOptions
+from training.teacher.tuning import TuningOptions
+from understudy.graph.prompts import PromptOptions
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherChoices:
+    """None takes what suits the kind of teacher (`training.teacher.defaults`)."""
+
+    teacher: str = "encoder"
+    hops: Sequence[int] | None = None  # to ask about
+    tokens: int | None = None  # of a node's description
+    nested: bool | None = None  # a hop's description is the one before it and one more ring
+    show_labels: bool = True  # neighbours' training labels, in prompts
+    label_descriptions: Sequence[tuple[str, str]] = ()  # of labels, for prompts
+    epochs: int | None = None  # of tuning, at most
+    batch_size: int | None = None  # prompts a step
+    accumulate: int = 1  # parts that a step reads its prompts in
+    learning_rate: float | None = None
+    max_train_nodes: int = 0  # to tune on; 0: all
+    budget: Budget | None = None  # of what is asked
+    tuned_layers: int = 0  # of an encoder, the upper ones; 0: all
+    frozen: bool = False  # an encoder whose head alone is tuned
+    bf16: bool = False  # an encoder in bfloat16
+    max_tokens: int = 1_024  # of a causal model's whole prompt, all labels in it
+    precision: str = "auto"  # of a causal model
+    scores: str = "auto"  # how an untuned causal model's labels compare
+    rank: int = 64  # of a causal model's adapters
+    four_bit: bool = False  # a causal model's weights
+    gradient_checkpointing: bool = False  # of a causal model
+    tokens_per_batch: int = 8_192  # of asking
+    endpoint: EndpointOptions | None = None
+    seed: int = 0
+
+    @property
+    def kind(self) -> str:
+        """As `training.cli.unread_options` calls it."""
+        return reader_kind(self.teacher, self.frozen)
+
+    def options(self) -> TeachOptions:
+        suited = DEFAULTS[teacher_kind(self.teacher)]
+        length = self.tokens or suited.tokens
+        return TeachOptions(
+            teacher=self.teacher,
+            hops=suited.hops if self.hops is None else tuple(sorted(set(self.hops))),
+            prompts=PromptOptions(
+                tokens=length,
+                show_labels=self.show_labels,
+                label_descriptions=tuple(self.label_descriptions),
+                nested=suited.nested if self.nested is None else self.nested,
+                seed=self.seed,
+            ),
+            tuning=TuningOptions(
+                epochs=suited.epochs if self.epochs is None else self.epochs,
+                batch_size=self.batch_size or suited.batch_size,
+                accumulate=self.accumulate,
+                learning_rate=(
+                    suited.learning_rate if self.learning_rate is None else self.learning_rate
+                ),
+                max_train_nodes=self.max_train_nodes,
+                seed=self.seed,
+            ),
+            encoder=EncoderOptions(
+                max_tokens=length,
+                tuned_layers=self.tuned_layers,
+                frozen=self.frozen,
+                bf16=self.bf16,
+            ),
+            causal=self.causal,
+            endpoint=self.endpoint,
+            budget=self.budget or Budget(),
+            tokens_per_batch=self.tokens_per_batch,
+        )
+
+    @property
+    def causal(self) -> CausalOptions:
+        """The options of a causal model; what another kind does not read is not looked up."""
+        causal = teacher_kind(self.teacher) == "causal"
+        return CausalOptions(
+            max_tokens=self.max_tokens,
+            precision=precision_of(self.precision) if causal else self.precision,
+            scores=self.scores,
+            rank=self.rank,
+            four_bit=self.four_bit,
+            gradient_checkpointing=self.gradient_checkpointing,
+        )
+
+
+def refuse_unread_choices(
+    choices: TeacherChoices,
+    readers: Mapping[str, tuple[str, ...]],
+    renamed: Mapping[str, str] | None = None,
+) -> None:
+    """Refuses a choice other than the default that this teacher does not read.
+
+    Args:
+        readers: by the choice's name, the kinds that read it; all read what is not in it
+        renamed: names that a caller knows choices by
+
+    Raises:
+        TeacherError: names the choice, and the kinds that it is for.
+    """
+    for field in fields(choices):
+        kinds = readers.get(field.name, (choices.kind,))
+        if choices.kind not in kinds and getattr(choices, field.name) != field.default:
+            name = (renamed or {}).get(field.name, field.name)
+            raise TeacherError(
+                f"{name} is read by these teachers: {', '.join(kinds)}; this one is of the kind "
+                f"'{choices.kind}', so leave it out"
+            )
