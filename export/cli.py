@@ -95,10 +95,11 @@ def check_paths(
 
 
 def written(student: Path, bundle: Path, options: ExportOptions, force: bool) -> Manifest:
-    from export.bundle import export_bundle
-    from training.terminal import quiet_libraries
+    from training.terminal import load_libraries
 
-    quiet_libraries()
+    load_libraries("export.bundle")
+    from export.bundle import export_bundle
+
     with terminal_progress() as progress:
         return export_bundle(student, bundle, options, progress, force)
 

@@ -2,6 +2,7 @@
 
 import gc
 import inspect
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -16,8 +17,9 @@ from service.server import bind, exit_on_signals, run_server
 from service.settings import ENVIRONMENT_PREFIX, Settings, flag_name, load_settings
 from service.telemetry.logs import configure_logs
 from understudy.engine.engine import Engine
-from understudy.graph.progress import Progress, silent, terminal_progress
+from understudy.graph.progress import Progress, silent, step, terminal_progress
 
+logger = logging.getLogger(__name__)
 BundleFolder = Annotated[
     Path, typer.Argument(metavar="BUNDLE", help="Folder made by `understudy export`.")
 ]
@@ -65,7 +67,7 @@ def serve(bundle: BundleFolder, **flags: Any) -> None:
         return Engine.open(bundle, threads, provider, limits, settings.data_folder, progress)
 
     with bind(settings.host, settings.port) as bound:
-        with terminal_progress() as progress:
+        with terminal_progress(logger.info) as progress, step(progress, "Opening the bundle"):
             app = create_app(open_engine(progress), settings, open_engine)
         gc.collect()
         gc.freeze()  # what was loaded stays: later collections need not walk through it

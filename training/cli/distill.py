@@ -99,11 +99,12 @@ def distill(
 ) -> None:
     """Train a student network on a graph; its epoch is chosen on validation."""
     check_paths(graph, out, teacher, encoder_path, force)
+    from training.terminal import load_libraries
+
+    load_libraries("training.distill")
     from training.distill import DistillOptions
     from training.distill import distill as run_distill
-    from training.terminal import quiet_libraries
 
-    quiet_libraries()
     if view is not None and teacher is None:
         raise TrainingError("--view is a teacher's; name one with --teacher")
     options = DistillOptions(

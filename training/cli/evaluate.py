@@ -73,16 +73,17 @@ def evaluate(
     refuse_unread(context, kind_of(kind, frozen), readers)
     read_meta(graph)
     check_output(out, EVALUATION, [graph, *model_folder(teacher)])
+    from training.terminal import load_libraries
+
+    load_libraries("training.evaluation.evaluate")
     from training.evaluation.evaluate import evaluate as run_evaluate
     from training.evaluation.plan import EvaluationOptions
     from training.recipes import RECIPES
     from training.teacher.encoder import EncoderOptions
     from training.teacher.options import TeachOptions
     from training.teacher.tuning import TuningOptions
-    from training.terminal import quiet_libraries
     from understudy.graph.prompts import PromptOptions
 
-    quiet_libraries()
     defaults = DEFAULTS[kind]
     length = tokens or defaults.tokens
     options = EvaluationOptions(

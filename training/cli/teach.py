@@ -117,15 +117,16 @@ def teach(
     refuse_unread(context, kind_of(kind, frozen), READERS)
     read_meta(graph)
     check_output(out, TEACHER, [graph, *model_folder(teacher)], force)
+    from training.terminal import load_libraries
+
+    load_libraries("training.teacher.teach")
     from training.teacher.causal import CausalOptions, precision_of
     from training.teacher.encoder import EncoderOptions
     from training.teacher.options import TeachOptions
     from training.teacher.teach import teach as run_teach
     from training.teacher.tuning import TuningOptions
-    from training.terminal import quiet_libraries
     from understudy.graph.prompts import PromptOptions
 
-    quiet_libraries()
     defaults = DEFAULTS[kind]
     length = tokens or defaults.tokens
     options = TeachOptions(

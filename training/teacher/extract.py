@@ -62,7 +62,14 @@ def extract(
     for number, part in enumerate(parts):
         path = part_path(folder, number)
         if not path.is_file():
-            answers = answer_part(teacher, [prompts[i] for i in part], tokens_per_batch)
+            before = done
+            progress(STAGE, before, len(prompts))
+            answers = answer_part(
+                teacher,
+                [prompts[i] for i in part],
+                tokens_per_batch,
+                lambda count, before=before: progress(STAGE, before + count, len(prompts)),
+            )
             save_part(path, answers)
         done += len(part)
         progress(STAGE, done, len(prompts))
@@ -100,10 +107,24 @@ def save_part(path: Path, answers: Answers) -> None:
         save_file(arrays, temporary)
 
 
-def answer_part(teacher: Teacher, prompts: Sequence[Prompt], tokens_per_batch: int) -> Answers:
-    """Answers in the prompts' order, asked in batches of similar length."""
+def answer_part(
+    teacher: Teacher,
+    prompts: Sequence[Prompt],
+    tokens_per_batch: int,
+    told: Callable[[int], None] = lambda count: None,
+) -> Answers:
+    """Answers in the prompts' order, asked in batches of similar length.
+
+    Args:
+        told: called after every batch with how many are answered.
+    """
     batches = teacher.batches(prompts, tokens_per_batch)
-    answers = [teacher.answer([prompts[i] for i in batch]) for batch in batches]
+    answers: list[Answers] = []
+    count = 0
+    for batch in batches:
+        answers.append(teacher.answer([prompts[i] for i in batch]))
+        count += len(batch)
+        told(count)
     place = np.empty(len(prompts), dtype=np.int64)
     place[[index for batch in batches for index in batch]] = np.arange(len(prompts))
     log_probabilities = np.concatenate([a.log_probabilities for a in answers])[place]
