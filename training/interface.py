@@ -24,7 +24,7 @@ from training.evaluation.plan import SPLIT_KINDS, EvaluationOptions
 from training.recipes import RECIPES
 from training.teacher import teach as teaching
 from training.teacher.answers.folder import TeacherInfo
-from training.teacher.defaults import DEFAULTS, teacher_kind
+from training.teacher.defaults import defaults_of, teacher_kind
 from training.teacher.encoder import EncoderOptions
 from training.teacher.options import TeachOptions
 from training.teacher.tuning import TuningOptions
@@ -92,7 +92,7 @@ def teacher_options(
     seed: int,
 ) -> TeachOptions:
     """What is not given is what suits the teacher."""
-    suited = DEFAULTS[teacher_kind(teacher)]
+    suited = defaults_of(teacher)
     length = tokens or suited.tokens
     return TeachOptions(
         teacher=teacher,

@@ -254,8 +254,17 @@ def test_a_graph_at_a_mount_point_is_replaced(small_disk: Path) -> None:
         assert load_graph(small_disk).num_nodes == 50
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_command_that_is_asked_to_end_leaves_nothing(tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (signal.SIGTERM, ("data", "synthetic", "OUT", "--nodes", "50")),
+        (signal.SIGINT, ("data", "synthetic", "OUT", "--nodes", "50")),
+        (signal.SIGINT, ("export", "STUDENT", "OUT")),
+    ],
+)
+def test_a_command_that_is_asked_to_end_leaves_nothing(
+    made: Path, tmp_path: Path, number: int, words: tuple[str, ...]
+) -> None:
     code = (
         "import signal, time, understudy.cli, understudy.folders.atomic\n"
         # Whoever runs the tests in the background may have it ignored.
@@ -266,8 +275,9 @@ def test_a_command_that_is_asked_to_end_leaves_nothing(tmp_path: Path, number: i
         "understudy.folders.atomic.synchronize = endless\n"
         "understudy.cli.main()\n"
     )
+    paths = {"OUT": tmp_path / "out", "STUDENT": made / "student"}
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "data", "synthetic", str(tmp_path / "g"), "--nodes", "50"],
+        [sys.executable, "-c", code, *(str(paths.get(word, word)) for word in words)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -279,6 +289,9 @@ def test_a_command_that_is_asked_to_end_leaves_nothing(tmp_path: Path, number: i
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 128 + number
     assert "Traceback" not in errors
+    assert errors.splitlines()[-1] == (
+        "interrupted: nothing half-made is left; the same command starts from the beginning"
+    )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,18 +6,18 @@ from typing import Annotated, cast
 import typer
 from rich.console import Console
 
+from training.cli.registered import known_students
 from training.cli.teach import READERS, kind_of, parse_hops
 from training.cli.unread_options import refuse_unread
 from training.config import (
     ENCODER_KINDS,
-    STUDENT_KINDS,
     EncoderKind,
     StudentConfig,
     StudentKind,
     TrainingConfig,
 )
 from training.errors import EvaluationError
-from training.teacher.defaults import DEFAULTS, model_folder, teacher_kind
+from training.teacher.defaults import defaults_of, model_folder, teacher_kind
 from understudy.folders import check_output
 from understudy.folders.kinds import EVALUATION
 from understudy.graph.folder import read_meta
@@ -84,7 +84,7 @@ def evaluate(
     from training.teacher.tuning import TuningOptions
     from understudy.graph.prompts import PromptOptions
 
-    defaults = DEFAULTS[kind]
+    defaults = defaults_of(teacher)
     length = tokens or defaults.tokens
     options = EvaluationOptions(
         splits=splits,
@@ -92,7 +92,7 @@ def evaluate(
         split_kind=split_kind,
         students=cast(
             tuple[StudentKind, ...],
-            parse_names(students, STUDENT_KINDS, "student") or EvaluationOptions().students,
+            parse_names(students, known_students(), "student") or EvaluationOptions().students,
         ),
         encoders=cast(
             tuple[EncoderKind, ...],

@@ -11,10 +11,11 @@ from rich.table import Table
 from training.cli.unread_options import ENCODERS, LOCAL, TUNED, refuse_unread
 from training.errors import TeacherError
 from training.teacher.answers.folder import TeacherInfo
-from training.teacher.defaults import DEFAULTS, model_folder, teacher_kind
+from training.teacher.defaults import DEFAULTS, defaults_of, model_folder, teacher_kind
 from understudy.folders import check_output
 from understudy.folders.kinds import TEACHER
 from understudy.graph.folder import read_meta
+from understudy.graph.next_step import beside, tell_next
 from understudy.graph.progress import terminal_progress
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def teach(
     from training.teacher.tuning import TuningOptions
     from understudy.graph.prompts import PromptOptions
 
-    defaults = DEFAULTS[kind]
+    defaults = defaults_of(teacher)
     length = tokens or defaults.tokens
     options = TeachOptions(
         teacher=teacher,
@@ -161,10 +162,13 @@ def teach(
     with terminal_progress() as progress:
         info = run_teach(graph, out, options, progress, force)
     show(info, out)
+    tell_next("distill", graph, beside(out, "student"), "--teacher", out)
 
 
 def kind_of(kind: str, frozen: bool) -> str:
     """What `refuse_unread` calls a teacher."""
+    if kind not in DEFAULTS:
+        return "registered"
     return "frozen encoder" if kind == "encoder" and frozen else kind
 
 

@@ -7,8 +7,8 @@ import typer
 from training.errors import TeacherError
 
 ENCODERS = ("encoder", "frozen encoder")
-LOCAL = ("causal", *ENCODERS)
-TUNED = ("causal", "encoder")
+LOCAL = ("causal", *ENCODERS, "registered")
+TUNED = ("causal", "encoder", "registered")
 
 
 def refuse_unread(
@@ -17,7 +17,7 @@ def refuse_unread(
     """Refuses an option that was given although this teacher does not read it.
 
     Args:
-        teacher: causal, encoder, frozen encoder or endpoint
+        teacher: causal, encoder, frozen encoder, endpoint or registered (by a plugin)
         readers: by the option's parameter, the teachers that read it; all read what is not in it
 
     Raises:

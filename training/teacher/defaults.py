@@ -43,3 +43,9 @@ DEFAULTS: Mapping[str, TeacherDefaults] = {
     ),
     "endpoint": TeacherDefaults((2,), tokens=380),
 }
+REGISTERED = TeacherDefaults((0, 1, 2), tokens=160, batch_size=16, learning_rate=2e-5)
+
+
+def defaults_of(teacher: str) -> TeacherDefaults:
+    """What suits the kind of teacher that `--teacher` names; a registered one is not tuned."""
+    return DEFAULTS.get(teacher_kind(teacher), REGISTERED)

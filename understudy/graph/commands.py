@@ -35,7 +35,8 @@ from understudy.graph.command_options import (
 from understudy.graph.describe import describe
 from understudy.graph.files import cache_folder
 from understudy.graph.folder import load_graph, save_graph
-from understudy.graph.progress import Progress, terminal_progress
+from understudy.graph.next_step import beside, tell_next
+from understudy.graph.progress import Progress, step, terminal_progress
 from understudy.graph.tables import show_graph, show_import
 
 data = typer.Typer(
@@ -64,10 +65,11 @@ def produce(
     with reserved(out), terminal_progress() as progress:
         built = make(progress)
         graph = replace(built.graph, name=name or out.resolve().name)
-        progress("save", 0, 1)
-        save_graph(graph, out)
-        progress("save", 1, 1)
+        with step(progress, "save"):
+            save_graph(graph, out)
     show_import(replace(built, graph=graph), out)
+    if graph.splits:
+        tell_next("teach", out, beside(out, "teacher"))
 
 
 @data.command("import")
