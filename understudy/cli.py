@@ -67,7 +67,7 @@ EXTRAS = {
     "export": "export",
     **dict.fromkeys(("teacher-serve", "demo", "bench"), "dev"),
 }
-PLUGGED = ("teach", "distill", "evaluate", "export")  # what reads registered students and the like
+PLUGGED = ("data", "teach", "distill", "evaluate", "export")  # what reads what is registered
 BY_SIGNAL = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
 # Only a room that has been imported can have raised; the others are not imported to find out.
 ERROR_ROOTS = {

@@ -1,4 +1,4 @@
-"""Modules of others that register students, objectives and teachers before a command reads options.
+"""Modules of others that register readers, students and the like before a command reads options.
 
 They are named by an environment variable, so that every process that a command starts has them.
 """
