@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.disks import small_file_system
 from training.distill import DistillOptions, keep_student
 from training.errors import CheckpointError
 from training.student.checkpoint import load_checkpoint
@@ -207,18 +208,8 @@ def test_a_graph_that_cannot_be_trained_on_is_refused_before_it_is_encoded(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """An empty file system of 1 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no `mount` here")
-    if mounted.returncode:
-        pytest.skip(f"mounting a file system is not allowed here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_file_system(tmp_path / "disk", megabytes=1) as folder:
+        yield folder
 
 
 def test_too_small_a_disk_is_noticed_before_training(

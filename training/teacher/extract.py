@@ -62,14 +62,10 @@ def extract(
     for number, part in enumerate(parts):
         path = part_path(folder, number)
         if not path.is_file():
-            before = done
-            progress(STAGE, before, len(prompts))
-            answers = answer_part(
-                teacher,
-                [prompts[i] for i in part],
-                tokens_per_batch,
-                lambda count, before=before: progress(STAGE, before + count, len(prompts)),
-            )
+            told = further(progress, done, len(prompts))
+            told(0)
+            asked = [prompts[i] for i in part]
+            answers = answer_part(teacher, asked, tokens_per_batch, told)
             save_part(path, answers)
         done += len(part)
         progress(STAGE, done, len(prompts))
@@ -82,6 +78,11 @@ def extract(
         features = np.concatenate([value["features"] for value in values])[rows]
     log_probabilities = np.concatenate([value["log_probabilities"] for value in values])[rows]
     return HopAnswers(nodes, log_probabilities, features)
+
+
+def further(progress: Progress, done: int, total: int) -> Callable[[int], None]:
+    """Reports how many of a part are answered, after those before it."""
+    return lambda count: progress(STAGE, done + count, total)
 
 
 def asking_order(questions: Questions) -> list[int]:
