@@ -18,7 +18,7 @@ from understudy.graph.errors import (
     JournalForeignError,
     JournalLockedError,
 )
-from understudy.graph.journal import KEYS_KEPT, Journal, MemoryJournal, Record
+from understudy.graph.journal import Journal, MemoryJournal, Record
 from understudy.graph.mutations import (
     AddEdge,
     DeleteNode,
@@ -92,9 +92,10 @@ def test_keys_are_found(make: Callable[[], Journal] | None, tmp_path: Path) -> N
     journal.close()
 
 
-def test_memory_forgets_the_oldest_keys() -> None:
+def test_memory_forgets_the_oldest_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("understudy.graph.journal.KEYS_KEPT", 100)
     journal = MemoryJournal()
-    journal.append(records(KEYS_KEPT + 1))
+    journal.append(records(101))
     assert journal.find("key-1") is None
     assert journal.find("key-2") is not None
 

@@ -52,7 +52,7 @@ def test_every_flipped_byte_is_noticed(tmp_path: Path) -> None:
     with closing(opened(path)) as journal:
         journal.append(records(12, size=700))
     whole = path.read_bytes()
-    for position in range(0, len(whole), 97):
+    for position in range(0, len(whole), 197):
         for leftover in tmp_path.iterdir():
             leftover.unlink()
         changed = bytearray(whole)
