@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import psutil
 import pytest
 
 from training.teacher.answers.folder import read_info
@@ -134,3 +135,28 @@ def test_distill_says_that_it_starts_again(
         "encoded texts are kept"
     )
     assert not any(out.parent.glob("*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_ends_with_the_command_that_it_runs(tmp_path: Path, number: int) -> None:
+    words = ("demo", "--dataset", "synthetic", "--nodes", "500", "--out", str(tmp_path / "demo"))
+    demo = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert demo.stdout is not None
+    assert demo.stderr is not None
+    for line in demo.stderr:
+        if line.startswith("Loading torch"):  # `teach` is at work
+            break
+    children = psutil.Process(demo.pid).children(recursive=True)
+    assert children
+    demo.send_signal(number)
+    _, errors = demo.communicate(timeout=60)
+    assert demo.returncode == 128 + number
+    assert errors.splitlines()[-1].startswith("interrupted: the same command starts again")
+    assert "Traceback" not in errors
+    assert not any(child.is_running() for child in children)
