@@ -25,6 +25,7 @@ import typer
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.measure import check_means, described, markdown_table, run_script, write_results
+from understudy.graph.progress import terminal_progress
 from understudy.graph.snapshot import load_snapshot
 
 CONNECTIONS = 16
@@ -140,9 +141,12 @@ def throughput(
             ("echo", echo_app, one),
             ("stored_256", own, many),
         )
-        for _ in range(rounds):
-            for name, server, bodies in works:
+        with terminal_progress() as progress:
+            for done in range(rounds * len(works)):
+                progress("Loading the servers", done, rounds * len(works))
+                name, server, bodies = works[done % len(works)]
                 runs[name].append(wrk(server, bodies, seconds, CONNECTIONS))
+            progress("Loading the servers", rounds * len(works), rounds * len(works))
     report(described(graph), runs)
 
 

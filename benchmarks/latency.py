@@ -20,6 +20,7 @@ from benchmarks.http import service
 from benchmarks.measure import check_means, described, markdown_table, write_results
 from service.messages import Node
 from understudy.engine.engine import Engine
+from understudy.graph.progress import step, terminal_progress
 from understudy.graph.prompts import Prompt, Prompter, PromptOptions, training_labels
 from understudy.graph.snapshot import load_snapshot
 from understudy.graph.text_graph import TextGraph
@@ -201,8 +202,11 @@ def latency(
     """Time the student beside the teachers: p50, p95, p99 and throughput."""
     check_means(bundle, "taskset")
     graph = load_snapshot(bundle / "graph")
-    results = measure_student(bundle, rounds, seconds, threads=1)
-    results |= measure_teachers(graph, rounds, seconds, threads, large)
+    with terminal_progress() as progress:
+        with step(progress, "Timing the student"):
+            results = measure_student(bundle, rounds, seconds, threads=1)
+        with step(progress, "Timing the teachers"):
+            results |= measure_teachers(graph, rounds, seconds, threads, large)
     table, ratios = report(results)
     table = f"Bundle of {described(graph)}.\n\n{table}"
     typer.echo(table)

@@ -21,6 +21,7 @@ from benchmarks.latency import json_node, student_nodes
 from benchmarks.measure import check_means, described, markdown_table, run_script, write_results
 from benchmarks.raw_client import RawClient, prepare
 from understudy.engine.engine import Engine
+from understudy.graph.progress import step, terminal_progress
 from understudy.graph.snapshot import load_snapshot
 
 CONCURRENT = 16
@@ -162,11 +163,16 @@ def overload(
     """Measure unseen nodes at 16 concurrent requests, and twice the rate that can be sustained."""
     check_means(bundle, "taskset")
     requests = Requests(bundle)
-    own = encoder_rate(bundle, requests, rounds=20)
-    with service(bundle, "--queue-tokens", str(queue_tokens)) as served:
-        address = httpx.URL(served.url)
-        client = RawClient(address.host, address.port or 80)
-        results = asyncio.run(run(client, requests, own, seconds, served.process))
+    with terminal_progress() as progress:
+        with step(progress, "Timing the engine"):
+            own = encoder_rate(bundle, requests, rounds=20)
+        with (
+            service(bundle, "--queue-tokens", str(queue_tokens)) as served,
+            step(progress, "Loading the service"),
+        ):
+            address = httpx.URL(served.url)
+            client = RawClient(address.host, address.port or 80)
+            results = asyncio.run(run(client, requests, own, seconds, served.process))
     results["engine_nodes_per_second"] = round(own, 1)
     results["unseen_over_engine"] = round(results["unseen_per_second_at_16"] / own, 3)
     table = f"Bundle of {requests.graph}.\n\n"

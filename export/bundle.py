@@ -53,7 +53,7 @@ from understudy.folders import check_output, check_space
 from understudy.folders.kinds import BUNDLE
 from understudy.graph import TextGraph, load_graph
 from understudy.graph.neighborhoods import Weighting
-from understudy.graph.progress import Progress, silent
+from understudy.graph.progress import Progress, silent, step
 from understudy.graph.snapshot import save_snapshot
 
 THREADS = 2  # of onnxruntime, while exporting
@@ -159,9 +159,10 @@ def fill_folder(draft: Draft, options: ExportOptions) -> Manifest:
                 features, activations = served
     for precision in options.student_precisions:
         write_variant(draft, precision, features, activations[-1])
-    save_activations(draft.folder, activations)
-    (draft.folder / "graph").mkdir()
-    save_snapshot(draft.graph, draft.folder / "graph")
+    with step(draft.progress, "Writing activations and graph"):
+        save_activations(draft.folder, activations)
+        (draft.folder / "graph").mkdir()
+        save_snapshot(draft.graph, draft.folder / "graph")
     return manifest_of(draft, options, encoder, activations[-1])
 
 
@@ -179,8 +180,9 @@ def write_student(
     export_whole(student, draft.folder / WHOLE_FILE)
     draft.progress("Exporting the student", 2, 2)
     network = open_student(draft.folder, draft.info, THREADS, "cpu")
-    draft.parity["awkward_graphs"] = check_shapes(student, draft.folder, draft.info)
-    draft.parity["whole_student"] = check_whole(student, draft.folder / WHOLE_FILE)
+    with step(draft.progress, "Comparing it with torch"):
+        draft.parity["awkward_graphs"] = check_shapes(student, draft.folder, draft.info)
+        draft.parity["whole_student"] = check_whole(student, draft.folder / WHOLE_FILE)
     activations = draft.activations(network, features)
     draft.parity["stored_logits"] = check_logits(student, features, adjacency, activations[-1])
     return network, features, activations

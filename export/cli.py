@@ -13,6 +13,7 @@ from understudy.bundle import Manifest, open_bundle
 from understudy.folders import check_output
 from understudy.folders.kinds import BUNDLE, REPOSITORY, STUDENT, marked
 from understudy.graph.folder import read_meta
+from understudy.graph.next_step import tell_next
 from understudy.graph.progress import terminal_progress
 
 
@@ -67,6 +68,7 @@ def export(
 
         models = write_repository(bundle, triton, force)
         Console().print(f"{triton}: {', '.join(models)}")
+    tell_next("serve", bundle)
 
 
 def check_paths(
@@ -95,10 +97,11 @@ def check_paths(
 
 
 def written(student: Path, bundle: Path, options: ExportOptions, force: bool) -> Manifest:
-    from export.bundle import export_bundle
-    from training.terminal import quiet_libraries
+    from training.terminal import load_libraries
 
-    quiet_libraries()
+    load_libraries("export.bundle")
+    from export.bundle import export_bundle
+
     with terminal_progress() as progress:
         return export_bundle(student, bundle, options, progress, force)
 

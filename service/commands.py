@@ -2,6 +2,9 @@
 
 import gc
 import inspect
+import json
+import logging
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -15,9 +18,11 @@ from service.http.access import Role, add_key
 from service.server import bind, exit_on_signals, run_server
 from service.settings import ENVIRONMENT_PREFIX, Settings, flag_name, load_settings
 from service.telemetry.logs import configure_logs
-from understudy.engine.engine import Engine
-from understudy.graph.progress import Progress, silent, terminal_progress
+from understudy.engine.engine import Engine, probe_row
+from understudy.engine.state import GraphState
+from understudy.graph.progress import Progress, silent, step, terminal_progress
 
+logger = logging.getLogger(__name__)
 BundleFolder = Annotated[
     Path, typer.Argument(metavar="BUNDLE", help="Folder made by `understudy export`.")
 ]
@@ -65,10 +70,19 @@ def serve(bundle: BundleFolder, **flags: Any) -> None:
         return Engine.open(bundle, threads, provider, limits, settings.data_folder, progress)
 
     with bind(settings.host, settings.port) as bound:
-        with terminal_progress() as progress:
+        with terminal_progress(logger.info) as progress, step(progress, "Opening the bundle"):
             app = create_app(open_engine(progress), settings, open_engine)
         gc.collect()
         gc.freeze()  # what was loaded stays: later collections need not walk through it
+        asked = example(app.parts.slot.engine.state)
+        key = ' -H "authorization: Bearer $KEY"' if app.parts.access.keys else ""
+
+        def announce(url: str) -> None:
+            typer.echo(f"listening on {url} (documentation at {url}/docs)")
+            typer.echo(
+                f"next: curl -s {url}/classify -H 'content-type: application/json'{key} {asked}"
+            )
+
         run_server(app, bound, settings, announce)
 
 
@@ -83,5 +97,8 @@ def key(
     typer.echo(add_key(keys_file, name, Role[role]))
 
 
-def announce(url: str) -> None:
-    typer.echo(f"listening on {url} (documentation at {url}/docs)")
+def example(state: GraphState) -> str:
+    """The body of a question about a stored node, as curl takes it from a shell."""
+    row = probe_row(state)
+    node = {"text": "a text"} if row is None else {"id": state.graph.id(row)}
+    return f"-d {shlex.quote(json.dumps({'nodes': [node]}, ensure_ascii=False))}"

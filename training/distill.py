@@ -17,7 +17,7 @@ from training.history import Training
 from training.loop import predict, train
 from training.losses.registry import make_terms
 from training.metrics import score
-from training.recipes import Candidate, candidates
+from training.recipes import TITLES, Candidate, candidates
 from training.student.checkpoint import CheckpointConfig, build_student, save_checkpoint
 from training.student.data import GraphData, graph_data
 from training.student.network import Student
@@ -27,7 +27,7 @@ from understudy.folders import FolderError, check_output, check_space, reserved
 from understudy.folders.kinds import STUDENT
 from understudy.graph import TextGraph, check_split, load_graph
 from understudy.graph.files import cache_folder
-from understudy.graph.progress import Progress, silent
+from understudy.graph.progress import Progress, named, silent
 
 CONVERGED = 0.99  # share of the best validation accuracy at which training has converged
 
@@ -167,7 +167,8 @@ def fit_best(
     accuracies: dict[str, float] = {}
     for candidate in offered:
         own = replace(config, terms=candidate.weights, teacher=candidate.teacher)
-        student, training = fit(own, replace(data, targets=candidate.targets), progress)
+        told = named(progress, TITLES[candidate.name]) if len(offered) > 1 else progress
+        student, training = fit(own, replace(data, targets=candidate.targets), told)
         accuracy = training.epochs[training.best_epoch].val_accuracy
         if accuracy > max(accuracies.values(), default=-1.0):
             found = [(own, student, training)]

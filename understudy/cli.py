@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from understudy.extras import advice, is_own
+from understudy.plugins import load_plugins
 
 HELP = "Distil a large language model into a graph network, export it to ONNX, and serve it."
 # name: (module:function or Typer application, one line of help)
@@ -52,9 +53,21 @@ COMMANDS = {
         "Print versions and machine facts, for a report of a fault.",
     ),
 }
+ANEW = "nothing half-made is left; the same command starts from the beginning"
+# What a signal leaves behind; serve and teacher-serve end at once and have nothing to go on with.
+INTERRUPTED = {
+    "data": ANEW,
+    "teach": "the same command goes on from the last checkpoint, which is kept beside OUT",
+    "distill": f"{ANEW}; encoded texts are kept",
+    "evaluate": "the same command goes on; runs that have ended are kept in OUT",
+    "export": ANEW,
+    "predict": "the same command goes on with the rows that no part holds",
+    "bench": ANEW,
+    "demo": "the same command starts again; its teacher goes on from the last checkpoint",
+}
 PREFIX = "UNDERSTUDY_"
-# Beside the settings of `serve`; all but the first two are the tests' own.
-VARIABLES = ("CACHE", "KEY", "DATASETS", "LONG_TESTS", "TEST_REQUESTS")
+# Beside the settings of `serve`; all but the first three are the tests' own.
+VARIABLES = ("CACHE", "KEY", "PLUGINS", "DATASETS", "LONG_TESTS", "TEST_REQUESTS")
 # What Kubernetes sets in every container beside a service that is called understudy.
 FROM_KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(TCP|UDP)\w*)$")
 # What a command needs beyond the core; pyproject.toml says what is in it.
@@ -64,8 +77,11 @@ EXTRAS = {
     "export": "export",
     **dict.fromkeys(("teacher-serve", "demo", "bench"), "dev"),
 }
+PLUGGED = ("data", "teach", "distill", "evaluate", "export")  # what reads what is registered
+BY_SIGNAL = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
 # Only a room that has been imported can have raised; the others are not imported to find out.
 ERROR_ROOTS = {
+    "understudy.plugins": "PluginError",
     "understudy.folders.errors": "FolderError",
     "benchmarks.errors": "BenchmarkError",
     "understudy.graph.errors": "GraphError",
@@ -153,18 +169,29 @@ def expected_errors() -> tuple[type[Exception], ...]:
 
 
 @contextmanager
-def errors_in_a_line(extra: str = "dev") -> Iterator[None]:
+def errors_in_a_line(extra: str = "dev", interrupted: str = "") -> Iterator[None]:
     """Every error is one line on stderr and exit status 1; a signal ends with 128 + its number.
 
     Args:
         extra: what to install where a module is missing.
+        interrupted: what a signal leaves behind; empty says nothing.
     """
     try:
         yield
     except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+        end_by_signal(128 + signal.SIGINT, interrupted)
+    except SystemExit as ended:
+        if ended.code in BY_SIGNAL:
+            end_by_signal(int(ended.code), interrupted)
+        raise
     except Exception as error:  # noqa: BLE001  the program's boundary: nothing else handles it
         fail(told(error, extra))
+
+
+def end_by_signal(status: int, interrupted: str) -> NoReturn:
+    if interrupted:
+        typer.secho(f"interrupted: {interrupted}", fg="yellow", err=True)
+    sys.exit(status)
 
 
 def told(error: Exception, extra: str) -> str:
@@ -224,7 +251,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one command."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     called = words[0] if words else None
-    with tidy_end(), errors_in_a_line(EXTRAS.get(called or "", "dev")):
+    asked = called or ""
+    with tidy_end(), errors_in_a_line(EXTRAS.get(asked, "dev"), INTERRUPTED.get(asked, "")):
+        if called in PLUGGED:
+            load_plugins()
         app = build_app(called)
         for warning in unread_variables() if called in COMMANDS else ():
             typer.secho(f"warning: {warning}", fg="yellow", err=True)

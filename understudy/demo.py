@@ -105,9 +105,16 @@ def run(*words: object) -> None:
     """Runs one understudy command, shown as it would be typed."""
     arguments = [str(word) for word in words]
     console.print(f"\n[bold]$ understudy {shlex.join(arguments)}[/bold]", highlight=False)
-    result = subprocess.run([sys.executable, "-m", "understudy", *arguments], check=False)
-    if result.returncode:
-        raise typer.Exit(result.returncode)
+    # In a group of its own it is asked to end once, by us, and not by the terminal's Ctrl-C, too.
+    process = subprocess.Popen([sys.executable, "-m", "understudy", *arguments], process_group=0)
+    try:
+        status = process.wait()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    if status:
+        raise typer.Exit(status)
 
 
 @contextmanager
@@ -116,14 +123,18 @@ def served(bundle: Path, keep: bool) -> Iterator[str]:
     command = ["serve", str(bundle), "--port", "8000" if keep else "0"]
     console.print(f"\n[bold]$ understudy {shlex.join(command)}[/bold]", highlight=False)
     server = subprocess.Popen(
-        [sys.executable, "-m", "understudy", *command], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "understudy", *command],
+        stdout=subprocess.PIPE,
+        text=True,
+        process_group=0,
     )
     try:
         yield listening_url(server)
         if keep:
             server.wait()
     except KeyboardInterrupt:
-        pass
+        if not keep:
+            raise
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(timeout=30)

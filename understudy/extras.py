@@ -28,11 +28,10 @@ def advice(module: str, extra: str) -> str:
     Args:
         module: that was not found.
     """
-    project = f".[{extra}]" if extra else "."
-    brings = f"understudy with its extra {extra!r}" if extra else "understudy again"
+    project = f"understudy-gnn[{extra}]" if extra else "understudy-gnn"
     return (
-        f"this needs the package {module.partition('.')[0]}, which is not installed; "
-        f"install {brings}, in its source folder: pip install '{project}'"
+        f"this needs the package {module.partition('.')[0]}, which is not installed: "
+        f"pip install '{project}'"
     )
 
 

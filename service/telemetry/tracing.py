@@ -53,7 +53,8 @@ def open_tracer() -> Tracer | None:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
         raise SettingsError(
-            "an OpenTelemetry exporter is configured; install the extra `tracing` for it"
+            "an OpenTelemetry exporter is configured, but OpenTelemetry is not installed: "
+            "pip install 'understudy-gnn[tracing]'"
         ) from error
     name = os.environ.get("OTEL_SERVICE_NAME", "understudy")
     provider = TracerProvider(resource=Resource.create({"service.name": name}))

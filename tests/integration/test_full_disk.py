@@ -1,12 +1,12 @@
 """A data folder on a file system that really runs full."""
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.bundles import NODES, TinyBundle
+from tests.disks import small_file_system
 from understudy.engine import Engine, Node
 from understudy.engine.errors import JournalFailedError
 from understudy.graph.mutations import UpsertNode
@@ -16,18 +16,8 @@ TEXT = "a long account of a small river, its fish and its bridges. " * 60
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """An empty file system of 2 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no `mount` here")
-    if mounted.returncode:
-        pytest.skip(f"mounting a file system is not allowed here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_file_system(tmp_path / "disk", megabytes=2) as folder:
+        yield folder
 
 
 def test_a_full_disk_is_told_and_loses_nothing(tiny_bundle: TinyBundle, small_disk: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.disks import small_file_system
 from training.distill import DistillOptions, keep_student
 from training.errors import CheckpointError
 from training.student.checkpoint import load_checkpoint
@@ -207,18 +208,8 @@ def test_a_graph_that_cannot_be_trained_on_is_refused_before_it_is_encoded(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """An empty file system of 1 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no `mount` here")
-    if mounted.returncode:
-        pytest.skip(f"mounting a file system is not allowed here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_file_system(tmp_path / "disk", megabytes=1) as folder:
+        yield folder
 
 
 def test_too_small_a_disk_is_noticed_before_training(
@@ -254,8 +245,17 @@ def test_a_graph_at_a_mount_point_is_replaced(small_disk: Path) -> None:
         assert load_graph(small_disk).num_nodes == 50
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_command_that_is_asked_to_end_leaves_nothing(tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (signal.SIGTERM, ("data", "synthetic", "OUT", "--nodes", "50")),
+        (signal.SIGINT, ("data", "synthetic", "OUT", "--nodes", "50")),
+        (signal.SIGINT, ("export", "STUDENT", "OUT")),
+    ],
+)
+def test_a_command_that_is_asked_to_end_leaves_nothing(
+    made: Path, tmp_path: Path, number: int, words: tuple[str, ...]
+) -> None:
     code = (
         "import signal, time, understudy.cli, understudy.folders.atomic\n"
         # Whoever runs the tests in the background may have it ignored.
@@ -266,8 +266,9 @@ def test_a_command_that_is_asked_to_end_leaves_nothing(tmp_path: Path, number: i
         "understudy.folders.atomic.synchronize = endless\n"
         "understudy.cli.main()\n"
     )
+    paths = {"OUT": tmp_path / "out", "STUDENT": made / "student"}
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "data", "synthetic", str(tmp_path / "g"), "--nodes", "50"],
+        [sys.executable, "-c", code, *(str(paths.get(word, word)) for word in words)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -279,6 +280,9 @@ def test_a_command_that_is_asked_to_end_leaves_nothing(tmp_path: Path, number: i
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 128 + number
     assert "Traceback" not in errors
+    assert errors.splitlines()[-1] == (
+        "interrupted: nothing half-made is left; the same command starts from the beginning"
+    )
     assert list(tmp_path.iterdir()) == []
 
 

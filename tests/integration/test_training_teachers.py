@@ -113,7 +113,7 @@ def test_a_killed_teacher_ends_where_it_would_have(
     whole, broken = tmp_path / "whole" / "teacher", tmp_path / "broken" / "teacher"
     teach(graph_folder, whole, small(models[kind]))
     kill_in(graph_folder, broken, models[kind], "Tuning the teacher", 3)
-    kill_in(graph_folder, broken, models[kind], "Asking the teacher", 3)
+    kill_in(graph_folder, broken, models[kind], "Asking the teacher", 9)  # in the third part
     teach(graph_folder, broken, small(models[kind]))
     for name in ("answers.safetensors", "tuned.safetensors"):
         expected, found = load_file(whole / name), load_file(broken / name)
@@ -134,7 +134,7 @@ def test_the_same_call_again_does_nothing_and_another_graph_is_refused(
     again = teach(
         graph_folder, tmp_path / "t", small(models["encoder"]), lambda *call: stages.append(call[0])
     )
-    assert not stages
+    assert set(stages) == {"Loading the teacher"}
     graph = load_graph(graph_folder)
     tuned = read_teacher(tmp_path / "t", graph)[1].tuned
     np.testing.assert_array_equal(tuned, labeled_nodes(graph, "train"))

@@ -85,8 +85,8 @@ def test_a_missing_extra_is_named(missing: str, name: str, extra: str) -> None:
         "except ImportError as error: print(error)"
     )
     assert printed(code) == (
-        f"this needs the package {missing}, which is not installed; install understudy with its "
-        f"extra {extra!r}, in its source folder: pip install '.[{extra}]'"
+        f"this needs the package {missing}, which is not installed: "
+        f"pip install 'understudy-gnn[{extra}]'"
     )
 
 

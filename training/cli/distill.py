@@ -8,13 +8,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from training.cli.registered import known_students
 from training.config import (
     OBJECTIVES,
+    STUDENT_KINDS,
     EncoderKind,
     Normalization,
     ObjectiveOptions,
     StudentConfig,
-    StudentKind,
     TrainingConfig,
 )
 from training.errors import TrainingError
@@ -23,7 +24,9 @@ from training.teacher.answers.folder import read_info
 from understudy.folders import check_output
 from understudy.folders.kinds import STUDENT
 from understudy.graph.folder import read_meta
+from understudy.graph.next_step import beside, tell_next
 from understudy.graph.progress import terminal_progress
+from understudy.plugins import VARIABLE
 
 DEFAULT_STUDENT = StudentConfig()
 DEFAULT_TRAINING = TrainingConfig()
@@ -57,7 +60,9 @@ def distill(
             "cross_entropy, the labels, has weight 1 unless you say another.",
         ),
     ] = None,
-    student: Annotated[StudentKind, typer.Option(help="Network.")] = "sage",
+    student: Annotated[
+        str, typer.Option(help=f"Network: {', '.join(STUDENT_KINDS)}, or one of a plugin.")
+    ] = "sage",
     encoder: Annotated[
         EncoderKind, typer.Option(help="minilm: a transformer; hashing: n-grams, much faster.")
     ] = "minilm",
@@ -102,15 +107,17 @@ def distill(
     ] = False,
 ) -> None:
     """Train a student network on a graph; its epoch is chosen on validation."""
+    check_student(student)
     check_paths(graph, out, teacher, encoder_path, force)
     if view is not None and teacher is None:
         raise TrainingError("--view is a teacher's; name one with --teacher")
     objectives = parse_objectives(objective or [])
+    from training.terminal import load_libraries
+
+    load_libraries("training.distill")
     from training.distill import DistillOptions
     from training.distill import distill as run_distill
-    from training.terminal import quiet_libraries
 
-    quiet_libraries()
     options = DistillOptions(
         encoder=encoder,
         encoder_path=encoder_path,
@@ -146,6 +153,21 @@ def distill(
         typer.echo(route_of(out))
     if teacher is not None and not compare:
         typer.echo("does the teacher help? --compare trains without it, too, and keeps the best")
+    own_encoder = ("--encoder-path", encoder_path) if encoder_path is not None else ()
+    tell_next("export", out, beside(out, "bundle"), *own_encoder)
+
+
+def check_student(kind: str) -> None:
+    """Refuses an unknown network before anything is read.
+
+    Raises:
+        TrainingError: it is neither ours nor registered by a plugin.
+    """
+    if kind not in known_students():
+        raise TrainingError(
+            f"--student {kind}: choose from {', '.join(known_students())}; "
+            f"docs/extending.md says how to add one with {VARIABLE}"
+        )
 
 
 def check_paths(

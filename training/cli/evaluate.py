@@ -6,11 +6,11 @@ from typing import Annotated, cast
 import typer
 from rich.console import Console
 
+from training.cli.registered import known_students
 from training.cli.teach import READERS, parse_hops
 from training.cli.unread_options import refuse_unread
 from training.config import (
     ENCODER_KINDS,
-    STUDENT_KINDS,
     EncoderKind,
     StudentConfig,
     StudentKind,
@@ -103,20 +103,21 @@ def evaluate(
     refuse_unread(context, reader_kind(teacher, frozen), readers)
     read_meta(graph)
     check_output(out, EVALUATION, [graph, *model_folder(teacher)])
+    from training.terminal import load_libraries
+
+    load_libraries("training.evaluation.evaluate")
     from training.evaluation.evaluate import evaluate as run_evaluate
     from training.evaluation.plan import EvaluationOptions
     from training.recipes import RECIPES
     from training.teacher.choices import TeacherChoices
-    from training.terminal import quiet_libraries
 
-    quiet_libraries()
     options = EvaluationOptions(
         splits=splits,
         seeds=seeds,
         split_kind=split_kind,
         students=cast(
             tuple[StudentKind, ...],
-            parse_names(students, STUDENT_KINDS, "student") or EvaluationOptions().students,
+            parse_names(students, known_students(), "student") or EvaluationOptions().students,
         ),
         encoders=cast(
             tuple[EncoderKind, ...],

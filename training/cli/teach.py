@@ -17,6 +17,7 @@ from understudy.folders import check_output
 from understudy.folders.kinds import TEACHER
 from understudy.graph.folder import read_meta
 from understudy.graph.label_descriptions import read_label_descriptions
+from understudy.graph.next_step import beside, tell_next
 from understudy.graph.progress import terminal_progress
 
 if TYPE_CHECKING:
@@ -164,12 +165,13 @@ def teach(
     names = read_meta(graph)["label_names"]
     described = label_descriptions and read_label_descriptions(label_descriptions, names)
     check_output(out, TEACHER, [graph, *model_folder(teacher)], force)
+    from training.terminal import load_libraries
+
+    load_libraries("training.student_teacher")
     from training.student_teacher import teach as run_teach
     from training.teacher.choices import TeacherChoices
     from training.teacher.options import Budget
-    from training.terminal import quiet_libraries
 
-    quiet_libraries()
     choices = TeacherChoices(
         teacher=teacher,
         hops=parse_hops(hops) if hops else None,
@@ -212,6 +214,7 @@ def teach(
     with terminal_progress() as progress:
         info = run_teach(graph, out, choices.options(), progress, force)
     show_teacher(info, out, test, Console())
+    tell_next("distill", graph, beside(out, "student"), "--teacher", out)
 
 
 def parse_hops(text: str) -> tuple[int, ...]:

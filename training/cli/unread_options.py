@@ -7,9 +7,9 @@ import typer
 from training.errors import TeacherError
 
 ENCODERS = ("encoder", "frozen encoder")
-LOCAL = ("causal", *ENCODERS)
+LOCAL = ("causal", *ENCODERS, "registered")
 ENDPOINTS = ("endpoint", "decision endpoint")
-TUNED = ("causal", "encoder")
+TUNED = ("causal", "encoder", "registered")
 PROMPTED = (*LOCAL, *ENDPOINTS)  # all but a student, which reads the graph itself
 
 
@@ -19,7 +19,8 @@ def refuse_unread(
     """Refuses an option that was given although this teacher does not read it.
 
     Args:
-        teacher: causal, encoder, frozen encoder, endpoint, decision endpoint or student
+        teacher: causal, encoder, frozen encoder, endpoint, decision endpoint, student or
+            registered (by a plugin)
         readers: by the option's parameter, the teachers that read it; all read what is not in it
 
     Raises:

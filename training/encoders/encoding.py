@@ -13,7 +13,7 @@ from training.errors import EncoderError
 from understudy.graph import TextGraph
 from understudy.graph.files import atomic_file, cache_folder
 from understudy.graph.hashing import SCHEME, HashingOptions, TextHasher
-from understudy.graph.progress import Progress, silent
+from understudy.graph.progress import Progress, silent, step
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,9 @@ def embeddings(
     """MiniLM embeddings, float32 [N, 384], from the cache where they are there."""
     path = cache_folder() / "features" / f"{WEIGHTS_DIGEST[:16]}-{graph.text_hash[:32]}.npy"
     if not path.is_file():
-        values = load_minilm(model_path).encode(graph.texts.to_pylist(), progress)
+        with step(progress, "Loading the text encoder"):
+            encoder = load_minilm(model_path)
+        values = encoder.encode(graph.texts.to_pylist(), progress)
         with atomic_file(path) as temporary:
             np.save(temporary, values)
     return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)

@@ -56,6 +56,7 @@ class MiniLM:
 
     def encode(self, texts: Sequence[str], progress: Progress = silent) -> NDArray[np.float32]:
         """Encodes texts in batches of similar length; float32 [N, dimension], texts' order."""
+        progress("Encoding texts", 0, len(texts))
         token_ids = self.tokenize(texts)
         order = sorted(range(len(texts)), key=lambda index: len(token_ids[index]))
         result = np.empty((len(texts), self.dimension), dtype=np.float32)

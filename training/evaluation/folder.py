@@ -110,6 +110,7 @@ class EvaluationFolder:
 
     def run_missing(self, keys: Sequence[RunKey]) -> None:
         """Runs those that have no result yet, and writes each result when it is there."""
+        self.progress(STAGE, 0, len(keys))
         for number, key in enumerate(keys):
             path = self.run_path(key)
             if not path.is_file():

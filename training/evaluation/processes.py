@@ -22,6 +22,7 @@ from training.evaluation.plan import EvaluationOptions, run_keys
 from training.terminal import quiet_libraries
 from understudy.graph import load_graph
 from understudy.graph.progress import silent
+from understudy.plugins import load_plugins
 
 GLANCE = 1.0  # seconds between two looks at how far the processes are
 
@@ -89,7 +90,11 @@ def follow(work: list[Future[None]], tell: Callable[[], None]) -> None:
 
 
 def follow_the_first() -> None:
-    """A process ends with the first one, however that ends, and leaves Ctrl-C to it."""
+    """A process ends with the first one, however that ends, and leaves Ctrl-C to it.
+
+    It has the first one's plugins, too.
+    """
+    load_plugins()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     first = multiprocessing.parent_process()
     assert first is not None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 from training.errors import TeacherError
 from training.teacher.causal import CausalOptions, precision_of
-from training.teacher.defaults import DEFAULTS, reader_kind, teacher_kind
+from training.teacher.defaults import defaults_of, reader_kind, teacher_kind
 from training.teacher.encoder import EncoderOptions
 from training.teacher.endpoint import EndpointOptions
 from training.teacher.options import Budget, TeachOptions
@@ -48,7 +48,7 @@ class TeacherChoices:
         return reader_kind(self.teacher, self.frozen)
 
     def options(self) -> TeachOptions:
-        suited = DEFAULTS[teacher_kind(self.teacher)]
+        suited = defaults_of(self.teacher)
         length = self.tokens or suited.tokens
         return TeachOptions(
             teacher=self.teacher,

@@ -51,6 +51,8 @@ def reader_kind(teacher: str, frozen: bool = False) -> str:
         frozen: an encoder whose head alone is tuned
     """
     kind = teacher_kind(teacher)
+    if kind not in DEFAULTS:
+        return "registered"
     if kind == "endpoint" and WIRES[teacher.partition(":")[0]] != "chat":
         return "decision endpoint"
     return "frozen encoder" if kind == "encoder" and frozen else kind
@@ -79,3 +81,9 @@ DEFAULTS: Mapping[str, TeacherDefaults] = {
     "endpoint": TeacherDefaults((2,), tokens=380),
     STUDENT_KIND: TeacherDefaults((), tokens=160),
 }
+REGISTERED = TeacherDefaults((0, 1, 2), tokens=160, batch_size=16, learning_rate=2e-5)
+
+
+def defaults_of(teacher: str) -> TeacherDefaults:
+    """What suits the kind of teacher that `--teacher` names; a registered one is not tuned."""
+    return DEFAULTS.get(teacher_kind(teacher), REGISTERED)

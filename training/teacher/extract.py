@@ -62,7 +62,10 @@ def extract(
     for number, part in enumerate(parts):
         path = part_path(folder, number)
         if not path.is_file():
-            answers = answer_part(teacher, [prompts[i] for i in part], tokens_per_batch)
+            told = further(progress, done, len(prompts))
+            told(0)
+            asked = [prompts[i] for i in part]
+            answers = answer_part(teacher, asked, tokens_per_batch, told)
             save_part(path, answers)
         done += len(part)
         progress(STAGE, done, len(prompts))
@@ -75,6 +78,11 @@ def extract(
         features = np.concatenate([value["features"] for value in values])[rows]
     log_probabilities = np.concatenate([value["log_probabilities"] for value in values])[rows]
     return HopAnswers(nodes, log_probabilities, features)
+
+
+def further(progress: Progress, done: int, total: int) -> Callable[[int], None]:
+    """Reports how many of a part are answered, after those before it."""
+    return lambda count: progress(STAGE, done + count, total)
 
 
 def asking_order(questions: Questions) -> list[int]:
@@ -100,10 +108,24 @@ def save_part(path: Path, answers: Answers) -> None:
         save_file(arrays, temporary)
 
 
-def answer_part(teacher: Teacher, prompts: Sequence[Prompt], tokens_per_batch: int) -> Answers:
-    """Answers in the prompts' order, asked in batches of similar length."""
+def answer_part(
+    teacher: Teacher,
+    prompts: Sequence[Prompt],
+    tokens_per_batch: int,
+    told: Callable[[int], None] = lambda count: None,
+) -> Answers:
+    """Answers in the prompts' order, asked in batches of similar length.
+
+    Args:
+        told: called after every batch with how many are answered.
+    """
     batches = teacher.batches(prompts, tokens_per_batch)
-    answers = [teacher.answer([prompts[i] for i in batch]) for batch in batches]
+    answers: list[Answers] = []
+    count = 0
+    for batch in batches:
+        answers.append(teacher.answer([prompts[i] for i in batch]))
+        count += len(batch)
+        told(count)
     place = np.empty(len(prompts), dtype=np.int64)
     place[[index for batch in batches for index in batch]] = np.arange(len(prompts))
     log_probabilities = np.concatenate([a.log_probabilities for a in answers])[place]

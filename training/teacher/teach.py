@@ -51,7 +51,7 @@ from understudy.folders import FolderError, atomic_folder, check_output, reserve
 from understudy.folders.kinds import TEACHER
 from understudy.graph import TextGraph, check_split, load_graph
 from understudy.graph.files import cache_folder
-from understudy.graph.progress import Progress, silent
+from understudy.graph.progress import Progress, silent, step
 from understudy.graph.prompts import Prompt, graph_prompter, prompt_hash
 
 
@@ -87,7 +87,8 @@ def taught(graph_folder: Path, out: Path, options: TeachOptions, progress: Progr
     check_trainable(graph)
     if options.kind == "endpoint":
         return teach_endpoint(graph, out, options, progress)
-    teacher = load_local(graph, options)
+    with step(progress, "Loading the teacher"):
+        teacher = load_local(graph, options)
     digest = fingerprint(graph, options, teacher.digest)
     if (done := finished(out, digest)) is not None:
         return done

@@ -28,7 +28,7 @@ from training.errors import DivergedError
 from training.teacher.extract import answer_part
 from training.teacher.protocol import TunableTeacher
 from understudy.graph.files import atomic_file
-from understudy.graph.progress import Progress, silent
+from understudy.graph.progress import Progress, silent, step
 from understudy.graph.prompts import Prompt, Prompter
 
 STAGE = "Tuning the teacher"
@@ -103,7 +103,8 @@ def tune(
     run = TuningRun(teacher, examples, options, path, tokens_per_batch)
     run.restore()
     if run.progress.start is None:
-        run.progress.start = run.validate()
+        with step(progress, "Asking the teacher before tuning"):
+            run.progress.start = run.validate()
         log.info("tuning: from validation accuracy %.4f", run.progress.start)
     steps = run.steps_per_epoch * options.epochs
     while not run.finished:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from training.errors import TeacherError
 from training.teacher.answers.folder import TeacherInfo, read_info
 from training.teacher_server.app import create_app
+from understudy.graph.progress import step, terminal_progress
 from understudy.graph.prompts import Prompt
 
 HOST = "127.0.0.1"
@@ -29,17 +30,19 @@ def teacher_serve(
 ) -> None:
     """Serve a trained teacher over an OpenAI-compatible endpoint, on loopback only."""
     read_info(folder)  # a wrong path is told before torch is imported, which takes seconds
+    from training.terminal import load_libraries
+
+    load_libraries("training.teacher_server.loading")
     import torch
 
     from training.teacher_server.loading import load_teacher
-    from training.terminal import quiet_libraries
 
-    quiet_libraries()
     torch.set_num_threads(threads)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, leave)
     with bind(port) as bound:
-        teacher, info = load_teacher(folder)
+        with terminal_progress() as progress, step(progress, "Loading the teacher"):
+            teacher, info = load_teacher(folder)
 
         def score(prompts: Sequence[Prompt]) -> NDArray[np.float32]:
             return teacher.answer(prompts).log_probabilities

@@ -77,7 +77,7 @@ def files_of(source: Files | Path) -> Files:
     return LooseFiles(source) if isinstance(source, Path) else source
 
 
-def open_bundle(folder: Path, verify: bool = True) -> Bundle:
+def open_bundle(folder: Path | str, verify: bool = True) -> Bundle:
     """Opens a bundle.
 
     Args:
@@ -88,6 +88,7 @@ def open_bundle(folder: Path, verify: bool = True) -> Bundle:
         BundleFormatError: a damaged manifest, or another major schema version.
         BundleDamagedError: a file is missing, truncated, or differs from its digest.
     """
+    folder = Path(folder)
     with reading(folder):
         path = folder / MANIFEST
         if not path.is_file():

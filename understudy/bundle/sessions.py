@@ -92,7 +92,8 @@ def provider_name(provider: str) -> str:
     if wanted not in available:
         raise ProviderError(
             f"{wanted} was asked for, but the installed onnxruntime has only "
-            f"{', '.join(available)}; install the extra `gpu` instead of `cpu`"
+            f"{', '.join(available)}: pip uninstall onnxruntime, and "
+            "pip install 'understudy-gnn[gpu]'"
         )
     return wanted
 

@@ -86,11 +86,11 @@ class Engine:
     @classmethod
     def open(
         cls,
-        folder: Path,
+        folder: Path | str,
         threads: int = 1,
         provider: str = "cpu",
         limits: Limits | None = None,
-        data: Path | None = None,
+        data: Path | str | None = None,
         progress: Progress = silent,
     ) -> "Engine":
         """Opens a bundle, verifies what it serves from, replays its journal and infers once.
@@ -108,6 +108,7 @@ class Engine:
             BundleMismatchError: its parts do not belong together.
             JournalFailedError: the journal does not fit the graph.
         """
+        folder, data = Path(folder), None if data is None else Path(data)
         manifest, writer, student = open_parts(folder, threads, provider, data, progress)
         engine = cls(manifest, writer, student, limits or Limits(), provider, data)
         try:

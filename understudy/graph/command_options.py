@@ -1,7 +1,10 @@
 """Options that several `data` commands share, and what they are turned into."""
 
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -88,12 +91,12 @@ def parse_fractions(text: str) -> tuple[float, float, float]:
 
 
 def parse_rules(
-    skip_unknown: bool,
-    missing_text: str,
-    unseen_labels: str,
-    fractions: str,
-    seed: int,
-    negative_labels: str = "auto",
+    skip_unknown: SkipUnknown = False,
+    missing_text: MissingText = "fail",
+    unseen_labels: UnseenLabels = "fail",
+    negative_labels: NegativeLabels = "auto",
+    fractions: Fractions = "0.6,0.2,0.2",
+    seed: Seed = 0,
 ) -> Rules:
     """The rules that the options ask for.
 
@@ -105,6 +108,20 @@ def parse_rules(
     check_word("--negative-labels", negative_labels, NEGATIVE_LABELS)
     shares = parse_fractions(fractions)
     return Rules(skip_unknown, missing_text, unseen_labels, shares, seed, negative_labels)
+
+
+def with_rules(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the options of `parse_rules`, from which its parameter `rules` is made."""
+    shared = inspect.signature(parse_rules).parameters
+    own = [p for p in inspect.signature(command).parameters.values() if p.name != "rules"]
+
+    @wraps(command)
+    def called(**given: Any) -> None:
+        rules = parse_rules(**{name: given.pop(name) for name in shared})
+        command(rules=rules, **given)
+
+    called.__signature__ = inspect.Signature([*own, *shared.values()])  # type: ignore[attr-defined]
+    return called
 
 
 def check_split_by(word: str) -> str:

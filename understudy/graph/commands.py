@@ -9,33 +9,30 @@ import typer
 
 from understudy.folders import check_output, reserved
 from understudy.folders.kinds import GRAPH
-from understudy.graph.builder import Built
+from understudy.graph.builder import Built, Rules
 from understudy.graph.command_options import (
     Delimiter,
     Force,
     Fractions,
     HasHeader,
     IdField,
-    MissingText,
     Name,
-    NegativeLabels,
     Out,
     Seed,
-    SkipUnknown,
     SplitBy,
     SplitName,
     Splits,
     TextField,
-    UnseenLabels,
     check_split_by,
     optional_field,
     parse_fractions,
-    parse_rules,
+    with_rules,
 )
 from understudy.graph.describe import describe
 from understudy.graph.files import cache_folder
 from understudy.graph.folder import load_graph, save_graph
-from understudy.graph.progress import Progress, terminal_progress
+from understudy.graph.next_step import beside, tell_next
+from understudy.graph.progress import Progress, step, terminal_progress
 from understudy.graph.tables import show_graph, show_import
 
 data = typer.Typer(
@@ -64,14 +61,17 @@ def produce(
     with reserved(out), terminal_progress() as progress:
         built = make(progress)
         graph = replace(built.graph, name=name or out.resolve().name)
-        progress("save", 0, 1)
-        save_graph(graph, out)
-        progress("save", 1, 1)
+        with step(progress, "save"):
+            save_graph(graph, out)
     show_import(replace(built, graph=graph), out)
+    if graph.splits:
+        tell_next("teach", out, beside(out, "teacher"))
 
 
 @data.command("import")
+@with_rules
 def import_files(
+    rules: Rules,
     out: Out,
     nodes: Annotated[
         list[Path],
@@ -110,12 +110,6 @@ def import_files(
     splits: Splits = None,
     split_name: SplitName = None,
     split_by: SplitBy = "auto",
-    skip_unknown: SkipUnknown = False,
-    missing_text: MissingText = "fail",
-    unseen_labels: UnseenLabels = "fail",
-    negative_labels: NegativeLabels = "auto",
-    fractions: Fractions = "0.6,0.2,0.2",
-    seed: Seed = 0,
     name: Name = "",
     force: Force = False,
 ) -> None:
@@ -125,7 +119,6 @@ def import_files(
     from understudy.graph.readers.files import SplitFile, import_graph
     from understudy.graph.readers.formats import FileOptions
 
-    rules = parse_rules(skip_unknown, missing_text, unseen_labels, fractions, seed, negative_labels)
     node_fields = NodeFields(
         id_field,
         tuple(text_field or ()),
@@ -148,7 +141,9 @@ def import_files(
 
 
 @data.command("pyg")
+@with_rules
 def pyg(
+    rules: Rules,
     out: Out,
     file: Annotated[
         Path, typer.Argument(help="A .pt file: a dict of tensors and lists, or Data; or .npz.")
@@ -164,25 +159,20 @@ def pyg(
     mask_column: Annotated[
         int, typer.Option(min=0, help="Of several splits in the masks, the one to use.")
     ] = 0,
-    skip_unknown: SkipUnknown = False,
-    missing_text: MissingText = "fail",
-    unseen_labels: UnseenLabels = "fail",
-    negative_labels: NegativeLabels = "auto",
-    fractions: Fractions = "0.6,0.2,0.2",
-    seed: Seed = 0,
     name: Name = "",
     force: Force = False,
 ) -> None:
     """Import a graph with texts that PyG or torch has saved, without running code in the file."""
     from understudy.graph.readers.pyg import PygKeys, pyg_graph
 
-    rules = parse_rules(skip_unknown, missing_text, unseen_labels, fractions, seed, negative_labels)
     keys = PygKeys(text_key, label_names_key, mask_column, label_key)
     produce(out, force, name, lambda progress: pyg_graph(file, keys, rules, progress), [file])
 
 
 @data.command("ogb")
+@with_rules
 def ogb(
+    rules: Rules,
     out: Out,
     folder: Annotated[Path, typer.Argument(help="The folder that holds raw, split and mapping.")],
     texts: Annotated[
@@ -192,19 +182,12 @@ def ogb(
     id_field: IdField = "",
     text_field: TextField = None,
     split_name: Annotated[str, typer.Option(help="Which of several folders in split/.")] = "",
-    skip_unknown: SkipUnknown = False,
-    missing_text: MissingText = "fail",
-    unseen_labels: UnseenLabels = "fail",
-    negative_labels: NegativeLabels = "auto",
-    fractions: Fractions = "0.6,0.2,0.2",
-    seed: Seed = 0,
     name: Name = "",
     force: Force = False,
 ) -> None:
     """Import a folder laid out like a node data set of the Open Graph Benchmark."""
     from understudy.graph.readers.ogb import OgbOptions, ogb_graph
 
-    rules = parse_rules(skip_unknown, missing_text, unseen_labels, fractions, seed, negative_labels)
     options = OgbOptions(texts, split_name, id_field, tuple(text_field or ()))
     inputs = [folder, texts]
     produce(out, force, name, lambda progress: ogb_graph(folder, options, rules, progress), inputs)

@@ -1,12 +1,21 @@
-"""How long work reports its progress: a plain callable, drawn as bars on the command line."""
+"""How long work reports its progress: a plain callable, shown as bars or told in lines."""
 
-from collections.abc import Iterator
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
+
+FIRST_LINE = 2.0  # seconds of a stage after which it is told of
+NEXT_LINE = 10.0  # seconds from one line of a stage to the next
+GLANCE = 0.5  # seconds between two looks at whether a line is due
 
 
 class Progress(Protocol):
-    """Called as work advances; `total` is 0 while it is unknown."""
+    """Called as work advances; `total` is 0 while it is unknown, and 1 where nothing is counted."""
 
     def __call__(self, stage: str, done: int, total: int) -> None: ...
 
@@ -16,21 +25,48 @@ def silent(stage: str, done: int, total: int) -> None:
 
 
 @contextmanager
-def terminal_progress() -> Iterator[Progress]:
-    """Draws one bar a stage on stderr, so that stdout stays clean for results.
+def step(progress: Progress, stage: str) -> Iterator[None]:
+    """A stage in which nothing can be counted, such as loading a model."""
+    progress(stage, 0, 1)
+    yield
+    progress(stage, 1, 1)
+
+
+def named(progress: Progress, name: str) -> Progress:
+    """Reports the stages of one of several similar runs under its name."""
+    return lambda stage, done, total: progress(f"{stage} ({name})", done, total)
+
+
+def tell_on_stderr(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+@contextmanager
+def terminal_progress(tell: Callable[[str], None] = tell_on_stderr) -> Iterator[Progress]:
+    """Draws one bar a stage on stderr, so that stdout stays clean; in a file or in CI tells lines.
 
     A stage called "read …" counts bytes or values, of which only the share is shown. Where
     nothing is reported, nothing is drawn, and what draws is not even loaded.
+
+    Args:
+        tell: takes the lines.
     """
     with ExitStack() as stack:
-        drawn: list[Progress] = []
+        shown: list[Progress] = []
 
         def report(stage: str, done: int, total: int) -> None:
-            if not drawn:
-                drawn.append(stack.enter_context(bars_on_stderr()))
-            drawn[0](stage, done, total)
+            if not shown:
+                way = bars_on_stderr() if draws_bars() else lines(tell)
+                shown.append(stack.enter_context(way))
+            shown[0](stage, done, total)
 
         yield report
+
+
+def draws_bars() -> bool:
+    """Whether stderr is a terminal that can draw a line again."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 @contextmanager
@@ -58,7 +94,108 @@ def bars_on_stderr() -> Iterator[Progress]:
 
 
 def amount(stage: str, done: int, total: int) -> str:
-    """How far a stage is, in words."""
+    """How far a stage is, in words; empty where nothing is counted."""
+    if total == 1:
+        return ""
     if stage.startswith("read ") and total:
         return f"{done / total:.0%}"
     return f"{done:,}/{total:,}" if total else f"{done:,}"
+
+
+@contextmanager
+def lines(tell: Callable[[str], None] = tell_on_stderr) -> Iterator[Progress]:
+    """Tells of a stage every few seconds, also while it reports nothing, and when it ends."""
+    told, ended = Lines(tell), threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(GLANCE):
+            try:
+                told.glance()
+            except OSError:  # nobody reads any more; the next report raises it where work is done
+                return
+
+    watcher = threading.Thread(target=watch, name="progress", daemon=True)
+    watcher.start()
+    try:
+        yield told
+    finally:
+        ended.set()
+        watcher.join()
+
+
+@dataclass(slots=True)
+class Stage:
+    """How far a stage is; times in seconds of a clock."""
+
+    began: float
+    due: float  # when it is told of next
+    first: int  # done when it began
+    done: int
+    total: int
+    ended: bool = False
+
+
+class Lines:
+    """Progress as lines: the first after some seconds, then at intervals, and one at the end."""
+
+    def __init__(
+        self, tell: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.tell, self.clock = tell, clock
+        self.lock = threading.Lock()
+        self.stages: dict[str, Stage] = {}  # the one that was reported last at the end
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        with self.lock:
+            now, known = self.clock(), self.stages.get(stage)
+            if known is None or done < known.done:  # it begins, or begins again
+                known = Stage(now, now + FIRST_LINE, done, done, total)
+            self.stages.pop(stage, None)
+            self.stages[stage] = known
+            known.done, known.total = done, total
+            if total and done >= total and not known.ended:
+                known.ended = True
+                self.tell(f"{stage}: {self.end_of(stage, known, now)}")
+            self.tell_if_due(now)
+
+    def glance(self) -> None:
+        """Tells of the stage that was reported last and has not ended, if it is time to."""
+        with self.lock:
+            self.tell_if_due(self.clock())
+
+    def tell_if_due(self, now: float) -> None:
+        for name, stage in reversed(self.stages.items()):
+            if not stage.ended:
+                if now >= stage.due:
+                    stage.due = now + NEXT_LINE
+                    self.tell(f"{name}: {self.course_of(name, stage, now)}")
+                return
+
+    def end_of(self, name: str, stage: Stage, now: float) -> str:
+        count = "" if stage.total == 1 else f"{amount(name, stage.done, stage.total)}, "
+        return f"{count}done in {duration(now - stage.began)}"
+
+    def course_of(self, name: str, stage: Stage, now: float) -> str:
+        """How far it is, how fast, and how long it will take; else for how long it has run."""
+        passed, made = now - stage.began, stage.done - stage.first
+        words = [word for word in [amount(name, stage.done, stage.total)] if word]
+        if not made:
+            return ", ".join([*words, f"for {duration(passed)}"])
+        if not name.startswith("read "):
+            words.append(
+                f"{made / passed:,.1f} a second"
+                if made > passed
+                else f"{passed / made:,.1f} s each"
+            )
+        if stage.total:
+            words.append(f"{duration(passed / made * (stage.total - stage.done))} left")
+        return ", ".join(words)
+
+
+def duration(seconds: float) -> str:
+    """In words of two units at most, for example "3 min 20 s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from understudy.graph.builder import Built
 from understudy.graph.describe import describe
+from understudy.graph.next_step import command
 from understudy.graph.reading import Reading
 from understudy.graph.repairs import Repair
 
@@ -36,7 +37,7 @@ def show_import(built: Built, out: Path) -> None:
         line(f"  {repair}")
     for remark in built.remarks:
         line(f"note: {remark}")
-    line(f"more: understudy data describe {out}")
+    line(f"more: {command('data', 'describe', out)}")
 
 
 def reading_lines(reading: Mapping[str, Any]) -> list[str]:

@@ -1,11 +1,14 @@
 """The engine in process, against sums in numpy."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.bundles import NODES, TOPICS, TinyBundle
+from understudy.bundle import open_bundle
 from understudy.engine import Engine, Limits, Node, NodeError
 
 
@@ -25,6 +28,12 @@ def test_an_unseen_copy_of_a_stored_node_gets_its_logits(
 ) -> None:
     copy = Node(text=any_bundle.text(node), neighbors=any_bundle.neighbors(node))
     np.testing.assert_allclose(engine.logits([copy])[0], any_bundle.logits[node], atol=1e-4)
+
+
+def test_folders_may_be_words(tiny_bundle: TinyBundle, tmp_path: Path) -> None:
+    with Engine.open(str(tiny_bundle.folder), data=str(tmp_path / "data")) as engine:
+        assert engine.durable
+        assert engine.manifest == open_bundle(str(tiny_bundle.folder)).manifest
 
 
 def test_every_copy_in_one_batch_gets_its_logits(any_bundle: TinyBundle, engine: Engine) -> None:

@@ -1,34 +1,26 @@
-"""Changes under load, with failures, across restarts."""
+"""Changes under load and with failures."""
 
-import logging
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from threading import Event, Thread
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.bundles import LABELS, NODES, TinyBundle, reference_activations, rewrite
-from understudy.bundle import BundleDamagedError, open_bundle, write_bundle
-from understudy.bundle.student import activation_file
-from understudy.engine import Applied, Engine, Limits, Node
+from tests.bundles import NODES, TinyBundle
+from tests.unit.engine.changes import assert_exact, ids_of
+from understudy.engine import Applied, Engine
 from understudy.engine.errors import (
     InferenceError,
     JournalFailedError,
-    KeyReusedError,
-    MutationRefusedError,
     MutationTargetError,
     NotReadyError,
 )
-from understudy.engine.snapshots import PREFIX
-from understudy.graph.errors import JournalError, JournalForeignError, JournalLockedError
+from understudy.graph.errors import JournalError
 from understudy.graph.journal import MemoryJournal, Record
-from understudy.graph.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 
 ALONE = f"node-{NODES - 1}"  # it has no neighbour
@@ -37,18 +29,6 @@ ALONE = f"node-{NODES - 1}"  # it has no neighbour
 @pytest.fixture
 def engine(tiny_bundle: TinyBundle) -> Engine:
     return Engine.open(tiny_bundle.folder)
-
-
-def assert_exact(engine: Engine, bundle: TinyBundle) -> None:
-    """The stored logits are those of a computation on the graph as it is."""
-    state = engine.state
-    expected = reference_activations(bundle.weights, to_text_graph(state.graph))[-1]
-    np.testing.assert_allclose(state.logits(state.graph.live_rows()), expected, atol=1e-4)
-
-
-def ids_of(engine: Engine) -> set[str]:
-    graph = engine.state.graph
-    return {graph.id(row) for row in graph.live_rows().tolist()}
 
 
 class HeldJournal(MemoryJournal):
@@ -301,218 +281,3 @@ def test_readers_see_one_version_or_the_other(engine: Engine) -> None:
     for reader in readers:
         reader.join()
     assert not problems
-
-
-@pytest.mark.parametrize("durable", [False, True])
-def test_a_key_is_applied_once(tiny_bundle: TinyBundle, tmp_path: Path, durable: bool) -> None:
-    data = tmp_path if durable else None
-    batch = [UpsertNode("new", "json")]
-    with Engine.open(tiny_bundle.folder, data=data) as engine:
-        assert engine.durable == durable
-        first = engine.apply(batch, key="mine")
-        assert (first.version, first.repeated) == (1, False)
-        engine.apply([DeleteNode("new")], key="another")
-        assert engine.apply(batch, key="mine") == replace(first, repeated=True)
-        assert "new" not in ids_of(engine)
-        with pytest.raises(KeyReusedError):
-            engine.apply([UpsertNode("new", "other words")], key="mine")
-    if durable:
-        with Engine.open(tiny_bundle.folder, data=data) as engine:
-            assert engine.apply(batch, key="mine") == replace(first, repeated=True)
-
-
-@pytest.mark.parametrize(
-    ("mutations", "key", "words"),
-    [
-        ([], None, "at least one"),
-        ([UpsertNode("a", "x")], "", "idempotency key"),
-        ([UpsertNode("a", "x")], "k" * 201, "idempotency key"),
-        ([UpsertNode("a", "x")], "a\nb", "idempotency key"),
-        ([UpsertNode("a", "x" * 1_001)], None, "more than 1,000 characters"),
-        ([UpsertNode("a", "x"), UpsertNode("", "x")], None, "mutation 1: a node's id"),
-        ([UpsertNode(" a", "x")], None, "begin or end"),
-        ([UpsertNode("a\ud800", "x")], None, "half a character"),
-        ([UpsertNode("a", "x\ud800")], None, "half a character"),
-        ([UpsertNode("a")], None, "is new and needs a text"),
-        ([UpsertNode("a", " \n")], None, "must not be empty"),
-        ([UpsertNode("a", "x", "nonsense")], None, "no label 'nonsense'"),
-        ([AddEdge("node-1", "node-1")], None, "linked to itself"),
-    ],
-)
-def test_what_cannot_be_done_is_refused_by_name(
-    tiny_bundle: TinyBundle, mutations: list[Mutation], key: str | None, words: str
-) -> None:
-    engine = Engine.open(tiny_bundle.folder, limits=Limits(text_characters=1_000))
-    with pytest.raises(MutationRefusedError, match=words):
-        engine.apply(mutations, key)
-    assert engine.state.version == 0
-
-
-@pytest.mark.parametrize(
-    ("mutation", "words"),
-    [
-        (DeleteNode("nobody"), "no stored node has the id 'nobody'"),
-        (AddEdge("node-1", "nobody"), "'nobody'"),
-        (RemoveEdge("node-1", ALONE), "are not linked"),
-    ],
-)
-def test_an_unknown_target_is_named(engine: Engine, mutation: Mutation, words: str) -> None:
-    with pytest.raises(MutationTargetError, match=f"mutation 1: .*{words}") as caught:
-        engine.apply([UpsertNode("node-2", "json"), mutation])
-    assert caught.value.details == {"position": 1}
-
-
-def test_what_is_none_stays(engine: Engine) -> None:
-    engine.apply([UpsertNode("node-1", label=LABELS[3])])
-    engine.apply([UpsertNode("node-1", "new words")])
-    row = engine.state.graph.row_of("node-1")
-    assert row is not None
-    record = engine.state.graph.record(row)
-    assert (record.text, LABELS[record.label]) == ("new words", LABELS[3])
-
-
-def test_a_node_may_go_and_come_back_in_one_batch(tiny_bundle: TinyBundle, engine: Engine) -> None:
-    engine.apply([DeleteNode("node-0"), UpsertNode("node-0", "json"), AddEdge("node-0", "node-1")])
-    assert engine.state.graph.num_nodes == NODES
-    row = engine.state.graph.row_of("node-0")
-    assert row is not None
-    assert [engine.state.graph.id(n) for n in engine.state.graph.neighbors(row)] == ["node-1"]
-    assert_exact(engine, tiny_bundle)
-
-
-def test_every_node_may_go(engine: Engine) -> None:
-    engine.apply([DeleteNode(node_id) for node_id in sorted(ids_of(engine))])
-    assert engine.state.graph.num_nodes == engine.state.graph.num_edges == 0
-    engine.probe()
-    (prediction,) = engine.classify([Node(text="json")])
-    assert prediction.error is None
-    with pytest.raises(JournalFailedError, match="data folder"):
-        engine.snapshot()
-
-
-def fill(engine: Engine, first: int, count: int) -> None:
-    for number in range(first, first + count):
-        name = f"new-{number}"
-        engine.apply([UpsertNode(name, f"json {number}"), AddEdge(name, f"node-{number % 9}")])
-
-
-def test_a_snapshot_takes_the_place_of_the_records(tiny_bundle: TinyBundle, tmp_path: Path) -> None:
-    with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
-        fill(engine, 0, 5)
-        engine.apply([DeleteNode("node-20")])
-        engine.snapshot()
-        assert [path.name for path in tmp_path.glob("snapshot-*")] == [f"{PREFIX}6"]
-        fill(engine, 5, 3)
-        engine.snapshot()
-        fill(engine, 8, 2)
-        assert (engine.writer.journal.start, engine.writer.journal.number) == (9, 11)
-        ids = ids_of(engine)
-    with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
-        assert engine.state.version == 11
-        assert ids_of(engine) == ids
-        assert engine.model_version == open_bundle(tiny_bundle.folder).manifest.version
-        assert_exact(engine, tiny_bundle)
-    assert [path.name for path in tmp_path.glob("snapshot-*")] == [f"{PREFIX}9"]
-    changed = tmp_path / f"{PREFIX}9" / activation_file(0)
-    changed.write_bytes(changed.read_bytes()[:-1] + b"\x01")
-    with pytest.raises(BundleDamagedError, match="was changed"):
-        Engine.open(tiny_bundle.folder, data=tmp_path)
-
-
-def test_a_damaged_tail_is_cut_and_said(
-    tiny_bundle: TinyBundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
-        fill(engine, 0, 8)
-        journal = engine.writer.journal
-        journal.connection.execute(  # type: ignore[attr-defined]
-            "UPDATE records SET payload = x'5b5d' WHERE number = 6"
-        )
-    with caplog.at_level(logging.ERROR), Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
-        assert engine.state.version == 5
-        assert "after record 5" in caplog.text
-        assert ids_of(engine) >= {"new-4"}
-        assert "new-5" not in ids_of(engine)
-        assert_exact(engine, tiny_bundle)
-
-
-def test_one_data_folder_serves_one_engine_of_one_bundle(
-    tiny_bundle: TinyBundle, tmp_path: Path
-) -> None:
-    data = tmp_path / "data"
-    with Engine.open(tiny_bundle.folder, data=data), pytest.raises(JournalLockedError):
-        Engine.open(tiny_bundle.folder, data=data)
-    other = Path(shutil.copytree(tiny_bundle.folder, tmp_path / "other"))
-    rewrite(other, {activation_file(1): np.load(other / activation_file(1)) + np.float32(1e-6)})
-    with pytest.raises(JournalForeignError, match="a folder of its own"):
-        Engine.open(other, data=data)
-
-
-def test_records_that_do_not_fit_the_graph_are_refused(
-    tiny_bundle: TinyBundle, tmp_path: Path
-) -> None:
-    with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
-        engine.writer.journal.append([Record(1, None, b'[{"kind":"delete_node","id":"nobody"}]')])
-    with pytest.raises(JournalFailedError, match="record 1 of the journal does not fit"):
-        Engine.open(tiny_bundle.folder, data=tmp_path)
-
-
-def test_a_bundle_without_activations_computes_them(
-    tiny_bundle: TinyBundle, tmp_path: Path
-) -> None:
-    shutil.copytree(tiny_bundle.folder, tmp_path / "copy")
-
-    def without(target: Path) -> object:
-        for name in ("graph", "student"):
-            shutil.copytree(tmp_path / "copy" / name, target / name)
-        return open_bundle(tiny_bundle.folder).manifest
-
-    write_bundle(tmp_path / "bundle", without)  # type: ignore[arg-type]
-    told: list[tuple[str, int, int]] = []
-    engine = Engine.open(tmp_path / "bundle", progress=lambda *step: told.append(step))
-    rows = np.arange(NODES)
-    np.testing.assert_allclose(engine.state.logits(rows), tiny_bundle.logits, atol=1e-4)
-    assert told[0] == ("Computing activations", 0, 3 * NODES)
-    assert told[-1] == ("Computing activations", 3 * NODES, 3 * NODES)
-
-
-def test_a_changed_array_is_noticed_before_the_engine_is_ready(
-    tiny_bundle: TinyBundle, tmp_path: Path
-) -> None:
-    folder = Path(shutil.copytree(tiny_bundle.folder, tmp_path / "bundle"))
-    path = folder / activation_file(1)
-    content = bytearray(path.read_bytes())
-    content[-3] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(BundleDamagedError, match="SHA-256"):
-        Engine.open(folder)
-
-
-def test_many_stored_nodes_are_looked_up_at_once(tiny_bundle: TinyBundle, engine: Engine) -> None:
-    state = engine.state
-    rows = state.rows(["node-3", "nobody", "node-0"])
-    assert rows.tolist() == [3, -1, 0]
-    expected = tiny_bundle.logits[[3, 0]].argmax(axis=1)
-    np.testing.assert_array_equal(state.best_labels(rows[rows >= 0]), expected)
-    assert state.best_labels(rows[:0]).tolist() == []
-    with pytest.raises(IndexError, match=r"rows\[1\] is -1"):
-        state.best_labels(rows)
-    with pytest.raises(IndexError, match=rf"rows\[0\] is {NODES}"):
-        state.best_labels(np.array([NODES]))
-    engine.apply([DeleteNode("node-3")])
-    engine.apply([UpsertNode("other", "sprite level score")])
-    np.testing.assert_array_equal(state.best_labels(rows[rows >= 0]), expected)  # of its version
-    assert engine.state.rows(["node-3", "other"]).tolist() == [-1, 3]
-
-
-def test_what_is_done_when_idle(
-    tiny_bundle: TinyBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("understudy.engine.engine.LISTS_KEPT", 2)
-    monkeypatch.setattr("understudy.engine.engine.RECORDS_KEPT", 3)
-    with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
-        fill(engine, 0, 8)
-        engine.maintain()
-        assert not engine.state.graph.parts.lists.current
-        assert engine.writer.journal.start == 8
-        assert_exact(engine, tiny_bundle)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.disks import mounted as mounted_on
+from tests.disks import small_file_system
 from tests.folder_samples import write_graph
 from understudy.folders import (
     OutputBusyError,
@@ -54,32 +56,17 @@ OLD = {"meta.json", "nodes.parquet", "edges.parquet"}
 
 @pytest.fixture
 def mounted(tmp_path: Path) -> Iterator[Path]:
-    """An empty file system of 1 MB."""
-    folder = tmp_path / "mounted on"
-    folder.mkdir()
-    mount(["-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)])
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_file_system(tmp_path / "mounted on", megabytes=1) as folder:
+        yield folder
 
 
 @pytest.fixture
 def bound(tmp_path: Path) -> Iterator[Path]:
     """A folder that is mounted at a second place, of the same file system."""
     folder = tmp_path / "bound"
-    folder.mkdir()
     (tmp_path / "volume").mkdir()
-    mount(["--bind", str(tmp_path / "volume"), str(folder)])
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def mount(words: list[str]) -> None:
-    try:
-        run = subprocess.run(["mount", *words], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no `mount` here")
-    if run.returncode:
-        pytest.skip(f"mounting is not allowed here: {run.stderr.strip()}")
+    with mounted_on(folder, ["--bind", str(tmp_path / "volume")]):
+        yield folder
 
 
 def test_a_folder_is_replaced_whole_and_nothing_else_is_left(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """Small graphs and files for the tests of this room."""
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.unit.graph.journals import opened, records
 from understudy.graph import TextGraph, build_adjacency, string_array
 from understudy.graph.builder import Built, Rules
 from understudy.graph.readers.fields import EdgeFields, NodeFields
@@ -64,3 +66,12 @@ def import_text(tmp_path: Path) -> Import:
         )
 
     return run
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Of a journal with twenty records."""
+    path = tmp_path / "journal.sqlite"
+    with closing(opened(path)) as journal:
+        journal.append(records(20))
+    return path

@@ -46,7 +46,7 @@ def graphs(draw: st.DrawFn) -> TextGraph:
 
 
 @given(graphs())
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_graph_comes_back_as_it_was(tmp_path: Path, graph: TextGraph) -> None:
     save_graph(graph, str(tmp_path / "graph"))  # a text will do, as in a notebook
     back = load_graph(str(tmp_path / "graph"))

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from understudy.graph.hashing import HashedTexts, HashingOptions, TextHasher
@@ -20,6 +20,7 @@ def row(hashed: HashedTexts, index: int) -> dict[int, float]:
 
 
 @given(TEXTS)
+@settings(max_examples=40)
 def test_a_text_does_not_depend_on_its_neighbors_in_the_batch(texts: list[str]) -> None:
     together = HASHER(texts)
     for index, text in enumerate(texts):

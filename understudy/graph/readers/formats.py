@@ -1,6 +1,6 @@
 """Node and edge files of every format, told apart by their names, as rows of named values."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -28,6 +28,29 @@ FORMATS = (
     "(edges also .txt, .edges or .edgelist), each may be packed as .gz, .bz2, .xz or .zip"
 )
 
+Reader = Callable[[Path, Progress], Iterator[Row]]
+READERS: dict[str, Reader] = {}  # of others, by suffix
+
+
+def register_reader(suffix: str, read: Reader) -> None:
+    """Adds a format of node and edge files, told by the end of their names, such as ".ltsv".
+
+    Args:
+        read: yields every record of a file as its line, its columns' names and their values.
+
+    Raises:
+        SourceError: the suffix is taken, or is none.
+    """
+    if not suffix.startswith(".") or suffix in suffixes("edges"):
+        raise SourceError(f"{suffix!r} cannot be registered; give a suffix of your own, like .mine")
+    READERS[suffix] = read
+
+
+def suffixes(kind: Kind) -> tuple[str, ...]:
+    """Of all formats of such files."""
+    known = (*PARQUET, *JSON_LINES, *COMMA, *TAB, *GRAPHS, *READERS)
+    return (*known, *EDGE_LISTS) if kind == "edges" else known
+
 
 @dataclass(frozen=True)
 class FileOptions:
@@ -54,10 +77,11 @@ def suffix_of(path: Path, kind: Kind) -> str:
         SourceError: no known format.
     """
     suffix = Path(unpacked_name(path)).suffix
-    known = (*PARQUET, *JSON_LINES, *COMMA, *TAB, *GRAPHS)
-    if suffix in known or (kind == "edges" and suffix in EDGE_LISTS):
+    if suffix in suffixes(kind):
         return suffix
-    raise SourceError(f"{path}: unknown format; the name must end in {FORMATS}")
+    raise SourceError(
+        f"{path}: unknown format; the name must end in {', '.join((*READERS, FORMATS))}"
+    )
 
 
 def parts_of(path: Path, kind: Kind) -> list[Path]:
@@ -86,6 +110,8 @@ def open_rows(path: Path, kind: Kind, options: FileOptions, progress: Progress =
         BadInputError: it is damaged.
     """
     suffix = suffix_of(path, kind)
+    if suffix in READERS:
+        return Rows(Source(str(path)), READERS[suffix](path, progress))
     header = Header(options.header, is_node_header if kind == "nodes" else is_edge_header)
     if suffix in EDGE_LISTS:
         rows = read_edge_list(path, header, progress)

@@ -19,9 +19,9 @@ from understudy.bundle.sessions import Network, sums_saturate
 WIDTH = 40
 
 
-def student() -> Student:
+def student(layers: int = 2) -> Student:
     torch.manual_seed(0)
-    return Student(StudentConfig("gin", hidden=WIDTH), 6, 3, hashed=False).eval()
+    return Student(StudentConfig("gin", layers, hidden=WIDTH), 6, 3, hashed=False).eval()
 
 
 def test_sums_of_large_8_bit_products_do_not_saturate(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_even_rows_change_nothing_but_the_rounding() -> None:
 
 
 def test_a_hub_does_not_drown_the_leaves_of_gin_in_8_bits(tmp_path: Path) -> None:
-    gin = student()
+    gin = student(layers=1)  # every exported layer takes seconds
     export_student(gin, tmp_path / "fp32")
     convert_student(gin, tmp_path / "fp32", tmp_path / "even", "int8")
     convert_folder(tmp_path / "fp32", tmp_path / "uneven", "int8")

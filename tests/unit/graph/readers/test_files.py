@@ -219,12 +219,14 @@ def test_unknown_formats_and_missing_files(tmp_path: Path) -> None:
             import_graph([path], [], NodeFields(), EdgeFields(), Rules())
 
 
-def test_more_rows_than_one_chunk(import_text: Import) -> None:
-    nodes = "id,text\n" + "".join(f"n{i},text {i}\n" for i in range(70_000))
-    edges = "source,target\n" + "".join(f"n{i},n{i + 1}\n" for i in range(69_999))
+def test_more_rows_than_one_chunk(import_text: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("understudy.graph.records.FLUSH_ROWS", 100)
+    nodes = "id,text\n" + "".join(f"n{i},text {i}\n" for i in range(350))
+    edges = "source,target\n" + "".join(f"n{i},n{i + 1}\n" for i in range(349))
     graph = import_text(nodes, edges).graph
-    assert (graph.num_nodes, graph.adjacency.num_edges) == (70_000, 69_999)
-    with pytest.raises(BadInputError, match=r"edges\.csv:70001: .*'zz'"):
+    assert (graph.num_nodes, graph.adjacency.num_edges) == (350, 349)
+    assert graph.texts.to_pylist() == [f"text {i}" for i in range(350)]
+    with pytest.raises(BadInputError, match=r"edges\.csv:351: .*'zz'"):
         import_text(nodes, edges + "zz,n0\n")
 
 

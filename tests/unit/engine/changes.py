@@ -1,0 +1,19 @@
+"""What the tests of changes compare."""
+
+import numpy as np
+
+from tests.bundles import TinyBundle, reference_activations
+from understudy.engine import Engine
+from understudy.graph.materialize import to_text_graph
+
+
+def assert_exact(engine: Engine, bundle: TinyBundle) -> None:
+    """The stored logits are those of a computation on the graph as it is."""
+    state = engine.state
+    expected = reference_activations(bundle.weights, to_text_graph(state.graph))[-1]
+    np.testing.assert_allclose(state.logits(state.graph.live_rows()), expected, atol=1e-4)
+
+
+def ids_of(engine: Engine) -> set[str]:
+    graph = engine.state.graph
+    return {graph.id(row) for row in graph.live_rows().tolist()}

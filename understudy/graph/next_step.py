@@ -1,0 +1,33 @@
+"""What a command says to run next, so that it can be pasted into a shell."""
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import typer
+
+
+def tell_next(*words: object) -> None:
+    """Prints the command that goes on with what has been made."""
+    typer.echo(f"next: {command(*words)}")
+
+
+def command(*words: object) -> str:
+    """A command of this program as a shell reads it."""
+    return shlex.join([*program(), *map(str, words)])
+
+
+def program() -> list[str]:
+    """How this program is called here: by its name alone where the shell finds it by that."""
+    found = shutil.which("understudy")
+    if found is not None and Path(found).parent == Path(sys.executable).parent:
+        return ["understudy"]
+    called = sys.argv[0]
+    return [called] if Path(called).name == "understudy" else [sys.executable, "-m", "understudy"]
+
+
+def beside(folder: Path, name: str) -> Path:
+    """A folder beside another that is not there yet: `name`, `name-2` and so on."""
+    places = (folder.parent / (f"{name}-{n}" if n > 1 else name) for n in range(1, sys.maxsize))
+    return next(place for place in places if not place.exists())
