@@ -1,14 +1,17 @@
-"""`understudy bench latency`: the student beside teachers, in process and over HTTP.
+"""`understudy bench latency`: students beside teachers, in process and over HTTP.
 
-The student answers nodes of its bundle. The embedded teacher is MiniLM with a fresh head: its
-answers are worthless, its time is that of a tuned one. The 1.1B model has Llama's shape and random
-weights, which take as long as trained ones: latency only.
+A student answers nodes of its bundle: stored ones, and unseen ones with a short and with a long
+text. The embedded teacher is MiniLM with a fresh head, Gemma is untuned: their answers are
+worthless, their time is that of tuned ones. The 1.1B model has Llama's shape and random weights,
+which take as long as trained ones: latency only. Every teacher is asked about the same nodes, their
+neighbourhood of two hops in the prompt, as `understudy teach` asks it.
 """
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,17 +19,23 @@ import httpx
 import numpy as np
 import typer
 
+from benchmarks.errors import BenchmarkError
 from benchmarks.http import service
 from benchmarks.measure import check_means, described, markdown_table, write_results
 from service.messages import Node
+from training.teacher.defaults import DEFAULTS
 from understudy.engine.engine import Engine
 from understudy.graph.progress import step, terminal_progress
-from understudy.graph.prompts import Prompt, Prompter, PromptOptions, training_labels
+from understudy.graph.prompts import Prompt, Prompter, PromptOptions, StoredTexts, training_labels
 from understudy.graph.snapshot import load_snapshot
 from understudy.graph.text_graph import TextGraph
 
 HOPS = 2
 WARMUP = 3
+SHORT, LONG = 8, 200  # words of an unseen node's text
+STRIDE = 97  # rows between two nodes that are asked about
+MOST_NEIGHBORS = 16  # of an unseen node
+Key = tuple[str, str]  # who answers, and about which kind of node
 TINY_LLAMA = {  # the published shape of TinyLlama-1.1B
     "vocab_size": 32_000,
     "hidden_size": 2_048,
@@ -63,37 +72,59 @@ def measure(work: Callable[[int], object], rounds: int, seconds: float) -> Laten
     return Latency(p50, p95, p99, round(1_000 / statistics.fmean(times), 2), len(times))
 
 
-def student_nodes(graph: TextGraph) -> dict[str, Callable[[int], Node]]:
-    """A stored node by its number, and the same one sent as if it were unseen."""
+def words_of(graph: TextGraph, row: int, count: int) -> str:
+    """A text of so many words, a node's own as often as it takes."""
+    words = graph.texts[row].as_py().split() or ["node"]
+    return " ".join((words * (count // len(words) + 1))[:count])
+
+
+def node_makers(graph: TextGraph) -> dict[str, Callable[[int], Node]]:
+    """A node by its number: a stored one, and unseen ones beside it with texts of two lengths."""
     ids = graph.ids
 
-    def unseen(number: int) -> Node:
-        row = number * 97 % graph.num_nodes
-        near = graph.adjacency.neighbors(row)[:16].tolist()
+    def unseen(number: int, words: int) -> Node:
+        row = number * STRIDE % graph.num_nodes
+        near = graph.adjacency.neighbors(row)[:MOST_NEIGHBORS].tolist()
         # A text of its own each time, so that no cache of texts answers.
-        text = f"{graph.texts[row].as_py()} {number}"
+        text = f"{words_of(graph, row, words)} {number}"
         return Node(text=text, neighbors=tuple(ids[other].as_py() for other in near))
 
-    return {"stored": lambda n: Node(id=ids[n * 97 % graph.num_nodes].as_py()), "unseen": unseen}
+    unseen_nodes = {
+        f"unseen, {words} words": partial(unseen, words=words) for words in (SHORT, LONG)
+    }
+    return {"stored": lambda n: Node(id=ids[n * STRIDE % graph.num_nodes].as_py()), **unseen_nodes}
 
 
-def measure_student(bundle: Path, rounds: int, seconds: float, threads: int) -> dict[str, Latency]:
-    results: dict[str, Latency] = {}
-    graph = load_snapshot(bundle / "graph")
-    ways = student_nodes(graph)
-    with Engine.open(bundle, threads) as engine:
-        for name, node_of in ways.items():
+def student_nodes(graph: TextGraph) -> dict[str, Callable[[int], Node]]:
+    """A stored node by its number, and the same one sent as if it were unseen."""
+
+    def unseen(number: int) -> Node:
+        row = number * STRIDE % graph.num_nodes
+        near = graph.adjacency.neighbors(row)[:MOST_NEIGHBORS].tolist()
+        text = f"{graph.texts[row].as_py()} {number}"
+        return Node(text=text, neighbors=tuple(graph.ids[other].as_py() for other in near))
+
+    return {"stored": node_makers(graph)["stored"], "unseen": unseen}
+
+
+def measure_student(bundle: Path, rounds: int, seconds: float) -> dict[Key, Latency]:
+    """Of a student in one thread, in process and over HTTP."""
+    results: dict[Key, Latency] = {}
+    makers = node_makers(load_snapshot(bundle / "graph"))
+    with Engine.open(bundle, threads=1) as engine:
+        name = f"student ({engine.bundle.manifest.encoder.name})"
+        for kind, node_of in makers.items():
             nodes = [node_of(number) for number in range(rounds + WARMUP)]
-            results[f"student, {name}, in process"] = measure(
+            results[f"{name}, in process", kind] = measure(
                 lambda n, nodes=nodes: engine.classify([nodes[n]]),  # type: ignore[misc]
                 rounds,
                 seconds,
             )
     with service(bundle) as own, httpx.Client(base_url=own.url, timeout=30) as client:
         client.get("/health/ready").raise_for_status()
-        for name, node_of in ways.items():
+        for kind, node_of in makers.items():
             bodies = [json_node(node_of(number)) for number in range(rounds + WARMUP)]
-            results[f"student, {name}, over HTTP"] = measure(
+            results[f"{name}, over HTTP", kind] = measure(
                 lambda n, bodies=bodies: ask(client, bodies[n]),  # type: ignore[misc]
                 rounds,
                 seconds,
@@ -110,18 +141,34 @@ def ask(client: httpx.Client, node: dict[str, Any]) -> None:
     client.post("/classify", json={"nodes": [node]}).raise_for_status()
 
 
-def prompts_of(graph: TextGraph, tokens: int, count: int) -> list[Prompt]:
-    from understudy.graph.prompts import StoredTexts
-
-    options = PromptOptions(tokens=tokens)
+def prompts_of(graph: TextGraph, kind: str, options: PromptOptions, count: int) -> list[Prompt]:
+    """The questions about the nodes that `node_makers` makes of a kind."""
     prompter = Prompter(StoredTexts(graph), graph.label_names, training_labels(graph), options)
-    return [prompter.stored(n * 97 % graph.num_nodes, HOPS) for n in range(count)]
+    rows = [number * STRIDE % graph.num_nodes for number in range(count)]
+    if kind == "stored":
+        return [prompter.stored(row, HOPS) for row in rows]
+    node_of = node_makers(graph)[kind]
+    prompts = []
+    for number, row in enumerate(rows):
+        text = node_of(number).text
+        assert text is not None
+        near = graph.adjacency.neighbors(row)[:MOST_NEIGHBORS].tolist()
+        prompts.append(prompter.unseen(text, near, HOPS))
+    return prompts
 
 
 def embedded_teacher(graph: TextGraph) -> Callable[[Prompt], object]:
     from training.teacher.encoder import EncoderOptions, load_encoder_teacher
 
     teacher = load_encoder_teacher(None, graph.num_classes, EncoderOptions())
+    return lambda prompt: teacher.answer([prompt])
+
+
+def gemma(graph: TextGraph) -> Callable[[Prompt], object]:
+    """Every label scored, at the least rate of waiting: one prompt a call."""
+    from training.teacher.causal import CausalOptions, load_causal_teacher
+
+    teacher = load_causal_teacher("gemma", graph.label_names, CausalOptions(), tuned=False)
     return lambda prompt: teacher.answer([prompt])
 
 
@@ -153,63 +200,87 @@ def llama_shaped(graph: TextGraph) -> Callable[[Prompt], object]:
 
 
 def measure_teachers(
-    graph: TextGraph, rounds: int, seconds: float, threads: int, large: bool
-) -> dict[str, Latency]:
+    graph: TextGraph,
+    loaders: Mapping[str, Callable[[TextGraph], Callable[[Prompt], object]]],
+    rounds: int,
+    seconds: float,
+    threads: int,
+) -> dict[Key, Latency]:
     import torch
 
     from training.terminal import quiet_libraries
 
     quiet_libraries()
     torch.set_num_threads(threads)
-    prompts = prompts_of(graph, 160, rounds + WARMUP)
-    small = embedded_teacher(graph)
-    results = {"teacher, embedded (MiniLM)": measure(lambda n: small(prompts[n]), rounds, seconds)}
-    if large:
-        longer = prompts_of(graph, 380, rounds + WARMUP)
-        llama = llama_shaped(graph)
-        results["teacher, Llama shape 1.1B, bfloat16 (latency only)"] = measure(
-            lambda n: llama(longer[n]), rounds, seconds
-        )
+    results: dict[Key, Latency] = {}
+    for name, load in loaders.items():
+        answer = load(graph)
+        suited = DEFAULTS["encoder" if load is embedded_teacher else "causal"]
+        options = PromptOptions(tokens=suited.tokens, nested=suited.nested)
+        for kind in node_makers(graph):
+            prompts = prompts_of(graph, kind, options, rounds + WARMUP)
+            results[name, kind] = measure(
+                lambda n, answer=answer, prompts=prompts: answer(prompts[n]),  # type: ignore[misc]
+                rounds,
+                seconds,
+            )
     return results
 
 
-def report(results: dict[str, Latency]) -> tuple[str, dict[str, float]]:
-    """The table, and how many times faster than each teacher the student is at p50."""
-    names = [name for name in results if name.startswith("teacher")]
+def report(
+    students: Mapping[Key, Latency], teachers: Mapping[Key, Latency]
+) -> tuple[str, dict[str, float]]:
+    """The table, and how many times faster than each teacher a student is at p50, kind by kind."""
+    names = list(dict.fromkeys(name for name, _ in teachers))
     ratios: dict[str, float] = {}
     rows: list[Sequence[object]] = []
-    for name, latency in results.items():
+    for (name, kind), latency in (dict(students) | dict(teachers)).items():
         times = []
-        for teacher in names:
-            ratio = round(results[teacher].p50 / latency.p50, 1)
-            if not name.startswith("teacher"):
-                ratios[f"{teacher} / {name}"] = ratio
-            times.append("" if name.startswith("teacher") else f"{ratio:,.0f} times")
+        for teacher in names if (name, kind) in students else ():
+            ratio = round(teachers[teacher, kind].p50 / latency.p50, 1)
+            ratios[f"{teacher} / {name}, {kind}"] = ratio
+            times.append(f"{ratio:,.0f} times" if ratio >= 10 else f"{ratio:.1f} times")
         figures = (f"{latency.p50:.3f}", f"{latency.p95:.3f}", f"{latency.p99:.3f}")
-        rows.append([name, *figures, f"{latency.per_second:,.1f}", *times])
-    short = [f"faster than {name.removeprefix('teacher, ')}" for name in names]
-    header = ["one node a call", "p50 ms", "p95 ms", "p99 ms", "nodes/s", *short]
+        blank = [""] * (len(names) - len(times))
+        rows.append([name, kind, *figures, f"{latency.per_second:,.1f}", *times, *blank])
+    faster = [f"faster than {name}" for name in names]
+    header = ["one node a call", "node", "p50 ms", "p95 ms", "p99 ms", "nodes/s", *faster]
     return markdown_table(header, rows), ratios
 
 
 def latency(
-    bundle: Annotated[Path, typer.Argument(help="Bundle of the student.")],
+    bundles: Annotated[
+        list[Path], typer.Argument(help="Bundles of one graph's students, of any text encoder.")
+    ],
     rounds: Annotated[int, typer.Option(min=10, help="Calls of each, at most.")] = 1_000,
-    seconds: Annotated[float, typer.Option(min=1, help="Of each, about.")] = 20.0,
-    threads: Annotated[int, typer.Option(min=1, help="Of a teacher; the student has one.")] = 2,
+    seconds: Annotated[float, typer.Option(min=1, help="Of each, about.")] = 10.0,
+    threads: Annotated[int, typer.Option(min=1, help="Of a teacher; a student has one.")] = 2,
+    language_model: Annotated[
+        bool, typer.Option("--gemma/--no-gemma", help="Also Gemma 3 270M (extra gemma).")
+    ] = True,
     large: Annotated[bool, typer.Option(help="Also the 1.1B shape, which needs 3 GB.")] = True,
 ) -> None:
-    """Time the student beside the teachers: p50, p95, p99 and throughput."""
-    check_means(bundle, "taskset")
-    graph = load_snapshot(bundle / "graph")
+    """Time students beside teachers: p50, p95, p99 and throughput."""
+    for bundle in bundles:
+        check_means(bundle, "taskset")
+    graphs = [load_snapshot(bundle / "graph") for bundle in bundles]
+    if len({graph.content_hash for graph in graphs}) > 1:
+        raise BenchmarkError("the bundles are of different graphs; name students of one")
+    loaders = {
+        "MiniLM": embedded_teacher,
+        **({"Gemma 3 270M": gemma} if language_model else {}),
+        **({"Llama shape 1.1B (latency only)": llama_shaped} if large else {}),
+    }
+    students: dict[Key, Latency] = {}
     with terminal_progress() as progress:
-        with step(progress, "Timing the student"):
-            results = measure_student(bundle, rounds, seconds, threads=1)
+        for bundle in bundles:
+            with step(progress, f"Timing {bundle.name}"):
+                students |= measure_student(bundle, rounds, seconds)
         with step(progress, "Timing the teachers"):
-            results |= measure_teachers(graph, rounds, seconds, threads, large)
-    table, ratios = report(results)
-    table = f"Bundle of {described(graph)}.\n\n{table}"
+            teachers = measure_teachers(graphs[0], loaders, rounds, seconds, threads)
+    table, ratios = report(students, teachers)
+    table = f"Bundles of {described(graphs[0])}.\n\n{table}"
     typer.echo(table)
-    values = {name: asdict(latency) for name, latency in results.items()}
-    settings = {"graph": described(graph), "teacher_threads": threads}
+    values = {", ".join(key): asdict(found) for key, found in (students | teachers).items()}
+    settings = {"graph": described(graphs[0]), "teacher_threads": threads, "hops": HOPS}
     write_results("latency", {"settings": settings, "latency": values, "ratios": ratios}, table)
