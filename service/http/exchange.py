@@ -262,8 +262,9 @@ class Told(Response):
         content: Struct | bytes,
         headers: tuple[tuple[bytes, bytes], ...] = (),
         kind: bytes = JSON_BYTES,
+        status: int = 200,
     ) -> None:
-        self.status_code = 200
+        self.status_code = status
         self.background = None
         self.content = content if isinstance(content, bytes) else encode(content)
         self.kind = kind

@@ -12,9 +12,9 @@ from fastapi.routing import APIRoute
 from msgspec import Struct
 from starlette.responses import Response
 
-from service.http.errors import INFERENCE_PATH
+from service.http.error_forms import error_kind
 from service.http.exchange import JSON, JsonBody, Told
-from service.messages import ErrorBody, InferenceErrorBody, encode
+from service.messages import encode
 from service.parts import Parts
 
 REFERENCE = "#/components/schemas/{name}"
@@ -32,6 +32,7 @@ MEANINGS = {
     424: "The teacher failed.",
     429: "Too much at once; see the header `retry-after`.",
     500: "Something went wrong here; the log has it under the request's id.",
+    502: "The upstream gave no answer.",
     503: "The service cannot answer now; see the header `retry-after`.",
     504: "The answer did not come in time.",
 }
@@ -45,7 +46,8 @@ ones by their text and the stored nodes that they are linked to.
 
 Every answer carries `x-request-id` (yours, if you sent one) and `x-total-time` in milliseconds.
 Every answer that is no success has the same body, an `ErrorBody`; below `/v2` it is an
-`InferenceErrorBody`, as the Open Inference Protocol wants it.
+`InferenceErrorBody`, as the Open Inference Protocol wants it, below `/v1` an `OpenAIErrorBody`, and
+of `/v1/systemone` a `SystemOneErrorBody`.
 """
 
 
@@ -74,7 +76,7 @@ class StructRoute(APIRoute):
         if not isinstance(answer, type):
             answer = hints["return"]
         body = next((kind for hint in hints.values() if (kind := body_kind(hint))), None)
-        error = InferenceErrorBody if path.startswith(INFERENCE_PATH) else ErrorBody
+        error = error_kind(path)
         self.structs = {kind for kind in (answer, body, error) if kind is not None}
         roles = [d.scopes[0] for d in dependencies if isinstance(d, params.Security) and d.scopes]
         statuses = {500, *(options.get("responses") or {})}

@@ -1,0 +1,116 @@
+"""Clients that others wrote ask a served bundle in the words that they know."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from service.app import create_app
+from service.http.access import Role, add_key
+from service.settings import Settings
+from tests.bundles import TinyBundle, write_tiny_bundle
+from tests.decision_server import mock
+from tests.http_servers import serve
+from understudy.engine import Engine
+
+# Three of them are the options of the conformance run's choices: those are the student's.
+LABELS = ("Billing", "Technical", "Sales", "Shipping")
+# What the specification asks of a server whose key is tested, and of one that has none.
+ONLY_WITH_A_KEY = {"auth.bearer", "auth.missing", "auth.invalid"}
+ONLY_WITHOUT = {"auth.ignored-when-off"}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> TinyBundle:
+    return write_tiny_bundle(tmp_path_factory.mktemp("door") / "bundle", label_names=LABELS)
+
+
+@contextmanager
+def served(bundle: TinyBundle, **settings: Any) -> Iterator[tuple[str, dict[str, float]]]:
+    """The URL of a service, and the answered questions by who answered them."""
+    app = create_app(Engine.open(bundle.folder), Settings(**settings))
+    url, stop = serve(app)
+    counts: dict[str, float] = {}
+    try:
+        yield url, counts
+    finally:
+        stop()
+        counts.update({route: n for (route,), n in app.parts.metrics.decisions.values.items()})
+
+
+def conformance(url: str, report: Path, *words: str) -> dict[str, str]:
+    """Requirement → pass, fail or skip, by `jevcompat test` as a process of its own."""
+    command = [sys.executable, "-m", "jevcompat.cli", "test", url, "--json", str(report), *words]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    told = json.loads(report.read_text(encoding="utf-8"))
+    assert told["aborted"] is None
+    assert told["case_errors"] == told["inconclusive"] == []
+    return {entry["id"]: entry["status"] for entry in told["results"]}
+
+
+@pytest.mark.parametrize("with_key", [False, True])
+def test_every_requirement_of_the_specification_holds(
+    bundle: TinyBundle, tmp_path: Path, with_key: bool
+) -> None:
+    settings: dict[str, Any] = {}
+    words: list[str] = []
+    if with_key:
+        keys = tmp_path / "keys.json"
+        words = ["--key", add_key(keys, "caller", Role.read)]
+        settings = {"keys_file": keys}
+    with mock() as upstream, served(bundle, upstream_url=upstream, **settings) as (url, counts):
+        found = conformance(url, tmp_path / "report.json", *words)
+    not_applying = ONLY_WITHOUT if with_key else ONLY_WITH_A_KEY
+    others = {name: status for name, status in found.items() if name not in not_applying}
+    assert len(others) >= 45
+    assert set(others.values()) == {"pass"}, others
+    assert counts["student"] >= 10  # the run met the student, not only what stands behind it
+    assert counts["upstream"] >= 10
+
+
+def test_openais_client_is_answered_by_the_student(bundle: TinyBundle) -> None:
+    with served(bundle) as (url, _):
+        client = openai.OpenAI(base_url=f"{url}/v1", api_key="unread", max_retries=0)
+        node = {"node": {"text": "http socket", "neighbors": ["node-1"]}}
+        decision = client.decisions.create(
+            model="gpt-6-luna",
+            input=[{"role": "user", "content": [{"type": "input_json", "data": node}]}],
+            questions=[
+                {
+                    "type": "choice",
+                    "name": "team",
+                    "instructions": "Which team should handle it?",
+                    "choices": [{"value": label} for label in LABELS],
+                },
+                {"type": "predicate", "instructions": "Is it urgent?"},
+            ],
+        )
+        first, second = decision.answers
+        assert first.type == "choice"
+        assert (first.name, second.type) == ("team", "refusal")
+        asked = {"nodes": [node["node"]], "top_k": len(LABELS)}
+        answer = client.post(f"{url}/classify", cast_to=object, body=asked)
+        top = answer["predictions"][0]["top"]  # type: ignore[index]
+        told = {entry.value: entry.probability for entry in first.probabilities}
+        assert told == pytest.approx({entry["label"]: entry["score"] for entry in top}, abs=2e-6)
+        assert first.choice == top[0]["label"]
+        assert [model.id for model in client.models.list()] == ["tiny-hashing"]
+        with pytest.raises(openai.NotFoundError, match="no stored node"):
+            client.decisions.create(
+                model="any",
+                input='{"node": {"id": "nobody"}}',
+                questions=[
+                    {
+                        "type": "choice",
+                        "instructions": "?",
+                        "choices": [{"value": "Sales"}, {"value": "Billing"}],
+                    }
+                ],
+            )
