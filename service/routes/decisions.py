@@ -6,6 +6,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from msgspec import Meta, Struct
 
+from service.door.completions import (
+    AskedCompletion,
+    ChatMessage,
+    ChatRequest,
+    ChatResponse,
+    read_completion,
+)
 from service.door.decisions import (
     AskedDecisions,
     ChoiceOption,
@@ -26,6 +33,7 @@ from service.door.systemone import (
 from service.http.access import Role
 from service.http.exchange import JsonBody, Told
 from service.http.gateway import Direct
+from service.messages import encode
 from service.parts import Parts
 from service.routes.classify import ERRORS, example_request
 from service.routes.dependencies import READ, Served, Timed
@@ -40,7 +48,13 @@ who answered: `student`, `upstream`, `mixed`, or `refused` for nobody. See docs/
 DOOR_ERRORS: dict[int | str, dict[str, str]] = {**ERRORS, 400: {}, 502: {}}
 DECISIONS = JsonBody(DecisionRequest, read_decisions)
 SYSTEM_ONE = JsonBody(SystemOneRequest, read_system_one)
+CHAT = JsonBody(ChatRequest, read_completion)
 EXAMPLE_LABELS = 3
+CHAT_DESCRIPTION = """
+The student's where the answer is held to some of its labels, by `response_format` with a JSON
+schema, `structured_outputs` or `guided_choice`, and the chat is one message of a user, which is the
+node. Anything else goes to the upstream, if there is one. See docs/decisions.md.
+"""
 
 
 class ListedModel(Struct, frozen=True):
@@ -97,6 +111,19 @@ async def system_one(
     return await served.door.answer(exchange, asked)
 
 
+@router.post(
+    "/chat/completions",
+    summary="Choose a label, as a chat",
+    description=CHAT_DESCRIPTION.strip(),
+    response_model=ChatResponse,
+    responses=DOOR_ERRORS,
+)
+async def complete_chat(
+    asked: Annotated[AskedCompletion, Depends(CHAT)], exchange: Timed, served: Served
+) -> Told:
+    return await served.door.answer(exchange, asked)
+
+
 @router.get("/models", summary="The model, as either kind of client asks")
 async def list_models(served: Served) -> ModelList:
     listed = (listed_model(served.slot.engine.manifest),)
@@ -131,7 +158,11 @@ def examples(parts: Parts) -> dict[str, Examples]:
     message = InputItem((InputPart("input_json", data=node),), "user")
     question = ChoiceQuestion("Which category is it?", choices, "category")
     by_name = {"category": SystemOneChoice(dict.fromkeys(labels), "Which category is it?")}
+    asked = (ChatMessage("user", encode(node).decode()),)
     return {
+        "complete_chat": Examples(
+            ChatRequest(engine.manifest.name, asked, structured_outputs={"choice": labels})
+        ),
         "decide": Examples(DecisionRequest(engine.manifest.name, (message,), (question,))),
         "system_one": Examples(SystemOneRequest(engine.manifest.name, node, by_name)),
         "list_models": Examples(),

@@ -1,14 +1,18 @@
 """Clients that others wrote ask a served bundle in the words that they know."""
 
+import asyncio
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import openai
+import pydantic
 import pytest
 
 from service.app import create_app
@@ -17,7 +21,12 @@ from service.settings import Settings
 from tests.bundles import TinyBundle, write_tiny_bundle
 from tests.decision_server import mock
 from tests.http_servers import serve
-from understudy.engine import Engine
+from understudy.endpoint.asker import Reply
+from understudy.endpoint.opening import open_asker
+from understudy.endpoint.options import ClientOptions, WireName
+from understudy.engine import Engine, Node
+from understudy.engine.requests import probabilities
+from understudy.graph.prompts import Prompt
 
 # Three of them are the options of the conformance run's choices: those are the student's.
 LABELS = ("Billing", "Technical", "Sales", "Shipping")
@@ -114,3 +123,55 @@ def test_openais_client_is_answered_by_the_student(bundle: TinyBundle) -> None:
                     }
                 ],
             )
+
+
+class Team(Enum):
+    billing = "Billing"
+    sales = "Sales"
+
+
+class Routed(pydantic.BaseModel):
+    team: Team
+
+
+class Chosen(pydantic.BaseModel):
+    team: Literal["Technical", "Shipping", "Sales"]
+
+
+@pytest.mark.parametrize("form", [Routed, Chosen])
+def test_openais_client_parses_a_chat_that_the_student_answers(
+    bundle: TinyBundle, form: type[pydantic.BaseModel]
+) -> None:
+    with served(bundle) as (url, counts):
+        client = openai.OpenAI(base_url=f"{url}/v1", api_key="unread", max_retries=0)
+        answer = client.chat.completions.parse(
+            model="gpt", messages=[{"role": "user", "content": "http socket"}], response_format=form
+        )
+        assert isinstance(answer.choices[0].message.parsed, form)
+        with pytest.raises(openai.BadRequestError, match="--upstream-url"):
+            client.chat.completions.create(
+                model="gpt", messages=[{"role": "user", "content": "Write a poem."}]
+            )
+    assert counts == {"student": 1}
+
+
+@pytest.mark.parametrize("wire", ["chat", "decisions", "systemone"])
+def test_our_own_client_of_teachers_takes_the_student_for_one(
+    bundle: TinyBundle, wire: WireName
+) -> None:
+    """It reads the probability of each label, from the tokens of a chat, too."""
+    prompt = Prompt("Which team?", "http socket url")
+
+    async def ask() -> Reply:
+        asker = open_asker(ClientOptions(f"{url}/v1", "any", top=4, wire=wire))
+        try:
+            return await asker.ask(prompt, LABELS)
+        finally:
+            await asker.close()
+
+    with served(bundle) as (url, _):
+        reply = asyncio.run(ask())
+    text = prompt.text if wire == "chat" else prompt.description
+    expected = np.log(probabilities(Engine.open(bundle.folder).logits([Node(text=text)]), 2.0)[0])
+    assert reply.label == int(expected.argmax())
+    assert reply.log_probabilities == pytest.approx(expected.tolist(), abs=1e-3)

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from service.http.access import Role, add_key
 from service.http.bodies import LARGE_BYTES
 from tests.bundles import LABELS, TinyBundle
-from tests.unit.service.door.conftest import Ask
+from tests.upstream_server import Ask
 from understudy.engine.requests import probabilities
 
 OPTIONS = ["games", "net", "science"]
@@ -167,8 +168,6 @@ def test_a_large_request_is_answered_like_a_small_one(ask: Ask, tiny_bundle: Tin
 
 
 def test_keys_and_rate_limits_hold_here_too(ask: Ask, tmp_path: Any) -> None:
-    from service.http.access import Role, add_key
-
     secret = add_key(tmp_path / "keys.json", "reader", Role.read)
     keys = {"keys_file": tmp_path / "keys.json"}
     answer = decide(ask, "http", **keys)

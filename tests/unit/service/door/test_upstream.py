@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 
 from service.errors import SettingsError
 from service.settings import load_settings
-from tests.unit.service.door.conftest import Ask, UpstreamServer
+from tests.upstream_server import Ask, UpstreamServer
 
 CHOICE = {"type": "choice", "instructions": "?", "choices": [{"value": "net"}, {"value": "games"}]}
 PREDICATE = {"type": "predicate", "instructions": "Is it old?"}
