@@ -132,7 +132,7 @@ class AskedCompletion:
         self.request, self.content = request, content
         plain = request.n in (None, 1) and not request.stream and not request.tools
         self.held = held_of(request) if plain else None
-        self.questions: list[Options | None] = [self.held and self.held.options]
+        self.questions: list[Options | None] = [None if self.held is None else self.held.options]
 
     def node(self) -> Node | None:
         """See `Asked`; a chat with answers is about no node."""
@@ -234,7 +234,9 @@ def held_by_schema(schema: Any) -> Held | None:
         return None
     ((name, inner),) = properties.items()
     options = enum_of(inner, schema)
-    return options and Held(options, f'{{{json.dumps(name)}:"', '"}', quoted=True)
+    if options is None:
+        return None
+    return Held(options, f'{{{json.dumps(name)}:"', '"}', quoted=True)
 
 
 def enum_of(schema: Any, whole: Mapping[str, Any]) -> list[str] | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from time import perf_counter
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -77,6 +78,22 @@ class Classified(Struct):
         )
 
 
+class Retold(Protocol):
+    """The same request from another kind of client, which is answered in its own words."""
+
+    @property
+    def nodes(self) -> tuple[Node, ...]: ...
+
+    @property
+    def top_k(self) -> int: ...
+
+    @property
+    def route(self) -> Route: ...
+
+    def told(self, asked: Classified) -> bytes:
+        """The body of the answer."""
+
+
 class Classifier:
     """Answers requests; inference never runs on the event loop."""
 
@@ -116,10 +133,12 @@ class Classifier:
         self.introduction = introduction
         self.prices = prices or Prices()
 
-    async def respond(self, exchange: Exchange, request: ClassifyRequest) -> Told:
+    async def respond(self, exchange: Exchange, request: "ClassifyRequest | Retold") -> Told:
         """The answer to `POST /classify`; raises as `classify` does."""
         asked = await self.classify(exchange, request.nodes, request.top_k, request.route)
-        return asked.told()
+        if isinstance(request, ClassifyRequest):
+            return asked.told()
+        return Told(await self.aside.run(request.told, asked))
 
     async def classify(
         self,
@@ -331,6 +350,18 @@ def refuse_if_none_answered(predictions: Sequence[Prediction]) -> None:
     first = predictions[0].error
     if first is not None and all(prediction.error is not None for prediction in predictions):
         raise NoNodeError(first.code, first.message, first.details)
+
+
+def refuse_if_any_failed(predictions: Sequence[Prediction]) -> None:
+    """Makes a node's error the request's, for wires that have no error of one.
+
+    Raises:
+        NoNodeError: the first bad node's error.
+    """
+    for prediction in predictions:
+        if (error := prediction.error) is not None:
+            message = f"node {prediction.index}: {error.message}"
+            raise NoNodeError(error.code, message, error.details)
 
 
 def student_predictions(asked: Classified) -> list[Prediction]:

@@ -51,6 +51,13 @@ of `/v1/systemone` a `SystemOneErrorBody`.
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """An answer that is a list of structs, or a list of such lists."""
+
+    kind: type[Struct]
+
+
 class StructRoute(APIRoute):
     """A route whose body, answer and errors are structs.
 
@@ -63,7 +70,8 @@ class StructRoute(APIRoute):
 
         Args:
             options: as FastAPI's. `response_model` is a struct, by default the one that the
-                endpoint returns; of the statuses in `responses` the bodies are known.
+                endpoint returns, or `Lists` of one; of the statuses in `responses` the bodies are
+                known.
 
         Raises:
             TypeError: no dependency says who may ask.
@@ -73,11 +81,12 @@ class StructRoute(APIRoute):
             raise TypeError(f"{path}: say who may ask, with READ, WRITE, ADMIN or ANYONE")
         hints = get_type_hints(endpoint, include_extras=True)
         answer = options.pop("response_model")
-        if not isinstance(answer, type):
+        if not isinstance(answer, type | Lists):
             answer = hints["return"]
         body = next((kind for hint in hints.values() if (kind := body_kind(hint))), None)
         error = error_kind(path)
-        self.structs = {kind for kind in (answer, body, error) if kind is not None}
+        told = answer.kind if isinstance(answer, Lists) else answer
+        self.structs = {kind for kind in (told, body, error) if kind is not None}
         roles = [d.scopes[0] for d in dependencies if isinstance(d, params.Security) and d.scopes]
         statuses = {500, *(options.get("responses") or {})}
         statuses |= {*ANY_REQUEST} if roles else set()
@@ -127,7 +136,10 @@ def body_kind(hint: Any) -> type[Struct] | None:
     return None
 
 
-def content_of(kind: type[Struct]) -> dict[str, Any]:
+def content_of(kind: type[Struct] | Lists) -> dict[str, Any]:
+    if isinstance(kind, Lists):
+        single = {"type": "array", "items": {"$ref": REFERENCE.format(name=kind.kind.__name__)}}
+        return {JSON: {"schema": {"anyOf": [single, {"type": "array", "items": single}]}}}
     return {JSON: {"schema": {"$ref": REFERENCE.format(name=kind.__name__)}}}
 
 
