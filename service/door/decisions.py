@@ -97,6 +97,30 @@ class ChoiceAnswer(Struct, tag_field="type", tag="choice"):
     probabilities: list[ChoiceProbability]
 
 
+class PredicateAnswer(Struct, tag_field="type", tag="predicate"):
+    """Of an upstream."""
+
+    name: str | None
+    probability: float
+
+
+class LevelProbability(Struct):
+    """How probable a level is."""
+
+    label: str
+    value: int
+    probability: float
+
+
+class ScoreAnswer(Struct, tag_field="type", tag="score"):
+    """Of an upstream."""
+
+    name: str | None
+    score: float
+    confidence: float
+    probabilities: list[LevelProbability]
+
+
 class Refusal(Struct, tag_field="type", tag="refusal"):
     """Neither the student's, nor is there an upstream."""
 
@@ -130,7 +154,7 @@ class DecisionResponse(Struct):
     """An answer to each question, in their order; an upstream's are as it gave them."""
 
     model: str
-    answers: tuple[ChoiceAnswer | Refusal, ...]
+    answers: tuple[ChoiceAnswer | PredicateAnswer | ScoreAnswer | Refusal, ...]
     usage: DecisionUsage
 
 

@@ -54,7 +54,7 @@ class SystemOneRequest(Struct):
     questions: Annotated[dict[str, SystemOneQuestion], Meta(min_length=1)]
 
 
-class SystemOneAnswer(Struct, tag_field="type", tag="choice"):
+class SystemOneChoiceAnswer(Struct, tag_field="type", tag="choice"):
     """The most probable option."""
 
     choice: str
@@ -62,8 +62,28 @@ class SystemOneAnswer(Struct, tag_field="type", tag="choice"):
     probabilities: dict[str, float]
 
 
+class SystemOneNoulAnswer(Struct, tag_field="type", tag="noul"):
+    """Of an upstream."""
+
+    noul: float
+
+
+class SystemOneScoreAnswer(Struct, tag_field="type", tag="score"):
+    """Of an upstream."""
+
+    score: float
+    confidence: float
+    legend: dict[str, Any]
+    probabilities: dict[str, float]
+
+
 class SystemOneRefusal(Struct, tag_field="type", tag="refusal"):
     """Neither the student's, nor is there an upstream; only beside answers of the student."""
+
+
+SystemOneAnswer = (
+    SystemOneChoiceAnswer | SystemOneNoulAnswer | SystemOneScoreAnswer | SystemOneRefusal
+)
 
 
 class SystemOneUsage(Struct):
@@ -77,7 +97,7 @@ class SystemOneResponse(Struct):
     """An answer to each question; an upstream's are as it gave them."""
 
     model: str
-    answers: dict[str, SystemOneAnswer | SystemOneRefusal]
+    answers: dict[str, SystemOneAnswer]
     usage: SystemOneUsage
 
 
@@ -186,9 +206,9 @@ def options_of(question: SystemOneQuestion) -> Options | None:
     return list(question.criteria) if isinstance(question, SystemOneChoice) else None
 
 
-def choice_answer(options: Options, own: Shares) -> SystemOneAnswer:
+def choice_answer(options: Options, own: Shares) -> SystemOneChoiceAnswer:
     told = dict(zip(options, own.probabilities, strict=True))
-    return SystemOneAnswer(options[own.best], own.confidence, told)
+    return SystemOneChoiceAnswer(options[own.best], own.confidence, told)
 
 
 def read_reply(content: bytes) -> UpstreamAnswers:

@@ -9,6 +9,7 @@ import httpx2
 
 from service.errors import UpstreamError
 from service.http.exchange import JSON
+from service.telemetry.logs import RareLog
 from service.telemetry.metrics import Metrics
 from understudy.endpoint.errors import EndpointError
 from understudy.endpoint.wire import Wire
@@ -17,6 +18,7 @@ ANSWER_BYTES = 32 * 2**20  # 400 questions of 255 options are a third of it
 REFUSAL_BYTES = 2**20
 # What a server says of our key is nothing to tell a caller, whose own key was let in.
 OF_OUR_KEY = frozenset({401, 403, 407})
+LEAST_SECRET = 8  # letters of a key; a shorter one is no secret, and may stand in any word
 MASK = b"***"
 logger = logging.getLogger(__name__)
 
@@ -47,7 +49,8 @@ class Upstream:
         self.options = options
         self.metrics = metrics
         self.url = options.url.rstrip("/")
-        self.key = options.key.encode()
+        self.secret = options.key.encode() if len(options.key) >= LEAST_SECRET else b""
+        self.log = RareLog(logger)
         wire = Wire(options.key, ANSWER_BYTES, REFUSAL_BYTES)
         self.http = wire.client(options.seconds, options.connections)
 
@@ -65,15 +68,19 @@ class Upstream:
             async with asyncio.timeout(self.options.seconds):
                 reply = await self.asked(path, body)
         except (EndpointError, httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
-            self.metrics.upstream_answers.add("failed")
-            raise failure(error) from error
-        except UpstreamError:
-            self.metrics.upstream_answers.add("failed")
-            raise
+            raise self.failed(failure(error)) from error
+        except UpstreamError as error:
+            raise self.failed(error) from None
         outcome = "answered" if reply.status == 200 else "refused"
         self.metrics.upstream_answers.add(outcome)
         self.metrics.upstream_seconds.observe(perf_counter() - started)
         return reply
+
+    def failed(self, error: UpstreamError) -> UpstreamError:
+        """Counted and logged."""
+        self.metrics.upstream_answers.add("failed")
+        self.log.warning(str(error), "%s", error)
+        return error
 
     async def asked(self, path: str, body: bytes) -> Reply:
         headers = {"content-type": JSON}
@@ -83,8 +90,8 @@ class Upstream:
         if answer.is_redirect:
             raise UpstreamError("leads to another address, which is not followed")
         content = answer.content
-        if self.key:
-            content = content.replace(self.key, MASK)
+        if self.secret:
+            content = content.replace(self.secret, MASK)
         kind, retry = (answer.headers.get(name, "") for name in ("content-type", "retry-after"))
         return Reply(answer.status_code, content, (kind or JSON).encode(), retry.encode())
 
@@ -93,11 +100,9 @@ class Upstream:
 
 
 def failure(error: Exception) -> UpstreamError:
+    """The same in this room's words."""
     if isinstance(error, httpx2.TimeoutException | TimeoutError):
-        told = "gave no answer in time"
-    elif isinstance(error, EndpointError):
-        told = f"cannot be understood: {error}"
-    else:
-        told = "cannot be reached"
-    logger.warning("the upstream %s (%s)", told, type(error).__name__)
-    return UpstreamError(told)
+        return UpstreamError("gave no answer in time")
+    if isinstance(error, EndpointError):
+        return UpstreamError(f"cannot be understood: {error}")
+    return UpstreamError(f"cannot be reached ({type(error).__name__})")

@@ -13,10 +13,18 @@ from service.inference.batcher import Batched, Batcher
 from service.inference.current import Slot
 from service.inference.deadlines import attend, seconds_left
 from service.inference.embedding_cache import EmbeddingCache
-from service.inference.routing import CONFIDENCE, Prices, Rule, question_cost, rule_of, unsure_nodes
+from service.inference.routing import (
+    CONFIDENCE,
+    Prices,
+    Rule,
+    auto_answer,
+    computing_ms,
+    question_cost,
+    rule_of,
+    unsure_nodes,
+)
 from service.messages import (
     STUDENTS,
-    AnsweredBy,
     ClassifyRequest,
     ClassifyResponse,
     CompareResponse,
@@ -327,18 +335,6 @@ class Classifier:
             told = answered[position]
             costs[position] = question_cost(prompt, told.label, told.cached, self.prices)
         return costs
-
-
-def computing_ms(inference: Batched | None) -> float:
-    """Of the student: stored nodes are looked up."""
-    return round(inference.encode_ms + inference.inference_ms, 3) if inference else 0.0
-
-
-def auto_answer(student: Prediction, teacher: Prediction, unsure: bool) -> AnsweredBy | None:
-    """Whose answer the route auto takes."""
-    if student.error is not None:
-        return None
-    return "teacher" if unsure and teacher.error is None else "student"
 
 
 def refuse_if_none_answered(predictions: Sequence[Prediction]) -> None:

@@ -26,6 +26,7 @@ from service.door.decisions import (
 from service.door.systemone import (
     AskedSystemOne,
     SystemOneChoice,
+    SystemOneQuestion,
     SystemOneRequest,
     SystemOneResponse,
     read_system_one,
@@ -157,7 +158,9 @@ def examples(parts: Parts) -> dict[str, Examples]:
     choices = tuple(ChoiceOption(label) for label in labels)
     message = InputItem((InputPart("input_json", data=node),), "user")
     question = ChoiceQuestion("Which category is it?", choices, "category")
-    by_name = {"category": SystemOneChoice(dict.fromkeys(labels), "Which category is it?")}
+    by_name: dict[str, SystemOneQuestion] = {
+        "category": SystemOneChoice(dict.fromkeys(labels), "Which category is it?")
+    }
     asked = (ChatMessage("user", encode(node).decode()),)
     return {
         "complete_chat": Examples(

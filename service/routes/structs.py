@@ -220,7 +220,7 @@ def finish(operation: dict[str, Any], examples: Examples) -> None:
 
 
 def uniform_arrays(schema: Any) -> Any:
-    """Arrays of a fixed length as generators of clients can read them.
+    """Arrays of a fixed length, or of anything, as generators of clients can read them.
 
     A pair of integers is said as `prefixItems` and `items: false`, which few of them know.
     """
@@ -233,4 +233,6 @@ def uniform_arrays(schema: Any) -> Any:
         kinds = result.pop("prefixItems")
         same = all(kind == kinds[0] for kind in kinds)
         result["items"] = kinds[0] if same else {"anyOf": kinds}
+    if result.get("type") == "array":
+        result.setdefault("items", {})
     return result

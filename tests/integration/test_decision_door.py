@@ -14,6 +14,8 @@ import numpy as np
 import openai
 import pydantic
 import pytest
+from openai.types.decision_input_message_param import DecisionInputMessageParam
+from openai.types.shared_params.decision_input_json import DecisionInputJSON
 
 from service.app import create_app
 from service.http.access import Role, add_key
@@ -85,12 +87,15 @@ def test_every_requirement_of_the_specification_holds(
 
 
 def test_openais_client_is_answered_by_the_student(bundle: TinyBundle) -> None:
+    node: dict[str, object] = {"text": "http socket", "neighbors": ["node-1"]}
+    data: dict[str, object | None] = {"node": node}
+    part: DecisionInputJSON = {"type": "input_json", "data": data}
+    message: DecisionInputMessageParam = {"type": "message", "role": "user", "content": [part]}
     with served(bundle) as (url, _):
         client = openai.OpenAI(base_url=f"{url}/v1", api_key="unread", max_retries=0)
-        node = {"node": {"text": "http socket", "neighbors": ["node-1"]}}
         decision = client.decisions.create(
             model="gpt-6-luna",
-            input=[{"role": "user", "content": [{"type": "input_json", "data": node}]}],
+            input=[message],
             questions=[
                 {
                     "type": "choice",
@@ -104,7 +109,7 @@ def test_openais_client_is_answered_by_the_student(bundle: TinyBundle) -> None:
         first, second = decision.answers
         assert first.type == "choice"
         assert (first.name, second.type) == ("team", "refusal")
-        asked = {"nodes": [node["node"]], "top_k": len(LABELS)}
+        asked = {"nodes": [node], "top_k": len(LABELS)}
         answer = client.post(f"{url}/classify", cast_to=object, body=asked)
         top = answer["predictions"][0]["top"]  # type: ignore[index]
         told = {entry.value: entry.probability for entry in first.probabilities}

@@ -45,7 +45,7 @@ def ask(tiny_bundle: TinyBundle) -> Ask:
             ) as client:
                 raw = {"content": body} if isinstance(body, bytes) else {"json": body}
                 sent = {"content-type": "application/json"} | (headers or {})
-                answer = await client.post(path, headers=sent, **raw)  # type: ignore[arg-type]
+                answer = await client.post(path, headers=sent, **raw)
             await app.parts.close()
             return answer
 
