@@ -30,7 +30,7 @@ class Asked(Protocol):
         content: the body as it came.
         path: of the same request below an upstream's URL.
         questions: the options of each question; None where it is no choice among texts.
-        refusable: the wire can refuse one question and answer the others.
+        refusable: an answer may be made of refusals alone.
     """
 
     @property
