@@ -29,6 +29,7 @@ from understudy.graph.progress import terminal_progress
 from understudy.graph.snapshot import load_snapshot
 
 CONNECTIONS = 16
+CLASSIFY, DECISIONS = "/classify", "/v1/decisions"
 SERVER_CORE, CLIENT_CORE = "0", "1"
 LUA = """
 wrk.method = "POST"
@@ -37,7 +38,7 @@ local bodies = {{ {bodies} }}
 local next = 0
 request = function()
     next = next % #bodies + 1
-    return wrk.format(nil, "/classify", nil, bodies[next])
+    return wrk.format(nil, "{path}", nil, bodies[next])
 end
 """
 
@@ -88,7 +89,13 @@ class Run:
     microseconds: float  # of the server's processor, a request
 
 
-def wrk(server: Served, bodies: Sequence[bytes], seconds: int, connections: int) -> Run:
+def wrk(
+    server: Served,
+    bodies: Sequence[bytes],
+    seconds: int,
+    connections: int,
+    path: str,
+) -> Run:
     """Loads a server.
 
     Raises:
@@ -98,7 +105,7 @@ def wrk(server: Served, bodies: Sequence[bytes], seconds: int, connections: int)
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "post.lua"
         quoted = ", ".join(f"[==[{body.decode()}]==]" for body in bodies)
-        script.write_text(LUA.format(bodies=quoted))
+        script.write_text(LUA.format(bodies=quoted, path=path))
         command = ["taskset", "-c", CLIENT_CORE, "wrk", "-t1", f"-c{connections}"]
         options = [f"-d{seconds}s", "-s", str(script), server.url]
         result = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
@@ -122,30 +129,48 @@ def bodies_of(ids: Sequence[str], batch: int, count: int) -> list[bytes]:
     ]
 
 
+def decisions_of(ids: Sequence[str], label_names: Sequence[str], count: int) -> list[bytes]:
+    """The same for one id each, as questions of a decision endpoint among all labels."""
+    choices = [{"value": label} for label in label_names]
+    question = {"type": "choice", "instructions": "Which is it?", "choices": choices}
+    return [
+        msgspec.json.encode(
+            {
+                "model": "any",
+                "input": msgspec.json.encode({"node": {"id": ids[r % len(ids)]}}).decode(),
+                "questions": [question],
+            }
+        )
+        for r in range(count)
+    ]
+
+
 def throughput(
     bundle: Annotated[Path, typer.Argument(help="Bundle to serve.")],
     seconds: Annotated[int, typer.Option(min=1, help="Of each run.")] = 5,
     rounds: Annotated[int, typer.Option(help="Runs of each; medians are told.")] = 3,
 ) -> None:
-    """Compare stored nodes with a plain FastAPI route, and a batch of 256 with one."""
+    """Compare stored nodes with a plain FastAPI route, on /v1/decisions, and 256 at once."""
     check_means(bundle, "taskset", "wrk")
     graph = load_snapshot(bundle / "graph")
     ids = graph.ids.to_pylist()
     one, many = bodies_of(ids, 1, 100), bodies_of(ids, 256, 20)
-    runs: dict[str, list[Run]] = {"plain": [], "stored": [], "echo": [], "stored_256": []}
+    decided = decisions_of(ids, graph.label_names, 100)
     with plain("plain") as plain_app, plain("echo") as echo_app, service(bundle) as own:
         httpx.get(f"{own.url}/health/ready").raise_for_status()
         works = (
-            ("plain", plain_app, one),
-            ("stored", own, one),
-            ("echo", echo_app, one),
-            ("stored_256", own, many),
+            ("plain", plain_app, one, CLASSIFY),
+            ("stored", own, one, CLASSIFY),
+            ("decisions", own, decided, DECISIONS),
+            ("echo", echo_app, one, CLASSIFY),
+            ("stored_256", own, many, CLASSIFY),
         )
+        runs: dict[str, list[Run]] = {name: [] for name, *_ in works}
         with terminal_progress() as progress:
             for done in range(rounds * len(works)):
                 progress("Loading the servers", done, rounds * len(works))
-                name, server, bodies = works[done % len(works)]
-                runs[name].append(wrk(server, bodies, seconds, CONNECTIONS))
+                name, server, bodies, path = works[done % len(works)]
+                runs[name].append(wrk(server, bodies, seconds, CONNECTIONS, path))
             progress("Loading the servers", rounds * len(works), rounds * len(works))
     report(described(graph), runs)
 
@@ -156,12 +181,13 @@ def report(graph: str, runs: Mapping[str, Sequence[Run]]) -> None:
     ratios = {
         "stored_over_plain": rates["stored"] / rates["plain"],
         "stored_over_plain_by_processor_time": costs["plain"] / costs["stored"],
+        "decisions_over_stored": rates["decisions"] / rates["stored"],
         "batch_of_256_over_one": rates["stored"] / rates["stored_256"],
         "batch_of_256_over_one_by_processor_time": costs["stored_256"] / costs["stored"],
     }
     rows = [[name, f"{rates[name]:,.0f}", f"{costs[name]:,.1f}"] for name in runs]
     table = f"Bundle of {graph}.\n\n"
-    table += markdown_table(["POST /classify", "requests/s", "processor µs a request"], rows)
+    table += markdown_table(["request", "requests/s", "processor µs a request"], rows)
     table += "\n" + markdown_table(["ratio", ""], [[k, f"{v:.2f}"] for k, v in ratios.items()])
     typer.echo(table)
     results = {

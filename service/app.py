@@ -17,7 +17,7 @@ from service.http.gateway import Gateway, Guard
 from service.http.guard import Hosts
 from service.messages import ErrorDetail
 from service.parts import Parts, build_parts
-from service.routes import admin, classify, graph, inference_protocol
+from service.routes import admin, classify, decisions, graph, inference_protocol
 from service.routes.dependencies import decode_part
 from service.routes.structs import Document, StructRoute
 from service.settings import Settings
@@ -55,6 +55,7 @@ def create_app(
         direct={
             ("POST", "/classify"): classify.direct(parts),
             ("POST", "/mutations"): graph.direct(parts),
+            **decisions.direct(parts),
         },
         metrics=parts.metrics,
         aside=parts.aside,
@@ -128,7 +129,7 @@ def beginning(path: str) -> str:
     return path.lstrip("/").partition("/")[0]
 
 
-ROOMS = (classify, inference_protocol, graph, admin)
+ROOMS = (classify, decisions, inference_protocol, graph, admin)
 ROUTERS = [*(room.router for room in ROOMS), admin.beside]
 ROUTES = [r for router in ROUTERS for r in router.routes if isinstance(r, APIRoute)]
 STRUCT_ROUTES = [route for route in ROUTES if isinstance(route, StructRoute)]

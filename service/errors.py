@@ -12,6 +12,7 @@ ServiceError                 an EngineError, see `understudy.engine.errors`
 │   ├── HeadTooLargeError    more bytes or headers than allowed before the body
 │   └── TargetTooLongError   most of them are the target's
 ├── ConnectionsError         too many connections are open
+├── UpstreamError            the server behind gave no answer that can be told
 ├── ReloadError              the new bundle cannot be served
 ├── ReloadRunningError       another reload is running
 ├── AccessError              who asks may not
@@ -27,6 +28,7 @@ ServiceError                 an EngineError, see `understudy.engine.errors`
     ├── MalformedEncodingError  it is not compressed as it says
     ├── InvalidFieldError    a field is missing, unknown, of a wrong type or beyond a limit
     ├── UnknownModelError    no model of that name
+    ├── NoUpstreamError      nothing of it is the student's, and nobody else is there
     ├── NoNodeError          not one node can be answered: the first one's error
     └── BodyTooLargeError    the body has more bytes than allowed
 
@@ -98,6 +100,13 @@ class TargetTooLongError(WireError):
 class ConnectionsError(ServiceError):
     code = "too_many_connections"
     retry_after = 1.0
+
+
+class UpstreamError(ServiceError):
+    code = "upstream_failed"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the upstream {what}")
 
 
 class ReloadError(ServiceError):
@@ -176,6 +185,16 @@ class UnknownModelError(RequestError):
 
     def __init__(self, name: str, served: str) -> None:
         super().__init__(f"no model {shortened(name)!r}; {served!r} is served", served=served)
+
+
+class NoUpstreamError(RequestError):
+    code = "no_upstream"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the student answers choices alone whose options are among its labels, about one node; "
+            "this service has no upstream for anything else, see --upstream-url"
+        )
 
 
 class NoNodeError(RequestError):

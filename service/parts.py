@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from service.cache import Cache, RedisLink
+from service.door.door import Door
+from service.door.upstream import Upstream
 from service.http.access import Access, MemoryRateLimiter, RateLimiter, RedisRateLimiter, load_keys
 from service.http.bodies import Aside
 from service.http.guard import Clients
@@ -40,6 +42,7 @@ class Parts:
     batcher: Batcher
     health: Health
     classifier: Classifier
+    door: Door
     reloader: Reloader
     changes: Changes
     access: Access
@@ -57,6 +60,7 @@ class Parts:
             await self.classifier.introduction.close()
         if self.classifier.asking is not None:
             await self.classifier.asking.close()
+        await self.door.close()
         await self.batcher.close()
         await asyncio.to_thread(self.aside.close)
         await asyncio.to_thread(self.slot.engine.close)
@@ -120,6 +124,7 @@ def build_parts(
         batcher=batcher,
         health=health,
         classifier=classifier,
+        door=build_door(settings, classifier),
         reloader=Reloader(slot, open_engine, attach, metrics),
         changes=Changes(slot, settings.max_mutations, metrics),
         access=Access(
@@ -130,6 +135,13 @@ def build_parts(
         link=link,
         tracer=open_tracer(),
     )
+
+
+def build_door(settings: Settings, classifier: Classifier) -> Door:
+    if settings.upstream is None:
+        return Door(classifier)
+    upstream = Upstream(settings.upstream, classifier.metrics)
+    return Door(classifier, upstream, settings.upstream_route == "auto")
 
 
 def build_limiter(settings: Settings, link: RedisLink | None) -> RateLimiter | None:

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.cache import CacheOptions, open_client
+from service.door.upstream import UpstreamOptions
 from service.errors import SettingsError
 from service.http.access import RateLimit
 from service.http.guard import Network, is_local, parse_networks, words
@@ -176,6 +177,18 @@ class Settings(BaseSettings):
         ge=0,
         le=1,
     )
+    upstream_url: str = Field(
+        default="",
+        description="Who is asked below /v1 what the student does not answer: http://host:8001/v1.",
+    )
+    upstream_model: str = Field(
+        default="", description="Model to ask for there; else the one that the caller names."
+    )
+    upstream_key: str = Field(default="", description="Bearer token for it.", repr=False)
+    upstream_seconds: float = Field(default=30.0, description="Seconds of one request.", gt=0)
+    upstream_route: Literal["student", "auto"] = Field(
+        default="student", description="auto: it is also asked what auto would not leave to us."
+    )
     shadow_share: float = Field(
         default=0.0, description="Share of answers that the teacher checks aside.", ge=0, le=1
     )
@@ -250,6 +263,14 @@ class Settings(BaseSettings):
         return Given(self.teacher_hops, said)
 
     @property
+    def upstream(self) -> UpstreamOptions | None:
+        if not self.upstream_url:
+            return None
+        return UpstreamOptions(
+            self.upstream_url, self.upstream_key, self.upstream_model, self.upstream_seconds
+        )
+
+    @property
     def teacher(self) -> ClientOptions | None:
         if not self.teacher_url:
             return None
@@ -281,7 +302,11 @@ def load_settings(**flags: Any) -> Settings:
     if settings.redis_url:
         open_client(settings.redis_url, settings.redis_timeout_ms)
     if settings.teacher_url:
-        check_endpoint(settings.teacher_url, settings.teacher_key)
+        check_endpoint("teacher", settings.teacher_url, settings.teacher_key)
+    if settings.upstream_url:
+        check_endpoint("upstream", settings.upstream_url, settings.upstream_key)
+    elif settings.upstream_route == "auto":
+        raise SettingsError("--upstream-route auto needs --upstream-url", setting="upstream_route")
     if not is_local(settings.host) and not (
         settings.keys_file or settings.allow_remote_without_key
     ):

@@ -57,7 +57,7 @@ class Weights:
     layers: tuple[Layer, ...]
 
 
-def tiny_graph() -> TextGraph:
+def tiny_graph(label_names: tuple[str, ...] = LABELS) -> TextGraph:
     """A hub, a ring with chords and a node that stands alone; four topics in the texts."""
     generator = np.random.default_rng(7)
     labels = np.arange(NODES) % len(LABELS)
@@ -70,7 +70,7 @@ def tiny_graph() -> TextGraph:
         ids=string_array(f"node-{node}" for node in range(NODES)),
         texts=string_array(texts),
         labels=labels.astype(np.int64),
-        label_names=LABELS,
+        label_names=label_names,
         adjacency=build_adjacency(NODES, np.array(ring + hub + chords))[0],
         splits={"train": np.arange(0, 20), "test": np.arange(20, NODES)},
     )
@@ -247,7 +247,7 @@ def tiny_manifest(graph: TextGraph, encoder: str) -> Manifest:
         name=f"tiny-{encoder}",
         created="2026-01-01T00:00:00Z",
         made_by="test",
-        label_names=LABELS,
+        label_names=graph.label_names,
         student=StudentInfo("sage", "mean", layers=2, hidden=HIDDEN, parameters=1_000),
         encoder=info,
         graph=GraphInfo("tiny", graph.content_hash, graph.num_nodes, graph.adjacency.num_edges),
@@ -276,13 +276,16 @@ class TinyBundle:
         return str(self.graph.texts[node].as_py())
 
 
-def write_tiny_bundle(folder: Path, encoder: str = "hashing") -> TinyBundle:
+def write_tiny_bundle(
+    folder: Path, encoder: str = "hashing", label_names: tuple[str, ...] = LABELS
+) -> TinyBundle:
     """Writes a whole bundle.
 
     Args:
         encoder: hashing, or minilm (for which a mean of word vectors stands in).
+        label_names: four.
     """
-    graph, weights = tiny_graph(), random_weights(encoder)
+    graph, weights = tiny_graph(label_names), random_weights(encoder)
     activations = reference_activations(weights, graph)
 
     def fill(target: Path) -> Manifest:

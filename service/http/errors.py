@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from math import ceil
 
-from msgspec import Struct
 from starlette.responses import Response
 
 from service import errors
+from service.http.error_forms import error_body
 from service.http.exchange import JSON
-from service.messages import ErrorBody, ErrorDetail, InferenceErrorBody, encode, error_detail
+from service.messages import ErrorDetail, encode, error_detail
 from understudy.engine import errors as engine_errors
 from understudy.engine.errors import EngineError
 
@@ -19,6 +19,7 @@ STATUS_OF: dict[type[EngineError], int] = {
     errors.MalformedJsonError: 400,
     errors.MalformedPathError: 400,
     errors.MalformedEncodingError: 400,
+    errors.NoUpstreamError: 400,
     errors.UnauthorizedError: 401,
     errors.ForbiddenError: 403,
     errors.ForeignOriginError: 403,
@@ -47,6 +48,7 @@ STATUS_OF: dict[type[EngineError], int] = {
     errors.RateLimitedError: 429,
     errors.HeadTooLargeError: 431,
     engine_errors.InferenceError: 500,
+    errors.UpstreamError: 502,
     engine_errors.NotReadyError: 503,
     errors.ConnectionsError: 503,
     engine_errors.JournalFailedError: 503,
@@ -55,7 +57,6 @@ STATUS_OF: dict[type[EngineError], int] = {
 STATUS_OF_CODE = {kind.code: status for kind, status in STATUS_OF.items()}
 # Of errors that come from the routing itself.
 CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
-INFERENCE_PATH = "/v2"
 
 
 def status_of(error: EngineError) -> int:
@@ -66,10 +67,8 @@ def status_of(error: EngineError) -> int:
 def error_response(
     status: int, detail: ErrorDetail, path: str, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """The one error body; for the Open Inference Protocol's clients a text, as it says."""
-    body: Struct = ErrorBody(detail)
-    if path == INFERENCE_PATH or path.startswith(f"{INFERENCE_PATH}/"):
-        body = InferenceErrorBody(f"{detail.code}: {detail.message}")
+    """The one error body, in the form of the wire that is asked; see `error_body`."""
+    status, body = error_body(status, detail, path)
     return Response(encode(body), status, headers, media_type=JSON)
 
 

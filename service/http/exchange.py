@@ -262,8 +262,9 @@ class Told(Response):
         content: Struct | bytes,
         headers: tuple[tuple[bytes, bytes], ...] = (),
         kind: bytes = JSON_BYTES,
+        status: int = 200,
     ) -> None:
-        self.status_code = 200
+        self.status_code = status
         self.background = None
         self.content = content if isinstance(content, bytes) else encode(content)
         self.kind = kind
@@ -288,12 +289,19 @@ class Told(Response):
 class JsonBody:
     """Reads a body as a struct; a large one off the event loop."""
 
-    def __init__(self, kind: type[Struct], read: Read | None = None) -> None:
+    def __init__(
+        self,
+        kind: type[Struct],
+        read: Read | None = None,
+        other: Callable[[bytes, InvalidFieldError], Any] | None = None,
+    ) -> None:
         """Prepares.
 
         Args:
             read: of a body that is not JSON alone.
+            other: reads a body that is none of this kind, or raises the reason that it is given.
         """
+        self.other = other
         self.kind = kind
         self.read = read or whole_reader(kind)
         self.read_large = read or item_reader(kind)
@@ -310,6 +318,11 @@ class JsonBody:
         """
         content = await read_body(exchange.receive)
         exchange.size = len(content)
-        if len(content) <= LARGE_BYTES:
-            return self.read(content, exchange.headers)
-        return await exchange.aside.run(self.read_large, content, exchange.headers)
+        try:
+            if len(content) <= LARGE_BYTES:
+                return self.read(content, exchange.headers)
+            return await exchange.aside.run(self.read_large, content, exchange.headers)
+        except InvalidFieldError as refusal:
+            if self.other is None:
+                raise
+            return await exchange.aside.run(self.other, content, refusal)

@@ -167,7 +167,7 @@ class Gateway:
         response = failure_response(error, scope["path"])
         if isinstance(error, EngineError):
             self.metrics.rejections.add(error.code)
-        if response.status_code >= 500 and response.status_code not in (503, 504):
+        if response.status_code >= 500 and response.status_code not in (502, 503, 504):
             logger.error("a request failed", exc_info=error)
         if not exchange.status:
             await response(scope, exchange.receive, exchange.send)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from time import perf_counter
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -12,10 +13,18 @@ from service.inference.batcher import Batched, Batcher
 from service.inference.current import Slot
 from service.inference.deadlines import attend, seconds_left
 from service.inference.embedding_cache import EmbeddingCache
-from service.inference.routing import CONFIDENCE, Prices, Rule, question_cost, rule_of, unsure_nodes
+from service.inference.routing import (
+    CONFIDENCE,
+    Prices,
+    Rule,
+    auto_answer,
+    computing_ms,
+    question_cost,
+    rule_of,
+    unsure_nodes,
+)
 from service.messages import (
     STUDENTS,
-    AnsweredBy,
     ClassifyRequest,
     ClassifyResponse,
     CompareResponse,
@@ -77,6 +86,22 @@ class Classified(Struct):
         )
 
 
+class Retold(Protocol):
+    """The same request from another kind of client, which is answered in its own words."""
+
+    @property
+    def nodes(self) -> tuple[Node, ...]: ...
+
+    @property
+    def top_k(self) -> int: ...
+
+    @property
+    def route(self) -> Route: ...
+
+    def told(self, asked: Classified) -> bytes:
+        """The body of the answer."""
+
+
 class Classifier:
     """Answers requests; inference never runs on the event loop."""
 
@@ -116,10 +141,12 @@ class Classifier:
         self.introduction = introduction
         self.prices = prices or Prices()
 
-    async def respond(self, exchange: Exchange, request: ClassifyRequest) -> Told:
+    async def respond(self, exchange: Exchange, request: "ClassifyRequest | Retold") -> Told:
         """The answer to `POST /classify`; raises as `classify` does."""
         asked = await self.classify(exchange, request.nodes, request.top_k, request.route)
-        return asked.told()
+        if isinstance(request, ClassifyRequest):
+            return asked.told()
+        return Told(await self.aside.run(request.told, asked))
 
     async def classify(
         self,
@@ -310,18 +337,6 @@ class Classifier:
         return costs
 
 
-def computing_ms(inference: Batched | None) -> float:
-    """Of the student: stored nodes are looked up."""
-    return round(inference.encode_ms + inference.inference_ms, 3) if inference else 0.0
-
-
-def auto_answer(student: Prediction, teacher: Prediction, unsure: bool) -> AnsweredBy | None:
-    """Whose answer the route auto takes."""
-    if student.error is not None:
-        return None
-    return "teacher" if unsure and teacher.error is None else "student"
-
-
 def refuse_if_none_answered(predictions: Sequence[Prediction]) -> None:
     """Makes the first node's error the request's, where every node has one.
 
@@ -331,6 +346,18 @@ def refuse_if_none_answered(predictions: Sequence[Prediction]) -> None:
     first = predictions[0].error
     if first is not None and all(prediction.error is not None for prediction in predictions):
         raise NoNodeError(first.code, first.message, first.details)
+
+
+def refuse_if_any_failed(predictions: Sequence[Prediction]) -> None:
+    """Makes a node's error the request's, for wires that have no error of one.
+
+    Raises:
+        NoNodeError: the first bad node's error.
+    """
+    for prediction in predictions:
+        if (error := prediction.error) is not None:
+            message = f"node {prediction.index}: {error.message}"
+            raise NoNodeError(error.code, message, error.details)
 
 
 def student_predictions(asked: Classified) -> list[Prediction]:

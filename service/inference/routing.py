@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.messages import Cost, Prediction
+from service.inference.batcher import Batched
+from service.messages import AnsweredBy, Cost, Prediction
 from understudy.bundle import Manifest
 from understudy.engine.engine import Engine
 from understudy.engine.requests import Resolution
@@ -78,3 +79,15 @@ def question_cost(prompt: Prompt, label: str | None, cached: bool, prices: Price
 
 def priced(prices: Prices) -> bool:
     return prices.input > 0 or prices.output > 0
+
+
+def computing_ms(inference: Batched | None) -> float:
+    """Of the student: stored nodes are looked up."""
+    return round(inference.encode_ms + inference.inference_ms, 3) if inference else 0.0
+
+
+def auto_answer(student: Prediction, teacher: Prediction, unsure: bool) -> AnsweredBy | None:
+    """Whose answer the route auto takes."""
+    if student.error is not None:
+        return None
+    return "teacher" if unsure and teacher.error is None else "student"

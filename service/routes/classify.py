@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
+from service.door.texts import PredictRequest, TextScore, nodes_of, predicted, read_texts
 from service.http.access import Role
 from service.http.exchange import JsonBody, Told
 from service.http.gateway import Direct
@@ -17,7 +18,7 @@ from service.messages import (
 )
 from service.parts import Parts
 from service.routes.dependencies import READ, Served, Timed
-from service.routes.structs import Examples, StructRoute
+from service.routes.structs import Examples, Lists, StructRoute
 from understudy.engine.engine import Engine
 
 CLASSIFY_DESCRIPTION = """
@@ -29,6 +30,14 @@ A node that cannot be answered has its `error` set while the others are answered
 
 Headers: `x-queue-time`, `x-encode-time` and `x-inference-time`, the milliseconds that unseen nodes
 took.
+
+A body of vLLM's route of this name, `{"input": …}` with one text or several, is told from ours by
+its fields, and answered as vLLM answers it, with the probability of every label.
+"""
+PREDICT_DESCRIPTION = """
+As text-embeddings-inference is asked: a text, or a list of lists of one text each, and every label
+with its calibrated probability, best first. A text may be `{"node": …}` as JSON. A node that cannot
+be answered fails the request.
 """
 TEACHER_DESCRIPTION = "The same as `/classify` with the route `teacher`; `route` is not read."
 COMPARE_DESCRIPTION = """
@@ -36,9 +45,10 @@ Asks the student about all nodes, then the teacher, so that neither slows the ot
 answer of the teacher says so.
 """
 ERRORS: dict[int | str, dict[str, str]] = {s: {} for s in (404, 422, 424, 429, 503, 504)}
-CLASSIFY_BODY = JsonBody(ClassifyRequest)
+CLASSIFY_BODY = JsonBody(ClassifyRequest, other=read_texts)
 
 Asked = Annotated[ClassifyRequest, Depends(CLASSIFY_BODY)]
+Predicted = Annotated[PredictRequest, Depends(JsonBody(PredictRequest))]
 Compared = Annotated[CompareRequest, Depends(JsonBody(CompareRequest))]
 
 router = APIRouter(
@@ -68,6 +78,17 @@ async def classify_teacher(asked: Asked, exchange: Timed, served: Served) -> Tol
 
 
 @router.post(
+    "/predict",
+    summary="Classify texts, as text-embeddings-inference is asked",
+    description=PREDICT_DESCRIPTION.strip(),
+    response_model=Lists(TextScore),
+)
+async def predict(asked: Predicted, exchange: Timed, served: Served) -> Told:
+    answer = await served.classifier.classify(exchange, nodes_of(asked), 1)
+    return Told(await served.aside.run(predicted, asked, answer))
+
+
+@router.post(
     "/compare",
     summary="Ask the student and the teacher",
     description=COMPARE_DESCRIPTION.strip(),
@@ -93,6 +114,7 @@ def examples(parts: Parts) -> dict[str, Examples]:
         "classify": Examples(request, response),
         "classify_teacher": Examples(request),
         "compare": Examples(CompareRequest(nodes=request.nodes)),
+        "predict": Examples(PredictRequest("a fast JSON parser")),
     }
 
 

@@ -7,10 +7,11 @@ import msgspec
 from fastapi import APIRouter, Depends
 from msgspec import Struct
 
-from service.errors import InvalidFieldError, NoNodeError, UnknownModelError
+from service.errors import InvalidFieldError, UnknownModelError
 from service.http.bodies import LARGE_BYTES
 from service.http.exchange import Exchange, JsonBody, Told
 from service.http.guard import BINARY
+from service.inference.classifier import refuse_if_any_failed
 from service.messages import Node, Prediction
 from service.parts import Parts
 from service.routes.classify import ERRORS
@@ -287,13 +288,6 @@ def neighbor_ids(value: str, row: int) -> tuple[str, ...]:
     except (msgspec.MsgspecError, RecursionError) as error:
         problem = f"neighbors, value {row}: expected a JSON array of ids"
         raise InvalidFieldError("inputs", problem) from error
-
-
-def refuse_if_any_failed(predictions: Sequence[Prediction]) -> None:
-    for prediction in predictions:
-        if (error := prediction.error) is not None:
-            message = f"node {prediction.index}: {error.message}"
-            raise NoNodeError(error.code, message, error.details)
 
 
 def output_tensors(predictions: Sequence[Prediction]) -> tuple[Tensor, ...]:

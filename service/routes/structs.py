@@ -12,9 +12,9 @@ from fastapi.routing import APIRoute
 from msgspec import Struct
 from starlette.responses import Response
 
-from service.http.errors import INFERENCE_PATH
+from service.http.error_forms import error_kind
 from service.http.exchange import JSON, JsonBody, Told
-from service.messages import ErrorBody, InferenceErrorBody, encode
+from service.messages import encode
 from service.parts import Parts
 
 REFERENCE = "#/components/schemas/{name}"
@@ -32,6 +32,7 @@ MEANINGS = {
     424: "The teacher failed.",
     429: "Too much at once; see the header `retry-after`.",
     500: "Something went wrong here; the log has it under the request's id.",
+    502: "The upstream gave no answer.",
     503: "The service cannot answer now; see the header `retry-after`.",
     504: "The answer did not come in time.",
 }
@@ -45,8 +46,16 @@ ones by their text and the stored nodes that they are linked to.
 
 Every answer carries `x-request-id` (yours, if you sent one) and `x-total-time` in milliseconds.
 Every answer that is no success has the same body, an `ErrorBody`; below `/v2` it is an
-`InferenceErrorBody`, as the Open Inference Protocol wants it.
+`InferenceErrorBody`, as the Open Inference Protocol wants it, below `/v1` an `OpenAIErrorBody`, and
+of `/v1/systemone` a `SystemOneErrorBody`.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """An answer that is a list of structs, or a list of such lists."""
+
+    kind: type[Struct]
 
 
 class StructRoute(APIRoute):
@@ -61,7 +70,8 @@ class StructRoute(APIRoute):
 
         Args:
             options: as FastAPI's. `response_model` is a struct, by default the one that the
-                endpoint returns; of the statuses in `responses` the bodies are known.
+                endpoint returns, or `Lists` of one; of the statuses in `responses` the bodies are
+                known.
 
         Raises:
             TypeError: no dependency says who may ask.
@@ -71,11 +81,12 @@ class StructRoute(APIRoute):
             raise TypeError(f"{path}: say who may ask, with READ, WRITE, ADMIN or ANYONE")
         hints = get_type_hints(endpoint, include_extras=True)
         answer = options.pop("response_model")
-        if not isinstance(answer, type):
+        if not isinstance(answer, type | Lists):
             answer = hints["return"]
         body = next((kind for hint in hints.values() if (kind := body_kind(hint))), None)
-        error = InferenceErrorBody if path.startswith(INFERENCE_PATH) else ErrorBody
-        self.structs = {kind for kind in (answer, body, error) if kind is not None}
+        error = error_kind(path)
+        told = answer.kind if isinstance(answer, Lists) else answer
+        self.structs = {kind for kind in (told, body, error) if kind is not None}
         roles = [d.scopes[0] for d in dependencies if isinstance(d, params.Security) and d.scopes]
         statuses = {500, *(options.get("responses") or {})}
         statuses |= {*ANY_REQUEST} if roles else set()
@@ -125,7 +136,10 @@ def body_kind(hint: Any) -> type[Struct] | None:
     return None
 
 
-def content_of(kind: type[Struct]) -> dict[str, Any]:
+def content_of(kind: type[Struct] | Lists) -> dict[str, Any]:
+    if isinstance(kind, Lists):
+        single = {"type": "array", "items": {"$ref": REFERENCE.format(name=kind.kind.__name__)}}
+        return {JSON: {"schema": {"anyOf": [single, {"type": "array", "items": single}]}}}
     return {JSON: {"schema": {"$ref": REFERENCE.format(name=kind.__name__)}}}
 
 
@@ -206,7 +220,7 @@ def finish(operation: dict[str, Any], examples: Examples) -> None:
 
 
 def uniform_arrays(schema: Any) -> Any:
-    """Arrays of a fixed length as generators of clients can read them.
+    """Arrays of a fixed length, or of anything, as generators of clients can read them.
 
     A pair of integers is said as `prefixItems` and `items: false`, which few of them know.
     """
@@ -219,4 +233,6 @@ def uniform_arrays(schema: Any) -> Any:
         kinds = result.pop("prefixItems")
         same = all(kind == kinds[0] for kind in kinds)
         result["items"] = kinds[0] if same else {"anyOf": kinds}
+    if result.get("type") == "array":
+        result.setdefault("items", {})
     return result

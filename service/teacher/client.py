@@ -48,8 +48,11 @@ class TeacherBackend(Protocol):
     async def close(self) -> None: ...
 
 
-def check_endpoint(url: str, key: str) -> None:
+def check_endpoint(whose: str, url: str, key: str) -> None:
     """Refuses what no request could be sent with.
+
+    Args:
+        whose: the settings' prefix.
 
     Raises:
         SettingsError: no URL of HTTP, or a key that no header can hold.
@@ -57,9 +60,9 @@ def check_endpoint(url: str, key: str) -> None:
     try:
         check_address(url, key)
     except AddressError as error:
-        flag = f"--teacher-{error.part}"
+        flag = f"--{whose}-{error.part}"
         told = f"{flag} is {error}" if error.part == "url" else f"{flag} holds {error}"
-        raise SettingsError(told, setting=f"teacher_{error.part}") from error
+        raise SettingsError(told, setting=f"{whose}_{error.part}") from error
 
 
 class EndpointTeacher:

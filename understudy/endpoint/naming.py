@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 # A label in JSON is escaped, at most six letters for one of its own, and has a frame around it.
 ESCAPED = 6
@@ -48,13 +49,37 @@ def whole_label(text: str, label_names: Sequence[str]) -> int | None:
         return None
     if text in label_names:
         return list(label_names).index(text)
-    said = unwrapped(text)
-    for read in READINGS:
-        wanted = read(said)
-        meant = [index for index, name in enumerate(label_names) if read(name) == wanted]
-        if meant:
-            return meant[0] if len(meant) == 1 else None
-    return None
+    return label_reader(tuple(label_names)).find(unwrapped(text))
+
+
+class LabelReader:
+    """Finds the label that a text means which is nothing but a label."""
+
+    def __init__(self, label_names: Sequence[str]) -> None:
+        self.readings = [(read, meanings(read, label_names)) for read in READINGS]
+        self.exact = self.readings[0][1]  # label → its position
+
+    def find(self, said: str) -> int | None:
+        """A position in the label names; None where no label is meant, or several are."""
+        for read, meant in self.readings:
+            wanted = read(said)
+            if wanted in meant:
+                return meant[wanted]
+        return None
+
+
+@lru_cache(maxsize=8)
+def label_reader(label_names: tuple[str, ...]) -> LabelReader:
+    return LabelReader(label_names)
+
+
+def meanings(read: Callable[[str], str], label_names: Sequence[str]) -> dict[str, int | None]:
+    """What is read of a label → its position; None where it is read of several."""
+    result: dict[str, int | None] = {}
+    for index, name in enumerate(label_names):
+        said = read(name)
+        result[said] = None if said in result else index
+    return result
 
 
 def unwrapped(text: str) -> str:

@@ -18,7 +18,19 @@ REQUESTED = "understudy.requested"  # the headers that the openai package finds 
 class Wire:
     """Both ends of a client's requests: what leaves, and what is let in."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(
+        self,
+        key: str,
+        answer_bytes: int = MAX_ANSWER_BYTES,
+        refusal_bytes: int = MAX_REFUSAL_BYTES,
+    ) -> None:
+        """Begins.
+
+        Args:
+            answer_bytes: of an answer with status 200; more are an error.
+            refusal_bytes: of any other answer, what is read.
+        """
+        self.answer_bytes, self.refusal_bytes = answer_bytes, refusal_bytes
         # Compressed, a small answer could become one without end.
         self.headers = {"accept-encoding": "identity"}
         if key:
@@ -51,23 +63,25 @@ class Wire:
         if answered and encoding != "identity":
             raise MalformedError("the answer is compressed, which it was not asked to")
         assert isinstance(response.stream, httpx2.AsyncByteStream)
-        response.stream = BoundedStream(response.stream, strict=answered)
+        limit = self.answer_bytes if answered else self.refusal_bytes
+        response.stream = BoundedStream(response.stream, limit, strict=answered)
 
 
 class BoundedStream(httpx2.AsyncByteStream):
     """A body, up to a bound."""
 
-    def __init__(self, inner: httpx2.AsyncByteStream, strict: bool) -> None:
+    def __init__(self, inner: httpx2.AsyncByteStream, limit: int, strict: bool) -> None:
         """Wraps.
 
         Args:
-            strict: more than the bound is an error, else the rest is left.
+            limit: bytes.
+            strict: more of them are an error, else the rest is left.
         """
-        self.inner, self.strict = inner, strict
+        self.inner, self.limit, self.strict = inner, limit, strict
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Raises MalformedError: see `strict`."""
-        limit, size = MAX_ANSWER_BYTES if self.strict else MAX_REFUSAL_BYTES, 0
+        limit, size = self.limit, 0
         async for part in self.inner:
             size += len(part)
             if size > limit:

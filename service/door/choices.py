@@ -1,0 +1,79 @@
+"""Choices among labels: which are the student's, and what it says of their options."""
+
+from collections.abc import Mapping, Sequence
+from math import exp
+
+from msgspec import Struct
+
+from understudy.endpoint.naming import LabelReader
+from understudy.engine.requests import SCORE_DECIMALS
+
+Options = Sequence[str]
+Columns = Sequence[int]  # positions in the label names
+
+
+class Shares(Struct):
+    """Among a question's options, in their order.
+
+    Attributes:
+        best: position of the most probable option.
+        confidence: 0 where all options are as probable, 1 where one is certain.
+    """
+
+    best: int
+    confidence: float
+    probabilities: list[float]
+
+
+def own_choices(questions: Sequence[Options | None], reader: LabelReader) -> dict[int, Columns]:
+    """Position of each question whose options are all labels, each another one → these labels.
+
+    Args:
+        questions: the options of each; None where it is no choice among texts.
+    """
+    found: dict[int, Columns] = {}
+    for position, options in enumerate(questions):
+        columns = None if options is None else own_columns(options, reader)
+        if columns is not None:
+            found[position] = columns
+    return found
+
+
+def own_columns(options: Options, reader: LabelReader) -> Columns | None:
+    columns = []
+    exact = reader.exact
+    for option in options:
+        column = exact.get(option)
+        if column is None and (column := reader.find(option)) is None:
+            return None
+        columns.append(column)
+    return columns if len(set(columns)) == len(columns) else None
+
+
+def shares(logits: Sequence[float], temperature: float, columns: Columns) -> Shares:
+    """The calibrated probabilities of some labels, divided by their sum.
+
+    The softmax of those logits alone is just that. The confidence is that of the specification of
+    `/v1/systemone`, 4.5: (p - 1/n) / (1 - 1/n) for the best option's p among n.
+
+    Shapes:
+        logits: of every label, before calibration
+    """
+    chosen = [logits[column] / temperature for column in columns]
+    top = max(chosen)
+    weights = [exp(value - top) for value in chosen]
+    total = sum(weights)
+    least = 1 / len(weights)
+    confidence = 1.0 if len(weights) == 1 else (1 / total - least) / (1 - least)
+    return Shares(
+        chosen.index(top),
+        round(max(confidence, 0.0), SCORE_DECIMALS),
+        [round(weight / total, SCORE_DECIMALS) for weight in weights],
+    )
+
+
+def all_shares(
+    logits: Sequence[float], temperature: float, choices: Mapping[int, Columns]
+) -> dict[int, Shares]:
+    """Position of each question → what the student says of its options."""
+    return {at: shares(logits, temperature, columns) for at, columns in choices.items()}

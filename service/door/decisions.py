@@ -1,0 +1,277 @@
+"""`POST /v1/decisions`, as OpenAI's clients speak it (the openai package from 3.57 on)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from service.door.choices import Options, Shares
+from service.door.nodes import node_of_object, node_of_text
+from service.errors import UpstreamError
+from service.http.exchange import Headers, decode
+from service.messages import Node, encode
+
+MOST_QUESTIONS, MOST_CHOICES = 400, 255
+OWN_TYPES = ("input_text", "input_json")  # of parts: what is a text or names a node
+Instructions = Annotated[
+    Any, Meta(description="A text or a list of parts; the student reads none.")
+]
+
+
+class InputPart(Struct):
+    """A part of a message: a text, JSON, or what only an upstream reads."""
+
+    type: str
+    text: str = ""
+    data: Annotated[Any, Meta(description="Of an input_json.")] = None
+
+
+class InputItem(Struct):
+    """A message; calls and their outputs are for an upstream alone."""
+
+    content: str | tuple[InputPart, ...] = ()
+    role: str = ""
+    type: str = "message"
+
+
+class ChoiceOption(Struct):
+    """What may be chosen."""
+
+    value: str | bool
+    description: str | None = None
+
+
+class ChoiceQuestion(Struct, tag_field="type", tag="choice"):
+    """The student's, where every value is another one of its labels."""
+
+    instructions: Instructions
+    choices: Annotated[tuple[ChoiceOption, ...], Meta(min_length=2, max_length=MOST_CHOICES)]
+    name: str | None = None
+
+
+class PredicateQuestion(Struct, tag_field="type", tag="predicate"):
+    """Never the student's."""
+
+    instructions: Instructions
+    name: str | None = None
+
+
+class ScoreQuestion(Struct, tag_field="type", tag="score"):
+    """Never the student's."""
+
+    instructions: Instructions
+    levels: tuple[Any, ...]
+    name: str | None = None
+
+
+DecisionQuestion = ChoiceQuestion | PredicateQuestion | ScoreQuestion
+
+
+class DecisionRequest(Struct):
+    """Questions about one input; fields that are not listed go upstream as they are."""
+
+    model: Annotated[str, Meta(description="Any name; only an upstream reads it.")]
+    input: Annotated[
+        str | tuple[InputItem, ...],
+        Meta(description='A text, or messages; a JSON part `{"node": …}` names a node.'),
+    ]
+    questions: Annotated[
+        tuple[DecisionQuestion, ...], Meta(min_length=1, max_length=MOST_QUESTIONS)
+    ]
+
+
+class ChoiceProbability(Struct):
+    """How probable an option is, among the options."""
+
+    value: str | bool
+    probability: float
+
+
+class ChoiceAnswer(Struct, tag_field="type", tag="choice"):
+    """The most probable option."""
+
+    name: str | None
+    choice: str | bool
+    confidence: Annotated[float, Meta(description="(p - 1/n) / (1 - 1/n) of the choice's p.")]
+    probabilities: list[ChoiceProbability]
+
+
+class PredicateAnswer(Struct, tag_field="type", tag="predicate"):
+    """Of an upstream."""
+
+    name: str | None
+    probability: float
+
+
+class LevelProbability(Struct):
+    """How probable a level is."""
+
+    label: str
+    value: int
+    probability: float
+
+
+class ScoreAnswer(Struct, tag_field="type", tag="score"):
+    """Of an upstream."""
+
+    name: str | None
+    score: float
+    confidence: float
+    probabilities: list[LevelProbability]
+
+
+class Refusal(Struct, tag_field="type", tag="refusal"):
+    """Neither the student's, nor is there an upstream."""
+
+    name: str | None
+
+
+class InputDetails(Struct, frozen=True):
+    """Of the tokens that were read."""
+
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+class OutputDetails(Struct, frozen=True):
+    """Of the tokens that were written."""
+
+    reasoning_tokens: int = 0
+
+
+class DecisionUsage(Struct, frozen=True):
+    """Of an upstream; the student has no tokens."""
+
+    input_tokens: int = 0
+    input_tokens_details: InputDetails = InputDetails()
+    output_tokens: int = 0
+    output_tokens_details: OutputDetails = OutputDetails()
+    total_tokens: int = 0
+
+
+class DecisionResponse(Struct):
+    """An answer to each question, in their order; an upstream's are as it gave them."""
+
+    model: str
+    answers: tuple[ChoiceAnswer | PredicateAnswer | ScoreAnswer | Refusal, ...]
+    usage: DecisionUsage
+
+
+class MergedResponse(Struct):
+    """The same with answers of an upstream."""
+
+    model: str
+    answers: list[Any]
+    usage: Any
+
+
+class UpstreamResponse(Struct):
+    """What is read of an upstream's answer."""
+
+    answers: list[Raw]
+    usage: Raw
+
+
+REQUEST = msgspec.json.Decoder(DecisionRequest)
+RESPONSE = msgspec.json.Decoder(UpstreamResponse)
+QUESTIONS = msgspec.json.Decoder(list[Raw])
+NO_TOKENS = Raw(encode(DecisionUsage()))
+
+
+class AskedDecisions:
+    """A request; see `service.door.door.Asked`."""
+
+    path = "/decisions"
+    refusable = True
+
+    def __init__(self, request: DecisionRequest, content: bytes) -> None:
+        self.request, self.content = request, content
+        self.questions = [options_of(question) for question in request.questions]
+
+    def node(self) -> Node | None:
+        """See `Asked`."""
+        return node_of_input(self.request.input)
+
+    def some(self, questions: Raw, positions: Sequence[int]) -> Raw:
+        """See `Asked`."""
+        asked = QUESTIONS.decode(questions)
+        return Raw(encode([asked[position] for position in positions]))
+
+    def told(self, model: str, own: Mapping[int, Shares], reply: bytes | None) -> bytes:
+        """See `Asked`."""
+        rest: Sequence[Any] = ()
+        usage = NO_TOKENS
+        if reply is not None:
+            answered = read_reply(reply, len(self.questions) - len(own))
+            rest, usage = answered.answers, answered.usage
+        others = iter(rest)
+        answers: list[Any] = []
+        for position, question in enumerate(self.request.questions):
+            if position in own:
+                answers.append(choice_answer(question, own[position]))
+            else:
+                answers.append(Refusal(question.name) if reply is None else next(others))
+        return encode(MergedResponse(model, answers, usage))
+
+
+def read_decisions(content: bytes, _: Headers) -> AskedDecisions:
+    """Reads a body.
+
+    Raises:
+        MalformedJsonError, InvalidFieldError: it is no request of this wire.
+    """
+    return AskedDecisions(decode(REQUEST, content), content)
+
+
+def options_of(question: DecisionQuestion) -> Options | None:
+    if not isinstance(question, ChoiceQuestion):
+        return None
+    values = [option.value for option in question.choices]
+    texts = [value for value in values if isinstance(value, str)]
+    return texts if len(texts) == len(values) else None
+
+
+def node_of_input(asked: str | tuple[InputItem, ...]) -> Node | None:
+    """The node of an input; None where it holds what the student cannot read.
+
+    It is the one message of a user; those of developers and systems are not read. A JSON part
+    `{"node": …}` names it, whatever texts stand beside; else its texts, line by line, are the
+    node's.
+
+    Raises:
+        InvalidFieldError: see `service.door.nodes`.
+    """
+    if isinstance(asked, str):
+        return node_of_text(asked, "input")
+    users = [number for number, item in enumerate(asked) if item.role == "user"]
+    foreign = any(i.type != "message" or i.role == "assistant" for i in asked)
+    if foreign or len(users) != 1:
+        return None
+    content, where = asked[users[0]].content, f"input.{users[0]}.content"
+    if isinstance(content, str):
+        return node_of_text(content, where)
+    if any(part.type not in OWN_TYPES for part in content):
+        return None
+    data = [number for number, part in enumerate(content) if part.type == "input_json"]
+    if len(data) == 1:
+        return node_of_object(content[data[0]].data, f"{where}.{data[0]}.data")
+    return None if data else node_of_text("\n".join(part.text for part in content), where)
+
+
+def choice_answer(question: DecisionQuestion, own: Shares) -> ChoiceAnswer:
+    assert isinstance(question, ChoiceQuestion)
+    pairs = zip(question.choices, own.probabilities, strict=True)
+    told = [ChoiceProbability(option.value, probability) for option, probability in pairs]
+    return ChoiceAnswer(question.name, told[own.best].value, own.confidence, told)
+
+
+def read_reply(content: bytes, questions: int) -> UpstreamResponse:
+    """Raises UpstreamError where it does not answer as many questions."""
+    try:
+        answered = RESPONSE.decode(content)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise UpstreamError("does not answer like a decision endpoint") from error
+    if len(answered.answers) != questions:
+        raise UpstreamError(f"answered {len(answered.answers)} of {questions} questions")
+    return answered

@@ -1,0 +1,55 @@
+"""How a request of a standard wire names the node that it is about.
+
+One rule for every wire: where the input is a JSON object `{"node": …}`, as JSON or written as a
+text, that is the node, in the form of `/classify`. Any other text is that of an unseen node which
+is linked to nothing. Any other input is about no node.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from service.http.exchange import invalid_field
+from service.messages import Node
+
+
+class NamedNode(Struct, frozen=True):
+    """A node in the place of a text."""
+
+    node: Node
+
+
+VALUE = msgspec.json.Decoder()
+
+
+def node_of_text(text: str, where: str) -> Node:
+    """Of a text that may be a JSON object `{"node": …}`.
+
+    Args:
+        where: in the request, the text stands.
+
+    Raises:
+        InvalidFieldError: the object's node is not in the form of `/classify`.
+    """
+    if text.lstrip()[:1] != "{":
+        return Node(text=text)
+    try:
+        value = VALUE.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return Node(text=text)
+    return node_of_object(value, where) or Node(text=text)
+
+
+def node_of_object(value: Any, where: str) -> Node | None:
+    """Of a JSON value; None where it is no object `{"node": …}`.
+
+    Raises:
+        InvalidFieldError: see `node_of_text`.
+    """
+    if not isinstance(value, dict) or value.keys() != {"node"}:
+        return None
+    try:
+        return msgspec.convert(value, NamedNode).node
+    except msgspec.ValidationError as error:
+        raise invalid_field(str(error)).below(where) from error

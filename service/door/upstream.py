@@ -1,0 +1,108 @@
+"""The server that is asked what the student does not answer."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import httpx2
+
+from service.errors import UpstreamError
+from service.http.exchange import JSON
+from service.telemetry.logs import RareLog
+from service.telemetry.metrics import Metrics
+from understudy.endpoint.errors import EndpointError
+from understudy.endpoint.wire import Wire
+
+ANSWER_BYTES = 32 * 2**20  # 400 questions of 255 options are a third of it
+REFUSAL_BYTES = 2**20
+# What a server says of our key is nothing to tell a caller, whose own key was let in.
+OF_OUR_KEY = frozenset({401, 403, 407})
+LEAST_SECRET = 8  # letters of a key; a shorter one is no secret, and may stand in any word
+MASK = b"***"
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamOptions:
+    url: str  # up to and without /decisions, /systemone or /chat/completions
+    key: str = field(default="", repr=False)  # sent as a bearer token
+    model: str = ""  # asked for in the place of the caller's; empty: the caller's
+    seconds: float = 30.0  # of one request, its whole answer included
+    connections: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer as it came."""
+
+    status: int
+    content: bytes
+    kind: bytes  # the media type
+    retry_after: bytes  # the header, empty where there is none
+
+
+class Upstream:
+    """Passes bodies on under our own key, and answers back."""
+
+    def __init__(self, options: UpstreamOptions, metrics: Metrics) -> None:
+        self.options = options
+        self.metrics = metrics
+        self.url = options.url.rstrip("/")
+        self.secret = options.key.encode() if len(options.key) >= LEAST_SECRET else b""
+        self.log = RareLog(logger)
+        wire = Wire(options.key, ANSWER_BYTES, REFUSAL_BYTES)
+        self.http = wire.client(options.seconds, options.connections)
+
+    async def ask(self, path: str, body: bytes) -> Reply:
+        """Sends a body, with none of the caller's headers.
+
+        Args:
+            path: below the server's URL.
+
+        Raises:
+            UpstreamError: there is no answer that a caller could be told.
+        """
+        started = perf_counter()
+        try:
+            async with asyncio.timeout(self.options.seconds):
+                reply = await self.asked(path, body)
+        except (EndpointError, httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
+            raise self.failed(failure(error)) from error
+        except UpstreamError as error:
+            raise self.failed(error) from None
+        outcome = "answered" if reply.status == 200 else "refused"
+        self.metrics.upstream_answers.add(outcome)
+        self.metrics.upstream_seconds.observe(perf_counter() - started)
+        return reply
+
+    def failed(self, error: UpstreamError) -> UpstreamError:
+        """Counted and logged."""
+        self.metrics.upstream_answers.add("failed")
+        self.log.warning(str(error), "%s", error)
+        return error
+
+    async def asked(self, path: str, body: bytes) -> Reply:
+        headers = {"content-type": JSON}
+        answer = await self.http.post(f"{self.url}{path}", content=body, headers=headers)
+        if answer.status_code in OF_OUR_KEY:
+            raise UpstreamError(f"refuses this service's key with status {answer.status_code}")
+        if answer.is_redirect:
+            raise UpstreamError("leads to another address, which is not followed")
+        content = answer.content
+        if self.secret:
+            content = content.replace(self.secret, MASK)
+        kind, retry = (answer.headers.get(name, "") for name in ("content-type", "retry-after"))
+        return Reply(answer.status_code, content, (kind or JSON).encode(), retry.encode())
+
+    async def close(self) -> None:
+        await self.http.aclose()
+
+
+def failure(error: Exception) -> UpstreamError:
+    """The same in this room's words."""
+    if isinstance(error, httpx2.TimeoutException | TimeoutError):
+        return UpstreamError("gave no answer in time")
+    if isinstance(error, EndpointError):
+        return UpstreamError(f"cannot be understood: {error}")
+    return UpstreamError(f"cannot be reached ({type(error).__name__})")

@@ -1,0 +1,105 @@
+"""The body of an error as the wire has it on which it is told."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from service.messages import ErrorBody, ErrorDetail, InferenceErrorBody
+
+INFERENCE_PATH, OPENAI_PATH, SYSTEM_ONE_PATH = "/v2", "/v1", "/v1/systemone"
+MALFORMED = "malformed_json"
+ERROR_TYPES = {
+    401: "authentication_error",
+    403: "authentication_error",
+    404: "not_found",
+    429: "rate_limit_error",
+}
+OpenAIErrorType = Literal[
+    "invalid_request_error", "authentication_error", "rate_limit_error", "api_error"
+]
+
+
+class OpenAIError(Struct, frozen=True):
+    """What went wrong, in OpenAI's form."""
+
+    message: Annotated[str, Meta(description="For people; may change.")]
+    type: OpenAIErrorType
+    param: Annotated[str | None, Meta(description="The field, where one is to blame.")]
+    code: Annotated[str, Meta(description="Stable; the same as on other routes.")]
+
+
+class OpenAIErrorBody(Struct, frozen=True):
+    """The body of every answer below /v1 that is no success, but for /v1/systemone."""
+
+    error: OpenAIError
+
+
+class Failure(Struct, frozen=True):
+    """What went wrong, in the form of /v1/systemone."""
+
+    error_type: str
+    message: Annotated[str, Meta(description="A stable code, a colon, and words for people.")]
+
+
+class Violation(Struct, frozen=True):
+    """What is wrong with a body."""
+
+    loc: Annotated[tuple[str, ...], Meta(description="`body`, and the way to the field.")]
+    msg: str
+    type: str
+
+
+class SystemOneErrorBody(Struct, frozen=True):
+    """The body of every answer of /v1/systemone that is no success."""
+
+    detail: Annotated[
+        Failure | tuple[Violation, ...],
+        Meta(description="A list where the body is no request, with status 422."),
+    ]
+
+
+def error_kind(path: str) -> type[Struct]:
+    """Of the errors of a path."""
+    if path == SYSTEM_ONE_PATH:
+        return SystemOneErrorBody
+    if below(path, OPENAI_PATH):
+        return OpenAIErrorBody
+    return InferenceErrorBody if below(path, INFERENCE_PATH) else ErrorBody
+
+
+def error_body(status: int, detail: ErrorDetail, path: str) -> tuple[int, Struct]:
+    """An error in the form of its path; the status may be the form's own, too."""
+    kind = error_kind(path)
+    if kind is SystemOneErrorBody:
+        return system_one_error(status, detail)
+    if kind is OpenAIErrorBody:
+        return status, openai_error(status, detail)
+    if kind is InferenceErrorBody:
+        return status, InferenceErrorBody(f"{detail.code}: {detail.message}")
+    return status, ErrorBody(detail)
+
+
+def below(path: str, root: str) -> bool:
+    return path == root or path.startswith(f"{root}/")
+
+
+def openai_error(status: int, detail: ErrorDetail) -> OpenAIErrorBody:
+    kind: OpenAIErrorType = "invalid_request_error" if status < 500 else "api_error"
+    if status in (401, 403):
+        kind = "authentication_error"
+    elif status == 429:
+        kind = "rate_limit_error"
+    field = detail.details.get("field")
+    param = field if isinstance(field, str) and field else None
+    return OpenAIErrorBody(OpenAIError(detail.message, kind, param, detail.code))
+
+
+def system_one_error(status: int, detail: ErrorDetail) -> tuple[int, SystemOneErrorBody]:
+    """See the specification of /v1/systemone, 6: a wrong body is 422 with a list."""
+    if status != 422 and detail.code != MALFORMED:
+        error_type = ERROR_TYPES.get(status, "api_usage_error" if status < 500 else "api_error")
+        message = f"{detail.code}: {detail.message}"
+        return status, SystemOneErrorBody(Failure(error_type, message))
+    field = str(detail.details.get("field", ""))
+    way = ("body", *field.split(".")) if field else ("body",)
+    return 422, SystemOneErrorBody((Violation(way, detail.message, detail.code),))

@@ -1,0 +1,172 @@
+"""The wires on which language models are asked for decisions, answered by the student."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from msgspec import Meta, Struct
+
+from service.door.completions import (
+    AskedCompletion,
+    ChatMessage,
+    ChatRequest,
+    ChatResponse,
+    read_completion,
+)
+from service.door.decisions import (
+    AskedDecisions,
+    ChoiceOption,
+    ChoiceQuestion,
+    DecisionRequest,
+    DecisionResponse,
+    InputItem,
+    InputPart,
+    read_decisions,
+)
+from service.door.systemone import (
+    AskedSystemOne,
+    SystemOneChoice,
+    SystemOneQuestion,
+    SystemOneRequest,
+    SystemOneResponse,
+    read_system_one,
+)
+from service.http.access import Role
+from service.http.exchange import JsonBody, Told
+from service.http.gateway import Direct
+from service.messages import encode
+from service.parts import Parts
+from service.routes.classify import ERRORS, example_request
+from service.routes.dependencies import READ, Served, Timed
+from service.routes.structs import Examples, StructRoute
+from understudy.bundle import Manifest
+
+DESCRIPTION = """
+A `choice` whose options are all labels of the student, about an input that is one node, is the
+student's. Anything else goes to the upstream, if there is one. The header `x-understudy-route` says
+who answered: `student`, `upstream`, `mixed`, or `refused` for nobody. See docs/decisions.md.
+"""
+DOOR_ERRORS: dict[int | str, dict[str, str]] = {**ERRORS, 400: {}, 502: {}}
+DECISIONS = JsonBody(DecisionRequest, read_decisions)
+SYSTEM_ONE = JsonBody(SystemOneRequest, read_system_one)
+CHAT = JsonBody(ChatRequest, read_completion)
+EXAMPLE_LABELS = 3
+CHAT_DESCRIPTION = """
+The student's where the answer is held to some of its labels, by `response_format` with a JSON
+schema, `structured_outputs` or `guided_choice`, and the chat is one message of a user, which is the
+node. Anything else goes to the upstream, if there is one. See docs/decisions.md.
+"""
+
+
+class ListedModel(Struct, frozen=True):
+    """A model, for either kind of client."""
+
+    id: str
+    name: str
+    description: str
+    created: Annotated[int, Meta(description="Seconds since 1970.")]
+    release_date: str
+    object: str = "model"
+    owned_by: str = "understudy"
+
+
+class ModelList(Struct, frozen=True):
+    """The model that is served, as OpenAI's clients look for it and as Jev's do."""
+
+    data: tuple[ListedModel, ...]
+    models: tuple[ListedModel, ...]
+    object: str = "list"
+
+
+router = APIRouter(
+    prefix="/v1",
+    tags=["decisions"],
+    route_class=StructRoute,
+    dependencies=[READ],
+)
+
+
+@router.post(
+    "/decisions",
+    summary="Decide, as OpenAI's clients ask",
+    description=DESCRIPTION.strip(),
+    response_model=DecisionResponse,
+    responses=DOOR_ERRORS,
+)
+async def decide(
+    asked: Annotated[AskedDecisions, Depends(DECISIONS)], exchange: Timed, served: Served
+) -> Told:
+    return await served.door.answer(exchange, asked)
+
+
+@router.post(
+    "/systemone",
+    summary="Decide, as Jev's clients ask",
+    description=DESCRIPTION.strip(),
+    response_model=SystemOneResponse,
+    responses=DOOR_ERRORS,
+)
+async def system_one(
+    asked: Annotated[AskedSystemOne, Depends(SYSTEM_ONE)], exchange: Timed, served: Served
+) -> Told:
+    return await served.door.answer(exchange, asked)
+
+
+@router.post(
+    "/chat/completions",
+    summary="Choose a label, as a chat",
+    description=CHAT_DESCRIPTION.strip(),
+    response_model=ChatResponse,
+    responses=DOOR_ERRORS,
+)
+async def complete_chat(
+    asked: Annotated[AskedCompletion, Depends(CHAT)], exchange: Timed, served: Served
+) -> Told:
+    return await served.door.answer(exchange, asked)
+
+
+@router.get("/models", summary="The model, as either kind of client asks")
+async def list_models(served: Served) -> ModelList:
+    listed = (listed_model(served.slot.engine.manifest),)
+    return ModelList(listed, listed)
+
+
+def listed_model(manifest: Manifest) -> ListedModel:
+    made = datetime.fromisoformat(manifest.created)
+    description = f"A graph student of {manifest.graph.name}: {', '.join(manifest.label_names)}"
+    seconds, day = int(made.timestamp()), made.date().isoformat()
+    return ListedModel(manifest.name, manifest.name, description, seconds, day)
+
+
+def direct(parts: Parts) -> dict[tuple[str, str], Direct]:
+    """The routes that decide once more, for the gateway."""
+
+    def of(name: str, body: JsonBody) -> Direct:
+        return Direct(name, Role.read, parts.access, body, parts.door.answer)
+
+    return {
+        ("POST", "/v1/decisions"): of(decide.__name__, DECISIONS),
+        ("POST", "/v1/systemone"): of(system_one.__name__, SYSTEM_ONE),
+    }
+
+
+def examples(parts: Parts) -> dict[str, Examples]:
+    """Requests about a node that is there."""
+    engine = parts.slot.engine
+    labels = engine.manifest.label_names[:EXAMPLE_LABELS]
+    node: dict[str, Any] = {"node": {"id": example_request(engine).nodes[0].id}}
+    choices = tuple(ChoiceOption(label) for label in labels)
+    message = InputItem((InputPart("input_json", data=node),), "user")
+    question = ChoiceQuestion("Which category is it?", choices, "category")
+    by_name: dict[str, SystemOneQuestion] = {
+        "category": SystemOneChoice(dict.fromkeys(labels), "Which category is it?")
+    }
+    asked = (ChatMessage("user", encode(node).decode()),)
+    return {
+        "complete_chat": Examples(
+            ChatRequest(engine.manifest.name, asked, structured_outputs={"choice": labels})
+        ),
+        "decide": Examples(DecisionRequest(engine.manifest.name, (message,), (question,))),
+        "system_one": Examples(SystemOneRequest(engine.manifest.name, node, by_name)),
+        "list_models": Examples(),
+    }

@@ -1,0 +1,82 @@
+"""Bodies of text-embeddings-inference and of vLLM, which are told from ours by their fields."""
+
+from typing import Any
+
+import pytest
+
+from tests.bundles import LABELS, TinyBundle
+from tests.upstream_server import Ask
+from understudy.engine.requests import probabilities
+
+NODE = '{"node": {"id": "node-3"}}'
+
+
+def expected(bundle: TinyBundle, node: int) -> list[float]:
+    told: list[float] = probabilities(bundle.logits[[node]], 2.0)[0].tolist()
+    return told
+
+
+def test_predict_tells_every_label_best_first(ask: Ask, tiny_bundle: TinyBundle) -> None:
+    alone = len(tiny_bundle.logits) - 1
+    answer = ask("/predict", {"inputs": tiny_bundle.text(alone), "truncate": True}).json()
+    assert [entry["score"] for entry in answer] == sorted(
+        (entry["score"] for entry in answer), reverse=True
+    )
+    told = {entry["label"]: entry["score"] for entry in answer}
+    found = dict(zip(LABELS, expected(tiny_bundle, alone), strict=True))
+    assert told == pytest.approx(found, abs=1e-5)
+
+
+def test_predict_answers_a_batch_in_its_order(ask: Ask, tiny_bundle: TinyBundle) -> None:
+    body = {"inputs": [["http url"], [NODE]], "raw_scores": True}
+    first, second = ask("/predict", body).json()
+    assert {entry["label"] for entry in first} == set(LABELS)
+    told = {entry["label"]: entry["score"] for entry in second}
+    logits = dict(zip(LABELS, tiny_bundle.logits[3].tolist(), strict=True))
+    assert told == pytest.approx(logits, abs=1e-5)
+
+
+@pytest.mark.parametrize("inputs", [["http", "url"], [["http", "url"]], ["http"], [[]], []])
+def test_predict_refuses_what_may_be_a_pair(ask: Ask, inputs: Any) -> None:
+    answer = ask("/predict", {"inputs": inputs})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["details"]["field"] == "inputs"
+
+
+def test_predict_fails_where_a_node_does(ask: Ask) -> None:
+    unknown = '{"node": {"id": "nobody"}}'
+    answer = ask("/predict", {"inputs": [[NODE], [unknown]]})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_node")
+
+
+@pytest.mark.parametrize("given", [NODE, ["http url", NODE]])
+def test_vllms_classify_is_answered_in_its_form(
+    ask: Ask, tiny_bundle: TinyBundle, given: Any
+) -> None:
+    answer = ask("/classify", {"model": "any", "input": given, "truncate_prompt_tokens": -1})
+    assert answer.status_code == 200, answer.text
+    data = answer.json()["data"]
+    assert [entry["index"] for entry in data] == list(range(len(data)))
+    last = data[-1]
+    assert last["probs"] == pytest.approx(expected(tiny_bundle, 3), abs=1e-5)
+    assert last["label"] == LABELS[last["probs"].index(max(last["probs"]))]
+    assert last["num_classes"] == len(LABELS)
+    assert answer.json()["object"] == "list"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"model": "any"}, "model"),
+        ({"nodes": [{"id": "node-1"}], "input": "http"}, "input"),
+        ({"nodes": [{"idd": "node-1"}]}, "nodes.0.idd"),
+        ({"model": "any", "input": [1, 2, 3]}, "input.0"),
+        ({"model": "any", "input": []}, "input"),
+    ],
+)
+def test_any_other_body_of_classify_is_refused_as_ours(
+    ask: Ask, body: dict[str, Any], field: str
+) -> None:
+    answer = ask("/classify", body)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["details"]["field"] == field
