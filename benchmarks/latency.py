@@ -112,7 +112,7 @@ def measure_student(bundle: Path, rounds: int, seconds: float) -> dict[Key, Late
     results: dict[Key, Latency] = {}
     makers = node_makers(load_snapshot(bundle / "graph"))
     with Engine.open(bundle, threads=1) as engine:
-        name = f"student ({engine.bundle.manifest.encoder.name})"
+        name = f"student ({engine.manifest.encoder.name})"
         for kind, node_of in makers.items():
             nodes = [node_of(number) for number in range(rounds + WARMUP)]
             results[f"{name}, in process", kind] = measure(
