@@ -73,6 +73,19 @@ class Settings(BaseSettings):
         default=DEFAULTS.neighbors, description="Neighbors of one node.", ge=0
     )
     max_top_k: int = Field(default=DEFAULTS.top_k, description="Labels of one prediction.", ge=1)
+    max_explained_nodes: int = Field(
+        default=DEFAULTS.explained_nodes, description="Nodes explained in one request.", ge=0
+    )
+    max_explained_neighbors: int = Field(
+        default=DEFAULTS.explained_neighbors,
+        description="Neighbors of one node that an explanation leaves out, each once.",
+        ge=0,
+    )
+    max_explained_words: int = Field(
+        default=DEFAULTS.explained_words,
+        description="Words of one text that an explanation leaves out, each once.",
+        ge=0,
+    )
     max_mutations: int = Field(
         default=4_096, description="Changes of the graph in one request.", ge=1
     )
@@ -209,6 +222,9 @@ class Settings(BaseSettings):
             text_characters=self.max_text_characters,
             neighbors=self.max_neighbors,
             top_k=self.max_top_k,
+            explained_nodes=self.max_explained_nodes,
+            explained_neighbors=self.max_explained_neighbors,
+            explained_words=self.max_explained_words,
         )
 
     @property
