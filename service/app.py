@@ -5,11 +5,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from service.errors import RequestError
+from service.errors import InvalidFieldError, RequestError
 from service.http.access import Role, default_role
 from service.http.errors import CODE_OF_STATUS, error_response, failure_response
 from service.http.exchange import SCOPE_KEY, Exchange
@@ -17,7 +18,7 @@ from service.http.gateway import Gateway, Guard
 from service.http.guard import Hosts
 from service.messages import ErrorDetail
 from service.parts import Parts, build_parts
-from service.routes import admin, classify, graph, inference_protocol
+from service.routes import admin, classify, graph, inference_protocol, vectors
 from service.routes.dependencies import decode_part
 from service.routes.structs import Document, StructRoute
 from service.settings import Settings
@@ -85,7 +86,11 @@ def build_application(parts: Parts) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
-        exception_handlers={HTTPException: answer_routing_error, Exception: answer_failure},
+        exception_handlers={
+            HTTPException: answer_routing_error,
+            RequestValidationError: answer_invalid_parameter,
+            Exception: answer_failure,
+        },
     )
     app.state.parts = parts
     app.state.document = Document(STRUCT_ROUTES, [room.examples for room in ROOMS])
@@ -95,6 +100,16 @@ def build_application(parts: Parts) -> FastAPI:
 async def answer_failure(request: Request, error: Exception) -> Response:
     """Answers; the exception then goes on to the gateway, which logs it."""
     return failure_response(error, request.url.path)
+
+
+async def answer_invalid_parameter(_: Request, error: Any) -> Response:
+    """A parameter of a path or a query that is no such value, as every other wrong field.
+
+    Raises:
+        InvalidFieldError: it names the parameter.
+    """
+    first = error.errors()[0]
+    raise InvalidFieldError(str(first["loc"][-1]), first["msg"][:1].lower() + first["msg"][1:])
 
 
 async def answer_routing_error(request: Request, error: Any) -> Response:
@@ -128,7 +143,7 @@ def beginning(path: str) -> str:
     return path.lstrip("/").partition("/")[0]
 
 
-ROOMS = (classify, inference_protocol, graph, admin)
+ROOMS = (classify, inference_protocol, vectors, graph, admin)
 ROUTERS = [*(room.router for room in ROOMS), admin.beside]
 ROUTES = [r for router in ROUTERS for r in router.routes if isinstance(r, APIRoute)]
 STRUCT_ROUTES = [route for route in ROUTES if isinstance(route, StructRoute)]
