@@ -2,6 +2,8 @@
 
 import os
 import tomllib
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +40,12 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address to listen on.", min_length=1)
     port: int = Field(
         default=8000, description="Port to listen on; 0 picks a free one.", ge=0, le=65_535
+    )
+    grpc_port: int | None = Field(
+        default=None,
+        description="Port of the Open Inference Protocol over gRPC; 0 picks a free one.",
+        ge=0,
+        le=65_535,
     )
     keys_file: Path | None = Field(
         default=None, description="Keys that callers need, made with `understudy key`."
@@ -294,6 +302,8 @@ def load_settings(**flags: Any) -> Settings:
         settings = Settings(**{**file_values(given), **given})
     except ValidationError as error:
         raise wrong_setting(error) from error
+    if settings.grpc_port is not None:
+        check_extra("grpc_port", "grpc", ("grpc", "google.protobuf"))
     if settings.redis_url:
         open_client(settings.redis_url, settings.redis_timeout_ms)
     if settings.teacher_url:
@@ -307,6 +317,28 @@ def load_settings(**flags: Any) -> Settings:
             setting="host",
         )
     return settings
+
+
+def check_extra(setting: str, extra: str, modules: Sequence[str]) -> None:
+    """Sees that what a setting needs is there.
+
+    Raises:
+        SettingsError: a module of an extra is not installed.
+    """
+    for module in modules:
+        if not installed(module):
+            raise SettingsError(
+                f"{flag_name(setting)} needs {module}, which is not installed: "
+                f"pip install 'understudy-gnn[{extra}]'",
+                setting=setting,
+            )
+
+
+def installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # what it lies in is not there
+        return False
 
 
 def wrong_setting(error: ValidationError) -> SettingsError:

@@ -1,5 +1,7 @@
 """Flags before environment before defaults, and what may be listened on."""
 
+import sys
+
 import pytest
 
 from service.errors import SettingsError
@@ -28,6 +30,13 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNDERSTUDY_MAX_TOP_K", "many")
     with pytest.raises(SettingsError, match="UNDERSTUDY_MAX_TOP_K"):
         load_settings()
+
+
+def test_a_missing_extra_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings(grpc_port=0).grpc_port == 0
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    with pytest.raises(SettingsError, match=r"--grpc-port needs grpc.*understudy-gnn\[grpc\]"):
+        load_settings(grpc_port=0)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "example.com"])
