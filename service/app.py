@@ -1,7 +1,7 @@
 """The application: the parts of the service put together, its routes and its lifespan."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from service.errors import InvalidFieldError, RequestError
 from service.http.access import Role, default_role
@@ -24,6 +25,8 @@ from service.routes.structs import Document, StructRoute
 from service.settings import Settings
 from understudy.engine.engine import Engine
 from understudy.engine.errors import SHOWN_CHARACTERS
+
+Beside = Callable[[], AbstractAsyncContextManager[None]]
 
 
 class Service(Gateway):
@@ -49,14 +52,22 @@ def create_app(
         SettingsError: the keys cannot be read, or a setting is wrong.
     """
     parts = build_parts(engine, settings, open_engine)
-    app = build_application(parts)
+    direct: dict[tuple[str, str], ASGIApp] = {
+        ("POST", "/classify"): classify.direct(parts),
+        ("POST", "/mutations"): graph.direct(parts),
+    }
+    beside: list[Beside] = []
+    if settings.mcp:
+        from service.mcp.server import PATH, Endpoint
+
+        endpoint = Endpoint(parts, settings.max_body_bytes)
+        direct |= {(method, PATH): endpoint for method in ("POST", "GET", "DELETE")}
+        beside.append(endpoint.running)
+    app = build_application(parts, beside)
     service = Service(
         app,
         settings.max_body_bytes,
-        direct={
-            ("POST", "/classify"): classify.direct(parts),
-            ("POST", "/mutations"): graph.direct(parts),
-        },
+        direct=direct,
         metrics=parts.metrics,
         aside=parts.aside,
         log_answers=settings.log_requests,
@@ -69,14 +80,21 @@ def create_app(
     return service
 
 
-def build_application(parts: Parts) -> FastAPI:
-    """All routes, their document and their errors."""
+def build_application(parts: Parts, beside: Sequence[Beside] = ()) -> FastAPI:
+    """All routes, their document and their errors.
+
+    Args:
+        beside: what runs as long as the application, and ends before its parts do.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await parts.health.check()
         parts.begin()
-        yield
+        async with AsyncExitStack() as running:
+            for each in beside:
+                await running.enter_async_context(each())
+            yield
         await parts.close()
 
     app = FastAPI(

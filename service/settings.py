@@ -47,6 +47,9 @@ class Settings(BaseSettings):
         ge=0,
         le=65_535,
     )
+    mcp: bool = Field(
+        default=False, description="Offer tools at /mcp by the Model Context Protocol."
+    )
     keys_file: Path | None = Field(
         default=None, description="Keys that callers need, made with `understudy key`."
     )
@@ -304,6 +307,8 @@ def load_settings(**flags: Any) -> Settings:
         raise wrong_setting(error) from error
     if settings.grpc_port is not None:
         check_extra("grpc_port", "grpc", ("grpc", "google.protobuf"))
+    if settings.mcp:
+        check_extra("mcp", "mcp", ("mcp",))
     if settings.redis_url:
         open_client(settings.redis_url, settings.redis_timeout_ms)
     if settings.teacher_url:

@@ -32,11 +32,14 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         load_settings()
 
 
-def test_a_missing_extra_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load_settings(grpc_port=0).grpc_port == 0
-    monkeypatch.setitem(sys.modules, "grpc", None)
-    with pytest.raises(SettingsError, match=r"--grpc-port needs grpc.*understudy-gnn\[grpc\]"):
-        load_settings(grpc_port=0)
+@pytest.mark.parametrize(("flags", "extra"), [({"grpc_port": 0}, "grpc"), ({"mcp": True}, "mcp")])
+def test_a_missing_extra_is_said_at_once(
+    monkeypatch: pytest.MonkeyPatch, flags: dict[str, object], extra: str
+) -> None:
+    assert load_settings(**flags).port == 8_000
+    monkeypatch.setitem(sys.modules, extra, None)
+    with pytest.raises(SettingsError, match=rf"^--{extra}.* needs {extra}.*-gnn\[{extra}\]"):
+        load_settings(**flags)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "example.com"])
