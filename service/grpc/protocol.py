@@ -6,13 +6,13 @@ pool of their own: a client's library in the same process may bring the same nam
 
 from typing import Any
 
-from google.protobuf.descriptor_pb2 import (
+from google.protobuf.descriptor_pb2 import (  # type: ignore[import-untyped]
     DescriptorProto,
     FieldDescriptorProto,
     FileDescriptorProto,
 )
-from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.descriptor_pool import DescriptorPool  # type: ignore[import-untyped]
+from google.protobuf.message_factory import GetMessageClass  # type: ignore[import-untyped]
 
 PACKAGE = "inference"
 SERVICE = f"{PACKAGE}.GRPCInferenceService"

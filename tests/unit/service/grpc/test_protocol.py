@@ -2,7 +2,10 @@
 
 import pytest
 import tritonclient.grpc.service_pb2 as theirs  # type: ignore[import-untyped]
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import (  # type: ignore[import-untyped]
+    Descriptor,
+    FieldDescriptor,
+)
 
 from service.grpc.protocol import DEFINITION, METHODS, POOL, SERVICE, file_of, message_class
 
