@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 from starlette.types import ASGIApp
 
 from service.errors import AddressError, InvalidFieldError

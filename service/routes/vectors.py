@@ -218,7 +218,7 @@ def embeddings_of(
 
 def encoded(
     vectors: NDArray[np.float32], form: Literal["float", "base64"]
-) -> list[str] | list[tuple[float, ...]]:
+) -> list[tuple[float, ...] | str]:
     """Each row of [B, hidden] as it goes over the wire."""
     if form == "float":
         return [tuple(row) for row in vectors.tolist()]

@@ -69,4 +69,5 @@ def unit_rows(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """The rows at length 1, float32 [B, d]; a row of zeros, which points nowhere, stays."""
     norms = np.sqrt(np.einsum("bd,bd->b", values, values, dtype=np.float64))
     norms[norms == 0] = 1
-    return (values / norms[:, None]).astype(np.float32)
+    unit: NDArray[np.float32] = (values / norms[:, None]).astype(np.float32)
+    return unit

@@ -55,5 +55,5 @@ def test_changes_are_seen_by_new_states_alone(engine: Engine) -> None:
 
 
 def test_a_vector_of_zeros_is_near_to_nothing() -> None:
-    values = np.array([[0, 0], [3, 4]], np.float32)
-    np.testing.assert_allclose(similar.unit_rows(values), [[0, 0], [0.6, 0.8]])
+    values = np.array([[0.0, 0.0], [3.0, 4.0]], np.float32)
+    np.testing.assert_allclose(similar.unit_rows(values), np.array([[0.0, 0.0], [0.6, 0.8]]))

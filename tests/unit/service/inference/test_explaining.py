@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import httpx
 import msgspec
 import pytest
 from starlette.testclient import TestClient
@@ -22,7 +21,7 @@ NODES: list[dict[str, Any]] = [
 ]
 
 
-def post(app: Service, body: object, path: str = "/classify") -> httpx.Response:
+def post(app: Service, body: object, path: str = "/classify") -> Any:
     with TestClient(app, base_url="http://localhost") as client:
         return client.post(path, json=body)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import httpx2
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
