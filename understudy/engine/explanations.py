@@ -30,6 +30,10 @@ from understudy.engine.state import GraphState
 if TYPE_CHECKING:
     from understudy.engine.engine import Engine
 
+# A hub's messages are all summed again for each part left out: of either kind of parts at most so
+# many messages a node, so that one request for hubs stays a matter of a few batches.
+MESSAGES = 2**17
+
 LogOdds = Annotated[
     float,
     Meta(description="How far the label's log-odds fall without it; positive: it speaks for it."),
@@ -116,12 +120,14 @@ def omission_of(
     state: GraphState, node: UnseenNode, limits: Limits, encoder: EncoderInfo
 ) -> Omission:
     degrees = state.graph.degrees(node.neighbors)
-    links = node.neighbors[np.argsort(-degrees, kind="stable")[: limits.explained_neighbors]]
+    room = max(1, MESSAGES // max(len(degrees), 1))
+    most = min(limits.explained_neighbors, room)
+    links = node.neighbors[np.argsort(-degrees, kind="stable")[:most]]
     if encoder.kind != "hashing":
         return Omission(node, links, None, [], 0)
     pieces = node.text[: encoder.max_characters].split()
     words = list(dict.fromkeys(piece.lower() for piece in pieces))
-    tried = words[: limits.explained_words]
+    tried = words[: min(limits.explained_words, room)]
     return Omission(node, links, tried, pieces, len(words) - len(tried))
 
 

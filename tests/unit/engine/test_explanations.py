@@ -8,7 +8,7 @@ import pytest
 from tests.bundles import TinyBundle
 from tests.student_bundles import hub_graph, small_student, write_student_bundle
 from training.config import StudentKind
-from understudy.engine import Engine, Limits, Node
+from understudy.engine import Engine, Limits, Node, explanations
 from understudy.engine.errors import UnknownNodeError
 from understudy.engine.explanations import explain
 from understudy.graph.mutations import AddEdge
@@ -23,11 +23,11 @@ def log_odds(engine: Engine, node: Node, label: str) -> float:
     return float(np.log(score) - np.log1p(-score))
 
 
-@pytest.mark.parametrize("kind", ["sage", "gcn", "gat", "gin", "mlp"])
+@pytest.mark.parametrize("kind", ["sage", "gcn", "gat", "gin"])
 def test_leaving_a_neighbor_out_is_asking_without_it(kind: StudentKind, tmp_path: Path) -> None:
-    """For a stored node of every kind of student, whatever its number of layers."""
+    """For a stored node, of every way to weigh neighbours."""
     graph = hub_graph()
-    bundle = write_student_bundle(tmp_path / "bundle", graph, small_student(kind, layers=3))
+    bundle = write_student_bundle(tmp_path / "bundle", graph, small_student(kind))
     engine = Engine.open(bundle.folder, limits=Limits(explained_neighbors=1_000))
     engine.apply([AddEdge("n2", "n139")])
     row = engine.state.graph.row_of("n2")
@@ -86,6 +86,20 @@ def test_what_is_beyond_the_limits_is_counted_and_hubs_go_first(tiny_bundle: Tin
     (told,) = explain(engine, [Node(text=WORDS, neighbors=near)])
     assert {influence.id for influence in told.neighbors} == set(hubs)
     assert (told.untried_neighbors, told.untried_words) == (1, 2)
+
+
+def test_of_a_hub_fewer_parts_are_tried(
+    tiny_bundle: TinyBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine.open(tiny_bundle.folder)
+    degree = len(engine.state.graph.neighbors(0))
+    monkeypatch.setattr(explanations, "MESSAGES", 2 * degree)
+    (hub,) = explain(engine, [Node(id="node-0")])
+    assert (len(hub.neighbors), hub.untried_neighbors) == (2, degree - 2)
+    assert (len(hub.words or ()), hub.untried_words) == (2, 3)
+    monkeypatch.setattr(explanations, "MESSAGES", 1)
+    (hub,) = explain(engine, [Node(id="node-0")])
+    assert len(hub.neighbors) == len(hub.words or ()) == 1
 
 
 def test_a_transformer_has_no_words_and_a_lonely_node_nothing(any_bundle: TinyBundle) -> None:
