@@ -1,15 +1,17 @@
 """The application: the parts of the service put together, its routes and its lifespan."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
-from service.errors import RequestError
+from service.errors import InvalidFieldError, RequestError
 from service.http.access import Role, default_role
 from service.http.errors import CODE_OF_STATUS, error_response, failure_response
 from service.http.exchange import SCOPE_KEY, Exchange
@@ -17,12 +19,14 @@ from service.http.gateway import Gateway, Guard
 from service.http.guard import Hosts
 from service.messages import ErrorDetail
 from service.parts import Parts, build_parts
-from service.routes import admin, classify, decisions, graph, inference_protocol
+from service.routes import admin, classify, decisions, graph, inference_protocol, vectors
 from service.routes.dependencies import decode_part
 from service.routes.structs import Document, StructRoute
 from service.settings import Settings
 from understudy.engine.engine import Engine
 from understudy.engine.errors import SHOWN_CHARACTERS
+
+Beside = Callable[[], AbstractAsyncContextManager[None]]
 
 
 class Service(Gateway):
@@ -48,15 +52,23 @@ def create_app(
         SettingsError: the keys cannot be read, or a setting is wrong.
     """
     parts = build_parts(engine, settings, open_engine)
-    app = build_application(parts)
+    direct: dict[tuple[str, str], ASGIApp] = {
+        ("POST", "/classify"): classify.direct(parts),
+        ("POST", "/mutations"): graph.direct(parts),
+        **decisions.direct(parts),
+    }
+    beside: list[Beside] = []
+    if settings.mcp:
+        from service.mcp.server import PATH, Endpoint
+
+        endpoint = Endpoint(parts, settings.max_body_bytes)
+        direct |= {(method, PATH): endpoint for method in ("POST", "GET", "DELETE")}
+        beside.append(endpoint.running)
+    app = build_application(parts, beside)
     service = Service(
         app,
         settings.max_body_bytes,
-        direct={
-            ("POST", "/classify"): classify.direct(parts),
-            ("POST", "/mutations"): graph.direct(parts),
-            **decisions.direct(parts),
-        },
+        direct=direct,
         metrics=parts.metrics,
         aside=parts.aside,
         log_answers=settings.log_requests,
@@ -69,14 +81,21 @@ def create_app(
     return service
 
 
-def build_application(parts: Parts) -> FastAPI:
-    """All routes, their document and their errors."""
+def build_application(parts: Parts, beside: Sequence[Beside] = ()) -> FastAPI:
+    """All routes, their document and their errors.
+
+    Args:
+        beside: what runs as long as the application, and ends before its parts do.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await parts.health.check()
         parts.begin()
-        yield
+        async with AsyncExitStack() as running:
+            for each in beside:
+                await running.enter_async_context(each())
+            yield
         await parts.close()
 
     app = FastAPI(
@@ -86,7 +105,11 @@ def build_application(parts: Parts) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
-        exception_handlers={HTTPException: answer_routing_error, Exception: answer_failure},
+        exception_handlers={
+            HTTPException: answer_routing_error,
+            RequestValidationError: answer_invalid_parameter,
+            Exception: answer_failure,
+        },
     )
     app.state.parts = parts
     app.state.document = Document(STRUCT_ROUTES, [room.examples for room in ROOMS])
@@ -96,6 +119,16 @@ def build_application(parts: Parts) -> FastAPI:
 async def answer_failure(request: Request, error: Exception) -> Response:
     """Answers; the exception then goes on to the gateway, which logs it."""
     return failure_response(error, request.url.path)
+
+
+async def answer_invalid_parameter(_: Request, error: Any) -> Response:
+    """A parameter of a path or a query that is no such value, as every other wrong field.
+
+    Raises:
+        InvalidFieldError: it names the parameter.
+    """
+    first = error.errors()[0]
+    raise InvalidFieldError(str(first["loc"][-1]), first["msg"][:1].lower() + first["msg"][1:])
 
 
 async def answer_routing_error(request: Request, error: Any) -> Response:
@@ -129,7 +162,7 @@ def beginning(path: str) -> str:
     return path.lstrip("/").partition("/")[0]
 
 
-ROOMS = (classify, decisions, inference_protocol, graph, admin)
+ROOMS = (classify, decisions, inference_protocol, vectors, graph, admin)
 ROUTERS = [*(room.router for room in ROOMS), admin.beside]
 ROUTES = [r for router in ROUTERS for r in router.routes if isinstance(r, APIRoute)]
 STRUCT_ROUTES = [route for route in ROUTES if isinstance(route, StructRoute)]

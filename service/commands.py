@@ -77,8 +77,10 @@ def serve(bundle: BundleFolder, **flags: Any) -> None:
         asked = example(app.parts.slot.engine.state)
         key = ' -H "authorization: Bearer $KEY"' if app.parts.access.keys else ""
 
-        def announce(url: str) -> None:
+        def announce(url: str, grpc: str | None) -> None:
             typer.echo(f"listening on {url} (documentation at {url}/docs)")
+            if grpc is not None:
+                typer.echo(f"and for gRPC on {grpc}")
             typer.echo(
                 f"next: curl -s {url}/classify -H 'content-type: application/json'{key} {asked}"
             )

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from understudy.engine.errors import Detail, EngineError, NodeError
+from understudy.engine.explanations import Explanation
 from understudy.engine.requests import Form, LabelScore
 
 Route = Literal["student", "teacher", "auto"]
@@ -44,6 +45,10 @@ class ClassifyRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     top_k: Annotated[
         int, Meta(ge=1, description="How many labels to list for each node, best first.")
     ] = 1
+    explain: Annotated[
+        bool,
+        Meta(description="Tell what the student's answers rest on; it costs a batch and more."),
+    ] = False
 
 
 class ErrorDetail(Struct, frozen=True):
@@ -86,6 +91,9 @@ class Prediction(Struct, frozen=True):
         ErrorDetail | UnsetType,
         Meta(description="On route auto: why the student answers although it is unsure."),
     ] = UNSET
+    explanation: Annotated[Explanation | UnsetType, Meta(description="Where it was asked for.")] = (
+        UNSET
+    )
 
 
 class ClassifyResponse(Struct, frozen=True):

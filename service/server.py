@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -16,6 +17,9 @@ from service.app import Service
 from service.errors import AddressError
 from service.http.protocol import REFUSED_CONNECTIONS, Connection, WireLimits, wire_protocol
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.grpc.server import GrpcServer
 
 BACKLOG = 2_048
 OTHER_FILES = 64  # that the process has open beside connections
@@ -36,9 +40,18 @@ class Server(uvicorn.Server):
         service: Service,
         grace_seconds: float,
         url: str,
-        listening: Callable[[str], None],
+        listening: Callable[[str, str | None], None],
+        open_grpc: "Callable[[], GrpcServer] | None" = None,
     ) -> None:
+        """Prepares.
+
+        Args:
+            listening: called once requests are accepted, with the URL and the address of gRPC.
+            open_grpc: takes the port of gRPC, where it is served, too.
+        """
         super().__init__(config)
+        self.open_grpc = open_grpc
+        self.grpc: GrpcServer | None = None
         self.service = service
         self.grace_seconds = grace_seconds
         self.url = url
@@ -49,12 +62,16 @@ class Server(uvicorn.Server):
         )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.open_grpc is not None:
+            self.grpc = self.open_grpc()
         await super().startup(sockets)
         if self.started:
+            if self.grpc is not None:
+                await self.grpc.start()
             loop = asyncio.get_running_loop()
             reloader = self.service.parts.reloader
             loop.add_signal_handler(signal.SIGHUP, reloader.reload_in_background)
-            self.listening(self.url)
+            self.listening(self.url, self.grpc.address if self.grpc else None)
             logger.info("serving", extra={"url": self.url})
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -68,6 +85,8 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         logger.info("ending")
+        if self.grpc is not None:  # before what answers its calls is closed
+            await self.grpc.stop(self.config.timeout_graceful_shutdown or 0)
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
@@ -118,12 +137,12 @@ def run_server(
     service: Service,
     bound: socket.socket,
     settings: Settings,
-    listening: Callable[[str], None],
+    listening: Callable[[str, str | None], None],
 ) -> None:
     """Serves until SIGTERM or SIGINT, then lets running requests finish.
 
     Args:
-        listening: called with the URL once requests are accepted.
+        listening: called with the URL, and the address of gRPC if any, once requests are accepted.
 
     Raises:
         AddressError: another process began to listen on the address first.
@@ -143,12 +162,30 @@ def run_server(
         timeout_graceful_shutdown=settings.drain_seconds,
     )
     host, port = bound.getsockname()[:2]
+    grpc = grpc_opener(service, settings)
+    server = Server(config, service, settings.grace_seconds, url_of(bound), listening, grpc)
     try:
-        Server(config, service, settings.grace_seconds, url_of(bound), listening).run([bound])
+        server.run([bound])
     except OSError as error:
         raise address_error(host, port, error) from error
     finally:
         logger.info("ended")
+
+
+def grpc_opener(service: Service, settings: Settings) -> "Callable[[], GrpcServer] | None":
+    """What takes the port of gRPC on the event loop; None where it is not asked for."""
+    if settings.grpc_port is None:
+        return None
+    from service.grpc.server import GrpcOptions, GrpcServer
+
+    options = GrpcOptions(
+        host=settings.host,
+        port=settings.grpc_port,
+        body_bytes=settings.max_body_bytes,
+        head_bytes=settings.max_head_bytes,
+        calls=settings.max_connections,
+    )
+    return lambda: GrpcServer(service, options, service.parts.aside)
 
 
 def bounded_by_files(limits: WireLimits) -> WireLimits:

@@ -2,6 +2,8 @@
 
 import os
 import tomllib
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,6 +42,15 @@ class Settings(BaseSettings):
     port: int = Field(
         default=8000, description="Port to listen on; 0 picks a free one.", ge=0, le=65_535
     )
+    grpc_port: int | None = Field(
+        default=None,
+        description="Port of the Open Inference Protocol over gRPC; 0 picks a free one.",
+        ge=0,
+        le=65_535,
+    )
+    mcp: bool = Field(
+        default=False, description="Offer tools at /mcp by the Model Context Protocol."
+    )
     keys_file: Path | None = Field(
         default=None, description="Keys that callers need, made with `understudy key`."
     )
@@ -74,6 +85,19 @@ class Settings(BaseSettings):
         default=DEFAULTS.neighbors, description="Neighbors of one node.", ge=0
     )
     max_top_k: int = Field(default=DEFAULTS.top_k, description="Labels of one prediction.", ge=1)
+    max_explained_nodes: int = Field(
+        default=DEFAULTS.explained_nodes, description="Nodes explained in one request.", ge=0
+    )
+    max_explained_neighbors: int = Field(
+        default=DEFAULTS.explained_neighbors,
+        description="Neighbors of one node that an explanation leaves out, each once.",
+        ge=0,
+    )
+    max_explained_words: int = Field(
+        default=DEFAULTS.explained_words,
+        description="Words of one text that an explanation leaves out, each once.",
+        ge=0,
+    )
     max_mutations: int = Field(
         default=4_096, description="Changes of the graph in one request.", ge=1
     )
@@ -222,6 +246,9 @@ class Settings(BaseSettings):
             text_characters=self.max_text_characters,
             neighbors=self.max_neighbors,
             top_k=self.max_top_k,
+            explained_nodes=self.max_explained_nodes,
+            explained_neighbors=self.max_explained_neighbors,
+            explained_words=self.max_explained_words,
         )
 
     @property
@@ -299,6 +326,10 @@ def load_settings(**flags: Any) -> Settings:
         settings = Settings(**{**file_values(given), **given})
     except ValidationError as error:
         raise wrong_setting(error) from error
+    if settings.grpc_port is not None:
+        check_extra("grpc_port", "grpc", ("grpc", "google.protobuf"))
+    if settings.mcp:
+        check_extra("mcp", "mcp", ("mcp",))
     if settings.redis_url:
         open_client(settings.redis_url, settings.redis_timeout_ms)
     if settings.teacher_url:
@@ -316,6 +347,28 @@ def load_settings(**flags: Any) -> Settings:
             setting="host",
         )
     return settings
+
+
+def check_extra(setting: str, extra: str, modules: Sequence[str]) -> None:
+    """Sees that what a setting needs is there.
+
+    Raises:
+        SettingsError: a module of an extra is not installed.
+    """
+    for module in modules:
+        if not installed(module):
+            raise SettingsError(
+                f"{flag_name(setting)} needs {module}, which is not installed: "
+                f"pip install 'understudy-gnn[{extra}]'",
+                setting=setting,
+            )
+
+
+def installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # what it lies in is not there
+        return False
 
 
 def wrong_setting(error: ValidationError) -> SettingsError:

@@ -39,6 +39,7 @@ class Batched(Inference):
 
     Shapes:
         logits: float32 [classes] of one node, [N, classes] of a request's
+        hidden: float32 [hidden], or [N, hidden]
     """
 
     queue_ms: float
@@ -99,6 +100,7 @@ class Batcher:
             give_up(waiting)
         return Batched(
             np.stack([row.logits for row in rows]),
+            np.stack([row.hidden for row in rows]),
             max(row.encode_ms for row in rows),
             max(row.inference_ms for row in rows),
             max(row.queue_ms for row in rows),
@@ -206,13 +208,13 @@ class Batcher:
             raise InferenceError(
                 f"{len(batch)} nodes went in and {len(inference.logits)} answers came out"
             )
-        for entry, logits in zip(batch, inference.logits, strict=True):
+        took = inference.encode_ms, inference.inference_ms
+        rows = zip(batch, inference.logits, inference.hidden, strict=True)
+        for entry, logits, hidden in rows:
             waited = started - entry.entered
             self.metrics.queue_seconds.observe(waited)
             if not entry.row.done():  # its caller may have left meanwhile
-                entry.row.set_result(
-                    Batched(logits, inference.encode_ms, inference.inference_ms, 1_000 * waited)
-                )
+                entry.row.set_result(Batched(logits, hidden, *took, 1_000 * waited))
         self.count(batch, inference, monotonic() - started)
 
     def count(self, batch: Sequence[Entry], inference: Inference, seconds: float) -> None:

@@ -13,6 +13,7 @@ from service.inference.batcher import Batched, Batcher
 from service.inference.current import Slot
 from service.inference.deadlines import attend, seconds_left
 from service.inference.embedding_cache import EmbeddingCache
+from service.inference.explaining import explained
 from service.inference.routing import (
     CONFIDENCE,
     Prices,
@@ -142,7 +143,9 @@ class Classifier:
         self.prices = prices or Prices()
 
     async def respond(self, exchange: Exchange, request: "ClassifyRequest | Retold") -> Told:
-        """The answer to `POST /classify`; raises as `classify` does."""
+        """The answer to `POST /classify`; raises as `classify` does, and as `explained`."""
+        if isinstance(request, ClassifyRequest) and request.explain:
+            return (await explained(self, exchange, request)).told()
         asked = await self.classify(exchange, request.nodes, request.top_k, request.route)
         if isinstance(request, ClassifyRequest):
             return asked.told()
@@ -249,16 +252,21 @@ class Classifier:
         """
         resolution = asked.resolution
         if resolution.unseen:
-            if self.embeddings is not None:
-                await self.embeddings.prepare(asked.engine, resolution.unseen)
-            asked.inference = await self.batcher.infer(asked.engine, resolution)
-            if self.embeddings is not None:
-                await self.embeddings.publish(asked.engine)
+            asked.inference = await self.infer(asked.engine, resolution)
         self.metrics.predictions.add("student", amount=len(resolution.positions))
         if asked.large:
             asked.predictions = await self.aside.run(student_predictions, asked)
         else:
             asked.predictions = student_predictions(asked)
+
+    async def infer(self, engine: Engine, resolution: Resolution) -> Batched:
+        """Runs unseen nodes in the batches of all requests; raises as `Batcher.infer` does."""
+        if self.embeddings is None:
+            return await self.batcher.infer(engine, resolution)
+        await self.embeddings.prepare(engine, resolution.unseen)
+        inference = await self.batcher.infer(engine, resolution)
+        await self.embeddings.publish(engine)
+        return inference
 
     async def ask_teacher(self, asked: Classified) -> None:
         """Takes the teacher's answers, or its error where it fails."""

@@ -8,6 +8,7 @@ from service.door.texts import PredictRequest, TextScore, nodes_of, predicted, r
 from service.http.access import Role
 from service.http.exchange import JsonBody, Told
 from service.http.gateway import Direct
+from service.inference.explaining import check_explained
 from service.messages import (
     STUDENTS,
     ClassifyRequest,
@@ -27,6 +28,9 @@ from the stored neighbors into the unseen node and not back; nothing is stored.
 
 A node that cannot be answered has its `error` set while the others are answered, and the status is
 200. If none can be answered, the status is the first one's, with the error body.
+
+With `explain` each answer of the student also tells what it rests on: the neighbors, and the words
+where texts are hashed, each left out once.
 
 Headers: `x-queue-time`, `x-encode-time` and `x-inference-time`, the milliseconds that unseen nodes
 took.
@@ -73,6 +77,7 @@ async def classify(asked: Asked, exchange: Timed, served: Served) -> Told:
     response_model=ClassifyResponse,
 )
 async def classify_teacher(asked: Asked, exchange: Timed, served: Served) -> Told:
+    check_explained(asked, "teacher", served.slot.engine.limits)
     answer = await served.classifier.classify(exchange, asked.nodes, asked.top_k, "teacher")
     return answer.told()
 

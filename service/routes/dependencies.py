@@ -55,7 +55,7 @@ class Identifier(Convertor[str]):
 class NodeAlone(Identifier):
     """An id with nothing behind it that another route has."""
 
-    regex = "(?!.+/neighbors$).+"
+    regex = "(?!.+/(neighbors|similar)$).+"
 
 
 register_url_convertor("id", Identifier())

@@ -124,6 +124,15 @@ def binary_size(number: int, tensor: Tensor, left: int) -> int | None:
 
 
 def binary_texts(where: str, data: memoryview) -> Iterable[str]:
+    """The values of a BYTES tensor as texts."""
+    for value in binary_values(where, data):
+        try:
+            yield str(value, "utf-8")
+        except UnicodeDecodeError as error:
+            raise InvalidFieldError(where, "a value of it is not UTF-8") from error
+
+
+def binary_values(where: str, data: memoryview) -> Iterable[bytes]:
     """The values of a BYTES tensor."""
     start = 0
     while start < len(data):
@@ -132,11 +141,13 @@ def binary_texts(where: str, data: memoryview) -> Iterable[str]:
             end += int(struct.unpack_from("<I", data, start)[0])
         if end > len(data):
             raise InvalidFieldError(where, "its bytes end within a value")
-        try:
-            yield str(data[start + 4 : end], "utf-8")
-        except UnicodeDecodeError as error:
-            raise InvalidFieldError(where, "a value of it is not UTF-8") from error
+        yield bytes(data[start + 4 : end])
         start = end
+
+
+def joined_texts(values: Iterable[bytes]) -> bytes:
+    """The bytes of a BYTES tensor of some values."""
+    return b"".join(struct.pack("<I", len(value)) + value for value in values)
 
 
 def flat(data: Sequence[Value | tuple[Value, ...]]) -> tuple[Value, ...]:
@@ -165,8 +176,7 @@ def select(tensors: Sequence[Tensor], request: InferRequest) -> list[tuple[Tenso
 def binary_data(tensor: Tensor) -> bytes:
     if tensor.datatype == SCORE_TYPE:
         return np.array(tensor.data, dtype="<f4").tobytes()
-    values = [str(value).encode() for value in tensor.data]
-    return b"".join(struct.pack("<I", len(value)) + value for value in values)
+    return joined_texts(str(value).encode() for value in tensor.data)
 
 
 def binary_answer(

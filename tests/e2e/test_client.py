@@ -182,6 +182,27 @@ def test_ids_alone_are_stored_nodes(service: Service) -> None:
             assert client.classify(nodes) == answer
 
 
+def test_explanations_vectors_and_similar_nodes_have_methods(service: Service) -> None:
+    with Client(service.url) as client:
+        plain, told = client.classify("node-1"), client.classify("node-1", explain=True)
+        assert plain.predictions[0].explanation is None
+        explanation = told.predictions[0].explanation
+        assert explanation is not None
+        assert explanation.label == told.predictions[0].label
+        assert {i.part for i in explanation.neighbors} == set(client.neighbors("node-1"))
+        assert explanation.words
+        first, second = client.embeddings(["node-1", Node(text="http")])
+        assert len(first) == len(second) > 1
+        near = client.similar("node-1", count=3, label=explanation.label)
+        assert len(near) == 3
+        assert {node.label for node in near} == {explanation.label}
+        many = client.classify(["node-1", "nobody"] * 20, explain=True).predictions
+        assert [p.index for p in many] == list(range(40))
+        assert [p.explanation == explanation for p in many] == [True, False] * 20
+        with pytest.raises(RefusedError, match="route student"):
+            client.classify("node-1", route="auto", explain=True)
+
+
 def test_edges_health_metrics_and_document_have_methods(service: Service) -> None:
     with Client(service.url) as client:
         assert client.live()

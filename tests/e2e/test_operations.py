@@ -26,6 +26,8 @@ ROLES = {
     ("GET", "/info"): "read",
     ("GET", "/nodes/{id}"): "read",
     ("GET", "/nodes/{id}/neighbors"): "read",
+    ("GET", "/nodes/{id}/similar"): "read",
+    ("POST", "/v1/embeddings"): "read",
     ("GET", "/v2"): "read",
     ("GET", "/v2/models/{model}"): "read",
     ("GET", "/v2/models/{model}/ready"): "read",

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import httpx
@@ -21,14 +22,17 @@ from understudy.client.models import (
     Node,
     RequestLimits,
     Route,
+    SimilarNode,
     StoredNode,
     ids_of,
     parse_change,
     parse_classification,
     parse_comparisons,
+    parse_embeddings,
     parse_limits,
     parse_neighbors,
     parse_node,
+    parse_similar,
 )
 
 Result = TypeVar("Result")
@@ -97,8 +101,13 @@ def change_headers(key: str | None = None) -> dict[str, str]:
     return {"idempotency-key": header_value("idempotency key", key or uuid4().hex)}
 
 
-def classify(nodes: Sequence[Node], route: Route, top_k: int) -> Request[Classification]:
-    body = {"nodes": [node.to_json() for node in nodes], "route": route, "top_k": top_k}
+def classify(
+    nodes: Sequence[Node], route: Route, top_k: int, explain: bool = False
+) -> Request[Classification]:
+    body: dict[str, Any] = {"nodes": [node.to_json() for node in nodes], "route": route}
+    body["top_k"] = top_k
+    if explain:  # or an older service would refuse what it does not know
+        body["explain"] = True
     return Request("POST", "/classify", parse_classification, body)
 
 
@@ -137,6 +146,20 @@ def node(node_id: str) -> Request[StoredNode]:
 
 def neighbors(node_id: str) -> Request[tuple[str, ...]]:
     return Request("GET", f"{node_path(node_id)}/neighbors", parse_neighbors)
+
+
+def similar(node_id: str, count: int, label: str | None) -> Request[tuple[SimilarNode, ...]]:
+    try:
+        query = urlencode({"k": count} | ({} if label is None else {"label": label}))
+    except UnicodeEncodeError as error:
+        raise InvalidRequestError("the label holds half a character") from error
+    return Request("GET", f"{node_path(node_id)}/similar?{query}", parse_similar)
+
+
+def embeddings(nodes: Sequence[Node]) -> Request[list[tuple[float, ...]]]:
+    """As objects, which are never taken for something else."""
+    body = {"input": [node.to_json() for node in nodes]}
+    return Request("POST", "/v1/embeddings", parse_embeddings, body)
 
 
 def reload() -> Request[dict[str, Any]]:

@@ -16,6 +16,7 @@ from understudy.client.models import (
     Nodes,
     RequestLimits,
     Route,
+    SimilarNode,
     StoredNode,
 )
 
@@ -84,7 +85,7 @@ class Interface:
 
     @Call
     def classify(
-        self, nodes: Nodes, route: Route = "student", top_k: int = 1
+        self, nodes: Nodes, route: Route = "student", top_k: int = 1, explain: bool = False
     ) -> Plan[Any, Classification]:
         """One prediction a node, in their order; a bad node's has its `error` set.
 
@@ -93,10 +94,11 @@ class Interface:
                 go in several, one after the other.
             route: who answers; `auto` asks the teacher where the student is unsure.
             top_k: labels to list for each node, best first.
+            explain: tell what each answer of the student rests on.
         """
         asked = parts.nodes_of(nodes)
         limits = yield from parts.limits_for(asked, self)
-        return (yield from parts.classify(asked, limits, route, top_k))
+        return (yield from parts.classify(asked, limits, route, top_k, explain))
 
     @Call
     def compare(self, nodes: Nodes, top_k: int = 1) -> Plan[Any, list[Comparison]]:
@@ -153,6 +155,24 @@ class Interface:
     def neighbors(self, node_id: str) -> Plan[tuple[str, ...], tuple[str, ...]]:
         """The ids of the nodes that a node is linked to."""
         return (yield calls.neighbors(node_id))
+
+    @Call
+    def similar(
+        self, node_id: str, count: int = 10, label: str | None = None
+    ) -> Plan[tuple[SimilarNode, ...], tuple[SimilarNode, ...]]:
+        """The stored nodes most similar to one, best first.
+
+        Args:
+            label: only nodes that are predicted to have it.
+        """
+        return (yield calls.similar(node_id, count, label))
+
+    @Call
+    def embeddings(self, nodes: Nodes) -> Plan[Any, list[tuple[float, ...]]]:
+        """The last hidden state of each node; a bad node refuses all. Nodes as in `classify`."""
+        asked = parts.nodes_of(nodes)
+        limits = yield from parts.limits_for(asked, self)
+        return (yield from parts.embeddings(asked, limits))
 
     @Call
     def info(self) -> Plan[dict[str, Any], dict[str, Any]]:

@@ -61,10 +61,12 @@ class RequestLimits:
     Attributes:
         nodes: in one request.
         body_bytes: of one request's body.
+        explained_nodes: in one request that asks for explanations; 0: it gives none.
     """
 
     nodes: int
     body_bytes: int
+    explained_nodes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,37 @@ class LabelScore:
 
 
 @dataclass(frozen=True, slots=True)
+class Influence:
+    """What a neighbour or a word contributes to an answer, by leaving it out."""
+
+    part: str  # the neighbour's id, or the word
+    log_odds: float  # how far the explained label's fall without it; positive: it speaks for it
+    label: str  # the most probable one without it
+    score: float  # probability of the explained label without it
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What an answer of the student rests on; what speaks most for the label stands first."""
+
+    label: str
+    log_odds: float  # of it, with everything in its place
+    neighbors: tuple[Influence, ...]
+    untried_neighbors: int  # further ones, beyond the service's limit
+    words: tuple[Influence, ...] | None  # None where a transformer reads the text
+    untried_words: int
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarNode:
+    """A stored node near another."""
+
+    id: str
+    similarity: float  # cosine of the last hidden states
+    label: str  # as predicted
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """The answer for one node; `label` is None where `error` is set."""
 
@@ -98,6 +131,7 @@ class Prediction:
     error: str | None  # its code
     teacher_error: str | None  # its code: on route auto, why the student answered although unsure
     error_message: str | None = None  # what `error` says, for people
+    explanation: Explanation | None = None  # where it was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +177,33 @@ class Change:
     repeated: bool  # it was made before under the same key
 
 
+def parse_explanation(value: Mapping[str, Any]) -> Explanation:
+    words = value["words"]
+    return Explanation(
+        value["label"],
+        value["log_odds"],
+        parse_influences("id", value["neighbors"]),
+        value["untried_neighbors"],
+        None if words is None else parse_influences("word", words),
+        value["untried_words"],
+    )
+
+
+def parse_influences(name: str, values: Iterable[Mapping[str, Any]]) -> tuple[Influence, ...]:
+    return tuple(Influence(v[name], v["log_odds"], v["label"], v["score"]) for v in values)
+
+
+def parse_similar(value: Mapping[str, Any]) -> tuple[SimilarNode, ...]:
+    return tuple(SimilarNode(v["id"], v["similarity"], v["label"]) for v in value["similar"])
+
+
+def parse_embeddings(value: Mapping[str, Any]) -> list[tuple[float, ...]]:
+    return [tuple(entry["embedding"]) for entry in value["data"]]
+
+
 def parse_prediction(value: Mapping[str, Any]) -> Prediction:
     error, teacher_error = value["error"], value.get("teacher_error")
+    explanation = value.get("explanation")
     return Prediction(
         index=value["index"],
         id=value["id"],
@@ -156,6 +215,7 @@ def parse_prediction(value: Mapping[str, Any]) -> Prediction:
         error=error and error["code"],
         teacher_error=teacher_error and teacher_error["code"],
         error_message=error and error["message"],
+        explanation=explanation and parse_explanation(explanation),
     )
 
 
@@ -203,4 +263,4 @@ def parse_neighbors(value: Mapping[str, Any]) -> tuple[str, ...]:
 def parse_limits(info: Mapping[str, Any]) -> RequestLimits:
     """The limits in what the service says of itself."""
     limits = info["limits"]
-    return RequestLimits(limits["nodes"], limits["body_bytes"])
+    return RequestLimits(limits["nodes"], limits["body_bytes"], limits.get("explained_nodes", 0))

@@ -57,12 +57,14 @@ def limits_for(nodes: Sequence[Node], client: Limited) -> Plan[RequestLimits, Re
 
 
 def classify(
-    nodes: Sequence[Node], limits: RequestLimits, route: Route, top_k: int
+    nodes: Sequence[Node], limits: RequestLimits, route: Route, top_k: int, explain: bool
 ) -> Plan[Classification, Classification]:
     """Classifies any number of nodes."""
+    if explain and limits.explained_nodes > 1:  # two, so that there is room for a companion
+        limits = replace(limits, nodes=min(limits.nodes, limits.explained_nodes))
     parts, rows = yield from ask(
         split(nodes, limits),
-        lambda part: calls.classify(part, route, top_k),
+        lambda part: calls.classify(part, route, top_k, explain),
         lambda answer: answer.predictions,
         lambda prediction: prediction.error is not None,
     )
@@ -85,6 +87,16 @@ def compare(
         replace(row, student=at(row.student, index), teacher=at(row.teacher, index))
         for index, row in enumerate(rows)
     ]
+
+
+def embeddings(
+    nodes: Sequence[Node], limits: RequestLimits
+) -> Plan[list[tuple[float, ...]], list[tuple[float, ...]]]:
+    """The vectors of any number of nodes; a bad one refuses all."""
+    rows: list[tuple[float, ...]] = []
+    for part in split(nodes, limits):
+        rows += yield calls.embeddings(part)
+    return rows
 
 
 def at(prediction: Prediction, index: int) -> Prediction:

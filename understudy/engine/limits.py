@@ -10,3 +10,6 @@ class Limits:
     text_characters: int = 100_000  # of one node; encoders read far less
     neighbors: int = 32_768  # of one node
     top_k: int = 100  # labels of one prediction
+    explained_nodes: int = 16  # in one request
+    explained_neighbors: int = 64  # of one node, each left out once
+    explained_words: int = 64  # likewise

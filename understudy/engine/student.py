@@ -26,9 +26,11 @@ class Inference:
 
     Shapes:
         logits: float32 [B, classes], finite
+        hidden: float32 [B, hidden], what the last layer reads of each node
     """
 
     logits: NDArray[np.float32]
+    hidden: NDArray[np.float32]
     encode_ms: float
     inference_ms: float
 
@@ -52,9 +54,10 @@ class Student:
         """
         started = perf_counter()
         try:
-            h = self.text_input([node.text for node in nodes])
+            h = self.read([node.text for node in nodes])
             encoded = perf_counter()
-            logits = self.propagate_unseen(state, h, [node.neighbors for node in nodes])
+            near = [node.neighbors for node in nodes]
+            hidden, logits = self.propagate_unseen(state, h, near)
         except InferenceError:
             raise
         except Exception as error:  # onnxruntime's own errors share no narrower root
@@ -62,12 +65,19 @@ class Student:
         finished = perf_counter()
         if logits.shape != (len(nodes), state.tables.logits.width) or not np.isfinite(logits).all():
             raise InferenceError("the student gave no finite score for every label")
-        return Inference(logits, 1_000 * (encoded - started), 1_000 * (finished - encoded))
+        return Inference(logits, hidden, 1_000 * (encoded - started), 1_000 * (finished - encoded))
+
+    def read(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """h0 of texts, float32 [B, hidden]; one that stands there several times is read once."""
+        place = {text: position for position, text in enumerate(dict.fromkeys(texts))}
+        if len(place) == len(texts):
+            return self.text_input(texts)
+        return self.text_input(list(place))[[place[text] for text in texts]]
 
     def propagate_unseen(
         self, state: GraphState, h: NDArray[np.float32], neighbors: Sequence[NDArray[np.int64]]
-    ) -> NDArray[np.float32]:
-        """h0 [B, hidden] of nodes that are not stored → their logits [B, classes].
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """h0 [B, hidden] of nodes that are not stored → what the last layer reads, and logits.
 
         Raises:
             InferenceError: a neighbour outside the tables.
@@ -75,21 +85,23 @@ class Student:
         near = state.graph.unseen_neighborhoods(neighbors)
         rows = near.indices
         check_indices(rows, state.graph.num_rows)
+        below = h
         rows = rows if len(rows) else np.zeros(1, np.int64)  # a table is never empty
         # The tables change under a reader: it takes the neighbours' rows, as of its version.
         if self.weighting not in LINEAR:
             near = replace(near, indices=np.arange(len(near.indices)))
             for number, layer in enumerate(self.layers):
-                h = propagate(layer, h, state.activations(number, rows), near, self.weighting)
-            return h
+                table = state.activations(number, rows)
+                below, h = h, propagate(layer, h, table, near, self.weighting)
+            return below, h
         weights, self_weights = edge_weights(near, self.weighting)  # the same for all layers
         sums = summing(near, weights)
         for number, layer in enumerate(self.layers):
             aggregated = sums @ state.activations(number, rows)
             if self.weighting == "symmetric":
                 aggregated += self_weights[:, None] * h
-            h = run_aggregated(layer, h, aggregated)
-        return h
+            below, h = h, run_aggregated(layer, h, aggregated)
+        return below, h
 
 
 def summing(

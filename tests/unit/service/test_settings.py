@@ -1,5 +1,7 @@
 """Flags before environment before defaults, and what may be listened on."""
 
+import sys
+
 import pytest
 
 from service.errors import SettingsError
@@ -28,6 +30,16 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNDERSTUDY_MAX_TOP_K", "many")
     with pytest.raises(SettingsError, match="UNDERSTUDY_MAX_TOP_K"):
         load_settings()
+
+
+@pytest.mark.parametrize(("flags", "extra"), [({"grpc_port": 0}, "grpc"), ({"mcp": True}, "mcp")])
+def test_a_missing_extra_is_said_at_once(
+    monkeypatch: pytest.MonkeyPatch, flags: dict[str, object], extra: str
+) -> None:
+    assert load_settings(**flags).port == 8_000
+    monkeypatch.setitem(sys.modules, extra, None)
+    with pytest.raises(SettingsError, match=rf"^--{extra}.* needs {extra}.*-gnn\[{extra}\]"):
+        load_settings(**flags)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "example.com"])

@@ -1,0 +1,218 @@
+"""The gRPC server beside HTTP: every call is a request to the same application.
+
+Browsers cannot call it, so the guards against other sites' pages have nothing to do here; keys,
+rates, limits, deadlines, figures and errors are those of HTTP, since each call goes through it.
+"""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote
+
+import grpc  # type: ignore[import-untyped]
+from starlette.types import ASGIApp
+
+from service.errors import AddressError, InvalidFieldError
+from service.grpc.protocol import METHODS, SERVICE, message_class
+from service.grpc.translation import grpc_response, http_request
+from service.http.bodies import LARGE_BYTES, Aside
+from service.http.within import Answer, ask
+from service.routes.tensors import LENGTH_HEADER
+
+logger = logging.getLogger(__name__)
+
+CODES = {
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
+    404: grpc.StatusCode.NOT_FOUND,
+    413: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    422: grpc.StatusCode.INVALID_ARGUMENT,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    500: grpc.StatusCode.INTERNAL,
+    503: grpc.StatusCode.UNAVAILABLE,
+    504: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+# Of the call's metadata what HTTP reads, too.
+PASSED_ON = (
+    "authorization",
+    "x-request-id",
+    "x-timeout-seconds",
+    "x-forwarded-for",
+    "traceparent",
+    "tracestate",
+)
+LEAST_SECONDS = 0.001  # of a deadline that is all but over
+HEADROOM_BYTES = LARGE_BYTES  # of a message around what becomes its body
+Handler = Callable[[Any, Any], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class GrpcOptions:
+    """Where it listens, and what one call may be."""
+
+    host: str
+    port: int  # 0 picks a free one
+    body_bytes: int
+    head_bytes: int
+    calls: int  # at a time
+
+
+class GrpcServer:
+    """Answers the Open Inference Protocol; made, started and ended on the event loop."""
+
+    def __init__(self, app: ASGIApp, options: GrpcOptions, aside: Aside) -> None:
+        """Takes the port; nothing is answered before `start`.
+
+        Args:
+            aside: where large calls are translated.
+
+        Raises:
+            AddressError: the address is taken, not ours, or no address.
+        """
+        self.app = app
+        self.aside = aside
+        self.server = grpc.aio.server(
+            options=(
+                ("grpc.so_reuseport", 0),  # or a second service would share the port unseen
+                ("grpc.max_receive_message_length", options.body_bytes + HEADROOM_BYTES),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.max_metadata_size", options.head_bytes),
+            ),
+            maximum_concurrent_rpcs=options.calls,
+        )
+        handlers = {
+            name: grpc.unary_unary_rpc_method_handler(
+                getattr(self, name),
+                request_deserializer=message_class(f"{name}Request").FromString,
+                response_serializer=message_class(f"{name}Response").SerializeToString,
+            )
+            for name in METHODS
+        }
+        self.server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(SERVICE, handlers),)
+        )
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        try:
+            self.port = self.server.add_insecure_port(f"{host}:{options.port}")
+        except RuntimeError as error:
+            raise AddressError(
+                f"cannot listen for gRPC on {options.host}, port {options.port}; choose another "
+                "with --grpc-port (0 picks a free one) or --host"
+            ) from error
+        self.address = f"{host}:{self.port}"
+
+    async def start(self) -> None:
+        await self.server.start()
+        logger.info("serving gRPC", extra={"address": self.address})
+
+    async def stop(self, seconds: float) -> None:
+        """Takes no new call, and gives those that run so long to finish."""
+        await self.server.stop(seconds)
+
+    async def ServerLive(self, _: Any, context: Any) -> Any:  # noqa: N802 - the protocol's names
+        await self.succeed(context, "GET", "/v2/health/live")
+        return message_class("ServerLiveResponse")(live=True)
+
+    async def ServerReady(self, _: Any, context: Any) -> Any:  # noqa: N802
+        ready = await self.is_ready(context, "/v2/health/ready")
+        return message_class("ServerReadyResponse")(ready=ready)
+
+    async def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802
+        path = f"{model_path(request.name, request.version)}/ready"
+        ready = await self.is_ready(context, path)
+        return message_class("ModelReadyResponse")(ready=ready)
+
+    async def ServerMetadata(self, _: Any, context: Any) -> Any:  # noqa: N802
+        told = json.loads((await self.succeed(context, "GET", "/v2")).content)
+        return message_class("ServerMetadataResponse")(name=told["name"], version=told["version"])
+
+    async def ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
+        answer = await self.succeed(context, "GET", model_path(request.name, request.version))
+        return message_class("ModelMetadataResponse")(**json.loads(answer.content))
+
+    async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
+        path = f"{model_path(request.model_name, request.model_version)}/infer"
+        try:
+            if request.ByteSize() > LARGE_BYTES:
+                body, head = await self.aside.run(http_request, request)
+            else:
+                body, head = http_request(request)
+        except InvalidFieldError as error:
+            details = f"{error.code}: {error}"
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, details)
+        headers = ((LENGTH_HEADER.encode(), b"%d" % head),)
+        answer = await self.succeed(context, "POST", path, headers, body)
+        raw = bool(request.raw_input_contents)
+        if len(answer.content) > LARGE_BYTES:
+            return await self.aside.run(grpc_response, answer, raw)
+        return grpc_response(answer, raw)
+
+    async def is_ready(self, context: Any, path: str) -> bool:
+        answer = await self.ask(context, "GET", path)
+        if answer.status == 503:
+            return False
+        await refuse_failure(context, answer)
+        return True
+
+    async def succeed(self, context: Any, *request: Any) -> Answer:
+        """An answer that is a success; any other one ends the call."""
+        answer = await self.ask(context, *request)
+        await refuse_failure(context, answer)
+        return answer
+
+    async def ask(
+        self,
+        context: Any,
+        method: str,
+        path: str,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+        body: bytes = b"",
+    ) -> Answer:
+        """Asks the application; what it says about the answer goes along as trailing metadata."""
+        passed = passed_on(context)
+        answer = await ask(self.app, method, path, (*passed, *headers), body, peer(context))
+        context.set_trailing_metadata(
+            tuple(
+                (name.decode(), value.decode("latin-1"))
+                for name, value in answer.headers.items()
+                if name.startswith(b"x-") or name == b"retry-after"
+            )
+        )
+        return answer
+
+
+async def refuse_failure(context: Any, answer: Answer) -> None:
+    """Ends the call with the status that an answer's stands for, unless it is a success."""
+    if answer.status != 200:
+        code = CODES.get(answer.status, grpc.StatusCode.UNKNOWN)
+        await context.abort(code, json.loads(answer.content)["error"])
+
+
+def passed_on(context: Any) -> list[tuple[bytes, bytes]]:
+    """The headers that a call's metadata stands for; its deadline is one of them."""
+    headers = [
+        (name.encode(), value.encode("latin-1") if isinstance(value, str) else value)
+        for name, value in context.invocation_metadata() or ()
+        if name in PASSED_ON
+    ]
+    left = context.time_remaining()
+    if left is not None and not any(name == b"x-timeout-seconds" for name, _ in headers):
+        headers.append((b"x-timeout-seconds", b"%.6f" % max(left, LEAST_SECONDS)))
+    return headers
+
+
+def peer(context: Any) -> tuple[str, int] | None:
+    """Address and port of "ipv4:127.0.0.1:5000" or "ipv6:%5B::1%5D:5000"."""
+    kind, _, rest = unquote(context.peer()).partition(":")
+    host, _, port = rest.rpartition(":")
+    if kind not in ("ipv4", "ipv6") or not port.isdigit():
+        return None
+    return host.strip("[]"), int(port)
+
+
+def model_path(name: str, version: str) -> str:
+    path = f"/v2/models/{quote(name, safe='')}"
+    return f"{path}/versions/{quote(version, safe='')}" if version else path

@@ -1,0 +1,94 @@
+"""Messages of the protocol as its HTTP form has them: JSON with the tensors' bytes behind it.
+
+A tensor's raw contents are, byte for byte, those of the binary tensor data extension.
+"""
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from service.errors import InvalidFieldError
+from service.grpc.protocol import message_class
+from service.http.within import Answer
+from service.messages import encode
+from service.routes.tensors import (
+    BINARY_DATA,
+    BINARY_OUTPUT,
+    BINARY_SIZE,
+    LENGTH_HEADER,
+    SCORE_TYPE,
+    InferRequest,
+    InferResponse,
+    Tensor,
+    WantedOutput,
+    binary_values,
+    joined_texts,
+)
+
+Response = message_class("ModelInferResponse")
+RESPONSE = msgspec.json.Decoder(InferResponse)
+OURS = (BINARY_SIZE, BINARY_DATA, BINARY_OUTPUT)  # which gRPC has no use for
+
+
+def parameters_of(sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as JSON has them."""
+    return {
+        name: getattr(value, choice)
+        for name, value in sent.items()
+        if name not in OURS and (choice := value.WhichOneof("parameter_choice"))
+    }
+
+
+def http_request(request: Any) -> tuple[bytes, int]:
+    """A ModelInferRequest as a body, and how many bytes of it are JSON.
+
+    Raises:
+        InvalidFieldError: there are raw contents, and not one for each input.
+    """
+    raw = list(request.raw_input_contents)
+    if raw and len(raw) != len(request.inputs):
+        raise InvalidFieldError("raw_input_contents", "expected one for each input, or none")
+    data = raw or [joined_texts(tensor.contents.bytes_contents) for tensor in request.inputs]
+    inputs = tuple(
+        Tensor(
+            tensor.name,
+            tuple(tensor.shape),
+            tensor.datatype,
+            parameters=parameters_of(tensor.parameters) | {BINARY_SIZE: len(content)},
+        )
+        for tensor, content in zip(request.inputs, data, strict=True)
+    )
+    outputs = tuple(
+        WantedOutput(output.name, parameters_of(output.parameters)) for output in request.outputs
+    )
+    parameters = parameters_of(request.parameters) | {BINARY_OUTPUT: True}
+    head = encode(InferRequest(inputs, request.id or None, parameters, outputs))
+    return b"".join((head, *data)), len(head)
+
+
+def grpc_response(answer: Answer, raw: bool) -> Any:
+    """An answer as a ModelInferResponse.
+
+    Args:
+        raw: the tensors go as bytes, as those of the request did; else value by value.
+    """
+    head = int(answer.headers[LENGTH_HEADER.encode()])
+    told, rest = RESPONSE.decode(answer.content[:head]), memoryview(answer.content)[head:]
+    response = Response(model_name=told.model_name, model_version=told.model_version)
+    response.id = told.id or ""
+    for tensor in told.outputs:
+        size = tensor.parameters[BINARY_SIZE]
+        content, rest = bytes(rest[:size]), rest[size:]
+        output = response.outputs.add(
+            name=tensor.name, datatype=tensor.datatype, shape=tensor.shape
+        )
+        if raw:
+            response.raw_output_contents.append(content)
+        elif tensor.datatype == SCORE_TYPE:
+            count = len(content) // struct.calcsize("<f")
+            output.contents.fp32_contents.extend(struct.unpack(f"<{count}f", content))
+        else:
+            output.contents.bytes_contents.extend(binary_values(tensor.name, memoryview(content)))
+    return response

@@ -1,0 +1,73 @@
+"""Requests from inside the process: another protocol in front of the same application.
+
+What comes in so passes the gateway like any other request: ids, guards, keys, rates, limits,
+deadlines, figures, traces and errors are the same, and are not written twice.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp, Message
+
+from service.http.exchange import JSON_BYTES
+
+HOST = b"localhost"  # which is always ours
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: Mapping[bytes, bytes]
+    content: bytes
+
+
+async def ask(
+    app: ASGIApp,
+    method: str,
+    path: str,
+    headers: Iterable[tuple[bytes, bytes]] = (),
+    body: bytes = b"",
+    client: tuple[str, int] | None = None,
+) -> Answer:
+    """The application's whole answer; cancelling the call is the client's leaving.
+
+    Args:
+        path: percent-encoded.
+        headers: beside the host and, where there is a body, that it is JSON.
+        client: address of who asks, for limits by address.
+    """
+    own = [(b"host", HOST), *headers]
+    if body:
+        own.append((b"content-type", JSON_BYTES))
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode("ascii"),
+        "query_string": b"",
+        "root_path": "",
+        "headers": own,
+        "client": client,
+        "server": None,
+    }
+    coming: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        if coming:
+            return coming.pop()
+        return await asyncio.Future()  # who waits for more is cancelled with the request
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    if not sent:
+        raise ConnectionError("the application gave no answer")
+    start, *parts = sent
+    content = b"".join(part.get("body", b"") for part in parts)
+    return Answer(start["status"], dict(start["headers"]), content)

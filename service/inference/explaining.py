@@ -1,0 +1,85 @@
+"""What the student's answers rest on, told beside them: `explain` of `POST /classify`."""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import InvalidFieldError
+from service.http.exchange import Exchange
+from service.inference.deadlines import attend, seconds_left
+from service.messages import ClassifyRequest, Prediction, Route
+from understudy.engine.explanations import Omission, explanations, omissions
+from understudy.engine.limits import Limits
+from understudy.engine.requests import Resolution, joined_logits
+
+if TYPE_CHECKING:  # it comes here for what is to be explained
+    from service.inference.classifier import Classified, Classifier
+
+
+async def explained(
+    classifier: "Classifier", exchange: Exchange, request: ClassifyRequest
+) -> "Classified":
+    """Answers nodes, and tells what each answer rests on.
+
+    What is left out goes through the batches of all requests, within the request's time.
+
+    Raises:
+        InvalidFieldError: more nodes than are explained at a time, or the teacher may answer.
+        See `Classifier.classify` and `Batcher.infer` for the others.
+    """
+    check_explained(request, request.route, classifier.slot.engine.limits)
+    asked = await classifier.classify(exchange, request.nodes, request.top_k, request.route)
+    await attend(explain(classifier, asked), exchange, seconds_left(exchange, classifier.seconds))
+    return asked
+
+
+def check_explained(request: ClassifyRequest, route: Route, limits: Limits) -> None:
+    """Refuses what cannot be explained.
+
+    Raises:
+        InvalidFieldError: see `explained`.
+    """
+    if not request.explain:
+        return
+    if route != "student":
+        raise InvalidFieldError("explain", "only the route student explains its answers")
+    if len(request.nodes) > limits.explained_nodes:
+        problem = f"at most {limits.explained_nodes:,} nodes a request are explained"
+        raise InvalidFieldError("nodes", problem)
+
+
+async def explain(classifier: "Classifier", asked: "Classified") -> None:
+    """Puts explanations into the predictions of a request that was answered."""
+    left_out, variants = await classifier.aside.run(left_out_of, asked)
+    lacking = np.empty((0, len(asked.engine.manifest.label_names)), np.float32)
+    if variants.unseen:
+        inference = await classifier.infer(asked.engine, variants)
+        lacking = inference.logits
+    asked.predictions = await classifier.aside.run(with_explanations, asked, left_out, lacking)
+
+
+def left_out_of(asked: "Classified") -> tuple[list[Omission], Resolution]:
+    """What is left out of a request's nodes, and the nodes without it, ready to run."""
+    engine, resolution = asked.engine, asked.resolution
+    left_out = omissions(resolution, engine.limits, engine.manifest.encoder)
+    variants = [variant for omission in left_out for variant in omission.variants()]
+    return left_out, Resolution(resolution.state, unseen=variants)
+
+
+def with_explanations(
+    asked: "Classified", left_out: list[Omission], lacking: NDArray[np.float32]
+) -> list[Prediction]:
+    """The predictions with what they rest on; refused ones as they are.
+
+    Shapes:
+        lacking: float32 [K, classes], of the variants that `left_out_of` gave
+    """
+    resolution = asked.resolution
+    whole = joined_logits(resolution, asked.inference)
+    found = explanations(asked.engine, resolution.state, left_out, whole, lacking)
+    predictions = list(asked.predictions)
+    for position, told in zip(resolution.positions, found, strict=True):
+        predictions[position] = msgspec.structs.replace(predictions[position], explanation=told)
+    return predictions

@@ -1,0 +1,129 @@
+"""The endpoint: the official SDK between the gateway and the tools.
+
+Each request stands for itself: no session is kept, so that any process behind a balancer may
+answer, and an answer is one JSON document.
+"""
+
+import json
+import logging
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from mcp import MCPError, types
+from mcp.server import Server, ServerRequestContext
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.types import Receive, Scope, Send
+
+from service.http.access import Role
+from service.http.errors import CODE_OF_STATUS, INTERNAL_ERROR, error_response
+from service.http.exchange import SCOPE_KEY, Exchange
+from service.mcp.tools import TOOLS, Tool, about, schema_of
+from service.messages import ErrorDetail
+from service.parts import Parts
+from understudy.engine.errors import EngineError, shortened
+
+logger = logging.getLogger(__name__)
+
+PATH = "/mcp"
+OPERATION = "mcp"
+MOST_BYTES = 2**20  # of a message, which is read on the event loop
+INSTRUCTIONS = """
+A graph whose nodes carry text, and a model that classifies its nodes. Ask about nodes by their ids,
+or about new ones by a text and the ids of the stored nodes that they are linked to.
+"""
+READING = types.ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
+
+
+class Endpoint:
+    """An ASGI application for one path, which the gateway leads to."""
+
+    def __init__(self, parts: Parts, body_bytes: int) -> None:
+        """Prepares; requests are answered within `running`.
+
+        Args:
+            body_bytes: of a request.
+        """
+        self.parts = parts
+        server: Server[Any] = Server(
+            "understudy",
+            version=parts.slot.engine.model_version,
+            instructions=INSTRUCTIONS.strip(),
+            on_list_tools=self.list_tools,
+            on_call_tool=self.call_tool,
+        )
+        self.manager = StreamableHTTPSessionManager(
+            server,
+            json_response=True,
+            stateless=True,
+            max_request_body_size=min(body_bytes, MOST_BYTES),
+        )
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Within it requests are answered; once."""
+        return self.manager.run()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request.
+
+        Raises:
+            AccessError, RateLimitedError: who asks may not.
+        """
+        exchange: Exchange = scope[SCOPE_KEY]
+        await self.parts.access.check(Role.read, scope, exchange)
+        exchange.operation = OPERATION
+        if scope["method"] != "POST":  # there is no stream to listen to, and no session to end
+            detail = ErrorDetail(CODE_OF_STATUS[405], f"{PATH} answers POST alone")
+            response = error_response(405, detail, PATH, {"allow": "POST"})
+            await response(scope, receive, send)
+            return
+        await self.manager.handle_request(scope, receive, send)
+
+    async def list_tools(
+        self, _: ServerRequestContext[Any, Any], __: types.PaginatedRequestParams | None
+    ) -> types.ListToolsResult:
+        labels = about(self.parts.slot.engine.manifest.label_names)
+        return types.ListToolsResult(
+            tools=[
+                types.Tool(
+                    name=tool.name,
+                    description=tool.description + labels,
+                    input_schema=schema_of(tool.takes),
+                    output_schema=schema_of(tool.gives),
+                    annotations=READING,
+                )
+                for tool in TOOLS
+            ]
+        )
+
+    async def call_tool(
+        self, context: ServerRequestContext[Any, Any], asked: types.CallToolRequestParams
+    ) -> types.CallToolResult:
+        """A tool's answer, or what was wrong with the question, for the model to read.
+
+        Raises:
+            MCPError: there is no such tool.
+        """
+        tool = next((tool for tool in TOOLS if tool.name == asked.name), None)
+        if tool is None:
+            raise MCPError(types.INVALID_PARAMS, f"no tool is named {shortened(asked.name)!r}")
+        assert context.request is not None
+        exchange: Exchange = context.request.scope[SCOPE_KEY]
+        return await self.answer(tool, exchange, asked.arguments or {})
+
+    async def answer(self, tool: Tool, exchange: Exchange, arguments: Any) -> types.CallToolResult:
+        try:
+            content = await tool.call(self.parts, exchange, arguments)
+        except EngineError as error:
+            self.parts.metrics.rejections.add(error.code)
+            return failure(error.code, str(error))
+        except Exception:
+            logger.exception("a tool failed")
+            return failure(INTERNAL_ERROR, "something went wrong here; the log has it")
+        return types.CallToolResult(
+            content=[types.TextContent(text=content.decode())],
+            structured_content=json.loads(content),
+        )
+
+
+def failure(code: str, words: str) -> types.CallToolResult:
+    return types.CallToolResult(content=[types.TextContent(text=f"{code}: {words}")], is_error=True)

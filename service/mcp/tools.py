@@ -1,0 +1,160 @@
+"""The tools that a language model's client may call: what they take, what they give, what runs.
+
+They know nothing of the protocol: structs in, structs out, as the routes have them.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+
+from service.http.exchange import Exchange, invalid_field
+from service.messages import ClassifyRequest, ClassifyResponse, Node, encode
+from service.parts import Parts
+from service.routes.graph import find
+from understudy.engine.engine import Engine
+from understudy.engine.state import GraphState
+
+DEFINITIONS = "#/$defs/{name}"
+SHOWN_LABELS = 50  # in a tool's description
+SHOWN_NEIGHBORS = 50  # unless more are asked for
+MOST_NEIGHBORS = 1_000
+
+Nodes = Annotated[tuple[Node, ...], Meta(min_length=1, description="Stored and unseen nodes.")]
+
+
+class ClassifyArguments(Struct, frozen=True, forbid_unknown_fields=True):
+    """The nodes to classify."""
+
+    nodes: Nodes
+    top_k: Annotated[int, Meta(ge=1, description="How many labels to list, best first.")] = 3
+
+
+class ExplainArguments(Struct, frozen=True, forbid_unknown_fields=True):
+    """The nodes whose answers are to be explained."""
+
+    nodes: Nodes
+
+
+class NeighborsArguments(Struct, frozen=True, forbid_unknown_fields=True):
+    """The stored node to look around."""
+
+    id: str
+    limit: Annotated[int, Meta(ge=1, le=MOST_NEIGHBORS, description="Neighbors to list.")] = (
+        SHOWN_NEIGHBORS
+    )
+
+
+class NamedNode(Struct, frozen=True):
+    """A stored node and its label as predicted."""
+
+    id: str
+    label: str
+
+
+class Surroundings(Struct, frozen=True):
+    """A stored node with its text, its predicted label and the nodes that it is linked to."""
+
+    id: str
+    text: str
+    label: str
+    degree: Annotated[int, Meta(description="How many nodes it is linked to, listed or not.")]
+    neighbors: tuple[NamedNode, ...]
+    graph_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool; `run` gets the parts of the service, the exchange and its checked arguments."""
+
+    name: str
+    description: str
+    takes: type[Struct]
+    gives: type[Struct]
+    run: Callable[[Parts, Exchange, Any], Awaitable[bytes]]
+
+    async def call(self, parts: Parts, exchange: Exchange, arguments: Any) -> bytes:
+        """The answer as JSON.
+
+        Raises:
+            InvalidFieldError: the arguments are not as the schema says.
+            EngineError: as the route of the same purpose.
+        """
+        try:
+            checked = msgspec.convert(arguments, self.takes)
+        except msgspec.ValidationError as error:
+            raise invalid_field(str(error)) from error
+        return await self.run(parts, exchange, checked)
+
+
+async def classify(parts: Parts, exchange: Exchange, asked: ClassifyArguments) -> bytes:
+    request = ClassifyRequest(asked.nodes, top_k=asked.top_k)
+    return (await parts.classifier.respond(exchange, request)).content
+
+
+async def explain(parts: Parts, exchange: Exchange, asked: ExplainArguments) -> bytes:
+    request = ClassifyRequest(asked.nodes, explain=True)
+    return (await parts.classifier.respond(exchange, request)).content
+
+
+async def neighbors(parts: Parts, _: Exchange, asked: NeighborsArguments) -> bytes:
+    engine = parts.slot.engine
+    state, row = find(engine, asked.id)
+    return encode(await parts.aside.run(surroundings, engine, state, row, asked.limit))
+
+
+def surroundings(engine: Engine, state: GraphState, row: int, limit: int) -> Surroundings:
+    view, names = state.graph, engine.manifest.label_names
+    near = view.neighbors(row)
+    rows = np.array([row, *near[:limit].tolist()], dtype=np.int64)
+    labels = state.best_labels(rows).tolist()
+    own, *others = (
+        NamedNode(view.id(other), names[label])
+        for other, label in zip(rows.tolist(), labels, strict=True)
+    )
+    return Surroundings(own.id, view.text(row), own.label, len(near), tuple(others), state.version)
+
+
+TOOLS = (
+    Tool(
+        "classify",
+        "Classifies nodes of the graph: stored ones by their id, unseen ones by a text and the ids "
+        "of stored nodes that they are linked to.",
+        ClassifyArguments,
+        ClassifyResponse,
+        classify,
+    ),
+    Tool(
+        "neighbors",
+        "Shows a stored node: its text, its label as predicted, and the nodes that it is linked to "
+        "with theirs.",
+        NeighborsArguments,
+        Surroundings,
+        neighbors,
+    ),
+    Tool(
+        "explain",
+        "Classifies nodes and tells what each answer rests on: how far the label's log-odds fall "
+        "when a neighbor, or a word of the text, is left out.",
+        ExplainArguments,
+        ClassifyResponse,
+        explain,
+    ),
+)
+
+
+def schema_of(kind: type[Struct]) -> dict[str, Any]:
+    """A struct's JSON schema as an object that holds its own definitions."""
+    (own,), components = msgspec.json.schema_components([kind], ref_template=DEFINITIONS)
+    assert own == {"$ref": DEFINITIONS.format(name=kind.__name__)}
+    return {**components.pop(kind.__name__), "$defs": components}
+
+
+def about(label_names: Sequence[str]) -> str:
+    """What a label may be, for a tool's description."""
+    shown = ", ".join(label_names[:SHOWN_LABELS])
+    more = len(label_names) - SHOWN_LABELS
+    return f" Labels: {shown}{f', and {more} more' if more > 0 else ''}."

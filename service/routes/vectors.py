@@ -1,0 +1,253 @@
+"""Nodes as vectors: embeddings as OpenAI's clients ask for them, and the nodes nearest to one."""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from fastapi import APIRouter, Depends, Query
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from service.errors import InvalidFieldError, NoNodeError, UnknownModelError
+from service.http.exchange import JsonBody, Told, read_body
+from service.inference.batcher import Batched, token_cost
+from service.inference.deadlines import attend, seconds_left
+from service.messages import Node
+from service.parts import Parts
+from service.routes.classify import ERRORS
+from service.routes.dependencies import READ, PathId, Served, Timed
+from service.routes.graph import find
+from service.routes.structs import Examples, StructRoute
+from understudy.engine.engine import Engine
+from understudy.engine.requests import SCORE_DECIMALS, Resolution, resolve
+from understudy.engine.similar import hidden_states, most_similar
+from understudy.engine.state import GraphState
+
+MOST_SIMILAR = 1_000  # in one answer
+EMBEDDINGS_DESCRIPTION = """
+The last hidden state of stored and unseen nodes, in the form of OpenAI's embeddings. A string that
+is the id of a stored node means that node, and any other string is the text of an unseen node
+without neighbors; an object is a node as in `/classify`. Which of the two each was, `node` says.
+"""
+SIMILAR_DESCRIPTION = """
+The stored nodes whose last hidden states have the largest cosine to the node's, found by comparing
+all of them. With `label`, only nodes that the student gives this label.
+"""
+
+Vector = Annotated[
+    tuple[float, ...] | str,
+    Meta(description="Numbers; or, as base64, float32 in little-endian order."),
+]
+
+
+class EmbeddingsRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The nodes to embed, and how."""
+
+    input: Annotated[
+        str | Annotated[tuple[str | Node, ...], Meta(min_length=1)],
+        Meta(description="Ids of stored nodes, texts of unseen ones, or nodes as in /classify."),
+    ]
+    model: Annotated[str | None, Meta(description="By default the one that is served.")] = None
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: Annotated[
+        int | None, Meta(description="Of a vector; the model's own, or none.")
+    ] = None
+    user: Annotated[str | None, Meta(description="Not read.")] = None
+
+
+class Embedding(Struct, frozen=True):
+    """The vector of one node."""
+
+    index: Annotated[int, Meta(description="Position in the request.")]
+    embedding: Vector
+    node: Literal["stored", "unseen"]
+    object: Literal["embedding"] = "embedding"
+
+
+class Usage(Struct, frozen=True):
+    """What reading the texts took; estimated, four characters a token, and 0 for stored nodes."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class EmbeddingsResponse(Struct, frozen=True):
+    """One vector for each input, in its order."""
+
+    data: tuple[Embedding, ...]
+    model: str
+    model_version: str
+    graph_version: int
+    usage: Usage
+    object: Literal["list"] = "list"
+
+
+class SimilarNode(Struct, frozen=True):
+    """A stored node near another."""
+
+    id: str
+    similarity: Annotated[float, Meta(description="Cosine of the last hidden states.")]
+    label: Annotated[str, Meta(description="As the student predicts it.")]
+
+
+class SimilarNodes(Struct, frozen=True):
+    """The stored nodes nearest to one, best first."""
+
+    id: str
+    similar: tuple[SimilarNode, ...]
+    graph_version: int
+
+
+Asked = Annotated[EmbeddingsRequest, Depends(JsonBody(EmbeddingsRequest))]
+Count = Annotated[int, Query(ge=1, le=MOST_SIMILAR, description="How many, best first.")]
+OfLabel = Annotated[str | None, Query(description="Only nodes that are predicted to have it.")]
+
+router = APIRouter(tags=["vectors"], route_class=StructRoute, dependencies=[READ])
+
+
+@router.post(
+    "/v1/embeddings",
+    summary="Vectors of nodes",
+    description=EMBEDDINGS_DESCRIPTION.strip(),
+    responses=ERRORS,
+    response_model=EmbeddingsResponse,
+)
+async def embeddings(asked: Asked, exchange: Timed, served: Served) -> Told:
+    engine = served.slot.engine
+    check_model(asked, engine)
+    state, names = engine.state, asked.input
+    inputs = (names,) if isinstance(names, str) else names
+    if len(inputs) > engine.limits.nodes:
+        raise InvalidFieldError("input", f"at most {engine.limits.nodes:,} nodes a request")
+    resolution = await served.aside.run(resolve_inputs, state, inputs, engine)
+    work = embed(served, engine, resolution, asked.encoding_format)
+    return await attend(work, exchange, seconds_left(exchange, served.classifier.seconds))
+
+
+@router.get(
+    "/nodes/{id:id}/similar",
+    summary="The nodes nearest to a node",
+    description=SIMILAR_DESCRIPTION.strip(),
+    responses={404: {}, 422: {}, 504: {}},
+)
+async def get_similar(
+    node_id: PathId, exchange: Timed, served: Served, k: Count = 10, label: OfLabel = None
+) -> SimilarNodes:
+    engine = served.slot.engine
+    state, row = find(engine, node_id)
+    names = engine.manifest.label_names
+    if label is not None and label not in names:
+        raise InvalidFieldError("label", "expected one of the model's labels; see GET /info")
+    await read_body(exchange.receive)  # so that all that can still come is that the client leaves
+    wanted = None if label is None else names.index(label)
+    work = served.aside.run(similar_nodes, engine, state, row, k, wanted)
+    return await attend(work, exchange, seconds_left(exchange, served.classifier.seconds))
+
+
+def check_model(asked: EmbeddingsRequest, engine: Engine) -> None:
+    """Refuses another model, and vectors of another width.
+
+    Raises:
+        UnknownModelError, InvalidFieldError.
+    """
+    if asked.model not in (None, engine.manifest.name):
+        raise UnknownModelError(str(asked.model), engine.manifest.name)
+    width = engine.manifest.student.hidden
+    if asked.dimensions not in (None, width):
+        raise InvalidFieldError("dimensions", f"this model's vectors have {width}; leave it out")
+
+
+def resolve_inputs(state: GraphState, inputs: Sequence[str | Node], engine: Engine) -> Resolution:
+    """Reads strings as ids where there is such a node, and looks all up.
+
+    Raises:
+        NoNodeError: the first bad node's error; the form has none for one of several.
+    """
+    words = [entry for entry in inputs if isinstance(entry, str)]
+    known = {w for w, row in zip(words, state.graph.rows_of(words), strict=True) if row is not None}
+    nodes = [
+        entry if isinstance(entry, Node) else Node(id=entry) if entry in known else Node(text=entry)
+        for entry in inputs
+    ]
+    resolution = resolve(state, nodes, engine.limits)
+    for position, error in sorted(resolution.errors.items()):
+        raise NoNodeError(error.code, f"input {position}: {error}", error.details)
+    return resolution
+
+
+async def embed(
+    served: Parts, engine: Engine, resolution: Resolution, form: Literal["float", "base64"]
+) -> Told:
+    """Runs unseen nodes, and puts the answer together; raises as `Batcher.infer` does."""
+    inference = None
+    if resolution.unseen:
+        inference = await served.classifier.infer(engine, resolution)
+    return await served.aside.run(embedded, engine, resolution, inference, form)
+
+
+def embedded(
+    engine: Engine,
+    resolution: Resolution,
+    inference: Batched | None,
+    form: Literal["float", "base64"],
+) -> Told:
+    return Told(embeddings_of(engine, resolution, inference, form))
+
+
+def embeddings_of(
+    engine: Engine,
+    resolution: Resolution,
+    inference: Batched | None,
+    form: Literal["float", "base64"],
+) -> EmbeddingsResponse:
+    hidden, stored = hidden_states(resolution, inference), set(resolution.stored_positions)
+    vectors = dict(zip(resolution.positions, encoded(hidden, form), strict=True))
+    tokens = sum(token_cost(node, engine.manifest.encoder) for node in resolution.unseen)
+    return EmbeddingsResponse(
+        tuple(
+            Embedding(position, vectors[position], "stored" if position in stored else "unseen")
+            for position in sorted(vectors)
+        ),
+        engine.manifest.name,
+        engine.model_version,
+        resolution.state.version,
+        Usage(tokens, tokens),
+    )
+
+
+def encoded(
+    vectors: NDArray[np.float32], form: Literal["float", "base64"]
+) -> list[tuple[float, ...] | str]:
+    """Each row of [B, hidden] as it goes over the wire."""
+    if form == "float":
+        return [tuple(row) for row in vectors.tolist()]
+    return [b64encode(row.astype("<f4").tobytes()).decode() for row in vectors]
+
+
+def similar_nodes(
+    engine: Engine, state: GraphState, row: int, count: int, label: int | None
+) -> SimilarNodes:
+    found, view = most_similar(state, row, count, label), state.graph
+    labels = engine.manifest.label_names
+    cosines = found.cosines.astype(np.float64).round(SCORE_DECIMALS).tolist()
+    best = state.best_labels(found.rows).tolist()
+    return SimilarNodes(
+        view.id(row),
+        tuple(
+            SimilarNode(view.id(other), cosine, labels[number])
+            for other, cosine, number in zip(found.rows.tolist(), cosines, best, strict=True)
+        ),
+        state.version,
+    )
+
+
+def examples(parts: Parts) -> dict[str, Examples]:
+    """Of both operations, about a node that is there."""
+    state = parts.slot.engine.state
+    names = [state.graph.id(row) for row in state.graph.live_rows()[:1].tolist()]
+    request = EmbeddingsRequest((*names, "a fast JSON parser"))
+    return {
+        "embeddings": Examples(request),
+        "get_similar": Examples(parameters={"id": names[0]} if names else None),
+    }

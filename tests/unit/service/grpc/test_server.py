@@ -1,0 +1,277 @@
+"""gRPC over a real socket: NVIDIA's client, and calls that no client would make."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+import grpc  # type: ignore[import-untyped]
+import numpy as np
+import pytest
+import tritonclient.grpc as triton  # type: ignore[import-untyped]
+from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]
+
+from service.app import Service, create_app
+from service.errors import AddressError
+from service.grpc.protocol import SERVICE, message_class
+from service.grpc.server import GrpcOptions, GrpcServer
+from service.http.access import Role, add_key
+from service.http.bodies import Aside
+from service.settings import Settings
+from tests.bundles import TinyBundle
+from understudy.engine import Engine, Node
+
+MODEL = "tiny-hashing"
+WAIT = 20  # seconds, for what should take milliseconds
+
+
+def options(settings: Settings, port: int = 0) -> GrpcOptions:
+    return GrpcOptions("127.0.0.1", port, settings.max_body_bytes, settings.max_head_bytes, 100)
+
+
+@contextmanager
+def running(engine: Engine, settings: Settings) -> Iterator[tuple[Service, GrpcServer, Any]]:
+    """A server on an event loop in a thread; the last is that loop."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    def carry_out(work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(WAIT)
+
+    async def begin() -> tuple[Service, GrpcServer]:
+        app = create_app(engine, settings)
+        server = GrpcServer(app, options(settings), app.parts.aside)
+        await server.start()
+        return app, server
+
+    app, server = carry_out(begin())
+    try:
+        yield app, server, carry_out
+    finally:
+        carry_out(server.stop(0))
+        carry_out(app.parts.close())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_bundle: TinyBundle) -> Engine:
+    return Engine.open(tiny_bundle.folder)
+
+
+@pytest.fixture(scope="module")
+def served(engine: Engine) -> Iterator[tuple[Service, GrpcServer]]:
+    with running(engine, Settings()) as (app, server, _):
+        yield app, server
+
+
+@pytest.fixture(scope="module")
+def client(served: tuple[Service, GrpcServer]) -> Iterator[Any]:
+    with triton.InferenceServerClient(served[1].address) as asking:
+        yield asking
+
+
+def tensor(name: str, *values: str) -> Any:
+    made = triton.InferInput(name, [len(values)], "BYTES")
+    made.set_data_from_numpy(np.array(values, dtype=np.object_))
+    return made
+
+
+def call(
+    address: str, called: str, metadata: tuple[tuple[str, str], ...] = (), **fields: Any
+) -> Any:
+    """A call by grpcio alone."""
+    with grpc.insecure_channel(address) as channel:
+        ask = channel.unary_unary(
+            f"/{SERVICE}/{called}",
+            request_serializer=message_class(f"{called}Request").SerializeToString,
+            response_deserializer=message_class(f"{called}Response").FromString,
+        )
+        return ask(message_class(f"{called}Request")(**fields), metadata=metadata, timeout=WAIT)
+
+
+def ids_request(*names: str, **more: Any) -> dict[str, Any]:
+    own = {"name": "id", "datatype": "BYTES", "shape": [len(names)]}
+    contents = {"bytes_contents": [name.encode() for name in names]}
+    return {"model_name": MODEL, "inputs": [own | {"contents": contents}], **more}
+
+
+def test_nvidias_client_asks_about_server_and_model(client: Any, engine: Engine) -> None:
+    assert client.is_server_live()
+    assert client.is_server_ready()
+    assert client.is_model_ready(MODEL)
+    assert client.is_model_ready(MODEL, engine.model_version)
+    about = client.get_server_metadata()
+    assert (about.name, about.version) == ("understudy", engine.model_version)
+    model = client.get_model_metadata(MODEL)
+    assert (model.name, list(model.versions)) == (MODEL, [engine.model_version])
+    assert [(t.name, t.datatype, list(t.shape)) for t in model.outputs] == [
+        ("label", "BYTES", [-1]),
+        ("score", "FP32", [-1]),
+    ]
+
+
+def test_nvidias_client_classifies(client: Any, engine: Engine) -> None:
+    nodes = [Node(id="node-7"), Node(text="http socket ü", neighbors=("node-1", "node-2"))]
+    inputs = [
+        tensor("id", "node-7", ""),
+        tensor("text", "", "http socket ü"),
+        tensor("neighbors", "", '["node-1", "node-2"]'),
+    ]
+    told = client.infer(MODEL, inputs, request_id="mine")
+    expected = engine.classify(nodes)
+    assert [v.decode() for v in told.as_numpy("label").tolist()] == [p.label for p in expected]
+    np.testing.assert_allclose(told.as_numpy("score"), [p.score or 0 for p in expected], atol=1e-5)
+    assert told.get_response().id == "mine"
+    wanted = [triton.InferRequestedOutput("score")]
+    alone = client.infer(MODEL, inputs, engine.model_version, outputs=wanted).get_response()
+    assert [output.name for output in alone.outputs] == ["score"]
+
+
+def test_typed_contents_are_answered_in_typed_contents(
+    served: tuple[Service, GrpcServer], engine: Engine
+) -> None:
+    answer = call(served[1].address, "ModelInfer", **ids_request("node-1", "node-2"))
+    expected = engine.classify([Node(id="node-1"), Node(id="node-2")])
+    label, score = answer.outputs
+    assert not answer.raw_output_contents
+    assert [v.decode() for v in label.contents.bytes_contents] == [p.label for p in expected]
+    assert list(score.contents.fp32_contents) == pytest.approx(
+        [p.score for p in expected], abs=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "code", "words"),
+    [
+        ("ModelInfer", ids_request("nobody"), "NOT_FOUND", "unknown_node"),
+        ("ModelInfer", ids_request("a") | {"model_name": "x/y"}, "NOT_FOUND", "unknown_model"),
+        ("ModelInfer", {"model_name": MODEL}, "INVALID_ARGUMENT", "invalid_field"),
+        ("ModelInfer", ids_request("a", raw_input_contents=[b""] * 2), "INVALID_ARGUMENT", "raw"),
+        (
+            "ModelInfer",
+            ids_request("a", raw_input_contents=[b"\xff"]),
+            "INVALID_ARGUMENT",
+            "within a value",
+        ),
+        ("ModelReady", {"name": "other"}, "NOT_FOUND", "unknown_model"),
+        ("ModelMetadata", {"name": MODEL, "version": "1"}, "NOT_FOUND", "unknown_model"),
+    ],
+)
+def test_a_refusal_has_its_status_and_says_why(
+    served: tuple[Service, GrpcServer], name: str, fields: dict[str, Any], code: str, words: str
+) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        call(served[1].address, name, **fields)
+    assert caught.value.code().name == code
+    assert words in caught.value.details()
+
+
+def test_calls_are_counted_and_answered_with_their_ids(served: tuple[Service, GrpcServer]) -> None:
+    app, server = served
+    with grpc.insecure_channel(server.address) as channel:
+        ask = channel.unary_unary(f"/{SERVICE}/ServerLive", None, None)
+        _, done = ask.with_call(b"", metadata=(("x-request-id", "one-of-mine"),), timeout=WAIT)
+    told = dict(done.trailing_metadata())
+    assert told["x-request-id"] == "one-of-mine"
+    assert float(told["x-total-time"]) > 0
+    assert b'operation="oip_live",status="200"' in app.parts.metrics.render()
+
+
+def test_keys_and_limits_are_those_of_http(engine: Engine, tmp_path: Path) -> None:
+    secret = add_key(tmp_path / "keys.json", "reader", Role.read)
+    settings = Settings(
+        keys_file=tmp_path / "keys.json", max_body_bytes=2_000, rate_limit=0.001, rate_burst=3
+    )
+    key = (("authorization", f"Bearer {secret}"),)
+    with running(engine, settings) as (_, server, _):
+        assert call(server.address, "ServerLive").live
+        asked: list[tuple[str, Callable[[], Any]]] = [
+            ("UNAUTHENTICATED", lambda: call(server.address, "ServerMetadata")),
+            ("OK", lambda: call(server.address, "ServerMetadata", key)),
+            (
+                "RESOURCE_EXHAUSTED",
+                lambda: call(server.address, "ModelInfer", key, **ids_request("a" * 3_000)),
+            ),
+            ("OK", lambda: call(server.address, "ServerMetadata", key)),
+            ("RESOURCE_EXHAUSTED", lambda: call(server.address, "ServerMetadata", key)),
+        ]
+        codes = []
+        for _, ask in asked:
+            try:
+                ask()
+                codes.append("OK")
+            except grpc.RpcError as error:
+                codes.append(error.code().name)
+    assert codes == [code for code, _ in asked]
+
+
+def test_a_call_that_runs_is_finished_and_no_new_one_begins(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    infer, entered, gate = engine.infer, threading.Event(), threading.Event()
+
+    def held(resolution: Any) -> Any:
+        entered.set()
+        assert gate.wait(WAIT)
+        return infer(resolution)
+
+    with running(engine, Settings()) as (app, server, carry_out):
+        monkeypatch.setattr(engine, "infer", held)
+        with triton.InferenceServerClient(server.address) as asking:
+            answers: Queue[tuple[Any, Any]] = Queue()
+            asking.async_infer(
+                MODEL,
+                [tensor("text", "http")],
+                lambda result, error: answers.put((result, error)),
+            )
+            assert entered.wait(WAIT)
+            app.drain()
+            assert not call(server.address, "ServerReady").ready
+            ending = threading.Thread(target=lambda: carry_out(server.stop(WAIT)))
+            ending.start()
+            gate.set()
+            ending.join()
+            with pytest.raises(grpc.RpcError):
+                call(server.address, "ServerLive")
+            result, error = answers.get(timeout=WAIT)
+        assert error is None
+        assert result.as_numpy("label").shape == (1,)
+
+
+def test_a_deadline_ends_a_call(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, infer = threading.Event(), engine.infer
+
+    def held(resolution: Any) -> Any:
+        assert gate.wait(WAIT)
+        return infer(resolution)
+
+    with running(engine, Settings()) as (_, server, _):
+        monkeypatch.setattr(engine, "infer", held)
+        with triton.InferenceServerClient(server.address) as asking:
+            with pytest.raises(InferenceServerException, match="DEADLINE_EXCEEDED"):
+                asking.infer(MODEL, [tensor("text", "http")], client_timeout=0.2)
+            short = {"x-timeout-seconds": "0.1"}
+            with pytest.raises(InferenceServerException, match="deadline_passed"):
+                asking.infer(MODEL, [tensor("text", "http")], headers=short)
+            gate.set()
+
+
+def test_a_taken_port_is_said() -> None:
+    async def open_on(port: int) -> None:
+        aside = Aside()
+        try:
+            GrpcServer(lambda *_: asyncio.sleep(0), options(Settings(), port), aside)
+        finally:
+            aside.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(AddressError, match=f"{port}; choose another with --grpc-port"):
+            asyncio.run(open_on(port))

@@ -1,0 +1,234 @@
+"""What an answer rests on: a node's neighbours and words, each left out, exactly.
+
+Leaving a neighbour out takes its message into this node away in every layer and nothing else: the
+neighbour's own activations stay as they are stored. So what a node gets without a neighbour is
+what it gets when it is asked as an unseen node with its text and its other neighbours. A word is
+left out wherever the text has it. Erasure of one input at a time, and the change of the label's
+log-odds: Li et al., arXiv 1612.08220, equation 1, there of log-likelihoods.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from understudy.bundle import EncoderInfo
+from understudy.engine.limits import Limits
+from understudy.engine.requests import (
+    SCORE_DECIMALS,
+    AskedNode,
+    Resolution,
+    UnseenNode,
+    joined_logits,
+    probabilities,
+)
+from understudy.engine.state import GraphState
+
+if TYPE_CHECKING:
+    from understudy.engine.engine import Engine
+
+# A hub's messages are all summed again for each part left out: of either kind of parts at most so
+# many messages a node, so that one request for hubs stays a matter of a few batches.
+MESSAGES = 2**17
+
+LogOdds = Annotated[
+    float,
+    Meta(description="How far the label's log-odds fall without it; positive: it speaks for it."),
+]
+OtherLabel = Annotated[str, Meta(description="The most probable label without it.")]
+OwnScore = Annotated[float, Meta(description="The explained label's probability without it.")]
+
+
+class NeighborInfluence(Struct, frozen=True):
+    """What a neighbor contributes: the answer without its messages into this node."""
+
+    id: str
+    log_odds: LogOdds
+    label: OtherLabel
+    score: OwnScore
+
+
+class WordInfluence(Struct, frozen=True):
+    """What a word contributes: the answer to the text without it."""
+
+    word: Annotated[str, Meta(description="In small letters; left out wherever it stands.")]
+    log_odds: LogOdds
+    label: OtherLabel
+    score: OwnScore
+
+
+class Explanation(Struct, frozen=True):
+    """What an answer rests on; in each list, what speaks most for the label stands first."""
+
+    label: Annotated[str, Meta(description="That is explained: the student's answer.")]
+    log_odds: Annotated[float, Meta(description="Of it, with everything in its place.")]
+    neighbors: tuple[NeighborInfluence, ...]
+    untried_neighbors: Annotated[
+        int, Meta(description="Further ones, beyond the limit; those with most links went first.")
+    ]
+    words: Annotated[
+        tuple[WordInfluence, ...] | None,
+        Meta(description="Null where a transformer reads the text, not its words."),
+    ]
+    untried_words: Annotated[int, Meta(description="Further ones, beyond the limit.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Omission:
+    """A node, and what is left out of it, one at a time.
+
+    Shapes:
+        links: int64 [K], rows of the neighbours
+    """
+
+    node: UnseenNode
+    links: NDArray[np.int64]
+    words: list[str] | None
+    pieces: list[str]  # of the text that the encoder reads
+    untried_words: int
+
+    def variants(self) -> list[UnseenNode]:
+        """The node without each of the links, then without each of the words."""
+        text, near = self.node.text, self.node.neighbors
+        return [
+            *(UnseenNode(text, near[near != row]) for row in self.links.tolist()),
+            *(UnseenNode(without(self.pieces, word), near) for word in self.words or ()),
+        ]
+
+
+def without(pieces: Sequence[str], word: str) -> str:
+    return " ".join(piece for piece in pieces if piece.lower() != word)
+
+
+def omissions(resolution: Resolution, limits: Limits, encoder: EncoderInfo) -> list[Omission]:
+    """What is left out of the nodes at `resolution.positions`, in that order."""
+    graph = resolution.state.graph
+    stored = [
+        UnseenNode(graph.text(row), graph.neighbors(row).astype(np.int64))
+        for row in resolution.stored_rows
+    ]
+    return [
+        omission_of(resolution.state, node, limits, encoder)
+        for node in (*stored, *resolution.unseen)
+    ]
+
+
+def omission_of(
+    state: GraphState, node: UnseenNode, limits: Limits, encoder: EncoderInfo
+) -> Omission:
+    degrees = state.graph.degrees(node.neighbors)
+    room = max(1, MESSAGES // max(len(degrees), 1))
+    most = min(limits.explained_neighbors, room)
+    links = node.neighbors[np.argsort(-degrees, kind="stable")[:most]]
+    if encoder.kind != "hashing":
+        return Omission(node, links, None, [], 0)
+    pieces = node.text[: encoder.max_characters].split()
+    words = list(dict.fromkeys(piece.lower() for piece in pieces))
+    tried = words[: min(limits.explained_words, room)]
+    return Omission(node, links, tried, pieces, len(words) - len(tried))
+
+
+def log_odds(logits: NDArray[np.float32], label: int, temperature: float) -> NDArray[np.float64]:
+    """The calibrated log-odds of one label; float64 [B], of logits [B, classes].
+
+    0 where there is no other label.
+    """
+    scaled = logits.astype(np.float64) / temperature
+    others = np.delete(scaled, label, axis=1)
+    if others.shape[1] == 0:
+        return np.zeros(len(logits))
+    return np.asarray(scaled[:, label] - np.logaddexp.reduce(others, axis=1))
+
+
+def explanation(
+    omission: Omission,
+    state: GraphState,
+    whole: NDArray[np.float32],
+    lacking: NDArray[np.float32],
+    temperature: float,
+    label_names: Sequence[str],
+) -> Explanation:
+    """Compares a node's answer with what it gets without each part.
+
+    Shapes:
+        whole: float32 [classes], the node's logits
+        lacking: float32 [K, classes], those of `omission.variants()`, in that order
+    """
+    label = int(whole.argmax())
+    own = float(log_odds(whole[None], label, temperature)[0])
+    falls = np.round(own - log_odds(lacking, label, temperature), SCORE_DECIMALS).tolist()
+    scores = probabilities(lacking, temperature)[:, label].astype(np.float64)
+    names = [label_names[best] for best in lacking.argmax(axis=1).tolist()]
+    found = list(zip(falls, names, scores.round(SCORE_DECIMALS).tolist(), strict=True))
+    links, words = omission.links.tolist(), omission.words
+    near = [
+        NeighborInfluence(state.graph.id(row), *each)
+        for row, each in zip(links, found[: len(links)], strict=True)
+    ]
+    said = [
+        WordInfluence(word, *each)
+        for word, each in zip(words or (), found[len(links) :], strict=True)
+    ]
+    return Explanation(
+        label_names[label],
+        round(own, SCORE_DECIMALS),
+        tuple(sorted(near, key=lambda influence: -influence.log_odds)),
+        len(omission.node.neighbors) - len(links),
+        None if words is None else tuple(sorted(said, key=lambda i: -i.log_odds)),
+        omission.untried_words,
+    )
+
+
+def explanations(
+    engine: "Engine",
+    state: GraphState,
+    left_out: Sequence[Omission],
+    whole: NDArray[np.float32],
+    lacking: NDArray[np.float32],
+) -> list[Explanation]:
+    """One explanation a node, from the logits of all variants of all of them, one after another.
+
+    Shapes:
+        whole: float32 [B, classes]
+        lacking: float32 [K, classes]
+    """
+    result, start = [], 0
+    for omission, logits in zip(left_out, whole, strict=True):
+        end = start + len(omission.links) + len(omission.words or ())
+        result.append(
+            explanation(
+                omission,
+                state,
+                logits,
+                lacking[start:end],
+                engine.manifest.calibration.temperature,
+                engine.manifest.label_names,
+            )
+        )
+        start = end
+    return result
+
+
+def explain(engine: "Engine", nodes: Sequence[AskedNode]) -> list[Explanation]:
+    """What the student's answers about stored and unseen nodes rest on, in the nodes' order.
+
+    Raises:
+        NodeError: the first bad node's.
+        InferenceError: the networks gave no usable answer.
+    """
+    resolution = engine.resolve(nodes)
+    for error in resolution.errors.values():
+        raise error
+    state = resolution.state
+    left_out = omissions(resolution, engine.limits, engine.manifest.encoder)
+    whole = joined_logits(resolution, engine.infer(resolution) if resolution.unseen else None)
+    variants = [variant for omission in left_out for variant in omission.variants()]
+    lacking = np.empty((0, whole.shape[1]), np.float32)
+    if variants:
+        lacking = engine.infer(Resolution(state, unseen=variants)).logits
+    found = explanations(engine, state, left_out, whole, lacking)
+    by_position = dict(zip(resolution.positions, found, strict=True))
+    return [by_position[position] for position in range(len(nodes))]
