@@ -23,7 +23,7 @@ from training.teacher.endpoint import EndpointOptions
 from training.teacher.options import TeachOptions
 from training.teacher.teach import teach
 from training.teacher.tuning import TuningOptions
-from understudy.graph import save_graph
+from understudy.graph import TextGraph, save_graph
 from understudy.graph.prompts import PromptOptions
 
 TOKENS = 60
@@ -55,16 +55,23 @@ def teacher_serving(folder: Path) -> Iterator[str]:
         process.communicate(timeout=20)
 
 
+def with_validation(graph: TextGraph) -> TextGraph:
+    """The same with some of test for validation: prompts show the same training labels."""
+    test = graph.splits["test"]
+    return replace(graph, splits={**graph.splits, "val": test[:5], "test": test[5:]})
+
+
 @pytest.mark.parametrize("kind", ["encoder", "causal"])
 def test_a_trained_teacher_answers_as_it_did_in_training(
     tiny_bundle: TinyBundle, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graph = tmp_path / "graph"
-    save_graph(tiny_bundle.graph, graph)
+    source = with_validation(tiny_bundle.graph)
+    save_graph(source, graph)
     write = write_tiny_encoder if kind == "encoder" else write_tiny_llama
     model = str(write(tmp_path / "model", list(LABELS)))
     teach(graph, tmp_path / "teacher", options(f"encoder:{model}" if kind == "encoder" else model))
-    _, answers = read_teacher(tmp_path / "teacher", tiny_bundle.graph)
+    _, answers = read_teacher(tmp_path / "teacher", source)
     expected = np.exp(answers.log_probabilities[0].astype(np.float64))
     with teacher_serving(tmp_path / "teacher") as url:
         flags = ("--teacher-url", url, "--teacher-hops", str(HOPS), "--teacher-tokens", str(TOKENS))
@@ -91,7 +98,7 @@ def test_a_trained_teacher_answers_as_it_did_in_training(
         endpoint = EndpointOptions(url, "teacher", concurrency=2)
         asked = replace(options("openai:"), endpoint=endpoint)
         info = teach(graph, tmp_path / "taught", asked)
-        _, taught = read_teacher(tmp_path / "taught", tiny_bundle.graph)
+        _, taught = read_teacher(tmp_path / "taught", source)
         np.testing.assert_allclose(np.exp(taught.log_probabilities[0]), expected, atol=2e-3)
         assert info.metrics["unreadable"] == 0
         streaming = {"messages": [{"role": "user", "content": "hello"}], "stream": True}

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from training.cli.registered import known_students
+from training.cli.registered import known_objectives, known_students
 from training.config import (
     OBJECTIVES,
     STUDENT_KINDS,
@@ -229,5 +229,5 @@ def parse_objectives(words: list[str]) -> dict[str, float]:
         except ValueError:
             raise TrainingError(f"--objective must be like kd=0.5, not {word!r}") from None
     if weights:
-        check_weights(with_labels(weights), OBJECTIVES)
+        check_weights(with_labels(weights), known_objectives())
     return weights

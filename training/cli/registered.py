@@ -1,6 +1,6 @@
 """What options may name: ours, and what plugins have registered."""
 
-from training.config import STUDENT_KINDS
+from training.config import LABELS, OBJECTIVES, STUDENT_KINDS
 from understudy.plugins import plugins
 
 
@@ -11,3 +11,12 @@ def known_students() -> tuple[str, ...]:
     from training.student.kinds import STUDENTS
 
     return tuple(STUDENTS)
+
+
+def known_objectives() -> tuple[str, ...]:
+    """Names of objectives, likewise."""
+    if not plugins():
+        return OBJECTIVES
+    from training.losses.registry import MAKERS
+
+    return (LABELS, *MAKERS)

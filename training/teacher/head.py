@@ -100,7 +100,7 @@ def head_answers(head: nn.Linear, features: NDArray[np.floating]) -> NDArray[np.
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of every feature, over hops and nodes; float32 [d] each."""
     flat = x.flatten(0, 1)
-    return flat.mean(0), flat.std(0).clamp(min=1e-6)
+    return flat.mean(0), flat.std(0, correction=0).clamp(min=1e-6)
 
 
 @torch.no_grad()
