@@ -27,7 +27,6 @@ from export.recipe import recipe_of
 from export.student.activations import all_activations
 from export.student.blocks import weighting_of
 from export.student.files import convert_student, export_student
-from export.student.whole_file import export_whole
 from training.encoders.encoding import EncoderSpec, graph_features, hashing_options
 from training.encoders.features import Features, dense_features
 from training.student.checkpoint import Checkpoint, CheckpointConfig, load_checkpoint
@@ -174,11 +173,8 @@ def write_student(
     features = graph_features(
         draft.graph, draft.checkpoint.config.encoder, options.encoder_path, draft.progress
     )
-    draft.progress("Exporting the student", 0, 2)
-    export_student(student, draft.folder / "student")
-    draft.progress("Exporting the student", 1, 2)
-    export_whole(student, draft.folder / WHOLE_FILE)
-    draft.progress("Exporting the student", 2, 2)
+    with step(draft.progress, "Exporting the student"):
+        export_student(student, draft.folder / "student", whole=True)
     network = open_student(draft.folder, draft.info, THREADS, "cpu")
     with step(draft.progress, "Comparing it with torch"):
         draft.parity["awkward_graphs"] = check_shapes(student, draft.folder, draft.info)

@@ -15,7 +15,6 @@ from export.errors import ExportError
 from export.options import ExportOptions
 from export.student.blocks import weighting_of
 from export.student.files import export_student
-from export.student.whole_file import export_whole
 from tests.unit.training.samples import CLASSES, NODES, WIDTH, small_data, small_graph
 from training.calibration import Calibration
 from training.config import ObjectiveOptions, StudentConfig, TrainingConfig
@@ -39,6 +38,7 @@ from training.teacher.protocol import Answers
 from training.teacher.teach import teach
 from training.teacher.tuning import TuningOptions
 from understudy.bundle.manifest import StudentInfo
+from understudy.bundle.student import WHOLE_FILE
 from understudy.graph import TextGraph, save_graph
 from understudy.graph.neighborhoods import Weighting
 from understudy.graph.prompts import Prompt
@@ -126,13 +126,12 @@ def test_a_student_with_a_weighting_is_trained_and_exported(
     tmp_path: Path, weighting: Weighting
 ) -> None:
     register_student("gated", lambda config: Gated(config.hidden), weighting)
-    student, losses = trained("gated", layers=1)  # every exported layer takes seconds
+    student, losses = trained("gated", layers=1)  # what is exported takes seconds
     assert losses[-1] < losses[0]
-    export_student(student, tmp_path / "student")
-    export_whole(student, tmp_path / "whole.onnx")
+    export_student(student, tmp_path / "student", whole=True)
     info = StudentInfo("gated", weighting_of("gated"), 1, 16, 0)
     assert check_shapes(student, tmp_path, info) < 1e-4
-    assert check_whole(student, tmp_path / "whole.onnx") < 1e-4
+    assert check_whole(student, tmp_path / WHOLE_FILE) < 1e-4
 
 
 @pytest.mark.parametrize("batch_size", [0, 16])
