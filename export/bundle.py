@@ -27,8 +27,13 @@ from export.recipe import recipe_of
 from export.student.activations import all_activations
 from export.student.blocks import weighting_of
 from export.student.files import convert_student, export_student
-from training.encoders.encoding import EncoderSpec, graph_features, hashing_options
-from training.encoders.features import Features, dense_features
+from training.encoders.features import (
+    EncoderSpec,
+    Features,
+    dense_features,
+    graph_features,
+    hashing_options,
+)
 from training.student.checkpoint import Checkpoint, CheckpointConfig, load_checkpoint
 from understudy.bundle import (
     EncoderInfo,

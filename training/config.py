@@ -1,7 +1,9 @@
-"""What a student is and how it is trained."""
+"""What a student is, what it learns from, how it is trained and how that went; without torch."""
 
+import math
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Generic, Literal, TypeVar, get_args
 
 from training.errors import TrainingError
 
@@ -16,7 +18,7 @@ STUDENT_KINDS: tuple[StudentKind, ...] = get_args(StudentKind)
 
 @dataclass(frozen=True, slots=True)
 class StudentConfig:
-    kind: str = "sage"  # of STUDENT_KINDS, or registered (`training.student.kinds`)
+    kind: str = "sage"  # of STUDENT_KINDS, or registered (`training.student.network`)
     layers: int = 2  # message-passing layers
     hidden: int = 256  # width of every hidden activation
     heads: int = 4  # GAT only; each has hidden / heads channels
@@ -62,3 +64,82 @@ class ObjectiveOptions:
     frequency_temperature: float = 1.0  # ff, in nats
     pairs: int = 262_144  # ff: edges a step, at most
     mixup_alpha: float = 0.4  # mixup: both parameters of the Beta distribution of shares
+
+
+def with_labels(weights: Mapping[str, float]) -> Mapping[str, float]:
+    """The weights, with that of the labels, 1, where they say nothing about it."""
+    return {LABELS: 1.0, **weights}
+
+
+def check_weights(weights: Mapping[str, float], known: Collection[str]) -> None:
+    """Refuses what is no loss.
+
+    Raises:
+        TrainingError: an unknown objective, a weight that is negative or no number, or none that
+            is positive.
+    """
+    for name, weight in weights.items():
+        if name not in known:
+            raise TrainingError(f"unknown objective {name!r}; choose from {', '.join(known)}")
+        if not (math.isfinite(weight) and weight >= 0):
+            raise TrainingError(f"the weight of {name!r} must be a number of at least 0: {weight}")
+    if not any(weights.values()):
+        raise TrainingError(
+            "no objective has a weight above 0; give one to cross_entropy, or leave it out"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    loss: float  # nats a node, all terms
+    train_accuracy: float
+    val_accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What happened; the student itself holds the best epoch's weights."""
+
+    epochs: list[Epoch]
+    best_epoch: int  # index into `epochs`
+    seconds: float
+
+
+Entry = TypeVar("Entry")
+
+
+class Registry(Generic[Entry]):
+    """Entries by name, in the order in which they were registered."""
+
+    def __init__(self, what: str) -> None:
+        self.what, self.entries = what, dict[str, Entry]()
+
+    def register(self, name: str, entry: Entry) -> None:
+        """Adds an entry.
+
+        Raises:
+            TrainingError: the name is taken.
+        """
+        if name in self.entries:
+            raise TrainingError(f"the {self.what} {name!r} exists already; choose another name")
+        self.entries[name] = entry
+
+    def __getitem__(self, name: str) -> Entry:
+        """The entry of a name.
+
+        Raises:
+            TrainingError: nothing is registered by that name.
+        """
+        if name not in self.entries:
+            known = ", ".join(self.entries)
+            raise TrainingError(
+                f"unknown {self.what} {name!r}; choose from {known}, or register it first "
+                "(docs/extending.md)"
+            )
+        return self.entries[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)

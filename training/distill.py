@@ -9,20 +9,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from training.calibration import calibrate_student
-from training.config import ObjectiveOptions, StudentConfig, TrainingConfig
-from training.encoders.encoding import encoder_spec, graph_features
+from training.calibration import calibrate_student, score
+from training.config import ObjectiveOptions, StudentConfig, Training, TrainingConfig
+from training.data import GraphData, check_trainable, graph_data
+from training.encoders.features import encoder_spec, graph_features
 from training.errors import CheckpointError
-from training.history import Training
 from training.loop import predict, train
-from training.losses.registry import make_terms
-from training.metrics import score
+from training.losses.objectives import make_terms
 from training.recipes import TITLES, Candidate, candidates
 from training.student.checkpoint import CheckpointConfig, build_student, save_checkpoint
-from training.student.data import GraphData, graph_data
 from training.student.network import Student
-from training.teacher.answers.served import served_teacher
-from training.trainable import check_trainable
+from training.teacher.answers.views import served_teacher
 from understudy.folders import FolderError, check_output, check_space, reserved
 from understudy.folders.kinds import STUDENT
 from understudy.graph import TextGraph, check_split, load_graph

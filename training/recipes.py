@@ -10,16 +10,15 @@ from pathlib import Path
 
 import torch
 
-from training.config import LABELS
+from training.config import LABELS, with_labels
+from training.data import Targets
 from training.errors import TrainingError
-from training.losses.registry import MAKERS, check_objectives
-from training.losses.weights import with_labels
+from training.losses.objectives import MAKERS, check_objectives
 from training.student.checkpoint import TeacherSource
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_teacher
-from training.teacher.answers.targets import Targets, make_targets
-from training.teacher.answers.views import SMOOTHED
-from training.trainable import labeled_nodes
+from training.teacher.answers.views import SMOOTHED, make_targets
 from understudy.graph import TextGraph
+from understudy.graph.splits import labeled_nodes
 
 VANILLA = "vanilla"
 COMBINED = "combined"

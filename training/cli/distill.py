@@ -8,7 +8,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from training.cli.registered import known_students
 from training.config import (
     OBJECTIVES,
     STUDENT_KINDS,
@@ -17,16 +16,17 @@ from training.config import (
     ObjectiveOptions,
     StudentConfig,
     TrainingConfig,
+    check_weights,
+    with_labels,
 )
 from training.errors import TrainingError
-from training.losses.weights import check_weights, with_labels
 from training.teacher.answers.folder import read_info
 from understudy.folders import check_output
 from understudy.folders.kinds import STUDENT
 from understudy.graph.folder import read_meta
 from understudy.graph.next_step import beside, tell_next
-from understudy.graph.progress import terminal_progress
-from understudy.plugins import VARIABLE
+from understudy.graph.progress import step, terminal_progress
+from understudy.plugins import VARIABLE, plugins
 
 DEFAULT_STUDENT = StudentConfig()
 DEFAULT_TRAINING = TrainingConfig()
@@ -112,11 +112,9 @@ def distill(
     if view is not None and teacher is None:
         raise TrainingError("--view is a teacher's; name one with --teacher")
     objectives = parse_objectives(objective or [])
-    from training.terminal import load_libraries
-
-    load_libraries("training.distill")
-    from training.distill import DistillOptions
-    from training.distill import distill as run_distill
+    with terminal_progress() as progress, step(progress, "Loading torch"):
+        from training.distill import DistillOptions
+        from training.distill import distill as run_distill
 
     options = DistillOptions(
         encoder=encoder,
@@ -155,6 +153,15 @@ def distill(
         typer.echo("does the teacher help? --compare trains without it, too, and keeps the best")
     own_encoder = ("--encoder-path", encoder_path) if encoder_path is not None else ()
     tell_next("export", out, beside(out, "bundle"), *own_encoder)
+
+
+def known_students() -> tuple[str, ...]:
+    """Ours, and what plugins have registered; torch is loaded only where a plugin is."""
+    if not plugins():
+        return STUDENT_KINDS
+    from training.student.network import STUDENTS
+
+    return tuple(STUDENTS)
 
 
 def check_student(kind: str) -> None:

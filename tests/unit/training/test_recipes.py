@@ -11,8 +11,8 @@ from training.errors import TrainingError
 from training.recipes import candidates
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, write_teacher
 from training.teacher.answers.smoothing import with_smoothed_view
-from training.trainable import labeled_nodes
 from understudy.graph import TextGraph, save_graph
+from understudy.graph.splits import labeled_nodes
 
 HOPS = (0, 1, 2)
 

@@ -17,20 +17,22 @@ from export.student.blocks import weighting_of
 from export.student.files import export_student
 from tests.unit.training.samples import CLASSES, NODES, WIDTH, small_data, small_graph
 from training.calibration import Calibration
-from training.config import ObjectiveOptions, StudentConfig, TrainingConfig
-from training.encoders.encoding import encoder_spec
+from training.config import ObjectiveOptions, Registry, StudentConfig, TrainingConfig
+from training.data import Batch, Edges, GraphData, Targets
+from training.encoders.features import encoder_spec
 from training.errors import TrainingError
 from training.loop import predict, train
-from training.losses.base import Objective, Term, nothing
-from training.losses.registry import MAKERS, make_terms, register_objective
-from training.registry import Registry
-from training.student.batches import Batch
+from training.losses.objectives import (
+    MAKERS,
+    Objective,
+    Term,
+    make_terms,
+    nothing,
+    register_objective,
+)
 from training.student.checkpoint import CheckpointConfig, build_student, save_checkpoint
-from training.student.data import GraphData
-from training.student.kinds import STUDENTS, Edges, register_student
-from training.student.network import Student, StudentOutput
+from training.student.network import STUDENTS, Student, StudentOutput, register_student
 from training.teacher.answers.folder import read_teacher
-from training.teacher.answers.targets import Targets
 from training.teacher.defaults import LOCAL_KINDS
 from training.teacher.local import TEACHERS, register_teacher
 from training.teacher.options import TeachOptions

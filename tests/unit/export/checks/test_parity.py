@@ -21,8 +21,8 @@ from export.errors import ParityError
 from export.student.activations import all_activations, input_feeds
 from export.student.whole_file import whole_file
 from tests.students import ExportedStudent, hub_graph, random_student, small_student
+from training.data import edges
 from training.encoders.features import Features
-from training.student.data import edges
 from understudy.graph.csr import Adjacency, build_adjacency
 from understudy.graph.neighborhoods import padded_blocks, stored_neighborhoods
 from understudy.graph.propagation import propagate
