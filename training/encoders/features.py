@@ -132,9 +132,9 @@ def embeddings(
     graph: TextGraph, model_path: Path | None, progress: Progress
 ) -> NDArray[np.float32]:
     """MiniLM embeddings, float32 [N, 384], from the cache where they are there."""
-    path = cache_folder() / "features" / f"{WEIGHTS_DIGEST[:16]}-{graph.text_hash[:32]}.npy"
+    path = embeddings_file(graph)
     if not path.is_file():
-        from training.encoders.minilm import load_minilm  # transformers, which take seconds
+        from training.encoders.minilm import load_minilm  # read only where the cache has none
 
         with step(progress, "Loading the text encoder"):
             encoder = load_minilm(model_path)
@@ -142,3 +142,8 @@ def embeddings(
         with atomic_file(path) as temporary:
             np.save(temporary, values)
     return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
+
+
+def embeddings_file(graph: TextGraph) -> Path:
+    """Where the cache has a graph's embeddings, or would have them."""
+    return cache_folder() / "features" / f"{WEIGHTS_DIGEST[:16]}-{graph.text_hash[:32]}.npy"
