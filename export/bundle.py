@@ -34,6 +34,7 @@ from training.encoders.features import (
     graph_features,
     hashing_options,
 )
+from training.encoders.minilm import find_model
 from training.student.checkpoint import Checkpoint, CheckpointConfig, load_checkpoint
 from understudy.bundle import (
     EncoderInfo,
@@ -108,6 +109,8 @@ def export_bundle(
     weighting_of(checkpoint.config.student.kind)  # refuses what has no served form
     check_weights(checkpoint.student)
     graph_folder = options.graph or Path(checkpoint.config.graph_path)
+    if checkpoint.config.encoder.kind == "minilm":
+        find_model(options.encoder_path)  # read last, where the texts' embeddings are cached
     check_output(out, BUNDLE, [*options.inputs(student_folder), graph_folder], force)
     graph = load_graph(graph_folder)
     check_graph(checkpoint.config, graph)

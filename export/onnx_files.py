@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 import onnx
+import onnxscript  # noqa: F401  which torch comes to import when it exports
 import torch
 from onnx.utils import Extractor
 from torch import Tensor, nn

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar, get_args
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 from training.errors import TrainingError
 
@@ -48,6 +49,15 @@ class TrainingConfig:
     batch_size: int = 0  # seeds a step; 0 takes the whole graph at once
     fanout: int = 10  # neighbours drawn of a node and hop, in batches
 
+    def __post_init__(self) -> None:
+        for name in ("epochs", "patience", "fanout"):
+            if getattr(self, name) < 1:
+                raise TrainingError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("learning_rate", "weight_decay", "batch_size", "seed"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise TrainingError(f"{name} must be a number of at least 0, not {value}")
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveOptions:
@@ -64,6 +74,91 @@ class ObjectiveOptions:
     frequency_temperature: float = 1.0  # ff, in nats
     pairs: int = 262_144  # ff: edges a step, at most
     mixup_alpha: float = 0.4  # mixup: both parameters of the Beta distribution of shares
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise TrainingError(f"temperature must be a number above 0, not {self.temperature}")
+
+
+STUDENT, TRAINING, CONSTANTS = StudentConfig(), TrainingConfig(), ObjectiveOptions()  # defaults
+
+
+@dataclass(frozen=True, slots=True)
+class DistillOptions:
+    encoder: str = "minilm"
+    encoder_path: Path | None = None
+    student: StudentConfig = field(default_factory=StudentConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    teacher: Path | None = None  # a teacher folder
+    view: str | None = None  # of the teacher; None takes the best on validation
+    compare: bool = False  # also trains without the teacher, and more; keeps the best on validation
+    objectives: Mapping[str, float] = field(default_factory=dict)  # weights; empty: by the teacher
+    constants: ObjectiveOptions = field(default_factory=ObjectiveOptions)
+    auto_accuracy: float = 0.95  # wanted of the student's own answers under `route: auto`
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.auto_accuracy <= 1:
+            raise TrainingError(f"auto_accuracy must be from 0 to 1, not {self.auto_accuracy}")
+        if self.view is not None and self.teacher is None:
+            raise TrainingError("--view is a teacher's; name one with --teacher")
+        if self.compare and self.teacher is None:
+            raise TrainingError("--compare needs a teacher; name its folder with --teacher")
+
+    def inputs(self, graph: Path) -> list[Path]:
+        """Files and folders that are read."""
+        return [path for path in (graph, self.teacher, self.encoder_path) if path is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class DistillChoices:
+    """What a person may say of a distillation, as a command's options or a function's arguments."""
+
+    teacher: Path | None = None
+    view: str | None = None
+    compare: bool = False
+    objectives: Mapping[str, float] = field(default_factory=dict)
+    student: str = STUDENT.kind
+    encoder: EncoderKind = "minilm"
+    encoder_path: Path | None = None
+    layers: int = STUDENT.layers
+    hidden: int = STUDENT.hidden
+    dropout: float = STUDENT.dropout
+    input_dropout: float = STUDENT.input_dropout
+    residual: bool = STUDENT.residual
+    normalization: Normalization = STUDENT.normalization
+    epochs: int = TRAINING.epochs
+    patience: int = TRAINING.patience
+    learning_rate: float = TRAINING.learning_rate
+    weight_decay: float = TRAINING.weight_decay
+    batch_size: int = TRAINING.batch_size
+    fanout: int = TRAINING.fanout
+    temperature: float = CONSTANTS.temperature
+    auto_accuracy: float = 0.95
+    seed: int = TRAINING.seed
+
+    def options(self) -> DistillOptions:
+        """The same, as the program reads it.
+
+        Raises:
+            TrainingError: a choice is out of its range, or without another that it needs.
+        """
+        said = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+
+        def of(kind: type[StudentConfig] | type[TrainingConfig]) -> dict[str, Any]:
+            return {entry.name: said[entry.name] for entry in fields(kind) if entry.name in said}
+
+        return DistillOptions(
+            encoder=self.encoder,
+            encoder_path=self.encoder_path,
+            student=StudentConfig(kind=self.student, **of(StudentConfig)),
+            training=TrainingConfig(**of(TrainingConfig)),
+            teacher=self.teacher,
+            view=self.view,
+            compare=self.compare,
+            objectives=self.objectives,
+            constants=ObjectiveOptions(temperature=self.temperature),
+            auto_accuracy=self.auto_accuracy,
+        )
 
 
 def with_labels(weights: Mapping[str, float]) -> Mapping[str, float]:

@@ -17,8 +17,7 @@ PLUGIN = """
 import numpy as np
 import torch
 from torch import nn
-from training.losses.objectives import Objective
-from training.losses.objectives import register_objective
+from training.losses.objectives import Objective, register_objective
 from training.student.network import register_student
 from training.teacher.local import register_teacher
 from training.teacher.protocol import Answers

@@ -1,5 +1,6 @@
 """Objectives that read the teacher's features."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,18 +40,38 @@ def feature_nodes(targets: Targets, data: GraphData) -> FeatureNodes:
     Raises:
         TeacherError: there is no such node.
     """
-    train = torch.zeros_like(targets.asked)
-    train[data.train] = True
+    mask, reach = shown_nodes(targets, data.train)
+    classes = targets.log_probabilities.argmax(1)
+    classes[data.train] = data.labels[data.train]
+    return FeatureNodes(mask, classes, reach)
+
+
+def shown_nodes(targets: Targets, train: Tensor) -> tuple[Tensor, Reach]:
+    """Which nodes these are, bool [N], and whether there are others than training nodes.
+
+    Raises:
+        TeacherError: there is none.
+    """
+    in_train = torch.zeros_like(targets.asked)
+    in_train[train] = True
     own = targets.asked & ~targets.tuned
-    reach: Reach = "all" if bool((train & targets.tuned).any()) else "train"
-    mask = own & (train if reach == "train" else train | targets.known)
+    reach: Reach = "all" if bool((in_train & targets.tuned).any()) else "train"
+    mask = own & (in_train if reach == "train" else in_train | targets.known)
     if not bool(mask.any()):
         raise TeacherError(
             "the teacher shows features of no node that it was not tuned on; let it be asked about "
             "more nodes (--max-nodes of `understudy teach`)"
         )
-    classes = torch.where(train, data.labels, targets.log_probabilities.argmax(1))
-    return FeatureNodes(mask, classes, reach)
+    return mask, reach
+
+
+def check_shown(targets: Targets, train: Tensor, student: StudentConfig) -> None:
+    """Refuses a teacher from whose features nothing can be learned.
+
+    Raises:
+        TeacherError: see `shown_nodes`.
+    """
+    shown_nodes(targets, train)
 
 
 def contrastive_loss(
@@ -92,6 +113,31 @@ def block_loss(
     return (scores.masked_fill(same, float("-inf")).logsumexp(1) - own).sum()
 
 
+def matched_layers(hops: Sequence[int], layers: int) -> list[tuple[int, int]]:
+    """(layer, row of the hop's features): h(l) of the student against hop l of the teacher.
+
+    Raises:
+        TeacherError: no hop is as shallow as the student.
+    """
+    pairs = [(hop, row) for row, hop in enumerate(hops) if hop <= layers]
+    if not pairs:
+        raise TeacherError(
+            f"lingugkd matches hop l with layer l: the teacher's hops are {tuple(hops)}, and the "
+            f"student has {layers} layers; raise --layers, or name other objectives"
+        )
+    return pairs
+
+
+def check_contrast(targets: Targets, train: Tensor, student: StudentConfig) -> None:
+    """Refuses a teacher with whose hops no layer can be contrasted.
+
+    Raises:
+        TeacherError: see `shown_nodes` and `matched_layers`.
+    """
+    check_shown(targets, train, student)
+    matched_layers(targets.hops, student.layers)
+
+
 class Projector(nn.Module):
     """Teacher features into the student's space: [M, d_T] → [M, d] (LinguGKD)."""
 
@@ -120,13 +166,7 @@ class LayerContrast(Objective):
         super().__init__()
         nodes = feature_nodes(targets, data)
         features = targets.required_features("lingugkd")
-        # (layer, row of the hop's features): h(l) of the student against hop l of the teacher
-        self.pairs = [(hop, row) for row, hop in enumerate(targets.hops) if hop <= student.layers]
-        if not self.pairs:
-            raise TeacherError(
-                f"lingugkd matches hop l with layer l: the teacher's hops are {targets.hops}, and "
-                f"the student has {student.layers} layers; raise --layers"
-            )
+        self.pairs = matched_layers(targets.hops, student.layers)
         self.targets, self.nodes, self.options = targets, nodes, options
         self.reach = nodes.reach
         self.projectors = nn.ModuleList(

@@ -61,6 +61,7 @@ def total_loss(
 
 
 Maker = Callable[[GraphData, Targets, StudentConfig, ObjectiveOptions], Objective]
+Check = Callable[[Targets, Tensor, StudentConfig], None]  # with the training nodes, int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class ObjectiveKind:
     """How an objective is made, and what it takes; known before a graph's texts are encoded."""
 
     make: Maker
+    check: Check | None = None  # refuses a teacher that it cannot learn from
     reads_features: bool = False  # of the teacher; an endpoint shows none
     trains_head: bool = True  # the student's last layer, whose logits are what it answers
     reads_train: bool = False  # the teacher's answers about training nodes, and no others
@@ -77,7 +79,11 @@ MAKERS: Registry[ObjectiveKind] = Registry("objective")  # all but that of the l
 
 
 def register_objective(
-    name: str, make: Maker, reads_features: bool = False, trains_head: bool = True
+    name: str,
+    make: Maker,
+    reads_features: bool = False,
+    trains_head: bool = True,
+    check: Check | None = None,
 ) -> None:
     """Adds an objective, so that a loss may weigh it by its name.
 
@@ -86,16 +92,20 @@ def register_objective(
         reads_features: it needs the teacher's features, so an endpoint's answers are refused
         trains_head: its gradient reaches the student's head; a loss of objectives none of which
             does is refused
+        check: raises `training.errors.TeacherError` for what it cannot learn from, of what the
+            teacher says, the training nodes and the student's shape, before texts are encoded
 
     Raises:
         TrainingError: the name is taken.
     """
     if name == LABELS:
         raise TrainingError(f"the objective {name!r} is that of the labels; choose another name")
-    MAKERS.register(name, ObjectiveKind(make, reads_features, trains_head))
+    MAKERS.register(name, ObjectiveKind(make, check, reads_features, trains_head))
 
 
-def check_objectives(weights: Mapping[str, float], targets: Targets | None, train: Tensor) -> None:
+def check_objectives(
+    weights: Mapping[str, float], targets: Targets | None, train: Tensor, student: StudentConfig
+) -> None:
     """Refuses a loss that could not be made, or that would leave the student's head untrained.
 
     Args:
@@ -112,6 +122,8 @@ def check_objectives(weights: Mapping[str, float], targets: Targets | None, trai
             raise TeacherError(f"the objective {name!r} needs a teacher; name its folder")
         if MAKERS[name].reads_features:
             targets.required_features(name)
+        if (check := MAKERS[name].check) is not None:
+            check(targets, train, student)
         if MAKERS[name].reads_train and not bool(targets.known[train].any()):
             raise TeacherError(
                 f"the objective {name!r} learns what the teacher says about training nodes, and "
@@ -133,7 +145,7 @@ def make_terms(
     Raises:
         TrainingError, TeacherError: see `check_objectives`.
     """
-    check_objectives(weights, data.targets, data.train)
+    check_objectives(weights, data.targets, data.train, student)
     return [
         Term(name, weight, make_objective(name, data, student, options))
         for name, weight in weights.items()

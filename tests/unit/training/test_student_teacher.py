@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.unit.training.samples import CLASSES, NODES, small_graph
-from training.config import StudentConfig, TrainingConfig
-from training.distill import DistillOptions, distill
+from training.config import DistillOptions, StudentConfig, TrainingConfig
+from training.distill import distill
 from training.errors import EvaluationError, StaleTeacherError, TeacherError
 from training.evaluation.plan import EvaluationOptions
 from training.student.checkpoint import load_checkpoint

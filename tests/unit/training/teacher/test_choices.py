@@ -8,6 +8,7 @@ from training.cli.teach import READERS
 from training.errors import TeacherError
 from training.teacher.choices import TeacherChoices, refuse_unread_choices
 from training.teacher.defaults import DEFAULTS
+from training.teacher.endpoint import EndpointOptions
 from training.teacher.options import TeachOptions
 
 
@@ -64,5 +65,6 @@ def test_a_caller_may_have_names_of_its_own() -> None:
 
 
 def test_readers_name_choices() -> None:
-    prices = {"concurrency", "input_price", "output_price"}  # an endpoint's own
-    assert READERS.keys() - prices <= {field.name for field in fields(TeacherChoices)}
+    named = {field.name for kind in (TeacherChoices, EndpointOptions) for field in fields(kind)}
+    renamed = {"max_nodes", "budget_choice", "budget_money", "max_choices"}  # on the command line
+    assert READERS.keys() - renamed <= named
