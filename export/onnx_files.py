@@ -77,6 +77,7 @@ def export_files(files: Sequence[OnnxFile]) -> None:
     extractor = Extractor(traced(files))
     for file in files:
         model = extractor.extract_model(file.inputs, [file.scoped(file.output)])
+        model.graph.name = file.path.stem
         strip(model)
         rename(model, {file.scoped(name): name for name in (*file.axes, file.output)})
         onnx.save(model, file.path)
