@@ -22,7 +22,7 @@ from service.inference.routing import rule_of, unsure_nodes
 from service.messages import STUDENTS, Node
 from training.deferral import lower_bound, sign_test
 from training.teacher.answers.folder import read_info
-from training.teacher.answers.served import read_hops
+from training.teacher.answers.views import read_hops
 from understudy.engine.engine import Engine
 from understudy.graph.text_graph import UNLABELED
 

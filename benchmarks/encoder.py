@@ -18,10 +18,9 @@ import typer
 from benchmarks.measure import markdown_table, run_script, side_by_side, write_results
 from export.checks.gates import judge
 from export.encoder.files import WrittenEncoder, served_embeddings, write_encoder, write_int8
-from training.encoders.encoding import graph_features
-from training.encoders.features import dense_features
+from training.data import edges
+from training.encoders.features import dense_features, graph_features
 from training.student.checkpoint import Checkpoint, load_checkpoint
-from training.student.data import edges
 from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE
 from understudy.graph import TextGraph, load_graph
 from understudy.graph.progress import silent, terminal_progress

@@ -16,11 +16,10 @@ from torch.nn import functional as F
 
 from benchmarks.measure import described, markdown_table, run_script, side_by_side, write_results
 from training.config import ENCODER_KINDS, LABELS, StudentConfig, StudentKind
-from training.encoders.encoding import EncoderSpec, encoder_spec, graph_features
+from training.data import GraphData, graph_data, whole_graph
+from training.encoders.features import EncoderSpec, encoder_spec, graph_features
 from training.loop import predict, run_epoch
-from training.losses.base import CrossEntropy, Term
-from training.student.batches import whole_graph
-from training.student.data import GraphData, graph_data
+from training.losses.objectives import CrossEntropy, Term
 from training.student.network import Student
 from understudy.graph import load_graph
 

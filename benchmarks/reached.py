@@ -22,15 +22,15 @@ from numpy.typing import NDArray
 
 from benchmarks.measure import RESULTS, markdown_table, run_script, write_results
 from training.config import EncoderKind, StudentKind
-from training.encoders.encoding import encoder_spec, graph_features
+from training.data import Targets, graph_data
+from training.encoders.features import encoder_spec, graph_features
 from training.evaluation.plan import EvaluationOptions, RunKey
 from training.evaluation.run import TrainingInputs, run
 from training.recipes import VANILLA
-from training.student.data import graph_data
 from training.teacher.answers import views
 from training.teacher.answers.folder import HopAnswers, read_teacher
 from training.teacher.answers.smoothing import with_smoothed_view
-from training.teacher.answers.targets import Targets, make_targets
+from training.teacher.answers.views import make_targets
 from understudy.graph import TextGraph, load_graph
 from understudy.graph.progress import terminal_progress
 

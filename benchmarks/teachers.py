@@ -17,8 +17,8 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.measure import markdown_table, run_script, write_results
-from training.config import ENCODER_KINDS, EncoderKind, TrainingConfig
-from training.distill import DistillOptions, distill
+from training.config import ENCODER_KINDS, DistillOptions, EncoderKind, TrainingConfig
+from training.distill import distill
 from training.teacher.answers.folder import TeacherInfo, read_info
 from training.teacher.answers.views import view_names
 from training.terminal import quiet_libraries

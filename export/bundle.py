@@ -27,9 +27,14 @@ from export.recipe import recipe_of
 from export.student.activations import all_activations
 from export.student.blocks import weighting_of
 from export.student.files import convert_student, export_student
-from export.student.whole_file import export_whole
-from training.encoders.encoding import EncoderSpec, graph_features, hashing_options
-from training.encoders.features import Features, dense_features
+from training.encoders.features import (
+    EncoderSpec,
+    Features,
+    dense_features,
+    graph_features,
+    hashing_options,
+)
+from training.encoders.minilm import find_model
 from training.student.checkpoint import Checkpoint, CheckpointConfig, load_checkpoint
 from understudy.bundle import (
     EncoderInfo,
@@ -104,6 +109,8 @@ def export_bundle(
     weighting_of(checkpoint.config.student.kind)  # refuses what has no served form
     check_weights(checkpoint.student)
     graph_folder = options.graph or Path(checkpoint.config.graph_path)
+    if checkpoint.config.encoder.kind == "minilm":
+        find_model(options.encoder_path)  # read last, where the texts' embeddings are cached
     check_output(out, BUNDLE, [*options.inputs(student_folder), graph_folder], force)
     graph = load_graph(graph_folder)
     check_graph(checkpoint.config, graph)
@@ -174,11 +181,8 @@ def write_student(
     features = graph_features(
         draft.graph, draft.checkpoint.config.encoder, options.encoder_path, draft.progress
     )
-    draft.progress("Exporting the student", 0, 2)
-    export_student(student, draft.folder / "student")
-    draft.progress("Exporting the student", 1, 2)
-    export_whole(student, draft.folder / WHOLE_FILE)
-    draft.progress("Exporting the student", 2, 2)
+    with step(draft.progress, "Exporting the student"):
+        export_student(student, draft.folder / "student", whole=True)
     network = open_student(draft.folder, draft.info, THREADS, "cpu")
     with step(draft.progress, "Comparing it with torch"):
         draft.parity["awkward_graphs"] = check_shapes(student, draft.folder, draft.info)

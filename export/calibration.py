@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from training.calibration import Calibration as StudentCalibration
 from training.calibration import calibrate_student
 from training.student.checkpoint import Checkpoint
-from training.teacher.answers.served import ServedTeacher
-from training.trainable import labeled_nodes
+from training.teacher.answers.views import ServedTeacher
 from understudy.bundle import Calibration, TeacherRecord
 from understudy.graph import TextGraph
+from understudy.graph.splits import labeled_nodes
 
 
 def served_calibration(

@@ -1,12 +1,17 @@
 """torch modules → ONNX files, loudly: no retry with other settings, no fixed shape."""
 
-import inspect
 import logging
 import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import onnx
+import onnxscript  # noqa: F401  which torch comes to import when it exports
 import torch
+from onnx.utils import Extractor
 from torch import Tensor, nn
 from torch.export import Dim
 
@@ -19,75 +24,139 @@ B, K, M, T = 3, 5, 11, 7
 Axes = tuple[str | None, ...]
 
 
-def export_module(
-    module: nn.Module,
-    sample: tuple[Tensor, ...],
-    axes: dict[str, Axes],
-    output: str,
-    path: Path,
-) -> None:
-    """Exports one module with the named axes free, and checks the file.
+@dataclass(frozen=True, slots=True)
+class OnnxFile:
+    """A module, and the file that it becomes.
 
-    Args:
-        axes: input → a name for each free axis, None for a fixed one.
+    Attributes:
+        sample: the module's arguments, in order
+        axes: input, in the same order → a name for each free axis, None for a fixed one
+        output: the name of what the module returns
+    """
+
+    path: Path
+    module: nn.Module
+    sample: tuple[Tensor, ...]
+    axes: dict[str, Axes]
+    output: str
+
+    def scoped(self, name: str) -> str:
+        """The name of an input or output while several files are one network."""
+        return f"{self.path.stem}.{name}"
+
+    @property
+    def inputs(self) -> list[str]:
+        return [self.scoped(name) for name in self.axes]
+
+
+class SideBySide(nn.Module):
+    """Modules with inputs of their own; returns what each gives."""
+
+    def __init__(self, files: Sequence[OnnxFile]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(file.module for file in files)
+        self.counts = [len(file.sample) for file in files]
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        rest = iter(inputs)
+        return tuple(
+            part(*(next(rest) for _ in range(count)))
+            for part, count in zip(self.parts, self.counts, strict=True)
+        )
+
+
+def export_files(files: Sequence[OnnxFile]) -> None:
+    """Exports modules with the named axes free, a file each, and checks every file.
+
+    All are traced as one network and taken out of it afterwards: most of the time that the
+    exporter needs does not depend on how much it exports.
 
     Raises:
         ExportError: the exporter failed, or fixed an axis that must stay free.
     """
-    dims = {name: Dim(name, min=1) for axis in axes.values() for name in axis if name}
-    dynamic: tuple[object, ...] = tuple(
+    extractor = Extractor(traced(files))
+    for file in files:
+        model = extractor.extract_model(file.inputs, [file.scoped(file.output)])
+        model.graph.name = file.path.stem
+        strip(model)
+        rename(model, {file.scoped(name): name for name in (*file.axes, file.output)})
+        onnx.save(model, file.path)
+        check_file(file)
+
+
+def traced(files: Sequence[OnnxFile]) -> onnx.ModelProto:
+    """All files as one network, whose inputs and outputs have scoped names."""
+    together = SideBySide(files).eval()
+    dims = {
+        name: Dim(name, min=1)
+        for file in files
+        for axis in file.axes.values()
+        for name in axis
+        if name
+    }
+    dynamic = tuple(
         {position: dims[name] for position, name in enumerate(axis) if name}
-        for axis in axes.values()
+        for file in files
+        for axis in file.axes.values()
     )
-    if any(entry.kind is entry.VAR_POSITIONAL for entry in forward_parameters(module)):
-        dynamic = (dynamic,)  # one argument, `*inputs`, which holds them all
-    quiet = logging.getLogger("torch.onnx")
-    level = quiet.level
-    quiet.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter's own deprecations, none of ours
-            torch.onnx.export(
-                module.eval(),
-                sample,
-                path,
-                input_names=list(axes),
-                output_names=[output],
+        with quiet_exporter():
+            program = torch.onnx.export(
+                together,
+                tuple(tensor for file in files for tensor in file.sample),
+                input_names=[name for file in files for name in file.inputs],
+                output_names=[file.scoped(file.output) for file in files],
                 opset_version=OPSET,
                 dynamo=True,
-                dynamic_shapes=dynamic,
-                external_data=False,
+                dynamic_shapes=(dynamic,),  # of one argument, `*inputs`, which holds them all
                 verbose=False,
             )
     except Exception as error:
-        raise ExportError(f"{type(module).__name__} cannot be exported: {error}") from error
+        names = ", ".join(sorted({type(file.module).__name__ for file in files}))
+        raise ExportError(f"{names} cannot be exported: {error}") from error
+    return cast(torch.onnx.ONNXProgram, program).model_proto
+
+
+@contextmanager
+def quiet_exporter() -> Iterator[None]:
+    """Without the exporter's own deprecations, none of which are ours."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
-        quiet.setLevel(level)
-    strip(path)
-    check_axes(path, axes)
+        log.setLevel(level)
 
 
-def forward_parameters(module: nn.Module) -> list[inspect.Parameter]:
-    return list(inspect.signature(module.forward).parameters.values())
-
-
-def strip(path: Path) -> None:
+def strip(model: onnx.ModelProto) -> None:
     """Drops what the exporter notes for its own authors: stack traces and inferred shapes."""
-    model = onnx.load(path)
     for entry in (model, model.graph, *model.graph.node, *model.graph.input, *model.graph.output):
         del entry.metadata_props[:]
     for part in (*model.graph.node, *model.graph.initializer):
         part.doc_string = ""
     del model.graph.value_info[:]
-    onnx.save(model, path)
 
 
-def check_axes(path: Path, axes: dict[str, Axes]) -> None:
+def rename(model: onnx.ModelProto, names: dict[str, str]) -> None:
+    """Gives inputs and outputs other names, everywhere."""
+    for entry in (*model.graph.input, *model.graph.output):
+        entry.name = names[entry.name]
+    for node in model.graph.node:
+        for values in (node.input, node.output):
+            values[:] = [names.get(value, value) for value in values]
+
+
+def check_file(file: OnnxFile) -> None:
     """Refuses a file whose inputs lost an axis that must stay free."""
-    model = onnx.load(path)
+    model = onnx.load(file.path)
     onnx.checker.check_model(model)
     inputs = {entry.name: entry.type.tensor_type.shape.dim for entry in model.graph.input}
-    for name, axis in axes.items():
+    for name, axis in file.axes.items():
         free = [bool(dim.dim_param) for dim in inputs[name]]
         if free != [entry is not None for entry in axis]:
-            raise ExportError(f"{path.name}: the exporter fixed an axis of {name}: {axis} → {free}")
+            raise ExportError(
+                f"{file.path.name}: the exporter fixed an axis of {name}: {axis} → {free}"
+            )

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -10,11 +9,11 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from export.student.blocks import weighting_of
-from export.student.files import export_student
-from training.config import StudentConfig, StudentKind
-from training.encoders.encoding import graph_features, hashing_spec
-from training.student.data import edges
-from training.student.network import HashedInput, Student
+from tests.students import BUCKETS, exported_files, random_student
+from training.config import StudentConfig
+from training.data import edges
+from training.encoders.features import graph_features, hashing_spec
+from training.student.network import Student
 from understudy.bundle import (
     Bundle,
     EncoderInfo,
@@ -26,7 +25,7 @@ from understudy.bundle import (
     write_bundle,
 )
 from understudy.bundle.reader import file_digest
-from understudy.bundle.student import LOGITS_FILE, activation_file
+from understudy.bundle.student import LOGITS_FILE, WHOLE_FILE, activation_file
 from understudy.engine.full_run import compute_tables
 from understudy.engine.student import load_student
 from understudy.graph import TextGraph, build_adjacency, string_array
@@ -36,7 +35,7 @@ from understudy.graph.store import GraphStore
 
 Array = NDArray[np.float32]
 WORDS = ("http", "json", "kernel", "font", "mail", "chess", "proxy", "parser")
-FEW_BUCKETS = HashingOptions(buckets=256)
+FEW_BUCKETS = HashingOptions(buckets=BUCKETS)
 
 
 @dataclass(frozen=True)
@@ -78,22 +77,6 @@ def hub_graph(nodes: int = 140, seed: int = 3) -> TextGraph:
     )
 
 
-def small_student(kind: StudentKind, layers: int = 2) -> StudentConfig:
-    return StudentConfig(kind=kind, layers=layers, hidden=16)
-
-
-def random_student(
-    config: StudentConfig, classes: int, hashing: HashingOptions, seed: int = 5
-) -> Student:
-    """A student that was never trained."""
-    torch.manual_seed(seed)
-    student = Student(config, hashing.buckets, classes, hashed=True).eval()
-    table = cast(HashedInput, student.input).table  # starts at zero: all texts would look alike
-    with torch.no_grad():
-        table.normal_()
-    return student
-
-
 def write_student_bundle(
     folder: Path,
     graph: TextGraph,
@@ -106,11 +89,14 @@ def write_student_bundle(
     Args:
         activations: store them; without them, the engine computes them when it opens the bundle.
     """
-    student = random_student(config, graph.num_classes, hashing)
+    shape = (config, hashing.buckets, graph.num_classes, True)
     manifest = manifest_of(graph, config, hashing)
 
     def fill(target: Path) -> Manifest:
-        export_student(student, target / "student")
+        (target / "student").mkdir()
+        for name, content in exported_files(*shape).items():
+            if name != Path(WHOLE_FILE).name:
+                (target / "student" / name).write_bytes(content)
         (target / "graph").mkdir()
         save_snapshot(graph, target / "graph")
         if activations:
@@ -118,7 +104,7 @@ def write_student_bundle(
         return manifest
 
     write_bundle(folder, fill)
-    return StudentBundle(folder, graph, student, hashing)
+    return StudentBundle(folder, graph, random_student(*shape), hashing)
 
 
 def save_activations(target: Path, manifest: Manifest, graph: TextGraph) -> None:

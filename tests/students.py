@@ -1,8 +1,10 @@
 """Untrained students and their exported files, small enough to export in a test."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import cast
 
 import numpy as np
@@ -12,7 +14,6 @@ from torch import nn
 from export.checks.parity import student_forms
 from export.student.blocks import weighting_of
 from export.student.files import export_student
-from export.student.whole_file import export_whole
 from training.config import StudentConfig, StudentKind
 from training.student.network import HashedInput, Student
 from understudy.bundle import StudentInfo
@@ -21,7 +22,7 @@ from understudy.bundle.student import WHOLE_FILE, StudentNetwork
 from understudy.graph.csr import Adjacency, build_adjacency
 from understudy.graph.neighborhoods import Weighting
 
-DIMENSION, BUCKETS, CLASSES = 24, 64, 3
+DIMENSION, BUCKETS, CLASSES = 24, 256, 3
 
 
 @dataclass(frozen=True)
@@ -44,23 +45,41 @@ class ExportedStudent:
         return Network(self.folder / WHOLE_FILE)
 
 
-def random_student(kind: StudentKind, layers: int, hashed: bool = False) -> Student:
-    torch.manual_seed(layers)
-    config = StudentConfig(kind=kind, layers=layers, hidden=16)
-    student = Student(config, BUCKETS if hashed else DIMENSION, CLASSES, hashed)
+def small_student(kind: StudentKind, layers: int = 2) -> StudentConfig:
+    """Of two layers, where one could hide an error: hops add up, and attention is not linear."""
+    return StudentConfig(kind=kind, layers=layers, hidden=16)
+
+
+def random_student(
+    config: StudentConfig, inputs: int = BUCKETS, classes: int = CLASSES, hashed: bool = True
+) -> Student:
+    """A student that was never trained; `inputs` are buckets, or the width of embeddings."""
+    torch.manual_seed(5)
+    student = Student(config, inputs, classes, hashed).eval()
     if isinstance(student.input, HashedInput):
-        nn.init.normal_(student.input.table)  # it starts at zero
-    return student.eval()
+        nn.init.normal_(student.input.table)  # starts at zero: all texts would look alike
+    return student
 
 
-def export_random(folder: Path, kind: StudentKind, hashed: bool = False) -> ExportedStudent:
-    """Two layers where one could hide an error: hops add up, and attention is not linear."""
-    layers = 2 if kind in ("sage", "gat") and not hashed else 1
-    student = random_student(kind, layers, hashed)
-    export_student(student, folder / "student")
-    export_whole(student, folder / WHOLE_FILE)
-    info = StudentInfo(kind, weighting_of(kind), layers, 16, 0)
-    return ExportedStudent(student, folder, info)
+@cache
+def exported_files(
+    config: StudentConfig, inputs: int, classes: int, hashed: bool
+) -> Mapping[str, bytes]:
+    """The files of a random student, made once for all tests: an export takes seconds."""
+    with TemporaryDirectory() as name:
+        folder = Path(name) / "student"
+        export_student(random_student(config, inputs, classes, hashed), folder, whole=True)
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def export_random(folder: Path, kind: StudentKind, hashed: bool = True) -> ExportedStudent:
+    config = small_student(kind)
+    shape = (config, BUCKETS if hashed else DIMENSION, CLASSES, hashed)
+    (folder / "student").mkdir()
+    for name, content in exported_files(*shape).items():
+        (folder / "student" / name).write_bytes(content)
+    info = StudentInfo(kind, weighting_of(kind), config.layers, config.hidden, 0)
+    return ExportedStudent(random_student(*shape), folder, info)
 
 
 def hub_graph() -> Adjacency:

@@ -1,4 +1,4 @@
-"""Honest confidences, and when to ask the teacher instead; all of it chosen on validation."""
+"""How good predictions are, honest confidences, and when to ask the teacher instead."""
 
 from dataclasses import dataclass, field
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
+from sklearn.metrics import f1_score
 
 from training.deferral import (
     AGREEMENT,
@@ -23,7 +24,37 @@ from training.deferral import (
 from understudy.graph.agreement import agreement
 from understudy.graph.csr import Adjacency
 
+CALIBRATION_BINS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    accuracy: float  # share of nodes, 0 to 1
+    macro_f1: float
+    calibration_error: float  # expected, over 15 equal-width bins of confidence
+
+
+def score(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Metrics:
+    """Scores logits [B, classes] against labels [B]; B must be at least 1."""
+    probabilities = softmax(logits.astype(np.float64), axis=1)
+    predicted = probabilities.argmax(axis=1)
+    return Metrics(
+        accuracy=float((predicted == labels).mean()),
+        macro_f1=float(f1_score(labels, predicted, average="macro", zero_division=0.0)),
+        calibration_error=calibration_error(probabilities.max(axis=1), predicted == labels),
+    )
+
+
+def calibration_error(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> float:
+    """Expected calibration error (arXiv 1706.04599, eq. 3)."""
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    gaps = np.bincount(bins, weights=confidence - correct, minlength=CALIBRATION_BINS)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
 TEMPERATURES = (0.05, 20.0)  # between which the best is sought
+
+
 CURVE_POINTS = 51  # of the risk-coverage curve, at most
 
 

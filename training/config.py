@@ -1,7 +1,10 @@
-"""What a student is and how it is trained."""
+"""What a student is, what it learns from, how it is trained and how that went; without torch."""
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+import math
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 from training.errors import TrainingError
 
@@ -16,7 +19,7 @@ STUDENT_KINDS: tuple[StudentKind, ...] = get_args(StudentKind)
 
 @dataclass(frozen=True, slots=True)
 class StudentConfig:
-    kind: str = "sage"  # of STUDENT_KINDS, or registered (`training.student.kinds`)
+    kind: str = "sage"  # of STUDENT_KINDS, or registered (`training.student.network`)
     layers: int = 2  # message-passing layers
     hidden: int = 256  # width of every hidden activation
     heads: int = 4  # GAT only; each has hidden / heads channels
@@ -46,6 +49,15 @@ class TrainingConfig:
     batch_size: int = 0  # seeds a step; 0 takes the whole graph at once
     fanout: int = 10  # neighbours drawn of a node and hop, in batches
 
+    def __post_init__(self) -> None:
+        for name in ("epochs", "patience", "fanout"):
+            if getattr(self, name) < 1:
+                raise TrainingError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("learning_rate", "weight_decay", "batch_size", "seed"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise TrainingError(f"{name} must be a number of at least 0, not {value}")
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveOptions:
@@ -62,3 +74,167 @@ class ObjectiveOptions:
     frequency_temperature: float = 1.0  # ff, in nats
     pairs: int = 262_144  # ff: edges a step, at most
     mixup_alpha: float = 0.4  # mixup: both parameters of the Beta distribution of shares
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise TrainingError(f"temperature must be a number above 0, not {self.temperature}")
+
+
+STUDENT, TRAINING, CONSTANTS = StudentConfig(), TrainingConfig(), ObjectiveOptions()  # defaults
+
+
+@dataclass(frozen=True, slots=True)
+class DistillOptions:
+    encoder: str = "minilm"
+    encoder_path: Path | None = None
+    student: StudentConfig = field(default_factory=StudentConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    teacher: Path | None = None  # a teacher folder
+    view: str | None = None  # of the teacher; None takes the best on validation
+    compare: bool = False  # also trains without the teacher, and more; keeps the best on validation
+    objectives: Mapping[str, float] = field(default_factory=dict)  # weights; empty: by the teacher
+    constants: ObjectiveOptions = field(default_factory=ObjectiveOptions)
+    auto_accuracy: float = 0.95  # wanted of the student's own answers under `route: auto`
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.auto_accuracy <= 1:
+            raise TrainingError(f"auto_accuracy must be from 0 to 1, not {self.auto_accuracy}")
+        if self.view is not None and self.teacher is None:
+            raise TrainingError("--view is a teacher's; name one with --teacher")
+        if self.compare and self.teacher is None:
+            raise TrainingError("--compare needs a teacher; name its folder with --teacher")
+
+    def inputs(self, graph: Path) -> list[Path]:
+        """Files and folders that are read."""
+        return [path for path in (graph, self.teacher, self.encoder_path) if path is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class DistillChoices:
+    """What a person may say of a distillation, as a command's options or a function's arguments."""
+
+    teacher: Path | None = None
+    view: str | None = None
+    compare: bool = False
+    objectives: Mapping[str, float] = field(default_factory=dict)
+    student: str = STUDENT.kind
+    encoder: EncoderKind = "minilm"
+    encoder_path: Path | None = None
+    layers: int = STUDENT.layers
+    hidden: int = STUDENT.hidden
+    dropout: float = STUDENT.dropout
+    input_dropout: float = STUDENT.input_dropout
+    residual: bool = STUDENT.residual
+    normalization: Normalization = STUDENT.normalization
+    epochs: int = TRAINING.epochs
+    patience: int = TRAINING.patience
+    learning_rate: float = TRAINING.learning_rate
+    weight_decay: float = TRAINING.weight_decay
+    batch_size: int = TRAINING.batch_size
+    fanout: int = TRAINING.fanout
+    temperature: float = CONSTANTS.temperature
+    auto_accuracy: float = 0.95
+    seed: int = TRAINING.seed
+
+    def options(self) -> DistillOptions:
+        """The same, as the program reads it.
+
+        Raises:
+            TrainingError: a choice is out of its range, or without another that it needs.
+        """
+        said = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+
+        def of(kind: type[StudentConfig] | type[TrainingConfig]) -> dict[str, Any]:
+            return {entry.name: said[entry.name] for entry in fields(kind) if entry.name in said}
+
+        return DistillOptions(
+            encoder=self.encoder,
+            encoder_path=self.encoder_path,
+            student=StudentConfig(kind=self.student, **of(StudentConfig)),
+            training=TrainingConfig(**of(TrainingConfig)),
+            teacher=self.teacher,
+            view=self.view,
+            compare=self.compare,
+            objectives=self.objectives,
+            constants=ObjectiveOptions(temperature=self.temperature),
+            auto_accuracy=self.auto_accuracy,
+        )
+
+
+def with_labels(weights: Mapping[str, float]) -> Mapping[str, float]:
+    """The weights, with that of the labels, 1, where they say nothing about it."""
+    return {LABELS: 1.0, **weights}
+
+
+def check_weights(weights: Mapping[str, float], known: Collection[str]) -> None:
+    """Refuses what is no loss.
+
+    Raises:
+        TrainingError: an unknown objective, a weight that is negative or no number, or none that
+            is positive.
+    """
+    for name, weight in weights.items():
+        if name not in known:
+            raise TrainingError(f"unknown objective {name!r}; choose from {', '.join(known)}")
+        if not (math.isfinite(weight) and weight >= 0):
+            raise TrainingError(f"the weight of {name!r} must be a number of at least 0: {weight}")
+    if not any(weights.values()):
+        raise TrainingError(
+            "no objective has a weight above 0; give one to cross_entropy, or leave it out"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    loss: float  # nats a node, all terms
+    train_accuracy: float
+    val_accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What happened; the student itself holds the best epoch's weights."""
+
+    epochs: list[Epoch]
+    best_epoch: int  # index into `epochs`
+    seconds: float
+
+
+Entry = TypeVar("Entry")
+
+
+class Registry(Generic[Entry]):
+    """Entries by name, in the order in which they were registered."""
+
+    def __init__(self, what: str) -> None:
+        self.what, self.entries = what, dict[str, Entry]()
+
+    def register(self, name: str, entry: Entry) -> None:
+        """Adds an entry.
+
+        Raises:
+            TrainingError: the name is taken.
+        """
+        if name in self.entries:
+            raise TrainingError(f"the {self.what} {name!r} exists already; choose another name")
+        self.entries[name] = entry
+
+    def __getitem__(self, name: str) -> Entry:
+        """The entry of a name.
+
+        Raises:
+            TrainingError: nothing is registered by that name.
+        """
+        if name not in self.entries:
+            known = ", ".join(self.entries)
+            raise TrainingError(
+                f"unknown {self.what} {name!r}; choose from {known}, or register it first "
+                "(docs/extending.md)"
+            )
+        return self.entries[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)

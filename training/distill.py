@@ -2,27 +2,27 @@
 
 import tempfile
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from training.calibration import calibrate_student
-from training.config import ObjectiveOptions, StudentConfig, TrainingConfig
-from training.encoders.encoding import encoder_spec, graph_features
+from training.calibration import calibrate_student, score
+from training.config import (
+    DistillOptions,
+    Training,
+)
+from training.data import GraphData, check_trainable, graph_data
+from training.encoders.features import encoder_spec, graph_features
 from training.errors import CheckpointError
-from training.history import Training
 from training.loop import predict, train
-from training.losses.registry import make_terms
-from training.metrics import score
+from training.losses.objectives import make_terms
 from training.recipes import TITLES, Candidate, candidates
 from training.student.checkpoint import CheckpointConfig, build_student, save_checkpoint
-from training.student.data import GraphData, graph_data
 from training.student.network import Student
-from training.teacher.answers.served import served_teacher
-from training.trainable import check_trainable
+from training.teacher.answers.views import served_teacher
 from understudy.folders import FolderError, check_output, check_space, reserved
 from understudy.folders.kinds import STUDENT
 from understudy.graph import TextGraph, check_split, load_graph
@@ -30,24 +30,6 @@ from understudy.graph.files import cache_folder
 from understudy.graph.progress import Progress, named, silent
 
 CONVERGED = 0.99  # share of the best validation accuracy at which training has converged
-
-
-@dataclass(frozen=True, slots=True)
-class DistillOptions:
-    encoder: str = "minilm"
-    encoder_path: Path | None = None
-    student: StudentConfig = field(default_factory=StudentConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    teacher: Path | None = None  # a teacher folder
-    view: str | None = None  # of the teacher; None takes the best on validation
-    compare: bool = False  # also trains without the teacher, and more; keeps the best on validation
-    objectives: Mapping[str, float] = field(default_factory=dict)  # weights; empty: by the teacher
-    constants: ObjectiveOptions = field(default_factory=ObjectiveOptions)
-    auto_accuracy: float = 0.95  # wanted of the student's own answers under `route: auto`
-
-    def inputs(self, graph: Path) -> list[Path]:
-        """Files and folders that are read."""
-        return [path for path in (graph, self.teacher, self.encoder_path) if path is not None]
 
 
 def distill(
@@ -80,15 +62,22 @@ def distilled(
     graph = load_graph(graph_folder)
     check_split(graph)
     check_trainable(graph)
-    offered = candidates(graph, options.teacher, options.view, options.objectives, options.compare)
+    offered = candidates(
+        graph,
+        options.teacher,
+        options.view,
+        options.objectives,
+        options.compare,
+        options.student,
+    )
     config = checkpoint_config(graph_folder, graph, options)
+    served = None if options.teacher is None else served_teacher(options.teacher, graph)
     check_space(out, student_bytes(config))
     features = graph_features(graph, config.encoder, options.encoder_path, progress)
     data = graph_data(graph, features)
     config, student, training, compared = fit_best(config, data, offered, progress)
     logits = predict(student, data)
     metrics = student_metrics(student, data, training, logits) | compared
-    served = None if options.teacher is None else served_teacher(options.teacher, graph)
     validation = data.val.numpy()
     calibration = calibrate_student(
         logits.numpy(),

@@ -13,13 +13,11 @@ from training.cli.evaluate import RENAMED
 from training.cli.teach import READERS, parse_endpoint
 from training.config import (
     ENCODER_KINDS,
+    DistillChoices,
     EncoderKind,
     Normalization,
-    ObjectiveOptions,
-    StudentConfig,
     TrainingConfig,
 )
-from training.distill import DistillOptions
 from training.evaluation import evaluate as evaluating
 from training.evaluation.plan import SPLIT_KINDS, EvaluationOptions
 from training.evaluation.teachers import check_teacher
@@ -34,8 +32,7 @@ from understudy.graph.kept import GraphSource, graph_folder
 from understudy.graph.label_descriptions import checked_descriptions
 from understudy.graph.progress import Progress, silent
 
-STUDENT = StudentConfig()
-TRAINING = TrainingConfig()
+DISTILL = DistillChoices()
 CAUSAL = CausalOptions()
 
 
@@ -160,24 +157,24 @@ def distill(
     view: str | None = None,
     compare: bool = False,
     objectives: Mapping[str, float] | None = None,
-    student: str = STUDENT.kind,
-    encoder: EncoderKind = "minilm",
+    student: str = DISTILL.student,
+    encoder: EncoderKind = DISTILL.encoder,
     encoder_path: Path | str | None = None,
-    layers: int = STUDENT.layers,
-    hidden: int = STUDENT.hidden,
-    dropout: float = STUDENT.dropout,
-    input_dropout: float = STUDENT.input_dropout,
-    residual: bool = STUDENT.residual,
-    normalization: Normalization = STUDENT.normalization,
-    epochs: int = TRAINING.epochs,
-    patience: int = TRAINING.patience,
-    learning_rate: float = TRAINING.learning_rate,
-    weight_decay: float = TRAINING.weight_decay,
-    batch_size: int = TRAINING.batch_size,
-    fanout: int = TRAINING.fanout,
-    temperature: float = ObjectiveOptions().temperature,
-    auto_accuracy: float = 0.95,
-    seed: int = TRAINING.seed,
+    layers: int = DISTILL.layers,
+    hidden: int = DISTILL.hidden,
+    dropout: float = DISTILL.dropout,
+    input_dropout: float = DISTILL.input_dropout,
+    residual: bool = DISTILL.residual,
+    normalization: Normalization = DISTILL.normalization,
+    epochs: int = DISTILL.epochs,
+    patience: int = DISTILL.patience,
+    learning_rate: float = DISTILL.learning_rate,
+    weight_decay: float = DISTILL.weight_decay,
+    batch_size: int = DISTILL.batch_size,
+    fanout: int = DISTILL.fanout,
+    temperature: float = DISTILL.temperature,
+    auto_accuracy: float = DISTILL.auto_accuracy,
+    seed: int = DISTILL.seed,
     progress: Progress = silent,
     force: bool = False,
 ) -> dict[str, float]:
@@ -210,36 +207,31 @@ def distill(
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
             `understudy.graph.errors` and `training.errors`.
     """
-    network = StudentConfig(
-        kind=student,
+    choices = DistillChoices(
+        teacher=None if teacher is None else Path(teacher),
+        view=view,
+        compare=compare,
+        objectives=objectives or {},
+        student=student,
+        encoder=encoder,
+        encoder_path=None if encoder_path is None else Path(encoder_path),
         layers=layers,
         hidden=hidden,
         dropout=dropout,
         input_dropout=input_dropout,
         residual=residual,
         normalization=normalization,
-    )
-    loop = TrainingConfig(
         epochs=epochs,
         patience=patience,
         learning_rate=learning_rate,
         weight_decay=weight_decay,
-        seed=seed,
         batch_size=batch_size,
         fanout=fanout,
-    )
-    options = DistillOptions(
-        encoder=encoder,
-        encoder_path=None if encoder_path is None else Path(encoder_path),
-        student=network,
-        training=loop,
-        teacher=None if teacher is None else Path(teacher),
-        view=view,
-        compare=compare,
-        objectives=objectives or {},
-        constants=ObjectiveOptions(temperature=temperature),
+        temperature=temperature,
         auto_accuracy=auto_accuracy,
+        seed=seed,
     )
+    options = choices.options()
     return distilling.distill(graph_folder(graph), Path(out), options, progress, force)
 
 
@@ -254,9 +246,9 @@ def evaluate(
     encoders: Sequence[EncoderKind] = ENCODER_KINDS,
     recipes: Sequence[str] = RECIPES,
     trials: int = 0,
-    hidden: int = STUDENT.hidden,
-    epochs: int = TRAINING.epochs,
-    patience: int = TRAINING.patience,
+    hidden: int = DISTILL.hidden,
+    epochs: int = DISTILL.epochs,
+    patience: int = DISTILL.patience,
     teacher: str = "encoder",
     hops: Sequence[int] | None = None,
     tokens: int | None = None,

@@ -9,14 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.config import TrainingConfig
+from training.config import Epoch, Training, TrainingConfig
+from training.data import Batch, GraphData, whole_graph
 from training.errors import DivergedError
-from training.history import Epoch, Training
-from training.losses.base import Term, total_loss
-from training.student.batches import Batch, Sampling, sampled_batches, whole_graph
-from training.student.data import GraphData
-from training.student.kinds import STUDENTS
-from training.student.network import Student
+from training.losses.objectives import Term, total_loss
+from training.student.batches import Sampling, sampled_batches
+from training.student.network import STUDENTS, Student
 from understudy.graph.progress import Progress, silent
 
 STAGE = "Training the student"

@@ -10,16 +10,14 @@ from pathlib import Path
 
 import torch
 
-from training.config import LABELS
-from training.errors import TrainingError
-from training.losses.registry import MAKERS, check_objectives
-from training.losses.weights import with_labels
+from training.config import LABELS, StudentConfig, with_labels
+from training.data import Targets
+from training.losses.objectives import MAKERS, check_objectives
 from training.student.checkpoint import TeacherSource
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_teacher
-from training.teacher.answers.targets import Targets, make_targets
-from training.teacher.answers.views import SMOOTHED
-from training.trainable import labeled_nodes
+from training.teacher.answers.views import SMOOTHED, make_targets
 from understudy.graph import TextGraph
+from understudy.graph.splits import labeled_nodes
 
 VANILLA = "vanilla"
 COMBINED = "combined"
@@ -71,6 +69,7 @@ def candidates(
     view: str | None,
     weights: Mapping[str, float],
     compare: bool,
+    student: StudentConfig,
 ) -> list[Candidate]:
     """The one that is asked for; or with `compare` those that it competes with, simpler ones first.
 
@@ -81,25 +80,25 @@ def candidates(
     Args:
         weights: of objectives by name, beside the labels' unless these are weighed, too; empty:
             `default_weights`
+        compare: there must be a teacher
+        student: its shape
 
     Raises:
-        TrainingError: there is no teacher to compare with; see `check_objectives`.
+        TrainingError: see `check_objectives`.
         TeacherError, StaleTeacherError: see `read_teacher` and `make_targets`.
     """
     weights = with_labels(weights) if weights else {}
     train = torch.from_numpy(labeled_nodes(graph, "train"))
     alone = Candidate("alone", recipe_weights(VANILLA))
     if teacher is None:
-        if compare:
-            raise TrainingError("--compare needs a teacher; name its folder with --teacher")
-        check_objectives(weights or alone.weights, None, train)
+        check_objectives(weights or alone.weights, None, train, student)
         return [replace(alone, weights=weights or alone.weights)]
     info, answers = read_teacher(teacher, graph)
 
     def taught(name: str, answers: HopAnswers, weights: Mapping[str, float]) -> Candidate:
         targets = make_targets(graph, info.hops, answers, view)
         weights = weights or default_weights(targets)
-        check_objectives(weights, targets, train)
+        check_objectives(weights, targets, train, student)
         return Candidate(name, weights, targets, describe(teacher, info, targets))
 
     asked = taught("taught", answers, weights)

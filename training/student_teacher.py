@@ -17,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.encoders.encoding import graph_features
+from training.data import check_trainable, graph_data
+from training.encoders.features import graph_features
 from training.errors import StaleTeacherError
 from training.student.checkpoint import Checkpoint, load_checkpoint
-from training.student.data import graph_data
 from training.teacher.answers.baselines import baseline_metrics
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, write_teacher
 from training.teacher.answers.smoothing import with_smoothed_view
@@ -29,12 +29,12 @@ from training.teacher.defaults import STUDENT_KIND, student_folder
 from training.teacher.options import TeachOptions
 from training.teacher.teach import finished
 from training.teacher.teach import teach as ask_language_model
-from training.trainable import check_trainable, labeled_nodes
 from understudy.folders import atomic_folder, check_output, reserved
 from understudy.folders.kinds import TEACHER
 from understudy.graph import TextGraph, check_split, load_graph
 from understudy.graph.files import file_digest
 from understudy.graph.progress import Progress, silent
+from understudy.graph.splits import labeled_nodes
 
 
 def teach(

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from export.errors import ParityError
 from export.student.activations import all_activations, input_feeds
 from export.student.blocks import weighting_of
+from training.data import edges
 from training.encoders.features import Features, dense_features, hashed_features
 from training.encoders.minilm import MiniLM
-from training.student.data import edges
 from training.student.network import HashedInput, Student
 from understudy.bundle import StudentInfo
 from understudy.bundle.sessions import Network

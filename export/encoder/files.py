@@ -15,7 +15,7 @@ from export.checks.parity import check_encoder
 from export.encoder.block import EncoderBlock
 from export.encoder.outliers import set_outliers_apart
 from export.encoder.rounding import round_products
-from export.onnx_files import Axes, B, T, export_module
+from export.onnx_files import Axes, B, OnnxFile, T, export_files
 from export.precisions import to_int8
 from training.encoders.minilm import MiniLM, load_minilm
 from understudy.bundle.reader import file_digest
@@ -49,7 +49,7 @@ def export_encoder(block: EncoderBlock, path: Path) -> None:
         "attention_mask": ("texts", "tokens"),
     }
     sample = (torch.ones(B, T, dtype=torch.int64), mask)
-    export_module(block, sample, axes, "sentence_embedding", path)
+    export_files([OnnxFile(path, block, sample, axes, "sentence_embedding")])
 
 
 def write_encoder(

@@ -1,12 +1,14 @@
 """A student's files: its input network and its layers, as they are and in fewer bits."""
 
+import inspect
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from export.onnx_files import Axes, B, K, M, export_module, forward_parameters
+from export.onnx_files import Axes, B, K, M, OnnxFile, export_files
 from export.precisions import CONVERSIONS
 from export.student.blocks import (
     DenseInputBlock,
@@ -16,6 +18,7 @@ from export.student.blocks import (
     project_blocks,
 )
 from export.student.even_rows import even_rows
+from export.student.whole_file import whole_file
 from training.student.network import HashedInput, Student
 from understudy.bundle.student import WHOLE_FILE
 
@@ -29,32 +32,46 @@ LAYER_AXES: dict[str, Axes] = {
 }
 
 
-def export_student(student: Student, folder: Path) -> None:
-    """Writes input.onnx, layer1.onnx … and dense1.onnx … of a student into `folder`."""
+def export_student(student: Student, folder: Path, whole: bool = False) -> None:
+    """Writes input.onnx, layer1.onnx … and dense1.onnx … of a student into `folder`.
+
+    Args:
+        whole: and student.onnx, which is all of it in one network
+
+    Raises:
+        ExportError: see `export_files`.
+    """
     folder.mkdir(parents=True)
+    files = [input_file(student, folder), *layer_files(student, folder)]
+    export_files([*files, whole_file(student, folder / Path(WHOLE_FILE).name)] if whole else files)
+
+
+def input_file(student: Student, folder: Path) -> OnnxFile:
+    """The network from features to h0."""
+    path = folder / "input.onnx"
     if isinstance(student.input, HashedInput):
         sample = (torch.zeros(B, K, dtype=torch.int64), torch.ones(B, K))
         axes: dict[str, Axes] = {"buckets": ("nodes", "width"), "weights": ("nodes", "width")}
-        export_module(HashedInputBlock(student), sample, axes, "h", folder / "input.onnx")
-    else:
-        dense = (torch.zeros(B, student.input.in_features),)
-        export_module(
-            DenseInputBlock(student), dense, {"x": ("nodes", None)}, "h", folder / "input.onnx"
-        )
+        return OnnxFile(path, HashedInputBlock(student), sample, axes, "h")
+    dense = (torch.zeros(B, student.input.in_features),)
+    return OnnxFile(path, DenseInputBlock(student), dense, {"x": ("nodes", None)}, "h")
+
+
+def layer_files(student: Student, folder: Path) -> Iterator[OnnxFile]:
+    """Every layer in each of its forms, whose inputs are named in LAYER_AXES."""
     forms = {"layer": layer_blocks, "dense": dense_blocks, "project": project_blocks}
     for name, blocks in ((name, make(student)) for name, make in forms.items()):
         for number, block in enumerate(blocks, start=1):
             last = "logits" if number == len(blocks) else "h_next"
-            output = "projected" if name == "project" else last
-            export_block(block, student.config.hidden, output, folder / f"{name}{number}.onnx")
-
-
-def export_block(block: nn.Module, hidden: int, output: str, path: Path) -> None:
-    """Exports one layer's block, whose inputs are named in LAYER_AXES."""
-    names = [entry.name for entry in forward_parameters(block)]
-    samples = layer_samples(hidden)
-    sample = tuple(samples[name] for name in names)
-    export_module(block, sample, {name: LAYER_AXES[name] for name in names}, output, path)
+            inputs = inspect.signature(block.forward).parameters
+            samples = layer_samples(student.config.hidden)  # a shared one would tie two inputs
+            yield OnnxFile(
+                folder / f"{name}{number}.onnx",
+                block,
+                tuple(samples[entry] for entry in inputs),
+                {entry: LAYER_AXES[entry] for entry in inputs},
+                "projected" if name == "project" else last,
+            )
 
 
 def layer_samples(hidden: int) -> dict[str, Tensor]:

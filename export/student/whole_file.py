@@ -1,11 +1,11 @@
-"""Writing the whole student as one ONNX file."""
+"""The whole student as one ONNX file."""
 
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from export.onnx_files import Axes, export_module
+from export.onnx_files import Axes, OnnxFile
 from export.student.whole import WholeStudent
 from training.student.network import HashedInput, Student
 
@@ -22,20 +22,16 @@ HOP_AXES: dict[str, tuple[str | int, ...]] = {
 }
 FLOATS = ("weight", "self_weight")
 # Sizes of the sample inputs. No two are equal, or the exporter might tie them together.
-NODES, GRAMS = 97, 5
-HOP_SIZES = {"nodes": 80, "rows": 89, "width": 6, "hubs": 11, "parts": 16}
+NODES, GRAMS = 97, 13
+SIZES = ("nodes", "rows", "width", "hubs", "parts")
 
 
-def export_whole(student: Student, path: Path) -> None:
-    """Writes student.onnx: the features of a receptive field → logits.
-
-    Raises:
-        ExportError: the exporter failed, or fixed an axis that must stay free.
-    """
+def whole_file(student: Student, path: Path) -> OnnxFile:
+    """student.onnx: the features of a receptive field → logits."""
     whole = WholeStudent(student).eval()
     samples, axes = feature_inputs(student)
     for number in range(1, len(student.layers) + 1):
-        sizes = {name: size - number for name, size in HOP_SIZES.items()}
+        sizes = {name: 100 + len(SIZES) * number + place for place, name in enumerate(SIZES)}
         for name in whole.hop_names:
             shape = [sizes[axis] if isinstance(axis, str) else axis for axis in HOP_AXES[name]]
             kind = torch.float32 if name in FLOATS else torch.int64
@@ -43,7 +39,7 @@ def export_whole(student: Student, path: Path) -> None:
             axes[f"{name}{number}"] = tuple(
                 f"{axis}{number}" if isinstance(axis, str) else None for axis in HOP_AXES[name]
             )
-    export_module(whole, tuple(samples.values()), axes, "logits", path)
+    return OnnxFile(path, whole, tuple(samples.values()), axes, "logits")
 
 
 def feature_inputs(student: Student) -> tuple[dict[str, Tensor], dict[str, Axes]]:

@@ -14,8 +14,8 @@ from export.options import ExportOptions
 from service.app import create_app
 from service.settings import load_settings
 from tests.http_servers import serve
-from training.config import StudentConfig, TrainingConfig
-from training.distill import DistillOptions, distill
+from training.config import DistillOptions, StudentConfig, TrainingConfig
+from training.distill import distill
 from training.student.checkpoint import load_checkpoint
 from training.teacher.answers.folder import (
     HopAnswers,

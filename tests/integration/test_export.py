@@ -14,9 +14,8 @@ from export.checks.bundle import check_bundle
 from export.errors import GateError, ParityError, StaleError
 from export.options import ExportOptions
 from export.triton import write_repository
-from training.config import StudentConfig, TrainingConfig
-from training.distill import DistillOptions, distill
-from training.history import Training
+from training.config import DistillOptions, StudentConfig, Training, TrainingConfig
+from training.distill import distill
 from training.student.checkpoint import load_checkpoint, save_checkpoint
 from understudy.bundle import (
     BundleDamagedError,

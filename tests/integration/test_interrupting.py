@@ -26,7 +26,7 @@ PLUGIN = """
 import os, time
 import numpy as np
 from torch import nn
-from training.student.kinds import register_student
+from training.student.network import register_student
 from training.teacher.local import register_teacher
 from training.teacher.protocol import Answers
 

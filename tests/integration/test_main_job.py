@@ -9,8 +9,14 @@ from numpy.typing import NDArray
 from export.bundle import export_bundle
 from export.options import ExportOptions
 from service.messages import Node
-from training.config import STUDENT_KINDS, StudentConfig, StudentKind, TrainingConfig
-from training.distill import DistillOptions, distill
+from training.config import (
+    STUDENT_KINDS,
+    DistillOptions,
+    StudentConfig,
+    StudentKind,
+    TrainingConfig,
+)
+from training.distill import distill
 from understudy.engine.engine import Engine
 from understudy.graph import TextGraph, load_graph, save_graph
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph

@@ -17,9 +17,8 @@ PLUGIN = """
 import numpy as np
 import torch
 from torch import nn
-from training.losses.base import Objective
-from training.losses.registry import register_objective
-from training.student.kinds import register_student
+from training.losses.objectives import Objective, register_objective
+from training.student.network import register_student
 from training.teacher.local import register_teacher
 from training.teacher.protocol import Answers
 
@@ -130,7 +129,7 @@ def test_a_wrong_plugin_or_a_network_that_none_has_is_a_line(
     (tmp_path / "broken.py").write_text("1 / 0\n")
     assert refused("broken", *words).endswith("ZeroDivisionError: division by zero")
     (tmp_path / "twice.py").write_text(
-        "from training.student.kinds import register_student\n"
+        "from training.student.network import register_student\n"
         "register_student('sage', lambda config: None, 'mean')\n"
     )
     assert "'sage' exists already" in refused("twice", *words)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.disks import small_file_system
-from training.distill import DistillOptions, keep_student
+from training.config import DistillOptions
+from training.distill import keep_student
 from training.errors import CheckpointError
 from training.student.checkpoint import load_checkpoint
 from understudy.bundle import open_bundle

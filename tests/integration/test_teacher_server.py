@@ -16,7 +16,7 @@ from tests.bundles import LABELS, TinyBundle
 from tests.e2e.conftest import environment, serving
 from tests.language_models import write_tiny_encoder, write_tiny_llama
 from training.teacher.answers.folder import read_info, read_teacher
-from training.teacher.answers.served import TUNED_FILE, weights_hash
+from training.teacher.answers.views import TUNED_FILE, weights_hash
 from training.teacher.causal import CausalOptions
 from training.teacher.encoder import EncoderOptions
 from training.teacher.endpoint import EndpointOptions

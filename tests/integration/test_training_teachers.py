@@ -26,11 +26,11 @@ from training.teacher.local import load_local
 from training.teacher.options import Budget, TeachOptions
 from training.teacher.teach import teach, tune_local
 from training.teacher.tuning import TuningOptions
-from training.trainable import labeled_nodes
 from understudy.folders import OutputRefusedError
 from understudy.graph import load_graph, random_split, save_graph
 from understudy.graph.prompts import PromptOptions
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from understudy.graph.splits import labeled_nodes
 
 RUN = """
 import os, signal, sys

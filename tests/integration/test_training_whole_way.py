@@ -9,8 +9,8 @@ from safetensors.numpy import load_file
 from export.bundle import export_bundle
 from export.options import ExportOptions
 from tests.language_models import write_tiny_llama
-from training.config import StudentConfig, TrainingConfig
-from training.distill import DistillOptions, distill
+from training.config import DistillOptions, StudentConfig, TrainingConfig
+from training.distill import distill
 from training.errors import (
     StaleTeacherError,
     TeacherError,

@@ -8,29 +8,26 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from training.cli.registered import known_objectives, known_students
 from training.config import (
+    LABELS,
     OBJECTIVES,
     STUDENT_KINDS,
+    DistillChoices,
     EncoderKind,
     Normalization,
-    ObjectiveOptions,
-    StudentConfig,
-    TrainingConfig,
+    check_weights,
+    with_labels,
 )
 from training.errors import TrainingError
-from training.losses.weights import check_weights, with_labels
 from training.teacher.answers.folder import read_info
 from understudy.folders import check_output
 from understudy.folders.kinds import STUDENT
 from understudy.graph.folder import read_meta
 from understudy.graph.next_step import beside, tell_next
-from understudy.graph.progress import terminal_progress
-from understudy.plugins import VARIABLE
+from understudy.graph.progress import step, terminal_progress
+from understudy.plugins import VARIABLE, plugins
 
-DEFAULT_STUDENT = StudentConfig()
-DEFAULT_TRAINING = TrainingConfig()
-DEFAULT_CONSTANTS = ObjectiveOptions()
+DEFAULTS = DistillChoices()
 
 
 def distill(
@@ -62,45 +59,45 @@ def distill(
     ] = None,
     student: Annotated[
         str, typer.Option(help=f"Network: {', '.join(STUDENT_KINDS)}, or one of a plugin.")
-    ] = "sage",
+    ] = DEFAULTS.student,
     encoder: Annotated[
         EncoderKind, typer.Option(help="minilm: a transformer; hashing: n-grams, much faster.")
-    ] = "minilm",
+    ] = DEFAULTS.encoder,
     encoder_path: Annotated[
         Path | None, typer.Option(help="MiniLM's folder, where it is not installed.")
     ] = None,
-    layers: Annotated[int, typer.Option(min=1, max=8)] = DEFAULT_STUDENT.layers,
-    hidden: Annotated[int, typer.Option(min=1)] = DEFAULT_STUDENT.hidden,
-    dropout: Annotated[float, typer.Option(min=0, max=0.99)] = DEFAULT_STUDENT.dropout,
+    layers: Annotated[int, typer.Option(min=1, max=8)] = DEFAULTS.layers,
+    hidden: Annotated[int, typer.Option(min=1)] = DEFAULTS.hidden,
+    dropout: Annotated[float, typer.Option(min=0, max=0.99)] = DEFAULTS.dropout,
     input_dropout: Annotated[
         float, typer.Option(min=0, max=0.99, help="On the features.")
-    ] = DEFAULT_STUDENT.input_dropout,
+    ] = DEFAULTS.input_dropout,
     residual: Annotated[
         bool, typer.Option(help="Add a layer's input to its output.")
-    ] = DEFAULT_STUDENT.residual,
-    normalization: Annotated[Normalization, typer.Option()] = DEFAULT_STUDENT.normalization,
-    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = DEFAULT_TRAINING.epochs,
+    ] = DEFAULTS.residual,
+    normalization: Annotated[Normalization, typer.Option()] = DEFAULTS.normalization,
+    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = DEFAULTS.epochs,
     patience: Annotated[
         int, typer.Option(min=1, help="Epochs without a better validation accuracy.")
-    ] = DEFAULT_TRAINING.patience,
-    learning_rate: Annotated[float, typer.Option(min=0)] = DEFAULT_TRAINING.learning_rate,
-    weight_decay: Annotated[float, typer.Option(min=0)] = DEFAULT_TRAINING.weight_decay,
+    ] = DEFAULTS.patience,
+    learning_rate: Annotated[float, typer.Option(min=0)] = DEFAULTS.learning_rate,
+    weight_decay: Annotated[float, typer.Option(min=0)] = DEFAULTS.weight_decay,
     batch_size: Annotated[
         int, typer.Option(min=0, help="Nodes a step, with drawn neighbours; 0: the whole graph.")
-    ] = DEFAULT_TRAINING.batch_size,
+    ] = DEFAULTS.batch_size,
     fanout: Annotated[
         int, typer.Option(min=1, help="Neighbours drawn of a node and hop, in batches.")
-    ] = DEFAULT_TRAINING.fanout,
+    ] = DEFAULTS.fanout,
     temperature: Annotated[
         float, typer.Option(min=0.01, help="Of the teacher's soft labels.")
-    ] = DEFAULT_CONSTANTS.temperature,
+    ] = DEFAULTS.temperature,
     auto_accuracy: Annotated[
         float,
         typer.Option(
             min=0, max=1, help="Of the student's own answers: reached, `route: auto` asks no more."
         ),
-    ] = 0.95,
-    seed: Annotated[int, typer.Option(min=0)] = DEFAULT_TRAINING.seed,
+    ] = DEFAULTS.auto_accuracy,
+    seed: Annotated[int, typer.Option(min=0)] = DEFAULTS.seed,
     force: Annotated[
         bool,
         typer.Option("--force", help="Replace OUT also if it is another kind of folder."),
@@ -109,43 +106,34 @@ def distill(
     """Train a student network on a graph; its epoch is chosen on validation."""
     check_student(student)
     check_paths(graph, out, teacher, encoder_path, force)
-    if view is not None and teacher is None:
-        raise TrainingError("--view is a teacher's; name one with --teacher")
-    objectives = parse_objectives(objective or [])
-    from training.terminal import load_libraries
-
-    load_libraries("training.distill")
-    from training.distill import DistillOptions
-    from training.distill import distill as run_distill
-
-    options = DistillOptions(
-        encoder=encoder,
-        encoder_path=encoder_path,
-        student=StudentConfig(
-            kind=student,
-            layers=layers,
-            hidden=hidden,
-            dropout=dropout,
-            input_dropout=input_dropout,
-            residual=residual,
-            normalization=normalization,
-        ),
-        training=TrainingConfig(
-            epochs=epochs,
-            patience=patience,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            seed=seed,
-            batch_size=batch_size,
-            fanout=fanout,
-        ),
+    choices = DistillChoices(
         teacher=teacher,
         view=view,
         compare=compare,
-        objectives=objectives,
-        constants=ObjectiveOptions(temperature=temperature),
+        objectives=parse_objectives(objective or []),
+        student=student,
+        encoder=encoder,
+        encoder_path=encoder_path,
+        layers=layers,
+        hidden=hidden,
+        dropout=dropout,
+        input_dropout=input_dropout,
+        residual=residual,
+        normalization=normalization,
+        epochs=epochs,
+        patience=patience,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        batch_size=batch_size,
+        fanout=fanout,
+        temperature=temperature,
         auto_accuracy=auto_accuracy,
+        seed=seed,
     )
+    options = choices.options()
+    with terminal_progress() as progress, step(progress, "Loading torch"):
+        from training.distill import distill as run_distill
+
     with terminal_progress() as progress:
         metrics = run_distill(graph, out, options, progress, force)
     show(metrics, out)
@@ -155,6 +143,24 @@ def distill(
         typer.echo("does the teacher help? --compare trains without it, too, and keeps the best")
     own_encoder = ("--encoder-path", encoder_path) if encoder_path is not None else ()
     tell_next("export", out, beside(out, "bundle"), *own_encoder)
+
+
+def known_students() -> tuple[str, ...]:
+    """Ours, and what plugins have registered; torch is loaded only where a plugin is."""
+    if not plugins():
+        return STUDENT_KINDS
+    from training.student.network import STUDENTS
+
+    return tuple(STUDENTS)
+
+
+def known_objectives() -> tuple[str, ...]:
+    """The same of objectives."""
+    if not plugins():
+        return OBJECTIVES
+    from training.losses.objectives import MAKERS
+
+    return (LABELS, *MAKERS)
 
 
 def check_student(kind: str) -> None:

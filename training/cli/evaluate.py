@@ -6,7 +6,7 @@ from typing import Annotated, cast
 import typer
 from rich.console import Console
 
-from training.cli.registered import known_students
+from training.cli.distill import known_students
 from training.cli.teach import READERS, parse_hops
 from training.cli.unread_options import refuse_unread
 from training.config import (

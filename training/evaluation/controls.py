@@ -6,14 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training.data import Targets
 from training.recipes import HARD, PROPAGATED, RANDOM, SHUFFLED, UNSMOOTHED, reads_train
 from training.student_teacher import student_answers
 from training.teacher.answers.folder import HopAnswers, TeacherInfo
 from training.teacher.answers.smoothing import with_smoothed_view
-from training.teacher.answers.targets import Targets, make_targets
-from training.teacher.answers.views import SMOOTHED
-from training.trainable import labeled_nodes
+from training.teacher.answers.views import SMOOTHED, make_targets
 from understudy.graph import TextGraph
+from understudy.graph.splits import labeled_nodes
 
 SURE = 1e-6  # probability of a class that a hard label denies
 

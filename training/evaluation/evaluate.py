@@ -6,22 +6,23 @@ from pathlib import Path
 from typing import Any
 
 from training.config import ENCODER_KINDS
+from training.data import check_trainable
 from training.errors import EvaluationError, UntrainableError
 from training.evaluation.folder import EvaluationFolder
 from training.evaluation.map import write_map
 from training.evaluation.plan import EvaluationOptions, run_keys, split_graph
 from training.evaluation.processes import run_apart
 from training.evaluation.report import write_report
-from training.losses.registry import MAKERS
+from training.losses.objectives import MAKERS
 from training.recipes import COMBINED, RECIPES, VANILLA
-from training.student.kinds import STUDENTS
+from training.student.network import STUDENTS
 from training.teacher.defaults import model_folder
-from training.trainable import check_trainable, labeled_nodes
 from understudy.folders import check_output, reserved
 from understudy.folders.kinds import EVALUATION
 from understudy.graph import TextGraph, load_graph
 from understudy.graph.files import write_json
 from understudy.graph.progress import Progress, silent
+from understudy.graph.splits import labeled_nodes
 
 
 def evaluate(

@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from training.config import EncoderKind
-from training.encoders.encoding import encoder_spec, graph_features
+from training.data import Targets, graph_data
+from training.encoders.features import encoder_spec, graph_features
 from training.errors import EvaluationError
 from training.evaluation.controls import own_targets, recipe_targets
 from training.evaluation.plan import Choice, EvaluationOptions, RunKey, split_graph
 from training.evaluation.run import TrainingInputs, run, search, train_recipe
 from training.loop import predict
 from training.recipes import SELF, VANILLA
-from training.student.data import graph_data
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_teacher
-from training.teacher.answers.targets import Targets
 from training.teacher.teach import teach
 from understudy.graph import TextGraph, save_graph
 from understudy.graph.files import write_json

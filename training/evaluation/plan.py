@@ -17,9 +17,9 @@ from training.config import (
 )
 from training.errors import EvaluationError
 from training.evaluation.teachers import check_teacher
-from training.losses.registry import MAKERS
+from training.losses.objectives import MAKERS
 from training.recipes import COMBINED, RECIPES, UNSMOOTHED, VANILLA
-from training.student.kinds import STUDENTS
+from training.student.network import STUDENTS
 from training.teacher.answers.folder import FORMAT_VERSION
 from training.teacher.options import TeachOptions
 from understudy.graph import UNLABELED, TextGraph, random_split

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from training.encoders.encoding import encoder_spec, graph_features
+from training.encoders.features import encoder_spec, graph_features
 from training.errors import EvaluationError
 from training.evaluation.folder import STAGE, EvaluationFolder
 from training.evaluation.plan import EvaluationOptions, run_keys

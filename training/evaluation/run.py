@@ -12,16 +12,15 @@ import optuna
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from training.calibration import calibrate
+from training.calibration import CALIBRATION_BINS, calibrate
+from training.config import Training
+from training.data import GraphData
 from training.distill import fit, student_metrics
-from training.encoders.encoding import EncoderSpec
+from training.encoders.features import EncoderSpec
 from training.evaluation.plan import Choice, EvaluationOptions, RunKey
-from training.history import Training
 from training.loop import predict
-from training.metrics import CALIBRATION_BINS
 from training.recipes import VANILLA, recipe_weights
 from training.student.checkpoint import CheckpointConfig
-from training.student.data import GraphData
 from training.student.network import Student
 
 WIDTHS = (64, 128, 256)  # that a search chooses from

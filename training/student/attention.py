@@ -4,7 +4,6 @@ PyG's `GATConv` gathers a message for every edge and head, [P, H, C], several ti
 the weighted sum is a product of compressed rows, and so are its gradients.
 """
 
-from dataclasses import dataclass
 from operator import matmul
 from typing import Any, cast
 
@@ -17,32 +16,12 @@ from torch.nn import functional as F
 from torch_geometric.nn import GATConv
 from torch_geometric.utils import softmax
 
+from training.data import Attended
 from training.threads import shared_out
 
 BLOCK_EDGES = 2_048  # whose gathered rows stay in the cache
 
 Floats = NDArray[np.floating]
-
-
-@dataclass(frozen=True, slots=True)
-class Attended:
-    """Who attends to whom, every node to itself too: P pairs, sorted by target.
-
-    Shapes:
-        indptr: int32 [N + 1], where each target's pairs start
-        sources, targets: int64 [P]
-    """
-
-    indptr: NDArray[np.int32]
-    sources: Tensor
-    targets: Tensor
-
-
-def attended(looped: sparse.csr_array) -> Attended:
-    """The pairs of a matrix [N, N] with self-loops, whose row i holds what node i attends to."""
-    targets = np.repeat(np.arange(looped.shape[0]), np.diff(looped.indptr))
-    sources = torch.from_numpy(looped.indices.astype(np.int64))
-    return Attended(looped.indptr.astype(np.int32), sources, torch.from_numpy(targets))
 
 
 def attention(conv: GATConv, h: Tensor, pairs: Attended) -> Tensor:

@@ -9,57 +9,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
-from training.encoders.features import Features, csr_tensor, take_rows
-from training.student.attention import attended
-from training.student.data import GraphData
-from training.student.kinds import STUDENTS, Edges
+from training.data import Batch, Edges, GraphData, attended, train_mask
+from training.encoders.features import csr_tensor, take_rows
+from training.student.network import STUDENTS
 from understudy.graph.csr import Adjacency
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """n nodes of which the first are the seeds: only their outputs are read.
-
-    Shapes:
-        nodes: int64 [n], indices in the graph
-        labels: int64 [n]
-        train: int64 [t], the seeds of the training split, positions in the batch
-        untrained: int64, the other seeds
-    """
-
-    features: Features
-    edges: Edges
-    nodes: Tensor
-    num_seeds: int
-    labels: Tensor
-    train: Tensor
-    untrained: Tensor
-
-    @property
-    def seeds(self) -> Tensor:
-        return torch.arange(self.num_seeds)
-
-
-def whole_graph(data: GraphData) -> Batch:
-    """Every node is a seed."""
-    count = len(data.labels)
-    nodes = torch.arange(count)
-    in_train = train_mask(data)
-    return Batch(
-        features=data.features,
-        edges=data.edges,
-        nodes=nodes,
-        num_seeds=count,
-        labels=data.labels,
-        train=data.train,
-        untrained=nodes[~in_train],
-    )
-
-
-def train_mask(data: GraphData) -> Tensor:
-    mask = torch.zeros(len(data.labels), dtype=torch.bool)
-    mask[data.train] = True
-    return mask
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,12 @@ import safetensors
 from safetensors.torch import load_file, save_file
 
 from training.calibration import Calibration
-from training.config import ObjectiveOptions, StudentConfig, TrainingConfig
+from training.config import ObjectiveOptions, StudentConfig, Training, TrainingConfig
 from training.deferral import Deferral
-from training.encoders.encoding import EncoderSpec
+from training.encoders.features import EncoderSpec
 from training.errors import CheckpointError
-from training.history import Training
 from training.student.network import Student
-from training.teacher.answers.served import ServedTeacher, TeacherRecord
+from training.teacher.answers.views import ServedTeacher, TeacherRecord
 from understudy.folders import atomic_folder
 from understudy.graph.files import write_json
 

@@ -19,15 +19,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.adjacency import normalized_adjacency
+from training.data import normalized_adjacency
 from training.errors import TeacherError
 from training.teacher.answers.folder import View
 from training.teacher.answers.smoothing import smoothed
 from training.teacher.options import Budget, Choice
-from training.trainable import labeled_nodes
 from understudy.graph import TextGraph
 from understudy.graph.csr import Adjacency
 from understudy.graph.prompts import Prompt
+from understudy.graph.splits import labeled_nodes
 
 TURN = 5  # nodes, of which one is of validation and, where a head is fitted, one of training
 MOST_VALIDATION = 400  # nodes: a standard error of 2.5 points at most

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from training.config import Registry
 from training.errors import TeacherError
-from training.registry import Registry
 from training.teacher.causal import load_causal_teacher
 from training.teacher.defaults import LOCAL_KINDS, teacher_kind
 from training.teacher.encoder import load_encoder_teacher

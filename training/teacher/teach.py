@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
+from training.data import check_trainable
 from training.errors import TeacherError
 from training.teacher.answers.baselines import baseline_metrics
 from training.teacher.answers.folder import (
@@ -45,7 +46,6 @@ from training.teacher.tuning import (
     tuned_weights,
     tuning_nodes,
 )
-from training.trainable import check_trainable, labeled_nodes
 from understudy.endpoint.opening import open_asker
 from understudy.folders import FolderError, atomic_folder, check_output, reserved, unfinished_folder
 from understudy.folders.kinds import TEACHER
@@ -53,6 +53,7 @@ from understudy.graph import TextGraph, check_split, load_graph
 from understudy.graph.files import cache_folder
 from understudy.graph.progress import Progress, silent, step
 from understudy.graph.prompts import Prompt, graph_prompter, prompt_hash
+from understudy.graph.splits import labeled_nodes
 
 
 def teach(

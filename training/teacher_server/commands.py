@@ -58,7 +58,7 @@ def teacher_serve(
 
 def identity(folder: Path, info: TeacherInfo) -> dict[str, str]:
     """What `GET /v1/models` tells, as a bundle's manifest holds it."""
-    from training.teacher.answers.served import teacher_record
+    from training.teacher.answers.views import teacher_record
 
     record = teacher_record(folder, info, max(info.hops))
     return {name: getattr(record, name) for name in ("model_hash", "weights", "prompt_hash")}

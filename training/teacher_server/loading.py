@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from training.errors import TeacherError
 from training.teacher.answers.folder import TeacherInfo, read_info
-from training.teacher.answers.served import TUNED_FILE
+from training.teacher.answers.views import TUNED_FILE
 from training.teacher.causal import CausalOptions, CausalTeacher, load_causal_teacher
 from training.teacher.encoder import EncoderOptions, EncoderTeacher, load_encoder_teacher
 from training.teacher.tuning import tuned_weights

@@ -11,6 +11,13 @@ from understudy.graph.text_graph import UNLABELED, TextGraph
 SPLIT_NAMES = ("train", "val", "test")
 
 
+def labeled_nodes(graph: TextGraph, split: str) -> NDArray[np.int64]:
+    """int64: the labelled nodes of a split, rising; none where there is no such split."""
+    members = graph.splits.get(split, np.empty(0, dtype=np.int64))
+    labeled: NDArray[np.int64] = members[graph.labels[members] != UNLABELED]
+    return labeled
+
+
 def untrained_members(graph: TextGraph) -> NDArray[np.int64]:
     """Nodes whose label no node of train has, in node order; those of val and test without train.
 

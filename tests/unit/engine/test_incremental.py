@@ -22,9 +22,9 @@ from tests.student_bundles import (
     Array,
     StudentBundle,
     hub_graph,
-    small_student,
     write_student_bundle,
 )
+from tests.students import small_student
 from training.config import STUDENT_KINDS
 from understudy.engine import Engine
 from understudy.engine.errors import ChangeError

@@ -5,10 +5,10 @@ import pytest
 from tests.students import ExportedStudent, export_random
 from training.config import STUDENT_KINDS, StudentKind
 
-CASES = [*((kind, False) for kind in STUDENT_KINDS), ("mlp", True)]
+CASES = [*((kind, True) for kind in STUDENT_KINDS), ("mlp", False)]
 
 
-@pytest.fixture(scope="session", params=CASES, ids=lambda case: case[0] + "-hashed" * case[1])
+@pytest.fixture(scope="session", params=CASES, ids=lambda case: case[0] + "-dense" * (not case[1]))
 def exported(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> ExportedStudent:

@@ -10,9 +10,9 @@ from export.calibration import served_calibration, served_record
 from tests.unit.training.samples import small_graph
 from training.calibration import Calibration
 from training.config import StudentConfig, TrainingConfig
-from training.encoders.encoding import encoder_spec
+from training.encoders.features import encoder_spec
 from training.student.checkpoint import Checkpoint, CheckpointConfig, build_student
-from training.teacher.answers.served import ServedTeacher, TeacherRecord
+from training.teacher.answers.views import ServedTeacher, TeacherRecord
 from understudy.graph.prompts import WORDING, PromptOptions
 
 RECORD = TeacherRecord("causal", "m", "h", "w", "p", WORDING, 1, asdict(PromptOptions()), 99, 0.5)

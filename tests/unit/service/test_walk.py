@@ -2,12 +2,6 @@
 
 import asyncio
 import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
 import uvicorn
@@ -17,34 +11,15 @@ from service.app import create_app
 from service.http.protocol import wire_protocol
 from service.settings import Settings
 from tests.bundles import TinyBundle
+from tests.walks import entered, told_of
 from understudy.engine import Engine
 
-ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 BODY = b'{"nodes": [{"id": "node-1"}]}'
 REQUEST = (
     b"POST /classify HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     b"content-length: %d\r\n\r\n%b" % (len(BODY), BODY)
 )
 MOST_MODULES = 8
-
-
-@contextmanager
-def entered() -> Iterator[set[str]]:
-    """The files of ours in which a function is called while the block runs."""
-    found: set[str] = set()
-
-    def note(frame: FrameType, event: str, _: Any) -> None:
-        module = frame.f_globals.get("__name__", "")
-        if event == "call" and module.startswith(("service.", "understudy.")):
-            found.add(module.replace(".", "/") + ".py")
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        yield found
-    finally:
-        sys.setprofile(before)
 
 
 def look_up(bundle: TinyBundle) -> set[str]:
@@ -75,7 +50,7 @@ def look_up(bundle: TinyBundle) -> set[str]:
             return head + await reader.readexactly(int(length[1]))
 
         await answer()
-        with entered() as files:
+        with entered("service", "understudy") as files:
             second = await answer()
         assert second.startswith(b"HTTP/1.1 200")
         assert b'"id":"node-1"' in second
@@ -99,6 +74,4 @@ def test_a_stored_look_up_enters_few_modules(walk: set[str]) -> None:
 
 
 def test_the_page_walks_through_the_modules_that_are_entered(walk: set[str]) -> None:
-    life = PAGE.split("## The life of a stored look-up", 1)[1].split("\n## ", 1)[0]
-    told = {name.partition(":")[0] for name in re.findall(r"`([^`\n]+\.py[^`\n]*)`", life)}
-    assert told == walk
+    assert told_of("a stored look-up") == walk

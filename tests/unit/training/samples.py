@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from training.student.data import GraphData, graph_data
+from training.data import GraphData, graph_data
 from training.teacher.answers.folder import HopAnswers
-from training.teacher.answers.targets import make_targets
+from training.teacher.answers.views import make_targets
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from understudy.graph.text_graph import TextGraph
 

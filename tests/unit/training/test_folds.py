@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.unit.training.samples import CLASSES, NODES, small_graph
 from training.folds import FOLDS, training_folds
-from training.trainable import labeled_nodes
+from understudy.graph.splits import labeled_nodes
 
 
 def test_each_class_is_dealt_out_evenly() -> None:

@@ -6,10 +6,9 @@ import pytest
 import torch
 
 from tests.unit.training.samples import CLASSES, WIDTH, small_data
-from training.config import STUDENT_KINDS, StudentConfig, StudentKind, TrainingConfig
-from training.history import Training
+from training.config import STUDENT_KINDS, StudentConfig, StudentKind, Training, TrainingConfig
 from training.loop import train
-from training.losses.base import CrossEntropy, Term
+from training.losses.objectives import CrossEntropy, Term
 from training.student.network import Student, dropout
 
 SMALL = StudentConfig(hidden=16, dropout=0.0)

@@ -3,16 +3,18 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.unit.training.samples import noisy_answers, small_answers, small_graph
-from training.distill import DistillOptions, distill
+from training.config import DistillOptions, StudentConfig
+from training.distill import distill
 from training.errors import TrainingError
 from training.recipes import candidates
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, write_teacher
 from training.teacher.answers.smoothing import with_smoothed_view
-from training.trainable import labeled_nodes
 from understudy.graph import TextGraph, save_graph
+from understudy.graph.splits import labeled_nodes
 
 HOPS = (0, 1, 2)
 
@@ -21,9 +23,11 @@ def teacher_folder(graph: TextGraph, folder: Path, features: bool = True) -> Pat
     return write_answers(graph, folder, small_answers(graph, features))
 
 
-def write_answers(graph: TextGraph, folder: Path, answers: HopAnswers) -> Path:
+def write_answers(
+    graph: TextGraph, folder: Path, answers: HopAnswers, hops: tuple[int, ...] = HOPS
+) -> Path:
     names = graph.name, graph.label_names
-    info = TeacherInfo("encoder", "encoder", "", "", graph.content_hash, *names, HOPS)
+    info = TeacherInfo("encoder", "encoder", "", "", graph.content_hash, *names, hops)
     folder.mkdir()
     write_teacher(folder, info, answers)
     return folder
@@ -43,7 +47,7 @@ def test_labels_stay_unless_their_weight_is_said(
 ) -> None:
     graph = small_graph()
     folder = teacher_folder(graph, tmp_path / "teacher")
-    (candidate,) = candidates(graph, folder, None, asked, compare=False)
+    (candidate,) = candidates(graph, folder, None, asked, False, StudentConfig())
     assert candidate.weights == trained
 
 
@@ -75,6 +79,33 @@ def test_what_cannot_be_trained_is_told_before_anything_is_encoded(
 
 
 @pytest.mark.parametrize(
+    ("weights", "tuned", "message"),
+    [
+        ({}, False, r"the teacher's hops are \(3, 4, 5\), and the student has 2 layers; raise"),
+        ({"lingugkd": 1.0}, True, "shows features of no node that it was not tuned on"),
+        ({"nd": 1.0}, True, "shows features of no node that it was not tuned on"),
+        ({"lelp": 1.0}, True, "shows features of no node that it was not tuned on"),
+    ],
+)
+def test_features_that_cannot_be_learned_from_are_told_before_anything_is_encoded(
+    weights: dict[str, float], tuned: bool, message: str, tmp_path: Path
+) -> None:
+    graph = small_graph()
+    save_graph(graph, tmp_path / "graph")
+    answers = small_answers(graph)
+    if tuned:
+        answers = replace(answers, tuned=np.arange(graph.num_nodes))
+    hops = HOPS if tuned else (3, 4, 5)
+    options = DistillOptions(
+        encoder_path=tmp_path / "no encoder",  # which is not come to
+        teacher=write_answers(graph, tmp_path / "teacher", answers, hops),
+        objectives=weights,
+    )
+    with pytest.raises(TrainingError, match=message):
+        distill(tmp_path / "graph", tmp_path / "student", options)
+
+
+@pytest.mark.parametrize(
     ("tuned", "weights", "names"),
     [
         (False, {"kd": 1.0}, ["alone", "taught", "unsmoothed"]),
@@ -91,7 +122,7 @@ def test_unsmoothed_answers_compete_where_they_say_something(
         answers = replace(answers, tuned=labeled_nodes(graph, "train"))
     answers = with_smoothed_view(graph, HOPS, answers)
     folder = write_answers(graph, tmp_path / "teacher", answers)
-    found = candidates(graph, folder, None, weights, compare=True)
+    found = candidates(graph, folder, None, weights, True, StudentConfig())
     assert [candidate.name for candidate in found] == names
 
 

@@ -15,23 +15,24 @@ from export.errors import ExportError
 from export.options import ExportOptions
 from export.student.blocks import weighting_of
 from export.student.files import export_student
-from export.student.whole_file import export_whole
 from tests.unit.training.samples import CLASSES, NODES, WIDTH, small_data, small_graph
 from training.calibration import Calibration
-from training.config import ObjectiveOptions, StudentConfig, TrainingConfig
-from training.encoders.encoding import encoder_spec
+from training.config import ObjectiveOptions, Registry, StudentConfig, TrainingConfig
+from training.data import Batch, Edges, GraphData, Targets
+from training.encoders.features import encoder_spec
 from training.errors import TrainingError
 from training.loop import predict, train
-from training.losses.base import Objective, Term, nothing
-from training.losses.registry import MAKERS, make_terms, register_objective
-from training.registry import Registry
-from training.student.batches import Batch
+from training.losses.objectives import (
+    MAKERS,
+    Objective,
+    Term,
+    make_terms,
+    nothing,
+    register_objective,
+)
 from training.student.checkpoint import CheckpointConfig, build_student, save_checkpoint
-from training.student.data import GraphData
-from training.student.kinds import STUDENTS, Edges, register_student
-from training.student.network import Student, StudentOutput
+from training.student.network import STUDENTS, Student, StudentOutput, register_student
 from training.teacher.answers.folder import read_teacher
-from training.teacher.answers.targets import Targets
 from training.teacher.defaults import LOCAL_KINDS
 from training.teacher.local import TEACHERS, register_teacher
 from training.teacher.options import TeachOptions
@@ -39,6 +40,7 @@ from training.teacher.protocol import Answers
 from training.teacher.teach import teach
 from training.teacher.tuning import TuningOptions
 from understudy.bundle.manifest import StudentInfo
+from understudy.bundle.student import WHOLE_FILE
 from understudy.graph import TextGraph, save_graph
 from understudy.graph.neighborhoods import Weighting
 from understudy.graph.prompts import Prompt
@@ -126,13 +128,12 @@ def test_a_student_with_a_weighting_is_trained_and_exported(
     tmp_path: Path, weighting: Weighting
 ) -> None:
     register_student("gated", lambda config: Gated(config.hidden), weighting)
-    student, losses = trained("gated", layers=1)  # every exported layer takes seconds
+    student, losses = trained("gated", layers=1)  # what is exported takes seconds
     assert losses[-1] < losses[0]
-    export_student(student, tmp_path / "student")
-    export_whole(student, tmp_path / "whole.onnx")
+    export_student(student, tmp_path / "student", whole=True)
     info = StudentInfo("gated", weighting_of("gated"), 1, 16, 0)
     assert check_shapes(student, tmp_path, info) < 1e-4
-    assert check_whole(student, tmp_path / "whole.onnx") < 1e-4
+    assert check_whole(student, tmp_path / WHOLE_FILE) < 1e-4
 
 
 @pytest.mark.parametrize("batch_size", [0, 16])

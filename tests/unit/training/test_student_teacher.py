@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 
 from tests.unit.training.samples import CLASSES, NODES, small_graph
-from training.config import StudentConfig, TrainingConfig
-from training.distill import DistillOptions, distill
+from training.config import DistillOptions, StudentConfig, TrainingConfig
+from training.distill import distill
 from training.errors import EvaluationError, StaleTeacherError, TeacherError
 from training.evaluation.plan import EvaluationOptions
 from training.student.checkpoint import load_checkpoint
 from training.student_teacher import teach
 from training.teacher.answers.folder import read_teacher
-from training.teacher.answers.targets import make_targets
+from training.teacher.answers.views import make_targets
 from training.teacher.defaults import teacher_kind
 from training.teacher.options import TeachOptions
-from training.trainable import labeled_nodes
 from understudy.graph import save_graph
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from understudy.graph.splits import labeled_nodes
 
 LOOP = TrainingConfig(epochs=15)
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from training.adjacency import normalized_adjacency
+from training.data import normalized_adjacency
 from training.teacher.answers.folder import View
 from training.teacher.answers.smoothing import FACTORS, smoothed
 from training.teacher.answers.views import right_answers
-from training.trainable import labeled_nodes
 from understudy.graph import TextGraph
+from understudy.graph.splits import labeled_nodes
 
 CHANCE, PROPAGATION = "chance", "propagation"
 BASELINES = {

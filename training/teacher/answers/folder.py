@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from training.errors import StaleTeacherError, TeacherError
-from training.trainable import labeled_nodes
 from understudy.graph import TextGraph
 from understudy.graph.files import write_json
+from understudy.graph.splits import labeled_nodes
 
 FORMAT_VERSION = 2  # of 1, answers about training nodes were learned from these nodes' labels
 ANSWERS_FILE = "answers.safetensors"

@@ -14,9 +14,9 @@ from torch import nn
 from training.folds import training_folds
 from training.teacher.answers.folder import HopAnswers
 from training.teacher.head import accuracy_of, answers_out_of_fold, fit_head, head_answers
-from training.trainable import labeled_nodes
 from understudy.graph import TextGraph
 from understudy.graph.progress import Progress, silent
+from understudy.graph.splits import labeled_nodes
 
 DROPOUTS = (0.3, 0.6, 0.8)  # probabilities on the features; the best on validation is kept
 BLOCK_NODES = 8_192  # whose features are in float32 at once

@@ -22,13 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from training.adjacency import normalized_adjacency
+from training.data import normalized_adjacency
 from training.folds import training_folds
 from training.teacher.answers.folder import HopAnswers, View
 from training.teacher.answers.views import right_answers, views
-from training.trainable import labeled_nodes
 from understudy.graph import TextGraph
 from understudy.graph.progress import Progress, silent
+from understudy.graph.splits import labeled_nodes
 
 FACTORS = (0.5, 0.8, 0.9)  # how much of an answer is the neighbours'; the best is kept
 REMAINDER = 0.01  # of a starting value's way to the limit, after the last step

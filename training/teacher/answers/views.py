@@ -1,15 +1,37 @@
-"""How good a teacher is: a hop at a time, and all hops together."""
+"""Ways to read a teacher: how good each is, which one students learn from, and which is served.
+
+What students learn from may be smoothed over the edges or join all hops; no server answers so.
+`route: teacher` and `auto` ask about one hop, and get the model's own answer.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import file_digest
 from itertools import product
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import safetensors
+import torch
 from numpy.typing import NDArray
 from scipy.special import log_softmax
+from torch import Tensor
 
-from training.metrics import score
-from training.teacher.answers.folder import HopAnswers, View
+from training.calibration import fit_temperature, score
+from training.data import Targets
+from training.deferral import TeacherCheck
+from training.errors import TeacherError
+from training.teacher.answers.folder import (
+    ANSWERS_FILE,
+    HopAnswers,
+    TeacherInfo,
+    View,
+    read_info,
+    without,
+)
 from understudy.graph import UNLABELED, TextGraph
+from understudy.graph.prompts import WORDING
 
 ENSEMBLE, JOINT, SMOOTHED, REACHED = "ensemble", "joint", "smoothed", "reached"
 
@@ -76,3 +98,164 @@ def teacher_metrics(graph: TextGraph, hops: Sequence[int], answers: HopAnswers) 
         metrics[f"{split}_macro_f1_{name}"] = scores.macro_f1
         metrics[f"{split}_calibration_error_{name}"] = scores.calibration_error
     return metrics
+
+
+def make_targets(
+    graph: TextGraph, hops: Sequence[int], answers: HopAnswers, view: str | None = None
+) -> Targets:
+    """The answers of a view, calibrated on validation; where none is named, of the view of the
+    asked nodes that is most accurate there.
+
+    Raises:
+        TeacherError: there is no such view; or it says nothing about a validation node.
+    """
+    found = views(hops, answers)
+    if view is not None and view not in found:
+        raise TeacherError(f"the teacher has no view {view!r}; choose from {', '.join(found)}")
+    wanted = found.keys() - {REACHED} if view is None else {view}
+    found = {name: values for name, values in found.items() if name in wanted}
+    chosen = max(found, key=lambda name: right_answers(graph, found[name], "val"))
+    best = found[chosen]
+    own = labeled_rows(graph, best, "val")
+    if not len(own):
+        raise TeacherError("the teacher was asked about no validation node; ask about more")
+    temperature = fit_temperature(best.log_probabilities[own], graph.labels[best.nodes[own]])
+    if chosen not in (SMOOTHED, REACHED):
+        best = without(best, answers.tuned)
+    values = torch.zeros(graph.num_nodes, graph.num_classes)
+    nodes = torch.from_numpy(best.nodes)
+    values[nodes] = (torch.from_numpy(best.log_probabilities) / temperature).log_softmax(1)
+    return Targets(
+        hops=tuple(hops),
+        asked=marked(answers.nodes, graph.num_nodes),
+        known=marked(best.nodes, graph.num_nodes),
+        tuned=marked(answers.tuned, graph.num_nodes),
+        log_probabilities=values,
+        features=spread(answers, graph.num_nodes),
+        view=chosen,
+        temperature=temperature,
+    )
+
+
+def marked(nodes: NDArray[np.int64], count: int) -> Tensor:
+    """bool [count], true at `nodes`."""
+    result = torch.zeros(count, dtype=torch.bool)
+    result[torch.from_numpy(nodes)] = True
+    return result
+
+
+def spread(answers: HopAnswers, num_nodes: int) -> Tensor | None:
+    """The features of all nodes, zero where the teacher was not asked."""
+    if answers.features is None:
+        return None
+    features = torch.from_numpy(answers.features)
+    if len(answers.nodes) == num_nodes:
+        return features
+    result = torch.zeros(features.shape[0], num_nodes, features.shape[2], dtype=features.dtype)
+    result[:, torch.from_numpy(answers.nodes)] = features
+    return result
+
+
+TUNED_FILE = "tuned.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherRecord:
+    """How a teacher is asked, and how right it was: what a student, its bundle and a server tell.
+
+    `understudy.bundle.TeacherRecord` is the same in a bundle.
+    """
+
+    kind: str  # encoder, causal, endpoint or a registered one
+    model: str  # a path, a hub id, or the name that an endpoint knows
+    model_hash: str  # SHA-256 of the untuned weights; empty for an endpoint
+    weights: str  # SHA-256 of the tuned ones; empty where nothing was tuned
+    prompt_hash: str  # of all that a prompt depends on, besides the graph
+    wording: int  # of the prompts' words, see `understudy.graph.prompts`
+    hops: int  # that a question shows: of those tried, the best on validation
+    prompts: Mapping[str, Any]  # the fields of `PromptOptions`
+    max_tokens: int = 0  # after which the model cuts a question; 0: not known
+    accuracy: float = 0.0  # on the validation nodes that it was asked about
+    nodes: int = 0  # how many these are
+
+
+@dataclass(frozen=True, slots=True)
+class ServedTeacher:
+    """A record, and which validation nodes it was right about."""
+
+    record: TeacherRecord
+    hops_tried: int
+    nodes: tuple[int, ...] = field(default=())  # of the graph, rising
+    right: tuple[bool, ...] = field(default=())
+
+    def check(self, validation: NDArray[np.int64]) -> TeacherCheck:
+        """The same by position in the validation nodes, int64 [B], distinct."""
+        place = {node: position for position, node in enumerate(validation.tolist())}
+        pairs = [(place[n], r) for n, r in zip(self.nodes, self.right, strict=True) if n in place]
+        rows = np.array([position for position, _ in pairs], dtype=np.int64)
+        right = np.array([right for _, right in pairs], dtype=np.bool_)
+        return TeacherCheck(rows, right, self.hops_tried)
+
+
+def served_teacher(folder: Path, graph: TextGraph) -> ServedTeacher | None:
+    """The teacher of a folder at the hop that is best on validation, the first of equals.
+
+    None, where it is asked no prompts, and no server can be asked in its stead.
+
+    Raises:
+        TeacherError: the folder is damaged.
+    """
+    info = read_info(folder)
+    if not info.prompt_hash or "prompts" not in info.settings:
+        return None
+    nodes, log_probabilities = read_hops(folder)
+    views = [View(nodes, rows) for rows in log_probabilities]
+    scores = [right_answers(graph, view, "val") for view in views]
+    best = int(np.argmax(scores))
+    rows = labeled_rows(graph, views[best], "val")
+    asked = nodes[rows]
+    right = views[best].log_probabilities[rows].argmax(axis=1) == graph.labels[asked]
+    accuracy = float(right.mean()) if len(right) else 0.0
+    record = teacher_record(folder, info, info.hops[best], accuracy, len(right))
+    return ServedTeacher(record, len(views), tuple(asked.tolist()), tuple(right.tolist()))
+
+
+def read_hops(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The asked nodes, int64 [M], and the model's own answers, float32 [H, M, C]; no features.
+
+    Raises:
+        TeacherError: the file is damaged.
+    """
+    path = folder / ANSWERS_FILE
+    try:
+        with safetensors.safe_open(path, "numpy") as file:
+            return file.get_tensor("nodes"), file.get_tensor("log_probabilities")
+    except (OSError, KeyError, safetensors.SafetensorError) as error:
+        raise TeacherError(f"{path} is damaged: {error}") from error
+
+
+def teacher_record(
+    folder: Path, info: TeacherInfo, hops: int, accuracy: float = 0.0, nodes: int = 0
+) -> TeacherRecord:
+    own = info.settings.get(info.kind, {})
+    return TeacherRecord(
+        kind=info.kind,
+        model=info.model,
+        model_hash=info.model_hash,
+        weights=weights_hash(folder / TUNED_FILE),
+        prompt_hash=info.prompt_hash,
+        wording=WORDING,
+        hops=hops,
+        prompts=dict(info.settings.get("prompts", {})),
+        max_tokens=int(own.get("max_tokens") or 0),
+        accuracy=accuracy,
+        nodes=nodes,
+    )
+
+
+def weights_hash(path: Path) -> str:
+    """SHA-256 of a file; empty where there is none."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

@@ -1,5 +1,7 @@
 """Exported students compute what torch computes, on graphs of every shape."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -17,9 +19,10 @@ from export.checks.parity import (
 )
 from export.errors import ParityError
 from export.student.activations import all_activations, input_feeds
-from tests.students import ExportedStudent, hub_graph, random_student
+from export.student.whole_file import whole_file
+from tests.students import ExportedStudent, hub_graph, random_student, small_student
+from training.data import edges
 from training.encoders.features import Features
-from training.student.data import edges
 from understudy.graph.csr import Adjacency, build_adjacency
 from understudy.graph.neighborhoods import padded_blocks, stored_neighborhoods
 from understudy.graph.propagation import propagate
@@ -128,8 +131,20 @@ def test_the_gates_pass_what_is_right(exported: ExportedStudent) -> None:
     assert check_whole(student, folder / "student/student.onnx") <= TOLERANCE
 
 
+def test_no_two_axes_of_the_whole_student_are_tied_however_deep_it_is(tmp_path: Path) -> None:
+    file = whole_file(random_student(small_student("sage", layers=8)), tmp_path / "student.onnx")
+    sizes: dict[str, set[int]] = {}
+    for tensor, axes in zip(file.sample, file.axes.values(), strict=True):
+        for size, axis in zip(tensor.shape, axes, strict=True):
+            sizes.setdefault(axis or str(size), set()).add(size)
+    assert all(len(found) == 1 for found in sizes.values())
+    distinct = {size for found in sizes.values() for size in found}
+    assert len(distinct) == len(sizes)
+    assert min(distinct) > 1  # 1 would be taken for a constant
+
+
 def test_the_gate_refuses_other_logits_and_logits_that_are_not_finite() -> None:
-    student = random_student("sage", 1)
+    student = random_student(small_student("sage", 1))
     adjacency = next(iter(awkward_graphs()))
     features = random_features(student, adjacency.num_nodes)
     with torch.inference_mode():
@@ -142,7 +157,7 @@ def test_the_gate_refuses_other_logits_and_logits_that_are_not_finite() -> None:
 
 
 def test_a_weight_that_is_nan_is_named() -> None:
-    student = random_student("gin", 1)
+    student = random_student(small_student("gin", 1))
     check_weights(student)
     with torch.no_grad():
         student.head.weight[0, 0] = torch.nan

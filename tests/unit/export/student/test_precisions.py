@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from export.checks.gates import smallest_cosine
-from export.onnx_files import Axes, export_module
+from export.onnx_files import Axes, OnnxFile, export_files
 from export.precisions import to_int8
 from export.student.even_rows import EvenRows, even_rows
 from export.student.files import convert_folder, convert_student, export_student
@@ -29,7 +29,8 @@ def test_sums_of_large_8_bit_products_do_not_saturate(tmp_path: Path) -> None:
     linear = nn.Linear(64, 33, bias=False)
     nn.init.ones_(linear.weight)
     axes: dict[str, Axes] = {"input": ("nodes", None)}
-    export_module(linear, (torch.zeros(3, 64),), axes, "y", tmp_path / "fp32.onnx")
+    file = OnnxFile(tmp_path / "fp32.onnx", linear, (torch.zeros(3, 64),), axes, "y")
+    export_files([file])
     to_int8(tmp_path / "fp32.onnx", tmp_path / "int8.onnx")
     found = Network(tmp_path / "int8.onnx")({"input": np.ones((2, 64), dtype=np.float32)})
     np.testing.assert_allclose(found, 64, rtol=1e-3)

@@ -18,7 +18,7 @@ from training.recipes import (
 )
 from training.teacher.answers.folder import HopAnswers, TeacherInfo
 from training.teacher.answers.smoothing import with_smoothed_view
-from training.trainable import labeled_nodes
+from understudy.graph.splits import labeled_nodes
 from understudy.graph.text_graph import TextGraph
 
 HOPS = (0, 1, 2)

@@ -11,17 +11,25 @@ from torch.nn import functional as F
 
 from tests.unit.training.samples import small_data
 from training.config import OBJECTIVES, ObjectiveOptions, StudentConfig, TrainingConfig
+from training.data import Batch, GraphData, whole_graph
 from training.errors import TeacherError, TrainingError
 from training.loop import train
-from training.losses.contrastive import LayerContrast, contrastive_loss
-from training.losses.frequency import high_frequency_loss, low_frequency_loss
-from training.losses.mixing import mixed_loss
-from training.losses.norm_direction import class_means, norm_direction_loss
-from training.losses.registry import MAKERS, make_objective, make_terms
-from training.losses.soft_labels import balanced_divergence_loss, soft_label_loss
-from training.losses.subclasses import class_axes, subclass_loss
-from training.student.batches import Batch, whole_graph
-from training.student.data import GraphData
+from training.losses.features import (
+    LayerContrast,
+    class_axes,
+    class_means,
+    contrastive_loss,
+    norm_direction_loss,
+    subclass_loss,
+)
+from training.losses.objectives import MAKERS, make_objective, make_terms
+from training.losses.probabilities import (
+    balanced_divergence_loss,
+    high_frequency_loss,
+    low_frequency_loss,
+    mixed_loss,
+    soft_label_loss,
+)
 from training.student.network import Student, StudentOutput
 
 SMALL = StudentConfig(kind="sage", layers=2, hidden=16, dropout=0.0)

@@ -16,7 +16,7 @@ from training.config import (
 )
 from training.encoders.features import hashed_features
 from training.loop import train
-from training.losses.registry import make_terms
+from training.losses.objectives import make_terms
 from training.student.batches import Sampling, draw, sample, sampled_batches
 from training.student.network import Student
 from understudy.graph.hashing import HashingOptions, TextHasher

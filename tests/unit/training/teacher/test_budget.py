@@ -19,11 +19,11 @@ from training.teacher.budget import (
 from training.teacher.cost import estimate
 from training.teacher.endpoint import EndpointOptions
 from training.teacher.options import Budget
-from training.trainable import labeled_nodes
 from understudy.graph import TextGraph
 from understudy.graph.csr import build_adjacency
 from understudy.graph.prompts import Prompt, PromptOptions, graph_prompter
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from understudy.graph.splits import labeled_nodes
 
 GRAPH = synthetic_graph(SyntheticOptions(nodes=400, classes=4, mean_degree=4.0, seed=2))
 CHOICES = ("uncertain", "random")

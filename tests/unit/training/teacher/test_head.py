@@ -10,7 +10,7 @@ from training.teacher.encoder import Classifier, EncoderOptions, EncoderTeacher
 from training.teacher.encoder_head import with_fitted_head
 from training.teacher.head import answers_out_of_fold, fit_head, head_answers
 from training.teacher.options import TeachOptions
-from training.trainable import labeled_nodes
+from understudy.graph.splits import labeled_nodes
 
 
 def test_a_head_finds_what_tells_classes_apart() -> None:

@@ -7,8 +7,8 @@ import numpy as np
 from tests.unit.training.samples import NODES, small_graph
 from training.teacher.answers.baselines import baseline_metrics
 from training.teacher.answers.views import view_names
-from training.trainable import labeled_nodes
 from understudy.graph.csr import build_adjacency
+from understudy.graph.splits import labeled_nodes
 
 
 def test_labels_that_edges_carry_are_better_than_chance() -> None:

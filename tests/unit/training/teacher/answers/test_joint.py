@@ -11,9 +11,14 @@ from torch import nn
 from tests.unit.training.samples import CLASSES, NODES, small_answers, small_graph
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_teacher, write_teacher
 from training.teacher.answers.joint import BLOCK_NODES, apply, joined, with_joint_view
-from training.teacher.answers.targets import make_targets
-from training.teacher.answers.views import JOINT, chosen_view, teacher_metrics, view_names
-from training.trainable import labeled_nodes
+from training.teacher.answers.views import (
+    JOINT,
+    chosen_view,
+    make_targets,
+    teacher_metrics,
+    view_names,
+)
+from understudy.graph.splits import labeled_nodes
 from understudy.graph.text_graph import TextGraph
 
 HOPS = (0, 1, 2)

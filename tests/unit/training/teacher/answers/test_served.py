@@ -11,7 +11,7 @@ import pytest
 from tests.unit.training.samples import small_answers, small_graph
 from training.errors import TeacherError
 from training.teacher.answers.folder import ANSWERS_FILE, TeacherInfo, View, write_teacher
-from training.teacher.answers.served import served_teacher
+from training.teacher.answers.views import served_teacher
 from understudy.graph import TextGraph
 from understudy.graph.prompts import WORDING, PromptOptions, prompt_hash
 

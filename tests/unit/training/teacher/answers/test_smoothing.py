@@ -17,7 +17,7 @@ from tests.unit.training.samples import (
     small_answers,
     small_graph,
 )
-from training.adjacency import normalized_adjacency
+from training.data import normalized_adjacency
 from training.errors import TeacherError
 from training.folds import FOLDS, training_folds
 from training.teacher.answers.folder import (
@@ -34,16 +34,16 @@ from training.teacher.answers.smoothing import (
     smoothed_out_of_fold,
     with_smoothed_view,
 )
-from training.teacher.answers.targets import make_targets
 from training.teacher.answers.views import (
     REACHED,
     SMOOTHED,
     chosen_view,
+    make_targets,
     teacher_metrics,
     view_names,
 )
-from training.trainable import labeled_nodes
 from understudy.graph.csr import build_adjacency
+from understudy.graph.splits import labeled_nodes
 
 HOPS = (0, 1, 2)
 

@@ -1,27 +1,67 @@
-"""Objectives by name: ours, and those that others register."""
+"""What a student may learn from: objectives, by name; ours, and those that others register.
 
-from collections.abc import Callable, Mapping
+One is a loss with, perhaps, parameters of its own that are never served.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from training.config import LABELS, ObjectiveOptions, StudentConfig
+from training.config import LABELS, ObjectiveOptions, Registry, StudentConfig, check_weights
+from training.data import Batch, GraphData, Targets
 from training.errors import TeacherError, TrainingError
-from training.losses.base import CrossEntropy, Objective, Term
-from training.losses.contrastive import LayerContrast
-from training.losses.feature_nodes import feature_nodes
-from training.losses.frequency import Frequencies
-from training.losses.mixing import Mixtures
-from training.losses.norm_direction import NormDirection
-from training.losses.soft_labels import SoftLabels
-from training.losses.subclasses import Subclasses
-from training.losses.weights import check_weights
-from training.registry import Registry
-from training.student.data import GraphData
-from training.teacher.answers.targets import Targets
+from training.student.network import Student, StudentOutput
+
+Reach = Literal["train", "all"]
+
+
+class Objective(nn.Module):
+    """A loss over a batch's seeds.
+
+    Its parameters are optimised with the student's and dropped after training. What it knows of
+    the graph it indexes by `batch.nodes`.
+    """
+
+    reach: Reach = "train"  # the nodes that it reads: those of the training split, or all
+
+    def forward(self, student: Student, output: StudentOutput, batch: Batch) -> Tensor:
+        """Scalar, mean over nodes; 0 where the batch holds none that it reads."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    name: str
+    weight: float
+    objective: Objective
+
+
+class CrossEntropy(Objective):
+    """The labels of the training nodes, nats a node."""
+
+    def forward(self, student: Student, output: StudentOutput, batch: Batch) -> Tensor:
+        if not len(batch.train):
+            return nothing(output)
+        return F.cross_entropy(output.logits[batch.train], batch.labels[batch.train])
+
+
+def nothing(output: StudentOutput) -> Tensor:
+    """A zero that can be differentiated."""
+    return output.logits.sum() * 0.0
+
+
+def total_loss(
+    terms: Sequence[Term], student: Student, output: StudentOutput, batch: Batch
+) -> Tensor:
+    losses: list[Tensor] = [term.weight * term.objective(student, output, batch) for term in terms]
+    return sum(losses[1:], losses[0])
+
 
 Maker = Callable[[GraphData, Targets, StudentConfig, ObjectiveOptions], Objective]
+Check = Callable[[Targets, Tensor, StudentConfig], None]  # with the training nodes, int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,54 +69,21 @@ class ObjectiveKind:
     """How an objective is made, and what it takes; known before a graph's texts are encoded."""
 
     make: Maker
+    check: Check | None = None  # refuses a teacher that it cannot learn from
     reads_features: bool = False  # of the teacher; an endpoint shows none
     trains_head: bool = True  # the student's last layer, whose logits are what it answers
     reads_train: bool = False  # the teacher's answers about training nodes, and no others
 
 
-OURS: Mapping[str, ObjectiveKind] = {
-    "kd": ObjectiveKind(
-        lambda data, targets, student, options: SoftLabels(targets, options.temperature, False),
-        reads_train=True,
-    ),
-    "unlabeled": ObjectiveKind(
-        lambda data, targets, student, options: SoftLabels(targets, options.temperature, True)
-    ),
-    "bd": ObjectiveKind(
-        lambda data, targets, student, options: SoftLabels(
-            targets, options.temperature, True, balanced=True
-        )
-    ),
-    "lingugkd": ObjectiveKind(
-        lambda data, targets, student, options: LayerContrast(
-            targets, feature_nodes(targets, data), student, options
-        ),
-        reads_features=True,
-        trains_head=False,
-    ),
-    "nd": ObjectiveKind(
-        lambda data, targets, student, options: NormDirection(
-            targets, feature_nodes(targets, data), student.hidden
-        ),
-        reads_features=True,
-        trains_head=False,
-    ),
-    "lelp": ObjectiveKind(
-        lambda data, targets, student, options: Subclasses(
-            targets, feature_nodes(targets, data), student.hidden, options
-        ),
-        reads_features=True,
-    ),
-    "ff": ObjectiveKind(lambda data, targets, student, options: Frequencies(targets, options)),
-    "mixup": ObjectiveKind(
-        lambda data, targets, student, options: Mixtures(targets, options.mixup_alpha)
-    ),
-}
 MAKERS: Registry[ObjectiveKind] = Registry("objective")  # all but that of the labels
 
 
 def register_objective(
-    name: str, make: Maker, reads_features: bool = False, trains_head: bool = True
+    name: str,
+    make: Maker,
+    reads_features: bool = False,
+    trains_head: bool = True,
+    check: Check | None = None,
 ) -> None:
     """Adds an objective, so that a loss may weigh it by its name.
 
@@ -85,20 +92,20 @@ def register_objective(
         reads_features: it needs the teacher's features, so an endpoint's answers are refused
         trains_head: its gradient reaches the student's head; a loss of objectives none of which
             does is refused
+        check: raises `training.errors.TeacherError` for what it cannot learn from, of what the
+            teacher says, the training nodes and the student's shape, before texts are encoded
 
     Raises:
         TrainingError: the name is taken.
     """
     if name == LABELS:
         raise TrainingError(f"the objective {name!r} is that of the labels; choose another name")
-    MAKERS.register(name, ObjectiveKind(make, reads_features, trains_head))
+    MAKERS.register(name, ObjectiveKind(make, check, reads_features, trains_head))
 
 
-for name, kind in OURS.items():
-    MAKERS.register(name, kind)
-
-
-def check_objectives(weights: Mapping[str, float], targets: Targets | None, train: Tensor) -> None:
+def check_objectives(
+    weights: Mapping[str, float], targets: Targets | None, train: Tensor, student: StudentConfig
+) -> None:
     """Refuses a loss that could not be made, or that would leave the student's head untrained.
 
     Args:
@@ -115,6 +122,8 @@ def check_objectives(weights: Mapping[str, float], targets: Targets | None, trai
             raise TeacherError(f"the objective {name!r} needs a teacher; name its folder")
         if MAKERS[name].reads_features:
             targets.required_features(name)
+        if (check := MAKERS[name].check) is not None:
+            check(targets, train, student)
         if MAKERS[name].reads_train and not bool(targets.known[train].any()):
             raise TeacherError(
                 f"the objective {name!r} learns what the teacher says about training nodes, and "
@@ -136,7 +145,7 @@ def make_terms(
     Raises:
         TrainingError, TeacherError: see `check_objectives`.
     """
-    check_objectives(weights, data.targets, data.train)
+    check_objectives(weights, data.targets, data.train, student)
     return [
         Term(name, weight, make_objective(name, data, student, options))
         for name, weight in weights.items()
@@ -152,7 +161,3 @@ def make_objective(
     if data.targets is None:
         raise TeacherError(f"the objective {name!r} needs a teacher; name its folder")
     return MAKERS[name].make(data, data.targets, student, options)
-
-
-def objective_parameters(terms: list[Term]) -> list[torch.nn.Parameter]:
-    return [weight for term in terms for weight in term.objective.parameters()]

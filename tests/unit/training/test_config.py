@@ -1,0 +1,58 @@
+"""What may be said of a distillation, and what is refused of it before anything is read."""
+
+import inspect
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from training.cli.distill import distill as command
+from training.config import DistillChoices, ObjectiveOptions, StudentConfig, TrainingConfig
+from training.errors import TrainingError
+from training.interface import distill as function
+
+NO_CHOICES = {"graph", "out", "force", "progress"}
+
+
+@pytest.mark.parametrize("program", [command, function])
+def test_the_command_and_the_function_offer_the_same_choices(program: Any) -> None:
+    offered = {
+        {"objective": "objectives"}.get(name, name): entry.default
+        for name, entry in inspect.signature(program).parameters.items()
+        if name not in NO_CHOICES
+    }
+    defaults = DistillChoices()
+    assert offered.keys() == {entry.name for entry in fields(DistillChoices)}
+    for name, value in offered.items():
+        assert (value or None) == (getattr(defaults, name) or None), name
+
+
+def test_every_choice_reaches_the_program() -> None:
+    choices = DistillChoices(
+        student="gin", layers=3, hidden=8, dropout=0.1, epochs=7, seed=5, fanout=2, temperature=2.0
+    )
+    options = choices.options()
+    assert options.student == StudentConfig("gin", layers=3, hidden=8, dropout=0.1)
+    assert options.training == TrainingConfig(epochs=7, seed=5, fanout=2)
+    assert options.constants == ObjectiveOptions(temperature=2.0)
+    assert DistillChoices(auto_accuracy=0.5).options().auto_accuracy == 0.5
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        (DistillChoices(epochs=0), "epochs must be at least 1, not 0"),
+        (DistillChoices(fanout=0), "fanout must be at least 1"),
+        (DistillChoices(learning_rate=-1.0), "learning_rate must be a number of at least 0"),
+        (DistillChoices(weight_decay=float("nan")), "weight_decay must be a number of at least 0"),
+        (DistillChoices(batch_size=-1), "batch_size must be a number of at least 0"),
+        (DistillChoices(temperature=0.0), "temperature must be a number above 0, not 0"),
+        (DistillChoices(auto_accuracy=95.0), "auto_accuracy must be from 0 to 1, not 95"),
+        (DistillChoices(view="hop1"), "--view is a teacher's; name one with --teacher"),
+        (DistillChoices(compare=True), "--compare needs a teacher"),
+        (DistillChoices(student="gat", hidden=6), r"hidden \(6\) must be a multiple of heads"),
+    ],
+)
+def test_a_choice_out_of_its_range_is_refused(choices: DistillChoices, message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
+        choices.options()

@@ -1,0 +1,253 @@
+"""What training reads of a graph and of a teacher, as tensors, and whether a graph has enough."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import Tensor
+
+from training.encoders.features import Features, csr_tensor
+from training.errors import TeacherError, UntrainableError
+from understudy.graph import UNLABELED, TextGraph
+from understudy.graph.csr import Adjacency
+from understudy.graph.splits import labeled_nodes
+
+GRADED_FROM = 3  # nodes of a class, of which a random split gives train, test and val one each
+
+
+def check_trainable(graph: TextGraph) -> None:
+    """Refuses a graph from which no student can be trained and selected.
+
+    Raises:
+        UntrainableError: as in `check_classes`; or train or val holds no labelled node.
+    """
+    check_classes(graph)
+    for name in ("train", "val"):
+        if not len(labeled_nodes(graph, name)):
+            raise UntrainableError(
+                f"{graph.name} has no labelled node in its {name} split; {advice(graph, name)}"
+            )
+
+
+def advice(graph: TextGraph, split: str) -> str:
+    """What gives a graph a labelled node in a split."""
+    labeled = np.flatnonzero(graph.labels != UNLABELED)
+    groups = labeled if graph.groups is None else graph.groups[labeled]
+    apart = np.unique(np.stack([graph.labels[labeled], groups]), axis=1)[0]
+    if np.bincount(apart, minlength=1).max() < GRADED_FROM:
+        return f"label at least {GRADED_FROM} nodes of a class (of {GRADED_FROM} groups, if any)"
+    return (
+        f"give labelled nodes the split {split!r}, or import without splits to have them drawn, "
+        "with a share for each of train, val and test in --fractions"
+    )
+
+
+def check_classes(graph: TextGraph) -> None:
+    """Refuses a graph with fewer than two classes, or with one that nothing could learn.
+
+    Raises:
+        UntrainableError: it is such a graph, or no labelled node of train has some class.
+    """
+    if graph.num_classes < 2:
+        found = f"one class, {graph.label_names[0]!r}" if graph.label_names else "no labels"
+        raise UntrainableError(
+            f"{graph.name} has {found}; at least 2 classes are needed: name the column with the "
+            "labels when it is imported, or label some nodes"
+        )
+    labels = graph.labels[labeled_nodes(graph, "train")]
+    counts = np.bincount(labels, minlength=graph.num_classes)
+    missing = [graph.label_names[index] for index in np.flatnonzero(counts == 0)]
+    if len(missing) == graph.num_classes:
+        raise UntrainableError(
+            f"{graph.name} has no labelled node in its train split; {advice(graph, 'train')}"
+        )
+    if missing:
+        raise UntrainableError(
+            f"{graph.name} has no training node of {', '.join(map(repr, missing[:5]))}"
+            f"{' and others' if len(missing) > 5 else ''}; put a node of it into the split "
+            "'train', or remove that label from its nodes, and import again"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Attended:
+    """Who attends to whom, every node to itself too: P pairs, sorted by target.
+
+    Shapes:
+        indptr: int32 [N + 1], where each target's pairs start
+        sources, targets: int64 [P]
+    """
+
+    indptr: NDArray[np.int32]
+    sources: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """The graph's edges in the forms that the layers read.
+
+    Shapes:
+        adjacency: sparse CSR [N, N], ones; row i holds the neighbours of node i
+        normalized: sparse CSR [N, N], with self-loops, 1 / sqrt((d_i + 1)(d_j + 1)), for GCN
+        attended: every node's neighbours and itself, for GAT
+        edge_index: int64 [2, 2 E], read by objectives
+    """
+
+    adjacency: Tensor
+    normalized: Tensor
+    attended: Attended
+    edge_index: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The teacher's answers, indexed by node.
+
+    Shapes:
+        asked: bool [N], whether the teacher was asked about a node
+        known: bool [N], whether its view says something about a node: asked, or reached by edges;
+            of a node that it was tuned on only what is said without its label
+        tuned: bool [N], whether the transformer, or whatever made the features, learned a node's
+            label
+        log_probabilities: float32 [N, C], of the view that is best on validation; 0 where unknown
+        features: float16 [H, N, d_T], or None; 0 where not asked
+    """
+
+    hops: tuple[int, ...]
+    asked: Tensor
+    known: Tensor
+    tuned: Tensor
+    log_probabilities: Tensor
+    features: Tensor | None
+    view: str  # which hop, or what joins them
+    temperature: float  # that its log-probabilities were divided by
+
+    @property
+    def classes(self) -> int:
+        return self.log_probabilities.shape[1]
+
+    def required_features(self, objective: str) -> Tensor:
+        """The features.
+
+        Raises:
+            TeacherError: the teacher shows none.
+        """
+        if self.features is None:
+            raise TeacherError(
+                f"the objective {objective!r} needs a teacher's features, and an endpoint "
+                "shows none; use kd, unlabeled, bd, ff or mixup"
+            )
+        return self.features
+
+
+@dataclass(frozen=True, slots=True)
+class GraphData:
+    """Shapes: labels: int64 [N]; train, val, test: int64 indices of labelled nodes."""
+
+    features: Features
+    edges: Edges
+    labels: Tensor
+    train: Tensor
+    val: Tensor
+    test: Tensor
+    adjacency: Adjacency
+    targets: Targets | None = None  # what a teacher says
+
+
+def graph_data(graph: TextGraph, features: Features, targets: Targets | None = None) -> GraphData:
+    """Gathers what training reads.
+
+    Raises:
+        UntrainableError: train or val holds no labelled node, there are fewer than 2 classes, or
+            one that no training node has.
+    """
+    check_trainable(graph)
+    splits = ("train", "val", "test")
+    parts = {name: torch.from_numpy(labeled_nodes(graph, name)) for name in splits}
+    return GraphData(
+        features=features,
+        edges=edges(graph.adjacency),
+        labels=torch.from_numpy(graph.labels.copy()),
+        adjacency=graph.adjacency,
+        targets=targets,
+        **parts,
+    )
+
+
+def edges(adjacency: Adjacency) -> Edges:
+    normalized = normalized_adjacency(adjacency)
+    edge_index = torch.from_numpy(adjacency.edge_index())
+    matrix = csr_tensor(adjacency_matrix(adjacency))
+    return Edges(matrix, csr_tensor(normalized), attended(normalized), edge_index)
+
+
+def attended(looped: sparse.csr_array) -> Attended:
+    """The pairs of a matrix [N, N] with self-loops, whose row i holds what node i attends to."""
+    targets = np.repeat(np.arange(looped.shape[0]), np.diff(looped.indptr))
+    sources = torch.from_numpy(looped.indices.astype(np.int64))
+    return Attended(looped.indptr.astype(np.int32), sources, torch.from_numpy(targets))
+
+
+def adjacency_matrix(adjacency: Adjacency) -> sparse.csr_array:
+    """float32 [N, N], a one for every edge and direction."""
+    ones = np.ones(len(adjacency.indices), dtype=np.float32)
+    size = (adjacency.num_nodes, adjacency.num_nodes)
+    return sparse.csr_array((ones, adjacency.indices, adjacency.indptr), size)
+
+
+def normalized_adjacency(adjacency: Adjacency) -> sparse.csr_array:
+    """float32 [N, N], with self-loops, divided by the roots of both degrees (arXiv 1609.02907)."""
+    scale = sparse.diags_array(1 / np.sqrt(adjacency.degrees + 1.0))
+    looped = adjacency_matrix(adjacency) + sparse.eye_array(adjacency.num_nodes)
+    normalized = sparse.csr_array(scale @ looped @ scale).astype(np.float32)
+    normalized.sort_indices()
+    return normalized
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """n nodes of which the first are the seeds: only their outputs are read.
+
+    Shapes:
+        nodes: int64 [n], indices in the graph
+        labels: int64 [n]
+        train: int64 [t], the seeds of the training split, positions in the batch
+        untrained: int64, the other seeds
+    """
+
+    features: Features
+    edges: Edges
+    nodes: Tensor
+    num_seeds: int
+    labels: Tensor
+    train: Tensor
+    untrained: Tensor
+
+    @property
+    def seeds(self) -> Tensor:
+        return torch.arange(self.num_seeds)
+
+
+def whole_graph(data: GraphData) -> Batch:
+    """Every node is a seed."""
+    count = len(data.labels)
+    nodes = torch.arange(count)
+    in_train = train_mask(data)
+    return Batch(
+        features=data.features,
+        edges=data.edges,
+        nodes=nodes,
+        num_seeds=count,
+        labels=data.labels,
+        train=data.train,
+        untrained=nodes[~in_train],
+    )
+
+
+def train_mask(data: GraphData) -> Tensor:
+    mask = torch.zeros(len(data.labels), dtype=torch.bool)
+    mask[data.train] = True
+    return mask
