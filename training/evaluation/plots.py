@@ -10,9 +10,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.evaluation.statistics import Result, Summary
+from training.evaluation.statistics import Summary
 from training.recipes import COMBINED, VANILLA
 from training.teacher.answers.views import view_names
+
+Result = Mapping[str, Any]  # a run's own file
 
 mpl.use("Agg")
 mpl.rcParams.update({"svg.hashsalt": "understudy", "font.size": 9})
