@@ -54,7 +54,7 @@ def write_report(out: Path, results: Sequence[Result] = ()) -> Path:
         introduction(facts),
         teacher_section(teachers),
         "## Test accuracy",
-        *sections(rows),
+        *sections(record.rows),
         unseen_section(rows),
         *details_sections(rows),
         "## Other figures",

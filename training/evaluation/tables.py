@@ -17,6 +17,7 @@ from training.evaluation.statistics import (
     Summary,
     Way,
     by_split,
+    chosen,
     corrected,
     difference,
     grouped,
@@ -220,10 +221,11 @@ def place(known: Iterable[str], name: str) -> int:
 
 
 def sections(rows: Sequence[Row], labels: Iterable[str] = LABELS) -> list[str]:
-    """All tables of one graph, by kind of split and of features."""
+    """All tables of one graph, by kind of split and of features, from its runs."""
     parts = []
     for kind, encoder in product(labels, ENCODERS):
         own = [row for row in rows if row.split_kind == kind and row.unseen_all is None]
+        own += chosen(own)
         if text := taught_table(own, encoder):
             parts += [f"### {LABELS[kind]}, {ENCODERS[encoder]}", text]
         if encoder == list(ENCODERS)[-1] and (text := language_table(own)):
