@@ -89,7 +89,10 @@ def main(
     write: Annotated[bool, typer.Option(help="The results; else runs alone.")] = True,
 ) -> None:
     """Evaluate, and write docs/results.md; without arguments write that alone."""
+    if work is not None and not graphs:
+        raise typer.BadParameter("name the graph folders to evaluate, behind the folder of runs")
     quiet_libraries()
+    place = work or Path()  # which stands before the graphs, if there are any
     parts = parse_names(part, tuple(PARTS), "part")
     kinds = parse_names(labels, SPLIT_KINDS, "kind of split")
     for graph, kind, name in product(graphs or [], kinds, parts):
@@ -106,16 +109,11 @@ def main(
         folder = f"{graph.name}-{kind.replace('/', '-')}-{name}{'-unseen' if unseen else ''}"
         ask = AskBundle(graph, kind) if unseen else None
         with terminal_progress() as progress:
-            report = evaluate(graph, work_of(work) / folder, options, progress, processes, ask)
+            report = evaluate(graph, place / folder, options, progress, processes, ask)
         if write:
             adopt(report, FOLDER / folder)
     if write:
         typer.echo(f"written: {write_page()}")
-
-
-def work_of(work: Path | None) -> Path:
-    assert work is not None  # it stands before the graphs
-    return work
 
 
 def chosen_teacher(part: str, kind: str, nodes: int, bf16: bool) -> TeacherChoices:

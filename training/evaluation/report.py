@@ -44,11 +44,9 @@ def write_report(out: Path, results: Sequence[Result] = ()) -> Path:
     summaries = summarize(rows)
     write_json(out / "summary.json", {**facts, "summaries": [asdict(s) for s in summaries]})
     teachers = facts["teachers"]
-    plots = (
+    if results:
         write_plots(out, summaries, results, teachers)
-        if results
-        else sorted(path.name for path in out.glob("*.png"))
-    )
+    plots = sorted(path.name for path in out.glob("*.png"))
     parts = [
         f"# {facts['graph']}: distilled against vanilla students",
         introduction(facts),
@@ -95,10 +93,10 @@ def introduction(facts: Mapping[str, Any]) -> str:
     )
 
 
-def teacher_section(teachers: Sequence[Mapping[str, Any]]) -> str:
-    if not teachers:
+def teacher_section(metrics: Sequence[Mapping[str, float]]) -> str:
+    """How accurate the teachers' views are; a mapping a split."""
+    if not metrics:
         return ""
-    metrics = [teacher["metrics"] for teacher in teachers]
     views = {view: [view] * len(metrics) for view in view_names(metrics[0])}
     if len(views) > 1:
         views["chosen on validation"] = [chosen_view(values) for values in metrics]

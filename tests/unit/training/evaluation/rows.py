@@ -1,6 +1,7 @@
 """Made-up rows of runs."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,11 +47,11 @@ ROW = Row(
 )
 
 
-def row(recipe: str, split: int, accuracy: float, seed: int = 0, **others: object) -> Row:
-    made = {"teacher": "" if recipe in LANGUAGE_FREE else "a model", **others}
+def row(recipe: str, split: int, accuracy: float, seed: int = 0, **others: Any) -> Row:
+    made: dict[str, Any] = {"teacher": "" if recipe in LANGUAGE_FREE else "a model", **others}
     return replace(ROW, recipe=recipe, split=split, seed=seed, test_accuracy=accuracy, **made)
 
 
-def rows(recipe: str, accuracies: NDArray[np.float64], **others: object) -> list[Row]:
+def rows(recipe: str, accuracies: NDArray[np.float64], **others: Any) -> list[Row]:
     """One a split."""
     return [row(recipe, split, float(a), **others) for split, a in enumerate(accuracies)]
