@@ -6,6 +6,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from training.config import EncoderKind
 from training.encoders.encoding import encoder_spec, graph_features
 from training.errors import EvaluationError
@@ -51,6 +53,7 @@ class EvaluationFolder:
         self.graph, self.out, self.options, self.progress = graph, out, options, progress
         self.finish = finish
         self.kept: tuple[int, dict[EncoderKind, TrainingInputs], dict[str, Targets]] = -1, {}, {}
+        self.said: dict[RunKey, Tensor] = {}  # logits of the split's students that teach
 
     @property
     def needs_teacher(self) -> bool:
@@ -93,7 +96,7 @@ class EvaluationFolder:
         do not depend on the student were taught by.
         """
         if self.kept[0] != split:
-            self.kept = split, {}, {}
+            self.kept, self.said = (split, {}, {}), {}
         _, inputs, targets = self.kept
         if encoder not in inputs:
             folder, graph = self.split(split)
@@ -131,8 +134,10 @@ class EvaluationFolder:
         """The answers of a student of the same split that learned from labels alone."""
         inputs, _ = self.shared(teacher.split, teacher.encoder)
         _, graph = self.split(teacher.split)
-        student, _ = train_recipe(teacher, inputs, self.options, self.choice(teacher))
-        return student_targets(graph, predict(student, inputs.data), smooth)
+        if teacher not in self.said:
+            student, _ = train_recipe(teacher, inputs, self.options, self.choice(teacher))
+            self.said[teacher] = predict(student, inputs.data)
+        return student_targets(graph, self.said[teacher], smooth)
 
     def choice(self, key: RunKey) -> Choice:
         """What the search chose on the first split's validation nodes, for all splits and seeds."""
