@@ -24,7 +24,6 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
 
 from training.evaluation.plan import CHOSEN, CHOSEN_FROM
 from training.evaluation.rows import Row
@@ -230,6 +229,9 @@ def corrected(
     tested = {key: found for key, found in differences.items() if not np.isnan(found.p)}
     if not tested:
         return dict(differences)
+    # Imported here: it takes a second, and whoever trains without a table need not wait for it.
+    from statsmodels.stats.multitest import multipletests  # type: ignore[import-untyped]
+
     adjusted = multipletests([found.p for found in tested.values()], method="holm")[1]
     told = {
         key: replace(found, p_holm=float(p))
