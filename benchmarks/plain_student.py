@@ -20,8 +20,9 @@ from benchmarks.measure import markdown_table, run_script, write_results
 from training.config import EncoderKind
 from training.data import graph_data
 from training.encoders.features import encoder_spec, graph_features
-from training.evaluation.plan import Choice, EvaluationOptions, RunKey, split_graph
+from training.evaluation.plan import Choice, EvaluationOptions, RunKey
 from training.evaluation.run import TrainingInputs, best_choice, run, train_recipe
+from training.evaluation.splits import split_graph
 from training.recipes import VANILLA
 from understudy.graph import TextGraph, check_split, load_graph
 from understudy.graph.progress import terminal_progress

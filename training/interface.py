@@ -19,7 +19,8 @@ from training.config import (
     TrainingConfig,
 )
 from training.evaluation import evaluate as evaluating
-from training.evaluation.plan import SPLIT_KINDS, EvaluationOptions
+from training.evaluation.plan import EvaluationOptions
+from training.evaluation.splits import SPLIT_KINDS
 from training.evaluation.teachers import check_teacher
 from training.recipes import RECIPES
 from training.teacher.answers.folder import TeacherInfo
@@ -239,7 +240,7 @@ def evaluate(
     graph: GraphSource,
     out: Path | str,
     *,
-    splits: int = 5,
+    splits: int = 10,
     seeds: int = 2,
     split_kind: str = SPLIT_KINDS[0],
     students: Sequence[str] = EvaluationOptions().students,
@@ -279,7 +280,7 @@ def evaluate(
         out: folder of results; what is there is not run again.
         splits: each has a teacher of its own.
         seeds: initialisations a split.
-        split_kind: 60/20/20 or 20-per-class.
+        split_kind: 60/20/20, 20-per-class, 5-per-class, or own: the one that the graph has.
         recipes: objectives and controls, see docs/accuracy.md.
         trials: of the search on validation; the same for every recipe.
         epochs: of a student, at most.

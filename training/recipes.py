@@ -23,10 +23,17 @@ VANILLA = "vanilla"
 COMBINED = "combined"
 RANDOM, HARD = "random-teacher", "labels-only"  # controls of the combination
 # Controls of `unlabeled`: without what the teacher's answers gain over the edges, with that alone,
-# with the vanilla student for a teacher, and with the random teacher's answers
-UNSMOOTHED, PROPAGATED, SELF = "unsmoothed", "propagated-labels", "self-teacher"
-SHUFFLED = "shuffled-answers"
-UNLABELED_CONTROLS = (UNSMOOTHED, PROPAGATED, SELF, SHUFFLED)
+# with the vanilla student for a teacher, with a graph network on MiniLM's embeddings for one, and
+# with the random teacher's answers; those that are smoothed also as they are
+UNSMOOTHED, PROPAGATED = "unsmoothed", "propagated-labels"
+SELF, SELF_BARE = "self-teacher", "self-teacher-unsmoothed"
+GRAPH, GRAPH_BARE = "graph-teacher", "graph-teacher-unsmoothed"
+SHUFFLED, SHUFFLED_BARE = "shuffled-answers", "shuffled-unsmoothed"
+UNLABELED_CONTROLS = (
+    *(UNSMOOTHED, PROPAGATED, SELF, SELF_BARE),
+    *(GRAPH, GRAPH_BARE, SHUFFLED, SHUFFLED_BARE),
+)
+LANGUAGE_FREE = (VANILLA, PROPAGATED, SELF, SELF_BARE, GRAPH, GRAPH_BARE)  # no prompt is asked
 COMBINATION = {LABELS: 1.0, "unlabeled": 1.0, "lingugkd": 0.1}  # weights
 RECIPES = (VANILLA, *MAKERS, COMBINED, RANDOM, HARD, *UNLABELED_CONTROLS)
 TITLES = {  # of candidates, by name

@@ -1,6 +1,5 @@
 """The whole protocol on a small graph with a tiny teacher."""
 
-import csv
 import json
 import multiprocessing
 from dataclasses import replace
@@ -12,9 +11,21 @@ import pytest
 from tests.language_models import write_tiny_encoder
 from training.config import TrainingConfig
 from training.errors import EvaluationError
-from training.evaluation.evaluate import evaluate
-from training.evaluation.plan import CHOSEN, EvaluationOptions, split_graph
-from training.recipes import COMBINED, HARD, RANDOM, SELF, VANILLA
+from training.evaluation.evaluate import evaluate, report_again
+from training.evaluation.plan import CHOSEN, EvaluationOptions
+from training.evaluation.rows import RUNS_FILE, Row, read_rows
+from training.evaluation.splits import split_graph
+from training.recipes import (
+    COMBINED,
+    GRAPH,
+    GRAPH_BARE,
+    HARD,
+    LANGUAGE_FREE,
+    PROPAGATED,
+    RANDOM,
+    SELF,
+    VANILLA,
+)
 from training.teacher.encoder import EncoderOptions
 from training.teacher.options import TeachOptions
 from training.teacher.tuning import TuningOptions
@@ -52,18 +63,28 @@ def test_an_evaluation_runs_reports_grows_and_refuses_other_settings(tmp_path: P
     options = replace(options, trials=1)
     out = tmp_path / "out"
     report = evaluate(graph, out, options).read_text()
-    assert "random-teacher" in report
+    assert "shuffled, and its features" in report
     assert "| hop0 |" in report
     runs = sorted((out / "runs").iterdir())
     assert len(runs) == 10
     summary = json.loads((out / "summary.json").read_text())
     assert {entry["recipe"] for entry in summary["summaries"]} == {*options.recipes, CHOSEN}
-    with (out / "runs.csv").open(newline="") as file:
-        told = list(csv.DictReader(file))
+    told = read_rows(out / RUNS_FILE).rows
     assert len(told) == len(runs)
     for entry in summary["summaries"]:
-        own = [float(run["test_accuracy"]) for run in told if run["recipe"] == entry["recipe"]]
-        assert entry["recipe"] == CHOSEN or mean(own) == pytest.approx(entry["accuracy"], abs=1e-5)
+        own = [run.test_accuracy for run in told if run.recipe == entry["recipe"]]
+        assert entry["recipe"] == CHOSEN or mean(own) == pytest.approx(entry["accuracy"])
+    assert {run.teacher == "" for run in told if run.recipe in LANGUAGE_FREE} == {True}
+    assert all(run.taught_accuracy is None for run in told if run.recipe == VANILLA)
+    assert all(0 < (run.taught_accuracy or 0) <= 1 for run in told if run.recipe != VANILLA)
+    assert all(run.test == 24 and run.processor and run.versions for run in told)
+
+    kept = (out / "report.md").read_text()
+    (out / "report.md").unlink()
+    assert report_again(graph, out).read_text() == kept
+    save_graph(synthetic_graph(SyntheticOptions(nodes=90, classes=3)), tmp_path / "other")
+    with pytest.raises(EvaluationError, match="name the graph that was evaluated"):
+        report_again(tmp_path / "other", out)
     for name in ("accuracy", "convergence", "reliability", "teacher", "map"):
         assert (out / f"{name}.png").stat().st_size > 1_000
     vanilla = json.loads((out / "search" / "minilm-gcn-vanilla.json").read_text())
@@ -71,9 +92,8 @@ def test_an_evaluation_runs_reports_grows_and_refuses_other_settings(tmp_path: P
 
     before = {path: path.stat().st_mtime_ns for path in runs}
     (out / "runs" / f"{runs[0].stem.rpartition('-')[0]}-seed9.json").write_text("of other seeds")
-    assert "What the language model adds" not in report
     grown = evaluate(graph, out, replace(options, recipes=(VANILLA, "unlabeled")))
-    assert "What the language model adds" in grown.read_text()
+    assert "above itself, smoothed" in grown.read_text()
     assert all(path.stat().st_mtime_ns == when for path, when in before.items())
     assert len(list((out / "runs").iterdir())) == 13
     summary = json.loads((out / "summary.json").read_text())
@@ -105,5 +125,23 @@ def test_processes_share_an_evaluation_and_end_where_one_fails(tmp_path: Path) -
     obstacle.unlink()
 
     evaluate(graph, together, options, processes=2)
-    for name in ("runs.csv", "plan.json"):
-        assert (together / name).read_text() == (tmp_path / "alone" / name).read_text()
+    assert (together / "plan.json").read_text() == (tmp_path / "alone" / "plan.json").read_text()
+    assert [measured(together), measured(together)] == [measured(tmp_path / "alone")] * 2
+
+
+def measured(out: Path) -> list[Row]:
+    """Runs without what differs between two of the same."""
+    rows = read_rows(out / RUNS_FILE).rows
+    return [replace(row, seconds=0.0, date="", command="") for row in rows]
+
+
+def test_controls_without_a_language_model_ask_none(tmp_path: Path) -> None:
+    graph, options = small_evaluation(tmp_path)
+    recipes = (VANILLA, PROPAGATED, SELF, GRAPH, GRAPH_BARE)
+    options = replace(options, encoders=("hashing",), recipes=recipes, splits=1)
+    evaluate(graph, tmp_path / "out", options)
+    assert not (tmp_path / "out" / "teachers").exists()
+    found = {row.recipe: row for row in read_rows(tmp_path / "out" / RUNS_FILE).rows}
+    assert list(found) == list(recipes)
+    assert {row.teacher for row in found.values()} == {""}
+    assert found[GRAPH].taught_accuracy != found[SELF].taught_accuracy

@@ -35,9 +35,11 @@ def evaluate(
     context: typer.Context,
     graph: Annotated[Path, typer.Argument(help="Graph folder, see `understudy data`.")],
     out: Annotated[Path, typer.Argument(help="Folder of results; what is there is not run again.")],
-    splits: Annotated[int, typer.Option(min=1, help="Each has a teacher of its own.")] = 5,
+    splits: Annotated[int, typer.Option(min=1, help="Each has a teacher of its own.")] = 10,
     seeds: Annotated[int, typer.Option(min=1, help="Initialisations a split.")] = 2,
-    split_kind: Annotated[str, typer.Option(help="60/20/20 or 20-per-class.")] = "60/20/20",
+    split_kind: Annotated[
+        str, typer.Option(help="60/20/20, 20-per-class, 5-per-class, or own.")
+    ] = "60/20/20",
     students: Annotated[str, typer.Option(help="Networks; by default all but mlp.")] = "",
     encoders: Annotated[str, typer.Option(help="Of features; by default both.")] = "",
     recipes: Annotated[
@@ -95,6 +97,10 @@ def evaluate(
     processes: Annotated[
         int, typer.Option(min=1, help="That share the splits; they share the cores, too.")
     ] = 1,
+    report_only: Annotated[
+        bool,
+        typer.Option("--report-only", help="Run nothing: the tables again, of OUT's runs.parquet."),
+    ] = False,
 ) -> None:
     """Compare distilled with vanilla students over paired seeds, controls included."""
     check_teacher(teacher)
@@ -107,10 +113,14 @@ def evaluate(
 
     load_libraries("training.evaluation.evaluate")
     from training.evaluation.evaluate import evaluate as run_evaluate
+    from training.evaluation.evaluate import report_again
     from training.evaluation.plan import EvaluationOptions
     from training.recipes import RECIPES
     from training.teacher.choices import TeacherChoices
 
+    if report_only:
+        Console().print(f"report: {report_again(graph, out)}")
+        return
     options = EvaluationOptions(
         splits=splits,
         seeds=seeds,

@@ -7,7 +7,14 @@ import torch
 from torch import Tensor
 
 from training.data import Targets
-from training.recipes import HARD, PROPAGATED, RANDOM, SHUFFLED, UNSMOOTHED, reads_train
+from training.recipes import (
+    HARD,
+    RANDOM,
+    SHUFFLED,
+    SHUFFLED_BARE,
+    UNSMOOTHED,
+    reads_train,
+)
 from training.student_teacher import student_answers
 from training.teacher.answers.folder import HopAnswers, TeacherInfo
 from training.teacher.answers.smoothing import with_smoothed_view
@@ -21,17 +28,16 @@ SURE = 1e-6  # probability of a class that a hard label denies
 def recipe_targets(
     recipe: str, graph: TextGraph, info: TeacherInfo, answers: HopAnswers, seed: int
 ) -> Targets:
-    """The targets of a recipe; all of the teacher's knowledge, where it is no control.
+    """The targets of a recipe that a language model teaches; all that it knows, where it is no
+    control.
 
     Raises:
         TeacherError: see `make_targets`.
     """
-    if recipe in (RANDOM, SHUFFLED):
-        answers = shuffled(graph, info, answers, seed)
-    elif recipe == UNSMOOTHED:
+    if recipe in (UNSMOOTHED, SHUFFLED_BARE):
         answers = replace(answers, smoothed=None)
-    elif recipe == PROPAGATED:
-        answers = ignorant(graph, info, answers)
+    if recipe in (RANDOM, SHUFFLED, SHUFFLED_BARE):
+        answers = shuffled(graph, info, answers, seed)
     targets = make_targets(graph, info.hops, answers, view_of(recipe, answers))
     return labels_only(targets) if recipe == HARD else targets
 
@@ -68,24 +74,28 @@ def shuffled(graph: TextGraph, info: TeacherInfo, answers: HopAnswers, seed: int
     return other if answers.smoothed is None else with_smoothed_view(graph, info.hops, other)
 
 
-def ignorant(graph: TextGraph, info: TeacherInfo, answers: HopAnswers) -> HopAnswers:
-    """A teacher that answers every class alike, smoothed: training labels propagated over the
-    edges, and no language model.
+def propagated_targets(graph: TextGraph) -> Targets:
+    """A teacher that answers every class alike, smoothed: training labels spread over the edges,
+    and no model of anything.
     """
-    alike = np.full_like(answers.log_probabilities, -np.log(graph.num_classes))
-    return with_smoothed_view(graph, info.hops, HopAnswers(answers.nodes, alike))
+    nodes = np.arange(graph.num_nodes, dtype=np.int64)
+    alike = np.full((1, graph.num_nodes, graph.num_classes), -np.log(graph.num_classes))
+    answers = HopAnswers(nodes, alike.astype(np.float32))
+    return make_targets(graph, (0,), with_smoothed_view(graph, (0,), answers))
 
 
-def own_targets(graph: TextGraph, logits: Tensor) -> Targets:
+def student_targets(graph: TextGraph, logits: Tensor, smooth: bool = True) -> Targets:
     """What a student that was trained without a teacher says of all nodes, read as a teacher's
-    answers are: smoothed, where that is better on validation. It was trained on training nodes as
-    a transformer is tuned on them.
+    answers are: smoothed, if wanted, where that is better on validation. It was trained on
+    training nodes as a transformer is tuned on them.
 
     Shapes:
         logits: float32 [N, C]
     """
     answers = student_answers(graph, logits)
-    return make_targets(graph, (0,), with_smoothed_view(graph, (0,), answers))
+    return make_targets(
+        graph, (0,), with_smoothed_view(graph, (0,), answers) if smooth else answers
+    )
 
 
 def labels_only(targets: Targets) -> Targets:

@@ -1,7 +1,8 @@
 """The whole evaluation: splits, teachers, searches, runs, report; it resumes where it stopped."""
 
 import json
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,19 @@ from training.data import check_trainable
 from training.errors import EvaluationError, UntrainableError
 from training.evaluation.folder import EvaluationFolder
 from training.evaluation.map import write_map
-from training.evaluation.plan import EvaluationOptions, run_keys, split_graph
+from training.evaluation.plan import EvaluationOptions, run_keys
 from training.evaluation.processes import run_apart
 from training.evaluation.report import write_report
+from training.evaluation.rows import RUNS_FILE, Row, read_rows, row_of, write_rows
+from training.evaluation.run import Finish
+from training.evaluation.splits import split_graph
 from training.losses.objectives import MAKERS
-from training.recipes import COMBINED, RECIPES, VANILLA
+from training.recipes import COMBINED, RECIPES
 from training.student.network import STUDENTS
 from training.teacher.defaults import model_folder
 from understudy.folders import check_output, reserved
 from understudy.folders.kinds import EVALUATION
-from understudy.graph import TextGraph, load_graph
+from understudy.graph import TextGraph, load_graph, read_meta
 from understudy.graph.files import write_json
 from understudy.graph.progress import Progress, silent
 from understudy.graph.splits import labeled_nodes
@@ -31,11 +35,15 @@ def evaluate(
     options: EvaluationOptions,
     progress: Progress = silent,
     processes: int = 1,
+    finish: Finish | None = None,
 ) -> Path:
-    """Runs what is missing in `out`, then writes the summary, plots and report on all it holds.
+    """Runs what is missing in `out`, then writes runs.parquet, and of it the summary, plots and
+    report, on all that it holds.
 
     Args:
         processes: among which the splits are shared out.
+        finish: measures every trained student in further ways; found by its module and name in
+            other processes.
 
     Returns:
         The report's path.
@@ -47,26 +55,54 @@ def evaluate(
     """
     check_output(out, EVALUATION, [graph_folder, *model_folder(options.teacher.teacher)])
     with reserved(out):
-        return evaluated(graph_folder, out, options, progress, processes)
+        graph = load_graph(graph_folder)
+        check_splits(graph, options)
+        check_plan(out, graph, options)
+        evaluation = EvaluationFolder(graph, out, options, progress, finish)
+        keys = list(run_keys(options))
+        if processes > 1:
+            run_apart(evaluation, graph_folder, processes)
+        evaluation.run_missing(keys)
+        if COMBINED in options.recipes:
+            write_map(out, evaluation.inputs(replace(keys[0], recipe=COMBINED)), options)
+        results = whole_sets(out, options)
+        rows = [row_of(result, graph, options.split_kind) for result in results]
+        write_rows(out / RUNS_FILE, rows, facts(evaluation, rows))
+        return write_report(out, results)
 
 
-def evaluated(
-    graph_folder: Path, out: Path, options: EvaluationOptions, progress: Progress, processes: int
-) -> Path:
-    """The same, of an output that has been checked."""
-    graph = load_graph(graph_folder)
-    check_splits(graph, options)
-    check_plan(out, graph, options)
-    evaluation = EvaluationFolder(graph, out, options, progress)
-    keys = list(run_keys(options))
-    if processes > 1:
-        run_apart(evaluation, graph_folder, processes)
-    evaluation.run_missing(keys)
-    results = whole_sets(out, options)
-    taught = range(options.splits if any(r["key"]["recipe"] != VANILLA for r in results) else 0)
-    teachers = [asdict(evaluation.teacher(split)[0]) for split in taught]
-    write_map(out, evaluation.inputs(replace(keys[0], recipe=COMBINED)), options)
-    return write_report(out, graph, options, results, teachers)
+def facts(evaluation: EvaluationFolder, rows: Sequence[Row]) -> dict[str, Any]:
+    """What all of an evaluation's rows share."""
+    graph, options = evaluation.graph, evaluation.options
+    splits = sorted({row.split for row in rows if row.teacher})
+    return {
+        "graph": graph.name,
+        "graph_hash": graph.content_hash,
+        "nodes": graph.num_nodes,
+        "edges": graph.adjacency.num_edges,
+        "classes": graph.num_classes,
+        "options": options.fingerprint | {"splits": options.splits, "seeds": options.seeds},
+        "teachers": [evaluation.teacher(split)[0].metrics for split in splits],
+    }
+
+
+def report_again(graph_folder: Path, out: Path) -> Path:
+    """Writes the summary and the report again from runs.parquet alone, without any run.
+
+    Returns:
+        The report's path.
+
+    Raises:
+        EvaluationError: there is no runs.parquet, or it is of another graph.
+        GraphError: the graph folder cannot be read.
+    """
+    found, wanted = read_rows(out / RUNS_FILE).facts["graph_hash"], read_meta(graph_folder)
+    if found != wanted["content_hash"]:
+        raise EvaluationError(
+            f"{out / RUNS_FILE} is of a graph with content hash {found[:12]}, {graph_folder} has "
+            f"{wanted['content_hash'][:12]}; name the graph that was evaluated"
+        )
+    return write_report(out)
 
 
 def check_splits(graph: TextGraph, options: EvaluationOptions) -> None:
@@ -76,7 +112,7 @@ def check_splits(graph: TextGraph, options: EvaluationOptions) -> None:
         UntrainableError: the first such split; the message says what it lacks.
     """
     for number in range(options.splits):
-        split = split_graph(graph, options.split_kind, number)
+        split = split_graph(graph, options.split_kind, number, options.withheld)
         check_trainable(split)
         if not len(labeled_nodes(split, "test")):
             raise UntrainableError(

@@ -6,15 +6,26 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from training.config import EncoderKind
 from training.data import Targets, graph_data
 from training.encoders.features import encoder_spec, graph_features
 from training.errors import EvaluationError
-from training.evaluation.controls import own_targets, recipe_targets
-from training.evaluation.plan import Choice, EvaluationOptions, RunKey, split_graph
-from training.evaluation.run import TrainingInputs, run, search, train_recipe
+from training.evaluation.controls import propagated_targets, recipe_targets, student_targets
+from training.evaluation.plan import Choice, EvaluationOptions, RunKey
+from training.evaluation.run import Finish, TrainingInputs, run, search, train_recipe
+from training.evaluation.splits import split_graph
 from training.loop import predict
-from training.recipes import SELF, VANILLA
+from training.recipes import (
+    GRAPH,
+    GRAPH_BARE,
+    LANGUAGE_FREE,
+    PROPAGATED,
+    SELF,
+    SELF_BARE,
+    VANILLA,
+)
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_teacher
 from training.teacher.teach import teach
 from understudy.graph import TextGraph, save_graph
@@ -24,21 +35,35 @@ from understudy.graph.progress import Progress
 
 STAGE = "Training and testing students"
 
-AskedTeacher = tuple[TextGraph, TeacherInfo, HopAnswers]
+GRAPH_TEACHER = RunKey(0, 999, "minilm", "sage", VANILLA)  # of every split; no run has this seed
 
 
 class EvaluationFolder:
     """What runs share, made when it is first needed and kept while it is: one split at a time."""
 
     def __init__(
-        self, graph: TextGraph, out: Path, options: EvaluationOptions, progress: Progress
+        self,
+        graph: TextGraph,
+        out: Path,
+        options: EvaluationOptions,
+        progress: Progress,
+        finish: Finish | None = None,
     ) -> None:
         self.graph, self.out, self.options, self.progress = graph, out, options, progress
-        self.kept: tuple[tuple[int, EncoderKind], TrainingInputs, AskedTeacher | None] | None = None
+        self.finish = finish
+        self.kept: tuple[int, dict[EncoderKind, TrainingInputs], dict[str, Targets]] = -1, {}, {}
+        self.said: dict[RunKey, Tensor] = {}  # logits of the split's students that teach
 
     @property
     def needs_teacher(self) -> bool:
-        return self.options.recipes != (VANILLA,)
+        return not set(self.options.recipes) <= set(LANGUAGE_FREE)
+
+    @property
+    def encoders(self) -> tuple[EncoderKind, ...]:
+        """Those of students, and of the graph network that teaches some of them."""
+        teaching = {GRAPH, GRAPH_BARE} & set(self.options.recipes)
+        named = (*self.options.encoders, *([GRAPH_TEACHER.encoder] if teaching else []))
+        return tuple(dict.fromkeys(named))
 
     def split(self, number: int) -> tuple[Path, TextGraph]:
         """The folder of a split's graph, and the graph.
@@ -47,7 +72,8 @@ class EvaluationFolder:
             EvaluationError: earlier runs had another split of this number.
         """
         folder = self.out / "splits" / str(number)
-        graph = split_graph(self.graph, self.options.split_kind, number)
+        options = self.options
+        graph = split_graph(self.graph, options.split_kind, number, options.withheld)
         if not folder.is_dir():
             save_graph(graph, folder)
         elif read_meta(folder)["content_hash"] != graph.content_hash:
@@ -64,34 +90,53 @@ class EvaluationFolder:
         teach(folder, path, self.options.teacher, self.progress)
         return read_teacher(path, graph)
 
-    def shared(
-        self, split: int, encoder: EncoderKind
-    ) -> tuple[TrainingInputs, AskedTeacher | None]:
-        """What every recipe of a split and encoder starts from."""
-        if self.kept is None or self.kept[0] != (split, encoder):
-            _, graph = self.split(split)
+    def shared(self, split: int, encoder: EncoderKind) -> tuple[TrainingInputs, dict[str, Targets]]:
+        """What every recipe of a split and encoder starts from, and what those of the split that
+        do not depend on the student were taught by.
+        """
+        if self.kept[0] != split:
+            self.kept, self.said = (split, {}, {}), {}
+        _, inputs, targets = self.kept
+        if encoder not in inputs:
+            folder, graph = self.split(split)
             spec = encoder_spec(encoder)
             features = graph_features(graph, spec, None, self.progress)
-            inputs = TrainingInputs(graph_data(graph, features), spec, graph.label_names)
-            taught = (graph, *self.teacher(split)) if self.needs_teacher else None
-            self.kept = (split, encoder), inputs, taught
-        return self.kept[1:]
+            data = graph_data(graph, features)
+            inputs[encoder] = TrainingInputs(data, spec, graph.label_names, folder)
+        return inputs[encoder], targets
 
     def inputs(self, key: RunKey) -> TrainingInputs:
-        inputs, taught = self.shared(key.split, key.encoder)
-        if taught is None or key.recipe == VANILLA:
+        inputs, kept = self.shared(key.split, key.encoder)
+        if key.recipe == VANILLA:
             return inputs  # which holds nothing of a teacher
-        if key.recipe == SELF:
-            targets = self.own_targets(key, inputs, taught[0])
+        if key.recipe in (SELF, SELF_BARE):
+            own = replace(key, recipe=VANILLA)
+            targets = self.student_targets(own, smooth=key.recipe == SELF)
         else:
-            targets = recipe_targets(key.recipe, *taught, seed=1_000 * key.split)
+            if key.recipe not in kept:
+                kept[key.recipe] = self.split_targets(key)
+            targets = kept[key.recipe]
         return replace(inputs, data=replace(inputs.data, targets=targets))
 
-    def own_targets(self, key: RunKey, inputs: TrainingInputs, graph: TextGraph) -> Targets:
-        """The answers of the vanilla run of the same split, seed, encoder and student."""
-        vanilla = replace(key, recipe=VANILLA)
-        student, _ = train_recipe(vanilla, inputs, self.options, self.choice(vanilla))
-        return own_targets(graph, predict(student, inputs.data))
+    def split_targets(self, key: RunKey) -> Targets:
+        """What the recipe teaches, whichever the student."""
+        if key.recipe in (GRAPH, GRAPH_BARE):
+            teacher = replace(GRAPH_TEACHER, split=key.split)
+            return self.student_targets(teacher, smooth=key.recipe == GRAPH)
+        _, graph = self.split(key.split)
+        if key.recipe == PROPAGATED:
+            return propagated_targets(graph)
+        taught = self.teacher(key.split)
+        return recipe_targets(key.recipe, graph, *taught, seed=1_000 * key.split)
+
+    def student_targets(self, teacher: RunKey, smooth: bool) -> Targets:
+        """The answers of a student of the same split that learned from labels alone."""
+        inputs, _ = self.shared(teacher.split, teacher.encoder)
+        _, graph = self.split(teacher.split)
+        if teacher not in self.said:
+            student, _ = train_recipe(teacher, inputs, self.options, self.choice(teacher))
+            self.said[teacher] = predict(student, inputs.data)
+        return student_targets(graph, self.said[teacher], smooth)
 
     def choice(self, key: RunKey) -> Choice:
         """What the search chose on the first split's validation nodes, for all splits and seeds."""
@@ -114,5 +159,6 @@ class EvaluationFolder:
             path = self.run_path(key)
             if not path.is_file():
                 choice = self.choice(key)
-                write_json(path, run(key, self.inputs(key), self.options, choice))
+                inputs = self.inputs(key)
+                write_json(path, run(key, inputs, self.options, choice, self.finish))
             self.progress(STAGE, number + 1, len(keys))

@@ -1,12 +1,9 @@
-"""What an evaluation runs, on which splits, and the names of its runs."""
+"""What an evaluation runs, and the names of its runs."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from training.config import (
     ENCODER_KINDS,
@@ -16,20 +13,16 @@ from training.config import (
     TrainingConfig,
 )
 from training.errors import EvaluationError
+from training.evaluation.splits import OWN, SPLIT_KINDS
 from training.evaluation.teachers import check_teacher
 from training.losses.objectives import MAKERS
 from training.recipes import COMBINED, RECIPES, UNSMOOTHED, VANILLA
 from training.student.network import STUDENTS
 from training.teacher.answers.folder import FORMAT_VERSION
 from training.teacher.options import TeachOptions
-from understudy.graph import UNLABELED, TextGraph, random_split
 
 CHOSEN = "chosen"  # in reports: of these recipes' runs, the one that is best on validation
 CHOSEN_FROM = (VANILLA, "lingugkd", "unlabeled", COMBINED, UNSMOOTHED)  # the first of equals
-SPLIT_KINDS = ("60/20/20", "20-per-class")
-SHARES = (0.6, 0.2, 0.2)  # of training, validation and test, of the split with many labels
-TRAIN_A_CLASS = 20  # of the few-label split
-VALIDATION = 500  # nodes of the few-label split, at most a third of what training leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +56,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationOptions:
-    splits: int = 5  # each with a teacher of its own
+    splits: int = 10  # each with a teacher of its own
     seeds: int = 2  # initialisations a split
     split_kind: str = SPLIT_KINDS[0]
     students: tuple[str, ...] = ("gcn", "gat", "sage", "gin")
@@ -75,6 +68,7 @@ class EvaluationOptions:
     constants: ObjectiveOptions = field(default_factory=ObjectiveOptions)
     teacher: TeachOptions = field(default_factory=TeachOptions)
     trials: int = 0  # of the search, the same for every recipe; 0 takes the defaults
+    withheld: float = 0.0  # share of test nodes taken out, with their edges, before all else
 
     def __post_init__(self) -> None:
         check_teacher(self.teacher.teacher)
@@ -92,6 +86,10 @@ class EvaluationOptions:
                 raise EvaluationError(f"an evaluation needs a {name}")
         if min(self.splits, self.seeds) < 1:
             raise EvaluationError("an evaluation needs at least one split and one seed")
+        if self.split_kind == OWN and self.splits > 1:
+            raise EvaluationError(
+                "the graph's own split is one: ask for one split (--splits 1) and more seeds"
+            )
 
     @property
     def default_choice(self) -> Choice:
@@ -109,6 +107,7 @@ class EvaluationOptions:
             "constants": asdict(self.constants),
             "teacher": {k: v for k, v in asdict(self.teacher).items() if k != "endpoint"},
             "trials": self.trials,
+            "withheld": self.withheld,
             "teacher_format": FORMAT_VERSION,  # of another, training nodes hear other things
         }
 
@@ -131,33 +130,3 @@ def run_keys(options: EvaluationOptions) -> Iterator[RunKey]:
     parts = (range(options.splits), range(options.seeds), options.encoders, options.students)
     for split, seed, encoder, student, recipe in product(*parts, options.recipes):
         yield RunKey(split, seed, encoder, student, recipe)
-
-
-def split_graph(graph: TextGraph, kind: str, seed: int) -> TextGraph:
-    """The graph with a split drawn anew: stratified 60/20/20, or 20 training nodes a class.
-
-    Nodes of one group are never graded by one another: where only some are trained on, the others
-    are in no part of the split.
-    """
-    if kind == "60/20/20":
-        splits = random_split(graph.labels, SHARES, seed, graph.groups)
-        return replace(graph, splits=splits)
-    generator = np.random.default_rng([seed, 5])
-    labeled = generator.permutation(np.flatnonzero(graph.labels != UNLABELED))
-    chosen = [
-        labeled[graph.labels[labeled] == label][:TRAIN_A_CLASS]
-        for label in range(graph.num_classes)
-    ]
-    train = np.concatenate(chosen)
-    groups = np.arange(graph.num_nodes) if graph.groups is None else graph.groups
-    rest = apart(labeled, train, groups)
-    val = rest[: min(VALIDATION, len(rest) // 3)]
-    parts = {"train": train, "val": val, "test": apart(rest, val, groups)}
-    return replace(graph, splits={name: np.sort(nodes) for name, nodes in parts.items()})
-
-
-def apart(
-    nodes: NDArray[np.int64], others: NDArray[np.int64], groups: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """The nodes of groups that the others have none of, in their order; groups: int64 [N]."""
-    return nodes[~np.isin(groups[nodes], groups[others])]

@@ -10,9 +10,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.evaluation.statistics import Result, Summary
+from training.evaluation.statistics import Summary
 from training.recipes import COMBINED, VANILLA
 from training.teacher.answers.views import view_names
+
+Result = Mapping[str, Any]  # a run's own file
 
 mpl.use("Agg")
 mpl.rcParams.update({"svg.hashsalt": "understudy", "font.size": 9})
@@ -22,9 +24,13 @@ def write_plots(
     folder: Path,
     summaries: Sequence[Summary],
     results: Sequence[Result],
-    teachers: Sequence[Mapping[str, Any]],
-) -> list[str]:
-    """Writes every plot that the results allow; returns the files' names."""
+    teachers: Sequence[Mapping[str, float]],
+) -> None:
+    """Writes every plot that the results allow.
+
+    Args:
+        teachers: the metrics of each split's
+    """
     folder.mkdir(parents=True, exist_ok=True)
     plots: dict[str, Callable[[Axes], bool]] = {
         "accuracy": lambda axes: plot_accuracy(axes, summaries),
@@ -32,16 +38,12 @@ def write_plots(
         "reliability": lambda axes: plot_reliability(axes, results),
         "teacher": lambda axes: plot_teacher(axes, teachers),
     }
-    names = []
     for name, draw in plots.items():
         figure = Figure(figsize=(9, 4.5) if name == "accuracy" else (6, 4), layout="constrained")
         if draw(figure.subplots()):
             save(figure, folder / f"{name}.png")
-            names.append(f"{name}.png")
     if (folder / "map.json").is_file():
         save(plot_map(json.loads((folder / "map.json").read_text())), folder / "map.png")
-        names.append("map.png")
-    return names
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -73,8 +75,13 @@ def plot_accuracy(axes: Axes, summaries: Sequence[Summary]) -> bool:
 
 def plot_convergence(axes: Axes, results: Sequence[Result]) -> bool:
     """Mean validation accuracy by epoch; a run that stopped early keeps its last value."""
-    for recipe in (VANILLA, COMBINED):
-        curves = [r["validation_curve"] for r in results if r["key"]["recipe"] == recipe]
+    curves_of = {
+        recipe: [r["validation_curve"] for r in results if r["key"]["recipe"] == recipe]
+        for recipe in (VANILLA, COMBINED)
+    }
+    if not any(curves_of.values()):
+        return False
+    for recipe, curves in curves_of.items():
         if curves:
             longest = max(map(len, curves))
             filled = [curve + [curve[-1]] * (longest - len(curve)) for curve in curves]
@@ -105,14 +112,16 @@ def plot_reliability(axes: Axes, results: Sequence[Result]) -> bool:
         calibrated = ", calibrated" if field.endswith("calibrated") else ""
         axes.plot(*sums, style, markersize=3, label=f"{recipe}{calibrated}")
     axes.set(xlabel="confidence", ylabel="accuracy", title="Reliability on test")
+    if not axes.get_legend_handles_labels()[0]:
+        return False
     axes.legend()
     return True
 
 
-def plot_teacher(axes: Axes, teachers: Sequence[Mapping[str, Any]]) -> bool:
+def plot_teacher(axes: Axes, teachers: Sequence[Mapping[str, float]]) -> bool:
     """The teacher's test accuracy a hop, and of all hops together."""
-    views = view_names(teachers[0]["metrics"]) if teachers else []
-    values = [[t["metrics"][f"test_accuracy_{view}"] for t in teachers] for view in views]
+    views = view_names(teachers[0]) if teachers else []
+    values = [[metrics[f"test_accuracy_{view}"] for metrics in teachers] for view in views]
     if not values:
         return False
     axes.bar(views, [np.mean(v) for v in values], yerr=[np.std(v) for v in values], capsize=3)

@@ -19,6 +19,7 @@ from training.encoders.features import encoder_spec, graph_features
 from training.errors import EvaluationError
 from training.evaluation.folder import STAGE, EvaluationFolder
 from training.evaluation.plan import EvaluationOptions, run_keys
+from training.evaluation.run import Finish
 from training.terminal import quiet_libraries
 from understudy.graph import load_graph
 from understudy.graph.progress import silent
@@ -44,7 +45,15 @@ def run_apart(evaluation: EvaluationFolder, graph_folder: Path, processes: int) 
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(processes, len(splits)), context, follow_the_first) as pool:
         work = [
-            pool.submit(run_split, graph_folder, evaluation.out, evaluation.options, split, threads)
+            pool.submit(
+                run_split,
+                graph_folder,
+                evaluation.out,
+                evaluation.options,
+                evaluation.finish,
+                split,
+                threads,
+            )
             for split in splits
         ]
 
@@ -69,10 +78,11 @@ def run_apart(evaluation: EvaluationFolder, graph_folder: Path, processes: int) 
 
 def prepare(evaluation: EvaluationFolder) -> None:
     """Makes what belongs to no split alone: embeddings, a frozen teacher's answers, choices."""
-    for encoder in evaluation.options.encoders:
-        graph_features(evaluation.graph, encoder_spec(encoder), None, evaluation.progress)
-    if evaluation.needs_teacher and evaluation.options.teacher.encoder.frozen:
-        evaluation.teacher(0)
+    if not evaluation.options.withheld:  # else every split has texts of its own
+        for encoder in evaluation.encoders:
+            graph_features(evaluation.graph, encoder_spec(encoder), None, evaluation.progress)
+        if evaluation.needs_teacher and evaluation.options.teacher.encoder.frozen:
+            evaluation.teacher(0)
     if evaluation.options.trials:
         for key in run_keys(evaluation.options):
             if (key.split, key.seed) == (0, 0):
@@ -107,10 +117,15 @@ def follow_the_first() -> None:
 
 
 def run_split(
-    graph_folder: Path, out: Path, options: EvaluationOptions, split: int, threads: int
+    graph_folder: Path,
+    out: Path,
+    options: EvaluationOptions,
+    finish: Finish | None,
+    split: int,
+    threads: int,
 ) -> None:
     """One split's runs, in a process of their own."""
     quiet_libraries()
     torch.set_num_threads(threads)
-    evaluation = EvaluationFolder(load_graph(graph_folder), out, options, silent)
+    evaluation = EvaluationFolder(load_graph(graph_folder), out, options, silent, finish)
     evaluation.run_missing([key for key in run_keys(options) if key.split == split])

@@ -1,6 +1,5 @@
-"""The summary as JSON and as Markdown, and the runs that it is of as CSV."""
+"""The summary as JSON and the report as Markdown, of an evaluation's runs.parquet."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -8,60 +7,56 @@ from typing import Any
 
 import numpy as np
 
-from training.evaluation.plan import EvaluationOptions
 from training.evaluation.plots import write_plots
-from training.evaluation.statistics import Result, Summary, chosen, compare, grouped, summarize
-from training.recipes import COMBINED, HARD, RANDOM, SELF, UNLABELED_CONTROLS, VANILLA
+from training.evaluation.rows import RUNS_FILE, Row, read_rows
+from training.evaluation.statistics import chosen, summarize
+from training.evaluation.tables import (
+    ENCODERS,
+    LABELS,
+    against_alone,
+    described,
+    details_table,
+    language_differences,
+    percent,
+    sections,
+    table,
+    title,
+    unseen_table,
+    way_of,
+)
 from training.teacher.answers.views import chosen_view, view_names
-from understudy.graph import TextGraph
 from understudy.graph.files import atomic_file, write_json
 
-TOLD = (COMBINED, "unlabeled", "lingugkd")  # the first of these that was run is summed up in words
-RUN_COLUMNS = ("encoder", "student", "recipe", "split", "seed")
-RUN_METRICS = (
-    "val_accuracy",
-    "test_accuracy",
-    "test_macro_f1",
-    "test_calibration_error",
-    "epochs",
-    "convergence_epoch",
-)
-HEADER = (
-    "| recipe | test accuracy | macro-F1 | calibration error | epochs to 99% | gain, points "
-    "| d | Wilcoxon p | t-test p |\n|---|---|---|---|---|---|---|---|---|"
-)
+Result = Mapping[str, Any]  # a run's own file
 
 
-def write_report(
-    out: Path,
-    graph: TextGraph,
-    options: EvaluationOptions,
-    results: Sequence[Result],
-    teachers: Sequence[Mapping[str, Any]],
-) -> Path:
-    """Writes runs.csv, summary.json, the plots and report.md; returns the report's path."""
-    write_runs(out / "runs.csv", results)
-    summaries = summarize([*results, *chosen(results)])
-    write_json(
-        out / "summary.json",
-        {
-            "graph": graph.name,
-            "graph_hash": graph.content_hash,
-            "nodes": graph.num_nodes,
-            "classes": graph.num_classes,
-            "options": options.fingerprint | {"splits": options.splits, "seeds": options.seeds},
-            "teachers": [teacher["metrics"] for teacher in teachers],
-            "summaries": [asdict(summary) for summary in summaries],
-        },
-    )
-    plots = write_plots(out, summaries, results, teachers)
+def write_report(out: Path, results: Sequence[Result] = ()) -> Path:
+    """Writes summary.json and report.md from runs.parquet; returns the report's path.
+
+    Args:
+        results: of the runs, of which the plots are drawn; without any, those that are there stay
+
+    Raises:
+        EvaluationError: see `read_rows`.
+    """
+    record = read_rows(out / RUNS_FILE)
+    facts, rows = record.facts, [*record.rows, *chosen(record.rows)]
+    summaries = summarize(rows)
+    write_json(out / "summary.json", {**facts, "summaries": [asdict(s) for s in summaries]})
+    teachers = facts["teachers"]
+    if results:
+        write_plots(out, summaries, results, teachers)
+    plots = sorted(path.name for path in out.glob("*.png"))
     parts = [
-        f"# {graph.name}: distilled against vanilla students",
-        introduction(graph, options),
+        f"# {facts['graph']}: distilled against vanilla students",
+        introduction(facts),
         teacher_section(teachers),
-        *student_sections(summaries),
-        self_section(results),
-        verdict(summaries),
+        "## Test accuracy",
+        *sections(record.rows),
+        unseen_section(rows),
+        *details_sections(rows),
+        "## Other figures",
+        other_figures(rows),
         *(f"![{name.removesuffix('.png')}]({name})" for name in plots),
     ]
     path = out / "report.md"
@@ -70,48 +65,38 @@ def write_report(
     return path
 
 
-def write_runs(path: Path, results: Sequence[Result]) -> None:
-    """A line a run, so that every test of the report can be taken again."""
-    with atomic_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        lines = csv.writer(file, lineterminator="\n")
-        lines.writerow([*RUN_COLUMNS, *RUN_METRICS])
-        for result in results:
-            figures = [round(result["metrics"][name], 6) for name in RUN_METRICS]
-            lines.writerow([*(result["key"][name] for name in RUN_COLUMNS), *figures])
-
-
-def introduction(graph: TextGraph, options: EvaluationOptions) -> str:
+def introduction(facts: Mapping[str, Any]) -> str:
+    options = facts["options"]
     searched = (
-        f"Hyperparameters: {options.trials} trials a recipe on the first split's validation nodes, "
-        "vanilla included."
-        if options.trials
-        else f"Hyperparameters: the defaults for every recipe, vanilla included, {options.layers} "
-        f"layers of width {options.hidden}."
+        f"Hyperparameters: {options['trials']} trials a recipe on the first split's validation "
+        "nodes, vanilla included."
+        if options["trials"]
+        else f"Hyperparameters: the defaults for every recipe, vanilla included, "
+        f"{options['layers']} layers of width {options['hidden']}."
+    )
+    withheld = (
+        f"Of the test nodes {options['withheld']:.0%} were taken out of the graph before any "
+        "teaching or training, and classified by the exported bundle. "
+        if options["withheld"]
+        else ""
     )
     return (
-        f"{graph.num_nodes:,} nodes, {graph.num_classes} classes; split {options.split_kind}; "
-        f"{options.splits} splits with a teacher of its own each, {options.seeds} initialisations "
-        "each. Epochs, temperatures and the teacher's view are chosen on validation; the test "
-        f"split is read once a run. {searched} {taught(options)} Gains are paired by split and "
-        "initialisation; the runs of one split share a teacher and a test set, so p-values flatter "
-        "small numbers of splits. The recipe `chosen` is no run of its own: it takes, a split and "
-        "initialisation at a time, whichever of the vanilla and the distilled runs is best on "
-        "validation, as `understudy distill --compare` does."
+        f"{facts['nodes']:,} nodes, {facts['edges']:,} edges, {facts['classes']} classes; "
+        f"{LABELS[options['split_kind']]}; splits: {options['splits']}, initialisations of each: "
+        f"{options['seeds']}, averaged first. {withheld}Epochs, temperatures and the teacher's "
+        f"view are chosen on validation; the test split is read once a run. {searched} A "
+        "difference stands with its 95% interval, and is **bold** where it survives Holm's "
+        "correction for all differences of its table at 5%; how the variance of a mean over "
+        "splits is taken is in docs/method.md. *What validation chooses* is no run of its own: it "
+        "takes, a split and initialisation at a time, whichever of the vanilla and the distilled "
+        "runs is best on validation, as `understudy distill --compare` does."
     )
 
 
-def taught(options: EvaluationOptions) -> str:
-    teacher = options.teacher
-    way = "a head fitted to its untuned features" if teacher.encoder.frozen else "tuned"
-    way += " in bfloat16" if teacher.encoder.bf16 else ""
-    labels = "with" if teacher.prompts.show_labels else "without"
-    return f"Teacher: {teacher.teacher}, {way}, prompts {labels} neighbours' training labels."
-
-
-def teacher_section(teachers: Sequence[Mapping[str, Any]]) -> str:
-    if not teachers:
+def teacher_section(metrics: Sequence[Mapping[str, float]]) -> str:
+    """How accurate the teachers' views are; a mapping a split."""
+    if not metrics:
         return ""
-    metrics = [teacher["metrics"] for teacher in teachers]
     views = {view: [view] * len(metrics) for view in view_names(metrics[0])}
     if len(views) > 1:
         views["chosen on validation"] = [chosen_view(values) for values in metrics]
@@ -121,12 +106,12 @@ def teacher_section(teachers: Sequence[Mapping[str, Any]]) -> str:
         "| prompts | validation accuracy | test accuracy | calibration error |",
         "|---|---|---|---|",
     ]
-    for title, own in views.items():
+    for name, own in views.items():
         cells = [
-            spread([values[f"{name}_{view}"] for values, view in zip(metrics, own, strict=True)])
-            for name in ("val_accuracy", "test_accuracy", "test_calibration_error")
+            spread([values[f"{kind}_{view}"] for values, view in zip(metrics, own, strict=True)])
+            for kind in ("val_accuracy", "test_accuracy", "test_calibration_error")
         ]
-        lines.append(f"| {title} | {' | '.join(cells)} |")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -135,65 +120,32 @@ def spread(values: Sequence[float]) -> str:
     return f"{100 * np.mean(values):.2f}{deviation}"
 
 
-def student_sections(summaries: Sequence[Summary]) -> list[str]:
-    sections = []
-    for encoder, student in dict.fromkeys((s.encoder, s.student) for s in summaries):
-        own = [s for s in summaries if (s.encoder, s.student) == (encoder, student)]
-        rows = [row(summary) for summary in own]
-        sections.append("\n".join([f"## {student} on {encoder} features", "", HEADER, *rows]))
-    return sections
+def unseen_section(rows: Sequence[Row]) -> str:
+    text = unseen_table(rows, [])
+    return f"## Unseen nodes\n\n{text}" if text else ""
 
 
-def self_section(results: Sequence[Result]) -> str:
-    """Students of the teacher against students of themselves: what the language model adds."""
-    groups = grouped(results)
-    rows = []
-    for (encoder, student, recipe), own in groups.items():
-        if recipe != SELF or (taught := groups.get((encoder, student, "unlabeled"))) is None:
-            continue
-        gain, effect, wilcoxon, t_test = compare(taught, own)
-        tests = f"{effect:+.2f} | {wilcoxon:.3g} | {t_test:.3g}"
-        rows.append(f"| {student} on {encoder} | {100 * gain:+.2f} | {tests} |")
-    if not rows:
-        return ""
-    header = "| student | `unlabeled` above `self-teacher`, points | d | Wilcoxon p | t-test p |"
-    return "\n".join(
-        ["## What the language model adds", "", header, "|---|---|---|---|---|", *rows]
-    )
+def details_sections(rows: Sequence[Row]) -> list[str]:
+    """Every difference with its p-values."""
+    found = {
+        f"against labels alone, {name}": against_alone(rows, e) for e, name in ENCODERS.items()
+    }
+    found["what a language model adds"] = language_differences(rows)
+    return [f"## Tests: {name}\n\n{details_table(own)}" for name, own in found.items() if own]
 
 
-def row(s: Summary) -> str:
-    cells = [
-        s.recipe,
-        f"{100 * s.accuracy:.2f} ± {100 * s.deviation:.2f}",
-        f"{100 * s.macro_f1:.2f}",
-        f"{100 * s.calibration_error:.2f}",
-        f"{s.convergence_epoch:.1f}",
-    ]
-    if s.recipe == VANILLA:
-        cells += [""] * 4
-    else:
-        tests = (f"{s.effect:+.2f}", f"{s.wilcoxon_p:.3g}", f"{s.t_test_p:.3g}")
-        cells += [f"{100 * s.gain:+.2f}", *tests]
-    return f"| {' | '.join(cells)} |"
-
-
-def verdict(summaries: Sequence[Summary]) -> str:
-    """What the numbers say, controls beside the real teacher."""
-    named = {(s.encoder, s.student, s.recipe): s for s in summaries}
-    lines = ["## What it says", ""]
-    for encoder, student in dict.fromkeys((s.encoder, s.student) for s in summaries):
-        real = next((s for recipe in TOLD if (s := named.get((encoder, student, recipe)))), None)
-        if real is None:
-            continue
-        significant = real.gain > 0 and real.wilcoxon_p < 0.01
-        text = f"{student} on {encoder}: {100 * real.gain:+.2f} points from "
-        text += "the combination" if real.recipe == COMBINED else real.recipe
-        text += ", significant at p < 0.01" if significant else ", not significant at p < 0.01"
-        controls = [
-            f"{100 * control.gain:+.2f} {name}"
-            for name in (RANDOM, HARD, *UNLABELED_CONTROLS)
-            if (control := named.get((encoder, student, name))) is not None
+def other_figures(rows: Sequence[Row]) -> str:
+    lines = [
+        [
+            *described(way_of(s)),
+            title(s.recipe, s.teacher),
+            f"{percent(s.accuracy)} ± {percent(s.deviation)}",
+            percent(s.validation_accuracy),
+            percent(s.macro_f1),
+            percent(s.calibration_error),
+            f"{s.convergence_epoch:.1f}",
         ]
-        lines.append(f"- {text}{'; ' + ', '.join(controls) if controls else ''}.")
-    return "\n".join(lines) if len(lines) > 2 else ""
+        for s in summarize(rows)
+    ]
+    header = ["student", "features", "taught by", "test", "validation", "macro-F1"]
+    return table([*header, "calibration error", "epochs to 99%"], lines)

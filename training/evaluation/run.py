@@ -5,12 +5,15 @@ Hyperparameters are chosen on validation, with the same budget for every recipe.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
+import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
+from torch import Tensor
 
 from training.calibration import CALIBRATION_BINS, calibrate
 from training.config import Training
@@ -18,12 +21,16 @@ from training.data import GraphData
 from training.distill import fit, student_metrics
 from training.encoders.features import EncoderSpec
 from training.evaluation.plan import Choice, EvaluationOptions, RunKey
+from training.evaluation.provenance import provenance
+from training.evaluation.splits import withheld_nodes
 from training.loop import predict
-from training.recipes import VANILLA, recipe_weights
+from training.recipes import LANGUAGE_FREE, VANILLA, recipe_weights
 from training.student.checkpoint import CheckpointConfig
 from training.student.network import Student
+from training.teacher.options import TeachOptions
 
 WIDTHS = (64, 128, 256)  # that a search chooses from
+PANEL = 1_000  # nodes, at most, whose answers are kept one by one, for what splits have in common
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +40,35 @@ class TrainingInputs:
     data: GraphData
     spec: EncoderSpec
     label_names: tuple[str, ...]
+    folder: Path = Path()  # of the split's graph
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedRun:
+    """A run whose student is trained; its config names no graph."""
+
+    key: RunKey
+    config: CheckpointConfig
+    inputs: TrainingInputs
+    student: Student
+    training: Training
+
+
+Finish = Callable[[TrainedRun], Mapping[str, float]]  # further accuracies, by name
 
 
 def train_recipe(
     key: RunKey, inputs: TrainingInputs, options: EvaluationOptions, choice: Choice
 ) -> tuple[Student, Training]:
     """Trains; reads training and validation labels only."""
-    config = CheckpointConfig(
+    return fit(run_config(key, inputs, options, choice), inputs.data)
+
+
+def run_config(
+    key: RunKey, inputs: TrainingInputs, options: EvaluationOptions, choice: Choice
+) -> CheckpointConfig:
+    """What a student of this run is made by; it names no graph."""
+    return CheckpointConfig(
         student=choice.student(key.student, options.layers),
         training=choice.training(options.training, 1_000 * key.split + key.seed),
         encoder=inputs.spec,
@@ -50,29 +79,89 @@ def train_recipe(
         terms=recipe_weights(key.recipe, choice.strength),
         objectives=options.constants,
     )
-    return fit(config, inputs.data)
 
 
 def run(
-    key: RunKey, inputs: TrainingInputs, options: EvaluationOptions, choice: Choice
+    key: RunKey,
+    inputs: TrainingInputs,
+    options: EvaluationOptions,
+    choice: Choice,
+    finish: Finish | None = None,
 ) -> dict[str, Any]:
-    """One result, as it is written."""
+    """One result, as it is written.
+
+    Args:
+        finish: measures the trained student in further ways.
+    """
     student, training = train_recipe(key, inputs, options, choice)
     data = inputs.data
     logits = predict(student, data)
     val, test, labels = data.val, logits[data.test].numpy(), data.labels[data.test].numpy()
     calibration = calibrate(logits[val].numpy(), data.labels[val].numpy(), accuracy=0.95)
     size = sum(w.numel() * w.element_size() for w in student.state_dict().values())
-    return {
+    metrics = student_metrics(student, data, training, logits) | other_metrics(key, data, logits)
+    result = {
         "key": asdict(key),
+        "teacher": "" if key.recipe in LANGUAGE_FREE else teacher_title(options.teacher),
         "choice": asdict(choice),
-        "metrics": {**student_metrics(student, data, training, logits), "bytes": size},
+        "sizes": {
+            "labeled": int((data.labels >= 0).sum()),
+            **{name: len(getattr(data, name)) for name in ("train", "val", "test")},
+        },
+        "metrics": metrics | {"bytes": size},
         "temperature": calibration.temperature,
         "validation_curve": [round(epoch.val_accuracy, 4) for epoch in training.epochs],
         "reliability": reliability(test, labels),
         "reliability_calibrated": reliability(test / calibration.temperature, labels),
         "risk_coverage": calibration.risk_coverage,
+        **panel(data, logits),
     }
+    if finish is not None:
+        result["unseen"] = finish(
+            TrainedRun(key, run_config(key, inputs, options, choice), inputs, student, training)
+        )
+    return result | {"made": provenance()}
+
+
+def other_metrics(key: RunKey, data: GraphData, logits: Tensor) -> dict[str, float | None]:
+    """Test accuracy of what the student was taught by, and its own on the fifth of test nodes that
+    an inductive evaluation takes out.
+    """
+    fifth = torch.from_numpy(withheld_nodes(data.test.numpy(), key.split))
+    taught = None if data.targets is None else data.targets.log_probabilities
+    return {
+        "taught_accuracy": None if taught is None else accuracy(taught, data, data.test),
+        "fifth_accuracy": accuracy(logits, data, fifth) if len(fifth) else None,
+    }
+
+
+def accuracy(scores: Tensor, data: GraphData, nodes: Tensor) -> float:
+    """The share of some nodes whose highest score is that of their label; scores: [N, C]."""
+    return float((scores[nodes].argmax(1) == data.labels[nodes]).float().mean())
+
+
+def panel(data: GraphData, logits: Tensor) -> dict[str, str]:
+    """Of the same nodes in every split: which are test nodes, and which of those the student is
+    right about, a bit each, as hexadecimal digits.
+    """
+    nodes = panel_nodes(len(data.labels))
+    tested = np.isin(nodes, data.test.numpy())
+    right = (logits.argmax(1) == data.labels).numpy()[nodes] & tested
+    return {"panel": np.packbits(tested).tobytes().hex()} | {
+        "panel_right": np.packbits(right).tobytes().hex()
+    }
+
+
+def panel_nodes(count: int) -> NDArray[np.int64]:
+    return np.sort(np.random.default_rng(0).permutation(count)[:PANEL])
+
+
+def teacher_title(options: TeachOptions) -> str:
+    """A language model that teaches, in a word or two, and how much of it was tuned."""
+    name = {"encoder": "MiniLM"}.get(options.teacher, Path(options.teacher).name)
+    if options.kind == "encoder" and options.encoder.frozen:
+        return f"{name}, frozen"
+    return f"{name}, {'tuned' if options.tuning.epochs else 'untuned'}"
 
 
 def reliability(

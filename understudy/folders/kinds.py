@@ -71,7 +71,7 @@ EVALUATION = Kind(
     ("graph_hash", "split_kind", "teacher", "trials"),
     (
         *("runs/*.json", "search/*.json", "splits/*", "teachers/*"),
-        *("map.json", "summary.json", "runs.csv", "report.md", "*.png"),
+        *("map.json", "summary.json", "runs.parquet", "runs.csv", "report.md", "*.png"),
     ),
     grows=True,
 )

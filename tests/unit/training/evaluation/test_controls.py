@@ -6,13 +6,19 @@ import numpy as np
 import torch
 
 from tests.unit.training.samples import noisy_answers, small_answers, small_graph
-from training.evaluation.controls import own_targets, recipe_targets, shuffled
+from training.evaluation.controls import (
+    propagated_targets,
+    recipe_targets,
+    shuffled,
+    student_targets,
+)
 from training.recipes import (
     COMBINED,
     HARD,
     PROPAGATED,
     RANDOM,
     SHUFFLED,
+    SHUFFLED_BARE,
     UNSMOOTHED,
     recipe_weights,
 )
@@ -94,14 +100,9 @@ def test_recipes_choose_their_targets() -> None:
     assert float((guessed == labels).float().mean()) < 0.8
 
 
-def test_propagated_labels_hold_nothing_of_the_teacher() -> None:
+def test_propagated_labels_hold_nothing_but_the_training_labels() -> None:
     graph = small_graph()
-    info = described(graph)
-    good, bad = (
-        recipe_targets(PROPAGATED, graph, info, with_smoothed_view(graph, HOPS, answers), seed=0)
-        for answers in (small_answers(graph), noisy_answers(graph))
-    )
-    assert torch.equal(good.log_probabilities, bad.log_probabilities)
+    good = propagated_targets(graph)
     assert good.features is None
     assert good.view == "smoothed"
     assert recipe_weights(PROPAGATED) == recipe_weights("unlabeled")
@@ -113,7 +114,7 @@ def test_propagated_labels_hold_nothing_of_the_teacher() -> None:
 def test_a_student_is_its_own_teacher() -> None:
     graph = small_graph()
     logits = torch.from_numpy(noisy_answers(graph).log_probabilities[1])
-    targets = own_targets(graph, logits)
+    targets = student_targets(graph, logits)
     assert targets.view == "smoothed"
     assert targets.features is None
     alone = np.flatnonzero(graph.adjacency.degrees == 0)  # what it says of itself it has by heart
@@ -126,6 +127,10 @@ def test_a_student_is_its_own_teacher() -> None:
         for values in (logits, targets.log_probabilities)
     )
     assert read > bare
+    plain = student_targets(graph, logits, smooth=False)
+    assert plain.view == "hop0"
+    assert not plain.known[torch.from_numpy(labeled_nodes(graph, "train"))].any()
+    assert torch.equal(plain.log_probabilities[test].argmax(1), logits[test].argmax(1))
 
 
 def test_shuffled_answers_are_the_random_teachers_for_soft_labels_alone() -> None:
@@ -138,3 +143,5 @@ def test_shuffled_answers_are_the_random_teachers_for_soft_labels_alone() -> Non
     assert not torch.equal(real.log_probabilities, shuffled_answers.log_probabilities)
     assert recipe_weights(SHUFFLED) == recipe_weights("unlabeled")
     assert recipe_weights(SHUFFLED) != recipe_weights(RANDOM)
+    bare = recipe_targets(SHUFFLED_BARE, *taught, seed=3)
+    assert bare.view != "smoothed"

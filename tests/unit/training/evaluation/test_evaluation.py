@@ -1,4 +1,4 @@
-"""Statistics of paired runs, splits and recipes."""
+"""Plans of an evaluation: splits, recipes, searches."""
 
 import json
 from dataclasses import replace
@@ -7,82 +7,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from scipy import stats
 
 from training.errors import EvaluationError, UntrainableError
 from training.evaluation.evaluate import check_plan, check_splits
-from training.evaluation.plan import (
-    CHOSEN,
-    SPLIT_KINDS,
-    Choice,
-    EvaluationOptions,
-    run_keys,
-    split_graph,
-)
+from training.evaluation.plan import Choice, EvaluationOptions, run_keys
 from training.evaluation.run import best_choice, reliability
-from training.evaluation.statistics import chosen, summarize
+from training.evaluation.splits import (
+    OWN,
+    SPLIT_KINDS,
+    TRAIN_A_CLASS,
+    WITHHELD,
+    split_graph,
+    withheld_nodes,
+)
 from training.recipes import COMBINED, HARD, RANDOM, RECIPES, VANILLA, recipe_weights
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
-
-def result(recipe: str, split: int, seed: int, accuracy: float) -> dict[str, Any]:
-    names = ("test_macro_f1", "test_calibration_error", "val_accuracy", "convergence_epoch")
-    return {
-        "key": {
-            "encoder": "minilm",
-            "student": "gcn",
-            "recipe": recipe,
-            "split": split,
-            "seed": seed,
-        },
-        "metrics": {"test_accuracy": accuracy, **dict.fromkeys(names, 0.5)},
-    }
+DRAWN = [kind for kind in SPLIT_KINDS if kind != OWN]
 
 
-def test_gains_are_paired_by_split_and_seed() -> None:
-    generator = np.random.default_rng(0)
-    base = generator.normal(0.8, 0.05, 10)  # splits differ far more than recipes do
-    gains = generator.normal(0.01, 0.004, 10)
-    runs = [(split, seed) for split in range(5) for seed in range(2)]
-    vanilla = [result(VANILLA, *run, a) for run, a in zip(runs, base, strict=True)]
-    combined = [result(COMBINED, *run, a) for run, a in zip(runs, base + gains, strict=True)]
-    _, found = summarize([*vanilla, *reversed(combined)])
-    assert found.gain == pytest.approx(gains.mean())
-    assert found.effect == pytest.approx(gains.mean() / gains.std(ddof=1))
-    assert found.t_test_p == pytest.approx(stats.ttest_rel(base + gains, base).pvalue)
-    assert found.wilcoxon_p < 0.01
-    assert found.deviation == pytest.approx((base + gains).std(ddof=1))
-
-
-def test_the_chosen_run_is_the_best_on_validation_and_no_control() -> None:
-    def run(recipe: str, split: int, validation: float, test: float) -> dict[str, Any]:
-        found = result(recipe, split, 0, test)
-        return {**found, "metrics": found["metrics"] | {"val_accuracy": validation}}
-
-    runs = [
-        run(RANDOM, 0, 0.99, 0.1),
-        run(COMBINED, 0, 0.80, 0.5),
-        run(VANILLA, 0, 0.80, 0.6),  # as good on validation as the combination, and simpler
-        run(VANILLA, 1, 0.70, 0.7),
-        run(COMBINED, 1, 0.71, 0.8),
-    ]
-    found = {one["key"]["split"]: one for one in chosen(runs)}
-    assert {split: one["metrics"]["test_accuracy"] for split, one in found.items()} == {
-        0: 0.6,
-        1: 0.8,
-    }
-    assert {one["key"]["recipe"] for one in found.values()} == {CHOSEN}
-    assert chosen([one for one in runs if one["key"]["recipe"] in (VANILLA, RANDOM)]) == []
-
-
-def test_no_difference_is_no_evidence() -> None:
-    runs = [result(name, split, 0, 0.8) for name in (VANILLA, COMBINED) for split in range(4)]
-    found = summarize(runs)[1]
-    assert (found.gain, found.effect, found.wilcoxon_p, found.t_test_p) == (0, 0, 1, 1)
-
-
-@pytest.mark.parametrize("kind", ["60/20/20", "20-per-class"])
+@pytest.mark.parametrize("kind", DRAWN)
 def test_splits_are_disjoint_repeatable_and_follow_the_seed(kind: str) -> None:
     graph = synthetic_graph(SyntheticOptions(nodes=600, classes=4))
     first, again, other = (split_graph(graph, kind, seed).splits for seed in (0, 0, 1))
@@ -90,20 +36,44 @@ def test_splits_are_disjoint_repeatable_and_follow_the_seed(kind: str) -> None:
     assert len(np.unique(members)) == len(members) == 600
     assert all(np.array_equal(first[name], again[name]) for name in first)
     assert not np.array_equal(first["test"], other["test"])
-    if kind == "20-per-class":
-        assert np.bincount(graph.labels[first["train"]]).tolist() == [20] * 4
+    if kind in TRAIN_A_CLASS:
+        assert np.bincount(graph.labels[first["train"]]).tolist() == [TRAIN_A_CLASS[kind]] * 4
 
 
-@pytest.mark.parametrize("kind", SPLIT_KINDS)
+@pytest.mark.parametrize("kind", DRAWN)
 def test_no_part_of_a_split_has_a_node_whose_group_another_part_has(kind: str) -> None:
     graph = synthetic_graph(SyntheticOptions(nodes=600, classes=4))
     groups = np.random.default_rng(0).integers(0, 300, graph.num_nodes)
     found = split_graph(replace(graph, groups=groups), kind, 0).splits
     for one, other in combinations(found.values(), 2):
-        assert len(one) > 50
+        assert len(one) >= 20
         assert not np.intersect1d(groups[one], groups[other]).size
-    if kind == "20-per-class":
-        assert np.bincount(graph.labels[found["train"]]).tolist() == [20] * 4
+    if kind in TRAIN_A_CLASS:
+        assert np.bincount(graph.labels[found["train"]]).tolist() == [TRAIN_A_CLASS[kind]] * 4
+
+
+def test_a_graphs_own_split_is_taken_as_it_is_and_once() -> None:
+    graph = synthetic_graph(SyntheticOptions(nodes=90, classes=3))
+    assert split_graph(graph, OWN, 0) is graph
+    with pytest.raises(EvaluationError, match=r"is one: ask for one split \(--splits 1\)"):
+        EvaluationOptions(split_kind=OWN)
+    assert EvaluationOptions(split_kind=OWN, splits=1).splits == 1
+
+
+def test_a_fifth_of_the_test_nodes_is_taken_out_with_all_edges_and_nothing_else() -> None:
+    graph = synthetic_graph(SyntheticOptions(nodes=600, classes=4))
+    whole = split_graph(graph, "20-per-class", 3)
+    rest = split_graph(graph, "20-per-class", 3, withheld=WITHHELD)
+    out = withheld_nodes(whole.splits["test"], 3)
+    assert len(out) == round(WITHHELD * len(whole.splits["test"])) > 50
+    assert set(rest.ids.to_pylist()) == set(whole.ids.to_pylist()) - {
+        str(whole.ids[node]) for node in out.tolist()
+    }
+    kept = np.setdiff1d(np.arange(600), out)
+    assert rest.adjacency.num_edges == whole.adjacency.induced(kept).num_edges
+    for name in ("train", "val"):
+        before, after = (g.ids.take(pa.array(g.splits[name])) for g in (whole, rest))
+        assert before.equals(after)
 
 
 def test_controls_have_the_weights_of_the_combination() -> None:
@@ -117,7 +87,7 @@ def test_controls_have_the_weights_of_the_combination() -> None:
 def test_every_run_has_a_name_of_its_own() -> None:
     options = EvaluationOptions()
     keys = list(run_keys(options))
-    assert len({key.name for key in keys}) == len(keys) == 5 * 2 * 2 * 4 * len(RECIPES)
+    assert len({key.name for key in keys}) == len(keys) == 10 * 2 * 2 * 4 * len(RECIPES)
 
 
 def test_unknown_names_are_told() -> None:

@@ -1,0 +1,110 @@
+"""docs/results.md's part on accuracy, from the runs that are committed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.measure import RESULTS
+from training.evaluation.rows import RUNS_FILE, Record, Row, read_rows
+from training.evaluation.tables import LABELS, sections, unseen_table
+from understudy.graph.files import atomic_file
+
+FOLDER = RESULTS / "accuracy"
+PAGE = Path(__file__).parents[1] / "docs" / "results.md"
+START = "<!-- written by `python -m benchmarks.accuracy`: begin -->"
+END = "<!-- written by `python -m benchmarks.accuracy`: end -->"
+OWN_SETTINGS = {"teacher", "withheld", "splits", "seeds", "split_kind"}  # that parts differ in
+
+Records = Mapping[str, Record]  # by the name of their folder
+
+
+def write_page(page: Path = PAGE, folder: Path = FOLDER) -> Path:
+    """Puts the tables of all committed runs between the page's two marks.
+
+    Raises:
+        BenchmarkError: the page has no such marks; see `graph_section`.
+        EvaluationError: a file of runs is damaged.
+    """
+    text = page.read_text(encoding="utf-8")
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not start or not end:
+        raise BenchmarkError(f"{page.name} lacks one of the lines {START} and {END}; put them back")
+    with atomic_file(page) as temporary:
+        body = f"{before}{START}\n\n{tables(committed(folder))}\n\n{END}{after}"
+        temporary.write_text(body, encoding="utf-8")
+    return page
+
+
+def committed(folder: Path = FOLDER) -> dict[str, Record]:
+    """All evaluations with their runs, by name."""
+    paths = sorted(folder.glob(f"*/{RUNS_FILE}"))
+    return {path.parent.name: read_rows(path) for path in paths}
+
+
+def tables(records: Records) -> str:
+    """A section a graph."""
+    graphs: dict[str, dict[str, Record]] = {}
+    for name, record in records.items():
+        graphs.setdefault(record.facts["graph"], {})[name] = record
+    return "\n\n".join(part for graph in sorted(graphs) for part in graph_section(graphs[graph]))
+
+
+def graph_section(records: Records) -> list[str]:
+    """The tables of one graph.
+
+    Raises:
+        BenchmarkError: its evaluations are not of the same graph, or of the same settings.
+    """
+    check_alike(records)
+    facts = next(iter(records.values())).facts
+    rows = [row for record in records.values() for row in record.rows]
+    return [
+        f"## {facts['graph']}",
+        f"{facts['nodes']:,} nodes, {facts['edges']:,} edges, {facts['classes']} classes.",
+        *sections(rows),
+        *unseen_sections(rows),
+        f"Runs: {'; '.join(made(name, record) for name, record in records.items())}.",
+    ]
+
+
+def check_alike(records: Records) -> None:
+    (first, record), *others = records.items()
+    for name, other in others:
+        if other.facts["graph_hash"] != record.facts["graph_hash"]:
+            raise BenchmarkError(
+                f"{first} and {name} are both of a graph named {other.facts['graph']!r}, and not "
+                "of the same one; import one of them under another --name"
+            )
+        if settings(other) != settings(record):
+            raise BenchmarkError(
+                f"{first} and {name} train students by different settings, so their figures "
+                "cannot stand in one table; run one of them again"
+            )
+
+
+def settings(record: Record) -> Mapping[str, Any]:
+    options = record.facts["options"]
+    return {name: value for name, value in options.items() if name not in OWN_SETTINGS}
+
+
+def unseen_sections(rows: Sequence[Row]) -> Iterable[str]:
+    for kind, title in LABELS.items():
+        own = [row for row in rows if row.split_kind == kind]
+        if text := unseen_table(own, [row for row in own if row.unseen_all is None]):
+            yield f"### {title}: nodes that are unseen"
+            yield text
+
+
+def made(name: str, record: Record) -> str:
+    """Where an evaluation's runs are, and what made them."""
+    options, rows = record.facts["options"], record.rows
+    dates = sorted(row.date[:10] for row in rows)
+    when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
+    machines = ", ".join(sorted({f"{row.processor}, {row.cores} cores" for row in rows}))
+    link = f"[{name}](../benchmarks/results/accuracy/{name}/report.md)"
+    return (
+        f"{link} ({options['splits']} splits, {options['seeds']} initialisations, {when}, "
+        f"{machines})"
+    )

@@ -1,0 +1,29 @@
+"""Where and how a run was made: machine, versions, date, command line."""
+
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from understudy.environment import installed, processor
+
+PACKAGES = ("understudy-gnn", "torch", "torch-geometric", "transformers", "numpy", "scipy")
+
+
+def provenance() -> dict[str, Any]:
+    """Of a run that ends now; of absolute paths in the command line, the last part alone."""
+    found = {name: version for name in PACKAGES if (version := installed(name))}
+    versions = {"python": platform.python_version(), **found}
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "command": " ".join(map(without_place, sys.argv)),
+    }
+
+
+def without_place(argument: str) -> str:
+    return Path(argument).name if Path(argument).is_absolute() else argument

@@ -1,0 +1,128 @@
+"""Every run of an evaluation as one row of a Parquet file, from which all tables can be taken."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from training.errors import EvaluationError
+from understudy.graph import TextGraph
+from understudy.graph.files import atomic_file
+
+RUNS_FILE = "runs.parquet"
+FACTS = b"understudy"  # key of the file's metadata: what all rows share, as JSON
+NEIGHBORHOODS = (0, 1, 3, None)  # links that an unseen node keeps, at most; None: all
+TYPES: Mapping[Any, pa.DataType] = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    float | None: pa.float64(),
+    bytes: pa.binary(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One run; accuracies are shares, 0 to 1, and None is what was not measured."""
+
+    graph: str
+    graph_hash: str
+    split_kind: str
+    split: int
+    seed: int  # of the initialisation
+    encoder: str
+    student: str
+    recipe: str
+    teacher: str  # the language model that was asked; empty where none was
+    labeled: int  # nodes of the graph
+    train: int  # nodes
+    val: int
+    test: int
+    val_accuracy: float
+    test_accuracy: float
+    test_macro_f1: float
+    test_calibration_error: float  # before the temperature
+    epochs: int
+    convergence_epoch: int  # first to reach 99% of the best validation accuracy
+    parameters: int
+    seconds: float  # of training
+    taught_accuracy: float | None  # on test, of what the student was taught by
+    fifth_accuracy: float | None  # on the fifth of test that an inductive evaluation takes out
+    unseen_0: float | None  # on that fifth, unseen, classified by the bundle without links,
+    unseen_1: float | None  # with at most one,
+    unseen_3: float | None  # with at most three,
+    unseen_all: float | None  # with all of its stored neighbours
+    panel: bytes  # a bit for every node of `panel_nodes` (run.py): it is a test node
+    panel_right: bytes  # and the student is right about it
+    date: str  # when the run ended, UTC
+    processor: str
+    cores: int
+    versions: str  # of Python and the libraries
+    command: str  # line
+
+
+SCHEMA = pa.schema([(field.name, TYPES[field.type]) for field in fields(Row)])
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a Parquet file of runs holds."""
+
+    rows: list[Row]
+    facts: Mapping[str, Any]  # of the evaluation, see `write_rows`
+
+
+def row_of(result: Mapping[str, Any], graph: TextGraph, split_kind: str) -> Row:
+    """A run's own file as a row."""
+    metrics, sizes, made = result["metrics"], result["sizes"], result["made"]
+    unseen = result.get("unseen", {})
+    names = {field.name for field in fields(Row)}
+    return Row(
+        graph=graph.name,
+        graph_hash=graph.content_hash,
+        split_kind=split_kind,
+        teacher=result["teacher"],
+        panel=bytes.fromhex(result["panel"]),
+        panel_right=bytes.fromhex(result["panel_right"]),
+        **result["key"],
+        **sizes,
+        **{name: unseen.get(name) for name in map(unseen_name, NEIGHBORHOODS)},
+        **{name: value for name, value in metrics.items() if name in names},
+        **made,
+    )
+
+
+def unseen_name(links: int | None) -> str:
+    return f"unseen_{'all' if links is None else links}"
+
+
+def write_rows(path: Path, rows: Iterable[Row], facts: Mapping[str, Any]) -> None:
+    """Writes runs.parquet; its metadata says what all rows share.
+
+    Args:
+        facts: graph, nodes, classes, options (settings on which results depend), teachers' metrics
+    """
+    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=SCHEMA)
+    table = table.replace_schema_metadata({FACTS: json.dumps(facts, sort_keys=True)})
+    with atomic_file(path) as temporary:
+        parquet.write_table(table, temporary, compression="zstd")
+
+
+def read_rows(path: Path) -> Record:
+    """Reads runs.parquet.
+
+    Raises:
+        EvaluationError: it is not there, or is no such file.
+    """
+    if not path.is_file():
+        raise EvaluationError(f"{path} is not there; `understudy evaluate` writes it")
+    try:
+        table = parquet.read_table(path)
+        facts = json.loads(table.schema.metadata[FACTS])
+        return Record([Row(**values) for values in table.to_pylist()], facts)
+    except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        raise EvaluationError(f"{path} holds no runs of an evaluation: {error}") from error

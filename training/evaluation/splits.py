@@ -1,0 +1,64 @@
+"""How an evaluation splits a graph, and which nodes it takes out to see them for the first time."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.graph import UNLABELED, TextGraph, random_split
+from understudy.graph.splits import labeled_nodes
+
+OWN = "own"  # the split that the graph came with
+SHARES = (0.6, 0.2, 0.2)  # of training, validation and test, of the split with many labels
+TRAIN_A_CLASS: Mapping[str, int] = {"20-per-class": 20, "5-per-class": 5}
+SPLIT_KINDS = ("60/20/20", *TRAIN_A_CLASS, OWN)
+VALIDATION = 500  # nodes of a few-label split, at most a third of what training leaves
+WITHHELD = 0.2  # of the test nodes, that accuracy of unseen nodes is told of
+
+
+def split_graph(graph: TextGraph, kind: str, seed: int, withheld: float = 0.0) -> TextGraph:
+    """The graph with a split drawn anew, stratified 60/20/20 or some training nodes a class, or
+    with its own; of the test nodes a share is taken out, with all edges (`withheld_nodes`).
+
+    Nodes of one group are never graded by one another: where only some are trained on, the others
+    are in no part of the split.
+    """
+    split = graph if kind == OWN else replace(graph, splits=drawn(graph, kind, seed))
+    if not withheld:
+        return split
+    out = withheld_nodes(labeled_nodes(split, "test"), seed, withheld)
+    return split.subgraph(np.setdiff1d(np.arange(graph.num_nodes, dtype=np.int64), out))
+
+
+def drawn(graph: TextGraph, kind: str, seed: int) -> Mapping[str, NDArray[np.int64]]:
+    """Train, validation and test of a drawn split."""
+    if kind not in TRAIN_A_CLASS:
+        return random_split(graph.labels, SHARES, seed, graph.groups)
+    generator = np.random.default_rng([seed, 5])
+    labeled = generator.permutation(np.flatnonzero(graph.labels != UNLABELED))
+    chosen = [
+        labeled[graph.labels[labeled] == label][: TRAIN_A_CLASS[kind]]
+        for label in range(graph.num_classes)
+    ]
+    train = np.concatenate(chosen)
+    groups = np.arange(graph.num_nodes) if graph.groups is None else graph.groups
+    rest = apart(labeled, train, groups)
+    val = rest[: min(VALIDATION, len(rest) // 3)]
+    parts = {"train": train, "val": val, "test": apart(rest, val, groups)}
+    return {name: np.sort(nodes) for name, nodes in parts.items()}
+
+
+def apart(
+    nodes: NDArray[np.int64], others: NDArray[np.int64], groups: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The nodes of groups that the others have none of, in their order; groups: int64 [N]."""
+    return nodes[~np.isin(groups[nodes], groups[others])]
+
+
+def withheld_nodes(
+    test: NDArray[np.int64], seed: int, share: float = WITHHELD
+) -> NDArray[np.int64]:
+    """A share of a split's labelled test nodes, rising; the same ones for every recipe."""
+    order = np.random.default_rng([seed, 20]).permutation(test)
+    return np.sort(order[: round(share * len(order))])
