@@ -1,6 +1,6 @@
 """The application: the parts of the service put together, its routes and its lifespan."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ from service.http.gateway import Gateway, Guard
 from service.http.guard import Hosts
 from service.messages import ErrorDetail
 from service.parts import Parts, build_parts
-from service.routes import admin, classify, graph, inference_protocol
+from service.routes import admin, browse, classify, graph, inference_protocol, page
 from service.routes.dependencies import decode_part
 from service.routes.structs import Document, StructRoute
 from service.settings import Settings
@@ -48,7 +48,7 @@ def create_app(
         SettingsError: the keys cannot be read, or a setting is wrong.
     """
     parts = build_parts(engine, settings, open_engine)
-    app = build_application(parts)
+    app = build_application(parts, settings.page)
     service = Service(
         app,
         settings.max_body_bytes,
@@ -68,8 +68,9 @@ def create_app(
     return service
 
 
-def build_application(parts: Parts) -> FastAPI:
+def build_application(parts: Parts, with_page: bool) -> FastAPI:
     """All routes, their document and their errors."""
+    own = [route for route in page.page.routes if with_page]
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -79,7 +80,10 @@ def build_application(parts: Parts) -> FastAPI:
         await parts.close()
 
     app = FastAPI(
-        routes=[*ROUTES],  # FastAPI looks through the routes of an included router several times
+        routes=[
+            *ROUTES,
+            *own,
+        ],  # FastAPI looks through the routes of an included router several times
         openapi_url=None,  # ours has examples of what is served
         docs_url=None,
         redoc_url=None,
@@ -113,13 +117,13 @@ async def answer_routing_error(request: Request, error: Any) -> Response:
     detail = ErrorDetail(CODE_OF_STATUS.get(error.status_code, RequestError.code), message)
     headers = {}
     if error.status_code == 405:
-        headers["allow"] = ", ".join(sorted(allowed_methods(sent)))
+        headers["allow"] = ", ".join(sorted(allowed_methods(request.app.routes, sent)))
     return error_response(error.status_code, detail, path, headers)
 
 
-def allowed_methods(path: str) -> set[str]:
+def allowed_methods(routes: Iterable[APIRoute], path: str) -> set[str]:
     """What may be asked of a path."""
-    allowed = {m for route in ROUTES if route.path_regex.match(path) for m in route.methods or ()}
+    allowed = {m for route in routes if route.path_regex.match(path) for m in route.methods or ()}
     return allowed | {"HEAD"} if "GET" in allowed else allowed
 
 
@@ -128,9 +132,9 @@ def beginning(path: str) -> str:
     return path.lstrip("/").partition("/")[0]
 
 
-ROOMS = (classify, inference_protocol, graph, admin)
-ROUTERS = [*(room.router for room in ROOMS), admin.beside]
+ROOMS = (classify, inference_protocol, graph, browse, admin)
+ROUTERS = [*(room.router for room in ROOMS), admin.beside, page.reference]
 ROUTES = [r for router in ROUTERS for r in router.routes if isinstance(r, APIRoute)]
 STRUCT_ROUTES = [route for route in ROUTES if isinstance(route, StructRoute)]
 # Beside one of these paths nothing is, and any key may hear so.
-BEGINNINGS = {beginning(route.path) for route in STRUCT_ROUTES} | {"metrics"}
+BEGINNINGS = {beginning(route.path) for route in STRUCT_ROUTES} | {"metrics", "page"}

@@ -78,7 +78,8 @@ def serve(bundle: BundleFolder, **flags: Any) -> None:
         key = ' -H "authorization: Bearer $KEY"' if app.parts.access.keys else ""
 
         def announce(url: str) -> None:
-            typer.echo(f"listening on {url} (documentation at {url}/docs)")
+            page = f"page at {url}/, " if settings.page else ""
+            typer.echo(f"listening on {url} ({page}documentation at {url}/docs)")
             typer.echo(
                 f"next: curl -s {url}/classify -H 'content-type: application/json'{key} {asked}"
             )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from service.cache import Cache, RedisLink
+from service.directory import Directory
 from service.http.access import Access, MemoryRateLimiter, RateLimiter, RedisRateLimiter, load_keys
 from service.http.bodies import Aside
 from service.http.guard import Clients
@@ -42,6 +43,7 @@ class Parts:
     classifier: Classifier
     reloader: Reloader
     changes: Changes
+    directory: Directory
     access: Access
     link: RedisLink | None
     tracer: Tracer | None
@@ -122,6 +124,7 @@ def build_parts(
         classifier=classifier,
         reloader=Reloader(slot, open_engine, attach, metrics),
         changes=Changes(slot, settings.max_mutations, metrics),
+        directory=Directory(),
         access=Access(
             load_keys(settings.keys_file) if settings.keys_file else (),
             build_limiter(settings, link),

@@ -20,10 +20,16 @@ ROLES = {
     ("GET", "/v2/health/live"): "anyone",
     ("GET", "/v2/health/ready"): "anyone",
     ("GET", "/metrics"): "anyone",
+    ("GET", "/"): "anyone",
+    ("GET", "/docs"): "anyone",
+    ("GET", "/page/page.css"): "anyone",
     ("POST", "/classify"): "read",
     ("POST", "/classify/teacher"): "read",
     ("POST", "/compare"): "read",
     ("GET", "/info"): "read",
+    ("GET", "/nodes"): "read",
+    ("GET", "/search"): "read",
+    ("POST", "/surroundings"): "read",
     ("GET", "/nodes/{id}"): "read",
     ("GET", "/nodes/{id}/neighbors"): "read",
     ("GET", "/v2"): "read",
@@ -34,7 +40,6 @@ ROLES = {
     ("GET", "/v2/models/{model}/versions/{version}/ready"): "read",
     ("POST", "/v2/models/{model}/versions/{version}/infer"): "read",
     ("GET", "/openapi.json"): "read",
-    ("GET", "/docs"): "read",
     ("GET", "/nothing"): "read",
     ("PUT", "/nodes/{id}"): "write",
     ("DELETE", "/nodes/{id}"): "write",
@@ -99,7 +104,8 @@ def test_every_example_is_really_answered(guarded: Service, secrets: dict[str, s
 def test_a_walk_over_all_routes_with_all_roles(guarded: Service, secrets: dict[str, str]) -> None:
     paths = documented(guarded, secrets)["paths"]
     declared = {(method.upper(), path) for path, item in paths.items() for method in item}
-    beside = {("GET", "/metrics"), ("GET", "/openapi.json"), ("GET", "/docs")}
+    beside = {("GET", path) for path in ("/metrics", "/openapi.json", "/docs", "/")}
+    beside |= {("GET", "/page/page.css")}
     assert declared | beside | {("GET", "/nothing"), ("POST", "/nothing")} == ROLES.keys()
     for (method, path), needed in ROLES.items():
         target = re.sub(r"{\w+}", "nobody", path)

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import httpx
 
-from understudy.client.addresses import header_value, node_path
+from understudy.client.addresses import header_value, node_path, query_path
 from understudy.client.errors import (
     InvalidRequestError,
     RefusedError,
@@ -18,7 +18,9 @@ from understudy.client.models import (
     Change,
     Classification,
     Comparison,
+    FoundNode,
     Node,
+    NodePage,
     RequestLimits,
     Route,
     StoredNode,
@@ -26,9 +28,11 @@ from understudy.client.models import (
     parse_change,
     parse_classification,
     parse_comparisons,
+    parse_found,
     parse_limits,
     parse_neighbors,
     parse_node,
+    parse_page,
 )
 
 Result = TypeVar("Result")
@@ -133,6 +137,15 @@ def edge(method: str, source: str, target: str, key: str | None) -> Request[Chan
 
 def node(node_id: str) -> Request[StoredNode]:
     return Request("GET", node_path(node_id), parse_node)
+
+
+def nodes(after: str, limit: int, label: str | None, split: str | None) -> Request[NodePage]:
+    said = {"after": after, "limit": limit, "label": label, "split": split}
+    return Request("GET", query_path("/nodes", said), parse_page)
+
+
+def search(text: str, limit: int) -> Request[tuple[FoundNode, ...]]:
+    return Request("GET", query_path("/search", {"q": text, "limit": limit}), parse_found)
 
 
 def neighbors(node_id: str) -> Request[tuple[str, ...]]:
