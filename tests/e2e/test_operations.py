@@ -85,13 +85,16 @@ def test_every_example_is_really_answered(guarded: Service, secrets: dict[str, s
         for method, operation in item.items():
             assert operation["summary"]
             target = path
+            query: dict[str, str] = {}
             for parameter in operation.get("parameters", ()):
+                if parameter["in"] == "query" and "example" in parameter:
+                    query[parameter["name"]] = parameter["example"]
                 if parameter["in"] == "path":
                     target = target.replace(f"{{{parameter['name']}}}", parameter["example"])
             content = operation.get("requestBody", {}).get("content", {})
             body = content.get("application/json", {}).get("example")
             response = guarded.client.request(
-                method, target, json=body, headers=headers(secrets, "admin")
+                method, target, params=query, json=body, headers=headers(secrets, "admin")
             )
             # Changes made by earlier examples forbid a reload, and it says so.
             expected = 422 if path == "/admin/reload" else 200

@@ -13,6 +13,7 @@ export function combobox(name, label, { placeholder, choose, hue, hidden = false
     id: name, type: "search", role: "combobox", placeholder, autocomplete: "off", spellcheck: "false",
     "aria-expanded": "false", "aria-controls": list.id, "aria-autocomplete": "list",
   });
+  const told = make("span", { role: "status", class: "unseen" });
   let nodes = [];
   let active = -1;
   let running = null;
@@ -24,6 +25,7 @@ export function combobox(name, label, { placeholder, choose, hue, hidden = false
     input.removeAttribute("aria-activedescendant");
   };
   const take = (node) => {
+    suggest.cancel();
     running?.abort();
     input.value = keeps ? node.id : "";
     close();
@@ -66,17 +68,23 @@ export function combobox(name, label, { placeholder, choose, hue, hidden = false
     active = -1;
     list.hidden = nodes.length === 0;
     input.setAttribute("aria-expanded", String(nodes.length > 0));
-    say(nodes.length ? count(nodes.length, "suggestion") : `Nothing has all of: ${words}`);
+    told.textContent = nodes.length ? count(nodes.length, "suggestion") : `Nothing has all of: ${words}`;
   };
 
-  input.addEventListener("input", settled(WAIT, look));
-  input.addEventListener("blur", close);
+  const suggest = settled(WAIT, look);
+  input.addEventListener("input", suggest);
+  input.addEventListener("blur", () => {
+    suggest.cancel();
+    running?.abort();
+    close();
+  });
   input.addEventListener("keydown", async (event) => {
     if (event.key === "ArrowDown" && nodes.length && !list.hidden) point(active + 1);
     else if (event.key === "ArrowUp" && nodes.length && !list.hidden) point(active < 0 ? -1 : active - 1);
     else if (event.key === "Escape") close();
     else if (event.key === "Enter") {
       event.preventDefault();
+      suggest.cancel();
       if (active >= 0) return take(nodes[active]);
       await look();
       if (nodes.length && input.value.trim()) take(nodes[0]);
@@ -86,6 +94,6 @@ export function combobox(name, label, { placeholder, choose, hue, hidden = false
   });
   return {
     input,
-    parts: [make("label", { for: name, class: hidden ? "unseen" : null }, label), make("div", { class: "combobox" }, input, list)],
+    parts: [make("label", { for: name, class: hidden ? "unseen" : null }, label), make("div", { class: "combobox" }, input, list, told)],
   };
 }

@@ -34,13 +34,15 @@ export function say(words, bad = false) {
   say.timer = setTimeout(() => place.classList.remove("shown"), bad ? 8000 : 3500);
 }
 
-/** Calls a function once nothing was asked of it for a while. */
+/** Calls a function once nothing was asked of it for a while; `cancel` takes back what was asked. */
 export function settled(milliseconds, work) {
   let timer;
-  return (...given) => {
+  const ask = (...given) => {
     clearTimeout(timer);
     timer = setTimeout(() => work(...given), milliseconds);
   };
+  ask.cancel = () => clearTimeout(timer);
+  return ask;
 }
 
 export function percent(score) {

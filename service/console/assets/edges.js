@@ -48,18 +48,24 @@ export class EdgesPanel {
       }, "remove"))));
   }
 
-  async change(work, [source, target]) {
+  /** One change after the other: each tells what it alone changed. */
+  inTurn(work) {
+    this.turns = (this.turns ?? Promise.resolve()).then(work).catch((error) => say(error.message, true));
+    return this.turns;
+  }
+
+  change(work, pair) {
+    return this.inTurn(() => this.make(work, pair));
+  }
+
+  async make(work, [source, target]) {
     if (!source || !target) return say("Name both ends of the edge.", true);
-    try {
-      const before = this.neighborhood.answers();
-      const added = work === addEdge;
-      if (added) await this.neighborhood.include(target);
-      const { graph_version: version } = await work(source, target);
-      const differences = await this.neighborhood.refresh(added ? [[source, target]] : [], added ? [] : [[source, target]], before);
-      this.tell(added, source, target, version, differences);
-    } catch (error) {
-      say(error.message, true);
-    }
+    const added = work === addEdge;
+    for (const id of added ? [source, target] : []) await this.neighborhood.include(id);
+    const before = this.neighborhood.answers();
+    const { graph_version: version } = await work(source, target);
+    const differences = await this.neighborhood.refresh(added ? [[source, target]] : [], added ? [] : [[source, target]], before);
+    this.tell(added, source, target, version, differences);
     this.linked();
   }
 
@@ -71,7 +77,15 @@ export class EdgesPanel {
     );
   }
 
-  /** Somebody else changed the graph. */
+  /** The graph is at a version; if somebody else changed it, shows what became of the answers. */
+  notice(version) {
+    return this.inTurn(async () => {
+      if (this.neighborhood.nodes.size === 0 || version <= this.neighborhood.version) return;
+      const differences = await this.neighborhood.refresh();
+      if (differences.length) this.noticed(version, differences);
+    });
+  }
+
   noticed(version, differences) {
     this.changes.replaceChildren(make("p", {}, `The graph is at version ${version} now.`), differencesTable(differences, this.hue));
   }

@@ -40,7 +40,8 @@ async function begin() {
       await neighborhood.start(id);
       if (byId("invent").hidden && byId("edges").hidden) shown("node");
     } catch (error) {
-      say(error.message, true);
+      shown("node");
+      byId("node").replaceChildren(make("p", { class: "bad", role: "alert" }, error.message), make("p", {}, "Search for another one."));
     }
   }
 
@@ -69,11 +70,7 @@ async function begin() {
   const first = addressed() ?? (await somewhere());
   if (first === null) byId("node").replaceChildren(make("p", { class: "quiet" }, "No node is stored."));
   else await go(first);
-  new Figures(async (version) => {
-    if (neighborhood.version === undefined || version <= neighborhood.version) return;
-    const differences = await neighborhood.refresh();
-    if (differences.length) panels.edges.noticed(version, differences);
-  });
+  new Figures((version) => panels.edges.notice(version));
   document.body.dataset.ready = "";
 }
 

@@ -43,9 +43,6 @@ export class Neighborhood {
     this.invented = invented;
     this.version = around.graph_version;
     this.take(around);
-    const [centre] = around.nodes;
-    const left = centre.degree - (around.nodes.length - 1);
-    byId("note").textContent = left > 0 ? `${count(left, "further neighbour")} of ${id}: open it for more` : "";
     this.drawing.following = true;
     await this.select(id);
   }
@@ -106,8 +103,8 @@ export class Neighborhood {
 
   /** Asks for all answers anew, after edges came or went; tells which changed. */
   async refresh(added = [], removed = [], before = this.answers()) {
-    for (const edge of removed) this.edges.delete(edgeKey(edge));
-    for (const edge of added) this.edges.set(edgeKey(edge), edge);
+    for (const edge of removed) this.link(edge, false);
+    for (const edge of added) this.link(edge, true);
     const ids = [...this.nodes.keys()];
     const { answer } = await classify(ids.map((id) => ({ id })), 1);
     this.version = answer.graph_version;
@@ -125,6 +122,16 @@ export class Neighborhood {
     this.paint();
     this.drawing.flash(differences.map(({ id }) => id));
     return differences;
+  }
+
+  link(edge, linked) {
+    if (this.edges.has(edgeKey(edge)) === linked) return;
+    if (linked) this.edges.set(edgeKey(edge), edge);
+    else this.edges.delete(edgeKey(edge));
+    for (const id of edge) {
+      const node = this.nodes.get(id);
+      if (node) node.degree += linked ? 1 : -1;
+    }
   }
 
   /** Forgets a node that is not stored any more. */
@@ -151,6 +158,9 @@ export class Neighborhood {
       nodes.push({ id: INVENTED, label, score, degree: links.length, hue: label ? this.colors.hue(label) : "other", kind: "invented" });
       edges.push(...links.map((id) => [INVENTED, id]));
     }
+    const { selected } = this;
+    const left = (this.nodes.get(selected)?.degree ?? 0) - this.neighborsOf(selected).length;
+    byId("note").textContent = left > 0 ? `${count(left, "further neighbour")} of ${selected}: open it for more` : "";
     this.legend(nodes);
     this.drawing.show(nodes, edges, this.selected);
     this.pick(nodes);
