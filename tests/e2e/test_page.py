@@ -2,10 +2,12 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 
 from service.http.access import Role, add_key
@@ -253,8 +255,8 @@ def test_where_keys_are_needed_one_is_asked_for_and_kept_for_the_session(
         assert page.evaluate("JSON.stringify(localStorage)") == "{}"
         assert page.context.cookies() == []
         page.goto(f"{guarded.url}/docs")  # the key is still there
-        page.wait_for_selector("#classify")
-        assert "$KEY" in page.locator("#classify pre").first.inner_text()
+        page.wait_for_selector("#route-classify")
+        assert "$KEY" in page.locator("#route-classify pre").first.inner_text()
         page.goto(f"{guarded.url}/?node=node-39")
         page.wait_for_selector(READY)
         page.get_by_role("tab", name="Edges").click()
@@ -271,10 +273,10 @@ def test_the_reference_shows_every_route_and_kind(visit: Open, own: Service) -> 
     book = own.client.get("/openapi.json").json()
     operations = [entry for item in book["paths"].values() for entry in item.values()]
     shown = {article.get_attribute("id") for article in page.locator("article").all()}
-    assert {operation["operationId"] for operation in operations} <= shown
+    assert {f"route-{operation['operationId']}" for operation in operations} <= shown
     assert {f"schema-{name}" for name in book["components"]["schemas"]} <= shown
-    text = page.locator("#list_nodes").inner_text()
-    assert "at least 1; at most 1000; else 100" in text
+    text = page.locator("#route-list_nodes").inner_text()
+    assert "at least 1; at most 1,000; 100 unless said" in text
     assert f"curl -s '{own.url}/nodes'" in text
 
 
@@ -286,7 +288,8 @@ def test_the_teacher_is_asked_beside_the_student(
     from training.teacher.teach import teach
     from understudy.graph import save_graph
 
-    save_graph(tiny_bundle.graph, tmp_path / "graph")
+    parts = {"train": np.arange(0, 15), "val": np.arange(15, 20), "test": np.arange(20, 40)}
+    save_graph(replace(tiny_bundle.graph, splits=parts), tmp_path / "graph")
     model = write_tiny_encoder(tmp_path / "model", list(LABELS))
     teach(tmp_path / "graph", tmp_path / "teacher", training.options(f"encoder:{model}"))
     with training.teacher_serving(tmp_path / "teacher") as url:

@@ -21,12 +21,19 @@ function kindOf(schema) {
   return [schema.type ?? "anything"];
 }
 
-const BOUNDS = { minimum: "at least ", maximum: "at most ", minLength: "characters at least: ", maxLength: "characters at most: ", minItems: "entries at least: ", maxItems: "entries at most: " };
+const BOUNDS = { minimum: "at least #", maximum: "at most #", minLength: "at least # characters", maxLength: "at most # characters", minItems: "at least # entries", maxItems: "at most # entries" };
 
-function remarks({ description, default: given, ...schema }) {
-  const bounds = Object.entries(BOUNDS).filter(([name]) => schema[name] !== undefined).map(([name, words]) => `${words}${schema[name]}`);
-  if (given !== undefined && given !== null && given !== "") bounds.push(`else ${JSON.stringify(given)}`);
-  return [description, bounds.join("; ")].filter(Boolean).join(" ");
+/** What a field means, and what holds of it beside. */
+function remarks({ description, default: given, ...schema }, place = null) {
+  const bounds = Object.entries(BOUNDS).filter(([name]) => schema[name] !== undefined).map(([name, words]) => words.replace("#", schema[name].toLocaleString("en")));
+  if (given !== undefined && given !== null && given !== "" && !Array.isArray(given)) bounds.push(`${JSON.stringify(given)} unless said`);
+  if (place !== null) bounds.push(`in the ${place}`);
+  return [...marked(description ?? ""), bounds.length ? make("span", { class: "quiet" }, ` ${bounds.join("; ")}`) : ""];
+}
+
+/** Words with what stands between backticks as code. */
+function marked(words) {
+  return words.split(/`([^`]+)`/).map((part, place) => (place % 2 ? make("code", {}, part) : part));
 }
 
 function table(title, rows) {
@@ -38,7 +45,7 @@ function table(title, rows) {
 
 function row(name, required, schema, description) {
   return make("tr", {}, make("th", { scope: "row" }, make("code", {}, name), required ? " *" : ""), make("td", { class: "kind" }, ...kindOf(schema)),
-    make("td", {}, description));
+    make("td", {}, ...description));
 }
 
 function fieldsOf(schema, required = schema.required ?? []) {
@@ -52,7 +59,7 @@ function example(title, content) {
 }
 
 function paragraphs(text) {
-  return (text ?? "").split(/\n\s*\n/).filter(Boolean).map((part) => make("p", {}, ...part.split(/`([^`]+)`/).map((words, place) => (place % 2 ? make("code", {}, words) : words))));
+  return (text ?? "").split(/\n\s*\n/).filter(Boolean).map((part) => make("p", {}, ...marked(part)));
 }
 
 /** A command that asks the route as its example does. */
@@ -70,10 +77,10 @@ function command(method, path, operation) {
 function article(method, path, operation, schemas, keys) {
   const body = operation.requestBody?.content?.[JSON_KIND]?.schema;
   const answer = operation.responses["200"]?.content?.[JSON_KIND]?.schema;
-  const parameters = (operation.parameters ?? []).map((parameter) => row(parameter.name, parameter.required, parameter.schema, `${remarks({ ...parameter.schema, description: parameter.description })} (in the ${parameter.in})`));
+  const parameters = (operation.parameters ?? []).map((parameter) => row(parameter.name, parameter.required, parameter.schema, remarks({ ...parameter.schema, description: parameter.description }, parameter.in)));
   const refusals = Object.entries(operation.responses).filter(([status]) => status !== "200").map(([status, told]) => make("tr", {}, make("th", { scope: "row" }, status), make("td", {}, told.description)));
   const told = (schema) => (schema?.$ref ? fieldsOf(schemas[named(schema.$ref)]) : []);
-  return make("article", { id: operation.operationId },
+  return make("article", { id: `route-${operation.operationId}` },
     make("h3", {}, make("span", { class: `method ${method}` }, method.toUpperCase()), make("code", {}, path)),
     make("p", {}, make("strong", {}, operation.summary)), ...paragraphs(operation.description),
     ...table("Parameters", parameters), ...table("Body", told(body)),
@@ -95,7 +102,7 @@ function show(book) {
   const keys = sessionStorage.getItem("understudy-key") !== null;
   byId("routes").replaceChildren(make("h1", {}, book.info.title), ...paragraphs(book.info.description));
   for (const [kind, routes] of places) {
-    byId("contents").append(make("h2", {}, kind), ...routes.map(([method, path, { operationId }]) => make("a", { href: `#${operationId}` }, `${method.toUpperCase()} ${path}`)));
+    byId("contents").append(make("h2", {}, kind), ...routes.map(([method, path, { operationId }]) => make("a", { href: `#route-${operationId}` }, `${method.toUpperCase()} ${path}`)));
     byId("routes").append(make("h2", { class: "group" }, kind), ...routes.map((route) => article(...route, schemas, keys)));
   }
   byId("routes").append(make("h2", { class: "group" }, "Kinds of values"), ...Object.entries(schemas).map(([name, schema]) =>
