@@ -140,7 +140,8 @@ def node(node_id: str) -> Request[StoredNode]:
 
 
 def nodes(after: str, limit: int, label: str | None, split: str | None) -> Request[NodePage]:
-    said = {"after": after, "limit": limit, "label": label, "split": split}
+    said: dict[str, str | int | None] = {"after": after, "limit": limit}
+    said |= {"label": label, "split": split}
     return Request("GET", query_path("/nodes", said), parse_page)
 
 

@@ -65,4 +65,5 @@ def linked_among(near: Rows, rows: Rows) -> Rows:
         return rows[:0]
     places = near.searchsorted(rows)
     places[places == len(near)] = 0
-    return rows[near[places] == rows]
+    linked: Rows = rows[near[places] == rows]
+    return linked
