@@ -28,26 +28,27 @@ export function explanation(prediction, choose) {
     ...entry,
     named: make("button", { type: "button", class: "link", onclick: () => choose(entry.id) }, entry.id),
   }));
+  const largest = Math.max(...[...neighbors, ...(words ?? [])].map(weight), 1e-9);
   return make(
     "section",
     { class: "explanation", "aria-label": "Why" },
     make("h2", {}, "Why ", make("em", {}, told.label)),
     make("p", { class: "quiet" }, "How far its log-odds fall when one thing is left out."),
-    reasons("Neighbours", neighbors),
-    words ? reasons("Words", words) : null,
+    reasons("Neighbours", neighbors, largest),
+    words ? reasons("Words", words, largest) : null,
   );
 }
 
-function reasons(title, entries) {
+const weight = (entry) => Math.abs(entry.log_odds);
+
+function reasons(title, entries, largest) {
   if (entries.length === 0) return null;
-  const weight = (entry) => Math.abs(entry.log_odds);
   const shown = [...entries].sort((a, b) => weight(b) - weight(a)).slice(0, REASONS);
   shown.sort((a, b) => b.log_odds - a.log_odds);
-  const largest = Math.max(...shown.map(weight), 1e-9);
   return make("div", {}, make("h3", {}, title), make("ul", { class: "bars" }, shown.map((entry) => {
     const bar = make("span", { class: `bar ${entry.log_odds < 0 ? "against" : "for"}`, "aria-hidden": "true" });
     bar.style.setProperty("--share", weight(entry) / largest);
-    const signed = `${entry.log_odds < 0 ? "−" : "+"}${weight(entry).toFixed(2)}`;
+    const signed = `${entry.log_odds < 0 ? "−" : "+"}${weight(entry).toFixed(3)}`;
     return make("li", {}, make("span", { class: "label" }, entry.named), bar, make("span", { class: "score" }, signed));
   })));
 }

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import httpx
 import pytest
 from starlette.testclient import TestClient
 
@@ -25,7 +24,7 @@ def client(app: Service) -> TestClient:
     return TestClient(app, base_url=LOCAL)
 
 
-def refused(response: httpx.Response, status: int = 422) -> Any:
+def refused(response: Any, status: int = 422) -> Any:
     assert response.status_code == status, response.text
     return response.json()["error"]
 
