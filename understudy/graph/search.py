@@ -43,9 +43,11 @@ class Columns:
         in_title = [hit | contains(self.titles, w) for hit, w in zip(in_id, words, strict=True)]
         fits = np.full(len(self.ids), NOWHERE, dtype=np.int8)
         if np.logical_and.reduce(in_title).sum() < enough:
-            texts = pc.utf8_lower(self.texts)
-            in_text = [hit | contains(texts, w) for hit, w in zip(in_title, words, strict=True)]
-            fits[np.logical_and.reduce(in_text)] = IN_TEXT
+            rows, texts = np.arange(len(fits)), pc.utf8_lower(self.texts)
+            for hit, word in sorted(zip(in_title, words, strict=True), key=lambda p: -len(p[1])):
+                kept = hit[rows] | contains(texts, word)
+                rows, texts = rows[kept], texts.filter(pa.array(kept))  # few, after a rare word
+            fits[rows] = IN_TEXT
         fits[np.logical_and.reduce(in_title)] = IN_TITLE
         fits[np.logical_and.reduce(in_id)] = IN_ID
         fits[as_mask(pc.starts_with(self.ids, query))] = BEGINS

@@ -1,10 +1,15 @@
-// Which colour a label has: given as labels appear, and kept as long as the page is open.
+// Which colour a label has: given as labels appear, and kept until one begins with another node.
 
 const HUES = 10; // classes h0 to h9 of the style sheet; what comes later is grey
 
 export class Colors {
   constructor() {
     this.given = new Map();
+  }
+
+  /** Forgets all; the label that matters most then has the first colour. */
+  begin(label) {
+    this.given = new Map([[label, 0]]);
   }
 
   /** Gives colours to labels that have none yet, the most frequent first. */

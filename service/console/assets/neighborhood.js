@@ -42,6 +42,8 @@ export class Neighborhood {
     this.clear();
     this.invented = invented;
     this.version = around.graph_version;
+    this.colors.begin(around.nodes[0].predicted);
+    if (invented?.prediction.label) this.colors.meet([invented.prediction.label]);
     this.take(around);
     this.drawing.following = true;
     await this.select(id);
