@@ -1,6 +1,6 @@
 """The application: the parts of the service put together, its routes and its lifespan."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -19,7 +19,16 @@ from service.http.gateway import Gateway, Guard
 from service.http.guard import Hosts
 from service.messages import ErrorDetail
 from service.parts import Parts, build_parts
-from service.routes import admin, classify, decisions, graph, inference_protocol, vectors
+from service.routes import (
+    admin,
+    browse,
+    classify,
+    decisions,
+    graph,
+    inference_protocol,
+    page,
+    vectors,
+)
 from service.routes.dependencies import decode_part
 from service.routes.structs import Document, StructRoute
 from service.settings import Settings
@@ -64,7 +73,7 @@ def create_app(
         endpoint = Endpoint(parts, settings.max_body_bytes)
         direct |= {(method, PATH): endpoint for method in ("POST", "GET", "DELETE")}
         beside.append(endpoint.running)
-    app = build_application(parts, beside)
+    app = build_application(parts, settings.page, beside)
     service = Service(
         app,
         settings.max_body_bytes,
@@ -81,12 +90,14 @@ def create_app(
     return service
 
 
-def build_application(parts: Parts, beside: Sequence[Beside] = ()) -> FastAPI:
+def build_application(parts: Parts, with_page: bool, beside: Sequence[Beside] = ()) -> FastAPI:
     """All routes, their document and their errors.
 
     Args:
+        with_page: and the page for people.
         beside: what runs as long as the application, and ends before its parts do.
     """
+    own = [route for route in page.page.routes if with_page]
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -99,7 +110,10 @@ def build_application(parts: Parts, beside: Sequence[Beside] = ()) -> FastAPI:
         await parts.close()
 
     app = FastAPI(
-        routes=[*ROUTES],  # FastAPI looks through the routes of an included router several times
+        routes=[
+            *ROUTES,
+            *own,
+        ],  # FastAPI looks through the routes of an included router several times
         openapi_url=None,  # ours has examples of what is served
         docs_url=None,
         redoc_url=None,
@@ -147,13 +161,13 @@ async def answer_routing_error(request: Request, error: Any) -> Response:
     detail = ErrorDetail(CODE_OF_STATUS.get(error.status_code, RequestError.code), message)
     headers = {}
     if error.status_code == 405:
-        headers["allow"] = ", ".join(sorted(allowed_methods(sent)))
+        headers["allow"] = ", ".join(sorted(allowed_methods(request.app.routes, sent)))
     return error_response(error.status_code, detail, path, headers)
 
 
-def allowed_methods(path: str) -> set[str]:
+def allowed_methods(routes: Iterable[APIRoute], path: str) -> set[str]:
     """What may be asked of a path."""
-    allowed = {m for route in ROUTES if route.path_regex.match(path) for m in route.methods or ()}
+    allowed = {m for route in routes if route.path_regex.match(path) for m in route.methods or ()}
     return allowed | {"HEAD"} if "GET" in allowed else allowed
 
 
@@ -162,9 +176,9 @@ def beginning(path: str) -> str:
     return path.lstrip("/").partition("/")[0]
 
 
-ROOMS = (classify, decisions, inference_protocol, vectors, graph, admin)
-ROUTERS = [*(room.router for room in ROOMS), admin.beside]
+ROOMS = (classify, decisions, inference_protocol, vectors, graph, browse, admin)
+ROUTERS = [*(room.router for room in ROOMS), admin.beside, page.reference]
 ROUTES = [r for router in ROUTERS for r in router.routes if isinstance(r, APIRoute)]
 STRUCT_ROUTES = [route for route in ROUTES if isinstance(route, StructRoute)]
 # Beside one of these paths nothing is, and any key may hear so.
-BEGINNINGS = {beginning(route.path) for route in STRUCT_ROUTES} | {"metrics"}
+BEGINNINGS = {beginning(route.path) for route in STRUCT_ROUTES} | {"metrics", "page"}

@@ -50,11 +50,14 @@ def setting_flag(name: str, field: FieldInfo) -> inspect.Parameter:
     allowed = f"{choices}; " if choices else ""
     variable = f"{ENVIRONMENT_PREFIX}{name.upper()}"
     text = f"{field.description} ({allowed}default {default}; {variable})"
+    flag = flag_name(name)
+    if field.default is True:
+        flag = f"{flag}/--no-{flag.removeprefix('--')}"
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[kind | None, typer.Option(flag_name(name), help=text)],
+        annotation=Annotated[kind | None, typer.Option(flag, help=text)],
     )
 
 
@@ -78,7 +81,8 @@ def serve(bundle: BundleFolder, **flags: Any) -> None:
         key = ' -H "authorization: Bearer $KEY"' if app.parts.access.keys else ""
 
         def announce(url: str, grpc: str | None) -> None:
-            typer.echo(f"listening on {url} (documentation at {url}/docs)")
+            page = f"page at {url}/, " if settings.page else ""
+            typer.echo(f"listening on {url} ({page}documentation at {url}/docs)")
             if grpc is not None:
                 typer.echo(f"and for gRPC on {grpc}")
             typer.echo(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from service.cache import Cache, RedisLink
+from service.directory import Directory
 from service.door.door import Door
 from service.door.upstream import Upstream
 from service.http.access import Access, MemoryRateLimiter, RateLimiter, RedisRateLimiter, load_keys
@@ -45,6 +46,7 @@ class Parts:
     door: Door
     reloader: Reloader
     changes: Changes
+    directory: Directory
     access: Access
     link: RedisLink | None
     tracer: Tracer | None
@@ -127,6 +129,7 @@ def build_parts(
         door=build_door(settings, classifier),
         reloader=Reloader(slot, open_engine, attach, metrics),
         changes=Changes(slot, settings.max_mutations, metrics),
+        directory=Directory(),
         access=Access(
             load_keys(settings.keys_file) if settings.keys_file else (),
             build_limiter(settings, link),

@@ -70,6 +70,7 @@ class Settings(BaseSettings):
         description="Path under which a proxy offers the service, such as /understudy.",
         pattern=r"^(/[A-Za-z0-9._~-]+)*$",
     )
+    page: bool = Field(default=True, description="Show a page for people at /.")
     rate_limit: float = Field(
         default=0.0, description="Requests per second and key, or address; 0 for no limit.", ge=0
     )

@@ -3,14 +3,13 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
-from fastapi.openapi.docs import get_swagger_ui_html
 from msgspec import Meta, Struct
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.http.exchange import JSON
 from service.parts import Parts
 from service.routes.dependencies import ADMIN, ANYONE, READ, Served
-from service.routes.structs import TITLE, Examples, StructRoute
+from service.routes.structs import Examples, StructRoute
 from service.teacher.measured import Verdict
 from understudy.bundle import Deferral, EncoderInfo, GraphInfo, StudentInfo, TeacherRecord
 from understudy.engine.limits import Limits
@@ -136,11 +135,6 @@ async def document(request: Request, served: Served) -> Response:
     app = request.app
     content = await served.aside.run(app.state.document.render, app, root_path_of(request))
     return Response(content, media_type=JSON)
-
-
-@beside.get("/docs", dependencies=[READ])
-async def docs(request: Request) -> Response:
-    return get_swagger_ui_html(openapi_url=f"{root_path_of(request)}/openapi.json", title=TITLE)
 
 
 def root_path_of(request: Request) -> str:

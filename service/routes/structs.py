@@ -16,6 +16,7 @@ from service.http.error_forms import error_kind
 from service.http.exchange import JSON, JsonBody, Told
 from service.messages import encode
 from service.parts import Parts
+from service.routes.queries import QueryFields
 
 REFERENCE = "#/components/schemas/{name}"
 MEANINGS = {
@@ -38,6 +39,7 @@ MEANINGS = {
 }
 ANY_REQUEST = (401, 403, 421, 429)  # where a key may be needed
 ANY_PARAMETER = (400,)  # in the path
+ANY_QUERY = (400, 422)
 ANY_BODY = (400, 408, 413, 415, 422)
 TITLE = "Understudy"
 DESCRIPTION = """
@@ -87,10 +89,12 @@ class StructRoute(APIRoute):
         error = error_kind(path)
         told = answer.kind if isinstance(answer, Lists) else answer
         self.structs = {kind for kind in (told, body, error) if kind is not None}
+        query = next((found for hint in hints.values() if (found := query_of(hint))), None)
         roles = [d.scopes[0] for d in dependencies if isinstance(d, params.Security) and d.scopes]
         statuses = {500, *(options.get("responses") or {})}
         statuses |= {*ANY_REQUEST} if roles else set()
         statuses |= {*ANY_PARAMETER} if "{" in path else set()
+        statuses |= {*ANY_QUERY} if query is not None else set()
         statuses |= {*ANY_BODY} if body is not None else set()
         errors = {s: {"description": MEANINGS[s], "content": content_of(error)} for s in statuses}
         options |= {
@@ -99,7 +103,7 @@ class StructRoute(APIRoute):
             "responses": {200: {"content": content_of(answer)}, **dict(sorted(errors.items()))},
             "description": described(options.get("description"), roles),
             "operation_id": options.get("name") or endpoint.__name__,
-            "openapi_extra": asked_with(body, roles),
+            "openapi_extra": asked_with(body, query, roles),
         }
         super().__init__(path, telling(endpoint), **options)
 
@@ -109,9 +113,13 @@ def described(description: str | None, roles: Sequence[str]) -> str:
     return ((description or "") + needed).strip()
 
 
-def asked_with(body: type[Struct] | None, roles: Sequence[str]) -> dict[str, Any]:
-    """What FastAPI does not know of a request: its struct, and that there may be no keys."""
+def asked_with(
+    body: type[Struct] | None, query: QueryFields | None, roles: Sequence[str]
+) -> dict[str, Any]:
+    """What FastAPI does not know of a request: its structs, and that there may be no keys."""
     extra: dict[str, Any] = {"security": [{}]} if roles else {}
+    if query is not None:
+        extra["parameters"] = query.parameters()
     if body is not None:
         extra["requestBody"] = {"required": True, "content": content_of(body)}
     return extra
@@ -130,10 +138,20 @@ def telling(endpoint: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[
 
 def body_kind(hint: Any) -> type[Struct] | None:
     """The struct of a parameter that is read from the body, or None."""
-    for entry in getattr(hint, "__metadata__", ()):
-        if isinstance(entry, params.Depends) and isinstance(entry.dependency, JsonBody):
-            return entry.dependency.kind
-    return None
+    read = dependency_of(hint)
+    return read.kind if isinstance(read, JsonBody) else None
+
+
+def query_of(hint: Any) -> QueryFields | None:
+    """What reads a parameter from the query, or None."""
+    read = dependency_of(hint)
+    return read if isinstance(read, QueryFields) else None
+
+
+def dependency_of(hint: Any) -> Any:
+    """What an annotated parameter is made by, or None."""
+    depends = (e for e in getattr(hint, "__metadata__", ()) if isinstance(e, params.Depends))
+    return next((entry.dependency for entry in depends), None)
 
 
 def content_of(kind: type[Struct] | Lists) -> dict[str, Any]:
@@ -215,7 +233,8 @@ def finish(operation: dict[str, Any], examples: Examples) -> None:
     if examples.response is not None:
         responses["200"]["content"][JSON]["example"] = msgspec.to_builtins(examples.response)
     for parameter in operation.get("parameters", ()):
-        if parameter["name"] in (examples.parameters or {}) and parameter["in"] == "path":
+        named = parameter["name"] in (examples.parameters or {})
+        if named and parameter["in"] in ("path", "query"):
             parameter["example"] = (examples.parameters or {})[parameter["name"]]
 
 

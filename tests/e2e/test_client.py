@@ -218,6 +218,25 @@ def test_edges_health_metrics_and_document_have_methods(service: Service) -> Non
         assert "understudy_requests_total" in client.metrics()
 
 
+def test_nodes_come_in_pages_and_are_searched(service: Service) -> None:
+    with Client(service.url) as client:
+        page = client.nodes(limit=6, split="test")
+        names = [node.id for node in page.nodes]
+        while page.next is not None:
+            page = client.nodes(page.next, 6, split="test")
+            names += [node.id for node in page.nodes]
+        assert names == sorted(f"node-{number}" for number in range(20, NODES_STORED))
+        games = client.nodes(label="games").nodes
+        assert {node.label for node in games} == {"games"}
+        (found,) = client.search("number17 buffer")
+        assert (found.id, found.label) == ("node-17", "editors")
+        assert found.predicted == client.classify("node-17").predictions[0].label
+        with pytest.raises(RefusedError, match="split"):
+            client.nodes(split="training")
+        with pytest.raises(InvalidRequestError, match="half a character"):
+            client.search("\ud800")
+
+
 def test_a_reload_says_what_answers(tiny_bundle: TinyBundle) -> None:
     with serving(tiny_bundle.folder) as running, Client(running.url) as client:
         assert client.reload()["model"] == "tiny-hashing"

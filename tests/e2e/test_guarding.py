@@ -126,7 +126,9 @@ def test_a_prefix_may_be_left_away_by_the_proxy_or_not(tiny_bundle: TinyBundle) 
             assert service.client.post(f"{root}/classify", json=CLASSIFY).is_success
             assert service.client.get(f"{root}/nodes/node-1").is_success
             assert service.client.get(f"{root}/nodes/node%2F1").json()["error"]["message"]
-            assert "/models/packages/openapi.json" in service.client.get(f"{root}/docs").text
+            for page in ("/", "/docs"):  # which refer to what lies beside them
+                assert ' src="page/' in service.client.get(f"{root}{page}").text
+            assert service.client.get(f"{root}/page/reference.js").is_success
             document = service.client.get(f"{root}/openapi.json").json()
             assert document["servers"] == [{"url": "/models/packages"}]
         assert service.client.get("/models/packagesnodes/node-1").status_code == 404

@@ -20,10 +20,16 @@ ROLES = {
     ("GET", "/v2/health/live"): "anyone",
     ("GET", "/v2/health/ready"): "anyone",
     ("GET", "/metrics"): "anyone",
+    ("GET", "/"): "anyone",
+    ("GET", "/docs"): "anyone",
+    ("GET", "/page/page.css"): "anyone",
     ("POST", "/classify"): "read",
     ("POST", "/classify/teacher"): "read",
     ("POST", "/compare"): "read",
     ("GET", "/info"): "read",
+    ("GET", "/nodes"): "read",
+    ("GET", "/search"): "read",
+    ("POST", "/surroundings"): "read",
     ("GET", "/nodes/{id}"): "read",
     ("GET", "/nodes/{id}/neighbors"): "read",
     ("GET", "/nodes/{id}/similar"): "read",
@@ -36,7 +42,6 @@ ROLES = {
     ("GET", "/v2/models/{model}/versions/{version}/ready"): "read",
     ("POST", "/v2/models/{model}/versions/{version}/infer"): "read",
     ("GET", "/openapi.json"): "read",
-    ("GET", "/docs"): "read",
     ("GET", "/nothing"): "read",
     ("PUT", "/nodes/{id}"): "write",
     ("DELETE", "/nodes/{id}"): "write",
@@ -82,13 +87,16 @@ def test_every_example_is_really_answered(guarded: Service, secrets: dict[str, s
         for method, operation in item.items():
             assert operation["summary"]
             target = path
+            query: dict[str, str] = {}
             for parameter in operation.get("parameters", ()):
+                if parameter["in"] == "query" and "example" in parameter:
+                    query[parameter["name"]] = parameter["example"]
                 if parameter["in"] == "path":
                     target = target.replace(f"{{{parameter['name']}}}", parameter["example"])
             content = operation.get("requestBody", {}).get("content", {})
             body = content.get("application/json", {}).get("example")
             response = guarded.client.request(
-                method, target, json=body, headers=headers(secrets, "admin")
+                method, target, params=query, json=body, headers=headers(secrets, "admin")
             )
             # Changes made by earlier examples forbid a reload, and it says so.
             expected = 422 if path == "/admin/reload" else 200
@@ -101,7 +109,8 @@ def test_every_example_is_really_answered(guarded: Service, secrets: dict[str, s
 def test_a_walk_over_all_routes_with_all_roles(guarded: Service, secrets: dict[str, str]) -> None:
     paths = documented(guarded, secrets)["paths"]
     declared = {(method.upper(), path) for path, item in paths.items() for method in item}
-    beside = {("GET", "/metrics"), ("GET", "/openapi.json"), ("GET", "/docs")}
+    beside = {("GET", path) for path in ("/metrics", "/openapi.json", "/docs", "/")}
+    beside |= {("GET", "/page/page.css")}
     assert declared | beside | {("GET", "/nothing"), ("POST", "/nothing")} == ROLES.keys()
     for (method, path), needed in ROLES.items():
         target = re.sub(r"{\w+}", "nobody", path)

@@ -135,7 +135,7 @@ def test_a_wrong_method_is_told_all_the_right_ones(
     assert "method_not_allowed" in (error if path.startswith("/v2") else error["code"])
 
 
-@pytest.mark.parametrize("path", ["/nodes", "/nodes/", "/classify/", "//classify", "/%63lassify"])
+@pytest.mark.parametrize("path", ["/node", "/nodes/", "/classify/", "//classify", "/%63lassify"])
 def test_what_is_no_path_is_not_found(own: Service, path: str) -> None:
     status, content = ask(own, "POST", path, b"{}")
     assert (status, b"not_found" in content) == (404, True)

@@ -1,6 +1,7 @@
 """The serve command: how it starts, what it says of itself, and how it ends."""
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -105,6 +106,23 @@ def test_the_document_refers_only_to_what_it_holds(service: Service) -> None:
     assert {"ClassifyRequest", "ClassifyResponse", "ErrorBody", "Info"} <= names
     assert names <= schemas.keys()
     assert service.client.get("/docs").status_code == 200
+
+
+def test_the_page_is_told_and_can_be_switched_off(tiny_bundle: TinyBundle) -> None:
+    with serving(tiny_bundle.folder, "--no-page") as service:
+        assert service.client.get("/").json()["error"]["code"] == "not_found"
+        assert service.client.get("/docs").status_code == 200
+    with subprocess.Popen(
+        command(tiny_bundle.folder, "--port", "0"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment(),
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.terminate()
+    assert re.search(r"\(page at http://127\.0\.0\.1:\d+/, documentation at", line), line
 
 
 def test_a_bundle_with_a_transformer_is_served(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Where the service is, and what in it is meant."""
 
-from urllib.parse import quote
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -38,6 +39,19 @@ def node_path(node_id: str) -> str:
         raise InvalidRequestError(f"the id {shown(node_id)} holds half a character") from error
     # As they are, both would be read as "here" and "above" by whatever tidies paths up.
     return "/nodes/" + (sent.replace(".", "%2E") if sent in (".", "..") else sent)
+
+
+def query_path(path: str, query: Mapping[str, str | int | None]) -> str:
+    """A path with what is asked of it; what is None or empty is left away.
+
+    Raises:
+        InvalidRequestError: no URL can say it.
+    """
+    said = {name: value for name, value in query.items() if value not in (None, "")}
+    try:
+        return f"{path}?{urlencode(said)}"
+    except UnicodeEncodeError as error:
+        raise InvalidRequestError(f"the query of {path} holds half a character") from error
 
 
 def header_value(name: str, value: str) -> str:

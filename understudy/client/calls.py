@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import httpx
 
-from understudy.client.addresses import header_value, node_path
+from understudy.client.addresses import header_value, node_path, query_path
 from understudy.client.errors import (
     InvalidRequestError,
     RefusedError,
@@ -19,7 +19,9 @@ from understudy.client.models import (
     Change,
     Classification,
     Comparison,
+    FoundNode,
     Node,
+    NodePage,
     RequestLimits,
     Route,
     SimilarNode,
@@ -29,9 +31,11 @@ from understudy.client.models import (
     parse_classification,
     parse_comparisons,
     parse_embeddings,
+    parse_found,
     parse_limits,
     parse_neighbors,
     parse_node,
+    parse_page,
     parse_similar,
 )
 
@@ -142,6 +146,16 @@ def edge(method: str, source: str, target: str, key: str | None) -> Request[Chan
 
 def node(node_id: str) -> Request[StoredNode]:
     return Request("GET", node_path(node_id), parse_node)
+
+
+def nodes(after: str, limit: int, label: str | None, split: str | None) -> Request[NodePage]:
+    said: dict[str, str | int | None] = {"after": after, "limit": limit}
+    said |= {"label": label, "split": split}
+    return Request("GET", query_path("/nodes", said), parse_page)
+
+
+def search(text: str, limit: int) -> Request[tuple[FoundNode, ...]]:
+    return Request("GET", query_path("/search", {"q": text, "limit": limit}), parse_found)
 
 
 def neighbors(node_id: str) -> Request[tuple[str, ...]]:

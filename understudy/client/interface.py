@@ -13,6 +13,8 @@ from understudy.client.models import (
     Change,
     Classification,
     Comparison,
+    FoundNode,
+    NodePage,
     Nodes,
     RequestLimits,
     Route,
@@ -150,6 +152,33 @@ class Interface:
     def node(self, node_id: str) -> Plan[StoredNode, StoredNode]:
         """A node as it is stored."""
         return (yield calls.node(node_id))
+
+    @Call
+    def nodes(
+        self,
+        after: str = "",
+        limit: int = 100,
+        label: str | None = None,
+        split: str | None = None,
+    ) -> Plan[NodePage, NodePage]:
+        """Stored nodes in the order of their ids, a page of at most `limit`.
+
+        A node that is there all the while is in the pages exactly once, however the graph changes
+        between them.
+
+        Args:
+            after: the last page's `next`; empty for the first page.
+            label: only nodes that were given it.
+            split: only nodes of that split of the graph, such as train.
+        """
+        return (yield calls.nodes(after, limit, label, split))
+
+    @Call
+    def search(
+        self, text: str, limit: int = 10
+    ) -> Plan[tuple[FoundNode, ...], tuple[FoundNode, ...]]:
+        """The stored nodes that fit best: by how their ids begin, or by words of id and text."""
+        return (yield calls.search(text, limit))
 
     @Call
     def neighbors(self, node_id: str) -> Plan[tuple[str, ...], tuple[str, ...]]:

@@ -81,6 +81,38 @@ class StoredNode:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedNode:
+    """A stored node in a list."""
+
+    id: str
+    text: str
+    label: str | None  # as given, not as predicted
+    split: str | None  # of the graph as it was exported
+    degree: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodePage:
+    """Stored nodes in the order of their ids; `next` is what `after` is of the next page."""
+
+    nodes: tuple[ListedNode, ...]
+    next: str | None
+    graph_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class FoundNode:
+    """A stored node that was looked for."""
+
+    id: str
+    title: str  # the first line of its text
+    label: str | None  # as given
+    predicted: str  # by the student
+    score: float  # calibrated probability
+    degree: int
+
+
+@dataclass(frozen=True, slots=True)
 class LabelScore:
     label: str
     score: float
@@ -254,6 +286,20 @@ def parse_node(value: Mapping[str, Any]) -> StoredNode:
     return StoredNode(
         value["id"], value["text"], value["label"], value["degree"], value["graph_version"]
     )
+
+
+def parse_page(value: Mapping[str, Any]) -> NodePage:
+    nodes = tuple(ListedNode(**named(ListedNode, entry)) for entry in value["nodes"])
+    return NodePage(nodes, value["next"], value["graph_version"])
+
+
+def parse_found(value: Mapping[str, Any]) -> tuple[FoundNode, ...]:
+    return tuple(FoundNode(**named(FoundNode, entry)) for entry in value["nodes"])
+
+
+def named(kind: type[Any], value: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a dataclass in an answer, which may have more."""
+    return {field.name: value[field.name] for field in fields(kind)}
 
 
 def parse_neighbors(value: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""The page for people: files of our own, which a browser runs against the routes that all use."""

@@ -1,0 +1,109 @@
+// How an answer is shown: labels with bars, why it was given, and what the teacher says beside it.
+
+import { compare, Refusal } from "./api.js";
+import { make, milliseconds, percent } from "./dom.js";
+
+/** The labels of a prediction with their calibrated probabilities. */
+export function bars(prediction, hue) {
+  if (prediction.error) return make("p", { class: "bad" }, prediction.error.message);
+  return make(
+    "ol",
+    { class: "bars" },
+    prediction.top.map(({ label, score }) => {
+      const bar = make("span", { class: `bar ${hue(label)}`, "aria-hidden": "true" });
+      bar.style.setProperty("--share", score ?? 0);
+      return make("li", {}, make("span", { class: "label" }, label), bar, make("span", { class: "score" }, percent(score)));
+    }),
+  );
+}
+
+const REASONS = 7; // of either kind
+
+/** What the answer rests on, if the service told: each neighbour and word, and its log-odds. */
+export function explanation(prediction, choose) {
+  const told = prediction?.explanation;
+  if (!told) return null;
+  const words = told.words?.map((entry) => ({ ...entry, named: make("code", {}, entry.word) }));
+  const neighbors = told.neighbors.map((entry) => ({
+    ...entry,
+    named: make("button", { type: "button", class: "link", onclick: () => choose(entry.id) }, entry.id),
+  }));
+  const largest = Math.max(...[...neighbors, ...(words ?? [])].map(weight), 1e-9);
+  return make(
+    "section",
+    { class: "explanation", "aria-label": "Why" },
+    make("h2", {}, "Why ", make("em", {}, told.label)),
+    make("p", { class: "quiet" }, "How far its log-odds fall when one thing is left out."),
+    reasons("Neighbours", neighbors, largest),
+    words ? reasons("Words", words, largest) : null,
+  );
+}
+
+const weight = (entry) => Math.abs(entry.log_odds);
+
+function reasons(title, entries, largest) {
+  if (entries.length === 0) return null;
+  const shown = [...entries].sort((a, b) => weight(b) - weight(a)).slice(0, REASONS);
+  shown.sort((a, b) => b.log_odds - a.log_odds);
+  return make("div", {}, make("h3", {}, title), make("ul", { class: "bars" }, shown.map((entry) => {
+    const bar = make("span", { class: `bar ${entry.log_odds < 0 ? "against" : "for"}`, "aria-hidden": "true" });
+    bar.style.setProperty("--share", weight(entry) / largest);
+    const signed = `${entry.log_odds < 0 ? "−" : "+"}${weight(entry).toFixed(3)}`;
+    return make("li", {}, make("span", { class: "label" }, entry.named), bar, make("span", { class: "score" }, signed));
+  })));
+}
+
+/** A section that asks student and teacher about one node, when it is told to. */
+export function comparison(service, asked, hue) {
+  const result = make("div", { "aria-live": "polite" });
+  const section = make("section", { class: "teacher", "aria-label": "The teacher's opinion" }, make("h2", {}, "The teacher's opinion"));
+  if (!service.teacher) {
+    section.append(make("p", { class: "quiet" }, "No teacher is configured. Started with ",
+      make("code", {}, "--teacher-url"), ", the service asks one here, and shows what it costs."));
+    return section;
+  }
+  const button = make("button", { type: "button", onclick: async () => {
+    button.disabled = true;
+    result.replaceChildren(make("p", { class: "quiet" }, "The teacher thinks …"));
+    try {
+      const { comparisons } = await compare([asked()], 3);
+      result.replaceChildren(sideBySide(comparisons[0], hue));
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      result.replaceChildren(make("p", { class: "bad" }, error.message));
+    }
+    button.disabled = false;
+  } }, "Ask the teacher");
+  section.append(button, result);
+  return section;
+}
+
+function sideBySide(told, hue) {
+  const verdict = told.agree === null ? "no verdict" : told.agree ? "they agree" : "they differ";
+  const faster = told.teacher_ms && told.student_ms
+    ? `, and the student is ${Math.round(told.teacher_ms / told.student_ms).toLocaleString("en")} times faster` : "";
+  return make("div", {},
+    make("p", { class: `verdict ${told.agree ? "good" : "warn"}` }, verdict[0].toUpperCase() + verdict.slice(1), faster, "."),
+    make("div", { class: "two" },
+      opinion("Student", told.student, told.student_ms, told.student_cost, hue),
+      opinion("Teacher", told.teacher, told.teacher_ms, told.teacher_cost, hue)),
+    told.auto ? make("p", { class: "quiet" }, `The route auto takes the ${told.auto}'s answer.`) : null);
+}
+
+function opinion(who, prediction, took, cost, hue) {
+  const costs = [
+    cost.processor_ms !== null ? `${milliseconds(cost.processor_ms)} of computing` : null,
+    cost.input_tokens !== null ? `${cost.input_tokens} tokens read` : null,
+    cost.output_tokens !== null ? `${cost.output_tokens} written` : null,
+    cost.money !== null ? `costs ${cost.money.toPrecision(2)}` : null,
+    prediction.cached ? "from the cache" : null,
+  ].filter(Boolean);
+  return make("div", { class: "opinion" },
+    make("h3", {}, who),
+    prediction.error
+      ? make("p", { class: "bad" }, prediction.error.message)
+      : make("p", { class: "answer" }, make("span", { class: `dot ${hue(prediction.label)}` }), prediction.label, " ",
+        prediction.score === null ? null : make("small", {}, percent(prediction.score))),
+    make("p", {}, milliseconds(took)),
+    make("p", { class: "quiet" }, costs.join(", ")));
+}

@@ -1,0 +1,28 @@
+// Which colour a label has: given as labels appear, and kept until one begins with another node.
+
+const HUES = 10; // classes h0 to h9 of the style sheet; what comes later is grey
+
+export class Colors {
+  constructor() {
+    this.given = new Map();
+  }
+
+  /** Forgets all; the label that matters most then has the first colour. */
+  begin(label) {
+    this.given = new Map([[label, 0]]);
+  }
+
+  /** Gives colours to labels that have none yet, the most frequent first. */
+  meet(labels) {
+    const counts = new Map();
+    for (const label of labels) counts.set(label, (counts.get(label) ?? 0) + 1);
+    const fresh = [...counts].filter(([label]) => !this.given.has(label));
+    fresh.sort(([a, many], [b, more]) => more - many || a.localeCompare(b));
+    for (const [label] of fresh) this.given.set(label, this.given.size);
+  }
+
+  hue(label) {
+    const place = this.given.get(label);
+    return place === undefined || place >= HUES ? "other" : `h${place}`;
+  }
+}

@@ -1,0 +1,62 @@
+// Elements made in one call; texts are never read as markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function fill(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+export function make(tag, attributes = {}, ...children) {
+  return fill(document.createElement(tag), attributes, children);
+}
+
+export function draw(tag, attributes = {}, ...children) {
+  return fill(document.createElementNS(SVG, tag), attributes, children);
+}
+
+export function byId(name) {
+  return document.getElementById(name);
+}
+
+/** Says something to those who cannot see the page, and to all others for a moment. */
+export function say(words, bad = false) {
+  const place = byId("said");
+  place.textContent = words;
+  place.classList.toggle("bad", bad);
+  place.classList.add("shown");
+  clearTimeout(say.timer);
+  say.timer = setTimeout(() => place.classList.remove("shown"), bad ? 8000 : 3500);
+}
+
+/** Calls a function once nothing was asked of it for a while; `cancel` takes back what was asked. */
+export function settled(milliseconds, work) {
+  let timer;
+  const ask = (...given) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => work(...given), milliseconds);
+  };
+  ask.cancel = () => clearTimeout(timer);
+  return ask;
+}
+
+export function percent(score) {
+  if (score === null || score === undefined) return "not told";
+  if (score > 0.9995) return "> 99.9 %";
+  return `${(100 * score).toFixed(1)} %`;
+}
+
+export function milliseconds(value) {
+  if (value === null || value === undefined) return "not known";
+  if (value < 1) return `${value.toFixed(2)} ms`;
+  return value < 100 ? `${value.toFixed(1)} ms` : `${Math.round(value).toLocaleString("en")} ms`;
+}
+
+export function count(value, one, many = `${one}s`) {
+  return `${value.toLocaleString("en")} ${value === 1 ? one : many}`;
+}

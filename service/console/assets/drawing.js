@@ -1,0 +1,240 @@
+// The neighbourhood as a drawing: dragged, moved, zoomed, and walked through with arrow keys.
+
+import { draw, percent } from "./dom.js";
+import { Layout } from "./layout.js";
+
+const FEW = 60; // nodes whose names are all shown
+const NAME = 22; // characters of a name
+const CALM = matchMedia("(prefers-reduced-motion: reduce)");
+const STEPS_AT_ONCE = 260;
+const DIRECTIONS = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
+
+export function radiusOf(degree) {
+  return 6.5 + Math.min(9, 1.6 * Math.log2(1 + degree));
+}
+
+export class Drawing {
+  /** `on` has `select(id)` and `open(id)`; `covered()` gives the pixels that something lies over. */
+  constructor(svg, on, covered = () => 0) {
+    this.svg = svg;
+    this.covered = covered;
+    this.on = on;
+    this.layout = new Layout();
+    this.links = draw("g", { class: "links" });
+    this.nodes = draw("g", { class: "nodes" });
+    svg.append(this.links, this.nodes);
+    this.shapes = new Map(); // id → {group, circle, name}
+    this.lines = [];
+    this.camera = { x: 0, y: 0, scale: 1 };
+    this.following = true; // the camera shows all, until a person moves it
+    this.frame = null;
+    this.listen();
+    new ResizeObserver(() => (this.following ? this.fit() : this.aim())).observe(svg);
+  }
+
+  /** Shows nodes {id, label, hue, score, degree, kind} and edges [id, id]. */
+  show(nodes, edges, selected) {
+    this.selected = selected;
+    this.edges = edges;
+    const wanted = new Set(nodes.map(({ id }) => id));
+    for (const [id, shape] of this.shapes) {
+      if (!wanted.has(id)) {
+        shape.group.remove();
+        this.shapes.delete(id);
+      }
+    }
+    for (const node of nodes) this.dress(node);
+    this.svg.classList.toggle("many", nodes.length > FEW);
+    this.links.replaceChildren(
+      ...edges.map(([first, second]) =>
+        draw("line", {
+          class: first === selected || second === selected ? "near" : null,
+          "data-ends": JSON.stringify([first, second]),
+        }),
+      ),
+    );
+    const known = this.layout.points.size;
+    this.layout.aspect = this.svg.clientWidth / Math.max(this.svg.clientHeight, 1);
+    this.layout.set(nodes.map(({ id, degree }) => ({ id, radius: radiusOf(degree) })), edges);
+    if (known === 0 || CALM.matches) {
+      for (let step = 0; step < STEPS_AT_ONCE && !this.layout.still; step += 1) this.layout.step();
+    }
+    this.move();
+  }
+
+  dress({ id, label, hue, score, degree, kind }) {
+    let shape = this.shapes.get(id);
+    if (!shape) {
+      shape = { circle: draw("circle"), name: draw("text", { "aria-hidden": "true" }) };
+      shape.group = draw("g", { role: "button", "data-id": id }, shape.circle, shape.name);
+      this.nodes.append(shape.group);
+      this.shapes.set(id, shape);
+    }
+    const radius = radiusOf(degree);
+    const chosen = id === this.selected;
+    const words = kind === "invented" ? "your node" : id;
+    shape.name.textContent = words.length > NAME ? `${words.slice(0, NAME - 1)}…` : words;
+    shape.name.setAttribute("y", radius + 2);
+    shape.circle.setAttribute("r", radius);
+    shape.circle.style.setProperty("--sure", `${Math.round(30 + 70 * (score ?? 0))}%`);
+    shape.group.setAttribute("class", `node ${hue} ${kind}${chosen ? " selected" : ""}`);
+    shape.group.setAttribute("tabindex", chosen ? "0" : "-1");
+    shape.group.setAttribute("aria-pressed", String(chosen));
+    const told = label ? `predicted ${label}, ${percent(score)}` : "not classified yet";
+    shape.group.setAttribute("aria-label", `${words}: ${told}; ${degree} neighbours`);
+  }
+
+  /** Only nodes with that label stand out; null: all do. */
+  pick(ids) {
+    this.svg.classList.toggle("picking", ids !== null);
+    for (const [id, { group }] of this.shapes) group.classList.toggle("picked", ids?.has(id) ?? false);
+  }
+
+  /** Marks nodes whose answers changed. */
+  flash(ids) {
+    for (const id of ids) {
+      const group = this.shapes.get(id)?.group;
+      group?.classList.add("changed");
+      setTimeout(() => group?.classList.remove("changed"), 4000);
+    }
+  }
+
+  move() {
+    this.frame ??= requestAnimationFrame(() => this.animate());
+  }
+
+  animate() {
+    this.frame = null;
+    const steps = CALM.matches ? STEPS_AT_ONCE : 2;
+    for (let step = 0; step < steps && !this.layout.still; step += 1) this.layout.step();
+    this.paint();
+    if (!this.layout.still) this.move();
+  }
+
+  paint() {
+    if (this.following) this.fit();
+    for (const [id, { group }] of this.shapes) {
+      const point = this.layout.points.get(id);
+      group.setAttribute("transform", `translate(${point.x.toFixed(1)} ${point.y.toFixed(1)})`);
+    }
+    [...this.links.children].forEach((line, position) => {
+      const [first, second] = this.edges[position].map((id) => this.layout.points.get(id));
+      line.setAttribute("x1", first.x.toFixed(1));
+      line.setAttribute("y1", first.y.toFixed(1));
+      line.setAttribute("x2", second.x.toFixed(1));
+      line.setAttribute("y2", second.y.toFixed(1));
+    });
+  }
+
+  fit() {
+    const [x, y, width, height] = this.layout.box();
+    const { clientWidth, clientHeight } = this.svg;
+    const above = this.covered();
+    const scale = Math.max(Math.min(clientWidth / width, (clientHeight - above) / height, 1.5), 0.1);
+    this.camera = { x: x + width / 2, y: y + (height - above / scale) / 2, scale };
+    this.following = true;
+    this.aim();
+  }
+
+  aim() {
+    const { x, y, scale } = this.camera;
+    const [width, height] = [this.svg.clientWidth / scale, this.svg.clientHeight / scale];
+    this.svg.style.setProperty("--names", `${Math.min(24, Math.max(9, 11.5 / scale))}px`);
+    this.svg.setAttribute("viewBox", [x - width / 2, y - height / 2, width, height].join(" "));
+  }
+
+  /** Zooms about a place of the window, or the middle. */
+  zoom(factor, place = null) {
+    const before = place && this.locate(place);
+    this.camera.scale = Math.min(4, Math.max(0.1, this.camera.scale * factor));
+    this.following = false;
+    this.aim();
+    if (before) {
+      const after = this.locate(place);
+      this.camera.x += before.x - after.x;
+      this.camera.y += before.y - after.y;
+      this.aim();
+    }
+  }
+
+  locate({ clientX, clientY }) {
+    const { left, top, width, height } = this.svg.getBoundingClientRect();
+    const { x, y, scale } = this.camera;
+    return { x: x + (clientX - left - width / 2) / scale, y: y + (clientY - top - height / 2) / scale };
+  }
+
+  listen() {
+    const idAt = (event) => event.target.closest?.(".node")?.dataset.id;
+    this.svg.addEventListener("pointerdown", (event) => this.grab(event, idAt(event)));
+    this.svg.addEventListener("click", (event) => {
+      const id = idAt(event);
+      if (id !== undefined && !this.dragged) this.on.select(id);
+    });
+    this.svg.addEventListener("dblclick", (event) => {
+      const id = idAt(event);
+      if (id !== undefined) this.on.open(id);
+    });
+    this.svg.addEventListener("wheel", (event) => {
+      event.preventDefault();
+      this.zoom(Math.exp(-event.deltaY * 0.0015), event);
+    }, { passive: false });
+    this.svg.addEventListener("keydown", (event) => this.press(event, idAt(event)));
+  }
+
+  grab(event, id) {
+    if (event.button !== 0) return;
+    this.dragged = false;
+    const start = this.locate(event);
+    const origin = [event.clientX, event.clientY];
+    const point = id === undefined ? null : this.layout.points.get(id);
+    const drag = (moved) => {
+      if (Math.hypot(moved.clientX - origin[0], moved.clientY - origin[1]) < 4 && !this.dragged) return;
+      this.dragged = true;
+      const here = this.locate(moved);
+      this.following = false;
+      if (point) {
+        Object.assign(point, { x: here.x, y: here.y, held: true });
+        this.layout.warm(0.3);
+        this.move();
+      } else {
+        this.camera.x += start.x - here.x;
+        this.camera.y += start.y - here.y;
+        this.aim();
+      }
+    };
+    const drop = () => {
+      removeEventListener("pointermove", drag);
+      removeEventListener("pointerup", drop);
+      removeEventListener("pointercancel", drop);
+    };
+    addEventListener("pointermove", drag);
+    addEventListener("pointerup", drop);
+    addEventListener("pointercancel", drop);
+  }
+
+  press(event, id) {
+    if (id === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key in DIRECTIONS) this.walk(id, DIRECTIONS[event.key]);
+    else if (event.key === "Enter" || event.key === " ") this.on.select(id);
+    else if (event.key === "o") this.on.open(id);
+    else if (event.key === "+") this.zoom(1.25);
+    else if (event.key === "-") this.zoom(0.8);
+    else if (event.key === "0") this.fit();
+    else return;
+    event.preventDefault();
+  }
+
+  /** Puts the focus on the nearest node in a direction. */
+  walk(id, [right, down]) {
+    const from = this.layout.points.get(id);
+    let best = null;
+    for (const [other, point] of this.layout.points) {
+      const [dx, dy] = [point.x - from.x, point.y - from.y];
+      const along = dx * right + dy * down;
+      const aside = Math.abs(dx * down) + Math.abs(dy * right);
+      const cost = along + 2 * aside;
+      if (other !== id && along > 1 && (best === null || cost < best.cost)) best = { other, cost };
+    }
+    if (best) this.shapes.get(best.other).group.focus();
+  }
+}

@@ -1,0 +1,103 @@
+// Puts the page together: search, drawing, panels, figures, and the address that leads back here.
+
+import * as api from "./api.js";
+import { combobox } from "./combobox.js";
+import { byId, make, say } from "./dom.js";
+import { EdgesPanel } from "./edges.js";
+import { Figures } from "./figures.js";
+import { InventPanel } from "./invent.js";
+import { Neighborhood } from "./neighborhood.js";
+import { NodePanel } from "./node.js";
+import { tabs } from "./tabs.js";
+
+const LOOKED_THROUGH = 60; // nodes among which one to begin with is looked for
+const GOOD_DEGREE = 14;
+
+async function begin() {
+  const panels = {};
+  const shown = tabs(["node", "invent", "edges"]);
+  const neighborhood = new Neighborhood({
+    selected: async (id) => {
+      remember(id);
+      panels.edges?.follow(id);
+      try {
+        await panels.node?.show(id);
+      } catch (error) {
+        say(error.message, true);
+      }
+    },
+    invented: () => shown("invent"),
+  });
+  const query = combobox("query", "Search nodes", {
+    placeholder: "Search: an id, or words of a text", hidden: true, keeps: true,
+    choose: ({ id }) => go(id), hue: (label) => neighborhood.colors.hue(label),
+  });
+  byId("search").append(...query.parts);
+  byId("search").addEventListener("submit", (event) => event.preventDefault());
+
+  async function go(id) {
+    try {
+      await neighborhood.start(id);
+      if (byId("invent").hidden && byId("edges").hidden) shown("node");
+    } catch (error) {
+      shown("node");
+      byId("node").replaceChildren(make("p", { class: "bad", role: "alert" }, error.message), make("p", {}, "Search for another one."));
+    }
+  }
+
+  const service = await api.info();
+  byId("model").textContent = service.model;
+  document.title = `${service.model} · Understudy`;
+  neighborhood.most = Math.min(neighborhood.most, service.limits.nodes);
+  panels.node = new NodePanel(neighborhood, service);
+  panels.invent = new InventPanel(neighborhood, service);
+  panels.edges = new EdgesPanel(neighborhood);
+  addEventListener("popstate", () => go(addressed() ?? neighborhood.selected));
+  addEventListener("keydown", (event) => {
+    const typing = event.target.closest("input, textarea, dialog");
+    if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) {
+      event.preventDefault();
+      query.input.focus();
+    }
+  });
+  for (const button of byId("tools").children) {
+    button.addEventListener("click", () => {
+      const { tool } = button.dataset;
+      if (tool === "fit") neighborhood.drawing.fit();
+      else neighborhood.drawing.zoom(tool === "closer" ? 1.25 : 0.8);
+    });
+  }
+  const first = addressed() ?? (await somewhere());
+  if (first === null) byId("node").replaceChildren(make("p", { class: "quiet" }, "No node is stored."));
+  else await go(first);
+  new Figures((version) => panels.edges.notice(version));
+  document.body.dataset.ready = "";
+}
+
+/** The node that the page's address names. */
+function addressed() {
+  return new URLSearchParams(location.search).get("node");
+}
+
+function remember(id) {
+  if (addressed() === id) return;
+  const address = `?${new URLSearchParams({ node: id })}`;
+  if (addressed() === null) history.replaceState(null, "", address);
+  else history.pushState(null, "", address);
+}
+
+/** A node with some neighbours to begin with, or null. */
+async function somewhere() {
+  const { nodes } = await api.firstNodes(LOOKED_THROUGH);
+  const off = ({ degree }) => Math.abs(degree - GOOD_DEGREE);
+  return nodes.sort((a, b) => off(a) - off(b))[0]?.id ?? null;
+}
+
+begin().catch((error) => {
+  const words = error instanceof api.Refusal ? error.message : `The page failed: ${error.message}`;
+  byId("node").replaceChildren(
+    make("p", { class: "bad" }, words),
+    make("button", { type: "button", onclick: () => location.reload() }, "Try again"),
+  );
+  if (!(error instanceof api.Refusal)) console.error(error);
+});

@@ -1,0 +1,28 @@
+"""What finds and lists nodes, made when it is first asked for, and again for another graph."""
+
+from understudy.graph.listing import Listing
+from understudy.graph.search import Search
+from understudy.graph.view import GraphView
+
+
+class Directory:
+    """Keeps what was made of a graph's base; to be called off the event loop.
+
+    Two threads may make the same thing at once; one of them is then kept.
+    """
+
+    def __init__(self) -> None:
+        self.kept_search: Search | None = None
+        self.kept_listing: Listing | None = None
+
+    def search(self, view: GraphView) -> Search:
+        kept = self.kept_search
+        if kept is None or kept.base is not view.parts.base:
+            kept = self.kept_search = Search(view.parts.base)
+        return kept
+
+    def listing(self, view: GraphView) -> Listing:
+        kept = self.kept_listing
+        if kept is None or kept.base is not view.parts.base:
+            kept = self.kept_listing = Listing(view.parts.base)
+        return kept

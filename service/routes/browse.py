@@ -1,0 +1,233 @@
+"""The routes that show what is in the graph: nodes in pages, by words, and around a node."""
+
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Depends
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from service.errors import InvalidFieldError
+from service.http.exchange import JsonBody
+from service.parts import Parts
+from service.routes.dependencies import READ, Served
+from service.routes.graph import find
+from service.routes.queries import QueryFields
+from service.routes.structs import Examples, StructRoute
+from understudy.engine.engine import Engine
+from understudy.engine.errors import UnknownNodeError
+from understudy.engine.requests import SCORE_DECIMALS, best_labels, probabilities
+from understudy.engine.state import GraphState
+from understudy.graph.listing import split_of
+from understudy.graph.search import titles
+from understudy.graph.surroundings import surroundings
+
+MOST_LISTED = 1_000
+MOST_FOUND = 100
+MOST_SHOWN = 400
+router = APIRouter(tags=["graph"], route_class=StructRoute)
+
+
+class NodesQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which nodes to list."""
+
+    after: Annotated[str, Meta(description="Id behind which the page begins.")] = ""
+    limit: Annotated[int, Meta(ge=1, le=MOST_LISTED, description="Nodes at most.")] = 100
+    label: Annotated[str, Meta(description="That they were given; none for any.")] = ""
+    split: Annotated[str, Meta(description="Such as train; none for any.")] = ""
+
+
+class ListedNode(Struct, frozen=True):
+    """A node as it is stored."""
+
+    id: str
+    text: str
+    label: Annotated[str | None, Meta(description="As given, not as predicted.")]
+    split: Annotated[str | None, Meta(description="Of the graph as it was exported.")]
+    degree: Annotated[int, Meta(description="Number of neighbors.")]
+
+
+class NodePage(Struct, frozen=True):
+    """Nodes in the order of their ids."""
+
+    nodes: tuple[ListedNode, ...]
+    next: Annotated[str | None, Meta(description="What `after` is of the next page; null: none.")]
+    graph_version: int
+
+
+class SearchQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """What to look for."""
+
+    q: Annotated[str, Meta(max_length=200, description="Begins an id, or words of id and text.")]
+    limit: Annotated[int, Meta(ge=1, le=MOST_FOUND, description="Nodes at most.")] = 10
+
+
+class ShownNode(Struct, frozen=True):
+    """A node in a list or in a drawing."""
+
+    id: str
+    title: Annotated[str, Meta(description="The first line of its text.")]
+    label: Annotated[str | None, Meta(description="As given.")]
+    predicted: Annotated[str, Meta(description="The student's answer.")]
+    score: Annotated[float, Meta(description="Its calibrated probability.")]
+    degree: Annotated[int, Meta(description="Number of neighbors.")]
+
+
+class Found(Struct, frozen=True):
+    """The nodes that fit best, best first."""
+
+    nodes: tuple[ShownNode, ...]
+    graph_version: int
+
+
+class SurroundingsBody(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Around which node, and what is shown already."""
+
+    id: str
+    limit: Annotated[
+        int, Meta(ge=0, le=MOST_SHOWN, description="Neighbors at most that are not in `beside`.")
+    ] = 24
+    beside: Annotated[
+        tuple[str, ...],
+        Meta(max_length=MOST_SHOWN, description="Ids that are shown; unknown ones are passed by."),
+    ] = ()
+
+
+class Surroundings(Struct, frozen=True):
+    """A node and some of its neighbors: of many, those that share the most neighbors with it."""
+
+    nodes: Annotated[tuple[ShownNode, ...], Meta(description="The node itself is the first.")]
+    edges: Annotated[
+        tuple[tuple[str, str], ...], Meta(description="Among these nodes and those in `beside`.")
+    ]
+    graph_version: int
+
+
+Listed = Annotated[NodesQuery, Depends(QueryFields(NodesQuery))]
+Sought = Annotated[SearchQuery, Depends(QueryFields(SearchQuery))]
+Around = Annotated[SurroundingsBody, Depends(JsonBody(SurroundingsBody))]
+
+
+@router.get("/nodes", summary="All nodes, in pages", dependencies=[READ])
+async def list_nodes(query: Listed, served: Served) -> NodePage:
+    return await served.aside.run(page_of, served, query)
+
+
+@router.get("/search", summary="Nodes by words of their ids and texts", dependencies=[READ])
+async def search(query: Sought, served: Served) -> Found:
+    return await served.aside.run(found_nodes, served, query)
+
+
+@router.post(
+    "/surroundings",
+    summary="A node and its neighbors, to be drawn",
+    dependencies=[READ],
+    responses={404: {}},
+)
+async def show_surroundings(around: Around, served: Served) -> Surroundings:
+    return await served.aside.run(surroundings_of, served.slot.engine, around)
+
+
+def page_of(parts: Parts, query: NodesQuery) -> NodePage:
+    """A page of nodes.
+
+    Raises:
+        InvalidFieldError: no such label, or no such split.
+    """
+    state = parts.slot.engine.state
+    view, base = state.graph, state.graph.parts.base
+    if query.label and query.label not in view.label_names:
+        raise InvalidFieldError("label", f"no label is called {query.label!r}; see /info")
+    if query.split and query.split not in base.splits:
+        known = ", ".join(base.splits) or "none"
+        raise InvalidFieldError("split", f"no split is called {query.split!r}; there are: {known}")
+    label = view.label_names.index(query.label) if query.label else None
+    listing = parts.directory.listing(view)
+    # One more than asked for tells whether there is a next page.
+    rows = listing.page(view, query.after, query.limit + 1, label, query.split or None)
+    nodes = tuple(listed(state, row) for row in rows[: query.limit])
+    return NodePage(nodes, nodes[-1].id if len(rows) > query.limit else None, state.version)
+
+
+def listed(state: GraphState, row: int) -> ListedNode:
+    view = state.graph
+    record = view.record(row)
+    split = split_of(view.parts.base, row) if view.original(row) else None
+    return ListedNode(
+        record.id, record.text, label_name(state, row), split, len(view.neighbors(row))
+    )
+
+
+def label_name(state: GraphState, row: int) -> str | None:
+    label = state.graph.label(row)
+    return state.graph.label_names[label] if label >= 0 else None
+
+
+def found_nodes(parts: Parts, query: SearchQuery) -> Found:
+    engine = parts.slot.engine
+    state = engine.state
+    rows = parts.directory.search(state.graph).find(state.graph, query.q, query.limit)
+    return Found(shown_nodes(engine, state, rows), state.version)
+
+
+def shown_nodes(
+    engine: Engine, state: GraphState, rows: NDArray[np.int64]
+) -> tuple[ShownNode, ...]:
+    """Stored nodes (int64 [B]) with the student's answers."""
+    view, names = state.graph, engine.manifest.label_names
+    temperature = engine.manifest.calibration.temperature
+    labels, scores = best_labels(probabilities(state.logits(rows), temperature), 1)
+    told = zip(
+        rows.tolist(),
+        titles(view, rows.tolist()),
+        labels[:, 0].tolist(),
+        scores[:, 0].tolist(),
+        view.degrees(rows).tolist(),
+        strict=True,
+    )
+    return tuple(
+        ShownNode(
+            view.id(row),
+            title,
+            label_name(state, row),
+            names[label],
+            round(score, SCORE_DECIMALS),
+            degree,
+        )
+        for row, title, label, score, degree in told
+    )
+
+
+def surroundings_of(engine: Engine, around: SurroundingsBody) -> Surroundings:
+    """The drawing's nodes and edges.
+
+    Raises:
+        UnknownNodeError.
+    """
+    state, row = find(engine, around.id)
+    view = state.graph
+    beside = [other for other in view.rows_of(around.beside) if other is not None]
+    rows, edges = surroundings(view, row, around.limit, beside)
+    pairs = tuple((view.id(first), view.id(second)) for first, second in edges)
+    nodes = shown_nodes(engine, state, np.array(rows, dtype=np.int64))
+    return Surroundings(nodes, pairs, state.version)
+
+
+def examples(parts: Parts) -> dict[str, Examples]:
+    """Of each operation, about nodes that are there; makes no directory of them."""
+    engine = parts.slot.engine
+    view = engine.state.graph
+    names = [view.id(row) for row in view.live_rows()[:1].tolist()]
+    if not names:
+        return {}
+    around = SurroundingsBody(names[0], limit=2)
+    try:
+        shown = surroundings_of(engine, around)
+    except UnknownNodeError:  # removed meanwhile
+        return {}
+    return {
+        "search": Examples(
+            response=Found(shown.nodes[:1], shown.graph_version), parameters={"q": names[0]}
+        ),
+        "show_surroundings": Examples(around, shown),
+    }

@@ -1,0 +1,41 @@
+"""The page at `/`, the reference at `/docs`, and their files: for people, no part of the document.
+
+Anyone may read them, since they hold nothing of what is served: what they show they ask for, with
+a key where keys are needed.
+"""
+
+from fastapi import APIRouter, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from service.console.files import PAGE, REFERENCE, File, files
+from service.http.exchange import Told
+from service.routes.dependencies import ANYONE, PathName
+
+page = APIRouter(include_in_schema=False)
+reference = APIRouter(include_in_schema=False)
+
+
+@page.get("/", dependencies=[ANYONE])
+async def get_page(request: Request) -> Response:
+    return sent(files()[PAGE], request)
+
+
+@reference.get("/docs", dependencies=[ANYONE])
+async def get_reference(request: Request) -> Response:
+    return sent(files()[REFERENCE], request)
+
+
+@reference.get("/page/{name}", dependencies=[ANYONE])
+async def get_file(name: PathName, request: Request) -> Response:
+    found = files().get(name)
+    if found is None:
+        raise HTTPException(404, "Not Found")
+    return sent(found, request)
+
+
+def sent(file: File, request: Request) -> Response:
+    """The file, or nothing but its tag where the browser has it."""
+    if request.headers.get("if-none-match") == file.tag:
+        return Response(status_code=304, headers={"etag": file.tag})
+    return Told(file.content, file.headers, file.kind.encode())

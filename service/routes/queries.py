@@ -1,0 +1,57 @@
+"""What stands behind a path's question mark, read and checked as a struct."""
+
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from fastapi import Request
+from msgspec import Struct
+
+from service.errors import InvalidFieldError, MalformedPathError
+from service.http.exchange import invalid_field
+
+
+class QueryFields:
+    """Reads a query as a struct, each of whose fields is a parameter."""
+
+    def __init__(self, kind: type[Struct]) -> None:
+        self.kind = kind
+
+    async def __call__(self, request: Request) -> Any:
+        return self.read(request.scope["query_string"])
+
+    def read(self, sent: bytes) -> Any:
+        """The query as a struct.
+
+        Raises:
+            MalformedPathError: what it encodes is not UTF-8.
+            InvalidFieldError: a parameter is missing, unknown, repeated or of a wrong type.
+        """
+        try:
+            pairs = parse_qsl(sent.decode("utf-8"), keep_blank_values=True, errors="strict")
+        except UnicodeError as error:
+            raise MalformedPathError("what the query encodes is not UTF-8") from error
+        fields: dict[str, str] = {}
+        for name, value in pairs:
+            if name in fields:
+                raise InvalidFieldError(name, "given more than once")
+            fields[name] = value
+        try:
+            return msgspec.convert(fields, self.kind, strict=False)
+        except msgspec.ValidationError as error:
+            raise invalid_field(str(error)) from error
+
+    def parameters(self) -> list[dict[str, Any]]:
+        """The fields as the document says them."""
+        schema = msgspec.json.schema(self.kind)["$defs"][self.kind.__name__]
+        required = schema.get("required", ())
+        return [
+            {
+                "name": name,
+                "in": "query",
+                "required": name in required,
+                "description": field.get("description", ""),
+                "schema": {k: v for k, v in field.items() if k != "description"},
+            }
+            for name, field in schema["properties"].items()
+        ]
