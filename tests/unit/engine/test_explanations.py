@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.bundles import TinyBundle
-from tests.student_bundles import hub_graph, small_student, write_student_bundle
+from tests.student_bundles import hub_graph, write_student_bundle
+from tests.students import small_student
 from training.config import StudentKind
 from understudy.engine import Engine, Limits, Node, explanations
 from understudy.engine.errors import UnknownNodeError
