@@ -7,9 +7,9 @@ from pathlib import Path
 from threading import Lock, Semaphore, Thread
 
 from understudy.engine.engine import Engine
-from understudy.graph.journal import Record
+from understudy.graph.log.protocol import Record
+from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
-from understudy.graph.sqlite_journal import SqliteJournal
 
 BUNDLE = "a bundle"  # identity of the journal-level test's
 SNAPSHOT_BATCHES = 40  # of all writers together, after which snapshots are asked for
@@ -23,8 +23,7 @@ def record(number: int) -> Record:
 
 def append_for_ever(path: Path, group: int, reports: Connection) -> None:
     """Appends groups of records; reports the last number of every group that is kept."""
-    journal = SqliteJournal(path, BUNDLE)
-    journal.recover()
+    journal = SqliteLog(path, BUNDLE)
     reports.send(journal.number)
     while True:
         first = journal.number + 1

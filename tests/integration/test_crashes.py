@@ -19,10 +19,11 @@ import pytest
 
 from tests.bundles import TinyBundle, reference_activations
 from tests.journal_writer import BUNDLE, append_for_ever, batch, change_for_ever, record
+from tests.unit.engine.changes import described
 from understudy.engine.engine import Engine
 from understudy.engine.opening import JOURNAL_FILE
+from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.materialize import to_text_graph
-from understudy.graph.sqlite_journal import SqliteJournal
 
 logger = logging.getLogger(__name__)
 
@@ -84,13 +85,13 @@ def test_a_killed_writer_loses_no_kept_record(forking: Any, tmp_path: Path) -> N
         with doomed(forking, append_for_ever, path, group) as reports:
             kept = reports_until_killed(reports, generator)
         kept += rest(reports)
-        journal = SqliteJournal(path, BUNDLE)
-        records = journal.recover()
+        journal = SqliteLog(path, BUNDLE)
+        records = journal.read(journal.start)
         assert journal.number >= max(kept)
         assert (journal.number - before) % group == 0  # a group is kept whole or not at all
         assert records == [record(number) for number in range(1, journal.number + 1)]
         assert journal.cut == 0
-        assert journal.find(f"key-{journal.number}") is not None
+        assert records[-1].key == f"key-{journal.number}"
         before = journal.number
         journal.close()
 
@@ -111,7 +112,7 @@ def test_a_killed_engine_has_all_that_it_acknowledged(
         with Engine.open(tiny_bundle.folder, data=data) as engine:
             assert engine.state.version >= max(version for version, _ in seen)
             for key, version in acknowledged.items():
-                known = engine.writer.journal.find(key)
+                known = engine.writer.keys.find(key)
                 assert known is not None
                 assert known.number == version
             for writer in writers:
@@ -127,7 +128,7 @@ def test_a_killed_engine_has_all_that_it_acknowledged(
                     kill + 1,
                     len(acknowledged),
                     engine.state.graph.num_nodes,
-                    engine.writer.journal.snapshot or "no snapshot",
+                    engine.writer.log.snapshot or "no snapshot",
                     worst,
                 )
                 assert worst <= 1e-4
@@ -137,7 +138,7 @@ def retry(engine: Engine, writer: str, applied: int) -> None:
     """What a client does that lost its answers: all are sent again, and the one on its way."""
     for number in [*range(max(applied - 3, 0), applied), applied, applied]:
         key = f"{writer}-{number}"
-        known = engine.writer.journal.find(key)
+        known = engine.writer.keys.find(key)
         again = engine.apply(batch(writer, number), key)
         assert again.repeated == (known is not None)
         assert again.version == (engine.state.version if known is None else known.number)
@@ -146,7 +147,7 @@ def retry(engine: Engine, writer: str, applied: int) -> None:
 def batches_of(engine: Engine, writer: str) -> int:
     """How many batches of a writer the journal knows; they are its first ones."""
     number = 0
-    while engine.writer.journal.find(f"{writer}-{number}") is not None:
+    while engine.writer.keys.find(f"{writer}-{number}") is not None:
         number += 1
     return number
 
@@ -160,14 +161,6 @@ def largest_difference(engine: Engine, replayed: Engine, bundle: TinyBundle) -> 
     stored = [engine.state.activations(layer, rows) for layer in range(len(references) - 1)]
     pairs = zip([*stored, engine.state.logits(rows)], references, strict=True)
     return max(float(np.abs(one - other).max()) for one, other in pairs)
-
-
-def described(graph: Any) -> tuple[dict[str, tuple[str, int]], set[frozenset[str]]]:
-    """Nodes and edges by their ids: rows may differ."""
-    ids = graph.ids.to_pylist()
-    values = zip(graph.texts.to_pylist(), graph.labels.tolist(), strict=True)
-    edges = {frozenset((ids[a], ids[b])) for a, b in graph.adjacency.edges().tolist()}
-    return dict(zip(ids, values, strict=True)), edges
 
 
 def test_the_journal_is_where_the_engine_looks(tiny_bundle: TinyBundle, tmp_path: Path) -> None:
