@@ -1,12 +1,14 @@
 """What a process does that is going to be killed: it writes, and says what was acknowledged."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Lock, Semaphore, Thread
 
 from understudy.engine.engine import Engine
+from understudy.engine.errors import JournalFailedError
 from understudy.graph.log.protocol import Record
 from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
@@ -65,7 +67,8 @@ def change_for_ever(bundle: Path, data: Path, writers: Sequence[str], reports: C
 
     def keep() -> None:
         while wanted.acquire():
-            engine.snapshot()
+            with suppress(JournalFailedError):  # another process is not as far yet
+                engine.snapshot()
 
     threads = [Thread(target=write, args=(writer,), daemon=True) for writer in writers]
     threads += [Thread(target=keep, daemon=True) for _ in range(SNAPSHOT_CALLERS)]

@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.bundles import TinyBundle, reference_activations
+from tests.bundles import NODES, TinyBundle, reference_activations
 from tests.journal_writer import BUNDLE, append_for_ever, batch, change_for_ever, record
-from tests.unit.engine.changes import described
+from tests.unit.engine.changes import described, ids_of
 from understudy.engine.engine import Engine
 from understudy.engine.opening import JOURNAL_FILE
 from understudy.graph.log.sqlite import SqliteLog
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 LONG = "UNDERSTUDY_LONG_TESTS" in os.environ
 JOURNAL_KILLS = 400 if LONG else 60
+SHARED_KILLS = 60 if LONG else 2  # rounds of three
 ENGINE_KILLS = int(os.environ.get("UNDERSTUDY_KILLS", 200 if LONG else 6))
 WRITERS = 4
 COMPARED_EVERY = 10  # kills, with a computation of everything from nothing
@@ -43,6 +44,15 @@ def forking() -> Any:
     return context
 
 
+CHILDREN: dict[Connection, Any] = {}  # by what they report through
+
+
+def kill_reporter(reports: Connection) -> None:
+    """Kills a child before its block ends."""
+    CHILDREN[reports].kill()
+    CHILDREN[reports].join()
+
+
 @contextmanager
 def doomed(forking: Any, target: Callable[..., None], *arguments: object) -> Iterator[Connection]:
     """Runs a child that reports; kills it at the end of the block."""
@@ -50,6 +60,7 @@ def doomed(forking: Any, target: Callable[..., None], *arguments: object) -> Ite
     child = forking.Process(target=target, args=(*arguments, sending), daemon=True)
     child.start()
     sending.close()
+    CHILDREN[receiving] = child
     try:
         yield receiving
     finally:
@@ -132,6 +143,44 @@ def test_a_killed_engine_has_all_that_it_acknowledged(
                     worst,
                 )
                 assert worst <= 1e-4
+
+
+def test_engines_on_one_folder_lose_nothing_when_some_are_killed(
+    forking: Any, tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    """Three write; one after the other is killed, while those that are left go on."""
+    generator = random.Random(3)
+    data = tmp_path / "data"
+    acknowledged: dict[str, int] = {}
+    everybody: list[str] = []
+    for kill in range(SHARED_KILLS):
+        with ExitStack() as stack:
+            running = []
+            for child in range(3):
+                names = [f"s{kill}.{child}.{thread}" for thread in range(2)]
+                everybody += names
+                arguments = (change_for_ever, tiny_bundle.folder, data, names)
+                running.append(stack.enter_context(doomed(forking, *arguments)))
+            for reports in generator.sample(running, 3):
+                seen = reports_until_killed(reports, generator, most=60, seconds=0.03)
+                kill_reporter(reports)
+                acknowledged |= {key: version for version, key in [*seen, *rest(reports)] if key}
+        with (
+            Engine.open(tiny_bundle.folder, data=data) as engine,
+            Engine.open(tiny_bundle.folder, data=data) as other,
+        ):
+            assert len(set(acknowledged.values())) == len(acknowledged)
+            for key, version in acknowledged.items():
+                known = engine.writer.keys.find(key)
+                assert known is not None
+                assert known.number == version
+            expected = {f"node-{number}" for number in range(NODES)}
+            for writer in everybody:
+                applied = batches_of(engine, writer)
+                gone = {number - 2 for number in range(applied) if number % 3 == 2}
+                expected |= {f"{writer}-{number}" for number in set(range(applied)) - gone}
+            assert ids_of(engine) == expected
+            assert largest_difference(engine, other, tiny_bundle) <= 1e-4
 
 
 def retry(engine: Engine, writer: str, applied: int) -> None:
