@@ -10,6 +10,7 @@ Usable without HTTP:
 See docs/engine.md.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -53,6 +54,8 @@ from understudy.graph.agreement import agreement
 from understudy.graph.mutations import Mutation, UpsertNode
 from understudy.graph.progress import Progress, silent
 from understudy.graph.view import REMOVED
+
+logger = logging.getLogger(__name__)
 
 # A node sent as if unseen must get its stored logits; providers differ in the last digits.
 PROBE_TOLERANCE = 1e-2
@@ -308,7 +311,10 @@ class Engine:
         if len(graph.parts.lists.current) > max(LISTS_KEPT, graph.num_rows // 16):
             self.compact()
         if log.durable and self.state.version - self.writer.log_start() > RECORDS_KEPT:
-            self.snapshot()
+            try:
+                self.snapshot()
+            except JournalFailedError as error:  # tried again after the next change
+                logger.warning("the log is not shortened: %s", error)
 
     def close(self) -> None:
         """Waits for what runs and lets go of the journal; reading goes on to work."""

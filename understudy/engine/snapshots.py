@@ -79,6 +79,7 @@ class Snapshots:
             return  # to write it again would mean to remove the one that is needed
         if state.graph.num_nodes == 0:
             raise JournalFailedError("a snapshot needs a node")
+        self.writer.check_free(state.version)  # else it would be written for nothing
         name = write_snapshot(self.data, self.manifest, state, owed)
         try:
             self.writer.truncate(state.version, name, keys)

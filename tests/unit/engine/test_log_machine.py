@@ -27,8 +27,8 @@ from understudy.engine.errors import JournalFailedError, MutationTargetError
 from understudy.engine.opening import assemble, open_parts, open_snapshot
 from understudy.engine.snapshots import Snapshots
 from understudy.engine.updates.tickets import Applied
-from understudy.graph.log import sqlite as sqlite_module
 from understudy.graph.log.memory import Book, SharedMemoryLog
+from understudy.graph.log.opening import write_records
 from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
@@ -103,7 +103,7 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self, bundle: TinyBundle, in_memory: bool) -> None:
         super().__init__()
-        self.bundle = bundle
+        self.served = bundle
         self.folder = TemporaryDirectory()
         self.data = Path(self.folder.name)
         self.book = Book() if in_memory else None
@@ -116,13 +116,12 @@ class Machine(RuleBasedStateMachine):
             self.patched.setattr(
                 snapshots_module, name, self.stepping(getattr(snapshots_module, name))
             )
-        self.patched.setattr(
-            sqlite_module, "write_records", self.stepping(sqlite_module.write_records)
-        )
+        where = "understudy.graph.log.sqlite.write_records"
+        self.patched.setattr(where, self.stepping(write_records))
         self.running: Process | None = None
 
     def begin(self) -> Process:
-        return Process(self.bundle, self.data, self.book)
+        return Process(self.served, self.data, self.book)
 
     def stepping(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
@@ -201,6 +200,17 @@ class Machine(RuleBasedStateMachine):
                 process.writer.apply([AddEdge("node-1", token)], "never")
             assert process.writer.keys.find("never") is None
 
+    @rule(first=processes_, step=st.integers(1, PROCESSES - 1), fuse=fuses)
+    def race_with_itself(self, first: int, step: int, fuse: int | None) -> None:
+        """A client that waits no more sends its change to another process as well."""
+        if self.unsure:
+            return
+        batch, key = self.batch(0)
+        second = (first + step) % PROCESSES
+        self.processes[first].between = lambda: self.send(0, second, None)
+        with self.crashing(first, fuse) as process:
+            assert process.writer.apply(batch, key) == Applied(self.acknowledged[key], True)
+
     @rule(number=processes_, fuse=fuses)
     def follow(self, number: int, fuse: int | None) -> None:
         with self.crashing(number, fuse) as process:
@@ -256,15 +266,19 @@ class Machine(RuleBasedStateMachine):
             expected = {f"c{client}-{token}" for client, token in enumerate(self.tokens) if token}
             assert {name for name in graph.ids.to_pylist() if name[0] == "c"} == expected
             process.writer.settle()
-            reference = reference_activations(self.bundle.weights, graph)[-1]
+            reference = reference_activations(self.served.weights, graph)[-1]
             logits = state.logits(state.graph.live_rows())
             np.testing.assert_allclose(logits, reference, atol=1e-4)
 
 
 @pytest.mark.parametrize("in_memory", [True, False], ids=["memory", "sqlite"])
 def test_crashes_between_any_two_steps(tiny_bundle: TinyBundle, in_memory: bool) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        lambda: Machine(tiny_bundle, in_memory),
+    class OfThisLog(Machine):
+        def __init__(self) -> None:
+            super().__init__(tiny_bundle, in_memory)
+
+    run_state_machine_as_test(
+        OfThisLog,
         settings=settings(
             max_examples=400 if LONG else 12,
             stateful_step_count=40 if LONG else 20,

@@ -63,8 +63,9 @@ def assert_alike(one: Engine, other: Engine) -> None:
     found, expected = to_text_graph(one.state.graph), to_text_graph(other.state.graph)
     assert described(found) == described(expected)
     assert one.writer.keys.known == other.writer.keys.known
-    logits = [e.state.logits(e.state.rows(found.ids.to_pylist())) for e in (one, other)]
-    np.testing.assert_allclose(*logits, atol=1e-4)
+    names = found.ids.to_pylist()
+    first, second = (e.state.logits(e.state.rows(names)) for e in (one, other))
+    np.testing.assert_allclose(first, second, atol=1e-4)
 
 
 def test_each_writes_and_both_see_it(tiny_bundle: TinyBundle, open_engine: OpenEngine) -> None:

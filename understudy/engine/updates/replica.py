@@ -181,6 +181,15 @@ class Replica:
             self.log.refresh()
             return self.log.start
 
+    def check_free(self, number: int) -> None:
+        """Sees that no other process needs the records up to a number.
+
+        Raises:
+            LogHeldError: one does.
+        """
+        with self.lock:
+            self.log.free(number)
+
     def truncate(self, number: int, snapshot: str, keys: Keys) -> None:
         """Lets the log begin after a snapshot.
 

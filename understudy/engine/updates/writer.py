@@ -13,6 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 
 from understudy.engine.errors import (
     EngineError,
@@ -151,8 +152,8 @@ class Writer(Replica):
             self.check_open()
             self.catch_up()  # a batch is refused by the newest graph, and by no older one
         except EngineError as error:
-            for ticket in group:
-                ticket.outcome.set_exception(failure_of(error))
+            for ticket in group:  # each its own, since it keeps the frames of its caller
+                ticket.outcome.set_exception(copy(failure_of(error)))
             return
         draft = self.store.draft()
         accepted: list[tuple[Ticket, Record]] = []

@@ -13,6 +13,7 @@ import fcntl
 import os
 import select
 import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,6 +38,7 @@ class Followers:
         self.folder = str(path.parent)
         self.lock = self.position = self.news = -1  # descriptors, while they are open
         self.name = uuid4().hex
+        self.process = os.getpid()  # a copy of this object in a fork is nobody
         self.lock = open_locked(self.beside("lock"), None)
 
     def beside(self, ending: str) -> Path:
@@ -76,14 +78,17 @@ class Followers:
             name = file.name.rpartition("-")[2]
             if name == self.name:
                 continue
-            descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue  # it has just left
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 yield POSITION.unpack(os.pread(descriptor, POSITION.size, 0))[0]
             else:
                 self.beside(f"news-{name}").unlink(missing_ok=True)
-                file.unlink()
+                file.unlink(missing_ok=True)
             finally:
                 os.close(descriptor)
 
@@ -92,9 +97,11 @@ class Followers:
         os.pwrite(self.position, POSITION.pack(number), 0)
 
     def tell(self) -> None:
-        """Wakes all others."""
+        """Wakes all others, as well as it can: they look now and then by themselves, too."""
         pipes, mine = f"{self.path.name}.news-", f"{self.path.name}.news-{self.name}"
-        with os.scandir(self.folder) as entries:  # pathlib is slow, and this is in every commit
+        names: list[str] = []
+        # In every commit: pathlib would be slow. What is kept is kept, whether it can be told.
+        with suppress(OSError), os.scandir(self.folder) as entries:
             names = [entry.name for entry in entries if entry.name.startswith(pipes)]
         for name in names:
             if name != mine:
@@ -152,6 +159,8 @@ class Followers:
             self.wake()
 
     def __del__(self) -> None:
+        if os.getpid() != self.process or sys.is_finalizing():
+            return
         self.leave()  # else the others would wait for somebody who is gone
         if self.news >= 0:  # not before: another thread may have waited for it
             os.close(self.news)

@@ -50,6 +50,9 @@ class MemoryLog:
     def refresh(self) -> None:
         """Nobody moves anything."""
 
+    def free(self, number: int) -> None:
+        """Nobody else is there."""
+
     def truncate(self, number: int, snapshot: str, keys: Keys) -> None:
         """There is nothing to forget."""
 
@@ -146,14 +149,18 @@ class SharedMemoryLog:
         with self.book.changed:
             self.start, self.snapshot = self.book.start, self.book.snapshot
 
+    def free(self, number: int) -> None:
+        with self.book.changed:
+            others = [at for holder, at in self.book.applied.items() if holder != id(self)]
+            if (slowest := min(others, default=number)) < number:
+                raise LogHeldError(f"another process is at {slowest} of {number}")
+
     def truncate(self, number: int, snapshot: str, keys: Keys) -> None:
         with self.book.changed:
             book = self.book
             if not book.start <= number <= book.last:
                 raise JournalError(f"the log cannot begin after {number}")
-            others = [at for holder, at in book.applied.items() if holder != id(self)]
-            if min(others, default=number) < number:
-                raise LogHeldError("another process has not applied all of it yet")
+            self.free(number)
             del book.records[: number - book.start]
             book.start, book.snapshot = number, snapshot
             book.keys = Keys()

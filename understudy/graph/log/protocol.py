@@ -135,6 +135,13 @@ class Log(Protocol):
     def refresh(self) -> None:
         """Reads `start` and `snapshot` anew, which others may have moved."""
 
+    def free(self, number: int) -> None:
+        """Sees that `truncate` would not find a process that is not as far.
+
+        Raises:
+            LogHeldError: there is one.
+        """
+
     def truncate(self, number: int, snapshot: str, keys: Keys) -> None:
         """Forgets the records up to `number`, which a snapshot holds from now on.
 

@@ -1,5 +1,6 @@
 """The log in one SQLite file, for all processes of one machine."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
@@ -24,6 +25,8 @@ from understudy.graph.log.opening import (
     write_records,
 )
 from understudy.graph.log.protocol import Record, pushed
+
+logger = logging.getLogger(__name__)
 
 RECORDS_AFTER = (
     "SELECT number, key, payload, checksum, tentative FROM records WHERE number > ? ORDER BY number"
@@ -182,7 +185,10 @@ class SqliteLog:
 
     def applied(self, number: int) -> None:
         """Here the records up to a number are applied, and needed no more."""
-        self.followers.at(number)
+        try:
+            self.followers.at(number)
+        except OSError as error:  # the log can be shortened less, and nothing else
+            logger.warning("%s: how far it is applied cannot be told: %s", self.path, error)
 
     def wait(self, seconds: float) -> bool:
         """Returns at others' news, after some time, or after `wake`; False once closed."""
@@ -220,11 +226,7 @@ class SqliteLog:
                     f"{self.path} holds the records {about.number + 1} to {about.last}; it cannot "
                     f"begin after {number}"
                 )
-            slowest = min(self.followers.others(), default=number)
-            if slowest < number:
-                raise LogHeldError(
-                    f"{self.path} cannot begin after {number} yet: another process is at {slowest}"
-                )
+            self.check_free(number)
             row = self.connection.execute(
                 "SELECT checksum FROM records WHERE number = ?", (number,)
             ).fetchone()
@@ -234,6 +236,22 @@ class SqliteLog:
             self.connection.execute("DELETE FROM records WHERE number <= ?", (number,))
             self.write_keys(keys, about.number, number)
         self.about = new
+
+    def free(self, number: int) -> None:
+        """Sees that all other processes have applied the records up to a number.
+
+        Raises:
+            LogHeldError: one has not.
+        """
+        with reading_files(self.path), self.followers.turn():
+            self.check_free(number)
+
+    def check_free(self, number: int) -> None:
+        slowest = min(self.followers.others(), default=number)
+        if slowest < number:
+            raise LogHeldError(
+                f"{self.path} cannot begin after {number} yet: another process is at {slowest}"
+            )
 
     def write_keys(self, keys: Keys, start: int, number: int) -> None:
         """Adds the keys of the records that are forgotten; drops those that count no more."""
