@@ -1,15 +1,17 @@
 """What a process does that is going to be killed: it writes, and says what was acknowledged."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Lock, Semaphore, Thread
 
 from understudy.engine.engine import Engine
-from understudy.graph.journal import Record
+from understudy.engine.errors import JournalFailedError
+from understudy.graph.log.protocol import Record
+from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
-from understudy.graph.sqlite_journal import SqliteJournal
 
 BUNDLE = "a bundle"  # identity of the journal-level test's
 SNAPSHOT_BATCHES = 40  # of all writers together, after which snapshots are asked for
@@ -23,8 +25,7 @@ def record(number: int) -> Record:
 
 def append_for_ever(path: Path, group: int, reports: Connection) -> None:
     """Appends groups of records; reports the last number of every group that is kept."""
-    journal = SqliteJournal(path, BUNDLE)
-    journal.recover()
+    journal = SqliteLog(path, BUNDLE)
     reports.send(journal.number)
     while True:
         first = journal.number + 1
@@ -66,7 +67,8 @@ def change_for_ever(bundle: Path, data: Path, writers: Sequence[str], reports: C
 
     def keep() -> None:
         while wanted.acquire():
-            engine.snapshot()
+            with suppress(JournalFailedError):  # another process is not as far yet
+                engine.snapshot()
 
     threads = [Thread(target=write, args=(writer,), daemon=True) for writer in writers]
     threads += [Thread(target=keep, daemon=True) for _ in range(SNAPSHOT_CALLERS)]

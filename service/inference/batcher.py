@@ -228,7 +228,7 @@ class Batcher:
         self.metrics.batch_tokens.observe(tokens)
 
     async def probe(self, engine: Engine) -> None:
-        """Runs an engine's own check where batches run, and sees that the worker lives.
+        """Runs an engine's own check where batches run; sees that worker and graph go on.
 
         Raises:
             InferenceError: it failed.
@@ -237,6 +237,8 @@ class Batcher:
             raise InferenceError("the service is ending")
         if self.worker is not None and self.worker.done():
             raise InferenceError("the batch worker ended")
+        if engine.failure is not None:
+            raise InferenceError(f"the graph's changes cannot be followed: {engine.failure}")
         await asyncio.get_running_loop().run_in_executor(self.thread, engine.probe)
 
     async def close(self) -> None:

@@ -72,3 +72,22 @@ def test_an_acknowledged_change_survives_a_kill(tiny_bundle: TinyBundle, tmp_pat
         assert service.client.get("/info").json()["graph_version"] == 1
         metrics = service.client.get("/metrics").text
         assert f"understudy_graph_nodes {NODES + 1}.0" in metrics
+
+
+def test_two_services_on_one_data_folder_serve_one_graph(
+    tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    flags = ("--data-folder", str(tmp_path / "data"))
+    key = {"idempotency-key": "mine"}
+    with serving(tiny_bundle.folder, *flags) as one:
+        with serving(tiny_bundle.folder, *flags) as other:
+            one.client.put("/nodes/a", json={"text": "http"}).raise_for_status()
+            edge = {"source": "a", "target": "node-0"}
+            second = other.client.post("/edges", json=edge, headers=key)
+            assert second.json()["graph_version"] == 2  # it builds on what the first one took
+            other.process.send_signal(signal.SIGKILL)
+            other.process.wait()
+        again = one.client.post("/edges", json=edge, headers=key)
+        assert again.json()["graph_version"] == 2
+        assert one.client.get("/nodes/a/neighbors").json()["neighbors"]
+        assert one.client.get("/health/ready").status_code == 200

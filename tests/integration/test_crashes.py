@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.bundles import TinyBundle, reference_activations
+from tests.bundles import NODES, TinyBundle, reference_activations
 from tests.journal_writer import BUNDLE, append_for_ever, batch, change_for_ever, record
+from tests.unit.engine.changes import described, ids_of
 from understudy.engine.engine import Engine
 from understudy.engine.opening import JOURNAL_FILE
+from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.materialize import to_text_graph
-from understudy.graph.sqlite_journal import SqliteJournal
 
 logger = logging.getLogger(__name__)
 
 LONG = "UNDERSTUDY_LONG_TESTS" in os.environ
 JOURNAL_KILLS = 400 if LONG else 60
+SHARED_KILLS = 60 if LONG else 2  # rounds of three
 ENGINE_KILLS = int(os.environ.get("UNDERSTUDY_KILLS", 200 if LONG else 6))
 WRITERS = 4
 COMPARED_EVERY = 10  # kills, with a computation of everything from nothing
@@ -42,6 +44,15 @@ def forking() -> Any:
     return context
 
 
+CHILDREN: dict[Connection, Any] = {}  # by what they report through
+
+
+def kill_reporter(reports: Connection) -> None:
+    """Kills a child before its block ends."""
+    CHILDREN[reports].kill()
+    CHILDREN[reports].join()
+
+
 @contextmanager
 def doomed(forking: Any, target: Callable[..., None], *arguments: object) -> Iterator[Connection]:
     """Runs a child that reports; kills it at the end of the block."""
@@ -49,6 +60,7 @@ def doomed(forking: Any, target: Callable[..., None], *arguments: object) -> Ite
     child = forking.Process(target=target, args=(*arguments, sending), daemon=True)
     child.start()
     sending.close()
+    CHILDREN[receiving] = child
     try:
         yield receiving
     finally:
@@ -84,13 +96,13 @@ def test_a_killed_writer_loses_no_kept_record(forking: Any, tmp_path: Path) -> N
         with doomed(forking, append_for_ever, path, group) as reports:
             kept = reports_until_killed(reports, generator)
         kept += rest(reports)
-        journal = SqliteJournal(path, BUNDLE)
-        records = journal.recover()
+        journal = SqliteLog(path, BUNDLE)
+        records = journal.read(journal.start)
         assert journal.number >= max(kept)
         assert (journal.number - before) % group == 0  # a group is kept whole or not at all
         assert records == [record(number) for number in range(1, journal.number + 1)]
         assert journal.cut == 0
-        assert journal.find(f"key-{journal.number}") is not None
+        assert records[-1].key == f"key-{journal.number}"
         before = journal.number
         journal.close()
 
@@ -111,7 +123,7 @@ def test_a_killed_engine_has_all_that_it_acknowledged(
         with Engine.open(tiny_bundle.folder, data=data) as engine:
             assert engine.state.version >= max(version for version, _ in seen)
             for key, version in acknowledged.items():
-                known = engine.writer.journal.find(key)
+                known = engine.writer.keys.find(key)
                 assert known is not None
                 assert known.number == version
             for writer in writers:
@@ -127,17 +139,55 @@ def test_a_killed_engine_has_all_that_it_acknowledged(
                     kill + 1,
                     len(acknowledged),
                     engine.state.graph.num_nodes,
-                    engine.writer.journal.snapshot or "no snapshot",
+                    engine.writer.log.snapshot or "no snapshot",
                     worst,
                 )
                 assert worst <= 1e-4
+
+
+def test_engines_on_one_folder_lose_nothing_when_some_are_killed(
+    forking: Any, tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    """Three write; one after the other is killed, while those that are left go on."""
+    generator = random.Random(3)
+    data = tmp_path / "data"
+    acknowledged: dict[str, int] = {}
+    everybody: list[str] = []
+    for kill in range(SHARED_KILLS):
+        with ExitStack() as stack:
+            running = []
+            for child in range(3):
+                names = [f"s{kill}.{child}.{thread}" for thread in range(2)]
+                everybody += names
+                arguments = (change_for_ever, tiny_bundle.folder, data, names)
+                running.append(stack.enter_context(doomed(forking, *arguments)))
+            for reports in generator.sample(running, 3):
+                seen = reports_until_killed(reports, generator, most=60, seconds=0.03)
+                kill_reporter(reports)
+                acknowledged |= {key: version for version, key in [*seen, *rest(reports)] if key}
+        with (
+            Engine.open(tiny_bundle.folder, data=data) as engine,
+            Engine.open(tiny_bundle.folder, data=data) as other,
+        ):
+            assert len(set(acknowledged.values())) == len(acknowledged)
+            for key, version in acknowledged.items():
+                known = engine.writer.keys.find(key)
+                assert known is not None
+                assert known.number == version
+            expected = {f"node-{number}" for number in range(NODES)}
+            for writer in everybody:
+                applied = batches_of(engine, writer)
+                gone = {number - 2 for number in range(applied) if number % 3 == 2}
+                expected |= {f"{writer}-{number}" for number in set(range(applied)) - gone}
+            assert ids_of(engine) == expected
+            assert largest_difference(engine, other, tiny_bundle) <= 1e-4
 
 
 def retry(engine: Engine, writer: str, applied: int) -> None:
     """What a client does that lost its answers: all are sent again, and the one on its way."""
     for number in [*range(max(applied - 3, 0), applied), applied, applied]:
         key = f"{writer}-{number}"
-        known = engine.writer.journal.find(key)
+        known = engine.writer.keys.find(key)
         again = engine.apply(batch(writer, number), key)
         assert again.repeated == (known is not None)
         assert again.version == (engine.state.version if known is None else known.number)
@@ -146,7 +196,7 @@ def retry(engine: Engine, writer: str, applied: int) -> None:
 def batches_of(engine: Engine, writer: str) -> int:
     """How many batches of a writer the journal knows; they are its first ones."""
     number = 0
-    while engine.writer.journal.find(f"{writer}-{number}") is not None:
+    while engine.writer.keys.find(f"{writer}-{number}") is not None:
         number += 1
     return number
 
@@ -160,14 +210,6 @@ def largest_difference(engine: Engine, replayed: Engine, bundle: TinyBundle) -> 
     stored = [engine.state.activations(layer, rows) for layer in range(len(references) - 1)]
     pairs = zip([*stored, engine.state.logits(rows)], references, strict=True)
     return max(float(np.abs(one - other).max()) for one, other in pairs)
-
-
-def described(graph: Any) -> tuple[dict[str, tuple[str, int]], set[frozenset[str]]]:
-    """Nodes and edges by their ids: rows may differ."""
-    ids = graph.ids.to_pylist()
-    values = zip(graph.texts.to_pylist(), graph.labels.tolist(), strict=True)
-    edges = {frozenset((ids[a], ids[b])) for a, b in graph.adjacency.edges().tolist()}
-    return dict(zip(ids, values, strict=True)), edges
 
 
 def test_the_journal_is_where_the_engine_looks(tiny_bundle: TinyBundle, tmp_path: Path) -> None:

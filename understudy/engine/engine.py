@@ -10,8 +10,10 @@ Usable without HTTP:
 See docs/engine.md.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from weakref import finalize, ref
@@ -22,10 +24,12 @@ from numpy.typing import NDArray
 from understudy.bundle import Manifest
 from understudy.engine.errors import (
     BundleMismatchError,
+    EngineError,
     InferenceError,
     JournalFailedError,
     MutationRefusedError,
 )
+from understudy.engine.following import Following
 from understudy.engine.limits import Limits
 from understudy.engine.maintenance import Maintenance
 from understudy.engine.opening import open_parts
@@ -50,6 +54,8 @@ from understudy.graph.agreement import agreement
 from understudy.graph.mutations import Mutation, UpsertNode
 from understudy.graph.progress import Progress, silent
 from understudy.graph.view import REMOVED
+
+logger = logging.getLogger(__name__)
 
 # A node sent as if unseen must get its stored logits; providers differ in the last digits.
 PROBE_TOLERANCE = 1e-2
@@ -82,6 +88,8 @@ class Engine:
         self.maintenance = Maintenance(maintaining(ref(self)))
         writer.noticed = self.maintenance.notice
         finalize(self, self.maintenance.end)
+        self.following = Following(writer.log, following(ref(self)))
+        finalize(self, self.following.end)
 
     @classmethod
     def open(
@@ -98,15 +106,16 @@ class Engine:
         Args:
             threads: of one inference.
             provider: cpu or cuda.
-            data: folder of the journal and the snapshots, made if it is not there; without one,
-                changes last as long as the engine.
+            data: folder of the log and the snapshots, made if it is not there, and shared by all
+                engines of the machine that open it; without one, changes last as long as the
+                engine.
             progress: told of activations that the bundle does not hold and that are computed.
 
         Raises:
             BundleError: missing, damaged, of a newer schema, or no such provider.
-            GraphError: the graph in it is damaged; or the journal is locked, foreign or damaged.
+            GraphError: the graph in it is damaged; or the log is locked, foreign or damaged.
             BundleMismatchError: its parts do not belong together.
-            JournalFailedError: the journal does not fit the graph.
+            JournalFailedError: the log does not fit the graph.
         """
         folder, data = Path(folder), None if data is None else Path(data)
         manifest, writer, student = open_parts(folder, threads, provider, data, progress)
@@ -126,7 +135,7 @@ class Engine:
     @property
     def durable(self) -> bool:
         """Whether changes outlive the process."""
-        return self.writer.journal.durable
+        return self.writer.log.durable
 
     def apply(self, mutations: Sequence[Mutation], key: str | None = None) -> Applied:
         """Changes the graph: all mutations or none.
@@ -258,6 +267,20 @@ class Engine:
                 f"a stored node sent as unseen differs from its stored scores by {difference:.3g}"
             )
 
+    def follow(self) -> None:
+        """Applies what other processes appended; done at their news.
+
+        What hinders it is logged, stands in `failure`, and is tried again.
+        """
+        with suppress(EngineError):
+            if self.writer.follow():
+                self.maintenance.notice()
+
+    @property
+    def failure(self) -> EngineError | None:
+        """Why the changes of other processes cannot be followed, if so."""
+        return self.writer.failure
+
     def settle(self) -> None:
         """Brings every activation up to the last digit, see docs/engine.md; done when idle."""
         self.writer.settle()
@@ -284,15 +307,19 @@ class Engine:
         """What is done when idle."""
         # Under a stream of changes settling would wake the same hubs after each of them.
         self.writer.settle(interrupted=self.maintenance.changed.is_set)
-        graph, journal = self.state.graph, self.writer.journal
+        graph, log = self.state.graph, self.writer.log
         if len(graph.parts.lists.current) > max(LISTS_KEPT, graph.num_rows // 16):
             self.compact()
-        if journal.durable and journal.number - journal.start > RECORDS_KEPT:
-            self.snapshot()
+        if log.durable and self.state.version - self.writer.log_start() > RECORDS_KEPT:
+            try:
+                self.snapshot()
+            except JournalFailedError as error:  # tried again after the next change
+                logger.warning("the log is not shortened: %s", error)
 
     def close(self) -> None:
         """Waits for what runs and lets go of the journal; reading goes on to work."""
         self.maintenance.close()
+        self.following.close()
         if self.snapshots is not None:
             self.snapshots.close()
         else:
@@ -317,6 +344,17 @@ def maintaining(engine_ref: "ref[Engine]") -> Callable[[], None]:
         engine = engine_ref()
         if engine is not None:
             engine.maintain()
+
+    return work
+
+
+def following(engine_ref: "ref[Engine]") -> Callable[[], None]:
+    """The work of an engine's following, which must not keep the engine alive."""
+
+    def work() -> None:
+        engine = engine_ref()
+        if engine is not None:
+            engine.follow()
 
     return work
 

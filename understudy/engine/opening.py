@@ -14,10 +14,11 @@ from understudy.engine.state import has_activations, open_graph, open_owed, open
 from understudy.engine.student import Student, load_student
 from understudy.engine.updates.affected import Incremental
 from understudy.engine.updates.writer import Writer
-from understudy.graph.journal import Journal, MemoryJournal
+from understudy.graph.log.files import reading_files
+from understudy.graph.log.memory import MemoryLog
+from understudy.graph.log.protocol import Log
+from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.progress import Progress
-from understudy.graph.sqlite_files import reading_files
-from understudy.graph.sqlite_journal import SqliteJournal
 from understudy.graph.store import GraphStore
 
 UNREAD = (WHOLE_FILE,)  # for other runtimes; nothing here reads it
@@ -31,23 +32,34 @@ def open_parts(
     bundle = open_bundle(folder, verify=False)
     if data is None:
         with verified(bundle):
-            return assemble(bundle, bundle, MemoryJournal(), threads, provider, progress)
-    journal = open_journal(data, bundle.manifest.version)
+            return assemble(bundle, bundle, MemoryLog(), threads, provider, progress)
+    log = open_log(data, bundle.manifest.version)
     try:
-        base = open_snapshot(data, journal.snapshot) if journal.snapshot else bundle
+        base = open_snapshot(data, log.snapshot) if log.snapshot else bundle
         with verified(bundle, base):
-            parts = assemble(bundle, base, journal, threads, provider, progress)
-        with reading_files(data):
-            check_snapshots(data, journal.number)
-            remove_snapshots(data, journal.snapshot, journal.number)
+            parts = assemble(bundle, base, log, threads, provider, progress)
+        parts[1].follow()  # not before: from then on others may remove the snapshot
+        with log.keeping() as mine:
+            if mine:  # else another process writes one at this moment, and tidies up after it
+                tidy_snapshots(data, parts[1])
     except BaseException:
-        journal.close()
+        log.close()
         raise
     return parts
 
 
-def open_journal(data: Path, version: str) -> SqliteJournal:
-    """The data folder's journal; a new one only where no snapshot tells of an older one.
+def tidy_snapshots(data: Path, writer: Writer) -> None:
+    """Compares the snapshots with the log, and removes what it needs no more."""
+    log = writer.log
+    writer.follow()
+    log.refresh()
+    with reading_files(data):
+        check_snapshots(data, log.number)
+        remove_snapshots(data, log.snapshot, log.number)
+
+
+def open_log(data: Path, version: str) -> SqliteLog:
+    """The data folder's log; a new one only where no snapshot tells of an older one.
 
     Args:
         version: of the bundle.
@@ -56,7 +68,7 @@ def open_journal(data: Path, version: str) -> SqliteJournal:
     with reading_files(path):
         if not path.exists():
             check_snapshots(data, 0)
-    return SqliteJournal(path, version)
+    return SqliteLog(path, version)
 
 
 def open_snapshot(data: Path, name: str) -> Bundle:
@@ -89,19 +101,17 @@ def verified(*bundles: Bundle) -> Iterator[None]:
 def assemble(
     bundle: Bundle,
     base: Bundle,
-    journal: Journal,
+    log: Log,
     threads: int,
     provider: str,
     progress: Progress,
 ) -> tuple[Manifest, Writer, Student]:
     """Joins a bundle's networks with the graph of the bundle or of a snapshot."""
-    store = GraphStore(open_graph(base), journal.start)
+    store = GraphStore(open_graph(base), log.start)
     student = load_student(bundle, threads, provider)
     if has_activations(base):
         tables = open_tables(base)
     else:
         tables = compute_tables(student, store.view, progress)
     incremental = Incremental(student, tables, open_owed(base))
-    writer = Writer(store, tables, incremental, journal)
-    writer.replay(journal.recover())
-    return bundle.manifest, writer, student
+    return bundle.manifest, Writer(store, tables, incremental, log), student

@@ -19,8 +19,8 @@ from understudy.engine.errors import JournalFailedError
 from understudy.engine.state import GRAPH_FOLDER, GraphState, owed_file
 from understudy.engine.updates.writer import Writer
 from understudy.folders.errors import FolderError
-from understudy.graph.errors import JournalDamagedError, JournalError
-from understudy.graph.journal_about import ADVICE
+from understudy.graph.errors import JournalDamagedError, JournalError, LogHeldError
+from understudy.graph.log.about import ADVICE
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.snapshot import save_snapshot
 from understudy.graph.versions import VersionedTable
@@ -37,7 +37,7 @@ ROWS_A_STEP = 65_536  # at width 256 and float32, 64 MiB
 
 
 class Snapshots:
-    """The snapshots of one engine, which owns their folder while it has the journal."""
+    """The snapshots of one engine; among the processes of a log, one at a time sees to them."""
 
     def __init__(self, data: Path, manifest: Manifest, writer: Writer) -> None:
         """Begins with those that are there.
@@ -53,26 +53,40 @@ class Snapshots:
         self.closed = False
 
     def write(self) -> None:
-        """Writes the newest version and lets the journal begin after it; or finds it written.
+        """Writes the newest version and lets the log begin after it; or finds it written.
 
         Raises:
-            JournalFailedError: it cannot be written, the engine is closed, or there is no node;
-                the journal stays as it is.
+            JournalFailedError: it cannot be written, the engine is closed, there is no node, or
+                another process needs the records; the log stays as it is.
         """
         with self.lock:
-            if self.closed:  # the folder may be another engine's by now
+            if self.closed:
                 raise JournalFailedError("the engine is closed")
-            state, owed = self.writer.moment()
-            if state.version == self.writer.journal.start:
-                return  # to write it again would mean to remove the one that is needed
-            if state.graph.num_nodes == 0:
-                raise JournalFailedError("a snapshot needs a node")
             try:
-                name = write_snapshot(self.data, self.manifest, state, owed)
-                self.writer.truncate(state.version, name)
+                with self.writer.log.keeping() as mine:
+                    if mine:
+                        self.write_newest()
+                    else:
+                        logger.info("another process writes a snapshot; this one leaves it to it")
             except (OSError, FolderError, JournalError) as error:
                 raise JournalFailedError(f"no snapshot could be written: {error}") from error
-            remove_snapshots(self.data, name, state.version)
+
+    def write_newest(self) -> None:
+        """Writes a snapshot, if there is none of the newest version; no other process does."""
+        start = self.writer.log_start()
+        state, owed, keys = self.writer.moment()
+        if state.version <= start:
+            return  # to write it again would mean to remove the one that is needed
+        if state.graph.num_nodes == 0:
+            raise JournalFailedError("a snapshot needs a node")
+        self.writer.check_free(state.version)  # else it would be written for nothing
+        name = write_snapshot(self.data, self.manifest, state, owed)
+        try:
+            self.writer.truncate(state.version, name, keys)
+        except LogHeldError:
+            remove_folder(self.data / name)  # the log may begin after another one first
+            raise
+        remove_snapshots(self.data, name, state.version)
 
     def close(self) -> None:
         """Waits for the one that is written; there is none after it."""
@@ -155,10 +169,14 @@ def remove_snapshots(data: Path, kept: str, number: int) -> None:
     whole = ours(data, WHOLE_NAME, PARTS)
     for path, version in [*whole, *ours(data, UNFINISHED_NAME, UNFINISHED_PARTS)]:
         if path.name != kept and version <= number:
-            try:
-                shutil.rmtree(path)
-            except OSError as error:
-                logger.warning("%s is of no use any more and cannot be removed: %s", path, error)
+            remove_folder(path)
+
+
+def remove_folder(path: Path) -> None:
+    try:
+        shutil.rmtree(path)
+    except OSError as error:
+        logger.warning("%s is of no use any more and cannot be removed: %s", path, error)
 
 
 def ours(data: Path, form: re.Pattern[str], parts: set[str]) -> Iterator[tuple[Path, int]]:

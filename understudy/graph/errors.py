@@ -7,7 +7,9 @@ GraphError
 ├── MutationError            a batch of changes is refused whole
 │   └── UnknownItemError     it names a node or an edge that is not there
 └── JournalError             the journal cannot be opened, read or written
-    ├── JournalLockedError   another process has it
+    ├── JournalLockedError   another process has it for itself
+    ├── LogMovedError        others were appended before this record
+    ├── LogHeldError         a process that follows still needs what is to be forgotten
     ├── JournalForeignError  it belongs to another bundle, or is no journal
     └── JournalDamagedError  what is in it is not what was written
 """
@@ -50,7 +52,15 @@ class JournalError(GraphError):
 
 
 class JournalLockedError(JournalError):
-    """Another process has the journal."""
+    """Another process has the journal for itself."""
+
+
+class LogMovedError(JournalError):
+    """Others were appended between what a process had read and what it wants to append."""
+
+
+class LogHeldError(JournalError):
+    """A process that follows the log, or starts, has not applied what is to be forgotten."""
 
 
 class JournalForeignError(JournalError):

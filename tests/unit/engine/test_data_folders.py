@@ -16,8 +16,8 @@ from understudy.engine.errors import (
     JournalFailedError,
 )
 from understudy.engine.snapshots import PREFIX
-from understudy.graph.errors import JournalForeignError, JournalLockedError
-from understudy.graph.journal import Record
+from understudy.graph.errors import JournalForeignError
+from understudy.graph.log.protocol import Record
 from understudy.graph.mutations import AddEdge, DeleteNode, UpsertNode
 
 
@@ -41,7 +41,7 @@ def test_a_snapshot_takes_the_place_of_the_records(tiny_bundle: TinyBundle, tmp_
         fill(engine, 5, 3)
         engine.snapshot()
         fill(engine, 8, 2)
-        assert (engine.writer.journal.start, engine.writer.journal.number) == (9, 11)
+        assert (engine.writer.log.start, engine.writer.log.number) == (9, 11)
         ids = ids_of(engine)
     with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
         assert engine.state.version == 11
@@ -60,7 +60,7 @@ def test_a_damaged_tail_is_cut_and_said(
 ) -> None:
     with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
         fill(engine, 0, 8)
-        journal = engine.writer.journal
+        journal = engine.writer.log
         journal.connection.execute(  # type: ignore[attr-defined]
             "UPDATE records SET payload = x'5b5d' WHERE number = 6"
         )
@@ -72,12 +72,9 @@ def test_a_damaged_tail_is_cut_and_said(
         assert_exact(engine, tiny_bundle)
 
 
-def test_one_data_folder_serves_one_engine_of_one_bundle(
-    tiny_bundle: TinyBundle, tmp_path: Path
-) -> None:
+def test_one_data_folder_serves_one_bundle(tiny_bundle: TinyBundle, tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with Engine.open(tiny_bundle.folder, data=data), pytest.raises(JournalLockedError):
-        Engine.open(tiny_bundle.folder, data=data)
+    Engine.open(tiny_bundle.folder, data=data).close()
     other = Path(shutil.copytree(tiny_bundle.folder, tmp_path / "other"))
     rewrite(other, {activation_file(1): np.load(other / activation_file(1)) + np.float32(1e-6)})
     with pytest.raises(JournalForeignError, match="a folder of its own"):
@@ -88,7 +85,7 @@ def test_records_that_do_not_fit_the_graph_are_refused(
     tiny_bundle: TinyBundle, tmp_path: Path
 ) -> None:
     with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
-        engine.writer.journal.append([Record(1, None, b'[{"kind":"delete_node","id":"nobody"}]')])
+        engine.writer.log.append([Record(1, None, b'[{"kind":"delete_node","id":"nobody"}]')])
     with pytest.raises(JournalFailedError, match="record 1 of the journal does not fit"):
         Engine.open(tiny_bundle.folder, data=tmp_path)
 
@@ -150,5 +147,5 @@ def test_what_is_done_when_idle(
         fill(engine, 0, 8)
         engine.maintain()
         assert not engine.state.graph.parts.lists.current
-        assert engine.writer.journal.start == 8
+        assert engine.writer.log.start == 8
         assert_exact(engine, tiny_bundle)

@@ -35,7 +35,7 @@ from understudy.engine.student import Student, load_student
 from understudy.engine.updates.affected import Incremental
 from understudy.engine.updates.aggregated import LINEAR
 from understudy.engine.updates.writer import Writer
-from understudy.graph.journal import MemoryJournal
+from understudy.graph.log.memory import MemoryLog
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 from understudy.graph.progress import silent
@@ -64,7 +64,7 @@ def make_writer(bundle: StudentBundle, student: Student) -> Writer:
     opened = bundle.open()
     tables = open_tables(opened)
     store = GraphStore(open_graph(opened))
-    return Writer(store, tables, Incremental(student, tables), MemoryJournal())
+    return Writer(store, tables, Incremental(student, tables), MemoryLog())
 
 
 def stored(state: GraphState) -> list[Array]:
@@ -202,7 +202,7 @@ class LivingGraph(RuleBasedStateMachine):
     @rule()
     def snapshot(self) -> None:
         self.engine.snapshot()
-        assert self.writer.journal.start == self.writer.state.version
+        assert self.writer.log.start == self.writer.state.version
 
     @rule()
     def snapshot_with_debts(self) -> None:

@@ -5,7 +5,7 @@ import pytest
 from tests.bundles import TinyBundle
 from understudy.engine import Engine, Node
 from understudy.engine.errors import MutationRefusedError
-from understudy.graph.journal import Record
+from understudy.graph.log.protocol import Record
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode, encode_mutations
 
 
@@ -15,7 +15,8 @@ def test_a_journal_with_such_an_id_is_replayed_and_can_be_cleaned(
 ) -> None:
     with Engine.open(tiny_bundle.folder) as engine:
         made: list[Mutation] = [UpsertNode(old, "http"), AddEdge(old, "node-1")]
-        engine.writer.replay([Record(1, None, encode_mutations(made))])
+        with engine.writer.lock:
+            engine.writer.apply_records([Record(1, None, encode_mutations(made))])
         assert engine.classify([Node(id=old)])[0].label
         with pytest.raises(MutationRefusedError, match="a node's id"):
             engine.apply([UpsertNode(old, "proof")])

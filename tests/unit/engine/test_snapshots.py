@@ -19,6 +19,7 @@ from understudy.engine.full_run import compute_tables
 from understudy.engine.opening import JOURNAL_FILE
 from understudy.engine.state import owed_file
 from understudy.graph.errors import JournalDamagedError, JournalError
+from understudy.graph.log.keys import Keys
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, RemoveEdge, UpsertNode
 from understudy.graph.store import GraphStore
@@ -51,7 +52,7 @@ def test_snapshots_at_once_leave_what_the_journal_needs(
         stop.set()
         for writer in writers:
             writer.join()
-        assert folders(tmp_path) == {engine.writer.journal.snapshot} - {""}
+        assert folders(tmp_path) == {engine.writer.log.snapshot} - {""}
     with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
         assert engine.state.version == 60
         assert engine.state.graph.num_nodes == NODES + 60
@@ -84,7 +85,7 @@ def test_a_second_snapshot_waits_and_then_finds_nothing_to_do(
             writer.join()
         engine.snapshot()
         assert names == ["snapshot-5", "snapshot-6"]
-        assert engine.writer.journal.start == 6
+        assert engine.writer.log.start == 6
 
 
 def test_the_snapshot_that_is_needed_is_not_written_again(
@@ -220,17 +221,17 @@ def test_a_snapshot_is_on_the_disk_before_the_journal_is_cut(
         truncate = engine.writer.truncate
         missing: list[Path] = []
 
-        def checked(number: int, name: str) -> None:
+        def checked(number: int, name: str, keys: Keys) -> None:
             folder = tmp_path / name
             needed = [*folder.rglob("*"), folder, tmp_path]
             missing.extend(path for path in needed if path.stat().st_ino not in synchronized)
             assert len(needed) > 10
-            truncate(number, name)
+            truncate(number, name, keys)
 
         monkeypatch.setattr(os, "fsync", fsync)
         monkeypatch.setattr(engine.writer, "truncate", checked)
         engine.snapshot()
-        assert engine.writer.journal.start == 3
+        assert engine.writer.log.start == 3
         assert missing == []
 
 
@@ -255,7 +256,7 @@ def test_a_snapshot_that_fails_loses_nothing(
             raise JournalError("the disk is gone")
 
         with monkeypatch.context() as patch:
-            patch.setattr(engine.writer.journal, "truncate", refuses)
+            patch.setattr(engine.writer.log, "truncate", refuses)
             with pytest.raises(JournalFailedError, match="the disk is gone"):
                 engine.snapshot()
         add(engine, 6)

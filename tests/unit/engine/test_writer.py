@@ -20,7 +20,8 @@ from understudy.engine.errors import (
     NotReadyError,
 )
 from understudy.graph.errors import JournalError
-from understudy.graph.journal import MemoryJournal, Record
+from understudy.graph.log.memory import MemoryLog
+from understudy.graph.log.protocol import Record
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 
 ALONE = f"node-{NODES - 1}"  # it has no neighbour
@@ -31,7 +32,7 @@ def engine(tiny_bundle: TinyBundle) -> Engine:
     return Engine.open(tiny_bundle.folder)
 
 
-class HeldJournal(MemoryJournal):
+class HeldJournal(MemoryLog):
     """Holds the first group back until it is let go; remembers the size of every group."""
 
     def __init__(self) -> None:
@@ -46,7 +47,7 @@ class HeldJournal(MemoryJournal):
         super().append(records)
 
 
-class BrokenJournal(MemoryJournal):
+class BrokenJournal(MemoryLog):
     """Refuses while it is broken."""
 
     broken = True
@@ -59,7 +60,7 @@ class BrokenJournal(MemoryJournal):
 
 def test_what_waits_is_carried_out_as_one_group(tiny_bundle: TinyBundle, engine: Engine) -> None:
     journal = HeldJournal()
-    engine.writer.journal = journal
+    engine.writer.log = journal
 
     def add(number: int) -> int:
         if number == 5:
@@ -88,7 +89,7 @@ def test_what_waits_is_carried_out_as_one_group(tiny_bundle: TinyBundle, engine:
 def test_a_journal_that_fails_leaves_everything_as_it_was(
     tiny_bundle: TinyBundle, engine: Engine
 ) -> None:
-    journal = engine.writer.journal = BrokenJournal()
+    journal = engine.writer.log = BrokenJournal()
     before = engine.state
     with pytest.raises(JournalFailedError, match="the disk is gone"):
         engine.apply([UpsertNode("new", "json"), DeleteNode("node-0")], key="mine")
@@ -138,7 +139,7 @@ def test_a_batch_that_fails_takes_no_other_of_its_group_with_it(
     assert_exact(engine, tiny_bundle)
 
 
-class LimitedJournal(MemoryJournal):
+class LimitedJournal(MemoryLog):
     """Has room for small records only."""
 
     def append(self, records: Sequence[Record]) -> None:
@@ -148,7 +149,7 @@ class LimitedJournal(MemoryJournal):
 
 
 def test_a_batch_that_the_disk_has_no_room_for_fails_alone(engine: Engine) -> None:
-    engine.writer.journal = LimitedJournal()
+    engine.writer.log = LimitedJournal()
     texts = ["json", "http " * 400, "json"]
     outcomes = held_group(engine, [[UpsertNode(f"n{i}", text)] for i, text in enumerate(texts)])
     first, large, last = outcomes
@@ -159,7 +160,7 @@ def test_a_batch_that_the_disk_has_no_room_for_fails_alone(engine: Engine) -> No
 def test_as_many_batches_as_wait_share_a_commit(engine: Engine) -> None:
     """Whoever waits on an event loop takes no thread of a pool."""
     journal = HeldJournal()
-    engine.writer.journal = journal
+    engine.writer.log = journal
     outcomes = [engine.submit([UpsertNode("first", "json")])]
     journal.held.wait()
     outcomes += [engine.submit([UpsertNode(f"new-{n}", "json")]) for n in range(240)]
@@ -181,7 +182,7 @@ def test_a_batch_that_nobody_waits_for_any_more_is_not_begun(engine: Engine) -> 
 def test_a_sealed_writer_finishes_what_runs_and_refuses_the_rest(engine: Engine) -> None:
     journal = HeldJournal()
     writer = engine.writer
-    writer.journal = journal
+    writer.log = journal
     running = engine.submit([UpsertNode("running", "json")])
     journal.held.wait()
     waiting = engine.submit([UpsertNode("waiting", "json")])
@@ -209,7 +210,7 @@ def test_a_closed_engine_takes_no_more_changes(tiny_bundle: TinyBundle) -> None:
     assert "late" not in ids_of(engine)
 
 
-class InterruptedJournal(MemoryJournal):
+class InterruptedJournal(MemoryLog):
     """Somebody presses Ctrl-C while it writes."""
 
     def append(self, records: Sequence[Record]) -> None:
@@ -218,7 +219,7 @@ class InterruptedJournal(MemoryJournal):
 
 def test_after_an_interruption_nothing_more_is_written(engine: Engine) -> None:
     """The journal may hold what the engine took back: only opening it again tells."""
-    engine.writer.journal = InterruptedJournal()
+    engine.writer.log = InterruptedJournal()
     with pytest.raises(KeyboardInterrupt):
         engine.apply([DeleteNode("node-0")])
     assert "node-0" in ids_of(engine)

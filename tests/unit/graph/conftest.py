@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.unit.graph.journals import opened, records
+from tests.unit.graph.log.logs import opened, records
 from understudy.graph import TextGraph, build_adjacency, string_array
 from understudy.graph.builder import Built, Rules
 from understudy.graph.readers.fields import EdgeFields, NodeFields

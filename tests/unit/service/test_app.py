@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,6 +12,8 @@ from service.settings import Settings
 from tests.bundles import TinyBundle
 from understudy.engine import Engine
 from understudy.engine.errors import InferenceError
+from understudy.graph.errors import JournalError
+from understudy.graph.log.protocol import Record
 
 
 @pytest.fixture
@@ -83,3 +86,24 @@ def test_a_broken_model_is_alive_but_not_ready(
     assert response.status_code == 503
     assert response.json()["error"]["code"] == "not_ready"
     assert "retry-after" in response.headers
+
+
+def test_a_service_that_cannot_follow_the_log_answers_and_is_not_ready(
+    tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
+        engine.following.close()
+        read = engine.writer.log.read
+
+        def broken(after: int) -> list[Record]:
+            raise JournalError("the disk is gone")
+
+        engine.writer.log.read = broken  # type: ignore[method-assign]
+        change = {"mutations": [{"kind": "delete_node", "id": "node-3"}]}
+        refused = ask(engine, "POST", "/mutations", change)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "journal_failed")
+        assert ask(engine, "GET", "/health/ready").status_code == 503
+        assert ask(engine, "POST", "/classify", UNSEEN).status_code == 200
+        engine.writer.log.read = read  # type: ignore[method-assign]
+        assert ask(engine, "POST", "/mutations", change).status_code == 200
+        assert ask(engine, "GET", "/health/ready").status_code == 200

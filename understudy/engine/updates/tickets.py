@@ -10,7 +10,7 @@ from understudy.engine.errors import (
     MutationTargetError,
 )
 from understudy.graph.errors import JournalError, MutationError, UnknownItemError
-from understudy.graph.journal import Record
+from understudy.graph.log.protocol import Record
 from understudy.graph.mutations import Mutation, encode_mutations
 
 KEY_CHARACTERS = 200

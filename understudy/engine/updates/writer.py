@@ -1,18 +1,19 @@
 """Changes of the graph: checked, computed, made durable, and then visible, all at once.
 
 Callers queue up; whoever holds the lock carries out everything that waits as one group: one pass
-over the affected nodes, one commit of the journal. Each batch stays all or nothing. Who waits on
-an event loop has the writer's own thread do it, so that as many batches can wait as are sent.
+over the affected nodes, one commit of the log. Each batch stays all or nothing. Who waits on an
+event loop has the writer's own thread do it, so that as many batches can wait as are sent.
+
+A group is computed before it is appended, so that a batch which the networks fail on never enters
+the log. If others appended meanwhile, it is taken back and pushed to the log's end, and then every
+process finds alike what is accepted of it.
 """
 
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
-
-import numpy as np
-from numpy.typing import NDArray
+from copy import copy
 
 from understudy.engine.errors import (
     EngineError,
@@ -22,14 +23,14 @@ from understudy.engine.errors import (
     MutationRefusedError,
     NotReadyError,
 )
-from understudy.engine.state import GraphState, Tables
+from understudy.engine.state import Tables
 from understudy.engine.updates.affected import Incremental
+from understudy.engine.updates.replica import Replica
 from understudy.engine.updates.tickets import Applied, Ticket, check_key, failure_of, refusal
 from understudy.graph.draft import Draft
-from understudy.graph.errors import JournalError, MutationError
-from understudy.graph.journal import Journal, Record
-from understudy.graph.materialize import whole_adjacency
-from understudy.graph.mutations import Mutation, decode_mutations
+from understudy.graph.errors import JournalError, LogMovedError, MutationError
+from understudy.graph.log.protocol import Log, Record
+from understudy.graph.mutations import Mutation
 from understudy.graph.store import GraphStore
 
 logger = logging.getLogger(__name__)
@@ -37,29 +38,17 @@ logger = logging.getLogger(__name__)
 GROUP_MUTATIONS = 4_096  # a group takes further batches while it has fewer
 
 
-class Writer:
-    """The one writer of a graph, its activations and its journal; safe to share between threads.
-
-    Attributes:
-        state: the newest state; replaced as a whole, once a change.
-    """
+class Writer(Replica):
+    """The one writer of a process's graph and activations; safe to share between threads."""
 
     def __init__(
-        self, store: GraphStore, tables: Tables, incremental: Incremental, journal: Journal
+        self, store: GraphStore, tables: Tables, incremental: Incremental, log: Log
     ) -> None:
-        self.store = store
-        self.tables = tables
-        self.incremental = incremental
-        self.journal = journal
-        self.state = GraphState(store.view, tables)
-        self.lock = Lock()
+        super().__init__(store, tables, incremental, log)
         self.waiting: deque[Ticket] = deque()
         self.thread = ThreadPoolExecutor(1, "writer")  # started by the first batch that needs it
         self.noticed: Callable[[], None] = lambda: None  # called before and after every change
-        self.interrupted = False
         self.sealed = False
-        self.closed = False
-        self.computed_rows = 0  # by all changes so far, of all layers
 
     def apply(self, mutations: Sequence[Mutation], key: str | None = None) -> Applied:
         """Applies a batch; returns when it is durable and visible.
@@ -67,7 +56,7 @@ class Writer:
         Raises:
             MutationRefusedError: an item cannot be done; nothing was.
             KeyReusedError: the key came with another batch before.
-            JournalFailedError: the journal cannot be written; nothing was done.
+            JournalFailedError: the log cannot be written; nothing was done.
             InferenceError: the networks failed; nothing was done.
             NotReadyError: the writer is sealed or closed; nothing was done.
         """
@@ -159,130 +148,92 @@ class Writer:
 
     def apply_group(self, group: Sequence[Ticket]) -> None:
         """Applies the batches of a group that can be applied, together."""
+        try:
+            self.check_open()
+            self.catch_up()  # a batch is refused by the newest graph, and by no older one
+        except EngineError as error:
+            for ticket in group:  # each its own, since it keeps the frames of its caller
+                ticket.outcome.set_exception(copy(failure_of(error)))
+            return
         draft = self.store.draft()
         accepted: list[tuple[Ticket, Record]] = []
-        version = self.store.view.version.number
+        version = self.state.version
         for ticket in group:
+            record = ticket.record(version + 1 + len(accepted))
             try:
-                self.check_open()
-                record = ticket.record(version + 1 + len(accepted))
                 if not self.was_known(ticket, record):
                     draft.apply(ticket.mutations)
                     accepted.append((ticket, record))
             except MutationError as error:
                 ticket.outcome.set_exception(refusal(error))
-            except (EngineError, JournalError) as error:
+            except EngineError as error:
                 ticket.outcome.set_exception(failure_of(error))
         if not accepted:
             return
-        failure = self.commit(draft, [record for _, record in accepted])
-        if failure is None:
-            for ticket, record in accepted:
-                ticket.outcome.set_result(Applied(record.number))
-        elif len(accepted) == 1:
+        failure = self.commit(draft, accepted)
+        if failure is not None and len(accepted) == 1:
             accepted[0][0].outcome.set_exception(failure)
-        else:
+        elif failure is not None:
             for ticket, _ in accepted:  # one may be at fault: the others need not fail
                 self.apply_group([ticket])
 
-    def commit(self, draft: Draft, records: Sequence[Record]) -> EngineError | None:
+    def commit(self, draft: Draft, accepted: Sequence[tuple[Ticket, Record]]) -> EngineError | None:
         """Makes a draft's changes; or takes them back and returns why."""
+        records = [record for _, record in accepted]
         try:
-            self.change(draft, records)
+            try:
+                self.change(draft, len(records), lambda: self.log.append(records))
+            except LogMovedError:
+                first = self.log.push(records)
+            else:
+                self.publish(accepted)
+                return None
         except (EngineError, JournalError) as error:
             return failure_of(error)
+        self.answer_pushed(accepted, first)
         return None
+
+    def publish(self, accepted: Sequence[tuple[Ticket, Record]]) -> None:
+        """Answers the batches that are in the log as they were computed."""
+        self.keys.begin()
+        for ticket, record in accepted:
+            self.remember(record)
+            ticket.outcome.set_result(Applied(record.number))
+        self.log.applied(self.state.version)
+
+    def answer_pushed(self, accepted: Sequence[tuple[Ticket, Record]], first: int) -> None:
+        """Applies the log up to the batches that were pushed, and tells what came of them.
+
+        Args:
+            first: number of the first one's record.
+        """
+        try:
+            fates = self.catch_up()
+        except EngineError as error:
+            for ticket, _ in accepted:
+                ticket.outcome.set_exception(
+                    JournalFailedError(
+                        f"the change is in the log, and cannot be applied here yet ({error}); "
+                        "send it again under the same key"
+                    )
+                )
+            return
+        for number, (ticket, _) in enumerate(accepted, start=first):
+            fate = fates[number]
+            if isinstance(fate, Applied):
+                ticket.outcome.set_result(fate)
+            else:
+                ticket.outcome.set_exception(fate)
 
     def was_known(self, ticket: Ticket, record: Record) -> bool:
         """Answers a ticket whose key was seen before."""
-        known = None if ticket.key is None else self.journal.find(ticket.key)
+        known = self.keys.find(ticket.key)
         if known is None:
             return False
         if known.digest != record.digest:
             raise KeyReusedError(str(ticket.key))
         ticket.outcome.set_result(Applied(known.number, repeated=True))
         return True
-
-    def change(
-        self,
-        draft: Draft,
-        records: Sequence[Record],
-        write: bool = True,
-        settling: bool = False,
-    ) -> None:
-        """Computes a draft, journals its records, and publishes it; or takes everything back.
-
-        Args:
-            write: the records are not in the journal yet.
-            settling: see `Incremental.update`.
-        """
-        undo, old = self.store.begin(), self.store.view
-        try:
-            view, change = self.store.write(draft, undo, len(records))
-            self.computed_rows += self.incremental.update(old, view, change, undo, settling)
-            if write:
-                self.journal.append(records)
-        except BaseException as error:
-            # After a Ctrl-C nobody knows whether the journal has the records.
-            self.interrupted = not isinstance(error, Exception)
-            self.store.abandon()
-            self.incremental.forget()
-            self.state = GraphState(self.store.view, self.tables)
-            raise
-        self.incremental.keep()
-        self.store.publish(view, draft, change)
-        self.state = GraphState(view, self.tables)
-
-    def replay(self, records: Sequence[Record]) -> None:
-        """Applies what the journal holds, in one pass, without journalling it again.
-
-        Raises:
-            JournalFailedError: a record does not fit the graph.
-        """
-        if not records:
-            return
-        draft = self.store.draft()
-        for record in records:
-            try:
-                draft.apply(decode_mutations(record.payload), acknowledged=True)
-            except (MutationError, JournalError) as error:
-                raise JournalFailedError(
-                    f"record {record.number} of the journal does not fit the graph: {error}"
-                ) from error
-        self.change(draft, records, write=False)
-
-    def settle(self, interrupted: Callable[[], bool] = lambda: False) -> None:
-        """Brings every activation up to the last digit, see `Incremental`; changes no version.
-
-        Args:
-            interrupted: whether to leave the rest for later, asked between pieces.
-        """
-        while self.incremental.owes and not interrupted():
-            with self.lock:  # let go between pieces, so that changes need not wait for all
-                self.change(self.store.draft(), (), write=False, settling=True)
-
-    def compact(self) -> None:
-        """Folds the changed neighbour lists into one array; others read and write meanwhile."""
-        with self.lock:
-            view = self.store.view
-        adjacency = whole_adjacency(view)
-        with self.lock:
-            self.store.adopt(view, adjacency)
-            self.state = GraphState(self.store.view, self.tables)
-
-    def truncate(self, number: int, snapshot: str) -> None:
-        """Lets the journal begin after a snapshot.
-
-        Raises:
-            JournalError: it goes on as before.
-        """
-        with self.lock:
-            self.journal.truncate(number, snapshot)
-
-    def moment(self) -> tuple[GraphState, list[NDArray[np.float32]]]:
-        """The newest state, and what its nodes owe their neighbours in it."""
-        with self.lock:
-            return self.state, self.incremental.owed_now(self.state.graph.num_rows)
 
     def seal(self) -> None:
         """Refuses the changes that wait or come from now on; one may be running still."""
@@ -297,8 +248,8 @@ class Writer:
             return
 
     def close(self) -> None:
-        """Waits for the changes that are on their way, and closes the journal."""
+        """Waits for the changes that are on their way, and closes the log."""
         self.thread.shutdown()
         with self.lock:
             self.closed = True
-            self.journal.close()
+            self.log.close()

@@ -1,4 +1,4 @@
-"""Opening an SQLite file for one process alone, and its errors in our words."""
+"""Opening an SQLite file, and its errors in our words."""
 
 import os
 import sqlite3
@@ -14,22 +14,30 @@ from understudy.graph.errors import (
     JournalLockedError,
 )
 
+BUSY_SECONDS = 5.0  # for what else may have the file: our own processes queue for their turn
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Opens or makes a file, written ahead, synchronised at every commit, and locked until closed.
+
+def connect(path: Path, alone: bool = False) -> sqlite3.Connection:
+    """Opens or makes a file, written ahead and synchronised at every commit.
 
     Threads may take turns with the connection.
+
+    Args:
+        alone: whether it is locked until closed.
 
     Raises:
         JournalError: see `opening`.
     """
     with opening(path, "opened"):
-        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
         try:
-            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            if alone:
+                connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("BEGIN IMMEDIATE")  # takes the lock, which is then kept
+            connection.execute("BEGIN IMMEDIATE")  # it can be written
             connection.execute("COMMIT")
         except BaseException:
             connection.close()
@@ -48,7 +56,7 @@ def make_file(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
     """
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        with closing(connect(temporary)) as connection:
+        with closing(connect(temporary, alone=True)) as connection:
             fill(connection)
         with suppress(FileExistsError):
             put_in_place(temporary, path)
@@ -117,7 +125,7 @@ def opening(path: Path, what: str) -> Iterator[None]:
     """Turns SQLite's errors into ours.
 
     Raises:
-        JournalLockedError: another process has the file.
+        JournalLockedError: another process has the file for itself.
         JournalForeignError: it is no database.
         JournalDamagedError: it is a damaged one.
         JournalError: it cannot be read or written, or the disk is full.
@@ -128,7 +136,8 @@ def opening(path: Path, what: str) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise JournalLockedError(
-                f"another process has {path} open; a journal serves one process at a time"
+                f"another process keeps {path} locked: an older release, or a tool for SQLite; "
+                "stop it"
             ) from error
         if code == sqlite3.SQLITE_NOTADB:
             raise JournalForeignError(f"{path} is no journal: {error}") from error

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.graph.journals import BUNDLE, damage, opened, records
+from tests.unit.graph.log.logs import BUNDLE, damage, found, keys_of, opened, records
 from understudy.graph.errors import (
     JournalDamagedError,
     JournalError,
 )
-from understudy.graph.journal import Record
-from understudy.graph.sqlite_journal import SqliteJournal
+from understudy.graph.log.protocol import Record
+from understudy.graph.log.sqlite import SqliteLog
 
 NOBODY = 65_534
 
@@ -36,14 +36,14 @@ def test_a_damaged_record_and_all_after_it_are_cut(
     path: Path, statement: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     damage(path, statement)
-    with caplog.at_level(logging.ERROR), closing(SqliteJournal(path, BUNDLE)) as journal:
-        assert journal.recover() == records(11)
+    with caplog.at_level(logging.ERROR), closing(SqliteLog(path, BUNDLE)) as journal:
+        assert found(journal) == records(11)
         assert journal.cut > 0
         assert "after record 11" in caplog.text
-        assert journal.find("key-12") is None
+        assert keys_of(journal).find("key-12") is None
         journal.append(records(1, first=12))
-    with closing(SqliteJournal(path, BUNDLE)) as journal:
-        assert journal.recover() == records(12)
+    with closing(SqliteLog(path, BUNDLE)) as journal:
+        assert found(journal) == records(12)
 
 
 def test_every_flipped_byte_is_noticed(tmp_path: Path) -> None:
@@ -59,11 +59,11 @@ def test_every_flipped_byte_is_noticed(tmp_path: Path) -> None:
         changed[position] ^= 0x5A
         path.write_bytes(changed)
         try:
-            with closing(SqliteJournal(path, BUNDLE)) as journal:
-                found = journal.recover()
+            with closing(SqliteLog(path, BUNDLE)) as journal:
+                kept = found(journal)
         except JournalError:
             continue
-        assert found == records(12, size=700)[: len(found)]
+        assert kept == records(12, size=700)[: len(kept)]
 
 
 def test_a_file_that_ends_early_gives_what_is_left(
@@ -74,13 +74,13 @@ def test_a_file_that_ends_early_gives_what_is_left(
         journal.append(records(200, size=2_000))
     size = path.stat().st_size
     os.truncate(path, size // 4096 // 2 * 4096)
-    with caplog.at_level(logging.ERROR), closing(SqliteJournal(path, BUNDLE)) as journal:
-        found = journal.recover()
-        assert found == records(200, size=2_000)[: len(found)]
-        assert len(found) < 200
+    with caplog.at_level(logging.ERROR), closing(SqliteLog(path, BUNDLE)) as journal:
+        kept = found(journal)
+        assert kept == records(200, size=2_000)[: len(kept)]
+        assert len(kept) < 200
         assert journal.cut
         assert "is cut" in caplog.text
-        journal.append(records(1, first=len(found) + 1))
+        journal.append(records(1, first=len(kept) + 1))
     assert path.with_name("journal.sqlite.damaged").exists()
 
 
@@ -95,22 +95,22 @@ def test_a_killed_process_leaves_an_unfinished_write(
         copy.write_bytes(path.read_bytes())
         log = path.with_name("journal.sqlite-wal").read_bytes()
     copy.with_name("copy.sqlite-wal").write_bytes(log[:-10_000])
-    with caplog.at_level(logging.WARNING), closing(SqliteJournal(copy, BUNDLE)) as journal:
-        assert journal.recover() == records(9, size=20_000)
+    with caplog.at_level(logging.WARNING), closing(SqliteLog(copy, BUNDLE)) as journal:
+        assert found(journal) == records(9, size=20_000)
         assert "unfinished write" in caplog.text
 
 
 def test_a_file_of_which_nothing_is_left_stays_where_it_is(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100] + b"\xff" * 8_092)
     with pytest.raises(JournalDamagedError, match="move it away"):
-        SqliteJournal(path, BUNDLE)
+        SqliteLog(path, BUNDLE)
     assert path.exists()
 
 
 def test_an_empty_file_stays_where_it_is(path: Path) -> None:
     path.write_bytes(b"")
     with pytest.raises(JournalDamagedError, match="is empty; put a copy"):
-        SqliteJournal(path, BUNDLE)
+        SqliteLog(path, BUNDLE)
     assert path.read_bytes() == b""
 
 
@@ -118,7 +118,7 @@ def test_an_empty_file_stays_where_it_is(path: Path) -> None:
 def test_a_journal_that_left_traces_is_not_begun_anew(tmp_path: Path, trace: str) -> None:
     (tmp_path / trace).write_bytes(b"what is left")
     with pytest.raises(JournalDamagedError, match=f"missing, although {trace} lies beside it"):
-        SqliteJournal(tmp_path / "journal.sqlite", BUNDLE)
+        SqliteLog(tmp_path / "journal.sqlite", BUNDLE)
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [(trace, b"what is left")]
 
 
@@ -126,8 +126,8 @@ def test_a_second_damaged_file_is_kept_beside_the_first(path: Path) -> None:
     whole = path.read_bytes()
     for expected in (["damaged"], ["damaged", "damaged2"]):
         path.write_bytes(whole[: len(whole) // 2 // 4096 * 4096])
-        with closing(SqliteJournal(path, BUNDLE)) as journal:
-            journal.recover()
+        with closing(SqliteLog(path, BUNDLE)) as journal:
+            found(journal)
         suffixes = sorted(p.suffix.removeprefix(".") for p in path.parent.glob("*.damaged*"))
         assert suffixes == expected
 
@@ -135,7 +135,7 @@ def test_a_second_damaged_file_is_kept_beside_the_first(path: Path) -> None:
 def test_the_keys_from_before_a_snapshot_outlive_a_damaged_file(path: Path) -> None:
     with closing(opened(path)) as journal:
         journal.append(records(150, first=21, size=2_000))
-        journal.truncate(20, "snapshot-20")
+        journal.truncate(20, "snapshot-20", keys_of(journal))
         root = journal.connection.execute(
             "SELECT rootpage FROM sqlite_schema WHERE name = 'records'"
         ).fetchone()[0]
@@ -143,8 +143,8 @@ def test_the_keys_from_before_a_snapshot_outlive_a_damaged_file(path: Path) -> N
     content[(root - 1) * 4096 : root * 4096] = b"\xff" * 4096
     path.write_bytes(content)
     with closing(opened(path)) as journal:
-        assert journal.find("key-3") is not None
-        assert journal.find("key-30") is None
+        assert keys_of(journal).find("key-3") is not None
+        assert keys_of(journal).find("key-30") is None
         assert (journal.start, journal.number) == (20, 20)
 
 
@@ -153,12 +153,12 @@ def test_last_records_that_are_gone_are_noticed_once(
     path: Path, count: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     damage(path, f"DELETE FROM records WHERE number > {20 - count}")
-    with caplog.at_level(logging.ERROR), closing(SqliteJournal(path, BUNDLE)) as journal:
-        assert journal.recover() == records(20 - count)
+    with caplog.at_level(logging.ERROR), closing(SqliteLog(path, BUNDLE)) as journal:
+        assert found(journal) == records(20 - count)
         assert f"after record {20 - count}" in caplog.text
         assert f"{count} that were acknowledged" in caplog.text
-        assert journal.find("key-20") is None  # or a retry would not be applied
-        assert (journal.find("key-1") is None) == (count == 20)
+        assert keys_of(journal).find("key-20") is None  # or a retry would not be applied
+        assert (keys_of(journal).find("key-1") is None) == (count == 20)
     caplog.clear()
     with caplog.at_level(logging.ERROR), closing(opened(path)) as journal:
         assert journal.number == 20 - count
@@ -175,30 +175,30 @@ def test_a_last_record_with_a_true_checksum_that_was_never_written_is_cut(path: 
             "UPDATE records SET payload = ?, checksum = ? WHERE number = 20",
             (forged.payload, forged.checksum(checksum)),
         )
-    with closing(SqliteJournal(path, BUNDLE)) as journal:
-        assert journal.recover() == records(19)
+    with closing(SqliteLog(path, BUNDLE)) as journal:
+        assert found(journal) == records(19)
         assert journal.cut == 1
 
 
 @pytest.mark.parametrize(
     "statement",
     [
-        "DELETE FROM keys WHERE number = 7",
-        "UPDATE keys SET digest = zeroblob(32) WHERE number = 7",
-        "UPDATE keys SET number = 21 WHERE number = 7",
         "INSERT INTO keys VALUES ('never', 15, zeroblob(32))",
+        "INSERT INTO keys VALUES ('key-17', 15, zeroblob(32))",
+        "INSERT INTO keys VALUES ('key-17', 30, zeroblob(32))",
     ],
 )
-def test_keys_are_those_of_the_records(
-    path: Path, statement: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_keys_are_those_of_the_records(path: Path, statement: str) -> None:
+    with closing(opened(path)) as journal:
+        journal.truncate(10, "snapshot-10", keys_of(journal))
     damage(path, statement)
-    with caplog.at_level(logging.ERROR), closing(opened(path)) as journal:
-        assert journal.find("never") is None
-        known = journal.find("key-7")
-        assert known is not None
-        assert (known.number, known.digest) == (7, records(7)[-1].digest)
-        assert "idempotency keys were damaged" in caplog.text
+    with closing(opened(path)) as journal:
+        keys = keys_of(journal)
+        assert keys.find("never") is None
+        for number in (7, 17):
+            known = keys.find(f"key-{number}")
+            assert known is not None
+            assert (known.number, known.digest) == (number, records(20)[number - 1].digest)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_damage_in_what_it_is_about_is_one_line(path: Path, name: str, value: st
         damage(path, f"UPDATE about SET value = {value} WHERE name = '{name}'")
     before = path.read_bytes()
     with pytest.raises(JournalDamagedError, match=f"'{name}' in its table `about`") as caught:
-        SqliteJournal(path, BUNDLE)
+        SqliteLog(path, BUNDLE)
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == before
 
@@ -238,9 +238,34 @@ def test_a_table_that_is_gone_is_one_line(path: Path, table: str) -> None:
     damage(path, f"DROP TABLE {table}")
     if table == "about":
         with pytest.raises(JournalDamagedError, match="no table 'about'"):
-            SqliteJournal(path, BUNDLE)
+            SqliteLog(path, BUNDLE)
         return
     with closing(opened(path)) as journal:  # what can be read goes into a new file
         assert journal.number == (0 if table == "records" else 20)
         assert journal.cut
     assert path.with_name("journal.sqlite.damaged").exists()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE records SET payload = x'00' WHERE number = 12", "DROP TABLE keys"],
+)
+def test_what_others_have_open_is_not_repaired(path: Path, statement: str) -> None:
+    """They would go on writing into a file, or after a record, that nobody reads any more."""
+    with closing(opened(path)) as journal:
+        damage(path, statement)
+        with pytest.raises(JournalDamagedError, match="start one alone"):
+            opened(path)
+        assert not list(path.parent.glob("*.damaged*"))
+        journal.append(records(1, first=21))
+    with closing(opened(path)) as journal:
+        assert journal.cut
+        assert found(journal)[:11] == records(11)
+
+
+def test_a_record_that_is_changed_while_it_is_followed_is_noticed(path: Path) -> None:
+    with closing(opened(path)) as writer, closing(opened(path)) as follower:
+        writer.append(records(2, first=21))
+        damage(path, "UPDATE records SET payload = x'00' WHERE number = 22")
+        with pytest.raises(JournalDamagedError, match="after record 21"):
+            follower.read(20)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from understudy.graph.errors import JournalDamagedError, JournalForeignError
 
-FORMAT = "1"
+FORMAT = "2"
+READ_FORMATS = ("1", FORMAT)  # in the first one no record was tentative
 CHECKSUM_BYTES = 32
 NO_CHECKSUM = bytes(CHECKSUM_BYTES)  # before the first record
 ADVICE = (
@@ -60,9 +61,10 @@ def parse_about(found: Mapping[object, object], path: Path) -> About:
         JournalDamagedError: a row is missing, or its value is none that was written.
     """
     rows = Rows(found, path)
-    if rows.text("format") != FORMAT:
+    if rows.text("format") not in READ_FORMATS:
         raise JournalForeignError(
-            f"{path} has journal format {rows.text('format')}, this release reads {FORMAT}"
+            f"{path} has journal format {rows.text('format')}, this release reads "
+            f"{' and '.join(READ_FORMATS)}"
         )
     snapshot = rows.text("snapshot")
     if "/" in snapshot or snapshot.startswith("."):

@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import resource
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -11,14 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.graph.journals import BUNDLE, damage, opened, records
+from tests.unit.graph.log.logs import BUNDLE, damage, found, keys_of, opened, records
 from understudy.graph.errors import (
     JournalDamagedError,
     JournalError,
     JournalForeignError,
     JournalLockedError,
 )
-from understudy.graph.journal import Journal, MemoryJournal, Record
+from understudy.graph.log.files import connect
+from understudy.graph.log.protocol import Record
+from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.mutations import (
     AddEdge,
     DeleteNode,
@@ -27,7 +28,6 @@ from understudy.graph.mutations import (
     decode_mutations,
     encode_mutations,
 )
-from understudy.graph.sqlite_journal import SqliteJournal
 
 NOBODY = 65_534
 
@@ -80,32 +80,23 @@ def test_something_else_is_no_batch(data: bytes) -> None:
         decode_mutations(data)
 
 
-@pytest.mark.parametrize("make", [MemoryJournal, None])
-def test_keys_are_found(make: Callable[[], Journal] | None, tmp_path: Path) -> None:
-    journal = make() if make else opened(tmp_path / "journal.sqlite")
+def test_keys_are_found(tmp_path: Path) -> None:
+    journal = opened(tmp_path / "journal.sqlite")
     journal.append([Record(1, None, b"a"), Record(2, "mine", b"b")])
-    known = journal.find("mine")
+    known = keys_of(journal).find("mine")
     assert known is not None
     assert (known.number, known.digest) == (2, Record(9, None, b"b").digest)
-    assert journal.find("other") is None
+    assert keys_of(journal).find("other") is None
     assert journal.number == 2
     journal.close()
 
 
-def test_memory_forgets_the_oldest_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("understudy.graph.journal.KEYS_KEPT", 100)
-    journal = MemoryJournal()
-    journal.append(records(101))
-    assert journal.find("key-1") is None
-    assert journal.find("key-2") is not None
-
-
 def test_what_was_appended_is_recovered(path: Path) -> None:
-    with closing(SqliteJournal(path, BUNDLE)) as journal:
-        assert journal.recover() == records(20)
+    with closing(SqliteLog(path, BUNDLE)) as journal:
+        assert found(journal) == records(20)
         journal.append(records(2, first=21))
-    with closing(SqliteJournal(path, BUNDLE)) as journal:
-        assert journal.recover() == records(22)
+    with closing(SqliteLog(path, BUNDLE)) as journal:
+        assert found(journal) == records(22)
 
 
 def test_a_group_is_kept_whole_or_not_at_all(path: Path) -> None:
@@ -114,27 +105,27 @@ def test_a_group_is_kept_whole_or_not_at_all(path: Path) -> None:
             journal.append([*records(3, first=21), *records(1)])  # number 1 is taken
         assert journal.number == 20
         journal.append(records(1, first=21))
-    with closing(SqliteJournal(path, BUNDLE)) as journal:
-        assert journal.recover() == records(21)
+    with closing(SqliteLog(path, BUNDLE)) as journal:
+        assert found(journal) == records(21)
 
 
 def test_truncation_keeps_the_chain_and_the_keys(path: Path) -> None:
     with closing(opened(path)) as journal:
-        journal.truncate(15, "snapshot-15")
-    with closing(SqliteJournal(path, BUNDLE)) as journal:
+        journal.truncate(15, "snapshot-15", keys_of(journal))
+    with closing(SqliteLog(path, BUNDLE)) as journal:
         assert (journal.start, journal.snapshot) == (15, "snapshot-15")
-        assert journal.recover() == records(5, first=16)
-        assert journal.find("key-3") is not None
-        journal.truncate(20, "snapshot-20")
+        assert found(journal) == records(5, first=16)
+        assert keys_of(journal).find("key-3") is not None
+        journal.truncate(20, "snapshot-20", keys_of(journal))
         journal.append(records(1, first=21))
-    with closing(SqliteJournal(path, BUNDLE)) as journal:
-        assert journal.recover() == records(1, first=21)
+    with closing(SqliteLog(path, BUNDLE)) as journal:
+        assert found(journal) == records(1, first=21)
 
 
 def test_a_file_of_an_older_release_is_read_and_written_on(path: Path) -> None:
     damage(path, "DELETE FROM about WHERE name LIKE 'last%'")
-    with closing(SqliteJournal(path, BUNDLE)) as journal:
-        assert journal.recover() == records(20)
+    with closing(SqliteLog(path, BUNDLE)) as journal:
+        assert found(journal) == records(20)
         journal.append(records(1, first=21))
     damage(path, "DELETE FROM records WHERE number = 21")
     with closing(opened(path)) as journal:
@@ -143,29 +134,28 @@ def test_a_file_of_an_older_release_is_read_and_written_on(path: Path) -> None:
 
 def test_it_begins_after_no_record_that_it_does_not_hold(path: Path) -> None:
     with closing(opened(path)) as journal:
-        journal.truncate(15, "snapshot-15")
+        journal.truncate(15, "snapshot-15", keys_of(journal))
         for number in (0, 14, 21):
             with pytest.raises(JournalError, match=f"cannot begin after {number}"):
-                journal.truncate(number, f"snapshot-{number}")
+                journal.truncate(number, f"snapshot-{number}", keys_of(journal))
         assert (journal.start, journal.snapshot) == (15, "snapshot-15")
-        journal.truncate(15, "snapshot-15")
-    with closing(SqliteJournal(path, BUNDLE)) as journal:
-        assert journal.recover() == records(5, first=16)
+        journal.truncate(15, "snapshot-15", keys_of(journal))
+    with closing(SqliteLog(path, BUNDLE)) as journal:
+        assert found(journal) == records(5, first=16)
 
 
 def test_every_commit_waits_for_the_disk(path: Path) -> None:
-    """FULL, without which a power cut takes what was acknowledged; and one process at a time."""
+    """FULL, without which a power cut takes what was acknowledged."""
     with closing(opened(path)) as journal:
         for pragma, value in (("synchronous", 2), ("journal_mode", "wal")):
             assert journal.connection.execute(f"PRAGMA {pragma}").fetchone()[0] == value
-        assert journal.connection.execute("PRAGMA locking_mode").fetchone()[0] == "exclusive"
 
 
 def test_another_bundles_journal_is_refused(path: Path) -> None:
     with pytest.raises(JournalForeignError, match="a folder of its own"):
-        SqliteJournal(path, "another bundle")
-    with closing(SqliteJournal(path, BUNDLE)) as journal:
-        assert journal.recover() == records(20)
+        SqliteLog(path, "another bundle")
+    with closing(SqliteLog(path, BUNDLE)) as journal:
+        assert found(journal) == records(20)
 
 
 @pytest.mark.parametrize(
@@ -178,32 +168,27 @@ def test_another_bundles_journal_is_refused(path: Path) -> None:
 def test_a_foreign_file_is_refused(path: Path, statement: str, words: str) -> None:
     damage(path, statement)
     with pytest.raises(JournalForeignError, match=words):
-        SqliteJournal(path, BUNDLE)
+        SqliteLog(path, BUNDLE)
 
 
 def test_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     path.write_bytes(b"anything but a database, and longer than its header is" * 100)
     with pytest.raises(JournalForeignError, match="no journal"):
-        SqliteJournal(path, BUNDLE)
+        SqliteLog(path, BUNDLE)
 
 
-def test_a_second_process_is_refused(path: Path) -> None:
-    with closing(opened(path)) as journal:
-        context = multiprocessing.get_context("spawn")
-        with context.Pool(1) as pool:
-            message = pool.apply(opening_problem, (path,))
-        assert "another process has" in message
-        journal.append(records(1, first=21))
-    assert opening_problem(path) == ""
-
-
-def opening_problem(path: Path) -> str:
-    try:
-        SqliteJournal(path, BUNDLE).close()
-    except JournalLockedError as error:
-        return str(error)
-    return ""
+def test_a_process_that_wants_the_file_for_itself_is_named(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a release does that knew of no others."""
+    monkeypatch.setattr("understudy.graph.log.files.BUSY_SECONDS", 0.0)
+    with (
+        closing(connect(path, alone=True)),
+        pytest.raises(JournalLockedError, match=r"keeps .* locked"),
+    ):
+        opened(path)
+    assert not list(path.parent.glob("*.at-*"))
 
 
 def test_a_full_database_refuses_and_goes_on(path: Path) -> None:
@@ -214,8 +199,8 @@ def test_a_full_database_refuses_and_goes_on(path: Path) -> None:
             journal.append(records(5, first=21, size=10_000))
         journal.connection.execute(f"PRAGMA max_page_count = {pages + 1_000}")
         journal.append(records(5, first=21, size=10_000))
-    with closing(SqliteJournal(path, BUNDLE)) as journal:
-        assert len(journal.recover()) == 25
+    with closing(SqliteLog(path, BUNDLE)) as journal:
+        assert len(found(journal)) == 25
 
 
 def test_a_disk_that_takes_no_more_refuses_and_loses_nothing(path: Path) -> None:
@@ -224,8 +209,8 @@ def test_a_disk_that_takes_no_more_refuses_and_loses_nothing(path: Path) -> None
         kept, message = pool.apply(fill_up, (path,))
     assert "make room" in message
     assert kept >= 20
-    with closing(SqliteJournal(path, BUNDLE)) as journal:
-        assert len(journal.recover()) == kept
+    with closing(SqliteLog(path, BUNDLE)) as journal:
+        assert len(found(journal)) == kept
 
 
 def fill_up(path: Path) -> tuple[int, str]:
@@ -257,7 +242,7 @@ def read_only_problems(folder: Path) -> list[str]:
     messages = []
     for path in (folder / "journal.sqlite", folder / "deeper" / "journal.sqlite"):
         try:
-            SqliteJournal(path, BUNDLE)
+            SqliteLog(path, BUNDLE)
         except JournalError as error:
             messages.append(str(error))
         else:

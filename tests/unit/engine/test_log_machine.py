@@ -1,0 +1,287 @@
+"""The way of a change through the log, with crashes between any two of its steps.
+
+Several simulated processes run the real code on one log. Each may end at any step of appending,
+applying, writing a snapshot and shortening the log; a client whose process ended sends its change
+again, to any other. What was acknowledged stays, what was sent again is done once, and all
+processes come to the same graph.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+from tests.bundles import TinyBundle, reference_activations
+from tests.unit.engine.changes import described
+from understudy.bundle import open_bundle
+from understudy.engine import snapshots as snapshots_module
+from understudy.engine.errors import JournalFailedError, MutationTargetError
+from understudy.engine.opening import assemble, open_parts, open_snapshot
+from understudy.engine.snapshots import Snapshots
+from understudy.engine.updates.tickets import Applied
+from understudy.graph.log.memory import Book, SharedMemoryLog
+from understudy.graph.log.opening import write_records
+from understudy.graph.log.sqlite import SqliteLog
+from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
+from understudy.graph.progress import silent
+
+LONG = "UNDERSTUDY_LONG_TESTS" in os.environ
+PROCESSES = 3
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+class Process:
+    """One that holds the log, and can end at every step that it takes."""
+
+    def __init__(self, bundle: TinyBundle, data: Path, book: Book | None) -> None:
+        self.fuse: int | None = None  # steps until it ends
+        self.between: Callable[[], object] = lambda: None  # once, before it appends
+        if book is None:
+            manifest, self.writer, _ = open_parts(bundle.folder, 1, "cpu", data, silent)
+        else:
+            base = opened = open_bundle(bundle.folder, verify=False)
+            log = SharedMemoryLog(book)
+            if log.snapshot:
+                base = open_snapshot(data, log.snapshot)
+            manifest, self.writer, _ = assemble(opened, base, log, 1, "cpu", silent)
+            self.writer.follow()
+        self.snapshots = Snapshots(data, manifest, self.writer)
+        log_steps = ("append", "push", "read", "applied", "truncate", "refresh")
+        for part, names in (
+            (self.writer.log, log_steps),
+            (self.writer.incremental, ("update", "keep")),
+            (self.writer.store, ("write", "publish")),
+        ):
+            for name in names:
+                setattr(part, name, self.stepped(getattr(part, name), name))
+
+    def step(self) -> None:
+        if self.fuse is not None:
+            self.fuse -= 1
+            if self.fuse < 0:
+                raise Crash
+
+    def stepped(self, function: Callable[..., Any], name: str) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            self.step()
+            if name == "append":
+                between, self.between = self.between, lambda: None
+                between()
+            result = function(*arguments, **named)
+            self.step()
+            return result
+
+        return call
+
+    def end(self) -> None:
+        """As a process that is killed: what the kernel closes is closed, and nothing is said."""
+        log = self.writer.log
+        if isinstance(log, SqliteLog):
+            log.connection.close()
+            followers = log.followers
+            for descriptor in (followers.lock, followers.position, followers.news):
+                os.close(descriptor)
+            followers.lock = followers.position = followers.news = -1
+        else:
+            log.close()
+
+
+class Machine(RuleBasedStateMachine):
+    """Clients that pass tokens on: a change that is done twice would be refused."""
+
+    def __init__(self, bundle: TinyBundle, in_memory: bool) -> None:
+        super().__init__()
+        self.served = bundle
+        self.folder = TemporaryDirectory()
+        self.data = Path(self.folder.name)
+        self.book = Book() if in_memory else None
+        self.processes = [self.begin() for _ in range(PROCESSES)]
+        self.tokens = [0, 0]  # by client, how often its node was replaced by the next
+        self.unsure: dict[int, None] = {}  # clients that do not know what became of the last change
+        self.acknowledged: dict[str, int] = {}
+        self.patched = pytest.MonkeyPatch()
+        for name in ("write_snapshot", "remove_snapshots"):
+            self.patched.setattr(
+                snapshots_module, name, self.stepping(getattr(snapshots_module, name))
+            )
+        where = "understudy.graph.log.sqlite.write_records"
+        self.patched.setattr(where, self.stepping(write_records))
+        self.running: Process | None = None
+
+    def begin(self) -> Process:
+        return Process(self.served, self.data, self.book)
+
+    def stepping(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            process = self.running
+            if process is not None:
+                process.step()
+            result = function(*arguments)
+            if process is not None:
+                process.step()
+            return result
+
+        return call
+
+    @contextmanager
+    def crashing(self, number: int, fuse: int | None) -> Iterator[Process]:
+        """Another one takes the place of a process that ends in the block."""
+        process, before = self.processes[number], self.running
+        process.fuse, self.running = fuse, process
+        try:
+            yield process
+        except Crash:
+            process.end()
+            self.running = None
+            self.processes[number] = self.begin()
+        finally:
+            process.fuse, self.running = None, before
+            process.between = lambda: None
+
+    def batch(self, client: int) -> tuple[list[Mutation], str]:
+        token = self.tokens[client]
+        batch: list[Mutation] = [UpsertNode(f"c{client}-{token + 1}", "json parser")]
+        if token:
+            batch.append(DeleteNode(f"c{client}-{token}"))
+        return [*batch, AddEdge(f"c{client}-{token + 1}", "node-0")], f"key-{client}-{token}"
+
+    def send(self, client: int, number: int, fuse: int | None) -> None:
+        """A client's next change, or once more the one that it is not sure of."""
+        batch, key = self.batch(client)
+        before = self.processes[number].writer.state.version
+        again = client in self.unsure
+        self.unsure[client] = None
+        with self.crashing(number, fuse) as process:
+            applied = process.writer.apply(batch, key)
+            assert applied.version > before or applied.repeated
+            assert again or not applied.repeated
+            self.acknowledged[key] = applied.version
+            self.tokens[client] += 1
+            del self.unsure[client]
+            node = f"c{client}-{self.tokens[client]}"
+            assert process.writer.state.graph.row_of(node) is not None
+
+    processes_ = st.integers(0, PROCESSES - 1)
+    fuses = st.none() | st.integers(0, 24)
+
+    @rule(client=st.integers(0, 1), number=processes_, fuse=fuses)
+    def change(self, client: int, number: int, fuse: int | None) -> None:
+        self.send(client, number, fuse)
+
+    @rule(first=processes_, step=st.integers(1, PROCESSES - 1), fuse=fuses, other_fuse=fuses)
+    def race(self, first: int, step: int, fuse: int | None, other_fuse: int | None) -> None:
+        """Another process appends between what this one read and what it wants to append."""
+        second = (first + step) % PROCESSES
+        self.processes[first].between = lambda: self.send(1, second, other_fuse)
+        self.send(0, first, fuse)
+
+    @rule(first=processes_, step=st.integers(1, PROCESSES - 1), fuse=fuses)
+    def lose_ground(self, first: int, step: int, fuse: int | None) -> None:
+        """A change that builds on a node which another process takes away at the same moment."""
+        second = self.processes[(first + step) % PROCESSES]
+        token = f"c1-{self.tokens[1]}"
+        if self.unsure or second.writer.state.graph.row_of(token) is None:
+            return
+        self.processes[first].between = lambda: self.send(1, (first + step) % PROCESSES, None)
+        with self.crashing(first, fuse) as process:
+            with pytest.raises(MutationTargetError):
+                process.writer.apply([AddEdge("node-1", token)], "never")
+            assert process.writer.keys.find("never") is None
+
+    @rule(first=processes_, step=st.integers(1, PROCESSES - 1), fuse=fuses)
+    def race_with_itself(self, first: int, step: int, fuse: int | None) -> None:
+        """A client that waits no more sends its change to another process as well."""
+        if self.unsure:
+            return
+        batch, key = self.batch(0)
+        second = (first + step) % PROCESSES
+        self.processes[first].between = lambda: self.send(0, second, None)
+        with self.crashing(first, fuse) as process:
+            assert process.writer.apply(batch, key) == Applied(self.acknowledged[key], True)
+
+    @rule(number=processes_, fuse=fuses)
+    def follow(self, number: int, fuse: int | None) -> None:
+        with self.crashing(number, fuse) as process:
+            version = process.writer.state.version
+            process.writer.follow()
+            assert process.writer.state.version >= version
+
+    @rule(number=processes_, fuse=fuses)
+    def snapshot(self, number: int, fuse: int | None) -> None:
+        with self.crashing(number, fuse) as process, suppress(JournalFailedError):
+            process.snapshots.write()  # or refused: another process is not as far yet
+
+    @rule(number=processes_)
+    def kill(self, number: int) -> None:
+        self.processes[number].end()
+        self.processes[number] = self.begin()
+
+    @precondition(lambda self: not self.unsure)
+    @rule(number=processes_, client=st.integers(0, 1))
+    def send_once_more(self, number: int, client: int) -> None:
+        """Its answer was lost on the way: the change is not done a second time."""
+        if self.tokens[client]:
+            self.tokens[client] -= 1
+            batch, key = self.batch(client)
+            self.tokens[client] += 1
+            applied = self.processes[number].writer.apply(batch, key)
+            assert applied == Applied(self.acknowledged[key], repeated=True)
+
+    def teardown(self) -> None:
+        try:
+            for client in list(self.unsure):
+                self.send(client, 0, None)
+            self.compare()
+        finally:
+            self.patched.undo()
+            for process in self.processes:
+                process.writer.close()
+            self.folder.cleanup()
+
+    def compare(self) -> None:
+        late = self.begin()
+        self.processes.append(late)
+        for process in self.processes:
+            process.writer.follow()
+            for key, version in self.acknowledged.items():
+                known = process.writer.keys.find(key)
+                assert known is not None
+                assert known.number == version
+            state = process.writer.state
+            assert state.version == late.writer.state.version
+            graph = to_text_graph(state.graph)
+            assert described(graph) == described(to_text_graph(late.writer.state.graph))
+            expected = {f"c{client}-{token}" for client, token in enumerate(self.tokens) if token}
+            assert {name for name in graph.ids.to_pylist() if name[0] == "c"} == expected
+            process.writer.settle()
+            reference = reference_activations(self.served.weights, graph)[-1]
+            logits = state.logits(state.graph.live_rows())
+            np.testing.assert_allclose(logits, reference, atol=1e-4)
+
+
+@pytest.mark.parametrize("in_memory", [True, False], ids=["memory", "sqlite"])
+def test_crashes_between_any_two_steps(tiny_bundle: TinyBundle, in_memory: bool) -> None:
+    class OfThisLog(Machine):
+        def __init__(self) -> None:
+            super().__init__(tiny_bundle, in_memory)
+
+    run_state_machine_as_test(
+        OfThisLog,
+        settings=settings(
+            max_examples=400 if LONG else 12,
+            stateful_step_count=40 if LONG else 20,
+            deadline=None,
+        ),
+    )

@@ -1,0 +1,39 @@
+"""Logs for the tests of this room."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from understudy.graph.log.keys import Keys, Known
+from understudy.graph.log.protocol import Log, Record
+from understudy.graph.log.sqlite import SqliteLog
+
+BUNDLE = "0123456789abcdef"
+
+
+def records(count: int, first: int = 1, size: int = 20) -> list[Record]:
+    return [Record(number, f"key-{number}", b"x" * size) for number in range(first, first + count)]
+
+
+def opened(path: Path) -> SqliteLog:
+    return SqliteLog(path, BUNDLE)
+
+
+def found(log: Log) -> list[Record]:
+    """All records that it holds."""
+    return log.read(log.start)
+
+
+def keys_of(log: Log) -> Keys:
+    """The keys as of its last record, all of which are good."""
+    keys = log.keys()
+    for record in found(log):
+        if record.key is not None:
+            keys.add(record.key, Known(record.number, record.digest))
+    return keys
+
+
+def damage(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(statement)
+        connection.commit()

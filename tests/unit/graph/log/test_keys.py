@@ -1,0 +1,49 @@
+"""Idempotency keys: which ones count depends on the records, and not on how they were grouped."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from understudy.graph.log import keys as module
+from understudy.graph.log.keys import Keys, Known
+
+
+def known(number: int) -> Known:
+    return Known(number, bytes([number]))
+
+
+def filled(names: str) -> Keys:
+    keys = Keys()
+    for number, name in enumerate(names, start=1):
+        if keys.find(name) is None:
+            keys.add(name, known(number))
+    return keys
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEYS_KEPT", 3)
+
+
+def test_the_oldest_are_forgotten() -> None:
+    keys = filled("abcd")
+    assert keys.find("a") is None
+    assert keys.find("b") == known(2)
+    assert keys.find(None) is None
+
+
+def test_those_up_to_a_number_are_told_in_order() -> None:
+    assert [row[:2] for row in filled("abc").rows(2)] == [("a", 1), ("b", 2)]
+
+
+@pytest.mark.usefixtures("few")
+@given(st.text("abcdefgh", max_size=12), st.text("abcdefgh", max_size=12))
+def test_what_is_taken_back_never_was(before: str, after: str) -> None:
+    keys = filled(before)
+    expected = list(keys.known.items())
+    keys.begin()
+    for number, name in enumerate(after, start=100):
+        if keys.find(name) is None:
+            keys.add(name, known(number))
+    keys.take_back()
+    assert list(keys.known.items()) == expected

@@ -1,0 +1,206 @@
+"""A graph and its activations as of one position of a log, and the way to a later one."""
+
+import logging
+from collections.abc import Callable, Sequence
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.engine.errors import EngineError, JournalFailedError, KeyReusedError
+from understudy.engine.state import GraphState, Tables
+from understudy.engine.updates.affected import Incremental
+from understudy.engine.updates.tickets import Applied, failure_of, refusal
+from understudy.graph.draft import Draft
+from understudy.graph.errors import JournalError, MutationError
+from understudy.graph.log.keys import Keys, Known
+from understudy.graph.log.protocol import Log, Record
+from understudy.graph.materialize import whole_adjacency
+from understudy.graph.mutations import decode_mutations
+from understudy.graph.store import GraphStore
+
+logger = logging.getLogger(__name__)
+
+Fate = Applied | EngineError  # what became of a record
+
+
+class Replica:
+    """Applies a log, whoever appended to it; what becomes of a record depends on the log alone.
+
+    Attributes:
+        state: the newest state; replaced as a whole, once a change. Its version is the position.
+        keys: the idempotency keys as of that position.
+        failure: why the log could not be followed, if it could not; readers have an old state.
+    """
+
+    def __init__(
+        self, store: GraphStore, tables: Tables, incremental: Incremental, log: Log
+    ) -> None:
+        self.store = store
+        self.tables = tables
+        self.incremental = incremental
+        self.log = log
+        self.keys = log.keys()
+        self.state = GraphState(store.view, tables)
+        self.lock = Lock()
+        self.failure: EngineError | None = None
+        self.interrupted = False
+        self.closed = False
+        self.computed_rows = 0  # by all changes so far, of all layers
+
+    def follow(self) -> bool:
+        """Applies what others have appended; whether there was anything.
+
+        Raises:
+            JournalFailedError: the log cannot be read, or does not fit the graph.
+            InferenceError: the networks failed.
+        """
+        with self.lock:
+            return not self.closed and not self.interrupted and bool(self.catch_up())
+
+    def catch_up(self) -> dict[int, Fate]:
+        """Applies all that the log holds; what became of each new record, by its number.
+
+        The lock is held. Raises what `follow` does.
+        """
+        try:
+            records = self.log.read(self.state.version)
+            fates = self.apply_records(records) if records else {}
+        except (EngineError, JournalError) as error:
+            failure = failure_of(error)
+            if self.failure is None:
+                logger.error("the log cannot be followed: %s", failure)
+            self.failure = failure
+            raise failure from None
+        if self.failure is not None:
+            logger.info("the log is followed again")
+            self.failure = None
+        return fates
+
+    def apply_records(self, records: Sequence[Record]) -> dict[int, Fate]:
+        """Applies records that the log holds, in one pass; all or none.
+
+        Raises:
+            JournalFailedError: a record does not fit the graph.
+            InferenceError: the networks failed.
+        """
+        draft = self.store.draft()
+        self.keys.begin()
+        try:
+            fates = {record.number: self.judge(draft, record) for record in records}
+            self.change(draft, len(records))
+        except BaseException:
+            self.keys.take_back()
+            raise
+        self.log.applied(self.state.version)
+        return fates
+
+    def judge(self, draft: Draft, record: Record) -> Fate:
+        """Adds a record to a draft, if the graph and the keys before it allow it.
+
+        Raises:
+            JournalFailedError: it was found good when it was appended, and is not.
+        """
+        known = self.keys.find(record.key) if record.tentative else None
+        if known is not None:
+            same = known.digest == record.digest
+            return Applied(known.number, repeated=True) if same else KeyReusedError(str(record.key))
+        try:
+            # By the graph alone: a rule of ids that came later was asked before it was appended.
+            draft.apply(decode_mutations(record.payload), acknowledged=True)
+        except (MutationError, JournalError) as error:
+            if isinstance(error, MutationError) and record.tentative:
+                return refusal(error)
+            raise JournalFailedError(
+                f"record {record.number} of the journal does not fit the graph: {error}"
+            ) from error
+        self.remember(record)
+        return Applied(record.number)
+
+    def remember(self, record: Record) -> None:
+        """Takes the key of a record that was accepted."""
+        if record.key is not None:
+            self.keys.add(record.key, Known(record.number, record.digest))
+
+    def change(
+        self,
+        draft: Draft,
+        batches: int,
+        keep: Callable[[], None] = lambda: None,
+        settling: bool = False,
+    ) -> None:
+        """Computes a draft, has it kept, and publishes it; or takes everything back.
+
+        Args:
+            batches: by how many the version number rises.
+            keep: makes it durable, where it is not yet.
+            settling: see `Incremental.update`.
+        """
+        undo, old = self.store.begin(), self.store.view
+        try:
+            view, change = self.store.write(draft, undo, batches)
+            self.computed_rows += self.incremental.update(old, view, change, undo, settling)
+            keep()
+        except BaseException as error:
+            # After a Ctrl-C nobody knows whether the log has the records.
+            self.interrupted = not isinstance(error, Exception)
+            self.store.abandon()
+            self.incremental.forget()
+            self.state = GraphState(self.store.view, self.tables)
+            raise
+        self.incremental.keep()
+        self.store.publish(view, draft, change)
+        self.state = GraphState(view, self.tables)
+
+    def settle(self, interrupted: Callable[[], bool] = lambda: False) -> None:
+        """Brings every activation up to the last digit, see `Incremental`; changes no version.
+
+        Args:
+            interrupted: whether to leave the rest for later, asked between pieces.
+        """
+        while self.incremental.owes and not interrupted():
+            with self.lock:  # let go between pieces, so that changes need not wait for all
+                self.change(self.store.draft(), 0, settling=True)
+
+    def compact(self) -> None:
+        """Folds the changed neighbour lists into one array; others read and write meanwhile."""
+        with self.lock:
+            view = self.store.view
+        adjacency = whole_adjacency(view)
+        with self.lock:
+            self.store.adopt(view, adjacency)
+            self.state = GraphState(self.store.view, self.tables)
+
+    def log_start(self) -> int:
+        """Number of the last record that lies before the log, which others may shorten.
+
+        Raises:
+            JournalError: the log cannot be read.
+        """
+        with self.lock:
+            self.log.refresh()
+            return self.log.start
+
+    def check_free(self, number: int) -> None:
+        """Sees that no other process needs the records up to a number.
+
+        Raises:
+            LogHeldError: one does.
+        """
+        with self.lock:
+            self.log.free(number)
+
+    def truncate(self, number: int, snapshot: str, keys: Keys) -> None:
+        """Lets the log begin after a snapshot.
+
+        Raises:
+            JournalError: it goes on as before.
+        """
+        with self.lock:
+            self.log.truncate(number, snapshot, keys)
+
+    def moment(self) -> tuple[GraphState, list[NDArray[np.float32]], Keys]:
+        """The newest state, what its nodes owe their neighbours in it, and its keys."""
+        with self.lock:
+            owed = self.incremental.owed_now(self.state.graph.num_rows)
+            return self.state, owed, self.keys.copy()

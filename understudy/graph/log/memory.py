@@ -1,0 +1,174 @@
+"""Logs that end with the process."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Condition, Lock
+
+from understudy.graph.errors import JournalError, LogHeldError, LogMovedError
+from understudy.graph.log.keys import Keys
+from understudy.graph.log.protocol import Record, pushed
+
+
+class MemoryLog:
+    """Of one process alone: nobody reads what was appended, so nothing is kept."""
+
+    durable = False
+    shared = False
+    start = 0
+    snapshot = ""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def keys(self) -> Keys:
+        return Keys()
+
+    def read(self, after: int) -> list[Record]:
+        return []
+
+    def append(self, records: Sequence[Record]) -> None:
+        self.number = records[-1].number
+
+    def push(self, entries: Sequence[Record]) -> int:
+        raise JournalError("nobody else appends to this log: there is nothing to wait for")
+
+    def applied(self, number: int) -> None:
+        """Nobody asks."""
+
+    def wait(self, seconds: float) -> bool:
+        """There is no news."""
+        return False
+
+    def wake(self) -> None:
+        """Nobody waits."""
+
+    @contextmanager
+    def keeping(self) -> Iterator[bool]:
+        yield True
+
+    def refresh(self) -> None:
+        """Nobody moves anything."""
+
+    def free(self, number: int) -> None:
+        """Nobody else is there."""
+
+    def truncate(self, number: int, snapshot: str, keys: Keys) -> None:
+        """There is nothing to forget."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+@dataclass
+class Book:
+    """The records that several holders share, and what each of them has applied."""
+
+    start: int = 0
+    snapshot: str = ""
+    keys: Keys = field(default_factory=Keys)
+    records: list[Record] = field(default_factory=list)
+    applied: dict[int, int] = field(default_factory=dict)  # by holder
+    changed: Condition = field(default_factory=Condition)
+    snapshots: Lock = field(default_factory=Lock)
+
+    @property
+    def last(self) -> int:
+        return self.start + len(self.records)
+
+
+class SharedMemoryLog:
+    """One of several holders of a log in one process, as if each were a process of its own."""
+
+    durable = False
+    shared = True
+
+    def __init__(self, book: Book) -> None:
+        self.book = book
+        with book.changed:
+            self.start, self.snapshot = book.start, book.snapshot
+            self.first_keys = book.keys.copy()
+            book.applied[id(self)] = self.start
+        self.number = self.start
+        self.woken = False
+
+    def keys(self) -> Keys:
+        return self.first_keys.copy()
+
+    def read(self, after: int) -> list[Record]:
+        with self.book.changed:
+            if after < self.book.start:
+                raise JournalError(f"the log begins after {self.book.start}, not after {after}")
+            found = self.book.records[after - self.book.start :]
+        self.number = after + len(found)
+        return found
+
+    def append(self, records: Sequence[Record]) -> None:
+        with self.book.changed:
+            if records[0].number != self.book.last + 1:
+                raise LogMovedError("others were appended meanwhile")
+            self.extend(records)
+
+    def push(self, entries: Sequence[Record]) -> int:
+        with self.book.changed:
+            records = pushed(entries, self.book.last)
+            self.book.records.extend(records)
+            self.book.changed.notify_all()
+        return records[0].number
+
+    def extend(self, records: Sequence[Record]) -> None:
+        self.book.records.extend(records)
+        self.book.changed.notify_all()
+        self.number = self.book.last
+
+    def applied(self, number: int) -> None:
+        with self.book.changed:
+            self.book.applied[id(self)] = number
+
+    def wait(self, seconds: float) -> bool:
+        with self.book.changed:
+            self.book.changed.wait_for(lambda: self.woken or self.book.last > self.number, seconds)
+            self.woken = False
+            return id(self) in self.book.applied
+
+    def wake(self) -> None:
+        with self.book.changed:
+            self.woken = True
+            self.book.changed.notify_all()
+
+    @contextmanager
+    def keeping(self) -> Iterator[bool]:
+        mine = self.book.snapshots.acquire(blocking=False)
+        try:
+            yield mine
+        finally:
+            if mine:
+                self.book.snapshots.release()
+
+    def refresh(self) -> None:
+        with self.book.changed:
+            self.start, self.snapshot = self.book.start, self.book.snapshot
+
+    def free(self, number: int) -> None:
+        with self.book.changed:
+            others = [at for holder, at in self.book.applied.items() if holder != id(self)]
+            if (slowest := min(others, default=number)) < number:
+                raise LogHeldError(f"another process is at {slowest} of {number}")
+
+    def truncate(self, number: int, snapshot: str, keys: Keys) -> None:
+        with self.book.changed:
+            book = self.book
+            if not book.start <= number <= book.last:
+                raise JournalError(f"the log cannot begin after {number}")
+            self.free(number)
+            del book.records[: number - book.start]
+            book.start, book.snapshot = number, snapshot
+            book.keys = Keys()
+            for key in list(keys.rows(number)):
+                book.keys.known[key[0]] = keys.known[key[0]]
+            self.start, self.snapshot = number, snapshot
+
+    def close(self) -> None:
+        with self.book.changed:
+            self.book.applied.pop(id(self), None)
+            self.wake()

@@ -1,0 +1,303 @@
+"""Opening the log's file: what it is about, whether its records are whole, and what to do if not.
+
+Every record has a checksum that covers the one before, and the last record's number and checksum
+stand beside them, so that a changed, missing or moved record is noticed when the log is opened. It
+and all after it are cut: set aside in a table of their own, counted in `cut` and logged, and never
+applied. That is done by a process that is alone with the file; beside others, which serve what is
+in it, it refuses.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from understudy.graph.errors import JournalDamagedError, JournalError, JournalForeignError
+from understudy.graph.log.about import ADVICE, About, parse_about
+from understudy.graph.log.files import connect, make_file, opening, transaction
+from understudy.graph.log.protocol import Record
+from understudy.graph.log.salvage import (
+    readable_rows,
+    set_aside,
+    set_aside_files,
+    unfinished_bytes,
+)
+
+logger = logging.getLogger(__name__)
+
+APPLICATION_ID = 0x55534A4C  # in the file's header, so that another database is not mistaken
+SCHEMA = """
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE records (
+    number INTEGER PRIMARY KEY, key TEXT, payload BLOB NOT NULL, checksum BLOB NOT NULL,
+    tentative INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE keys (
+    key TEXT PRIMARY KEY, number INTEGER NOT NULL, digest BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX keys_by_number ON keys (number);
+CREATE TABLE cut (number INTEGER, key TEXT, payload BLOB, checksum BLOB)
+"""
+TABLES = {"about", "records", "keys", "cut"}
+
+ALL_RECORDS = "SELECT * FROM records ORDER BY number"  # of a first format, too: without `tentative`
+OLD_KEYS = "SELECT key, number, digest FROM keys WHERE number <= ? ORDER BY number"
+
+
+class LogFile:
+    """The file of a log, opened and found whole.
+
+    Attributes:
+        about: bundle, the snapshot that the records go on from, and the last record; as in the file
+        number, checksum: of the last good record
+        cut: how many damaged records are set aside
+    """
+
+    def __init__(self, path: Path, bundle: str, alone: bool) -> None:
+        """Opens the file, or makes it; see `SqliteLog`.
+
+        Args:
+            alone: nobody else has it open, nor gets to open it before this returns.
+        """
+        self.path = path
+        self.alone = alone
+        self.about = About(bundle)
+        self.cut = 0
+        if not path.exists():
+            make_file(path, self.fill_new)
+        if path.stat().st_size == 0:
+            raise JournalDamagedError(f"{path} is empty; {ADVICE}")
+        if alone and (unfinished := unfinished_bytes(path)):
+            logger.warning("%s: %d bytes of an unfinished write are dropped", path, unfinished)
+        try:
+            self.connection = self.open_file()
+        except JournalDamagedError as error:
+            self.connection = self.start_anew(error)
+        try:
+            self.verify()
+        except BaseException:
+            self.connection.close()
+            raise
+
+    def open_file(self) -> sqlite3.Connection:
+        """Opens the file, and reads what it is about."""
+        connection = connect(self.path)
+        try:
+            with opening(self.path, "read"):
+                kind = connection.execute("PRAGMA application_id").fetchone()[0]
+                names = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+                tables = {name for (name,) in names}
+                if kind != APPLICATION_ID and (kind != 0 or tables):
+                    raise JournalForeignError(f"{self.path} is a database, but no journal of ours")
+                if missing := TABLES - tables:
+                    raise JournalDamagedError(
+                        f"{self.path} is damaged: it has no table {min(missing)!r}; {ADVICE}"
+                    )
+                self.check_about(dict(connection.execute("SELECT name, value FROM about")))
+                self.cut = int(connection.execute("SELECT count(*) FROM cut").fetchone()[0])
+            self.carry_over(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def check_about(self, found: dict[object, object]) -> None:
+        """Takes over what a file is about, if it is ours."""
+        about = parse_about(found, self.path)
+        if about.bundle != self.about.bundle:
+            raise JournalForeignError(
+                f"{self.path} holds changes of the bundle {about.bundle}, not of "
+                f"{self.about.bundle}; give every bundle a folder of its own"
+            )
+        self.about = about
+
+    def carry_over(self, connection: sqlite3.Connection) -> None:
+        """Gives a file of the first format what this one has more; its records stay."""
+        with opening(self.path, "read"):
+            columns = connection.execute("SELECT name FROM pragma_table_info('records')")
+            old = ("tentative",) not in columns.fetchall()
+        if old:
+            with transaction(connection, self.path, "carried over"):
+                connection.execute(
+                    "ALTER TABLE records ADD COLUMN tentative INTEGER NOT NULL DEFAULT 0"
+                )
+                write_about(connection, self.about)
+            logger.info("%s was of an older release, and is carried over", self.path)
+
+    def fill_new(self, connection: sqlite3.Connection) -> None:
+        """Makes the tables of a file without records."""
+        with transaction(connection, self.path, "made"):
+            for statement in SCHEMA.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            write_about(connection, self.about)
+
+    def verify(self) -> None:
+        """Reads every record, and cuts what is damaged."""
+        try:
+            self.read_good(self.connection.execute(ALL_RECORDS))
+        except sqlite3.DatabaseError as error:
+            self.connection.close()
+            self.connection = self.start_anew(error)
+            self.read_good(self.connection.execute(ALL_RECORDS))
+        self.repair()
+
+    def read_good(self, rows: Iterable[tuple[Any, ...]]) -> list[Record]:
+        """The rows up to the first that is missing or was changed; the log ends with it."""
+        self.number, self.checksum = self.about.number, self.about.checksum
+        records: list[Record] = []
+        for row in rows:
+            following = next_record(row, self.number, self.checksum)
+            if following is None:
+                break
+            record, checksum = following
+            if record.number == self.about.last and checksum != self.about.last_checksum:
+                break
+            records.append(record)
+            self.number, self.checksum = record.number, checksum
+        return records
+
+    def repair(self) -> None:
+        """Sets aside all that is no good record; `about` then tells of the good ones."""
+        start = self.about.number
+        bad = "number > ? OR number <= ?"
+        count = "SELECT count(*) FROM records WHERE " + bad
+        moved = int(self.connection.execute(count, (self.number, start)).fetchone()[0])
+        missing = max((self.about.last or 0) - self.number, 0)
+        about = replace(self.about, last=self.number, last_checksum=self.checksum)
+        if moved or missing:
+            self.refuse_beside_others(f"after record {self.number}")
+        with transaction(self.connection, self.path, "repaired"):
+            if moved:
+                self.connection.execute(
+                    "INSERT INTO cut SELECT number, key, payload, checksum FROM records"
+                    f" WHERE {bad}",
+                    (self.number, start),
+                )
+                self.connection.execute(f"DELETE FROM records WHERE {bad}", (self.number, start))
+            # Of the records after the snapshot, they themselves tell the keys.
+            self.connection.execute("DELETE FROM keys WHERE number > ?", (start,))
+            if about != self.about:
+                write_about(self.connection, about)
+        self.about = about
+        self.cut += moved
+        if moved or missing:
+            logger.error(
+                "%s is damaged after record %d: %d records were cut, its table `cut` keeps them; "
+                "%d that were acknowledged are not there as they were written",
+                self.path,
+                self.number,
+                moved,
+                max(missing, moved),
+            )
+
+    def refuse_beside_others(self, where: str, cause: Exception | None = None) -> None:
+        """Leaves a damaged file to those that serve what they read of it before.
+
+        Raises:
+            JournalDamagedError: there are others.
+        """
+        if not self.alone:
+            raise JournalDamagedError(
+                f"{self.path} is damaged {where}, and other processes have it open; stop them, "
+                "then start one alone, which keeps what is good"
+            ) from cause
+
+    def start_anew(self, error: Exception) -> sqlite3.Connection:
+        """Puts what is good of a damaged file into a new one; the damaged one stays beside it.
+
+        Raises:
+            JournalDamagedError: what it is about cannot be read, or others have it open; the file
+                stays where it is.
+        """
+        self.refuse_beside_others(f"({error})", error)
+        about = dict(readable_rows(self.path, "SELECT name, value FROM about"))
+        if not about:
+            raise JournalDamagedError(
+                f"{self.path} is damaged, and nothing in it can be read ({error}); {ADVICE}"
+            ) from error
+        self.check_about(about)
+        records = self.read_good(readable_rows(self.path, ALL_RECORDS))
+        older = readable_rows(self.path, OLD_KEYS.replace("?", str(self.about.number)))
+        kept: list[Path] = []
+
+        def fill(connection: sqlite3.Connection) -> None:
+            self.fill_new(connection)
+            last, checksum = self.about.number, self.about.checksum
+            with transaction(connection, self.path, "written"):
+                write_records(connection, records, last, checksum)
+                connection.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", older)
+            kept.append(set_aside(self.path))  # not before the new one is written
+
+        make_file(self.path, fill)
+        logger.error(
+            "%s cannot be read after record %d (%s): the records before are kept, the rest is cut; "
+            "%s is the damaged file",
+            self.path,
+            self.number,
+            error,
+            kept[0],
+        )
+        self.about = replace(self.about, last=self.number, last_checksum=self.checksum)
+        self.cut = 1  # at least; how many there were is not known
+        return connect(self.path)
+
+
+def check_no_traces(path: Path) -> None:
+    """Sees that a journal which is not there never was.
+
+    Raises:
+        JournalDamagedError: its write-ahead log is left, or what an interrupted repair set aside.
+    """
+    traces = sorted(path.parent.glob(f"{path.name}-wal")) + set_aside_files(path)
+    if traces:
+        raise JournalDamagedError(
+            f"{path} is missing, although {traces[0].name} lies beside it; {ADVICE}"
+        )
+
+
+def next_record(row: tuple[Any, ...], last: int, before: bytes) -> tuple[Record, bytes] | None:
+    """A row as the record after another, with its checksum; None if it is not what was written.
+
+    Args:
+        row: number, key, payload, checksum and, unless it is of the first format, tentative.
+        last: number of the record before.
+        before: its checksum.
+    """
+    number, key, payload, checksum, *tentative = row
+    if not isinstance(payload, bytes) or not isinstance(key, str | None) or number != last + 1:
+        return None
+    record = Record(number, key, payload, bool(tentative[0]) if tentative else False)
+    return None if record.checksum(before) != checksum else (record, checksum)
+
+
+def write_records(
+    connection: sqlite3.Connection, records: Sequence[Record], last: int, checksum: bytes
+) -> bytes:
+    """Inserts records after another; returns the checksum of the last one.
+
+    Args:
+        last: number of the record before them.
+        checksum: its checksum.
+
+    Raises:
+        JournalError: the numbers do not go on from it.
+    """
+    rows = []
+    for record in records:
+        if record.number != last + 1:
+            raise JournalError(f"record {record.number} does not follow record {last}")
+        last, checksum = record.number, record.checksum(checksum)
+        rows.append((last, record.key, record.payload, checksum, int(record.tentative)))
+    connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?)", rows)
+    connection.executemany(
+        "INSERT OR REPLACE INTO about VALUES (?, ?)",
+        (("last", str(last)), ("last_checksum", checksum.hex())),
+    )
+    return checksum
+
+
+def write_about(connection: sqlite3.Connection, about: About) -> None:
+    connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", about.rows().items())

@@ -1,0 +1,273 @@
+"""The log in one SQLite file, for all processes of one machine."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from understudy.graph.errors import (
+    JournalDamagedError,
+    JournalError,
+    LogHeldError,
+    LogMovedError,
+)
+from understudy.graph.log.about import About, parse_about
+from understudy.graph.log.files import opening, reading_files, transaction
+from understudy.graph.log.followers import Followers
+from understudy.graph.log.keys import Keys, Known
+from understudy.graph.log.opening import (
+    OLD_KEYS,
+    LogFile,
+    check_no_traces,
+    next_record,
+    write_about,
+    write_records,
+)
+from understudy.graph.log.protocol import Record, pushed
+
+logger = logging.getLogger(__name__)
+
+RECORDS_AFTER = (
+    "SELECT number, key, payload, checksum, tentative FROM records WHERE number > ? ORDER BY number"
+)
+
+
+class SqliteLog:
+    """One process's hold of the file; what is appended is on the disk when `append` returns.
+
+    Written ahead, and synchronised at every commit. Not for a network's file systems: neither
+    SQLite's shared memory nor the locks of `Followers` reach beyond one machine.
+
+    Attributes:
+        about: bundle, the snapshot that the records go on from, and the last record; as they were
+            when last looked at
+        number: of the last record that was read or appended here
+        cut: how many damaged records are set aside
+    """
+
+    durable = True
+    shared = True
+
+    def __init__(self, path: Path, bundle: str) -> None:
+        """Opens the log, or makes a new one; what is damaged in it is cut, see `LogFile`.
+
+        Args:
+            bundle: identity of the bundle whose graph the records change.
+
+        Raises:
+            JournalLockedError: another process has it for itself.
+            JournalForeignError: it belongs to another bundle, or is no journal.
+            JournalDamagedError: it is empty, or gone although traces of it are left, or what it is
+                about cannot be read, or it is damaged while others have it open; what is there
+                stays as it is.
+            JournalError: the folder or the file cannot be read or written.
+        """
+        self.path = path
+        with reading_files(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                check_no_traces(path)
+            self.followers = Followers(path)
+            try:
+                with self.followers.turn():
+                    file = LogFile(path, bundle, self.followers.join())
+                    self.followers.at(file.about.number)
+            except BaseException:
+                self.followers.leave()
+                raise
+        self.connection = file.connection
+        self.about, self.cut = file.about, file.cut
+        self.number, self.checksum = file.number, file.checksum
+
+    @property
+    def snapshot(self) -> str:
+        """Name of the folder that holds what came before the records; "" for the bundle."""
+        return self.about.snapshot
+
+    @property
+    def start(self) -> int:
+        """Number of the last record that lies before the log."""
+        return self.about.number
+
+    def keys(self) -> Keys:
+        """The idempotency keys as of `start`."""
+        keys = Keys()
+        with opening(self.path, "read"):
+            for key, number, digest in self.connection.execute(OLD_KEYS, (self.start,)):
+                keys.add(key, Known(number, digest))
+        keys.begin()
+        return keys
+
+    def read(self, after: int) -> list[Record]:
+        """All records after the one of a number.
+
+        Raises:
+            JournalDamagedError: one is not what was written.
+            JournalError: the file cannot be read.
+        """
+        with opening(self.path, "read"):
+            checksum = self.checksum_of(after)
+            rows = self.connection.execute(RECORDS_AFTER, (after,)).fetchall()
+        records: list[Record] = []
+        number = after
+        for row in rows:
+            following = next_record(row, number, checksum)
+            if following is None:
+                raise JournalDamagedError(f"{self.path} is damaged after record {number}")
+            record, checksum = following
+            number = record.number
+            records.append(record)
+        self.number, self.checksum = number, checksum
+        return records
+
+    def checksum_of(self, number: int) -> bytes:
+        if number == self.number:
+            return self.checksum
+        if number == self.start:
+            return self.about.checksum
+        found = self.connection.execute("SELECT checksum FROM records WHERE number = ?", (number,))
+        row = found.fetchone()
+        if row is None:
+            raise JournalError(f"{self.path} does not hold record {number}")
+        return bytes(row[0])
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Returns once all records are on the disk; all or none are kept.
+
+        Raises:
+            LogMovedError: others were appended after the last one that was read here.
+            JournalError: the disk is full, or the file cannot be written; none is kept.
+        """
+        with self.writing("written"):
+            last, checksum = self.last()
+            if last != records[0].number - 1:
+                raise LogMovedError(f"{self.path} goes on after record {last}")
+            if last == self.number and checksum != self.checksum:
+                raise JournalDamagedError(f"{self.path} is damaged at record {last}")
+            checksum = write_records(self.connection, records, last, checksum)
+        self.number, self.checksum = records[-1].number, checksum
+        self.followers.tell()
+
+    def push(self, entries: Sequence[Record]) -> int:
+        """Appends at the end, wherever that is; returns the number of the first one.
+
+        Raises:
+            JournalError: the disk is full, or the file cannot be written; none is kept.
+        """
+        with self.writing("written"):
+            last, checksum = self.last()
+            records = pushed(entries, last)
+            write_records(self.connection, records, last, checksum)
+        self.followers.tell()
+        return records[0].number
+
+    @contextmanager
+    def writing(self, what: str) -> Iterator[None]:
+        """Nobody else writes during the block; all of its statements or none."""
+        with (
+            reading_files(self.path),
+            self.followers.turn(),
+            transaction(self.connection, self.path, what),
+        ):
+            yield
+
+    def last(self) -> tuple[int, bytes]:
+        """Number and checksum of the last record in the file."""
+        rows = self.connection.execute(
+            "SELECT value FROM about WHERE name IN ('last', 'last_checksum') ORDER BY name"
+        ).fetchall()
+        try:
+            (last,), (checksum,) = rows
+            return int(last), bytes.fromhex(checksum)
+        except (ValueError, TypeError) as error:
+            raise JournalDamagedError(f"{self.path} does not tell its last record") from error
+
+    def applied(self, number: int) -> None:
+        """Here the records up to a number are applied, and needed no more."""
+        try:
+            self.followers.at(number)
+        except OSError as error:  # the log can be shortened less, and nothing else
+            logger.warning("%s: how far it is applied cannot be told: %s", self.path, error)
+
+    def wait(self, seconds: float) -> bool:
+        """Returns at others' news, after some time, or after `wake`; False once closed."""
+        return self.followers.wait(seconds)
+
+    def wake(self) -> None:
+        """Ends a `wait` of another thread."""
+        self.followers.wake()
+
+    def keeping(self) -> AbstractContextManager[bool]:
+        """Whether this process alone may write, find and remove snapshots meanwhile."""
+        return self.followers.keeping()
+
+    def refresh(self) -> None:
+        """Reads `start` and `snapshot` anew."""
+        self.about = self.read_about()
+
+    def read_about(self) -> About:
+        with opening(self.path, "read"):
+            rows = self.connection.execute("SELECT name, value FROM about").fetchall()
+        return parse_about(dict(rows), self.path)
+
+    def truncate(self, number: int, snapshot: str, keys: Keys) -> None:
+        """Forgets the records up to `number`, which the folder `snapshot` holds from now on.
+
+        Raises:
+            LogHeldError: another process has not applied them yet.
+            JournalError: nothing is forgotten; among others because `number` is none of the
+                records', nor the one before them.
+        """
+        with self.writing("truncated"):
+            about = self.read_about()
+            if not about.number <= number <= (about.last or 0):
+                raise JournalError(
+                    f"{self.path} holds the records {about.number + 1} to {about.last}; it cannot "
+                    f"begin after {number}"
+                )
+            self.check_free(number)
+            row = self.connection.execute(
+                "SELECT checksum FROM records WHERE number = ?", (number,)
+            ).fetchone()
+            checksum = about.checksum if row is None else row[0]
+            new = replace(about, snapshot=snapshot, number=number, checksum=checksum)
+            write_about(self.connection, new)
+            self.connection.execute("DELETE FROM records WHERE number <= ?", (number,))
+            self.write_keys(keys, about.number, number)
+        self.about = new
+
+    def free(self, number: int) -> None:
+        """Sees that all other processes have applied the records up to a number.
+
+        Raises:
+            LogHeldError: one has not.
+        """
+        with reading_files(self.path), self.followers.turn():
+            self.check_free(number)
+
+    def check_free(self, number: int) -> None:
+        slowest = min(self.followers.others(), default=number)
+        if slowest < number:
+            raise LogHeldError(
+                f"{self.path} cannot begin after {number} yet: another process is at {slowest}"
+            )
+
+    def write_keys(self, keys: Keys, start: int, number: int) -> None:
+        """Adds the keys of the records that are forgotten; drops those that count no more."""
+        rows = list(keys.rows(number))
+        oldest = rows[0][1] if rows else number + 1
+        newer = [row for row in rows if row[1] > start]
+        self.connection.execute("DELETE FROM keys WHERE number < ?", (oldest,))
+        self.connection.executemany("INSERT OR REPLACE INTO keys VALUES (?, ?, ?)", newer)
+
+    def close(self) -> None:
+        """Lets go of the file; again is no harm."""
+        if self.followers.lock < 0:
+            return
+        with reading_files(self.path):
+            try:
+                with self.followers.turn(), closing(self.connection):
+                    pass  # the last one to close tidies the file up
+            finally:
+                self.followers.leave()
