@@ -48,7 +48,9 @@ def test_no_decision_reads_the_wall_clock() -> None:
         for path in Path(service.__file__).parent.rglob("*.py")
         if (clocks := wall_clocks(path.read_text(encoding="utf-8")))
     }
-    assert not found
+    # OpenAI's forms say when an answer was created.
+    assert found.keys() == {"completions.py", "texts.py"}
+    assert sum(map(len, found.values())) == 2
 
 
 @pytest.mark.parametrize(
