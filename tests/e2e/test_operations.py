@@ -34,6 +34,11 @@ ROLES = {
     ("GET", "/nodes/{id}/neighbors"): "read",
     ("GET", "/nodes/{id}/similar"): "read",
     ("POST", "/v1/embeddings"): "read",
+    ("GET", "/v1/models"): "read",
+    ("POST", "/v1/decisions"): "read",
+    ("POST", "/v1/systemone"): "read",
+    ("POST", "/v1/chat/completions"): "read",
+    ("POST", "/predict"): "read",
     ("GET", "/v2"): "read",
     ("GET", "/v2/models/{model}"): "read",
     ("GET", "/v2/models/{model}/ready"): "read",
@@ -121,7 +126,11 @@ def test_a_walk_over_all_routes_with_all_roles(guarded: Service, secrets: dict[s
             else:
                 expected = 403 if role is not Role.anyone else 401
                 assert response.status_code == expected, (method, path, role)
-                error = response.json()["error"]
+                told = response.json()
+                if path == "/v1/systemone":  # its wire has names of its own for these
+                    assert told["detail"]["error_type"]
+                    continue
+                error = told["error"]
                 code = error.partition(":")[0] if path.startswith("/v2") else error["code"]
                 assert code in ("unauthorized", "forbidden")
 

@@ -58,7 +58,12 @@ async function send(method, path, body, signal) {
   if (key) headers.authorization = `Bearer ${key}`;
   if (body !== undefined) headers["content-type"] = "application/json";
   const content = body === undefined ? undefined : JSON.stringify(body);
-  return fetch(path, { method, headers, body: content, signal });
+  try {
+    return await fetch(path, { method, headers, body: content, signal });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refusal(0, { code: "unreachable", message: "The service cannot be reached" });
+  }
 }
 
 /** The whole answer of a success: its JSON, and the milliseconds that the service says it took. */

@@ -85,7 +85,11 @@ export class InventPanel {
   async explain() {
     if (!this.text.value.trim()) return;
     const asked = JSON.stringify(this.asked);
-    const told = explanation(await explain(this.service, this.asked), (id) => this.neighborhood.select(id));
-    if (told && asked === JSON.stringify(this.asked)) this.why.replaceChildren(told);
+    try {
+      const told = explanation(await explain(this.service, this.asked), (id) => this.neighborhood.select(id));
+      if (told && asked === JSON.stringify(this.asked)) this.why.replaceChildren(told);
+    } catch (error) {
+      this.why.replaceChildren(make("p", { class: "bad" }, error.message));
+    }
   }
 }
