@@ -74,7 +74,9 @@ def demo(
         console.print(times(client, story))
         console.print(f"From nothing to answers in {time.monotonic() - started:.0f} s.")
         if keep:
-            console.print(f"Serving at {url} (a page), documentation at {url}/docs; stop with Ctrl-C.")
+            console.print(
+                f"Serving at {url} (a page), documentation at {url}/docs; stop with Ctrl-C."
+            )
 
 
 # What fits the demo's few minutes on two cores. The defaults tune the whole teacher, ask it about
