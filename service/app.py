@@ -63,7 +63,7 @@ def create_app(
     parts = build_parts(engine, settings, open_engine)
     direct: dict[tuple[str, str], ASGIApp] = {
         ("POST", "/classify"): classify.direct(parts),
-        ("POST", "/mutations"): graph.direct(parts),
+        **graph.direct(parts),
         **decisions.direct(parts),
     }
     beside: list[Beside] = []

@@ -1,5 +1,6 @@
 """The routes that read and change the graph, and what goes over the wire for it."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import numpy as np
@@ -124,9 +125,10 @@ async def sent_key(
     return key_of(await exchange_of(request))
 
 
+EDGE_BODY = JsonBody(EdgeBody)
 MUTATIONS_BODY = JsonBody(MutationsBody)
 Node = Annotated[NodeBody, Depends(JsonBody(NodeBody))]
-Edge = Annotated[EdgeBody, Depends(JsonBody(EdgeBody))]
+Edge = Annotated[EdgeBody, Depends(EDGE_BODY)]
 Mutations = Annotated[MutationsBody, Depends(MUTATIONS_BODY)]
 Key = Annotated[str | None, Depends(sent_key)]
 
@@ -186,13 +188,22 @@ async def mutate(body: Mutations, served: Served, key: Key) -> Changed:
     return changed(await served.changes.apply(body.mutations, key))
 
 
-def direct(parts: Parts) -> Direct:
-    """The last route once more, for the gateway."""
+def direct(parts: Parts) -> dict[tuple[str, str], Direct]:
+    """Routes whose paths are fixed once more, for the gateway."""
 
-    async def answer(exchange: Exchange, body: MutationsBody) -> Told:
-        return Told(await mutate(body, parts, key_of(exchange)))
+    def of(
+        change: Callable[[Any, Parts, str | None], Awaitable[Changed]], body: JsonBody
+    ) -> Direct:
+        async def answer(exchange: Exchange, told: Any) -> Told:
+            return Told(await change(told, parts, key_of(exchange)))
 
-    return Direct(mutate.__name__, Role.write, parts.access, MUTATIONS_BODY, answer)
+        return Direct(change.__name__, Role.write, parts.access, body, answer)
+
+    return {
+        ("POST", "/edges"): of(add_edge, EDGE_BODY),
+        ("DELETE", "/edges"): of(remove_edge, EDGE_BODY),
+        ("POST", "/mutations"): of(mutate, MUTATIONS_BODY),
+    }
 
 
 def changed(applied: Applied) -> Changed:
