@@ -22,6 +22,7 @@ from service.inference.routing import (
     computing_ms,
     question_cost,
     rule_of,
+    teacher_prediction,
     unsure_nodes,
 )
 from service.messages import (
@@ -34,7 +35,6 @@ from service.messages import (
     Node,
     Prediction,
     Route,
-    error_detail,
     refused,
 )
 from service.teacher.asking import Asking
@@ -44,7 +44,7 @@ from service.telemetry.metrics import Metrics
 from understudy.bundle import Manifest
 from understudy.engine.engine import Engine
 from understudy.engine.errors import NodeError
-from understudy.engine.requests import SCORE_DECIMALS, LabelScore, Resolution
+from understudy.engine.requests import Resolution
 
 TIMES = (b"x-queue-time", b"x-encode-time", b"x-inference-time")  # milliseconds
 NO_TIMES = tuple((name, b"0.000") for name in TIMES)
@@ -387,20 +387,3 @@ def teacher_predictions(
         node = asked.nodes[position]
         predictions[position] = teacher_prediction(position, node, answer, asked.top_k)
     return [predictions[position] for position in range(len(asked.nodes))]
-
-
-def teacher_prediction(
-    position: int, node: Node, answer: TeacherAnswer | NodeError, top_k: int
-) -> Prediction:
-    """A teacher's answer on the wire; only some teachers tell probabilities."""
-    if isinstance(answer, NodeError):
-        return Prediction(position, node.id, route="teacher", error=error_detail(answer))
-    scores = answer.opinion.scores
-    if scores is None:
-        top: tuple[LabelScore, ...] = ()
-        score = None
-    else:
-        best = sorted(scores.items(), key=lambda item: -item[1])[:top_k]
-        top = tuple(LabelScore(label, round(value, SCORE_DECIMALS)) for label, value in best)
-        score = round(scores[answer.opinion.label], SCORE_DECIMALS)
-    return Prediction(position, node.id, answer.opinion.label, score, top, "teacher", answer.cached)

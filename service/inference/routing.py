@@ -1,13 +1,15 @@
-"""Which nodes `route: auto` asks the teacher about, and what asking costs."""
+"""Which nodes `route: auto` asks the teacher about, what it says, and what asking costs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.inference.batcher import Batched
-from service.messages import AnsweredBy, Cost, Prediction
+from service.messages import AnsweredBy, Cost, Node, Prediction, error_detail
+from service.teacher.teacher import TeacherAnswer
 from understudy.bundle import Manifest
 from understudy.engine.engine import Engine
-from understudy.engine.requests import Resolution
+from understudy.engine.errors import NodeError
+from understudy.engine.requests import SCORE_DECIMALS, LabelScore, Resolution
 from understudy.engine.student import Inference
 from understudy.graph.prompts import CHARACTERS_PER_TOKEN, Prompt
 
@@ -91,3 +93,20 @@ def auto_answer(student: Prediction, teacher: Prediction, unsure: bool) -> Answe
     if student.error is not None:
         return None
     return "teacher" if unsure and teacher.error is None else "student"
+
+
+def teacher_prediction(
+    position: int, node: Node, answer: TeacherAnswer | NodeError, top_k: int
+) -> Prediction:
+    """A teacher's answer on the wire; only some teachers tell probabilities."""
+    if isinstance(answer, NodeError):
+        return Prediction(position, node.id, route="teacher", error=error_detail(answer))
+    scores = answer.opinion.scores
+    if scores is None:
+        top: tuple[LabelScore, ...] = ()
+        score = None
+    else:
+        best = sorted(scores.items(), key=lambda item: -item[1])[:top_k]
+        top = tuple(LabelScore(label, round(value, SCORE_DECIMALS)) for label, value in best)
+        score = round(scores[answer.opinion.label], SCORE_DECIMALS)
+    return Prediction(position, node.id, answer.opinion.label, score, top, "teacher", answer.cached)
