@@ -68,13 +68,14 @@ def serve(bundle: BundleFolder, **flags: Any) -> None:
     settings = load_settings(**flags)
     configure_logs(settings.log_level, settings.log_format == "json")
 
-    def open_engine(progress: Progress = silent) -> Engine:
+    def open_engine(before: Engine | None, progress: Progress = silent) -> Engine:
         threads, provider, limits = settings.threads, settings.provider, settings.limits
-        return Engine.open(bundle, threads, provider, limits, settings.data_folder, progress)
+        data = settings.data_folder
+        return Engine.open(bundle, threads, provider, limits, data, progress, before)
 
     with bind(settings.host, settings.port) as bound:
         with terminal_progress(logger.info) as progress, step(progress, "Opening the bundle"):
-            app = create_app(open_engine(progress), settings, open_engine)
+            app = create_app(open_engine(None, progress), settings, open_engine)
         gc.collect()
         gc.freeze()  # what was loaded stays: later collections need not walk through it
         asked = example(app.parts.slot.engine.state)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from service.cache import Cache, RedisLink
 from service.directory import Directory
@@ -17,6 +17,7 @@ from service.inference.classifier import Classifier
 from service.inference.current import Changes, Reloader, Slot
 from service.inference.embedding_cache import EmbeddingCache
 from service.inference.routing import Prices, rule_of
+from service.inference.streams import Streams
 from service.settings import Settings
 from service.teacher.asking import Asking
 from service.teacher.client import endpoint_teacher
@@ -50,6 +51,7 @@ class Parts:
     access: Access
     link: RedisLink | None
     tracer: Tracer | None
+    streams: Streams = field(default_factory=Streams)
 
     def begin(self) -> None:
         """What runs aside from the first moment."""
@@ -73,7 +75,7 @@ class Parts:
 
 
 def build_parts(
-    engine: Engine, settings: Settings, open_engine: Callable[[], Engine] | None
+    engine: Engine, settings: Settings, open_engine: Callable[[Engine], Engine] | None
 ) -> Parts:
     """Builds; nothing is connected or started before the first request.
 
@@ -110,7 +112,8 @@ def build_parts(
         if asking is not None:
             given = given_questions(other.manifest, settings)
             check_reload(other.manifest, given)
-            asking.questions = Questions(question_options(other.manifest, given))
+            options = question_options(other.manifest, given)
+            asking.questions = Questions(options, other.manifest.label_names)
             log.info("%s", classifier.rule(other.manifest).summary)
         embeddings.attach(other)
 
@@ -165,7 +168,7 @@ def build_asking(
     options = question_options(manifest, given_questions(manifest, settings))
     backend = endpoint_teacher(endpoint, dict(options.prompts.label_descriptions))
     teacher = Teacher(backend, cache, politeness, metrics)
-    questions = Questions(options)
+    questions = Questions(options, manifest.label_names)
     return Asking(teacher, questions, settings.shadow_share, metrics)
 
 

@@ -32,7 +32,7 @@ from understudy.engine.errors import (
 from understudy.engine.following import Following
 from understudy.engine.limits import Limits
 from understudy.engine.maintenance import Maintenance
-from understudy.engine.opening import open_parts
+from understudy.engine.opening import Opening, open_heir, open_parts
 from understudy.engine.requests import (
     PREDICTIONS,
     AskedNode,
@@ -100,8 +100,11 @@ class Engine:
         limits: Limits | None = None,
         data: Path | str | None = None,
         progress: Progress = silent,
+        before: "Engine | None" = None,
     ) -> "Engine":
         """Opens a bundle, verifies what it serves from, replays its journal and infers once.
+
+        The bundle may be of any position of the graph: activations that it lacks are computed.
 
         Args:
             threads: of one inference.
@@ -110,15 +113,23 @@ class Engine:
                 engines of the machine that open it; without one, changes last as long as the
                 engine.
             progress: told of activations that the bundle does not hold and that are computed.
+            before: an engine that serves the same graph, and goes on to; the new one follows its
+                log, in the same data folder if any, and takes its place with `take_over`.
 
         Raises:
             BundleError: missing, damaged, of a newer schema, or no such provider.
             GraphError: the graph in it is damaged; or the log is locked, foreign or damaged.
-            BundleMismatchError: its parts do not belong together.
+            BundleMismatchError: its parts do not belong together, or it is not of the graph that
+                the engine before serves.
             JournalFailedError: the log does not fit the graph.
         """
         folder, data = Path(folder), None if data is None else Path(data)
-        manifest, writer, student = open_parts(folder, threads, provider, data, progress)
+        if before is None:
+            parts = open_parts(folder, threads, provider, data, progress)
+        else:
+            opening = Opening(threads, provider, progress)
+            parts = open_heir(folder, before.writer, before.manifest.graph.lineage, opening)
+        manifest, writer, student = parts
         engine = cls(manifest, writer, student, limits or Limits(), provider, data)
         try:
             engine.probe()
@@ -275,6 +286,19 @@ class Engine:
         with suppress(EngineError):
             if self.writer.follow():
                 self.maintenance.notice()
+
+    def take_over(self, before: "Engine", swap: Callable[[], None]) -> None:
+        """Takes the place of an engine that it was opened after, at one version of the graph.
+
+        Changes go on meanwhile: what waits there is carried out here, and nothing is refused.
+
+        Args:
+            swap: has readers ask this engine from now on.
+
+        Raises:
+            JournalFailedError, InferenceError: it cannot follow the graph; the other goes on.
+        """
+        before.writer.hand_over(self.writer, swap)
 
     @property
     def failure(self) -> EngineError | None:

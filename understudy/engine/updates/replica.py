@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Callable, Sequence
 from threading import Lock
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from understudy.engine.errors import EngineError, JournalFailedError, KeyReusedError
 from understudy.engine.state import GraphState, Tables
-from understudy.engine.updates.affected import Incremental
 from understudy.engine.updates.tickets import Applied, failure_of, refusal
 from understudy.graph.draft import Draft
 from understudy.graph.errors import JournalError, MutationError
@@ -17,11 +17,50 @@ from understudy.graph.log.keys import Keys, Known
 from understudy.graph.log.protocol import Log, Record
 from understudy.graph.materialize import whole_adjacency
 from understudy.graph.mutations import decode_mutations
-from understudy.graph.store import GraphStore
+from understudy.graph.store import GraphChange, GraphStore
+from understudy.graph.versions import Undo
+from understudy.graph.view import GraphView
 
 logger = logging.getLogger(__name__)
 
 Fate = Applied | EngineError  # what became of a record
+
+
+class Computing(Protocol):
+    """What keeps activations up with the graph; see `Incremental`."""
+
+    @property
+    def owes(self) -> bool: ...
+
+    def update(
+        self, old: GraphView, new: GraphView, change: GraphChange, undo: Undo, settling: bool
+    ) -> int: ...
+
+    def keep(self) -> None: ...
+
+    def forget(self) -> None: ...
+
+    def owed_now(self, rows: int) -> list[NDArray[np.float32]]: ...
+
+
+class NothingComputed:
+    """Where the graph alone is wanted."""
+
+    owes = False
+
+    def update(
+        self, old: GraphView, new: GraphView, change: GraphChange, undo: Undo, settling: bool
+    ) -> int:
+        return 0
+
+    def keep(self) -> None:
+        """There is nothing."""
+
+    def forget(self) -> None:
+        """There is nothing."""
+
+    def owed_now(self, rows: int) -> list[NDArray[np.float32]]:
+        return []
 
 
 class Replica:
@@ -34,13 +73,23 @@ class Replica:
     """
 
     def __init__(
-        self, store: GraphStore, tables: Tables, incremental: Incremental, log: Log
+        self,
+        store: GraphStore,
+        tables: Tables,
+        incremental: Computing,
+        log: Log,
+        keys: Keys | None = None,
     ) -> None:
+        """Begins at the store's version.
+
+        Args:
+            keys: as of that version; None: it is where the log begins.
+        """
         self.store = store
         self.tables = tables
         self.incremental = incremental
         self.log = log
-        self.keys = log.keys()
+        self.keys = log.keys() if keys is None else keys
         self.state = GraphState(store.view, tables)
         self.lock = Lock()
         self.failure: EngineError | None = None
@@ -66,6 +115,8 @@ class Replica:
         try:
             records = self.log.read(self.state.version)
             fates = self.apply_records(records) if records else {}
+            if records:
+                self.log.applied(self.state.version)
         except (EngineError, JournalError) as error:
             failure = failure_of(error)
             if self.failure is None:
@@ -92,7 +143,6 @@ class Replica:
         except BaseException:
             self.keys.take_back()
             raise
-        self.log.applied(self.state.version)
         return fates
 
     def judge(self, draft: Draft, record: Record) -> Fate:
