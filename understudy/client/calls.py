@@ -96,7 +96,7 @@ class Request(Generic[Result]):
         raise refused
 
 
-WHOLE_GRAPH = Request[str]("GET", "/graph", str, decode=lambda response: response.text)
+WHOLE_GRAPH: Request[str] = Request("GET", "/graph", str, decode=lambda response: response.text)
 
 
 def key_headers(key: str | None) -> dict[str, str]:

@@ -328,11 +328,15 @@ def stored_graph(data: Path, bundle: Path | None) -> TextGraph:
         ("", "") if given is None else (given.manifest.graph.lineage, given.manifest.version)
     )
     with closing(SqliteLog(path, lineage, version)) as log:
-        name = log.snapshot or snapshot_name(log.start)
-        if given is None or (data / name).is_dir():
-            base = open_snapshot(data, name)
-        else:
+        if given is not None:
             base = open_base(data, log, given)
+        elif log.snapshot or (data / snapshot_name(log.start)).is_dir():
+            base = open_snapshot(data, log.snapshot or snapshot_name(log.start))
+        else:
+            raise BundleMissingError(
+                f"{data} lacks the graph that its changes begin with: it is that of the bundle"
+                f"{began_with(log)}; name it with --bundle"
+            )
         with verified(base):
             graph = to_text_graph(followed(base, log).state.graph)
         return replace(graph, lineage=Lineage(log.about.lineage, log.number))
