@@ -149,7 +149,7 @@ def open_log(data: Path, manifest: Manifest) -> SqliteLog:
     graph = manifest.graph
     with reading_files(path):
         if not path.exists():
-            check_snapshots(data, graph.position)
+            check_snapshots(data, 0)
     return SqliteLog(path, graph.lineage, manifest.version, graph.position)
 
 
