@@ -172,7 +172,7 @@ def check_student(kind: str) -> None:
     if kind not in known_students():
         raise TrainingError(
             f"--student {kind}: choose from {', '.join(known_students())}; "
-            f"docs/extending.md says how to add one with {VARIABLE}"
+            f"docs/guides/extending.md says how to add one with {VARIABLE}"
         )
 
 
