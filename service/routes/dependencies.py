@@ -134,5 +134,13 @@ async def timed_exchange(
 
 Served = Annotated[Parts, Depends(parts_of)]
 Timed = Annotated[Exchange, Depends(timed_exchange)]
-PathName = Annotated[str, Path(min_length=1), AfterValidator(decode_part)]
-PathId = Annotated[str, Path(alias="id", min_length=1), AfterValidator(decode_part)]
+PathName = Annotated[
+    str,
+    Path(min_length=1, description="As `GET /info` tells it, percent-encoded."),
+    AfterValidator(decode_part),
+]
+PathId = Annotated[
+    str,
+    Path(alias="id", min_length=1, description="Of the node, percent-encoded as one part."),
+    AfterValidator(decode_part),
+]

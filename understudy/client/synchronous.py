@@ -67,6 +67,7 @@ class Client(Interface):
             return result
 
     def close(self) -> None:
+        """Closes the connections; nothing may be asked afterwards."""
         self.http.close()
 
     def __enter__(self) -> "Client":

@@ -7,7 +7,7 @@ Usable without HTTP:
         engine.apply([UpsertNode("jq2", "a fast JSON parser"), AddEdge("jq2", "libc6")])
         engine.classify([Node(id="jq2")])
 
-See docs/engine.md.
+See docs/concepts/engine.md.
 """
 
 import logging
@@ -282,7 +282,7 @@ class Engine:
         return self.writer.failure
 
     def settle(self) -> None:
-        """Brings every activation up to the last digit, see docs/engine.md; done when idle."""
+        """Brings every activation to the last digit (docs/concepts/engine.md); done when idle."""
         self.writer.settle()
 
     def compact(self) -> None:
