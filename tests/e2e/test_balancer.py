@@ -14,7 +14,7 @@ import pytest
 
 from tests.bundles import TinyBundle
 from tests.e2e.conftest import JSON, START_SECONDS, STOP_SECONDS, Service, serving
-from tests.nginx import free_port, needed, nginx
+from tests.programs import free_port, needed, nginx
 
 BALANCER = Path("docker/balancer")
 IDS = [f"n/{number}" for number in range(12)]

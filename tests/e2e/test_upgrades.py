@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import STOP_SECONDS, Service
-from tests.nginx import free_port, needed, nginx
+from tests.programs import free_port, needed, nginx
 
 BODY = {"nodes": [{"id": "node-1"}]}
 # The map of nginx's own documentation on WebSockets; only one path is let through.

@@ -1,10 +1,10 @@
-"""Debian's nginx, for tests of what stands in front of the service."""
+"""Programs of Debian that tests run beside the service, where they are installed."""
 
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,20 +27,24 @@ def free_port() -> int:
 
 
 @contextmanager
-def nginx(configuration: Path, port: int) -> Iterator[str]:
-    """Runs it with a configuration file, in whose folder it works; yields the URL of its port."""
-    program, folder = needed("nginx"), configuration.parent
-    process = subprocess.Popen(
-        [program, "-p", str(folder), "-e", "stderr", "-c", str(configuration)],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def running(command: Sequence[str], port: int) -> Iterator[str]:
+    """Runs a program from when it listens; yields the URL of its port."""
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         wait_until_open(process, port)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.communicate(timeout=SECONDS)
+
+
+@contextmanager
+def nginx(configuration: Path, port: int) -> Iterator[str]:
+    """nginx with a configuration file, in whose folder it works; yields the URL of its port."""
+    folder = str(configuration.parent)
+    command = [needed("nginx"), "-p", folder, "-e", "stderr", "-c", str(configuration)]
+    with running(command, port) as url:
+        yield url
 
 
 def wait_until_open(process: "subprocess.Popen[str]", port: int) -> None:
