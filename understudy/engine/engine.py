@@ -294,6 +294,12 @@ class Engine:
         """How far this engine may be behind the changes of other processes."""
         return self.writer.lag()
 
+    def reach(self, version: int) -> Future[None]:
+        """Done once the graph has a version or a later one, or the engine is closed."""
+        arrival = self.writer.arrivals.enter(version)
+        self.writer.arrivals.reached(self.state.version)
+        return arrival
+
     def settle(self) -> None:
         """Brings every activation up to the last digit, see docs/engine.md; done when idle."""
         self.writer.settle()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from understudy.engine.errors import EngineError, JournalFailedError, KeyReusedError
 from understudy.engine.state import GraphState, Tables
 from understudy.engine.updates.affected import Incremental
+from understudy.engine.updates.arrivals import Arrivals
 from understudy.engine.updates.tickets import Applied, failure_of, refusal
 from understudy.graph.draft import Draft
 from understudy.graph.errors import JournalError, MutationError
@@ -60,6 +61,7 @@ class Replica:
         self.keys = log.keys()
         self.state = GraphState(store.view, tables)
         self.lock = Lock()
+        self.arrivals = Arrivals()
         self.failure: EngineError | None = None
         self.synchronised = monotonic()
         self.interrupted = False
@@ -178,6 +180,7 @@ class Replica:
         self.incremental.keep()
         self.store.publish(view, draft, change)
         self.state = GraphState(view, self.tables)
+        self.arrivals.reached(self.state.version)
 
     def settle(self, interrupted: Callable[[], bool] = lambda: False) -> None:
         """Brings every activation up to the last digit, see `Incremental`; changes no version.

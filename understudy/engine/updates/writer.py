@@ -257,3 +257,4 @@ class Writer(Replica):
         with self.lock:
             self.closed = True
             self.log.close()
+        self.arrivals.release()
