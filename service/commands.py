@@ -16,7 +16,8 @@ from service.app import create_app
 from service.errors import SettingsError
 from service.http.access import Role, add_key
 from service.server import bind, exit_on_signals, run_server
-from service.settings import ENVIRONMENT_PREFIX, Settings, flag_name, load_settings
+from service.setting_names import ENVIRONMENT_PREFIX, flag_name
+from service.settings import Settings, load_settings
 from service.telemetry.logs import configure_logs
 from understudy.engine.engine import Engine, probe_row
 from understudy.engine.state import GraphState
@@ -69,8 +70,15 @@ def serve(bundle: BundleFolder, **flags: Any) -> None:
     configure_logs(settings.log_level, settings.log_format == "json")
 
     def open_engine(progress: Progress = silent) -> Engine:
-        threads, provider, limits = settings.threads, settings.provider, settings.limits
-        return Engine.open(bundle, threads, provider, limits, settings.data_folder, progress)
+        return Engine.open(
+            bundle,
+            settings.threads,
+            settings.provider,
+            settings.limits,
+            settings.data_folder,
+            progress,
+            settings.redis_log,
+        )
 
     with bind(settings.host, settings.port) as bound:
         with terminal_progress(logger.info) as progress, step(progress, "Opening the bundle"):

@@ -6,6 +6,7 @@ ServiceError                 an EngineError, see `understudy.engine.errors`
 ├── OverloadedError          the queue is full
 ├── RateLimitedError         a key asks more often than it may
 ├── DeadlineError            the answer did not come in time
+├── VersionNotReachedError   the graph has not the version that a request asks for
 ├── SlowBodyError            the request did not come in time
 ├── WireError                what came is no request that can be read
 │   ├── MalformedHttpError   not HTTP
@@ -75,6 +76,18 @@ class DeadlineError(ServiceError):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"no answer within {seconds:g} s")
+
+
+class VersionNotReachedError(ServiceError):
+    code = "version_not_reached"
+    retry_after = 1.0
+
+    def __init__(self, wanted: int, version: int) -> None:
+        super().__init__(
+            f"the graph is at version {version:,} here, and {wanted:,} did not come in time",
+            graph_version=version,
+            min_graph_version=wanted,
+        )
 
 
 class SlowBodyError(ServiceError):

@@ -16,6 +16,7 @@ from service.inference.batcher import Batcher
 from service.inference.classifier import Classifier
 from service.inference.current import Changes, Reloader, Slot
 from service.inference.embedding_cache import EmbeddingCache
+from service.inference.freshness import Freshness
 from service.inference.routing import Prices, rule_of
 from service.settings import Settings
 from service.teacher.asking import Asking
@@ -47,6 +48,7 @@ class Parts:
     reloader: Reloader
     changes: Changes
     directory: Directory
+    freshness: Freshness
     access: Access
     link: RedisLink | None
     tracer: Tracer | None
@@ -115,7 +117,11 @@ def build_parts(
         embeddings.attach(other)
 
     health = Health(
-        lambda: batcher.probe(slot.engine), settings.probe_seconds, settings.probe_timeout_seconds
+        lambda: batcher.probe(slot.engine),
+        settings.probe_seconds,
+        settings.probe_timeout_seconds,
+        lambda: slot.engine.lag.seconds,
+        settings.max_lag_seconds,
     )
     batcher.on_failure = health.doubt
     add_gauges(metrics, slot, batcher, health, link)
@@ -130,6 +136,7 @@ def build_parts(
         reloader=Reloader(slot, open_engine, attach, metrics),
         changes=Changes(slot, settings.max_mutations, metrics),
         directory=Directory(),
+        freshness=Freshness(slot, settings.request_seconds),
         access=Access(
             load_keys(settings.keys_file) if settings.keys_file else (),
             build_limiter(settings, link),
@@ -206,5 +213,9 @@ def add_gauges(
     metrics.gauge("graph_version", "Changes of the graph.", lambda: slot.engine.state.version)
     metrics.gauge("graph_nodes", "Stored nodes.", lambda: slot.engine.state.graph.num_nodes)
     metrics.gauge("graph_edges", "Stored edges.", lambda: slot.engine.state.graph.num_edges)
+    metrics.gauge("log_lag_records", "Known, and not applied yet.", lambda: slot.engine.lag.entries)
+    metrics.gauge(
+        "log_lag_seconds", "Since all of the log was applied.", lambda: slot.engine.lag.seconds
+    )
     if link is not None:
         metrics.gauge("redis_up", "1 while Redis answers.", lambda: float(link.up))

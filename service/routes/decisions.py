@@ -143,7 +143,8 @@ def direct(parts: Parts) -> dict[tuple[str, str], Direct]:
     """The routes that decide once more, for the gateway."""
 
     def of(name: str, body: JsonBody) -> Direct:
-        return Direct(name, Role.read, parts.access, body, parts.door.answer)
+        reach = parts.freshness.reach
+        return Direct(name, Role.read, parts.access, body, parts.door.answer, reach)
 
     return {
         ("POST", "/v1/decisions"): of(decide.__name__, DECISIONS),

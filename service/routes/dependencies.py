@@ -74,11 +74,14 @@ class Permit(HTTPBearer):
 
         Raises:
             AccessError, RateLimitedError, MalformedPathError: see `Access.check` and `begin`.
+            InvalidFieldError, VersionNotReachedError: see `Freshness.reach`.
         """
         exchange: Exchange = request.scope[SCOPE_KEY]
         parts: Parts = request.app.state.parts
         await parts.access.check(self.role, request.scope, exchange)
         begin(request)
+        if self.role is Role.read:
+            await parts.freshness.reach(exchange)
 
 
 def needs(role: Role) -> Any:

@@ -48,9 +48,11 @@ from understudy.engine.requests import (
 from understudy.engine.snapshots import Snapshots
 from understudy.engine.state import GraphState
 from understudy.engine.student import Inference, Student
+from understudy.engine.updates.replica import Lag
 from understudy.engine.updates.tickets import Applied
 from understudy.engine.updates.writer import Writer
 from understudy.graph.agreement import agreement
+from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.mutations import Mutation, UpsertNode
 from understudy.graph.progress import Progress, silent
 from understudy.graph.view import REMOVED
@@ -100,6 +102,7 @@ class Engine:
         limits: Limits | None = None,
         data: Path | str | None = None,
         progress: Progress = silent,
+        log: RedisLogOptions | None = None,
     ) -> "Engine":
         """Opens a bundle, verifies what it serves from, replays its journal and infers once.
 
@@ -110,15 +113,20 @@ class Engine:
                 engines of the machine that open it; without one, changes last as long as the
                 engine.
             progress: told of activations that the bundle does not hold and that are computed.
+            log: where the log is that engines on several machines share; by default it is a file
+                in `data`, which keeps the snapshots in either case.
 
         Raises:
             BundleError: missing, damaged, of a newer schema, or no such provider.
             GraphError: the graph in it is damaged; or the log is locked, foreign or damaged.
             BundleMismatchError: its parts do not belong together.
             JournalFailedError: the log does not fit the graph.
+            ValueError: a log is given, and no data folder.
         """
         folder, data = Path(folder), None if data is None else Path(data)
-        manifest, writer, student = open_parts(folder, threads, provider, data, progress)
+        if log is not None and data is None:
+            raise ValueError("a log in Redis needs a data folder for its snapshots")
+        manifest, writer, student = open_parts(folder, threads, provider, data, progress, log)
         engine = cls(manifest, writer, student, limits or Limits(), provider, data)
         try:
             engine.probe()
@@ -280,6 +288,17 @@ class Engine:
     def failure(self) -> EngineError | None:
         """Why the changes of other processes cannot be followed, if so."""
         return self.writer.failure
+
+    @property
+    def lag(self) -> Lag:
+        """How far this engine may be behind the changes of other processes."""
+        return self.writer.lag()
+
+    def reach(self, version: int) -> Future[None]:
+        """Done once the graph has a version or a later one, or the engine is closed."""
+        arrival = self.writer.arrivals.enter(version)
+        self.writer.arrivals.reached(self.state.version)
+        return arrival
 
     def settle(self) -> None:
         """Brings every activation to the last digit (docs/concepts/engine.md); done when idle."""

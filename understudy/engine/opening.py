@@ -9,6 +9,7 @@ from understudy.bundle import Bundle, BundleMissingError, Manifest, open_bundle
 from understudy.bundle.reader import verify_digests
 from understudy.bundle.student import WHOLE_FILE
 from understudy.engine.full_run import compute_tables
+from understudy.engine.shared_log import check_local, open_redis_log
 from understudy.engine.snapshots import check_snapshots, remove_snapshots
 from understudy.engine.state import has_activations, open_graph, open_owed, open_tables
 from understudy.engine.student import Student, load_student
@@ -18,6 +19,7 @@ from understudy.graph.log.files import reading_files
 from understudy.graph.log.memory import MemoryLog
 from understudy.graph.log.protocol import Log
 from understudy.graph.log.sqlite import SqliteLog
+from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.progress import Progress
 from understudy.graph.store import GraphStore
 
@@ -26,14 +28,23 @@ JOURNAL_FILE = "journal.sqlite"
 
 
 def open_parts(
-    folder: Path, threads: int, provider: str, data: Path | None, progress: Progress
+    folder: Path,
+    threads: int,
+    provider: str,
+    data: Path | None,
+    progress: Progress,
+    redis: RedisLogOptions | None = None,
 ) -> tuple[Manifest, Writer, Student]:
     """Opens everything; see `Engine.open`."""
     bundle = open_bundle(folder, verify=False)
     if data is None:
         with verified(bundle):
             return assemble(bundle, bundle, MemoryLog(), threads, provider, progress)
-    log = open_log(data, bundle.manifest.version)
+    log: Log
+    if redis is None:
+        log = open_log(data, bundle.manifest.version)
+    else:
+        log = open_redis_log(redis, data, bundle.manifest.version, data / JOURNAL_FILE)
     try:
         base = open_snapshot(data, log.snapshot) if log.snapshot else bundle
         with verified(bundle, base):
@@ -66,6 +77,7 @@ def open_log(data: Path, version: str) -> SqliteLog:
     """
     path = data / JOURNAL_FILE
     with reading_files(path):
+        check_local(data)
         if not path.exists():
             check_snapshots(data, 0)
     return SqliteLog(path, version)
