@@ -51,6 +51,7 @@ STATUS_OF: dict[type[EngineError], int] = {
     errors.UpstreamError: 502,
     engine_errors.NotReadyError: 503,
     errors.ConnectionsError: 503,
+    errors.WorkerGoneError: 503,
     engine_errors.JournalFailedError: 503,
     errors.DeadlineError: 504,
 }

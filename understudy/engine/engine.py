@@ -76,6 +76,7 @@ class Engine:
         limits: Limits,
         provider: str,
         data: Path | None = None,
+        kept: bool = True,
     ) -> None:
         """Assembles an engine from parts; `open` reads them from a bundle."""
         self.manifest = manifest
@@ -84,6 +85,7 @@ class Engine:
         self.student = student
         self.limits = limits
         self.provider = provider
+        self.kept = kept
         self.snapshots = Snapshots(data, manifest, writer) if data is not None else None
         self.maintenance = Maintenance(maintaining(ref(self)))
         writer.noticed = self.maintenance.notice
@@ -100,6 +102,7 @@ class Engine:
         limits: Limits | None = None,
         data: Path | str | None = None,
         progress: Progress = silent,
+        kept: bool = True,
     ) -> "Engine":
         """Opens a bundle, verifies what it serves from, replays its journal and infers once.
 
@@ -110,6 +113,7 @@ class Engine:
                 engines of the machine that open it; without one, changes last as long as the
                 engine.
             progress: told of activations that the bundle does not hold and that are computed.
+            kept: whether the data folder outlives those that share it.
 
         Raises:
             BundleError: missing, damaged, of a newer schema, or no such provider.
@@ -119,7 +123,7 @@ class Engine:
         """
         folder, data = Path(folder), None if data is None else Path(data)
         manifest, writer, student = open_parts(folder, threads, provider, data, progress)
-        engine = cls(manifest, writer, student, limits or Limits(), provider, data)
+        engine = cls(manifest, writer, student, limits or Limits(), provider, data, kept)
         try:
             engine.probe()
         except InferenceError as error:
@@ -134,8 +138,8 @@ class Engine:
 
     @property
     def durable(self) -> bool:
-        """Whether changes outlive the process."""
-        return self.writer.log.durable
+        """Whether changes outlive the process, and those that share them with it."""
+        return self.kept and self.writer.log.durable
 
     def apply(self, mutations: Sequence[Mutation], key: str | None = None) -> Applied:
         """Changes the graph: all mutations or none.
