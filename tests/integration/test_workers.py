@@ -9,8 +9,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.bundles import write_tiny_bundle
+from tests.bundles import NODES, write_tiny_bundle
 from tests.workers import CONNECTIONS, Workers, until, workers
+from understudy.cli import main
+from understudy.engine import Engine
 
 CLASSIFY = {"nodes": [{"id": "node-1"}]}
 CLASSIFIED = 'understudy_requests_total{operation="classify",status="200"}'
@@ -108,15 +110,28 @@ def test_sigterm_ends_all_with_their_answers_given(service: Workers) -> None:
     assert all(ends(child) for child in children)
 
 
-def test_workers_end_when_the_supervisor_is_killed(bundle: Path, tmp_path: Path) -> None:
+def test_workers_end_with_their_supervisor_and_a_backup_was_made_meanwhile(
+    bundle: Path, tmp_path: Path
+) -> None:
     data = tmp_path / "data"
     with workers(bundle, "--data-folder", str(data)) as service:
         with service.clients() as clients:
             assert clients[0].get("/info").json()["durable"] is True
             clients[0].put("/nodes/mine", json={"text": "json"}).raise_for_status()
+            main_returns("backup", data, tmp_path / "backup")
+            clients[0].put("/nodes/later", json={"text": "json"}).raise_for_status()
         service.process.kill()
         assert service.rest().count("the supervisor is gone") == 2
         assert all(ends(child) for child in service.children)
+    main_returns("restore", tmp_path / "backup", tmp_path / "restored")
+    with Engine.open(bundle, data=tmp_path / "restored") as engine:
+        assert engine.state.rows(["mine", "later"]).tolist() == [NODES, -1]
+
+
+def main_returns(*words: object) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(list(map(str, words)))
+    assert ended.value.code == 0
 
 
 def ends(process: psutil.Process) -> bool:

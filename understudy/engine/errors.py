@@ -5,6 +5,7 @@ EngineError
 ├── InferenceError           the networks gave no usable answer
 ├── NotReadyError            it cannot be done now, but soon
 ├── JournalFailedError       a change cannot be made durable
+├── BackupError              a backup cannot be made, or be put back
 ├── ChangeError              a batch of changes is refused
 │   ├── MutationRefusedError an item of it cannot be done
 │   ├── MutationTargetError  it names a node or an edge that is not stored
@@ -67,6 +68,12 @@ class JournalFailedError(EngineError):
 
     code = "journal_failed"
     retry_after = 1.0
+
+
+class BackupError(EngineError):
+    """A backup cannot be made, or be put back."""
+
+    code = "backup_failed"
 
 
 class ChangeError(EngineError):

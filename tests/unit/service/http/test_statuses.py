@@ -22,6 +22,7 @@ NEVER_MET = {  # at the start of the process, or roots of others
     "SettingsError",
     "AddressError",
     "WorkersError",
+    "BackupError",
     "BundleMismatchError",
     "AccessError",
     "WireError",
