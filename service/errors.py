@@ -16,6 +16,8 @@ ServiceError                 an EngineError, see `understudy.engine.errors`
 ├── UpstreamError            the server behind gave no answer that can be told
 ├── ReloadError              the new bundle cannot be served
 ├── ReloadRunningError       another reload is running
+├── WorkersError             the service's processes cannot be started
+├── WorkerGoneError          another process of the service gives no answer
 ├── AccessError              who asks may not
 │   ├── ForeignHostError     the request is meant for another host
 │   ├── ForeignOriginError   another site's page sends it
@@ -128,6 +130,14 @@ class ReloadError(ServiceError):
 
 class ReloadRunningError(ServiceError):
     code = "reload_running"
+
+
+class WorkersError(ServiceError):
+    code = "workers_failed"
+
+
+class WorkerGoneError(ServiceError):
+    code = "worker_gone"
 
 
 class AccessError(ServiceError):

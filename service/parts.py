@@ -27,6 +27,7 @@ from service.teacher.teacher import Teacher, TeacherOptions
 from service.telemetry.health import Health
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracer, open_tracer
+from service.workers.team import Team
 from understudy.bundle import Manifest
 from understudy.engine.engine import Engine
 from understudy.graph.label_descriptions import read_label_descriptions
@@ -52,6 +53,7 @@ class Parts:
     access: Access
     link: RedisLink | None
     tracer: Tracer | None
+    team: Team | None = None
 
     def begin(self) -> None:
         """What runs aside from the first moment."""
@@ -75,9 +77,15 @@ class Parts:
 
 
 def build_parts(
-    engine: Engine, settings: Settings, open_engine: Callable[[], Engine] | None
+    engine: Engine,
+    settings: Settings,
+    open_engine: Callable[[], Engine] | None,
+    team: Team | None = None,
 ) -> Parts:
     """Builds; nothing is connected or started before the first request.
+
+    Args:
+        open_engine, team: see `service.app.create_app`.
 
     Raises:
         SettingsError: the keys cannot be read, or tracing is asked for and not installed.
@@ -125,6 +133,7 @@ def build_parts(
     )
     batcher.on_failure = health.doubt
     add_gauges(metrics, slot, batcher, health, link)
+    reloader = Reloader(slot, open_engine, attach, metrics)
     return Parts(
         slot=slot,
         metrics=metrics,
@@ -133,7 +142,7 @@ def build_parts(
         health=health,
         classifier=classifier,
         door=build_door(settings, classifier),
-        reloader=Reloader(slot, open_engine, attach, metrics),
+        reloader=reloader if team is None else team.shared(reloader),
         changes=Changes(slot, settings.max_mutations, metrics),
         directory=Directory(),
         freshness=Freshness(slot, settings.request_seconds),
@@ -144,6 +153,7 @@ def build_parts(
         ),
         link=link,
         tracer=open_tracer(),
+        team=team,
     )
 
 
@@ -209,13 +219,21 @@ def add_gauges(
     """Figures that are read when Prometheus asks."""
     metrics.gauge("queue_nodes", "Unseen nodes that wait.", lambda: len(batcher.queue))
     metrics.gauge("queue_tokens", "Estimated tokens that wait.", lambda: batcher.queued_tokens)
-    metrics.gauge("ready", "1 while the last probe passed.", lambda: float(health.passed))
-    metrics.gauge("graph_version", "Changes of the graph.", lambda: slot.engine.state.version)
-    metrics.gauge("graph_nodes", "Stored nodes.", lambda: slot.engine.state.graph.num_nodes)
-    metrics.gauge("graph_edges", "Stored edges.", lambda: slot.engine.state.graph.num_edges)
-    metrics.gauge("log_lag_records", "Known, and not applied yet.", lambda: slot.engine.lag.entries)
+    metrics.gauge("ready", "1 while the last probe passed.", lambda: float(health.passed), min)
+    for name, text, read in (
+        ("graph_version", "Changes of the graph.", lambda: slot.engine.state.version),
+        ("graph_nodes", "Stored nodes.", lambda: slot.engine.state.graph.num_nodes),
+        ("graph_edges", "Stored edges.", lambda: slot.engine.state.graph.num_edges),
+    ):
+        metrics.gauge(name, text, read, max)
     metrics.gauge(
-        "log_lag_seconds", "Since all of the log was applied.", lambda: slot.engine.lag.seconds
+        "log_lag_records",
+        "Known, and not applied yet.",
+        lambda: slot.engine.lag.entries,
+        max,
+    )
+    metrics.gauge(
+        "log_lag_seconds", "Since all of the log was applied.", lambda: slot.engine.lag.seconds, max
     )
     if link is not None:
-        metrics.gauge("redis_up", "1 while Redis answers.", lambda: float(link.up))
+        metrics.gauge("redis_up", "1 while Redis answers.", lambda: float(link.up), min)

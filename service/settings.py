@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     port: int = Field(
         default=8000, description="Port to listen on; 0 picks a free one.", ge=0, le=65_535
     )
+    workers: int = Field(default=1, description="Processes that serve on one port.", ge=1)
     grpc_port: int | None = Field(
         default=None,
         description="Port of the Open Inference Protocol over gRPC; 0 picks a free one.",

@@ -52,6 +52,7 @@ STATUS_OF: dict[type[EngineError], int] = {
     engine_errors.NotReadyError: 503,
     errors.ConnectionsError: 503,
     errors.VersionNotReachedError: 503,
+    errors.WorkerGoneError: 503,
     engine_errors.JournalFailedError: 503,
     engine_errors.LogUnavailableError: 503,
     engine_errors.ChangeUnsureError: 503,

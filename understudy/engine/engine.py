@@ -78,6 +78,7 @@ class Engine:
         limits: Limits,
         provider: str,
         data: Path | None = None,
+        kept: bool = True,
     ) -> None:
         """Assembles an engine from parts; `open` reads them from a bundle."""
         self.manifest = manifest
@@ -86,6 +87,7 @@ class Engine:
         self.student = student
         self.limits = limits
         self.provider = provider
+        self.kept = kept
         self.snapshots = Snapshots(data, manifest, writer) if data is not None else None
         self.maintenance = Maintenance(maintaining(ref(self)))
         writer.noticed = self.maintenance.notice
@@ -103,6 +105,7 @@ class Engine:
         data: Path | str | None = None,
         progress: Progress = silent,
         log: RedisLogOptions | None = None,
+        kept: bool = True,
     ) -> "Engine":
         """Opens a bundle, verifies what it serves from, replays its journal and infers once.
 
@@ -115,6 +118,7 @@ class Engine:
             progress: told of activations that the bundle does not hold and that are computed.
             log: where the log is that engines on several machines share; by default it is a file
                 in `data`, which keeps the snapshots in either case.
+            kept: whether the data folder outlives those that share it.
 
         Raises:
             BundleError: missing, damaged, of a newer schema, or no such provider.
@@ -127,7 +131,7 @@ class Engine:
         if log is not None and data is None:
             raise ValueError("a log in Redis needs a data folder for its snapshots")
         manifest, writer, student = open_parts(folder, threads, provider, data, progress, log)
-        engine = cls(manifest, writer, student, limits or Limits(), provider, data)
+        engine = cls(manifest, writer, student, limits or Limits(), provider, data, kept)
         try:
             engine.probe()
         except InferenceError as error:
@@ -142,8 +146,8 @@ class Engine:
 
     @property
     def durable(self) -> bool:
-        """Whether changes outlive the process."""
-        return self.writer.log.durable
+        """Whether changes outlive the process, and those that share them with it."""
+        return self.kept and self.writer.log.durable
 
     def apply(self, mutations: Sequence[Mutation], key: str | None = None) -> Applied:
         """Changes the graph: all mutations or none.

@@ -7,6 +7,7 @@ EngineError
 ├── JournalFailedError       a change cannot be made durable
 │   ├── LogUnavailableError  what keeps the log cannot be reached at the moment
 │   └── ChangeUnsureError    whether the log keeps it is not known yet
+├── BackupError              a backup cannot be made, or be put back
 ├── ChangeError              a batch of changes is refused
 │   ├── MutationRefusedError an item of it cannot be done
 │   ├── MutationTargetError  it names a node or an edge that is not stored
@@ -81,6 +82,12 @@ class ChangeUnsureError(JournalFailedError):
     """A change may be in the log; sent again under its key, it is done once."""
 
     code = "change_unsure"
+
+
+class BackupError(EngineError):
+    """A backup cannot be made, or be put back."""
+
+    code = "backup_failed"
 
 
 class ChangeError(EngineError):
