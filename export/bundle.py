@@ -57,6 +57,7 @@ from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE
 from understudy.folders import check_output, check_space
 from understudy.folders.kinds import BUNDLE
 from understudy.graph import TextGraph, load_graph
+from understudy.graph.lineage import lineage_of
 from understudy.graph.neighborhoods import Weighting
 from understudy.graph.progress import Progress, silent, step
 from understudy.graph.snapshot import save_snapshot
@@ -265,6 +266,7 @@ def manifest_of(
     draft: Draft, options: ExportOptions, encoder: EncoderInfo, logits: NDArray[np.float32]
 ) -> Manifest:
     graph, checkpoint = draft.graph, draft.checkpoint
+    lineage = lineage_of(graph)
     return Manifest(
         name=options.name or f"{graph.name}-{draft.info.kind}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -272,7 +274,14 @@ def manifest_of(
         label_names=checkpoint.config.label_names,
         student=draft.info,
         encoder=encoder,
-        graph=GraphInfo(graph.name, graph.content_hash, graph.num_nodes, graph.adjacency.num_edges),
+        graph=GraphInfo(
+            graph.name,
+            graph.content_hash,
+            graph.num_nodes,
+            graph.adjacency.num_edges,
+            lineage.id,
+            lineage.position,
+        ),
         calibration=served_calibration(checkpoint, graph, logits),
         teacher=served_record(checkpoint.served),
         parity=draft.parity,

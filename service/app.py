@@ -28,6 +28,7 @@ from service.routes import (
     inference_protocol,
     page,
     vectors,
+    whole_graph,
 )
 from service.routes.dependencies import decode_part
 from service.routes.structs import Document, StructRoute
@@ -53,13 +54,13 @@ class Service(Gateway):
 def create_app(
     engine: Engine,
     settings: Settings,
-    open_engine: Callable[[], Engine] | None = None,
+    open_engine: Callable[[Engine], Engine] | None = None,
     team: Team | None = None,
 ) -> Service:
     """Builds the service around an engine that is loaded and has passed its first inference.
 
     Args:
-        open_engine: opens the bundle again, for a reload.
+        open_engine: opens the bundle again, after the engine that is served, for a reload.
         team: of the workers that it is one of.
 
     Raises:
@@ -182,8 +183,8 @@ def beginning(path: str) -> str:
 
 
 ROOMS = (classify, decisions, inference_protocol, vectors, graph, browse, admin)
-ROUTERS = [*(room.router for room in ROOMS), admin.beside, page.reference]
+ROUTERS = [*(room.router for room in ROOMS), admin.beside, whole_graph.router, page.reference]
 ROUTES = [r for router in ROUTERS for r in router.routes if isinstance(r, APIRoute)]
 STRUCT_ROUTES = [route for route in ROUTES if isinstance(route, StructRoute)]
 # Beside one of these paths nothing is, and any key may hear so.
-BEGINNINGS = {beginning(route.path) for route in STRUCT_ROUTES} | {"metrics", "page"}
+BEGINNINGS = {beginning(route.path) for route in STRUCT_ROUTES} | {"graph", "metrics", "page"}

@@ -73,7 +73,7 @@ def serve(bundle: BundleFolder, **flags: Any) -> None:
 def serve_alone(bundle: Path, settings: Settings) -> None:
     """In this process."""
 
-    def open_engine(progress: Progress = silent) -> Engine:
+    def open_engine(before: Engine | None, progress: Progress = silent) -> Engine:
         return Engine.open(
             bundle,
             settings.threads,
@@ -81,12 +81,13 @@ def serve_alone(bundle: Path, settings: Settings) -> None:
             settings.limits,
             settings.data_folder,
             progress,
-            settings.redis_log,
+            log=settings.redis_log,
+            before=before,
         )
 
     with bind(settings.host, settings.port) as bound:
         with terminal_progress(logger.info) as progress, step(progress, "Opening the bundle"):
-            app = create_app(open_engine(progress), settings, open_engine)
+            app = create_app(open_engine(None, progress), settings, open_engine)
         gc.collect()
         gc.freeze()  # what was loaded stays: later collections need not walk through it
         asked = example(app.parts.slot.engine.state)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from service.cache import Cache, RedisLink
 from service.directory import Directory
@@ -18,6 +18,7 @@ from service.inference.current import Changes, Reloader, Slot
 from service.inference.embedding_cache import EmbeddingCache
 from service.inference.freshness import Freshness
 from service.inference.routing import Prices, rule_of
+from service.inference.streams import Streams
 from service.settings import Settings
 from service.teacher.asking import Asking
 from service.teacher.client import endpoint_teacher
@@ -54,6 +55,7 @@ class Parts:
     link: RedisLink | None
     tracer: Tracer | None
     team: Team | None = None
+    streams: Streams = field(default_factory=Streams)
 
     def begin(self) -> None:
         """What runs aside from the first moment."""
@@ -79,7 +81,7 @@ class Parts:
 def build_parts(
     engine: Engine,
     settings: Settings,
-    open_engine: Callable[[], Engine] | None,
+    open_engine: Callable[[Engine], Engine] | None,
     team: Team | None = None,
 ) -> Parts:
     """Builds; nothing is connected or started before the first request.
@@ -120,7 +122,8 @@ def build_parts(
         if asking is not None:
             given = given_questions(other.manifest, settings)
             check_reload(other.manifest, given)
-            asking.questions = Questions(question_options(other.manifest, given))
+            options = question_options(other.manifest, given)
+            asking.questions = Questions(options, other.manifest.label_names)
             log.info("%s", classifier.rule(other.manifest).summary)
         embeddings.attach(other)
 
@@ -182,7 +185,7 @@ def build_asking(
     options = question_options(manifest, given_questions(manifest, settings))
     backend = endpoint_teacher(endpoint, dict(options.prompts.label_descriptions))
     teacher = Teacher(backend, cache, politeness, metrics)
-    questions = Questions(options)
+    questions = Questions(options, manifest.label_names)
     return Asking(teacher, questions, settings.shadow_share, metrics)
 
 

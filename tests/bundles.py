@@ -28,6 +28,7 @@ from understudy.bundle.student import INPUT_FILE, LOGITS_FILE, activation_file, 
 from understudy.bundle.text_encoder import ENCODER_FILE, TOKENIZER_FILE
 from understudy.graph.csr import build_adjacency
 from understudy.graph.hashing import HashingOptions, TextHasher
+from understudy.graph.lineage import lineage_of
 from understudy.graph.snapshot import save_snapshot
 from understudy.graph.text_graph import TextGraph, string_array
 
@@ -81,15 +82,15 @@ def random_layer(generator: np.random.Generator, width: int, out: int) -> Layer:
     return Layer(own, other, generator.normal(0, 0.1, out).astype(np.float32))
 
 
-def random_weights(encoder: str) -> Weights:
-    generator = np.random.default_rng(11)
+def random_weights(encoder: str, seed: int, classes: int) -> Weights:
+    generator = np.random.default_rng(seed)
     rows = HASHING.buckets if encoder == "hashing" else len(vocabulary())
     return Weights(
         embedding=generator.normal(0, 1, (rows, HIDDEN)).astype(np.float32),
         input=None if encoder == "hashing" else random_layer(generator, HIDDEN, HIDDEN),
         layers=(
             random_layer(generator, HIDDEN, HIDDEN),
-            random_layer(generator, HIDDEN, len(LABELS)),
+            random_layer(generator, HIDDEN, classes),
         ),
     )
 
@@ -250,7 +251,14 @@ def tiny_manifest(graph: TextGraph, encoder: str) -> Manifest:
         label_names=graph.label_names,
         student=StudentInfo("sage", "mean", layers=2, hidden=HIDDEN, parameters=1_000),
         encoder=info,
-        graph=GraphInfo("tiny", graph.content_hash, graph.num_nodes, graph.adjacency.num_edges),
+        graph=GraphInfo(
+            "tiny",
+            graph.content_hash,
+            graph.num_nodes,
+            graph.adjacency.num_edges,
+            lineage_of(graph).id,
+            lineage_of(graph).position,
+        ),
         calibration=Calibration(temperature=2.0),
         metrics={"test_accuracy": 0.5},
     )
@@ -277,15 +285,22 @@ class TinyBundle:
 
 
 def write_tiny_bundle(
-    folder: Path, encoder: str = "hashing", label_names: tuple[str, ...] = LABELS
+    folder: Path,
+    encoder: str = "hashing",
+    label_names: tuple[str, ...] = LABELS,
+    graph: TextGraph | None = None,
+    seed: int = 11,
 ) -> TinyBundle:
     """Writes a whole bundle.
 
     Args:
         encoder: hashing, or minilm (for which a mean of word vectors stands in).
         label_names: four.
+        graph: another one than the usual.
+        seed: of the weights.
     """
-    graph, weights = tiny_graph(label_names), random_weights(encoder)
+    graph = tiny_graph(label_names) if graph is None else graph
+    weights = random_weights(encoder, seed, graph.num_classes)
     activations = reference_activations(weights, graph)
 
     def fill(target: Path) -> Manifest:

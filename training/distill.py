@@ -27,6 +27,7 @@ from understudy.folders import FolderError, check_output, check_space, reserved
 from understudy.folders.kinds import STUDENT
 from understudy.graph import TextGraph, check_split, load_graph
 from understudy.graph.files import cache_folder
+from understudy.graph.lineage import lineage_of
 from understudy.graph.progress import Progress, named, silent
 
 CONVERGED = 0.99  # share of the best validation accuracy at which training has converged
@@ -109,6 +110,7 @@ def checkpoint_config(
         label_names=graph.label_names,
         terms={},
         objectives=options.constants,
+        lineage=lineage_of(graph),
     )
 
 

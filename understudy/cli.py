@@ -19,7 +19,7 @@ HELP = "Distil a large language model into a graph network, export it to ONNX, a
 # name: (module:function or Typer application, one line of help)
 COMMANDS = {
     "data": (
-        "understudy.graph.commands:data",
+        "understudy.circle.commands:data",
         "Build, import and describe text-attributed graphs.",
     ),
     "teach": (

@@ -11,7 +11,7 @@ from service.errors import InvalidFieldError, OverloadedError, ReloadError, Relo
 from service.telemetry.metrics import Metrics
 from understudy.bundle import BundleError
 from understudy.engine.engine import Engine
-from understudy.engine.errors import EngineError
+from understudy.engine.errors import BundleForeignError, EngineError
 from understudy.engine.updates.tickets import Applied
 from understudy.graph.errors import GraphError
 from understudy.graph.mutations import Mutation
@@ -38,20 +38,20 @@ class Reload:
 
 
 class Reloader:
-    """Opens, verifies and warms a bundle aside, on a thread, then puts it into the slot."""
+    """Opens a bundle aside, on a thread, brings it up to the graph, then puts it into the slot."""
 
     def __init__(
         self,
         slot: Slot,
-        open_engine: Callable[[], Engine] | None,
+        open_engine: Callable[[Engine], Engine] | None,
         attach: Callable[[Engine], None],
         metrics: Metrics,
     ) -> None:
         """Assembles.
 
         Args:
-            open_engine: opens the bundle from where it was opened first; None where it was not
-                opened from a folder.
+            open_engine: opens the bundle from where it was opened first, after the engine that is
+                served; None where it was not opened from a folder.
             attach: prepares an engine for service.
         """
         self.slot = slot
@@ -62,6 +62,9 @@ class Reloader:
 
     async def reload(self) -> Reload:
         """Swaps the bundle; requests that run end with the one that they began with.
+
+        Changes of the graph go on: the new one has all of them, and answers from the version at
+        which it takes over, or a later one.
 
         Raises:
             ReloadError: the new bundle cannot be served; the old one goes on.
@@ -78,7 +81,9 @@ class Reloader:
             expected = isinstance(error, BundleError | GraphError | EngineError)
             # Its words only: a record that somebody keeps would keep both engines.
             logger.error("reload refused: %s", str(error), exc_info=not expected)
-            reason = str(error) if isinstance(error, ReloadError) else "see the log"
+            reason = (
+                str(error) if isinstance(error, ReloadError | BundleForeignError) else "see the log"
+            )
             raise ReloadError(f"the old bundle goes on: {reason}") from error
         finally:
             self.running = False
@@ -93,21 +98,21 @@ class Reloader:
         if self.open_engine is None:
             raise ReloadError("this service was not started from a folder")
         old = self.slot.engine
-        if old.durable:
-            raise ReloadError("the data folder belongs to the bundle that is served; start anew")
-        check_unchanged(old)  # again below: now it spares the work
-        engine = await asyncio.to_thread(self.open_engine)
+        engine = await asyncio.to_thread(self.open_engine, old)
+
+        def swap() -> None:
+            self.slot.engine = engine
+
+        attached = False
         try:
-            # From the comparison on no change may be acknowledged that the new engine lacks.
-            old.writer.seal()
-            await asyncio.to_thread(old.writer.pause)
-            check_unchanged(old)
             self.attach(engine)
-        except BaseException:
-            old.writer.unseal()
+            attached = True
+            await asyncio.to_thread(engine.take_over, old, swap)
+        except Exception:
             engine.close()
+            if attached:
+                self.attach(old)
             raise
-        self.slot.engine = engine
         return engine, old
 
     def reload_in_background(self) -> None:
@@ -120,15 +125,6 @@ class Reloader:
                 await self.reload()
             except ReloadRunningError as error:
                 logger.warning("SIGHUP: %s", error)
-
-
-def check_unchanged(engine: Engine) -> None:
-    """Refuses to replace a graph whose changes nothing else holds."""
-    if version := engine.state.version:
-        raise ReloadError(
-            f"the graph was changed {version:,} times since the bundle was opened, and a new "
-            "bundle does not have these changes"
-        )
 
 
 class Changes:

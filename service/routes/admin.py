@@ -31,7 +31,9 @@ class Info(Struct, frozen=True):
     student: StudentInfo
     encoder: EncoderInfo
     graph: Annotated[GraphInfo, Meta(description="As it was exported.")]
-    graph_version: Annotated[int, Meta(description="How many times the graph has changed since.")]
+    graph_version: Annotated[
+        int, Meta(description="How many times it has changed since it was imported.")
+    ]
     durable: Annotated[bool, Meta(description="Whether its changes outlive the process.")]
     labels: tuple[str, ...]
     metrics: Annotated[

@@ -27,12 +27,16 @@ class StandingLabels:
     """
 
     graph: GraphView
+    labels: int  # that the model knows; a node of any other stands without one
 
     def __getitem__(self, row: int, /) -> int:
         train = self.graph.parts.base.splits.get("train", NO_ROWS)
         position = int(train.searchsorted(row))
         trained = position < len(train) and int(train[position]) == row
-        return self.graph.label(row) if trained and self.graph.original(row) else UNLABELED
+        if not trained or not self.graph.original(row):
+            return UNLABELED
+        label = self.graph.label(row)
+        return label if label < self.labels else UNLABELED
 
 
 NO_ROWS: NDArray[np.int64] = np.empty(0, np.int64)
@@ -40,14 +44,21 @@ NO_ROWS: NDArray[np.int64] = np.empty(0, np.int64)
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """Writes prompts; keeps nothing of a graph, so that no version of it outlives its readers."""
+    """Writes prompts; keeps nothing of a graph, so that no version of it outlives its readers.
+
+    Attributes:
+        label_names: of the model; none: the graph's. Where it has a position, a label has the same.
+    """
 
     options: QuestionOptions
+    label_names: tuple[str, ...] = ()
 
     def prompts(self, resolution: Resolution, wanted: Sequence[int]) -> dict[int, Prompt]:
         """Position in the request → the question about that node, of the wanted good nodes."""
         graph, hops = resolution.state.graph, self.options.hops
-        prompter = Prompter(graph, graph.label_names, StandingLabels(graph), self.options.prompts)
+        names = self.label_names or graph.label_names
+        labels = StandingLabels(graph, len(names))
+        prompter = Prompter(graph, names, labels, self.options.prompts)
         rows = dict(zip(resolution.stored_positions, resolution.stored_rows, strict=True))
         unseen = dict(zip(resolution.unseen_positions, resolution.unseen, strict=True))
         result = {}

@@ -18,7 +18,7 @@ from service.settings import Settings
 from service.welcome import example
 from service.workers.messages import Loaded
 from service.workers.team import Team
-from understudy.bundle import BundleError, open_bundle
+from understudy.bundle import BundleError
 from understudy.engine.engine import Engine
 from understudy.engine.errors import EngineError
 from understudy.folders.errors import FolderError
@@ -114,9 +114,9 @@ def serve_with(team: Team, plan: Plan, number: int) -> None:
     settings, open_engine = plan.settings, opener(plan)
     if number == 1:  # what it shows all do: several bars in a terminal overwrite each other
         with terminal_progress(logger.info) as progress, step(progress, "Opening the bundle"):
-            engine = open_engine(progress)
+            engine = open_engine(None, progress)
     else:
-        engine = open_engine()
+        engine = open_engine(None)
     app = create_app(engine, settings, open_engine, team)
     team.parts = app.parts
     loaded = Loaded(engine.model_version, bool(app.parts.access.keys), example(engine.state))
@@ -131,12 +131,20 @@ def opener(plan: Plan) -> Callable[..., Engine]:
     """What opens the bundle as it lies in its folder, for a start or a reload."""
     settings = plan.settings
 
-    def open_engine(progress: Progress = silent) -> Engine:
+    def open_engine(before: Engine | None, progress: Progress = silent) -> Engine:
         data, kept = settings.data_folder, True
         if data is None and plan.scratch is not None:
-            version = open_bundle(plan.bundle, verify=False).manifest.version
-            data, kept = plan.scratch / version, False
-        threads, provider, limits = settings.threads, settings.provider, settings.limits
-        return Engine.open(plan.bundle, threads, provider, limits, data, progress, kept)
+            data, kept = plan.scratch, False
+        return Engine.open(
+            plan.bundle,
+            settings.threads,
+            settings.provider,
+            settings.limits,
+            data,
+            progress,
+            log=settings.redis_log,
+            kept=kept,
+            before=before,
+        )
 
     return open_engine

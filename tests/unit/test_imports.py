@@ -24,6 +24,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         "understudy.engine",
         "understudy.client",
     },
+    "understudy.circle": {
+        "understudy.folders",
+        "understudy.graph",
+        "understudy.bundle",
+        "understudy.engine",
+        "understudy.client",
+    },
     "understudy.client": set(),
     "understudy.endpoint": {"understudy.graph"},
     "training": {"understudy.folders", "understudy.graph", "understudy.endpoint"},

@@ -1,6 +1,7 @@
 """A trained student on disk: student.safetensors, config.json, metrics.json and curves.json.
 
-calibration.json holds how to read the student's confidences; format 1 had none. Where a teacher
+calibration.json holds how to read the student's confidences; format 1 had none. Format 3 tells the
+graph's lineage. Where a teacher
 was given that a server can be asked in the stead of, served_teacher.json says how it is asked.
 """
 
@@ -22,8 +23,9 @@ from training.student.network import Student
 from training.teacher.answers.views import ServedTeacher, TeacherRecord
 from understudy.folders import atomic_folder
 from understudy.graph.files import write_json
+from understudy.graph.lineage import Lineage, parse_lineage
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 SERVED_FILE = "served_teacher.json"
 
 
@@ -52,6 +54,7 @@ class CheckpointConfig:
     terms: Mapping[str, float] = field(default_factory=lambda: {"cross_entropy": 1.0})  # weights
     objectives: ObjectiveOptions = field(default_factory=ObjectiveOptions)
     teacher: TeacherSource | None = None
+    lineage: Lineage | None = None  # of the graph; None before format 3
     format_version: int = FORMAT_VERSION
 
 
@@ -130,6 +133,7 @@ def parse_config(value: dict[str, Any]) -> CheckpointConfig:
         "label_names": tuple(value["label_names"]),
         "objectives": ObjectiveOptions(**value.get("objectives", {})),
         "teacher": TeacherSource(**value["teacher"]) if value.get("teacher") else None,
+        "lineage": parse_lineage(value["lineage"]) if value.get("lineage") else None,
     }
     return CheckpointConfig(**{**value, **parts})
 

@@ -10,11 +10,13 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from understudy.bundle.errors import BundleFormatError
 
 SCHEMA_MAJOR = 1
-SCHEMA_MINOR = 2  # 1: variants, and which encoder file is served; 2: the teacher and deferral
+# 1: variants, and which encoder file is served; 2: the teacher and deferral; 3: the graph's lineage
+SCHEMA_MINOR = 3
 
 
 class StudentInfo(Struct, frozen=True):
@@ -43,6 +45,8 @@ class GraphInfo(Struct, frozen=True):
     content_hash: str  # of the graph folder that the student was trained on
     nodes: int
     edges: int  # undirected
+    lineage: str = ""  # content hash of the graph as it was imported; before 1.3: content_hash
+    position: int = 0  # of the graph in the log of its changes
 
 
 class TeacherRecord(Struct, frozen=True):
@@ -122,6 +126,7 @@ class Manifest(Struct, frozen=True):
     metrics: dict[str, float] = field(default_factory=dict)  # of the student, see its checkpoint
     variants: dict[str, VariantInfo] = field(default_factory=dict)  # file or folder → its gate
     files: dict[str, FileInfo] = field(default_factory=dict)  # relative path → size and digest
+    activations_of: str = ""  # of a snapshot: version of the bundle that its activations are of
     schema_version: str = f"{SCHEMA_MAJOR}.{SCHEMA_MINOR}"
 
     @property
@@ -151,9 +156,13 @@ def parse_manifest(text: str | bytes) -> Manifest:
     check_schema(value.get("schema_version"))
     try:
         # Not `msgspec.json`: a metric may be NaN, which `json` writes and it does not read.
-        return msgspec.convert(value, Manifest)
+        manifest = msgspec.convert(value, Manifest)
     except msgspec.ValidationError as error:
         raise BundleFormatError(f"manifest.json: {error}") from error
+    graph = manifest.graph
+    if graph.lineage:
+        return manifest
+    return replace(manifest, graph=replace(graph, lineage=graph.content_hash))
 
 
 def check_schema(version: Any) -> None:

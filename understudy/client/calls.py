@@ -96,6 +96,9 @@ class Request(Generic[Result]):
         raise refused
 
 
+WHOLE_GRAPH: Request[str] = Request("GET", "/graph", str, decode=lambda response: response.text)
+
+
 def key_headers(key: str | None) -> dict[str, str]:
     return {"authorization": f"Bearer {header_value('key', key)}"} if key else {}
 

@@ -5,6 +5,8 @@ with Client("http://127.0.0.1:8000") as client:
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -13,6 +15,7 @@ import httpx
 from understudy.client import calls
 from understudy.client.attempts import Plan, Retries, steps
 from understudy.client.calls import Result
+from understudy.client.errors import UnavailableError
 from understudy.client.interface import Interface
 
 
@@ -65,6 +68,23 @@ class Client(Interface):
         except StopIteration as end:
             result: Result = end.value
             return result
+
+    @contextmanager
+    def graph_lines(self) -> Iterator[Iterator[str]]:
+        """The lines of the whole graph, as they come; see docs/http.md.
+
+        Raises:
+            RefusedError, UnexpectedAnswerError: the service refuses it, or is none.
+            UnavailableError: it cannot be reached, or stops in the middle.
+        """
+        try:
+            with self.http.stream("GET", calls.WHOLE_GRAPH.path) as response:
+                if response.status_code != 200:
+                    response.read()
+                    calls.WHOLE_GRAPH.answer(response)
+                yield response.iter_lines()
+        except httpx.HTTPError as error:
+            raise UnavailableError(f"{self.where} cannot be read: {error}") from error
 
     def close(self) -> None:
         """Closes the connections; nothing may be asked afterwards."""

@@ -32,7 +32,7 @@ from understudy.engine.errors import (
 from understudy.engine.following import Following
 from understudy.engine.limits import Limits
 from understudy.engine.maintenance import Maintenance
-from understudy.engine.opening import open_parts
+from understudy.engine.opening import Opening, open_heir, open_parts
 from understudy.engine.requests import (
     PREDICTIONS,
     AskedNode,
@@ -106,8 +106,11 @@ class Engine:
         progress: Progress = silent,
         log: RedisLogOptions | None = None,
         kept: bool = True,
+        before: "Engine | None" = None,
     ) -> "Engine":
         """Opens a bundle, verifies what it serves from, replays its journal and infers once.
+
+        The bundle may be of any position of the graph: activations that it lacks are computed.
 
         Args:
             threads: of one inference.
@@ -119,18 +122,26 @@ class Engine:
             log: where the log is that engines on several machines share; by default it is a file
                 in `data`, which keeps the snapshots in either case.
             kept: whether the data folder outlives those that share it.
+            before: an engine that serves the same graph, and goes on to; the new one follows its
+                log, in the same data folder if any, and takes its place with `take_over`.
 
         Raises:
             BundleError: missing, damaged, of a newer schema, or no such provider.
             GraphError: the graph in it is damaged; or the log is locked, foreign or damaged.
-            BundleMismatchError: its parts do not belong together.
+            BundleMismatchError: its parts do not belong together, or it is not of the graph that
+                the engine before serves.
             JournalFailedError: the log does not fit the graph.
             ValueError: a log is given, and no data folder.
         """
         folder, data = Path(folder), None if data is None else Path(data)
         if log is not None and data is None:
             raise ValueError("a log in Redis needs a data folder for its snapshots")
-        manifest, writer, student = open_parts(folder, threads, provider, data, progress, log)
+        if before is None:
+            parts = open_parts(folder, threads, provider, data, progress, log)
+        else:
+            opening = Opening(threads, provider, progress)
+            parts = open_heir(folder, before.writer, before.manifest.graph.lineage, opening)
+        manifest, writer, student = parts
         engine = cls(manifest, writer, student, limits or Limits(), provider, data, kept)
         try:
             engine.probe()
@@ -287,6 +298,19 @@ class Engine:
         with suppress(EngineError):
             if self.writer.follow():
                 self.maintenance.notice()
+
+    def take_over(self, before: "Engine", swap: Callable[[], None]) -> None:
+        """Takes the place of an engine that it was opened after, at one version of the graph.
+
+        Changes go on meanwhile: what waits there is carried out here, and nothing is refused.
+
+        Args:
+            swap: has readers ask this engine from now on.
+
+        Raises:
+            JournalFailedError, InferenceError: it cannot follow the graph; the other goes on.
+        """
+        before.writer.hand_over(self.writer, swap)
 
     @property
     def failure(self) -> EngineError | None:

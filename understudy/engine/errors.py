@@ -2,6 +2,7 @@
 
 EngineError
 ├── BundleMismatchError      the parts of a bundle do not belong together
+├── BundleForeignError       a bundle is of another graph than the one that is served
 ├── InferenceError           the networks gave no usable answer
 ├── NotReadyError            it cannot be done now, but soon
 ├── JournalFailedError       a change cannot be made durable
@@ -50,6 +51,12 @@ class BundleMismatchError(EngineError):
     """The parts of a bundle do not belong together."""
 
     code = "bundle_mismatch"
+
+
+class BundleForeignError(EngineError):
+    """A bundle is of another graph than the one that is served."""
+
+    code = "bundle_foreign"
 
 
 class InferenceError(EngineError):

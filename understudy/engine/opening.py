@@ -1,30 +1,80 @@
 """From a bundle's folder, and a data folder, to the parts of an engine."""
 
+import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from understudy.bundle import Bundle, BundleMissingError, Manifest, open_bundle
-from understudy.bundle.reader import verify_digests
+from understudy.bundle.reader import MANIFEST, verify_digests
 from understudy.bundle.student import WHOLE_FILE
+from understudy.engine.errors import BundleForeignError
 from understudy.engine.full_run import compute_tables
 from understudy.engine.shared_log import check_local, open_redis_log
-from understudy.engine.snapshots import check_snapshots, remove_snapshots
-from understudy.engine.state import has_activations, open_graph, open_owed, open_tables
+from understudy.engine.snapshots import (
+    check_snapshots,
+    copy_graph,
+    remove_snapshots,
+    snapshot_name,
+)
+from understudy.engine.state import (
+    GRAPH_FOLDER,
+    Tables,
+    has_activations,
+    open_graph,
+    open_owed,
+    open_tables,
+)
 from understudy.engine.student import Student, load_student
 from understudy.engine.updates.affected import Incremental
+from understudy.engine.updates.replica import NothingComputed, Replica
+from understudy.engine.updates.tickets import failure_of
 from understudy.engine.updates.writer import Writer
+from understudy.folders.errors import FolderError
+from understudy.graph.differences import become
+from understudy.graph.errors import JournalError
+from understudy.graph.lineage import Lineage
+from understudy.graph.log.about import SHOWN
 from understudy.graph.log.files import reading_files
+from understudy.graph.log.keys import Keys
 from understudy.graph.log.memory import MemoryLog
 from understudy.graph.log.protocol import Log
 from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.log.streams.options import RedisLogOptions
-from understudy.graph.progress import Progress
+from understudy.graph.materialize import to_text_graph
+from understudy.graph.progress import Progress, silent, step
+from understudy.graph.snapshot import FILES as SNAPSHOT_FILES
 from understudy.graph.store import GraphStore
+from understudy.graph.text_graph import TextGraph
+from understudy.graph.versions import VersionedTable
+from understudy.graph.view import GraphView
+
+logger = logging.getLogger(__name__)
 
 UNREAD = (WHOLE_FILE,)  # for other runtimes; nothing here reads it
 JOURNAL_FILE = "journal.sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a bundle is opened.
+
+    Attributes:
+        threads: of one inference
+        provider: cpu or cuda
+        progress: told of activations that are computed
+    """
+
+    threads: int = 1
+    provider: str = "cpu"
+    progress: Progress = silent
+
+
+Parts = tuple[Manifest, Writer, Student]
 
 
 def open_parts(
@@ -34,29 +84,69 @@ def open_parts(
     data: Path | None,
     progress: Progress,
     redis: RedisLogOptions | None = None,
-) -> tuple[Manifest, Writer, Student]:
+) -> Parts:
     """Opens everything; see `Engine.open`."""
     bundle = open_bundle(folder, verify=False)
     if data is None:
+        alone = MemoryLog(bundle.manifest.graph.position)
         with verified(bundle):
-            return assemble(bundle, bundle, MemoryLog(), threads, provider, progress)
+            return assemble(bundle, bundle, alone, threads, provider, progress)
+    graph = bundle.manifest.graph
     log: Log
     if redis is None:
-        log = open_log(data, bundle.manifest.version)
+        log = open_log(data, bundle.manifest)
     else:
-        log = open_redis_log(redis, data, bundle.manifest.version, data / JOURNAL_FILE)
+        log = open_redis_log(redis, data, graph.lineage, graph.position, data / JOURNAL_FILE)
     try:
-        base = open_snapshot(data, log.snapshot) if log.snapshot else bundle
+        base = open_base(data, log, bundle)
         with verified(bundle, base):
-            parts = assemble(bundle, base, log, threads, provider, progress)
+            if computed_from(base, bundle, log):
+                parts = assemble(bundle, base, log, threads, provider, progress)
+            else:
+                opening = Opening(threads, provider, progress)
+                graph = followed(base, log)
+                parts = assemble_at(bundle, graph.state.graph, log, graph.keys, opening)
         parts[1].follow()  # not before: from then on others may remove the snapshot
         with log.keeping() as mine:
             if mine:  # else another process writes one at this moment, and tidies up after it
                 tidy_snapshots(data, parts[1])
+                keep_base(data, log, base)
     except BaseException:
         log.close()
         raise
     return parts
+
+
+def open_heir(folder: Path, before: Writer, lineage: str, opening: Opening) -> Parts:
+    """Opens what takes the place of another engine, which goes on meanwhile.
+
+    Args:
+        before: the other's writer, to be handed over.
+        lineage: of its graph.
+
+    Raises:
+        BundleForeignError: the bundle is of another graph.
+    """
+    bundle = open_bundle(folder, verify=False)
+    check_lineage(bundle.manifest, lineage)
+    log = before.log.again()  # before the state is taken: what comes after it is read from here
+    try:
+        with verified(bundle):
+            state, _, keys = before.moment()
+            return assemble_at(bundle, state.graph, log, keys, opening)
+    except BaseException:
+        log.close()
+        raise
+
+
+def check_lineage(manifest: Manifest, lineage: str) -> None:
+    found = manifest.graph.lineage
+    if found != lineage:
+        raise BundleForeignError(
+            f"the bundle {manifest.name} is of the graph {found[:SHOWN]}, and what is served is "
+            f"the graph {lineage[:SHOWN]}; export a student of that graph, which `understudy data "
+            "from-service` gives"
+        )
 
 
 def tidy_snapshots(data: Path, writer: Writer) -> None:
@@ -66,21 +156,81 @@ def tidy_snapshots(data: Path, writer: Writer) -> None:
     log.refresh()
     with reading_files(data):
         check_snapshots(data, log.number)
-        remove_snapshots(data, log.snapshot, log.number)
+        remove_snapshots(data, log.snapshot or snapshot_name(log.start), log.number)
 
 
-def open_log(data: Path, version: str) -> SqliteLog:
+def open_log(data: Path, manifest: Manifest) -> SqliteLog:
     """The data folder's log; a new one only where no snapshot tells of an older one.
 
     Args:
-        version: of the bundle.
+        manifest: of the bundle, whose graph it is, or begins with.
     """
     path = data / JOURNAL_FILE
+    graph = manifest.graph
     with reading_files(path):
         check_local(data)
         if not path.exists():
-            check_snapshots(data, 0)
-    return SqliteLog(path, version)
+            check_snapshots(data, graph.position)
+    return SqliteLog(path, graph.lineage, manifest.version, graph.position)
+
+
+def open_base(data: Path, log: Log, bundle: Bundle) -> Bundle:
+    """The graph that the log goes on from: a snapshot, or the graph that it began with.
+
+    Raises:
+        BundleMissingError: the data folder lacks it, and the bundle is of a later position.
+    """
+    if log.snapshot:
+        return open_snapshot(data, log.snapshot)
+    if (data / snapshot_name(log.start) / MANIFEST).is_file():
+        return open_snapshot(data, snapshot_name(log.start))
+    if bundle.manifest.graph.position != log.start:
+        raise BundleMissingError(
+            f"{data} lacks the graph that its changes begin with, and the bundle's is "
+            f"{bundle.manifest.graph.position - log.start:,} changes later; start it once with the "
+            f"bundle that it began with{began_with(log)}"
+        )
+    return bundle
+
+
+def began_with(log: Log) -> str:
+    return f" ({log.about.bundle})" if isinstance(log, SqliteLog) and log.about.bundle else ""
+
+
+def keep_base(data: Path, log: Log, base: Bundle) -> None:
+    """Copies the graph that a log begins with into the data folder, which then needs no bundle.
+
+    To be called by a process that alone sees to the snapshots.
+    """
+    name = snapshot_name(log.start)
+    if log.snapshot or (data / name / MANIFEST).is_file():
+        return
+    try:
+        copy_graph(base, data / name)
+    except (OSError, FolderError) as error:
+        logger.warning(
+            "the graph cannot be kept in %s, so that a bundle of a later one cannot be started "
+            "on it before the first snapshot: %s",
+            data,
+            error,
+        )
+
+
+def computed_from(base: Bundle, bundle: Bundle, log: Log) -> bool:
+    """Whether the log can be applied to activations that are there."""
+    if base is bundle:
+        return True
+    own = base.manifest.activations_of
+    if has_activations(base):
+        if not own and isinstance(log, SqliteLog):  # older releases did not say whose they are
+            own = log.about.bundle
+        return own == bundle.manifest.version
+    return same_graph(base.manifest, bundle.manifest)
+
+
+def same_graph(one: Manifest, other: Manifest) -> bool:
+    names = [f"{GRAPH_FOLDER}/{name}" for name in SNAPSHOT_FILES]
+    return [one.files.get(name) for name in names] == [other.files.get(name) for name in names]
 
 
 def open_snapshot(data: Path, name: str) -> Bundle:
@@ -111,19 +261,95 @@ def verified(*bundles: Bundle) -> Iterator[None]:
 
 
 def assemble(
-    bundle: Bundle,
-    base: Bundle,
-    log: Log,
-    threads: int,
-    provider: str,
-    progress: Progress,
-) -> tuple[Manifest, Writer, Student]:
+    bundle: Bundle, base: Bundle, log: Log, threads: int, provider: str, progress: Progress
+) -> Parts:
     """Joins a bundle's networks with the graph of the bundle or of a snapshot."""
+    opening = Opening(threads, provider, progress)
+    if not has_activations(base):
+        base = bundle  # whose graph is the same
     store = GraphStore(open_graph(base), log.start)
-    student = load_student(bundle, threads, provider)
-    if has_activations(base):
-        tables = open_tables(base)
-    else:
-        tables = compute_tables(student, store.view, progress)
+    store.view.parts.vocabulary.add(bundle.manifest.label_names)
+    student = load_student(bundle, opening.threads, opening.provider)
+    tables = tables_of(base, student, store, opening)
     incremental = Incremental(student, tables, open_owed(base))
     return bundle.manifest, Writer(store, tables, incremental, log), student
+
+
+def assemble_at(bundle: Bundle, graph: GraphView, log: Log, keys: Keys, opening: Opening) -> Parts:
+    """Joins a bundle's networks with a later or an earlier graph of its lineage.
+
+    The bundle's own activations serve where its graph is the same; the others are computed.
+
+    Args:
+        graph: the graph to be served, of a position that the log holds.
+        keys: as of that position.
+
+    Raises:
+        InferenceError: the networks failed.
+    """
+    store = GraphStore(open_graph(bundle), graph.version.number)
+    student = load_student(bundle, opening.threads, opening.provider)
+    tables = tables_of(bundle, student, store, opening)
+    writer = Writer(store, tables, Incremental(student, tables, open_owed(bundle)), log, keys)
+    draft = store.draft()
+    with step(opening.progress, "Following the graph"):
+        become(draft, to_text_graph(graph))
+        writer.change(draft, 0)
+    return bundle.manifest, writer, student
+
+
+def tables_of(bundle: Bundle, student: Student, store: GraphStore, opening: Opening) -> Tables:
+    if has_activations(bundle):
+        return open_tables(bundle)
+    return compute_tables(student, store.view, opening.progress)
+
+
+def followed(base: Bundle, log: Log) -> Replica:
+    """The graph at the log's end, with its keys; no activation is computed.
+
+    Raises:
+        JournalFailedError: the log cannot be read, or does not fit the graph.
+    """
+    nothing = Tables((), VersionedTable(np.empty((0, 0), np.float32)))
+    store = GraphStore(open_graph(base), log.start)
+    replica = Replica(store, nothing, NothingComputed(), log)
+    try:
+        if records := log.read(log.start):
+            replica.apply_records(records)
+    except JournalError as error:
+        raise failure_of(error) from error
+    return replica
+
+
+def stored_graph(data: Path, bundle: Path | None) -> TextGraph:
+    """The graph that a data folder holds; no network is opened.
+
+    Args:
+        bundle: that the folder's changes begin with; None where it holds their graph itself.
+
+    Raises:
+        BundleMissingError: it does not; or there is no such bundle.
+        JournalForeignError: the folder is of another graph, or of an older release.
+        JournalError: there is no log, or it cannot be read.
+        JournalFailedError: the log does not fit the graph.
+    """
+    path = data / JOURNAL_FILE
+    if not path.is_file():
+        raise JournalError(f"{data} is no data folder of a service: it has no {JOURNAL_FILE}")
+    given = None if bundle is None else open_bundle(bundle, verify=False)
+    lineage, version = (
+        ("", "") if given is None else (given.manifest.graph.lineage, given.manifest.version)
+    )
+    with closing(SqliteLog(path, lineage, version)) as log:
+        if given is not None:
+            base = open_base(data, log, given)
+        elif log.snapshot or (data / snapshot_name(log.start)).is_dir():
+            base = open_snapshot(data, log.snapshot or snapshot_name(log.start))
+        else:
+            raise BundleMissingError(
+                f"{data} lacks the graph that its changes begin with: it is that of the bundle"
+                f"{began_with(log)}; name it with --bundle"
+            )
+        with verified(base):
+            graph = to_text_graph(followed(base, log).state.graph)
+        return replace(graph, lineage=Lineage(log.about.lineage, log.number))

@@ -23,12 +23,15 @@ def check_local(data: Path) -> None:
         )
 
 
-def open_redis_log(options: RedisLogOptions, data: Path, graph: str, journal: Path) -> Log:
+def open_redis_log(
+    options: RedisLogOptions, data: Path, graph: str, position: int, journal: Path
+) -> Log:
     """The log in Redis; the folder has its snapshots.
 
     Args:
+        graph: lineage of the graph whose changes it holds.
+        position: where a new log begins.
         journal: where the folder's own log would lie.
-        graph: identity of the graph whose changes it holds.
 
     Raises:
         JournalForeignError: the folder's log is a file in it.
@@ -47,5 +50,5 @@ def open_redis_log(options: RedisLogOptions, data: Path, graph: str, journal: Pa
                 "--data-folder another folder"
             )
         if not (data / BASE_FILE).exists():
-            check_snapshots(data, 0)
-    return RedisLog(options, graph, data)
+            check_snapshots(data, position)
+    return RedisLog(options, graph, data, position)

@@ -12,7 +12,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from understudy.bundle import GraphInfo, Manifest, write_bundle
+from understudy.bundle import Bundle, GraphInfo, Manifest, write_bundle
 from understudy.bundle.reader import MANIFEST
 from understudy.bundle.student import LOGITS_FILE, activation_file
 from understudy.engine.errors import JournalFailedError
@@ -22,6 +22,7 @@ from understudy.folders.errors import FolderError
 from understudy.graph.errors import JournalDamagedError, JournalError, LogHeldError
 from understudy.graph.log.about import ADVICE
 from understudy.graph.materialize import to_text_graph
+from understudy.graph.snapshot import FILES as SNAPSHOT_FILES
 from understudy.graph.snapshot import save_snapshot
 from understudy.graph.versions import VersionedTable
 
@@ -112,9 +113,16 @@ def write_snapshot(
     Raises:
         OSError, FolderError: it cannot be written; nothing is left of it.
     """
-    name = f"{PREFIX}{state.version}"
+    name = snapshot_name(state.version)
     graph = to_text_graph(state.graph)
-    info = GraphInfo(graph.name, graph.content_hash, graph.num_nodes, graph.adjacency.num_edges)
+    info = GraphInfo(
+        graph.name,
+        graph.content_hash,
+        graph.num_nodes,
+        graph.adjacency.num_edges,
+        manifest.graph.lineage,
+        state.version,
+    )
     rows = state.graph.live_rows()
 
     def fill(folder: Path) -> Manifest:
@@ -125,10 +133,31 @@ def write_snapshot(
             save_rows(folder / activation_file(number), table, state, rows)
             np.save(folder / owed_file(number), owed[number][rows])
         save_rows(folder / LOGITS_FILE, state.tables.logits, state, rows)
-        return replace(manifest, graph=info, files={})
+        return replace(manifest, graph=info, files={}, activations_of=manifest.version)
 
     write_bundle(data / name, fill)
     return name
+
+
+def snapshot_name(number: int) -> str:
+    """Of the folder that holds the graph as of a version."""
+    return f"{PREFIX}{number}"
+
+
+def copy_graph(bundle: Bundle, folder: Path) -> None:
+    """Writes a bundle's graph into a folder of its own, without activations.
+
+    Raises:
+        OSError, FolderError: it cannot be written; nothing is left of it.
+    """
+
+    def fill(target: Path) -> Manifest:
+        (target / GRAPH_FOLDER).mkdir()
+        for name in SNAPSHOT_FILES:
+            shutil.copyfile(bundle.path(f"{GRAPH_FOLDER}/{name}"), target / GRAPH_FOLDER / name)
+        return replace(bundle.manifest, files={})
+
+    write_bundle(folder, fill)
 
 
 def save_rows(

@@ -1,7 +1,7 @@
 """The graph and its activations as they stand in memory, checked against the manifest."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from understudy.bundle import Bundle, Manifest
 from understudy.bundle.student import LOGITS_FILE, activation_file
 from understudy.engine.errors import BundleMismatchError
+from understudy.graph.lineage import Lineage
 from understudy.graph.snapshot import FILES as SNAPSHOT_FILES
 from understudy.graph.snapshot import load_snapshot
 from understudy.graph.text_graph import TextGraph
@@ -99,7 +100,8 @@ def open_graph(bundle: Bundle) -> TextGraph:
         bundle.path(f"{GRAPH_FOLDER}/{name}")  # listed, or its digest was never compared
     graph = load_snapshot(bundle.folder / GRAPH_FOLDER)
     check_graph(graph, bundle.manifest)
-    return graph
+    info = bundle.manifest.graph
+    return replace(graph, lineage=Lineage(info.lineage, info.position))
 
 
 def has_activations(bundle: Bundle) -> bool:
@@ -163,7 +165,9 @@ def check_graph(graph: TextGraph, manifest: Manifest) -> None:
     """
     nodes, adjacency = graph.num_nodes, graph.adjacency
     expected = (manifest.graph.nodes, manifest.graph.edges, manifest.label_names)
-    if (nodes, adjacency.num_edges, graph.label_names) != expected:
+    # A snapshot's graph may know more labels than the model, behind those.
+    known = graph.label_names[: len(manifest.label_names)]
+    if (nodes, adjacency.num_edges, known) != expected:
         raise BundleMismatchError(
             f"the graph has {nodes:,} nodes, {adjacency.num_edges:,} edges and "
             f"{graph.num_classes} labels, and not those of the manifest"

@@ -49,18 +49,21 @@ def produce(
     name: str,
     make: Callable[[Progress], Built],
     inputs: Iterable[Path] = (),
+    keep_name: bool = False,
 ) -> None:
     """Makes a graph, writes it to `out` and prints what came of it.
 
     Args:
         inputs: what is read for it, and must be there afterwards.
+        keep_name: that the graph has, where none is given.
     """
     from dataclasses import replace
 
     check_output(out, GRAPH, inputs, force)
     with reserved(out), terminal_progress() as progress:
         built = make(progress)
-        graph = replace(built.graph, name=name or out.resolve().name)
+        own = built.graph.name if keep_name else ""
+        graph = replace(built.graph, name=name or own or out.resolve().name)
         with step(progress, "save"):
             save_graph(graph, out)
     show_import(replace(built, graph=graph), out)

@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from understudy.graph.csr import Adjacency
+from understudy.graph.lineage import lineage_of, lineage_value
 from understudy.graph.text_graph import UNLABELED, TextGraph
 
 TEXT_PERCENTILES = (5, 25, 50, 75, 95, 100)
@@ -42,6 +43,7 @@ def describe(graph: TextGraph) -> dict[str, Any]:
         "name": graph.name,
         "source": graph.source,
         "content_hash": graph.content_hash,
+        "lineage": lineage_value(lineage_of(graph)),
         "nodes": graph.num_nodes,
         "edges": graph.adjacency.num_edges,
         "labeled": int((graph.labels != UNLABELED).sum()),

@@ -21,6 +21,7 @@ class Draft:
         records: row → its new record, `REMOVED` for a removed node
         edges: row → other row → whether they are linked; both directions, some as in the view
         new_rows: rows that the view does not use
+        new_labels: names of labels that the view does not know, with their places
     """
 
     def __init__(self, view: GraphView, free_rows: Sequence[int]) -> None:
@@ -36,18 +37,22 @@ class Draft:
         self.edges: dict[int, dict[int, bool]] = {}
         self.new_rows: dict[int, int] = {}  # row → how many were taken before it
         self.label_positions = {name: label for label, name in enumerate(view.label_names)}
+        self.new_labels: dict[str, int] = {}
+        self.acknowledged = False
         self.log: list[tuple[dict[Any, Any], Any, Any]] = []  # what to put back, newest last
 
     def apply(self, mutations: Sequence[Mutation], acknowledged: bool = False) -> None:
         """Adds a batch.
 
         Args:
-            acknowledged: it was made before, so that today's rule of ids is not asked again.
+            acknowledged: it was made before, so that today's rule of ids is not asked again, and a
+                label that is new here was one of a model's that another process serves.
 
         Raises:
             MutationError: an item cannot be done; the draft is as it was before the batch.
         """
         self.log.clear()
+        self.acknowledged = acknowledged
         try:
             for position, mutation in enumerate(mutations):
                 if isinstance(mutation, UpsertNode) and not acknowledged:
@@ -74,9 +79,7 @@ class Draft:
             check_text(position, node.text)
         label = UNLABELED
         if node.label is not None:
-            if node.label not in self.label_positions:
-                raise MutationError(position, f"the graph has no label {shown(node.label)}")
-            label = self.label_positions[node.label]
+            label = self.label_position(position, node.label)
         row = self.row_of(node.id)
         if row is None:
             if node.text is None:
@@ -90,12 +93,37 @@ class Draft:
         label = old.label if node.label is None else label
         self.set(self.records, row, NodeRecord(node.id, text, label))
 
-    def delete(self, position: int, node: DeleteNode) -> None:
-        row = self.known_row(position, node.id)
+    def label_position(self, position: int, name: str) -> int:
+        known = self.label_positions.get(name)
+        if known is None:
+            known = self.new_labels.get(name)
+        if known is not None:
+            return known
+        if not self.acknowledged:
+            raise MutationError(position, f"the graph has no label {shown(name)}")
+        label = len(self.label_positions) + len(self.new_labels)
+        self.set(self.new_labels, name, label)
+        return label
+
+    def put(self, node_id: str, text: str, label: str | None) -> int:
+        """Makes a node what it is elsewhere, new or not; returns its row."""
+        position = UNLABELED if label is None else self.label_position(0, label)
+        row = self.row_of(node_id)
+        if row is None:
+            row = self.take_row()
+            self.set(self.rows, node_id, row)
+        self.set(self.records, row, NodeRecord(node_id, text, position))
+        return row
+
+    def remove(self, row: int) -> None:
+        """Removes a node and its edges."""
+        self.set(self.rows, self.record(row).id, ABSENT)
         for other in list(self.neighbors(row)):
             self.link(row, other, False)
-        self.set(self.rows, node.id, ABSENT)
         self.set(self.records, row, REMOVED)
+
+    def delete(self, position: int, node: DeleteNode) -> None:
+        self.remove(self.known_row(position, node.id))
 
     def change_edge(self, position: int, edge: AddEdge | RemoveEdge) -> None:
         source = self.known_row(position, edge.source)

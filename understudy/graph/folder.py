@@ -1,6 +1,7 @@
 """A graph on disk: nodes.parquet, edges.parquet and meta.json with the content hash."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from understudy.folders import atomic_folder
 from understudy.graph.csr import build_adjacency
 from understudy.graph.errors import GraphFormatError, SourceError
 from understudy.graph.files import write_json
+from understudy.graph.lineage import Lineage, lineage_of, lineage_value, parse_lineage
 from understudy.graph.text_graph import TextGraph, string_array
+
+logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
 NO_SPLIT = "none"
@@ -45,6 +49,7 @@ def save_graph(graph: TextGraph, folder: Path | str) -> None:
         "notes": dict(graph.notes),
         "reading": dict(graph.reading),
         "content_hash": graph.content_hash,
+        "lineage": lineage_value(lineage_of(graph)),
     }
     with atomic_folder(Path(folder)) as temporary:
         pq.write_table(pa.table(columns), temporary / "nodes.parquet", compression="zstd")
@@ -99,6 +104,12 @@ def load_graph(folder: Path | str) -> TextGraph:
             f"{folder} was changed since it was written: its content hash is "
             f"{graph.content_hash[:12]}, meta.json says {str(meta['content_hash'])[:12]}"
         )
+    if "lineage" not in meta:
+        logger.info(
+            "%s is of an older release: its lineage is %s, after its content",
+            folder,
+            graph.content_hash[:12],
+        )
     return graph
 
 
@@ -122,6 +133,9 @@ def assemble(meta: dict[str, Any], nodes: pa.Table, edges: pa.Table) -> TextGrap
         source=meta["source"],
         notes=meta["notes"],
         reading=meta.get("reading", {}),  # graphs of before lack it
+        lineage=parse_lineage(meta["lineage"])
+        if "lineage" in meta
+        else Lineage(str(meta["content_hash"])),
     )
 
 

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from understudy.graph.files import cache_folder
 from understudy.graph.folder import read_meta, save_graph
+from understudy.graph.lineage import lineage_of, lineage_value
 from understudy.graph.text_graph import TextGraph
 
 GraphSource = TextGraph | Path | str  # in memory, or a folder
@@ -22,6 +23,8 @@ def graph_folder(graph: GraphSource) -> Path:
         return Path(graph)
     name = f"{quote(graph.name, safe='')[:NAME_CHARACTERS]}-{graph.content_hash[:32]}"
     folder = cache_folder() / "graphs" / name
-    if not folder.is_dir() or read_meta(folder)["content_hash"] != graph.content_hash:
+    kept = read_meta(folder) if folder.is_dir() else {}
+    wanted = (graph.content_hash, lineage_value(lineage_of(graph)))
+    if (kept.get("content_hash"), kept.get("lineage")) != wanted:
         save_graph(graph, folder)
     return folder

@@ -44,6 +44,10 @@ def to_text_graph(view: GraphView) -> TextGraph:
     )
     return replace(
         base,
+        label_names=view.label_names,
+        lineage=None
+        if base.lineage is None
+        else replace(base.lineage, position=view.version.number),
         ids=ids.take(pa.array(live)),
         texts=texts.take(pa.array(live)),
         labels=labels[live],

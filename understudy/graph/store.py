@@ -70,6 +70,7 @@ class GraphStore:
             The view to publish, and what is different in it.
         """
         old, parts = self.view, self.view.parts
+        parts.vocabulary.add(draft.new_labels)  # no version but the one to come has such a label
         for node_id, row in draft.rows.items():
             parts.rows.put(undo, node_id, None if row == ABSENT else row)
         texts = [

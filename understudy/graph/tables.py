@@ -86,6 +86,7 @@ def summary_table(figures: dict[str, Any]) -> Table:
         "notes": "\n".join(str(Repair(kind, count)) for kind, count in figures["notes"].items()),
         "read": escape("\n".join(reading_lines(figures["reading"]))),
         "content hash": figures["content_hash"][:16],
+        "lineage": f"{figures['lineage']['id'][:16]}, position {figures['lineage']['position']:,}",
     }
     for name, value in rows.items():
         if value:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from understudy.graph.constructors import FromMemory
 from understudy.graph.csr import Adjacency
+from understudy.graph.lineage import Lineage
 
 UNLABELED = -1
 
@@ -40,6 +41,7 @@ class TextGraph(FromMemory):
     source: str = ""  # where it came from, in words
     notes: Mapping[str, int] = field(default_factory=dict)  # what was repaired: kind → count
     reading: Mapping[str, Any] = field(default_factory=dict)  # files with their columns; the split
+    lineage: Lineage | None = None  # None: it begins one, see `graph.lineage`
 
     def __repr__(self) -> str:
         """In a line: the arrays may be large."""
@@ -68,7 +70,7 @@ class TextGraph(FromMemory):
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 over all but name, source, notes and reading; the same for equal graphs."""
+        """SHA-256 over nodes, edges, labels and splits; the same for equal graphs."""
         digest = hashlib.sha256()
         for strings in (self.ids, self.texts, pa.array(self.label_names, pa.large_string())):
             update_with_strings(digest, strings)

@@ -1,6 +1,6 @@
 """The graph as it stands at one version: what readers hold."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,20 @@ class NodeRecord:
 REMOVED = NodeRecord("", "", -1)
 
 
+class Vocabulary:
+    """Names of labels, those of the base first; a name keeps its place, and all versions share it.
+
+    One writer at a time adds names.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+
+    def add(self, names: Iterable[str]) -> None:
+        """Takes further names behind those that it has."""
+        self.names = tuple(dict.fromkeys([*self.names, *names]))
+
+
 @dataclass(frozen=True, slots=True)
 class GraphParts:
     """What all versions share: a base that never changes, and what was put over it.
@@ -43,6 +57,7 @@ class GraphParts:
     lists: VersionedMap[int, NDArray[np.int32]]
     degrees: VersionedTable
     overlaid: VersionedTable
+    vocabulary: Vocabulary
 
 
 def open_parts(base: TextGraph) -> GraphParts:
@@ -58,6 +73,7 @@ def open_parts(base: TextGraph) -> GraphParts:
         VersionedMap(),
         VersionedTable(base.adjacency.degrees.astype(np.int32)),
         VersionedTable(np.zeros(base.num_nodes, dtype=np.bool_)),
+        Vocabulary(base.label_names),
     )
 
 
@@ -77,7 +93,8 @@ class GraphView:
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        return self.parts.base.label_names
+        """That nodes have, or may be given; a model may know others."""
+        return self.parts.vocabulary.names
 
     def row_of(self, node_id: str) -> int | None:
         """The row of a stored node, or None."""

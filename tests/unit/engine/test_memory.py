@@ -123,8 +123,8 @@ def test_an_engine_goes_with_its_last_reader(tmp_path: Path, encoder: str) -> No
 def test_reloads_leave_one_engine(tiny_bundle: TinyBundle) -> None:
     settings = Settings()
 
-    def open_engine() -> Engine:
-        return Engine.open(tiny_bundle.folder)
+    def open_engine(before: Engine | None = None) -> Engine:
+        return Engine.open(tiny_bundle.folder, before=before)
 
     async def reload() -> None:
         parts = create_app(open_engine(), settings, open_engine).parts
@@ -147,8 +147,8 @@ def test_a_reload_that_fails_leaves_nothing_and_the_old_one_goes_on(
 ) -> None:
     opened: list[ref[Engine]] = []
 
-    def open_engine() -> Engine:
-        engine = Engine.open(tiny_bundle.folder)
+    def open_engine(before: Engine | None = None) -> Engine:
+        engine = Engine.open(tiny_bundle.folder, before=before)
         opened.append(ref(engine))
         return engine
 

@@ -179,23 +179,28 @@ def test_a_batch_that_nobody_waits_for_any_more_is_not_begun(engine: Engine) -> 
     assert "b" not in ids_of(engine)
 
 
-def test_a_sealed_writer_finishes_what_runs_and_refuses_the_rest(engine: Engine) -> None:
+def test_what_waits_at_a_swap_is_carried_out_by_the_heir(tiny_bundle: TinyBundle) -> None:
+    engine = Engine.open(tiny_bundle.folder)
+    heir = Engine.open(tiny_bundle.folder, before=engine)
     journal = HeldJournal()
-    writer = engine.writer
-    writer.log = journal
+    journal.heirs.append(heir.writer.log)  # type: ignore[arg-type]
+    engine.writer.log = journal
     running = engine.submit([UpsertNode("running", "json")])
     journal.held.wait()
     waiting = engine.submit([UpsertNode("waiting", "json")])
-    writer.seal()
-    with pytest.raises(NotReadyError) as refused:
-        engine.apply([UpsertNode("late", "json")])
-    assert refused.value.retry_after == 1.0
-    journal.go.set()
-    writer.pause()
-    assert engine.state.version == running.result(60).version == 1
-    assert isinstance(waiting.exception(60), NotReadyError)
-    writer.unseal()
-    assert engine.apply([UpsertNode("late", "json")]).version == 2
+    with ThreadPoolExecutor(2) as pool:
+        swapped = Event()
+        swap = pool.submit(heir.take_over, engine, swapped.set)
+        blocking = pool.submit(engine.apply, [UpsertNode("blocking", "json")])
+        journal.go.set()
+        assert swap.result(60) is None
+        assert swapped.is_set()
+        assert running.result(60).version == 1
+        numbers = {waiting.result(60).version, blocking.result(60).version}
+    assert engine.submit([UpsertNode("late", "json")]).result(60).version == 4
+    assert numbers == {2, 3}
+    assert ids_of(heir) >= {"running", "waiting", "blocking", "late"}
+    assert_exact(heir, tiny_bundle)
 
 
 def test_a_closed_engine_takes_no_more_changes(tiny_bundle: TinyBundle) -> None:

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from time import monotonic
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from understudy.engine.errors import EngineError, JournalFailedError, KeyReusedError
 from understudy.engine.state import GraphState, Tables
-from understudy.engine.updates.affected import Incremental
 from understudy.engine.updates.arrivals import Arrivals
 from understudy.engine.updates.tickets import Applied, failure_of, refusal
 from understudy.graph.draft import Draft
@@ -20,7 +20,9 @@ from understudy.graph.log.keys import Keys, Known
 from understudy.graph.log.protocol import Log, Record
 from understudy.graph.materialize import whole_adjacency
 from understudy.graph.mutations import decode_mutations
-from understudy.graph.store import GraphStore
+from understudy.graph.store import GraphChange, GraphStore
+from understudy.graph.versions import Undo
+from understudy.graph.view import GraphView
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +43,43 @@ class Lag:
     seconds: float
 
 
+class Computing(Protocol):
+    """What keeps activations up with the graph; see `Incremental`."""
+
+    @property
+    def owes(self) -> bool: ...
+
+    def update(
+        self, old: GraphView, new: GraphView, change: GraphChange, undo: Undo, settling: bool
+    ) -> int: ...
+
+    def keep(self) -> None: ...
+
+    def forget(self) -> None: ...
+
+    def owed_now(self, rows: int) -> list[NDArray[np.float32]]: ...
+
+
+class NothingComputed:
+    """Where the graph alone is wanted."""
+
+    owes = False
+
+    def update(
+        self, old: GraphView, new: GraphView, change: GraphChange, undo: Undo, settling: bool
+    ) -> int:
+        return 0
+
+    def keep(self) -> None:
+        """There is nothing."""
+
+    def forget(self) -> None:
+        """There is nothing."""
+
+    def owed_now(self, rows: int) -> list[NDArray[np.float32]]:
+        return []
+
+
 class Replica:
     """Applies a log, whoever appended to it; what becomes of a record depends on the log alone.
 
@@ -52,13 +91,23 @@ class Replica:
     """
 
     def __init__(
-        self, store: GraphStore, tables: Tables, incremental: Incremental, log: Log
+        self,
+        store: GraphStore,
+        tables: Tables,
+        incremental: Computing,
+        log: Log,
+        keys: Keys | None = None,
     ) -> None:
+        """Begins at the store's version.
+
+        Args:
+            keys: as of that version; None: it is where the log begins.
+        """
         self.store = store
         self.tables = tables
         self.incremental = incremental
         self.log = log
-        self.keys = log.keys()
+        self.keys = log.keys() if keys is None else keys
         self.state = GraphState(store.view, tables)
         self.lock = Lock()
         self.arrivals = Arrivals()
@@ -94,6 +143,8 @@ class Replica:
         try:
             records = self.log.read(self.state.version)
             fates = self.apply_records(records) if records else {}
+            if records:
+                self.log.applied(self.state.version)
         except (EngineError, JournalError) as error:
             failure = failure_of(error)
             if self.failure is None:
@@ -121,7 +172,6 @@ class Replica:
         except BaseException:
             self.keys.take_back()
             raise
-        self.log.applied(self.state.version)
         return fates
 
     def judge(self, draft: Draft, record: Record) -> Fate:

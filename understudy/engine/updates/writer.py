@@ -25,11 +25,11 @@ from understudy.engine.errors import (
     NotReadyError,
 )
 from understudy.engine.state import Tables
-from understudy.engine.updates.affected import Incremental
-from understudy.engine.updates.replica import Replica
+from understudy.engine.updates.replica import Computing, Replica
 from understudy.engine.updates.tickets import Applied, Ticket, check_key, failure_of, refusal
 from understudy.graph.draft import Draft
 from understudy.graph.errors import JournalError, LogMovedError, MutationError
+from understudy.graph.log.keys import Keys
 from understudy.graph.log.protocol import Log, Record
 from understudy.graph.mutations import Mutation
 from understudy.graph.store import GraphStore
@@ -43,13 +43,18 @@ class Writer(Replica):
     """The one writer of a process's graph and activations; safe to share between threads."""
 
     def __init__(
-        self, store: GraphStore, tables: Tables, incremental: Incremental, log: Log
+        self,
+        store: GraphStore,
+        tables: Tables,
+        incremental: Computing,
+        log: Log,
+        keys: Keys | None = None,
     ) -> None:
-        super().__init__(store, tables, incremental, log)
+        super().__init__(store, tables, incremental, log, keys)
         self.waiting: deque[Ticket] = deque()
         self.thread = ThreadPoolExecutor(1, "writer")  # started by the first batch that needs it
         self.noticed: Callable[[], None] = lambda: None  # called before and after every change
-        self.sealed = False
+        self.heir: Writer | None = None  # who carries out what still comes here
 
     def apply(self, mutations: Sequence[Mutation], key: str | None = None) -> Applied:
         """Applies a batch; returns when it is durable and visible.
@@ -59,7 +64,7 @@ class Writer(Replica):
             KeyReusedError: the key came with another batch before.
             JournalFailedError: the log cannot be written; nothing was done.
             InferenceError: the networks failed; nothing was done.
-            NotReadyError: the writer is sealed or closed; nothing was done.
+            NotReadyError: the writer is closed; nothing was done.
         """
         outcome = self.enter(mutations, key)
         try:
@@ -101,15 +106,14 @@ class Writer(Replica):
         """Raises what a batch meets that must not be applied any more."""
         if self.interrupted:
             raise JournalFailedError("a change was interrupted; open the engine again")
-        if self.sealed:
-            raise NotReadyError("another bundle is being put in place; send the change again")
         if self.closed:
             raise NotReadyError("the engine is closed")
 
     def work_off(self, wanted: Future[Applied] | None = None) -> None:
         """Carries out what waits, at least until the outcome that is wanted is there."""
         with self.lock:
-            while self.waiting if wanted is None else not wanted.done():
+            self.pass_on()
+            while self.heir is None and (self.waiting if wanted is None else not wanted.done()):
                 group = self.next_group()
                 try:
                     self.carry_out(group)
@@ -239,17 +243,31 @@ class Writer(Replica):
         ticket.outcome.set_result(Applied(known.number, repeated=True))
         return True
 
-    def seal(self) -> None:
-        """Refuses the changes that wait or come from now on; one may be running still."""
-        self.sealed = True
+    def hand_over(self, heir: "Writer", swap: Callable[[], None]) -> None:
+        """Has another writer of the same log carry out every change from one version on.
 
-    def unseal(self) -> None:
-        self.sealed = False
+        What waits goes over to it; nothing is refused, and nothing is lost.
 
-    def pause(self) -> None:
-        """Waits for the change that runs."""
-        with self.lock:
-            return
+        Args:
+            swap: lets readers see the heir's answers; called while neither can change anything,
+                and the heir's version is this one's or a later one.
+
+        Raises:
+            JournalFailedError, InferenceError: the heir cannot follow the log; this writer goes on.
+        """
+        heir.follow()  # most of the way, while changes go on here
+        with self.lock, heir.lock:
+            heir.catch_up()
+            swap()
+            self.heir = heir
+            self.pass_on()
+
+    def pass_on(self) -> None:
+        """Hands what waits to the heir, if there is one; the lock is held."""
+        if self.heir is not None and self.waiting:
+            while self.waiting:
+                self.heir.waiting.append(self.waiting.popleft())
+            self.heir.thread.submit(self.heir.work_off)
 
     def close(self) -> None:
         """Waits for the changes that are on their way, and closes the log."""

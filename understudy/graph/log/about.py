@@ -1,4 +1,4 @@
-"""What a journal's file is about: whose changes it holds, from where, and up to which record."""
+"""What a journal's file is about: which graph's changes it holds, from where, and up to where."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,8 +6,10 @@ from pathlib import Path
 
 from understudy.graph.errors import JournalDamagedError, JournalForeignError
 
-FORMAT = "2"
-READ_FORMATS = ("1", FORMAT)  # in the first one no record was tentative
+FORMAT = "3"
+# In the first one no record was tentative; in both older ones the graph was known by its bundle.
+READ_FORMATS = ("1", "2", FORMAT)
+SHOWN = 12  # characters of a lineage in a message
 CHECKSUM_BYTES = 32
 NO_CHECKSUM = bytes(CHECKSUM_BYTES)  # before the first record
 ADVICE = (
@@ -21,7 +23,8 @@ class About:
     """One row of the file's table `about` a field.
 
     Attributes:
-        bundle: identity of the bundle whose graph the records change.
+        lineage: of the graph that the records change; "" in a file of an older release.
+        bundle: version of the bundle that it began with; an older release's snapshots are its.
         snapshot: name of the folder that holds what came before the records; "" for the bundle.
         number: of the last record that lies before the journal.
         checksum: of that record.
@@ -29,7 +32,8 @@ class About:
         last_checksum: of that record.
     """
 
-    bundle: str
+    lineage: str
+    bundle: str = ""
     snapshot: str = ""
     number: int = 0
     checksum: bytes = NO_CHECKSUM
@@ -40,6 +44,7 @@ class About:
         """Name → value, as the table holds them."""
         rows = {
             "format": FORMAT,
+            "lineage": self.lineage,
             "bundle": self.bundle,
             "snapshot": self.snapshot,
             "number": str(self.number),
@@ -71,6 +76,7 @@ def parse_about(found: Mapping[object, object], path: Path) -> About:
         raise rows.damaged("snapshot")
     known = "last" in found or "last_checksum" in found
     return About(
+        rows.text("lineage") if rows.text("format") == FORMAT else "",
         rows.text("bundle"),
         snapshot,
         rows.number("number"),

@@ -11,24 +11,41 @@ from understudy.graph.log.protocol import Record, pushed
 
 
 class MemoryLog:
-    """Of one process alone: nobody reads what was appended, so nothing is kept."""
+    """Of one process alone: nothing is kept, but for heirs that read what was appended."""
 
     durable = False
     shared = False
-    start = 0
     snapshot = ""
 
-    def __init__(self) -> None:
-        self.number = 0
+    def __init__(self, position: int = 0) -> None:
+        """Begins after a record of that number."""
+        self.start = self.number = position
+        self.heirs: list[MemoryLog] = []
+        self.closed = False
+        self.inherited: list[Record] = []
+
+    def again(self) -> "MemoryLog":
+        """One that goes on from here, and is told what is still appended to this one."""
+        heir = MemoryLog(self.number)
+        self.heirs.append(heir)
+        return heir
 
     def keys(self) -> Keys:
         return Keys()
 
     def read(self, after: int) -> list[Record]:
-        return []
+        """What was inherited after a record; what is before it is forgotten."""
+        found = self.inherited[:]  # in one step: the log before may be appended to meanwhile
+        known = sum(record.number <= after for record in found)
+        del self.inherited[:known]
+        self.number = max([self.number, *(record.number for record in found)])
+        return found[known:]
 
     def append(self, records: Sequence[Record]) -> None:
         self.number = records[-1].number
+        self.heirs = [heir for heir in self.heirs if not heir.closed]
+        for heir in self.heirs:
+            heir.inherited.extend(records)
 
     def push(self, entries: Sequence[Record]) -> int:
         raise JournalError("nobody else appends to this log: there is nothing to wait for")
@@ -57,7 +74,8 @@ class MemoryLog:
         """There is nothing to forget."""
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Nothing more is inherited."""
+        self.closed = True
 
 
 @dataclass
@@ -91,6 +109,9 @@ class SharedMemoryLog:
             book.applied[id(self)] = self.start
         self.number = self.start
         self.woken = False
+
+    def again(self) -> "SharedMemoryLog":
+        return SharedMemoryLog(self.book)
 
     def keys(self) -> Keys:
         return self.first_keys.copy()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from understudy.graph.errors import JournalDamagedError, JournalError, JournalForeignError
-from understudy.graph.log.about import ADVICE, About, parse_about
+from understudy.graph.log.about import ADVICE, SHOWN, About, parse_about
 from understudy.graph.log.files import connect, make_file, opening, transaction
 from understudy.graph.log.protocol import Record
 from understudy.graph.log.salvage import (
@@ -50,21 +50,24 @@ class LogFile:
     """The file of a log, opened and found whole.
 
     Attributes:
-        about: bundle, the snapshot that the records go on from, and the last record; as in the file
+        about: lineage, the snapshot that the records go on from, and the last record; as in the
+            file
         number, checksum: of the last good record
         cut: how many damaged records are set aside
     """
 
-    def __init__(self, path: Path, bundle: str, alone: bool) -> None:
+    def __init__(self, path: Path, new: About, alone: bool) -> None:
         """Opens the file, or makes it; see `SqliteLog`.
 
         Args:
+            new: what it is to be about; of a file that is there, where it begins is its own.
             alone: nobody else has it open, nor gets to open it before this returns.
         """
         self.path = path
         self.alone = alone
-        self.about = About(bundle)
+        self.about = new
         self.cut = 0
+        self.older = False
         if not path.exists():
             make_file(path, self.fill_new)
         if path.stat().st_size == 0:
@@ -106,25 +109,41 @@ class LogFile:
     def check_about(self, found: dict[object, object]) -> None:
         """Takes over what a file is about, if it is ours."""
         about = parse_about(found, self.path)
-        if about.bundle != self.about.bundle:
+        if not about.lineage:
+            if about.bundle != self.about.bundle or not self.about.lineage:
+                raise JournalForeignError(
+                    f"{self.path} is of an older release, which knew its graph by the bundle "
+                    f"{about.bundle}; start it once with that bundle, and from then on with any of "
+                    "its graph"
+                )
+            about = replace(about, lineage=self.about.lineage)
+            self.older = True
+        elif self.about.lineage not in ("", about.lineage):
             raise JournalForeignError(
-                f"{self.path} holds changes of the bundle {about.bundle}, not of "
-                f"{self.about.bundle}; give every bundle a folder of its own"
+                f"{self.path} holds changes of the graph {about.lineage[:SHOWN]}, and the bundle "
+                f"is of the graph {self.about.lineage[:SHOWN]}; give every graph a folder of its "
+                "own"
             )
         self.about = about
 
     def carry_over(self, connection: sqlite3.Connection) -> None:
-        """Gives a file of the first format what this one has more; its records stay."""
+        """Gives a file of an older format what this one has more; its records stay."""
+        if not self.older:
+            return
         with opening(self.path, "read"):
             columns = connection.execute("SELECT name FROM pragma_table_info('records')")
-            old = ("tentative",) not in columns.fetchall()
-        if old:
-            with transaction(connection, self.path, "carried over"):
+            first = ("tentative",) not in columns.fetchall()
+        with transaction(connection, self.path, "carried over"):
+            if first:
                 connection.execute(
                     "ALTER TABLE records ADD COLUMN tentative INTEGER NOT NULL DEFAULT 0"
                 )
-                write_about(connection, self.about)
-            logger.info("%s was of an older release, and is carried over", self.path)
+            write_about(connection, self.about)
+        logger.info(
+            "%s was of an older release, and is carried over: it holds changes of the graph %s",
+            self.path,
+            self.about.lineage[:SHOWN],
+        )
 
     def fill_new(self, connection: sqlite3.Connection) -> None:
         """Makes the tables of a file without records."""

@@ -78,6 +78,13 @@ class Log(Protocol):
     def number(self) -> int:
         """Of the last record that was read or appended here."""
 
+    def again(self) -> "Log":
+        """Another hold of the same log, which needs every record after this one's last.
+
+        Raises:
+            JournalError: it cannot be opened.
+        """
+
     def keys(self) -> Keys:
         """The idempotency keys as of `start`."""
 

@@ -40,7 +40,7 @@ class SqliteLog:
     SQLite's shared memory nor the locks of `Followers` reach beyond one machine.
 
     Attributes:
-        about: bundle, the snapshot that the records go on from, and the last record; as they were
+        about: lineage, the snapshot that the records go on from, and the last record; as they were
             when last looked at
         number: of the last record that was read or appended here
         cut: how many damaged records are set aside
@@ -49,21 +49,25 @@ class SqliteLog:
     durable = True
     shared = True
 
-    def __init__(self, path: Path, bundle: str) -> None:
+    def __init__(self, path: Path, lineage: str, bundle: str = "", position: int = 0) -> None:
         """Opens the log, or makes a new one; what is damaged in it is cut, see `LogFile`.
 
         Args:
-            bundle: identity of the bundle whose graph the records change.
+            lineage: of the graph whose changes it holds; "" for whichever it is.
+            bundle: version of the bundle that a new log begins with, and by which an older
+                release's log knows its graph.
+            position: where a new log begins.
 
         Raises:
             JournalLockedError: another process has it for itself.
-            JournalForeignError: it belongs to another bundle, or is no journal.
+            JournalForeignError: it is another graph's, or no journal.
             JournalDamagedError: it is empty, or gone although traces of it are left, or what it is
                 about cannot be read, or it is damaged while others have it open; what is there
                 stays as it is.
             JournalError: the folder or the file cannot be read or written.
         """
         self.path = path
+        new = About(lineage, bundle, number=position, last=position)
         with reading_files(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists():
@@ -71,7 +75,7 @@ class SqliteLog:
             self.followers = Followers(path)
             try:
                 with self.followers.turn():
-                    file = LogFile(path, bundle, self.followers.join())
+                    file = LogFile(path, new, self.followers.join())
                     self.followers.at(file.about.number)
             except BaseException:
                 self.followers.leave()
@@ -89,6 +93,10 @@ class SqliteLog:
     def start(self) -> int:
         """Number of the last record that lies before the log."""
         return self.about.number
+
+    def again(self) -> "SqliteLog":
+        """Another hold of the same file."""
+        return SqliteLog(self.path, self.about.lineage)
 
     def keys(self) -> Keys:
         """The idempotency keys as of `start`."""

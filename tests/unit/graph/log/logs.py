@@ -16,7 +16,7 @@ def records(count: int, first: int = 1, size: int = 20) -> list[Record]:
 
 
 def opened(path: Path) -> SqliteLog:
-    return SqliteLog(path, BUNDLE)
+    return SqliteLog(path, BUNDLE, BUNDLE)
 
 
 def found(log: Log) -> list[Record]:

@@ -215,6 +215,7 @@ def test_keys_are_those_of_the_records(path: Path, statement: str) -> None:
         ("snapshot", "'../elsewhere'"),
         ("format", None),
         ("bundle", None),
+        ("lineage", None),
         ("number", None),
         ("checksum", None),
         ("last", None),

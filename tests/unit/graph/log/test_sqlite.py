@@ -151,9 +151,9 @@ def test_every_commit_waits_for_the_disk(path: Path) -> None:
             assert journal.connection.execute(f"PRAGMA {pragma}").fetchone()[0] == value
 
 
-def test_another_bundles_journal_is_refused(path: Path) -> None:
+def test_another_graphs_journal_is_refused(path: Path) -> None:
     with pytest.raises(JournalForeignError, match="a folder of its own"):
-        SqliteLog(path, "another bundle")
+        SqliteLog(path, "another graph")
     with closing(SqliteLog(path, BUNDLE)) as journal:
         assert found(journal) == records(20)
 

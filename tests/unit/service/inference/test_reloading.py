@@ -11,8 +11,10 @@ from service.errors import ReloadError, ReloadRunningError
 from service.inference.current import Reloader, Slot
 from service.telemetry.metrics import Metrics
 from tests.bundles import TinyBundle, write_tiny_bundle
+from tests.unit.engine.changes import assert_exact, ids_of
 from understudy.engine import Engine, Node
-from understudy.engine.errors import NotReadyError
+from understudy.engine.errors import JournalFailedError, NotReadyError
+from understudy.engine.updates.writer import Writer
 from understudy.graph.mutations import UpsertNode
 
 
@@ -27,9 +29,9 @@ def reloader_of(
         opening: called before a bundle is opened again.
     """
 
-    def open_engine() -> Engine:
+    def open_engine(before: Engine) -> Engine:
         opening()
-        return Engine.open(folder)
+        return Engine.open(folder, before=before)
 
     return Reloader(Slot(Engine.open(folder)), open_engine, attach, Metrics())
 
@@ -42,38 +44,58 @@ def change(engine: Engine, name: str = "new") -> None:
     engine.apply([UpsertNode(name, "json")])
 
 
-def test_a_change_while_the_new_bundle_is_opened_stops_the_reload(tiny_bundle: TinyBundle) -> None:
-    reloader = reloader_of(tiny_bundle.folder, opening=lambda: change(old))
-    old = reloader.slot.engine
-    with pytest.raises(ReloadError, match="changed 1 times"):
-        asyncio.run(reloader.reload())
-    assert reloader.slot.engine is old
-    change(old, "another")  # it takes changes again
-    assert old.state.version == 2
-    assert counted(reloader) == {"failed": 1}
-
-
-def test_a_change_on_its_way_is_kept_or_refused(tiny_bundle: TinyBundle) -> None:
-    """While one is being carried out, the reload waits; then it is seen. Others are refused."""
+def test_changes_go_on_while_the_new_bundle_is_opened(tiny_bundle: TinyBundle) -> None:
+    """Before, during and at the swap; none is refused, lost or made twice."""
 
     async def reload() -> None:
-        reloader = reloader_of(tiny_bundle.folder)
+        reloader = reloader_of(tiny_bundle.folder, opening=lambda: change(old, "meanwhile"))
         old = reloader.slot.engine
-        with old.writer.lock:  # the writer is busy
+        change(old, "before")
+        with old.writer.lock:  # the writer is busy until the swap waits for it
+            waiting = old.submit([UpsertNode("at the swap", "json")])
             running = asyncio.create_task(reloader.reload())
-            while not old.writer.sealed:
-                await asyncio.sleep(0)
-            with pytest.raises(NotReadyError):
-                change(old)
+            await asyncio.sleep(0)
         reload = await running
-        assert reload.engine is reloader.slot.engine is not old
-        with pytest.raises(NotReadyError) as late:  # of a request that holds the old engine
-            change(old)
-        assert late.value.retry_after == 1.0
-        change(reload.engine)
+        engine = reloader.slot.engine
+        assert engine is reload.engine is not old
+        assert waiting.result(60).version in (2, 3)
+        engine.apply([UpsertNode("after", "json")])
+        assert engine.state.version == 4
+        assert ids_of(engine) >= {"before", "meanwhile", "at the swap", "after"}
+        assert_exact(engine, tiny_bundle)
         assert len(old.classify([Node(id="node-1")])) == 1  # who reads it may go on
+        with pytest.raises(NotReadyError, match="closed"):
+            change(old)
 
     asyncio.run(reload())
+
+
+def test_a_bundle_of_another_graph_is_refused_with_the_reason(tmp_path: Path) -> None:
+    folder = write_tiny_bundle(tmp_path / "bundle").folder
+    reloader = reloader_of(folder)
+    write_tiny_bundle(folder, label_names=("a", "b", "c", "d"))
+    with pytest.raises(ReloadError, match=r"is of the graph .* what is served is the graph"):
+        asyncio.run(reloader.reload())
+    change(reloader.slot.engine)
+
+
+def test_a_bundle_that_fails_at_the_swap_leaves_the_old_one(
+    tiny_bundle: TinyBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attached: list[Engine] = []
+    reloader = reloader_of(tiny_bundle.folder, attach=attached.append)
+    old = reloader.slot.engine
+
+    def fails(*_: object) -> None:
+        raise JournalFailedError("the log is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "hand_over", fails)
+        with pytest.raises(ReloadError, match="the old bundle goes on"):
+            asyncio.run(reloader.reload())
+    assert reloader.slot.engine is old
+    assert attached[-1] is old
+    change(old)
 
 
 def test_a_bundle_that_cannot_be_attached_leaves_the_old_one_writable(

@@ -90,7 +90,9 @@ def test_what_the_gateway_answers_directly_is_asked_for_as_the_document_says(
 def test_after_a_reload_the_document_is_about_the_new_bundle(tmp_path: Path) -> None:
     folder = tmp_path / "bundle"
     write_tiny_bundle(folder)
-    app = create_app(Engine.open(folder), Settings(), lambda: Engine.open(folder))
+    app = create_app(
+        Engine.open(folder), Settings(), lambda before: Engine.open(folder, before=before)
+    )
     assert get(app, "/openapi.json")["info"]["title"] == "Understudy: tiny-hashing"
     rewrite(folder, {}, name="renamed")
     assert talk(app, lambda client: client.post("/admin/reload")).status_code == 200

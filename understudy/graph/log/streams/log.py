@@ -59,12 +59,13 @@ class RedisLog:
     durable = True
     shared = True
 
-    def __init__(self, options: RedisLogOptions, graph: str, data: Path) -> None:
+    def __init__(self, options: RedisLogOptions, graph: str, data: Path, position: int = 0) -> None:
         """Opens the log, or begins it.
 
         Args:
-            graph: identity of the graph whose changes it holds; names the keys in Redis.
+            graph: lineage of the graph whose changes it holds; names the keys in Redis.
             data: folder of the snapshots, made if it is not there.
+            position: where a new log begins.
 
         Raises:
             LogAwayError: Redis is not there, nor came while this waited.
@@ -88,7 +89,7 @@ class RedisLog:
             self.folder = BaseFolder(data)
         self.news: News | None = None
         try:
-            self.base = self.open()
+            self.base = self.open(position)
             self.at = self.number = self.base.number
             self.link = self.base.link
             self.before = self.number, self.link
@@ -112,7 +113,11 @@ class RedisLog:
         """Number of the last record that the snapshot holds; Redis may hold older ones, too."""
         return self.base.number
 
-    def open(self) -> Base:
+    def again(self) -> "RedisLog":
+        """Another hold of the same log."""
+        return RedisLog(self.options, self.graph, self.folder.data)
+
+    def open(self, position: int) -> Base:
         """Where to begin, once Redis is there and has all that follows."""
         patiently(self.server.check, START_SECONDS)
         base = self.folder.read()
@@ -120,9 +125,10 @@ class RedisLog:
         # Told before it is asked what is there: from then on that stays.
         self.server.run(FOLLOW, [self.followers_key], [self.process, needed])
         birth = uuid4().hex if base is None else ""
-        about = self.parse(self.server.run(OPEN, [self.about_key], [birth]))
-        if base is None:
-            base = Base(self.graph, about.birth, about.birth)
+        *found, first = self.server.run(OPEN, [self.about_key], [birth, position])
+        about = self.parse(found)
+        if base is None:  # the log's own beginning: from there on every key is known
+            base = Base(self.graph, about.birth, about.birth, int(first or 0))
             with reading_files(self.folder.path):
                 self.folder.write(base)
         self.check(base, about)

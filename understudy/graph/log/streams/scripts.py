@@ -18,10 +18,10 @@ SENT_MILLISECONDS = 3_600_000  # far longer than a batch is sent again, or can b
 
 OPEN = """
 if ARGV[1] ~= '' and redis.call('EXISTS', KEYS[1]) == 0 then
-    redis.call('HSET', KEYS[1], 'format', '1', 'birth', ARGV[1], 'start', '0', 'last', '0',
-        'link', ARGV[1])
+    redis.call('HSET', KEYS[1], 'format', '1', 'birth', ARGV[1], 'first', ARGV[2],
+        'start', ARGV[2], 'last', ARGV[2], 'link', ARGV[1])
 end
-return redis.call('HMGET', KEYS[1], 'format', 'birth', 'start', 'last', 'link')
+return redis.call('HMGET', KEYS[1], 'format', 'birth', 'start', 'last', 'link', 'first')
 """
 
 # A batch that was kept before is counted, since WAIT is about what its connection has written.

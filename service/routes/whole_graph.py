@@ -1,0 +1,35 @@
+"""The route that gives the whole graph, line by line."""
+
+from collections.abc import AsyncIterator, Iterator
+
+from fastapi import APIRouter
+from starlette.responses import Response, StreamingResponse
+
+from service.errors import OverloadedError
+from service.http.bodies import Aside
+from service.routes.dependencies import READ, Served
+from understudy.graph.stream import graph_lines
+
+MEDIA_TYPE = "application/x-ndjson"
+VERSION_HEADER = "x-graph-version"
+MOST_AT_ONCE = 2  # each keeps what changes meanwhile
+
+# No part of the document: it knows answers that are one JSON value.
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/graph", dependencies=[READ])
+async def get_graph(served: Served) -> Response:
+    """All nodes and edges of one version, see docs/http.md."""
+    view = served.slot.engine.state.graph
+    if served.streams.running >= MOST_AT_ONCE:
+        raise OverloadedError("others are reading the whole graph", 5.0)
+    content = served.streams.counted(pieces(served.aside, graph_lines(view)))
+    headers = {VERSION_HEADER: str(view.version.number)}
+    return StreamingResponse(content, media_type=MEDIA_TYPE, headers=headers)
+
+
+async def pieces(aside: Aside, lines: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Some lines at a time, made off the event loop as they are sent."""
+    while piece := await aside.run(next, lines, b""):
+        yield piece

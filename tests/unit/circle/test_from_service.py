@@ -1,0 +1,92 @@
+"""The graph of a service, or of its data folder, as a graph folder."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.app import create_app
+from service.http.access import Role, add_key
+from service.settings import Settings
+from tests import http_servers
+from tests.bundles import TinyBundle
+from understudy.cli import main
+from understudy.engine import Engine
+from understudy.graph import load_graph
+from understudy.graph.lineage import Lineage
+from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutations import AddEdge, DeleteNode, UpsertNode
+from understudy.graph.stream import read_graph
+
+
+@contextmanager
+def served(engine: Engine, settings: Settings) -> Iterator[str]:
+    url, stop = http_servers.serve(create_app(engine, settings))
+    try:
+        yield url
+    finally:
+        stop()
+
+
+def status(*words: object) -> object:
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in ("data", "from-service", *words)])
+    return ended.value.code
+
+
+def change(engine: Engine) -> None:
+    engine.apply([UpsertNode("new", "json ü", label="games"), AddEdge("new", "node-3")])
+    engine.apply([DeleteNode("node-7"), UpsertNode("node-8", "other words")])
+
+
+def test_a_service_and_its_folder_give_the_graph(
+    tiny_bundle: TinyBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, keys = tmp_path / "data", tmp_path / "keys.json"
+    key = add_key(keys, "reader", Role.read)
+    engine = Engine.open(tiny_bundle.folder, data=data)
+    change(engine)
+    expected = to_text_graph(engine.state.graph)
+    with served(engine, Settings(keys_file=keys)) as url:
+        assert status(url, tmp_path / "by-url", "--api-key", key) == 0
+        assert status(data, tmp_path / "by-folder", "--name", "mine") == 0  # while it is served
+        capsys.readouterr()
+        assert status(url, tmp_path / "no") == 1
+        assert "unauthorized" in capsys.readouterr().err
+        head = {"authorization": f"Bearer {key}"}
+        answer = httpx.get(f"{url}/graph", headers=head)
+        assert answer.headers["content-type"] == "application/x-ndjson"
+        assert answer.headers["x-graph-version"] == "2"
+        assert read_graph(answer.iter_lines(), url).content_hash == expected.content_hash
+    lineage = Lineage(tiny_bundle.graph.content_hash, 2)
+    for name, folder in (("tiny", "by-url"), ("mine", "by-folder")):
+        graph = load_graph(tmp_path / folder)
+        assert (graph.name, graph.lineage) == (name, lineage)
+        assert graph.content_hash == expected.content_hash
+
+
+def test_what_is_no_graph_is_refused_in_a_line(
+    tiny_bundle: TinyBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    with Engine.open(tiny_bundle.folder, data=data) as engine:
+        change(engine)
+        expected = to_text_graph(engine.state.graph)
+    shutil.rmtree(data / "snapshot-0")  # as a release before left it
+    nothing = tmp_path / "nothing"
+    nothing.mkdir()
+    for source, words in (
+        (tmp_path / "missing", "is no folder, nor an address"),
+        (nothing, "is no data folder of a service"),
+        (data, "name it with --bundle"),
+        ("http://127.0.0.1:9", "cannot be read"),
+    ):
+        assert status(source, tmp_path / "out") == 1
+        told = capsys.readouterr().err
+        assert words in told
+        assert told.rstrip("\n").rpartition("\n")[2].startswith("error: ")
+    assert status(data, tmp_path / "out", "--bundle", tiny_bundle.folder) == 0
+    assert load_graph(tmp_path / "out").content_hash == expected.content_hash

@@ -1,0 +1,42 @@
+"""The graph that is served, as of one position of its log."""
+
+from pathlib import Path
+
+from understudy.graph.progress import Progress, step
+from understudy.graph.stream import read_graph
+from understudy.graph.text_graph import TextGraph
+
+
+def graph_of_service(url: str, key: str | None, timeout: float, progress: Progress) -> TextGraph:
+    """What a service holds at this moment.
+
+    Args:
+        timeout: seconds that it may be silent.
+
+    Raises:
+        ClientError: the URL is none, or the service refuses or stops.
+        BadInputError: what it sends is no whole graph.
+    """
+    from understudy.client import Client
+
+    with (
+        step(progress, "Reading the service's graph"),
+        Client(url, key, timeout) as client,
+        client.graph_lines() as lines,
+    ):
+        return read_graph(lines, client.where)
+
+
+def graph_of_folder(data: Path, bundle: Path | None, progress: Progress) -> TextGraph:
+    """What a data folder holds, whether or not it is being served; no network runs.
+
+    Args:
+        bundle: whose graph the folder's changes begin with; None where the folder has that.
+
+    Raises:
+        BundleError, EngineError, GraphError: see `understudy.engine.opening.stored_graph`.
+    """
+    from understudy.engine.opening import stored_graph
+
+    with step(progress, "Reading the data folder"):
+        return stored_graph(data, bundle)

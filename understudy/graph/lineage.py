@@ -1,0 +1,47 @@
+"""Which graph it is, however it has changed since: what the models of one graph have in common."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from understudy.graph.text_graph import TextGraph
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where a graph comes from, and how far its log had gone.
+
+    Attributes:
+        id: the content hash that the graph had when it was imported.
+        position: in the log of its changes; 0 as it was imported.
+    """
+
+    id: str
+    position: int = 0
+
+
+def lineage_of(graph: "TextGraph") -> Lineage:
+    """A graph's lineage; it begins one of its own where it has none."""
+    return graph.lineage or Lineage(graph.content_hash)
+
+
+def lineage_value(lineage: Lineage) -> dict[str, Any]:
+    """As it stands in a JSON file."""
+    return {"id": lineage.id, "position": lineage.position}
+
+
+def parse_lineage(value: Any) -> Lineage:
+    """What `lineage_value` gave.
+
+    Raises:
+        ValueError: something else.
+    """
+    try:
+        name, position = value["id"], value["position"]
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"no lineage: {value!r}") from error
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"a lineage's id is {name!r}")
+    if type(position) is not int or position < 0:
+        raise ValueError(f"a lineage's position is {position!r}")
+    return Lineage(name, position)

@@ -1,0 +1,206 @@
+"""A graph as JSON lines: its head, its nodes, its edges, and an end that says that it is whole."""
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from understudy.graph.csr import build_adjacency
+from understudy.graph.errors import BadInputError
+from understudy.graph.lineage import Lineage, lineage_of
+from understudy.graph.text_graph import UNLABELED, TextGraph, string_array
+from understudy.graph.view import GraphView
+
+ROWS_A_PIECE = 1_024  # nodes whose lines, or whose edges' lines, are sent together
+
+
+class Head(Struct, frozen=True, tag_field="kind", tag="graph"):
+    """The first line."""
+
+    name: str
+    source: Annotated[str, Meta(description="Where it was imported from, in words.")]
+    lineage: Annotated[str, Meta(description="The content hash that it had when it was imported.")]
+    graph_version: Annotated[int, Meta(description="Of all that follows.")]
+    labels: tuple[str, ...]
+    splits: tuple[str, ...]
+    nodes: int
+    edges: int
+
+
+class NodeLine(Struct, frozen=True, tag_field="kind", tag="node"):
+    """One node; all nodes come before the edges."""
+
+    id: str
+    text: str
+    label: Annotated[str | None, Meta(description="As given, not as predicted.")] = None
+    split: Annotated[str | None, Meta(description="null for a node that was added later.")] = None
+
+
+class EdgeLine(Struct, frozen=True, tag_field="kind", tag="edge"):
+    """One undirected edge, told once."""
+
+    source: str
+    target: str
+
+
+class End(Struct, frozen=True, tag_field="kind", tag="end"):
+    """The last line: where it is missing, so is more."""
+
+    nodes: int
+    edges: int
+
+
+Line = Head | NodeLine | EdgeLine | End
+ENCODER = msgspec.json.Encoder()
+DECODER = msgspec.json.Decoder(Line)
+
+
+def graph_lines(view: GraphView) -> Iterator[bytes]:
+    """The lines of one version, some at a time; what the view holds stays as it is meanwhile."""
+    base = view.parts.base
+    head = Head(
+        base.name,
+        base.source,
+        lineage_of(base).id,
+        view.version.number,
+        view.label_names,
+        tuple(base.splits),
+        view.num_nodes,
+        view.num_edges,
+    )
+    yield encoded([head])
+    rows = view.live_rows()
+    pieces = [rows[start : start + ROWS_A_PIECE] for start in range(0, len(rows), ROWS_A_PIECE)]
+    split_of = split_positions(base)
+    for piece in pieces:
+        yield encoded(node_line(view, row, split_of) for row in piece.tolist())
+    for piece in pieces:
+        if lines := encoded(edges_of(view, piece)):
+            yield lines
+    yield encoded([End(view.num_nodes, view.num_edges)])
+
+
+def encoded(lines: Iterable[Line]) -> bytes:
+    return b"".join(ENCODER.encode(line) + b"\n" for line in lines)
+
+
+def split_positions(base: TextGraph) -> NDArray[np.int8]:
+    """int8 [N base]: which of its splits a row is in, -1 for none."""
+    split_of = np.full(base.num_nodes, -1, dtype=np.int8)
+    for position, members in enumerate(base.splits.values()):
+        split_of[members] = position
+    return split_of
+
+
+def node_line(view: GraphView, row: int, split_of: NDArray[np.int8]) -> NodeLine:
+    record = view.record(row)
+    split = None
+    if view.original(row) and split_of[row] >= 0:
+        split = tuple(view.parts.base.splits)[split_of[row]]
+    label = None if record.label == UNLABELED else view.label_names[record.label]
+    return NodeLine(record.id, record.text, label, split)
+
+
+def edges_of(view: GraphView, rows: NDArray[np.int64]) -> Iterator[EdgeLine]:
+    """The edges to higher rows."""
+    for row in rows.tolist():
+        higher = [other for other in view.neighbors(row).tolist() if other > row]
+        if higher:
+            name = view.id(row)
+            yield from (EdgeLine(name, view.id(other)) for other in higher)
+
+
+class Reading:
+    """What was read so far.
+
+    Attributes:
+        pairs: of the nodes' places, one edge after the other
+    """
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        self.place_of: dict[str, int] = {}
+        self.texts: list[str] = []
+        self.labels: list[int] = []
+        self.splits: dict[str, list[int]] = {name: [] for name in head.splits}
+        self.label_of = {name: place for place, name in enumerate(head.labels)}
+        self.pairs: list[tuple[int, int]] = []
+
+    def take(self, line: Line) -> None:
+        """Adds a line.
+
+        Raises:
+            KeyError: it names what there is not.
+            ValueError: it does not belong here.
+        """
+        match line:
+            case NodeLine():
+                place = self.place_of.setdefault(line.id, len(self.texts))
+                if place != len(self.texts):
+                    raise ValueError(f"the node {line.id!r} comes twice")
+                self.texts.append(line.text)
+                label = UNLABELED if line.label is None else self.label_of[line.label]
+                self.labels.append(label)
+                if line.split is not None:
+                    self.splits[line.split].append(place)
+            case EdgeLine():
+                self.pairs.append((self.place_of[line.source], self.place_of[line.target]))
+            case _:
+                raise ValueError("a second head")
+
+    def graph(self, end: End) -> TextGraph:
+        """The whole.
+
+        Raises:
+            ValueError: something is missing.
+        """
+        found = (len(self.texts), len(self.pairs))
+        if not found == (end.nodes, end.edges) == (self.head.nodes, self.head.edges):
+            raise ValueError(f"{found[0]:,} nodes and {found[1]:,} edges, not as many as it says")
+        pairs = np.array(self.pairs, dtype=np.int64).reshape(-1, 2)
+        return TextGraph(
+            name=self.head.name,
+            ids=string_array(self.place_of),
+            texts=string_array(self.texts),
+            labels=np.array(self.labels, dtype=np.int64),
+            label_names=self.head.labels,
+            adjacency=build_adjacency(len(self.texts), pairs)[0],
+            splits={name: np.array(places, np.int64) for name, places in self.splits.items()},
+            source=self.head.source,
+            lineage=Lineage(self.head.lineage, self.head.graph_version),
+        )
+
+
+def read_graph(lines: Iterable[bytes | str], where: str) -> TextGraph:
+    """The graph that `graph_lines` told.
+
+    Args:
+        where: it comes from, for messages.
+
+    Raises:
+        BadInputError: it is none, or not whole.
+    """
+    reading: Reading | None = None
+    number = 0
+    try:
+        for words in lines:
+            number += 1
+            line = DECODER.decode(words)
+            if reading is None:
+                if not isinstance(line, Head):
+                    raise ValueError("no graph begins so")
+                reading = Reading(line)
+            elif isinstance(line, End):
+                return reading.graph(line)
+            else:
+                reading.take(line)
+    except KeyError as error:
+        raise BadInputError(
+            f"{where}: line {number} of the graph names {error}, which there is not"
+        ) from error
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise BadInputError(f"{where}: line {number} of the graph: {error}") from error
+    raise BadInputError(f"{where}: the graph ends after line {number:,}, and not with its end")
