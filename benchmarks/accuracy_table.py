@@ -31,7 +31,7 @@ What each objective brings, students in the same order. `{VANILLA}`: the labels 
 `{TAUGHT}`: soft labels on unlabelled nodes; `lingugkd`: the layer-adaptive contrastive loss; \
 `{COMBINED}`: both, as `understudy distill` weights them; `{RANDOM}` and `{HARD}`: the same with a \
 teacher whose answers and features are shuffled, and with the labels that the teacher names; the \
-others: [method.md](../../docs/method.md#objectives).
+others: [method.md](../../docs/concepts/method.md#objectives).
 """
 OBJECTIVES_HEADER = ("graph", "labels", "features", "teacher", "recipe", "test accuracy")
 CONTROLS = (VANILLA, SHUFFLED, RANDOM, PROPAGATED, SELF, TAUGHT)

@@ -2,7 +2,7 @@
 
 Files are copied, not converted, and their inputs and outputs are read from them. Networks whose
 inputs all have a row a node are batched by the server; those that read a table, or a whole
-neighbourhood, take one request as it is. docs/bundle.md describes the client's steps.
+neighbourhood, take one request as it is. docs/reference/bundle.md describes the client's steps.
 """
 
 from pathlib import Path

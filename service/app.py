@@ -33,6 +33,7 @@ from service.routes import (
 from service.routes.dependencies import decode_part
 from service.routes.structs import Document, StructRoute
 from service.settings import Settings
+from service.workers.team import Team
 from understudy.engine.engine import Engine
 from understudy.engine.errors import SHOWN_CHARACTERS
 
@@ -54,16 +55,18 @@ def create_app(
     engine: Engine,
     settings: Settings,
     open_engine: Callable[[Engine], Engine] | None = None,
+    team: Team | None = None,
 ) -> Service:
     """Builds the service around an engine that is loaded and has passed its first inference.
 
     Args:
         open_engine: opens the bundle again, after the engine that is served, for a reload.
+        team: of the workers that it is one of.
 
     Raises:
         SettingsError: the keys cannot be read, or a setting is wrong.
     """
-    parts = build_parts(engine, settings, open_engine)
+    parts = build_parts(engine, settings, open_engine, team)
     direct: dict[tuple[str, str], ASGIApp] = {
         ("POST", "/classify"): classify.direct(parts),
         **graph.direct(parts),

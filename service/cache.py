@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from service.errors import SettingsError
+from service.setting_names import flag_name
 from service.telemetry.logs import RareLog
 from service.telemetry.metrics import Metrics
 
@@ -81,8 +82,11 @@ def entry_size(key: str, value: bytes) -> int:
     return len(key) + len(value) + ENTRY_BYTES
 
 
-def open_client(url: str, timeout_seconds: float) -> Redis:
+def open_client(url: str, timeout_seconds: float, setting: str = "redis_url") -> Redis:
     """A client that connects at its first call.
+
+    Args:
+        setting: that the URL is of.
 
     Raises:
         SettingsError: no URL of a Redis.
@@ -98,19 +102,19 @@ def open_client(url: str, timeout_seconds: float) -> Redis:
         connection = pool.connection_class(**pool.connection_kwargs)  # opens nothing yet
         usable = DATABASE.search(url) and not connection.encoder.decode_responses
     except (RedisError, ValueError, TypeError) as error:
-        raise wrong_url() from error
+        raise wrong_url(setting) from error
     if not usable:
-        raise wrong_url()
+        raise wrong_url(setting)
     return client
 
 
-def wrong_url() -> SettingsError:
+def wrong_url(setting: str) -> SettingsError:
     """Without the URL or what is wrong in it, since a piece of a password may be just that."""
     return SettingsError(
-        "--redis-url is no URL of a Redis; expected redis://host:6379/0 or "
+        f"{flag_name(setting)} is no URL of a Redis; expected redis://host:6379/0 or "
         "redis://user:password@host:6379/0 (or rediss:// or unix://) with special characters "
         "percent-encoded, and no decode_responses",
-        setting="redis_url",
+        setting=setting,
     )
 
 

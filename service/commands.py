@@ -2,9 +2,7 @@
 
 import gc
 import inspect
-import json
 import logging
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -16,10 +14,12 @@ from service.app import create_app
 from service.errors import SettingsError
 from service.http.access import Role, add_key
 from service.server import bind, exit_on_signals, run_server
-from service.settings import ENVIRONMENT_PREFIX, Settings, flag_name, load_settings
+from service.setting_names import ENVIRONMENT_PREFIX, flag_name
+from service.settings import Settings, load_settings
 from service.telemetry.logs import configure_logs
-from understudy.engine.engine import Engine, probe_row
-from understudy.engine.state import GraphState
+from service.welcome import example, welcome
+from service.workers.service import serve_together
+from understudy.engine.engine import Engine
 from understudy.graph.progress import Progress, silent, step, terminal_progress
 
 logger = logging.getLogger(__name__)
@@ -67,11 +67,23 @@ def serve(bundle: BundleFolder, **flags: Any) -> None:
     exit_on_signals()
     settings = load_settings(**flags)
     configure_logs(settings.log_level, settings.log_format == "json")
+    (serve_alone if settings.workers == 1 else serve_together)(bundle, settings)
+
+
+def serve_alone(bundle: Path, settings: Settings) -> None:
+    """In this process."""
 
     def open_engine(before: Engine | None, progress: Progress = silent) -> Engine:
-        threads, provider, limits = settings.threads, settings.provider, settings.limits
-        data = settings.data_folder
-        return Engine.open(bundle, threads, provider, limits, data, progress, before)
+        return Engine.open(
+            bundle,
+            settings.threads,
+            settings.provider,
+            settings.limits,
+            settings.data_folder,
+            progress,
+            log=settings.redis_log,
+            before=before,
+        )
 
     with bind(settings.host, settings.port) as bound:
         with terminal_progress(logger.info) as progress, step(progress, "Opening the bundle"):
@@ -79,16 +91,11 @@ def serve(bundle: BundleFolder, **flags: Any) -> None:
         gc.collect()
         gc.freeze()  # what was loaded stays: later collections need not walk through it
         asked = example(app.parts.slot.engine.state)
-        key = ' -H "authorization: Bearer $KEY"' if app.parts.access.keys else ""
+        keys = bool(app.parts.access.keys)
 
         def announce(url: str, grpc: str | None) -> None:
-            page = f"page at {url}/, " if settings.page else ""
-            typer.echo(f"listening on {url} ({page}documentation at {url}/docs)")
-            if grpc is not None:
-                typer.echo(f"and for gRPC on {grpc}")
-            typer.echo(
-                f"next: curl -s {url}/classify -H 'content-type: application/json'{key} {asked}"
-            )
+            for line in welcome(url, grpc, settings.page, keys, asked):
+                typer.echo(line)
 
         run_server(app, bound, settings, announce)
 
@@ -102,10 +109,3 @@ def key(
     if role not in Role.__members__ or Role[role] is Role.anyone:
         raise SettingsError(f"--role is {role!r}: expected read, write or admin")
     typer.echo(add_key(keys_file, name, Role[role]))
-
-
-def example(state: GraphState) -> str:
-    """The body of a question about a stored node, as curl takes it from a shell."""
-    row = probe_row(state)
-    node = {"text": "a text"} if row is None else {"id": state.graph.id(row)}
-    return f"-d {shlex.quote(json.dumps({'nodes': [node]}, ensure_ascii=False))}"

@@ -6,6 +6,7 @@ ServiceError                 an EngineError, see `understudy.engine.errors`
 ├── OverloadedError          the queue is full
 ├── RateLimitedError         a key asks more often than it may
 ├── DeadlineError            the answer did not come in time
+├── VersionNotReachedError   the graph has not the version that a request asks for
 ├── SlowBodyError            the request did not come in time
 ├── WireError                what came is no request that can be read
 │   ├── MalformedHttpError   not HTTP
@@ -15,6 +16,8 @@ ServiceError                 an EngineError, see `understudy.engine.errors`
 ├── UpstreamError            the server behind gave no answer that can be told
 ├── ReloadError              the new bundle cannot be served
 ├── ReloadRunningError       another reload is running
+├── WorkersError             the service's processes cannot be started
+├── WorkerGoneError          another process of the service gives no answer
 ├── AccessError              who asks may not
 │   ├── ForeignHostError     the request is meant for another host
 │   ├── ForeignOriginError   another site's page sends it
@@ -77,6 +80,18 @@ class DeadlineError(ServiceError):
         super().__init__(f"no answer within {seconds:g} s")
 
 
+class VersionNotReachedError(ServiceError):
+    code = "version_not_reached"
+    retry_after = 1.0
+
+    def __init__(self, wanted: int, version: int) -> None:
+        super().__init__(
+            f"the graph is at version {version:,} here, and {wanted:,} did not come in time",
+            graph_version=version,
+            min_graph_version=wanted,
+        )
+
+
 class SlowBodyError(ServiceError):
     code = "slow_body"
 
@@ -115,6 +130,14 @@ class ReloadError(ServiceError):
 
 class ReloadRunningError(ServiceError):
     code = "reload_running"
+
+
+class WorkersError(ServiceError):
+    code = "workers_failed"
+
+
+class WorkerGoneError(ServiceError):
+    code = "worker_gone"
 
 
 class AccessError(ServiceError):

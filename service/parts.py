@@ -16,6 +16,7 @@ from service.inference.batcher import Batcher
 from service.inference.classifier import Classifier
 from service.inference.current import Changes, Reloader, Slot
 from service.inference.embedding_cache import EmbeddingCache
+from service.inference.freshness import Freshness
 from service.inference.routing import Prices, rule_of
 from service.inference.streams import Streams
 from service.settings import Settings
@@ -27,6 +28,7 @@ from service.teacher.teacher import Teacher, TeacherOptions
 from service.telemetry.health import Health
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracer, open_tracer
+from service.workers.team import Team
 from understudy.bundle import Manifest
 from understudy.engine.engine import Engine
 from understudy.graph.label_descriptions import read_label_descriptions
@@ -48,9 +50,11 @@ class Parts:
     reloader: Reloader
     changes: Changes
     directory: Directory
+    freshness: Freshness
     access: Access
     link: RedisLink | None
     tracer: Tracer | None
+    team: Team | None = None
     streams: Streams = field(default_factory=Streams)
 
     def begin(self) -> None:
@@ -75,9 +79,15 @@ class Parts:
 
 
 def build_parts(
-    engine: Engine, settings: Settings, open_engine: Callable[[Engine], Engine] | None
+    engine: Engine,
+    settings: Settings,
+    open_engine: Callable[[Engine], Engine] | None,
+    team: Team | None = None,
 ) -> Parts:
     """Builds; nothing is connected or started before the first request.
+
+    Args:
+        open_engine, team: see `service.app.create_app`.
 
     Raises:
         SettingsError: the keys cannot be read, or tracing is asked for and not installed.
@@ -118,10 +128,15 @@ def build_parts(
         embeddings.attach(other)
 
     health = Health(
-        lambda: batcher.probe(slot.engine), settings.probe_seconds, settings.probe_timeout_seconds
+        lambda: batcher.probe(slot.engine),
+        settings.probe_seconds,
+        settings.probe_timeout_seconds,
+        lambda: slot.engine.lag.seconds,
+        settings.max_lag_seconds,
     )
     batcher.on_failure = health.doubt
     add_gauges(metrics, slot, batcher, health, link)
+    reloader = Reloader(slot, open_engine, attach, metrics)
     return Parts(
         slot=slot,
         metrics=metrics,
@@ -130,9 +145,10 @@ def build_parts(
         health=health,
         classifier=classifier,
         door=build_door(settings, classifier),
-        reloader=Reloader(slot, open_engine, attach, metrics),
+        reloader=reloader if team is None else team.shared(reloader),
         changes=Changes(slot, settings.max_mutations, metrics),
         directory=Directory(),
+        freshness=Freshness(slot, settings.request_seconds),
         access=Access(
             load_keys(settings.keys_file) if settings.keys_file else (),
             build_limiter(settings, link),
@@ -140,6 +156,7 @@ def build_parts(
         ),
         link=link,
         tracer=open_tracer(),
+        team=team,
     )
 
 
@@ -205,9 +222,21 @@ def add_gauges(
     """Figures that are read when Prometheus asks."""
     metrics.gauge("queue_nodes", "Unseen nodes that wait.", lambda: len(batcher.queue))
     metrics.gauge("queue_tokens", "Estimated tokens that wait.", lambda: batcher.queued_tokens)
-    metrics.gauge("ready", "1 while the last probe passed.", lambda: float(health.passed))
-    metrics.gauge("graph_version", "Changes of the graph.", lambda: slot.engine.state.version)
-    metrics.gauge("graph_nodes", "Stored nodes.", lambda: slot.engine.state.graph.num_nodes)
-    metrics.gauge("graph_edges", "Stored edges.", lambda: slot.engine.state.graph.num_edges)
+    metrics.gauge("ready", "1 while the last probe passed.", lambda: float(health.passed), min)
+    for name, text, read in (
+        ("graph_version", "Changes of the graph.", lambda: slot.engine.state.version),
+        ("graph_nodes", "Stored nodes.", lambda: slot.engine.state.graph.num_nodes),
+        ("graph_edges", "Stored edges.", lambda: slot.engine.state.graph.num_edges),
+    ):
+        metrics.gauge(name, text, read, max)
+    metrics.gauge(
+        "log_lag_records",
+        "Known, and not applied yet.",
+        lambda: slot.engine.lag.entries,
+        max,
+    )
+    metrics.gauge(
+        "log_lag_seconds", "Since all of the log was applied.", lambda: slot.engine.lag.seconds, max
+    )
     if link is not None:
-        metrics.gauge("redis_up", "1 while Redis answers.", lambda: float(link.up))
+        metrics.gauge("redis_up", "1 while Redis answers.", lambda: float(link.up), min)

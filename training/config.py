@@ -229,7 +229,7 @@ class Registry(Generic[Entry]):
             known = ", ".join(self.entries)
             raise TrainingError(
                 f"unknown {self.what} {name!r}; choose from {known}, or register it first "
-                "(docs/extending.md)"
+                "(docs/guides/extending.md)"
             )
         return self.entries[name]
 

@@ -1,7 +1,7 @@
 """`understudy.teach`, `understudy.distill` and `understudy.evaluate`: the programs as functions.
 
 A graph may be a folder, or in memory: then it is kept in the cache as a folder, since what is made
-of it can be made again only from files. See docs/python.md.
+of it can be made again only from files. See docs/guides/python.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -281,7 +281,7 @@ def evaluate(
         splits: each has a teacher of its own.
         seeds: initialisations a split.
         split_kind: 60/20/20, 20-per-class, 5-per-class, or own: the one that the graph has.
-        recipes: objectives and controls, see docs/accuracy.md.
+        recipes: objectives and controls, see docs/concepts/accuracy.md.
         trials: of the search on validation; the same for every recipe.
         epochs: of a student, at most.
         teacher: and all that follow but `processes`: see `teach`; no endpoint, no student.

@@ -1,7 +1,7 @@
 """Distil a large language model into a graph network, export it to ONNX, and serve it.
 
 Every name is loaded when it is first used, so that `import understudy` costs nothing and whoever
-serves never loads torch. See docs/python.md.
+serves never loads torch. See docs/guides/python.md.
 """
 
 from importlib import import_module

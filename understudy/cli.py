@@ -47,6 +47,14 @@ COMMANDS = {
     ),
     "bench": ("benchmarks.commands:bench", "Measure speed on this machine."),
     "key": ("service.commands:key", "Make an API key of the service."),
+    "backup": (
+        "understudy.engine.commands:backup",
+        "Copy the changes of a served graph, while it is served.",
+    ),
+    "restore": (
+        "understudy.engine.commands:restore",
+        "Put such a copy into a data folder.",
+    ),
     "demo": ("understudy.demo:demo", "Run everything, from a graph to answers, on real data."),
     "collect-env": (
         "understudy.environment:collect_env",
@@ -73,7 +81,9 @@ FROM_KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(TCP|UDP)
 # What a command needs beyond the core; pyproject.toml says what is in it.
 EXTRAS = {
     **dict.fromkeys(("data", "teach", "distill", "evaluate"), "training"),
-    **dict.fromkeys(("serve", "key", "predict", "bundle", "collect-env"), "service"),
+    **dict.fromkeys(
+        ("serve", "key", "predict", "bundle", "backup", "restore", "collect-env"), "service"
+    ),
     "export": "export",
     **dict.fromkeys(("teacher-serve", "demo", "bench"), "dev"),
 }

@@ -223,7 +223,7 @@ def weighting_of(kind: str) -> Weighting:
     if weighting is None:
         raise ExportError(
             f"a student of the kind {kind!r} cannot be exported: it was registered without a "
-            "weighting of neighbours, which is how layers are served (docs/extending.md)"
+            "weighting of neighbours, which is how layers are served (docs/guides/extending.md)"
         )
     return weighting
 

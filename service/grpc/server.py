@@ -58,6 +58,7 @@ class GrpcOptions:
     body_bytes: int
     head_bytes: int
     calls: int  # at a time
+    shared: bool = False  # with other workers of the same service
 
 
 class GrpcServer:
@@ -76,7 +77,8 @@ class GrpcServer:
         self.aside = aside
         self.server = grpc.aio.server(
             options=(
-                ("grpc.so_reuseport", 0),  # or a second service would share the port unseen
+                # Else a second service would share the port unseen.
+                ("grpc.so_reuseport", int(options.shared)),
                 ("grpc.max_receive_message_length", options.body_bytes + HEADROOM_BYTES),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.max_metadata_size", options.head_bytes),

@@ -51,7 +51,11 @@ STATUS_OF: dict[type[EngineError], int] = {
     errors.UpstreamError: 502,
     engine_errors.NotReadyError: 503,
     errors.ConnectionsError: 503,
+    errors.VersionNotReachedError: 503,
+    errors.WorkerGoneError: 503,
     engine_errors.JournalFailedError: 503,
+    engine_errors.LogUnavailableError: 503,
+    engine_errors.ChangeUnsureError: 503,
     errors.DeadlineError: 504,
 }
 STATUS_OF_CODE = {kind.code: status for kind, status in STATUS_OF.items()}

@@ -32,6 +32,7 @@ from service.http.bodies import (
 from service.messages import encode
 
 REQUEST_ID = b"x-request-id"
+MIN_VERSION = b"x-min-graph-version"
 VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 SCOPE_KEY = "understudy.exchange"
 FAILURE = "understudy.failure"  # what the wire found wrong, maybe after the request has begun

@@ -12,7 +12,15 @@ from service.errors import AccessError, MalformedHttpError
 from service.http.access import Access, Role
 from service.http.bodies import Aside
 from service.http.errors import failure_response
-from service.http.exchange import FAILURE, JSON_BYTES, SCOPE_KEY, Exchange, JsonBody, Told
+from service.http.exchange import (
+    FAILURE,
+    JSON_BYTES,
+    MIN_VERSION,
+    SCOPE_KEY,
+    Exchange,
+    JsonBody,
+    Told,
+)
 from service.http.guard import SAFE_METHODS, Headers, Hosts, check_media_type, check_repeated
 from service.telemetry.logs import current_request
 from service.telemetry.metrics import Metrics
@@ -35,13 +43,17 @@ class Direct:
     access: Access
     body: JsonBody
     answer: Callable[[Exchange, Any], Awaitable[Told]]
+    reach: Callable[[Exchange], Awaitable[None]] | None = None  # a version that it asks for
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope[SCOPE_KEY]
         if not self.access.open or exchange.refusal is not None:
             await self.access.check(self.role, scope, exchange)
         exchange.operation = self.operation
-        answer = await self.answer(exchange, await self.body.take(exchange))
+        asked = await self.body.take(exchange)
+        if MIN_VERSION in exchange.headers and self.reach is not None:
+            await self.reach(exchange)
+        answer = await self.answer(exchange, asked)
         await answer(scope, receive, send)
 
 

@@ -16,7 +16,7 @@ from service.inference.deadlines import hopeless_wait
 from service.telemetry.metrics import Metrics
 from understudy.bundle import EncoderInfo
 from understudy.engine.engine import Engine
-from understudy.engine.errors import InferenceError, NotReadyError
+from understudy.engine.errors import InferenceError, LogUnavailableError, NotReadyError
 from understudy.engine.requests import Resolution, UnseenNode
 from understudy.engine.student import Inference
 
@@ -237,8 +237,10 @@ class Batcher:
             raise InferenceError("the service is ending")
         if self.worker is not None and self.worker.done():
             raise InferenceError("the batch worker ended")
-        if engine.failure is not None:
-            raise InferenceError(f"the graph's changes cannot be followed: {engine.failure}")
+        failure = engine.failure
+        # Where the log is away from everybody, nobody would be ready. Who lags is asked elsewhere.
+        if failure is not None and not isinstance(failure, LogUnavailableError):
+            raise InferenceError(f"the graph's changes cannot be followed: {failure}")
         await asyncio.get_running_loop().run_in_executor(self.thread, engine.probe)
 
     async def close(self) -> None:

@@ -129,7 +129,9 @@ async def reload(served: Served) -> Reloaded:
 @beside.get("/metrics", dependencies=[ANYONE])
 async def metrics(served: Served) -> Response:
     """Prometheus asks without a key; what it gets holds no text and no id."""
-    return Response(served.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+    team = served.team
+    text = served.metrics.render() if team is None else await team.scrape(served.metrics)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
 @beside.get("/openapi.json", dependencies=[READ])

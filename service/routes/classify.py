@@ -105,7 +105,8 @@ async def compare(asked: Compared, exchange: Timed, served: Served) -> CompareRe
 def direct(parts: Parts) -> Direct:
     """The first route once more, for the gateway."""
     answer = parts.classifier.respond
-    return Direct(classify.__name__, Role.read, parts.access, CLASSIFY_BODY, answer)
+    reach = parts.freshness.reach
+    return Direct(classify.__name__, Role.read, parts.access, CLASSIFY_BODY, answer, reach)
 
 
 def examples(parts: Parts) -> dict[str, Examples]:

@@ -44,7 +44,8 @@ from understudy.bundle import Manifest
 DESCRIPTION = """
 A `choice` whose options are all labels of the student, about an input that is one node, is the
 student's. Anything else goes to the upstream, if there is one. The header `x-understudy-route` says
-who answered: `student`, `upstream`, `mixed`, or `refused` for nobody. See docs/decisions.md.
+who answered: `student`, `upstream`, `mixed`, or `refused` for nobody. See
+docs/reference/decisions.md.
 """
 DOOR_ERRORS: dict[int | str, dict[str, str]] = {**ERRORS, 400: {}, 502: {}}
 DECISIONS = JsonBody(DecisionRequest, read_decisions)
@@ -54,7 +55,7 @@ EXAMPLE_LABELS = 3
 CHAT_DESCRIPTION = """
 The student's where the answer is held to some of its labels, by `response_format` with a JSON
 schema, `structured_outputs` or `guided_choice`, and the chat is one message of a user, which is the
-node. Anything else goes to the upstream, if there is one. See docs/decisions.md.
+node. Anything else goes to the upstream, if there is one. See docs/reference/decisions.md.
 """
 
 
@@ -142,7 +143,8 @@ def direct(parts: Parts) -> dict[tuple[str, str], Direct]:
     """The routes that decide once more, for the gateway."""
 
     def of(name: str, body: JsonBody) -> Direct:
-        return Direct(name, Role.read, parts.access, body, parts.door.answer)
+        reach = parts.freshness.reach
+        return Direct(name, Role.read, parts.access, body, parts.door.answer, reach)
 
     return {
         ("POST", "/v1/decisions"): of(decide.__name__, DECISIONS),

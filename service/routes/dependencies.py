@@ -74,11 +74,14 @@ class Permit(HTTPBearer):
 
         Raises:
             AccessError, RateLimitedError, MalformedPathError: see `Access.check` and `begin`.
+            InvalidFieldError, VersionNotReachedError: see `Freshness.reach`.
         """
         exchange: Exchange = request.scope[SCOPE_KEY]
         parts: Parts = request.app.state.parts
         await parts.access.check(self.role, request.scope, exchange)
         begin(request)
+        if self.role is Role.read:
+            await parts.freshness.reach(exchange)
 
 
 def needs(role: Role) -> Any:
@@ -134,5 +137,13 @@ async def timed_exchange(
 
 Served = Annotated[Parts, Depends(parts_of)]
 Timed = Annotated[Exchange, Depends(timed_exchange)]
-PathName = Annotated[str, Path(min_length=1), AfterValidator(decode_part)]
-PathId = Annotated[str, Path(alias="id", min_length=1), AfterValidator(decode_part)]
+PathName = Annotated[
+    str,
+    Path(min_length=1, description="As `GET /info` tells it, percent-encoded."),
+    AfterValidator(decode_part),
+]
+PathId = Annotated[
+    str,
+    Path(alias="id", min_length=1, description="Of the node, percent-encoded as one part."),
+    AfterValidator(decode_part),
+]

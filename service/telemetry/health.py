@@ -14,16 +14,25 @@ class Health:
     """Probes on demand, one probe at a time, and remembers a success for a while."""
 
     def __init__(
-        self, probe: Callable[[], Awaitable[None]], valid_seconds: float, timeout_seconds: float
+        self,
+        probe: Callable[[], Awaitable[None]],
+        valid_seconds: float,
+        timeout_seconds: float,
+        lag: Callable[[], float] = lambda: 0.0,
+        max_lag_seconds: float | None = None,
     ) -> None:
         """Starts as never probed.
 
         Args:
             probe: runs a real inference; raises InferenceError.
+            lag: seconds for which the graph may be behind the log.
+            max_lag_seconds: more are not ready; None: any may be.
         """
         self.probe = probe
         self.valid_seconds = valid_seconds
         self.timeout_seconds = timeout_seconds
+        self.lag = lag
+        self.max_lag_seconds = max_lag_seconds
         self.passed_at = float("-inf")
         self.running: asyncio.Future[None] | None = None
         self.passed = False  # the last probe
@@ -33,11 +42,14 @@ class Health:
         """Returns when an inference passed lately.
 
         Raises:
-            NotReadyError: it failed, gave no answer in time, or the service is ending. A probe
+            NotReadyError: it failed, gave no answer in time, the graph is too far behind, or the
+                service is ending. A probe
                 that hangs is waited for by later checks, not started again.
         """
         if self.ending:
             raise NotReadyError("the service is ending")
+        if self.max_lag_seconds is not None and (seconds := self.lag()) > self.max_lag_seconds:
+            raise NotReadyError(f"the graph is {seconds:.1f} s behind the log")
         if monotonic() - self.passed_at < self.valid_seconds:
             return
         if self.running is None or self.running.done():

@@ -7,6 +7,7 @@ The client has the gauges, renders the figures and adds those of the process.
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
@@ -67,6 +68,19 @@ class Histogram:
         return family
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A figure that is read when it is asked for.
+
+    Attributes:
+        over: what several processes' values come to.
+    """
+
+    text: str
+    read: Callable[[], float]
+    over: Callable[[Iterable[float]], float]
+
+
 class Metrics(Collector):
     """Every figure of the service."""
 
@@ -94,18 +108,29 @@ class Metrics(Collector):
         self.upstream_answers = Counter("upstream_answers", "Requests to it.", ["outcome"])
         self.mutations = Counter("mutations", "Changes of the graph.")
         self.reloads = Counter("reloads", "Bundle reloads.", ["outcome"])
+        self.gauges: dict[str, Read] = {}
         self.registry = CollectorRegistry()
         self.registry.register(self)
-        ProcessCollector(registry=self.registry)
+        self.process = ProcessCollector(registry=self.registry)
 
-    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Adds a figure that is read when it is asked for."""
+    def gauge(
+        self,
+        name: str,
+        text: str,
+        read: Callable[[], float],
+        over: Callable[[Iterable[float]], float] = sum,
+    ) -> None:
+        """Adds a figure that is read when it is asked for; see `Read`."""
+        self.gauges[PREFIX + name] = Read(text, read, over)
         Gauge(PREFIX + name, text, registry=self.registry).set_function(read)
 
+    def kinds(self) -> Iterator[Counter | Histogram]:
+        """What is counted and timed."""
+        return (v for v in vars(self).values() if isinstance(v, Counter | Histogram))
+
     def collect(self) -> Iterator[Metric]:
-        for value in vars(self).values():
-            if isinstance(value, Counter | Histogram):
-                yield value.family()
+        for kind in self.kinds():
+            yield kind.family()
 
     def describe(self) -> Iterable[Metric]:
         """Nothing yet: no family is made before it is asked for."""

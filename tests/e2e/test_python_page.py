@@ -1,4 +1,4 @@
-"""docs/python.md: its blocks run, one after the other, as a reader would run them."""
+"""docs/guides/python.md: its blocks run, one after the other, as a reader would run them."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.conftest import serving
 
-PAGE = (Path(__file__).parents[2] / "docs" / "python.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "guides" / "python.md").read_text(encoding="utf-8")
 
 
 def test_the_page_runs(

@@ -2,10 +2,7 @@
 
 import json
 import os
-import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.conftest import START_SECONDS, STOP_SECONDS, Service
+from tests.e2e.conftest import STOP_SECONDS, Service
+from tests.programs import free_port, needed, nginx
 
 BODY = {"nodes": [{"id": "node-1"}]}
 # The map of nginx's own documentation on WebSockets; only one path is let through.
@@ -46,46 +44,14 @@ http {{
 """
 
 
-def needed(program: str) -> str:
-    path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
-    if path is None:
-        pytest.skip(f"{program} is not installed")
-    return path
-
-
 @contextmanager
 def nginx_before(service: Service, folder: Path) -> Iterator[str]:
     """nginx in front of a service; yields its URL."""
-    program = needed("nginx")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    settings = folder / "nginx.conf"
+    port, settings = free_port(), folder / "nginx.conf"
     user = "user root;" if os.geteuid() == 0 else ""  # else its workers could not write here
     settings.write_text(NGINX.format(user=user, folder=folder, port=port, service=service.url))
-    process = subprocess.Popen(
-        [program, "-p", str(folder), "-e", "stderr", "-c", str(settings)],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        wait_until_open(process, port)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.communicate(timeout=STOP_SECONDS)
-
-
-def wait_until_open(process: "subprocess.Popen[str]", port: int) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            assert process.poll() is None, process.communicate()[1]
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        else:
-            return
+    with nginx(settings, port) as url:
+        yield url
 
 
 @pytest.mark.parametrize("size", [0, 100_000, 400_000, 2_000_000])

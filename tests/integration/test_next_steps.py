@@ -121,7 +121,7 @@ def test_a_wrong_plugin_or_a_network_that_none_has_is_a_line(
 
     words = ("distill", str(tmp_path / "graph"), str(tmp_path / "student"), "--student", "gatd")
     assert refused("", *words).startswith("error: --student gatd: choose from sage, gcn")
-    assert "mlp, gated; docs/extending.md" in refused("a_plugin", *words)
+    assert "mlp, gated; docs/guides/extending.md" in refused("a_plugin", *words)
     assert refused("nowhere.at_all", *words) == (
         "error: UNDERSTUDY_PLUGINS names 'nowhere.at_all', which cannot be imported: there is no "
         "such module; put its folder on PYTHONPATH, or install it"

@@ -1,27 +1,22 @@
-"""Teachers end to end: tuned, asked, killed on the way, and answering over real HTTP."""
+"""Teachers end to end: tuned, asked, killed on the way, within a budget."""
 
-import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from fastapi import FastAPI, Request, Response
 from safetensors.numpy import load_file
 
-from tests.http_servers import serve
 from tests.language_models import write_tiny_encoder, write_tiny_llama
-from training.errors import EndpointError, StaleTeacherError
+from training.errors import StaleTeacherError
 from training.teacher.answers.folder import read_teacher
 from training.teacher.causal import CausalOptions
 from training.teacher.encoder import EncoderOptions, EncoderTeacher
-from training.teacher.endpoint import EndpointOptions
 from training.teacher.local import load_local
 from training.teacher.options import Budget, TeachOptions
 from training.teacher.teach import teach, tune_local
@@ -174,218 +169,6 @@ def test_another_folder_is_not_replaced(graph_folder: Path, tmp_path: Path) -> N
     with pytest.raises(OutputRefusedError, match="holds what no command of understudy wrote"):
         teach(graph_folder, tmp_path, TeachOptions("./nowhere"))
     assert (tmp_path / "letters.txt").read_text() == "dear all"
-
-
-Answer = Callable[[int, dict[str, Any]], Response | dict[str, Any]]
-
-
-@pytest.fixture
-def endpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[Answer], tuple[str, list[dict[str, Any]]]]]:
-    """Starts a real server whose n-th answer is `answer(n, body)`; gives its URL and requests."""
-    monkeypatch.setenv("UNDERSTUDY_CACHE", str(tmp_path / "cache"))
-    stops: list[Callable[[], None]] = []
-
-    def start(answer: Answer) -> tuple[str, list[dict[str, Any]]]:
-        app, requests = FastAPI(), list[dict[str, Any]]()
-
-        @app.post("/v1/chat/completions")
-        async def complete(request: Request) -> Any:
-            requests.append(await request.json())
-            return answer(len(requests), requests[-1])
-
-        url, stop = serve(app)
-        stops.append(stop)
-        return f"{url}/v1", requests
-
-    yield start
-    for stop in stops:
-        stop()
-
-
-def completion(text: str, top: dict[str, float] | None = None) -> dict[str, Any]:
-    choice: dict[str, Any] = {"message": {"content": text}}
-    if top:
-        told = [{"token": t, "logprob": float(np.log(p))} for t, p in top.items()]
-        choice["logprobs"] = {"content": [{"token": told[0]["token"], "top_logprobs": told}]}
-    return {"choices": [choice], "usage": {"prompt_tokens": 100, "completion_tokens": 2}}
-
-
-def asking(url: str, **changes: Any) -> TeachOptions:
-    values = {"concurrency": 4, "backoff": 0.001, "attempts": 4, **changes}
-    return TeachOptions(
-        "openai:",
-        hops=(1,),
-        prompts=PromptOptions(tokens=30),
-        endpoint=EndpointOptions(url, "a-model", **values),
-    )
-
-
-def test_an_endpoint_gives_probabilities_and_a_bill(
-    graph_folder: Path, tmp_path: Path, endpoint: Any
-) -> None:
-    graph = load_graph(graph_folder)
-    first, second = graph.label_names[:2]
-    url, requests = endpoint(lambda n, body: completion(first, {first: 0.7, second: 0.2}))
-    info = teach(graph_folder, tmp_path / "t", asking(url, input_price=2.0, output_price=10.0))
-    _, answers = read_teacher(tmp_path / "t", graph)
-    assert answers.features is None
-    assert answers.log_probabilities.shape == (1, 60, 3)
-    np.testing.assert_allclose(np.exp(answers.log_probabilities).sum(-1), 1, atol=1e-5)
-    np.testing.assert_allclose(np.exp(answers.log_probabilities[0, 0, 0]), 0.7 / 0.9, atol=1e-3)
-    assert requests[0]["model"] == "a-model"
-    assert info.metrics["requests"] == len(requests)
-    assert info.metrics["cost"] == pytest.approx(len(requests) * (100 * 2 + 2 * 10) / 1e6)
-
-
-def test_what_few_calls_bought_is_spread_over_the_edges(
-    graph_folder: Path, tmp_path: Path, endpoint: Any
-) -> None:
-    name = load_graph(graph_folder).label_names[0]
-    url, requests = endpoint(lambda n, body: completion(name, {name: 0.9}))
-    info = teach(graph_folder, tmp_path / "t", replace(asking(url), budget=Budget(nodes=20)))
-    _, answers = read_teacher(tmp_path / "t", load_graph(graph_folder))
-    assert len(requests) <= len(answers.nodes) == 20
-    assert answers.smoothed is not None
-    assert len(answers.smoothed.nodes) > 40
-    assert {"val_accuracy_smoothed", "test_accuracy_reached"} <= info.metrics.keys()
-
-
-def test_an_overloaded_endpoint_is_asked_again(
-    graph_folder: Path, tmp_path: Path, endpoint: Any
-) -> None:
-    label = load_graph(graph_folder).label_names[0]
-
-    def answer(number: int, body: dict[str, Any]) -> Response | dict[str, Any]:
-        if number % 3 == 0:
-            return Response("slow down", status_code=429, headers={"retry-after": "0.01"})
-        return Response("oh no", status_code=503) if number % 7 == 0 else completion(label)
-
-    url, requests = endpoint(answer)
-    info = teach(graph_folder, tmp_path / "t", asking(url, attempts=8))
-    assert info.metrics["retries"] == len(requests) - info.metrics["requests"] > 0
-
-
-def test_a_failing_endpoint_loses_nothing_that_was_answered(
-    graph_folder: Path, tmp_path: Path, endpoint: Any
-) -> None:
-    label = load_graph(graph_folder).label_names[0]
-
-    def answer(number: int, body: dict[str, Any]) -> Response | dict[str, Any]:
-        return completion(label) if number <= 25 else Response("down", status_code=500)
-
-    url, _ = endpoint(answer)
-    with pytest.raises(EndpointError, match="run the same command again"):
-        teach(graph_folder, tmp_path / "t", asking(url))
-    url, requests = endpoint(lambda n, body: completion(label))
-    info = teach(graph_folder, tmp_path / "t", asking(url))
-    assert info.metrics["requests"] == len(requests)
-    distinct = {json.dumps(request["messages"]) for request in requests}
-    assert len(distinct) == len(requests) <= 60 - 25
-    assert not list(tmp_path.glob(".t.*"))
-
-
-def test_one_more_node_costs_the_changed_questions_alone(
-    graph_folder: Path, tmp_path: Path, endpoint: Any
-) -> None:
-    graph = load_graph(graph_folder)
-    label = graph.label_names[0]
-    url, requests = endpoint(lambda n, body: completion(label, {label: 0.9}))
-    prompts = PromptOptions(tokens=200)  # room for neighbours and their labels
-    first = teach(graph_folder, tmp_path / "t", replace(asking(url), prompts=prompts))
-    asked = len(requests)
-    # Another folder, and another address: nothing is asked again, and nothing is charged.
-    other, later = endpoint(lambda n, body: completion(label, {label: 0.9}))
-    again = teach(graph_folder, tmp_path / "again", replace(asking(other), prompts=prompts))
-    assert (later, again.metrics["requests"], again.metrics["cost"]) == ([], 0, 0)
-    folders = ("t", "again")
-    told, same = (read_teacher(tmp_path / name, graph)[1].log_probabilities for name in folders)
-    np.testing.assert_array_equal(told, same)
-    assert first.metrics["questions"] == asked
-    # One label more: the questions that show it are new.
-    node = int(graph.splits["val"][0])
-    splits = {
-        "train": np.sort(np.append(graph.splits["train"], node)),
-        "val": graph.splits["val"][1:],
-        "test": graph.splits["test"],
-    }
-    save_graph(replace(graph, splits=splits), tmp_path / "more")
-    teach(tmp_path / "more", tmp_path / "t2", replace(asking(url), prompts=prompts))
-    assert 0 < len(requests) - asked <= len(graph.adjacency.neighbors(node))
-    # Another model is another teacher.
-    options = replace(asking(url), prompts=prompts)
-    assert options.endpoint is not None
-    renamed = replace(options, endpoint=replace(options.endpoint, model="b-model"))
-    teach(graph_folder, tmp_path / "t3", renamed)
-    assert len([request for request in requests if request["model"] == "b-model"]) == asked
-
-
-def test_a_question_that_is_refused_for_itself_stops_no_other(
-    graph_folder: Path, tmp_path: Path, endpoint: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    label = load_graph(graph_folder).label_names[0]
-
-    def answer(number: int, body: dict[str, Any]) -> Response | dict[str, Any]:
-        return completion(label) if number % 10 else Response("too long", status_code=413)
-
-    url, _ = endpoint(answer)
-    info = teach(graph_folder, tmp_path / "t", asking(url, concurrency=1))
-    assert info.metrics["unreadable"] == info.metrics["questions"] // 10 > 0
-    told = [line for line in caplog.messages if "stays unanswered" in line]
-    assert len(told) == 1
-    assert "status 413: too long" in told[0]
-    # It is asked again by the next run, since nothing is known about it.
-    url, requests = endpoint(lambda n, body: completion(label))
-    teach(graph_folder, tmp_path / "t2", asking(url))
-    assert len(requests) == info.metrics["unreadable"]
-
-
-def test_the_cost_is_told_before_and_by_the_first_answers(
-    graph_folder: Path, tmp_path: Path, endpoint: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    label = load_graph(graph_folder).label_names[0]
-    url, requests = endpoint(lambda n, body: completion(label))
-    teach(graph_folder, tmp_path / "t", asking(url, input_price=1_000.0, output_price=500.0))
-    before, first = (line for line in caplog.messages if "tokens of prompts" in line)
-    count = len(requests)
-    assert f"asked {count} questions" in before
-    assert "at the prices given" in before
-    assert f"all {count} will cost {count * 100:,} tokens of prompts" in first
-    assert f"({count * (100 * 1_000 + 2 * 500) / 1e6:.4g} at the prices given)" in first
-
-
-def test_a_cache_that_cannot_be_written_is_told_before_anything_is_asked(
-    graph_folder: Path, tmp_path: Path, endpoint: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    url, requests = endpoint(lambda n, body: completion("net"))
-    (tmp_path / "file").write_text("no folder")
-    monkeypatch.setenv("UNDERSTUDY_CACHE", str(tmp_path / "file"))
-    with pytest.raises(EndpointError, match=r"answers cannot be kept in .*set UNDERSTUDY_CACHE"):
-        teach(graph_folder, tmp_path / "t", asking(url))
-    assert not requests
-
-
-def test_a_refusal_is_told_at_once(graph_folder: Path, tmp_path: Path, endpoint: Any) -> None:
-    url, requests = endpoint(lambda n, body: Response("no such key", status_code=401))
-    with pytest.raises(EndpointError, match="status 401: no such key"):
-        teach(graph_folder, tmp_path / "t", asking(url, concurrency=1))
-    assert len(requests) == 1
-
-
-def test_nonsense_is_asked_for_twice_and_then_stops_the_run(
-    graph_folder: Path, tmp_path: Path, endpoint: Any
-) -> None:
-    url, requests = endpoint(lambda n, body: completion("As a model, I would rather not say."))
-    with pytest.raises(EndpointError, match="none of the labels"):
-        teach(graph_folder, tmp_path / "t", asking(url, concurrency=1))
-    assert len(requests) < 60
-
-
-def test_what_is_no_completion_is_told(graph_folder: Path, tmp_path: Path, endpoint: Any) -> None:
-    url, _ = endpoint(lambda n, body: {"weather": "fair"})
-    with pytest.raises(EndpointError, match="does not answer like an OpenAI endpoint"):
-        teach(graph_folder, tmp_path / "t", asking(url))
 
 
 def test_a_budget_limits_a_teacher_that_runs_here_too(

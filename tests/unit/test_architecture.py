@@ -1,11 +1,11 @@
-"""Every file and every name that docs/architecture.md mentions is there."""
+"""Every file and every name that docs/concepts/architecture.md mentions is there."""
 
 import ast
 import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "concepts" / "architecture.md").read_text(encoding="utf-8")
 ROOMS = ("understudy/", "training/", "export/", "service/", "benchmarks/", "docs/")
 MENTIONS = {word for word in re.findall(r"`([^`\n]+)`", PAGE) if word.startswith(ROOMS)}
 

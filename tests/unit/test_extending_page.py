@@ -1,4 +1,4 @@
-"""docs/extending.md: a reader and a route of its own, run as they are written there."""
+"""docs/guides/extending.md: a reader and a route of its own, run as they are written there."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ from understudy.graph.readers.fields import EdgeFields, NodeFields
 from understudy.graph.readers.files import import_graph
 from understudy.graph.readers.formats import READERS, register_reader
 
-PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "guides" / "extending.md").read_text(encoding="utf-8")
 NODES = (
     "id:pump\ttext:A pump that hums.\tlabel:kitchen",
     "id:hose\ttext:A hose for the lawn.\tlabel:garden",

@@ -1,35 +1,89 @@
-"""What the README and docs/results.md say of accuracy is what the committed results say."""
+"""Every figure of the README and of the pages of results stands in the committed file it names."""
 
-import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from benchmarks.accuracy_results import END, PAGE, START, committed, tables
-from benchmarks.accuracy_table import overview
-from benchmarks.measure import RESULTS
+from tests.figures import Figure, blocks, unfounded
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-RESULTS_PAGE = PAGE.read_text(encoding="utf-8")
-
-
-def table_rows(text: str) -> list[str]:
-    """Rows of tables that hold an accuracy, such as 83.5."""
-    return [line for line in text.splitlines() if re.match(r"\|.*\b\d\d\.\d\b", line)]
+ROOT = Path(__file__).parents[2]
+PAGES = (ROOT / "README.md", PAGE, ROOT / "docs" / "concepts" / "accuracy.md")
+# Of all figures, how many must be missed when a digit is another; the rest are whole numbers
+# that stand beside others of their kind.
+LEAST_SHARE = 0.8
 
 
-def test_every_row_of_accuracy_is_one_of_the_results() -> None:
-    evaluations = json.loads((RESULTS / "accuracy.json").read_text(encoding="utf-8"))["evaluations"]
-    known = overview(evaluations).splitlines()
-    told = re.findall(r"^\| (?:cora|citeseer|debian-10k) \|.*$", README, re.MULTILINE)
-    known += table_rows(RESULTS_PAGE)  # which the next test holds to the runs
-    assert len(told) >= 12  # three graphs, two kinds of split, two text encoders
-    assert [row for row in told if row not in known] == []
-    assert (RESULTS / "accuracy.md").read_text(encoding="utf-8").startswith("\n".join(known[:5]))
+def handwritten(page: Path) -> str:
+    """A page without what its command wrote."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(START)
+    return before + rest.partition(END)[2]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_figure_stands_in_the_result_that_is_named(page: Path) -> None:
+    assert unfounded(ROOT, page, handwritten(page)) == []
 
 
 def test_the_page_of_results_is_what_its_command_writes_from_the_committed_runs() -> None:
-    _, _, rest = RESULTS_PAGE.partition(START)
-    body, _, after = rest.partition(END)
+    _, _, rest = PAGE.read_text(encoding="utf-8").partition(START)
+    body, mark, _ = rest.partition(END)
+    assert mark
     assert body.strip() == tables(committed())
-    assert table_rows(RESULTS_PAGE) == table_rows(body)  # no figure stands beside the written part
-    assert after is not None
+
+
+def changed(text: str, figure: Figure) -> Iterator[str]:
+    """The text with another last digit that counts: one more, and one less."""
+    written = figure.text.rstrip("0.,") or figure.text
+    place = figure.start + len(written) - 1
+    for step in (1, 9):
+        yield text[:place] + str((int(text[place]) + step) % 10) + text[place + 1 :]
+
+
+def test_a_changed_figure_is_found() -> None:
+    readme, found = PAGES[0], []
+    for block in blocks(readme.read_text(encoding="utf-8")):
+        if not block.results(ROOT, readme):
+            continue
+        (alone,) = blocks(block.text)
+        figures = [figure for clause in alone.clauses() for figure in clause]
+        others = [other for figure in figures for other in changed(block.text, figure)]
+        found += [bool(unfounded(ROOT, readme, other)) for other in others]
+    assert len(found) > 60
+    assert sum(found) >= LEAST_SHARE * len(found)
+
+
+RESULT = "[it](benchmarks/results/it.md)"
+
+
+@pytest.mark.parametrize(
+    ("line", "missing"),
+    [
+        (f"8 µs, 50,000 times faster {RESULT}", []),
+        (f"0.008 ms and 49,900 times {RESULT}", []),
+        (f"9 µs {RESULT}", ["9 µs"]),
+        (f"8 µs, 51,000 times faster {RESULT}", ["8 µs, 51,000 times"]),
+        (f"8 µs and 0.7 ms {RESULT}", ["8 µs, 0.7 ms"]),  # which are not of one line
+        (f"8 µs; 0.7 ms {RESULT}", []),
+        (f"8 µs. It takes 0.7 ms {RESULT}", []),
+        (f"| 8 µs | 0.7 ms | {RESULT} |", []),
+        (f"62% and {RESULT}", []),
+        (f"63% {RESULT}", ["63 %"]),
+        (f"12.0 points {RESULT}", ["12.0 points"]),
+        (f"int8, `9 µs`, Gemma 3 270M {RESULT}", []),
+        ("8 µs", ["8 µs"]),
+        ("In 3 files, as of Python 3.11", []),
+        ("```\n9 µs\n```", []),
+    ],
+)
+def test_what_a_block_tells(tmp_path: Path, line: str, missing: list[str]) -> None:
+    result = tmp_path / "benchmarks" / "results" / "it.md"
+    result.parent.mkdir(parents=True)
+    result.write_text("| one | 0.008 | 49,851 times |\n| two | 0.698 | 0.62 | 12.34 |\n")
+    page = tmp_path / "README.md"
+    page.write_text(f"# A page\n\n{line}\n", encoding="utf-8")
+    assert [re.split(r": (?:in no line|links)", each)[0] for each in unfounded(tmp_path, page)] == (
+        missing
+    )

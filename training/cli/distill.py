@@ -66,22 +66,28 @@ def distill(
     encoder_path: Annotated[
         Path | None, typer.Option(help="MiniLM's folder, where it is not installed.")
     ] = None,
-    layers: Annotated[int, typer.Option(min=1, max=8)] = DEFAULTS.layers,
-    hidden: Annotated[int, typer.Option(min=1)] = DEFAULTS.hidden,
-    dropout: Annotated[float, typer.Option(min=0, max=0.99)] = DEFAULTS.dropout,
+    layers: Annotated[
+        int, typer.Option(min=1, max=8, help="Of the network; hops that it sees.")
+    ] = DEFAULTS.layers,
+    hidden: Annotated[int, typer.Option(min=1, help="Width of a layer.")] = DEFAULTS.hidden,
+    dropout: Annotated[
+        float, typer.Option(min=0, max=0.99, help="Behind each layer.")
+    ] = DEFAULTS.dropout,
     input_dropout: Annotated[
         float, typer.Option(min=0, max=0.99, help="On the features.")
     ] = DEFAULTS.input_dropout,
     residual: Annotated[
         bool, typer.Option(help="Add a layer's input to its output.")
     ] = DEFAULTS.residual,
-    normalization: Annotated[Normalization, typer.Option()] = DEFAULTS.normalization,
+    normalization: Annotated[
+        Normalization, typer.Option(help="Behind each layer.")
+    ] = DEFAULTS.normalization,
     epochs: Annotated[int, typer.Option(min=1, help="At most.")] = DEFAULTS.epochs,
     patience: Annotated[
         int, typer.Option(min=1, help="Epochs without a better validation accuracy.")
     ] = DEFAULTS.patience,
-    learning_rate: Annotated[float, typer.Option(min=0)] = DEFAULTS.learning_rate,
-    weight_decay: Annotated[float, typer.Option(min=0)] = DEFAULTS.weight_decay,
+    learning_rate: Annotated[float, typer.Option(min=0, help="Of AdamW.")] = DEFAULTS.learning_rate,
+    weight_decay: Annotated[float, typer.Option(min=0, help="Of AdamW.")] = DEFAULTS.weight_decay,
     batch_size: Annotated[
         int, typer.Option(min=0, help="Nodes a step, with drawn neighbours; 0: the whole graph.")
     ] = DEFAULTS.batch_size,
@@ -97,7 +103,9 @@ def distill(
             min=0, max=1, help="Of the student's own answers: reached, `route: auto` asks no more."
         ),
     ] = DEFAULTS.auto_accuracy,
-    seed: Annotated[int, typer.Option(min=0)] = DEFAULTS.seed,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of weights, dropout and batches.")
+    ] = DEFAULTS.seed,
     force: Annotated[
         bool,
         typer.Option("--force", help="Replace OUT also if it is another kind of folder."),
@@ -172,7 +180,7 @@ def check_student(kind: str) -> None:
     if kind not in known_students():
         raise TrainingError(
             f"--student {kind}: choose from {', '.join(known_students())}; "
-            f"docs/extending.md says how to add one with {VARIABLE}"
+            f"docs/guides/extending.md says how to add one with {VARIABLE}"
         )
 
 

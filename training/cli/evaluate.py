@@ -43,7 +43,10 @@ def evaluate(
     students: Annotated[str, typer.Option(help="Networks; by default all but mlp.")] = "",
     encoders: Annotated[str, typer.Option(help="Of features; by default both.")] = "",
     recipes: Annotated[
-        str, typer.Option(help="Objectives and controls, see docs/accuracy.md; by default all.")
+        str,
+        typer.Option(
+            help="Objectives and controls, see docs/concepts/accuracy.md; by default all."
+        ),
     ] = "",
     trials: Annotated[
         int, typer.Option(min=0, help="Of the search on validation; the same for every recipe.")

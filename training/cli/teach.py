@@ -148,7 +148,9 @@ def teach(
     ] = 255,
     input_price: Annotated[float, typer.Option(min=0, help="Of a million prompt tokens.")] = 0.0,
     output_price: Annotated[float, typer.Option(min=0, help="Of a million answered tokens.")] = 0.0,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of tuning and of what is chosen at random.")
+    ] = 0,
     test: Annotated[
         bool, typer.Option("--test", help="Print test accuracy, too; choose nothing by it.")
     ] = False,

@@ -86,9 +86,9 @@ def introduction(facts: Mapping[str, Any]) -> str:
         f"view are chosen on validation; the test split is read once a run. {searched} A "
         "difference stands with its 95% interval, and is **bold** where it survives Holm's "
         "correction for all differences of its table at 5%; how the variance of a mean over "
-        "splits is taken is in docs/method.md. *What validation chooses* is no run of its own: it "
-        "takes, a split and initialisation at a time, whichever of the vanilla and the distilled "
-        "runs is best on validation, as `understudy distill --compare` does."
+        "splits is taken is in docs/concepts/method.md. *What validation chooses* is no run of its "
+        "own: it takes, a split and initialisation at a time, whichever of the vanilla and the "
+        "distilled runs is best on validation, as `understudy distill --compare` does."
     )
 
 

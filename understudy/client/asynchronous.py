@@ -69,6 +69,7 @@ class AsyncClient(Interface):
             return result
 
     async def close(self) -> None:
+        """Closes the connections; nothing may be asked afterwards."""
         await self.http.aclose()
 
     async def __aenter__(self) -> "AsyncClient":

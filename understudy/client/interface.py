@@ -113,7 +113,7 @@ class Interface:
     def mutate(
         self, mutations: Sequence[Mapping[str, Any]], key: str | None = None
     ) -> Plan[Change, Change]:
-        """Makes changes of the graph, all or none; see docs/http.md for their kinds.
+        """Makes changes of the graph, all or none; see docs/reference/http.md for their kinds.
 
         Args:
             key: idempotency key: the same changes under the same key are made once. Without one,

@@ -25,6 +25,7 @@ class Node:
         object.__setattr__(self, "neighbors", ids_of("neighbors", self.neighbors))
 
     def to_json(self) -> dict[str, Any]:
+        """As the service reads it; what is not said is left out."""
         value: dict[str, Any] = {}
         if self.id is not None:
             value["id"] = self.id

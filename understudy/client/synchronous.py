@@ -71,7 +71,7 @@ class Client(Interface):
 
     @contextmanager
     def graph_lines(self) -> Iterator[Iterator[str]]:
-        """The lines of the whole graph, as they come; see docs/http.md.
+        """The lines of the whole graph, as they come; see docs/reference/http.md.
 
         Raises:
             RefusedError, UnexpectedAnswerError: the service refuses it, or is none.
@@ -87,6 +87,7 @@ class Client(Interface):
             raise UnavailableError(f"{self.where} cannot be read: {error}") from error
 
     def close(self) -> None:
+        """Closes the connections; nothing may be asked afterwards."""
         self.http.close()
 
     def __enter__(self) -> "Client":

@@ -7,7 +7,7 @@ Usable without HTTP:
         engine.apply([UpsertNode("jq2", "a fast JSON parser"), AddEdge("jq2", "libc6")])
         engine.classify([Node(id="jq2")])
 
-See docs/engine.md.
+See docs/concepts/engine.md.
 """
 
 import logging
@@ -48,9 +48,11 @@ from understudy.engine.requests import (
 from understudy.engine.snapshots import Snapshots
 from understudy.engine.state import GraphState
 from understudy.engine.student import Inference, Student
+from understudy.engine.updates.replica import Lag
 from understudy.engine.updates.tickets import Applied
 from understudy.engine.updates.writer import Writer
 from understudy.graph.agreement import agreement
+from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.mutations import Mutation, UpsertNode
 from understudy.graph.progress import Progress, silent
 from understudy.graph.view import REMOVED
@@ -76,6 +78,7 @@ class Engine:
         limits: Limits,
         provider: str,
         data: Path | None = None,
+        kept: bool = True,
     ) -> None:
         """Assembles an engine from parts; `open` reads them from a bundle."""
         self.manifest = manifest
@@ -84,6 +87,7 @@ class Engine:
         self.student = student
         self.limits = limits
         self.provider = provider
+        self.kept = kept
         self.snapshots = Snapshots(data, manifest, writer) if data is not None else None
         self.maintenance = Maintenance(maintaining(ref(self)))
         writer.noticed = self.maintenance.notice
@@ -100,6 +104,8 @@ class Engine:
         limits: Limits | None = None,
         data: Path | str | None = None,
         progress: Progress = silent,
+        log: RedisLogOptions | None = None,
+        kept: bool = True,
         before: "Engine | None" = None,
     ) -> "Engine":
         """Opens a bundle, verifies what it serves from, replays its journal and infers once.
@@ -113,6 +119,9 @@ class Engine:
                 engines of the machine that open it; without one, changes last as long as the
                 engine.
             progress: told of activations that the bundle does not hold and that are computed.
+            log: where the log is that engines on several machines share; by default it is a file
+                in `data`, which keeps the snapshots in either case.
+            kept: whether the data folder outlives those that share it.
             before: an engine that serves the same graph, and goes on to; the new one follows its
                 log, in the same data folder if any, and takes its place with `take_over`.
 
@@ -122,15 +131,18 @@ class Engine:
             BundleMismatchError: its parts do not belong together, or it is not of the graph that
                 the engine before serves.
             JournalFailedError: the log does not fit the graph.
+            ValueError: a log is given, and no data folder.
         """
         folder, data = Path(folder), None if data is None else Path(data)
+        if log is not None and data is None:
+            raise ValueError("a log in Redis needs a data folder for its snapshots")
         if before is None:
-            parts = open_parts(folder, threads, provider, data, progress)
+            parts = open_parts(folder, threads, provider, data, progress, log)
         else:
             opening = Opening(threads, provider, progress)
             parts = open_heir(folder, before.writer, before.manifest.graph.lineage, opening)
         manifest, writer, student = parts
-        engine = cls(manifest, writer, student, limits or Limits(), provider, data)
+        engine = cls(manifest, writer, student, limits or Limits(), provider, data, kept)
         try:
             engine.probe()
         except InferenceError as error:
@@ -145,8 +157,8 @@ class Engine:
 
     @property
     def durable(self) -> bool:
-        """Whether changes outlive the process."""
-        return self.writer.log.durable
+        """Whether changes outlive the process, and those that share them with it."""
+        return self.kept and self.writer.log.durable
 
     def apply(self, mutations: Sequence[Mutation], key: str | None = None) -> Applied:
         """Changes the graph: all mutations or none.
@@ -305,8 +317,19 @@ class Engine:
         """Why the changes of other processes cannot be followed, if so."""
         return self.writer.failure
 
+    @property
+    def lag(self) -> Lag:
+        """How far this engine may be behind the changes of other processes."""
+        return self.writer.lag()
+
+    def reach(self, version: int) -> Future[None]:
+        """Done once the graph has a version or a later one, or the engine is closed."""
+        arrival = self.writer.arrivals.enter(version)
+        self.writer.arrivals.reached(self.state.version)
+        return arrival
+
     def settle(self) -> None:
-        """Brings every activation up to the last digit, see docs/engine.md; done when idle."""
+        """Brings every activation to the last digit (docs/concepts/engine.md); done when idle."""
         self.writer.settle()
 
     def compact(self) -> None:

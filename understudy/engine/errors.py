@@ -6,6 +6,9 @@ EngineError
 ├── InferenceError           the networks gave no usable answer
 ├── NotReadyError            it cannot be done now, but soon
 ├── JournalFailedError       a change cannot be made durable
+│   ├── LogUnavailableError  what keeps the log cannot be reached at the moment
+│   └── ChangeUnsureError    whether the log keeps it is not known yet
+├── BackupError              a backup cannot be made, or be put back
 ├── ChangeError              a batch of changes is refused
 │   ├── MutationRefusedError an item of it cannot be done
 │   ├── MutationTargetError  it names a node or an edge that is not stored
@@ -74,6 +77,24 @@ class JournalFailedError(EngineError):
 
     code = "journal_failed"
     retry_after = 1.0
+
+
+class LogUnavailableError(JournalFailedError):
+    """What keeps the log cannot be reached at the moment; nothing was done, and reading goes on."""
+
+    code = "log_unavailable"
+
+
+class ChangeUnsureError(JournalFailedError):
+    """A change may be in the log; sent again under its key, it is done once."""
+
+    code = "change_unsure"
+
+
+class BackupError(EngineError):
+    """A backup cannot be made, or be put back."""
+
+    code = "backup_failed"
 
 
 class ChangeError(EngineError):

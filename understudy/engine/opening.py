@@ -16,6 +16,7 @@ from understudy.engine.beginnings import (
 )
 from understudy.engine.errors import BundleForeignError
 from understudy.engine.full_run import compute_tables
+from understudy.engine.shared_log import check_local, open_redis_log
 from understudy.engine.snapshots import (
     check_snapshots,
     remove_snapshots,
@@ -40,6 +41,7 @@ from understudy.graph.log.keys import Keys
 from understudy.graph.log.memory import MemoryLog
 from understudy.graph.log.protocol import Log
 from understudy.graph.log.sqlite import SqliteLog
+from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.progress import Progress, silent, step
 from understudy.graph.store import GraphStore
@@ -68,7 +70,12 @@ Parts = tuple[Manifest, Writer, Student]
 
 
 def open_parts(
-    folder: Path, threads: int, provider: str, data: Path | None, progress: Progress
+    folder: Path,
+    threads: int,
+    provider: str,
+    data: Path | None,
+    progress: Progress,
+    redis: RedisLogOptions | None = None,
 ) -> Parts:
     """Opens everything; see `Engine.open`."""
     bundle = open_bundle(folder, verify=False)
@@ -76,7 +83,12 @@ def open_parts(
         alone = MemoryLog(bundle.manifest.graph.position)
         with verified(bundle):
             return assemble(bundle, bundle, alone, threads, provider, progress)
-    log = open_log(data, bundle.manifest)
+    graph = bundle.manifest.graph
+    log: Log
+    if redis is None:
+        log = open_log(data, bundle.manifest)
+    else:
+        log = open_redis_log(redis, data, graph.lineage, graph.position, data / JOURNAL_FILE)
     try:
         base = open_base(data, log, bundle)
         with verified(bundle, base):
@@ -84,8 +96,8 @@ def open_parts(
                 parts = assemble(bundle, base, log, threads, provider, progress)
             else:
                 opening = Opening(threads, provider, progress)
-                graph = followed(base, log)
-                parts = assemble_at(bundle, graph.state.graph, log, graph.keys, opening)
+                now = followed(base, log)
+                parts = assemble_at(bundle, now.state.graph, log, now.keys, opening)
         parts[1].follow()  # not before: from then on others may remove the snapshot
         with log.keeping() as mine:
             if mine:  # else another process writes one at this moment, and tidies up after it
@@ -148,6 +160,7 @@ def open_log(data: Path, manifest: Manifest) -> SqliteLog:
     path = data / JOURNAL_FILE
     graph = manifest.graph
     with reading_files(path):
+        check_local(data)
         if not path.exists():
             check_snapshots(data, 0)
     return SqliteLog(path, graph.lineage, manifest.version, graph.position)
@@ -211,7 +224,10 @@ def stored_graph(data: Path, bundle: Path | None) -> TextGraph:
     """
     path = data / JOURNAL_FILE
     if not path.is_file():
-        raise JournalError(f"{data} is no data folder of a service: it has no {JOURNAL_FILE}")
+        raise JournalError(
+            f"{data} is no data folder of a service with a log of its own: it has no "
+            f"{JOURNAL_FILE}; where the log is in Redis, name the service"
+        )
     given = None if bundle is None else open_bundle(bundle, verify=False)
     lineage, version = (
         ("", "") if given is None else (given.manifest.graph.lineage, given.manifest.version)

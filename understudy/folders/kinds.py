@@ -75,7 +75,8 @@ EVALUATION = Kind(
     ),
     grows=True,
 )
-KINDS = (GRAPH, TEACHER, STUDENT, BUNDLE, REPOSITORY, EVALUATION)
+BACKUP = Kind("backup", "backup.json", ("backup_format", "graph_version", MANIFEST_KEY))
+KINDS = (GRAPH, TEACHER, STUDENT, BUNDLE, REPOSITORY, EVALUATION, BACKUP)
 
 
 def kind_of(folder: Path) -> Kind | None:

@@ -1,7 +1,7 @@
 """How a graph is made of what is in memory; `TextGraph` has these as its own.
 
 The rules for labels, missing values, ids and splits are those of `understudy data import`: see
-docs/data.md. An error names the row and the column; an option that it advises, such as
+docs/guides/data.md. An error names the row and the column; an option that it advises, such as
 `--missing-text id`, is the argument of that name here, or a field of `Rules`.
 """
 

@@ -10,6 +10,8 @@ GraphError
     ├── JournalLockedError   another process has it for itself
     ├── LogMovedError        others were appended before this record
     ├── LogHeldError         a process that follows still needs what is to be forgotten
+    ├── LogAwayError         what keeps the log cannot be reached at the moment
+    ├── LogUnsureError       it went away before it told whether it kept a record
     ├── JournalForeignError  it belongs to another bundle, or is no journal
     └── JournalDamagedError  what is in it is not what was written
 """
@@ -61,6 +63,14 @@ class LogMovedError(JournalError):
 
 class LogHeldError(JournalError):
     """A process that follows the log, or starts, has not applied what is to be forgotten."""
+
+
+class LogAwayError(JournalError):
+    """What keeps the log cannot be reached at the moment; it is asked again."""
+
+
+class LogUnsureError(JournalError):
+    """What keeps the log did not tell whether it kept a record, or not how safely."""
 
 
 class JournalForeignError(JournalError):

@@ -55,10 +55,12 @@ class TextGraph(FromMemory):
 
     @property
     def num_nodes(self) -> int:
+        """How many nodes there are."""
         return len(self.ids)
 
     @property
     def num_classes(self) -> int:
+        """How many labels there are."""
         return len(self.label_names)
 
     @cached_property

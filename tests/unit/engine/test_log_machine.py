@@ -31,12 +31,18 @@ from understudy.engine.updates.tickets import Applied
 from understudy.graph.log.memory import Book, SharedMemoryLog
 from understudy.graph.log.opening import write_records
 from understudy.graph.log.sqlite import SqliteLog
+from understudy.graph.log.streams.log import RedisLog
+from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
 from understudy.graph.progress import silent
 
 LONG = "UNDERSTUDY_LONG_TESTS" in os.environ
 PROCESSES = 3
+EXAMPLES = {"memory": 12, "sqlite": 12, "redis": 4}  # by kind of log
+
+
+Kept = Book | RedisLogOptions | None  # where the log is; None: a file in the data folder
 
 
 class Crash(BaseException):
@@ -46,14 +52,14 @@ class Crash(BaseException):
 class Process:
     """One that holds the log, and can end at every step that it takes."""
 
-    def __init__(self, bundle: TinyBundle, data: Path, book: Book | None) -> None:
+    def __init__(self, bundle: TinyBundle, data: Path, kept: Kept) -> None:
         self.fuse: int | None = None  # steps until it ends
         self.between: Callable[[], object] = lambda: None  # once, before it appends
-        if book is None:
-            manifest, self.writer, _ = open_parts(bundle.folder, 1, "cpu", data, silent)
+        if not isinstance(kept, Book):
+            manifest, self.writer, _ = open_parts(bundle.folder, 1, "cpu", data, silent, kept)
         else:
             base = opened = open_bundle(bundle.folder, verify=False)
-            log = SharedMemoryLog(book)
+            log = SharedMemoryLog(kept)
             if log.snapshot:
                 base = open_snapshot(data, log.snapshot)
             manifest, self.writer, _ = assemble(opened, base, log, 1, "cpu", silent)
@@ -95,6 +101,11 @@ class Process:
             for descriptor in (followers.lock, followers.position, followers.news):
                 os.close(descriptor)
             followers.lock = followers.position = followers.news = -1
+        elif isinstance(log, RedisLog):
+            assert log.news is not None
+            log.news.close()
+            log.folder.started()
+            log.server.close()
         else:
             log.close()
 
@@ -102,12 +113,12 @@ class Process:
 class Machine(RuleBasedStateMachine):
     """Clients that pass tokens on: a change that is done twice would be refused."""
 
-    def __init__(self, bundle: TinyBundle, in_memory: bool) -> None:
+    def __init__(self, bundle: TinyBundle, kept: Kept) -> None:
         super().__init__()
         self.served = bundle
         self.folder = TemporaryDirectory()
         self.data = Path(self.folder.name)
-        self.book = Book() if in_memory else None
+        self.kept = kept
         self.processes = [self.begin() for _ in range(PROCESSES)]
         self.tokens = [0, 0]  # by client, how often its node was replaced by the next
         self.unsure: dict[int, None] = {}  # clients that do not know what became of the last change
@@ -122,7 +133,7 @@ class Machine(RuleBasedStateMachine):
         self.running: Process | None = None
 
     def begin(self) -> Process:
-        return Process(self.served, self.data, self.book)
+        return Process(self.served, self.data, self.kept)
 
     def stepping(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
@@ -272,16 +283,26 @@ class Machine(RuleBasedStateMachine):
             np.testing.assert_allclose(logits, reference, atol=1e-4)
 
 
-@pytest.mark.parametrize("in_memory", [True, False], ids=["memory", "sqlite"])
-def test_crashes_between_any_two_steps(tiny_bundle: TinyBundle, in_memory: bool) -> None:
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "redis"])
+def test_crashes_between_any_two_steps(
+    tiny_bundle: TinyBundle, kind: str, request: pytest.FixtureRequest
+) -> None:
+    def kept() -> Kept:
+        """Of a new log."""
+        if kind == "redis":
+            server = request.getfixturevalue("redis")
+            server.client.flushall()
+            return RedisLogOptions(server.url, records_kept=0)
+        return Book() if kind == "memory" else None
+
     class OfThisLog(Machine):
         def __init__(self) -> None:
-            super().__init__(tiny_bundle, in_memory)
+            super().__init__(tiny_bundle, kept())
 
     run_state_machine_as_test(
         OfThisLog,
         settings=settings(
-            max_examples=400 if LONG else 12,
+            max_examples=400 if LONG else EXAMPLES[kind],
             stateful_step_count=40 if LONG else 20,
             deadline=None,
         ),

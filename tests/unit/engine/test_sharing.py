@@ -23,18 +23,25 @@ from understudy.engine.opening import JOURNAL_FILE
 from understudy.engine.updates.tickets import Applied
 from understudy.graph.errors import JournalError
 from understudy.graph.log.protocol import Record
+from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 
 OpenEngine = Callable[[], Engine]
+sqlite_alone = pytest.mark.parametrize("open_engine", ["sqlite"], indirect=True)
 
 
-@pytest.fixture
-def open_engine(tiny_bundle: TinyBundle, tmp_path: Path) -> Iterator[OpenEngine]:
+@pytest.fixture(params=["sqlite", "redis"])
+def open_engine(
+    request: pytest.FixtureRequest, tiny_bundle: TinyBundle, tmp_path: Path
+) -> Iterator[OpenEngine]:
     engines: list[Engine] = []
+    log = None
+    if request.param == "redis":
+        log = RedisLogOptions(request.getfixturevalue("redis").url, records_kept=0)
 
     def opened() -> Engine:
-        engines.append(Engine.open(tiny_bundle.folder, data=tmp_path / "data"))
+        engines.append(Engine.open(tiny_bundle.folder, data=tmp_path / "data", log=log))
         return engines[-1]
 
     yield opened
@@ -233,6 +240,7 @@ def test_snapshots_of_one_are_the_start_of_the_next(
     assert_exact(third, tiny_bundle)
 
 
+@sqlite_alone
 def test_a_snapshot_waits_for_who_is_behind(tmp_path: Path, open_engine: OpenEngine) -> None:
     one, other = open_engine(), open_engine()
     other.following.close()
@@ -262,6 +270,7 @@ def test_a_log_that_cannot_be_read_stops_changes_and_not_answers(open_engine: Op
     assert_alike(one, other)
 
 
+@sqlite_alone
 def test_what_processes_leave_beside_the_log(tmp_path: Path, open_engine: OpenEngine) -> None:
     one, other = open_engine(), open_engine()
     one.close()

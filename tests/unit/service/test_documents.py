@@ -10,7 +10,9 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 
 def test_every_error_code_is_documented_with_its_status() -> None:
-    rows = re.findall(r"^\| (\d{3}) \| (.*?) \|", (DOCS / "http.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| (\d{3}) \| (.*?) \|", (DOCS / "reference" / "http.md").read_text(), re.MULTILINE
+    )
     documented = {
         (code, int(status)) for status, cell in rows for code in re.findall(r"`(\w+)`", cell)
     }
@@ -24,7 +26,7 @@ def test_every_error_code_is_documented_with_its_status() -> None:
 
 
 def test_every_metric_is_documented() -> None:
-    text = (DOCS / "operations.md").read_text()
+    text = (DOCS / "guides" / "operations.md").read_text()
     kinds = [v for v in vars(Metrics()).values() if isinstance(v, Counter | Histogram)]
     for kind in kinds:
         suffix = "_total" if isinstance(kind, Counter) else ""

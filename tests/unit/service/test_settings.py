@@ -1,12 +1,14 @@
 """Flags before environment before defaults, and what may be listened on."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from service.errors import SettingsError
 from service.http.guard import is_local
 from service.settings import load_settings
+from understudy.graph.log.streams.options import RedisLogOptions
 
 
 def test_flags_go_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,3 +55,17 @@ def test_beyond_loopback_needs_leave(host: str) -> None:
 def test_loopback_is_known(host: str) -> None:
     assert is_local(host)
     assert load_settings(host=host).host == host
+
+
+def test_a_log_in_redis_needs_a_url_and_a_folder(tmp_path: Path) -> None:
+    secret = "redis://:secret@host/many"
+    with pytest.raises(SettingsError, match=r"^--log is no URL of a Redis") as refused:
+        load_settings(log=secret, data_folder=tmp_path)
+    assert "secret" not in str(refused.value)
+    with pytest.raises(SettingsError, match="--log needs --data-folder"):
+        load_settings(log="redis://host")
+    assert load_settings().redis_log is None
+    settings = load_settings(log="redis://:secret@host", data_folder=tmp_path, log_wait_replicas=2)
+    assert settings.redis_log == RedisLogOptions("redis://:secret@host", wait_replicas=2)
+    assert "secret" not in repr(settings)
+    assert "secret" not in repr(settings.redis_log)

@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from threading import Lock
+from time import monotonic
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 from understudy.engine.errors import EngineError, JournalFailedError, KeyReusedError
 from understudy.engine.state import GraphState, Tables
+from understudy.engine.updates.arrivals import Arrivals
 from understudy.engine.updates.tickets import Applied, failure_of, refusal
 from understudy.graph.draft import Draft
 from understudy.graph.errors import JournalError, MutationError
@@ -24,6 +27,20 @@ from understudy.graph.view import GraphView
 logger = logging.getLogger(__name__)
 
 Fate = Applied | EngineError  # what became of a record
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far a state may be behind the log.
+
+    Attributes:
+        entries: records that were read and are not applied yet.
+        seconds: since the state was last all that the log held; it is asked once a second at
+            least.
+    """
+
+    entries: int
+    seconds: float
 
 
 class Computing(Protocol):
@@ -70,6 +87,7 @@ class Replica:
         state: the newest state; replaced as a whole, once a change. Its version is the position.
         keys: the idempotency keys as of that position.
         failure: why the log could not be followed, if it could not; readers have an old state.
+        synchronised: the monotonic second at which the state was last all that the log held.
     """
 
     def __init__(
@@ -92,7 +110,9 @@ class Replica:
         self.keys = log.keys() if keys is None else keys
         self.state = GraphState(store.view, tables)
         self.lock = Lock()
+        self.arrivals = Arrivals()
         self.failure: EngineError | None = None
+        self.synchronised = monotonic()
         self.interrupted = False
         self.closed = False
         self.computed_rows = 0  # by all changes so far, of all layers
@@ -107,11 +127,19 @@ class Replica:
         with self.lock:
             return not self.closed and not self.interrupted and bool(self.catch_up())
 
+    def lag(self) -> Lag:
+        """How far the state may be behind the log."""
+        if not self.log.shared:
+            return Lag(0, 0.0)
+        entries = max(self.log.number - self.state.version, 0)
+        return Lag(entries, monotonic() - self.synchronised)
+
     def catch_up(self) -> dict[int, Fate]:
         """Applies all that the log holds; what became of each new record, by its number.
 
         The lock is held. Raises what `follow` does.
         """
+        asked = monotonic()
         try:
             records = self.log.read(self.state.version)
             fates = self.apply_records(records) if records else {}
@@ -123,6 +151,7 @@ class Replica:
                 logger.error("the log cannot be followed: %s", failure)
             self.failure = failure
             raise failure from None
+        self.synchronised = asked
         if self.failure is not None:
             logger.info("the log is followed again")
             self.failure = None
@@ -201,6 +230,7 @@ class Replica:
         self.incremental.keep()
         self.store.publish(view, draft, change)
         self.state = GraphState(view, self.tables)
+        self.arrivals.reached(self.state.version)
 
     def settle(self, interrupted: Callable[[], bool] = lambda: False) -> None:
         """Brings every activation up to the last digit, see `Incremental`; changes no version.

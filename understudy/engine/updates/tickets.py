@@ -4,16 +4,28 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from understudy.engine.errors import (
+    ChangeUnsureError,
     EngineError,
     JournalFailedError,
+    LogUnavailableError,
     MutationRefusedError,
     MutationTargetError,
 )
-from understudy.graph.errors import JournalError, MutationError, UnknownItemError
+from understudy.graph.errors import (
+    JournalError,
+    LogAwayError,
+    LogUnsureError,
+    MutationError,
+    UnknownItemError,
+)
 from understudy.graph.log.protocol import Record
 from understudy.graph.mutations import Mutation, encode_mutations
 
 KEY_CHARACTERS = 200
+FAILURES: dict[type[JournalError], type[JournalFailedError]] = {
+    LogAwayError: LogUnavailableError,
+    LogUnsureError: ChangeUnsureError,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +62,11 @@ def check_key(key: str) -> None:
 
 def failure_of(error: EngineError | JournalError) -> EngineError:
     """An error as a caller gets it: of this room, and without the frames that it came through."""
-    failure = JournalFailedError(str(error)) if isinstance(error, JournalError) else error
+    failure: EngineError
+    if isinstance(error, JournalError):
+        failure = FAILURES.get(type(error), JournalFailedError)(str(error))
+    else:
+        failure = error
     failure.__cause__ = error.__cause__
     return failure.with_traceback(None)
 

@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
 
 from understudy.engine.errors import (
+    ChangeUnsureError,
     EngineError,
     InferenceError,
     JournalFailedError,
@@ -175,7 +176,10 @@ class Writer(Replica):
         if not accepted:
             return
         failure = self.commit(draft, accepted)
-        if failure is not None and len(accepted) == 1:
+        if isinstance(failure, ChangeUnsureError):
+            for ticket, _ in accepted:  # tried alone, one without a key might be made twice
+                ticket.outcome.set_exception(copy(failure))
+        elif failure is not None and len(accepted) == 1:
             accepted[0][0].outcome.set_exception(failure)
         elif failure is not None:
             for ticket, _ in accepted:  # one may be at fault: the others need not fail
@@ -271,3 +275,4 @@ class Writer(Replica):
         with self.lock:
             self.closed = True
             self.log.close()
+        self.arrivals.release()

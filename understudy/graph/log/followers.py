@@ -15,7 +15,7 @@ import select
 import struct
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -130,20 +130,9 @@ class Followers:
         with suppress(BlockingIOError):
             os.write(self.news, b"!")
 
-    @contextmanager
-    def keeping(self) -> Iterator[bool]:
+    def keeping(self) -> AbstractContextManager[bool]:
         """Whether nobody else holds the lock of the snapshots; if so, it is held."""
-        lock = open_locked(self.beside("snapshots-lock"), None)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            os.close(lock)
+        return holding(self.beside("snapshots-lock"))
 
     def leave(self) -> None:
         """Is none of them any more; a `wait` of another thread ends."""
@@ -172,3 +161,19 @@ def open_locked(path: Path, kind: int | None) -> int:
     if kind is not None:
         fcntl.flock(descriptor, kind)
     return descriptor
+
+
+@contextmanager
+def holding(path: Path) -> Iterator[bool]:
+    """Whether nobody else holds a lock; if so, it is held while the block runs."""
+    lock = open_locked(path, None)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        os.close(lock)

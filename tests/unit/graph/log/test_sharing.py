@@ -16,19 +16,28 @@ from understudy.graph.errors import JournalError, LogHeldError, LogMovedError
 from understudy.graph.log.memory import Book, SharedMemoryLog
 from understudy.graph.log.protocol import Log, Record, pushed
 from understudy.graph.log.sqlite import SqliteLog
+from understudy.graph.log.streams.log import RedisLog
+from understudy.graph.log.streams.options import RedisLogOptions
 
 Holder = Callable[[], Log]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 def hold(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Holder]:
     """Gives further holders of one log; they are closed in the end."""
     book = Book()
     holders: list[Log] = []
+    if request.param == "redis":
+        options = RedisLogOptions(request.getfixturevalue("redis").url, records_kept=0)
 
     def holder() -> Log:
-        sqlite = request.param == "sqlite"
-        log: Log = SqliteLog(tmp_path / "log", BUNDLE) if sqlite else SharedMemoryLog(book)
+        log: Log
+        if request.param == "redis":
+            log = RedisLog(options, BUNDLE, tmp_path / "log")
+        elif request.param == "sqlite":
+            log = SqliteLog(tmp_path / "log", BUNDLE)
+        else:
+            log = SharedMemoryLog(book)
         holders.append(log)
         return log
 

@@ -132,7 +132,7 @@ BAD_NODES = [
     ("nodes.parquet", b"", r"nodes\.parquet: the file is empty"),
     ("nodes.parquet", b"not parquet", r"nodes\.parquet: not a Parquet file"),
     ("nodes.jsonl.gz", b"plain text", r"nodes\.jsonl\.gz: damaged gzip file"),
-    ("nodes.jsonl.gz", gzip.compress(b'{"id": "a"}' * 99)[:-9], r"damaged gzip file"),
+    ("nodes.jsonl.gz", gzip.compress(b'{"id": "a"}' * 99, mtime=0)[:-9], r"damaged gzip file"),
     ("nodes.jsonl", b'{"id":"a","text":"\\ud800"}\n', r"nodes\.jsonl:1: .*lone surrogate"),
     ("nodes.jsonl", b'{"id":' + b"1" * 5000 + b"}\n", r"nodes\.jsonl:1: Exceeds the limit"),
     ("nodes.jsonl", b"[" * 100_000, r"nodes\.jsonl:1: the JSON is nested too deeply"),

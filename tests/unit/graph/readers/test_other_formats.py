@@ -168,7 +168,7 @@ def tarred(content: str) -> bytes:
         ("nodes.csv.xz", lzma.compress(NODES.encode())),
         ("nodes.csv.gz", tarred(NODES)),
         ("nodes.csv.tar.gz", tarred(NODES)),
-        ("NODES.CSV.GZ", gzip.compress(NODES.encode())),
+        ("NODES.CSV.GZ", gzip.compress(NODES.encode(), mtime=0)),
     ],
 )
 def test_packed_files(import_text: Import, name: str, content: bytes) -> None:

@@ -75,3 +75,20 @@ def test_an_ending_service_is_not_ready_although_a_probe_passed() -> None:
             await health.check()
 
     asyncio.run(check())
+
+
+def test_who_is_too_far_behind_the_log_is_not_ready() -> None:
+    lag = [1.0, 5.5, 1.0]
+
+    async def probe() -> None:
+        """Passes."""
+
+    async def check() -> None:
+        health = Health(probe, 60, 5, lambda: lag.pop(0), max_lag_seconds=5)
+        await health.check()
+        with pytest.raises(NotReadyError, match=r"5\.5 s behind the log"):
+            await health.check()
+        await health.check()
+        await Health(probe, 60, 5, lambda: 1e9).check()
+
+    asyncio.run(check())

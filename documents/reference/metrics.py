@@ -1,0 +1,59 @@
+"""Every metric of the service: its counters and histograms, and the gauges that its parts add."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import service
+from documents.reference.pages import Page, code
+from service.telemetry.metrics import PREFIX, Counter, Histogram, Metrics
+
+INTRODUCTION = (
+    "`GET /metrics` tells them to Prometheus, without a key. Times are in seconds. Counters begin "
+    "at 0 with the process and appear once they are counted; a histogram has `_bucket`, `_sum` and "
+    "`_count`. Those of the process itself (`process_…`) are beside them."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A metric as it is asked for, without what a histogram adds to its name."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    text: str
+
+
+def metrics_page() -> Page:
+    page = Page("Metrics")
+    page.add(INTRODUCTION)
+    page.table(
+        ("metric", "kind", "labels", "meaning"),
+        (
+            (code(f.name), f.kind, ", ".join(map(code, f.labels)), page.words(f.name, f.text))
+            for f in sorted(figures(), key=lambda figure: figure.name)
+        ),
+    )
+    return page
+
+
+def figures() -> Iterator[Figure]:
+    for value in vars(Metrics()).values():
+        if isinstance(value, Counter):
+            yield Figure(f"{value.name}_total", "counter", tuple(value.labels), value.text)
+        elif isinstance(value, Histogram):
+            yield Figure(value.name, "histogram", tuple(value.labels), value.text)
+    for path in sorted(Path(service.__path__[0]).rglob("*.py")):
+        yield from gauges(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def gauges(tree: ast.Module) -> Iterator[Figure]:
+    """Gauges are added where what they read is made, so they are found in the code."""
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        said = [entry.value for entry in node.args[:2] if isinstance(entry, ast.Constant)]
+        if node.func.attr == "gauge" and len(said) == 2:
+            yield Figure(f"{PREFIX}{said[0]}", "gauge", (), str(said[1]))

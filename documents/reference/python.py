@@ -1,0 +1,95 @@
+"""The Python interface: what `import understudy` offers, from its docstrings."""
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, get_args, get_origin
+
+import understudy
+from documents.reference.pages import Page
+
+INTRODUCTION = (
+    "What `import understudy` offers; each name is loaded when it is first used. A way through "
+    "them: [from Python](../guides/python.md)."
+)
+HIDDEN = {"carry_out"}  # how the others are carried out
+TWINS = {"AsyncClient": "Its methods are those of [Client](#client), awaited."}
+ROOMS = ("understudy", "training", "export")
+MODULE = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])")  # before a type's name
+PLAN = re.compile(r"Generator\[Request\[(.*)\], \1, (.*)\]")
+WIDTH = 88  # letters of a signature in one line
+
+
+def python_page() -> Page:
+    page = Page("Python")
+    page.add(INTRODUCTION)
+    for name in understudy.__all__:
+        value = getattr(understudy, name)
+        extra = understudy.NAMES[name][2]
+        needs = f"Needs the extra `{extra}`." if extra else ""
+        page.add(f"## {name}", *described(page, name, value), needs, TWINS.get(name, ""))
+        if inspect.isclass(value) and name not in TWINS:
+            for member, function in methods(value):
+                page.add(f"### {name}.{member}", *described(page, f"{name}.{member}", function))
+    return page
+
+
+def described(page: Page, name: str, value: Any) -> list[str]:
+    """A signature and a docstring, whose blocks are kept as they are."""
+    short = name.rpartition(".")[2]
+    if isinstance(value, property):
+        getter: Any = value.fget
+        shown = f"{short}: {annotation(inspect.signature(getter).return_annotation)}"
+    else:
+        shown = f"{short}{signature(value)}"
+    text = inspect.getdoc(value) or ""
+    page.words(name, text)
+    return [f"```python\n{shown}\n```", f"```text\n{text}\n```" if "\n" in text else text]
+
+
+def signature(value: Callable[..., Any]) -> str:
+    """With each argument in a line of its own where they are long; without `self`."""
+    told = inspect.signature(value)
+    parameters = [parameter(p) for p in told.parameters.values() if p.name not in ("self", "cls")]
+    end = ")"
+    if told.return_annotation not in (inspect.Signature.empty, None, "None"):
+        end += f" -> {annotation(told.return_annotation)}"
+    line = f"({', '.join(parameters)}{end}"
+    if len(line) <= WIDTH:
+        return line
+    return "(\n" + "".join(f"    {p},\n" for p in parameters) + end
+
+
+def parameter(told: inspect.Parameter) -> str:
+    stars = {told.VAR_POSITIONAL: "*", told.VAR_KEYWORD: "**"}.get(told.kind, "")
+    kind = "" if told.annotation is told.empty else f": {annotation(told.annotation)}"
+    if told.default is told.empty:
+        return f"{stars}{told.name}{kind}"
+    value = repr(told.default)
+    given = "…" if value.startswith("<") or len(value) > WIDTH // 2 else value
+    return f"{told.name}{kind} = {given}"
+
+
+def annotation(kind: Any) -> str:
+    """A type without the modules that its parts are in, and without what is noted on it."""
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    told = kind if isinstance(kind, str) else inspect.formatannotation(kind)
+    told = MODULE.sub("", told).replace("~", "")
+    if plan := PLAN.fullmatch(told):  # what both clients make of what they are to ask
+        return plan[2]
+    return told
+
+
+def methods(kind: type) -> Iterator[tuple[str, Any]]:
+    """What a class, or one of ours that it inherits from, defines for others."""
+    seen: set[str] = set()
+    for owner in kind.__mro__:
+        if not owner.__module__.startswith(ROOMS):
+            continue
+        for name, raw in vars(owner).items():
+            value = getattr(raw, "__wrapped__", getattr(raw, "__func__", raw))
+            public = not name.startswith("_") and name not in seen | HIDDEN
+            if public and (inspect.isfunction(value) or isinstance(value, property)):
+                seen.add(name)
+                yield name, value

@@ -1,0 +1,65 @@
+"""Every route of the service, from its OpenAPI document."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi.openapi.utils import get_openapi
+
+from documents.reference.pages import Page, code
+from service.app import ROUTES
+
+INTRODUCTION = (
+    "What `/openapi.json` of a running service tells, without its examples; at `/docs` it is laid "
+    "out to be read. How they are used, and their errors: [the HTTP interface](http.md). A role is "
+    "that of the key, where the service has keys: see "
+    "[who may ask](../guides/operations.md#who-may-ask)."
+)
+SCHEMAS = "#/components/schemas/"
+METHODS = ("get", "put", "post", "delete", "head")
+
+
+def routes_page() -> Page:
+    page = Page("Routes")
+    page.add(INTRODUCTION)
+    found = list(operations())
+    page.table(
+        ("route", "does", "role"),
+        (
+            (code(name), page.words(name, operation.get("summary")), role(operation))
+            for name, operation in found
+        ),
+    )
+    for name, operation in found:
+        page.add(f"## {name}", operation.get("description") or f"{operation.get('summary')}.")
+        page.table(
+            ("parameter", "in", "meaning"),
+            (
+                (code(p["name"]), p["in"], page.words(f"{name} {p['name']}", p.get("description")))
+                for p in operation.get("parameters", ())
+            ),
+        )
+        told = [f"Body: {code(kind)}." for kind in [body(operation)] if kind]
+        told += [f"Answers: {', '.join(map(code, operation['responses']))}."]
+        page.add(" ".join(told))
+    return page
+
+
+def operations() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each as its method and path."""
+    document = get_openapi(title="Understudy", version="", routes=ROUTES)
+    for path, methods in document["paths"].items():
+        for method in METHODS:
+            if method in methods:
+                yield f"{method.upper()} {path}", methods[method]
+
+
+def role(operation: dict[str, Any]) -> str:
+    scopes = [s for entry in operation.get("security", ()) for said in entry.values() for s in said]
+    return ", ".join(sorted(set(scopes))) or "none"
+
+
+def body(operation: dict[str, Any]) -> str:
+    """The name of what is sent."""
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        return str(content["schema"].get("$ref", "")).removeprefix(SCHEMAS)
+    return ""

@@ -1,0 +1,68 @@
+"""Settings by their names: as flags, in the environment and in a file, and what they need."""
+
+import os
+import tomllib
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from service.errors import SettingsError
+
+ENVIRONMENT_PREFIX = "UNDERSTUDY_"
+SECRET = ("_key", "_url", "log")  # ends of names whose values may hold a password
+
+
+def check_extra(setting: str, extra: str, modules: Sequence[str]) -> None:
+    """Sees that what a setting needs is there.
+
+    Raises:
+        SettingsError: a module of an extra is not installed.
+    """
+    for module in modules:
+        if not installed(module):
+            raise SettingsError(
+                f"{flag_name(setting)} needs {module}, which is not installed: "
+                f"pip install 'understudy-gnn[{extra}]'",
+                setting=setting,
+            )
+
+
+def installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # what it lies in is not there
+        return False
+
+
+def wrong_setting(error: ValidationError) -> SettingsError:
+    """The first wrong value, without the value where it may be secret."""
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    shown = "" if name.endswith(SECRET) else f" is {first['input']!r}"
+    return SettingsError(
+        f"{flag_name(name)} or {ENVIRONMENT_PREFIX}{name.upper()}{shown}: {first['msg']}",
+        setting=name,
+    )
+
+
+def file_values(flags: dict[str, Any]) -> dict[str, Any]:
+    """The settings of the file, without those that the environment has.
+
+    Raises:
+        SettingsError: the file cannot be read, or is no TOML.
+    """
+    named = flags.get("settings_file") or os.environ.get(f"{ENVIRONMENT_PREFIX}SETTINGS_FILE")
+    if not named:
+        return {}
+    try:
+        values = tomllib.loads(Path(named).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"--settings-file {named}: {error}", setting="settings_file") from error
+    return {k: v for k, v in values.items() if ENVIRONMENT_PREFIX + k.upper() not in os.environ}
+
+
+def flag_name(setting: str) -> str:
+    return "--" + setting.replace("_", "-")

@@ -1,0 +1,32 @@
+"""What is printed once a service listens."""
+
+import json
+import shlex
+from collections.abc import Iterator
+
+from understudy.engine.engine import probe_row
+from understudy.engine.state import GraphState
+
+
+def welcome(url: str, grpc: str | None, page: bool, keys: bool, asked: str) -> Iterator[str]:
+    """The lines.
+
+    Args:
+        grpc: the address of gRPC, if it is served, too.
+        page: whether there is one for people.
+        keys: whether callers need one.
+        asked: see `example`.
+    """
+    shown = f"page at {url}/, " if page else ""
+    yield f"listening on {url} ({shown}documentation at {url}/docs)"
+    if grpc is not None:
+        yield f"and for gRPC on {grpc}"
+    key = ' -H "authorization: Bearer $KEY"' if keys else ""
+    yield f"next: curl -s {url}/classify -H 'content-type: application/json'{key} {asked}"
+
+
+def example(state: GraphState) -> str:
+    """The body of a question about a stored node, as curl takes it from a shell."""
+    row = probe_row(state)
+    node = {"text": "a text"} if row is None else {"id": state.graph.id(row)}
+    return f"-d {shlex.quote(json.dumps({'nodes': [node]}, ensure_ascii=False))}"

@@ -1,0 +1,143 @@
+"""Questions and answers between the supervisor and a worker, over a pair of sockets.
+
+The pair is made before the worker is forked, so nobody else can reach it, and each side sees when
+the other one is gone, however it went.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from itertools import count
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from service.errors import WorkerGoneError
+
+logger = logging.getLogger(__name__)
+LENGTH_BYTES = 4
+Kind = TypeVar("Kind")
+
+
+class Frame(Struct, frozen=True, array_like=True):
+    """One message.
+
+    Attributes:
+        number: of the question, or of the one that is answered; 0 for what wants no answer.
+        what: is asked; empty for an answer.
+        body: MessagePack.
+    """
+
+    number: int
+    what: str
+    body: Raw
+
+
+def encode_frame(number: int, what: str, body: object) -> bytes:
+    data = msgspec.msgpack.encode(Frame(number, what, Raw(msgspec.msgpack.encode(body))))
+    return len(data).to_bytes(LENGTH_BYTES, "big") + data
+
+
+Answering = Callable[[str, Raw], Awaitable[object]]
+
+
+class Channel:
+    """One side; to be used on one event loop."""
+
+    def __init__(self, end: socket.socket, answering: Answering) -> None:
+        """Prepares.
+
+        Args:
+            answering: gives the answer to a question of the other side.
+        """
+        self.end = end
+        self.answering = answering
+        self.numbers = count(1)
+        self.waiting: dict[int, asyncio.Future[Raw]] = {}
+        self.running: set[asyncio.Task[None]] = set()
+        self.writer: asyncio.StreamWriter | None = None
+        self.gone = False
+
+    async def open(self) -> asyncio.StreamReader:
+        reader, self.writer = await asyncio.open_unix_connection(sock=self.end)
+        return reader
+
+    async def listen(self, reader: asyncio.StreamReader) -> None:
+        """Returns when the other side is gone."""
+        try:
+            while True:
+                length = int.from_bytes(await reader.readexactly(LENGTH_BYTES), "big")
+                frame = msgspec.msgpack.decode(await reader.readexactly(length), type=Frame)
+                if frame.what:
+                    task = asyncio.create_task(self.answer(frame))
+                    self.running.add(task)
+                    task.add_done_callback(self.running.discard)
+                elif (future := self.waiting.pop(frame.number, None)) and not future.done():
+                    future.set_result(frame.body)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            self.close()
+
+    async def answer(self, frame: Frame) -> None:
+        try:
+            body = await self.answering(frame.what, frame.body)
+        except Exception:  # a side must not fall silent because of one question
+            logger.exception("no answer to %s", frame.what)
+            body = None
+        if frame.number:
+            self.send(frame.number, "", body)
+
+    def send(self, number: int, what: str, body: object) -> None:
+        if self.writer is not None and not self.gone:
+            self.writer.write(encode_frame(number, what, body))
+
+    def tell(self, what: str, body: object = None) -> None:
+        """Says something that wants no answer; to nobody, if the other side is gone."""
+        self.send(0, what, body)
+
+    async def ask(
+        self, what: str, answer: type[Kind], body: object = None, seconds: float | None = None
+    ) -> Kind:
+        """Asks the other side.
+
+        Args:
+            answer: its type.
+            seconds: until an answer is given up; None waits.
+
+        Raises:
+            WorkerGoneError: the other side is gone, failed, or gave no answer in time.
+        """
+        if self.gone:
+            raise WorkerGoneError("it is gone")
+        number = next(self.numbers)
+        future = self.waiting[number] = asyncio.get_running_loop().create_future()
+        self.send(number, what, body)
+        try:
+            found = await asyncio.wait_for(future, seconds)
+            return msgspec.msgpack.decode(found, type=answer)
+        except TimeoutError as error:
+            raise WorkerGoneError(f"no answer to {what} within {seconds:g} s") from error
+        except msgspec.ValidationError as error:
+            raise WorkerGoneError(f"it could not do {what}; the log says why") from error
+        finally:
+            self.waiting.pop(number, None)
+
+    def close(self) -> None:
+        """Whoever waits for an answer gets none; again is no harm."""
+        self.gone = True
+        for future in self.waiting.values():
+            if not future.done():
+                future.set_exception(WorkerGoneError("it is gone"))
+        if self.writer is not None:
+            with suppress(ConnectionError):
+                self.writer.close()
+
+
+def send_now(end: socket.socket, what: str, body: Any) -> None:
+    """Says something before there is an event loop."""
+    with suppress(ConnectionError):
+        end.sendall(encode_frame(0, what, body))

@@ -1,0 +1,51 @@
+"""What the supervisor and its workers say, beside figures."""
+
+from msgspec import Struct
+
+from service.telemetry.figures import Figures
+
+
+class Loaded(Struct, frozen=True):
+    """A worker has its bundle, and serves once it is told to.
+
+    Attributes:
+        model_version: of the bundle.
+        keys: whether callers need a key.
+        example: the body of a question, as curl takes it.
+    """
+
+    model_version: str
+    keys: bool
+    example: str
+
+
+class Refused(Struct, frozen=True):
+    """Why a reload cannot be done.
+
+    Attributes:
+        running: another one is.
+    """
+
+    reason: str
+    running: bool = False
+
+
+class Done(Struct, frozen=True):
+    """A reload, of one worker or of all.
+
+    Attributes:
+        seconds: that it took.
+    """
+
+    model_version: str
+    previous_version: str
+    seconds: float
+    refused: Refused | None = None
+
+
+class Scraped(Struct, frozen=True):
+    """The figures of all; see `service.telemetry.figures.Together`."""
+
+    workers: dict[int, Figures]
+    ended: Figures
+    restarts: int

@@ -1,0 +1,92 @@
+"""Starting one worker and hearing of its end."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import warnings
+from collections.abc import Callable, Iterable
+from typing import NoReturn
+
+logger = logging.getLogger(__name__)
+# What the supervisor's event loop handles; a child begins with the defaults.
+HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def fork(
+    work: Callable[[socket.socket], None], foreign: Iterable[int]
+) -> tuple[int, socket.socket]:
+    """Starts a child that does some work and ends with it.
+
+    It shares the memory of all that was imported, copied where it is written to. To be called
+    where no thread of ours runs; those of pyarrow's and onnxruntime's libraries are not used
+    before the fork.
+
+    Args:
+        work: gets the child's end of a pair of sockets.
+        foreign: descriptors that the child must not keep, or it would not be seen that the
+            supervisor is gone.
+
+    Returns:
+        The child's number, and this side's end of the pair.
+    """
+    ours, theirs = socket.socketpair()
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of threads, see above
+            process = os.fork()
+        if process == 0:
+            become(work, theirs, (ours.fileno(), *foreign))
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+    theirs.close()
+    return process, ours
+
+
+def become(
+    work: Callable[[socket.socket], None], end: socket.socket, foreign: Iterable[int]
+) -> NoReturn:
+    """Does the work in the child; nothing of the supervisor's stack runs in it."""
+    status = 1
+    try:
+        signal.set_wakeup_fd(-1)  # a signal to the child would be the supervisor's
+        for number in HANDLED:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+        asyncio._set_running_loop(None)
+        for descriptor in foreign:
+            os.close(descriptor)
+        work(end)
+        status = 0
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else 1
+    except BaseException:
+        logger.exception("a worker failed")
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+async def ended(process: int) -> int:
+    """Waits for a child's end; returns its exit status, or minus the signal that ended it."""
+    descriptor = os.pidfd_open(process)
+    loop, over = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, over.set)
+    try:
+        await over.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def words(status: int) -> str:
+    """An exit status in words."""
+    if status >= 0:
+        return f"with status {status}"
+    name = signal.Signals(-status).name
+    return f"by {name}" + (" (is the memory too small?)" if -status == signal.SIGKILL else "")

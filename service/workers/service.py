@@ -1,0 +1,93 @@
+"""`understudy serve --workers`: a supervisor and its workers, from settings to the end."""
+
+import asyncio
+import gc
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import typer
+
+from service.errors import SettingsError
+from service.server import bind_for_others, url_of
+from service.settings import Settings
+from service.welcome import welcome
+from service.workers.messages import Loaded
+from service.workers.scratch import scratch_folder
+from service.workers.shares import cores, remarks, share_of
+from service.workers.supervisor import Supervisor
+from service.workers.worker import Plan
+
+logger = logging.getLogger(__name__)
+
+
+def serve_together(bundle: Path, settings: Settings) -> None:
+    """Serves with several processes until told to end.
+
+    Raises:
+        SettingsError: not on this system, or a setting leaves a worker nothing.
+        AddressError: a port is taken.
+        WorkersError: the workers cannot be started.
+    """
+    if sys.platform != "linux":
+        raise SettingsError(
+            "--workers needs Linux, which shares a port's connections out; start services on "
+            "ports of their own, with one --data-folder, behind a balancer",
+            setting="workers",
+        )
+    available = cores()
+    for remark in remarks(settings, available):
+        logger.warning("%s", remark)
+    share = share_of(settings, available)
+    logger.info(
+        "starting %d workers, each with %d thread(s) of one inference", share.workers, share.threads
+    )
+    with ExitStack() as stack:
+        bound = stack.enter_context(bind_for_others(settings.host, settings.port))
+        ports = {"port": bound.getsockname()[1]}
+        if settings.grpc_port is not None:
+            taken = stack.enter_context(bind_for_others(settings.host, settings.grpc_port))
+            ports["grpc_port"] = taken.getsockname()[1]
+        scratch = stack.enter_context(shared_changes(settings))
+        share_early(settings)
+
+        def announce(loaded: Loaded, grpc: str | None) -> None:
+            page, url = settings.page, url_of(bound)
+            for line in welcome(url, grpc, page, loaded.keys, loaded.example):
+                typer.echo(line)
+            sys.stdout.flush()
+
+        plan = Plan(bundle, share.model_copy(update=ports), scratch)
+        asyncio.run(Supervisor(plan, announce).run())
+
+
+@contextmanager
+def shared_changes(settings: Settings) -> Iterator[Path | None]:
+    """The folder of a log that ends with the service, where no other one is given."""
+    if settings.data_folder is not None:
+        yield None
+        return
+    with scratch_folder() as folder:
+        logger.info("changes of the graph are shared in %s, and end with the service", folder)
+        yield folder
+
+
+def share_early(settings: Settings) -> None:
+    """Imports once what every worker would; and no collection walks through it later.
+
+    Not gRPC, whose threads begin when it is imported.
+    """
+    wanted = {
+        "pandas": find_spec("pandas") is not None,  # pyarrow takes it, if it is there
+        "service.mcp.server": settings.mcp,
+        "openai": bool(settings.teacher_url),
+    }
+    for name, needed in wanted.items():
+        if needed:
+            import_module(name)
+    gc.collect()
+    gc.freeze()

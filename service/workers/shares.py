@@ -1,0 +1,70 @@
+"""What one worker gets of what is set for the service."""
+
+import os
+from collections.abc import Iterator
+from math import ceil
+
+from service.errors import SettingsError
+from service.settings import Settings
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def share_of(settings: Settings, available: int) -> Settings:
+    """The settings of one of the workers: what is meant for the service as a whole, divided.
+
+    A rate limit that Redis counts stays whole, since all workers share that count.
+
+    Args:
+        available: cores.
+    """
+    number = settings.workers
+    share: dict[str, object] = {
+        "threads": threads_of(settings, available),
+        "cache_memory_bytes": settings.cache_memory_bytes // number,
+        "cached_embeddings": ceil(settings.cached_embeddings / number),
+        "teacher_concurrency": max(settings.teacher_concurrency // number, 1),
+    }
+    if not settings.redis_url:
+        share["rate_limit"] = settings.rate_limit / number
+        share["rate_burst"] = ceil(settings.rate_burst / number)
+    return settings.model_copy(update=share)
+
+
+def threads_of(settings: Settings, available: int) -> int:
+    """Of one inference, so that all workers' together have a core each, if there are enough."""
+    return max(min(settings.threads, available // settings.workers), 1)
+
+
+def remarks(settings: Settings, available: int) -> Iterator[str]:
+    """What whoever starts workers should know, a line each.
+
+    Raises:
+        SettingsError: fewer questions to the teacher are allowed than there are workers.
+    """
+    number, threads = settings.workers, threads_of(settings, available)
+    if number > available:
+        yield (
+            f"--workers {number} is more than the {available} cores that this process may use: "
+            "they take turns, and answer no more than as many workers as cores"
+        )
+    if threads < settings.threads:
+        yield (
+            f"--threads {threads} instead of {settings.threads}: {number} workers share "
+            f"{available} cores"
+        )
+    if settings.rate_limit and not settings.redis_url:
+        yield (
+            f"each worker allows a caller {settings.rate_limit / number:g} requests a second, so "
+            "that all together allow what --rate-limit says; a caller that keeps one connection "
+            "has one worker. --redis-url counts exactly"
+        )
+    if settings.teacher_url and settings.teacher_concurrency < number:
+        raise SettingsError(
+            f"--teacher-concurrency {settings.teacher_concurrency} is less than --workers "
+            f"{number}: each worker asks the teacher by itself",
+            setting="teacher_concurrency",
+        )

@@ -1,0 +1,284 @@
+"""Keeps a number of workers alive, and has them begin, reload and end together.
+
+It serves nothing itself. It is one process with one thread, so that it can fork workers that share
+what it imported.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from time import monotonic, perf_counter
+
+import msgspec
+from msgspec import Raw
+
+from service.errors import WorkerGoneError, WorkersError
+from service.telemetry.figures import Figures, added
+from service.workers.channel import Channel
+from service.workers.messages import Done, Loaded, Refused, Scraped
+from service.workers.processes import ended, fork, words
+from service.workers.worker import Plan, run_worker
+
+logger = logging.getLogger(__name__)
+STARTS = 3  # of one worker without success, before the whole ends
+LEAST_PAUSE, LONGEST_PAUSE = 0.1, 30.0  # seconds before a worker is started anew
+STEADY_SECONDS = 60.0  # after which a worker's end is the first one again
+FIGURES_SECONDS = 2.0  # that a worker gets to tell its figures
+SPARE_SECONDS = 15.0  # beyond grace and drain, before a worker that ends is killed
+
+
+class Worker:
+    """One process, as the supervisor knows it.
+
+    Attributes:
+        loaded: what it said when its bundle was loaded.
+        serving: whether it accepts requests.
+        figures: the newest that are known.
+        reason: why it cannot serve, if it said so.
+    """
+
+    def __init__(self, number: int, process: int, channel: Channel) -> None:
+        self.number = number
+        self.process = process
+        self.channel = channel
+        self.started = monotonic()
+        self.loaded: Loaded | None = None
+        self.serving = False
+        self.grpc: str | None = None
+        self.figures = Figures()
+        self.reason = ""
+
+    def signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):  # it has just ended
+            os.kill(self.process, number)
+
+
+class Supervisor:
+    """All workers of one service."""
+
+    def __init__(self, plan: Plan, announce: Callable[[Loaded, str | None], None]) -> None:
+        """Prepares; nothing is started before `run`.
+
+        Args:
+            announce: called once all workers serve, with what one of them said, and the address
+                of gRPC, if any.
+        """
+        self.plan = plan
+        self.announce = announce
+        self.number = plan.settings.workers
+        self.workers: dict[int, Worker] = {}
+        self.all_loaded = asyncio.Event()
+        self.announced = False
+        self.ending = asyncio.Event()
+        self.failure: WorkersError | None = None
+        self.reloading = asyncio.Lock()
+        self.gone = Figures()
+        self.restarts = 0
+
+    async def run(self) -> None:
+        """Returns when all workers have ended as they were told.
+
+        Raises:
+            WorkersError: they cannot be started.
+        """
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.end)
+        loop.add_signal_handler(signal.SIGINT, partial(self.end, now=True))
+        loop.add_signal_handler(signal.SIGHUP, self.reload_in_background)
+        await asyncio.gather(*(self.keep(n) for n in range(1, self.number + 1)))
+        if self.failure is not None:
+            raise self.failure
+
+    async def keep(self, number: int) -> None:
+        """Keeps one place filled until the service ends."""
+        failures = 0
+        while not self.ending.is_set():
+            worker = self.start(number)
+            status = await self.follow(worker)
+            if self.ending.is_set():
+                return
+            steady = worker.serving and monotonic() - worker.started > STEADY_SECONDS
+            failures = 1 if steady else failures + 1
+            why = worker.reason or f"it ended {words(status)}"
+            logger.error("worker %d ended: %s", number, why)
+            if self.hopeless(worker, failures):
+                self.fail(f"worker {number} cannot serve: {why}")
+                return
+            with suppress(TimeoutError):
+                pause = min(LEAST_PAUSE * 4 ** (failures - 1), LONGEST_PAUSE)
+                await asyncio.wait_for(self.ending.wait(), pause)
+            self.restarts += 1
+
+    def hopeless(self, worker: Worker, failures: int) -> bool:
+        """Whether to start it again would be in vain: what it told at the first start stays so."""
+        if any(other.serving for other in self.workers.values()):
+            return False
+        return failures >= STARTS or bool(worker.reason and not self.announced)
+
+    def start(self, number: int) -> Worker:
+        descriptors = (worker.channel.end.fileno() for worker in self.workers.values())
+        foreign = [descriptor for descriptor in descriptors if descriptor >= 0]
+        process, end = fork(partial(run_worker, self.plan, number), foreign)
+        worker = Worker(number, process, Channel(end, lambda w, b: self.answer(worker, w, b)))
+        self.workers[number] = worker
+        return worker
+
+    async def follow(self, worker: Worker) -> int:
+        """Talks with a worker until its end; returns its exit status."""
+        listening = asyncio.create_task(self.listen(worker))
+        status = await ended(worker.process)
+        await listening  # what it said last
+        del self.workers[worker.number]
+        self.gone = added(self.gone, worker.figures)
+        return status
+
+    async def listen(self, worker: Worker) -> None:
+        await worker.channel.listen(await worker.channel.open())
+
+    async def answer(self, worker: Worker, what: str, body: Raw) -> object:
+        """What a worker says."""
+        match what:
+            case "failed":
+                worker.reason = msgspec.msgpack.decode(body, type=str)
+            case "loaded":
+                return await self.let_serve(worker, msgspec.msgpack.decode(body, type=Loaded))
+            case "serving":
+                worker.grpc = msgspec.msgpack.decode(body, type=str | None)
+                worker.serving = True
+                self.announce_once(worker)
+            case "figures":
+                worker.figures = msgspec.msgpack.decode(body, type=Figures)
+            case "scrape":
+                return await self.scrape()
+            case "reload":
+                return await self.reload()
+            case _:
+                raise ValueError(f"no supervisor knows {what}")
+        return None
+
+    async def let_serve(self, worker: Worker, loaded: Loaded) -> bool:
+        """Waits until all are loaded, at the first start; then until it serves what they do."""
+        worker.loaded = loaded
+        known = [other.loaded for other in self.workers.values()]
+        if len(known) == self.number and all(known):
+            self.all_loaded.set()
+        await self.all_loaded.wait()
+        versions = {w.loaded.model_version for w in self.workers.values() if w.serving and w.loaded}
+        if versions - {loaded.model_version}:
+            logger.warning(
+                "worker %d found another bundle in its folder; all take it", worker.number
+            )
+            done = await self.reload()
+            if done.refused is not None:
+                worker.reason = f"the others go on with another bundle: {done.refused.reason}"
+                return False
+        return True
+
+    def announce_once(self, worker: Worker) -> None:
+        if self.announced:
+            logger.info("worker %d serves", worker.number)
+        elif worker.loaded and all(self.serves(n) for n in range(1, self.number + 1)):
+            self.announced = True
+            self.announce(worker.loaded, worker.grpc)
+
+    def serves(self, number: int) -> bool:
+        worker = self.workers.get(number)
+        return worker is not None and worker.serving
+
+    async def scrape(self) -> Scraped:
+        """Everybody's figures; of one that does not tell them in time, those told last."""
+        serving = [worker for worker in self.workers.values() if worker.serving]
+        await asyncio.gather(*map(self.ask_figures, serving))
+        return Scraped({w.number: w.figures for w in serving}, self.gone, self.restarts)
+
+    async def ask_figures(self, worker: Worker) -> None:
+        try:
+            asked = worker.channel.ask("figures", Figures, seconds=FIGURES_SECONDS)
+            worker.figures = await asked
+        except WorkerGoneError as error:
+            logger.warning("worker %d tells no figures: %s", worker.number, error)
+
+    def reload_in_background(self) -> None:
+        """For a signal: whatever happens is in the log."""
+        self.task = asyncio.create_task(self.reload())
+
+    async def reload(self) -> Done:
+        """Has all workers take the bundle that lies in its folder, one after the other.
+
+        The first one that takes it decides; what ends meanwhile loads the new one anyway.
+        """
+        if self.reloading.locked():
+            logger.warning("no reload: one is running already")
+            return refusal("a reload is running already", running=True)
+        async with self.reloading:
+            started = perf_counter()
+            serving = [worker for worker in self.workers.values() if worker.serving]
+            try:
+                done = await self.reload_each(serving)
+            except WorkerGoneError as error:
+                done = refusal(f"a worker is gone: {error}")
+            seconds = round(perf_counter() - started, 3)
+            if done.refused is not None:
+                logger.error("reload refused: %s", done.refused.reason)
+            else:
+                logger.info("all workers serve %s", done.model_version)
+            return msgspec.structs.replace(done, seconds=seconds)
+
+    async def reload_each(self, workers: list[Worker]) -> Done:
+        first: Done | None = None
+        for worker in workers:
+            first = await self.reload_one(worker, first)
+            if first.refused is not None:
+                break
+        return first or refusal("no worker serves")
+
+    async def reload_one(self, worker: Worker, first: Done | None) -> Done:
+        """Reloads in one worker; one that cannot follow the first one is started anew."""
+        try:
+            done = await worker.channel.ask("reload", Done)
+        except WorkerGoneError:
+            if first is None:
+                raise
+            return first
+        if done.refused is None and worker.loaded is not None:
+            worker.loaded = msgspec.structs.replace(worker.loaded, model_version=done.model_version)
+        if first is None:
+            return done
+        if done.refused is not None or done.model_version != first.model_version:
+            reason = done.refused.reason if done.refused else "it found yet another bundle"
+            logger.error("worker %d did not take the new bundle: %s", worker.number, reason)
+            worker.serving = False
+            worker.channel.tell("end", False)
+        return first
+
+    def end(self, now: bool = False) -> None:
+        """Has all workers drain; at once, or at the second call."""
+        again = self.ending.is_set()
+        self.ending.set()
+        self.all_loaded.set()
+        if not again:
+            logger.info("ending all workers")
+        for worker in self.workers.values():
+            if worker.loaded is None:  # it does not listen to us yet
+                worker.signal(signal.SIGTERM)
+            worker.channel.tell("end", now or again)
+        settings = self.plan.settings
+        seconds = settings.grace_seconds + settings.drain_seconds + SPARE_SECONDS
+        asyncio.get_running_loop().call_later(seconds, self.kill)
+
+    def fail(self, reason: str) -> None:
+        self.failure = WorkersError(reason)
+        self.end()
+
+    def kill(self) -> None:
+        for worker in self.workers.values():
+            logger.error("worker %d does not end, and is killed", worker.number)
+            worker.signal(signal.SIGKILL)
+
+
+def refusal(reason: str, running: bool = False) -> Done:
+    return Done("", "", 0.0, Refused(reason, running))

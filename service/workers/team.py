@@ -1,0 +1,157 @@
+"""A worker's side: what it is asked by the supervisor, and what it asks of all the others."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Raw
+
+from service.errors import ReloadError, ReloadRunningError
+from service.inference.current import Reload, Reloader
+from service.telemetry.figures import Figures, Together, figures_of
+from service.telemetry.metrics import Metrics
+from service.workers.channel import Channel, send_now
+from service.workers.messages import Done, Loaded, Refused, Scraped
+
+if TYPE_CHECKING:
+    from service.parts import Parts
+
+logger = logging.getLogger(__name__)
+SCRAPE_SECONDS = 10.0
+
+
+class Team:
+    """All workers of a service, as one of them meets them."""
+
+    def __init__(self, end: socket.socket) -> None:
+        """Prepares.
+
+        Args:
+            end: of the pair of sockets that leads to the supervisor.
+        """
+        self.end = end
+        self.channel = Channel(end, self.answer)
+        self.parts: Parts | None = None
+        self.leave: Callable[[bool], None] | None = None
+        self.told_to_end = asyncio.Event()
+        self.listening: asyncio.Task[None] | None = None
+
+    def failed(self, reason: str) -> None:
+        """Tells why there will be no worker; before there is an event loop."""
+        send_now(self.end, "failed", reason)
+
+    async def join(self, loaded: Loaded, leave: Callable[[bool], None]) -> bool:
+        """Waits until all are loaded.
+
+        Args:
+            leave: ends the server; at once, if its argument says so.
+
+        Returns:
+            Whether to serve: False where the service ends before.
+        """
+        self.leave = leave
+        reader = await self.channel.open()
+        self.listening = asyncio.create_task(self.listen(reader))
+        go = asyncio.create_task(self.channel.ask("loaded", bool, loaded))
+        end = asyncio.create_task(self.told_to_end.wait())
+        await asyncio.wait((go, end), return_when=asyncio.FIRST_COMPLETED)
+        end.cancel()
+        if go.done() and go.exception() is None:
+            return go.result()
+        go.cancel()
+        return False
+
+    async def listen(self, reader: asyncio.StreamReader) -> None:
+        await self.channel.listen(reader)
+        if not self.told_to_end.is_set():
+            logger.error("the supervisor is gone: this worker ends")
+            self.depart(now=False)
+
+    def depart(self, now: bool) -> None:
+        self.told_to_end.set()
+        if self.leave is not None:
+            self.leave(now)
+
+    def serving(self, grpc: str | None) -> None:
+        """Requests are accepted."""
+        self.channel.tell("serving", grpc)
+
+    def last_figures(self) -> None:
+        """Hands over what was counted, before it ends."""
+        self.channel.tell("figures", self.figures())
+
+    def figures(self) -> Figures:
+        assert self.parts is not None
+        return figures_of(self.parts.metrics)
+
+    async def answer(self, what: str, body: Raw) -> object:
+        """What the supervisor asks."""
+        assert self.parts is not None
+        match what:
+            case "figures":
+                return self.figures()
+            case "end":
+                return self.depart(msgspec.msgpack.decode(body, type=bool))
+            case "reload":
+                return await self.reload_here()
+        raise ValueError(f"no worker knows {what}")
+
+    async def reload_here(self) -> Done:
+        assert self.parts is not None
+        reloader = self.parts.reloader
+        assert isinstance(reloader, SharedReloader)
+        try:
+            done = await reloader.reload_here()
+        except (ReloadError, ReloadRunningError) as error:
+            version = self.parts.slot.engine.model_version
+            refused = Refused(str(error), isinstance(error, ReloadRunningError))
+            return Done(version, version, 0.0, refused)
+        return Done(done.engine.model_version, done.previous_version, done.seconds)
+
+    async def reload(self) -> Reload:
+        """Has all workers take the bundle that lies in its folder.
+
+        Raises:
+            ReloadError: it cannot be served; the old one goes on everywhere.
+            ReloadRunningError: another reload is running.
+            WorkerGoneError: the supervisor is.
+        """
+        assert self.parts is not None
+        done = await self.channel.ask("reload", Done)
+        if done.refused is not None:
+            if not done.model_version:  # no worker was asked, nor counted it
+                self.parts.metrics.reloads.add("failed")
+            kind = ReloadRunningError if done.refused.running else ReloadError
+            raise kind(done.refused.reason)
+        return Reload(self.parts.slot.engine, done.previous_version, done.seconds)
+
+    async def scrape(self, metrics: Metrics) -> bytes:
+        """The figures of all workers as Prometheus reads them.
+
+        Raises:
+            WorkerGoneError: the supervisor is.
+        """
+        scraped = await self.channel.ask("scrape", Scraped, seconds=SCRAPE_SECONDS)
+        return Together(metrics, scraped.workers, scraped.ended, scraped.restarts).render()
+
+    def shared(self, reloader: Reloader) -> "SharedReloader":
+        return SharedReloader(self, reloader)
+
+
+class SharedReloader(Reloader):
+    """Reloads in all workers; `reload_here` is one worker's part of it."""
+
+    def __init__(self, team: Team, own: Reloader) -> None:
+        super().__init__(own.slot, own.open_engine, own.attach, own.metrics)
+        self.team = team
+
+    async def reload(self) -> Reload:
+        """See `Team.reload`."""
+        return await self.team.reload()
+
+    async def reload_here(self) -> Reload:
+        """See `Reloader.reload`."""
+        return await super().reload()

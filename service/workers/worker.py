@@ -1,0 +1,150 @@
+"""One worker: loads, waits for the others, serves on the port of all; a process of its own."""
+
+import gc
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from service.app import create_app
+from service.server import Server, bind, exit_on_signals, run_server
+from service.settings import Settings
+from service.welcome import example
+from service.workers.messages import Loaded
+from service.workers.team import Team
+from understudy.bundle import BundleError
+from understudy.engine.engine import Engine
+from understudy.engine.errors import EngineError
+from understudy.folders.errors import FolderError
+from understudy.graph.errors import GraphError
+from understudy.graph.progress import Progress, silent, step, terminal_progress
+
+logger = logging.getLogger(__name__)
+EXPECTED = (EngineError, GraphError, BundleError, FolderError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What every worker is started with.
+
+    Attributes:
+        settings: its share, with the ports that were found for 0.
+        scratch: folder of the log that ends with the service; None where --data-folder is given.
+    """
+
+    bundle: Path
+    settings: Settings
+    scratch: Path | None
+
+
+class WorkerServer(Server):
+    """A server that begins and ends with the others."""
+
+    def __init__(self, *arguments: Any, team: Team, loaded: Loaded) -> None:
+        super().__init__(*arguments)
+        self.team = team
+        self.loaded = loaded
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if not await self.team.join(self.loaded, self.leave):
+            self.service.parts.slot.engine.close()
+            sys.exit(0)
+        await super().startup(sockets)
+        if self.started:
+            self.team.serving(self.grpc.address if self.grpc else None)
+
+    def leave(self, now: bool) -> None:
+        """As at SIGTERM, or at once."""
+        self.end_with_grace()
+        if now:
+            self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Ends on SIGTERM; SIGINT, which a terminal sends to every process, is the supervisor's."""
+        if sig != signal.SIGINT:
+            super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        self.team.last_figures()
+
+
+def run_worker(plan: Plan, number: int, end: socket.socket) -> None:
+    """Serves until told to end.
+
+    Args:
+        number: from 1.
+        end: of the pair of sockets that leads to the supervisor.
+
+    Raises:
+        SystemExit: always; 1 where the supervisor was told why it cannot serve.
+    """
+    exit_on_signals()
+    name_in_logs(number)
+    team = Team(end)
+    try:
+        serve_with(team, plan, number)
+    except EXPECTED as error:
+        team.failed(str(error))
+        sys.exit(1)
+    except Exception as error:
+        logger.exception("worker %d cannot serve", number)
+        team.failed(f"an unexpected {type(error).__name__}: {error}")
+        sys.exit(1)
+
+
+def name_in_logs(number: int) -> None:
+    """Has every line of the log say which worker it is from."""
+
+    def named(record: logging.LogRecord) -> bool:
+        record.worker = number
+        return True
+
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(named)
+
+
+def serve_with(team: Team, plan: Plan, number: int) -> None:
+    settings, open_engine = plan.settings, opener(plan)
+    if number == 1:  # what it shows all do: several bars in a terminal overwrite each other
+        with terminal_progress(logger.info) as progress, step(progress, "Opening the bundle"):
+            engine = open_engine(None, progress)
+    else:
+        engine = open_engine(None)
+    app = create_app(engine, settings, open_engine, team)
+    team.parts = app.parts
+    loaded = Loaded(engine.model_version, bool(app.parts.access.keys), example(engine.state))
+    gc.collect()
+    gc.freeze()
+    with bind(settings.host, settings.port, shared=True) as bound:
+        kind = partial(WorkerServer, team=team, loaded=loaded)
+        run_server(app, bound, settings, lambda _, __: None, kind)
+
+
+def opener(plan: Plan) -> Callable[..., Engine]:
+    """What opens the bundle as it lies in its folder, for a start or a reload."""
+    settings = plan.settings
+
+    def open_engine(before: Engine | None, progress: Progress = silent) -> Engine:
+        data, kept = settings.data_folder, True
+        if data is None and plan.scratch is not None:
+            data, kept = plan.scratch, False
+        return Engine.open(
+            plan.bundle,
+            settings.threads,
+            settings.provider,
+            settings.limits,
+            data,
+            progress,
+            log=settings.redis_log,
+            kept=kept,
+            before=before,
+        )
+
+    return open_engine

@@ -1,0 +1,110 @@
+"""Two replicas of one graph behind nginx, as docker/balancer/ sets it up."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.bundles import TinyBundle
+from tests.e2e.conftest import JSON, START_SECONDS, STOP_SECONDS, Service, serving
+from tests.programs import free_port, needed, nginx
+
+BALANCER = Path("docker/balancer")
+IDS = [f"n/{number}" for number in range(12)]
+
+
+def configure(folder: Path, services: Sequence[Service], port: int) -> None:
+    """Puts our files in a folder: addresses instead of a container's name, and no /tmp."""
+    for file in BALANCER.iterdir():
+        (folder / file.name).write_text(file.read_text().replace("/tmp/", f"{folder}/"))
+    if os.geteuid() == 0:  # else its workers could not write here
+        process = folder / "process.conf"
+        process.write_text(f"user root;\n{process.read_text()}")
+    addresses = "".join(f"server {s.url.removeprefix('http://')};" for s in services)
+    replicas = folder / "replicas.conf"
+    text = re.sub("resolver .*", f"upstream replicas {{ {addresses} }}", replicas.read_text())
+    text = text.replace("http://service:8000", "http://replicas")
+    replicas.write_text(text.replace("listen 8080", f"listen 127.0.0.1:{port}"))
+
+
+@contextmanager
+def balanced(bundle: TinyBundle, folder: Path) -> Iterator[tuple[httpx.Client, Service, Service]]:
+    """nginx in front of two replicas that keep one graph in one data folder."""
+    needed("nginx")
+    flags = ("--data-folder", str(folder / "data"), "--grace-seconds", "1")
+    with serving(bundle.folder, *flags) as one, serving(bundle.folder, *flags) as other:
+        port = free_port()
+        configure(folder, (one, other), port)
+        with (
+            nginx(folder / "replicas.conf", port) as url,
+            httpx.Client(base_url=url, headers=JSON, timeout=START_SECONDS) as client,
+        ):
+            yield client, one, other
+
+
+def count(service: Service, operation: str) -> float:
+    pattern = rf'requests_total{{operation="{operation}",status="200"}} (\S+)'
+    found = re.search(pattern, service.client.get("/metrics").text)
+    return float(found[1]) if found else 0.0
+
+
+def wait_for_version(service: Service, version: int) -> None:
+    deadline = time.monotonic() + STOP_SECONDS
+    while service.client.get("/info").json()["graph_version"] < version:
+        assert time.monotonic() < deadline
+
+
+def test_any_replica_takes_changes_and_every_one_tells_them(
+    tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    with balanced(tiny_bundle, tmp_path) as (client, one, other):
+        for node in IDS:  # a slash in an id stays in it
+            path = f"/nodes/{node.replace('/', '%2F')}"
+            client.put(path, json={"text": "http"}).raise_for_status()
+        for service in (one, other):
+            wait_for_version(service, len(IDS))
+            nodes = service.classify(*({"id": node} for node in IDS)).json()["predictions"]
+            assert [node["id"] for node in nodes] == IDS
+            assert all(node["error"] is None for node in nodes)
+            assert count(service, "put_node") == len(IDS) / 2
+        # What one replica says of itself is asked of it, not of whichever comes next.
+        assert client.get("/metrics").status_code == 404
+        assert client.post("/admin/reload", json={}).status_code == 404
+        assert client.get("/").headers["content-type"].startswith("text/html")
+
+
+def test_a_replica_that_ends_or_is_killed_costs_no_answer(
+    tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    body = {"nodes": [{"id": "node-1"}, {"text": "a cursor", "neighbors": ["node-2"]}]}
+    with balanced(tiny_bundle, tmp_path) as (client, one, other):
+
+        def ask() -> None:
+            client.post("/classify", json=body).raise_for_status()
+            client.put("/nodes/a", json={"text": "http"}).raise_for_status()
+
+        ask()
+        one.process.terminate()
+        while one.process.poll() is None:
+            ask()
+        for _ in range(4):
+            ask()
+        other.process.send_signal(signal.SIGKILL)
+        other.process.wait()
+        assert client.post("/classify", json=body).status_code == 502
+
+
+@pytest.mark.parametrize("name", ["replicas.conf", "teacher.conf"])
+def test_nginx_reads_the_files_as_they_are(name: str, tmp_path: Path) -> None:
+    for file in BALANCER.iterdir():
+        (tmp_path / file.name).write_text(file.read_text().replace("/tmp/", f"{tmp_path}/"))
+    command = [needed("nginx"), "-t", "-p", str(tmp_path), "-c", str(tmp_path / name)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr

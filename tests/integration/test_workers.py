@@ -1,0 +1,163 @@
+"""Several workers on one port are one service, whatever happens to one of them."""
+
+import os
+import select
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.bundles import NODES, tiny_graph, write_tiny_bundle
+from tests.workers import CONNECTIONS, Workers, until, workers
+from understudy.cli import main
+from understudy.engine import Engine
+from understudy.graph.lineage import lineage_of
+
+CLASSIFY = {"nodes": [{"id": "node-1"}]}
+CLASSIFIED = 'understudy_requests_total{operation="classify",status="200"}'
+END_SECONDS = 60.0
+OTHER_LABELS = ("one", "two", "three", "four")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bundle(tmp_path_factory.mktemp("workers") / "bundle").folder
+
+
+@pytest.fixture(scope="module")
+def service(bundle: Path) -> Iterator[Workers]:
+    """Without a data folder; the tests are in the order of its life: a reload is first."""
+    with workers(bundle) as service:
+        yield service
+
+
+def test_both_answer_and_one_scrape_counts_all(service: Workers) -> None:
+    before = service.scrape()
+    assert before["understudy_workers"] == 2
+    with service.clients() as clients:
+        for client in clients:
+            client.post("/classify", json=CLASSIFY).raise_for_status()
+        after = service.scrape()
+    assert after[CLASSIFIED] - before.get(CLASSIFIED, 0) == CONNECTIONS
+    shares = [after[f'understudy_worker_open_connections{{worker="{n}"}}'] for n in (1, 2)]
+    assert min(shares) > 0
+    assert sum(shares) == after["understudy_open_connections"] == CONNECTIONS + 1
+    for number in (1, 2):
+        assert after[f'process_resident_memory_bytes{{worker="{number}"}}'] > 0
+
+
+def test_a_reload_through_one_reaches_all(service: Workers, bundle: Path) -> None:
+    with service.clients() as clients:
+        (before,) = {client.get("/info").json()["model_version"] for client in clients}
+        other = replace(tiny_graph(OTHER_LABELS), lineage=lineage_of(tiny_graph()))
+        write_tiny_bundle(bundle, graph=other)
+        reloaded = clients[0].post("/admin/reload").raise_for_status().json()
+        assert reloaded["previous_version"] == before
+        for client in clients:
+            assert client.get("/info").json()["model_version"] == reloaded["model_version"]
+            answer = client.post("/classify", json=CLASSIFY).json()
+            assert answer["predictions"][0]["label"] in OTHER_LABELS
+    assert service.scrape()['understudy_reloads_total{outcome="done"}'] == 2
+
+
+def test_a_change_through_one_is_seen_by_all(service: Workers) -> None:
+    with service.clients() as clients:
+        assert clients[0].get("/info").json()["durable"] is False
+        clients[0].put("/nodes/mine", json={"text": "json"}).raise_for_status()
+        for client in clients:
+            assert until(client, "/nodes/mine", 200)["id"] == "mine"
+        clients[1].post("/admin/reload").raise_for_status()  # of a bundle without that node
+        for number, client in enumerate(clients):
+            assert client.get("/nodes/mine").status_code == 200
+            client.put(f"/nodes/mine-{number}", json={"text": "json"}).raise_for_status()
+
+
+def test_a_killed_worker_is_replaced_while_the_other_goes_on(service: Workers) -> None:
+    with service.clients() as clients:
+        clients[0].put("/nodes/kept", json={"text": "json"}).raise_for_status()
+        clients[0].post("/classify", json=CLASSIFY).raise_for_status()
+        before = service.scrape()
+    victim, other = service.children
+    victim.kill()
+    with service.clients() as clients:
+        for client in clients:
+            client.post("/classify", json=CLASSIFY).raise_for_status()
+    service.line("serves")
+    with service.clients() as clients:
+        assert len({*psutil.Process(service.process.pid).children()} - {other}) == 1
+        for client in clients:  # it has the changes that were made before
+            assert client.get("/nodes/kept").status_code == 200
+        after = service.scrape()
+    assert after["understudy_worker_restarts_total"] == 1
+    assert after["understudy_workers"] == 2
+    assert min(after[f'understudy_worker_open_connections{{worker="{n}"}}'] for n in (1, 2)) > 0
+    assert after[CLASSIFIED] == before[CLASSIFIED] + CONNECTIONS  # what the dead one counted stays
+
+
+def test_sighup_is_a_reload_of_all(service: Workers) -> None:
+    with service.clients(1) as (client,):
+        client.put("/nodes/another", json={"text": "json"}).raise_for_status()
+    service.process.send_signal(signal.SIGHUP)
+    assert service.line("all workers serve")
+    with service.clients() as clients:
+        for client in clients:
+            assert until(client, "/nodes/another", 200)["id"] == "another"
+
+
+def test_sigterm_ends_all_with_their_answers_given(service: Workers) -> None:
+    children = psutil.Process(service.process.pid).children()
+    log = service.end()
+    assert service.process.returncode == 0
+    assert '"level": "error"' not in log
+    assert all(ends(child) for child in children)
+
+
+def test_workers_end_with_their_supervisor_and_a_backup_was_made_meanwhile(
+    bundle: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    with workers(bundle, "--data-folder", str(data)) as service:
+        with service.clients() as clients:
+            assert clients[0].get("/info").json()["durable"] is True
+            clients[0].put("/nodes/mine", json={"text": "json"}).raise_for_status()
+            main_returns("backup", data, tmp_path / "backup")
+            clients[0].put("/nodes/later", json={"text": "json"}).raise_for_status()
+        service.process.kill()
+        assert service.rest().count("the supervisor is gone") == 2
+        assert all(ends(child) for child in service.children)
+    main_returns("restore", tmp_path / "backup", tmp_path / "restored")
+    with Engine.open(bundle, data=tmp_path / "restored") as engine:
+        assert engine.state.rows(["mine", "later"]).tolist() == [NODES, -1]
+
+
+def main_returns(*words: object) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(list(map(str, words)))
+    assert ended.value.code == 0
+
+
+def ends(process: psutil.Process) -> bool:
+    """Waits for a process's end, which only its parent could wait for otherwise."""
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([descriptor], [], [], END_SECONDS)[0])
+    finally:
+        os.close(descriptor)
+
+
+def test_a_bundle_that_no_worker_can_serve_is_one_line(tmp_path: Path) -> None:
+    folder = write_tiny_bundle(tmp_path / "bundle").folder
+    os.truncate(folder / "graph" / "indices.npy", 20)
+    with workers(folder, "--log-level", "error", "--log-format", "text") as service:
+        log = service.rest()
+        assert service.process.wait() == 1
+    *_, last = log.strip().splitlines()
+    assert last.startswith("error: worker")
+    assert "indices.npy" in last
+    assert "Traceback" not in log

@@ -1,0 +1,150 @@
+"""A backup is one moment of a graph that goes on, and comes back as it was."""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.bundles import TinyBundle
+from tests.unit.engine.changes import assert_exact, ids_of
+from understudy.engine import Engine
+from understudy.engine.backup import make_backup, restore_backup
+from understudy.engine.errors import BackupError, JournalFailedError
+from understudy.engine.opening import JOURNAL_FILE
+from understudy.folders.errors import OutputRefusedError
+from understudy.graph.errors import JournalDamagedError
+from understudy.graph.log.copying import kept_whole
+from understudy.graph.mutations import AddEdge, UpsertNode
+
+
+def change(engine: Engine, name: str) -> None:
+    engine.apply([UpsertNode(name, "a fast json parser"), AddEdge(name, "node-1")], f"key-{name}")
+
+
+@pytest.fixture
+def data(tiny_bundle: TinyBundle, tmp_path: Path) -> Path:
+    """Of a graph with a snapshot of two changes, and one change after it."""
+    with Engine.open(tiny_bundle.folder, data=tmp_path / "data") as engine:
+        change(engine, "one")
+        change(engine, "two")
+        engine.snapshot()
+        change(engine, "three")
+    return tmp_path / "data"
+
+
+def test_what_was_there_comes_back_while_the_graph_goes_on(
+    tiny_bundle: TinyBundle, data: Path, tmp_path: Path
+) -> None:
+    with Engine.open(tiny_bundle.folder, data=data) as engine:
+        made = make_backup(data, tmp_path / "backup")
+        change(engine, "later")
+        engine.snapshot()  # nothing is held any more
+        assert engine.writer.log.snapshot == "snapshot-4"
+    assert (made.graph_version, made.snapshot) == (3, "snapshot-2")
+    assert restore_backup(tmp_path / "backup", tmp_path / "restored") == made
+    with Engine.open(tiny_bundle.folder, data=tmp_path / "restored") as engine:
+        assert engine.state.version == 3
+        assert {"one", "two", "three"} <= ids_of(engine)
+        assert "later" not in ids_of(engine)
+        assert_exact(engine, tiny_bundle)
+        again = engine.apply(
+            [UpsertNode("one", "a fast json parser"), AddEdge("one", "node-1")], "key-one"
+        )
+        assert again.repeated
+        change(engine, "another")
+
+
+def test_a_log_without_a_snapshot_and_an_older_backup(
+    tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    for version in (1, 2):
+        with Engine.open(tiny_bundle.folder, data=tmp_path / "data") as engine:
+            change(engine, f"node-of-{version}")
+        made = make_backup(tmp_path / "data", tmp_path / "backup")
+        assert (made.graph_version, made.snapshot) == (version, "")
+    restore_backup(tmp_path / "backup", tmp_path / "restored")
+    with Engine.open(tiny_bundle.folder, data=tmp_path / "restored") as engine:
+        assert {"node-of-1", "node-of-2"} <= ids_of(engine)
+
+
+def test_nothing_is_forgotten_while_it_is_copied(tiny_bundle: TinyBundle, data: Path) -> None:
+    with Engine.open(tiny_bundle.folder, data=data) as engine:
+        with kept_whole(data / JOURNAL_FILE):
+            change(engine, "meanwhile")
+            with pytest.raises(JournalFailedError, match="another process"):
+                engine.snapshot()
+            assert (data / "snapshot-2").is_dir()
+        engine.snapshot()
+        assert not (data / "snapshot-2").exists()
+    assert not list(data.glob("*.at-*"))
+
+
+def test_a_damaged_log_is_not_copied(data: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(data / JOURNAL_FILE)) as connection:
+        connection.execute("UPDATE records SET payload = payload || '!'")
+        connection.commit()
+    with pytest.raises(JournalDamagedError, match="after record 2"):
+        make_backup(data, tmp_path / "backup")
+    assert not (tmp_path / "backup").exists()
+
+
+def damaged_table(backup: Path) -> None:
+    (backup / "snapshot-2" / "activations" / "h0.npy").write_bytes(b"x")
+
+
+def damaged_log(backup: Path) -> None:
+    os.truncate(backup / JOURNAL_FILE, 4_096)
+
+
+def missing_file(backup: Path) -> None:
+    (backup / "snapshot-2" / "graph" / "indptr.npy").unlink()
+
+
+@pytest.mark.parametrize("damage", [damaged_table, damaged_log, missing_file])
+def test_a_damaged_backup_brings_no_log(
+    data: Path, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    backup = tmp_path / "backup"
+    make_backup(data, backup)
+    damage(backup)
+    with pytest.raises(BackupError, match="is damaged"):
+        restore_backup(backup, tmp_path / "restored")
+    assert not (tmp_path / "restored" / JOURNAL_FILE).exists()
+
+
+def test_an_interrupted_restore_goes_on(
+    tiny_bundle: TinyBundle, data: Path, tmp_path: Path
+) -> None:
+    made, restored = make_backup(data, tmp_path / "backup"), tmp_path / "restored"
+    restore_backup(tmp_path / "backup", restored)
+    (restored / JOURNAL_FILE).unlink()
+    (restored / made.snapshot / "activations" / "h0.npy").unlink()
+    restore_backup(tmp_path / "backup", restored)
+    with Engine.open(tiny_bundle.folder, data=restored) as engine:
+        assert engine.state.version == 3
+
+
+def test_no_changes_are_written_over(data: Path, tmp_path: Path) -> None:
+    make_backup(data, tmp_path / "backup")
+    with pytest.raises(BackupError, match="holds changes already"):
+        restore_backup(tmp_path / "backup", data)
+    (data / JOURNAL_FILE).rename(tmp_path / "away")
+    (data / "snapshot-2").rename(data / "snapshot-7")
+    with pytest.raises(BackupError, match="snapshot-7"):
+        restore_backup(tmp_path / "backup", data)
+
+
+def test_what_is_no_data_folder_and_no_backup_is_told(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(BackupError, match="--data-folder"):
+        make_backup(tmp_path / "nothing", tmp_path / "backup")
+    with pytest.raises(BackupError, match=r"backup\.json"):
+        restore_backup(data, tmp_path / "restored")
+    with pytest.raises(OutputRefusedError, match="lies in the input"):
+        make_backup(data, data / "backup")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").touch()
+    with pytest.raises(OutputRefusedError, match=r"cat\.jpg"):
+        make_backup(data, tmp_path / "photos")

@@ -1,0 +1,134 @@
+"""Engines whose log is in Redis, each with a data folder of its own."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from tests.bundles import TinyBundle
+from tests.redis_server import RedisServer
+from tests.unit.engine.changes import assert_exact, ids_of
+from tests.unit.engine.test_sharing import assert_alike
+from understudy.engine import Engine, Node
+from understudy.engine.errors import ChangeUnsureError, LogUnavailableError
+from understudy.engine.updates.tickets import Applied
+from understudy.graph.errors import JournalDamagedError, JournalForeignError, LogUnsureError
+from understudy.graph.log.protocol import Record
+from understudy.graph.log.streams.options import RedisLogOptions
+from understudy.graph.mutations import AddEdge, UpsertNode
+
+OpenEngine = Callable[[str], Engine]
+
+
+@pytest.fixture
+def open_engine(
+    redis: RedisServer, tiny_bundle: TinyBundle, tmp_path: Path
+) -> Iterator[OpenEngine]:
+    engines: list[Engine] = []
+    log = RedisLogOptions(redis.url, records_kept=0)
+
+    def opened(name: str) -> Engine:
+        engines.append(Engine.open(tiny_bundle.folder, data=tmp_path / name, log=log))
+        return engines[-1]
+
+    yield opened
+    for engine in engines:
+        engine.close()
+
+
+def test_each_starts_from_its_own_snapshot_or_from_the_bundle(
+    tiny_bundle: TinyBundle, open_engine: OpenEngine
+) -> None:
+    one, other = open_engine("one"), open_engine("other")
+    for number in range(3):
+        one.apply([UpsertNode(f"a{number}", "json")], f"key-{number}")
+    one.snapshot()
+    other.apply([AddEdge("a0", "node-0")])
+    one.close()
+    again, late = open_engine("one"), open_engine("late")
+    assert [e.writer.log.start for e in (again, late, other)] == [3, 0, 0]
+    assert late.apply([UpsertNode("a1", "json")], "key-1") == Applied(2, repeated=True)
+    assert again.apply([UpsertNode("a1", "json")], "key-1") == Applied(2, repeated=True)
+    assert_alike(again, late)
+    assert_alike(again, other)
+    assert_exact(again, tiny_bundle)
+
+
+def test_while_redis_is_away_reading_goes_on_and_changes_are_refused(
+    redis: RedisServer, open_engine: OpenEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, other = open_engine("one"), open_engine("other")
+    one.apply([UpsertNode("a", "json")])
+    other.follow()
+    known = Event()
+    with caplog.at_level(logging.INFO):
+        redis.kill()
+        try:
+            with pytest.raises(LogUnavailableError, match="is away"):
+                one.apply([UpsertNode("b", "json")], "mine")
+            one.follow()
+            assert isinstance(one.failure, LogUnavailableError)
+            behind = one.lag.seconds
+            assert behind > 0
+            assert other.classify([Node(id="a")])[0].error is None
+        finally:
+            redis.start()
+        one.reach(2).add_done_callback(lambda _: known.set())
+        assert other.apply([UpsertNode("b", "json")], "mine") == Applied(2)
+        assert known.wait(60)  # by itself
+    assert one.apply([UpsertNode("b", "json")], "mine") == Applied(2, repeated=True)
+    assert one.failure is None
+    assert one.lag.entries == 0
+    assert "the log is followed again" in caplog.text
+    assert_alike(one, other)
+
+
+def test_batches_of_which_nobody_knows_whether_they_are_kept_are_not_made_twice(
+    open_engine: OpenEngine,
+) -> None:
+    one, other = open_engine("one"), open_engine("other")
+    append = one.writer.log.append
+
+    def unsure(records: Sequence[Record]) -> None:
+        append(records)
+        raise LogUnsureError("the answer was lost")
+
+    one.writer.log.append = unsure  # type: ignore[method-assign]
+    with one.writer.lock:
+        outcomes = [one.submit([UpsertNode(name, "json")]) for name in "abc"]
+    for outcome in outcomes:
+        assert isinstance(outcome.exception(60), ChangeUnsureError)
+    one.writer.log.append = append  # type: ignore[method-assign]
+    assert one.apply([UpsertNode("d", "json")]).version == 4
+    assert ids_of(one) >= set("abcd")
+    assert_alike(one, other)
+
+
+def test_a_folder_belongs_to_one_kind_of_log(
+    tiny_bundle: TinyBundle, tmp_path: Path, open_engine: OpenEngine
+) -> None:
+    open_engine("one").close()
+    with pytest.raises(JournalForeignError, match="belongs to a log in Redis: start with --log"):
+        Engine.open(tiny_bundle.folder, data=tmp_path / "one")
+    Engine.open(tiny_bundle.folder, data=tmp_path / "own").close()
+    with pytest.raises(JournalForeignError, match="is a log by itself; start without --log"):
+        open_engine("own")
+
+
+def test_a_log_needs_a_folder(tiny_bundle: TinyBundle) -> None:
+    with pytest.raises(ValueError, match="data folder"):
+        Engine.open(tiny_bundle.folder, log=RedisLogOptions("redis://127.0.0.1:1/0"))
+
+
+def test_a_snapshot_that_is_newer_than_redis_is_not_served_over(
+    redis: RedisServer, open_engine: OpenEngine
+) -> None:
+    one = open_engine("one")
+    one.apply([UpsertNode("a", "json")])
+    one.snapshot()
+    one.close()
+    redis.client.flushall()
+    with pytest.raises(JournalDamagedError, match="is gone, or another"):
+        open_engine("one")

@@ -1,0 +1,293 @@
+"""The log in Redis: what an outage, a lost answer, a lossy server and a trimmed stream lead to."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from tests.lossy_proxy import lossy_proxy
+from tests.redis_server import ALL_KEPT, NOTHING_KEPT, RedisServer, redis_server
+from tests.unit.graph.log.logs import BUNDLE, found, keys_of, records
+from understudy.graph.errors import (
+    JournalDamagedError,
+    JournalError,
+    JournalForeignError,
+    LogAwayError,
+    LogUnsureError,
+)
+from understudy.graph.log.protocol import Record
+from understudy.graph.log.streams import log as module
+from understudy.graph.log.streams.base import BASE_FILE
+from understudy.graph.log.streams.entries import arguments_of, next_link
+from understudy.graph.log.streams.log import RedisLog
+from understudy.graph.log.streams.options import RedisLogOptions
+
+Open = Callable[..., RedisLog]
+
+
+@pytest.fixture
+def hold(redis: RedisServer, tmp_path: Path) -> Iterator[Open]:
+    """Opens the log, each time with a data folder of its own unless one is named."""
+    logs: list[RedisLog] = []
+
+    def opened(folder: str = "", url: str = redis.url, kept: int = 0) -> RedisLog:
+        options = RedisLogOptions(url, records_kept=kept)
+        logs.append(RedisLog(options, BUNDLE, tmp_path / (folder or f"data{len(logs)}")))
+        return logs[-1]
+
+    yield opened
+    for log in logs:
+        log.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(module, "START_SECONDS", 0.05)
+
+
+def test_an_append_whose_answer_was_lost_is_kept_once(redis: RedisServer, hold: Open) -> None:
+    with lossy_proxy(redis.port) as proxy:
+        log = hold(url=f"redis://127.0.0.1:{proxy.port}/0")
+        proxy.losing = b"EVALSHA"
+        log.append(records(2))
+        proxy.losing = b"EVALSHA"
+        assert log.push([Record(0, "mine", b"a")]) == 3
+        assert proxy.lost == 2
+        assert [record.number for record in hold().read(0)] == [1, 2, 3]
+        assert log.read(2)[0].key == "mine"
+        log.close()
+
+
+def test_a_batch_that_comes_after_a_later_one_is_refused(hold: Open) -> None:
+    log = hold()
+    log.push(records(1))
+    log.push(records(1))
+    log.sequence = 0
+    with pytest.raises(JournalError, match="came late"):
+        log.push(records(1))
+    assert len(found(hold())) == 2
+
+
+@pytest.mark.usefixtures("impatient")
+def test_without_redis_nobody_knows_what_became_of_a_batch(redis: RedisServer, hold: Open) -> None:
+    log = hold()
+    log.append(records(2))
+    redis.kill()
+    try:
+        with pytest.raises(LogAwayError, match="reading goes on"):
+            log.read(2)
+        with pytest.raises(LogUnsureError, match="send it again under the same key"):
+            log.append(records(1, first=3))
+        with pytest.raises(LogAwayError):
+            hold("late")
+    finally:
+        redis.start()
+    assert log.read(0) == records(2)
+    log.append(records(1, first=3))
+    assert hold("late").read(0) == records(3)
+
+
+def test_a_short_outage_is_waited_for(redis: RedisServer, hold: Open) -> None:
+    log = hold()
+    log.append(records(1))
+    redis.kill()
+    appending = Thread(target=log.append, args=(records(1, first=2),))
+    appending.start()
+    redis.start()
+    appending.join(60)
+    assert log.number == 2
+    assert hold().read(0) == records(2)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (NOTHING_KEPT, "set `appendonly yes` and `appendfsync always` there"),
+        ((*NOTHING_KEPT[:2], "--appendonly", "yes"), "appendfsync is everysec: set `appendfsync"),
+        ((*ALL_KEPT, "--maxmemory-policy", "allkeys-lru"), "may evict the log"),
+        ((*ALL_KEPT, "--rename-command", "CONFIG", ""), "does not let this user ask for its conf"),
+    ],
+)
+def test_a_server_that_may_lose_changes_is_refused_unless_allowed(
+    tmp_path: Path, options: tuple[str, ...], words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with redis_server(tmp_path, options) as server:
+        with pytest.raises(JournalError, match=words) as refused:
+            RedisLog(RedisLogOptions(server.url), BUNDLE, tmp_path / "data")
+        assert "--log-allow-loss" in str(refused.value)
+        assert "\n" not in str(refused.value)
+        allowed = RedisLogOptions(server.url, allow_loss=True)
+        with caplog.at_level(logging.WARNING), closing(RedisLog(allowed, BUNDLE, tmp_path)) as log:
+            assert words in caplog.text
+            log.append(records(1))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_waiting_for_disk_or_replicas_needs_them(redis: RedisServer, tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match=r"7\.2 or Valkey: .* has no WAITAOF"):
+        RedisLog(RedisLogOptions(redis.url, wait_disk=True), BUNDLE, tmp_path)
+
+
+def test_a_change_that_no_replica_has_is_not_acknowledged(
+    redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("understudy.graph.log.streams.server.WAIT_MILLISECONDS", 1)
+    options = RedisLogOptions(redis.url, wait_replicas=1)
+    with closing(RedisLog(options, BUNDLE, tmp_path)) as log:
+        with pytest.raises(LogUnsureError, match="not as safely as asked"):
+            log.append(records(1))
+        assert log.read(0) == records(1)
+
+
+def copies(redis: RedisServer) -> dict[bytes, bytes]:
+    """All that a server holds, as a backup would."""
+    return {key: redis.client.dump(key) for key in redis.client.scan_iter()}
+
+
+def put_back(redis: RedisServer, copied: dict[bytes, bytes]) -> None:
+    redis.client.flushall()
+    for key, value in copied.items():
+        redis.client.restore(key, 0, value)
+
+
+def test_acknowledged_records_that_redis_lost_are_noticed(redis: RedisServer, hold: Open) -> None:
+    log = hold("one")
+    log.append(records(3))
+    early = copies(redis)
+    log.append(records(2, first=4))
+    log.truncate(5, "snapshot-5", keys_of(log))
+    put_back(redis, early)
+    other = hold("other")
+    for refused in (lambda: log.read(5), lambda: log.append(records(1, first=6))):
+        with pytest.raises(JournalDamagedError, match="ends with record 3, and 5 are applied"):
+            refused()
+    with pytest.raises(JournalDamagedError, match="ends with record 3, and 5 are applied"):
+        hold("one")
+    other.read(0)
+    other.append([Record(4, None, b"other"), Record(5, None, b"other")])
+    for refused in (lambda: log.read(5), lambda: log.push(records(1))):
+        with pytest.raises(JournalDamagedError, match="other records up to 5 than"):
+            refused()
+    other.append(records(1, first=6))
+    with pytest.raises(JournalDamagedError, match="other records up to 5 than"):
+        log.push(records(1))
+    with pytest.raises(JournalDamagedError, match="damaged after record 5"):
+        log.read(5)
+    assert len(found(other)) == 6
+
+
+def test_a_log_that_is_gone_is_not_begun_anew(redis: RedisServer, hold: Open) -> None:
+    log = hold("one")
+    log.append(records(3))
+    redis.client.flushall()
+    for refused in (
+        lambda: log.read(3),
+        lambda: log.append(records(1, first=4)),
+        lambda: log.push(records(1)),
+        lambda: hold("one"),
+    ):
+        with pytest.raises(JournalDamagedError, match="is gone, or another"):
+            refused()
+    assert found(hold("two")) == []
+    with pytest.raises(JournalDamagedError, match="is gone, or another"):
+        log.push(records(1))
+    with pytest.raises(JournalForeignError, match="a data folder of its own"):
+        hold("one")
+
+
+@pytest.mark.parametrize("change", ["payload", "key", "kind", "missing"])
+def test_a_changed_record_is_noticed(redis: RedisServer, hold: Open, change: str) -> None:
+    log = hold()
+    log.append(records(3))
+    ((entry, fields),) = redis.client.xrange(log.records_key, "2-0", "2-0")
+    redis.client.xdel(log.records_key, entry)
+    if change != "missing":
+        last = redis.client.xrange(log.records_key, "3-0", "3-0")[0][1]
+        redis.client.delete(log.records_key)
+        values = {"payload": b"y", "key": b"other", "kind": b"3"}
+        second = {**fields, change.encode(): values[change]}
+        whole = {"1-0": entry_one(log), "2-0": second, "3-0": last}
+        for number, content in whole.items():
+            redis.client.xadd(log.records_key, content, id=number)
+    with pytest.raises(JournalDamagedError, match="damaged after record 1"):
+        hold().read(0)
+
+
+def entry_one(log: RedisLog) -> dict[bytes, bytes]:
+    """The first of `records` as it stands in the stream."""
+    kind, key, payload, digest = arguments_of(records(1)[0])
+    link = next_link(log.base.birth, 1, str(digest))
+    parts = {"kind": kind, "key": key, "payload": payload, "digest": digest, "link": link}
+    return {
+        name.encode(): value if isinstance(value, bytes) else str(value).encode()
+        for name, value in parts.items()
+    }
+
+
+def test_records_that_a_living_process_may_need_are_kept(redis: RedisServer, hold: Open) -> None:
+    one, other = hold("one"), hold("other")
+    one.append(records(8))
+    other.read(0)
+    other.applied(8)
+    one.truncate(6, "snapshot-6", keys_of(one))
+    assert (one.start, other.start) == (6, 0)
+    assert redis.client.xlen(one.records_key) == 8  # the other one would start from nothing
+    other.truncate(4, "snapshot-4", keys_of(other))
+    assert redis.client.xlen(one.records_key) == 4
+    other.close()
+    one.truncate(8, "snapshot-8", keys_of(one))
+    assert redis.client.xlen(one.records_key) == 0
+    one.append(records(1, first=9))
+    with pytest.raises(JournalError, match=r"begins after record 8, .* copy redis-log\.json"):
+        hold("other")
+    again = hold("one")
+    assert (again.start, again.snapshot) == (8, "snapshot-8")
+    assert again.keys().find("key-3") is not None
+    assert found(again) == records(1, first=9)
+
+
+def test_some_records_are_kept_for_those_who_come_late(redis: RedisServer, hold: Open) -> None:
+    one = hold(kept=3)
+    one.append(records(8))
+    one.truncate(6, "snapshot-6", keys_of(one))
+    assert redis.client.xlen(one.records_key) == 5
+    with pytest.raises(JournalError, match="begins after record 3"):
+        hold()
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "words"),
+    [
+        (b"", JournalDamagedError, "is damaged"),
+        (b'{"graph": 7}', JournalDamagedError, "is damaged"),
+        (b'{"graph":"a","birth":"b","link":"c","format":9}', JournalForeignError, "format 9"),
+        (b'{"graph":"a","birth":"b","link":"c","snapshot":"../x"}', JournalDamagedError, "damaged"),
+    ],
+)
+def test_what_the_folder_says_is_checked(
+    hold: Open, tmp_path: Path, content: bytes, kind: type[JournalError], words: str
+) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / BASE_FILE).write_bytes(content)
+    with pytest.raises(kind, match=words):
+        hold("one")
+    assert (tmp_path / "one" / BASE_FILE).read_bytes() == content
+
+
+def test_long_logs_are_read_in_parts(hold: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "READ_RECORDS", 4)
+    log = hold()
+    log.append(records(8))
+    assert hold().read(0) == records(8)
+    log.append(records(1, first=9))
+    assert hold().read(0) == records(9)
+
+
+@pytest.mark.parametrize("url", ["http://host", "redis://host:port"])
+def test_no_url_of_a_redis(tmp_path: Path, url: str) -> None:
+    with pytest.raises(JournalError, match="none of a Redis"):
+        RedisLog(RedisLogOptions(url), BUNDLE, tmp_path)

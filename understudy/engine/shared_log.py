@@ -1,0 +1,54 @@
+"""Opening a log that lies on another machine, beside a data folder of this one."""
+
+from pathlib import Path
+
+from understudy.engine.snapshots import check_snapshots
+from understudy.graph.errors import JournalError, JournalForeignError
+from understudy.graph.log.files import reading_files
+from understudy.graph.log.protocol import Log
+from understudy.graph.log.streams.base import BASE_FILE
+from understudy.graph.log.streams.options import RedisLogOptions
+
+
+def check_local(data: Path) -> None:
+    """Sees that a folder's log is not in Redis.
+
+    Raises:
+        JournalForeignError: it is.
+    """
+    if (data / BASE_FILE).exists():
+        raise JournalForeignError(
+            f"{data} belongs to a log in Redis: start with --log and its URL, or give "
+            "--data-folder another folder"
+        )
+
+
+def open_redis_log(
+    options: RedisLogOptions, data: Path, graph: str, position: int, journal: Path
+) -> Log:
+    """The log in Redis; the folder has its snapshots.
+
+    Args:
+        graph: lineage of the graph whose changes it holds.
+        position: where a new log begins.
+        journal: where the folder's own log would lie.
+
+    Raises:
+        JournalForeignError: the folder's log is a file in it.
+        JournalError: see `RedisLog`; or the client is not installed.
+    """
+    try:
+        from understudy.graph.log.streams.log import RedisLog
+    except ModuleNotFoundError as error:
+        raise JournalError(
+            "a log in Redis needs its client: pip install 'understudy-gnn[service]'"
+        ) from error
+    with reading_files(data):
+        if journal.exists():
+            raise JournalForeignError(
+                f"{journal} is a log by itself; start without --log, or give "
+                "--data-folder another folder"
+            )
+        if not (data / BASE_FILE).exists():
+            check_snapshots(data, position)
+    return RedisLog(options, graph, data, position)

@@ -1,0 +1,52 @@
+"""Those who wait for a version of the graph."""
+
+from concurrent.futures import Future
+from threading import Lock
+
+
+class Arrivals:
+    """Safe to share between threads; costs a change next to nothing while nobody waits."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.waiting: dict[Future[None], int] = {}
+        self.released = False
+
+    def enter(self, version: int) -> Future[None]:
+        """Done once `reached` tells of that version or a later one, or at the end.
+
+        Who asks looks whether it is there already after this, and not before.
+        """
+        arrival: Future[None] = Future()
+        with self.lock:
+            if self.released:
+                arrival.set_result(None)
+            else:
+                self.waiting[arrival] = version
+        arrival.add_done_callback(self.forget)
+        return arrival
+
+    def forget(self, arrival: Future[None]) -> None:
+        """One that is cancelled waits no more."""
+        with self.lock:
+            self.waiting.pop(arrival, None)
+
+    def reached(self, version: int) -> None:
+        """Wakes those who wait for a version or an earlier one."""
+        if self.waiting:
+            with self.lock:
+                there = [arrival for arrival, wanted in self.waiting.items() if wanted <= version]
+            wake(there)
+
+    def release(self) -> None:
+        """There are no later versions: wakes all."""
+        with self.lock:
+            self.released = True
+            everybody = list(self.waiting)
+        wake(everybody)
+
+
+def wake(arrivals: list[Future[None]]) -> None:
+    for arrival in arrivals:
+        if arrival.set_running_or_notify_cancel():
+            arrival.set_result(None)

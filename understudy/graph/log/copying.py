@@ -1,0 +1,73 @@
+"""A copy of a log's file, while others read and write it."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from understudy.graph.errors import JournalDamagedError
+from understudy.graph.log.about import About, parse_about
+from understudy.graph.log.files import BUSY_SECONDS, opening, reading_files
+from understudy.graph.log.followers import Followers
+from understudy.graph.log.opening import ALL_RECORDS, next_record
+
+
+@contextmanager
+def kept_whole(path: Path) -> Iterator[None]:
+    """While the block runs no record is forgotten, and the snapshot before them stays.
+
+    That is so since to the others this is a process that has applied nothing yet.
+
+    Raises:
+        JournalError: the folder cannot be written.
+    """
+    with reading_files(path):
+        followers = Followers(path)
+    try:
+        with reading_files(path), followers.turn():
+            followers.join()
+        yield
+    finally:
+        followers.leave()
+
+
+def copy_log(path: Path, copy: Path) -> tuple[About, int]:
+    """Copies the file as it stands at one moment, and reads every record of the copy.
+
+    Args:
+        copy: a file that is not there.
+
+    Returns:
+        What it is about, and the number of the last record.
+
+    Raises:
+        JournalDamagedError: a record is not what was written, or is missing.
+        JournalError: it is no log, or cannot be read, or the copy cannot be written.
+    """
+    with (
+        opening(path, "copied"),
+        closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", BUSY_SECONDS, uri=True)) as a,
+        closing(sqlite3.connect(copy, isolation_level=None)) as b,
+    ):
+        a.backup(b)
+        b.execute("PRAGMA journal_mode = DELETE")  # one file
+        about = parse_about(dict(b.execute("SELECT name, value FROM about")), path)
+        return about, last_of(b, about, path)
+
+
+def last_of(connection: sqlite3.Connection, about: About, path: Path) -> int:
+    """The number of the last record, if all are what was written."""
+    number, checksum = about.number, about.checksum
+    for row in connection.execute(ALL_RECORDS):
+        following = next_record(row, number, checksum)
+        if following is None:
+            break
+        number, checksum = following[0].number, following[1]
+    rows = connection.execute("SELECT count(*) FROM records").fetchone()[0]
+    whole = about.last is None or (number, checksum) == (about.last, about.last_checksum)
+    if not whole or rows != number - about.number:
+        raise JournalDamagedError(
+            f"{path} is damaged after record {number}, and damaged logs are not copied; start one "
+            "service on it alone, which keeps what is good and says what it cut"
+        )
+    return number

@@ -1,0 +1,1 @@
+"""The log as a Redis Stream, for processes on many machines."""

@@ -1,0 +1,128 @@
+"""What a data folder beside a log in Redis holds of it: the snapshot to start from, and its keys.
+
+Replicas may share the folder, on one machine or on a file system that knows `flock`. A process that
+starts from the folder keeps it as it is until it has begun to follow.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+
+from understudy.graph.errors import JournalDamagedError, JournalForeignError, LogHeldError
+from understudy.graph.log.followers import open_locked
+from understudy.graph.log.keys import Keys, Known
+
+BASE_FILE = "redis-log.json"
+FORMAT = 1
+ADVICE = (
+    "put another replica's in its place, together with the snapshot that it names, or move the "
+    "data folder away to begin again with the bundle's graph"
+)
+
+
+class Base(msgspec.Struct, frozen=True):
+    """Where a process begins.
+
+    Attributes:
+        format: of this file.
+        graph: whose log it is.
+        birth: of that log, drawn when it began.
+        number, link: of the last record that the snapshot holds.
+        snapshot: name of its folder; "" for the bundle.
+        keys: the idempotency keys as of `number`, oldest first: key, number, digest.
+    """
+
+    graph: str
+    birth: str
+    link: str
+    number: int = 0
+    snapshot: str = ""
+    keys: tuple[tuple[str, int, bytes], ...] = ()
+    format: int = FORMAT
+
+    def known(self) -> Keys:
+        keys = Keys()
+        for key, number, digest in self.keys:
+            keys.add(key, Known(number, digest))
+        keys.begin()
+        return keys
+
+
+class BaseFolder:
+    """The files of one process's data folder."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.path = data / BASE_FILE
+        self.starting = open_locked(self.beside("starting"), fcntl.LOCK_SH)
+
+    def beside(self, ending: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.{ending}")
+
+    def started(self) -> None:
+        """From now on others may remove the snapshot that this process began with."""
+        if self.starting >= 0:
+            os.close(self.starting)
+            self.starting = -1
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody starts from this folder meanwhile.
+
+        Raises:
+            LogHeldError: somebody does.
+        """
+        lock = open_locked(self.beside("starting"), None)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LogHeldError(
+                f"another process is starting with the snapshot in {self.data}"
+            ) from error
+        else:
+            yield
+        finally:
+            os.close(lock)
+
+    def read(self) -> Base | None:
+        """What the folder holds; None if it holds nothing yet.
+
+        Raises:
+            JournalForeignError: another release's format.
+            JournalDamagedError: it is not what was written.
+        """
+        try:
+            base = msgspec.json.decode(self.path.read_bytes(), type=Base)
+        except FileNotFoundError:
+            return None
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise JournalDamagedError(f"{self.path} is damaged ({error}); {ADVICE}") from error
+        if base.format != FORMAT:
+            raise JournalForeignError(
+                f"{self.path} has format {base.format}, this release reads {FORMAT}"
+            )
+        if "/" in base.snapshot or base.snapshot.startswith(".") or base.number < 0:
+            raise JournalDamagedError(f"{self.path} is damaged; {ADVICE}")
+        return base
+
+    def write(self, base: Base) -> None:
+        """Puts it in the place of the old one, on the disk when it returns."""
+        temporary = self.path.with_name(f".{self.path.name}.{uuid4().hex}")
+        try:
+            with temporary.open("xb") as stream:
+                stream.write(msgspec.json.encode(base))
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(self.path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        descriptor = os.open(self.data, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

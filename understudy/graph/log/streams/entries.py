@@ -1,0 +1,72 @@
+"""Records as entries of a Redis Stream, and back."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from understudy.graph.log.protocol import Record
+from understudy.graph.log.streams.server import Argument, text
+
+TENTATIVE, KEYED = 1, 2  # bits of an entry's kind
+
+
+class About(NamedTuple):
+    """What a log is about, see `scripts`."""
+
+    birth: str
+    start: int
+    last: int
+    link: str
+
+
+def parse_about(found: Sequence[Any]) -> About | None:
+    """The fields of `about` (format, birth, start, last, link); None where there is no log.
+
+    Raises:
+        ValueError: they are not what was written.
+    """
+    if found[1] is None:
+        return None
+    kind, birth, start, last, link = (text(value) for value in found)
+    if kind != "1":
+        raise ValueError(f"its format is {kind}, this release reads 1")
+    return About(birth, int(start), int(last), link)
+
+
+def arguments_of(record: Record) -> tuple[Argument, Argument, Argument, Argument]:
+    """A record as the script takes it: kind, key, payload, digest."""
+    kind = TENTATIVE * record.tentative + KEYED * (record.key is not None)
+    key = b"" if record.key is None else record.key.encode("utf-8", "surrogatepass")
+    return str(kind), key, record.payload, content_digest(record)
+
+
+def content_digest(record: Record) -> str:
+    """Of all but its number, which the log gives it."""
+    return Record(0, record.key, record.payload, record.tentative).checksum(b"").hex()
+
+
+def next_link(link: str, number: int, digest: str) -> str:
+    """As the script links a record to the one before."""
+    return hashlib.sha1(f"{link}:{number}:{digest}".encode(), usedforsecurity=False).hexdigest()
+
+
+def record_of(
+    entry_id: bytes, fields: Mapping[bytes, bytes], number: int, link: str
+) -> tuple[Record, str] | None:
+    """An entry as the record of a number, with its link; None if it is not what was written.
+
+    Args:
+        link: of the record before.
+    """
+    try:
+        kind = int(fields[b"kind"])
+        key = fields[b"key"].decode("utf-8", "surrogatepass") if kind & KEYED else None
+        record = Record(number, key, fields[b"payload"], bool(kind & TENTATIVE))
+        digest = fields[b"digest"].decode()
+        told = fields[b"link"].decode()
+    except (KeyError, ValueError):
+        return None
+    right = entry_id == f"{number}-0".encode() and digest == content_digest(record)
+    if not right or told != next_link(link, number, digest):
+        return None
+    return record, told

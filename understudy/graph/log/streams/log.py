@@ -1,0 +1,405 @@
+"""The log in a Redis Stream, for processes on many machines.
+
+Each process has snapshots in a data folder, its own or one that several share, and starts from the
+newest. Redis keeps the records that a living process needs, now or when it starts again, and a
+number of them more.
+"""
+
+import logging
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import Any, NoReturn
+from uuid import uuid4
+
+from understudy.graph.errors import (
+    JournalDamagedError,
+    JournalError,
+    JournalForeignError,
+    LogAwayError,
+    LogMovedError,
+    LogUnsureError,
+)
+from understudy.graph.log.files import reading_files
+from understudy.graph.log.followers import holding
+from understudy.graph.log.keys import Keys
+from understudy.graph.log.protocol import Record
+from understudy.graph.log.streams.base import ADVICE, Base, BaseFolder
+from understudy.graph.log.streams.entries import (
+    About,
+    arguments_of,
+    content_digest,
+    next_link,
+    parse_about,
+    record_of,
+)
+from understudy.graph.log.streams.losses import forked, gone, lost
+from understudy.graph.log.streams.news import News
+from understudy.graph.log.streams.options import RedisLogOptions
+from understudy.graph.log.streams.scripts import APPEND, FOLLOW, OPEN, TRIM
+from understudy.graph.log.streams.server import Argument, Server, patiently, text
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 5.0  # for which a batch is sent again while Redis is away
+START_SECONDS = 30.0  # for which a process that starts waits for Redis
+READ_RECORDS = 1_000  # of one question
+
+
+class RedisLog:
+    """One process's hold of the log; a batch is as durable as Redis was asked to make it.
+
+    Attributes:
+        base: where this process, or another one on the same folder, begins
+        number: of the last record that was read or appended here
+        before: number and link of the record after which was read last; what followed may have to
+            be read again
+    """
+
+    durable = True
+    shared = True
+
+    def __init__(self, options: RedisLogOptions, graph: str, data: Path, position: int = 0) -> None:
+        """Opens the log, or begins it.
+
+        Args:
+            graph: lineage of the graph whose changes it holds; names the keys in Redis.
+            data: folder of the snapshots, made if it is not there.
+            position: where a new log begins.
+
+        Raises:
+            LogAwayError: Redis is not there, nor came while this waited.
+            JournalForeignError: the folder belongs to another log.
+            JournalDamagedError: Redis has lost records, or the folder's file is damaged.
+            JournalError: Redis may lose records and that is not allowed; it was trimmed beyond
+                what this process has; or it refuses.
+        """
+        self.options = options
+        self.graph = graph
+        self.process = uuid4().hex
+        self.sequence = 0  # of the last batch that was sent
+        tag = f"{{understudy:log:{graph}}}"
+        names = ("about", "records", "sent", "followers")
+        self.about_key, self.records_key, self.sent_key, self.followers_key = (
+            f"{tag}:{name}" for name in names
+        )
+        self.server = Server(options)
+        with reading_files(data):
+            data.mkdir(parents=True, exist_ok=True)
+            self.folder = BaseFolder(data)
+        self.news: News | None = None
+        try:
+            self.base = self.open(position)
+            self.at = self.number = self.base.number
+            self.link = self.base.link
+            self.before = self.number, self.link
+            keys = self.records_key, self.followers_key
+            self.news = News(lambda: Server(options).client, keys, self.process, self.base.number)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def where(self) -> str:
+        return f"the log in Redis at {self.server.where}"
+
+    @property
+    def snapshot(self) -> str:
+        """Name of the folder that holds what came before `start`; "" for the bundle."""
+        return self.base.snapshot
+
+    @property
+    def start(self) -> int:
+        """Number of the last record that the snapshot holds; Redis may hold older ones, too."""
+        return self.base.number
+
+    def again(self) -> "RedisLog":
+        """Another hold of the same log."""
+        return RedisLog(self.options, self.graph, self.folder.data)
+
+    def open(self, position: int) -> Base:
+        """Where to begin, once Redis is there and has all that follows."""
+        patiently(self.server.check, START_SECONDS)
+        base = self.folder.read()
+        needed = 0 if base is None else base.number
+        # Told before it is asked what is there: from then on that stays.
+        self.server.run(FOLLOW, [self.followers_key], [self.process, needed])
+        birth = uuid4().hex if base is None else ""
+        *found, first = self.server.run(OPEN, [self.about_key], [birth, position])
+        about = self.parse(found)
+        if base is None:  # the log's own beginning: from there on every key is known
+            base = Base(self.graph, about.birth, about.birth, int(first or 0))
+            with reading_files(self.folder.path):
+                self.folder.write(base)
+        self.check(base, about)
+        return base
+
+    def check(self, base: Base, about: About) -> None:
+        """Sees that the log goes on from where this process begins."""
+        if (base.graph, base.birth) != (self.graph, about.birth):
+            raise JournalForeignError(
+                f"{self.folder.path} belongs to another log than {self.where}; give every log a "
+                "data folder of its own"
+            )
+        if base.number < about.start:
+            raise JournalError(
+                f"{self.where} begins after record {about.start}, and the newest snapshot here is "
+                f"of {base.number}: copy {self.folder.path.name} and the snapshot that it names "
+                f"from another replica's data folder to {self.folder.data}, and start again"
+            )
+        if base.number > about.last:
+            raise lost(self.where, base.number, about.last)
+
+    def parse(self, found: Sequence[Any]) -> About:
+        try:
+            about = parse_about(found)
+        except ValueError as error:
+            raise JournalDamagedError(f"{self.where} is damaged: {error}") from error
+        if about is None:
+            raise gone(self.where)
+        return about
+
+    def keys(self) -> Keys:
+        """The idempotency keys as of `start`."""
+        return self.base.known()
+
+    def read(self, after: int) -> list[Record]:
+        """All records after the one of a number.
+
+        Raises:
+            LogAwayError: Redis does not answer.
+            JournalDamagedError: one is missing, or not what was written.
+            JournalError: Redis refuses, or has forgotten it.
+        """
+        if after < min(self.start, self.at):  # on a shared folder others may move the start on
+            raise JournalError(f"{self.where} is read from {self.start} on, not from {after}")
+        self.folder.started()  # who reads on has opened the snapshot
+        link, number = self.link_of(after), after
+        self.before = after, link
+        records: list[Record] = []
+        while True:
+            about, rows = self.read_some(number)
+            if about.last < number:
+                raise lost(self.where, number, about.last)
+            if about.start > number:
+                raise JournalError(
+                    f"{self.where} begins after record {about.start}, and this process is at "
+                    f"{number}; start it again with a newer snapshot"
+                )
+            for entry_id, fields in rows:
+                following = record_of(entry_id, fields, number + 1, link)
+                if following is None:
+                    raise JournalDamagedError(f"{self.where} is damaged after record {number}")
+                record, link = following
+                number = record.number
+                records.append(record)
+            if len(rows) < READ_RECORDS:
+                break
+        if (number, link) != (about.last, about.link):
+            raise forked(self.where, number)
+        self.reached(number, link)
+        return records
+
+    def read_some(self, after: int) -> tuple[About, list[tuple[bytes, dict[bytes, bytes]]]]:
+        """The first entries after a number, and what the log is about at that moment."""
+
+        def question(client: Any) -> list[Any]:
+            with client.pipeline(transaction=True) as pipeline:
+                pipeline.hmget(self.about_key, "format", "birth", "start", "last", "link")
+                pipeline.xrange(self.records_key, min=f"{after + 1}-0", count=READ_RECORDS)
+                answers: list[Any] = pipeline.execute()
+                return answers
+
+        found, rows = self.server.ask(question)
+        about = self.parse(found)
+        if about.birth != self.base.birth:
+            raise gone(self.where)
+        return about, rows
+
+    def link_of(self, number: int) -> str:
+        if number == self.number:
+            return self.link
+        if number == self.start:
+            return self.base.link
+        if number == self.before[0]:
+            return self.before[1]
+        rows = self.server.ask(
+            lambda client: client.xrange(self.records_key, f"{number}-0", f"{number}-0")
+        )
+        if not rows:
+            raise JournalError(f"{self.where} does not hold record {number}")
+        return text(rows[0][1][b"link"])
+
+    def reached(self, number: int, link: str) -> None:
+        self.number, self.link = number, link
+        if self.news is not None:
+            self.news.reached(number)
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Returns once all records are as safe as asked; all or none are kept.
+
+        Raises:
+            LogMovedError: others were appended after the last one that was read here.
+            LogUnsureError: Redis went away meanwhile; nobody knows yet whether they are kept.
+            JournalError: none is kept.
+        """
+        number = records[0].number - 1
+        link = self.link_of(number)
+        self.send(records, number, link, exact=True)
+        for record in records:
+            link = next_link(link, record.number, content_digest(record))
+        self.reached(records[-1].number, link)
+
+    def push(self, entries: Sequence[Record]) -> int:
+        """Appends at the end, wherever that is; returns the number of the first one.
+
+        Raises:
+            LogUnsureError: Redis went away meanwhile; nobody knows yet whether they are kept.
+            JournalError: none is kept.
+        """
+        tentative = [Record(0, entry.key, entry.payload, True) for entry in entries]
+        return self.send(tentative, self.number, self.link, exact=False)
+
+    def send(self, records: Sequence[Record], number: int, link: str, exact: bool) -> int:
+        """Sends a batch, again and again while Redis is away for a short time.
+
+        The script knows a batch again by the process and the sequence, so that one whose answer
+        was lost is not kept twice.
+
+        Args:
+            number, link: of a record that was read here; the log must hold it.
+            exact: it must be the last one.
+        """
+        self.sequence += 1
+        arguments: list[Argument] = [self.base.birth, self.process, self.sequence]
+        arguments += [number, link, int(exact)]
+        arguments += [part for record in records for part in arguments_of(record)]
+        keys = [self.about_key, self.records_key, self.sent_key]
+        try:
+            outcome, told = patiently(
+                lambda: self.server.write(APPEND, keys, arguments), PATIENCE_SECONDS
+            )
+        except LogAwayError as error:
+            raise LogUnsureError(
+                f"{error}; whether the change is in the log is not known: send it again under the "
+                "same key"
+            ) from error
+        if text(outcome) != "kept":
+            self.refuse_batch(text(outcome), number, int(told))
+        return int(told)
+
+    def refuse_batch(self, outcome: str, number: int, last: int) -> NoReturn:
+        """Raises what came of a batch that was not kept.
+
+        Args:
+            number: that the log had to hold.
+        """
+        match outcome:
+            case "moved":
+                raise LogMovedError(f"{self.where} goes on after record {last}")
+            case "gone":
+                raise gone(self.where)
+            case "lost":
+                raise lost(self.where, number, last)
+            case "forked":
+                raise forked(self.where, number)
+            case _:  # another batch of this process was sent since
+                raise JournalError(f"{self.where} took a batch for one that came late")
+
+    def applied(self, number: int) -> None:
+        """Here the records up to a number are applied; told to the others by and by."""
+        self.at = number
+        self.tell_need()
+
+    def tell_need(self) -> None:
+        """A process that is started again goes on from the base, one that runs from where it is."""
+        if self.news is not None:
+            self.news.needed = min(self.at, self.base.number)
+
+    def wait(self, seconds: float) -> bool:
+        """Returns at news, after some time, or after `wake`; False once closed."""
+        return self.news is not None and self.news.wait(seconds)
+
+    def wake(self) -> None:
+        """Ends a `wait` of another thread."""
+        if self.news is not None:
+            self.news.wake()
+
+    def keeping(self) -> AbstractContextManager[bool]:
+        """Whether this process alone may write, find and remove the folder's snapshots."""
+        return holding(self.folder.beside("snapshots-lock"))
+
+    def refresh(self) -> None:
+        """Reads `start` and `snapshot` anew, which a process on the same folder may have moved."""
+        with reading_files(self.folder.path):
+            base = self.folder.read()
+        if base is None or base.birth != self.base.birth:
+            raise JournalDamagedError(f"{self.folder.path} is gone or another log's; {ADVICE}")
+        self.base = base
+        self.tell_need()
+
+    def free(self, number: int) -> None:
+        """Sees that no process starts from this folder.
+
+        Raises:
+            LogHeldError: one does.
+        """
+        self.folder.started()
+        with reading_files(self.folder.path), self.folder.alone():
+            return
+
+    def truncate(self, number: int, snapshot: str, keys: Keys) -> None:
+        """Has this folder begin with a snapshot, and Redis forget what nobody needs any more.
+
+        Raises:
+            LogHeldError: another process is starting from this folder.
+            JournalError: all stays as it is.
+        """
+        self.folder.started()
+        with reading_files(self.folder.path), self.folder.alone():
+            self.refresh()
+            if not self.start <= number <= self.number:
+                raise JournalError(
+                    f"{self.where} was read from {self.start} to {self.number}; it cannot begin "
+                    f"after {number}"
+                )
+            new = Base(
+                self.graph,
+                self.base.birth,
+                self.link_of(number),
+                number,
+                snapshot,
+                tuple(keys.rows(number)),
+            )
+            self.folder.write(new)
+        self.base = new
+        self.at = max(self.at, number)
+        self.tell_need()
+        self.trim()
+
+    def trim(self) -> None:
+        """Forgets records that lie behind the snapshot and that no living process needs."""
+        keys = [self.about_key, self.records_key, self.sent_key, self.followers_key]
+        wanted = max(self.base.number - self.options.records_kept, 0)
+        needed = min(self.at, self.base.number)
+        try:
+            self.server.run(FOLLOW, [self.followers_key], [self.process, needed])
+            start = self.server.run(TRIM, keys, [self.base.birth, wanted])
+        except JournalError as error:  # after the next snapshot, then
+            logger.warning("%s is not trimmed: %s", self.where, error)
+        else:
+            logger.info("%s begins after record %d", self.where, int(start))
+
+    def close(self) -> None:
+        """Lets go of the log; again is no harm."""
+        self.folder.started()
+        if self.news is not None and not self.news.closed:
+            self.news.close()
+            with suppress(JournalError):  # else it is forgotten after a minute
+                self.server.ask(lambda client: client.hdel(self.followers_key, self.process))
+        self.server.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "news", None) is not None:
+            self.news.close()  # type: ignore[union-attr]
+            self.folder.started()

@@ -1,0 +1,98 @@
+"""A thread that waits in Redis for new records, and tells there that its process lives."""
+
+from collections.abc import Callable
+from contextlib import closing
+from threading import Condition, Thread
+from time import monotonic
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from understudy.graph.log.streams.scripts import FOLLOW
+from understudy.graph.log.streams.server import FIRST_PAUSE, LONGEST_PAUSE, evaluate
+
+BLOCK_MILLISECONDS = 1_000  # of one question for news: as long as the thread may outlive its log
+BEAT_SECONDS = 5.0
+
+
+class News:
+    """Knows whether there is any; what it shares with its thread keeps no log alive.
+
+    Attributes:
+        number: up to which records are no news.
+        needed: number after which this process needs records, now or when it starts again.
+    """
+
+    def __init__(
+        self, connect: Callable[[], Any], keys: tuple[str, str], process: str, number: int
+    ) -> None:
+        """Starts the thread.
+
+        Args:
+            keys: of the records and of the followers.
+        """
+        self.stream, self.followers = keys
+        self.process = process
+        self.number = self.needed = number
+        self.changed = Condition()
+        self.fresh = self.closed = False
+        self.beaten = float("-inf")  # monotonic
+        self.thread = Thread(target=self.watch, args=(connect(),), name="news", daemon=True)
+        self.thread.start()
+
+    def watch(self, client: Any) -> None:
+        pause = FIRST_PAUSE
+        with closing(client):
+            while not self.closed:
+                try:
+                    self.beat(client)
+                    after = {self.stream: f"{self.number}-0"}
+                    found = client.xread(after, count=1, block=BLOCK_MILLISECONDS)
+                except (RedisError, OSError):  # told by whoever reads the log
+                    self.until(lambda: False, pause)
+                    pause = min(2 * pause, LONGEST_PAUSE)
+                    continue
+                if found or pause > FIRST_PAUSE:  # or Redis is back
+                    self.tell()
+                pause = FIRST_PAUSE
+
+    def beat(self, client: Any) -> None:
+        if monotonic() - self.beaten >= BEAT_SECONDS:
+            evaluate(client, FOLLOW, [self.followers], [self.process, self.needed])
+            self.beaten = monotonic()
+
+    def until(self, reached: Callable[[], bool], seconds: float) -> None:
+        with self.changed:
+            self.changed.wait_for(lambda: self.closed or reached(), seconds)
+
+    def tell(self) -> None:
+        """Wakes who waits, and leaves it the time to read."""
+        with self.changed:
+            before = self.number
+            self.fresh = True
+            self.changed.notify_all()
+        self.until(lambda: self.number > before, BLOCK_MILLISECONDS / 1_000)
+
+    def reached(self, number: int) -> None:
+        """Records up to a number are read."""
+        with self.changed:
+            self.number = max(self.number, number)
+            self.changed.notify_all()
+
+    def wait(self, seconds: float) -> bool:
+        """Returns at news, or after some time; False once it is closed."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.fresh or self.closed, seconds)
+            self.fresh = False
+            return not self.closed
+
+    def wake(self) -> None:
+        with self.changed:
+            self.fresh = True
+            self.changed.notify_all()
+
+    def close(self) -> None:
+        """Has the thread end without waiting for it."""
+        with self.changed:
+            self.closed = True
+            self.changed.notify_all()

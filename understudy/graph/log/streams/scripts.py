@@ -1,0 +1,109 @@
+"""What Redis does in one step: nobody sees half of it, and its file has all of it or nothing.
+
+A log is four keys with one hash tag, so that they lie together in a cluster:
+
+- `about`: birth (drawn once), start (number of the last record that was trimmed), last, and the
+  link of the last record;
+- `records`: the stream. The id of an entry is the record's number;
+- `sent`: process → sequence, first number and time of its last batch, by which a batch that is
+  sent again is known, and one that comes late is refused;
+- `followers`: process → the number after which it needs records, and when it was last seen.
+
+Every entry holds the SHA-256 of its record, and a link: SHA-1 over the link before, the number and
+that digest. So two processes that know the same link have read the same records.
+"""
+
+FOLLOWER_MILLISECONDS = 60_000  # unseen for as long, a process holds no records any more
+SENT_MILLISECONDS = 3_600_000  # far longer than a batch is sent again, or can be under way
+
+OPEN = """
+if ARGV[1] ~= '' and redis.call('EXISTS', KEYS[1]) == 0 then
+    redis.call('HSET', KEYS[1], 'format', '1', 'birth', ARGV[1], 'first', ARGV[2],
+        'start', ARGV[2], 'last', ARGV[2], 'link', ARGV[1])
+end
+return redis.call('HMGET', KEYS[1], 'format', 'birth', 'start', 'last', 'link', 'first')
+"""
+
+# A batch that was kept before is counted, since WAIT is about what its connection has written.
+APPEND = """
+local about, records, sent = KEYS[1], KEYS[2], KEYS[3]
+local birth, process, sequence = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local known, link, exact = tonumber(ARGV[4]), ARGV[5], ARGV[6]
+local found = redis.call('HMGET', about, 'birth', 'last', 'link')
+if found[1] ~= birth then return {'gone', 0} end
+local before = redis.call('HGET', sent, process)
+if before then
+    local number, first = string.match(before, '^(%d+) (%d+) ')
+    if tonumber(number) == sequence then
+        redis.call('HINCRBY', about, 'repeats', 1)
+        return {'kept', tonumber(first)}
+    end
+    if tonumber(number) > sequence then return {'late', 0} end
+end
+local last, chain = tonumber(found[2]), found[3]
+if last < known then return {'lost', last} end
+local there = chain
+if last > known then
+    there = link
+    local entry = redis.call('XRANGE', records, ARGV[4], ARGV[4])[1]
+    if entry then
+        for position = 1, #entry[2], 2 do
+            if entry[2][position] == 'link' then there = entry[2][position + 1] end
+        end
+    end
+end
+if there ~= link then return {'forked', known} end
+if exact == '1' and last > known then return {'moved', last} end
+local first = last + 1
+for position = 7, #ARGV, 4 do
+    last = last + 1
+    local number = string.format('%d', last)
+    local digest = ARGV[position + 3]
+    chain = redis.sha1hex(chain .. ':' .. number .. ':' .. digest)
+    redis.call('XADD', records, number .. '-0', 'kind', ARGV[position], 'key', ARGV[position + 1],
+        'payload', ARGV[position + 2], 'digest', digest, 'link', chain)
+end
+local time = redis.call('TIME')
+redis.call('HSET', about, 'last', string.format('%d', last), 'link', chain)
+redis.call('HSET', sent, process, string.format('%d %d %d', sequence, first,
+    time[1] * 1000 + math.floor(time[2] / 1000)))
+return {'kept', first}
+"""
+
+FOLLOW = """
+local time = redis.call('TIME')
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%d %d', tonumber(ARGV[2]),
+    time[1] * 1000 + math.floor(time[2] / 1000)))
+return 1
+"""
+
+TRIM = f"""
+local about, records, sent, followers = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local found = redis.call('HMGET', about, 'birth', 'start')
+if found[1] ~= ARGV[1] then return -1 end
+local limit, start = tonumber(ARGV[2]), tonumber(found[2])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local all = redis.call('HGETALL', followers)
+for position = 1, #all, 2 do
+    local needed, seen = string.match(all[position + 1], '^(%d+) (%d+)$')
+    if now - tonumber(seen) > {FOLLOWER_MILLISECONDS} then
+        redis.call('HDEL', followers, all[position])
+    else
+        limit = math.min(limit, tonumber(needed))
+    end
+end
+all = redis.call('HGETALL', sent)
+for position = 1, #all, 2 do
+    local seen = string.match(all[position + 1], ' (%d+)$')
+    if now - tonumber(seen) > {SENT_MILLISECONDS} then
+        redis.call('HDEL', sent, all[position])
+    end
+end
+if limit > start then
+    redis.call('XTRIM', records, 'MINID', string.format('%d-0', limit + 1))
+    redis.call('HSET', about, 'start', string.format('%d', limit))
+    start = limit
+end
+return start
+"""

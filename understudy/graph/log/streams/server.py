@@ -1,0 +1,256 @@
+"""A Redis server that keeps a log: how it is asked, and whether it keeps what it acknowledges."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from time import monotonic, sleep
+from typing import Any, TypeVar
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    ClusterDownError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from understudy.graph.errors import JournalError, LogAwayError, LogUnsureError
+from understudy.graph.log.streams.options import RedisLogOptions
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE = 0.05  # seconds between two attempts to reach it; doubles
+LONGEST_PAUSE = 2.0
+CALL_SECONDS = 5.0
+CONNECT_SECONDS = 2.0
+WAIT_MILLISECONDS = 3_000  # for the disk or for replicas of the server; less than a call may take
+# There is no server, or none that writes: another one may be about to take its place.
+AWAY = (RedisConnectionError, RedisTimeoutError, OSError, ReadOnlyError, ClusterDownError)
+Argument = str | bytes | int
+Result = TypeVar("Result")
+
+
+class Server:
+    """One connection at a time; not for several threads."""
+
+    def __init__(self, options: RedisLogOptions) -> None:
+        """Connects at the first call.
+
+        Raises:
+            JournalError: no URL of a Redis.
+        """
+        self.options = options
+        try:
+            self.client: Any = Redis.from_url(
+                options.url,
+                socket_timeout=CALL_SECONDS,
+                socket_connect_timeout=CONNECT_SECONDS,
+                retry=Retry(NoBackoff(), 0),
+                protocol=2,
+                decode_responses=False,
+            )
+        except (ValueError, TypeError) as error:
+            raise JournalError(
+                "the log's URL is none of a Redis; expected redis://host:6379/0"
+            ) from error
+        told = self.client.connection_pool.connection_kwargs
+        self.where = str(told.get("path") or f"{told.get('host')}:{told.get('port')}")
+
+    @contextmanager
+    def talking(self) -> Iterator[None]:
+        """Turns the client's errors into ours.
+
+        Raises:
+            LogAwayError: the server does not answer, or takes no writes at the moment.
+            JournalError: it refuses.
+        """
+        try:
+            yield
+        except AuthenticationError as error:
+            raise JournalError(f"Redis at {self.where} lets nobody in: {error}") from error
+        except AWAY as error:
+            raise LogAwayError(
+                f"the log in Redis at {self.where} is away ({error}); reading goes on without it"
+            ) from error
+        except OutOfMemoryError as error:
+            raise JournalError(
+                f"Redis at {self.where} is full; raise its maxmemory, nothing was kept"
+            ) from error
+        except RedisError as error:
+            raise JournalError(f"Redis at {self.where} refuses: {error}") from error
+
+    def ask(self, question: Callable[[Any], Result]) -> Result:
+        """Asks what may be asked twice: a connection may have ended since it was last used."""
+        with self.talking():
+            try:
+                return question(self.client)
+            except (RedisConnectionError, OSError):
+                return question(self.client)
+
+    def run(self, script: str, keys: Sequence[str], arguments: Sequence[Argument] = ()) -> Any:
+        """What a script gives, however often it may have to be sent."""
+        return self.ask(lambda client: evaluate(client, script, keys, arguments))
+
+    def write(self, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        """Runs a script once, and waits until what it wrote is as safe as asked.
+
+        Raises:
+            LogUnsureError: it was written, and is not as safe yet.
+            LogAwayError: it may have been written.
+            JournalError: it was not.
+        """
+        with self.talking():
+            waits = self.waiting()
+            answer, safe = evaluate_and_wait(self.client, script, keys, arguments, waits)
+        if not safe:
+            raise LogUnsureError(
+                f"Redis at {self.where} has the change, but not as safely as asked within "
+                f"{WAIT_MILLISECONDS / 1_000:g} s (--log-wait-disk, --log-wait-replicas); "
+                "send it again under the same key"
+            )
+        return answer
+
+    def waiting(self) -> tuple[Argument, ...]:
+        """The command by which a write is waited for; empty where it is not."""
+        replicas = self.options.wait_replicas
+        if self.options.wait_disk:
+            return "WAITAOF", 1, replicas, WAIT_MILLISECONDS
+        return ("WAIT", replicas, WAIT_MILLISECONDS) if replicas else ()
+
+    def check(self) -> None:
+        """Sees that what it acknowledges is kept, as far as it tells.
+
+        Raises:
+            JournalError: it is set to lose acknowledged writes, and that is not allowed; or it
+                cannot wait for its disk.
+        """
+        if self.options.wait_disk:
+            self.check_waits()
+        reasons = self.risks()
+        if not reasons:
+            return
+        said = f"Redis at {self.where} may lose acknowledged changes: {'; '.join(reasons)}"
+        if not self.options.allow_loss:
+            raise JournalError(f"{said}. Or take it as it is with --log-allow-loss")
+        logger.warning("%s. It is taken as it is: --log-allow-loss", said)
+
+    def check_waits(self) -> None:
+        try:
+            self.ask(lambda client: client.execute_command("WAITAOF", 0, 0, 0))
+        except LogAwayError:
+            raise
+        except JournalError as error:
+            raise JournalError(
+                f"--log-wait-disk needs Redis 7.2 or Valkey: the server at {self.where} has no "
+                "WAITAOF; set `appendfsync always` there instead"
+            ) from error
+
+    def risks(self) -> list[str]:
+        """What the server's configuration says against it, each with what to do."""
+        try:
+            found: dict[Any, Any] = self.ask(read_configuration)
+        except LogAwayError:
+            raise
+        except JournalError:
+            return [
+                "it does not let this user ask for its configuration (CONFIG GET), so have it "
+                "checked that it has `appendonly yes`, `appendfsync always` and `maxmemory-policy "
+                "noeviction`"
+            ]
+        said = {text(name): text(value) for name, value in found.items()}
+        reasons = []
+        if said.get("appendonly") != "yes":
+            reasons.append("set `appendonly yes` and `appendfsync always` there")
+        elif (policy := said.get("appendfsync")) != "always" and not (
+            policy == "everysec" and self.options.wait_disk
+        ):
+            waits = ", or with Redis 7.2 say --log-wait-disk" if policy == "everysec" else ""
+            reasons.append(f"appendfsync is {policy}: set `appendfsync always` there{waits}")
+        if said.get("maxmemory-policy", "").startswith("allkeys"):
+            reasons.append(
+                f"maxmemory-policy is {said['maxmemory-policy']}, by which it may evict the log: "
+                "set `maxmemory-policy noeviction` there"
+            )
+        return reasons
+
+    def close(self) -> None:
+        with suppress(RedisError, OSError):
+            self.client.close()
+
+
+def read_configuration(client: Any) -> dict[Any, Any]:
+    found: dict[Any, Any] = client.config_get("append*")
+    return found | client.config_get("maxmemory-policy")
+
+
+def text(value: str | bytes) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def script_hash(script: str) -> str:
+    """As Redis names it."""
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+
+
+def evaluate(client: Any, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+    return evaluate_and_wait(client, script, keys, arguments, ())[0]
+
+
+def evaluate_and_wait(
+    client: Any,
+    script: str,
+    keys: Sequence[str],
+    arguments: Sequence[Argument],
+    waits: Sequence[Argument],
+) -> tuple[Any, bool]:
+    """Runs a script, and on the same connection a command that waits for what it wrote.
+
+    Returns:
+        What the script gives, and whether the wait came to what it asked for.
+    """
+    call = (script_hash(script), len(keys), *keys, *arguments)
+    answer, told = send(client, call, waits)
+    if isinstance(answer, NoScriptError):  # a server that was started since
+        client.script_load(script)
+        answer, told = send(client, call, waits)
+    for result in (answer, told):
+        if isinstance(result, Exception):
+            raise result
+    if not waits:
+        return answer, True
+    asked, reached = waits[1:-1], told if isinstance(told, list) else [told]
+    return answer, all(int(a) <= int(b) for a, b in zip(asked, reached, strict=True))
+
+
+def send(client: Any, call: Sequence[Argument], waits: Sequence[Argument]) -> tuple[Any, Any]:
+    """The answers, or the errors in their places: their words would hold what was sent."""
+    with client.pipeline(transaction=False) as pipeline:
+        pipeline.execute_command("EVALSHA", *call)
+        if waits:
+            pipeline.execute_command(*waits)
+        answers = pipeline.execute(raise_on_error=False)
+    return answers[0], answers[1] if waits else None
+
+
+def patiently(work: Callable[[], Result], seconds: float) -> Result:
+    """Does it again, ever less often, while Redis is away.
+
+    Raises:
+        LogAwayError: it was away for as long.
+    """
+    until, pause = monotonic() + seconds, FIRST_PAUSE
+    while True:
+        try:
+            return work()
+        except LogAwayError:
+            if monotonic() + pause > until:
+                raise
+        sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
