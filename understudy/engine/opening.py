@@ -1,5 +1,6 @@
 """From a bundle's folder, and a data folder, to the parts of an engine."""
 
+import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from pathlib import Path
 from understudy.bundle import Bundle, BundleMissingError, Manifest, open_bundle
 from understudy.bundle.reader import verify_digests
 from understudy.bundle.student import WHOLE_FILE
+from understudy.engine.errors import LogUnavailableError
 from understudy.engine.full_run import compute_tables
 from understudy.engine.shared_log import check_local, open_redis_log
 from understudy.engine.snapshots import check_snapshots, remove_snapshots
@@ -22,6 +24,8 @@ from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.progress import Progress
 from understudy.graph.store import GraphStore
+
+logger = logging.getLogger(__name__)
 
 UNREAD = (WHOLE_FILE,)  # for other runtimes; nothing here reads it
 JOURNAL_FILE = "journal.sqlite"
@@ -62,7 +66,11 @@ def open_parts(
 def tidy_snapshots(data: Path, writer: Writer) -> None:
     """Compares the snapshots with the log, and removes what it needs no more."""
     log = writer.log
-    writer.follow()
+    try:
+        writer.follow()
+    except LogUnavailableError as error:
+        logger.warning("old snapshots stay for now: %s", error)
+        return
     log.refresh()
     with reading_files(data):
         check_snapshots(data, log.number)
