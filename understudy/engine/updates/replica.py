@@ -96,7 +96,7 @@ class Replica:
             fates = self.apply_records(records) if records else {}
         except (EngineError, JournalError) as error:
             failure = failure_of(error)
-            if self.failure is None:
+            if type(self.failure) is not type(failure):
                 logger.error("the log cannot be followed: %s", failure)
             self.failure = failure
             raise failure from None
