@@ -12,7 +12,7 @@ import numpy as np
 from understudy.bundle import Bundle, BundleMissingError, Manifest, open_bundle
 from understudy.bundle.reader import MANIFEST, verify_digests
 from understudy.bundle.student import WHOLE_FILE
-from understudy.engine.errors import BundleForeignError
+from understudy.engine.errors import BundleForeignError, LogUnavailableError
 from understudy.engine.full_run import compute_tables
 from understudy.engine.shared_log import check_local, open_redis_log
 from understudy.engine.snapshots import (
@@ -152,7 +152,11 @@ def check_lineage(manifest: Manifest, lineage: str) -> None:
 def tidy_snapshots(data: Path, writer: Writer) -> None:
     """Compares the snapshots with the log, and removes what it needs no more."""
     log = writer.log
-    writer.follow()
+    try:
+        writer.follow()
+    except LogUnavailableError as error:
+        logger.warning("old snapshots stay for now: %s", error)
+        return
     log.refresh()
     with reading_files(data):
         check_snapshots(data, log.number)

@@ -147,7 +147,7 @@ class Replica:
                 self.log.applied(self.state.version)
         except (EngineError, JournalError) as error:
             failure = failure_of(error)
-            if self.failure is None:
+            if type(self.failure) is not type(failure):
                 logger.error("the log cannot be followed: %s", failure)
             self.failure = failure
             raise failure from None
