@@ -1,5 +1,6 @@
 """Retraining while it is served: the graph goes out, a new model comes in, and changes go on."""
 
+import json
 import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +16,10 @@ from service.http.access import Role, add_key
 from tests.e2e.conftest import JSON, serving
 from understudy.bundle import open_bundle
 from understudy.cli import main
+from understudy.engine import Engine
 from understudy.graph import load_graph
 
-SMALL = ("--encoder", "hashing", "--hidden", "8", "--epochs", "3")
+SMALL = ("--encoder", "hashing", "--layers", "1", "--hidden", "8", "--epochs", "3")
 
 
 def run(*words: object) -> None:
@@ -93,7 +95,10 @@ def test_a_model_is_trained_anew_and_served_while_changes_go_on(tmp_path: Path) 
         assert after["model_version"] == open_bundle(bundle).manifest.version
         assert after["model_version"] != before["model_version"]
         assert after["graph"]["lineage"] == before["graph"]["lineage"]
-        assert 0 < after["graph"]["position"] < after["graph_version"]
+        position = after["graph"]["position"]
+        assert 0 < position < after["graph_version"]
+        trained = json.loads((tmp_path / "student-2" / "config.json").read_text())
+        assert trained["lineage"] == {"id": after["graph"]["lineage"], "position": position}
         for name in client.changes:
             assert service.client.get(f"/nodes/{name}", headers=admin).status_code == 200
         run("data", "from-service", service.url, again, "--api-key", read_key)
@@ -105,9 +110,6 @@ def test_a_model_is_trained_anew_and_served_while_changes_go_on(tmp_path: Path) 
     assert {name: len(members) for name, members in served.splits.items()} == {
         name: len(members) for name, members in first.splits.items()
     }
-    with serving(bundle, *flags) as service:
-        info = service.client.get("/info", headers=admin).json()
-        assert (info["graph_version"], info["model_version"]) == (
-            after["graph_version"],
-            after["model_version"],
-        )
+    with Engine.open(bundle, data=data) as engine:  # as after a restart
+        assert engine.state.version == after["graph_version"]
+        assert engine.model_version == after["model_version"]

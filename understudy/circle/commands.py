@@ -12,6 +12,7 @@ from understudy.graph.command_options import Force, Name
 from understudy.graph.commands import data, produce
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress
+from understudy.graph.text_graph import with_used_labels
 
 ADDRESS = re.compile(r"[\w.-]+:\d+/?")
 
@@ -59,7 +60,8 @@ def from_service(
             graph = graph_of_service(source, key, timeout, progress)
         else:
             graph = graph_of_folder(Path(source), bundle, progress)
-        return Built(graph, (), random_split=False)
+        # The service also knows labels that no node has, of its model or of nodes that are gone.
+        return Built(with_used_labels(graph), (), random_split=False)
 
     inputs = [] if is_service else [Path(source), *([bundle] if bundle else [])]
     produce(out, force, name, make, inputs, keep_name=True)

@@ -23,8 +23,9 @@ from tests.bundles import TinyBundle, reference_activations
 from tests.unit.engine.changes import described
 from understudy.bundle import open_bundle
 from understudy.engine import snapshots as snapshots_module
+from understudy.engine.beginnings import open_snapshot
 from understudy.engine.errors import JournalFailedError, MutationTargetError
-from understudy.engine.opening import assemble, open_parts, open_snapshot
+from understudy.engine.opening import assemble, open_parts
 from understudy.engine.snapshots import Snapshots
 from understudy.engine.updates.tickets import Applied
 from understudy.graph.log.memory import Book, SharedMemoryLog

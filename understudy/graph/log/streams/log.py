@@ -9,7 +9,6 @@ import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import partial
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 from uuid import uuid4

@@ -1,0 +1,131 @@
+"""The graph that a log goes on from, and the one that it leads to; no network runs here."""
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from understudy.bundle import Bundle, BundleMissingError, Manifest, open_bundle
+from understudy.bundle.reader import MANIFEST, verify_digests
+from understudy.bundle.student import WHOLE_FILE
+from understudy.engine.snapshots import copy_graph, snapshot_name
+from understudy.engine.state import GRAPH_FOLDER, Tables, has_activations, open_graph
+from understudy.engine.updates.replica import NothingComputed, Replica
+from understudy.engine.updates.tickets import failure_of
+from understudy.folders.errors import FolderError
+from understudy.graph.errors import JournalError
+from understudy.graph.log.protocol import Log
+from understudy.graph.log.sqlite import SqliteLog
+from understudy.graph.snapshot import FILES as SNAPSHOT_FILES
+from understudy.graph.store import GraphStore
+from understudy.graph.versions import VersionedTable
+
+logger = logging.getLogger(__name__)
+
+UNREAD = (WHOLE_FILE,)  # for other runtimes; nothing here reads it
+
+
+def open_base(data: Path, log: Log, bundle: Bundle) -> Bundle:
+    """The graph that the log goes on from: a snapshot, or the graph that it began with.
+
+    Raises:
+        BundleMissingError: the data folder lacks it, and the bundle is of a later position.
+    """
+    if log.snapshot:
+        return open_snapshot(data, log.snapshot)
+    if (data / snapshot_name(log.start) / MANIFEST).is_file():
+        return open_snapshot(data, snapshot_name(log.start))
+    if bundle.manifest.graph.position != log.start:
+        raise BundleMissingError(
+            f"{data} lacks the graph that its changes begin with, and the bundle's is "
+            f"{bundle.manifest.graph.position - log.start:,} changes later; start it once with the "
+            f"bundle that it began with{began_with(log)}"
+        )
+    return bundle
+
+
+def began_with(log: Log) -> str:
+    return f" ({log.about.bundle})" if isinstance(log, SqliteLog) and log.about.bundle else ""
+
+
+def keep_base(data: Path, log: Log, base: Bundle) -> None:
+    """Copies the graph that a log begins with into the data folder, which then needs no bundle.
+
+    To be called by a process that alone sees to the snapshots.
+    """
+    name = snapshot_name(log.start)
+    if log.snapshot or (data / name / MANIFEST).is_file():
+        return
+    try:
+        copy_graph(base, data / name)
+    except (OSError, FolderError) as error:
+        logger.warning(
+            "the graph cannot be kept in %s, so that a bundle of a later one cannot be started "
+            "on it before the first snapshot: %s",
+            data,
+            error,
+        )
+
+
+def computed_from(base: Bundle, bundle: Bundle, log: Log) -> bool:
+    """Whether the log can be applied to activations that are there."""
+    if base is bundle:
+        return True
+    own = base.manifest.activations_of
+    if has_activations(base):
+        if not own and isinstance(log, SqliteLog):  # older releases did not say whose they are
+            own = log.about.bundle
+        return own == bundle.manifest.version
+    return same_graph(base.manifest, bundle.manifest)
+
+
+def same_graph(one: Manifest, other: Manifest) -> bool:
+    names = [f"{GRAPH_FOLDER}/{name}" for name in SNAPSHOT_FILES]
+    return [one.files.get(name) for name in names] == [other.files.get(name) for name in names]
+
+
+def open_snapshot(data: Path, name: str) -> Bundle:
+    if not (data / name).is_dir():
+        raise BundleMissingError(
+            f"{data / name} is missing, from which the journal beside it goes on; put a copy in "
+            f"its place, or give --data-folder another folder to begin again with the bundle's "
+            "graph"
+        )
+    return open_bundle(data / name, verify=False)
+
+
+def followed(base: Bundle, log: Log) -> Replica:
+    """The graph at the log's end, with its keys; no activation is computed.
+
+    Raises:
+        JournalFailedError: the log cannot be read, or does not fit the graph.
+    """
+    nothing = Tables((), VersionedTable(np.empty((0, 0), np.float32)))
+    store = GraphStore(open_graph(base), log.start)
+    replica = Replica(store, nothing, NothingComputed(), log)
+    try:
+        if records := log.read(log.start):
+            replica.apply_records(records)
+    except JournalError as error:
+        raise failure_of(error) from error
+    return replica
+
+
+@contextmanager
+def verified(*bundles: Bundle) -> Iterator[None]:
+    """Compares digests while the block runs; nobody gets past it with a file that differs.
+
+    Raises:
+        BundleDamagedError: a file differs, whatever else the block may have met because of it.
+    """
+    with ThreadPoolExecutor(1, "digests") as pool:
+        distinct = {bundle.folder: bundle for bundle in bundles}
+        checks = [pool.submit(verify_digests, bundle, UNREAD) for bundle in distinct.values()]
+        try:
+            yield
+        finally:
+            for check in checks:
+                check.result()
