@@ -136,7 +136,14 @@ def opener(plan: Plan) -> Callable[..., Engine]:
         if data is None and plan.scratch is not None:
             version = open_bundle(plan.bundle, verify=False).manifest.version
             data, kept = plan.scratch / version, False
-        threads, provider, limits = settings.threads, settings.provider, settings.limits
-        return Engine.open(plan.bundle, threads, provider, limits, data, progress, kept)
+        return Engine.open(
+            plan.bundle,
+            threads=settings.threads,
+            provider=settings.provider,
+            limits=settings.limits,
+            data=data,
+            progress=progress,
+            kept=kept,
+        )
 
     return open_engine
