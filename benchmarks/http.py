@@ -49,20 +49,28 @@ class Served:
     process: psutil.Process
 
     @property
+    def processes(self) -> list[psutil.Process]:
+        """The server's, and its workers' in their order."""
+        return [self.process, *sorted(self.process.children(), key=lambda child: child.pid)]
+
+    @property
     def processor_seconds(self) -> float:
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
+        times = [process.cpu_times() for process in self.processes]
+        return float(sum(one.user + one.system for one in times))
 
 
 @contextmanager
-def served(*command: str) -> Iterator["Served"]:
+def served(*command: str, cores: str = SERVER_CORE) -> Iterator["Served"]:
     """A server process on the first core.
+
+    Args:
+        cores: others to run on, with commas.
 
     Raises:
         BenchmarkError: it does not start; it has said why.
     """
     process = subprocess.Popen(
-        ["taskset", "-c", SERVER_CORE, *command], stdout=subprocess.PIPE, text=True
+        ["taskset", "-c", cores, *command], stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout is not None
@@ -75,8 +83,9 @@ def served(*command: str) -> Iterator["Served"]:
         process.wait(30)
 
 
-def service(bundle: Path, *flags: str) -> AbstractContextManager[Served]:
-    return served(sys.executable, "-m", "understudy", "serve", str(bundle), "--port", "0", *flags)
+def service(bundle: Path, *flags: str, cores: str = SERVER_CORE) -> AbstractContextManager[Served]:
+    command = (sys.executable, "-m", "understudy", "serve", str(bundle), "--port", "0", *flags)
+    return served(*command, cores=cores)
 
 
 def plain(name: str) -> AbstractContextManager[Served]:
@@ -95,8 +104,12 @@ def wrk(
     seconds: int,
     connections: int,
     path: str,
+    cores: str = CLIENT_CORE,
 ) -> Run:
     """Loads a server.
+
+    Args:
+        cores: that the load comes from.
 
     Raises:
         BenchmarkError: an answer was no success, or wrk failed.
@@ -106,7 +119,7 @@ def wrk(
         script = Path(folder) / "post.lua"
         quoted = ", ".join(f"[==[{body.decode()}]==]" for body in bodies)
         script.write_text(LUA.format(bodies=quoted, path=path))
-        command = ["taskset", "-c", CLIENT_CORE, "wrk", "-t1", f"-c{connections}"]
+        command = ["taskset", "-c", cores, "wrk", "-t1", f"-c{connections}"]
         options = [f"-d{seconds}s", "-s", str(script), server.url]
         result = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     if result.returncode or "Non-2xx" in result.stdout:
