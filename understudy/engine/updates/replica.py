@@ -149,8 +149,7 @@ class Replica:
             self.state = GraphState(self.store.view, self.tables)
             raise
         self.incremental.keep()
-        self.store.publish(view, draft, change)
-        self.state = GraphState(view, self.tables)
+        self.state = GraphState(self.store.publish(view, draft, change), self.tables)
 
     def settle(self, interrupted: Callable[[], bool] = lambda: False) -> None:
         """Brings every activation up to the last digit, see `Incremental`; changes no version.
