@@ -46,7 +46,7 @@ class Engine:
     def start(cls, bundle: Path, checkout: Path) -> "Engine":
         settings = {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
         process = subprocess.Popen(
-            [sys.executable, str(WORKER), str(bundle)],
+            [sys.executable, "-P", str(WORKER), str(bundle)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
