@@ -26,6 +26,7 @@ class Draft:
         rows: id → row, or -1, where that differs from the view
         records: row → its new record, `REMOVED` for a removed node
         edges: pair of rows, see `pair_key` → whether they are linked; some as in the view
+        others: row → rows that it may have such a pair with; None until they are asked for
         new_rows: rows that the view does not use
     """
 
@@ -40,9 +41,7 @@ class Draft:
         self.rows: dict[str, int] = {}
         self.records: dict[int, NodeRecord] = {}
         self.edges: dict[int, bool] = {}
-        self.others: dict[int, set[int]] | None = (
-            None  # row → rows it has a pair with; see `around`
-        )
+        self.others: dict[int, set[int]] | None = None
         self.new_rows: dict[int, int] = {}  # row → how many were taken before it
         self.label_positions = {name: label for label, name in enumerate(view.label_names)}
         self.log: list[tuple[dict[Any, Any], Any, Any]] = []  # what to put back, newest last
