@@ -228,8 +228,7 @@ class Replica:
             self.state = GraphState(self.store.view, self.tables)
             raise
         self.incremental.keep()
-        self.store.publish(view, draft, change)
-        self.state = GraphState(view, self.tables)
+        self.state = GraphState(self.store.publish(view, draft, change), self.tables)
         self.arrivals.reached(self.state.version)
 
     def settle(self, interrupted: Callable[[], bool] = lambda: False) -> None:
