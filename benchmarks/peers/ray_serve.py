@@ -55,7 +55,7 @@ def main() -> None:
             serve.run(application, route_prefix=CLASSIFY)
             ended.wait()
         finally:
-            serve.shutdown()
+            serve.shutdown()  # type: ignore[no-untyped-call, unused-ignore]
             ray.shutdown()
 
 

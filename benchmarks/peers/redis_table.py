@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -88,7 +89,7 @@ def serve(path: str, port: int) -> None:
     @app.post("/classify")
     async def classify(request: Request) -> Response:
         found = await client.mget([node.id or "" for node in request.nodes])
-        known = [answer for answer in found if answer is not None]
+        known = [cast(bytes, answer) for answer in found if answer is not None]
         if len(known) < len(found):
             raise HTTPException(404, "an id is not in the table")
         content = b'{"predictions":[' + b",".join(known) + b"]}"

@@ -1,6 +1,7 @@
 """What rivals compute is what the engine answers; how they are asked, found and reported."""
 
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from understudy.graph.mutations import AddEdge, RemoveEdge
 TOLERANCE = 1e-4
 
 
-def engine_scores(engine: Engine, nodes: list[Asked]) -> list[list[float]]:
+def engine_scores(engine: Engine, nodes: Sequence[Asked]) -> list[list[float]]:
     asked = [Node(**{**node, "neighbors": tuple(node.get("neighbors", ()))}) for node in nodes]
     return [[top.score for top in found.top] for found in engine.classify(asked, top_k=3)]
 
