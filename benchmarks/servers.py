@@ -92,6 +92,8 @@ def stop(process: "subprocess.Popen[str]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
     for child in left:
         if child.is_running():
             child.kill()
