@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import cast
 
 import numpy as np
 import torch
@@ -106,8 +105,9 @@ class Product:
     def sums(self, h: Tensor) -> Tensor:
         """[N, d] → [B, d], before the scale."""
         if h.device.type != "cpu":
-            return cast(Tensor, self.matrix @ h)
-        return torch.sparse.mm(self.matrix, h, reduce="sum")  # a third faster than that
+            return self.matrix @ h
+        summed: Tensor = torch.sparse.mm(self.matrix, h, reduce="sum")  # a third faster than that
+        return summed
 
     def scaled(self, sums: Tensor, rows: slice) -> Tensor:
         """The sums of some rows, scaled."""
@@ -120,7 +120,9 @@ class Product:
     def of(self, nodes: NDArray[np.int64]) -> "Product":
         """Of some nodes alone, in their order; there is no gradient of it."""
         matrix = csr_tensor(scipy_matrix(self.matrix)[nodes])
-        return Product(matrix, matrix, None if self.scale is None else self.scale[nodes])
+        return Product(
+            matrix, matrix, None if self.scale is None else self.scale[torch.from_numpy(nodes)]
+        )
 
 
 class Edges:

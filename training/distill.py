@@ -65,8 +65,8 @@ def distilled(
     if options.fitting:
         choice = chosen_batch(graph_size(graph_folder), options)
         log.log(logging.WARNING if choice.seeds else logging.INFO, "%s", choice.reason)
-        training = replace(options.training, batch_size=choice.seeds)
-        options = replace(options, training=training, fitting=False)
+        chosen = replace(options.training, batch_size=choice.seeds)
+        options = replace(options, training=chosen, fitting=False)
     graph = load_graph(graph_folder)
     check_split(graph)
     check_trainable(graph)

@@ -11,7 +11,7 @@ from rich.table import Table
 from training.config import STUDENT_KINDS, DistillChoices, EncoderKind, StudentConfig
 from training.errors import TrainingError
 from training.memory import free_bytes, graph_size
-from understudy.environment import gibibytes, processor
+from understudy.environment import processor
 from understudy.graph.progress import step, terminal_progress
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ def plan(
         stages = plan_stages(size, wishes, free_bytes())
     title = f"{graph}: {size.nodes:,} nodes, {size.edges:,} edges, {size.classes:,} classes"
     console = Console()
-    console.print(stage_table(title, stages, wishes))
+    console.print(title, soft_wrap=True, markup=False, highlight=False)
+    console.print(stage_table(stages, wishes))
     for line in (*assumptions(wishes), *(f"choose: {line}" for line in advice(stages, wishes))):
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 
@@ -101,15 +102,20 @@ def student_kinds(words: str) -> list[str]:
     return kinds
 
 
-def stage_table(title: str, stages: Sequence["Stage"], wishes: "Wishes") -> Table:
+def stage_table(stages: Sequence["Stage"], wishes: "Wishes") -> Table:
     shared = [f"on {wishes.workers} workers"] if wishes.workers > 1 else []
-    table = Table("stage", "time", *shared, "memory", "disk", "money", "", title=title)
+    table = Table("stage", "time", *shared, "memory", "disk", "money", "")
     for stage in stages:
         together = [duration(stage.workers_seconds)] if shared else []
-        sizes = gibibytes(round(stage.memory)), gibibytes(round(stage.disk))
+        sizes = amount(stage.memory), amount(stage.disk)
         money = f"{stage.money:,.2f}"
         table.add_row(stage.name, duration(stage.seconds), *together, *sizes, money, stage.remark)
     return table
+
+
+def amount(count: float) -> str:
+    """Bytes, in the unit that suits them."""
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
 
 
 def duration(seconds: float) -> str:

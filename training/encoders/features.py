@@ -83,7 +83,8 @@ def csr_tensor(matrix: sparse.csr_array) -> Tensor:
 def scipy_matrix(matrix: Tensor) -> sparse.csr_array:
     """The other way round."""
     parts = matrix.values(), matrix.col_indices(), matrix.crow_indices()
-    return sparse.csr_array(tuple(part.numpy() for part in parts), tuple(matrix.shape))
+    rows, columns = matrix.shape
+    return sparse.csr_array(tuple(part.numpy() for part in parts), (rows, columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,8 @@ def embeddings(
         with atomic_file(path) as temporary, temporary.open("wb") as stream:
             write_rows(stream, encoded(graph, encoder, progress), graph.num_nodes, MINILM_WIDTH)
     # Mapped, and copied on writing: torch takes no memory that nobody may write to.
-    return np.load(path, mmap_mode="c", allow_pickle=False)
+    values: NDArray[np.float32] = np.load(path, mmap_mode="c", allow_pickle=False)
+    return values
 
 
 def encoded(

@@ -249,8 +249,8 @@ class Student(nn.Module):
     def __init__(self, config: StudentConfig, dimension: int, classes: int, hashed: bool) -> None:
         super().__init__()
         self.config = config
-        make_input = HashedInput if hashed else DenseInput
-        self.input = make_input(dimension, config.hidden, config.input_dropout)
+        sizes = dimension, config.hidden, config.input_dropout
+        self.input: HashedInput | DenseInput = HashedInput(*sizes) if hashed else DenseInput(*sizes)
         self.input_norm = normalization(config)
         self.layers = nn.ModuleList(MessageLayer(config) for _ in range(config.layers))
         self.head = nn.Linear(config.hidden, classes)

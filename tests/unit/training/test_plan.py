@@ -87,7 +87,7 @@ def test_the_command_prints_a_table_with_units_and_what_was_assumed(tmp_path: Pa
     assert told.exit_code == 0, told.output
     assert f"{NODES} nodes" in told.output
     assert f"{CLASSES} classes" in told.output
-    assert "GiB" in told.output
+    assert " MB" in told.output
     assert "assumed: 100 epochs" in told.output
     assert "choose: " in told.output
 

@@ -40,8 +40,8 @@ def by_torch_geometric(student: Student, data: GraphData, masks: Iterator[Tensor
     """The student's logits as autograd and PyG's own layers make them."""
     h = F.relu(student.input_norm(student.input.mapped(data.features)))  # type: ignore[arg-type]
     for layer in student.layers:
-        h = h * next(masks)
-        h = layer.finish(h, convolved(cast(MessageLayer, layer).conv, h, data.edges))
+        own, h = cast(MessageLayer, layer), h * next(masks)
+        h = own.finish(h, convolved(own.conv, h, data.edges))
     return cast(Tensor, student.head(h * next(masks)))
 
 
