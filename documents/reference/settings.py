@@ -8,7 +8,8 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic.fields import FieldInfo
 
 from documents.reference.pages import Page, code
-from service.settings import ENVIRONMENT_PREFIX, Settings, flag_name
+from service.setting_names import ENVIRONMENT_PREFIX, flag_name
+from service.settings import Settings
 
 INTRODUCTION = (
     "Each setting is a flag of `understudy serve`, an environment variable, and a name in the TOML "

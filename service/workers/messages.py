@@ -43,16 +43,6 @@ class Done(Struct, frozen=True):
     refused: Refused | None = None
 
 
-class Sealed(Struct, frozen=True):
-    """A worker takes no changes.
-
-    Attributes:
-        changes: that its graph has had.
-    """
-
-    changes: int
-
-
 class Scraped(Struct, frozen=True):
     """The figures of all; see `service.telemetry.figures.Together`."""
 

@@ -8,7 +8,7 @@ from time import perf_counter
 import msgspec
 
 from service.errors import WorkerGoneError
-from service.workers.messages import Done, Refused, Sealed
+from service.workers.messages import Done, Refused
 from service.workers.processes import Worker
 
 logger = logging.getLogger(__name__)
@@ -17,14 +17,7 @@ logger = logging.getLogger(__name__)
 class Reloading:
     """One reload at a time."""
 
-    def __init__(self, sealing: bool) -> None:
-        """Begins.
-
-        Args:
-            sealing: whether the new bundle lacks the changes that the log holds, so that none may
-                be made meanwhile.
-        """
-        self.sealing = sealing
+    def __init__(self) -> None:
         self.lock = asyncio.Lock()
 
     async def reload(self, workers: Sequence[Worker]) -> Done:
@@ -41,7 +34,7 @@ class Reloading:
         async with self.lock:
             started = perf_counter()
             try:
-                done = await (self.sealed if self.sealing else self.each)(workers)
+                done = await self.each(workers)
             except WorkerGoneError as error:
                 done = refusal(f"a worker is gone: {error}")
             seconds = round(perf_counter() - started, 3)
@@ -50,21 +43,6 @@ class Reloading:
             else:
                 logger.info("all workers serve %s", done.model_version)
             return msgspec.structs.replace(done, seconds=seconds)
-
-    async def sealed(self, workers: Sequence[Worker]) -> Done:
-        """The same while none of them takes a change; refused where there were changes."""
-        try:
-            asked = [worker.channel.ask("seal", Sealed) for worker in workers]
-            changes = max((s.changes for s in await asyncio.gather(*asked)), default=0)
-            if changes:
-                return refusal(
-                    f"the old bundle goes on: the graph was changed {changes:,} times since the "
-                    "bundle was opened, and a new bundle does not have these changes"
-                )
-            return await self.each(workers)
-        finally:
-            for worker in workers:
-                worker.channel.tell("unseal")
 
     async def each(self, workers: Sequence[Worker]) -> Done:
         first: Done | None = None

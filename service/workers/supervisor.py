@@ -51,7 +51,7 @@ class Supervisor:
         self.ending = asyncio.Event()
         self.failure: WorkersError | None = None
         # A log that ends with the service belongs to a bundle: what it holds would be lost.
-        self.reloading = Reloading(sealing=plan.scratch is not None)
+        self.reloading = Reloading()
         self.gone = Figures()
         self.restarts = 0
 

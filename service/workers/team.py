@@ -14,7 +14,7 @@ from service.inference.current import Reload, Reloader
 from service.telemetry.figures import Figures, Together, figures_of
 from service.telemetry.metrics import Metrics
 from service.workers.channel import Channel, send_now
-from service.workers.messages import Done, Loaded, Refused, Scraped, Sealed
+from service.workers.messages import Done, Loaded, Refused, Scraped
 
 if TYPE_CHECKING:
     from service.parts import Parts
@@ -94,14 +94,8 @@ class Team:
             case "figures":
                 return self.figures()
             case "end":
-                return self.depart(msgspec.msgpack.decode(body, type=bool))
-            case "seal":
-                writer = self.parts.slot.engine.writer
-                writer.seal()
-                await asyncio.to_thread(writer.pause)
-                return Sealed(self.parts.slot.engine.state.version)
-            case "unseal":
-                return self.parts.slot.engine.writer.unseal()
+                self.depart(msgspec.msgpack.decode(body, type=bool))
+                return None
             case "reload":
                 return await self.reload_here()
         raise ValueError(f"no worker knows {what}")

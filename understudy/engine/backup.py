@@ -17,8 +17,9 @@ from msgspec import Struct
 from understudy.bundle import open_bundle
 from understudy.bundle.manifest import FileInfo
 from understudy.bundle.reader import file_digest
+from understudy.engine.beginnings import open_snapshot
 from understudy.engine.errors import BackupError
-from understudy.engine.opening import JOURNAL_FILE, open_snapshot
+from understudy.engine.opening import JOURNAL_FILE
 from understudy.engine.snapshots import WHOLE_NAME, named
 from understudy.folders import atomic_folder, check_output
 from understudy.folders.durable import flush

@@ -86,12 +86,11 @@ def open_parts(
         alone = MemoryLog(bundle.manifest.graph.position)
         with verified(bundle):
             return assemble(bundle, bundle, alone, threads, provider, progress)
-    graph = bundle.manifest.graph
     log: Log
     if redis is None:
         log = open_log(data, bundle.manifest)
     else:
-        log = open_redis_log(redis, data, graph.lineage, graph.position, data / JOURNAL_FILE)
+        log = open_redis_log(redis, data, bundle.manifest.graph, data / JOURNAL_FILE)
     try:
         base = open_base(data, log, bundle)
         with verified(bundle, base):

@@ -22,6 +22,7 @@ from tests.student_bundles import (
     Array,
     StudentBundle,
     hub_graph,
+    incremental_of,
     write_student_bundle,
 )
 from tests.students import small_student
@@ -249,7 +250,7 @@ def test_what_is_owed_is_paid(
     """With a threshold that no change reaches, the neighbours hear of it when debts are settled."""
     engine = Engine.open(bundle.folder, data=tmp_path)
     engine.maintenance.close()
-    engine.writer.incremental.waking = 1e9
+    incremental_of(engine.writer).waking = 1e9
     for number in range(5):
         batch = [UpsertNode("n5", f"mail kernel {number}"), UpsertNode("n0", f"chess {number}")]
         engine.apply(batch)
@@ -276,9 +277,9 @@ def test_a_removed_node_leaves_no_sum(bundle: StudentBundle, student: Student) -
     hub = np.array([0])
     writer.apply([UpsertNode("n5", "mail kernel")])  # beside the hub, whose sums are kept from now
     if student.weighting in LINEAR:
-        assert all(sums.kept(hub).all() for sums in writer.incremental.sums)
+        assert all(sums.kept(hub).all() for sums in incremental_of(writer).sums)
         writer.apply([DeleteNode("n0")])
-        assert not any(sums.kept(hub).any() for sums in writer.incremental.sums)
+        assert not any(sums.kept(hub).any() for sums in incremental_of(writer).sums)
 
 
 def test_any_changes_give_what_a_full_computation_gives(

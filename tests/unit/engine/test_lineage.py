@@ -20,7 +20,7 @@ from understudy.engine import Engine
 from understudy.engine.errors import BundleForeignError, MutationRefusedError
 from understudy.graph.errors import JournalForeignError
 from understudy.graph.materialize import to_text_graph
-from understudy.graph.mutations import AddEdge, DeleteNode, RemoveEdge, UpsertNode
+from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 from understudy.graph.text_graph import TextGraph
 
 OTHER_SEED = 12
@@ -74,7 +74,10 @@ def test_a_retrained_bundle_starts_on_the_folder(
         assert engine.state.version == version == 6
         assert named(engine) == expected
         assert_exact(engine, bundle)
-        again = [UpsertNode("first", "json atom", label="games"), AddEdge("first", "node-1")]
+        again: list[Mutation] = [
+            UpsertNode("first", "json atom", label="games"),
+            AddEdge("first", "node-1"),
+        ]
         assert engine.apply(again, key="first").repeated
         change(engine, "third")
         engine.snapshot()
