@@ -75,9 +75,9 @@ def measure_size(folder: Path) -> dict[str, Any]:
     return results
 
 
-def memory_bytes() -> dict[str, int]:
-    """Of this process: VmHWM is the peak, RssAnon what no file backs."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+def memory_bytes(process: int | str = "self") -> dict[str, int]:
+    """Of a process: VmHWM is the peak, RssAnon what no file backs."""
+    lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
     fields = (line.partition(":") for line in lines)
     return {
         name: int(value.split()[0]) * 1_024

@@ -6,117 +6,28 @@ work, too, it is the steadier figure.
 python -m benchmarks.http runs/demo/bundle
 """
 
-import re
-import signal
 import statistics
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import httpx
 import msgspec
-import psutil
 import typer
 
-from benchmarks.errors import BenchmarkError
 from benchmarks.measure import check_means, described, markdown_table, run_script, write_results
+from benchmarks.servers import CLASSIFY, CONNECTIONS, Run, Served, served, service, wrk
 from understudy.graph.progress import terminal_progress
 from understudy.graph.snapshot import load_snapshot
 
-CONNECTIONS = 16
-CLASSIFY, DECISIONS = "/classify", "/v1/decisions"
-SERVER_CORE, CLIENT_CORE = "0", "1"
-LUA = """
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/json"
-local bodies = {{ {bodies} }}
-local next = 0
-request = function()
-    next = next % #bodies + 1
-    return wrk.format(nil, "{path}", nil, bodies[next])
-end
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    url: str
-    process: psutil.Process
-
-    @property
-    def processor_seconds(self) -> float:
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
-
-
-@contextmanager
-def served(*command: str) -> Iterator["Served"]:
-    """A server process on the first core.
-
-    Raises:
-        BenchmarkError: it does not start; it has said why.
-    """
-    process = subprocess.Popen(
-        ["taskset", "-c", SERVER_CORE, *command], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        found = re.search(r"http://[\w.:]+", process.stdout.readline())
-        if found is None:
-            raise BenchmarkError("a server ended before it listened; it says why above")
-        yield Served(found.group(), psutil.Process(process.pid))
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-
-
-def service(bundle: Path, *flags: str) -> AbstractContextManager[Served]:
-    return served(sys.executable, "-m", "understudy", "serve", str(bundle), "--port", "0", *flags)
+DECISIONS = "/v1/decisions"
 
 
 def plain(name: str) -> AbstractContextManager[Served]:
     return served(sys.executable, "-m", "benchmarks.plain_server", name)
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    per_second: float
-    microseconds: float  # of the server's processor, a request
-
-
-def wrk(
-    server: Served,
-    bodies: Sequence[bytes],
-    seconds: int,
-    connections: int,
-    path: str,
-) -> Run:
-    """Loads a server.
-
-    Raises:
-        BenchmarkError: an answer was no success, or wrk failed.
-    """
-    before = server.processor_seconds
-    with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder) / "post.lua"
-        quoted = ", ".join(f"[==[{body.decode()}]==]" for body in bodies)
-        script.write_text(LUA.format(bodies=quoted, path=path))
-        command = ["taskset", "-c", CLIENT_CORE, "wrk", "-t1", f"-c{connections}"]
-        options = [f"-d{seconds}s", "-s", str(script), server.url]
-        result = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
-    if result.returncode or "Non-2xx" in result.stdout:
-        raise BenchmarkError(f"wrk says: {result.stdout} {result.stderr}")
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", result.stdout)
-    count = re.search(r"(\d+) requests in", result.stdout)
-    assert rate is not None
-    assert count is not None
-    used = server.processor_seconds - before
-    return Run(float(rate[1]), 1e6 * used / int(count[1]))
 
 
 def bodies_of(ids: Sequence[str], batch: int, count: int) -> list[bytes]:

@@ -20,8 +20,8 @@ import numpy as np
 import typer
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.http import service
 from benchmarks.measure import check_means, described, markdown_table, write_results
+from benchmarks.servers import service
 from service.messages import Node
 from training.teacher.defaults import DEFAULTS
 from understudy.engine.engine import Engine

@@ -16,7 +16,7 @@ import typer
 
 from benchmarks.errors import BenchmarkError
 from understudy.bundle import open_bundle
-from understudy.cli import errors_in_a_line
+from understudy.cli import errors_in_a_line, tidy_end
 from understudy.environment import installed, processor
 from understudy.graph import TextGraph
 
@@ -77,6 +77,15 @@ def check_means(bundle: Path, *programs: str) -> None:
         BenchmarkError: a program is missing, or the results cannot be written.
     """
     open_bundle(bundle, verify=False)
+    check_programs(*programs)
+
+
+def check_programs(*programs: str) -> None:
+    """The same without a bundle.
+
+    Raises:
+        BenchmarkError: a program is missing, or the results cannot be written.
+    """
     if missing := [program for program in programs if shutil.which(program) is None]:
         raise BenchmarkError(f"this needs the program {missing[0]}, which is not installed")
     try:
@@ -102,5 +111,5 @@ def write_results(name: str, results: Mapping[str, Any], markdown: str) -> None:
 
 def run_script(main: Callable[..., None]) -> None:
     """Runs a benchmark as its own command, with the errors of `understudy`."""
-    with errors_in_a_line():
+    with errors_in_a_line(), tidy_end():
         typer.run(main)

@@ -7,7 +7,6 @@ import asyncio
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,30 +15,17 @@ import numpy as np
 import psutil
 import typer
 
-from benchmarks.http import service
 from benchmarks.latency import json_node, student_nodes
 from benchmarks.measure import check_means, described, markdown_table, run_script, write_results
+from benchmarks.open_loop import Tally, arrivals_of, open_loop, send, steady_times
 from benchmarks.raw_client import RawClient, prepare
+from benchmarks.servers import service
 from understudy.engine.engine import Engine
 from understudy.graph.progress import step, terminal_progress
 from understudy.graph.snapshot import load_snapshot
 
 CONCURRENT = 16
 NODES_A_REQUEST = 8  # in the overload, so that refusals are cheap beside answers
-
-
-@dataclass(slots=True)
-class Tally:
-    """Answers by status, and the seconds of those that were answered."""
-
-    statuses: dict[int, int] = field(default_factory=dict)
-    seconds: list[float] = field(default_factory=list)
-    failures: int = 0
-
-    def add(self, status: int, seconds: float) -> None:
-        self.statuses[status] = self.statuses.get(status, 0) + 1
-        if status == 200:
-            self.seconds.append(seconds)
 
 
 class Requests:
@@ -60,16 +46,6 @@ class Requests:
         ]
 
 
-async def send(client: RawClient, request: bytes, tally: Tally) -> None:
-    started = time.perf_counter()
-    try:
-        status = await client.send(request)
-    except (OSError, EOFError):
-        tally.failures += 1
-        return
-    tally.add(status, time.perf_counter() - started)
-
-
 async def closed_loop(
     client: RawClient, requests: Sequence[bytes], seconds: float
 ) -> tuple[Tally, float]:
@@ -81,26 +57,10 @@ async def closed_loop(
             request = next(left, None)
             if request is None:
                 return
-            await send(client, request, tally)
+            await send(client, request, tally, time.perf_counter())
 
     await asyncio.gather(*(ask() for _ in range(CONCURRENT)))
     return tally, time.perf_counter() - started
-
-
-async def open_loop(
-    client: RawClient, requests: Sequence[bytes], per_second: float
-) -> tuple[Tally, float]:
-    """Requests at a fixed rate, whatever the answers do."""
-    tally, tasks = Tally(), set[asyncio.Task[None]]()
-    started = time.perf_counter()
-    for number, request in enumerate(requests):
-        await asyncio.sleep(max(number / per_second - (time.perf_counter() - started), 0))
-        task = asyncio.create_task(send(client, request, tally))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-    took = time.perf_counter() - started
-    await asyncio.gather(*tasks)
-    return tally, max(took, time.perf_counter() - started)
 
 
 def encoder_rate(bundle: Path, requests: Requests, rounds: int) -> float:
@@ -133,7 +93,9 @@ async def run(
     capacity = len(full.seconds) / took
     twice = requests.prepare(NODES_A_REQUEST, int(2 * capacity * seconds))
     before = process.memory_info().rss
-    over, took = await open_loop(client, twice, 2 * capacity)
+    steady = arrivals_of(steady_times(2 * capacity, len(twice)), twice)
+    tallies, took = await open_loop(client, steady)
+    over = tallies[""]
     grown = process.memory_info().rss - before
     again = requests.prepare(NODES_A_REQUEST, int(2 * capacity * 5))
     recovered, after = await closed_loop(client, again, 5)

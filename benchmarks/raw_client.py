@@ -6,13 +6,15 @@ from typing import Any
 
 import msgspec
 
+from benchmarks.servers import CLASSIFY
+
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-def prepare(body: dict[str, Any]) -> bytes:
+def prepare(body: dict[str, Any], path: str = CLASSIFY) -> bytes:
     content = msgspec.json.encode(body)
     head = (
-        "POST /classify HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
         f"content-length: {len(content)}\r\n\r\n"
     )
     return head.encode() + content

@@ -36,9 +36,9 @@ from training.data import Batch, GraphData, Targets
 from training.distill import fit
 from training.evaluation.folder import GRAPH_TEACHER, EvaluationFolder
 from training.evaluation.plan import EvaluationOptions, RunKey
-from training.evaluation.run import TrainingInputs, run_config, train_recipe
+from training.evaluation.run import TrainingInputs, accuracy, run_config, train_recipe
 from training.evaluation.statistics import LEVEL, SAME, sign_flips
-from training.loop import accuracy, predict
+from training.loop import predict
 from training.losses.features import feature_nodes
 from training.losses.objectives import Objective, Reach, nothing, register_objective
 from training.recipes import VANILLA

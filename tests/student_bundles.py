@@ -28,6 +28,8 @@ from understudy.bundle.reader import file_digest
 from understudy.bundle.student import LOGITS_FILE, WHOLE_FILE, activation_file
 from understudy.engine.full_run import compute_tables
 from understudy.engine.student import load_student
+from understudy.engine.updates.affected import Incremental
+from understudy.engine.updates.replica import Replica
 from understudy.graph import TextGraph, build_adjacency, string_array
 from understudy.graph.hashing import HashingOptions
 from understudy.graph.snapshot import save_snapshot
@@ -141,3 +143,9 @@ def manifest_of(graph: TextGraph, config: StudentConfig, hashing: HashingOptions
         ),
         graph=GraphInfo(graph.name, graph.content_hash, graph.num_nodes, graph.adjacency.num_edges),
     )
+
+
+def incremental_of(replica: Replica) -> Incremental:
+    """What keeps its activations up."""
+    assert isinstance(replica.incremental, Incremental)
+    return replica.incremental

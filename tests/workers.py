@@ -88,8 +88,8 @@ def workers(bundle: Path, *options: str) -> Iterator[Workers]:
         service.process.communicate()
 
 
-def until(client: httpx.Client, path: str, status: int) -> dict[str, Any]:
-    """Asks again and again until the answer is as it will be soon."""
+def until(client: httpx.Client, path: str, status: int) -> Any:
+    """Asks again and again until the answer is as it will be soon; returns what it says."""
     while (answer := client.get(path)).status_code != status:
         pass
     return answer.json()

@@ -56,4 +56,4 @@ def gauges(tree: ast.Module) -> Iterator[Figure]:
             continue
         said = [entry.value for entry in node.args[:2] if isinstance(entry, ast.Constant)]
         if node.func.attr == "gauge" and len(said) == 2:
-            yield Figure(f"{PREFIX}{said[0]}", "gauge", (), str(said[1]))
+            yield Figure(PREFIX + str(said[0]), "gauge", (), str(said[1]))

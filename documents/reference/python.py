@@ -61,7 +61,11 @@ def signature(value: Callable[..., Any]) -> str:
 
 
 def parameter(told: inspect.Parameter) -> str:
-    stars = {told.VAR_POSITIONAL: "*", told.VAR_KEYWORD: "**"}.get(told.kind, "")
+    several: dict[object, str] = {
+        inspect.Parameter.VAR_POSITIONAL: "*",
+        inspect.Parameter.VAR_KEYWORD: "**",
+    }
+    stars = several.get(told.kind, "")
     kind = "" if told.annotation is told.empty else f": {annotation(told.annotation)}"
     if told.default is told.empty:
         return f"{stars}{told.name}{kind}"

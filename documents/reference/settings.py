@@ -38,7 +38,7 @@ def row(page: Page, name: str, field: FieldInfo) -> tuple[str, ...]:
         code(shown),
         code(f"{ENVIRONMENT_PREFIX}{name.upper()}"),
         values(field),
-        "" if field.default in (None, "") else code(told(field.default)),
+        "" if field.default in (None, "") else told(field.default),
         page.words(flag, field.description),
     )
 
@@ -69,4 +69,6 @@ def bound_of(entry: object) -> str:
 
 
 def told(default: object) -> str:
-    return f"{default:,}" if isinstance(default, int) and default >= 10_000 else f"{default}"
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    return code(f"{default:,}" if isinstance(default, int) and default >= 10_000 else default)

@@ -8,11 +8,43 @@ import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from time import monotonic
 from typing import NoReturn
+
+from service.telemetry.figures import Figures
+from service.workers.channel import Channel
+from service.workers.messages import Loaded
 
 logger = logging.getLogger(__name__)
 # What the supervisor's event loop handles; a child begins with the defaults.
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Worker:
+    """One process, as the supervisor knows it.
+
+    Attributes:
+        loaded: what it said when its bundle was loaded.
+        serving: whether it accepts requests.
+        figures: the newest that are known.
+        reason: why it cannot serve, if it said so.
+    """
+
+    def __init__(self, number: int, process: int, channel: Channel) -> None:
+        self.number = number
+        self.process = process
+        self.channel = channel
+        self.started = monotonic()
+        self.loaded: Loaded | None = None
+        self.serving = False
+        self.grpc: str | None = None
+        self.figures = Figures()
+        self.reason = ""
+
+    def signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):  # it has just ended
+            os.kill(self.process, number)
 
 
 def fork(

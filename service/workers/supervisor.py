@@ -6,12 +6,11 @@ what it imported.
 
 import asyncio
 import logging
-import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from time import monotonic, perf_counter
+from time import monotonic
 
 import msgspec
 from msgspec import Raw
@@ -19,8 +18,9 @@ from msgspec import Raw
 from service.errors import WorkerGoneError, WorkersError
 from service.telemetry.figures import Figures, added
 from service.workers.channel import Channel
-from service.workers.messages import Done, Loaded, Refused, Scraped
-from service.workers.processes import ended, fork, words
+from service.workers.messages import Done, Loaded, Scraped
+from service.workers.processes import Worker, ended, fork, words
+from service.workers.reloading import Reloading
 from service.workers.worker import Plan, run_worker
 
 logger = logging.getLogger(__name__)
@@ -28,33 +28,8 @@ STARTS = 3  # of one worker without success, before the whole ends
 LEAST_PAUSE, LONGEST_PAUSE = 0.1, 30.0  # seconds before a worker is started anew
 STEADY_SECONDS = 60.0  # after which a worker's end is the first one again
 FIGURES_SECONDS = 2.0  # that a worker gets to tell its figures
+PAUSE_SECONDS, PATIENCE_SECONDS = 10.0, 60.0  # between looks at a worker; until it hangs
 SPARE_SECONDS = 15.0  # beyond grace and drain, before a worker that ends is killed
-
-
-class Worker:
-    """One process, as the supervisor knows it.
-
-    Attributes:
-        loaded: what it said when its bundle was loaded.
-        serving: whether it accepts requests.
-        figures: the newest that are known.
-        reason: why it cannot serve, if it said so.
-    """
-
-    def __init__(self, number: int, process: int, channel: Channel) -> None:
-        self.number = number
-        self.process = process
-        self.channel = channel
-        self.started = monotonic()
-        self.loaded: Loaded | None = None
-        self.serving = False
-        self.grpc: str | None = None
-        self.figures = Figures()
-        self.reason = ""
-
-    def signal(self, number: int) -> None:
-        with suppress(ProcessLookupError):  # it has just ended
-            os.kill(self.process, number)
 
 
 class Supervisor:
@@ -75,7 +50,8 @@ class Supervisor:
         self.announced = False
         self.ending = asyncio.Event()
         self.failure: WorkersError | None = None
-        self.reloading = asyncio.Lock()
+        # A log that ends with the service belongs to a bundle: what it holds would be lost.
+        self.reloading = Reloading()
         self.gone = Figures()
         self.restarts = 0
 
@@ -115,7 +91,7 @@ class Supervisor:
 
     def hopeless(self, worker: Worker, failures: int) -> bool:
         """Whether to start it again would be in vain: what it told at the first start stays so."""
-        if any(other.serving for other in self.workers.values()):
+        if self.serving():
             return False
         return failures >= STARTS or bool(worker.reason and not self.announced)
 
@@ -130,7 +106,9 @@ class Supervisor:
     async def follow(self, worker: Worker) -> int:
         """Talks with a worker until its end; returns its exit status."""
         listening = asyncio.create_task(self.listen(worker))
+        watching = asyncio.create_task(self.watch(worker))
         status = await ended(worker.process)
+        watching.cancel()
         await listening  # what it said last
         del self.workers[worker.number]
         self.gone = added(self.gone, worker.figures)
@@ -138,6 +116,26 @@ class Supervisor:
 
     async def listen(self, worker: Worker) -> None:
         await worker.channel.listen(await worker.channel.open())
+
+    async def watch(
+        self, worker: Worker, pause: float = PAUSE_SECONDS, patience: float = PATIENCE_SECONDS
+    ) -> None:
+        """Kills a worker that hangs: the kernel would go on giving it connections.
+
+        What it counts is asked for meanwhile, so that little is lost with it.
+        """
+        while not worker.channel.gone:
+            await asyncio.sleep(pause)
+            if not worker.serving or self.ending.is_set():
+                continue
+            try:
+                asked = worker.channel.ask("figures", Figures, seconds=patience)
+                worker.figures = await asked
+            except WorkerGoneError as error:
+                if isinstance(error.__cause__, TimeoutError):
+                    logger.error("worker %d hangs, and is killed: %s", worker.number, error)
+                    worker.signal(signal.SIGKILL)
+                    return
 
     async def answer(self, worker: Worker, what: str, body: Raw) -> object:
         """What a worker says."""
@@ -167,7 +165,7 @@ class Supervisor:
         if len(known) == self.number and all(known):
             self.all_loaded.set()
         await self.all_loaded.wait()
-        versions = {w.loaded.model_version for w in self.workers.values() if w.serving and w.loaded}
+        versions = {other.loaded.model_version for other in self.serving() if other.loaded}
         if versions - {loaded.model_version}:
             logger.warning(
                 "worker %d found another bundle in its folder; all take it", worker.number
@@ -191,7 +189,7 @@ class Supervisor:
 
     async def scrape(self) -> Scraped:
         """Everybody's figures; of one that does not tell them in time, those told last."""
-        serving = [worker for worker in self.workers.values() if worker.serving]
+        serving = self.serving()
         await asyncio.gather(*map(self.ask_figures, serving))
         return Scraped({w.number: w.figures for w in serving}, self.gone, self.restarts)
 
@@ -202,58 +200,16 @@ class Supervisor:
         except WorkerGoneError as error:
             logger.warning("worker %d tells no figures: %s", worker.number, error)
 
+    def serving(self) -> list[Worker]:
+        return [worker for worker in self.workers.values() if worker.serving]
+
+    async def reload(self) -> Done:
+        """See `Reloading.reload`."""
+        return await self.reloading.reload(self.serving())
+
     def reload_in_background(self) -> None:
         """For a signal: whatever happens is in the log."""
         self.task = asyncio.create_task(self.reload())
-
-    async def reload(self) -> Done:
-        """Has all workers take the bundle that lies in its folder, one after the other.
-
-        The first one that takes it decides; what ends meanwhile loads the new one anyway.
-        """
-        if self.reloading.locked():
-            logger.warning("no reload: one is running already")
-            return refusal("a reload is running already", running=True)
-        async with self.reloading:
-            started = perf_counter()
-            serving = [worker for worker in self.workers.values() if worker.serving]
-            try:
-                done = await self.reload_each(serving)
-            except WorkerGoneError as error:
-                done = refusal(f"a worker is gone: {error}")
-            seconds = round(perf_counter() - started, 3)
-            if done.refused is not None:
-                logger.error("reload refused: %s", done.refused.reason)
-            else:
-                logger.info("all workers serve %s", done.model_version)
-            return msgspec.structs.replace(done, seconds=seconds)
-
-    async def reload_each(self, workers: list[Worker]) -> Done:
-        first: Done | None = None
-        for worker in workers:
-            first = await self.reload_one(worker, first)
-            if first.refused is not None:
-                break
-        return first or refusal("no worker serves")
-
-    async def reload_one(self, worker: Worker, first: Done | None) -> Done:
-        """Reloads in one worker; one that cannot follow the first one is started anew."""
-        try:
-            done = await worker.channel.ask("reload", Done)
-        except WorkerGoneError:
-            if first is None:
-                raise
-            return first
-        if done.refused is None and worker.loaded is not None:
-            worker.loaded = msgspec.structs.replace(worker.loaded, model_version=done.model_version)
-        if first is None:
-            return done
-        if done.refused is not None or done.model_version != first.model_version:
-            reason = done.refused.reason if done.refused else "it found yet another bundle"
-            logger.error("worker %d did not take the new bundle: %s", worker.number, reason)
-            worker.serving = False
-            worker.channel.tell("end", False)
-        return first
 
     def end(self, now: bool = False) -> None:
         """Has all workers drain; at once, or at the second call."""
@@ -278,7 +234,3 @@ class Supervisor:
         for worker in self.workers.values():
             logger.error("worker %d does not end, and is killed", worker.number)
             worker.signal(signal.SIGKILL)
-
-
-def refusal(reason: str, running: bool = False) -> Done:
-    return Done("", "", 0.0, Refused(reason, running))

@@ -94,7 +94,8 @@ class Team:
             case "figures":
                 return self.figures()
             case "end":
-                return self.depart(msgspec.msgpack.decode(body, type=bool))
+                self.depart(msgspec.msgpack.decode(body, type=bool))
+                return None
             case "reload":
                 return await self.reload_here()
         raise ValueError(f"no worker knows {what}")

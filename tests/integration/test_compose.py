@@ -12,7 +12,8 @@ import msgspec
 import pytest
 from typer.main import get_command
 
-from service.settings import ENVIRONMENT_PREFIX, Settings
+from service.setting_names import ENVIRONMENT_PREFIX
+from service.settings import Settings
 from understudy.cli import build_app
 
 FOLDER = Path("docker")

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from service.settings import ENVIRONMENT_PREFIX, Settings
+from service.setting_names import ENVIRONMENT_PREFIX
+from service.settings import Settings
 
 FOLDER = Path("docker/kubernetes")
 VERSION = "1.30"  # the oldest that they are written for

@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "concepts" / "architecture.md").read_text(encoding="utf-8")
-ROOMS = ("understudy/", "training/", "export/", "service/", "benchmarks/", "docs/")
+ROOMS = ("understudy/", "training/", "export/", "service/", "benchmarks/", "documents/", "docs/")
 MENTIONS = {word for word in re.findall(r"`([^`\n]+)`", PAGE) if word.startswith(ROOMS)}
 
 

@@ -62,7 +62,7 @@ logger = logging.getLogger(__name__)
 # A node sent as if unseen must get its stored logits; providers differ in the last digits.
 PROBE_TOLERANCE = 1e-2
 PROBE_DEGREE = 4
-LISTS_KEPT = 4_096  # changed neighbour lists, before they are folded together
+ENTRIES_KEPT = 65_536  # of changed neighbour lists, before these are folded together
 RECORDS_KEPT = 10_000  # batches in the journal, before a snapshot takes their place
 PROBE_CANDIDATES = 1_024  # rows among which the node to probe is looked for
 
@@ -355,7 +355,7 @@ class Engine:
         # Under a stream of changes settling would wake the same hubs after each of them.
         self.writer.settle(interrupted=self.maintenance.changed.is_set)
         graph, log = self.state.graph, self.writer.log
-        if len(graph.parts.lists.current) > max(LISTS_KEPT, graph.num_rows // 16):
+        if graph.parts.lists.used > max(ENTRIES_KEPT, graph.num_edges // 8):
             self.compact()
         if log.durable and self.state.version - self.writer.log_start() > RECORDS_KEPT:
             try:

@@ -1,5 +1,6 @@
 """From a bundle's folder, and a data folder, to the parts of an engine."""
 
+import logging
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from understudy.engine.beginnings import (
     open_snapshot,
     verified,
 )
-from understudy.engine.errors import BundleForeignError
+from understudy.engine.errors import BundleForeignError, LogUnavailableError
 from understudy.engine.full_run import compute_tables
 from understudy.engine.shared_log import check_local, open_redis_log
 from understudy.engine.snapshots import (
@@ -47,6 +48,8 @@ from understudy.graph.progress import Progress, silent, step
 from understudy.graph.store import GraphStore
 from understudy.graph.text_graph import TextGraph
 from understudy.graph.view import GraphView
+
+logger = logging.getLogger(__name__)
 
 JOURNAL_FILE = "journal.sqlite"
 
@@ -83,12 +86,11 @@ def open_parts(
         alone = MemoryLog(bundle.manifest.graph.position)
         with verified(bundle):
             return assemble(bundle, bundle, alone, threads, provider, progress)
-    graph = bundle.manifest.graph
     log: Log
     if redis is None:
         log = open_log(data, bundle.manifest)
     else:
-        log = open_redis_log(redis, data, graph.lineage, graph.position, data / JOURNAL_FILE)
+        log = open_redis_log(redis, data, bundle.manifest.graph, data / JOURNAL_FILE)
     try:
         base = open_base(data, log, bundle)
         with verified(bundle, base):
@@ -144,7 +146,11 @@ def check_lineage(manifest: Manifest, lineage: str) -> None:
 def tidy_snapshots(data: Path, writer: Writer) -> None:
     """Compares the snapshots with the log, and removes what it needs no more."""
     log = writer.log
-    writer.follow()
+    try:
+        writer.follow()
+    except LogUnavailableError as error:
+        logger.warning("old snapshots stay for now: %s", error)
+        return
     log.refresh()
     with reading_files(data):
         check_snapshots(data, log.number)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from understudy.bundle import GraphInfo
 from understudy.engine.snapshots import check_snapshots
 from understudy.graph.errors import JournalError, JournalForeignError
 from understudy.graph.log.files import reading_files
@@ -23,14 +24,11 @@ def check_local(data: Path) -> None:
         )
 
 
-def open_redis_log(
-    options: RedisLogOptions, data: Path, graph: str, position: int, journal: Path
-) -> Log:
+def open_redis_log(options: RedisLogOptions, data: Path, graph: GraphInfo, journal: Path) -> Log:
     """The log in Redis; the folder has its snapshots.
 
     Args:
-        graph: lineage of the graph whose changes it holds.
-        position: where a new log begins.
+        graph: whose changes it holds, and where a new log begins.
         journal: where the folder's own log would lie.
 
     Raises:
@@ -50,5 +48,5 @@ def open_redis_log(
                 "--data-folder another folder"
             )
         if not (data / BASE_FILE).exists():
-            check_snapshots(data, position)
-    return RedisLog(options, graph, data, position)
+            check_snapshots(data, graph.position)
+    return RedisLog(options, graph.lineage, data, graph.position)

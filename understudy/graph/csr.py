@@ -93,4 +93,6 @@ def build_adjacency(num_nodes: int, pairs: NDArray[np.integer]) -> tuple[Adjacen
 def sorted_distinct(keys: NDArray[np.int64]) -> NDArray[np.int64]:
     """The distinct keys in rising order."""
     keys = np.sort(keys)
-    return keys[np.diff(keys, prepend=-1) != 0] if len(keys) else keys
+    new = np.ones(len(keys), np.bool_)
+    np.not_equal(keys[1:], keys[:-1], out=new[1:])
+    return keys[new]

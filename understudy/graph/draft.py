@@ -1,16 +1,22 @@
 """Changes checked one by one against the graph as they would leave it, and not yet made."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from understudy.graph.errors import MutationError, UnknownItemError
 from understudy.graph.ids import id_problem
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 from understudy.graph.text_graph import UNLABELED
-from understudy.graph.view import REMOVED, GraphView, NodeRecord
+from understudy.graph.view import REMOVED, ROW_BITS, GraphView, NodeRecord
 
 ABSENT = -1  # row of an id that is not stored
 SHOWN_CHARACTERS = 100  # of an id in a message
+MANY = 16  # mutations, from which on to look edges up together costs less
+EDGES = (AddEdge, RemoveEdge)
+LOW_ROW = 2**ROW_BITS - 1
 
 
 class Draft:
@@ -19,7 +25,8 @@ class Draft:
     Attributes:
         rows: id → row, or -1, where that differs from the view
         records: row → its new record, `REMOVED` for a removed node
-        edges: row → other row → whether they are linked; both directions, some as in the view
+        edges: pair of rows, see `pair_key` → whether they are linked; some as in the view
+        others: row → rows that it may have such a pair with; None until they are asked for
         new_rows: rows that the view does not use
         new_labels: names of labels that the view does not know, with their places
     """
@@ -34,7 +41,8 @@ class Draft:
         self.free_rows = free_rows
         self.rows: dict[str, int] = {}
         self.records: dict[int, NodeRecord] = {}
-        self.edges: dict[int, dict[int, bool]] = {}
+        self.edges: dict[int, bool] = {}
+        self.others: dict[int, set[int]] | None = None
         self.new_rows: dict[int, int] = {}  # row → how many were taken before it
         self.label_positions = {name: label for label, name in enumerate(view.label_names)}
         self.new_labels: dict[str, int] = {}
@@ -53,6 +61,8 @@ class Draft:
         """
         self.log.clear()
         self.acknowledged = acknowledged
+        if len(mutations) >= MANY and self.apply_edges(mutations):
+            return
         try:
             for position, mutation in enumerate(mutations):
                 if isinstance(mutation, UpsertNode) and not acknowledged:
@@ -154,24 +164,86 @@ class Draft:
         return self.records[row] if row in self.records else self.view.record(row)
 
     def linked(self, first: int, second: int) -> bool:
-        known = self.edges.get(first, {}).get(second)
-        return self.linked_before(first, second) if known is None else known
+        known = self.edges.get(pair_key(first, second))
+        if known is not None:
+            return known
+        # The view's lists do not have a row yet that is new.
+        new = first in self.new_rows or second in self.new_rows
+        return not new and self.view.linked(first, second)
 
-    def linked_before(self, first: int, second: int) -> bool:
-        """In the view, whose lists a row that is new does not have yet."""
-        if first in self.new_rows or second in self.new_rows:
+    def apply_edges(self, mutations: Sequence[Mutation]) -> bool:
+        """Adds a batch of edges between nodes of the view at once.
+
+        Returns:
+            Whether it is one, and all of it can be done; if not, nothing was done.
+        """
+        if self.rows or self.new_rows or not all(isinstance(m, EDGES) for m in mutations):
             return False
-        return self.view.linked(first, second)
+        edges = cast(Sequence[AddEdge | RemoveEdge], mutations)
+        first = self.view.row_array([edge.source for edge in edges])
+        second = self.view.row_array([edge.target for edge in edges])
+        if (np.minimum(first, second) < 0).any() or (first == second).any():
+            return False
+        pairs = np.stack([np.minimum(first, second), np.maximum(first, second)], axis=1)
+        keys = (pairs[:, 0] << ROW_BITS) | pairs[:, 1]
+        adds = np.array([isinstance(edge, AddEdge) for edge in edges])
+        if not (adds | self.linked_then(pairs, keys, adds)).all():
+            return False
+        self.edges.update(zip(keys.tolist(), adds.tolist(), strict=True))
+        if self.others is not None:
+            self.index(keys.tolist())
+        return True
+
+    def linked_then(
+        self, pairs: NDArray[np.int64], keys: NDArray[np.int64], adds: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """bool [E]: which pairs are linked once the items before each are done."""
+        linked = self.view.all_linked(pairs)
+        if self.edges:
+            known = map(self.edges.get, keys.tolist(), linked.tolist())
+            linked = np.fromiter(known, np.bool_, len(keys))
+        order = np.argsort(keys, kind="stable")
+        again = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
+        linked[order[again + 1]] = adds[order[again]]
+        return linked
+
+    def edge_states(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The pairs of rows in the draft, int64 [E, 2], and which of them are linked, bool [E]."""
+        count = len(self.edges)
+        keys = np.fromiter(self.edges, np.int64, count)
+        linked = np.fromiter(self.edges.values(), np.bool_, count)
+        return np.stack([keys >> ROW_BITS, keys & LOW_ROW], axis=1), linked
 
     def neighbors(self, row: int) -> Iterator[int]:
-        changed = self.edges.get(row, {})
+        changed = {
+            other: linked
+            for other in self.around(row)
+            if (linked := self.edges.get(pair_key(row, other))) is not None
+        }
         if row not in self.new_rows:
             yield from (n for n in self.view.neighbors(row).tolist() if n not in changed)
         yield from (other for other, linked in changed.items() if linked)
 
+    def around(self, row: int) -> Iterable[int]:
+        """The rows that it may have a pair with in the draft; only removals ask."""
+        if self.others is None:
+            self.others = {}
+            self.index(self.edges)
+        return self.others.get(row, ())
+
+    def index(self, keys: Iterable[int]) -> None:
+        """Notes pairs in `others`."""
+        assert self.others is not None
+        for key in keys:
+            first, second = key >> ROW_BITS, key & LOW_ROW
+            self.others.setdefault(first, set()).add(second)
+            self.others.setdefault(second, set()).add(first)
+
     def link(self, first: int, second: int, linked: bool) -> None:
-        self.set(self.edges.setdefault(first, {}), second, linked)
-        self.set(self.edges.setdefault(second, {}), first, linked)
+        key = pair_key(first, second)
+        self.set(self.edges, key, linked)
+        if self.others is not None:
+            self.index([key])
 
     def take_row(self) -> int:
         taken = len(self.new_rows)
@@ -183,6 +255,11 @@ class Draft:
     def set(self, target: dict[Any, Any], key: Any, value: Any) -> None:
         self.log.append((target, key, target.get(key)))
         target[key] = value
+
+
+def pair_key(first: int, second: int) -> int:
+    """Two rows as one number, whichever comes first."""
+    return (first << ROW_BITS) | second if first < second else (second << ROW_BITS) | first
 
 
 def check_id(position: int, node_id: str) -> None:

@@ -14,20 +14,7 @@ from understudy.graph.view import GraphView, NodeRecord
 
 def whole_adjacency(view: GraphView) -> Adjacency:
     """All neighbours in compressed sparse rows; a gap is a row without any."""
-    lists, base = view.parts.lists.items(view.version), view.parts.adjacency
-    indptr = np.zeros(view.num_rows + 1, dtype=np.int64)
-    np.cumsum(view.degrees(np.arange(view.num_rows)), out=indptr[1:])
-    indices = np.empty(indptr[-1], dtype=np.int32)
-    start = 0
-    for row in [*sorted(lists), view.num_rows]:
-        stop = min(row, base.num_nodes)  # between two lists the base is copied in one piece
-        if start < stop:
-            piece = base.indices[base.indptr[start] : base.indptr[stop]]
-            indices[indptr[start] : indptr[start] + len(piece)] = piece
-        if row in lists:
-            indices[indptr[row] : indptr[row + 1]] = lists[row]
-        start = row + 1
-    return Adjacency(indptr, indices)
+    return view.adjacent(np.arange(view.num_rows))
 
 
 def to_text_graph(view: GraphView) -> TextGraph:

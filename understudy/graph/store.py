@@ -1,16 +1,16 @@
 """A graph that changes while it is read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.graph.csr import Adjacency
+from understudy.graph.csr import Adjacency, sorted_distinct
 from understudy.graph.draft import ABSENT, Draft
 from understudy.graph.text_graph import TextGraph
-from understudy.graph.versions import Undo, Version, VersionedMap, VersionedTable
-from understudy.graph.view import REMOVED, GraphView, open_parts
+from understudy.graph.versions import Undo, Version
+from understudy.graph.view import REMOVED, ROW_BITS, GraphView, keys_of, open_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ class GraphStore:
         removed = [row for row, record in draft.records.items() if record is REMOVED]
         for row, record in draft.records.items():
             parts.records.put(undo, row, record)
-        added, gone = self.write_lists(draft, undo)
         new_rows = [row for row in draft.new_rows if row >= old.num_rows]
+        added, gone = self.write_lists(draft, undo, old.num_rows + len(new_rows))
         born = sum(draft.records[row] is not REMOVED for row in draft.new_rows)
         died = sum(row not in draft.new_rows for row in removed)
         view = GraphView(
@@ -92,43 +92,37 @@ class GraphStore:
             old.num_nodes + born - died,
             old.num_edges + len(added) - len(gone),
         )
-        touched = {*draft.new_rows, *added.ravel().tolist(), *gone.ravel().tolist()}
+        touched = np.concatenate([sorted_rows(draft.new_rows), added.ravel(), gone.ravel()])
         change = GraphChange(
-            sorted_rows(texts), sorted_rows(removed), added, gone, sorted_rows(touched)
+            sorted_rows(texts), sorted_rows(removed), added, gone, sorted_distinct(touched)
         )
         return view, change
 
-    def write_lists(self, draft: Draft, undo: Undo) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def write_lists(
+        self, draft: Draft, undo: Undo, num_rows: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Writes neighbour lists and degrees; returns the edges added and removed."""
-        parts = self.view.parts
-        added: list[tuple[int, int]] = []
-        gone: list[tuple[int, int]] = []
-        lists: dict[int, NDArray[np.int32]] = {row: np.empty(0, np.int32) for row in draft.new_rows}
-        for row, others in draft.edges.items():
-            plus = [n for n, on in others.items() if on and not draft.linked_before(row, n)]
-            minus = [n for n, on in others.items() if not on and draft.linked_before(row, n)]
-            added += [(row, other) for other in plus if row < other]
-            gone += [(row, other) for other in minus if row < other]
-            if plus or minus:
-                near = lists[row] if row in lists else self.view.neighbors(row)
-                lists[row] = changed_list(near, plus, minus)
-        rows = sorted_rows(lists)
-        parts.overlaid.reserve(int(rows[-1]) + 1 if len(rows) else 0)
-        parts.overlaid.overwrite(rows, np.ones(len(rows), np.bool_))
-        for row, near in lists.items():
-            parts.lists.put(undo, row, near)
-        degrees = np.array([len(lists[row]) for row in rows.tolist()], dtype=np.int32)
-        parts.degrees.put(undo, rows, degrees)
-        return edge_array(added), edge_array(gone)
+        lists = self.view.parts.lists
+        lists.reserve(num_rows)
+        pairs, linked = draft.edge_states()
+        different = linked != self.view.all_linked(pairs)
+        added, gone = pairs[different & linked], pairs[different & ~linked]
+        if len(added) or len(gone):
+            lists.put(undo, *changed_lists(self.view, added, gone))
+        return added, gone
 
-    def publish(self, view: GraphView, draft: Draft, change: GraphChange) -> None:
-        """Makes a written view the newest."""
+    def publish(self, view: GraphView, draft: Draft, change: GraphChange) -> GraphView:
+        """Makes a written view the newest; returns it as readers get it."""
         undo = self.view.version.undo
         assert undo is not None
         undo.next = view.version
         filled = len(self.free_rows) - min(len(self.free_rows), len(draft.new_rows))
         self.free_rows = [*self.free_rows[:filled], *change.removed.tolist()]
+        lists = view.parts.lists
+        if lists.used > lists.bound:
+            view = replace(view, parts=replace(view.parts, lists=lists.repacked(view.num_rows)))
         self.view = view
+        return view
 
     def abandon(self) -> None:
         """Takes a change back; the newest view is as before, under a version object of its own.
@@ -154,31 +148,29 @@ class GraphStore:
         if view.parts.lists is not parts.lists:
             return  # another compaction came first
         recent = parts.lists.changed(view.version)
-        lists: VersionedMap[int, NDArray[np.int32]] = VersionedMap()
-        current = parts.lists.current
-        lists.current = {row: current[row] for row in recent if row in current}
-        overlaid = VersionedTable(np.zeros(self.view.num_rows, dtype=np.bool_))
-        rows = sorted_rows(recent)
-        overlaid.overwrite(rows, np.ones(len(rows), np.bool_))
-        parts = replace(parts, adjacency=adjacency, lists=lists, overlaid=overlaid)
-        self.view = replace(self.view, parts=parts)
+        lists = parts.lists.over(adjacency, recent, self.view.num_rows)
+        self.view = replace(self.view, parts=replace(parts, lists=lists))
 
 
-def changed_list(
-    near: NDArray[np.int32], plus: Sequence[int], minus: Sequence[int]
-) -> NDArray[np.int32]:
-    """A sorted neighbour list with some added and some, all of them in it, removed."""
-    if minus:
-        near = np.delete(near, near.searchsorted(np.sort(np.array(minus, dtype=np.int32))))
-    if plus:
-        near = np.concatenate([near, np.array(plus, dtype=np.int32)])
-        near.sort(kind="stable")  # of two runs: one pass
-    return near
+def changed_lists(
+    view: GraphView, added: NDArray[np.int64], gone: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], Adjacency]:
+    """The rows at the ends of changed edges, and their lists with the change."""
+    rows = sorted_distinct(np.concatenate([added.ravel(), gone.ravel()]))
+    keys = keys_of(rows, view.adjacent(rows))
+    keys = np.delete(keys, np.searchsorted(keys, both_keys(gone)))
+    plus = both_keys(added)
+    keys = np.insert(keys, np.searchsorted(keys, plus), plus)
+    starts = np.searchsorted(keys, rows << ROW_BITS)
+    indices = (keys & (2**ROW_BITS - 1)).astype(np.int32)
+    return rows, Adjacency(np.append(starts, len(keys)), indices)
 
 
-def sorted_rows(rows: "set[int] | list[int] | dict[int, NDArray[np.int32]]") -> NDArray[np.int64]:
+def both_keys(edges: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Edges [e, 2] in both directions as `keys_of` has them, sorted."""
+    keys = np.concatenate([edges, edges[:, ::-1]]) << np.array([ROW_BITS, 0])
+    return np.sort(keys[:, 0] | keys[:, 1])
+
+
+def sorted_rows(rows: Iterable[int]) -> NDArray[np.int64]:
     return np.array(sorted(rows), dtype=np.int64)
-
-
-def edge_array(edges: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
-    return np.array(edges, dtype=np.int64).reshape(-1, 2)

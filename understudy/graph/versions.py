@@ -138,7 +138,7 @@ class VersionedTable:
     def width(self) -> int:
         return int(self.base.shape[1])
 
-    def take(self, version: Version, rows: NDArray[np.int64]) -> Numbers:
+    def take(self, version: Version, rows: NDArray[np.integer]) -> Numbers:
         """A copy of some rows as they were at a version; [B] or [B, width]."""
         values = self.newest(rows)
         if version.undo is None:
@@ -151,7 +151,15 @@ class VersionedTable:
             values[hit] = old[position[hit]]
         return values
 
-    def newest(self, rows: NDArray[np.int64]) -> Numbers:
+    def value(self, version: Version, row: int) -> int:
+        """One row of a table of whole numbers [rows] at a version."""
+        if version.undo is None:
+            value = self.base[row] if row < self.split else self.grown[row - self.split]
+            if version.undo is None:  # else a change began meanwhile
+                return int(value)
+        return int(self.take(version, np.array([row]))[0])
+
+    def newest(self, rows: NDArray[np.integer]) -> Numbers:
         """A copy of some rows as they stand."""
         grown = self.grown
         if len(grown) == 0:
@@ -164,12 +172,22 @@ class VersionedTable:
         values[~old] = grown[rows[~old] - self.split]
         return values
 
-    def put(self, undo: Undo, rows: NDArray[np.int64], values: Numbers) -> None:
-        """Overwrites rows, which are sorted and distinct and may lie beyond the end."""
+    def put(
+        self,
+        undo: Undo,
+        rows: NDArray[np.int64],
+        values: Numbers,
+        old: Numbers | None = None,
+    ) -> None:
+        """Overwrites rows, which are sorted and distinct and may lie beyond the end.
+
+        Args:
+            old: what stands there, where the caller has a copy of it.
+        """
         if len(rows) == 0:
             return
         self.reserve(int(rows[-1]) + 1)
-        undo.tables.setdefault(self, []).append((rows, self.newest(rows)))
+        undo.tables.setdefault(self, []).append((rows, self.newest(rows) if old is None else old))
         self.overwrite(rows, values)
 
     def overwrite(self, rows: NDArray[np.int64], values: Numbers) -> None:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.graph.csr import Adjacency
+from understudy.graph.csr import Adjacency, sorted_distinct
+from understudy.graph.lists import NeighborLists
 from understudy.graph.neighborhoods import Neighborhoods
 from understudy.graph.text_graph import TextGraph
-from understudy.graph.versions import Version, VersionedMap, VersionedTable
+from understudy.graph.versions import Version, VersionedMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class NodeRecord:
 
 
 REMOVED = NodeRecord("", "", -1)
+ROW_BITS = 32  # a pair of rows in one number
 
 
 class Vocabulary:
@@ -42,38 +44,22 @@ class Vocabulary:
 class GraphParts:
     """What all versions share: a base that never changes, and what was put over it.
 
-    Shapes:
+    Attributes:
         base: ids, texts and labels of the first rows; its adjacency is only the first one
-        adjacency: the neighbours of rows that have no list of their own in `lists`
-        lists: row → its neighbours' rows, int32, sorted
-        degrees: int32 [rows]
-        overlaid: bool [rows], whether `lists` may hold the row; never unset
     """
 
     base: TextGraph
-    adjacency: Adjacency
     rows: VersionedMap[str, int]  # external id → row
     records: VersionedMap[int, NodeRecord]
-    lists: VersionedMap[int, NDArray[np.int32]]
-    degrees: VersionedTable
-    overlaid: VersionedTable
+    lists: NeighborLists
     vocabulary: Vocabulary
 
 
 def open_parts(base: TextGraph) -> GraphParts:
     rows: VersionedMap[str, int] = VersionedMap()
     rows.current = dict(zip(base.ids.to_pylist(), range(base.num_nodes), strict=True))
-    # Plain views: taking a slice of a memmap costs several times more.
-    indptr, indices = np.asarray(base.adjacency.indptr), np.asarray(base.adjacency.indices)
     return GraphParts(
-        base,
-        Adjacency(indptr, indices),
-        rows,
-        VersionedMap(),
-        VersionedMap(),
-        VersionedTable(base.adjacency.degrees.astype(np.int32)),
-        VersionedTable(np.zeros(base.num_nodes, dtype=np.bool_)),
-        Vocabulary(base.label_names),
+        base, rows, VersionedMap(), NeighborLists(base.adjacency), Vocabulary(base.label_names)
     )
 
 
@@ -146,39 +132,39 @@ class GraphView:
 
     def neighbors(self, row: int) -> NDArray[np.int32]:
         """int32 [degree], sorted rows."""
-        found = self.parts.lists.get(self.version, row)
-        if found is not None:
-            return found
-        adjacency = self.parts.adjacency
-        return adjacency.neighbors(row) if row < adjacency.num_nodes else np.empty(0, np.int32)
+        return self.parts.lists.row(self.version, row)
 
     def linked(self, first: int, second: int) -> bool:
         near = self.neighbors(first)
         position = int(near.searchsorted(second))
         return position < len(near) and int(near[position]) == second
 
-    def degrees(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    def all_linked(self, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """bool [E]: which pairs of rows, int64 [E, 2], are linked; rows beyond the end are not."""
+        degrees = self.degrees(pairs.ravel()).reshape(-1, 2)
+        swapped = degrees[:, 0] > degrees[:, 1]
+        owners = np.where(swapped, pairs[:, 1], pairs[:, 0])  # the end with the shorter list
+        others = np.where(swapped, pairs[:, 0], pairs[:, 1])
+        rows = sorted_distinct(owners)
+        listed = keys_of(rows, self.adjacent(rows))
+        asked = (owners << ROW_BITS) | others
+        places = np.searchsorted(listed, asked)
+        found: NDArray[np.bool_] = np.append(listed, -1)[places] == asked
+        return found
+
+    def degrees(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:
         """int64 [B]."""
-        return self.parts.degrees.take(self.version, rows).astype(np.int64)
+        return self.parts.lists.degrees.take(self.version, rows).astype(np.int64)
 
     def neighborhoods(self, rows: NDArray[np.int64]) -> Neighborhoods:
         """The neighbourhoods of stored nodes (int64 [B])."""
-        own = self.degrees(rows)
-        indptr = np.zeros(len(rows) + 1, dtype=np.int64)
-        np.cumsum(own, out=indptr[1:])
-        indices = np.empty(indptr[-1], dtype=np.int64)
-        plain = np.ones(len(rows), dtype=np.bool_)
-        for position in np.flatnonzero(self.parts.overlaid.newest(rows)).tolist():
-            near = self.parts.lists.get(self.version, int(rows[position]))
-            if near is not None:
-                plain[position] = False
-                indices[indptr[position] : indptr[position + 1]] = near
-        plain &= own > 0  # also leaves out rows that the base does not have
-        lengths, starts = own[plain], indptr[:-1][plain]
-        steps = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        sources = np.repeat(self.parts.adjacency.indptr[rows[plain]], lengths) + steps
-        indices[np.repeat(starts, lengths) + steps] = self.parts.adjacency.indices[sources]
-        return Neighborhoods(indptr, indices, self.degrees(indices))
+        near = self.adjacent(rows)
+        indices = near.indices.astype(np.int64)
+        return Neighborhoods(near.indptr, indices, self.degrees(indices))
+
+    def adjacent(self, rows: NDArray[np.int64]) -> Adjacency:
+        """The neighbour lists of stored nodes (int64 [B]); rows of this view stand in them."""
+        return self.parts.lists.take(self.version, rows)
 
     def unseen_neighborhoods(self, neighbors: Sequence[NDArray[np.int64]]) -> Neighborhoods:
         """The neighbourhoods of nodes that are not stored, from their neighbours' rows.
@@ -200,3 +186,8 @@ class GraphView:
         for row, record in self.parts.records.items(self.version).items():
             alive[row] = record is not REMOVED
         return np.flatnonzero(alive)
+
+
+def keys_of(rows: NDArray[np.int64], near: Adjacency) -> NDArray[np.int64]:
+    """Lists as one number an entry, its row and its neighbour; sorted as the rows are."""
+    return np.repeat(rows << ROW_BITS, near.degrees) | near.indices

@@ -141,11 +141,11 @@ def test_many_stored_nodes_are_looked_up_at_once(tiny_bundle: TinyBundle, engine
 def test_what_is_done_when_idle(
     tiny_bundle: TinyBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("understudy.engine.engine.LISTS_KEPT", 2)
+    monkeypatch.setattr("understudy.engine.engine.ENTRIES_KEPT", 2)
     monkeypatch.setattr("understudy.engine.engine.RECORDS_KEPT", 3)
     with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
         fill(engine, 0, 8)
         engine.maintain()
-        assert not engine.state.graph.parts.lists.current
+        assert engine.state.graph.parts.lists.used == 0
         assert engine.writer.log.start == 8
         assert_exact(engine, tiny_bundle)

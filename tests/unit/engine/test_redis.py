@@ -12,7 +12,11 @@ from tests.redis_server import RedisServer
 from tests.unit.engine.changes import assert_exact, ids_of
 from tests.unit.engine.test_sharing import assert_alike
 from understudy.engine import Engine, Node
-from understudy.engine.errors import ChangeUnsureError, LogUnavailableError
+from understudy.engine.errors import (
+    ChangeUnsureError,
+    JournalFailedError,
+    LogUnavailableError,
+)
 from understudy.engine.updates.tickets import Applied
 from understudy.graph.errors import JournalDamagedError, JournalForeignError, LogUnsureError
 from understudy.graph.log.protocol import Record
@@ -122,13 +126,17 @@ def test_a_log_needs_a_folder(tiny_bundle: TinyBundle) -> None:
         Engine.open(tiny_bundle.folder, log=RedisLogOptions("redis://127.0.0.1:1/0"))
 
 
-def test_a_snapshot_that_is_newer_than_redis_is_not_served_over(
+def test_a_log_that_is_gone_is_noticed_and_not_begun_anew(
     redis: RedisServer, open_engine: OpenEngine
 ) -> None:
     one = open_engine("one")
     one.apply([UpsertNode("a", "json")])
     one.snapshot()
-    one.close()
     redis.client.flushall()
+    one.follow()
+    assert isinstance(one.failure, JournalFailedError)
+    assert not isinstance(one.failure, LogUnavailableError)  # it does not come back
+    assert one.classify([Node(id="a")])[0].error is None
+    one.close()
     with pytest.raises(JournalDamagedError, match="is gone, or another"):
         open_engine("one")

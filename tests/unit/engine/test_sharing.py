@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.bundles import TinyBundle
+from tests.student_bundles import incremental_of
 from tests.unit.engine.changes import assert_exact, described, ids_of
 from understudy.engine import Engine, Node
 from understudy.engine.errors import (
@@ -180,7 +181,7 @@ def fail_on(engine: Engine, word: str) -> None:
         values = student.text_input(texts)
         return np.where([[word in text] for text in texts], np.float32(np.nan), values)
 
-    engine.writer.incremental.student = replace(student, text_input=fails)
+    incremental_of(engine.writer).student = replace(student, text_input=fails)
 
 
 def test_networks_that_fail_on_one_process_leave_it_behind_and_nothing_else(
@@ -198,7 +199,7 @@ def test_networks_that_fail_on_one_process_leave_it_behind_and_nothing_else(
     assert other.classify([Node(id="node-1")])[0].error is None  # reads go on
     with pytest.raises(InferenceError):
         other.apply([UpsertNode("b", "json")])
-    other.writer.incremental.student = other.student
+    incremental_of(other.writer).student = other.student
     other.follow()
     assert other.failure is None
     assert other.apply([UpsertNode("b", "json")]).version == 2
@@ -214,7 +215,7 @@ def test_a_change_that_is_pushed_and_cannot_be_applied_here_says_so(
     meanwhile(one, lambda: other.apply([UpsertNode("a", "boom")]))
     with pytest.raises(JournalFailedError, match="send it again under the same key"):
         one.apply([UpsertNode("b", "json")], "mine")
-    one.writer.incremental.student = one.student
+    incremental_of(one.writer).student = one.student
     assert one.apply([UpsertNode("b", "json")], "mine") == Applied(2, repeated=True)
     assert_alike(one, other)
 

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.bundles import NODES, TinyBundle
+from tests.student_bundles import incremental_of
 from understudy.bundle import BundleMissingError, Manifest
 from understudy.engine import Engine
 from understudy.engine import snapshots as snapshots_module
@@ -277,7 +278,7 @@ def test_what_is_owed_is_owed_after_a_restart(tiny_bundle: TinyBundle, tmp_path:
     """A change comes between settling and writing: its debts are part of the snapshot."""
     engine = Engine.open(tiny_bundle.folder, data=tmp_path)
     engine.maintenance.close()
-    engine.writer.incremental.waking = 1e9
+    incremental_of(engine.writer).waking = 1e9
     add(engine, 0, 2)
     engine.settle()
     edge = ("node-1", "node-30")

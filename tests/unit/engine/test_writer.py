@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.bundles import NODES, TinyBundle
+from tests.student_bundles import incremental_of
 from tests.unit.engine.changes import assert_exact, ids_of
 from understudy.engine import Applied, Engine
 from understudy.engine.errors import (
@@ -111,7 +112,7 @@ def failing_on(word: str, engine: Engine) -> None:
         values = student.text_input(texts)
         return np.where([[word in text] for text in texts], np.float32(np.nan), values)
 
-    engine.writer.incremental.student = replace(student, text_input=fails)
+    incremental_of(engine.writer).student = replace(student, text_input=fails)
 
 
 def held_group(engine: Engine, batches: Sequence[Sequence[Mutation]]) -> list[Future[Applied]]:

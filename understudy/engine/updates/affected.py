@@ -16,15 +16,15 @@ from understudy.engine.errors import InferenceError
 from understudy.engine.state import Tables
 from understudy.engine.student import Student
 from understudy.engine.updates.aggregated import LINEAR, scales
-from understudy.engine.updates.cached_sums import HubSums, Moved
+from understudy.engine.updates.cached_sums import KeptSums, Moved
 from understudy.engine.updates.layers import LayerRuns
-from understudy.graph.neighborhoods import Neighborhoods
+from understudy.graph.csr import Adjacency
+from understudy.graph.distinct import union
 from understudy.graph.store import GraphChange
 from understudy.graph.versions import Undo, VersionedTable
 from understudy.graph.view import GraphView
 
 TEXTS_A_RUN = 256  # encoded at once
-SOURCES_A_STEP = 8_192  # moved nodes whose differences are added at once
 # A node wakes its neighbours once it moved their sums, all told, by this much. What it owes them
 # until then is kept, so it never adds up to more; `settle` pays it.
 WAKING = 1e-5
@@ -69,11 +69,12 @@ class Incremental:
         self.waking = waking
         self.linear = student.weighting in LINEAR
         rows = tables.logits.split
-        self.hubs = [HubSums(table.width, rows) for table in tables.activations]
+        widths = [table.width for table in tables.activations]
+        self.sums = [KeptSums(width, rows if self.linear else 0) for width in widths]
         nothing = [np.zeros(rows, np.float32) for _ in tables.activations]
         self.owed = [VersionedTable(values) for values in (nothing if owed is None else owed)]
         self.owing: list[tuple[int, NDArray[np.int64], NDArray[np.float32]]] = []
-        self.runs = LayerRuns(student, tables, self.hubs)
+        self.runs = LayerRuns(student, tables, self.sums)
 
     def update(
         self,
@@ -97,8 +98,8 @@ class Incremental:
         touched = np.setdiff1d(change.touched, change.removed, assume_unique=True)
         step = Step(old, new, change, undo, touched, settling)
         self.owing = []
-        for hubs in self.hubs:
-            hubs.drop(change.removed)
+        for sums in self.sums:
+            sums.drop(change.removed)
         try:
             moved = self.embed(step)
             computed = len(change.texts)
@@ -119,12 +120,14 @@ class Incremental:
             self.owed[number].reserve(int(rows.max(initial=-1)) + 1)
             self.owed[number].overwrite(rows, owed)
         self.owing = []
+        for sums in self.sums:
+            sums.published()
 
     def forget(self) -> None:
         """The change was taken back."""
         self.owing = []
-        for hubs in self.hubs:
-            hubs.clear()
+        for sums in self.sums:
+            sums.take_back()
 
     def owed_now(self, rows: int) -> list[NDArray[np.float32]]:
         """A copy of what each of the first rows owes its neighbours, by layer float32 [rows]."""
@@ -159,74 +162,140 @@ class Incremental:
         table.reserve(step.new.num_rows)
         old = table.newest(rows)
         different = (values != old).any(axis=1)
-        moved = Moved(rows[different], old[different], values[different])
-        table.put(step.undo, moved.rows, moved.new)
+        moved = Moved(rows, old, values)
+        if not different.all():
+            moved = Moved(rows[different], old[different], values[different])
+        table.put(step.undo, moved.rows, moved.new, moved.old)
         return moved
 
     def affected(self, number: int, moved: Moved, step: Step) -> NDArray[np.int64]:
         """Sorted rows for which layer `number`, counted from 0, must run; sums are updated."""
         if self.student.weighting == "none":
             return moved.rows
+        if self.reaches_most(moved, step):
+            return self.everything(number, moved, step)
         sources = self.sources(number, moved, step)
+        near = step.new.adjacent(sources.rows)
+        differences = sources.new - sources.old
+        around: NDArray[np.integer] = near.indices
         if self.linear:
-            self.follow(number, sources, step)
-        waking = self.waking_rows(number, sources, step)
-        near = step.new.neighborhoods(waking).indices
-        return np.unique(np.concatenate([moved.rows, step.touched, near]))
+            around = self.follow(number, sources, near, differences, step)
+        wakes = self.waking_rows(number, sources.rows, differences, step)
+        if not wakes.all():
+            around = near.indices[np.repeat(wakes, near.degrees)]
+        pieces = [moved.rows, step.touched, around]
+        if step.settling:
+            pieces.append(step.new.adjacent(self.debtors(number, step)).indices)
+        rows = union(pieces, step.new.num_rows)
+        gone = step.change.removed  # among the ends of changed edges
+        return rows[~np.isin(rows, gone)] if len(gone) else rows
+
+    def reaches_most(self, moved: Moved, step: Step) -> bool:
+        """Whether so many nodes moved that to tell their neighbours apart would cost more."""
+        return not step.settling and int(step.new.degrees(moved.rows).sum()) > step.new.num_edges
+
+    def everything(self, number: int, moved: Moved, step: Step) -> NDArray[np.int64]:
+        """All rows that a layer could be run for; what is kept and what is owed begins anew."""
+        if self.linear:
+            self.sums[number].drop_all()
+        rows = np.arange(step.new.num_rows)
+        degrees = step.new.degrees(rows)
+        self.owed[number].reserve(len(rows))
+        self.owing.append((number, rows, np.zeros(len(rows), np.float32)))
+        degrees[moved.rows] = degrees[step.touched] = 1  # some have no neighbours
+        return np.flatnonzero(degrees)
 
     def sources(self, number: int, moved: Moved, step: Step) -> Moved:
         """What the neighbours sum up: activations, with GCN scaled by the node's own degree."""
         if self.student.weighting != "symmetric":
             return moved
-        rows = np.union1d(moved.rows, step.touched)
+        rows = union([moved.rows, step.touched], step.new.num_rows)
         new: NDArray[np.float32] = self.tables.layers[number].newest(rows)
         old = new.copy()
         old[np.searchsorted(rows, moved.rows)] = moved.old
-        before, after = step.old.degrees(rows), step.new.degrees(rows)
-        return Moved(
-            rows,
-            old * scales(before, "symmetric")[:, None],
-            new * scales(after, "symmetric")[:, None],
-        )
+        old *= scales(step.old.degrees(rows), "symmetric")[:, None]
+        new *= scales(step.new.degrees(rows), "symmetric")[:, None]
+        return Moved(rows, old, new)
 
-    def follow(self, number: int, sources: Moved, step: Step) -> None:
-        """Adds to the hubs' sums what changed in them."""
-        hubs, change = self.hubs[number], step.change
-        for start in range(0, len(sources.rows), SOURCES_A_STEP):
-            part = slice(start, start + SOURCES_A_STEP)
-            add_around(hubs, step.new, sources.rows[part], sources.new[part])
-            add_around(hubs, step.old, sources.rows[part], -sources.old[part])
-        for edges, view, sign in (
-            (change.added_edges, step.new, 1.0),
-            (change.removed_edges, step.old, -1.0),
-        ):
-            both = np.concatenate([edges, edges[:, ::-1]])
-            both = both[~np.isin(both[:, 1], sources.rows)]  # those are followed above
-            if len(both):
-                values = self.tables.layers[number].newest(both[:, 1])
-                scale = scales(view.degrees(both[:, 1]), self.student.weighting)[:, None]
-                hubs.add(both[:, 0], np.arange(len(both)), sign * scale * values)
+    def follow(
+        self,
+        number: int,
+        sources: Moved,
+        near: Adjacency,
+        differences: NDArray[np.float32],
+        step: Step,
+    ) -> NDArray[np.integer]:
+        """Adds to the kept sums what changed in them.
 
-    def waking_rows(self, number: int, sources: Moved, step: Step) -> NDArray[np.int64]:
-        """The sources whose neighbours must run again; the others owe them what they moved."""
-        owed, rows = self.owed[number], sources.rows
+        An edge that is new, or gone, brings or takes what its far end was before: the difference
+        to what that is now is added to whom it is linked with now.
+
+        Returns:
+            The sorted rows around the sources, and the ends of changed edges.
+        """
+        change = step.change
+        edges = np.concatenate([change.added_edges, change.removed_edges])
+        if len(edges) == 0:
+            return self.add(number, near, differences, step.new)
+        ends, others = np.concatenate([edges, edges[:, ::-1]]).T
+        signs = np.ones(len(edges), np.float32)
+        signs[len(change.added_edges) :] = -1
+        values = np.tile(signs, 2)[:, None] * self.before(number, sources, others, step)
+        indptr = np.concatenate([near.indptr, near.indptr[-1] + 1 + np.arange(len(ends))])
+        indices = np.concatenate([near.indices, ends.astype(np.int32)])
+        both = np.concatenate([differences, values])
+        return self.add(number, Adjacency(indptr, indices), both, step.new)
+
+    def add(
+        self, number: int, near: Adjacency, differences: NDArray[np.float32], view: GraphView
+    ) -> NDArray[np.integer]:
+        return self.sums[number].add(near, differences, view.num_rows, view.degrees)
+
+    def before(
+        self, number: int, sources: Moved, rows: NDArray[np.int64], step: Step
+    ) -> NDArray[np.float32]:
+        """What their neighbours summed up of some nodes before the change; float32 [B, d]."""
+        values: NDArray[np.float32] = self.tables.layers[number].newest(rows)
+        if self.student.weighting == "symmetric":  # of a node that moved, it is replaced below
+            values *= scales(step.old.degrees(rows), "symmetric")[:, None]
+        if len(sources.rows):
+            place = np.searchsorted(sources.rows, rows)
+            place[place == len(sources.rows)] = 0
+            there = sources.rows[place] == rows
+            values[there] = sources.old[place[there]]
+        return values
+
+    def waking_rows(
+        self,
+        number: int,
+        rows: NDArray[np.int64],
+        differences: NDArray[np.float32],
+        step: Step,
+    ) -> NDArray[np.bool_]:
+        """Which sources' neighbours must run again; the others owe them what they moved."""
         if step.settling:
-            debtors = np.flatnonzero(np.concatenate([owed.base, owed.grown]))
-            reached = np.cumsum(step.new.degrees(debtors))
-            debtors = debtors[: 1 + int(np.searchsorted(reached, SETTLED_AT_ONCE))]
-            self.owing.append((number, debtors, np.zeros(len(debtors), np.float32)))
-            return np.asarray(np.union1d(rows, debtors))
+            return np.ones(len(rows), np.bool_)
+        owed = self.owed[number]
         owed.reserve(int(rows.max(initial=-1)) + 1)
-        effect = np.abs(sources.new - sources.old).max(axis=1, initial=0.0)
-        total = owed.newest(rows) + effect
+        total = owed.newest(rows) + largest(differences, self.waking)
         wakes = total > self.waking
         self.owing.append((number, rows, np.where(wakes, 0, total).astype(np.float32)))
-        return np.asarray(rows[wakes])
+        return np.asarray(wakes)
+
+    def debtors(self, number: int, step: Step) -> NDArray[np.int64]:
+        """Nodes that owe their neighbours anything, and pay it now."""
+        owed = self.owed[number]
+        debtors = np.flatnonzero(np.concatenate([owed.base, owed.grown]))
+        reached = np.cumsum(step.new.degrees(debtors))
+        debtors = debtors[: 1 + int(np.searchsorted(reached, SETTLED_AT_ONCE))]
+        self.owing.append((number, debtors, np.zeros(len(debtors), np.float32)))
+        return debtors
 
 
-def add_around(
-    hubs: HubSums, view: GraphView, rows: NDArray[np.int64], differences: NDArray[np.floating]
-) -> None:
-    """Adds each node's difference to the kept sums of its neighbours in a view."""
-    near: Neighborhoods = view.neighborhoods(rows)
-    hubs.add(near.indices, np.repeat(np.arange(len(rows)), near.self_degrees), differences)
+def largest(differences: NDArray[np.float32], enough: float) -> NDArray[np.float32]:
+    """The largest absolute value of each row [B, d], or a smaller one that exceeds `enough`."""
+    squares = np.einsum("ij,ij->i", differences, differences)
+    bounds: NDArray[np.float32] = np.sqrt(squares / max(1, differences.shape[1]))
+    small = np.flatnonzero(~(bounds > enough))
+    bounds[small] = np.abs(differences[small]).max(axis=1, initial=0.0)
+    return bounds

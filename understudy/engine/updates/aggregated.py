@@ -2,9 +2,12 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
+from understudy.graph.csr import Adjacency
 from understudy.graph.neighborhoods import Neighborhoods
 from understudy.graph.propagation import Layer, run_blocks, run_dense
+from understudy.graph.versions import VersionedTable
 
 LINEAR = ("mean", "sum", "symmetric")  # weightings that do not depend on the activations
 
@@ -42,15 +45,46 @@ def run_alone(layer: Layer, h: NDArray[np.float32]) -> NDArray[np.float32]:
     return run_blocks(layer, h, np.zeros((1, h.shape[1]), np.float32), nobody, "none")
 
 
-def scales(degrees: NDArray[np.int64], weighting: str) -> NDArray[np.float64]:
-    """float64 [B]: a node's share of its neighbours' weights, the part that is its own."""
+def scales(degrees: NDArray[np.int64], weighting: str) -> NDArray[np.float32]:
+    """float32 [B]: a node's share of its neighbours' weights, the part that is its own."""
     if weighting == "symmetric":
-        return np.asarray(1.0 / np.sqrt(degrees + 1.0))
-    return np.ones(len(degrees))
+        return np.asarray(1.0 / np.sqrt(degrees + 1.0), dtype=np.float32)
+    return np.ones(len(degrees), np.float32)
+
+
+def table_sums(
+    table: VersionedTable, near: Adjacency, weights: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The weighted sums of lists of rows, as the table stands; float32 [B, d].
+
+    Shapes:
+        near: of B lists; weights: float32 [E], one for each entry
+    """
+    grown = near.indices >= table.split
+    if not grown.any():
+        return product(near.indptr, near.indices, weights, table.base)
+    # Its first rows and the further ones are two arrays.
+    first = np.where(grown, 0, near.indices)
+    sums = product(near.indptr, first, np.where(grown, 0, weights), table.base)
+    indptr = np.concatenate([[0], np.cumsum(grown)])[near.indptr]
+    further = near.indices[grown] - table.split
+    return sums + product(indptr, further, weights[grown], table.grown)
+
+
+def product(
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.integer],
+    weights: NDArray[np.float32],
+    table: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    if len(indptr) == 2:  # building a sparse matrix would take longer than the sum
+        return np.asarray(weights @ table[indices])[None]
+    matrix = sparse.csr_array((weights, indices, indptr), (len(indptr) - 1, len(table)))
+    return np.asarray(matrix @ table)
 
 
 def aggregated_from_sums(
-    sums: NDArray[np.float64],
+    sums: NDArray[np.float32],
     h: NDArray[np.float32],
     degrees: NDArray[np.int64],
     weighting: str,
@@ -58,11 +92,12 @@ def aggregated_from_sums(
     """What the layer reads, from the sums of the neighbours' activations times `scales`.
 
     Shapes:
-        sums: float64 [B, d]; h: float32 [B, d]; degrees: int64 [B]
+        sums: float32 [B, d], overwritten; h: float32 [B, d]; degrees: int64 [B]
     """
     if weighting == "mean":
-        sums = sums / np.maximum(degrees, 1)[:, None]
+        sums *= (1.0 / np.maximum(degrees, 1)).astype(np.float32)[:, None]
     elif weighting == "symmetric":
         own = scales(degrees, weighting)[:, None]
-        sums = own * (sums + own * h)
-    return sums.astype(np.float32)
+        sums += own * h
+        sums *= own
+    return sums

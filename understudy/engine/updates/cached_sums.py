@@ -1,20 +1,29 @@
-"""Sums over the neighbours of nodes with many of them, kept up by differences.
+"""Sums over the neighbours of stored nodes, kept up by differences.
 
-A linear layer's sum changes by the difference of what changed, so a hub of 20,000 neighbours costs
-what its changed neighbours cost. Sums are held in 64 bits: after the 65,536 changes for which one
-is kept, rounding adds up to less than 1e-11 of its largest partial sum, far below a float32.
+A linear layer's sum changes by the difference of what changed, so a node of 20,000 neighbours costs
+what its changed neighbours cost. With symmetric weights the sums are of activations that are scaled
+by their own node's degree already, so that a changed degree is one more difference.
+
+A sum is first taken when its node is first computed again, and takes as much memory as one
+activation of the node; those of nodes that no change came near take none. Differences are added in
+32 bits. A sum is taken afresh after as many of them as its node has neighbours, so it is as exact
+as any sum of so many numbers, also where a hub lost almost all of its neighbours.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from understudy.graph.versions import VersionedTable
+from understudy.graph.csr import Adjacency
+from understudy.graph.distinct import counted
 
-HUB_DEGREE = 64  # below it, summing afresh costs less than keeping
-CHANGES_KEPT = 65_536  # differences after which a sum is taken afresh
+NOT_KEPT = -1
+FEW_CHANGES = 32  # differences that any sum may take
+# Where this many summands change at once, most of what some nodes sum up, those are summed afresh.
+FRESH_SUMMANDS = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,83 +32,126 @@ class Moved:
 
     Shapes:
         rows: int64 [X], sorted
-        old, new: float32 or float64 [X, d], before and after
+        old, new: float32 [X, d], before and after
     """
 
     rows: NDArray[np.int64]
-    old: NDArray[np.floating]
-    new: NDArray[np.floating]
+    old: NDArray[np.float32]
+    new: NDArray[np.float32]
 
 
-class HubSums:
-    """The sums that one layer reads, of some nodes; only the writer touches it."""
+class KeptSums:
+    """The sums that one layer reads; only the writer touches it.
+
+    Attributes:
+        values: float32 [rows, d]; a page of it is not there before it is written to
+        changes: int32 [rows], differences since a sum was taken, or NOT_KEPT
+        written: rows that the change which runs has written to
+    """
 
     def __init__(self, width: int, rows: int) -> None:
-        self.width = width
-        self.slot_of = VersionedTable(np.full(rows, -1, np.int32))
-        self.values = np.zeros((0, width))
-        self.changes = np.zeros(0, np.int64)
-        self.free: list[int] = []
+        self.values = np.zeros((rows, width), np.float32)
+        self.changes = np.full(rows, NOT_KEPT, np.int32)
+        self.written: list[NDArray[np.integer]] = []
 
-    def slots(self, rows: NDArray[np.int64]) -> NDArray[np.int32]:
-        """int32 [B]: where a node's sum is, or -1."""
-        self.reserve(rows)
-        found: NDArray[np.int32] = self.slot_of.newest(rows)
-        return found
+    def reserve(self, rows: int) -> None:
+        """Makes room for that many rows."""
+        missing = rows - len(self.changes)
+        if missing <= 0:
+            return
+        more = max(missing, len(self.changes) // 8)
+        kept = np.flatnonzero(self.changes != NOT_KEPT)
+        values = np.zeros((len(self.changes) + more, self.values.shape[1]), np.float32)
+        values[kept] = self.values[kept]
+        self.values = values
+        self.changes = np.concatenate([self.changes, np.full(more, NOT_KEPT, np.int32)])
 
-    def reserve(self, rows: NDArray[np.int64]) -> None:
-        before = len(self.slot_of.grown)
-        self.slot_of.reserve(int(rows.max(initial=-1)) + 1)
-        self.slot_of.grown[before:] = -1
+    def kept(self, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """bool [B]: whose sums there are."""
+        return np.asarray(self.changes[rows] != NOT_KEPT)
 
-    def keep(self, row: int, total: NDArray[np.float64]) -> None:
-        """Holds the sum [d] of a node that has none."""
-        if not self.free:
-            count = len(self.values)
-            more = max(count, 16)
-            self.values = np.concatenate([self.values, np.zeros((more, self.width))])
-            self.changes = np.concatenate([self.changes, np.zeros(more, np.int64)])
-            self.free = list(range(count, count + more))
-        slot = self.free.pop()
-        self.values[slot], self.changes[slot] = total, 0
-        self.slot_of.overwrite(np.array([row]), np.array([slot], np.int32))
+    def keep(self, rows: NDArray[np.integer], sums: NDArray[np.float32]) -> None:
+        """Holds the sums [B, d] of some nodes."""
+        self.written.append(rows)
+        self.values[rows], self.changes[rows] = sums, 0
 
-    def drop(self, rows: NDArray[np.int64]) -> None:
-        slots = self.slots(rows)
-        held = slots >= 0
-        self.free += slots[held].tolist()
-        self.slot_of.overwrite(rows[held], np.full(held.sum(), -1, np.int32))
+    def drop(self, rows: NDArray[np.integer]) -> None:
+        self.changes[rows[rows < len(self.changes)]] = NOT_KEPT
 
-    def clear(self) -> None:
-        self.slot_of = VersionedTable(np.full(self.slot_of.split, -1, np.int32))
-        self.free = list(range(len(self.values)))
+    def drop_all(self) -> None:
+        self.changes.fill(NOT_KEPT)
+
+    def published(self) -> None:
+        """The change that ran is made."""
+        self.written = []
+
+    def take_back(self) -> None:
+        """The change that ran is not made: what it wrote is worth nothing."""
+        for rows in self.written:
+            self.drop(rows)
+        self.written = []
 
     def add(
         self,
-        targets: NDArray[np.int64],
-        sources: NDArray[np.int64],
-        differences: NDArray[np.floating],
-    ) -> None:
-        """Adds `differences[sources[k]]` to the sum of `targets[k]`, where that is kept.
+        near: Adjacency,
+        differences: NDArray[np.float32],
+        total: int,
+        degrees: Callable[[NDArray[np.integer]], NDArray[np.int64]],
+    ) -> NDArray[np.integer]:
+        """Adds `differences[k]` to the sums of `near.neighbors(k)`, where these are kept.
+
+        Args:
+            total: how many rows there are.
+            degrees: tells how many summands rows have.
 
         Shapes:
-            targets, sources: int64 [E]; differences: [X, d]
-        """
-        slots = self.slots(targets)
-        kept = slots >= 0
-        if not kept.any():
-            return
-        touched, place, counts = np.unique(slots[kept], return_inverse=True, return_counts=True)
-        picks = sparse.csr_array(
-            (np.ones(len(place)), (place, sources[kept])), (len(touched), len(differences))
-        )
-        self.values[touched] += picks @ differences.astype(np.float64)
-        self.changes[touched] += counts
-        worn = self.changes[touched] >= CHANGES_KEPT
-        if worn.any():
-            worn_slots = np.isin(slots, touched[worn]) & kept
-            self.drop(np.unique(targets[worn_slots]))
+            differences: float32 [X, d]
 
-    @property
-    def memory_bytes(self) -> int:
-        return int(self.values.nbytes + self.slot_of.memory_bytes)
+        Returns:
+            The sorted, distinct rows that stand in `near`, whether their sums are kept or not.
+        """
+        rows, counts = counted(near.indices, total)
+        self.reserve(total)
+        fits = self.usable(rows, counts, degrees(rows))
+        chosen = rows[fits]
+        if len(chosen):
+            self.written.append(chosen)
+            self.changes[chosen] += counts[fits].astype(np.int32)
+            self.values[chosen] += summed_up(near, differences, rows, fits)
+        return rows
+
+    def usable(
+        self, rows: NDArray[np.integer], counts: NDArray[np.int64], degrees: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """bool [B]: whose sums to add to; the others are none, or not worth it and dropped."""
+        kept = self.kept(rows)
+        worn = self.changes[rows] + counts > np.maximum(degrees, FEW_CHANGES)
+        most = 2 * counts > degrees
+        if int(counts[most & kept].sum()) > FRESH_SUMMANDS:
+            worn |= most
+        self.drop(rows[kept & worn])
+        return np.asarray(kept & ~worn)
+
+
+def summed_up(
+    near: Adjacency,
+    differences: NDArray[np.float32],
+    rows: NDArray[np.integer],
+    chosen: NDArray[np.bool_],
+) -> NDArray[np.float32]:
+    """What the chosen ones of the sorted rows get, all told; float32 [chosen, d].
+
+    Args:
+        rows: all that stand in `near`.
+    """
+    count = int(chosen.sum())
+    place = np.empty(int(rows[-1]) + 1, np.int32)
+    place[rows] = np.where(chosen, np.cumsum(chosen) - 1, -1)
+    targets, indptr = place[near.indices], near.indptr
+    if count < len(rows):
+        kept = targets >= 0
+        indptr = np.concatenate([[0], np.cumsum(kept)])[indptr]
+        targets = targets[kept]
+    ones = np.ones(len(targets), np.float32)
+    shape = (count, len(differences))
+    return np.asarray(sparse.csc_array((ones, targets, indptr), shape) @ differences)

@@ -14,40 +14,42 @@ from understudy.engine.updates.aggregated import (
     run_aggregated,
     run_alone,
     scales,
+    table_sums,
 )
-from understudy.engine.updates.cached_sums import HUB_DEGREE, HubSums
-from understudy.graph.aggregation import aggregate
+from understudy.engine.updates.cached_sums import KeptSums
 from understudy.graph.neighborhoods import Neighborhoods
 from understudy.graph.propagation import propagate
 from understudy.graph.view import GraphView
 
 GATHERED_ROWS = 65_536  # neighbours' rows a step: at width 256 and float32, 64 MiB
+SUMMED_NEIGHBORS = 262_144  # a step, which does not gather them
+SUMMED_ROWS = 4_096  # nodes a step where sums are kept: what passes on stays in the cache
 
 
 class LayerRuns:
     """Runs the student's layers for stored nodes; only the writer may."""
 
-    def __init__(self, student: Student, tables: Tables, hubs: Sequence[HubSums]) -> None:
+    def __init__(self, student: Student, tables: Tables, sums: Sequence[KeptSums]) -> None:
         """Assembles.
 
         Args:
-            hubs: sums to use and to keep, one a layer.
+            sums: to use and to keep, of one layer each.
         """
         self.student = student
         self.tables = tables
-        self.hubs = hubs
+        self.sums = sums
 
     def run(self, number: int, rows: NDArray[np.int64], view: GraphView) -> NDArray[np.float32]:
         """Layer `number`, counted from 0, for sorted rows of the newest view; float32 [B, d']."""
         result = np.empty((len(rows), self.tables.layers[number + 1].width), np.float32)
         if self.student.weighting in LINEAR:
-            hub = (self.hubs[number].slots(rows) >= 0) | (view.degrees(rows) >= HUB_DEGREE)
-            result[hub] = self.run_hubs(number, self.hubs[number], rows[hub], view)
-            places = np.flatnonzero(~hub)
-        else:
-            places = np.arange(len(rows))
-        for part in steps(view.degrees(rows[places])):
-            result[places[part]] = self.run_plain(number, rows[places[part]], view)
+            self.keep_sums(number, rows, view)
+            for start in range(0, len(rows), SUMMED_ROWS):
+                part = slice(start, start + SUMMED_ROWS)
+                result[part] = self.run_summed(number, rows[part], view)
+            return result
+        for part in steps(view.degrees(rows), GATHERED_ROWS):
+            result[part] = self.run_plain(number, rows[part], view)
         return result
 
     def run_plain(
@@ -55,14 +57,11 @@ class LayerRuns:
     ) -> NDArray[np.float32]:
         """Gathers the neighbours."""
         layer, weighting = self.student.layers[number], self.student.weighting
-        table = self.tables.activations[number]
-        h = table.newest(rows)
+        h = self.tables.activations[number].newest(rows)
         if weighting == "none":
             return run_alone(layer, h)
         near, gathered = self.gather(number, rows, view)
-        if weighting not in LINEAR:
-            return propagate(layer, h, gathered, near, weighting)
-        return run_aggregated(layer, h, aggregate(h, gathered, near, weighting))
+        return propagate(layer, h, gathered, near, weighting)
 
     def gather(
         self, number: int, rows: NDArray[np.int64], view: GraphView
@@ -76,38 +75,39 @@ class LayerRuns:
             return near, table.base  # nothing to copy
         return replace(near, indices=np.arange(len(near.indices))), table.newest(near.indices)
 
-    def run_hubs(
-        self, number: int, hubs: HubSums, rows: NDArray[np.int64], view: GraphView
+    def run_summed(
+        self, number: int, rows: NDArray[np.int64], view: GraphView
     ) -> NDArray[np.float32]:
-        """Takes the sums that are kept, and keeps those that are not yet."""
-        weighting = self.student.weighting
-        if len(rows) == 0:
-            return np.empty((0, self.tables.layers[number + 1].width), np.float32)
-        for row in rows[hubs.slots(rows) < 0].tolist():
-            hubs.keep(row, self.fresh_sum(number, row, view))
+        """From the sums that are kept."""
         h = self.tables.activations[number].newest(rows)
-        sums = hubs.values[hubs.slots(rows)]
-        aggregated = aggregated_from_sums(sums, h, view.degrees(rows), weighting)
+        sums = self.sums[number].values[rows]
+        aggregated = aggregated_from_sums(sums, h, view.degrees(rows), self.student.weighting)
         return run_aggregated(self.student.layers[number], h, aggregated)
 
-    def fresh_sum(self, number: int, row: int, view: GraphView) -> NDArray[np.float64]:
-        """float64 [d]: the neighbours' activations times their scales."""
-        near = view.neighbors(row).astype(np.int64)
-        table = self.tables.activations[number]
-        total = np.zeros(table.width)
-        for start in range(0, len(near), GATHERED_ROWS):
-            part = near[start : start + GATHERED_ROWS]
-            scale = scales(view.degrees(part), self.student.weighting)
-            total += scale @ table.newest(part).astype(np.float64)
-        return total
+    def keep_sums(self, number: int, rows: NDArray[np.int64], view: GraphView) -> None:
+        """Sums up the neighbours of nodes whose sums are not kept yet."""
+        sums, table = self.sums[number], self.tables.activations[number]
+        sums.reserve(view.num_rows)
+        missing = rows[~sums.kept(rows)]
+        degrees = view.degrees(missing)
+        scale = None
+        if int(degrees.sum()) > view.num_rows:  # else most nodes are none's neighbours
+            scale = scales(view.degrees(np.arange(view.num_rows)), self.student.weighting)
+        for part in steps(degrees, SUMMED_NEIGHBORS):
+            near = view.adjacent(missing[part])
+            if scale is None:
+                weights = scales(view.degrees(near.indices), self.student.weighting)
+            else:
+                weights = scale[near.indices]
+            sums.keep(missing[part], table_sums(table, near, weights))
 
 
-def steps(degrees: NDArray[np.int64]) -> Iterator[slice]:
-    """Cuts nodes so that a step gathers at most GATHERED_ROWS, unless one node alone has more."""
+def steps(degrees: NDArray[np.int64], most: int) -> Iterator[slice]:
+    """Cuts nodes so that a step reads at most `most` neighbours, unless one node alone has more."""
     ends = np.cumsum(degrees + 1)
     start = 0
     while start < len(degrees):
         before = ends[start - 1] if start else 0
-        stop = max(int(np.searchsorted(ends, before + GATHERED_ROWS, side="right")), start + 1)
+        stop = max(int(np.searchsorted(ends, before + most, side="right")), start + 1)
         yield slice(start, stop)
         start = stop

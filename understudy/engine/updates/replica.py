@@ -147,7 +147,7 @@ class Replica:
                 self.log.applied(self.state.version)
         except (EngineError, JournalError) as error:
             failure = failure_of(error)
-            if self.failure is None:
+            if type(self.failure) is not type(failure):
                 logger.error("the log cannot be followed: %s", failure)
             self.failure = failure
             raise failure from None
@@ -228,8 +228,7 @@ class Replica:
             self.state = GraphState(self.store.view, self.tables)
             raise
         self.incremental.keep()
-        self.store.publish(view, draft, change)
-        self.state = GraphState(view, self.tables)
+        self.state = GraphState(self.store.publish(view, draft, change), self.tables)
         self.arrivals.reached(self.state.version)
 
     def settle(self, interrupted: Callable[[], bool] = lambda: False) -> None:

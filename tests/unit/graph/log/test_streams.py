@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -103,6 +104,17 @@ def test_a_short_outage_is_waited_for(redis: RedisServer, hold: Open) -> None:
     assert hold().read(0) == records(2)
 
 
+def test_who_starts_waits_for_redis(redis: RedisServer, hold: Open) -> None:
+    hold().append(records(2))
+    redis.kill()
+    found_late: list[Record] = []
+    starting = Thread(target=lambda: found_late.extend(found(hold("late"))))
+    starting.start()
+    redis.start()
+    starting.join(60)
+    assert found_late == records(2)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -143,12 +155,26 @@ def test_a_change_that_no_replica_has_is_not_acknowledged(
         assert log.read(0) == records(1)
 
 
-def copies(redis: RedisServer) -> dict[bytes, bytes]:
+def test_a_change_that_a_replica_of_redis_has_is_acknowledged(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    copying = (*NOTHING_KEPT, "--replicaof", "127.0.0.1", str(redis.port))
+    with redis_server(tmp_path, copying) as copy:
+        info: Any = {}
+        while info.get("master_link_status") != "up":
+            info = copy.client.info("replication")
+        options = RedisLogOptions(redis.url, wait_replicas=1)
+        with closing(RedisLog(options, BUNDLE, tmp_path / "data")) as log:
+            log.append(records(2))
+            assert copy.client.xlen(log.records_key) == 2
+
+
+def copies(redis: RedisServer) -> dict[Any, Any]:
     """All that a server holds, as a backup would."""
     return {key: redis.client.dump(key) for key in redis.client.scan_iter()}
 
 
-def put_back(redis: RedisServer, copied: dict[bytes, bytes]) -> None:
+def put_back(redis: RedisServer, copied: dict[Any, Any]) -> None:
     redis.client.flushall()
     for key, value in copied.items():
         redis.client.restore(key, 0, value)
@@ -162,14 +188,17 @@ def test_acknowledged_records_that_redis_lost_are_noticed(redis: RedisServer, ho
     log.truncate(5, "snapshot-5", keys_of(log))
     put_back(redis, early)
     other = hold("other")
-    for refused in (lambda: log.read(5), lambda: log.append(records(1, first=6))):
+    refusals: list[Callable[[], object]]
+    refusals = [lambda: log.read(5), lambda: log.append(records(1, first=6))]
+    for refused in refusals:
         with pytest.raises(JournalDamagedError, match="ends with record 3, and 5 are applied"):
             refused()
     with pytest.raises(JournalDamagedError, match="ends with record 3, and 5 are applied"):
         hold("one")
     other.read(0)
     other.append([Record(4, None, b"other"), Record(5, None, b"other")])
-    for refused in (lambda: log.read(5), lambda: log.push(records(1))):
+    refusals = [lambda: log.read(5), lambda: log.push(records(1))]
+    for refused in refusals:
         with pytest.raises(JournalDamagedError, match="other records up to 5 than"):
             refused()
     other.append(records(1, first=6))
@@ -184,12 +213,13 @@ def test_a_log_that_is_gone_is_not_begun_anew(redis: RedisServer, hold: Open) ->
     log = hold("one")
     log.append(records(3))
     redis.client.flushall()
-    for refused in (
+    refusals: list[Callable[[], object]] = [
         lambda: log.read(3),
         lambda: log.append(records(1, first=4)),
         lambda: log.push(records(1)),
         lambda: hold("one"),
-    ):
+    ]
+    for refused in refusals:
         with pytest.raises(JournalDamagedError, match="is gone, or another"):
             refused()
     assert found(hold("two")) == []
@@ -203,16 +233,17 @@ def test_a_log_that_is_gone_is_not_begun_anew(redis: RedisServer, hold: Open) ->
 def test_a_changed_record_is_noticed(redis: RedisServer, hold: Open, change: str) -> None:
     log = hold()
     log.append(records(3))
-    ((entry, fields),) = redis.client.xrange(log.records_key, "2-0", "2-0")
-    redis.client.xdel(log.records_key, entry)
+    client: Any = redis.client
+    ((entry, fields),) = client.xrange(log.records_key, "2-0", "2-0")
+    client.xdel(log.records_key, entry)
     if change != "missing":
-        last = redis.client.xrange(log.records_key, "3-0", "3-0")[0][1]
-        redis.client.delete(log.records_key)
+        last = client.xrange(log.records_key, "3-0", "3-0")[0][1]
+        client.delete(log.records_key)
         values = {"payload": b"y", "key": b"other", "kind": b"3"}
         second = {**fields, change.encode(): values[change]}
         whole = {"1-0": entry_one(log), "2-0": second, "3-0": last}
         for number, content in whole.items():
-            redis.client.xadd(log.records_key, content, id=number)
+            client.xadd(log.records_key, content, id=number)
     with pytest.raises(JournalDamagedError, match="damaged after record 1"):
         hold().read(0)
 

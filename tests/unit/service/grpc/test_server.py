@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -261,6 +262,24 @@ def test_a_deadline_ends_a_call(engine: Engine, monkeypatch: pytest.MonkeyPatch)
             with pytest.raises(InferenceServerException, match="deadline_passed"):
                 asking.infer(MODEL, [tensor("text", "http")], headers=short)
             gate.set()
+
+
+def test_workers_share_a_port_and_nobody_else_does() -> None:
+    async def open_both() -> None:
+        aside = Aside()
+        shared = replace(options(Settings()), shared=True)
+        try:
+            first = GrpcServer(lambda *_: asyncio.sleep(0), shared, aside)
+            second = GrpcServer(
+                lambda *_: asyncio.sleep(0), replace(shared, port=first.port), aside
+            )
+            assert second.port == first.port
+            with pytest.raises(AddressError):
+                GrpcServer(lambda *_: asyncio.sleep(0), options(Settings(), first.port), aside)
+        finally:
+            aside.close()
+
+    asyncio.run(open_both())
 
 
 def test_a_taken_port_is_said() -> None:

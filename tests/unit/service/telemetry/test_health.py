@@ -4,8 +4,17 @@ import asyncio
 
 import pytest
 
+from service.app import create_app
+from service.settings import Settings
 from service.telemetry.health import Health
-from understudy.engine.errors import InferenceError, NotReadyError
+from tests.bundles import TinyBundle
+from understudy.engine import Engine
+from understudy.engine.errors import (
+    InferenceError,
+    JournalFailedError,
+    LogUnavailableError,
+    NotReadyError,
+)
 
 
 def test_a_passed_probe_vouches_for_a_while() -> None:
@@ -92,3 +101,19 @@ def test_who_is_too_far_behind_the_log_is_not_ready() -> None:
         await Health(probe, 60, 5, lambda: 1e9).check()
 
     asyncio.run(check())
+
+
+def test_a_log_that_is_away_leaves_all_ready_and_one_that_cannot_be_followed_none(
+    tiny_bundle: TinyBundle,
+) -> None:
+    with Engine.open(tiny_bundle.folder) as engine:
+        health = create_app(engine, Settings(probe_seconds=0)).parts.health
+
+        async def check() -> None:
+            engine.writer.failure = LogUnavailableError("it is away")
+            await health.check()
+            engine.writer.failure = JournalFailedError("it is gone")
+            with pytest.raises(NotReadyError, match="failed"):
+                await health.check()
+
+        asyncio.run(check())

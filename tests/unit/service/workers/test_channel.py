@@ -42,8 +42,8 @@ def test_answers_find_their_questions_in_any_order() -> None:
             return f"of {what}"
 
         async with pair(answer) as (asking, _):
-            answers = await asyncio.gather(asking.ask("first", str), asking.ask("second", str))
-        assert answers == ["of first", "of second"]
+            asked = [asking.ask(what, str) for what in ("first", "second")]
+            assert await asyncio.gather(*asked) == ["of first", "of second"]
 
     asyncio.run(talk())
 

@@ -8,6 +8,7 @@ number of them more.
 import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 from uuid import uuid4
@@ -15,7 +16,6 @@ from uuid import uuid4
 from understudy.graph.errors import (
     JournalDamagedError,
     JournalError,
-    JournalForeignError,
     LogAwayError,
     LogMovedError,
     LogUnsureError,
@@ -33,7 +33,7 @@ from understudy.graph.log.streams.entries import (
     parse_about,
     record_of,
 )
-from understudy.graph.log.streams.losses import forked, gone, lost
+from understudy.graph.log.streams.losses import check_base, forked, gone, lost
 from understudy.graph.log.streams.news import News
 from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.log.streams.scripts import APPEND, FOLLOW, OPEN, TRIM
@@ -78,6 +78,7 @@ class RedisLog:
         self.graph = graph
         self.process = uuid4().hex
         self.sequence = 0  # of the last batch that was sent
+        self.read_patience = START_SECONDS  # until it was read once
         tag = f"{{understudy:log:{graph}}}"
         names = ("about", "records", "sent", "followers")
         self.about_key, self.records_key, self.sent_key, self.followers_key = (
@@ -89,7 +90,8 @@ class RedisLog:
             self.folder = BaseFolder(data)
         self.news: News | None = None
         try:
-            self.base = self.open(position)
+            # As a whole: Redis may go away between any two questions.
+            self.base = patiently(partial(self.open, position), START_SECONDS)
             self.at = self.number = self.base.number
             self.link = self.base.link
             self.before = self.number, self.link
@@ -118,8 +120,12 @@ class RedisLog:
         return RedisLog(self.options, self.graph, self.folder.data)
 
     def open(self, position: int) -> Base:
-        """Where to begin, once Redis is there and has all that follows."""
-        patiently(self.server.check, START_SECONDS)
+        """Where to begin, if Redis has all that follows.
+
+        Args:
+            position: where a new log begins.
+        """
+        self.server.check()
         base = self.folder.read()
         needed = 0 if base is None else base.number
         # Told before it is asked what is there: from then on that stays.
@@ -131,24 +137,8 @@ class RedisLog:
             base = Base(self.graph, about.birth, about.birth, int(first or 0))
             with reading_files(self.folder.path):
                 self.folder.write(base)
-        self.check(base, about)
+        check_base(base, about, self.graph, self.where, self.folder.path)
         return base
-
-    def check(self, base: Base, about: About) -> None:
-        """Sees that the log goes on from where this process begins."""
-        if (base.graph, base.birth) != (self.graph, about.birth):
-            raise JournalForeignError(
-                f"{self.folder.path} belongs to another log than {self.where}; give every log a "
-                "data folder of its own"
-            )
-        if base.number < about.start:
-            raise JournalError(
-                f"{self.where} begins after record {about.start}, and the newest snapshot here is "
-                f"of {base.number}: copy {self.folder.path.name} and the snapshot that it names "
-                f"from another replica's data folder to {self.folder.data}, and start again"
-            )
-        if base.number > about.last:
-            raise lost(self.where, base.number, about.last)
 
     def parse(self, found: Sequence[Any]) -> About:
         try:
@@ -178,7 +168,7 @@ class RedisLog:
         self.before = after, link
         records: list[Record] = []
         while True:
-            about, rows = self.read_some(number)
+            about, rows = patiently(partial(self.read_some, number), self.read_patience)
             if about.last < number:
                 raise lost(self.where, number, about.last)
             if about.start > number:
@@ -197,6 +187,7 @@ class RedisLog:
                 break
         if (number, link) != (about.last, about.link):
             raise forked(self.where, number)
+        self.read_patience = 0.0
         self.reached(number, link)
         return records
 
@@ -395,7 +386,7 @@ class RedisLog:
         self.folder.started()
         if self.news is not None and not self.news.closed:
             self.news.close()
-            with suppress(JournalError):  # else it is forgotten after a minute
+            with suppress(JournalError):  # else it is forgotten by and by
                 self.server.ask(lambda client: client.hdel(self.followers_key, self.process))
         self.server.close()
 

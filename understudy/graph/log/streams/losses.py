@@ -1,7 +1,36 @@
-"""What is said where Redis does not have what it acknowledged."""
+"""What is said where Redis does not have what it acknowledged, or not any more."""
 
-from understudy.graph.errors import JournalDamagedError
-from understudy.graph.log.streams.base import ADVICE
+from pathlib import Path
+
+from understudy.graph.errors import JournalDamagedError, JournalError, JournalForeignError
+from understudy.graph.log.streams.base import ADVICE, Base
+from understudy.graph.log.streams.entries import About
+
+
+def check_base(base: Base, about: About, graph: str, where: str, path: Path) -> None:
+    """Sees that a log goes on from where a process begins.
+
+    Args:
+        graph: whose log it is to be.
+        path: of the file that says where to begin.
+
+    Raises:
+        JournalForeignError: they do not belong together.
+        JournalDamagedError: Redis has lost records.
+        JournalError: it has forgotten some that are needed.
+    """
+    if (base.graph, base.birth) != (graph, about.birth):
+        raise JournalForeignError(
+            f"{path} belongs to another log than {where}; give every log a data folder of its own"
+        )
+    if base.number < about.start:
+        raise JournalError(
+            f"{where} begins after record {about.start}, and the newest snapshot here is of "
+            f"{base.number}: copy {path.name} and the snapshot that it names from another "
+            f"replica's data folder to {path.parent}, and start again"
+        )
+    if base.number > about.last:
+        raise lost(where, base.number, about.last)
 
 
 def gone(where: str) -> JournalDamagedError:

@@ -13,7 +13,8 @@ Every entry holds the SHA-256 of its record, and a link: SHA-1 over the link bef
 that digest. So two processes that know the same link have read the same records.
 """
 
-FOLLOWER_MILLISECONDS = 60_000  # unseen for as long, a process holds no records any more
+# Unseen for as long, a process holds no records any more: long enough to be started again.
+FOLLOWER_MILLISECONDS = 600_000
 SENT_MILLISECONDS = 3_600_000  # far longer than a batch is sent again, or can be under way
 
 OPEN = """

@@ -186,8 +186,7 @@ class Server:
 
 
 def read_configuration(client: Any) -> dict[Any, Any]:
-    found: dict[Any, Any] = client.config_get("append*")
-    return found | client.config_get("maxmemory-policy")
+    return {**client.config_get("append*"), **client.config_get("maxmemory-policy")}
 
 
 def text(value: str | bytes) -> str:

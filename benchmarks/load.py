@@ -1,0 +1,218 @@
+"""`understudy bench load`: what becomes of answers as requests come faster.
+
+    python -m benchmarks.load BUNDLE [--rates 100,1000] [--mix stored=90,unseen=9,changes=1]
+
+Requests start by a Poisson process, whatever the answers do, and are timed from when they were to
+start. Goodput is answers with success within the deadline, a second. The service runs on one core,
+the client on the other; where the client itself is too slow, its lateness counts as the service's,
+so a rate that neither sustains is a lower bound of the service's own.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import numpy as np
+import psutil
+import typer
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.measure import check_means, described, markdown_table, run_script, write_results
+from benchmarks.open_loop import Arrival, Tally, open_loop, poisson_times
+from benchmarks.questions import Questions
+from benchmarks.raw_client import RawClient, prepare
+from benchmarks.servers import MUTATIONS, NO_CACHE, Served, client_core, service
+from understudy.graph.progress import terminal_progress
+from understudy.graph.snapshot import load_snapshot
+
+SORTS = ("stored", "unseen", "changes")
+RATES = "100,300,1000,3000"
+MIXES = ("stored=100", "unseen=100", "stored=90,unseen=9,changes=1")
+WARM = 50  # requests before each rate, which are not told
+
+Mix = Mapping[str, float]  # shares by sort
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Of the requests of one sort, at one rate; milliseconds from when they were to start."""
+
+    requests: int
+    p50: float
+    p99: float
+    in_time: int  # answers with success within the deadline
+    refused: int  # 429
+    failed: int  # any other status, and no answer
+
+
+def load(
+    bundle: Annotated[Path, typer.Argument(help="Bundle to serve.")],
+    rates: Annotated[str, typer.Option(help="Requests a second, between commas.")] = RATES,
+    mixes: Annotated[
+        list[str] | None,
+        typer.Option("--mix", help=f"Shares of {', '.join(SORTS)}, such as {MIXES[-1]}."),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, help="Of each rate.")] = 20.0,
+    deadline: Annotated[float, typer.Option(min=1, help="Milliseconds that count as good.")] = 50.0,
+    seed: Annotated[int, typer.Option(help="Of the arrivals.")] = 0,
+) -> None:
+    """Load the service at given rates: latency and goodput, mix by mix."""
+    wanted = parse_rates(rates)
+    shares = {text: parse_mix(text) for text in mixes or MIXES}
+    check_means(bundle, "taskset")
+    questions = Questions(load_snapshot(bundle / "graph"))
+    rows = []
+    with terminal_progress() as progress, client_core(), service(bundle, *NO_CACHE) as server:
+        httpx.get(f"{server.url}/health/ready").raise_for_status()
+        steps = list(itertools.product(shares, wanted))
+        for number, (mix, rate) in enumerate(steps):
+            progress("Loading the service", number, len(steps))
+            arrivals = planned(questions, shares[mix], rate, seconds, seed + number)
+            found = asyncio.run(drive(server, arrivals, seconds, deadline / 1_000))
+            rows.append({"mix": mix, "rate": rate, **found})
+        progress("Loading the service", len(steps), len(steps))
+    graph = described(questions.graph)
+    text = report(graph, rows, seconds, deadline)
+    typer.echo(text)
+    results = {"graph": graph, "seconds": seconds, "deadline_ms": deadline, "loads": rows}
+    write_results("load", results, text)
+
+
+def parse_rates(text: str) -> list[float]:
+    """Numbers above 0.
+
+    Raises:
+        BenchmarkError: something else.
+    """
+    try:
+        rates = [float(part) for part in text.split(",")]
+    except ValueError:
+        rates = [0.0]
+    if min(rates) <= 0:
+        raise BenchmarkError(f"--rates takes numbers above 0 between commas, not {text!r}")
+    return rates
+
+
+def parse_mix(text: str) -> dict[str, float]:
+    """Shares that add up to 1, of those sorts that are named.
+
+    Raises:
+        BenchmarkError: an unknown sort, or shares that are none.
+    """
+    try:
+        pairs = [part.split("=") for part in text.split(",")]
+        shares = {name.strip(): float(share) for name, share in pairs}
+    except ValueError:
+        shares = {}
+    if not shares or not shares.keys() <= set(SORTS) or min(shares.values()) <= 0:
+        raise BenchmarkError(
+            f"--mix takes shares above 0 of {', '.join(SORTS)}, such as {MIXES[-1]}; not {text!r}"
+        )
+    total = sum(shares.values())
+    return {name: share / total for name, share in shares.items()}
+
+
+def planned(
+    questions: Questions, mix: Mix, rate: float, seconds: float, seed: int
+) -> list[Arrival]:
+    """The requests of a rate, each of a drawn sort."""
+    times = poisson_times(rate, seconds, seed)
+    sorts = np.random.default_rng(seed).choice(list(mix), len(times), p=list(mix.values()))
+    requests = {name: prepared(questions, name, int((sorts == name).sum())) for name in mix}
+    return [
+        Arrival(at, next(requests[name]), name)
+        for at, name in zip(times, sorts.tolist(), strict=True)
+    ]
+
+
+def prepared(questions: Questions, sort: str, count: int) -> Iterator[bytes]:
+    """Requests of one sort; each change adds an edge that no other one adds."""
+    if sort != "changes":
+        return iter([prepare({"nodes": [node]}) for node in questions.nodes(sort, count)])
+    changes = [{"kind": "add_edge", **edge} for edge in questions.edges(count)]
+    return iter([prepare({"mutations": [change]}, MUTATIONS) for change in changes])
+
+
+async def drive(
+    server: Served, arrivals: Sequence[Arrival], seconds: float, deadline: float
+) -> dict[str, Any]:
+    """One rate's figures, all sorts together and each of them."""
+    address = httpx.URL(server.url)
+    client = RawClient(address.host, address.port or 80)
+    for arrival in arrivals[:WARM]:
+        if arrival.sort != "changes":
+            await client.send(arrival.request)
+    before, own = server.processor_seconds, psutil.Process().cpu_times()
+    tallies, took = await open_loop(client, arrivals)
+    after = psutil.Process().cpu_times()
+    client.close()
+    sorts = {name: answered(tally, deadline) for name, tally in tallies.items()}
+    everything = answered(together(tallies), deadline)
+    return {
+        "goodput_per_second": round(everything.in_time / max(seconds, took), 2),
+        "server_busy": round((server.processor_seconds - before) / took, 3),
+        "client_busy": round((after.user + after.system - own.user - own.system) / took, 3),
+        "all": asdict(everything),
+        "sorts": {name: asdict(found) for name, found in sorts.items()},
+    }
+
+
+def together(tallies: Mapping[str, Tally]) -> Tally:
+    whole = Tally()
+    for tally in tallies.values():
+        whole.seconds += tally.seconds
+        whole.failures += tally.failures
+        for status, count in tally.statuses.items():
+            whole.statuses[status] = whole.statuses.get(status, 0) + count
+    return whole
+
+
+def answered(tally: Tally, deadline: float) -> Answered:
+    times = np.array(tally.seconds or [np.nan])
+    p50, p99 = (1_000 * np.percentile(times, [50, 99])).round(3).tolist()
+    refused = tally.statuses.get(429, 0)
+    requests = sum(tally.statuses.values()) + tally.failures
+    in_time = int((times <= deadline).sum())
+    return Answered(requests, p50, p99, in_time, refused, requests - refused - len(tally.seconds))
+
+
+def report(graph: str, rows: Sequence[Mapping[str, Any]], seconds: float, deadline: float) -> str:
+    cells = []
+    for row in rows:
+        busy = f"{row['server_busy']:.0%}", f"{row['client_busy']:.0%}"
+        goodput = f"{row['goodput_per_second']:,.1f}"
+        first = [row["mix"], f"{row['rate']:,.0f}"]
+        cells.append([*first, "all", *figures(row["all"]), goodput, *busy])
+        if len(row["sorts"]) > 1:
+            cells += [
+                ["", "", name, *figures(own)] + [""] * 3 for name, own in row["sorts"].items()
+            ]
+    header = (
+        "mix", "requests/s", "of them", "asked", "p50 ms", "p99 ms", "in time", "refused",
+        "failed", "goodput/s", "server's core busy", "client's",
+    )  # fmt: skip
+    return (
+        f"Bundle of {graph}. Poisson arrivals for {seconds:.0f} s at each rate, timed from when "
+        f"they were to start; in time is within {deadline:.0f} ms.\n\n"
+        + markdown_table(header, cells)
+    )
+
+
+def figures(found: Mapping[str, Any]) -> list[str]:
+    share = f"{found['in_time'] / max(found['requests'], 1):.1%}"
+    times = [f"{found['p50']:.2f}", f"{found['p99']:.2f}"]
+    return [
+        f"{found['requests']:,}",
+        *times,
+        share,
+        f"{found['refused']:,}",
+        f"{found['failed']:,}",
+    ]
+
+
+if __name__ == "__main__":
+    run_script(load)

@@ -1,0 +1,7 @@
+"""python -m benchmarks.peers BUNDLE STUDENT [--python PATH]"""
+
+from benchmarks.measure import run_script
+from benchmarks.peers.compare import peers
+
+if __name__ == "__main__":
+    run_script(peers)

@@ -1,0 +1,161 @@
+"""`understudy bench peers`: the service beside what a person would use instead, in one run.
+
+    python -m benchmarks.peers BUNDLE STUDENT [--python PATH]
+
+Servers run on one core, their client on the other; the service and a rival take turns, and every
+rival has the student's weights, the bundle's graph and text encoder, and stored nodes' h0. What it
+answers is compared with what the service answers before anything is timed. A rival whose packages
+are not installed here can have an interpreter of its own, in which understudy's packages (extras
+service and training) are, too.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.measure import check_means, described, write_results
+from benchmarks.one_by_one import change, one_by_one
+from benchmarks.peers.agreement import CHECKED, compare
+from benchmarks.peers.peer import Peer, find_python, started
+from benchmarks.peers.report import report
+from benchmarks.peers.rivals import RIVALS
+from benchmarks.peers.rounds import (
+    Plan,
+    changed,
+    loaded,
+    one_at_a_time,
+)
+from benchmarks.questions import Questions
+from benchmarks.servers import MUTATIONS, NO_CACHE, Served, client_core, service
+from understudy.engine.engine import Engine
+from understudy.graph.progress import step, terminal_progress
+from understudy.graph.snapshot import load_snapshot
+
+ENCODED = 200  # texts by which the encoder is timed
+
+
+def peers(
+    bundle: Annotated[Path, typer.Argument(help="Bundle to serve.")],
+    student: Annotated[Path, typer.Argument(help="Folder of the student that is in it.")],
+    python: Annotated[
+        list[str] | None,
+        typer.Option(envvar="PEERS_PYTHON", help="Interpreters with rivals' packages, if any."),
+    ] = None,
+    rivals: Annotated[
+        list[str] | None, typer.Option("--rival", help="By name; all where none is given.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each; medians are told.")] = 3,
+    seconds: Annotated[int, typer.Option(min=1, help="Of a turn under load.")] = 5,
+    requests: Annotated[int, typer.Option(min=10, help="Of a turn, one by one.")] = 200,
+    changes: Annotated[int, typer.Option(min=1, help="Edges of a turn.")] = 10,
+) -> None:
+    """Compare stored nodes, unseen nodes and changes with other ways to serve them."""
+    check_means(bundle, "taskset", "wrk")
+    if not (student / "config.json").is_file():
+        raise BenchmarkError(
+            f"{student} is no student folder; name the one that the bundle was exported from"
+        )
+    chosen = choose(rivals or [])
+    questions = Questions(load_snapshot(bundle / "graph"))
+    plan = Plan(rounds, seconds, requests, changes)
+    results = []
+    with (
+        terminal_progress() as progress,
+        client_core(),
+        tempfile.TemporaryDirectory() as folder,
+        service(bundle, *NO_CACHE) as own,
+    ):
+        httpx.get(f"{own.url}/health/ready").raise_for_status()
+        encoder_ms = time_encoder(bundle, questions)
+        for number, peer in enumerate(chosen):
+            with step(progress, peer.name):
+                log = Path(folder) / f"{number}.log"
+                results.append(
+                    measure(own, peer, (bundle, student), python or [], log, plan, encoder_ms)
+                )
+    found = {
+        "graph": described(questions.graph),
+        "plan": asdict(plan),
+        "encoder_ms": round(encoder_ms, 4),
+        "rivals": results,
+    }
+    text = report(found)
+    typer.echo(text)
+    write_results("peers", found, text)
+
+
+def choose(names: Sequence[str]) -> list[Peer]:
+    """The rivals of these names.
+
+    Raises:
+        BenchmarkError: there is none of such a name.
+    """
+    known = {peer.name: peer for peer in RIVALS}
+    if unknown := [name for name in names if name not in known]:
+        raise BenchmarkError(f"there is no rival {unknown[0]!r}; --rival is of {', '.join(known)}")
+    return [known[name] for name in names or known]
+
+
+def time_encoder(bundle: Path, questions: Questions) -> float:
+    """Median milliseconds of the text encoder and of h0, of one text at a time, in one thread."""
+    times = []
+    with Engine.open(bundle, threads=1) as engine:
+        for node in questions.nodes("unseen", ENCODED):
+            started_at = time.perf_counter()
+            engine.student.read([node["text"]])
+            times.append(1_000 * (time.perf_counter() - started_at))
+    return statistics.median(times)
+
+
+def measure(
+    own: Served,
+    peer: Peer,
+    folders: tuple[Path, Path],
+    interpreters: Sequence[str],
+    log: Path,
+    plan: Plan,
+    encoder_ms: float,
+) -> dict[str, Any]:
+    """A rival's figures beside the service's, or why there are none."""
+    about: dict[str, Any] = {"name": peer.name, "about": peer.about}
+    questions = Questions(load_snapshot(folders[0] / "graph"))
+    try:
+        python = find_python(peer, interpreters)
+        (first,) = questions.nodes("stored", 1)
+        about["packages"] = python.packages
+        with started(peer, python.path, folders, log, first) as other:
+            about |= agree(own, other, peer, questions)
+            about["stored"] = loaded(own, other, peer, plan, questions, "stored")
+            if peer.unseen:
+                about["unseen"] = one_at_a_time(own, other, peer, plan, questions, encoder_ms)
+                about["unseen_loaded"] = loaded(own, other, peer, plan, questions, "unseen")
+            if peer.changes:
+                about["changes"] = changed(own, other, peer, plan, questions)
+                about["after_changes"] = after_a_change(own, other, peer, questions)
+    except BenchmarkError as error:
+        about["missing"] = str(error)
+    return about
+
+
+def agree(own: Served, other: Served, peer: Peer, questions: Questions) -> dict[str, Any]:
+    sorts = ("stored", "unseen") if peer.unseen else ("stored",)
+    found = {sort: compare(own, other, peer, questions.nodes(sort, CHECKED)) for sort in sorts}
+    return {"agreement": {sort: asdict(agreement) for sort, agreement in found.items()}}
+
+
+def after_a_change(own: Served, other: Served, peer: Peer, questions: Questions) -> dict[str, Any]:
+    """How both agree about the ends of an edge that both were given."""
+    (edge,) = questions.edges(1)
+    for server in (own, other):
+        one_by_one(server, MUTATIONS, [change(edge, "add_edge")])
+    found = compare(own, other, peer, [{"id": edge["source"]}, {"id": edge["target"]}])
+    one_by_one(own, MUTATIONS, [change(edge, "remove_edge")])
+    return asdict(found)

@@ -1,0 +1,56 @@
+"""FastAPI in front of PyTorch Geometric: the neighbourhood of what is asked, computed a request.
+
+FastAPI offers no batching. The second form draws neighbours, as GraphSAGE was published, so its
+answers are others than the student's.
+"""
+
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from benchmarks.peers.given import LOOPBACK, given
+
+
+class Node(BaseModel):
+    id: str | None = None
+    text: str | None = None
+    neighbors: list[str] = []
+
+
+class Request(BaseModel):
+    nodes: list[Node]
+    top_k: int = 1
+
+
+def main() -> None:
+    from benchmarks.peers.predictor import Predictor
+
+    told = given()
+    predictor = Predictor(told.bundle, told.student, tuple(map(int, told.arguments)))
+    app = FastAPI()
+
+    @app.post("/classify")
+    async def classify(request: Request) -> dict[str, Any]:
+        nodes = [node.model_dump() for node in request.nodes]
+        return {"predictions": predictor.answer(nodes, request.top_k)}
+
+    run(app, told.port)
+
+
+def run(app: FastAPI, port: int) -> None:
+    """Serves as the service itself does."""
+    uvicorn.run(
+        app,
+        host=LOOPBACK,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        log_level="warning",
+        access_log=False,
+    )
+
+
+if __name__ == "__main__":
+    main()

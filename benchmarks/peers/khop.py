@@ -1,0 +1,100 @@
+"""The neighbourhood of some nodes as a graph of its own, layer by layer, in numpy.
+
+What PyTorch Geometric's `NeighborLoader` and `trim_to_layer` do together, for every neighbour or
+for some drawn ones; `torch_geometric.utils.k_hop_subgraph` would look at every edge of the graph.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.graph.csr import Adjacency
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Subgraph:
+    """Nodes within some hops of those that are asked about.
+
+    Shapes:
+        nodes: int64 [S], those asked about first, then hop by hop; from N on they are unseen ones
+        counts: [hops + 1], nodes within 0, 1, … hops
+        sources, targets: int64 [E], positions in `nodes`, by the targets' hop
+        edges: [hops], edges into nodes within 0, 1, … hops
+    """
+
+    nodes: Rows
+    counts: tuple[int, ...]
+    sources: Rows
+    targets: Rows
+    edges: tuple[int, ...]
+
+
+class Neighborhoods:
+    """Finds subgraphs of one graph."""
+
+    def __init__(self, adjacency: Adjacency, most: Sequence[int] = ()) -> None:
+        """`most`: neighbours of a node that are drawn at each hop; all where it is empty."""
+        self.indptr = np.asarray(adjacency.indptr)
+        self.indices = np.asarray(adjacency.indices)
+        self.most = most
+        self.generator = np.random.default_rng(0)
+        self.place = np.full(adjacency.num_nodes, -1)  # in the subgraph; -1 between calls
+
+    def around(self, asked: Rows, unseen: Sequence[Rows], hops: int) -> Subgraph:
+        """The subgraph of distinct stored rows `asked`, and of unseen nodes by their neighbours.
+
+        An unseen node's position is behind the stored ones'; nobody has it as a neighbour.
+        """
+        stored = self.indptr.shape[0] - 1
+        nodes = np.concatenate([asked, stored + np.arange(len(unseen))])
+        self.place[asked] = np.arange(len(asked))
+        counts, edges = [len(nodes)], []
+        sources: list[Rows] = []
+        targets: list[Rows] = []
+        newest, known = asked, len(nodes)
+        parts = [nodes]
+        for hop in range(hops):
+            neighbors, lengths = self.neighbors(newest, hop)
+            into = np.repeat(self.place[newest], lengths)
+            if hop == 0 and unseen:
+                drawn = [self.some(row, hop) for row in unseen]
+                neighbors = np.concatenate([neighbors, *drawn])
+                positions = len(asked) + np.arange(len(unseen))
+                into = np.concatenate([into, np.repeat(positions, [len(row) for row in drawn])])
+            newest = np.unique(neighbors[self.place[neighbors] < 0])
+            self.place[newest] = known + np.arange(len(newest))
+            known += len(newest)
+            parts.append(newest)
+            sources.append(self.place[neighbors])
+            targets.append(into)
+            counts.append(known)
+            edges.append(sum(map(len, sources)))
+        everyone = np.concatenate(parts)
+        self.place[everyone[everyone < stored]] = -1
+        return Subgraph(
+            everyone, tuple(counts), np.concatenate(sources), np.concatenate(targets), tuple(edges)
+        )
+
+    def neighbors(self, rows: Rows, hop: int) -> tuple[Rows, Rows]:
+        """The neighbours of rows, one row's after another's, and how many each has."""
+        starts = self.indptr[rows]
+        lengths = self.indptr[rows + 1] - starts
+        if self.most and len(rows) and lengths.max() > self.most[hop]:
+            found = [
+                self.some(self.indices[a : a + n].astype(np.int64), hop)
+                for a, n in zip(starts, lengths, strict=True)
+            ]
+            return np.concatenate(found), np.array([len(row) for row in found])
+        ends = np.cumsum(lengths)
+        total = int(ends[-1]) if len(ends) else 0
+        positions = np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
+        return self.indices[positions].astype(np.int64), lengths
+
+    def some(self, row: Rows, hop: int) -> Rows:
+        if not self.most or len(row) <= self.most[hop]:
+            return row
+        return self.generator.choice(row, self.most[hop], replace=False)

@@ -1,0 +1,129 @@
+"""The one interface of all rivals: how one is started, asked and read."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.peers.given import LOOPBACK
+from benchmarks.servers import CLASSIFY, Served, served
+
+BATCH = 16  # requests that a rival may answer together, where it offers that
+START_SECONDS = 300
+POLL_SECONDS = 0.1
+LOG_CHARACTERS = 300
+
+Asked = Mapping[str, Any]  # a node as JSON: its id, or its text and neighbors
+Scores = dict[str, float]  # the probabilities of the best labels
+
+
+def our_body(nodes: Sequence[Asked], top_k: int = 1) -> bytes:
+    return msgspec.json.encode({"nodes": nodes, "top_k": top_k})
+
+
+def our_scores(content: bytes) -> list[Scores]:
+    predictions = msgspec.json.decode(content)["predictions"]
+    return [{top["label"]: top["score"] for top in found["top"]} for found in predictions]
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A rival; the service itself can be seen as one."""
+
+    name: str
+    about: str  # how it answers
+    module: str  # python -m MODULE BUNDLE STUDENT PORT ARGUMENTS
+    packages: tuple[str, ...]  # that the interpreter which runs it must be able to import
+    arguments: tuple[str, ...] = ()
+    path: str = CLASSIFY
+    unseen: bool = True  # whether it answers about nodes that are not stored
+    changes: bool = False  # whether its graph can change, at POST /mutations
+    exact: bool = True  # whether its answers must be the service's
+    body: Callable[[Sequence[Asked], int], bytes] = our_body  # nodes, labels to tell → a request
+    scores: Callable[[bytes], list[Scores]] = our_scores  # what an answer's content says
+
+
+OURS = Peer("understudy", "the service", "understudy", ())
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """A Python that can run a rival, and the versions of what it runs it with."""
+
+    path: str
+    packages: dict[str, str]
+
+
+def find_python(peer: Peer, paths: Sequence[str]) -> Interpreter:
+    """The first interpreter that can run a rival; ours is the last that is tried.
+
+    Raises:
+        BenchmarkError: none can; what the last one lacks.
+    """
+    reason = ""
+    for path in (*paths, sys.executable):
+        command = [path, "-m", "benchmarks.peers.installed", *peer.packages]
+        try:
+            found = subprocess.run(command, capture_output=True, text=True, check=False)
+        except OSError as error:
+            raise BenchmarkError(f"--python {path} cannot be run: {error.strerror}") from error
+        if found.returncode == 0:
+            return Interpreter(path, msgspec.json.decode(found.stdout.splitlines()[-1]))
+        reason = (found.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+    raise BenchmarkError(f"no interpreter has what it needs: {reason}")
+
+
+@contextmanager
+def started(
+    peer: Peer, python: str, folders: tuple[Path, Path], log: Path, first: Asked
+) -> Iterator[Served]:
+    """A rival's server on the servers' core, once it answers.
+
+    Args:
+        folders: the bundle, and the student that it was exported from
+        log: where what it says goes
+        first: a stored node, which it is asked about until it answers
+
+    Raises:
+        BenchmarkError: it ended, or does not answer in time; with the end of what it said.
+    """
+    with socket.create_server((LOOPBACK, 0)) as free:
+        port = free.getsockname()[1]
+    command = [python, "-m", peer.module, *map(str, (*folders, port)), *peer.arguments]
+    with log.open("wb") as errors:
+        try:
+            with served(*command, errors=errors) as server:
+                wait_for(server, peer, peer.body([first], 1))
+                yield server
+        except (BenchmarkError, httpx.TransportError) as error:
+            said = " ".join(log.read_text(encoding="utf-8", errors="replace").split())
+            raise BenchmarkError(f"{error}: … {said[-LOG_CHARACTERS:]}") from error
+
+
+def wait_for(server: Served, peer: Peer, body: bytes) -> None:
+    """Asks until the server answers with success."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        if not server.process.is_running() or server.process.status() == "zombie":
+            raise BenchmarkError("it ended while it started")
+        try:
+            if ask(server, peer, body).is_success:
+                return
+        except httpx.TransportError:  # it does not listen yet
+            pass
+        time.sleep(POLL_SECONDS)
+    raise BenchmarkError(f"it did not answer within {START_SECONDS} seconds")
+
+
+def ask(server: Served, peer: Peer, body: bytes) -> httpx.Response:
+    headers = {"content-type": "application/json"}
+    return httpx.post(f"{server.url}{peer.path}", content=body, headers=headers, timeout=60)

@@ -1,0 +1,63 @@
+"""Ray Serve in front of the same: one replica, and requests that wait are answered together."""
+
+import signal
+import tempfile
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.peers.given import LOOPBACK, given
+from benchmarks.peers.peer import BATCH
+from benchmarks.servers import CLASSIFY
+
+BATCH_SECONDS = 0.001  # that the first request of a batch waits for others
+WAITING = 256  # requests that a replica takes at a time
+STORE_BYTES = 80 << 20  # Ray's least object store; nothing is put into it
+
+
+def main() -> None:
+    told = given()
+    import ray  # type: ignore[import-not-found, unused-ignore]
+    from ray import serve
+    from starlette.requests import Request
+
+    @serve.deployment(num_replicas=1, max_ongoing_requests=WAITING)  # type: ignore[untyped-decorator, unused-ignore]
+    class Classify:
+        def __init__(self, bundle: str, student: str) -> None:
+            from pathlib import Path
+
+            from benchmarks.peers.predictor import Predictor
+
+            self.predictor = Predictor(Path(bundle), Path(student))
+
+        @serve.batch(max_batch_size=BATCH, batch_wait_timeout_s=BATCH_SECONDS)  # type: ignore[untyped-decorator, unused-ignore]
+        async def together(self, requests: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+            top_k = max(request.get("top_k", 1) for request in requests)
+            answers = self.predictor.answer_all([request["nodes"] for request in requests], top_k)
+            return [{"predictions": answer} for answer in answers]
+
+        async def __call__(self, request: Request) -> Any:
+            return await self.together(await request.json())
+
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    with tempfile.TemporaryDirectory(prefix="ray-") as folder:  # a socket's path must be short
+        ray.init(
+            num_cpus=2,
+            include_dashboard=False,
+            object_store_memory=STORE_BYTES,
+            _node_ip_address=LOOPBACK,
+            _temp_dir=folder,
+        )
+        try:
+            serve.start(http_options={"host": LOOPBACK, "port": told.port})
+            application = Classify.bind(str(told.bundle), str(told.student))  # type: ignore[attr-defined, unused-ignore]
+            serve.run(application, route_prefix=CLASSIFY)
+            ended.wait()
+        finally:
+            serve.shutdown()  # type: ignore[no-untyped-call, unused-ignore]
+            ray.shutdown()
+
+
+if __name__ == "__main__":
+    main()

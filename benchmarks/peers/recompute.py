@@ -1,0 +1,51 @@
+"""FastAPI in front of a table that PyTorch Geometric computes anew whenever the graph changes.
+
+Stored nodes are looked up. The layers read the edges as a compressed matrix, which is faster than
+an edge_index with scatter.
+"""
+
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from benchmarks.peers.fastapi_pyg import Request, run
+from benchmarks.peers.given import given
+
+
+class Mutation(BaseModel):
+    kind: str
+    source: str
+    target: str
+
+
+class Mutations(BaseModel):
+    mutations: list[Mutation]
+
+
+def main() -> None:
+    told = given()
+    from benchmarks.peers.living import Change, Living
+    from benchmarks.peers.predictions import predictions
+    from benchmarks.peers.predictor import Predictor
+
+    predictor = Predictor(told.bundle, told.student)
+    living = Living(predictor)
+    app = FastAPI()
+
+    @app.post("/classify")
+    async def classify(request: Request) -> dict[str, Any]:
+        nodes = [node.model_dump() for node in request.nodes]
+        logits = living.table[[predictor.row_of[node["id"]] for node in nodes]]
+        return {"predictions": predictions(logits, nodes, predictor.manifest, request.top_k)}
+
+    @app.post("/mutations")
+    async def mutate(request: Mutations) -> dict[str, int]:
+        changes = [Change(m.kind, m.source, m.target) for m in request.mutations]
+        return {"graph_version": living.change(changes)}
+
+    run(app, told.port)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""The tables of results/peers.md."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from benchmarks.measure import markdown_table
+from benchmarks.peers.rivals import KHOP, TABLE
+
+Result = Mapping[str, Any]
+SLOWER_ALLOWED = 1.5  # stored nodes: times the table's rate may be ours
+STORED_AIM, UNSEEN_AIM = 20, 5  # times the k-hop rival
+
+
+def report(found: Result) -> str:
+    ran = [result for result in found["rivals"] if "missing" not in result]
+    missing = [result for result in found["rivals"] if "missing" in result]
+    parts = [
+        f"Bundle of {found['graph']}. Servers on one core, their client on the other; the service "
+        f"and a rival take turns, {found['plan']['rounds']} of each. *By processor*: the same by "
+        "the server's processor time a request, which other work on the machine disturbs less.",
+        table("Stored nodes, 16 connections", STORED_HEADER, ran, "stored", loaded_cells),
+        table(
+            "Unseen nodes, one after the other; the text encoder, which all share, takes "
+            f"{found['encoder_ms']:.2f} ms of each",
+            UNSEEN_HEADER,
+            ran,
+            "unseen",
+            latency_cells,
+        ),
+        table("Unseen nodes, 16 connections", STORED_HEADER, ran, "unseen_loaded", loaded_cells),
+        table("A change of one edge", CHANGE_HEADER, ran, "changes", latency_cells),
+        table("Answers against the service's", AGREEMENT_HEADER, ran, "agreement", agreement_cells),
+        aims(ran),
+    ]
+    parts.append("".join(f"- {described(result)}\n" for result in ran))
+    if missing:
+        lines = [f"- {result['name']}: {result['missing']}" for result in missing]
+        parts.append("Not measured:\n\n" + "\n".join(lines) + "\n")
+    return "\n".join(part for part in parts if part)
+
+
+STORED_HEADER = (
+    "rival", "ours, requests/s", "its", "times its rate", "ours, processor µs",
+    "its", "times, by processor",
+)  # fmt: skip
+UNSEEN_HEADER = (
+    "rival", "ours, p50 ms", "p99", "its p50", "p99", "times faster", "apart from the encoder",
+    "times, by processor",
+)  # fmt: skip
+CHANGE_HEADER = ("rival", "ours, p50 ms", "p99", "its p50", "p99", "times faster", "by processor")
+AGREEMENT_HEADER = ("rival", "nodes", "same label", "largest difference of a probability")
+
+
+def table(
+    title: str,
+    header: tuple[str, ...],
+    ran: list[Result],
+    key: str,
+    cells: Callable[[Result], list[str]],
+) -> str:
+    """A row for each rival of which something was measured."""
+    rows = [[result["name"], *cells(result[key])] for result in ran if key in result]
+    return f"{title}:\n\n{markdown_table(header, rows)}" if rows else ""
+
+
+def loaded_cells(found: Result) -> list[str]:
+    ours, theirs = found["ours"], found["theirs"]
+    return [
+        f"{ours['per_second']:,.0f}",
+        f"{theirs['per_second']:,.0f}",
+        times(found["times_the_rate"]),
+        f"{ours['processor_us']:,.0f}",
+        f"{theirs['processor_us']:,.0f}",
+        times(found["times_by_processor"]),
+    ]
+
+
+def latency_cells(found: Result) -> list[str]:
+    sides = (found["ours"], found["theirs"])
+    cells = [f"{side[rank]:.2f}" for side in sides for rank in ("p50", "p99")]
+    cells.append(times(found["times_faster"]))
+    if "times_apart_from_encoder" in found:
+        cells.append(times(found["times_apart_from_encoder"]))
+    return [*cells, times(found["times_by_processor"])]
+
+
+def agreement_cells(found: Result) -> list[str]:
+    return [
+        str(sum(part["nodes"] for part in found.values())),
+        " / ".join(f"{part['same_label']:.0%}" for part in found.values()),
+        f"{max(part['difference'] for part in found.values()):.0e}",
+    ]
+
+
+def described(result: Result) -> str:
+    versions = ", ".join(f"{name} {found}" for name, found in result["packages"].items())
+    return f"{result['name']}: {result['about']} ({versions})"
+
+
+def times(value: float | None) -> str:
+    if value is None:
+        return "not told: no time is left beside the encoder's"
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2f}"
+
+
+def aims(ran: list[Result]) -> str:
+    """What the comparison was to show, and whether it does."""
+    by_name = {result["name"]: result for result in ran}
+    lines = []
+    if khop := by_name.get(KHOP):
+        stored = khop["stored"]["times_the_rate"]
+        unseen = khop["unseen"]["times_apart_from_encoder"]
+        lines += [
+            f"stored nodes at {STORED_AIM} times the rate of {KHOP}: {times(stored)}",
+            f"unseen nodes, apart from the encoder, {UNSEEN_AIM} times faster at p50 than {KHOP}: "
+            f"{times(unseen)}",
+        ]
+    if found := by_name.get(TABLE):
+        slower = 1 / found["stored"]["times_the_rate"]
+        lines.append(f"stored nodes within {SLOWER_ALLOWED} times of {TABLE}: {times(slower)}")
+    return "Aims:\n\n" + "".join(f"- {line}\n" for line in lines) if lines else ""

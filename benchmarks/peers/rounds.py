@@ -1,0 +1,107 @@
+"""Turns of the service and of a rival, so that whatever else the machine does meets both alike."""
+
+import statistics
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks.one_by_one import change, one_by_one, times_of
+from benchmarks.peers.peer import OURS, Peer
+from benchmarks.questions import Questions
+from benchmarks.servers import CONNECTIONS, MUTATIONS, Served, wrk
+
+STORED_BODIES, UNSEEN_BODIES = 100, 400
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    rounds: int
+    seconds: int  # of a turn under load
+    requests: int  # of a turn, one after the other
+    changes: int  # of a turn
+
+
+Turn = Callable[[Served, Peer], Any]
+
+
+def alternating(own: Served, other: Served, peer: Peer, rounds: int, turn: Turn) -> list[list[Any]]:
+    """What the service's turns gave, and the rival's; one turn of each beforehand is not told."""
+    sides = ((own, OURS), (other, peer))
+    found: list[list[Any]] = [[], []]
+    for number in range(rounds + 1):
+        for results, side in zip(found, sides, strict=True):
+            result = turn(*side)
+            if number:
+                results.append(result)
+    return found
+
+
+def loaded(
+    own: Served, other: Served, peer: Peer, plan: Plan, questions: Questions, sort: str
+) -> dict[str, Any]:
+    """Medians of requests a second and of the server's time a request, under load."""
+    count = STORED_BODIES if sort == "stored" else UNSEEN_BODIES
+    nodes = questions.nodes(sort, count)
+
+    def turn(server: Served, who: Peer) -> Any:
+        bodies = [who.body([node], 1) for node in nodes]
+        return wrk(server, bodies, plan.seconds, CONNECTIONS, who.path)
+
+    sides = alternating(own, other, peer, plan.rounds, turn)
+    ours, theirs = (
+        {
+            "per_second": statistics.median(run.per_second for run in runs),
+            "processor_us": statistics.median(run.microseconds for run in runs),
+            "runs": [asdict(run) for run in runs],
+        }
+        for runs in sides
+    )
+    return {
+        "ours": ours,
+        "theirs": theirs,
+        "times_the_rate": ours["per_second"] / theirs["per_second"],
+        "times_by_processor": theirs["processor_us"] / ours["processor_us"],
+    }
+
+
+def one_at_a_time(
+    own: Served, other: Served, peer: Peer, plan: Plan, questions: Questions, encoder_ms: float
+) -> dict[str, Any]:
+    """Latency of unseen nodes.
+
+    Args:
+        encoder_ms: median time of the text encoder, which all share
+    """
+
+    def turn(server: Served, who: Peer) -> Any:
+        bodies = [who.body([node], 1) for node in questions.nodes("unseen", plan.requests)]
+        return one_by_one(server, who.path, bodies)
+
+    ours, theirs = map(times_of, alternating(own, other, peer, plan.rounds, turn))
+    rest = ours.p50 - encoder_ms  # on a busy machine it may be nothing
+    return {
+        "ours": asdict(ours),
+        "theirs": asdict(theirs),
+        "times_faster": theirs.p50 / ours.p50,
+        "times_apart_from_encoder": (theirs.p50 - encoder_ms) / rest if rest > 0 else None,
+        "times_by_processor": theirs.processor_ms / ours.processor_ms,
+    }
+
+
+def changed(
+    own: Served, other: Served, peer: Peer, plan: Plan, questions: Questions
+) -> dict[str, Any]:
+    """Latency of a change: an edge is added, and removed again."""
+    edges = questions.edges(plan.changes)
+    bodies = [change(edge, kind) for edge in edges for kind in ("add_edge", "remove_edge")]
+
+    def turn(server: Served, _: Peer) -> Any:
+        return one_by_one(server, MUTATIONS, bodies)
+
+    ours, theirs = map(times_of, alternating(own, other, peer, plan.rounds, turn))
+    return {
+        "ours": asdict(ours),
+        "theirs": asdict(theirs),
+        "times_faster": theirs.p50 / ours.p50,
+        "times_by_processor": theirs.processor_ms / ours.processor_ms,
+    }

@@ -1,0 +1,97 @@
+"""The picture of `benchmarks.plane`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.published import HOSTED, LOCAL
+
+if TYPE_CHECKING:
+    from benchmarks.plane import Point
+
+mpl.use("Agg")
+COLORS = {"hashing": "tab:blue", "minilm": "tab:orange", "teacher": "tab:red"}
+MARKERS = {"": "D", "sage": "o", "mlp": "s", "gcn": "^", "gat": "v", "gin": "P"}
+APART = 1.07  # factor between points that share a latency, so that their intervals can be seen
+CUT_BELOW = 5.0  # percentage points that are kept below the lowest figure
+BREAK: dict[str, Any] = {
+    "marker": [(-1, -0.5), (1, 0.5)],
+    "markersize": 10,
+    "color": "k",
+    "mec": "k",
+    "mew": 1,
+}
+
+
+def draw(
+    path: Path, points: Sequence["Point"], without: Mapping[str, float], title: str, timed: str
+) -> None:
+    """Accuracy in percent over milliseconds; bars are intervals, and p50 to p95.
+
+    Args:
+        without: p50 of models without an accuracy, by name
+    """
+    figure = Figure(figsize=(11, 6), layout="constrained")
+    axes = figure.subplots()
+    place(axes, points)
+    for name, latency in without.items():
+        axes.axvline(latency, color="tab:gray", linestyle=":", label=f"{name}, p50")
+    for published, color in ((LOCAL, "tab:green"), (HOSTED, "tab:purple")):
+        low, high = published.p50_ms
+        label = f"{published.name}: published p50, {low:g} to {high:g} ms; accuracy not published"
+        axes.axvspan(low, high, color=color, alpha=0.12, label=label)
+        axes.axvline(low, color=color, linestyle="--", linewidth=1)
+        axes.axvline(high, color=color, linestyle="--", linewidth=1)
+    axes.set_xscale("log")
+    axes.set_xlabel(
+        f"milliseconds (log scale), p50 with a bar to p95: {timed};\n"
+        "points of one latency stand beside each other around it"
+    )
+    cut(axes, points)
+    axes.set_title(title, fontsize=10)
+    axes.grid(visible=True, which="major", alpha=0.3)
+    figure.legend(loc="outside right upper", fontsize=7)
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+
+
+def place(axes: Axes, points: Sequence["Point"]) -> None:
+    """Points of one latency stand a little beside each other, around it."""
+    for latency in dict.fromkeys(point.p50 for point in points):
+        together = [point for point in points if point.p50 == latency]
+        for number, point in enumerate(together):
+            spread = None
+            if point.low is not None and point.high is not None:
+                spread = [[point.accuracy - point.low], [point.high - point.accuracy]]
+            color = COLORS[point.family]
+            axes.errorbar(
+                latency * APART ** (number - (len(together) - 1) / 2),
+                point.accuracy,
+                yerr=spread,
+                xerr=[[0.0], [point.p95 - point.p50]],
+                fmt=MARKERS[point.student],
+                color=color,
+                markerfacecolor=color if point.taught or not point.student else "white",
+                markersize=6,
+                capsize=2,
+                elinewidth=0.8,
+                label=f"{point.name} ({point.splits} split{'s' if point.splits > 1 else ''})",
+            )
+
+
+def cut(axes: Axes, points: Sequence["Point"]) -> None:
+    """Shows the accuracies alone, and says on the axis that it does not begin at 0."""
+    lowest = min(point.accuracy if point.low is None else point.low for point in points)
+    highest = max(point.accuracy if point.high is None else point.high for point in points)
+    bottom = max(0.0, CUT_BELOW * (lowest // CUT_BELOW) - CUT_BELOW)
+    axes.set_ylim(bottom, min(100.0, highest + CUT_BELOW))
+    axes.set_ylabel("test accuracy, %")
+    if bottom > 0:
+        axes.set_ylabel(f"test accuracy, % (axis is cut: it begins at {bottom:g})")
+        for height in (0.015, 0.035):
+            axes.plot(
+                [0], [height], transform=axes.transAxes, clip_on=False, linestyle="none", **BREAK
+            )

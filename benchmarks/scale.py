@@ -1,0 +1,192 @@
+"""`understudy bench scale`: what the service costs as its graph grows, over HTTP.
+
+    python -m benchmarks.scale FOLDER [--sizes 10000,100000,1000000]
+
+A random GraphSAGE of width 64 on synthetic graphs with 10 edges a node, hashed texts; weights do
+not matter for speed. The graphs are drawn into FOLDER, unless they are there; the largest takes
+some 6 GB of memory and a few minutes. `benchmarks.engine --scale` measures the same in process.
+The service runs on one core, its client on the other.
+"""
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.measure import check_programs, described, markdown_table, run_script, write_results
+from benchmarks.one_by_one import Times, body, change, one_by_one, times_of
+from benchmarks.questions import Questions
+from benchmarks.servers import (
+    CLASSIFY,
+    CONNECTIONS,
+    MUTATIONS,
+    NO_CACHE,
+    Run,
+    Served,
+    client_core,
+    service,
+    wrk,
+)
+from understudy.graph.progress import step, terminal_progress
+from understudy.graph.snapshot import load_snapshot
+
+SIZES = "10000,100000,1000000"
+BODIES = 1_000  # stored nodes that are asked about in turn, all over the graph
+WARM = 20  # requests of each sort that are not told
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    starts: int
+    seconds: int  # of stored nodes under load
+    requests: int  # about unseen nodes
+    changes: int
+
+
+def scale(
+    folder: Annotated[Path, typer.Argument(help="Where the synthetic bundles are kept.")],
+    sizes: Annotated[str, typer.Option(help="Nodes, between commas.")] = SIZES,
+    starts: Annotated[int, typer.Option(min=1, help="Of each size; the median is told.")] = 3,
+    seconds: Annotated[int, typer.Option(min=1, help="Of stored nodes under load.")] = 5,
+    requests: Annotated[int, typer.Option(min=10, help="About unseen nodes.")] = 300,
+    changes: Annotated[int, typer.Option(min=2, help="Edges added and removed again.")] = 100,
+) -> None:
+    """Measure start, memory, stored and unseen nodes and changes as the graph grows."""
+    counts = parse_sizes(sizes)
+    check_programs("taskset", "wrk")
+    plan = Plan(starts, seconds, requests, changes)
+    rows = []
+    with terminal_progress() as progress:
+        for nodes in counts:
+            with step(progress, f"{nodes:,} nodes"):
+                rows.append(measure_size(synthetic_bundle(folder, nodes), plan))
+    text = report(rows)
+    typer.echo(text)
+    write_results("scale", {"plan": asdict(plan), "sizes": rows}, text)
+
+
+def parse_sizes(text: str) -> list[int]:
+    """Numbers of nodes.
+
+    Raises:
+        BenchmarkError: something else.
+    """
+    try:
+        counts = [int(part) for part in text.split(",")]
+    except ValueError:
+        counts = [0]
+    if min(counts) < 100:
+        raise BenchmarkError(f"--sizes takes numbers of 100 or more between commas, not {text!r}")
+    return counts
+
+
+def synthetic_bundle(folder: Path, nodes: int) -> Path:
+    """The bundle of a size, drawn unless it is there.
+
+    Raises:
+        BenchmarkError: this is no checkout: the random students are those of the tests.
+    """
+    try:
+        from benchmarks.engine_scale import make_bundle
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("tests"):
+            raise
+        raise BenchmarkError("bench scale runs in a checkout, whose tests draw students") from error
+    folder.mkdir(parents=True, exist_ok=True)
+    return make_bundle(folder / f"synthetic-{nodes}", nodes)
+
+
+def measure_size(bundle: Path, plan: Plan) -> dict[str, Any]:
+    """Everything about one size."""
+    from benchmarks.engine_scale import memory_bytes
+
+    graph = load_snapshot(bundle / "graph")
+    questions = Questions(graph)
+    seconds = [start_seconds(bundle) for _ in range(plan.starts - 1)]
+    started = time.perf_counter()
+    with service(bundle, *NO_CACHE) as server:
+        httpx.get(f"{server.url}/health/ready").raise_for_status()
+        seconds.append(time.perf_counter() - started)
+        with client_core():
+            stored = ask_stored(server, questions, plan)
+            unseen = ask_unseen(server, questions, plan)
+            changed = make_changes(server, questions, plan)
+        memory = memory_bytes(server.process.pid)
+    return {
+        "graph": described(graph),
+        "nodes": graph.num_nodes,
+        "edges": graph.adjacency.num_edges,
+        "start_seconds": statistics.median(seconds),
+        "peak_megabytes": memory["VmHWM"] / 1e6,
+        "anonymous_megabytes": memory["RssAnon"] / 1e6,
+        "stored": asdict(stored),
+        "unseen": asdict(unseen),
+        "changes": asdict(changed),
+    }
+
+
+def start_seconds(bundle: Path) -> float:
+    """From the command to an answer that it is ready, the files in the system's cache."""
+    started = time.perf_counter()
+    with service(bundle, *NO_CACHE) as server:
+        httpx.get(f"{server.url}/health/ready").raise_for_status()
+        return time.perf_counter() - started
+
+
+def ask_stored(server: Served, questions: Questions, plan: Plan) -> Run:
+    bodies = [body([node]) for node in questions.nodes("stored", BODIES)]
+    return wrk(server, bodies, plan.seconds, CONNECTIONS, CLASSIFY)
+
+
+def ask_unseen(server: Served, questions: Questions, plan: Plan) -> Times:
+    bodies = [body([node]) for node in questions.nodes("unseen", WARM + plan.requests)]
+    one_by_one(server, CLASSIFY, bodies[:WARM])
+    return times_of([one_by_one(server, CLASSIFY, bodies[WARM:])])
+
+
+def make_changes(server: Served, questions: Questions, plan: Plan) -> Times:
+    """Edges are added one after the other, and then removed."""
+    edges = questions.edges(plan.changes)
+    bodies = [change(edge, kind) for kind in ("add_edge", "remove_edge") for edge in edges]
+    return times_of([one_by_one(server, MUTATIONS, bodies)])
+
+
+def report(rows: Sequence[dict[str, Any]]) -> str:
+    cells = [
+        [
+            f"{row['nodes']:,}",
+            f"{row['edges']:,}",
+            f"{row['start_seconds']:.1f}",
+            f"{row['peak_megabytes']:,.0f}",
+            f"{row['anonymous_megabytes']:,.0f}",
+            f"{row['stored']['per_second']:,.0f}",
+            f"{row['stored']['microseconds']:,.0f}",
+            *(
+                f"{row[sort][rank]:.2f}"
+                for sort in ("unseen", "changes")
+                for rank in ("p50", "p99", "processor_ms")
+            ),
+        ]
+        for row in rows
+    ]
+    header = (
+        "nodes", "edges", "start, s", "peak, MB", "of no file, MB", "stored, requests/s",
+        "processor µs", "unseen, p50 ms", "p99", "processor", "a change, p50 ms", "p99",
+        "processor",
+    )  # fmt: skip
+    return (
+        "Growth over HTTP, a random GraphSAGE of width 64 on synthetic graphs, hashed texts: start "
+        "to ready with the files in the system's cache, memory of the server, stored nodes at "
+        f"{CONNECTIONS} connections, unseen nodes and changes of one edge one after the other.\n\n"
+        + markdown_table(header, cells)
+    )
+
+
+if __name__ == "__main__":
+    run_script(scale)

@@ -1,0 +1,160 @@
+"""Server processes of benchmarks on a core of their own, and wrk that loads them from another."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from benchmarks.errors import BenchmarkError
+
+CONNECTIONS = 16
+CLASSIFY = "/classify"
+SERVER_CORE, CLIENT_CORE = "0", "1"
+MUTATIONS = "/mutations"
+NO_CACHE = ("--cached-embeddings", "0")  # a text that is asked about twice is read twice
+STOP_SECONDS = 30
+LUA = """
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+local bodies = {{ {bodies} }}
+local next = 0
+request = function()
+    next = next % #bodies + 1
+    return wrk.format(nil, "{path}", nil, bodies[next])
+end
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    url: str
+    process: psutil.Process
+
+    @property
+    def processes(self) -> list[psutil.Process]:
+        """The server's own and all that it started, in the order of their starts."""
+        started = self.process.children(recursive=True)
+        return [self.process, *sorted(started, key=lambda child: child.pid)]
+
+    @property
+    def processor_seconds(self) -> float:
+        """Of all its processes that are alive."""
+        seconds = 0.0
+        for process in self.processes:
+            try:
+                times = process.cpu_times()
+            except psutil.NoSuchProcess:  # it ended in this moment
+                continue
+            seconds += float(times.user + times.system)
+        return seconds
+
+
+@contextmanager
+def served(
+    *command: str, errors: IO[bytes] | None = None, cores: str = SERVER_CORE
+) -> Iterator[Served]:
+    """A server process on the first core; the first line that it prints tells its address.
+
+    Args:
+        cores: others to run on, with commas
+        errors: where its standard error goes; else to ours
+
+    Raises:
+        BenchmarkError: it does not start; it has said why.
+    """
+    process = subprocess.Popen(
+        ["taskset", "-c", cores, *command], stdout=subprocess.PIPE, stderr=errors, text=True
+    )
+    try:
+        assert process.stdout is not None
+        found = re.search(r"http://[\w.:]+", process.stdout.readline())
+        if found is None:
+            raise BenchmarkError("a server ended before it listened; it says why above")
+        yield Served(found.group(), psutil.Process(process.pid))
+    finally:
+        stop(process)
+
+
+def stop(process: "subprocess.Popen[str]") -> None:
+    """Ends a server, and whatever of its processes outlives it."""
+    try:
+        left = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        left = []
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+    for child in left:
+        if child.is_running():
+            child.kill()
+    psutil.wait_procs(left, STOP_SECONDS)
+
+
+@contextmanager
+def client_core() -> Iterator[None]:
+    """Keeps this process off the servers' core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {int(CLIENT_CORE)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def service(bundle: Path, *flags: str, cores: str = SERVER_CORE) -> AbstractContextManager[Served]:
+    command = (sys.executable, "-m", "understudy", "serve", str(bundle), "--port", "0", *flags)
+    return served(*command, cores=cores)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    per_second: float
+    microseconds: float  # of the server's processor, a request
+
+
+def wrk(
+    server: Served,
+    bodies: Sequence[bytes],
+    seconds: int,
+    connections: int,
+    path: str,
+    cores: str = CLIENT_CORE,
+) -> Run:
+    """Loads a server.
+
+    Args:
+        cores: that the load comes from.
+
+    Raises:
+        BenchmarkError: an answer was no success, or wrk failed.
+    """
+    before = server.processor_seconds
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "post.lua"
+        quoted = ", ".join(f"[==[{body.decode()}]==]" for body in bodies)
+        script.write_text(LUA.format(bodies=quoted, path=path))
+        command = ["taskset", "-c", cores, "wrk", "-t1", f"-c{connections}"]
+        options = [f"-d{seconds}s", "-s", str(script), server.url]
+        result = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    if result.returncode or "Non-2xx" in result.stdout:
+        raise BenchmarkError(f"wrk says: {result.stdout} {result.stderr}")
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", result.stdout)
+    count = re.search(r"(\d+) requests in", result.stdout)
+    assert rate is not None
+    assert count is not None
+    used = server.processor_seconds - before
+    return Run(float(rate[1]), 1e6 * used / max(int(count[1]), 1))

@@ -1,0 +1,181 @@
+"""Changes of edges a second, by batch size and student: how the field measures a living graph.
+
+    python -m benchmarks.updates FOLDER
+    python -m benchmarks.updates FOLDER --against ../another-checkout
+
+A synthetic graph of ogbn-arxiv's size, 169,343 nodes and 1,166,243 edges, with a random student of
+each kind, is drawn into FOLDER, unless it is there. Edges come and go by turns, drawn evenly; the
+log is in memory. With --against, another checkout's engine gets the same changes by turns.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.engine_scale import with_few_texts
+from benchmarks.measure import markdown_table, run_script, write_results
+from tests.student_bundles import write_student_bundle
+from training.config import StudentConfig
+from understudy.graph.hashing import HashingOptions
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
+
+NODES, EDGES, CLASSES = 169_343, 1_166_243, 40  # ogbn-arxiv's
+HIDDEN = 64
+KINDS = ("sage", "gcn", "gin", "gat")
+WARM_UP = 10_000  # changes, after which a serving process is as it stays
+# Of batches, and how often the engines take turns.
+ROUNDS = {1: (40, 3), 10: (10, 3), 100: (4, 3), 1_000: (2, 2), 10_000: (1, 2)}
+WORKER = Path(__file__).with_name("updates_worker.py")
+
+
+@dataclass
+class Engine:
+    """A worker's process, and what it was found to take, by batch size."""
+
+    process: "subprocess.Popen[str]"
+    opened: dict[str, float]
+    totals: dict[int, dict[str, float]] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, bundle: Path, checkout: Path) -> "Engine":
+        settings = {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
+        process = subprocess.Popen(
+            [sys.executable, "-P", str(WORKER), str(bundle)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | settings,
+        )
+        return cls(process, answer_of(process))
+
+    def ask(self, **wanted: object) -> dict[str, float]:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(wanted) + "\n")
+        self.process.stdin.flush()
+        return answer_of(self.process)
+
+    def measure(self, batch: int, rounds: int) -> None:
+        found, totals = self.ask(batch=batch, rounds=rounds), self.totals.setdefault(batch, {})
+        for name, value in found.items():
+            totals[name] = totals.get(name, 0) + value
+
+    def finish(self) -> dict[str, Any]:
+        checked = self.ask(check=True)
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+        return {
+            "megabytes opened": self.opened["megabytes"],
+            **checked,
+            "batches": {
+                str(batch): {
+                    "a processor second": totals["updates"] / totals["processor"],
+                    "a wall second": totals["updates"] / totals["wall"],
+                    "rows an update": totals["rows"] / totals["updates"],
+                }
+                for batch, totals in self.totals.items()
+            },
+        }
+
+
+def answer_of(process: "subprocess.Popen[str]") -> dict[str, float]:
+    assert process.stdout is not None
+    found: dict[str, float] = json.loads(process.stdout.readline())
+    return found
+
+
+def main(
+    folder: Annotated[Path, typer.Argument(help="Of the bundles, made if they are not there.")],
+    against: Annotated[Path | None, typer.Option(help="Another checkout, by turns.")] = None,
+    scale: Annotated[int, typer.Option(help="Times ogbn-arxiv's size.")] = 1,
+) -> None:
+    """Measure, print and write results/updates.json."""
+    make_bundles(folder, scale)
+    checkouts = {"this": WORKER.parents[1], **({"other": against} if against else {})}
+    kinds: dict[str, Any] = {}
+    for kind in KINDS:
+        bundle = (folder / kind).absolute()
+        kinds[kind] = measure_kind(
+            {name: Engine.start(bundle, path.absolute()) for name, path in checkouts.items()}
+        )
+        typer.echo(kind)
+    results = {"nodes": NODES * scale, "edges": EDGES * scale, "hidden": HIDDEN, "kinds": kinds}
+    report = markdown(results)
+    write_results("updates" if scale == 1 else f"updates_{scale}", results, report)
+    typer.echo(report)
+
+
+def make_bundles(folder: Path, scale: int) -> None:
+    missing = [kind for kind in KINDS if not (folder / kind).exists()]
+    if not missing:
+        return
+    options = SyntheticOptions(nodes=NODES * scale, mean_degree=2 * EDGES / NODES, classes=CLASSES)
+    graph = with_few_texts(synthetic_graph(options))
+    for kind in missing:
+        student = StudentConfig(kind=kind, hidden=HIDDEN)
+        write_student_bundle(folder / kind, graph, student, HashingOptions(buckets=4_096))
+
+
+def measure_kind(engines: dict[str, Engine]) -> dict[str, Any]:
+    for engine in engines.values():
+        engine.ask(batch=WARM_UP, rounds=1)
+    for batch, (rounds, turns) in ROUNDS.items():
+        for _ in range(turns):
+            for engine in engines.values():
+                engine.measure(batch, rounds)
+    return {name: engine.finish() for name, engine in engines.items()}
+
+
+def markdown(results: dict[str, Any]) -> str:
+    rows = []
+    for kind, found in results["kinds"].items():
+        for batch, cells in found["this"]["batches"].items():
+            row = [
+                kind,
+                f"{int(batch):,}",
+                f"{cells['a processor second']:,.0f}",
+                f"{cells['a wall second']:,.0f}",
+                f"{cells['rows an update']:,.0f}",
+            ]
+            if "other" in found:
+                other = found["other"]["batches"][batch]["a processor second"]
+                row += [f"{other:,.0f}", f"{cells['a processor second'] / other:.1f}"]
+            rows.append(row)
+    header = ["student", "batch", "a processor second", "a wall second", "rows an update"]
+    if "other" in next(iter(results["kinds"].values())):
+        header += ["before: a processor second", "times"]
+    return (
+        f"Changes of edges a second, half of them additions and half removals, drawn evenly, on a "
+        f"synthetic graph of {results['nodes']:,} nodes and {results['edges']:,} edges, as many as "
+        f"ogbn-arxiv has or a multiple; random students of 2 layers of width {results['hidden']}; "
+        "one thread, the log in memory. A batch is visible, with every activation that it touches, "
+        "before the next one begins. A processor second leaves out the time in which other "
+        "programs of the machine ran.\n\n"
+        + markdown_table(header, rows)
+        + "\n"
+        + markdown_table(
+            ["student", "largest difference to a full computation", "MB opened", "MB in the end"],
+            [
+                [
+                    kind if name == "this" else f"{kind}, before",
+                    f"{cells['difference']:.1e}",
+                    f"{cells['megabytes opened']:.0f}",
+                    f"{cells['megabytes']:.0f}",
+                ]
+                for kind, found in results["kinds"].items()
+                for name, cells in found.items()
+            ],
+        )
+        + "\nMB of memory that no file backs; the pages of activations that were written to are "
+        "part of it, and the sums that are kept.\n"
+    )
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,171 @@
+"""What several workers cost and bring: look-ups, unseen nodes, memory.
+
+    python -m benchmarks.workers BUNDLE
+
+Look-ups: one process against two workers, all on the first core, loaded from the second; what
+counts is processor time, all processes' of the service. Unseen nodes: one process on the first core
+against two workers, one pinned to each core, with the load's own processor time between them.
+Memory: of services that have answered for nodes all over the graph. What else is mapped of the
+bundle is read later or never, and all of it is shared: the first one would only look larger.
+"""
+
+import os
+import statistics
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import msgspec
+import psutil
+import typer
+
+from benchmarks.http import bodies_of
+from benchmarks.measure import check_means, described, markdown_table, run_script, write_results
+from benchmarks.servers import CLASSIFY, CONNECTIONS, Run, Served, service, wrk
+from understudy.graph import TextGraph
+from understudy.graph.progress import terminal_progress
+from understudy.graph.snapshot import load_snapshot
+
+WORKERS = ("--workers", "2")
+CORES = (0, 1)
+UNSEEN_NODES = 16  # of a request: the load then takes little of what it shares with the workers
+REQUESTS = 100  # that are different
+NODES_AT_ONCE = 256
+EACH = 16  # of the stored nodes, one is asked for: about one a page of their scores
+MEBIBYTE = 2**20
+FRESH = ("--cached-embeddings", "0")  # a text that comes again is read again
+
+
+def main(
+    bundle: Annotated[Path, typer.Argument(help="Bundle to serve.")],
+    seconds: Annotated[int, typer.Option(min=1, help="Of each run.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, help="Runs of each; medians are told.")] = 5,
+) -> None:
+    """Measure, print and write results/workers.json."""
+    check_means(bundle, "taskset", "wrk")
+    graph = load_snapshot(bundle / "graph")
+    with terminal_progress() as progress:
+        lookups = loaded(bundle, bodies_of(graph.ids.to_pylist(), 1, REQUESTS), seconds, rounds)
+        progress("Measuring", 1, 3)
+        unseen = unseen_nodes(bundle, unseen_bodies(graph), seconds, rounds)
+        progress("Measuring", 2, 3)
+        memory = {name: memory_of(bundle, graph, *flags) for name, flags in SERVICES.items()}
+        progress("Measuring", 3, 3)
+    report(described(graph), lookups, unseen, memory)
+
+
+SERVICES: dict[str, tuple[str, ...]] = {"one": (), "two": WORKERS}
+Runs = dict[str, list[Run]]
+
+
+def loaded(bundle: Path, bodies: Sequence[bytes], seconds: int, rounds: int) -> Runs:
+    """Look-ups of stored nodes, each service in its turn."""
+    with service(bundle) as one, service(bundle, *WORKERS) as two:
+        runs: Runs = {"one": [], "two": []}
+        for _ in range(rounds):
+            for name, server in (("one", one), ("two", two)):
+                runs[name].append(wrk(server, bodies, seconds, CONNECTIONS, CLASSIFY))
+    return runs
+
+
+def unseen_nodes(bundle: Path, bodies: Sequence[bytes], seconds: int, rounds: int) -> Runs:
+    """Unseen nodes, each service in its turn; the load comes from both cores."""
+    both = ",".join(map(str, CORES))
+    with service(bundle, *FRESH) as one, on_cores(bundle, both) as two:
+        for core, worker in zip(CORES, two.processes[1:], strict=True):
+            pin(worker, core)
+        runs: Runs = {"one": [], "two": []}
+        for _ in range(rounds):
+            for name, server in (("one", one), ("two", two)):
+                runs[name].append(wrk(server, bodies, seconds, CONNECTIONS, CLASSIFY, both))
+    return runs
+
+
+def on_cores(bundle: Path, cores: str) -> AbstractContextManager[Served]:
+    return service(bundle, *WORKERS, *FRESH, cores=cores)
+
+
+def pin(process: psutil.Process, core: int) -> None:
+    """Keeps a process on a core, with the threads that it has: they would not follow it."""
+    for thread in process.threads():
+        os.sched_setaffinity(thread.id, {core})
+
+
+def unseen_bodies(graph: TextGraph) -> list[bytes]:
+    """Requests about texts and neighbours of stored nodes, sent as if they were new."""
+    ids = graph.ids.to_pylist()
+    nodes = []
+    for number in range(REQUESTS * UNSEEN_NODES):
+        row = number * 7919 % graph.num_nodes  # spread over the graph
+        near = graph.adjacency.neighbors(row)[:NODES_AT_ONCE].tolist()
+        text = graph.texts[row].as_py()[:1_000].translate(QUOTED)
+        nodes.append({"text": text, "neighbors": [ids[other] for other in near]})
+    groups = (nodes[start : start + UNSEEN_NODES] for start in range(0, len(nodes), UNSEEN_NODES))
+    return [msgspec.json.encode({"nodes": group}) for group in groups]
+
+
+QUOTED = {ord(character): " " for character in "[]="}  # a Lua string would end at "]==]"
+
+
+def memory_of(bundle: Path, graph: TextGraph, *flags: str) -> list[dict[str, float]]:
+    """MiB of each process, the supervisor first where there is one; see psutil for the kinds."""
+    ids = graph.ids.to_pylist()[::EACH]
+    with service(bundle, *flags) as server:
+        for _ in range(CONNECTIONS if flags else 1):  # each worker gets some of them
+            with httpx.Client(base_url=server.url, timeout=60) as client:
+                for start in range(0, len(ids), NODES_AT_ONCE):
+                    nodes = [{"id": node} for node in ids[start : start + NODES_AT_ONCE]]
+                    client.post(CLASSIFY, json={"nodes": nodes}).raise_for_status()
+        found = [process.memory_full_info() for process in server.processes]
+    return [
+        {kind: getattr(one, kind) / MEBIBYTE for kind in ("rss", "pss", "uss")} for one in found
+    ]
+
+
+def report(
+    graph: str, lookups: Runs, unseen: Runs, memory: dict[str, list[dict[str, float]]]
+) -> None:
+    costs = {name: median(runs, "microseconds") for name, runs in lookups.items()}
+    rates = {name: UNSEEN_NODES * median(runs, "per_second") for name, runs in unseen.items()}
+    own = {name: median(runs, "microseconds") / UNSEEN_NODES for name, runs in unseen.items()}
+    one, two = (sum(process["pss"] for process in memory[name]) for name in ("one", "two"))
+    first, second = memory["one"][0], memory["two"][-1]
+    ratios = {
+        "lookup_by_processor_time": costs["two"] / costs["one"],
+        "unseen_nodes_a_second": rates["two"] / rates["one"],
+        "unseen_node_by_processor_time": own["two"] / own["one"],
+        "private_memory_of_the_second_worker": second["uss"] / first["rss"],
+        "memory_that_the_second_worker_adds": (two - one) / first["rss"],
+    }
+    rows = [
+        ["look-up, processor µs", *(f"{costs[name]:,.1f}" for name in SERVICES)],
+        ["unseen nodes/s", *(f"{rates[name]:,.0f}" for name in SERVICES)],
+        ["unseen node, processor µs", *(f"{own[name]:,.1f}" for name in SERVICES)],
+        ["memory of all processes (proportional), MiB", f"{one:,.0f}", f"{two:,.0f}"],
+        ["memory of one worker (resident), MiB", f"{first['rss']:,.0f}", f"{second['rss']:,.0f}"],
+        ["of it private, MiB", f"{first['uss']:,.0f}", f"{second['uss']:,.0f}"],
+    ]
+    table = f"Bundle of {graph}.\n\n"
+    table += markdown_table(["", "one process", "--workers 2"], rows)
+    table += "\n" + markdown_table(["ratio", ""], [[k, f"{v:.3f}"] for k, v in ratios.items()])
+    typer.echo(table)
+    results: dict[str, Any] = {
+        "graph": graph,
+        "ratios": {name: round(value, 4) for name, value in ratios.items()},
+        "lookups": {name: [asdict(run) for run in runs] for name, runs in lookups.items()},
+        "unseen_requests": {name: [asdict(run) for run in runs] for name, runs in unseen.items()},
+        "nodes_a_request": UNSEEN_NODES,
+        "memory_mebibytes": memory,
+    }
+    write_results("workers", results, table)
+
+
+def median(runs: Sequence[Run], figure: str) -> float:
+    return float(statistics.median(getattr(run, figure) for run in runs))
+
+
+if __name__ == "__main__":
+    run_script(main)

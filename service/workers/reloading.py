@@ -1,0 +1,77 @@
+"""Another bundle for all workers, one after the other."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from time import perf_counter
+
+import msgspec
+
+from service.errors import WorkerGoneError
+from service.workers.messages import Done, Refused
+from service.workers.processes import Worker
+
+logger = logging.getLogger(__name__)
+
+
+class Reloading:
+    """One reload at a time."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+
+    async def reload(self, workers: Sequence[Worker]) -> Done:
+        """Has all workers take the bundle that lies in its folder.
+
+        The first one that takes it decides; what ends meanwhile loads the new one anyway.
+
+        Args:
+            workers: those that serve.
+        """
+        if self.lock.locked():
+            logger.warning("no reload: one is running already")
+            return refusal("a reload is running already", running=True)
+        async with self.lock:
+            started = perf_counter()
+            try:
+                done = await self.each(workers)
+            except WorkerGoneError as error:
+                done = refusal(f"a worker is gone: {error}")
+            seconds = round(perf_counter() - started, 3)
+            if done.refused is not None:
+                logger.error("reload refused: %s", done.refused.reason)
+            else:
+                logger.info("all workers serve %s", done.model_version)
+            return msgspec.structs.replace(done, seconds=seconds)
+
+    async def each(self, workers: Sequence[Worker]) -> Done:
+        first: Done | None = None
+        for worker in workers:
+            first = await self.one(worker, first)
+            if first.refused is not None:
+                break
+        return first or refusal("no worker serves")
+
+    async def one(self, worker: Worker, first: Done | None) -> Done:
+        """Reloads in one worker; one that cannot follow the first one is started anew."""
+        try:
+            done = await worker.channel.ask("reload", Done)
+        except WorkerGoneError:
+            if first is None:
+                raise
+            return first
+        if done.refused is None and worker.loaded is not None:
+            loaded = msgspec.structs.replace(worker.loaded, model_version=done.model_version)
+            worker.loaded = loaded
+        if first is None:
+            return done
+        if done.refused is not None or done.model_version != first.model_version:
+            reason = done.refused.reason if done.refused else "it found yet another bundle"
+            logger.error("worker %d did not take the new bundle: %s", worker.number, reason)
+            worker.serving = False
+            worker.channel.tell("end", False)
+        return first
+
+
+def refusal(reason: str, running: bool = False) -> Done:
+    return Done("", "", 0.0, Refused(reason, running))

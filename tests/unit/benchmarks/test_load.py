@@ -1,0 +1,118 @@
+"""Requests that start at their time, whatever the answers do; how loads are told and reported."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.load import answered, parse_mix, parse_rates, planned, report
+from benchmarks.open_loop import Arrival, Tally, arrivals_of, open_loop, poisson_times, steady_times
+from benchmarks.questions import Questions
+from benchmarks.raw_client import RawClient
+from benchmarks.scale import parse_sizes
+from tests.student_bundles import hub_graph
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+REFUSED = b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\n\r\n"
+
+
+async def drive(arrivals: list[Arrival], held: int) -> dict[str, Tally]:
+    """A server that answers nobody until `held` requests have come, and refuses `/no`."""
+    come = asyncio.Event()
+    count = 0
+    answering: list[asyncio.Task[None] | None] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal count
+        answering.append(asyncio.current_task())
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                count += 1
+                if count >= held:
+                    come.set()
+                await come.wait()
+                writer.write(REFUSED if b"/no" in head else OK)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        client = RawClient(*server.sockets[0].getsockname()[:2])
+        tallies, _ = await open_loop(client, arrivals)
+        client.close()
+        await asyncio.gather(*(task for task in answering if task is not None))
+    return tallies
+
+
+def test_requests_go_out_although_no_answer_came_and_their_wait_counts() -> None:
+    yes, no = b"POST /yes HTTP/1.1\r\n\r\n", b"POST /no HTTP/1.1\r\n\r\n"
+    arrivals = [Arrival(0.0, yes, "a"), Arrival(0.02, no, "b"), Arrival(0.04, yes, "a")]
+    tallies = asyncio.run(drive(arrivals, held=3))  # a client that waits would wait for ever
+    assert tallies["a"].statuses == {200: 2}
+    assert tallies["b"].statuses == {429: 1}
+    assert tallies["b"].seconds == []
+    assert max(tallies["a"].seconds) >= 0.04  # from its own start to the last one's
+
+
+def test_a_request_that_goes_out_late_is_timed_from_when_it_was_to_start() -> None:
+    arrival = Arrival(-0.5, b"POST /yes HTTP/1.1\r\n\r\n")  # half a second ago
+    tallies = asyncio.run(drive([arrival], held=1))
+    assert tallies[""].seconds[0] >= 0.5
+
+
+def test_arrivals_are_a_poisson_process_of_the_rate() -> None:
+    times = poisson_times(200.0, 50.0, seed=0)
+    assert times == sorted(times) == poisson_times(200.0, 50.0, seed=0)
+    assert times[0] >= 0
+    assert times[-1] < 50
+    gaps = np.diff(times)
+    assert np.mean(gaps) == pytest.approx(1 / 200, rel=0.05)
+    assert np.std(gaps) == pytest.approx(np.mean(gaps), rel=0.05)  # exponential
+    assert steady_times(4.0, 3) == [0.0, 0.25, 0.5]
+    assert [a.at for a in arrivals_of([0.0, 1.0], [b"a", b"b"])] == [0.0, 1.0]
+
+
+def test_a_mix_is_drawn_by_its_shares() -> None:
+    questions = Questions(hub_graph(60))
+    mix = parse_mix("stored=80, unseen=15,changes=5")
+    assert mix == {"stored": 0.8, "unseen": 0.15, "changes": 0.05}
+    arrivals = planned(questions, mix, rate=100.0, seconds=5.0, seed=1)
+    assert {arrival.sort for arrival in arrivals} == set(mix)
+    paths = {arrival.sort: arrival.request.split()[1] for arrival in arrivals}
+    assert paths == {"stored": b"/classify", "unseen": b"/classify", "changes": b"/mutations"}
+    changes = [arrival.request for arrival in arrivals if arrival.sort == "changes"]
+    assert len(set(changes)) == len(changes) > 5  # no edge is added twice
+
+
+@pytest.mark.parametrize("text", ["stored", "stored=0", "stored=1,others=2", "", "stored=x"])
+def test_a_mix_that_is_none_is_told(text: str) -> None:
+    with pytest.raises(BenchmarkError, match="--mix takes shares above 0 of stored, unseen"):
+        parse_mix(text)
+
+
+def test_rates_and_sizes_that_are_none_are_told() -> None:
+    assert parse_rates("10,2.5") == [10.0, 2.5]
+    for text in ("10,fast", "0", ""):
+        with pytest.raises(BenchmarkError, match="--rates takes numbers above 0"):
+            parse_rates(text)
+    assert parse_sizes("100,2000") == [100, 2000]
+    with pytest.raises(BenchmarkError, match="--sizes takes numbers of 100 or more"):
+        parse_sizes("5")
+
+
+def test_goodput_counts_successes_within_the_deadline() -> None:
+    tally = Tally({200: 3, 429: 2, 503: 1}, [0.01, 0.04, 0.2], failures=1)
+    found = answered(tally, deadline=0.05)
+    assert (found.requests, found.in_time, found.refused, found.failed) == (7, 2, 2, 2)
+    assert found.p50 == 40.0
+    nothing = answered(Tally({429: 1}), deadline=0.05)
+    assert (nothing.requests, nothing.in_time) == (1, 0)
+    row = {"p50": 1.0, "p99": 2.0, "requests": 10, "in_time": 5, "refused": 3, "failed": 1}
+    told = {"mix": "stored=100", "rate": 100.0, "goodput_per_second": 50.0, "server_busy": 0.5}
+    text = report(
+        "kites", [{**told, "client_busy": 0.1, "all": row, "sorts": {"stored": row}}], 10.0, 50.0
+    )
+    assert (
+        "| stored=100 | 100 | all | 10 | 1.00 | 2.00 | 50.0% | 3 | 1 | 50.0 | 50% | 10% |" in text
+    )

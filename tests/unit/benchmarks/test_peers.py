@@ -1,0 +1,153 @@
+"""What rivals compute is what the engine answers; how they are asked, found and reported."""
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.peers.compare import choose
+from benchmarks.peers.khop import Neighborhoods
+from benchmarks.peers.living import Change, Living
+from benchmarks.peers.peer import Asked, Peer, find_python
+from benchmarks.peers.predictor import Predictor
+from benchmarks.peers.report import report
+from benchmarks.peers.rivals import KHOP, MOST_DRAWN, RIVALS, TABLE
+from benchmarks.peers.wires import triton_body, triton_scores
+from benchmarks.questions import Questions
+from tests.benchmark_bundles import bundle_and_student
+from tests.student_bundles import hub_graph
+from training.config import StudentKind
+from understudy.engine import Engine, Node
+from understudy.graph.mutations import AddEdge, RemoveEdge
+
+TOLERANCE = 1e-4
+
+
+def engine_scores(engine: Engine, nodes: Sequence[Asked]) -> list[list[float]]:
+    asked = [Node(**{**node, "neighbors": tuple(node.get("neighbors", ()))}) for node in nodes]
+    return [[top.score for top in found.top] for found in engine.classify(asked, top_k=3)]
+
+
+def scores(answers: list[dict[str, Any]]) -> list[list[float]]:
+    return [[top["score"] for top in answer["top"]] for answer in answers]
+
+
+@pytest.mark.parametrize("kind", ["sage", "gcn", "gat", "gin"])
+def test_a_rival_computes_what_the_engine_answers(tmp_path: Path, kind: StudentKind) -> None:
+    bundle, student = bundle_and_student(tmp_path, kind)
+    predictor = Predictor(bundle, student)
+    questions = Questions(hub_graph(60))
+    nodes = [*questions.nodes("stored", 5), *questions.nodes("unseen", 4), {"text": "alone"}]
+    nodes += questions.nodes("stored", 2) + nodes[:1]  # in any order, and one twice
+    (edge,) = questions.edges(1)
+    with Engine.open(bundle) as engine:
+        expected = engine_scores(engine, nodes)
+        np.testing.assert_allclose(scores(predictor.answer(nodes, 3)), expected, atol=TOLERANCE)
+        parts = predictor.answer_all([nodes[:2], nodes[2:]], 3)
+        np.testing.assert_allclose(scores(parts[0] + parts[1]), expected, atol=TOLERANCE)
+        living = Living(predictor)
+        before = living.table.copy()
+        living.change([Change("add_edge", **edge)])
+        engine.apply([AddEdge(**edge)])
+        rows = np.arange(len(before))
+        np.testing.assert_allclose(living.table, engine.state.logits(rows), atol=TOLERANCE)
+        assert np.abs(living.table - before).max() > TOLERANCE
+        living.change([Change("remove_edge", **edge)])
+        engine.apply([RemoveEdge(**edge)])
+        np.testing.assert_allclose(living.table, before, atol=TOLERANCE)
+
+
+def test_a_neighborhood_holds_what_its_hops_reach_and_drawn_ones_no_more_than_said() -> None:
+    graph = hub_graph(60)
+    asked = np.array([3, 59])
+    whole = Neighborhoods(graph.adjacency).around(asked, [np.array([5, 7])], 2)
+    first = np.unique(np.concatenate([graph.adjacency.neighbors(row) for row in (3, 59)]))
+    within_one = {3, 59, 60, 5, 7, *first.tolist()}  # 60 is the unseen node
+    assert set(whole.nodes[: whole.counts[1]].tolist()) == within_one
+    assert whole.nodes[: whole.counts[0]].tolist() == [3, 59, 60]
+    degrees = graph.adjacency.degrees
+    assert whole.edges[0] == degrees[3] + degrees[59] + 2
+    drawn = Neighborhoods(graph.adjacency, (3, 2)).around(asked, [], 2)
+    assert np.bincount(drawn.targets[: drawn.edges[0]]).max() <= 3
+    assert np.bincount(drawn.targets).max() <= 3
+    assert len(MOST_DRAWN) == 2
+
+
+def test_an_edge_that_is_asked_for_is_not_there_yet() -> None:
+    questions = Questions(hub_graph(60))
+    graph = questions.graph
+    edges = questions.edges(20)
+    row_of = {name: row for row, name in enumerate(graph.ids.to_pylist())}
+    for edge in edges:
+        source, target = row_of[edge["source"]], row_of[edge["target"]]
+        assert source != target
+        assert target not in graph.adjacency.neighbors(source)
+
+
+def test_triton_is_asked_in_its_own_words() -> None:
+    tensor = msgspec.json.decode(triton_body([{"id": "a"}], 2))["inputs"][0]
+    assert msgspec.json.decode(tensor["data"][0]) == {"nodes": [{"id": "a"}], "top_k": 2}
+    answer = {"predictions": [{"top": [{"label": "net", "score": 0.5}]}]}
+    told = {"outputs": [{"data": [msgspec.json.encode(answer).decode()]}]}
+    assert triton_scores(msgspec.json.encode(told)) == [{"net": 0.5}]
+
+
+def test_what_an_interpreter_lacks_is_said() -> None:
+    rival = Peer("a rival", "", "nowhere", ("nowhere_at_all",))
+    with pytest.raises(BenchmarkError, match="No module named 'nowhere_at_all'"):
+        find_python(rival, [])
+    with pytest.raises(BenchmarkError, match="--python /nowhere cannot be run: No such file"):
+        find_python(rival, ["/nowhere"])
+    found = find_python(Peer("another", "", "json", ("msgspec",)), [])
+    assert found.path == sys.executable
+    assert found.packages == {"msgspec": version("msgspec")}
+    with pytest.raises(BenchmarkError, match="there is no rival 'Torch'; --rival is of FastAPI"):
+        choose(["Torch"])
+    assert len({rival.name for rival in RIVALS}) == len(RIVALS) == len(choose([]))
+
+
+def test_a_report_tells_ratios_aims_and_what_was_missing() -> None:
+    def side(rate: float) -> dict[str, float]:
+        return {"per_second": rate, "processor_us": 1e6 / rate}
+
+    def load(ours: float, theirs: float) -> dict[str, Any]:
+        ratio = ours / theirs
+        both = {"ours": side(ours), "theirs": side(theirs)}
+        return {**both, "times_the_rate": ratio, "times_by_processor": ratio}
+
+    times = {"p50": 1.0, "p99": 2.0, "processor_ms": 0.5}
+    khop = {
+        "name": KHOP,
+        "about": "computed",
+        "packages": {"torch": "2"},
+        "stored": load(10_000, 250),
+        "unseen": {
+            "ours": times,
+            "theirs": times,
+            "times_faster": 1.0,
+            "times_apart_from_encoder": 7.25,
+            "times_by_processor": 1.0,
+        },
+        "agreement": {"stored": {"nodes": 24, "same_label": 1.0, "difference": 1e-6}},
+    }
+    frozen = {"name": TABLE, "about": "a table", "stored": load(10_000, 5_000), "packages": {}}
+    missing = {"name": "Another", "about": "", "missing": "no interpreter has what it needs"}
+    found = {
+        "graph": "kites: 3 nodes",
+        "plan": {"rounds": 3},
+        "encoder_ms": 0.25,
+        "rivals": [khop, frozen, missing],
+    }
+    text = report(found)
+    assert "stored nodes at 20 times the rate of FastAPI + PyG: 40" in text
+    assert "5 times faster at p50 than FastAPI + PyG: 7.25" in text
+    assert "stored nodes within 1.5 times of Redis table: 0.50" in text
+    assert "- FastAPI + PyG: computed (torch 2)" in text
+    assert "- Another: no interpreter has what it needs" in text
+    assert "A change of one edge" not in text  # nobody was measured

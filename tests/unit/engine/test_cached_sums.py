@@ -1,0 +1,80 @@
+"""Sums that are kept up by differences stay those of a fresh sum, however many there were."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from understudy.engine.updates.cached_sums import KeptSums
+from understudy.graph.csr import Adjacency
+
+WIDTH = 8
+DIFFERENCES = 100_000
+HUB = np.array([0])
+
+
+def to_hub(count: int) -> Adjacency:
+    """The lists of nodes whose only neighbour is the hub."""
+    return Adjacency(np.arange(count + 1), np.zeros(count, np.int32))
+
+
+def of_degree(degree: int) -> Callable[[NDArray[np.integer]], NDArray[np.int64]]:
+    """That many neighbours, whichever row is asked for."""
+    return lambda rows: np.full(len(rows), degree)
+
+
+@pytest.mark.parametrize("neighbors", [30, 300])
+def test_many_differences_add_up_to_no_drift(neighbors: int) -> None:
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(neighbors, WIDTH)).astype(np.float32)
+    sums = KeptSums(WIDTH, 1)
+    at_once = neighbors // 3
+    taken = 0
+    for number in range(DIFFERENCES // at_once):
+        if not sums.kept(HUB)[0]:
+            sums.keep(HUB, values.sum(axis=0, dtype=np.float32)[None])
+            taken += 1
+        moved = generator.choice(neighbors, at_once, replace=False)
+        new = generator.normal(size=(at_once, WIDTH)).astype(np.float32)
+        differences = new - values[moved]
+        values[moved] = new
+        sums.add(to_hub(at_once), differences, 1, of_degree(neighbors))
+        if number % 50 == 0 and sums.kept(HUB)[0]:
+            expected = values.sum(axis=0, dtype=np.float64) / neighbors
+            np.testing.assert_allclose(sums.values[0] / neighbors, expected, atol=1e-6)
+    assert 1 < taken <= DIFFERENCES / at_once / 2  # it was kept up, and taken afresh at times
+
+
+def test_a_hub_that_lost_its_neighbors_is_as_exact_as_any_node() -> None:
+    generator = np.random.default_rng(0)
+    left = 20_000
+    values: NDArray[np.float32] = generator.normal(1, 1, (left, WIDTH)).astype(np.float32)
+    sums = KeptSums(WIDTH, 1)
+    sums.keep(HUB, values.sum(axis=0, dtype=np.float32)[None])
+    while left > 1:
+        gone = max(1, left // 10)
+        left -= gone
+        sums.add(to_hub(gone), -values[left : left + gone], 1, of_degree(left))
+        if not sums.kept(HUB)[0]:
+            sums.keep(HUB, values[:left].sum(axis=0, dtype=np.float32)[None])
+        expected = values[:left].mean(axis=0, dtype=np.float64)
+        np.testing.assert_allclose(sums.values[0] / left, expected, atol=1e-5)
+
+
+def test_what_a_change_wrote_goes_with_it() -> None:
+    sums = KeptSums(WIDTH, 2)
+    sums.keep(np.array([0, 1]), np.ones((2, WIDTH), np.float32))
+    sums.published()
+    sums.add(to_hub(1), np.ones((1, WIDTH), np.float32), 2, of_degree(9))
+    sums.take_back()
+    assert sums.kept(np.array([0, 1])).tolist() == [False, True]
+
+
+def test_no_sum_takes_memory_before_it_is_taken() -> None:
+    """A mapped page is there once it is written to, which `reserve` does not."""
+    sums = KeptSums(WIDTH, 4)
+    sums.keep(HUB, np.ones((1, WIDTH), np.float32))
+    sums.reserve(1_000)
+    assert sums.values[0].tolist() == [1] * WIDTH
+    assert sums.kept(np.arange(1_000)).sum() == 1
