@@ -163,7 +163,7 @@ def report(
 
 
 def median(runs: Sequence[Run], figure: str) -> float:
-    return statistics.median(getattr(run, figure) for run in runs)
+    return float(statistics.median(getattr(run, figure) for run in runs))
 
 
 if __name__ == "__main__":

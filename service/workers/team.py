@@ -94,17 +94,19 @@ class Team:
             case "figures":
                 return self.figures()
             case "end":
-                return self.depart(msgspec.msgpack.decode(body, type=bool))
+                self.depart(msgspec.msgpack.decode(body, type=bool))
             case "seal":
                 writer = self.parts.slot.engine.writer
                 writer.seal()
                 await asyncio.to_thread(writer.pause)
                 return Sealed(self.parts.slot.engine.state.version)
             case "unseal":
-                return self.parts.slot.engine.writer.unseal()
+                self.parts.slot.engine.writer.unseal()
             case "reload":
                 return await self.reload_here()
-        raise ValueError(f"no worker knows {what}")
+            case _:
+                raise ValueError(f"no worker knows {what}")
+        return None
 
     async def reload_here(self) -> Done:
         assert self.parts is not None
