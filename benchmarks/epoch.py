@@ -1,86 +1,155 @@
-"""An epoch of each student, its evaluation included, against the same done plainly: torch's own
-dropout, and the pre-message-passing layer computed for the step and again for the evaluation.
+"""An epoch of each student, its evaluation included, in time and memory, against the same done
+plainly: PyG's layers and torch's own dropout under autograd, and every node evaluated.
 
-    python -m benchmarks.epoch GRAPH [--rounds 5]
+    python -m benchmarks.epoch GRAPH [--students sage,gcn] [--epochs 2] [--ours-only]
+
+Every way runs in a process of its own, whose peak is its own. Embeddings are drawn: what is
+measured does not depend on what they say.
 """
 
-from collections.abc import Callable
-from itertools import product
+import json
+import resource
+import subprocess
+import sys
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import torch
 import typer
 from torch import Tensor
 from torch.nn import functional as F
+from torch_geometric.nn import GCNConv, GINConv, SAGEConv
 
-from benchmarks.measure import described, markdown_table, run_script, side_by_side, write_results
-from training.config import ENCODER_KINDS, LABELS, StudentConfig, StudentKind
-from training.data import GraphData, graph_data, whole_graph
-from training.encoders.features import EncoderSpec, encoder_spec, graph_features
-from training.loop import predict, run_epoch
+from benchmarks.errors import BenchmarkError
+from benchmarks.measure import described, markdown_table, run_script, write_results
+from training.config import LABELS, StudentConfig
+from training.data import Edges, GraphData, graph_data, whole_graph
+from training.encoders.features import Features
+from training.loop import Evaluation, predict, run_epoch
 from training.losses.objectives import CrossEntropy, Term
-from training.student.network import Student
+from training.student.network import DenseInput, MessageLayer, Student, StudentOutput
 from understudy.graph import load_graph
 
-KINDS: tuple[StudentKind, ...] = ("sage", "gcn", "gat", "gin")
+WIDTH = 384  # of an embedding
 OURS, PLAIN = "ours", "plainly"
 
 
 class PlainStudent(Student):
-    """A student with torch's own dropout."""
+    """A student by PyG's layers and torch's dropout; autograd keeps what it needs."""
+
+    def forward(
+        self,
+        features: Features,
+        edges: Edges,
+        embedded: Tensor | None = None,
+        last: bool = True,
+    ) -> StudentOutput:
+        hidden = [self.embed(features)]
+        for layer in self.layers:
+            h = self.drop(hidden[-1])
+            own = cast(MessageLayer, layer)
+            hidden.append(own.finish(h, convolved(own, h, edges)))
+        return StudentOutput(hidden, self.head(self.drop(hidden[-1])))
+
+    def embed(self, features: Features) -> Tensor:
+        source = cast(DenseInput, self.input)
+        return F.relu(self.input_norm(source.mapped(cast(Tensor, features))))
 
     def drop(self, h: Tensor) -> Tensor:
         return F.dropout(h, self.config.dropout, self.training)
 
 
+def convolved(layer: MessageLayer, h: Tensor, edges: Edges) -> Tensor:
+    if isinstance(layer.conv, SAGEConv | GINConv):
+        return cast(Tensor, layer.conv(h, edges.adjacency))
+    if isinstance(layer.conv, GCNConv):
+        return cast(Tensor, layer.conv(h, edges.normalized))
+    return cast(Tensor, layer.conv(h))
+
+
 def main(
     graph: Annotated[Path, typer.Argument(help="Graph folder.")],
-    rounds: Annotated[int, typer.Option(min=1)] = 5,
+    students: Annotated[str, typer.Option(help="Of sage, gcn, gin and mlp.")] = "sage,gcn",
+    epochs: Annotated[int, typer.Option(min=1, help="Measured, after one that is not.")] = 2,
+    ours_only: Annotated[bool, typer.Option(help="Where the other way does not fit.")] = False,
+    way: Annotated[str, typer.Option(hidden=True, help="Measures in this very process.")] = "",
 ) -> None:
     """Measure, print and write results/epoch.json."""
-    source = load_graph(graph)
-    works: dict[str, Callable[[], object]] = {}
-    names = [f"{kind} on {encoder}" for encoder, kind in product(ENCODER_KINDS, KINDS)]
-    for encoder in ENCODER_KINDS:
-        spec = encoder_spec(encoder)
-        data = graph_data(source, graph_features(source, spec))
-        for kind in KINDS:
-            name = f"{kind} on {encoder}"
-            works[f"{name}, {OURS}"] = epoch(Student, kind, spec, data, share=True)
-            works[f"{name}, {PLAIN}"] = epoch(PlainStudent, kind, spec, data, share=False)
-    seconds = side_by_side(works, rounds, warmup=1)
-    ratios = {name: seconds[f"{name}, {PLAIN}"] / seconds[f"{name}, {OURS}"] for name in names}
+    if way:
+        typer.echo(json.dumps(measured(graph, students, epochs, way)))
+        return
+    ways = (OURS,) if ours_only else (OURS, PLAIN)
+    found = {
+        kind: {way: in_process(graph, kind, epochs, way) for way in ways}
+        for kind in students.split(",")
+    }
     rows = [
-        [name, *(f"{seconds[f'{name}, {way}']:.3f} s" for way in (OURS, PLAIN)), f"{ratio:.2f}"]
-        for name, ratio in ratios.items()
+        [
+            kind,
+            *(f"{by_way[way]['seconds']:.1f} s" for way in ways),
+            *(f"{by_way[way]['processor_seconds']:.1f} s" for way in ways),
+            *(f"{by_way[way]['peak_bytes'] / 1e9:.2f} GB" for way in ways),
+        ]
+        for kind, by_way in found.items()
     ]
-    width = StudentConfig().hidden
-    markdown = f"One epoch, width {width}, {described(source)}:\n\n"
-    markdown += markdown_table(["", OURS, PLAIN, "times faster"], rows)
-    results = {"graph": described(source), "width": width, "seconds": seconds, "ratios": ratios}
-    write_results("epoch", results, markdown)
+    names = ("an epoch", "its processor time", "peak memory")
+    header = ["", *(f"{name}, {way}" for name in names for way in ways)]
+    source = described(load_graph(graph))
+    markdown = f"One epoch, width {StudentConfig().hidden}, {source}:\n\n"
+    markdown += markdown_table(header, rows)
+    write_results("epoch", {"graph": source, "students": found}, markdown)
     typer.echo(markdown)
 
 
-def epoch(
-    maker: type[Student], kind: StudentKind, spec: EncoderSpec, data: GraphData, share: bool
-) -> Callable[[], object]:
-    """A step on the labels, then the logits of every node; `share` has them read the same h0."""
+def in_process(graph: Path, kind: str, epochs: int, way: str) -> dict[str, Any]:
+    """`measured` in a process of its own.
+
+    Raises:
+        BenchmarkError: it failed.
+    """
+    words = [str(graph), "--students", kind, "--epochs", str(epochs), "--way", way]
+    command = [sys.executable, "-m", "benchmarks.epoch", *words]
+    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if ended.returncode:
+        raise BenchmarkError(f"measuring {kind} {way} ended with status {ended.returncode}")
+    values: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return values
+
+
+def measured(graph: Path, kind: str, epochs: int, way: str) -> dict[str, float]:
+    """The least seconds and processor seconds of an epoch, and the peak of this process."""
+    source = load_graph(graph)
     torch.manual_seed(0)
-    classes, hashed = int(data.labels.max()) + 1, spec.kind == "hashing"
-    student = maker(StudentConfig(kind=kind), spec.dimension, classes, hashed)
+    data = graph_data(source, torch.randn(source.num_nodes, WIDTH))
+    maker = Student if way == OURS else PlainStudent
+    student = maker(StudentConfig(kind=kind), WIDTH, source.num_classes, hashed=False)
+    times = epoch_times(student, data, epochs, shared=way == OURS)
+    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    seconds, processor = (min(column) for column in zip(*times, strict=True))
+    return {"seconds": seconds, "processor_seconds": processor, "peak_bytes": peak}
+
+
+def epoch_times(
+    student: Student, data: GraphData, epochs: int, shared: bool
+) -> list[tuple[float, float]]:
+    """Of each epoch but the first; `shared` as `training.loop.train` does it."""
     optimizer = torch.optim.AdamW(student.parameters(), fused=True)
     batch, terms = whole_graph(data), [Term(LABELS, 1.0, CrossEntropy())]
+    evaluation = Evaluation(student, data)
     embedded: Tensor | None = None
-
-    def work() -> None:
-        nonlocal embedded
+    times = []
+    for _ in range(epochs + 1):
+        started, processor = time.perf_counter(), time.process_time()
         run_epoch(student, [batch], terms, optimizer, embedded)
-        embedded = student.embed(data.features) if share else None
-        predict(student, data, embedded)
-
-    return work
+        embedded = None
+        if shared:
+            embedded = student.embed(data.features)
+            evaluation(student, embedded)
+        else:
+            predict(student, data)
+        times.append((time.perf_counter() - started, time.process_time() - processor))
+    return times[1:]
 
 
 if __name__ == "__main__":

@@ -95,6 +95,7 @@ class DistillOptions:
     objectives: Mapping[str, float] = field(default_factory=dict)  # weights; empty: by the teacher
     constants: ObjectiveOptions = field(default_factory=ObjectiveOptions)
     auto_accuracy: float = 0.95  # wanted of the student's own answers under `route: auto`
+    fitting: bool = False  # takes batches in place of the whole graph where that does not fit
 
     def __post_init__(self) -> None:
         if not 0 <= self.auto_accuracy <= 1:
@@ -130,7 +131,7 @@ class DistillChoices:
     patience: int = TRAINING.patience
     learning_rate: float = TRAINING.learning_rate
     weight_decay: float = TRAINING.weight_decay
-    batch_size: int = TRAINING.batch_size
+    batch_size: int | None = None  # None: the whole graph where it fits into memory, else batches
     fanout: int = TRAINING.fanout
     temperature: float = CONSTANTS.temperature
     auto_accuracy: float = 0.95
@@ -143,6 +144,7 @@ class DistillChoices:
             TrainingError: a choice is out of its range, or without another that it needs.
         """
         said = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        said["batch_size"] = self.batch_size or 0
 
         def of(kind: type[StudentConfig] | type[TrainingConfig]) -> dict[str, Any]:
             return {entry.name: said[entry.name] for entry in fields(kind) if entry.name in said}
@@ -158,6 +160,7 @@ class DistillChoices:
             objectives=self.objectives,
             constants=ObjectiveOptions(temperature=self.temperature),
             auto_accuracy=self.auto_accuracy,
+            fitting=self.batch_size is None,
         )
 
 

@@ -1,5 +1,6 @@
 """From a graph, and perhaps a teacher, to a trained student on disk."""
 
+import logging
 import tempfile
 import uuid
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from training.encoders.features import encoder_spec, graph_features
 from training.errors import CheckpointError
 from training.loop import predict, train
 from training.losses.objectives import make_terms
+from training.memory import chosen_batch, graph_size
 from training.recipes import TITLES, Candidate, candidates
 from training.student.checkpoint import CheckpointConfig, build_student, save_checkpoint
 from training.student.network import Student
@@ -29,6 +31,7 @@ from understudy.graph import TextGraph, check_split, load_graph
 from understudy.graph.files import cache_folder
 from understudy.graph.progress import Progress, named, silent
 
+log = logging.getLogger(__name__)
 CONVERGED = 0.99  # share of the best validation accuracy at which training has converged
 
 
@@ -59,6 +62,11 @@ def distilled(
     graph_folder: Path, out: Path, options: DistillOptions, progress: Progress
 ) -> dict[str, float]:
     """The same, of an output that has been checked."""
+    if options.fitting:
+        choice = chosen_batch(graph_size(graph_folder), options)
+        log.log(logging.WARNING if choice.seeds else logging.INFO, "%s", choice.reason)
+        chosen = replace(options.training, batch_size=choice.seeds)
+        options = replace(options, training=chosen, fitting=False)
     graph = load_graph(graph_folder)
     check_split(graph)
     check_trainable(graph)

@@ -171,7 +171,7 @@ def distill(
     patience: int = DISTILL.patience,
     learning_rate: float = DISTILL.learning_rate,
     weight_decay: float = DISTILL.weight_decay,
-    batch_size: int = DISTILL.batch_size,
+    batch_size: int | None = DISTILL.batch_size,
     fanout: int = DISTILL.fanout,
     temperature: float = DISTILL.temperature,
     auto_accuracy: float = DISTILL.auto_accuracy,
@@ -195,7 +195,8 @@ def distill(
         hidden: width of every layer.
         epochs: at most.
         patience: epochs without a better validation accuracy.
-        batch_size: nodes a step, with drawn neighbours; 0: the whole graph.
+        batch_size: nodes a step, with drawn neighbours; 0: the whole graph; None: that, where it
+            fits into memory.
         fanout: neighbours drawn of a node and hop, in batches.
         temperature: of the teacher's soft labels.
         auto_accuracy: of the student's own answers; reached, `route: auto` asks no more.

@@ -4,17 +4,18 @@ import copy
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from training.config import Epoch, Training, TrainingConfig
-from training.data import Batch, GraphData, whole_graph
+from training.data import Batch, GraphData, train_mask, whole_graph
 from training.errors import DivergedError
 from training.losses.objectives import Term, total_loss
-from training.student.batches import Sampling, sampled_batches
-from training.student.network import STUDENTS, Student
+from training.student.batches import Sampling, sampled_batches, seed_steps
+from training.student.network import STUDENTS, MessageLayer, Student, StudentOutput
 from understudy.graph.progress import Progress, silent
 
 STAGE = "Training the student"
@@ -50,15 +51,14 @@ def train(
     # h0 of whole graphs, which an epoch's evaluation and the next epoch's step have in common
     shared = not config.batch_size and not student.config.input_dropout
     embedded: Tensor | None = None
+    evaluation = Evaluation(student, data)
     for number in range(config.epochs):
         loss = run_epoch(student, next(epoch_batches), terms, optimizer, embedded)
         if not math.isfinite(loss):
             raise DivergedError(f"the loss is {loss} in epoch {number + 1}; lower --learning-rate")
+        embedded = None  # let go of the last one before the next is made
         embedded = student.embed(data.features) if shared else None
-        logits = predict(student, data, embedded)
-        epochs.append(
-            Epoch(loss, *(accuracy(logits, data, part) for part in (data.train, data.val)))
-        )
+        epochs.append(Epoch(loss, *evaluation(student, embedded)))
         if number == 0 or epochs[number].val_accuracy > epochs[best].val_accuracy:
             best, best_state = number, copy.deepcopy(student.state_dict())
         progress(STAGE, number + 1, config.epochs)
@@ -78,14 +78,16 @@ def batches(
         batch = whole_graph(data)
         while True:
             yield [batch]
-    reaches_all = any(term.objective.reach == "all" for term in terms)
-    seeds = torch.arange(len(data.labels)) if reaches_all else data.train
+    train, others = data.train.numpy(), np.empty(0, dtype=np.int64)
+    if any(term.objective.reach == "all" for term in terms):
+        others = np.flatnonzero(~train_mask(data).numpy())
     kind, layers = student.config.kind, student.config.layers
     hops = 0 if STUDENTS[kind].weighting == "none" else layers
-    sampling = Sampling(hops, config.fanout, config.batch_size, kind)
+    sampling = Sampling(hops, config.fanout, kind)
     generator = np.random.default_rng([config.seed, 4])
     while True:
-        yield sampled_batches(data, seeds, sampling, generator)
+        steps = seed_steps(train, others, config.batch_size, generator)
+        yield sampled_batches(data, steps, sampling, generator)
 
 
 def run_epoch(
@@ -100,8 +102,7 @@ def run_epoch(
     total, count = 0.0, 0
     for batch in epoch:
         optimizer.zero_grad()
-        output = student(batch.features, batch.edges, embedded)
-        loss = total_loss(terms, student, output, batch)
+        loss = step_loss(student, batch, terms, embedded)
         loss.backward()
         optimizer.step()
         total += float(loss.item()) * batch.num_seeds
@@ -109,13 +110,38 @@ def run_epoch(
     return total / count
 
 
+def step_loss(
+    student: Student, batch: Batch, terms: Sequence[Term], embedded: Tensor | None
+) -> Tensor:
+    """Scalar; the activations are let go of but for what its gradient needs."""
+    last = any(term.objective.reads_last for term in terms)
+    output = student(batch.features, batch.edges, embedded, last)
+    return total_loss(terms, student, output, batch)
+
+
+class Evaluation:
+    """Accuracies on train and val: the last layer is computed for their nodes alone."""
+
+    def __init__(self, student: Student, data: GraphData) -> None:
+        self.data = data
+        self.nodes = torch.cat([data.train, data.val])
+        product = cast(MessageLayer, student.layers[-1]).product(data.edges)
+        self.product = None if product is None else product.of(self.nodes.numpy())
+
+    @torch.no_grad()
+    def __call__(self, student: Student, embedded: Tensor | None) -> tuple[float, float]:
+        """Shares of train and of val; leaves the student in evaluation mode."""
+        student.eval()
+        data, nodes = self.data, self.nodes
+        logits = student.of_nodes(data.features, data.edges, nodes, self.product, embedded)
+        right = logits.argmax(1) == data.labels[nodes]
+        train, val = right.double().split([len(data.train), len(data.val)])
+        return float(train.mean()), float(val.mean())
+
+
 @torch.no_grad()
-def predict(student: Student, data: GraphData, embedded: Tensor | None = None) -> Tensor:
+def predict(student: Student, data: GraphData) -> Tensor:
     """Logits of every node, [N, classes]; leaves the student in evaluation mode."""
     student.eval()
-    logits: Tensor = student(data.features, data.edges, embedded).logits
-    return logits
-
-
-def accuracy(logits: Tensor, data: GraphData, nodes: Tensor) -> float:
-    return float((logits[nodes].argmax(1) == data.labels[nodes]).double().mean())
+    output: StudentOutput = student(data.features, data.edges, last=False)
+    return output.logits

@@ -19,6 +19,7 @@ from training.config import (
     with_labels,
 )
 from training.errors import TrainingError
+from training.memory import chosen_batch, graph_size
 from training.teacher.answers.folder import read_info
 from understudy.folders import check_output
 from understudy.folders.kinds import STUDENT
@@ -83,8 +84,12 @@ def distill(
     learning_rate: Annotated[float, typer.Option(min=0)] = DEFAULTS.learning_rate,
     weight_decay: Annotated[float, typer.Option(min=0)] = DEFAULTS.weight_decay,
     batch_size: Annotated[
-        int, typer.Option(min=0, help="Nodes a step, with drawn neighbours; 0: the whole graph.")
-    ] = DEFAULTS.batch_size,
+        str,
+        typer.Option(
+            help="Nodes a step, with drawn neighbours; 0: the whole graph; auto: that, where it "
+            "fits into memory."
+        ),
+    ] = "auto",
     fanout: Annotated[
         int, typer.Option(min=1, help="Neighbours drawn of a node and hop, in batches.")
     ] = DEFAULTS.fanout,
@@ -124,13 +129,15 @@ def distill(
         patience=patience,
         learning_rate=learning_rate,
         weight_decay=weight_decay,
-        batch_size=batch_size,
+        batch_size=parse_batch_size(batch_size),
         fanout=fanout,
         temperature=temperature,
         auto_accuracy=auto_accuracy,
         seed=seed,
     )
     options = choices.options()
+    if options.fitting:
+        typer.echo(chosen_batch(graph_size(graph), options).reason)
     with terminal_progress() as progress, step(progress, "Loading torch"):
         from training.distill import distill as run_distill
 
@@ -217,6 +224,19 @@ def route_of(out: Path) -> str:
     from training.student.checkpoint import read_calibration
 
     return read_calibration(out / "calibration.json").deferral.summary
+
+
+def parse_batch_size(word: str) -> int | None:
+    """Nodes a step; None for auto.
+
+    Raises:
+        TrainingError: it is neither auto nor a number of at least 0.
+    """
+    if word == "auto":
+        return None
+    if not word.isdecimal():
+        raise TrainingError(f"--batch-size must be auto or a number of at least 0, not {word!r}")
+    return int(word)
 
 
 def parse_objectives(words: list[str]) -> dict[str, float]:

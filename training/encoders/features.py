@@ -4,8 +4,10 @@ They are dense embeddings of a transformer, or hashed n-grams.
 """
 
 import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import torch
@@ -21,9 +23,15 @@ from understudy.graph.files import atomic_file, cache_folder
 from understudy.graph.hashing import SCHEME, HashedTexts, HashingOptions, TextHasher
 from understudy.graph.progress import Progress, silent, step
 
+if TYPE_CHECKING:
+    from training.encoders.minilm import MiniLM
+
 MODEL_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 WEIGHTS_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+MINILM_WIDTH = 384  # of an embedding
 MAX_TOKENS = 256  # the length that the model was trained for
+TEXTS_A_STEP = 16_384  # that are Python's strings at once
+TEXTS_ENCODED = 131_072  # the same, with their tokens; those of like length are encoded together
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,7 @@ Features = Tensor | HashedFeatures  # dense: float32 [N, dimension]
 
 
 def dense_features(embeddings: NDArray[np.float32]) -> Tensor:
+    """The same rows as a tensor; a file that they are mapped from stays mapped."""
     return torch.from_numpy(np.ascontiguousarray(embeddings))
 
 
@@ -58,16 +67,24 @@ def take_rows(features: Features, nodes: Tensor) -> Features:
 
 
 def csr_tensor(matrix: sparse.csr_array) -> Tensor:
-    """A scipy CSR matrix as a torch one, sharing nothing."""
+    """A scipy CSR matrix as a torch one; they share what has the right type and may be written."""
+    index = np.int32 if max(matrix.nnz, *matrix.shape) < 2**31 else np.int64
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
         return torch.sparse_csr_tensor(
-            torch.from_numpy(matrix.indptr.astype(np.int64)),
-            torch.from_numpy(matrix.indices.astype(np.int64)),
-            torch.from_numpy(matrix.data.astype(np.float32)),
+            torch.from_numpy(np.require(matrix.indptr, index, "W")),
+            torch.from_numpy(np.require(matrix.indices, index, "W")),
+            torch.from_numpy(np.require(matrix.data, np.float32, "W")),
             size=matrix.shape,
             check_invariants=False,
         )
+
+
+def scipy_matrix(matrix: Tensor) -> sparse.csr_array:
+    """The other way round."""
+    parts = matrix.values(), matrix.col_indices(), matrix.crow_indices()
+    rows, columns = matrix.shape
+    return sparse.csr_array(tuple(part.numpy() for part in parts), (rows, columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +100,7 @@ class EncoderSpec:
 
 
 def minilm_spec() -> EncoderSpec:
-    return EncoderSpec("minilm", MODEL_NAME, WEIGHTS_DIGEST, 384, MAX_TOKENS)
+    return EncoderSpec("minilm", MODEL_NAME, WEIGHTS_DIGEST, MINILM_WIDTH, MAX_TOKENS)
 
 
 def hashing_spec(options: HashingOptions) -> EncoderSpec:
@@ -110,9 +127,21 @@ def graph_features(
         return dense_features(embeddings(graph, model_path, progress))
     options = hashing_options(spec)
     progress("Hashing texts", 0, graph.num_nodes)
-    hashed = TextHasher(options)(graph.texts.to_pylist())
-    progress("Hashing texts", graph.num_nodes, graph.num_nodes)
-    return hashed_features(hashed, options.buckets)
+    parts: list[HashedTexts] = []
+    for start in range(0, graph.num_nodes, TEXTS_A_STEP):
+        parts.append(TextHasher(options)(graph.texts[start : start + TEXTS_A_STEP].to_pylist()))
+        progress("Hashing texts", min(start + TEXTS_A_STEP, graph.num_nodes), graph.num_nodes)
+    return hashed_features(joined(parts), options.buckets)
+
+
+def joined(parts: Sequence[HashedTexts]) -> HashedTexts:
+    """The parts' texts one behind the other."""
+    if len(parts) == 1:
+        return parts[0]
+    lengths = [np.diff(part.indptr) for part in parts]
+    indptr = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
+    buckets, weights = ([getattr(part, name) for part in parts] for name in ("buckets", "weights"))
+    return HashedTexts(indptr, np.concatenate(buckets), np.concatenate(weights))
 
 
 def hashing_options(spec: EncoderSpec) -> HashingOptions:
@@ -131,17 +160,42 @@ def hashing_options(spec: EncoderSpec) -> HashingOptions:
 def embeddings(
     graph: TextGraph, model_path: Path | None, progress: Progress
 ) -> NDArray[np.float32]:
-    """MiniLM embeddings, float32 [N, 384], from the cache where they are there."""
+    """MiniLM embeddings, float32 [N, 384], mapped from the cache, which is filled before."""
     path = embeddings_file(graph)
     if not path.is_file():
         from training.encoders.minilm import load_minilm  # read only where the cache has none
 
         with step(progress, "Loading the text encoder"):
             encoder = load_minilm(model_path)
-        values = encoder.encode(graph.texts.to_pylist(), progress)
-        with atomic_file(path) as temporary:
-            np.save(temporary, values)
-    return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
+        with atomic_file(path) as temporary, temporary.open("wb") as stream:
+            write_rows(stream, encoded(graph, encoder, progress), graph.num_nodes, MINILM_WIDTH)
+    # Mapped, and copied on writing: torch takes no memory that nobody may write to.
+    values: NDArray[np.float32] = np.load(path, mmap_mode="c", allow_pickle=False)
+    return values
+
+
+def encoded(
+    graph: TextGraph, encoder: "MiniLM", progress: Progress
+) -> Iterator[NDArray[np.float32]]:
+    """The embeddings of all texts in order, in parts."""
+    for start in range(0, graph.num_nodes, TEXTS_ENCODED):
+        texts = graph.texts[start : start + TEXTS_ENCODED].to_pylist()
+        yield encoder.encode(texts, further(progress, start, graph.num_nodes))
+
+
+def write_rows(
+    stream: BinaryIO, parts: Iterable[NDArray[np.float32]], count: int, width: int
+) -> None:
+    """Writes parts of an array, float32 [count, width], as one .npy file."""
+    header = {"descr": "<f4", "fortran_order": False, "shape": (count, width)}
+    np.lib.format.write_array_header_1_0(stream, header)
+    for part in parts:
+        stream.write(np.ascontiguousarray(part).data)
+
+
+def further(progress: Progress, start: int, count: int) -> Progress:
+    """Reports of a part that begins at a position, as of the whole."""
+    return lambda stage, done, _: progress(stage, start + done, count)
 
 
 def embeddings_file(graph: TextGraph) -> Path:

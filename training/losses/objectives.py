@@ -26,6 +26,7 @@ class Objective(nn.Module):
     """
 
     reach: Reach = "train"  # the nodes that it reads: those of the training split, or all
+    reads_last: bool = True  # the last of the student's activations; others than their logits
 
     def forward(self, student: Student, output: StudentOutput, batch: Batch) -> Tensor:
         """Scalar, mean over nodes; 0 where the batch holds none that it reads."""
@@ -41,6 +42,8 @@ class Term:
 
 class CrossEntropy(Objective):
     """The labels of the training nodes, nats a node."""
+
+    reads_last = False
 
     def forward(self, student: Student, output: StudentOutput, batch: Batch) -> Tensor:
         if not len(batch.train):

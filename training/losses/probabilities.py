@@ -48,6 +48,8 @@ def entropy(log_probabilities: Tensor) -> Tensor:
 class SoftLabels(Objective):
     """`soft_label_loss`, or its balanced form, on training nodes or on all the others."""
 
+    reads_last = False
+
     def __init__(
         self,
         data: GraphData,
@@ -107,6 +109,7 @@ class Frequencies(Objective):
     """
 
     reach = "all"
+    reads_last = False
 
     def __init__(
         self, data: GraphData, targets: Targets, student: StudentConfig, options: ObjectiveOptions

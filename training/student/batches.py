@@ -1,16 +1,15 @@
 """What one step reads: the whole graph, or seeds with drawn neighbourhoods."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
-from torch import Tensor
 
-from training.data import Batch, Edges, GraphData, attended, train_mask
-from training.encoders.features import csr_tensor, take_rows
+from training.data import Batch, Edges, GraphData, train_mask
+from training.encoders.features import take_rows
 from training.student.network import STUDENTS
 from understudy.graph.csr import Adjacency
 
@@ -19,19 +18,53 @@ from understudy.graph.csr import Adjacency
 class Sampling:
     hops: int  # of neighbours drawn around a seed: the student's layers
     fanout: int  # neighbours drawn of a node and hop, at most
-    batch_size: int  # seeds
     kind: str
 
 
+def seed_steps(
+    train: NDArray[np.int64],
+    others: NDArray[np.int64],
+    batch_size: int,
+    generator: np.random.Generator,
+) -> Iterator[NDArray[np.int64]]:
+    """The seeds of each step of an epoch: one pass over the other nodes, or over the training nodes
+    where there are no others.
+
+    Every step has its training nodes, as many as their share of all nodes, but at least a quarter
+    of a step's where there are so many: they come in a random order, again and again. So every
+    objective has its weight in every step, as over a whole graph.
+    """
+    if not len(others):
+        yield from parts_of(generator.permutation(train), batch_size)
+        return
+    share = round(batch_size * len(train) / (len(train) + len(others)))
+    labeled = min(max(share, batch_size // 4, 1), len(train), max(batch_size - 1, 1))
+    waiting = np.empty(0, dtype=np.int64)
+    for own in parts_of(generator.permutation(others), max(batch_size - labeled, 1)):
+        if len(waiting) < labeled:  # a step has no node twice: what is left over is dropped
+            waiting = generator.permutation(train)
+        yield np.concatenate([waiting[:labeled], own])
+        waiting = waiting[labeled:]
+
+
+def parts_of(nodes: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
+    for start in range(0, len(nodes), size):
+        yield nodes[start : start + size]
+
+
 def sampled_batches(
-    data: GraphData, seeds: Tensor, sampling: Sampling, generator: np.random.Generator
+    data: GraphData,
+    steps: Iterable[NDArray[np.int64]],
+    sampling: Sampling,
+    generator: np.random.Generator,
 ) -> Iterator[Batch]:
-    """One pass over the seeds in random order, a batch at a time (GraphSAGE, arXiv 1706.02216)."""
-    order = generator.permutation(seeds.numpy())
+    """A batch for each step's seeds, with drawn neighbours (GraphSAGE, arXiv 1706.02216)."""
     in_train = train_mask(data)
-    for start in range(0, len(order), sampling.batch_size):
-        own = order[start : start + sampling.batch_size]
-        nodes, pairs = sample(data.adjacency, own, sampling.hops, sampling.fanout, generator)
+    position = np.full(data.adjacency.num_nodes, -1, dtype=np.int64)
+    for own in steps:
+        nodes, pairs = sample(
+            data.adjacency, own, sampling.hops, sampling.fanout, generator, position
+        )
         index = torch.from_numpy(nodes)
         trained = in_train[index[: len(own)]]
         positions = torch.arange(len(own))
@@ -52,16 +85,22 @@ def sample(
     hops: int,
     fanout: int,
     generator: np.random.Generator,
+    position: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Draws neighbourhoods without replacement; every node is expanded once.
+
+    Args:
+        position: int64 [N], -1 everywhere, and left so: room that many calls may share.
 
     Returns:
         Node indices, int64 [n], seeds first; and pairs int64 [2, P] of positions: (from, to).
     """
-    position = np.full(adjacency.num_nodes, -1, dtype=np.int64)
+    if position is None:
+        position = np.full(adjacency.num_nodes, -1, dtype=np.int64)
     position[seeds] = np.arange(len(seeds))
     nodes, frontier = [seeds], seeds
-    count, sources, targets = len(seeds), [], []
+    count = len(seeds)
+    sources, targets = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for _ in range(hops):
         drawn, owners = draw(adjacency, frontier, fanout, generator)
         fresh = np.unique(drawn[position[drawn] < 0])
@@ -71,7 +110,9 @@ def sample(
         targets.append(position[frontier][owners])
         nodes.append(fresh)
         frontier = fresh
-    return np.concatenate(nodes), np.stack([np.concatenate(sources), np.concatenate(targets)])
+    found = np.concatenate(nodes)
+    position[found] = -1
+    return found, np.stack([np.concatenate(sources), np.concatenate(targets)])
 
 
 def draw(
@@ -105,16 +146,14 @@ def sampled_edges(
     ones = np.ones(pairs.shape[1])
     summed = STUDENTS[kind].weighting == "sum"
     plain = sparse.csr_array((scale if summed else ones, (pairs[1], pairs[0])), size)
-    norm = 1 / np.sqrt(degrees + 1.0)
-    weights = scale * norm[pairs[1]] * norm[pairs[0]]
-    normalized = sparse.csr_array((weights, (pairs[1], pairs[0])), size)
-    normalized = sparse.csr_array(normalized + sparse.diags_array(norm**2))
-    for matrix in (plain, normalized):
-        matrix.sort_indices()
-    order = np.lexsort((pairs[0], pairs[1]))
-    return Edges(
-        csr_tensor(plain),
-        csr_tensor(normalized),
-        attended(normalized),
-        torch.from_numpy(pairs[:, order]),
-    )
+    plain.sort_indices()
+
+    def normalized() -> sparse.csr_array:
+        norm = 1 / np.sqrt(degrees + 1.0)
+        weights = scale * norm[pairs[1]] * norm[pairs[0]]
+        matrix = sparse.csr_array((weights, (pairs[1], pairs[0])), size)
+        looped = sparse.csr_array(matrix + sparse.diags_array(norm**2))
+        looped.sort_indices()
+        return looped
+
+    return Edges(plain, normalized, symmetric=False)

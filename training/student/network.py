@@ -15,12 +15,15 @@ from torch.nn import functional as F
 from torch_geometric.nn import GATConv, GCNConv, GINConv, SAGEConv
 
 from training.config import Registry, StudentConfig
-from training.data import Edges
+from training.data import Edges, Product
 from training.encoders.features import Features, HashedFeatures
 from training.encoders.sparse_product import sparse_product
 from training.errors import TrainingError
 from training.student.attention import attention
+from training.student.by_rows import by_rows, of_nodes
 from understudy.graph.neighborhoods import Weighting
+
+Update = Callable[[nn.Module, Tensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +32,16 @@ class StudentLayer:
 
     Attributes:
         make: a layer's own network, from activations of width `hidden` to such
-        run: that network, h [N, hidden] and the edges → [N, hidden]
         weighting: of a neighbourhood's rows in the served form; None: it cannot be exported
+        update: that network of some rows, h [B, hidden], and their aggregated neighbours, where no
+            row depends on another one; None: all rows are needed
+        run: that network of all rows, h [N, hidden], and the edges → [N, hidden]; None: by `update`
     """
 
     make: Callable[[StudentConfig], nn.Module]
-    run: Callable[[nn.Module, Tensor, Edges], Tensor]
     weighting: Weighting | None
+    update: Update | None = None
+    run: Callable[[nn.Module, Tensor, Edges], Tensor] | None = None
 
 
 STUDENTS: Registry[StudentLayer] = Registry("student")
@@ -63,7 +69,7 @@ def register_student(
         "none": lambda module, h, edges: module(h),
         None: lambda module, h, edges: module(h, edges),
     }
-    STUDENTS.register(name, StudentLayer(make, runs[weighting], weighting))
+    STUDENTS.register(name, StudentLayer(make, weighting, run=runs[weighting]))
 
 
 def mean_of_neighbors(h: Tensor, edges: Edges) -> Tensor:
@@ -93,25 +99,43 @@ def gat(config: StudentConfig) -> nn.Module:
     return cast(nn.Module, GATConv(width, width // heads, heads=heads))
 
 
+def sage_update(conv: nn.Module, h: Tensor, aggregated: Tensor | None) -> Tensor:
+    """GraphSAGE, mean aggregation (arXiv 1706.02216)."""
+    own = cast(SAGEConv, conv)
+    return cast(Tensor, own.lin_l(aggregated) + own.lin_r(h))
+
+
+def gcn_update(conv: nn.Module, h: Tensor, aggregated: Tensor | None) -> Tensor:
+    """GCN, symmetric normalisation with self-loops (arXiv 1609.02907, eq. 2)."""
+    own = cast(GCNConv, conv)
+    return cast(Tensor, own.lin(aggregated) + own.bias)
+
+
+def gin_update(conv: nn.Module, h: Tensor, aggregated: Tensor | None) -> Tensor:
+    """GIN with a learned epsilon (arXiv 1810.00826, eq. 4.1)."""
+    own = cast(GINConv, conv)
+    return cast(Tensor, own.nn((1 + own.eps) * h + aggregated))
+
+
 OURS = {
     "sage": StudentLayer(
-        lambda config: SAGEConv(config.hidden, config.hidden),
-        lambda conv, h, edges: conv(h, edges.adjacency),
-        "mean",
+        lambda config: SAGEConv(config.hidden, config.hidden), "mean", sage_update
     ),
     "gcn": StudentLayer(
         lambda config: GCNConv(config.hidden, config.hidden, normalize=False),
-        lambda conv, h, edges: conv(h, edges.normalized),
         "symmetric",
+        gcn_update,
     ),
     "gat": StudentLayer(
-        gat, lambda conv, h, edges: attention(cast(GATConv, conv), h, edges.attended), "mask"
+        gat,
+        "mask",
+        run=lambda conv, h, edges: attention(cast(GATConv, conv), h, edges.attended),
     ),
-    "gin": StudentLayer(gin, lambda conv, h, edges: conv(h, edges.adjacency), "sum"),
+    "gin": StudentLayer(gin, "sum", gin_update),
     "mlp": StudentLayer(
         lambda config: nn.Linear(config.hidden, config.hidden),
-        lambda conv, h, edges: conv(h),
         "none",
+        lambda conv, h, aggregated: cast(Tensor, conv(h)),
     ),
 }
 
@@ -125,7 +149,10 @@ BAG_WIDTH = 128  # of the learned embedding of an n-gram bucket
 
 @dataclass(frozen=True, slots=True)
 class StudentOutput:
-    """Shapes: hidden: h0 … hL, each [N, hidden]; logits: [N, classes]."""
+    """Shapes: hidden: h0 … hL, each [N, hidden]; logits: [N, classes].
+
+    hL is left out where it was not asked for.
+    """
 
     hidden: list[Tensor]
     logits: Tensor
@@ -143,9 +170,13 @@ class HashedInput(nn.Module):
         self.probability = probability
         self.linear = nn.Linear(BAG_WIDTH, hidden)
 
-    def forward(self, features: HashedFeatures) -> Tensor:
-        bag = sparse_product(features.rows, self.table)
-        return cast(Tensor, self.linear(dropout(bag, self.probability, self.training)))
+    def rows(self, features: HashedFeatures) -> Tensor:
+        """What the linear map reads: the bags, [N, BAG_WIDTH]."""
+        return sparse_product(features.rows, self.table)
+
+    def mapped(self, rows: Tensor) -> Tensor:
+        """[B, BAG_WIDTH] → [B, hidden]."""
+        return cast(Tensor, self.linear(rows))
 
 
 class DenseInput(nn.Linear):
@@ -155,8 +186,13 @@ class DenseInput(nn.Linear):
         super().__init__(dimension, hidden)
         self.probability = probability
 
-    def forward(self, features: Tensor) -> Tensor:
-        return super().forward(dropout(features, self.probability, self.training))
+    def rows(self, features: Tensor) -> Tensor:
+        """What the map reads."""
+        return features
+
+    def mapped(self, rows: Tensor) -> Tensor:
+        """[B, dimension] → [B, hidden]."""
+        return F.linear(rows, self.weight, self.bias)
 
 
 class MessageLayer(nn.Module):
@@ -164,12 +200,37 @@ class MessageLayer(nn.Module):
 
     def __init__(self, config: StudentConfig) -> None:
         super().__init__()
-        self.kind, self.residual = config.kind, config.residual
+        self.kind, self.residual, self.probability = config.kind, config.residual, config.dropout
         self.conv = convolution(config)
         self.norm = normalization(config)
 
-    def forward(self, h: Tensor, edges: Edges) -> Tensor:
-        return self.finish(h, STUDENTS[self.kind].run(self.conv, h, edges))
+    def forward(self, h: Tensor, edges: Edges, head: nn.Module | None = None) -> Tensor:
+        """The next activations [N, hidden], or of a head, after its dropout, their logits."""
+        layer = STUDENTS[self.kind]
+        probability = self.probability * self.training
+        if layer.run is None:
+            return by_rows(self.updated, self, h, self.product(edges), probability, head)
+        h = dropout(h, probability, self.training)
+        h = self.finish(h, layer.run(self.conv, h, edges))
+        return h if head is None else cast(Tensor, head(dropout(h, probability, self.training)))
+
+    def product(self, edges: Edges) -> Product | None:
+        """What this layer sums neighbours with; None where it does so in a way of its own."""
+        layer = STUDENTS[self.kind]
+        return edges.product(layer.weighting) if layer.update and layer.weighting else None
+
+    def of_nodes(
+        self, h: Tensor, edges: Edges, nodes: Tensor, product: Product | None, head: nn.Module
+    ) -> Tensor:
+        """A head's logits of some nodes, in evaluation; `product` is this layer's, cut to them."""
+        if STUDENTS[self.kind].update is None:
+            return cast(Tensor, self(h, edges, head))[nodes]
+        return of_nodes(self.updated, h, nodes, product, head)
+
+    def updated(self, h: Tensor, aggregated: Tensor | None) -> Tensor:
+        """The next activations of some rows, from these and their aggregated neighbours."""
+        update = cast(Update, STUDENTS[self.kind].update)
+        return self.finish(h, update(self.conv, h, aggregated))
 
     def finish(self, h: Tensor, updated: Tensor) -> Tensor:
         """What follows the aggregation; the exported form shares it."""
@@ -188,26 +249,58 @@ class Student(nn.Module):
     def __init__(self, config: StudentConfig, dimension: int, classes: int, hashed: bool) -> None:
         super().__init__()
         self.config = config
-        make_input = HashedInput if hashed else DenseInput
-        self.input = make_input(dimension, config.hidden, config.input_dropout)
+        sizes = dimension, config.hidden, config.input_dropout
+        self.input: HashedInput | DenseInput = HashedInput(*sizes) if hashed else DenseInput(*sizes)
         self.input_norm = normalization(config)
         self.layers = nn.ModuleList(MessageLayer(config) for _ in range(config.layers))
         self.head = nn.Linear(config.hidden, classes)
 
     def forward(
-        self, features: Features, edges: Edges, embedded: Tensor | None = None
+        self,
+        features: Features,
+        edges: Edges,
+        embedded: Tensor | None = None,
+        last: bool = True,
     ) -> StudentOutput:
-        """`embedded` is h0, where it is known already."""
+        """`embedded` is h0, where it is known already; `last`, whether hL is asked for."""
+        hidden = [self.embed(features) if embedded is None else embedded]
+        for layer in self.layers[:-1]:
+            hidden.append(layer(hidden[-1], edges))
+        if not last:
+            return StudentOutput(hidden, self.layers[-1](hidden[-1], edges, self.head))
+        hidden.append(self.layers[-1](hidden[-1], edges))
+        return StudentOutput(hidden, self.classified(hidden[-1]))
+
+    def of_nodes(
+        self,
+        features: Features,
+        edges: Edges,
+        nodes: Tensor,
+        product: Product | None,
+        embedded: Tensor | None = None,
+    ) -> Tensor:
+        """Logits [B, classes] of some nodes, int64 [B]; `product` is a layer's, cut to them."""
         h = self.embed(features) if embedded is None else embedded
-        hidden = [h]
-        for layer in self.layers:
-            h = layer(self.drop(h), edges)
-            hidden.append(h)
-        return StudentOutput(hidden, self.head(self.drop(h)))
+        for layer in self.layers[:-1]:
+            h = layer(h, edges)
+        last = cast(MessageLayer, self.layers[-1])
+        return last.of_nodes(h, edges, nodes, product, self.head)
 
     def embed(self, features: Features) -> Tensor:
         """h0 [N, hidden]."""
-        return F.relu(self.input_norm(self.input(features)))
+        rows = self.input.rows(features)  # type: ignore[arg-type]
+        modules = nn.ModuleList([self.input, self.input_norm])
+        return by_rows(self.first, modules, rows, None, self.input.probability * self.training)
+
+    def first(self, rows: Tensor, _: Tensor | None) -> Tensor:
+        return F.relu(self.input_norm(self.input.mapped(rows)))
+
+    def classified(self, h: Tensor) -> Tensor:
+        """Logits [N, classes] of the last activations."""
+        probability = self.config.dropout * self.training
+        return by_rows(
+            lambda rows, _: cast(Tensor, self.head(rows)), self.head, h, None, probability
+        )
 
     def drop(self, h: Tensor) -> Tensor:
         return dropout(h, self.config.dropout, self.training)

@@ -17,7 +17,7 @@ from training.config import (
 from training.encoders.features import hashed_features
 from training.loop import train
 from training.losses.objectives import make_terms
-from training.student.batches import Sampling, draw, sample, sampled_batches
+from training.student.batches import Sampling, draw, sample, sampled_batches, seed_steps
 from training.student.network import Student
 from understudy.graph.hashing import HashingOptions, TextHasher
 
@@ -27,12 +27,12 @@ def test_with_every_neighbor_drawn_seeds_get_the_whole_graphs_logits(kind: Stude
     data = small_data()
     torch.manual_seed(0)
     student = Student(StudentConfig(kind=kind, hidden=16), WIDTH, CLASSES, hashed=False).eval()
-    sampling = Sampling(hops=2, fanout=NODES, batch_size=20, kind=kind)
-    seeds = torch.arange(NODES)
+    sampling = Sampling(hops=2, fanout=NODES, kind=kind)
+    steps = np.random.default_rng(1).permutation(NODES).reshape(-1, 18)
     seen = []
     with torch.no_grad():
         whole = student(data.features, data.edges).logits
-        for batch in sampled_batches(data, seeds, sampling, np.random.default_rng(0)):
+        for batch in sampled_batches(data, steps, sampling, np.random.default_rng(0)):
             own = batch.nodes[: batch.num_seeds]
             logits = student(batch.features, batch.edges).logits[: batch.num_seeds]
             torch.testing.assert_close(logits, whole[own], atol=1e-5, rtol=1e-4)
@@ -40,7 +40,7 @@ def test_with_every_neighbor_drawn_seeds_get_the_whole_graphs_logits(kind: Stude
             assert torch.isin(own[batch.train], data.train).all()
             assert not torch.isin(own[batch.untrained], data.train).any()
             seen.append(own)
-    assert torch.equal(torch.cat(seen).sort().values, seeds)
+    assert torch.equal(torch.cat(seen), torch.from_numpy(steps.flatten()))
 
 
 def test_no_more_than_the_fanout_and_no_neighbor_twice() -> None:
@@ -73,3 +73,32 @@ def test_hashed_features_are_batched_too() -> None:
     terms = make_terms({"cross_entropy": 1, "unlabeled": 1}, data, config, ObjectiveOptions())
     training = train(student, data, terms, TrainingConfig(epochs=8, batch_size=32, fanout=4))
     assert training.epochs[-1].loss < training.epochs[0].loss
+
+
+@pytest.mark.parametrize(("labeled", "expected"), [(3, 3), (40, 6), (400, 16)])
+def test_every_step_has_training_nodes_and_an_epoch_passes_once_over_the_others(
+    labeled: int, expected: int
+) -> None:
+    train, others = np.arange(labeled), labeled + np.arange(100)
+    for _ in range(2):
+        steps = list(seed_steps(train, others, 20, np.random.default_rng(0)))
+        for own in steps:
+            assert len(np.unique(own)) == len(own) <= 20
+            assert (own < labeled).sum() == expected
+        seen = np.concatenate(steps)
+        assert sorted(seen[seen >= labeled].tolist()) == others.tolist()
+
+
+def test_without_other_nodes_an_epoch_passes_once_over_the_training_nodes() -> None:
+    steps = list(seed_steps(np.arange(50), np.arange(0), 20, np.random.default_rng(0)))
+    assert [len(own) for own in steps] == [20, 20, 10]
+    assert sorted(np.concatenate(steps).tolist()) == list(range(50))
+
+
+def test_the_room_that_calls_share_changes_nothing_that_is_drawn() -> None:
+    adjacency, position = small_graph().adjacency, np.full(NODES, -1)
+    for seeds in (np.array([7, 3, 50]), np.array([3, 8])):
+        apart = sample(adjacency, seeds, 2, 2, np.random.default_rng(0))
+        together = sample(adjacency, seeds, 2, 2, np.random.default_rng(0), position)
+        for mine, theirs in zip(together, apart, strict=True):
+            assert np.array_equal(mine, theirs)

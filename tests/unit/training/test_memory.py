@@ -1,0 +1,77 @@
+"""Whether the whole graph fits is told before it is tried."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.unit.training.samples import CLASSES, NODES, small_graph
+from training.cli.distill import parse_batch_size
+from training.config import STUDENT_KINDS, DistillChoices, StudentConfig, StudentKind
+from training.errors import TrainingError
+from training.memory import (
+    BATCH,
+    HEADROOM,
+    GraphSize,
+    choose_batch,
+    free_bytes,
+    graph_size,
+    training_bytes,
+)
+from understudy.graph import save_graph
+from understudy.graph.errors import GraphFormatError
+
+LARGE = GraphSize(nodes=1_000_000, edges=10_000_000, classes=40, text_bytes=120_000_000)
+
+
+def test_the_size_is_read_from_the_folder_without_its_rows(tmp_path: Path) -> None:
+    graph = small_graph()
+    save_graph(graph, tmp_path / "graph")
+    size = graph_size(tmp_path / "graph")
+    assert (size.nodes, size.classes) == (NODES, CLASSES)
+    assert size.edges == graph.adjacency.num_edges
+    characters = sum(map(len, graph.texts.to_pylist()))
+    assert characters <= size.text_bytes < 2 * characters
+    (tmp_path / "graph" / "nodes.parquet").write_bytes(b"PAR1")
+    with pytest.raises(GraphFormatError, match="is damaged"):
+        graph_size(tmp_path / "graph")
+
+
+@pytest.mark.parametrize("kind", STUDENT_KINDS)
+def test_the_whole_graph_is_taken_where_it_fits_and_batches_where_not(kind: StudentKind) -> None:
+    student = StudentConfig(kind=kind)
+    needed = training_bytes(LARGE, student, hashed=False, taught=False, whole=True)
+    fits = choose_batch(LARGE, student, False, False, needed / HEADROOM + 1)
+    assert fits.seeds == 0
+    assert "on the whole graph takes about" in fits.reason
+    too_large = choose_batch(LARGE, student, False, False, needed / HEADROOM - 1)
+    assert too_large.seeds == BATCH
+    assert "--batch-size 0" in too_large.reason
+
+
+def test_more_of_anything_needs_more_and_batches_need_less() -> None:
+    student = StudentConfig()
+    least = training_bytes(LARGE, student, hashed=False, taught=False, whole=True)
+    assert training_bytes(LARGE, student, hashed=True, taught=False, whole=True) > least
+    assert training_bytes(LARGE, student, hashed=False, taught=True, whole=True) > least
+    assert training_bytes(LARGE, student, hashed=False, taught=False, whole=False) < least
+    for name in ("nodes", "edges", "classes", "text_bytes"):
+        larger = replace(LARGE, **{name: 2 * getattr(LARGE, name)})
+        assert training_bytes(larger, student, hashed=True, taught=True, whole=True) > least
+
+
+def test_this_machine_has_some_memory_free() -> None:
+    assert 1e6 < free_bytes() < 1e15
+
+
+def test_a_step_is_auto_or_a_number() -> None:
+    assert [parse_batch_size(word) for word in ("auto", "0", "64")] == [None, 0, 64]
+    for word in ("-1", "many", ""):
+        with pytest.raises(TrainingError, match="--batch-size must be auto or a number"):
+            parse_batch_size(word)
+
+
+def test_a_number_of_nodes_is_kept_and_none_leaves_the_choice_to_the_memory() -> None:
+    for given, fitting in ((None, True), (0, False), (64, False)):
+        options = DistillChoices(batch_size=given).options()
+        assert (options.training.batch_size, options.fitting) == (given or 0, fitting)

@@ -1,0 +1,121 @@
+"""How much memory training takes, before it takes it; without torch."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from training.config import DistillOptions, StudentConfig
+from understudy.environment import MEMORY_LIMITS, NO_LIMIT, gibibytes
+from understudy.graph.errors import GraphFormatError
+from understudy.graph.folder import read_meta
+
+BASE_BYTES = 500e6  # of the libraries
+NODE_BYTES = 150  # of ids, labels and splits
+LOADING_BYTES = 160  # an edge, while its graph is read and checked
+EDGE_BYTES = 24  # an edge afterwards, in both directions: in the graph, and as a matrix's row
+ATTENDED_BYTES = 120  # the same more, of GAT's pairs, scores and weights
+GRAMS_A_CHARACTER = 3.2  # n-grams of a hashed text, of which each is kept in three orders
+GRAM_BYTES = 24
+BAG_NUMBERS = 384  # of a hashed text: its bag of n-grams, the same dropped, and their gradient
+HEADROOM = 0.85  # of what is free
+BATCH = 1_024  # seeds a step, where the whole graph does not fit
+NUMBER = 4  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSize:
+    nodes: int
+    edges: int  # each counted once
+    classes: int
+    text_bytes: int
+
+
+def graph_size(folder: Path) -> GraphSize:
+    """Of a graph folder, by what its files say about themselves.
+
+    Raises:
+        GraphError: see `read_meta`; or the nodes' file is damaged.
+    """
+    meta = read_meta(folder)
+    try:
+        table = pq.read_metadata(folder / "nodes.parquet")
+        groups = [table.row_group(number) for number in range(table.num_row_groups)]
+        text = table.schema.names.index("text")
+        texts = sum(group.column(text).total_uncompressed_size for group in groups)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise GraphFormatError(f"{folder} is damaged: {error}") from error
+    return GraphSize(meta["nodes"], meta["edges"], len(meta["label_names"]), texts)
+
+
+def training_bytes(
+    size: GraphSize, student: StudentConfig, hashed: bool, taught: bool, whole: bool
+) -> float:
+    """Of the process at its peak; dense features stay mapped, and are not counted.
+
+    Of every node a step over the whole graph holds each layer's input, the sums over its neighbours
+    (whose memory their gradient takes), and one gradient; of objectives that read activations, the
+    last ones and their gradients, too. An evaluation holds the input and the output of a layer.
+    """
+    layers, width = student.layers, student.hidden * NUMBER
+    by_node = width * ((2 * layers + 1 + (layers + 2) * taught) if whole else 3)
+    by_node += size.classes * NUMBER * (3 + taught) + NODE_BYTES
+    if student.kind == "gat" and whole:
+        by_node += 2 * layers * width
+    by_edge = EDGE_BYTES + ATTENDED_BYTES * (student.kind == "gat")
+    texts = size.text_bytes * (1 + GRAMS_A_CHARACTER * GRAM_BYTES * hashed)
+    by_node += BAG_NUMBERS * NUMBER * hashed
+    trained = size.nodes * by_node + size.edges * by_edge + texts
+    return BASE_BYTES + max(trained, size.edges * LOADING_BYTES + 2 * size.text_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchChoice:
+    """How many seeds a step takes, 0 for the whole graph, and the reason in words."""
+
+    seeds: int
+    reason: str
+    bytes: float  # at the peak
+
+
+def choose_batch(
+    size: GraphSize, student: StudentConfig, hashed: bool, taught: bool, free: float
+) -> BatchChoice:
+    """The whole graph where it fits into the free memory, and else batches."""
+    whole = training_bytes(size, student, hashed, taught, whole=True)
+    needed = f"training on the whole graph takes about {gibibytes(round(whole))}"
+    if whole <= HEADROOM * free:
+        return BatchChoice(0, f"{needed} of {gibibytes(round(free))} that are free", whole)
+    drawn = training_bytes(size, student, hashed, taught, whole=False)
+    return BatchChoice(
+        BATCH,
+        f"{needed}, more than is free ({gibibytes(round(free))}): batches of {BATCH:,} nodes with "
+        f"drawn neighbours are taken, about {gibibytes(round(drawn))}, which is slower; "
+        "--batch-size 0 takes the whole graph all the same",
+        drawn,
+    )
+
+
+def chosen_batch(size: GraphSize, options: DistillOptions) -> BatchChoice:
+    """`choose_batch` for a distillation, by what is free now."""
+    hashed, taught = options.encoder == "hashing", options.teacher is not None
+    return choose_batch(size, options.student, hashed, taught, free_bytes())
+
+
+def free_bytes() -> int:
+    """Of this machine, or of the container that this runs in."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for line in read_lines(Path("/proc/meminfo")):
+        if line.startswith("MemAvailable:"):
+            free = int(line.split()[1]) * 1024
+    for path in MEMORY_LIMITS:
+        limit = "".join(read_lines(path)).strip()
+        if limit.isdecimal() and int(limit) < NO_LIMIT:
+            free = min(free, int(limit))
+    return free
+
+
+def read_lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
