@@ -1,8 +1,11 @@
 """Asking a teacher about many nodes, bucketed by length, in parts that survive a kill."""
 
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,28 +21,65 @@ PART_PROMPTS = 1_024  # answers that are written at once, and lost at most by a 
 STAGE = "Asking the teacher"
 
 
+Write = Callable[[int, int], Prompt]  # of a node and a hop
+
+
+class WrittenPrompts(Sequence[Prompt]):
+    """Prompts that are written when they are asked for; none is kept."""
+
+    def __init__(self, write: Write, asked: NDArray[np.int64]) -> None:
+        """Shapes: asked: int64 [P, 2], each one's node and hop."""
+        self.write, self.asked = write, asked
+
+    def __len__(self) -> int:
+        return len(self.asked)
+
+    @overload
+    def __getitem__(self, index: int) -> Prompt: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "WrittenPrompts": ...
+
+    def __getitem__(self, index: int | slice) -> "Prompt | WrittenPrompts":
+        if isinstance(index, slice):
+            return WrittenPrompts(self.write, self.asked[index])
+        node, hop = self.asked[index].tolist()
+        return self.write(node, hop)
+
+
 @dataclass(frozen=True, slots=True)
 class Questions:
     """Distinct prompts, and which of them each node's hop asks.
 
     Shapes:
         which: int64 [H, M], positions in `prompts`
+        sizes: int32 [P], characters of each prompt
     """
 
-    prompts: list[Prompt]
+    prompts: Sequence[Prompt]
     which: NDArray[np.int64]
+    sizes: NDArray[np.int32]
 
 
-def gather_questions(
-    write: Callable[[int, int], Prompt], hops: Sequence[int], nodes: NDArray[np.int64]
-) -> Questions:
-    """The prompts of every hop and node; equal ones (a node without neighbours) are asked once."""
-    position: dict[Prompt, int] = {}
-    which = np.empty((len(hops), len(nodes)), dtype=np.int64)
-    for row, hop in enumerate(hops):
-        for column, node in enumerate(nodes.tolist()):
-            which[row, column] = position.setdefault(write(node, hop), len(position))
-    return Questions(list(position), which)
+def gather_questions(write: Write, hops: Sequence[int], nodes: NDArray[np.int64]) -> Questions:
+    """The prompts of every hop and node; equal ones (a node without neighbours) are asked once.
+
+    Each is written once here, for its digest and its size, and again when it is asked.
+    """
+    pairs = np.stack([np.tile(nodes, len(hops)), np.repeat(hops, len(nodes))], axis=1)
+    digests = np.empty(len(pairs), dtype=[("high", np.uint64), ("low", np.uint64)])
+    sizes = np.empty(len(pairs), dtype=np.int32)
+    for row, prompt in enumerate(WrittenPrompts(write, pairs)):
+        described = prompt.description.encode()  # the instruction is the same for all
+        digests[row] = struct.unpack("QQ", blake2b(described, digest_size=16).digest())
+        sizes[row] = len(prompt.text)
+    _, first, inverse = np.unique(digests, return_index=True, return_inverse=True)
+    order = np.argsort(first)  # in the order in which they are met
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    kept = first[order]
+    which = place[inverse].reshape(len(hops), len(nodes))
+    return Questions(WrittenPrompts(write, pairs[kept]), which, sizes[kept])
 
 
 def extract(
@@ -87,7 +127,7 @@ def further(progress: Progress, done: int, total: int) -> Callable[[int], None]:
 
 def asking_order(questions: Questions) -> list[int]:
     """Shorter prompts first; a node's stay together, since they begin alike and are read once."""
-    sizes = np.array([len(prompt.text) for prompt in questions.prompts])
+    sizes = questions.sizes
     owner = np.empty(len(sizes), dtype=np.int64)
     columns = np.arange(questions.which.shape[1])
     owner[questions.which[:, ::-1]] = columns[::-1]  # a node that asks it

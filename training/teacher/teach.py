@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +54,8 @@ from understudy.graph.files import cache_folder
 from understudy.graph.progress import Progress, silent, step
 from understudy.graph.prompts import Prompt, graph_prompter, prompt_hash
 from understudy.graph.splits import labeled_nodes
+
+KEPT_PROMPTS = 65_536  # that were written last: asked prompts are written more than once
 
 
 def teach(
@@ -247,7 +249,7 @@ def all_questions(
 
     Of an endpoint, in the order in which to ask; else the nodes rise.
     """
-    write = cache(graph_prompter(graph, options.prompts).stored)
+    write = lru_cache(KEPT_PROMPTS)(graph_prompter(graph, options.prompts).stored)
     fitted = options.kind != "endpoint"
     nodes = budgeted_nodes(
         graph, options.hops, options.budget, write, cost, options.tuning.seed, fitted

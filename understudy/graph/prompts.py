@@ -15,7 +15,6 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -94,13 +93,8 @@ class StoredTexts:
 
     graph: TextGraph
 
-    @cached_property
-    def texts(self) -> list[str]:
-        values: list[str] = self.graph.texts.to_pylist()
-        return values
-
     def text(self, node: int) -> str:
-        return self.texts[node]
+        return str(self.graph.texts[node].as_py())
 
     def neighbors(self, node: int) -> NDArray[np.integer]:
         return self.graph.adjacency.neighbors(node)
