@@ -26,6 +26,10 @@ COMMANDS = {
         "training.cli.teach:teach",
         "Tune a language model on a graph and ask it about every node.",
     ),
+    "plan": (
+        "training.cli.plan:plan",
+        "Estimate time, memory, disk and money of every stage before any work.",
+    ),
     "distill": ("training.cli.distill:distill", "Train a student network on a graph."),
     "evaluate": (
         "training.cli.evaluate:evaluate",
@@ -72,7 +76,7 @@ VARIABLES = ("CACHE", "KEY", "PLUGINS", "DATASETS", "LONG_TESTS", "TEST_REQUESTS
 FROM_KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(TCP|UDP)\w*)$")
 # What a command needs beyond the core; pyproject.toml says what is in it.
 EXTRAS = {
-    **dict.fromkeys(("data", "teach", "distill", "evaluate"), "training"),
+    **dict.fromkeys(("data", "teach", "plan", "distill", "evaluate"), "training"),
     **dict.fromkeys(("serve", "key", "predict", "bundle", "collect-env"), "service"),
     "export": "export",
     **dict.fromkeys(("teacher-serve", "demo", "bench"), "dev"),

@@ -1,0 +1,97 @@
+"""What is planned grows with the work, and names its units."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.unit.training.samples import CLASSES, NODES, small_graph
+from training.cli.plan import duration
+from training.config import StudentConfig
+from training.errors import TeacherError
+from training.memory import GraphSize
+from training.plan import Stage, Wishes, advice, check_wishes, plan_stages
+from understudy.cli import build_app
+from understudy.graph import save_graph
+
+SIZE = GraphSize(nodes=2_000, edges=8_000, classes=5, text_bytes=200_000)
+WISHES = Wishes(
+    teacher="encoder",
+    students=(StudentConfig(hidden=16), StudentConfig("mlp", hidden=16)),
+    hashed=False,
+    epochs=10,
+    parameters=0.0,
+    shown=384,
+    questions=0,
+    workers=1,
+    machine_price=2.0,
+    input_price=3.0,
+    output_price=5.0,
+    answers_a_second=4.0,
+)
+ROOMY = 1e15  # bytes
+
+
+@pytest.fixture(scope="module")
+def stages() -> list[Stage]:
+    return plan_stages(SIZE, WISHES, ROOMY)
+
+
+def test_every_stage_has_its_line_and_its_price(stages: list[Stage]) -> None:
+    assert [stage.name for stage in stages] == [
+        *("encode texts", "teach"),
+        *("distill sage", "export sage", "distill mlp", "export mlp"),
+    ]
+    for stage in stages:
+        assert stage.seconds > 0
+        assert stage.memory > 1e8
+        assert stage.money == pytest.approx(stage.seconds / 3_600 * 2.0)
+        assert stage.workers_seconds == stage.seconds
+    assert advice(stages, WISHES) == ["one machine does all of it in its memory: take the defaults"]
+
+
+def test_workers_share_questions_and_students() -> None:
+    stages = {stage.name: stage for stage in plan_stages(SIZE, replace(WISHES, workers=4), ROOMY)}
+    teach = stages["teach"]
+    assert teach.workers_seconds == pytest.approx(teach.seconds / 4)
+    distilling = stages["distill sage"]
+    assert distilling.workers_seconds == distilling.seconds
+
+
+def test_an_endpoint_costs_what_its_tokens_cost() -> None:
+    wishes = replace(WISHES, teacher="openai:http://localhost#m", questions=100, students=())
+    teach = plan_stages(SIZE, wishes, ROOMY)[1]
+    assert teach.seconds == pytest.approx(100 / 4)
+    assert teach.money == pytest.approx(100 * ((380 + 4 * 5) * 3.0 + 8 * 5.0) / 1e6)
+
+
+def test_where_memory_lacks_batches_are_told_and_days_of_asking_are_advised_against() -> None:
+    huge = replace(SIZE, nodes=SIZE.nodes * 10_000, edges=SIZE.edges * 10_000)
+    stages = plan_stages(huge, replace(WISHES, students=WISHES.students[1:]), 1e9)
+    assert stages[2].remark == "in batches, which take several times as long"
+    assert any("`teach --budget`" in line for line in advice(stages, WISHES))
+    assert any("does not fit into memory" in line for line in advice(stages, WISHES))
+
+
+def test_a_teacher_of_unknown_size_is_refused() -> None:
+    with pytest.raises(TeacherError, match="--teacher-parameters"):
+        check_wishes(replace(WISHES, teacher="some/model"))
+    check_wishes(replace(WISHES, teacher="some/model", parameters=8e9))
+
+
+def test_the_command_prints_a_table_with_units_and_what_was_assumed(tmp_path: Path) -> None:
+    save_graph(small_graph(), tmp_path / "graph")
+    words = ["plan", str(tmp_path / "graph"), "--students", "mlp", "--hidden", "16"]
+    told = CliRunner().invoke(build_app("plan"), words)
+    assert told.exit_code == 0, told.output
+    assert f"{NODES} nodes" in told.output
+    assert f"{CLASSES} classes" in told.output
+    assert " MB" in told.output
+    assert "assumed: 100 epochs" in told.output
+    assert "choose: " in told.output
+
+
+def test_durations_are_told_in_the_largest_unit_that_fits() -> None:
+    told = [duration(seconds) for seconds in (0.5, 90.0, 7_200.0, 260_000.0)]
+    assert told == ["0.5 s", "1.5 min", "2.0 h", "3.0 days"]

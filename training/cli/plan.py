@@ -1,0 +1,133 @@
+"""`understudy plan`: what every stage takes on a graph, before any of it is begun."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from training.config import STUDENT_KINDS, DistillChoices, EncoderKind, StudentConfig
+from training.errors import TrainingError
+from training.memory import free_bytes, graph_size
+from understudy.environment import processor
+from understudy.graph.progress import step, terminal_progress
+
+if TYPE_CHECKING:
+    from training.plan import Stage, Wishes
+
+DEFAULTS = DistillChoices()
+UNITS = ((86_400.0, "days"), (3_600.0, "h"), (60.0, "min"), (0.0, "s"))
+
+
+def plan(
+    graph: Annotated[Path, typer.Argument(help="Graph folder, see `understudy data`.")],
+    teacher: Annotated[
+        str | None, typer.Option(help="As of `understudy teach`; none: labels alone.")
+    ] = None,
+    students: Annotated[
+        str, typer.Option(help=f"Networks, with commas between: {', '.join(STUDENT_KINDS)}.")
+    ] = DEFAULTS.student,
+    encoder: Annotated[
+        EncoderKind, typer.Option(help="minilm: a transformer; hashing: n-grams, much faster.")
+    ] = DEFAULTS.encoder,
+    layers: Annotated[int, typer.Option(min=1, max=8)] = DEFAULTS.layers,
+    hidden: Annotated[int, typer.Option(min=1)] = DEFAULTS.hidden,
+    epochs: Annotated[int, typer.Option(min=1, help="Of a student.")] = 100,
+    budget: Annotated[
+        int, typer.Option(min=0, help="Questions to the teacher; 0: every node and hop.")
+    ] = 0,
+    teacher_parameters: Annotated[
+        float, typer.Option(min=0, help="Of a teacher other than encoder and gemma, such as 8e9.")
+    ] = 0.0,
+    teacher_width: Annotated[
+        int, typer.Option(min=0, help="Numbers that it shows of a node and hop.")
+    ] = 384,
+    workers: Annotated[int, typer.Option(min=1, help="Machines like this one.")] = 1,
+    machine_price: Annotated[
+        float, typer.Option(min=0, help="Of an hour of one machine, in any currency.")
+    ] = 0.0,
+    input_price: Annotated[
+        float, typer.Option(min=0, help="Of a million tokens of prompts, of an endpoint.")
+    ] = 0.0,
+    output_price: Annotated[
+        float, typer.Option(min=0, help="Of a million tokens of answers, of an endpoint.")
+    ] = 0.0,
+    answers_a_second: Annotated[
+        float,
+        typer.Option(min=0.001, help="Of an endpoint, in all."),
+    ] = 8.0,
+) -> None:
+    """Estimate time, memory, disk and money of every stage from texts to bundles."""
+    size = graph_size(graph)
+    kinds = student_kinds(students)
+    with terminal_progress() as progress, step(progress, "Measuring this machine"):
+        from training.plan import Wishes, advice, check_wishes, plan_stages
+
+        wishes = Wishes(
+            teacher=teacher,
+            students=tuple(StudentConfig(kind, layers, hidden) for kind in kinds),
+            hashed=encoder == "hashing",
+            epochs=epochs,
+            parameters=teacher_parameters,
+            shown=teacher_width,
+            questions=budget,
+            workers=workers,
+            machine_price=machine_price,
+            input_price=input_price,
+            output_price=output_price,
+            answers_a_second=answers_a_second,
+        )
+        check_wishes(wishes)
+        stages = plan_stages(size, wishes, free_bytes())
+    title = f"{graph}: {size.nodes:,} nodes, {size.edges:,} edges, {size.classes:,} classes"
+    console = Console()
+    console.print(title, soft_wrap=True, markup=False, highlight=False)
+    console.print(stage_table(stages, wishes))
+    for line in (*assumptions(wishes), *(f"choose: {line}" for line in advice(stages, wishes))):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def student_kinds(words: str) -> list[str]:
+    """The networks that a list with commas names.
+
+    Raises:
+        TrainingError: one is unknown.
+    """
+    kinds = [word.strip() for word in words.split(",")]
+    for kind in kinds:
+        if kind not in STUDENT_KINDS:
+            raise TrainingError(f"--students {words}: choose from {', '.join(STUDENT_KINDS)}")
+    return kinds
+
+
+def stage_table(stages: Sequence["Stage"], wishes: "Wishes") -> Table:
+    shared = [f"on {wishes.workers} workers"] if wishes.workers > 1 else []
+    table = Table("stage", "time", *shared, "memory", "disk", "money", "")
+    for stage in stages:
+        together = [duration(stage.workers_seconds)] if shared else []
+        sizes = amount(stage.memory), amount(stage.disk)
+        money = f"{stage.money:,.2f}"
+        table.add_row(stage.name, duration(stage.seconds), *together, *sizes, money, stage.remark)
+    return table
+
+
+def amount(count: float) -> str:
+    """Bytes, in the unit that suits them."""
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
+
+
+def duration(seconds: float) -> str:
+    """In the largest unit of which there is at least one."""
+    least, unit = next(pair for pair in UNITS if seconds >= pair[0])
+    return f"{seconds / (least or 1):,.1f} {unit}"
+
+
+def assumptions(wishes: "Wishes") -> list[str]:
+    return [
+        f"measured on {processor()}: products of matrices, and an epoch of each network on a drawn "
+        "graph",
+        f"assumed: {wishes.epochs} epochs a student; time grows with nodes and edges; a teacher "
+        "and a text encoder run as fast as those products; tuning the teacher is not counted",
+    ]

@@ -1,0 +1,245 @@
+"""What every stage from texts to bundle takes on a graph, estimated before any of it is begun.
+
+Figures come from the graph's counts and from two short measurements on this machine: how fast it
+multiplies matrices, which is what language models and text encoders do, and an epoch of each
+student on a drawn graph of the same mean degree.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from training.config import LABELS, StudentConfig
+from training.data import GraphData, edges, whole_graph
+from training.errors import TeacherError
+from training.loop import Evaluation, run_epoch
+from training.losses.objectives import CrossEntropy, Term
+from training.memory import BASE_BYTES, GraphSize, choose_batch
+from training.student.network import Student
+from training.teacher.defaults import defaults_of, teacher_kind
+from understudy.graph.csr import build_adjacency
+
+DENSE_WIDTH = 384  # of a text's embedding
+ENCODER_PARAMETERS = 22.7e6  # of MiniLM
+ENCODER_TOKENS = 256  # that it reads of a text, at most
+CHARACTERS_A_TOKEN = 4
+PARAMETERS = {"encoder": ENCODER_PARAMETERS, "gemma": 268e6}  # of teachers that are at hand
+FLOPS_A_PARAMETER = 2  # and token, forward
+HASHED_CHARACTERS = 250e3  # a second and core
+EXPORT_EPOCHS = 1.5  # an export computes all activations twice: to store them, and to compare
+LARGEST_SAMPLE = 20_000  # nodes of the drawn graph
+MEASURING_SECONDS = 10.0  # of a kind of student, at most
+RATE_SIZE = 512  # rows of the multiplied matrices
+HASHED_LONGER = 1.7  # an epoch on hashed texts, by one on embeddings, of package descriptions
+DAY = 86_400.0  # seconds
+HALF, WHOLE = 2, 4  # bytes a number
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What is to be planned for."""
+
+    teacher: str | None
+    students: tuple[StudentConfig, ...]
+    hashed: bool
+    epochs: int  # of a student
+    parameters: float  # of the teacher; 0: those of a known one
+    shown: int  # numbers of a feature that the teacher shows of a node and hop
+    questions: int  # at most; 0: every node and hop
+    workers: int
+    machine_price: float  # an hour of this machine, or of a worker
+    input_price: float  # a million tokens, of an endpoint
+    output_price: float
+    answers_a_second: float  # of an endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage on one machine, with what N workers make of it."""
+
+    name: str
+    seconds: float
+    memory: float  # bytes, at the peak
+    disk: float  # bytes that it leaves
+    money: float
+    workers_seconds: float  # on all workers together, from beginning to end
+    remark: str = ""
+
+
+def plan_stages(size: GraphSize, wishes: Wishes, free: float) -> list[Stage]:
+    """The stages in their order."""
+    rate = matrix_rate()
+    stages = [text_stage(size, wishes, rate)]
+    if wishes.teacher is not None:
+        stages.append(teacher_stage(size, wishes, rate))
+    trained = [student_stages(size, wishes, student, free) for student in wishes.students]
+    share = -(-len(trained) // wishes.workers)  # students that a worker trains one after another
+    for distilling, exporting in trained:
+        longest = max(stage.seconds for stage, _ in trained)
+        stages.append(replace(distilling, workers_seconds=min(distilling.seconds, share * longest)))
+        stages.append(exporting)
+    return stages
+
+
+def text_stage(size: GraphSize, wishes: Wishes, rate: float) -> Stage:
+    """Making features of the texts, once a graph."""
+    if wishes.hashed:
+        seconds = size.text_bytes / HASHED_CHARACTERS
+        return priced("hash texts", seconds, BASE_BYTES + 80 * size.text_bytes, 0, wishes, 1)
+    tokens = size.nodes * min(size.text_bytes / size.nodes / CHARACTERS_A_TOKEN, ENCODER_TOKENS)
+    seconds = tokens * FLOPS_A_PARAMETER * ENCODER_PARAMETERS / rate
+    disk = size.nodes * DENSE_WIDTH * WHOLE
+    return priced("encode texts", seconds, BASE_BYTES + 2e9, disk, wishes, 1)
+
+
+def teacher_stage(size: GraphSize, wishes: Wishes, rate: float) -> Stage:
+    """Asking the teacher; what it is tuned with before is left out."""
+    teacher = str(wishes.teacher)
+    defaults = defaults_of(teacher)
+    questions = size.nodes * max(len(defaults.hops), 1)
+    questions = min(questions, wishes.questions or questions)
+    tokens = defaults.tokens + 4 * size.classes
+    disk = questions * (size.classes * WHOLE + wishes.shown * HALF)
+    memory = BASE_BYTES + 2 * disk + 2 * size.text_bytes
+    kind = teacher_kind(teacher)
+    if kind == "endpoint":
+        money = questions * (tokens * wishes.input_price + 8 * wishes.output_price) / 1e6
+        seconds = questions / wishes.answers_a_second
+        return Stage("teach", seconds, memory, disk, money, seconds, f"{questions:,} questions")
+    if kind == "student":
+        return Stage("teach", 0.0, memory, disk, 0.0, 0.0, "a graph network: an epoch of it")
+    parameters = wishes.parameters or PARAMETERS.get(teacher.partition(":")[0], 0.0)
+    seconds = questions * tokens * FLOPS_A_PARAMETER * parameters / rate
+    remark = f"{questions:,} questions of about {tokens} tokens"
+    stage = priced("teach", seconds, memory + HALF * parameters, disk, wishes, wishes.workers)
+    return replace(stage, remark=remark)
+
+
+def student_stages(
+    size: GraphSize, wishes: Wishes, student: StudentConfig, free: float
+) -> tuple[Stage, Stage]:
+    """Distilling and exporting one student."""
+    taught = wishes.teacher is not None
+    choice = choose_batch(size, student, wishes.hashed, taught, free)
+    epoch = epoch_seconds(size, student, wishes.hashed)
+    numbers = sum(w.numel() for w in small_student(student, size.classes).parameters())
+    distilling = priced(
+        f"distill {student.kind}",
+        wishes.epochs * epoch,
+        choice.bytes,
+        numbers * WHOLE,
+        wishes,
+        1,
+    )
+    remark = f"whole graph, {epoch:.1f} s an epoch"
+    if choice.seeds:
+        remark = "in batches, which take several times as long"
+    table = size.nodes * (student.layers * student.hidden + size.classes) * WHOLE
+    exporting = priced(
+        f"export {student.kind}",
+        EXPORT_EPOCHS * epoch,
+        BASE_BYTES + 2 * table + size.text_bytes,
+        table + 8 * size.edges + size.text_bytes,
+        wishes,
+        1,
+    )
+    return replace(distilling, remark=remark), exporting
+
+
+def priced(
+    name: str, seconds: float, memory: float, disk: float, wishes: Wishes, workers: int
+) -> Stage:
+    """A stage that is paid by the hour, whoever shares it."""
+    money = seconds / 3_600 * wishes.machine_price
+    return Stage(name, seconds, memory, disk, money, seconds / workers)
+
+
+def matrix_rate() -> float:
+    """Operations a second of this machine's products of float32 matrices."""
+    left, right = torch.randn(2, RATE_SIZE, RATE_SIZE)
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        torch.mm(left, right)
+        times.append(time.perf_counter() - started)
+    return 2 * RATE_SIZE**3 / min(times[1:])
+
+
+def epoch_seconds(size: GraphSize, student: StudentConfig, hashed: bool) -> float:
+    """Of the whole graph, by a drawn one with fewer nodes and the same mean degree."""
+    count = min(size.nodes, LARGEST_SAMPLE)
+    data = drawn_graph(count, round(size.edges * count / size.nodes), size.classes)
+    network = small_student(student, size.classes)
+    optimizer = torch.optim.AdamW(network.parameters(), fused=True)
+    terms, batch = [Term(LABELS, 1.0, CrossEntropy())], whole_graph(data)
+    evaluation, begun = Evaluation(network, data), time.perf_counter()
+    times: list[float] = []
+    while not times or (len(times) < 4 and time.perf_counter() - begun < MEASURING_SECONDS / 2):
+        started = time.perf_counter()
+        run_epoch(network, [batch], terms, optimizer)
+        evaluation(network, None)
+        times.append(time.perf_counter() - started)
+    return min(times) * size.nodes / count * (HASHED_LONGER if hashed else 1.0)
+
+
+def small_student(student: StudentConfig, classes: int) -> Student:
+    return Student(student, DENSE_WIDTH, max(classes, 2), hashed=False)
+
+
+def drawn_graph(count: int, pairs: int, classes: int) -> GraphData:
+    """Edges that fall anywhere, and noise; all nodes are labelled, four fifths in train and val."""
+    generator = np.random.default_rng(0)
+    adjacency = build_adjacency(count, generator.integers(0, count, (pairs, 2)))[0]
+    order = torch.from_numpy(generator.permutation(count))
+    train, val, test = order.tensor_split([max(3 * count // 5, 1), max(4 * count // 5, 2)])
+    return GraphData(
+        features=torch.from_numpy(generator.standard_normal((count, DENSE_WIDTH), np.float32)),
+        edges=edges(adjacency),
+        labels=torch.from_numpy(generator.integers(0, max(classes, 2), count)),
+        train=train,
+        val=val,
+        test=test,
+        adjacency=adjacency,
+    )
+
+
+def advice(stages: Sequence[Stage], wishes: Wishes) -> list[str]:
+    """Which option to choose, in lines."""
+    longest = max(stages, key=lambda stage: stage.seconds)
+    lines = []
+    if longest.name == "teach" and longest.seconds > DAY:
+        share = DAY / longest.seconds
+        lines.append(
+            f"asking takes {longest.seconds / DAY:,.1f} days: with `teach --budget` of {share:.0%} "
+            "of the questions it takes one, and the labels spread over edges do the rest"
+        )
+    if any("in batches" in stage.remark for stage in stages):
+        lines.append(
+            "a student does not fit into memory whole: a machine with more of it is faster than "
+            "batches, and so is a smaller --hidden"
+        )
+    if wishes.workers > 1:
+        lines.append(
+            f"{wishes.workers} workers can share the teacher's questions, and the students, each "
+            "of which is one worker's; they do not shorten what stays on one"
+        )
+    return lines or ["one machine does all of it in its memory: take the defaults"]
+
+
+def check_wishes(wishes: Wishes) -> None:
+    """Refuses a teacher of which nothing is known.
+
+    Raises:
+        TeacherError: it runs here, and the number of its parameters was not said.
+    """
+    name = str(wishes.teacher).partition(":")[0]
+    kind = "" if wishes.teacher is None else teacher_kind(wishes.teacher)
+    known = wishes.parameters or name in PARAMETERS or kind in ("endpoint", "student")
+    if wishes.teacher is not None and not known:
+        raise TeacherError(
+            f"--teacher {wishes.teacher}: say how large it is, with --teacher-parameters such as "
+            "8e9"
+        )
