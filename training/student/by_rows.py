@@ -142,7 +142,7 @@ class ByRows(torch.autograd.Function):
         (h,) = ctx.saved_tensors
         work, sums, kept, product = ctx.work, ctx.sums, ctx.kept, ctx.work.product
         ctx.sums, ctx.kept = None, None
-        # A block at a time sums give place to their gradient, unless blocks are kept that read them.
+        # A block at a time sums give place to their gradient, unless kept blocks read them.
         of_sums = torch.empty_like(sums) if kept and sums is not None else sums
         needed = ctx.needs_input_grad[1]
         own_gradient = torch.empty_like(h) if needed else None
