@@ -102,9 +102,14 @@ def made(name: str, record: Record) -> str:
     options, rows = record.facts["options"], record.rows
     dates = sorted(row.date[:10] for row in rows)
     when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
-    machines = ", ".join(sorted({f"{row.processor}, {row.cores} cores" for row in rows}))
+    machines = ", ".join(sorted({f"{row.processor}, {counted(row.cores, 'core')}" for row in rows}))
     link = f"[{name}](../benchmarks/results/accuracy/{name}/report.md)"
     return (
-        f"{link} ({options['splits']} splits, {options['seeds']} initialisations, {when}, "
+        f"{link} ({counted(options['splits'], 'split')}, "
+        f"{counted(options['seeds'], 'initialisation')} of each, {when}, "
         f"{machines})"
     )
+
+
+def counted(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
