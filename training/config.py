@@ -96,6 +96,7 @@ class DistillOptions:
     constants: ObjectiveOptions = field(default_factory=ObjectiveOptions)
     auto_accuracy: float = 0.95  # wanted of the student's own answers under `route: auto`
     fitting: bool = False  # takes batches in place of the whole graph where that does not fit
+    start: Path | None = None  # a student folder, whose weights are begun with
 
     def __post_init__(self) -> None:
         if not 0 <= self.auto_accuracy <= 1:
@@ -107,7 +108,8 @@ class DistillOptions:
 
     def inputs(self, graph: Path) -> list[Path]:
         """Files and folders that are read."""
-        return [path for path in (graph, self.teacher, self.encoder_path) if path is not None]
+        given = (graph, self.teacher, self.encoder_path, self.start)
+        return [path for path in given if path is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,7 @@ class DistillChoices:
     temperature: float = CONSTANTS.temperature
     auto_accuracy: float = 0.95
     seed: int = TRAINING.seed
+    start: Path | None = None  # see `training.beginning.like_its_start`
 
     def options(self) -> DistillOptions:
         """The same, as the program reads it.
@@ -161,6 +164,7 @@ class DistillChoices:
             constants=ObjectiveOptions(temperature=self.temperature),
             auto_accuracy=self.auto_accuracy,
             fitting=self.batch_size is None,
+            start=self.start,
         )
 
 

@@ -22,8 +22,15 @@ from training.loop import predict, train
 from training.losses.objectives import make_terms
 from training.memory import chosen_batch, graph_size
 from training.recipes import TITLES, Candidate, candidates
-from training.student.checkpoint import CheckpointConfig, build_student, save_checkpoint
+from training.student.checkpoint import (
+    Checkpoint,
+    CheckpointConfig,
+    build_student,
+    load_checkpoint,
+    save_checkpoint,
+)
 from training.student.network import Student
+from training.student.warm_start import begin_with, check_start
 from training.teacher.answers.views import served_teacher
 from understudy.folders import FolderError, check_output, check_space, reserved
 from understudy.folders.kinds import STUDENT
@@ -80,11 +87,14 @@ def distilled(
         options.student,
     )
     config = checkpoint_config(graph_folder, graph, options)
+    before = None if options.start is None else load_checkpoint(options.start)
+    if before is not None:
+        check_start(config, before)
     served = None if options.teacher is None else served_teacher(options.teacher, graph)
     check_space(out, student_bytes(config))
     features = graph_features(graph, config.encoder, options.encoder_path, progress)
     data = graph_data(graph, features)
-    config, student, training, compared = fit_best(config, data, offered, progress)
+    config, student, training, compared = fit_best(config, data, offered, progress, before)
     logits = predict(student, data)
     metrics = student_metrics(student, data, training, logits) | compared
     validation = data.val.numpy()
@@ -155,6 +165,7 @@ def fit_best(
     data: GraphData,
     offered: Sequence[Candidate],
     progress: Progress = silent,
+    before: Checkpoint | None = None,
 ) -> tuple[CheckpointConfig, Student, Training, dict[str, float]]:
     """The student of the candidate that is best on validation, the first of equals.
 
@@ -167,7 +178,7 @@ def fit_best(
     for candidate in offered:
         own = replace(config, terms=candidate.weights, teacher=candidate.teacher)
         told = named(progress, TITLES[candidate.name]) if len(offered) > 1 else progress
-        student, training = fit(own, replace(data, targets=candidate.targets), told)
+        student, training = fit(own, replace(data, targets=candidate.targets), told, before)
         accuracy = training.epochs[training.best_epoch].val_accuracy
         if accuracy > max(accuracies.values(), default=-1.0):
             found = [(own, student, training)]
@@ -176,15 +187,20 @@ def fit_best(
 
 
 def fit(
-    config: CheckpointConfig, data: GraphData, progress: Progress = silent
+    config: CheckpointConfig,
+    data: GraphData,
+    progress: Progress = silent,
+    before: Checkpoint | None = None,
 ) -> tuple[Student, Training]:
-    """A student initialised from the config's seed and trained.
+    """A student initialised from the config's seed, or with an earlier one's weights, and trained.
 
     The student is drawn before any objective's own parameters, so that every loss starts from the
     same student.
     """
     torch.manual_seed(config.training.seed)
     student = build_student(config)
+    if before is not None:
+        begin_with(student, config.label_names, before)
     terms = make_terms(config.terms, data, config.student, config.objectives)
     torch.manual_seed(config.training.seed)
     return student, train(student, data, terms, config.training, progress)

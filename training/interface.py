@@ -9,6 +9,7 @@ from pathlib import Path
 
 from training import distill as distilling
 from training import student_teacher as teaching
+from training.beginning import like_its_start
 from training.cli.evaluate import RENAMED
 from training.cli.teach import READERS, parse_endpoint
 from training.config import (
@@ -176,6 +177,7 @@ def distill(
     temperature: float = DISTILL.temperature,
     auto_accuracy: float = DISTILL.auto_accuracy,
     seed: int = DISTILL.seed,
+    start: Path | str | None = None,
     progress: Progress = silent,
     force: bool = False,
 ) -> dict[str, float]:
@@ -200,6 +202,8 @@ def distill(
         fanout: neighbours drawn of a node and hop, in batches.
         temperature: of the teacher's soft labels.
         auto_accuracy: of the student's own answers; reached, `route: auto` asks no more.
+        start: a student folder, whose weights are begun with; its network and text encoder are
+            taken, and the weights of labels that both know.
         force: replace `out` also if it is another kind of folder.
 
     Returns:
@@ -232,8 +236,9 @@ def distill(
         temperature=temperature,
         auto_accuracy=auto_accuracy,
         seed=seed,
+        start=None if start is None else Path(start),
     )
-    options = choices.options()
+    options = like_its_start(choices).options()
     return distilling.distill(graph_folder(graph), Path(out), options, progress, force)
 
 

@@ -40,6 +40,10 @@ COMMANDS = {
         "Turn a trained student into a bundle that can be served.",
     ),
     "bundle": ("understudy.bundle.commands:bundle", "Look at a bundle."),
+    "refresh": (
+        "understudy.circle.refresh_command:refresh",
+        "Train a model anew on the graph that is served, and serve it if it is no worse.",
+    ),
     "predict": (
         "understudy.predict.commands:predict",
         "Classify the rows of a file, or all unlabelled nodes.",
@@ -75,6 +79,7 @@ INTERRUPTED = {
     "export": ANEW,
     "predict": "the same command goes on with the rows that no part holds",
     "bench": ANEW,
+    "refresh": "the same command goes on; nothing half-made is served",
     "demo": "the same command starts again; its teacher goes on from the last checkpoint",
 }
 PREFIX = "UNDERSTUDY_"
@@ -89,7 +94,7 @@ EXTRAS = {
         ("serve", "key", "predict", "bundle", "backup", "restore", "collect-env"), "service"
     ),
     "export": "export",
-    **dict.fromkeys(("teacher-serve", "demo", "bench"), "dev"),
+    **dict.fromkeys(("teacher-serve", "demo", "bench", "refresh"), "dev"),
 }
 PLUGGED = ("data", "teach", "distill", "evaluate", "export")  # what reads what is registered
 BY_SIGNAL = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
@@ -102,6 +107,7 @@ ERROR_ROOTS = {
     "understudy.bundle.errors": "BundleError",
     "understudy.client.errors": "ClientError",
     "understudy.predict.errors": "PredictError",
+    "understudy.circle.errors": "RefreshError",
     "training.errors": "TrainingError",
     "export.errors": "ExportError",
     "understudy.engine.errors": "EngineError",  # and those that service adds

@@ -24,6 +24,8 @@ from rich.console import Console
 from rich.json import JSON
 from rich.table import Table
 
+from understudy.subcommands import run_command
+
 REPEATS = 200  # requests a kind, for the table of times
 console = Console()
 
@@ -107,15 +109,7 @@ def run(*words: object) -> None:
     """Runs one understudy command, shown as it would be typed."""
     arguments = [str(word) for word in words]
     console.print(f"\n[bold]$ understudy {shlex.join(arguments)}[/bold]", highlight=False)
-    # In a group of its own it is asked to end once, by us, and not by the terminal's Ctrl-C, too.
-    process = subprocess.Popen([sys.executable, "-m", "understudy", *arguments], process_group=0)
-    try:
-        status = process.wait()
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise
-    if status:
+    if status := run_command(*arguments):
         raise typer.Exit(status)
 
 

@@ -151,4 +151,4 @@ def test_production(reader: Reader) -> None:
     well = printed[2]
     assert '"limits"' in well
     assert "understudy_ready 1.0" in well
-    assert '"code":"reload_refused"' in printed[3]
+    assert '"previous_version":' in printed[3]

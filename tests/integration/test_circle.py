@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import httpx
 import pytest
@@ -15,6 +16,9 @@ import pytest
 from service.http.access import Role, add_key
 from tests.e2e.conftest import JSON, serving
 from understudy.bundle import open_bundle
+from understudy.circle.errors import WorseModelError
+from understudy.circle.refreshing import Refresh
+from understudy.circle.retraining import RefreshOptions
 from understudy.cli import main
 from understudy.engine import Engine
 from understudy.graph import load_graph
@@ -22,11 +26,17 @@ from understudy.graph import load_graph
 SMALL = ("--encoder", "hashing", "--layers", "1", "--hidden", "8", "--epochs", "3")
 
 
-def run(*words: object) -> None:
+def run(*words: object, status: int = 0) -> None:
     """A command of the command line."""
     with pytest.raises(SystemExit) as ended:
         main([str(word) for word in words])
-    assert ended.value.code == 0
+    assert ended.value.code == status
+
+
+def here(*words: object) -> int:
+    """A command of the command line, in this process, which has loaded torch already."""
+    run(*words)
+    return 0
 
 
 @dataclass
@@ -43,7 +53,7 @@ class Changing:
     def go_on(self) -> None:
         headers = {**JSON, "authorization": f"Bearer {self.key}"}
         with httpx.Client(base_url=self.url, headers=headers, timeout=60) as client:
-            while not self.ended.wait(0.02):
+            while not self.ended.wait(0.2):
                 name = f"new-{len(self.changes)}"
                 node = {"text": f"a new word {secrets.token_hex(4)}", "neighbors": ["node-0"]}
                 told = client.put(f"/nodes/{name}", json=node)
@@ -71,45 +81,72 @@ def changing(url: str, key: str) -> Iterator[Changing]:
         running.result(60)
 
 
-def test_a_model_is_trained_anew_and_served_while_changes_go_on(tmp_path: Path) -> None:
+def test_a_model_is_refreshed_while_changes_go_on_and_a_worse_one_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     graph, student, bundle = tmp_path / "graph", tmp_path / "student", tmp_path / "bundle"
-    data, again, other = tmp_path / "data", tmp_path / "again", tmp_path / "other"
-    run("data", "synthetic", graph, "--nodes", 120, "--classes", 3)
+    data, work, untrained = tmp_path / "data", tmp_path / "work", tmp_path / "untrained"
+    run("data", "synthetic", graph, "--nodes", 120, "--classes", 3, "--text-signal", 0.9)
     run("distill", graph, student, *SMALL)
+    run("distill", graph, untrained, *SMALL, "--learning-rate", 0, "--weight-decay", 0)
     run("export", student, bundle)
     keys = tmp_path / "keys.json"
-    key, read_key = add_key(keys, "all", Role.admin), add_key(keys, "reader", Role.read)
+    key = add_key(keys, "all", Role.admin)
     flags = ("--data-folder", str(data), "--keys-file", str(keys))
+    first = open_bundle(bundle).manifest.version
     with serving(bundle, *flags) as service:
         admin = {"authorization": f"Bearer {key}"}
+        refresh = ("refresh", service.url, bundle, work, "--api-key", key)
+        run("refresh", data, bundle, work, "--student", student)
+        assert "nothing has changed" in capfd.readouterr().out
         before = service.client.get("/info", headers=admin).json()
+        label = before["labels"][0]
         with changing(service.url, key) as client:
-            run("data", "from-service", service.url, again, "--api-key", read_key)
-            run("distill", again, tmp_path / "student-2", *SMALL, "--seed", 1)
-            run("export", tmp_path / "student-2", bundle)
-            reloaded = service.client.post("/admin/reload", headers=admin)
-            assert reloaded.status_code == 200, reloaded.text
+            labelled = {"text": "a labelled word", "label": label, "neighbors": ["node-0"]}
+            assert service.client.put("/nodes/known", json=labelled, headers=admin).is_success
+            lines: list[str] = []
+            options = RefreshOptions(service.url, bundle, work, untrained, tolerance=0, key=key)
+            with pytest.raises(WorseModelError, match="what is served stays as it is"):
+                Refresh(options, lines.append, here).run()
+            assert "labels: 1 labelled nodes of no split join train" in lines
+            better = (*refresh, "--student", student, "--epochs", 40)
+            run(*better, "--no-reload")
+            assert open_bundle(bundle).manifest.version == first
+            assert service.client.get("/info", headers=admin).json()["model_version"] == first
+            run(*better)
+            told = capfd.readouterr()
+            assert "going on with what was begun; done: graph, student, bundle, gate" in told.out
         after = service.client.get("/info", headers=admin).json()
-        assert client.versions == sorted(client.versions)
-        assert after["graph_version"] == len(client.changes) == client.versions[-1]
-        assert after["model_version"] == open_bundle(bundle).manifest.version
-        assert after["model_version"] != before["model_version"]
-        assert after["graph"]["lineage"] == before["graph"]["lineage"]
-        position = after["graph"]["position"]
-        assert 0 < position < after["graph_version"]
-        trained = json.loads((tmp_path / "student-2" / "config.json").read_text())
-        assert trained["lineage"] == {"id": after["graph"]["lineage"], "position": position}
-        for name in client.changes:
+        check_served_anew(before, after, client, bundle, work)
+        for name in ("known", *client.changes):
             assert service.client.get(f"/nodes/{name}", headers=admin).status_code == 200
-        run("data", "from-service", service.url, again, "--api-key", read_key)
+        again, other = tmp_path / "again", tmp_path / "other"
+        run("data", "from-service", service.url, again, "--api-key", key)
         run("data", "from-service", data, other)
-    served, kept, first = load_graph(again), load_graph(other), load_graph(graph)
-    assert served.content_hash == kept.content_hash
+    served, kept, imported = load_graph(again), load_graph(other), load_graph(graph)
     assert served.lineage == kept.lineage
-    assert served.num_nodes == first.num_nodes + len(client.changes)
-    assert {name: len(members) for name, members in served.splits.items()} == {
-        name: len(members) for name, members in first.splits.items()
-    }
+    assert served.num_nodes == imported.num_nodes + len(client.changes) + 1
+    assert len(served.splits["train"]) == len(imported.splits["train"]) + 1
+    assert len(served.splits["val"]) == len(imported.splits["val"])
     with Engine.open(bundle, data=data) as engine:  # as after a restart
         assert engine.state.version == after["graph_version"]
         assert engine.model_version == after["model_version"]
+
+
+def check_served_anew(
+    before: dict[str, Any], after: dict[str, Any], client: "Changing", bundle: Path, work: Path
+) -> None:
+    """Sees that the new model is served, on a graph that has lost nothing."""
+    assert client.versions == sorted(client.versions)
+    assert after["graph_version"] == len(client.changes) + 1
+    assert after["model_version"] == open_bundle(bundle).manifest.version
+    assert after["model_version"] != before["model_version"]
+    assert after["graph"]["lineage"] == before["graph"]["lineage"]
+    position = after["graph"]["position"]
+    assert 0 < position < after["graph_version"]
+    lineage = {"id": after["graph"]["lineage"], "position": position}
+    assert json.loads((work / "student" / "config.json").read_text())["lineage"] == lineage
+    last = json.loads((work / "refresh.json").read_text())
+    assert last["ended"]
+    assert last["found"] >= last["served"]
+    assert open_bundle(work / "previous").manifest.version == before["model_version"]

@@ -14,11 +14,12 @@ from typer.main import get_command
 
 from service.setting_names import ENVIRONMENT_PREFIX
 from service.settings import Settings
-from understudy.cli import build_app
+from understudy.cli import VARIABLES, build_app
 
 FOLDER = Path("docker")
-PROFILES = ("dashboards", "gpu", "teacher", "teacher-gpu")
+PROFILES = ("dashboards", "gpu", "refresh", "teacher", "teacher-gpu")
 OVERRIDES = ("compose.keys.yaml", "compose.replicas.yaml")
+OF_COMMANDS = {name.lower() for name in VARIABLES}
 OF_OTHERS = {"teacher-gpu"}  # an image that needs its own root
 
 
@@ -76,7 +77,7 @@ def test_every_variable_is_a_setting() -> None:
             for variable in service.get("environment", ()):
                 if variable.startswith(ENVIRONMENT_PREFIX):
                     setting = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
-                    assert setting in Settings.model_fields
+                    assert setting in Settings.model_fields.keys() | OF_COMMANDS
 
 
 def test_what_is_built_and_mounted_is_there() -> None:
@@ -104,7 +105,9 @@ def test_whatever_runs_is_nobody_s_root() -> None:
 
 def test_the_demo_s_commands_take_their_options() -> None:
     lines = re.findall(r"^understudy (.+)$", (FOLDER / "make-demo").read_text(), re.MULTILINE)
-    assert [line.split()[0] for line in lines] == ["data", "teach", "distill", "export"]
+    timed = " ".join(SERVICES["refresh"]["command"]).replace("$$TOLERANCE", "0.5")
+    lines += re.findall(r"understudy (.+?) \|\|", timed)
+    assert [line.split()[0] for line in lines] == ["data", "teach", "distill", "export", "refresh"]
     for line in lines:
         name, *words = shlex.split(re.sub(r"\$\{\w+:-(\w+)\}", r"\1", line))
         group = get_command(build_app(name))

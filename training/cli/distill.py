@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from training.beginning import like_its_start
 from training.config import (
     LABELS,
     OBJECTIVES,
@@ -111,6 +112,13 @@ def distill(
     seed: Annotated[
         int, typer.Option(min=0, help="Of weights, dropout and batches.")
     ] = DEFAULTS.seed,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Begin with this student's weights; its network and text encoder are taken.",
+        ),
+    ] = None,
     force: Annotated[
         bool,
         typer.Option("--force", help="Replace OUT also if it is another kind of folder."),
@@ -118,7 +126,7 @@ def distill(
 ) -> None:
     """Train a student network on a graph; its epoch is chosen on validation."""
     check_student(student)
-    check_paths(graph, out, teacher, encoder_path, force)
+    check_paths(graph, out, (teacher, encoder_path, start), force)
     choices = DistillChoices(
         teacher=teacher,
         view=view,
@@ -142,7 +150,12 @@ def distill(
         temperature=temperature,
         auto_accuracy=auto_accuracy,
         seed=seed,
+        start=start,
     )
+    if start is not None:
+        choices = like_its_start(choices)
+        shape = f"{choices.student}, {choices.layers} layers of {choices.hidden}"
+        typer.echo(f"beginning with the weights of {start}: {shape}, {choices.encoder}")
     options = choices.options()
     if options.fitting:
         typer.echo(chosen_batch(graph_size(graph), options).reason)
@@ -192,18 +205,20 @@ def check_student(kind: str) -> None:
 
 
 def check_paths(
-    graph: Path, out: Path, teacher: Path | None, encoder_path: Path | None, force: bool
+    graph: Path, out: Path, inputs: tuple[Path | None, Path | None, Path | None], force: bool
 ) -> None:
     """Refuses wrong paths before torch is imported, which takes seconds.
+
+    Args:
+        inputs: the teacher, the text encoder and the student to begin with, where they are given.
 
     Raises:
         GraphError, TrainingError, FolderError: of the first path.
     """
     read_meta(graph)
-    if teacher is not None:
-        read_info(teacher)
-    given = (graph, teacher, encoder_path)
-    check_output(out, STUDENT, [path for path in given if path is not None], force)
+    if inputs[0] is not None:
+        read_info(inputs[0])
+    check_output(out, STUDENT, [graph, *(path for path in inputs if path is not None)], force)
 
 
 def show(metrics: Mapping[str, float], out: Path) -> None:

@@ -1,20 +1,17 @@
 """`understudy data …`, with what brings a graph back from where it is served."""
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from understudy.circle.served import graph_of_folder, graph_of_service
+from understudy.circle import joining
+from understudy.circle.served import graph_of_folder, graph_of_service, is_address
 from understudy.graph.builder import Built
 from understudy.graph.command_options import Force
 from understudy.graph.commands import data, produce
-from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress
 from understudy.graph.text_graph import with_used_labels
-
-ADDRESS = re.compile(r"[\w.-]+:\d+/?")
 
 
 @data.command("from-service")
@@ -38,28 +35,31 @@ def from_service(
         float, typer.Option(min=0.1, help="Seconds that a service may be silent.")
     ] = 120.0,
     name: Annotated[str, typer.Option(help="Of the graph; by default the one that it has.")] = "",
+    join_train: Annotated[
+        bool,
+        typer.Option(
+            "--join-train", help="Put labelled nodes of no split into train, and say how many."
+        ),
+    ] = False,
     force: Force = False,
 ) -> None:
     """Write the graph that is served, with all changes, to train on it anew.
 
     Its lineage and position go along: a bundle that is made of it can be served in the place of
     the one that is served now. Labels are those that nodes were given; a node that was added later
-    is in no split.
+    is in no split, unless it joins train.
     """
-    is_service = "://" in source or (
-        ADDRESS.fullmatch(source) is not None and not Path(source).exists()
-    )
-    if not is_service and not Path(source).is_dir():
-        raise BadInputError(
-            f"{source} is no folder, nor an address such as http://127.0.0.1:8000; name a service "
-            "or its data folder"
-        )
+    is_service = is_address(source)
 
     def make(progress: Progress) -> Built:
         if is_service:
             graph = graph_of_service(source, key, timeout, progress)
         else:
             graph = graph_of_folder(Path(source), bundle, progress)
+        if join_train:
+            joined = joining.join_train(graph)
+            typer.echo(joined.told)
+            graph = joined.graph
         # The service also knows labels that no node has, of its model or of nodes that are gone.
         return Built(with_used_labels(graph), (), random_split=False)
 

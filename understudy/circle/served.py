@@ -1,10 +1,30 @@
 """The graph that is served, as of one position of its log."""
 
+import re
 from pathlib import Path
 
+from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, step
 from understudy.graph.stream import read_graph
 from understudy.graph.text_graph import TextGraph
+
+ADDRESS = re.compile(r"[\w.-]+:\d+/?")
+
+
+def is_address(source: str) -> bool:
+    """Whether a service is named; else it is a data folder.
+
+    Raises:
+        BadInputError: it is neither.
+    """
+    if "://" in source or (ADDRESS.fullmatch(source) and not Path(source).exists()):
+        return True
+    if not Path(source).is_dir():
+        raise BadInputError(
+            f"{source} is no folder, nor an address such as http://127.0.0.1:8000; name a service "
+            "or its data folder"
+        )
+    return False
 
 
 def graph_of_service(url: str, key: str | None, timeout: float, progress: Progress) -> TextGraph:

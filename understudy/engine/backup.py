@@ -16,16 +16,17 @@ from msgspec import Struct
 
 from understudy.bundle import open_bundle
 from understudy.bundle.manifest import FileInfo
-from understudy.bundle.reader import file_digest
+from understudy.bundle.reader import MANIFEST, file_digest
 from understudy.engine.beginnings import open_snapshot
 from understudy.engine.errors import BackupError
 from understudy.engine.opening import JOURNAL_FILE
-from understudy.engine.snapshots import WHOLE_NAME, named
+from understudy.engine.snapshots import WHOLE_NAME, named, snapshot_name
 from understudy.folders import atomic_folder, check_output
 from understudy.folders.durable import flush
 from understudy.folders.inspection import refuse_inputs
 from understudy.folders.kinds import BACKUP
 from understudy.folders.places import real_place
+from understudy.graph.log.about import About
 from understudy.graph.log.copying import copy_log, kept_whole
 from understudy.graph.log.files import put_in_place, reading_files
 from understudy.graph.log.followers import Followers
@@ -41,7 +42,8 @@ class Backup(Struct, frozen=True):
         made: when, UTC.
         bundle: that the log belongs to, as the log names it.
         graph_version: of the last change in it.
-        snapshot: name of the folder that holds what came before the log; "" for the bundle.
+        snapshot: name of the folder that holds what came before the log; "" for the bundle, where
+            a release before lineages made the data folder.
         files: name → bytes and SHA-256, of all files beside backup.json.
     """
 
@@ -77,16 +79,23 @@ def make_backup(data: Path, out: Path, force: bool = False) -> Backup:
     check_output(out, BACKUP, [data], force)
     with atomic_folder(out) as aside, kept_whole(journal):
         about, number = copy_log(journal, aside / JOURNAL_FILE)
-        if about.snapshot:
-            snapshot = open_snapshot(data, about.snapshot)
-            shutil.copytree(snapshot.folder, aside / about.snapshot)
-            open_bundle(aside / about.snapshot)  # compares digests
+        name = beginning(data, about)
+        if name:
+            snapshot = open_snapshot(data, name)
+            shutil.copytree(snapshot.folder, aside / name)
+            open_bundle(aside / name)  # compares digests
         made = datetime.now(UTC).isoformat(timespec="seconds")
         files = listed(aside)
-        backup = Backup(FORMAT, made, about.bundle, number, about.snapshot, files)
+        backup = Backup(FORMAT, made, about.bundle, number, name, files)
         text = json.dumps(msgspec.to_builtins(backup), indent=2)
         (aside / BACKUP.marker).write_text(text + "\n", encoding="utf-8")
     return backup
+
+
+def beginning(data: Path, about: About) -> str:
+    """Name of the folder that the log goes on from; "" where that is the graph of its bundle."""
+    base = snapshot_name(about.number)
+    return about.snapshot or (base if (data / base / MANIFEST).is_file() else "")
 
 
 def listed(folder: Path) -> dict[str, FileInfo]:

@@ -1,5 +1,7 @@
 """What makes a graph another one of its lineage, as changes of it."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,17 +40,79 @@ def different_nodes(
     base: TextGraph, wanted: TextGraph, rows: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """bool [N wanted]: the nodes whose text or label is another in the base."""
+    return other_texts(base, wanted, rows) | other_labels(base, wanted, rows)
+
+
+def other_texts(base: TextGraph, wanted: TextGraph, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """bool [N wanted]: the nodes whose text is another in the base; none of those that it lacks."""
+    different = np.zeros(len(rows), dtype=np.bool_)
+    known = np.flatnonzero(rows >= 0)
+    old = base.texts.take(pa.array(rows[known]))
+    new = wanted.texts.take(pa.array(known))
+    different[known] = pc.not_equal(old, new).to_numpy(zero_copy_only=False)
+    return different
+
+
+def other_labels(base: TextGraph, wanted: TextGraph, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """The same of labels."""
     different = np.zeros(len(rows), dtype=np.bool_)
     known = np.flatnonzero(rows >= 0)
     there = rows[known]
-    old = base.texts.take(pa.array(there))
-    new = wanted.texts.take(pa.array(known))
-    different[known] = pc.not_equal(old, new).to_numpy(zero_copy_only=False)
     position_of = {name: place for place, name in enumerate(base.label_names)}
     renumber = np.full(wanted.num_classes + 1, UNLABELED, dtype=np.int64)  # -1 picks the last
     renumber[:-1] = [position_of.get(name, -2) for name in wanted.label_names]
-    different[known] |= renumber[wanted.labels[known]] != base.labels[there]
+    different[known] = renumber[wanted.labels[known]] != base.labels[there]
     return different
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much two graphs of one lineage differ.
+
+    Attributes:
+        added, removed: nodes.
+        reworded: nodes with another text.
+        labelled: nodes with another label, or that have one now or none any more, new nodes' too.
+        linked, unlinked: edges.
+    """
+
+    added: int
+    removed: int
+    reworded: int
+    labelled: int
+    linked: int
+    unlinked: int
+
+    @property
+    def nothing(self) -> bool:
+        return not any(getattr(self, name) for name in self.__slots__)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.added:,} nodes added, {self.removed:,} removed, {self.reworded:,} reworded; "
+            f"{self.linked:,} edges added, {self.unlinked:,} removed; {self.labelled:,} labels "
+            "changed"
+        )
+
+
+def count_differences(base: TextGraph, wanted: TextGraph) -> Counts:
+    """What `become` would change, counted; nodes are the same where their ids are."""
+    rows = np.array([base.index_of.get(name, -1) for name in wanted.ids.to_pylist()], np.int64)
+    known = rows >= 0
+    fresh = np.flatnonzero(~known)
+    labelled = int(other_labels(base, wanted, rows).sum())
+    labelled += int((wanted.labels[fresh] != UNLABELED).sum())
+    rows[fresh] = base.num_nodes + np.arange(len(fresh))  # beyond all of the base
+    old = edge_keys(np.asarray(base.adjacency.edges(), dtype=np.int64))
+    new = edge_keys(rows[wanted.adjacency.edges()])
+    return Counts(
+        added=len(fresh),
+        removed=base.num_nodes - int(known.sum()),
+        reworded=int(other_texts(base, wanted, np.where(known, rows, -1)).sum()),
+        labelled=labelled,
+        linked=len(np.setdiff1d(new, old)),
+        unlinked=len(np.setdiff1d(old, new)),
+    )
 
 
 def change_edges(

@@ -1,6 +1,7 @@
 """A backup is one moment of a graph that goes on, and comes back as it was."""
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -8,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.bundles import TinyBundle
+from tests.bundles import TinyBundle, write_tiny_bundle
 from tests.unit.engine.changes import assert_exact, ids_of
 from understudy.engine import Engine
 from understudy.engine.backup import make_backup, restore_backup
 from understudy.engine.errors import BackupError, JournalFailedError
-from understudy.engine.opening import JOURNAL_FILE
+from understudy.engine.opening import JOURNAL_FILE, stored_graph
 from understudy.folders.errors import OutputRefusedError
 from understudy.graph.errors import JournalDamagedError
 from understudy.graph.log.copying import kept_whole
@@ -64,10 +65,26 @@ def test_a_log_without_a_snapshot_and_an_older_backup(
         with Engine.open(tiny_bundle.folder, data=tmp_path / "data") as engine:
             change(engine, f"node-of-{version}")
         made = make_backup(tmp_path / "data", tmp_path / "backup")
-        assert (made.graph_version, made.snapshot) == (version, "")
+        assert (made.graph_version, made.snapshot) == (version, "snapshot-0")
+    restore_backup(tmp_path / "backup", tmp_path / "restored")
+    # A bundle of a later graph starts on it, and the one that it began with is not needed.
+    graph = stored_graph(tmp_path / "restored", None)
+    later = write_tiny_bundle(tmp_path / "later", graph=graph)
+    with Engine.open(later.folder, data=tmp_path / "restored") as engine:
+        assert {"node-of-1", "node-of-2"} <= ids_of(engine)
+
+
+def test_a_folder_of_an_older_release_needs_its_bundle(
+    tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    with Engine.open(tiny_bundle.folder, data=tmp_path / "data") as engine:
+        change(engine, "one")
+    shutil.rmtree(tmp_path / "data" / "snapshot-0")
+    made = make_backup(tmp_path / "data", tmp_path / "backup")
+    assert (made.graph_version, made.snapshot) == (1, "")
     restore_backup(tmp_path / "backup", tmp_path / "restored")
     with Engine.open(tiny_bundle.folder, data=tmp_path / "restored") as engine:
-        assert {"node-of-1", "node-of-2"} <= ids_of(engine)
+        assert "one" in ids_of(engine)
 
 
 def test_nothing_is_forgotten_while_it_is_copied(tiny_bundle: TinyBundle, data: Path) -> None:

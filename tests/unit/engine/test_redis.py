@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from tests.bundles import TinyBundle
+from tests.bundles import TinyBundle, write_tiny_bundle
 from tests.redis_server import RedisServer
 from tests.unit.engine.changes import assert_exact, ids_of
 from tests.unit.engine.test_sharing import assert_alike
@@ -21,6 +21,7 @@ from understudy.engine.updates.tickets import Applied
 from understudy.graph.errors import JournalDamagedError, JournalForeignError, LogUnsureError
 from understudy.graph.log.protocol import Record
 from understudy.graph.log.streams.options import RedisLogOptions
+from understudy.graph.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, UpsertNode
 
 OpenEngine = Callable[[str], Engine]
@@ -119,6 +120,33 @@ def test_a_folder_belongs_to_one_kind_of_log(
     Engine.open(tiny_bundle.folder, data=tmp_path / "own").close()
     with pytest.raises(JournalForeignError, match="is a log by itself; start without --log"):
         open_engine("own")
+
+
+def test_another_bundle_takes_over_and_the_others_go_on(
+    redis: RedisServer, tiny_bundle: TinyBundle, open_engine: OpenEngine, tmp_path: Path
+) -> None:
+    one, other = open_engine("one"), open_engine("other")
+    first = [UpsertNode("a", "json")]
+    one.apply(first, "key-a")
+    graph = to_text_graph(one.state.graph)
+    bundle = write_tiny_bundle(tmp_path / "bundle", graph=graph, seed=12)
+    one.apply([UpsertNode("b", "json")])
+    log = RedisLogOptions(redis.url, records_kept=0)
+    with Engine.open(bundle.folder, data=tmp_path / "one", log=log, before=one) as heir:
+        other.apply([UpsertNode("c", "json")])
+        heir.take_over(one, lambda: None)
+        one.close()
+        assert heir.apply(first, "key-a").repeated
+        assert heir.apply([UpsertNode("d", "json")]).version == 4
+        other.follow()
+        assert ids_of(heir) == ids_of(other) >= set("abcd")
+        assert_exact(heir, bundle)
+        assert_exact(other, tiny_bundle)
+        heir.snapshot()
+    for name in ("one", "other"):  # at a start, from a snapshot or from what it began with
+        with Engine.open(bundle.folder, data=tmp_path / name, log=log) as engine:
+            assert engine.state.version == 4
+            assert_exact(engine, bundle)
 
 
 def test_a_log_needs_a_folder(tiny_bundle: TinyBundle) -> None:

@@ -1,0 +1,187 @@
+"""Parts of a refresh that need no training."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.bundles import TinyBundle, write_tiny_bundle
+from understudy.bundle import open_bundle
+from understudy.circle.errors import RefreshError
+from understudy.circle.placing import put_copy
+from understudy.circle.refreshing import Refresh
+from understudy.circle.replicas import addresses_of
+from understudy.circle.retraining import RefreshOptions, distill_words, teach_words
+from understudy.circle.rounds import FILE, Round, read_round, write_round
+from understudy.engine import Engine
+from understudy.engine.elsewhere import accuracy_of, logits_on
+from understudy.folders import OutputRefusedError
+from understudy.graph.differences import count_differences
+from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutations import AddEdge, DeleteNode, UpsertNode
+
+CONFIG = {
+    "training": {
+        **{"epochs": 7, "patience": 3, "learning_rate": 0.01, "weight_decay": 0.1},
+        **{"fanout": 5, "seed": 2},
+    },
+    "student": {"dropout": 0.25, "input_dropout": 0.0},
+    "terms": {"cross_entropy": 0.5, "kd": 2.0},
+}
+
+
+def change(engine: Engine) -> None:
+    engine.apply(
+        [
+            UpsertNode("new", "json atom", label="games"),
+            AddEdge("new", "node-1"),
+            UpsertNode("node-5", "other words"),
+            UpsertNode("node-6", label="games"),
+        ]
+    )
+    engine.apply([DeleteNode("node-9")])
+
+
+def test_another_graph_s_answers_are_those_of_an_engine_that_has_it(
+    tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    with Engine.open(tiny_bundle.folder) as engine:
+        base = to_text_graph(engine.state.graph)
+        degree = len(base.adjacency.neighbors(base.index_of["node-9"]))
+        same = base.labels[base.index_of["node-6"]] == base.label_names.index("games")
+        change(engine)
+        graph = to_text_graph(engine.state.graph)
+        counts = count_differences(base, graph)
+        assert (counts.added, counts.removed, counts.reworded) == (1, 1, 1)
+        assert (counts.linked, counts.unlinked) == (1, degree)
+        assert counts.labelled == (1 if same else 2)
+        assert count_differences(graph, graph).nothing
+        names, logits = logits_on(tiny_bundle.folder, graph)
+        rows = engine.state.rows(graph.ids.to_pylist())
+        assert logits == pytest.approx(engine.state.logits(rows), abs=1e-4)
+        best = [names[label] for label in engine.state.best_labels(rows)]
+    nodes = [place for place, label in enumerate(graph.labels) if label >= 0]
+    right = [best[node] == graph.label_names[graph.labels[node]] for node in nodes]
+    found = accuracy_of(names, logits, graph, np.array(nodes))
+    assert found == pytest.approx(sum(right) / len(right))
+    # a label that the model does not know is never right
+    unknown = accuracy_of(tuple(f"no {name}" for name in names), logits, graph, np.array(nodes))
+    assert unknown == 0
+
+
+def test_a_round_is_read_as_it_was_written(tmp_path: Path) -> None:
+    assert read_round(tmp_path) is None
+    one = Round("about", "version", ["graph"], served=80.0)
+    write_round(tmp_path, one)
+    assert read_round(tmp_path) == one
+    for damage in ("{", "[]", '{"about": 1, "colour": 2}'):
+        (tmp_path / FILE).write_text(damage)
+        with pytest.raises(RefreshError, match="is damaged"):
+            read_round(tmp_path)
+    (tmp_path / FILE).write_text(json.dumps({"about": "", "before": "", "refresh_format": 9}))
+    with pytest.raises(RefreshError, match="has format 9"):
+        read_round(tmp_path)
+
+
+def test_commands_are_told_what_the_student_was_trained_with(tmp_path: Path) -> None:
+    alone = RefreshOptions("url", tmp_path, tmp_path)
+    words = list(map(str, distill_words(alone, CONFIG, tmp_path / "teacher")))
+    assert " ".join(words) == (
+        "--epochs 7 --patience 3 --learning-rate 0.01 --weight-decay 0.1 --fanout 5 --seed 2 "
+        "--dropout 0.25 --input-dropout 0.0"
+    )
+    taught = RefreshOptions(
+        "url", tmp_path, tmp_path, teacher="gemma", budget=9, teach_options="--hops '0,1'"
+    )
+    words = list(map(str, distill_words(taught, CONFIG, Path("teacher"))))
+    assert words[-6:] == [
+        *("--teacher", "teacher", "--objective", "cross_entropy=0.5", "--objective", "kd=2.0")
+    ]
+    assert teach_words(taught) == ["--teacher", "gemma", "--hops", "0,1", "--budget", 9]
+
+
+def test_all_addresses_of_a_name() -> None:
+    assert addresses_of("http://127.0.0.1:81/below") == ["http://127.0.0.1:81/below"]
+    with pytest.raises(RefreshError, match="wants http"):
+        addresses_of("https://127.0.0.1")
+    with pytest.raises(RefreshError, match="is not known here"):
+        addresses_of("http://no-such-host.invalid:80")
+
+
+def test_a_bundle_is_put_in_the_place_of_another(tiny_bundle: TinyBundle, tmp_path: Path) -> None:
+    other = write_tiny_bundle(tmp_path / "other", seed=12)
+    put_copy(tiny_bundle.folder, tmp_path / "served")
+    put_copy(other.folder, tmp_path / "served")
+    served, source = open_bundle(tmp_path / "served"), open_bundle(other.folder)
+    assert served.manifest.version == source.manifest.version
+
+
+@pytest.fixture
+def refreshed(tiny_bundle: TinyBundle, tmp_path: Path) -> Callable[..., None]:
+    """Refreshes a data folder with a change; commands fail at once, with that status."""
+
+    def run(status: int, tell: Callable[[str], object]) -> None:
+        options = RefreshOptions(
+            str(tmp_path / "data"), tmp_path / "bundle", tmp_path / "work", tmp_path / "student"
+        )
+        Refresh(options, tell, lambda *_: status).run()
+
+    put_copy(tiny_bundle.folder, tmp_path / "bundle")
+    with Engine.open(tmp_path / "bundle", data=tmp_path / "data") as engine:
+        change(engine)
+    (tmp_path / "student").mkdir()
+    shape = {"format_version": 3, "graph_hash": "", "graph_path": "", "encoder": {}}
+    (tmp_path / "student" / "config.json").write_text(json.dumps(CONFIG | shape))
+    return run
+
+
+def test_what_was_interrupted_goes_on_and_what_failed_begins_anew(
+    refreshed: Callable[..., None], tmp_path: Path
+) -> None:
+    lines: list[str] = []
+    with pytest.raises(RefreshError, match="ended with status 143; what is served stays"):
+        refreshed(143, lines.append)
+    assert lines[0].startswith("graph: version 2, the served model is of 0; 1 nodes added, 1 rem")
+    lines.clear()
+    with pytest.raises(RefreshError, match="ended with status 1;"):
+        refreshed(1, lines.append)
+    assert lines[0] == "going on with what was begun; done: graph"
+    lines.clear()
+    with pytest.raises(RefreshError, match="ended with status 1;"):
+        refreshed(1, lines.append)
+    assert lines[0].startswith("graph: version 2")
+
+
+def test_what_cannot_be_done_is_refused_before_any_work(
+    tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "mine" / "graph").mkdir(parents=True)
+    put_copy(tiny_bundle.folder, tmp_path / "work" / "bundle")
+    given = RefreshOptions(str(tmp_path / "data"), tiny_bundle.folder, tmp_path / "fresh")
+    refused: list[tuple[dict[str, Any], str]] = [
+        ({"budget": 5}, "--budget is a teacher's; name one"),
+        ({"teacher": "gemma", "teach_options": "'"}, "--teach-options"),
+        ({"work": tmp_path / "mine"}, "holds graph, and is no folder of an earlier refresh"),
+        ({"work": tiny_bundle.folder / "manifest.json"}, "is a file"),
+    ]
+    for wrong, words in refused:
+        with pytest.raises(RefreshError, match=words):
+            Refresh(replace(given, **wrong), print)
+    (tmp_path / "work" / FILE).write_text("{}")
+    inside = replace(given, bundle=tmp_path / "work" / "bundle", work=tmp_path / "work")
+    with pytest.raises(OutputRefusedError):  # what is served is never what is worked on
+        Refresh(inside, print)
+    assert not (tmp_path / "fresh").exists()
+
+
+def test_the_student_to_begin_with_has_to_be_named(tiny_bundle: TinyBundle, tmp_path: Path) -> None:
+    with Engine.open(tiny_bundle.folder, data=tmp_path / "data") as engine:
+        change(engine)
+    options = RefreshOptions(str(tmp_path / "data"), tiny_bundle.folder, tmp_path / "work")
+    with pytest.raises(RefreshError, match="with --student"):
+        Refresh(options, print).run()

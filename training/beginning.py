@@ -1,0 +1,53 @@
+"""Weights to begin with: those of a student that was trained before, also for other labels."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from training.config import DistillChoices
+from training.errors import CheckpointError, TrainingError
+from understudy.folders.kinds import STUDENT, marked
+
+SHAPE = ("layers", "hidden", "residual", "normalization")
+DEFAULTS = DistillChoices()
+
+
+def like_its_start(choices: DistillChoices) -> DistillChoices:
+    """The choices, with the network and the text encoder of the student that it begins with.
+
+    Raises:
+        CheckpointError: that is no student folder, or damaged.
+        TrainingError: a choice is neither the default nor that student's.
+    """
+    if choices.start is None:
+        return choices
+    taken: dict[str, Any] = {}
+    for name, has in shape_of(choices.start).items():
+        said = getattr(choices, name)
+        if said not in (has, getattr(DEFAULTS, name)):
+            option = "--" + name.replace("_", "-")
+            raise TrainingError(
+                f"{option} {said}: {choices.start}, whose weights are begun with, has {has}; leave "
+                f"{option} out, or --from"
+            )
+        taken[name] = has
+    return replace(choices, **taken)
+
+
+def shape_of(folder: Path) -> dict[str, Any]:
+    """What the weights of a student fit: values by the names of `DistillChoices`.
+
+    Raises:
+        CheckpointError: it is no student folder, or damaged.
+    """
+    value = marked(folder, STUDENT)
+    if value is None:
+        raise CheckpointError(
+            f"{folder} is not a student folder (no config.json); make one with `understudy distill`"
+        )
+    try:
+        student = value["student"]
+        shape = {name: student[name] for name in SHAPE}
+        return {"student": student["kind"], "encoder": value["encoder"]["kind"], **shape}
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder / 'config.json'} is damaged: {error!r}") from error

@@ -1,0 +1,48 @@
+"""The weights of another student, put into a fresh one of the same shape."""
+
+import torch
+
+from training.errors import CheckpointError
+from training.student.checkpoint import Checkpoint, CheckpointConfig
+from training.student.network import Student
+
+
+def check_start(config: CheckpointConfig, before: Checkpoint) -> None:
+    """Refuses weights that mean something else.
+
+    Raises:
+        CheckpointError: another shape of network, or another text encoder.
+    """
+    own, other = config.student, before.config.student
+    shapes = [
+        (s.kind, s.layers, s.hidden, s.heads, s.residual, s.normalization) for s in (own, other)
+    ]
+    if shapes[0] != shapes[1]:
+        raise CheckpointError(
+            f"the student to begin with is a {other.kind} of {other.layers} layers of "
+            f"{other.hidden}, and what is to be trained is of another shape; choose the same"
+        )
+    read, reads = before.config.encoder, config.encoder
+    if (read.kind, read.digest) != (reads.kind, reads.digest):
+        raise CheckpointError(
+            f"the student to begin with reads texts by the encoder {read.name} "
+            f"({read.digest[:8]}), and what is to be trained by {reads.name} "
+            f"({reads.digest[:8]}); train without --from"
+        )
+
+
+@torch.no_grad()
+def begin_with(student: Student, label_names: tuple[str, ...], before: Checkpoint) -> None:
+    """Takes over all weights; of the head those of the labels that both know, by name.
+
+    A label that is new keeps the fresh student's.
+    """
+    state = before.student.state_dict()
+    place_of = {name: place for place, name in enumerate(before.config.label_names)}
+    known = [place for place, name in enumerate(label_names) if name in place_of]
+    there = [place_of[label_names[place]] for place in known]
+    for name, fresh in student.head.state_dict().items():
+        own = fresh.clone()
+        own[known] = state[f"head.{name}"][there]
+        state[f"head.{name}"] = own
+    student.load_state_dict(state)

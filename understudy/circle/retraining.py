@@ -1,0 +1,97 @@
+"""What a refresh is told, and what it tells the commands that it runs."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from understudy.bundle import Manifest
+from understudy.circle.errors import RefreshError
+
+LABELS = "cross_entropy"  # the one objective that needs no teacher
+PRECISIONS = ("int8", "fp16")  # that a bundle may also hold the student in
+TRAINING = ("patience", "learning_rate", "weight_decay", "fanout", "seed")
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshOptions:
+    """What a person may say; see `understudy.circle.refresh_command`."""
+
+    source: str
+    bundle: Path
+    work: Path
+    student: Path | None = None
+    teacher: str | None = None
+    budget: int = 0
+    teach_options: str = ""
+    epochs: int | None = None
+    encoder_path: Path | None = None
+    tolerance: float = 0.5
+    join_train: bool = True
+    unchanged: bool = False
+    reload: bool = True
+    every_address: bool = False
+    key: str | None = None
+    timeout: float = 600.0
+
+    @property
+    def encoder(self) -> list[object]:
+        """Where the text encoder is, for the commands that read texts."""
+        return [] if self.encoder_path is None else ["--encoder-path", self.encoder_path]
+
+
+def check_options(options: RefreshOptions) -> None:
+    """Refuses what contradicts itself.
+
+    Raises:
+        RefreshError: naming the option.
+    """
+    for name, said in (("budget", options.budget), ("teach-options", options.teach_options)):
+        if said and options.teacher is None:
+            raise RefreshError(f"--{name} is a teacher's; name one with --teacher")
+    try:
+        shlex.split(options.teach_options)
+    except ValueError as error:
+        raise RefreshError(f"--teach-options {options.teach_options!r}: {error}") from error
+
+
+def teach_words(options: RefreshOptions) -> list[object]:
+    """How the teacher is taught."""
+    words: list[object] = ["--teacher", options.teacher, *shlex.split(options.teach_options)]
+    return [*words, "--budget", options.budget] if options.budget else words
+
+
+def distill_words(
+    options: RefreshOptions, config: Mapping[str, Any], teacher: Path
+) -> list[object]:
+    """As the student was trained that is begun with.
+
+    Args:
+        config: what config.json says of that student.
+        teacher: folder of its answers, where one was asked.
+    """
+    training, shape, terms = config["training"], config["student"], config["terms"]
+    words: list[object] = ["--epochs", options.epochs or training["epochs"]]
+    said = {name: training[name] for name in TRAINING}
+    for name, value in (said | {n: shape[n] for n in ("dropout", "input_dropout")}).items():
+        words += [f"--{name.replace('_', '-')}", value]
+    if options.teacher is not None:
+        words += ["--teacher", teacher]
+        if terms.keys() - {LABELS}:  # else that student had no teacher to hear
+            for name, weight in terms.items():
+                words += ["--objective", f"{name}={weight}"]
+    return [*words, *options.encoder]
+
+
+def export_words(options: RefreshOptions, served: Manifest) -> list[object]:
+    """As the bundle was exported that is served."""
+    from understudy.bundle.student import variant_folder
+
+    words: list[object] = ["--name", served.name, *options.encoder]
+    if served.encoder.precision == "fp32":
+        words += ["--encoder-precision", "fp32"]
+    for precision in PRECISIONS:
+        if variant_folder(precision) in served.variants:
+            words += ["--student-precision", precision]
+    return words
