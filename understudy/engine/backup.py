@@ -18,6 +18,7 @@ from understudy.bundle import open_bundle
 from understudy.bundle.manifest import FileInfo
 from understudy.bundle.reader import file_digest
 from understudy.engine.beginnings import open_snapshot
+from understudy.engine.digests import listed
 from understudy.engine.errors import BackupError
 from understudy.engine.opening import JOURNAL_FILE
 from understudy.engine.snapshots import WHOLE_NAME, named
@@ -87,14 +88,6 @@ def make_backup(data: Path, out: Path, force: bool = False) -> Backup:
         text = json.dumps(msgspec.to_builtins(backup), indent=2)
         (aside / BACKUP.marker).write_text(text + "\n", encoding="utf-8")
     return backup
-
-
-def listed(folder: Path) -> dict[str, FileInfo]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): FileInfo(path.stat().st_size, file_digest(path))
-        for path in files
-    }
 
 
 def read_backup(folder: Path) -> Backup:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from understudy.bundle import GraphInfo
 from understudy.engine.snapshots import check_snapshots
+from understudy.engine.stored import SnapshotStore
 from understudy.graph.errors import JournalError, JournalForeignError
 from understudy.graph.log.files import reading_files
 from understudy.graph.log.protocol import Log
@@ -33,7 +34,7 @@ def open_redis_log(options: RedisLogOptions, data: Path, graph: GraphInfo, journ
 
     Raises:
         JournalForeignError: the folder's log is a file in it.
-        JournalError: see `RedisLog`; or the client is not installed.
+        JournalError: see `RedisLog`; or a client is not installed.
     """
     try:
         from understudy.graph.log.streams.log import RedisLog
@@ -47,6 +48,7 @@ def open_redis_log(options: RedisLogOptions, data: Path, graph: GraphInfo, journ
                 f"{journal} is a log by itself; start without --log, or give "
                 "--data-folder another folder"
             )
-        if not (data / BASE_FILE).exists():
+        store = SnapshotStore(options.snapshots, graph.lineage, data) if options.snapshots else None
+        if not (data / BASE_FILE).exists() and (store is None or store.newest_number() is None):
             check_snapshots(data, graph.position)
-    return RedisLog(options, graph.lineage, data, graph.position)
+    return RedisLog(options, graph.lineage, data, graph.position, store)
