@@ -2,9 +2,11 @@
 
     python -m benchmarks.chaos --log redis --seconds 60
     python -m benchmarks.chaos --log sqlite --seconds 60
+    python -m benchmarks.chaos --log workers --seconds 60
 
 Three replicas with data folders of their own on a Redis that is killed twice, or two processes on
-one data folder; four writers and two readers. A service that is killed is started again. At last:
+one data folder, or one service of two workers, of which now one is killed and now both with their
+supervisor; four writers and two readers. A service that is killed is started again. At last:
 
 - every change that was acknowledged is there, in the order of the log, and nothing else;
 - every key, sent once more, is answered with the version that it had;
@@ -29,7 +31,7 @@ import typer
 from numpy.typing import NDArray
 
 from benchmarks.chaos_clients import Client, Ledger
-from benchmarks.chaos_processes import Killable, RedisServer, Replica, ending
+from benchmarks.chaos_processes import Killable, RedisServer, Replica, Team, ending
 from benchmarks.engine_scale import make_bundle
 from benchmarks.errors import BenchmarkError
 from benchmarks.measure import RESULTS, markdown_table, run_script, write_results
@@ -44,6 +46,7 @@ READERS = 2
 BASE_NODES = 100  # that changes link to
 SHARE_KILLED_EARLY = 0.1
 LARGEST_DIFFERENCE = 1e-4
+ASKED_AS_ONE = 4  # connections to a service of several workers
 ABOUT = (
     "Four writers and two readers ask services that are killed (SIGKILL) at random and started "
     "again; a change that got no answer is sent again under its key, to any of them. A fault would "
@@ -56,32 +59,38 @@ ABOUT = (
 KINDS = {
     "redis": "three replicas, each with a data folder, on one Redis that is killed twice",
     "sqlite": "two processes on one data folder",
+    "workers": "`--workers 2` on one data folder, a worker killed or all at once",
 }
+SHARE_OF_ALL = 0.2  # of the times that something is killed, all workers with their supervisor
 
 
 def main(
-    log: Annotated[str, typer.Option(help="redis or sqlite.")] = "redis",
+    log: Annotated[str, typer.Option(help="redis, sqlite or workers.")] = "redis",
     seconds: Annotated[float, typer.Option(help="Of chaos.", min=1)] = 60.0,
     seed: Annotated[int, typer.Option(help="Of what is killed when.")] = 1,
 ) -> None:
     """Kill services that are written and read, and see that nothing is lost; writes the results."""
     if log not in KINDS:
-        raise BenchmarkError(f"--log is {log!r}: expected redis or sqlite")
+        raise BenchmarkError(f"--log is {log!r}: expected redis, sqlite or workers")
     with tempfile.TemporaryDirectory() as folder, terminal_progress() as progress:
         with step(progress, "Making a bundle"):
             bundle = make_bundle(Path(folder) / "bundle", NODES)
         redis = RedisServer(Path(folder) / "redis") if log == "redis" else None
-        found = run(bundle, Path(folder), redis, seconds, random.Random(seed))
+        replicas = make_replicas(log, bundle, Path(folder), redis)
+        found = run(bundle, replicas, redis, seconds, random.Random(seed))
     report(log, {"seconds": seconds, "seed": seed, **found})
     if found["faults"]:
         raise BenchmarkError(f"{len(found['faults'])} faults, the first: {found['faults'][0]}")
 
 
 def run(
-    bundle: Path, folder: Path, redis: RedisServer | None, seconds: float, chance: random.Random
+    bundle: Path,
+    replicas: Sequence[Replica],
+    redis: RedisServer | None,
+    seconds: float,
+    chance: random.Random,
 ) -> dict[str, Any]:
     """One run; the figures, and what was wrong."""
-    replicas = make_replicas(bundle, folder, redis)
     processes: list[Killable] = [*replicas, *([redis] if redis else [])]
     ledger = Ledger()
     with ending(processes):
@@ -105,13 +114,18 @@ def run(
         "acknowledged changes": len(ledger.changes),
         "answers": dict(sorted(ledger.answers.items())),
         "services killed": sum(replica.kills for replica in replicas),
+        "workers killed": sum(r.killed_workers for r in replicas if isinstance(r, Team)),
         "times redis was killed": redis.kills if redis else 0,
         "largest differences": differences,
         "faults": ledger.faults,
     }
 
 
-def make_replicas(bundle: Path, folder: Path, redis: RedisServer | None) -> list[Replica]:
+def make_replicas(
+    log: str, bundle: Path, folder: Path, redis: RedisServer | None
+) -> Sequence[Replica]:
+    if log == "workers":
+        return [Team(folder / "service", bundle=bundle, data=folder / "data")]
     if redis is None:
         return [
             Replica(folder / f"process-{n}", bundle=bundle, data=folder / "data") for n in range(2)
@@ -143,7 +157,12 @@ def unleash(
             for number, client in enumerate(clients[:WRITERS])
         ]
         asking += [pool.submit(client.read) for client in clients[WRITERS:]]
-        killing = [pool.submit(kill_services, replicas, seconds, chance.randrange(2**32))]
+        until, seed = time.monotonic() + seconds, chance.randrange(2**32)
+        killing = [
+            pool.submit(kill_workers, replica, until, seed)
+            for replica in replicas
+            if isinstance(replica, Team)
+        ] or [pool.submit(kill_services, replicas, until, seed)]
         if redis is not None:
             killing.append(pool.submit(kill_redis, redis, seconds))
         wait(killing)
@@ -154,9 +173,24 @@ def unleash(
         client.http.close()
 
 
-def kill_services(replicas: Sequence[Replica], seconds: float, seed: int) -> None:
+def kill_workers(team: Team, until: float, seed: int) -> None:
+    """Kills one of them, now and then one that is starting; or all, and starts them again."""
+    chance = random.Random(seed)
+    while (left := until - time.monotonic()) > 0:
+        time.sleep(min(chance.uniform(0.3, 2.0), left))
+        if team.answers() and chance.random() < SHARE_OF_ALL:
+            team.kill()
+        elif team.answers():
+            team.kill_one(chance)
+        if team.ended():
+            time.sleep(chance.uniform(0.0, 0.5))
+            team.start()
+    team.await_ready()
+
+
+def kill_services(replicas: Sequence[Replica], until: float, seed: int) -> None:
     """Kills some, now and then one that is starting, and starts them again; one is left alone."""
-    chance, until = random.Random(seed), time.monotonic() + seconds
+    chance = random.Random(seed)
     while (left := until - time.monotonic()) > 0:
         time.sleep(min(chance.uniform(0.3, 2.0), left))
         ready = [replica for replica in replicas if replica.answers()]
@@ -199,7 +233,10 @@ def compare_answers(replicas: Sequence[Replica], ledger: Ledger) -> dict[str, fl
     """All nodes and their probabilities, as each replica answers now."""
     newest = max(change.version for change in ledger.changes)
     headers = {"x-min-graph-version": str(newest)}
-    found = [everything(replica.url, headers) for replica in replicas]
+    asked = [replica.url for replica in replicas]
+    if len(asked) == 1:  # each connection is some worker's
+        asked *= ASKED_AS_ONE
+    found = [everything(url, headers) for url in asked]
     for nodes, _ in found[1:]:
         if nodes != found[0][0]:
             ledger.fault("the replicas answer with different nodes")
@@ -295,14 +332,16 @@ def report(log: str, found: dict[str, Any]) -> None:
                 f"{kind}: {KINDS[kind]}",
                 f"{figures['seconds']:g}",
                 figures["services killed"],
+                figures.get("workers killed", 0),
                 figures["times redis was killed"],
                 f"{figures['acknowledged changes']:,}",
                 differences,
                 len(figures["faults"]),
             ]
         )
-    header = ["log", "seconds", "services killed", "Redis killed", "acknowledged changes"]
-    table = markdown_table([*header, "largest differences", "faults"], rows)
+    header = ["log", "seconds", "services killed", "workers killed", "Redis killed"]
+    header += ["acknowledged changes", "largest differences", "faults"]
+    table = markdown_table(header, rows)
     write_results("chaos", {"kinds": kinds}, f"{ABOUT}\n\n{table}")
     typer.echo(table)
 

@@ -1,16 +1,18 @@
 """The processes that a run of chaos kills: services, and the Redis that keeps their log."""
 
+import random
 import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import psutil
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -54,7 +56,7 @@ class Killable:
         """
         until = time.monotonic() + START_SECONDS
         while not self.answers():
-            if self.process is None or self.process.poll() is not None:
+            if self.ended():
                 raise BenchmarkError(f"a process ended by itself: {self.last_words()}")
             if time.monotonic() > until:
                 raise BenchmarkError(f"a process is not ready after {START_SECONDS:g} s")
@@ -63,6 +65,15 @@ class Killable:
     def last_words(self) -> str:
         lines = (self.folder / "log.txt").read_text(encoding="utf-8", errors="replace")
         return lines.strip().rpartition("\n")[2]
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def ended(self) -> bool:
+        """Whether it has ended by itself, or was killed."""
+        return self.process is None or self.process.poll() is not None
 
     def kill(self) -> None:
         assert self.process is not None
@@ -105,6 +116,48 @@ class Replica(Killable):
             return httpx.get(f"{self.url}/health/ready").status_code == 200
         except httpx.TransportError:
             return False
+
+
+@dataclass
+class Team(Replica):
+    """A service of several workers, each of which may be killed.
+
+    Attributes:
+        workers: how many.
+        killed_workers: how many times one of them was killed while the others went on.
+    """
+
+    workers: int = 2
+    killed_workers: int = 0
+
+    def command(self) -> list[str]:
+        return [*super().command(), "--workers", str(self.workers)]
+
+    def started(self) -> list[psutil.Process]:
+        """The workers that live."""
+        try:
+            return psutil.Process(self.pid).children()
+        except psutil.NoSuchProcess:
+            return []
+
+    def kill(self) -> None:
+        """The supervisor and all workers, at one moment."""
+        workers = self.started()
+        super().kill()
+        for worker in workers:
+            kill_other(worker)
+        psutil.wait_procs(workers)
+
+    def kill_one(self, chance: random.Random) -> None:
+        """Kills a worker, in whose place the supervisor starts another."""
+        if workers := self.started():
+            kill_other(chance.choice(workers))
+            self.killed_workers += 1
+
+
+def kill_other(process: psutil.Process) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.kill()
 
 
 @dataclass

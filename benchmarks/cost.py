@@ -40,11 +40,13 @@ def cost(
         float, typer.Option(min=0, help="Price of an hour of the machine with all its cores.")
     ],
     tokens: Annotated[int, typer.Option(min=1, help="Input tokens of a hosted question.")] = 300,
-    folder: Annotated[Path, typer.Option(help="Of the measured rates.")] = RESULTS,
+    folder: Annotated[
+        Path | None, typer.Option(help="Of the measured rates; by default benchmarks/results.")
+    ] = None,
 ) -> None:
     """Tell the cost of a million answers, from rates that were measured before."""
     check_programs()
-    rates, cores = measured(folder)
+    rates, cores = measured(folder or RESULTS)
     rows = [{**asdict(way), "dollars": price(way, machine_hour, cores)} for way in rates]
     assert HOSTED.dollars is not None
     hosted = [dollars * tokens for dollars in HOSTED.dollars]  # a million answers of so many tokens

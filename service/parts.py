@@ -235,5 +235,16 @@ def add_gauges(
     metrics.gauge(
         "log_lag_seconds", "Since all of the log was applied.", lambda: slot.engine.lag.seconds, max
     )
+    metrics.gauge(
+        "stored_graph_version",
+        "Of the newest snapshot that is known to be stored; -1: none is.",
+        lambda: slot.engine.uploads.figures.number,
+        max,
+    )
+    metrics.gauge(
+        "snapshot_failures",
+        "Snapshots that could not be stored, since the bundle was loaded.",
+        lambda: slot.engine.uploads.figures.failures,
+    )
     if link is not None:
         metrics.gauge("redis_up", "1 while Redis answers.", lambda: float(link.up), min)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from service.errors import SettingsError
 
 ENVIRONMENT_PREFIX = "UNDERSTUDY_"
-SECRET = ("_key", "_url", "log")  # ends of names whose values may hold a password
+SECRET = ("_key", "_url", "log", "snapshots")  # ends of names whose values may hold a password
 
 
 def check_extra(setting: str, extra: str, modules: Sequence[str]) -> None:
@@ -28,6 +28,23 @@ def check_extra(setting: str, extra: str, modules: Sequence[str]) -> None:
                 f"pip install 'understudy-gnn[{extra}]'",
                 setting=setting,
             )
+
+
+def check_log(log: str, data_folder: Path | None, snapshots: str) -> None:
+    """Sees that where the log is, and where its snapshots are, go together.
+
+    Raises:
+        SettingsError: something lacks that one of them needs.
+    """
+    if log and data_folder is None:
+        raise SettingsError("--log needs --data-folder, for snapshots", setting="data_folder")
+    if snapshots and not log:
+        raise SettingsError(
+            "--snapshots needs --log: a log in a data folder is copied with `understudy backup`",
+            setting="snapshots",
+        )
+    if snapshots:
+        check_extra("snapshots", "snapshots", ("fsspec",))
 
 
 def installed(module: str) -> bool:

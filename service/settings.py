@@ -13,7 +13,13 @@ from service.http.access import RateLimit
 from service.http.guard import Network, is_local, parse_networks, words
 from service.http.protocol import WireLimits
 from service.inference.batcher import BatchOptions
-from service.setting_names import ENVIRONMENT_PREFIX, check_extra, file_values, wrong_setting
+from service.setting_names import (
+    ENVIRONMENT_PREFIX,
+    check_extra,
+    check_log,
+    file_values,
+    wrong_setting,
+)
 from service.teacher.client import check_endpoint
 from service.teacher.measured import Given
 from service.teacher.teacher import TeacherOptions
@@ -123,6 +129,11 @@ class Settings(BaseSettings):
         default=100_000,
         description="Records that Redis keeps behind snapshots, for who starts from older ones.",
         ge=0,
+    )
+    snapshots: str = Field(
+        default="",
+        description="URL where replicas of that log keep snapshots to start from (fsspec).",
+        repr=False,
     )
     max_lag_seconds: float | None = Field(
         default=None,
@@ -304,6 +315,7 @@ class Settings(BaseSettings):
             wait_disk=self.log_wait_disk,
             wait_replicas=self.log_wait_replicas,
             records_kept=self.log_records,
+            snapshots=self.snapshots,
         )
 
     @property
@@ -370,8 +382,7 @@ def load_settings(**flags: Any) -> Settings:
         open_client(settings.redis_url, settings.redis_timeout_ms)
     if settings.log:
         open_client(settings.log, settings.redis_timeout_ms, "log")
-        if settings.data_folder is None:
-            raise SettingsError("--log needs --data-folder, for snapshots", setting="data_folder")
+    check_log(settings.log, settings.data_folder, settings.snapshots)
     if settings.teacher_url:
         check_endpoint("teacher", settings.teacher_url, settings.teacher_key)
     if settings.upstream_url:

@@ -23,7 +23,8 @@ def redis_kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer
 
 @contextmanager
 def replica(bundle: TinyBundle, redis: RedisServer, data: Path) -> Iterator[Service]:
-    flags = ("--log", redis.url, "--data-folder", str(data), "--max-lag-seconds", "600")
+    flags = ["--log", redis.url, "--data-folder", str(data), "--max-lag-seconds", "600"]
+    flags += ["--snapshots", (data.parent / "store").as_uri()]
     with serving(bundle.folder, *flags) as running:
         yield running
 
@@ -89,3 +90,9 @@ def test_what_one_acknowledged_all_answer_whoever_is_killed(
         answers = [[read(service, name, last) for name in names] for service in (one, again)]
         assert answers[0] == answers[1]
         assert last == 4  # each is there once, and the refused one is not
+        while "understudy_stored_graph_version 0.0" not in again.client.get("/metrics").text:
+            read(again, "n0", version)
+        cold = stack.enter_context(replica(tiny_bundle, redis, tmp_path / "cold"))
+        assert (tmp_path / "cold" / "snapshot-0").is_dir()
+        told_cold = [read(cold, name, last)["predictions"] for name in names]
+        assert told_cold == [answer["predictions"] for answer in answers[0]]

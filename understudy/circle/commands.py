@@ -31,6 +31,12 @@ def from_service(
         Path | None,
         typer.Option(help="Of a data folder that lacks the graph which its changes begin with."),
     ] = None,
+    log: Annotated[
+        str,
+        typer.Option(
+            envvar="UNDERSTUDY_LOG", help="Redis of a data folder whose log is there: redis://…"
+        ),
+    ] = "",
     timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds that a service may be silent.")
     ] = 120.0,
@@ -55,7 +61,7 @@ def from_service(
         if is_service:
             graph = graph_of_service(source, key, timeout, progress)
         else:
-            graph = graph_of_folder(Path(source), bundle, progress)
+            graph = graph_of_folder(Path(source), bundle, progress, log)
         if join_train:
             joined = joining.join_train(graph)
             typer.echo(joined.told)

@@ -47,11 +47,14 @@ def graph_of_service(url: str, key: str | None, timeout: float, progress: Progre
         return read_graph(lines, client.where)
 
 
-def graph_of_folder(data: Path, bundle: Path | None, progress: Progress) -> TextGraph:
+def graph_of_folder(
+    data: Path, bundle: Path | None, progress: Progress, redis: str = ""
+) -> TextGraph:
     """What a data folder holds, whether or not it is being served; no network runs.
 
     Args:
         bundle: whose graph the folder's changes begin with; None where the folder has that.
+        redis: URL of its log; "" where that is a file in the folder.
 
     Raises:
         BundleError, EngineError, GraphError: see `understudy.engine.opening.stored_graph`.
@@ -59,4 +62,4 @@ def graph_of_folder(data: Path, bundle: Path | None, progress: Progress) -> Text
     from understudy.engine.opening import stored_graph
 
     with step(progress, "Reading the data folder"):
-        return stored_graph(data, bundle)
+        return stored_graph(data, bundle, redis)

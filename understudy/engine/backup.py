@@ -18,6 +18,7 @@ from understudy.bundle import open_bundle
 from understudy.bundle.manifest import FileInfo
 from understudy.bundle.reader import MANIFEST, file_digest
 from understudy.engine.beginnings import open_snapshot
+from understudy.engine.digests import listed
 from understudy.engine.errors import BackupError
 from understudy.engine.opening import JOURNAL_FILE
 from understudy.engine.snapshots import WHOLE_NAME, named, snapshot_name
@@ -96,14 +97,6 @@ def beginning(data: Path, about: About) -> str:
     """Name of the folder that the log goes on from; "" where that is the graph of its bundle."""
     base = snapshot_name(about.number)
     return about.snapshot or (base if (data / base / MANIFEST).is_file() else "")
-
-
-def listed(folder: Path) -> dict[str, FileInfo]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): FileInfo(path.stat().st_size, file_digest(path))
-        for path in files
-    }
 
 
 def read_backup(folder: Path) -> Backup:

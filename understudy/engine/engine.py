@@ -51,6 +51,7 @@ from understudy.engine.student import Inference, Student
 from understudy.engine.updates.replica import Lag
 from understudy.engine.updates.tickets import Applied
 from understudy.engine.updates.writer import Writer
+from understudy.engine.uploads import Uploads
 from understudy.graph.agreement import agreement
 from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.mutations import Mutation, UpsertNode
@@ -89,11 +90,14 @@ class Engine:
         self.provider = provider
         self.kept = kept
         self.snapshots = Snapshots(data, manifest, writer) if data is not None else None
+        self.uploads = Uploads(data, writer)
         self.maintenance = Maintenance(weakly(self.maintain))
         writer.noticed = self.maintenance.notice
         finalize(self, self.maintenance.end)
         self.following = Following(writer.log, weakly(self.follow))
         finalize(self, self.following.end)
+        finalize(self, self.uploads.thread.end)
+        self.uploads.notice()
 
     @classmethod
     def open(
@@ -349,6 +353,7 @@ class Engine:
             raise JournalFailedError("without a data folder there is nothing to shorten")
         self.settle()
         self.snapshots.write()
+        self.uploads.notice()
 
     def maintain(self) -> None:
         """What is done when idle."""
@@ -367,6 +372,7 @@ class Engine:
         """Waits for what runs and lets go of the journal; reading goes on to work."""
         self.maintenance.close()
         self.following.close()
+        self.uploads.close()
         if self.snapshots is not None:
             self.snapshots.close()
         else:

@@ -17,7 +17,7 @@ from understudy.engine.beginnings import (
 )
 from understudy.engine.errors import BundleForeignError, LogUnavailableError
 from understudy.engine.full_run import compute_tables
-from understudy.engine.shared_log import check_local, open_redis_log
+from understudy.engine.shared_log import check_local, open_known_redis_log, open_redis_log
 from understudy.engine.snapshots import (
     check_snapshots,
     remove_snapshots,
@@ -216,11 +216,12 @@ def tables_of(bundle: Bundle, student: Student, store: GraphStore, opening: Open
     return compute_tables(student, store.view, opening.progress)
 
 
-def stored_graph(data: Path, bundle: Path | None) -> TextGraph:
+def stored_graph(data: Path, bundle: Path | None, redis: str = "") -> TextGraph:
     """The graph that a data folder holds; no network is opened.
 
     Args:
         bundle: that the folder's changes begin with; None where it holds their graph itself.
+        redis: URL of its log; "" where that is a file in the folder.
 
     Raises:
         BundleMissingError: it does not; or there is no such bundle.
@@ -228,17 +229,9 @@ def stored_graph(data: Path, bundle: Path | None) -> TextGraph:
         JournalError: there is no log, or it cannot be read.
         JournalFailedError: the log does not fit the graph.
     """
-    path = data / JOURNAL_FILE
-    if not path.is_file():
-        raise JournalError(
-            f"{data} is no data folder of a service with a log of its own: it has no "
-            f"{JOURNAL_FILE}; where the log is in Redis, name the service"
-        )
     given = None if bundle is None else open_bundle(bundle, verify=False)
-    lineage, version = (
-        ("", "") if given is None else (given.manifest.graph.lineage, given.manifest.version)
-    )
-    with closing(SqliteLog(path, lineage, version)) as log:
+    log, lineage = stored_log(data, given, redis)
+    with closing(log):
         if given is not None:
             base = open_base(data, log, given)
         elif log.snapshot or (data / snapshot_name(log.start)).is_dir():
@@ -250,4 +243,21 @@ def stored_graph(data: Path, bundle: Path | None) -> TextGraph:
             )
         with verified(base):
             graph = to_text_graph(followed(base, log).state.graph)
-        return replace(graph, lineage=Lineage(log.about.lineage, log.number))
+        return replace(graph, lineage=Lineage(lineage, log.number))
+
+
+def stored_log(data: Path, bundle: Bundle | None, redis: str) -> tuple[Log, str]:
+    """The log of a data folder that is there, and the lineage of its graph."""
+    path = data / JOURNAL_FILE
+    if redis:
+        return open_known_redis_log(redis, data)
+    if not path.is_file():
+        raise JournalError(
+            f"{data} is no data folder of a service with a log of its own: it has no "
+            f"{JOURNAL_FILE}; where the log is in Redis, give --log and its URL, or name the "
+            "service"
+        )
+    manifest = None if bundle is None else bundle.manifest
+    lineage, version = ("", "") if manifest is None else (manifest.graph.lineage, manifest.version)
+    log = SqliteLog(path, lineage, version)
+    return log, log.about.lineage

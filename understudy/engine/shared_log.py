@@ -1,14 +1,19 @@
 """Opening a log that lies on another machine, beside a data folder of this one."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from understudy.bundle import GraphInfo
 from understudy.engine.snapshots import check_snapshots
+from understudy.engine.stored import SnapshotStore
 from understudy.graph.errors import JournalError, JournalForeignError
 from understudy.graph.log.files import reading_files
 from understudy.graph.log.protocol import Log
-from understudy.graph.log.streams.base import BASE_FILE
+from understudy.graph.log.streams.base import BASE_FILE, BaseFolder
 from understudy.graph.log.streams.options import RedisLogOptions
+
+if TYPE_CHECKING:
+    from understudy.graph.log.streams.log import RedisLog
 
 
 def check_local(data: Path) -> None:
@@ -33,7 +38,46 @@ def open_redis_log(options: RedisLogOptions, data: Path, graph: GraphInfo, journ
 
     Raises:
         JournalForeignError: the folder's log is a file in it.
-        JournalError: see `RedisLog`; or the client is not installed.
+        JournalError: see `RedisLog`; or a client is not installed.
+    """
+    kind = redis_log()
+    with reading_files(data):
+        if journal.exists():
+            raise JournalForeignError(
+                f"{journal} is a log by itself; start without --log, or give "
+                "--data-folder another folder"
+            )
+        store = SnapshotStore(options.snapshots, graph.lineage, data) if options.snapshots else None
+        if not (data / BASE_FILE).exists() and (store is None or store.newest_number() is None):
+            check_snapshots(data, graph.position)
+    return kind(options, graph.lineage, data, graph.position, store)
+
+
+def open_known_redis_log(url: str, data: Path) -> tuple[Log, str]:
+    """The log of a folder that has a snapshot of it, to be read; and the lineage of its graph.
+
+    Raises:
+        JournalError: the folder has none, or see `RedisLog`.
+    """
+    kind = redis_log()
+    if not (data / BASE_FILE).is_file():
+        raise JournalError(
+            f"{data} is no data folder of a service with its log in Redis: it has no {BASE_FILE}"
+        )
+    with reading_files(data):
+        folder = BaseFolder(data)
+        base = folder.read()
+        folder.started()
+    assert base is not None
+    log = kind(RedisLogOptions(url, allow_loss=True), base.graph, data)
+    return log, base.graph
+
+
+def redis_log() -> "type[RedisLog]":
+    """Of a package that only who needs it must have.
+
+    Raises:
+        JournalError: it is not installed.
     """
     try:
         from understudy.graph.log.streams.log import RedisLog
@@ -41,12 +85,4 @@ def open_redis_log(options: RedisLogOptions, data: Path, graph: GraphInfo, journ
         raise JournalError(
             "a log in Redis needs its client: pip install 'understudy-gnn[service]'"
         ) from error
-    with reading_files(data):
-        if journal.exists():
-            raise JournalForeignError(
-                f"{journal} is a log by itself; start without --log, or give "
-                "--data-folder another folder"
-            )
-        if not (data / BASE_FILE).exists():
-            check_snapshots(data, graph.position)
-    return RedisLog(options, graph.lineage, data, graph.position)
+    return RedisLog

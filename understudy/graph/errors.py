@@ -12,6 +12,7 @@ GraphError
     ├── LogHeldError         a process that follows still needs what is to be forgotten
     ├── LogAwayError         what keeps the log cannot be reached at the moment
     ├── LogUnsureError       it went away before it told whether it kept a record
+    ├── SnapshotStoreError   a store of snapshots cannot be used
     ├── JournalForeignError  it belongs to another bundle, or is no journal
     └── JournalDamagedError  what is in it is not what was written
 """
@@ -71,6 +72,10 @@ class LogAwayError(JournalError):
 
 class LogUnsureError(JournalError):
     """What keeps the log did not tell whether it kept a record, or not how safely."""
+
+
+class SnapshotStoreError(JournalError):
+    """A store of snapshots cannot be reached, or what it holds is damaged."""
 
 
 class JournalForeignError(JournalError):

@@ -13,10 +13,12 @@ from service.http.access import Role, add_key
 from service.settings import Settings
 from tests import http_servers
 from tests.bundles import TinyBundle
+from tests.redis_server import RedisServer
 from understudy.cli import main
 from understudy.engine import Engine
 from understudy.graph import load_graph
 from understudy.graph.lineage import Lineage
+from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, UpsertNode
 from understudy.graph.stream import read_graph
@@ -90,3 +92,22 @@ def test_what_is_no_graph_is_refused_in_a_line(
         assert told.rstrip("\n").rpartition("\n")[2].startswith("error: ")
     assert status(data, tmp_path / "out", "--bundle", tiny_bundle.folder) == 0
     assert load_graph(tmp_path / "out").content_hash == expected.content_hash
+
+
+def test_a_folder_whose_log_is_in_redis_gives_the_graph(
+    tiny_bundle: TinyBundle, redis: RedisServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, log = tmp_path / "data", RedisLogOptions(redis.url)
+    with Engine.open(tiny_bundle.folder, data=data, log=log) as engine:
+        engine.apply([UpsertNode("old", "json")])
+        engine.snapshot()
+        change(engine)
+        expected = to_text_graph(engine.state.graph)
+        assert status(data, tmp_path / "out", "--log", redis.url) == 0  # while it is served
+    graph = load_graph(tmp_path / "out")
+    assert graph.lineage == Lineage(tiny_bundle.graph.content_hash, 3)
+    assert graph.content_hash == expected.content_hash
+    assert status(data, tmp_path / "out") == 1
+    assert "give --log and its URL" in capsys.readouterr().err
+    assert status(tiny_bundle.folder, tmp_path / "out", "--log", redis.url) == 1
+    assert "it has no redis-log.json" in capsys.readouterr().err

@@ -1,36 +1,43 @@
 """The way of a change through the log, with crashes between any two of its steps.
 
 Several simulated processes run the real code on one log. Each may end at any step of appending,
-applying, writing a snapshot and shortening the log; a client whose process ended sends its change
-again, to any other. What was acknowledged stays, what was sent again is done once, and all
-processes come to the same graph.
+applying, writing a snapshot, shortening the log, loading a bundle anew, storing a snapshot and
+starting from a stored one; a client whose process ended sends its change again, to any other. What
+was acknowledged stays, what was sent again is done once, and all processes come to the same graph.
 """
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from tests.bundles import TinyBundle, reference_activations
 from tests.unit.engine.changes import described
-from understudy.bundle import open_bundle
+from understudy.bundle import Manifest, open_bundle
 from understudy.engine import snapshots as snapshots_module
 from understudy.engine.beginnings import open_snapshot
 from understudy.engine.errors import JournalFailedError, MutationTargetError
-from understudy.engine.opening import assemble, open_parts
+from understudy.engine.opening import Opening, assemble, open_heir, open_parts
 from understudy.engine.snapshots import Snapshots
+from understudy.engine.stored import SnapshotStore
 from understudy.engine.updates.tickets import Applied
+from understudy.engine.updates.writer import Writer
+from understudy.engine.uploads import Uploads
 from understudy.graph.log.memory import Book, SharedMemoryLog
 from understudy.graph.log.opening import write_records
+from understudy.graph.log.protocol import Log
 from understudy.graph.log.sqlite import SqliteLog
+from understudy.graph.log.streams.base import BaseFolder
 from understudy.graph.log.streams.log import RedisLog
 from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.materialize import to_text_graph
@@ -49,12 +56,31 @@ class Crash(BaseException):
     """The process ends here."""
 
 
-class Process:
+class Fuse:
+    """What counts the steps of a process.
+
+    Attributes:
+        fuse: steps until it ends.
+    """
+
+    def __init__(self, fuse: int | None = None) -> None:
+        self.fuse = fuse
+
+    def step(self) -> None:
+        if self.fuse is not None:
+            self.fuse -= 1
+            if self.fuse < 0:
+                raise Crash
+
+
+class Process(Fuse):
     """One that holds the log, and can end at every step that it takes."""
 
     def __init__(self, bundle: TinyBundle, data: Path, kept: Kept) -> None:
-        self.fuse: int | None = None  # steps until it ends
+        super().__init__()
+        self.bundle, self.data = bundle, data
         self.between: Callable[[], object] = lambda: None  # once, before it appends
+        self.logs: list[Log] = []  # that it has open
         if not isinstance(kept, Book):
             manifest, self.writer, _ = open_parts(bundle.folder, 1, "cpu", data, silent, kept)
         else:
@@ -64,21 +90,36 @@ class Process:
                 base = open_snapshot(data, log.snapshot)
             manifest, self.writer, _ = assemble(opened, base, log, 1, "cpu", silent)
             self.writer.follow()
-        self.snapshots = Snapshots(data, manifest, self.writer)
-        log_steps = ("append", "push", "read", "applied", "truncate", "refresh")
+        self.take(manifest, self.writer)
+
+    def take(self, manifest: Manifest, writer: Writer) -> None:
+        """Goes on with a writer, whose every step counts."""
+        self.writer = writer
+        self.snapshots = Snapshots(self.data, manifest, writer)
+        self.uploads = Uploads(self.data, writer)
+        if writer.log not in self.logs:
+            self.logs.append(writer.log)
+        log_steps = ("append", "push", "read", "applied", "truncate", "refresh", "again")
         for part, names in (
-            (self.writer.log, log_steps),
-            (self.writer.incremental, ("update", "keep")),
-            (self.writer.store, ("write", "publish")),
+            (writer.log, log_steps),
+            (writer.incremental, ("update", "keep")),
+            (writer.store, ("write", "publish")),
         ):
             for name in names:
                 setattr(part, name, self.stepped(getattr(part, name), name))
 
-    def step(self) -> None:
-        if self.fuse is not None:
-            self.fuse -= 1
-            if self.fuse < 0:
-                raise Crash
+    def reload(self, meanwhile: Callable[[], object]) -> None:
+        """As a service loads a bundle anew; others change the graph meanwhile."""
+        before = self.writer
+        lineage = open_bundle(self.bundle.folder, verify=False).manifest.graph.lineage
+        manifest, heir, _ = open_heir(self.bundle.folder, before, lineage, Opening())
+        meanwhile()
+        self.step()
+        before.hand_over(heir, self.step)
+        self.step()
+        self.take(manifest, heir)
+        self.logs.remove(before.log)
+        before.close()
 
     def stepped(self, function: Callable[..., Any], name: str) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:
@@ -87,6 +128,8 @@ class Process:
                 between, self.between = self.between, lambda: None
                 between()
             result = function(*arguments, **named)
+            if name == "again":
+                self.logs.append(result)
             self.step()
             return result
 
@@ -94,20 +137,24 @@ class Process:
 
     def end(self) -> None:
         """As a process that is killed: what the kernel closes is closed, and nothing is said."""
-        log = self.writer.log
-        if isinstance(log, SqliteLog):
-            log.connection.close()
-            followers = log.followers
-            for descriptor in (followers.lock, followers.position, followers.news):
-                os.close(descriptor)
-            followers.lock = followers.position = followers.news = -1
-        elif isinstance(log, RedisLog):
-            assert log.news is not None
-            log.news.close()
-            log.folder.started()
-            log.server.close()
-        else:
-            log.close()
+        for log in self.logs:
+            let_go(log)
+
+
+def let_go(log: Log) -> None:
+    if isinstance(log, SqliteLog):
+        log.connection.close()
+        followers = log.followers
+        for descriptor in (followers.lock, followers.position, followers.news):
+            os.close(descriptor)
+        followers.lock = followers.position = followers.news = -1
+    elif isinstance(log, RedisLog):
+        assert log.news is not None
+        log.news.close()
+        log.folder.started()
+        log.server.close()
+    else:
+        log.close()
 
 
 class Machine(RuleBasedStateMachine):
@@ -117,8 +164,11 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.served = bundle
         self.folder = TemporaryDirectory()
-        self.data = Path(self.folder.name)
+        self.data = Path(self.folder.name) / "data"
+        if isinstance(kept, RedisLogOptions):
+            kept = replace(kept, snapshots=self.data.with_name("store").as_uri())
         self.kept = kept
+        self.folders = 0
         self.processes = [self.begin() for _ in range(PROCESSES)]
         self.tokens = [0, 0]  # by client, how often its node was replaced by the next
         self.unsure: dict[int, None] = {}  # clients that do not know what became of the last change
@@ -130,10 +180,17 @@ class Machine(RuleBasedStateMachine):
             )
         where = "understudy.graph.log.sqlite.write_records"
         self.patched.setattr(where, self.stepping(write_records))
-        self.running: Process | None = None
+        for kind, name in (
+            (SnapshotStore, "bring"),
+            (SnapshotStore, "tidy"),
+            (BaseFolder, "write"),
+            (LocalFileSystem, "put_file"),
+        ):
+            self.patched.setattr(kind, name, self.stepping(getattr(kind, name)))
+        self.running: Process | Fuse | None = None
 
-    def begin(self) -> Process:
-        return Process(self.served, self.data, self.kept)
+    def begin(self, data: Path | None = None) -> Process:
+        return Process(self.served, self.data if data is None else data, self.kept)
 
     def stepping(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
@@ -157,7 +214,7 @@ class Machine(RuleBasedStateMachine):
         except Crash:
             process.end()
             self.running = None
-            self.processes[number] = self.begin()
+            self.processes[number] = self.begin(process.data)
         finally:
             process.fuse, self.running = None, before
             process.between = lambda: None
@@ -238,7 +295,37 @@ class Machine(RuleBasedStateMachine):
     @rule(number=processes_)
     def kill(self, number: int) -> None:
         self.processes[number].end()
-        self.processes[number] = self.begin()
+        self.processes[number] = self.begin(self.processes[number].data)
+
+    @rule(number=processes_, step=st.integers(0, PROCESSES - 1), fuse=fuses)
+    def reload(self, number: int, step: int, fuse: int | None) -> None:
+        other = (number + step) % PROCESSES
+        with self.crashing(number, fuse) as process:
+            version = process.writer.state.version
+            process.reload(lambda: self.send(1, other, None) if step else None)
+            assert process.writer.state.version >= version
+
+    @precondition(lambda self: isinstance(self.kept, RedisLogOptions))
+    @rule(number=processes_, fuse=fuses)
+    def store(self, number: int, fuse: int | None) -> None:
+        with self.crashing(number, fuse) as process:
+            process.uploads.store()
+
+    @precondition(lambda self: isinstance(self.kept, RedisLogOptions))
+    @rule(number=processes_, fuse=fuses)
+    def start_cold(self, number: int, fuse: int | None) -> None:
+        """On a machine of its own: with the bundle, and what the store and the log have."""
+        self.processes[number].end()
+        self.folders += 1
+        data = self.data.with_name(f"{self.data.name}-{self.folders}")
+        self.running = Fuse(fuse)
+        try:
+            self.processes[number] = self.begin(data)
+        except Crash:
+            self.running = None
+            self.processes[number] = self.begin(data)
+        finally:
+            self.running = None
 
     @precondition(lambda self: not self.unsure)
     @rule(number=processes_, client=st.integers(0, 1))

@@ -111,6 +111,20 @@ def test_batches_of_which_nobody_knows_whether_they_are_kept_are_not_made_twice(
     assert_alike(one, other)
 
 
+def test_a_bundle_is_loaded_anew_where_another_process_moved_the_start_on(
+    tiny_bundle: TinyBundle, open_engine: OpenEngine
+) -> None:
+    one, other = open_engine("shared"), open_engine("shared")
+    one.following.close()
+    other.apply([UpsertNode("a", "json")], "key")
+    other.snapshot()
+    assert (one.state.version, other.writer.log.start) == (0, 1)
+    with Engine.open(tiny_bundle.folder, before=one) as heir:
+        heir.take_over(one, lambda: None)
+        assert heir.apply([UpsertNode("a", "json")], "key") == Applied(1, repeated=True)
+        assert_alike(heir, other)
+
+
 def test_a_folder_belongs_to_one_kind_of_log(
     tiny_bundle: TinyBundle, tmp_path: Path, open_engine: OpenEngine
 ) -> None:

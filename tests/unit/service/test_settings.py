@@ -64,7 +64,13 @@ def test_a_log_in_redis_needs_a_url_and_a_folder(tmp_path: Path) -> None:
     assert "secret" not in str(refused.value)
     with pytest.raises(SettingsError, match="--log needs --data-folder"):
         load_settings(log="redis://host")
+    with pytest.raises(SettingsError, match="--snapshots needs --log"):
+        load_settings(snapshots="s3://bucket", data_folder=tmp_path)
     assert load_settings().redis_log is None
+    stored = "s3://name:secret@bucket"
+    settings = load_settings(log="redis://host", data_folder=tmp_path, snapshots=stored)
+    assert settings.redis_log == RedisLogOptions("redis://host", snapshots=stored)
+    assert "secret" not in repr(settings)
     settings = load_settings(log="redis://:secret@host", data_folder=tmp_path, log_wait_replicas=2)
     assert settings.redis_log == RedisLogOptions("redis://:secret@host", wait_replicas=2)
     assert "secret" not in repr(settings)

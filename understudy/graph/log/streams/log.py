@@ -25,19 +25,20 @@ from understudy.graph.log.followers import holding
 from understudy.graph.log.keys import Keys
 from understudy.graph.log.protocol import Record
 from understudy.graph.log.streams.base import ADVICE, Base, BaseFolder
+from understudy.graph.log.streams.beginning import begin
 from understudy.graph.log.streams.entries import (
     About,
     arguments_of,
     content_digest,
     next_link,
-    parse_about,
     record_of,
 )
-from understudy.graph.log.streams.losses import check_base, forked, gone, lost
+from understudy.graph.log.streams.losses import about_of, forked, gone, lost
 from understudy.graph.log.streams.news import News
 from understudy.graph.log.streams.options import RedisLogOptions
-from understudy.graph.log.streams.scripts import APPEND, FOLLOW, OPEN, TRIM
-from understudy.graph.log.streams.server import Argument, Server, patiently, text
+from understudy.graph.log.streams.scripts import APPEND, FOLLOW, STORED, TRIM
+from understudy.graph.log.streams.server import Argument, Server, patiently, text, turn
+from understudy.graph.log.streams.stores import Store
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class RedisLog:
 
     Attributes:
         base: where this process, or another one on the same folder, begins
-        number: of the last record that was read or appended here
+        last: number and link of the last record that was read or appended here
         before: number and link of the record after which was read last; what followed may have to
             be read again
     """
@@ -59,13 +60,21 @@ class RedisLog:
     durable = True
     shared = True
 
-    def __init__(self, options: RedisLogOptions, graph: str, data: Path, position: int = 0) -> None:
+    def __init__(
+        self,
+        options: RedisLogOptions,
+        graph: str,
+        data: Path,
+        position: int = 0,
+        store: Store | None = None,
+    ) -> None:
         """Opens the log, or begins it.
 
         Args:
             graph: lineage of the graph whose changes it holds; names the keys in Redis.
             data: folder of the snapshots, made if it is not there.
             position: where a new log begins.
+            store: of snapshots that a process may start from whose folder lacks a good one.
 
         Raises:
             LogAwayError: Redis is not there, nor came while this waited.
@@ -76,6 +85,7 @@ class RedisLog:
         """
         self.options = options
         self.graph = graph
+        self.store = store
         self.process = uuid4().hex
         self.sequence = 0  # of the last batch that was sent
         self.read_patience = START_SECONDS  # until it was read once
@@ -91,12 +101,14 @@ class RedisLog:
         self.news: News | None = None
         try:
             # As a whole: Redis may go away between any two questions.
-            self.base = patiently(partial(self.open, position), START_SECONDS)
-            self.at = self.number = self.base.number
-            self.link = self.base.link
-            self.before = self.number, self.link
+            self.base = patiently(partial(begin, self, position), START_SECONDS)
+            self.at = self.base.number
+            self.before = self.last = self.base.number, self.base.link
             keys = self.records_key, self.followers_key
-            self.news = News(lambda: Server(options).client, keys, self.process, self.base.number)
+            stored = None if store is None else 0
+            self.news = News(
+                lambda: Server(options).client, keys, self.process, self.base.number, stored
+            )
         except BaseException:
             self.close()
             raise
@@ -104,6 +116,10 @@ class RedisLog:
     @property
     def where(self) -> str:
         return f"the log in Redis at {self.server.where}"
+
+    @property
+    def number(self) -> int:
+        return self.last[0]
 
     @property
     def snapshot(self) -> str:
@@ -116,38 +132,13 @@ class RedisLog:
         return self.base.number
 
     def again(self) -> "RedisLog":
-        """Another hold of the same log."""
-        return RedisLog(self.options, self.graph, self.folder.data)
-
-    def open(self, position: int) -> Base:
-        """Where to begin, if Redis has all that follows.
-
-        Args:
-            position: where a new log begins.
-        """
-        self.server.check()
-        base = self.folder.read()
-        needed = 0 if base is None else base.number
-        # Told before it is asked what is there: from then on that stays.
-        self.server.run(FOLLOW, [self.followers_key], [self.process, needed])
-        birth = uuid4().hex if base is None else ""
-        *found, first = self.server.run(OPEN, [self.about_key], [birth, position])
-        about = self.parse(found)
-        if base is None:  # the log's own beginning: from there on every key is known
-            base = Base(self.graph, about.birth, about.birth, int(first or 0))
-            with reading_files(self.folder.path):
-                self.folder.write(base)
-        check_base(base, about, self.graph, self.where, self.folder.path)
-        return base
-
-    def parse(self, found: Sequence[Any]) -> About:
-        try:
-            about = parse_about(found)
-        except ValueError as error:
-            raise JournalDamagedError(f"{self.where} is damaged: {error}") from error
-        if about is None:
-            raise gone(self.where)
-        return about
+        """Another hold of the same log, which reads on from where this one is."""
+        log = RedisLog(self.options, self.graph, self.folder.data, store=self.store)
+        # Another process on the folder may have moved its start on, beyond what this one has read.
+        log.before = min(self.last, log.last)
+        log.at = min(log.at, self.at)
+        log.tell_need()
+        return log
 
     def keys(self) -> Keys:
         """The idempotency keys as of `start`."""
@@ -202,14 +193,14 @@ class RedisLog:
                 return answers
 
         found, rows = self.server.ask(question)
-        about = self.parse(found)
+        about = about_of(found, self.where)
         if about.birth != self.base.birth:
             raise gone(self.where)
         return about, rows
 
     def link_of(self, number: int) -> str:
         if number == self.number:
-            return self.link
+            return self.last[1]
         if number == self.start:
             return self.base.link
         if number == self.before[0]:
@@ -222,7 +213,7 @@ class RedisLog:
         return text(rows[0][1][b"link"])
 
     def reached(self, number: int, link: str) -> None:
-        self.number, self.link = number, link
+        self.last = number, link
         if self.news is not None:
             self.news.reached(number)
 
@@ -249,7 +240,7 @@ class RedisLog:
             JournalError: none is kept.
         """
         tentative = [Record(0, entry.key, entry.payload, True) for entry in entries]
-        return self.send(tentative, self.number, self.link, exact=False)
+        return self.send(tentative, *self.last, exact=False)
 
     def send(self, records: Sequence[Record], number: int, link: str, exact: bool) -> int:
         """Sends a batch, again and again while Redis is away for a short time.
@@ -339,6 +330,15 @@ class RedisLog:
         with reading_files(self.folder.path), self.folder.alone():
             return
 
+    def stored(self, number: int) -> None:
+        """The store has a snapshot of a number: records that lie before it may be forgotten."""
+        if self.news is not None:
+            self.news.stored = number
+
+    def storing(self) -> AbstractContextManager[bool]:
+        """Whether of all replicas this one alone is to store a snapshot now; for any thread."""
+        return turn(Server(self.options), f"{self.followers_key}:storing", self.process)
+
     def truncate(self, number: int, snapshot: str, keys: Keys) -> None:
         """Has this folder begin with a snapshot, and Redis forget what nobody needs any more.
 
@@ -375,6 +375,8 @@ class RedisLog:
         needed = min(self.at, self.base.number)
         try:
             self.server.run(FOLLOW, [self.followers_key], [self.process, needed])
+            if self.news is not None and self.news.stored is not None:
+                self.server.run(STORED, [self.followers_key], [self.news.stored])
             start = self.server.run(TRIM, keys, [self.base.birth, wanted])
         except JournalError as error:  # after the next snapshot, then
             logger.warning("%s is not trimmed: %s", self.where, error)

@@ -1,10 +1,27 @@
 """What is said where Redis does not have what it acknowledged, or not any more."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from understudy.graph.errors import JournalDamagedError, JournalError, JournalForeignError
 from understudy.graph.log.streams.base import ADVICE, Base
-from understudy.graph.log.streams.entries import About
+from understudy.graph.log.streams.entries import About, parse_about
+
+
+def about_of(found: Sequence[Any], where: str) -> About:
+    """What Redis says that a log is about.
+
+    Raises:
+        JournalDamagedError: nothing, or not what was written.
+    """
+    try:
+        about = parse_about(found)
+    except ValueError as error:
+        raise JournalDamagedError(f"{where} is damaged: {error}") from error
+    if about is None:
+        raise gone(where)
+    return about
 
 
 def check_base(base: Base, about: About, graph: str, where: str, path: Path) -> None:
@@ -28,6 +45,31 @@ def check_base(base: Base, about: About, graph: str, where: str, path: Path) -> 
             f"{where} begins after record {about.start}, and the newest snapshot here is of "
             f"{base.number}: copy {path.name} and the snapshot that it names from another "
             f"replica's data folder to {path.parent}, and start again"
+        )
+    if base.number > about.last:
+        raise lost(where, base.number, about.last)
+
+
+def check_stored(base: Base, about: About, where: str, store: str) -> None:
+    """Sees that a log goes on from the newest snapshot of a store.
+
+    Args:
+        store: for the messages.
+
+    Raises:
+        JournalForeignError: it is another log's.
+        JournalDamagedError: Redis has lost records.
+        JournalError: it has forgotten some that are needed.
+    """
+    if base.birth != about.birth:
+        raise JournalForeignError(
+            f"{store} holds snapshots of another log than {where}; restore Redis from a backup, or "
+            "name another place with --snapshots to begin again with the bundle's graph"
+        )
+    if base.number < about.start:
+        raise JournalError(
+            f"{where} begins after record {about.start}, and the newest snapshot in {store} is of "
+            f"{base.number}: start again once a running replica has stored a newer one"
         )
     if base.number > about.last:
         raise lost(where, base.number, about.last)

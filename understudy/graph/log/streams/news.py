@@ -8,7 +8,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from understudy.graph.log.streams.scripts import FOLLOW
+from understudy.graph.log.streams.scripts import FOLLOW, STORED
 from understudy.graph.log.streams.server import FIRST_PAUSE, LONGEST_PAUSE, evaluate
 
 BLOCK_MILLISECONDS = 1_000  # of one question for news: as long as the thread may outlive its log
@@ -21,10 +21,16 @@ class News:
     Attributes:
         number: up to which records are no news.
         needed: number after which this process needs records, now or when it starts again.
+        stored: number of a snapshot that the store has, 0 if none is known; None without a store.
     """
 
     def __init__(
-        self, connect: Callable[[], Any], keys: tuple[str, str], process: str, number: int
+        self,
+        connect: Callable[[], Any],
+        keys: tuple[str, str],
+        process: str,
+        number: int,
+        stored: int | None = None,
     ) -> None:
         """Starts the thread.
 
@@ -34,6 +40,7 @@ class News:
         self.stream, self.followers = keys
         self.process = process
         self.number = self.needed = number
+        self.stored = stored
         self.changed = Condition()
         self.fresh = self.closed = False
         self.beaten = float("-inf")  # monotonic
@@ -59,6 +66,8 @@ class News:
     def beat(self, client: Any) -> None:
         if monotonic() - self.beaten >= BEAT_SECONDS:
             evaluate(client, FOLLOW, [self.followers], [self.process, self.needed])
+            if self.stored is not None:
+                evaluate(client, STORED, [self.followers], [self.stored])
             self.beaten = monotonic()
 
     def until(self, reached: Callable[[], bool], seconds: float) -> None:

@@ -14,6 +14,8 @@ class RedisLogOptions:
             synchronises every second only.
         wait_replicas: acknowledge once so many of the server's replicas have it (`WAIT`).
         records_kept: behind the newest snapshot, for processes that start from an older one.
+        snapshots: URL of a store that fsspec knows, for processes that start without one; may
+            hold a password.
     """
 
     url: str = field(repr=False)
@@ -21,3 +23,4 @@ class RedisLogOptions:
     wait_disk: bool = False
     wait_replicas: int = 0
     records_kept: int = 100_000
+    snapshots: str = field(default="", repr=False)

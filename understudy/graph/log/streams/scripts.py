@@ -7,7 +7,8 @@ A log is four keys with one hash tag, so that they lie together in a cluster:
 - `records`: the stream. The id of an entry is the record's number;
 - `sent`: process → sequence, first number and time of its last batch, by which a batch that is
   sent again is known, and one that comes late is refused;
-- `followers`: process → the number after which it needs records, and when it was last seen.
+- `followers`: process → the number after which it needs records, and when it was last seen; under
+  `snapshots` stands who starts from the newest snapshot of the store.
 
 Every entry holds the SHA-256 of its record, and a link: SHA-1 over the link before, the number and
 that digest. So two processes that know the same link have read the same records.
@@ -76,6 +77,17 @@ local time = redis.call('TIME')
 redis.call('HSET', KEYS[1], ARGV[1], string.format('%d %d', tonumber(ARGV[2]),
     time[1] * 1000 + math.floor(time[2] / 1000)))
 return 1
+"""
+
+# What is stored stays: the number never goes back while there is a process that has a store.
+STORED = """
+local time = redis.call('TIME')
+local number = tonumber(ARGV[1])
+local before = redis.call('HGET', KEYS[1], 'snapshots')
+if before then number = math.max(number, tonumber(string.match(before, '^(%d+) '))) end
+redis.call('HSET', KEYS[1], 'snapshots', string.format('%d %d', number,
+    time[1] * 1000 + math.floor(time[2] / 1000)))
+return number
 """
 
 TRIM = f"""

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
@@ -30,6 +30,7 @@ FIRST_PAUSE = 0.05  # seconds between two attempts to reach it; doubles
 LONGEST_PAUSE = 2.0
 CALL_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
+TURN_MILLISECONDS = 600_000  # after which a process that took a turn counts as dead
 WAIT_MILLISECONDS = 3_000  # for the disk or for replicas of the server; less than a call may take
 # There is no server, or none that writes: another one may be about to take its place.
 AWAY = (RedisConnectionError, RedisTimeoutError, OSError, ReadOnlyError, ClusterDownError)
@@ -253,3 +254,25 @@ def patiently(work: Callable[[], Result], seconds: float) -> Result:
                 raise
         sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
+
+
+@contextmanager
+def turn(server: Server, key: str, process: str) -> Iterator[bool]:
+    """Whether a process alone has a key, at least for some minutes; if so, until the block ends.
+
+    Args:
+        server: for this block alone.
+
+    Raises:
+        JournalError: Redis does not tell.
+    """
+    with closing(server):
+        mine = bool(server.ask(lambda c: c.set(key, process, nx=True, px=TURN_MILLISECONDS)))
+        try:
+            yield mine
+        finally:
+            if mine:
+                try:
+                    server.ask(lambda client: client.delete(key))
+                except JournalError as error:
+                    logger.info("a turn ends by itself: %s", error)

@@ -1,0 +1,310 @@
+"""How long after its acknowledgement a change is seen on another replica, and a cold start.
+
+    python -m benchmarks.replication --nodes 100000 --seconds 20
+
+Two processes follow one log: a file in a data folder that they share, or a Redis that writes every
+change to its disk, with a data folder each. One of them takes changes at given times, whatever
+becomes of those before (open loop), each a new node and its edge. A change is acknowledged when the
+caller's future is done, and seen when the other process's readers have it; both by the machine's
+monotonic clock. There is no HTTP in between.
+
+The cold start is of `understudy serve` with an empty data folder, from a snapshot in a store and
+the changes since: seconds from the start of the process to the first answer that it is ready.
+"""
+
+import json
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from threading import Event, Semaphore
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from benchmarks.chaos_processes import RedisServer, Replica, ending
+from benchmarks.engine_scale import make_bundle
+from benchmarks.errors import BenchmarkError
+from benchmarks.measure import RESULTS, markdown_table, run_script, write_results
+from benchmarks.open_loop import steady_times
+from understudy.engine.engine import Engine
+from understudy.engine.updates.tickets import Applied
+from understudy.graph.log.streams.options import RedisLogOptions
+from understudy.graph.mutations import AddEdge, Mutation, UpsertNode
+from understudy.graph.progress import Progress, terminal_progress
+
+RATES = (1.0, 100.0, 1_000.0)
+BASE_NODES = 100
+LEAST_CHANGES = 20  # of one rate
+PATIENCE_SECONDS = 300.0  # after the last change, until all are seen
+KINDS = {
+    "sqlite": "SQLite, two processes on one data folder",
+    "redis": "Redis (`appendfsync always`), a data folder each",
+}
+ABOUT = (
+    "Milliseconds from a change's acknowledgement by one process to its visibility in another one "
+    "of the same machine, in an open loop; one that was seen first counts as 0. All "
+    "changes were acknowledged and seen. A change is a new node with an edge; there is no HTTP in "
+    "between. `acknowledged after` is from the time at which it was to be sent."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one process keeps what it shares.
+
+    Attributes:
+        redis: URL of the log; "" for a file in the data folder.
+    """
+
+    bundle: Path
+    data: Path
+    redis: str = ""
+    snapshots: str = ""
+
+    def open(self) -> Engine:
+        log = RedisLogOptions(self.redis, snapshots=self.snapshots) if self.redis else None
+        return Engine.open(self.bundle, data=self.data, log=log)
+
+
+def main(
+    nodes: Annotated[int, typer.Option(help="Of the graph.", min=100)] = 100_000,
+    seconds: Annotated[float, typer.Option(help="Of each rate.", min=1)] = 20.0,
+    behind: Annotated[int, typer.Option(help="Changes since the cold start's snapshot.")] = 1_000,
+    rates: Annotated[bool, typer.Option(help="Measure replication, not the start alone.")] = True,
+) -> None:
+    """Measure replication and a cold start, print and write results/replication.json."""
+    path = RESULTS / "replication.json"
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    with tempfile.TemporaryDirectory() as name, terminal_progress() as progress:
+        folder = Path(name)
+        bundle = make_bundle(folder / "bundle", nodes)
+        if rates:
+            measured = replication(bundle, folder, seconds, progress)
+            found["replication"] = {"nodes": nodes, "seconds": seconds, "kinds": measured}
+        with redis_server(folder / "cold-redis") as url:
+            cold = cold_start(bundle, folder, url, behind)
+        found.setdefault("cold starts", {})[str(nodes)] = cold
+    report(found)
+
+
+def replication(
+    bundle: Path, folder: Path, seconds: float, progress: Progress
+) -> dict[str, dict[str, Any]]:
+    """Figures by kind of log and by rate."""
+    found: dict[str, dict[str, Any]] = {}
+    steps = len(KINDS) * len(RATES)
+    for kind in KINDS:
+        for number, rate in enumerate(RATES):
+            progress("Measuring", len(found) * len(RATES) + number, steps)
+            place = folder / f"{kind}-{number}"
+            if kind == "redis":
+                with redis_server(place / "redis") as url:
+                    pair = Place(bundle, place / "a", url), Place(bundle, place / "b", url)
+                    figures = measure(*pair, rate, seconds)
+            else:
+                shared = Place(bundle, place / "data")
+                figures = measure(shared, shared, rate, seconds)
+            found.setdefault(kind, {})[f"{rate:g}"] = figures
+    return found
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[str]:
+    server = RedisServer(folder)
+    with ending([server]):
+        server.start()
+        server.await_ready()
+        yield server.url
+
+
+def measure(writer: Place, reader: Place, rate: float, seconds: float) -> dict[str, float]:
+    """One rate on one log.
+
+    Raises:
+        BenchmarkError: a change was refused, or not seen.
+    """
+    times = steady_times(rate, max(int(rate * seconds), LEAST_CHANGES))
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=watch, args=(reader, len(times), theirs))
+    process.start()
+    theirs.close()
+    try:
+        ours.recv()
+        with writer.open() as engine:
+            sent, acknowledged = write(engine, times)
+        if not ours.poll(PATIENCE_SECONDS):
+            raise BenchmarkError("the other process has not seen all changes")
+        seen = np.array(ours.recv())
+    except EOFError as error:
+        raise BenchmarkError("the other process has ended") from error
+    finally:
+        process.terminate()
+        process.join()
+    return figures_of(np.array(sent), np.array(acknowledged), seen)
+
+
+def watch(place: Place, changes: int, told: Connection) -> None:
+    """Tells when each version was seen; in a process of its own."""
+    seen: list[float] = []
+    all_seen = Event()
+
+    with place.open() as engine:
+
+        def saw(_: "Future[None] | None" = None) -> None:
+            now = time.monotonic()
+            seen.extend([now] * (engine.state.version - len(seen)))
+            if len(seen) < changes:
+                engine.reach(len(seen) + 1).add_done_callback(saw)
+            else:
+                all_seen.set()
+
+        saw()
+        told.send("ready")
+        all_seen.wait()
+        told.send(seen)
+        told.poll(PATIENCE_SECONDS)  # the writer ends it: who leaves meanwhile makes work
+
+
+def write(engine: Engine, times: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Sends changes at their times; when each was to be sent, and when acknowledged, by version."""
+    base = base_of(engine)
+    sent, acknowledged = [0.0] * len(times), [0.0] * len(times)
+    refused: list[BaseException] = []
+    done = Semaphore(0)
+
+    def answered(outcome: Future[Applied], intended: float) -> None:
+        now = time.monotonic()
+        if error := outcome.exception():
+            refused.append(error)
+        else:
+            version = outcome.result().version
+            sent[version - 1], acknowledged[version - 1] = intended, now
+        done.release()
+
+    started = time.monotonic()
+    for number, at in enumerate(times):
+        if (wait := started + at - time.monotonic()) > 0:
+            time.sleep(wait)
+        outcome = engine.submit(change(number, base))
+        outcome.add_done_callback(lambda o, intended=started + at: answered(o, intended))
+    for _ in times:
+        done.acquire()
+    if refused:
+        raise BenchmarkError(f"{len(refused)} changes were refused, the first: {refused[0]}")
+    return sent, acknowledged
+
+
+def base_of(engine: Engine) -> list[str]:
+    """Nodes that changes link to."""
+    graph = engine.state.graph
+    return [graph.id(row) for row in range(min(BASE_NODES, graph.num_rows))]
+
+
+def change(number: int, base: Sequence[str]) -> list[Mutation]:
+    name = f"change-{number}"
+    return [UpsertNode(name, f"json parser {number}"), AddEdge(name, base[number % len(base)])]
+
+
+def figures_of(
+    sent: "np.ndarray[Any, np.dtype[np.float64]]",
+    acknowledged: "np.ndarray[Any, np.dtype[np.float64]]",
+    seen: "np.ndarray[Any, np.dtype[np.float64]]",
+) -> dict[str, float]:
+    """Milliseconds; float64 [changes] each, in seconds of one clock."""
+    later = np.maximum(seen - acknowledged, 0.0) * 1_000
+    answered = (acknowledged - sent) * 1_000
+    span = acknowledged.max() - sent.min()
+    return {
+        "changes": len(seen),
+        "changes a second": len(seen) / max(span, 1e-9),
+        "median": float(np.median(later)),
+        "p99": float(np.quantile(later, 0.99)),
+        "largest": float(later.max()),
+        "acknowledged after, median": float(np.median(answered)),
+        "acknowledged after, p99": float(np.quantile(answered, 0.99)),
+    }
+
+
+@dataclass
+class Cold(Replica):
+    """A service that starts from a store."""
+
+    snapshots: str = ""
+
+    def command(self) -> list[str]:
+        program, _, _, *rest = super().command()
+        return [program, "-m", "understudy", "serve", *rest, "--snapshots", self.snapshots]
+
+
+def cold_start(bundle: Path, folder: Path, redis: str, behind: int) -> dict[str, float]:
+    """Seconds until a service is ready that has nothing but the bundle, the log and a store."""
+    store = (folder / "store").as_uri()
+    with Place(bundle, folder / "warm", redis, store).open() as engine:
+        base = base_of(engine)
+        engine.apply(change(0, base))
+        engine.uploads.thread.close()  # what it began with; then what it is now
+        engine.snapshot()
+        engine.uploads.store()
+        if engine.uploads.figures.number != 1:
+            raise BenchmarkError("the snapshot was not stored")
+        for number in range(1, behind + 1):
+            engine.submit(change(number, base))
+        engine.reach(behind + 1).result(PATIENCE_SECONDS)
+    files = [path for path in (folder / "store").rglob("*") if path.is_file()]
+    service = Cold(
+        folder / "cold", bundle=bundle, data=folder / "cold-data", log=redis, snapshots=store
+    )
+    with ending([service]):
+        started = time.monotonic()
+        service.start()
+        service.await_ready()
+        seconds = time.monotonic() - started
+    if not (folder / "cold-data" / "snapshot-1").is_dir():
+        raise BenchmarkError("the service did not start from the store")
+    size = sum(path.stat().st_size for path in files if "snapshot-1-" in str(path))
+    return {"seconds to ready": seconds, "snapshot bytes": size, "changes since": behind}
+
+
+def report(found: Mapping[str, Any]) -> None:
+    rows = []
+    measured = found.get("replication", {"kinds": {}})
+    for kind, rates in measured["kinds"].items():
+        for rate, f in rates.items():
+            row = [f[name] for name in ("median", "p99", "largest")]
+            row += [f["acknowledged after, median"], f["acknowledged after, p99"]]
+            rate = f"{float(rate):,g} ({f['changes a second']:,.3g})"
+            rows.append([KINDS[kind], rate, *(f"{value:,.1f}" for value in row)])
+    header = ["log", "changes a second (reached)", "seen after: median", "p99", "largest"]
+    table = markdown_table([*header, "acknowledged after: median", "p99"], rows)
+    starts = markdown_table(
+        ["nodes", "seconds to ready", "snapshot, MB", "changes since"],
+        [
+            [
+                f"{int(nodes):,}",
+                f"{cold['seconds to ready']:.1f}",
+                f"{cold['snapshot bytes'] / 1e6:,.0f}",
+                f"{cold['changes since']:,}",
+            ]
+            for nodes, cold in sorted(found["cold starts"].items(), key=lambda item: int(item[0]))
+        ],
+    )
+    size = f"{measured['nodes']:,} nodes.\n\n" if rows else ""
+    cold = (
+        "A cold replica: `understudy serve` with an empty data folder, from the newest snapshot "
+        "in a store (a folder) and the changes since; from the start of the process to ready."
+    )
+    text = f"{ABOUT} {size}{table}\n{cold}\n\n{starts}"
+    write_results("replication", {k: v for k, v in found.items() if k != "machine"}, text)
+    typer.echo(f"{table}\n{starts}")
+
+
+if __name__ == "__main__":
+    run_script(main)
