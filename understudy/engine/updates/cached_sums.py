@@ -24,6 +24,7 @@ NOT_KEPT = -1
 FEW_CHANGES = 32  # differences that any sum may take
 # Where this many summands change at once, most of what some nodes sum up, those are summed afresh.
 FRESH_SUMMANDS = 4_096
+SUMS_A_STEP = 2_048  # what is added to them, and they, stay in the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,12 @@ class KeptSums:
         if len(chosen):
             self.written.append(chosen)
             self.changes[chosen] += counts[fits].astype(np.int32)
-            self.values[chosen] += summed_up(near, differences, rows, fits)
+            summands = by_target(near, rows, fits)
+            for start in range(0, len(chosen), SUMS_A_STEP):
+                part = slice(start, start + SUMS_A_STEP)
+                sums = row_slice(summands, part) @ differences
+                sums += self.values.take(chosen[part], axis=0)
+                self.values[chosen[part]] = sums
         return rows
 
     def usable(
@@ -133,13 +139,10 @@ class KeptSums:
         return np.asarray(kept & ~worn)
 
 
-def summed_up(
-    near: Adjacency,
-    differences: NDArray[np.float32],
-    rows: NDArray[np.integer],
-    chosen: NDArray[np.bool_],
-) -> NDArray[np.float32]:
-    """What the chosen ones of the sorted rows get, all told; float32 [chosen, d].
+def by_target(
+    near: Adjacency, rows: NDArray[np.integer], chosen: NDArray[np.bool_]
+) -> sparse.csr_array:
+    """Which lists the chosen ones of the sorted rows stand in; [chosen, lists].
 
     Args:
         rows: all that stand in `near`.
@@ -153,5 +156,14 @@ def summed_up(
         indptr = np.concatenate([[0], np.cumsum(kept)])[indptr]
         targets = targets[kept]
     ones = np.ones(len(targets), np.float32)
-    shape = (count, len(differences))
-    return np.asarray(sparse.csc_array((ones, targets, indptr), shape) @ differences)
+    # By target the lists' differences are what is read at random: they are fewer than the targets,
+    # and most often in the cache.
+    return sparse.csc_array((ones, targets, indptr), (count, near.num_nodes)).tocsr()
+
+
+def row_slice(matrix: sparse.csr_array, part: slice) -> sparse.csr_array:
+    """Some rows, without the checks of indexing."""
+    indptr = matrix.indptr[part.start : part.stop + 1]
+    first, last = indptr[0], indptr[-1]
+    data, indices = matrix.data[first:last], matrix.indices[first:last]
+    return sparse.csr_array((data, indices, indptr - first), (len(indptr) - 1, matrix.shape[1]))
