@@ -24,7 +24,8 @@ NOT_KEPT = -1
 FEW_CHANGES = 32  # differences that any sum may take
 # Where this many summands change at once, most of what some nodes sum up, those are summed afresh.
 FRESH_SUMMANDS = 4_096
-SUMS_A_STEP = 2_048  # what is added to them, and they, stay in the cache
+FEW_SUMMANDS = 512  # up to which to make a sparse matrix takes longer than the sums
+SUMS_A_STEP = 4_096  # what is added to them, and they, stay in the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +119,29 @@ class KeptSums:
         if len(chosen):
             self.written.append(chosen)
             self.changes[chosen] += counts[fits].astype(np.int32)
-            summands = by_target(near, rows, fits)
-            for start in range(0, len(chosen), SUMS_A_STEP):
-                part = slice(start, start + SUMS_A_STEP)
-                sums = row_slice(summands, part) @ differences
-                sums += self.values.take(chosen[part], axis=0)
-                self.values[chosen[part]] = sums
+            if len(near.indices) <= FEW_SUMMANDS:
+                self.values[chosen] += few_by_target(near, differences, counts)[fits]
+            else:
+                self.add_in_steps(chosen, by_target(near, rows, fits), differences)
         return rows
+
+    def add_in_steps(
+        self,
+        rows: NDArray[np.integer],
+        summands: sparse.csc_array,
+        differences: NDArray[np.float32],
+    ) -> None:
+        if len(rows) <= SUMS_A_STEP:
+            self.values[rows] += summands @ differences
+            return
+        # By target the lists' differences are what is read at random: they are fewer than the
+        # targets, and most often in the cache.
+        by_row = summands.tocsr()
+        for start in range(0, len(rows), SUMS_A_STEP):
+            part = slice(start, start + SUMS_A_STEP)
+            sums = row_slice(by_row, part) @ differences
+            sums += self.values.take(rows[part], axis=0)
+            self.values[rows[part]] = sums
 
     def usable(
         self, rows: NDArray[np.integer], counts: NDArray[np.int64], degrees: NDArray[np.int64]
@@ -139,9 +156,23 @@ class KeptSums:
         return np.asarray(kept & ~worn)
 
 
+def few_by_target(
+    near: Adjacency, differences: NDArray[np.float32], counts: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """What every row that stands in the lists gets, in the order of the rows; float32 [B, d].
+
+    Args:
+        counts: int64 [B], how often each stands there.
+    """
+    lists = np.repeat(np.arange(near.num_nodes), near.degrees)
+    order = near.indices.argsort(kind="stable")
+    starts = np.cumsum(counts) - counts
+    return np.asarray(np.add.reduceat(differences.take(lists[order], axis=0), starts, axis=0))
+
+
 def by_target(
     near: Adjacency, rows: NDArray[np.integer], chosen: NDArray[np.bool_]
-) -> sparse.csr_array:
+) -> sparse.csc_array:
     """Which lists the chosen ones of the sorted rows stand in; [chosen, lists].
 
     Args:
@@ -156,9 +187,7 @@ def by_target(
         indptr = np.concatenate([[0], np.cumsum(kept)])[indptr]
         targets = targets[kept]
     ones = np.ones(len(targets), np.float32)
-    # By target the lists' differences are what is read at random: they are fewer than the targets,
-    # and most often in the cache.
-    return sparse.csc_array((ones, targets, indptr), (count, near.num_nodes)).tocsr()
+    return sparse.csc_array((ones, targets, indptr), (count, near.num_nodes))
 
 
 def row_slice(matrix: sparse.csr_array, part: slice) -> sparse.csr_array:
