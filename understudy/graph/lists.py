@@ -52,14 +52,16 @@ class NeighborLists:
         grown = self.grown  # after the starts: it holds what they point to
         indptr = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum(lengths, out=indptr[1:])
-        positions = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], lengths)
+        positions = np.repeat(starts - indptr[:-1], lengths)
+        positions += np.arange(indptr[-1])
         split = len(self.base)
         if int(starts.max(initial=0)) < split:
             return Adjacency(indptr, self.base.take(positions))
-        indices = np.empty(len(positions), np.int32)
-        old = positions < split
-        indices[old] = self.base[positions[old]]
-        indices[~old] = grown[positions[~old] - split]
+        if split == 0:
+            return Adjacency(indptr, grown.take(positions))
+        indices = self.base.take(positions, mode="clip")
+        further = np.flatnonzero(positions >= split)
+        indices[further] = grown.take(positions[further] - split)
         return Adjacency(indptr, indices)
 
     def put(self, undo: Undo, rows: NDArray[np.int64], near: Adjacency) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from understudy.engine.updates.cached_sums import KeptSums
+from understudy.engine.updates.cached_sums import FEW_SUMMANDS, SUMS_A_STEP, KeptSums
 from understudy.graph.csr import Adjacency
 
 WIDTH = 8
@@ -60,6 +60,27 @@ def test_a_hub_that_lost_its_neighbors_is_as_exact_as_any_node() -> None:
             sums.keep(HUB, values[:left].sum(axis=0, dtype=np.float32)[None])
         expected = values[:left].mean(axis=0, dtype=np.float64)
         np.testing.assert_allclose(sums.values[0] / left, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("lists", [5, 100, 1_000])
+def test_few_and_many_differences_go_to_the_same_sums(lists: int) -> None:
+    """They are added up in three ways, by how many there are."""
+    generator = np.random.default_rng(lists)
+    total, degree = 3 * SUMS_A_STEP, 20
+    indices = generator.integers(0, total, lists * degree).astype(np.int32)
+    near = Adjacency(np.arange(lists + 1) * degree, indices)
+    differences = generator.normal(size=(lists, WIDTH)).astype(np.float32)
+    sums = KeptSums(WIDTH, total)
+    kept = np.arange(total) % 7 > 0
+    sums.keep(np.flatnonzero(kept), np.ones((int(kept.sum()), WIDTH), np.float32))
+    expected = kept[:, None] * np.ones(WIDTH)
+    np.add.at(expected, indices, np.repeat(differences, degree, axis=0))
+    found = sums.add(near, differences, total, of_degree(100))
+    assert found.tolist() == np.unique(indices).tolist()
+    np.testing.assert_allclose(sums.values[kept], expected[kept], atol=1e-5)
+    assert not sums.kept(np.flatnonzero(~kept)).any()
+    ways = [len(indices) <= FEW_SUMMANDS, len(found) <= SUMS_A_STEP]
+    assert ways == {5: [True, True], 100: [False, True], 1_000: [False, False]}[lists]
 
 
 def test_what_a_change_wrote_goes_with_it() -> None:

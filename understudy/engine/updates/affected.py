@@ -161,10 +161,11 @@ class Incremental:
         table = self.tables.layers[number]
         table.reserve(step.new.num_rows)
         old = table.newest(rows)
-        different = (values != old).any(axis=1)
         moved = Moved(rows, old, values)
-        if not different.all():
-            moved = Moved(rows[different], old[different], values[different])
+        if number < len(self.student.layers):  # nothing follows the logits
+            different = (values != old).any(axis=1)
+            if not different.all():
+                moved = Moved(rows[different], old[different], values[different])
         table.put(step.undo, moved.rows, moved.new, moved.old)
         return moved
 

@@ -24,6 +24,8 @@ NOT_KEPT = -1
 FEW_CHANGES = 32  # differences that any sum may take
 # Where this many summands change at once, most of what some nodes sum up, those are summed afresh.
 FRESH_SUMMANDS = 4_096
+FEW_SUMMANDS = 512  # up to which to make a sparse matrix takes longer than the sums
+SUMS_A_STEP = 4_096  # what is added to them, and they, stay in the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,29 @@ class KeptSums:
         if len(chosen):
             self.written.append(chosen)
             self.changes[chosen] += counts[fits].astype(np.int32)
-            self.values[chosen] += summed_up(near, differences, rows, fits)
+            if len(near.indices) <= FEW_SUMMANDS:
+                self.values[chosen] += few_by_target(near, differences, counts)[fits]
+            else:
+                self.add_in_steps(chosen, by_target(near, rows, fits), differences)
         return rows
+
+    def add_in_steps(
+        self,
+        rows: NDArray[np.integer],
+        summands: sparse.csc_array,
+        differences: NDArray[np.float32],
+    ) -> None:
+        if len(rows) <= SUMS_A_STEP:
+            self.values[rows] += summands @ differences
+            return
+        # By target the lists' differences are what is read at random: they are fewer than the
+        # targets, and most often in the cache.
+        by_row = summands.tocsr()
+        for start in range(0, len(rows), SUMS_A_STEP):
+            part = slice(start, start + SUMS_A_STEP)
+            sums = row_slice(by_row, part) @ differences
+            sums += self.values.take(rows[part], axis=0)
+            self.values[rows[part]] = sums
 
     def usable(
         self, rows: NDArray[np.integer], counts: NDArray[np.int64], degrees: NDArray[np.int64]
@@ -133,13 +156,24 @@ class KeptSums:
         return np.asarray(kept & ~worn)
 
 
-def summed_up(
-    near: Adjacency,
-    differences: NDArray[np.float32],
-    rows: NDArray[np.integer],
-    chosen: NDArray[np.bool_],
+def few_by_target(
+    near: Adjacency, differences: NDArray[np.float32], counts: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """What the chosen ones of the sorted rows get, all told; float32 [chosen, d].
+    """What every row that stands in the lists gets, in the order of the rows; float32 [B, d].
+
+    Args:
+        counts: int64 [B], how often each stands there.
+    """
+    lists = np.repeat(np.arange(near.num_nodes), near.degrees)
+    order = near.indices.argsort(kind="stable")
+    starts = np.cumsum(counts) - counts
+    return np.asarray(np.add.reduceat(differences.take(lists[order], axis=0), starts, axis=0))
+
+
+def by_target(
+    near: Adjacency, rows: NDArray[np.integer], chosen: NDArray[np.bool_]
+) -> sparse.csc_array:
+    """Which lists the chosen ones of the sorted rows stand in; [chosen, lists].
 
     Args:
         rows: all that stand in `near`.
@@ -153,5 +187,12 @@ def summed_up(
         indptr = np.concatenate([[0], np.cumsum(kept)])[indptr]
         targets = targets[kept]
     ones = np.ones(len(targets), np.float32)
-    shape = (count, len(differences))
-    return np.asarray(sparse.csc_array((ones, targets, indptr), shape) @ differences)
+    return sparse.csc_array((ones, targets, indptr), (count, near.num_nodes))
+
+
+def row_slice(matrix: sparse.csr_array, part: slice) -> sparse.csr_array:
+    """Some rows, without the checks of indexing."""
+    indptr = matrix.indptr[part.start : part.stop + 1]
+    first, last = indptr[0], indptr[-1]
+    data, indices = matrix.data[first:last], matrix.indices[first:last]
+    return sparse.csr_array((data, indices, indptr - first), (len(indptr) - 1, matrix.shape[1]))

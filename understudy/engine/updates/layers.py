@@ -80,7 +80,7 @@ class LayerRuns:
     ) -> NDArray[np.float32]:
         """From the sums that are kept."""
         h = self.tables.activations[number].newest(rows)
-        sums = self.sums[number].values[rows]
+        sums = self.sums[number].values.take(rows, axis=0)
         aggregated = aggregated_from_sums(sums, h, view.degrees(rows), self.student.weighting)
         return run_aggregated(self.student.layers[number], h, aggregated)
 
