@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -133,3 +134,14 @@ def test_no_word_is_in_two_vocabularies() -> None:
     assert len(set(words)) == len(words) == 200 * WORDS_PER_TOPIC + len(SHARED)
     assert len(set(topic_names(200))) == 200
     assert {len(words.split()) for words in TOPICS.values()} == {WORDS_PER_TOPIC}
+
+
+def test_a_share_of_the_nodes_keeps_its_label_and_all_else_stays_as_it_is() -> None:
+    whole = synthetic_graph(BIG)
+    some = synthetic_graph(replace(BIG, labeled=0.1))
+    kept = some.labels >= 0
+    assert 0.07 < kept.mean() < 0.13
+    assert (some.labels[kept] == whole.labels[kept]).all()
+    assert some.texts.equals(whole.texts)
+    assert (some.adjacency.indices == whole.adjacency.indices).all()
+    assert sum(map(len, some.splits.values())) == kept.sum()
