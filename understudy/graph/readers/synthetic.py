@@ -1,5 +1,6 @@
 """Seeded synthetic graphs: a degree-corrected stochastic block model with texts."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from understudy.graph.text_graph import UNLABELED, TextGraph
 
 TITLE_WORDS = 4
 TEXT_CHUNK = 100_000  # nodes whose texts are written at once
+EDGES_AT_ONCE = 2**22  # that are drawn at once: what is needed beside them is ten times as large
 SHARED_PART = 0.5  # of the words, which are no topic's
 ROUNDS = 30  # of drawing edges, until enough are distinct
 
@@ -106,10 +108,7 @@ def draw_edges(
         if missing <= 0:
             break
         progress("draw edges", len(keys), wanted)
-        first, second = sampler.pairs(missing + missing // 16 + 8)
-        low, high = np.minimum(first, second), np.maximum(first, second)
-        drawn = (low * dials.nodes + high)[low != high]
-        keys = sorted_distinct(np.concatenate([keys, drawn]))
+        keys = sorted_distinct(np.concatenate([keys, *sampler.keys(missing + missing // 16 + 8)]))
     if len(keys) > wanted:
         keys = np.delete(keys, generator.choice(len(keys), len(keys) - wanted, replace=False))
     progress("draw edges", wanted, wanted)
@@ -142,6 +141,13 @@ class NodeSampler:
         first = self.within(zeros, zeros + self.bounds[-1])
         classes = self.second_classes(self.labels[first])
         return first, self.within(self.bounds[classes], self.bounds[classes + 1])
+
+    def keys(self, count: int, at_once: int = EDGES_AT_ONCE) -> Iterator[NDArray[np.int64]]:
+        """Up to `count` edges, some at a time, as low * nodes + high; loops are left out."""
+        for start in range(0, count, at_once):
+            first, second = self.pairs(min(at_once, count - start))
+            low, high = np.minimum(first, second), np.maximum(first, second)
+            yield (low * self.dials.nodes + high)[low != high]
 
     def second_classes(self, first: NDArray[np.int64]) -> NDArray[np.int64]:
         """The class of the second end, given that of the first."""

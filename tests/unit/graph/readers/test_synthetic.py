@@ -6,7 +6,7 @@ import pytest
 
 from understudy.graph import BadInputError, TextGraph
 from understudy.graph.describe import edge_homophily
-from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from understudy.graph.readers.synthetic import NodeSampler, SyntheticOptions, synthetic_graph
 from understudy.graph.readers.vocabulary import (
     SHARED,
     TOPICS,
@@ -145,3 +145,15 @@ def test_a_share_of_the_nodes_keeps_its_label_and_all_else_stays_as_it_is() -> N
     assert some.texts.equals(whole.texts)
     assert (some.adjacency.indices == whole.adjacency.indices).all()
     assert sum(map(len, some.splits.values())) == kept.sum()
+
+
+def test_edges_that_are_drawn_some_at_a_time_join_different_nodes_of_the_graph() -> None:
+    labels = np.arange(BIG.nodes) % BIG.classes
+    sampler = NodeSampler(labels, BIG, np.random.default_rng(0))
+    parts = list(sampler.keys(1_000, at_once=300))
+    assert all(len(part) > 80 for part in parts)
+    assert len(parts) == 4
+    low, high = np.divmod(np.concatenate(parts), BIG.nodes)
+    assert (low < high).all()
+    assert low.min() >= 0
+    assert (labels[low] == labels[high]).mean() > 0.5
