@@ -17,8 +17,9 @@ NODE_BYTES = 150  # of ids, labels and splits
 LOADING_BYTES = 160  # an edge, while its graph is read and checked
 EDGE_BYTES = 24  # an edge afterwards, in both directions: in the graph, and as a matrix's row
 ATTENDED_BYTES = 120  # the same more, of GAT's pairs, scores and weights
-GRAMS_A_CHARACTER = 3.2  # n-grams of a hashed text, of which each is kept in three orders
-GRAM_BYTES = 24
+GRAMS_A_CHARACTER = 3.2  # n-grams of a hashed text, of which each is kept in two orders
+GRAM_BYTES = 24  # of them together, and of what they are made of
+WORD_BYTES = 3  # a character of a hashed text, where only its words are kept
 BAG_NUMBERS = 384  # of a hashed text: its bag of n-grams, the same dropped, and their gradient
 HEADROOM = 0.85  # of what is free
 BATCH = 1_024  # seeds a step, where the whole graph does not fit
@@ -65,8 +66,9 @@ def training_bytes(
     if student.kind == "gat" and whole:
         by_node += 2 * layers * width
     by_edge = EDGE_BYTES + ATTENDED_BYTES * (student.kind == "gat")
-    texts = size.text_bytes * (1 + GRAMS_A_CHARACTER * GRAM_BYTES * hashed)
-    by_node += BAG_NUMBERS * NUMBER * hashed
+    kept = WORD_BYTES + GRAMS_A_CHARACTER * GRAM_BYTES * whole
+    texts = size.text_bytes * (1 + kept * hashed)
+    by_node += BAG_NUMBERS * NUMBER * (hashed and whole)
     trained = size.nodes * by_node + size.edges * by_edge + texts
     return BASE_BYTES + max(trained, size.edges * LOADING_BYTES + 2 * size.text_bytes)
 

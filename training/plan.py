@@ -17,7 +17,7 @@ from training.data import GraphData, edges, whole_graph
 from training.errors import TeacherError
 from training.loop import Evaluation, run_epoch
 from training.losses.objectives import CrossEntropy, Term
-from training.memory import BASE_BYTES, GraphSize, choose_batch
+from training.memory import BASE_BYTES, WORD_BYTES, GraphSize, choose_batch
 from training.student.network import Student
 from training.teacher.defaults import defaults_of, teacher_kind
 from understudy.graph.csr import build_adjacency
@@ -28,7 +28,7 @@ ENCODER_TOKENS = 256  # that it reads of a text, at most
 CHARACTERS_A_TOKEN = 4
 PARAMETERS = {"encoder": ENCODER_PARAMETERS, "gemma": 268e6}  # of teachers that are at hand
 FLOPS_A_PARAMETER = 2  # and token, forward
-HASHED_CHARACTERS = 250e3  # a second and core
+HASHED_CHARACTERS = 2e6  # a second and core
 EXPORT_EPOCHS = 1.5  # an export computes all activations twice: to store them, and to compare
 LARGEST_SAMPLE = 20_000  # nodes of the drawn graph
 MEASURING_SECONDS = 10.0  # of a kind of student, at most
@@ -88,7 +88,9 @@ def text_stage(size: GraphSize, wishes: Wishes, rate: float) -> Stage:
     """Making features of the texts, once a graph."""
     if wishes.hashed:
         seconds = size.text_bytes / HASHED_CHARACTERS
-        return priced("hash texts", seconds, BASE_BYTES + 80 * size.text_bytes, 0, wishes, 1)
+        return priced(
+            "hash texts", seconds, BASE_BYTES + (1 + WORD_BYTES) * size.text_bytes, 0, wishes, 1
+        )
     tokens = size.nodes * min(size.text_bytes / size.nodes / CHARACTERS_A_TOKEN, ENCODER_TOKENS)
     seconds = tokens * FLOPS_A_PARAMETER * ENCODER_PARAMETERS / rate
     disk = size.nodes * DENSE_WIDTH * WHOLE

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from export.checks.parity import MAX_LOGIT_DIFFERENCE, student_forms
 from export.errors import ParityError
 from export.student.activations import first_activations, input_feeds
-from training.encoders.features import Features, dense_features, hashed_features
+from training.encoders.features import Features, HashedFeatures, dense_features
 from understudy.bundle import Bundle, open_bundle
 from understudy.bundle.sessions import PROVIDERS, Network
 from understudy.bundle.student import (
@@ -130,7 +130,7 @@ def text_features(bundle: Bundle, texts: list[str]) -> Features:
     options = HashingOptions(
         info.dimension, info.word_ngrams, info.character_ngrams, info.max_characters
     )
-    return hashed_features(TextHasher(options)(texts), info.dimension)
+    return HashedFeatures(TextHasher(options)(texts), info.dimension)
 
 
 def check_layers(

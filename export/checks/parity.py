@@ -16,7 +16,7 @@ from export.errors import ParityError
 from export.student.activations import all_activations, input_feeds
 from export.student.blocks import weighting_of
 from training.data import edges
-from training.encoders.features import Features, dense_features, hashed_features
+from training.encoders.features import Features, HashedFeatures, dense_features
 from training.encoders.minilm import MiniLM
 from training.student.network import HashedInput, Student
 from understudy.bundle import StudentInfo
@@ -129,7 +129,7 @@ def random_features(student: Student, count: int) -> Features:
     buckets = student.input.table.shape[0]
     drawn = generator.integers(0, buckets, int(indptr[-1])).astype(np.int32)
     weights = generator.random(int(indptr[-1]), dtype=np.float32)
-    return hashed_features(HashedTexts(indptr, drawn, weights), buckets)
+    return HashedFeatures(HashedTexts(indptr, drawn, weights), buckets)
 
 
 def check_encoder(original: MiniLM, exported: TextEncoder) -> float:

@@ -1,6 +1,6 @@
 """Every node's activations, computed by the files that will be served."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 import numpy as np
@@ -11,9 +11,11 @@ from understudy.bundle.student import StudentNetwork
 from understudy.graph.csr import Adjacency
 from understudy.graph.neighborhoods import Weighting, stored_neighborhoods
 from understudy.graph.progress import Progress, silent
-from understudy.graph.propagation import propagate
+from understudy.graph.propagation import Layer, propagate
 
 ROWS_A_STEP = 1_024  # of features
+NODES_A_STEP = 2**20  # of a layer
+NEIGHBORS_A_STEP = 2**22  # of a layer's nodes: at 50 bytes, 200 MB
 CELLS_A_STEP = 65_536  # hashed n-grams a step, padding included: 32 MiB of the bag's rows
 
 
@@ -29,11 +31,35 @@ def all_activations(
     progress("Computing activations", 0, steps)
     result = [first_activations(network, features, adjacency.num_nodes)]
     progress("Computing activations", 1, steps)
-    neighborhoods = stored_neighborhoods(adjacency, np.arange(adjacency.num_nodes))
     for number, layer in enumerate(network.layers, start=2):
-        result.append(propagate(layer, result[-1], result[-1], neighborhoods, weighting))
+        result.append(next_activations(layer, result[-1], adjacency, weighting))
         progress("Computing activations", number, steps)
     return result
+
+
+def next_activations(
+    layer: Layer, table: NDArray[np.float32], adjacency: Adjacency, weighting: Weighting
+) -> NDArray[np.float32]:
+    """What a layer makes of its table [N, d], some nodes' neighbourhoods at a time; [N, d']."""
+    result: NDArray[np.float32] | None = None
+    for nodes in neighborhood_steps(adjacency):
+        near = stored_neighborhoods(adjacency, nodes)
+        rows = propagate(layer, table[nodes[0] : nodes[-1] + 1], table, near, weighting)
+        if result is None:
+            result = np.empty((len(table), rows.shape[1]), np.float32)
+        result[nodes[0] : nodes[-1] + 1] = rows
+    return cast(NDArray[np.float32], result)
+
+
+def neighborhood_steps(adjacency: Adjacency) -> Iterator[NDArray[np.int64]]:
+    """Runs of nodes, int64, that have about NEIGHBORS_A_STEP neighbours together."""
+    start, count = 0, adjacency.num_nodes
+    while start < count:
+        wanted = adjacency.indptr[start] + NEIGHBORS_A_STEP
+        end = int(np.searchsorted(adjacency.indptr, wanted, side="right")) - 1
+        end = min(max(end, start + 1), start + NODES_A_STEP, count)
+        yield np.arange(start, end)
+        start = end
 
 
 def first_activations(
@@ -41,16 +67,19 @@ def first_activations(
 ) -> NDArray[np.float32]:
     """h0 [N, hidden]."""
     if isinstance(features, HashedFeatures):
-        lengths = np.diff(features.texts.indptr)
+        lengths = features.texts.lengths()
         order = np.argsort(lengths, kind="stable")  # texts of similar length pad each other little
         steps = np.split(order, step_ends(lengths[order]))
     else:
         order = np.arange(count)
         steps = np.split(order, np.arange(ROWS_A_STEP, count, ROWS_A_STEP))
-    rows = np.concatenate([network.input(input_feeds(features, nodes)) for nodes in steps])
-    result = np.empty_like(rows)
-    result[order] = rows
-    return result
+    result: NDArray[np.float32] | None = None
+    for nodes in steps:
+        rows = network.input(input_feeds(features, nodes))
+        if result is None:
+            result = np.empty((count, rows.shape[1]), np.float32)
+        result[nodes] = rows
+    return cast(NDArray[np.float32], result)
 
 
 def step_ends(lengths: NDArray[np.int64]) -> list[int]:

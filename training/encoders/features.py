@@ -6,6 +6,7 @@ They are dense embeddings of a transformer, or hashed n-grams.
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -17,10 +18,11 @@ from torch import Tensor
 
 from training.config import ENCODER_KINDS, EncoderKind
 from training.encoders.sparse_product import SparseRows, sparse_rows
+from training.encoders.word_texts import WordReader, WordTexts
 from training.errors import EncoderError
 from understudy.graph import TextGraph
 from understudy.graph.files import atomic_file, cache_folder
-from understudy.graph.hashing import SCHEME, HashedTexts, HashingOptions, TextHasher
+from understudy.graph.hashing import SCHEME, HashedTexts, HashingOptions
 from understudy.graph.progress import Progress, silent, step
 
 if TYPE_CHECKING:
@@ -34,15 +36,40 @@ TEXTS_A_STEP = 16_384  # that are Python's strings at once
 TEXTS_ENCODED = 131_072  # the same, with their tokens; those of like length are encoded together
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HashedFeatures:
-    """Hashed texts, and the same as a matrix that trains fast."""
+    """Hashed texts, and the same as a matrix that trains fast.
 
-    texts: HashedTexts
-    rows: SparseRows
+    Attributes:
+        step: of how many texts n-grams are put together at once, where no matrix of all is kept
+    """
+
+    texts: HashedTexts | WordTexts
+    buckets: int
+    step: int = TEXTS_A_STEP
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @cached_property
+    def rows(self) -> SparseRows:
+        """All texts; made when it is first read, and kept: it is much larger than they are."""
+        return sparse_rows(self.matrix(np.arange(len(self))))
+
+    @property
+    def in_steps(self) -> bool:
+        """Whether they are better read some at a time: they are many, and no matrix was made."""
+        return len(self) > self.step and "rows" not in self.__dict__
+
+    def matrix(self, nodes: NDArray[np.int64]) -> sparse.csr_array:
+        """Some texts as the rows of a matrix, float32 [B, buckets]."""
+        parts = [
+            self.texts.rows(nodes[start : start + self.step])
+            for start in range(0, max(len(nodes), 1), self.step)
+        ]
+        texts = joined(parts)
+        shape = len(texts), self.buckets
+        return sparse.csr_array((texts.weights, texts.buckets, texts.indptr), shape)
 
 
 Features = Tensor | HashedFeatures  # dense: float32 [N, dimension]
@@ -53,16 +80,10 @@ def dense_features(embeddings: NDArray[np.float32]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(embeddings))
 
 
-def hashed_features(texts: HashedTexts, buckets: int) -> HashedFeatures:
-    shape = len(texts), buckets
-    matrix = sparse.csr_array((texts.weights, texts.buckets, texts.indptr), shape)
-    return HashedFeatures(texts, sparse_rows(matrix))
-
-
 def take_rows(features: Features, nodes: Tensor) -> Features:
     """The features of some nodes (int64 [n]), in their order."""
     if isinstance(features, HashedFeatures):
-        return hashed_features(features.texts.rows(nodes.numpy()), features.rows.shape[1])
+        return HashedFeatures(features.texts.rows(nodes.numpy()), features.buckets)
     return features[nodes]
 
 
@@ -127,11 +148,11 @@ def graph_features(
         return dense_features(embeddings(graph, model_path, progress))
     options = hashing_options(spec)
     progress("Hashing texts", 0, graph.num_nodes)
-    parts: list[HashedTexts] = []
+    reader = WordReader(options)
     for start in range(0, graph.num_nodes, TEXTS_A_STEP):
-        parts.append(TextHasher(options)(graph.texts[start : start + TEXTS_A_STEP].to_pylist()))
+        reader.read(graph.texts[start : start + TEXTS_A_STEP].to_pylist())
         progress("Hashing texts", min(start + TEXTS_A_STEP, graph.num_nodes), graph.num_nodes)
-    return hashed_features(joined(parts), options.buckets)
+    return HashedFeatures(reader.texts(), options.buckets)
 
 
 def joined(parts: Sequence[HashedTexts]) -> HashedTexts:

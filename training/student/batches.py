@@ -12,6 +12,7 @@ from training.data import Batch, Edges, GraphData, train_mask
 from training.encoders.features import take_rows
 from training.student.network import STUDENTS
 from understudy.graph.csr import Adjacency
+from understudy.graph.neighborhoods import neighbor_degrees
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ def sampled_edges(
     GCN's normalised one; SAGE's mean and GAT's attention need no scale.
     """
     size = (len(nodes), len(nodes))
-    degrees = adjacency.degrees[nodes]
+    degrees = neighbor_degrees(adjacency, nodes)
     drawn = np.bincount(pairs[1], minlength=len(nodes))
     scale = (degrees / np.maximum(drawn, 1))[pairs[1]]
     ones = np.ones(pairs.shape[1])

@@ -16,7 +16,7 @@ from torch_geometric.nn import GATConv, GCNConv, GINConv, SAGEConv
 
 from training.config import Registry, StudentConfig
 from training.data import Edges, Product
-from training.encoders.features import Features, HashedFeatures
+from training.encoders.features import Features, HashedFeatures, take_rows
 from training.encoders.sparse_product import sparse_product
 from training.errors import TrainingError
 from training.student.attention import attention
@@ -287,10 +287,20 @@ class Student(nn.Module):
         return last.of_nodes(h, edges, nodes, product, self.head)
 
     def embed(self, features: Features) -> Tensor:
-        """h0 [N, hidden]."""
+        """h0 [N, hidden]; without a gradient some hashed texts at a time, but for a kept matrix."""
+        hashed = isinstance(features, HashedFeatures)
+        if hashed and not torch.is_grad_enabled() and features.in_steps:
+            return self.embed_in_steps(features)
         rows = self.input.rows(features)  # type: ignore[arg-type]
         modules = nn.ModuleList([self.input, self.input_norm])
         return by_rows(self.first, modules, rows, None, self.input.probability * self.training)
+
+    def embed_in_steps(self, features: HashedFeatures) -> Tensor:
+        """h0 of texts of which no matrix is kept."""
+        result = torch.empty(len(features), self.config.hidden)
+        for nodes in torch.arange(len(features)).split(features.step):
+            result[nodes[0] : nodes[-1] + 1] = self.embed(take_rows(features, nodes))
+        return result
 
     def first(self, rows: Tensor, _: Tensor | None) -> Tensor:
         return F.relu(self.input_norm(self.input.mapped(rows)))

@@ -248,6 +248,9 @@ def synthetic(
         float, typer.Option(min=0, max=3, help="How unequal the degrees are.")
     ] = 0.8,
     words: Annotated[int, typer.Option(min=8, help="Mean words per text.")] = 16,
+    labeled: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of nodes that have a label.")
+    ] = 1.0,
     seed: Seed = 0,
     name: Name = "synthetic",
     force: Force = False,
@@ -265,6 +268,7 @@ def synthetic(
         degree_spread,
         words,
         seed,
+        labeled,
     )
     produce(out, force, name, lambda progress: Built(synthetic_graph(dials, progress), (), True))
 

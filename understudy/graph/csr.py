@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +74,25 @@ def build_adjacency(num_nodes: int, pairs: NDArray[np.integer]) -> tuple[Adjacen
     Raises:
         ValueError: an endpoint is outside [0, num_nodes).
     """
-    pairs = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
-    low, high = np.minimum(pairs[:, 0], pairs[:, 1]), np.maximum(pairs[:, 0], pairs[:, 1])
-    if len(pairs) and (low.min() < 0 or high.max() >= num_nodes):
+    pairs = np.asarray(pairs).reshape(-1, 2)
+    if len(pairs) and (int(pairs.min()) < 0 or int(pairs.max()) >= num_nodes):
         raise ValueError(f"edge endpoints must be in [0, {num_nodes})")
-    distinct = low != high
-    # One sorted 64-bit key a direction: several times faster than sorting by two columns.
-    keys = sorted_distinct(low[distinct] * num_nodes + high[distinct])
-    low, high = np.divmod(keys, max(num_nodes, 1))
-    both = np.sort(np.concatenate([keys, high * num_nodes + low]))
-    rows, columns = np.divmod(both, max(num_nodes, 1))
-    indptr = np.zeros(num_nodes + 1, dtype=np.int64)
-    np.cumsum(np.bincount(rows, minlength=num_nodes), out=indptr[1:])
-    self_loops = int(len(pairs) - distinct.sum())
-    adjacency = Adjacency(indptr, columns.astype(np.int32))
-    return adjacency, Dropped(self_loops, len(pairs) - self_loops - len(keys))
+    first, second = pairs[:, 0].astype(np.int32), pairs[:, 1].astype(np.int32)
+    distinct = first != second
+    self_loops = len(pairs) - int(np.count_nonzero(distinct))
+    if self_loops:
+        first, second = first[distinct], second[distinct]
+    del distinct
+    rows, columns = np.concatenate([first, second]), np.concatenate([second, first])
+    del first, second
+    # Counted into rows, which are sorted in place: a third of the memory of sorting pairs' keys.
+    entries = np.ones(len(rows), np.bool_)
+    listed = sparse.coo_array((entries, (rows, columns)), (num_nodes, num_nodes)).tocsr()
+    listed.sum_duplicates()
+    adjacency = Adjacency(
+        listed.indptr.astype(np.int64), listed.indices.astype(np.int32, copy=False)
+    )
+    return adjacency, Dropped(self_loops, len(pairs) - self_loops - adjacency.num_edges)
 
 
 def sorted_distinct(keys: NDArray[np.int64]) -> NDArray[np.int64]:

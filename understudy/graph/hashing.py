@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 
 import mmh3
 import numpy as np
@@ -53,6 +54,10 @@ class HashedTexts:
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
+
+    def lengths(self) -> NDArray[np.int64]:
+        """int64 [B]: how many buckets texts have."""
+        return np.diff(self.indptr)
 
     def rows(self, texts: NDArray[np.int64]) -> "HashedTexts":
         """Some of the texts, in the order of their positions [B']."""
@@ -97,18 +102,28 @@ class TextHasher:
         Shapes:
             both [K]
         """
-        grams = self.grams(text)
+        counted = np.unique(self.buckets(self.grams(text)), return_counts=True)
+        return counted[0], counted[1].astype(np.float32)
+
+    def buckets(self, grams: Sequence[str]) -> NDArray[np.int32]:
+        """The bucket of each n-gram; int32 [K]."""
         hashes = np.fromiter(map(mmh3.hash, grams), np.int64, len(grams))
-        counted = np.unique(np.abs(hashes) % self.options.buckets, return_counts=True)
-        return counted[0].astype(np.int32), counted[1].astype(np.float32)
+        return (np.abs(hashes) % self.options.buckets).astype(np.int32)
 
     def grams(self, text: str) -> list[str]:
+        grams, words = self.parts(text)
+        return [*grams, *chain.from_iterable(map(self.of_word, words))]
+
+    def parts(self, text: str) -> tuple[list[str], list[str]]:
+        """A text's n-grams of words, and the words whose n-grams of characters it has besides."""
         text = text[: self.options.max_characters]
         text.encode()  # mmh3 ends the process on half a character instead of raising an error
         text = text.lower()
-        # A character gram is marked, so that the word "net" and the gram "net" differ.
-        characters = character_grams(text.split(), *self.options.character_ngrams)
-        return [*word_grams(WORD.findall(text), *self.options.word_ngrams), *characters]
+        return [*word_grams(WORD.findall(text), *self.options.word_ngrams)], text.split()
+
+    def of_word(self, word: str) -> list[str]:
+        """A word's n-grams of characters: marked, so that the word "net" and the gram differ."""
+        return list(character_grams(word, *self.options.character_ngrams))
 
 
 def word_grams(words: Sequence[str], shortest: int, longest: int) -> Iterator[str]:
@@ -118,18 +133,17 @@ def word_grams(words: Sequence[str], shortest: int, longest: int) -> Iterator[st
             yield " ".join(words[start : start + length])
 
 
-def character_grams(words: Sequence[str], shortest: int, longest: int) -> Iterator[str]:
+def character_grams(word: str, shortest: int, longest: int) -> Iterator[str]:
     """Runs of characters within a word and a space around it, each after `MARK`.
 
     A word that is not longer than a run is one gram, and has no longer ones.
     """
-    for word in words:
-        padded = f" {word} "
-        for length in range(shortest, longest + 1):
-            for start in range(max(len(padded) - length + 1, 1)):
-                yield MARK + padded[start : start + length]
-            if len(padded) <= length:
-                break
+    padded = f" {word} "
+    for length in range(shortest, longest + 1):
+        for start in range(max(len(padded) - length + 1, 1)):
+            yield MARK + padded[start : start + length]
+        if len(padded) <= length:
+            break
 
 
 def unit_rows(

@@ -14,7 +14,7 @@ hold no arrays.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,11 +73,27 @@ class Undo:
                 versioned.overwrite(key, value)
 
 
+class Entries(Protocol[Key, Value]):
+    """What a versioned map holds its newest entries in: a dictionary, or what acts as one.
+
+    Each of these is one step that no other thread comes into the middle of.
+    """
+
+    def get(self, key: Key, /) -> Value | None: ...
+
+    def __setitem__(self, key: Key, value: Value, /) -> None: ...
+
+    def pop(self, key: Key, default: None, /) -> Value | None: ...
+
+    def copy(self) -> dict[Key, Value]: ...
+
+
 class VersionedMap(Generic[Key, Value]):
     """A dictionary; None stands for no entry. Keys are of plain types, hashed without our code."""
 
-    def __init__(self) -> None:
-        self.current: dict[Key, Value] = {}
+    def __init__(self, current: Entries[Key, Value] | None = None) -> None:
+        """Starts from entries that it owns from here on; by default from none."""
+        self.current: Entries[Key, Value] = {} if current is None else current
 
     def get(self, version: Version, key: Key) -> Value | None:
         value = self.current.get(key)  # before the notes, see the module
@@ -110,7 +126,7 @@ class VersionedMap(Generic[Key, Value]):
 
     def items(self, version: Version) -> dict[Key, Value]:
         """All entries at a version, as a dictionary of its own."""
-        result: dict[Key, Value | None] = dict(self.current)  # one step, under the lock
+        result: dict[Key, Value | None] = {**self.current.copy()}  # one step, under the lock
         for undo in reversed(list(version.undos())):
             result.update(undo.maps.get(self, {}).copy())
         return {key: value for key, value in result.items() if value is not None}

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.graph.csr import Adjacency, sorted_distinct
+from understudy.graph.id_index import rows_of_ids
 from understudy.graph.lists import NeighborLists
 from understudy.graph.neighborhoods import Neighborhoods
 from understudy.graph.text_graph import TextGraph
@@ -56,8 +57,7 @@ class GraphParts:
 
 
 def open_parts(base: TextGraph) -> GraphParts:
-    rows: VersionedMap[str, int] = VersionedMap()
-    rows.current = dict(zip(base.ids.to_pylist(), range(base.num_nodes), strict=True))
+    rows = VersionedMap(rows_of_ids(base.ids))
     return GraphParts(
         base, rows, VersionedMap(), NeighborLists(base.adjacency), Vocabulary(base.label_names)
     )

@@ -60,6 +60,16 @@ def test_more_of_anything_needs_more_and_batches_need_less() -> None:
         assert training_bytes(larger, student, hashed=True, taught=True, whole=True) > least
 
 
+def test_hashed_texts_in_batches_take_a_small_part_of_what_all_their_n_grams_take() -> None:
+    student = StudentConfig(hidden=32)
+    texts = replace(LARGE, edges=0, nodes=1_000_000)
+    whole, drawn = (
+        training_bytes(texts, student, hashed=True, taught=False, whole=whole)
+        for whole in (True, False)
+    )
+    assert drawn < whole / 6
+
+
 def test_this_machine_has_some_memory_free() -> None:
     assert 1e6 < free_bytes() < 1e15
 

@@ -1,5 +1,6 @@
 """Seeded synthetic graphs: a degree-corrected stochastic block model with texts."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +13,11 @@ from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.vocabulary import SHARED, WORDS_PER_TOPIC, topic_names, topic_words
 from understudy.graph.splits import random_split
-from understudy.graph.text_graph import TextGraph
+from understudy.graph.text_graph import UNLABELED, TextGraph
 
 TITLE_WORDS = 4
 TEXT_CHUNK = 100_000  # nodes whose texts are written at once
+EDGES_AT_ONCE = 2**22  # that are drawn at once: what is needed beside them is ten times as large
 SHARED_PART = 0.5  # of the words, which are no topic's
 ROUNDS = 30  # of drawing edges, until enough are distinct
 
@@ -35,6 +37,7 @@ class SyntheticOptions:
     degree_spread: float = 0.8  # standard deviation of a node's log propensity to have edges
     words: int = 16  # mean words per text
     seed: int = 0
+    labeled: float = 1.0  # share of nodes that keep their label, 0..1
 
     def check(self) -> None:
         """Refuses what no graph could be.
@@ -42,7 +45,7 @@ class SyntheticOptions:
         Raises:
             BadInputError: a dial is out of its range.
         """
-        for name in ("homophily", "text_signal", "edge_signal"):
+        for name in ("homophily", "text_signal", "edge_signal", "labeled"):
             if not 0 <= getattr(self, name) <= 1:
                 raise BadInputError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
         if self.classes < 1 or self.nodes < self.classes:
@@ -58,16 +61,19 @@ class SyntheticOptions:
 def synthetic_graph(dials: SyntheticOptions, progress: Progress = silent) -> TextGraph:
     """Draws a graph; equal dials give an equal graph.
 
-    Each class has the same number of nodes, give or take one; the split is random, 60/20/20.
+    Each class has the same number of nodes, give or take one; the split of the nodes with labels
+    is random, 60/20/20.
 
     Raises:
         BadInputError: a dial is out of its range.
     """
     dials.check()
-    streams = np.random.default_rng(dials.seed).spawn(3)
+    streams = np.random.default_rng(dials.seed).spawn(4)
     labels = streams[0].permutation(np.arange(dials.nodes, dtype=np.int64) % dials.classes)
     adjacency = draw_edges(dials, labels, streams[1], progress)
     texts = draw_texts(dials, labels, streams[2], progress)
+    if dials.labeled < 1:
+        labels = np.where(streams[3].random(dials.nodes) < dials.labeled, labels, UNLABELED)
     numbers = pa.array(np.arange(dials.nodes)).cast(pa.large_string())
     prefix = pa.scalar("node-", pa.large_string())
     return TextGraph(
@@ -102,10 +108,7 @@ def draw_edges(
         if missing <= 0:
             break
         progress("draw edges", len(keys), wanted)
-        first, second = sampler.pairs(missing + missing // 16 + 8)
-        low, high = np.minimum(first, second), np.maximum(first, second)
-        drawn = (low * dials.nodes + high)[low != high]
-        keys = sorted_distinct(np.concatenate([keys, drawn]))
+        keys = sorted_distinct(np.concatenate([keys, *sampler.keys(missing + missing // 16 + 8)]))
     if len(keys) > wanted:
         keys = np.delete(keys, generator.choice(len(keys), len(keys) - wanted, replace=False))
     progress("draw edges", wanted, wanted)
@@ -138,6 +141,13 @@ class NodeSampler:
         first = self.within(zeros, zeros + self.bounds[-1])
         classes = self.second_classes(self.labels[first])
         return first, self.within(self.bounds[classes], self.bounds[classes + 1])
+
+    def keys(self, count: int, at_once: int = EDGES_AT_ONCE) -> Iterator[NDArray[np.int64]]:
+        """Up to `count` edges, some at a time, as low * nodes + high; loops are left out."""
+        for start in range(0, count, at_once):
+            first, second = self.pairs(min(at_once, count - start))
+            low, high = np.minimum(first, second), np.maximum(first, second)
+            yield (low * self.dials.nodes + high)[low != high]
 
     def second_classes(self, first: NDArray[np.int64]) -> NDArray[np.int64]:
         """The class of the second end, given that of the first."""

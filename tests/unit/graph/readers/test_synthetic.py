@@ -1,11 +1,12 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from understudy.graph import BadInputError, TextGraph
 from understudy.graph.describe import edge_homophily
-from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from understudy.graph.readers.synthetic import NodeSampler, SyntheticOptions, synthetic_graph
 from understudy.graph.readers.vocabulary import (
     SHARED,
     TOPICS,
@@ -133,3 +134,26 @@ def test_no_word_is_in_two_vocabularies() -> None:
     assert len(set(words)) == len(words) == 200 * WORDS_PER_TOPIC + len(SHARED)
     assert len(set(topic_names(200))) == 200
     assert {len(words.split()) for words in TOPICS.values()} == {WORDS_PER_TOPIC}
+
+
+def test_a_share_of_the_nodes_keeps_its_label_and_all_else_stays_as_it_is() -> None:
+    whole = synthetic_graph(BIG)
+    some = synthetic_graph(replace(BIG, labeled=0.1))
+    kept = some.labels >= 0
+    assert 0.07 < kept.mean() < 0.13
+    assert (some.labels[kept] == whole.labels[kept]).all()
+    assert some.texts.equals(whole.texts)
+    assert (some.adjacency.indices == whole.adjacency.indices).all()
+    assert sum(map(len, some.splits.values())) == kept.sum()
+
+
+def test_edges_that_are_drawn_some_at_a_time_join_different_nodes_of_the_graph() -> None:
+    labels = np.arange(BIG.nodes) % BIG.classes
+    sampler = NodeSampler(labels, BIG, np.random.default_rng(0))
+    parts = list(sampler.keys(1_000, at_once=300))
+    assert all(len(part) > 80 for part in parts)
+    assert len(parts) == 4
+    low, high = np.divmod(np.concatenate(parts), BIG.nodes)
+    assert (low < high).all()
+    assert low.min() >= 0
+    assert (labels[low] == labels[high]).mean() > 0.5

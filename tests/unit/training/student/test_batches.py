@@ -14,7 +14,7 @@ from training.config import (
     StudentKind,
     TrainingConfig,
 )
-from training.encoders.features import hashed_features
+from training.encoders.features import HashedFeatures
 from training.loop import train
 from training.losses.objectives import make_terms
 from training.student.batches import Sampling, draw, sample, sampled_batches, seed_steps
@@ -66,7 +66,7 @@ def test_seeds_come_first_and_pairs_are_edges() -> None:
 def test_hashed_features_are_batched_too() -> None:
     graph = small_graph()
     options = HashingOptions(buckets=256)
-    features = hashed_features(TextHasher(options)(graph.texts.to_pylist()), 256)
+    features = HashedFeatures(TextHasher(options)(graph.texts.to_pylist()), 256)
     data = replace(small_data(), features=features)
     config = StudentConfig(kind="gcn", hidden=16)
     student = Student(config, 256, CLASSES, hashed=True)
