@@ -134,9 +134,9 @@ def student_stages(
         wishes,
         1,
     )
-    remark = (
-        "batches: several times longer" if choice.seeds else f"whole graph, {epoch:.1f} s an epoch"
-    )
+    remark = f"whole graph, {epoch:.1f} s an epoch"
+    if choice.seeds:
+        remark = "in batches, which take several times as long"
     table = size.nodes * (student.layers * student.hidden + size.classes) * WHOLE
     exporting = priced(
         f"export {student.kind}",

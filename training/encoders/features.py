@@ -67,14 +67,14 @@ def take_rows(features: Features, nodes: Tensor) -> Features:
 
 
 def csr_tensor(matrix: sparse.csr_array) -> Tensor:
-    """A scipy CSR matrix as a torch one; they share what has the right type already."""
+    """A scipy CSR matrix as a torch one; they share what has the right type and may be written."""
     index = np.int32 if max(matrix.nnz, *matrix.shape) < 2**31 else np.int64
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
         return torch.sparse_csr_tensor(
-            torch.from_numpy(np.asarray(matrix.indptr, dtype=index)),
-            torch.from_numpy(np.asarray(matrix.indices, dtype=index)),
-            torch.from_numpy(np.asarray(matrix.data, dtype=np.float32)),
+            torch.from_numpy(np.require(matrix.indptr, index, "W")),
+            torch.from_numpy(np.require(matrix.indices, index, "W")),
+            torch.from_numpy(np.require(matrix.data, np.float32, "W")),
             size=matrix.shape,
             check_invariants=False,
         )

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.training.samples import CLASSES, NODES, small_graph
+from training.cli.distill import parse_batch_size
 from training.config import STUDENT_KINDS, DistillChoices, StudentConfig, StudentKind
+from training.errors import TrainingError
 from training.memory import (
     BATCH,
     HEADROOM,
@@ -60,6 +62,13 @@ def test_more_of_anything_needs_more_and_batches_need_less() -> None:
 
 def test_this_machine_has_some_memory_free() -> None:
     assert 1e6 < free_bytes() < 1e15
+
+
+def test_a_step_is_auto_or_a_number() -> None:
+    assert [parse_batch_size(word) for word in ("auto", "0", "64")] == [None, 0, 64]
+    for word in ("-1", "many", ""):
+        with pytest.raises(TrainingError, match="--batch-size must be auto or a number"):
+            parse_batch_size(word)
 
 
 def test_a_number_of_nodes_is_kept_and_none_leaves_the_choice_to_the_memory() -> None:
