@@ -18,7 +18,7 @@ from training.config import (
 from training.data import GraphData, check_trainable, graph_data
 from training.encoders.features import encoder_spec, graph_features
 from training.errors import CheckpointError
-from training.loop import predict, train
+from training.loop import ALONE, Team, predict, train
 from training.losses.objectives import make_terms
 from training.memory import chosen_batch, graph_size
 from training.recipes import TITLES, Candidate, candidates
@@ -32,6 +32,7 @@ from understudy.graph.files import cache_folder
 from understudy.graph.lineage import lineage_of
 from understudy.graph.progress import Progress, named, silent
 
+Fit = Callable[[CheckpointConfig, GraphData, Progress], tuple[Student, Training]]
 log = logging.getLogger(__name__)
 CONVERGED = 0.99  # share of the best validation accuracy at which training has converged
 
@@ -42,6 +43,7 @@ def distill(
     options: DistillOptions,
     progress: Progress = silent,
     force: bool = False,
+    elsewhere: Fit | None = None,
 ) -> dict[str, float]:
     """Trains a student on a graph's training split, picks its epoch on validation, writes it.
 
@@ -49,6 +51,7 @@ def distill(
 
     Args:
         force: replace a folder of another kind, too.
+        elsewhere: fits a student in place of `fit`, which does it in this process.
 
     Raises:
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
@@ -56,11 +59,11 @@ def distill(
     """
     check_output(out, STUDENT, options.inputs(graph_folder), force)
     with reserved(out):
-        return distilled(graph_folder, out, options, progress)
+        return distilled(graph_folder, out, options, progress, elsewhere or fit)
 
 
 def distilled(
-    graph_folder: Path, out: Path, options: DistillOptions, progress: Progress
+    graph_folder: Path, out: Path, options: DistillOptions, progress: Progress, fit: Fit
 ) -> dict[str, float]:
     """The same, of an output that has been checked."""
     if options.fitting:
@@ -84,7 +87,7 @@ def distilled(
     check_space(out, student_bytes(config))
     features = graph_features(graph, config.encoder, options.encoder_path, progress)
     data = graph_data(graph, features)
-    config, student, training, compared = fit_best(config, data, offered, progress)
+    config, student, training, compared = fit_best(config, data, offered, fit, progress)
     logits = predict(student, data)
     metrics = student_metrics(student, data, training, logits) | compared
     validation = data.val.numpy()
@@ -154,6 +157,7 @@ def fit_best(
     config: CheckpointConfig,
     data: GraphData,
     offered: Sequence[Candidate],
+    fit: Fit,
     progress: Progress = silent,
 ) -> tuple[CheckpointConfig, Student, Training, dict[str, float]]:
     """The student of the candidate that is best on validation, the first of equals.
@@ -176,7 +180,7 @@ def fit_best(
 
 
 def fit(
-    config: CheckpointConfig, data: GraphData, progress: Progress = silent
+    config: CheckpointConfig, data: GraphData, progress: Progress = silent, team: Team = ALONE
 ) -> tuple[Student, Training]:
     """A student initialised from the config's seed and trained.
 
@@ -187,7 +191,7 @@ def fit(
     student = build_student(config)
     terms = make_terms(config.terms, data, config.student, config.objectives)
     torch.manual_seed(config.training.seed)
-    return student, train(student, data, terms, config.training, progress)
+    return student, train(student, data, terms, config.training, progress, team)
 
 
 def student_metrics(
