@@ -5,6 +5,7 @@ import signal
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import cast
 
 from training.teacher.encoder import EncoderTeacher
 from training.teacher.local import LocalTeacher, load_encoder, register_teacher
@@ -31,7 +32,7 @@ class MortalTeacher(EncoderTeacher):
 
 def load_mortal(graph: TextGraph, options: TeachOptions) -> LocalTeacher:
     """Of "mortal:FOLDER"."""
-    loaded = load_encoder(graph, options)
+    loaded = cast(EncoderTeacher, load_encoder(graph, options))
     teacher = MortalTeacher(**{field.name: getattr(loaded, field.name) for field in fields(loaded)})
     MortalTeacher.folder = Path(options.teacher.partition(":")[2])
     return teacher

@@ -12,9 +12,9 @@ DEATHS = "deaths"  # a folder in the cache, with a file for each death to come
 keep = Workers.keep
 
 
-def keep_and_die(team: Workers, run: Run) -> None:
-    keep(team, run)
-    if team.rank == team.size - 1 and len(run.epochs) >= EPOCH:
+def keep_and_die(self: Workers, run: Run) -> None:
+    keep(self, run)
+    if self.rank == self.size - 1 and len(run.epochs) >= EPOCH:
         for death in (cache_folder() / DEATHS).glob("*"):
             death.unlink()
             os.kill(os.getpid(), signal.SIGKILL)

@@ -86,7 +86,11 @@ class AskingActor:
     """A process with the graph and the tuned teacher, for as long as there are parts."""
 
     def __init__(
-        self, graph_folder: str, content_hash: str, options: TeachOptions, weights: ray.ObjectRef
+        self,
+        graph_folder: str,
+        content_hash: str,
+        options: TeachOptions,
+        weights: "ray.ObjectRef[Mapping[str, torch.Tensor]]",
     ) -> None:
         self.graph_folder, self.content_hash = Path(graph_folder), content_hash
         self.options, self.weights = options, weights
@@ -100,7 +104,7 @@ class AskingActor:
         torch.set_num_threads(1)  # as many as its cores
         graph = load_same_graph(self.graph_folder, self.content_hash)
         teacher = load_local(graph, self.options)
-        tuned: Mapping[str, torch.Tensor] = ray.get(self.weights)
+        tuned = ray.get(self.weights)
         if tuned:
             own = tuned_weights(teacher)
             with torch.no_grad():

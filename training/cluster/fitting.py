@@ -12,6 +12,7 @@ from typing import Any
 
 import ray
 import torch
+from ray.exceptions import RayError
 from ray.train import CheckpointConfig as Kept
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
@@ -134,6 +135,8 @@ def watched(progress: Progress, epochs: int) -> Iterator[Queue]:
                 progress(STAGE, told.get(timeout=GLANCE), epochs)
             except Empty:
                 continue
+            except RayError:
+                return  # the cluster is gone: the command itself tells so
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()

@@ -13,12 +13,13 @@ from understudy.plugins import VARIABLE as PLUGINS
 
 LOCAL = "local"  # the address that means: one on this machine, for this command alone
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # a local one listens on loopback alone
-QUIET = {  # read by Ray when it is imported, or when it starts
+VARIABLES = {  # read by Ray when it is imported, or when it starts
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it warns of what it will do one day
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_DATA_LOG_LEVEL": "ERROR",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",  # 60 are few where torch comes from a network
 }
 CARRIED = ("UNDERSTUDY_CACHE", PLUGINS, "HF_HOME", "HF_HUB_OFFLINE")  # variables workers go by
 REACHED = 10.0  # seconds in which a head must take a connection
@@ -56,7 +57,7 @@ def joined(address: str, workers: int = 0) -> Iterator[Cluster]:
     """
     local = address == LOCAL
     check_reached(address)
-    ray = imported_ray({**QUIET, **(LOOPBACK if local else {})})
+    ray = imported_ray({**VARIABLES, **(LOOPBACK if local else {})})
     carried = {name: os.environ[name] for name in CARRIED if name in os.environ}
     own = {"num_cpus": workers or None, "include_dashboard": False} if local else {}
     try:
@@ -64,7 +65,7 @@ def joined(address: str, workers: int = 0) -> Iterator[Cluster]:
             address=address,
             log_to_driver=False,
             logging_level=logging.ERROR,
-            runtime_env={"env_vars": {**QUIET, **carried}},
+            runtime_env={"env_vars": {**VARIABLES, **carried}},
             **own,
         )
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
