@@ -117,7 +117,9 @@ def student_points(rows: Sequence[Row], latencies: Mapping[str, Any]) -> Iterato
         if recipe not in (VANILLA, TAUGHT):
             continue
         own = [r for r in rows if (r.encoder, r.student, r.recipe, r.teacher) == way]
-        name = f"{STUDENTS[student]} on {ENCODERS[encoder]}, {TAUGHT_BY[recipe].format(teacher)}"
+        by = TAUGHT_BY[recipe].format(teacher)
+        by = by if recipe == VANILLA else f"taught by {by}"
+        name = f"{STUDENTS[student]} on {ENCODERS[encoder]}, {by}"
         accuracies = list(by_split(own, "test_accuracy").values())
         times = latencies["latency"][STUDENT_LATENCY[encoder]]
         yield point(name, encoder, student, recipe != VANILLA, accuracies, times)

@@ -48,11 +48,13 @@ def draw(
         axes.axvline(high, color=color, linestyle="--", linewidth=1)
     axes.set_xscale("log")
     axes.set_xlabel(
-        f"milliseconds (log scale), p50 with a bar to p95: {timed};\n"
-        "points of one latency stand beside each other around it"
+        "milliseconds (log scale), p50 with a bar to p95;\n"
+        "points of one latency stand beside each other around it\n"
+        f"({timed})",
+        fontsize=8,
     )
     cut(axes, points)
-    axes.set_title(title, fontsize=10)
+    figure.suptitle(title, fontsize=10)
     axes.grid(visible=True, which="major", alpha=0.3)
     figure.legend(loc="outside right upper", fontsize=7)
     figure.savefig(path, dpi=110, metadata={"Software": None})

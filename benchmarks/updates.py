@@ -173,7 +173,7 @@ def markdown(results: dict[str, Any]) -> str:
             ],
         )
         + "\nMB of memory that no file backs; the pages of activations that were written to are "
-        "part of it, and the sums that are kept.\n"
+        "part of it, the sums that are kept, and the list of edges that changes are drawn from.\n"
     )
 
 

@@ -3,8 +3,10 @@
     python -m benchmarks.workers BUNDLE
 
 Look-ups: one process against two workers, all on the first core, loaded from the second; what
-counts is processor time, all processes' of the service. Unseen nodes: one process on the first core
-against two workers, one pinned to each core, with the load's own processor time between them.
+counts is processor time, all processes' of the service. Each worker gets as many connections as the
+one process: the more of them have sent something when it wakes up, the less a look-up costs.
+Unseen nodes: one process on the first core against two workers, one pinned to each core, with the
+load's own processor time between them.
 Memory: of services that have answered for nodes all over the graph. What else is mapped of the
 bundle is read later or never, and all of it is shared: the first one would only look larger.
 """
@@ -67,7 +69,8 @@ def loaded(bundle: Path, bodies: Sequence[bytes], seconds: int, rounds: int) -> 
         runs: Runs = {"one": [], "two": []}
         for _ in range(rounds):
             for name, server in (("one", one), ("two", two)):
-                runs[name].append(wrk(server, bodies, seconds, CONNECTIONS, CLASSIFY))
+                number = connections_of(server)
+                runs[name].append(wrk(server, bodies, seconds, number, CLASSIFY))
     return runs
 
 
@@ -80,8 +83,14 @@ def unseen_nodes(bundle: Path, bodies: Sequence[bytes], seconds: int, rounds: in
         runs: Runs = {"one": [], "two": []}
         for _ in range(rounds):
             for name, server in (("one", one), ("two", two)):
-                runs[name].append(wrk(server, bodies, seconds, CONNECTIONS, CLASSIFY, both))
+                number = connections_of(server)
+                runs[name].append(wrk(server, bodies, seconds, number, CLASSIFY, both))
     return runs
+
+
+def connections_of(server: Served) -> int:
+    """As many for each process that answers."""
+    return CONNECTIONS * max(len(server.processes) - 1, 1)
 
 
 def on_cores(bundle: Path, cores: str) -> AbstractContextManager[Served]:

@@ -223,12 +223,9 @@ def add_gauges(
     metrics.gauge("queue_nodes", "Unseen nodes that wait.", lambda: len(batcher.queue))
     metrics.gauge("queue_tokens", "Estimated tokens that wait.", lambda: batcher.queued_tokens)
     metrics.gauge("ready", "1 while the last probe passed.", lambda: float(health.passed), min)
-    for name, text, read in (
-        ("graph_version", "Changes of the graph.", lambda: slot.engine.state.version),
-        ("graph_nodes", "Stored nodes.", lambda: slot.engine.state.graph.num_nodes),
-        ("graph_edges", "Stored edges.", lambda: slot.engine.state.graph.num_edges),
-    ):
-        metrics.gauge(name, text, read, max)
+    metrics.gauge("graph_version", "Changes of the graph.", lambda: slot.engine.state.version, max)
+    metrics.gauge("graph_nodes", "Stored nodes.", lambda: slot.engine.state.graph.num_nodes, max)
+    metrics.gauge("graph_edges", "Stored edges.", lambda: slot.engine.state.graph.num_edges, max)
     metrics.gauge(
         "log_lag_records",
         "Known, and not applied yet.",

@@ -41,7 +41,8 @@ def main() -> None:
 
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    with tempfile.TemporaryDirectory(prefix="ray-") as folder:  # a socket's path must be short
+    # A socket's path must be short; Ray's processes may write there a little longer than this one.
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
         ray.init(
             num_cpus=2,
             include_dashboard=False,

@@ -17,7 +17,7 @@ def report(found: Result) -> str:
     parts = [
         f"Bundle of {found['graph']}. Servers on one core, their client on the other; the service "
         f"and a rival take turns, {found['plan']['rounds']} of each. *By processor*: the same by "
-        "the server's processor time a request, which other work on the machine disturbs less.",
+        "the server's processor time a request, which other work on the machine disturbs less.\n",
         table("Stored nodes, 16 connections", STORED_HEADER, ran, "stored", loaded_cells),
         table(
             "Unseen nodes, one after the other; the text encoder, which all share, takes "

@@ -20,7 +20,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/graph", dependencies=[READ])
 async def get_graph(served: Served) -> Response:
-    """All nodes and edges of one version, see docs/http.md."""
+    """All nodes and edges of one version, see docs/reference/http.md."""
     view = served.slot.engine.state.graph
     if served.streams.running >= MOST_AT_ONCE:
         raise OverloadedError("others are reading the whole graph", 5.0)

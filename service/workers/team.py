@@ -95,10 +95,11 @@ class Team:
                 return self.figures()
             case "end":
                 self.depart(msgspec.msgpack.decode(body, type=bool))
-                return None
             case "reload":
                 return await self.reload_here()
-        raise ValueError(f"no worker knows {what}")
+            case _:
+                raise ValueError(f"no worker knows {what}")
+        return None
 
     async def reload_here(self) -> Done:
         assert self.parts is not None

@@ -19,7 +19,6 @@ from understudy.cli import build_app
 FOLDER = Path("docker")
 PROFILES = ("dashboards", "gpu", "teacher", "teacher-gpu")
 OVERRIDES = ("compose.keys.yaml", "compose.replicas.yaml")
-COMING = {"log"}  # settings of the log in Redis
 OF_OTHERS = {"teacher-gpu"}  # an image that needs its own root
 
 
@@ -77,7 +76,7 @@ def test_every_variable_is_a_setting() -> None:
             for variable in service.get("environment", ()):
                 if variable.startswith(ENVIRONMENT_PREFIX):
                     setting = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
-                    assert setting in Settings.model_fields.keys() | COMING
+                    assert setting in Settings.model_fields
 
 
 def test_what_is_built_and_mounted_is_there() -> None:

@@ -11,7 +11,6 @@ from service.settings import Settings
 
 FOLDER = Path("docker/kubernetes")
 VERSION = "1.30"  # the oldest that they are written for
-COMING = {"log"}  # settings of the log in Redis
 
 
 def read(name: str) -> dict[str, Any]:
@@ -59,7 +58,7 @@ def test_the_variables_are_settings_and_what_they_name_is_mounted() -> None:
     variables = {one["name"]: one for one in container["env"]}
     assert pod["enableServiceLinks"] is False  # else UNDERSTUDY_PORT would be the service's
     names = {name.removeprefix(ENVIRONMENT_PREFIX).lower() for name in variables}
-    assert names <= set(Settings.model_fields) | COMING
+    assert names <= set(Settings.model_fields)
     mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
     for name in ("KEYS_FILE", "DATA_FOLDER"):
         path = Path(variables[ENVIRONMENT_PREFIX + name]["value"])

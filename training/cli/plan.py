@@ -32,8 +32,8 @@ def plan(
     encoder: Annotated[
         EncoderKind, typer.Option(help="minilm: a transformer; hashing: n-grams, much faster.")
     ] = DEFAULTS.encoder,
-    layers: Annotated[int, typer.Option(min=1, max=8)] = DEFAULTS.layers,
-    hidden: Annotated[int, typer.Option(min=1)] = DEFAULTS.hidden,
+    layers: Annotated[int, typer.Option(min=1, max=8, help="Of every student.")] = DEFAULTS.layers,
+    hidden: Annotated[int, typer.Option(min=1, help="Width of a layer.")] = DEFAULTS.hidden,
     epochs: Annotated[int, typer.Option(min=1, help="Of a student.")] = 100,
     budget: Annotated[
         int, typer.Option(min=0, help="Questions to the teacher; 0: every node and hop.")

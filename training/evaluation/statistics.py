@@ -117,6 +117,7 @@ def summary(key: Way, rows: Sequence[Row]) -> Summary:
     def mean(name: str) -> float:
         return float(np.mean(list(by_split(rows, name).values())))
 
+    taught = all(row.taught_accuracy is not None for row in rows)  # not so where some were chosen
     accuracies = list(by_split(rows, "test_accuracy").values())
     varied = accuracies if len(accuracies) > 1 else [row.test_accuracy for row in rows]
     return Summary(
@@ -129,7 +130,7 @@ def summary(key: Way, rows: Sequence[Row]) -> Summary:
         calibration_error=mean("test_calibration_error"),
         validation_accuracy=mean("val_accuracy"),
         convergence_epoch=mean("convergence_epoch"),
-        taught_accuracy=None if rows[0].taught_accuracy is None else mean("taught_accuracy"),
+        taught_accuracy=mean("taught_accuracy") if taught else None,
     )
 
 

@@ -1,9 +1,9 @@
-"""What a student computes of single rows, some thousand at a time: in a step nothing is kept of it
-but its input and the sums over neighbours, and the rest is computed again for the gradient.
+"""What a student computes of single rows, some thousand at a time: a block of rows stays in the
+processor's caches from the first operator to the last.
 
-A block of rows stays in the processor's caches from the first operator to the last, which saves
-more time than the second computation costs; and memory is a third of what autograd would keep
-(activation checkpointing, arXiv 1604.06174).
+On a large graph nothing is kept of a step but its input and the sums over neighbours, and the rest
+is computed again for the gradient, in a third of the memory that autograd would take (activation
+checkpointing, arXiv 1604.06174). On a small one all is kept, which takes less time.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,6 +17,7 @@ from training.data import Product
 
 BLOCK_ROWS = 1_024  # of 256 numbers: 1 MiB, which fits a core's own cache
 DEVICE_ROWS = 262_144  # the same on an accelerator, where starting an operator costs more
+KEPT_NUMBERS = 2**24  # of a layer's input: up to 64 MiB, and some times that in a step
 SEEDS = 2**62
 HEAD_BLOCKS = 2**31  # from the first dropout's seeds to the second one's; 32 bits of one count
 
@@ -127,28 +128,40 @@ class ByRows(torch.autograd.Function):
         if work.product is not None:
             whole = work.whole(h)
             sums = work.product.sums(whole)
-        ctx.work, ctx.sums = work, sums
+        ctx.work, ctx.sums, ctx.kept = work, sums, []
         ctx.save_for_backward(h)
-        return run(work, h, sums, whole)
+        if not ctx.needs_input_grad[1:].count(True) or h.numel() > KEPT_NUMBERS:
+            return run(work, h, sums, whole)
+        for number, rows in blocks(h):
+            own = work.dropped(h, number, rows) if whole is None else whole[rows]
+            ctx.kept.append(block_of(work, own, sums, number, rows, ctx.needs_input_grad[1]))
+        return torch.cat([block.output.detach() for block in ctx.kept])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (h,) = ctx.saved_tensors
-        work, sums, product = ctx.work, ctx.sums, ctx.work.product
-        ctx.sums = None  # it is overwritten below, a block at a time, by its own gradient
+        work, sums, kept, product = ctx.work, ctx.sums, ctx.kept, ctx.work.product
+        ctx.sums, ctx.kept = None, None
+        # A block at a time sums give place to their gradient, unless kept blocks read them.
+        of_sums = torch.empty_like(sums) if kept and sums is not None else sums
         needed = ctx.needs_input_grad[1]
         own_gradient = torch.empty_like(h) if needed else None
         totals: list[Tensor | None] = [None] * len(work.weights)
         for number, rows in blocks(h):
-            found = block_gradients(work, h, sums, number, rows, gradients[0][rows], needed)
+            if kept:
+                block = kept[number]
+            else:
+                own = work.dropped(h, number, rows)
+                block = block_of(work, own, sums, number, rows, needed)
+            found = block_gradients(work, block, gradients[0][rows], needed)
             totals = [added(*pair) for pair in zip(totals, found.weights, strict=True)]
             if own_gradient is not None:
                 own_gradient[rows] = found.own
-            if sums is not None:
-                sums[rows] = found.sums
+            if of_sums is not None:
+                of_sums[rows] = found.sums
         if own_gradient is not None:
             if product is not None:
-                product.add_transposed(own_gradient, sums)
+                product.add_transposed(own_gradient, of_sums)
             if work.probability:
                 for number, rows in blocks(h):
                     work.drop(own_gradient[rows], number)
@@ -163,6 +176,25 @@ def added(total: Tensor | None, part: Tensor | None) -> Tensor | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """One block's rows after the dropout, their neighbours' sums, and what comes of both."""
+
+    own: Tensor
+    near: Tensor | None
+    output: Tensor
+
+
+def block_of(
+    work: Work, own: Tensor, sums: Tensor | None, number: int, rows: slice, needed: bool
+) -> Block:
+    """The block with what its gradient takes, of the rows themselves if it is needed."""
+    with torch.enable_grad():
+        own = own.detach().requires_grad_(needed)
+        near = None if sums is None else sums[rows].detach().requires_grad_()
+        return Block(own, near, work.output(own, near, number, rows))
+
+
+@dataclass(frozen=True, slots=True)
 class BlockGradients:
     """Of one block, with respect to its rows, its neighbours' sums, and the weights."""
 
@@ -171,21 +203,10 @@ class BlockGradients:
     weights: list[Tensor | None]
 
 
-def block_gradients(
-    work: Work,
-    h: Tensor,
-    sums: Tensor | None,
-    number: int,
-    rows: slice,
-    gradient: Tensor,
-    needed: bool,
-) -> BlockGradients:
-    with torch.enable_grad():
-        own = work.dropped(h, number, rows).detach().requires_grad_(needed)
-        near = None if sums is None else sums[rows].detach().requires_grad_()
-        output = work.output(own, near, number, rows)
-    inputs = [own] * needed + ([] if near is None else [near])
-    found = torch.autograd.grad(output, [*inputs, *work.weights], gradient, allow_unused=True)
+def block_gradients(work: Work, block: Block, gradient: Tensor, needed: bool) -> BlockGradients:
+    inputs = [block.own] * needed + ([] if block.near is None else [block.near])
+    leaves = [*inputs, *work.weights]
+    found = torch.autograd.grad(block.output, leaves, gradient, allow_unused=True)
     of_inputs = [
         torch.zeros_like(tensor) if part is None else part
         for tensor, part in zip(inputs, found, strict=False)
@@ -193,7 +214,7 @@ def block_gradients(
     nothing = gradient.new_empty(0)
     return BlockGradients(
         own=of_inputs[0] if needed else nothing,
-        sums=nothing if near is None else of_inputs[-1],
+        sums=nothing if block.near is None else of_inputs[-1],
         weights=list(found[len(inputs) :]),
     )
 

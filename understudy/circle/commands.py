@@ -8,7 +8,7 @@ import typer
 
 from understudy.circle.served import graph_of_folder, graph_of_service
 from understudy.graph.builder import Built
-from understudy.graph.command_options import Force, Name
+from understudy.graph.command_options import Force
 from understudy.graph.commands import data, produce
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress
@@ -37,7 +37,7 @@ def from_service(
     timeout: Annotated[
         float, typer.Option(min=0.1, help="Seconds that a service may be silent.")
     ] = 120.0,
-    name: Name = "",
+    name: Annotated[str, typer.Option(help="Of the graph; by default the one that it has.")] = "",
     force: Force = False,
 ) -> None:
     """Write the graph that is served, with all changes, to train on it anew.

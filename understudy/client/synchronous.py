@@ -71,7 +71,7 @@ class Client(Interface):
 
     @contextmanager
     def graph_lines(self) -> Iterator[Iterator[str]]:
-        """The lines of the whole graph, as they come; see docs/http.md.
+        """The lines of the whole graph, as they come; see docs/reference/http.md.
 
         Raises:
             RefusedError, UnexpectedAnswerError: the service refuses it, or is none.

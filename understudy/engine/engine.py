@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from weakref import finalize, ref
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ from understudy.engine.errors import (
 )
 from understudy.engine.following import Following
 from understudy.engine.limits import Limits
-from understudy.engine.maintenance import Maintenance
+from understudy.engine.maintenance import Maintenance, weakly
 from understudy.engine.opening import Opening, open_heir, open_parts
 from understudy.engine.requests import (
     PREDICTIONS,
@@ -89,10 +89,10 @@ class Engine:
         self.provider = provider
         self.kept = kept
         self.snapshots = Snapshots(data, manifest, writer) if data is not None else None
-        self.maintenance = Maintenance(maintaining(ref(self)))
+        self.maintenance = Maintenance(weakly(self.maintain))
         writer.noticed = self.maintenance.notice
         finalize(self, self.maintenance.end)
-        self.following = Following(writer.log, following(ref(self)))
+        self.following = Following(writer.log, weakly(self.follow))
         finalize(self, self.following.end)
 
     @classmethod
@@ -382,28 +382,6 @@ class Engine:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def maintaining(engine_ref: "ref[Engine]") -> Callable[[], None]:
-    """The work of an engine's maintenance, which must not keep the engine alive."""
-
-    def work() -> None:
-        engine = engine_ref()
-        if engine is not None:
-            engine.maintain()
-
-    return work
-
-
-def following(engine_ref: "ref[Engine]") -> Callable[[], None]:
-    """The work of an engine's following, which must not keep the engine alive."""
-
-    def work() -> None:
-        engine = engine_ref()
-        if engine is not None:
-            engine.follow()
-
-    return work
 
 
 def probe_row(state: GraphState) -> int | None:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from threading import Event, Lock, Thread
 from time import monotonic
+from weakref import WeakMethod
 
 logger = logging.getLogger(__name__)
 
@@ -60,3 +61,15 @@ class Maintenance:
             if self.closed.wait(self.quiet_seconds):
                 return False
         return not self.closed.is_set()
+
+
+def weakly(work: Callable[[], None]) -> Callable[[], None]:
+    """A method as work for another thread, which must not keep the object alive."""
+    method = WeakMethod(work)
+
+    def call() -> None:
+        alive = method()
+        if alive is not None:
+            alive()
+
+    return call

@@ -98,8 +98,8 @@ def open_parts(
                 parts = assemble(bundle, base, log, threads, provider, progress)
             else:
                 opening = Opening(threads, provider, progress)
-                graph = followed(base, log)
-                parts = assemble_at(bundle, graph.state.graph, log, graph.keys, opening)
+                now = followed(base, log)
+                parts = assemble_at(bundle, now.state.graph, log, now.keys, opening)
         parts[1].follow()  # not before: from then on others may remove the snapshot
         with log.keeping() as mine:
             if mine:  # else another process writes one at this moment, and tidies up after it
@@ -230,7 +230,10 @@ def stored_graph(data: Path, bundle: Path | None) -> TextGraph:
     """
     path = data / JOURNAL_FILE
     if not path.is_file():
-        raise JournalError(f"{data} is no data folder of a service: it has no {JOURNAL_FILE}")
+        raise JournalError(
+            f"{data} is no data folder of a service with a log of its own: it has no "
+            f"{JOURNAL_FILE}; where the log is in Redis, name the service"
+        )
     given = None if bundle is None else open_bundle(bundle, verify=False)
     lineage, version = (
         ("", "") if given is None else (given.manifest.graph.lineage, given.manifest.version)

@@ -32,7 +32,7 @@ def test_points_have_intervals_over_splits_and_the_latency_of_their_encoder() ->
     found = list(plane.student_points(sample_rows(), LATENCIES))
     assert [point.name for point in found] == [
         "GraphSAGE on hashed text, labels alone",
-        "GraphSAGE on hashed text, a model, smoothed",
+        "GraphSAGE on hashed text, taught by a model, smoothed",
     ]
     alone, taught = found
     assert (alone.taught, taught.taught) == (False, True)

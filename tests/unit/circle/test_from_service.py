@@ -80,7 +80,7 @@ def test_what_is_no_graph_is_refused_in_a_line(
     nothing.mkdir()
     for source, words in (
         (tmp_path / "missing", "is no folder, nor an address"),
-        (nothing, "is no data folder of a service"),
+        (nothing, "is no data folder of a service with a log"),
         (data, "name it with --bundle"),
         ("http://127.0.0.1:9", "cannot be read"),
     ):

@@ -175,7 +175,7 @@ def test_an_objective_is_weighed_by_its_name() -> None:
     sizes = []
     for weight in (0.0, 5.0):
         torch.manual_seed(0)
-        student = Student(StudentConfig(hidden=16), WIDTH, CLASSES, hashed=False)
+        student = Student(StudentConfig(hidden=16, dropout=0.0), WIDTH, CLASSES, hashed=False)
         data = small_data()
         weights = {"cross_entropy": 1.0, "smallness": weight}
         terms = make_terms(weights, data, student.config, ObjectiveOptions())

@@ -25,7 +25,8 @@ from understudy.engine.errors import (
     NotReadyError,
 )
 from understudy.engine.state import Tables
-from understudy.engine.updates.replica import Computing, Replica
+from understudy.engine.updates.affected import Incremental
+from understudy.engine.updates.replica import Replica
 from understudy.engine.updates.tickets import Applied, Ticket, check_key, failure_of, refusal
 from understudy.graph.draft import Draft
 from understudy.graph.errors import JournalError, LogMovedError, MutationError
@@ -42,11 +43,13 @@ GROUP_MUTATIONS = 4_096  # a group takes further batches while it has fewer
 class Writer(Replica):
     """The one writer of a process's graph and activations; safe to share between threads."""
 
+    incremental: Incremental
+
     def __init__(
         self,
         store: GraphStore,
         tables: Tables,
-        incremental: Computing,
+        incremental: Incremental,
         log: Log,
         keys: Keys | None = None,
     ) -> None:

@@ -23,6 +23,7 @@ NEVER_MET = {  # at the start of the process, or roots of others
     "AddressError",
     "WorkersError",
     "BackupError",
+    "BundleForeignError",
     "BundleMismatchError",
     "AccessError",
     "WireError",

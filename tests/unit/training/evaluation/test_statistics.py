@@ -175,3 +175,13 @@ def test_the_chosen_run_is_the_best_on_validation_and_no_control() -> None:
     assert {one.split: one.test_accuracy for one in found} == {0: 0.6, 1: 0.8}
     assert {(one.recipe, one.teacher) for one in found} == {(CHOSEN, "a model")}
     assert chosen([one for one in runs if one.recipe in (VANILLA, RANDOM)]) == []
+
+
+@pytest.mark.parametrize("first", [None, 0.9])
+def test_what_is_chosen_has_no_teachers_accuracy_unless_every_run_has_one(
+    first: float | None,
+) -> None:
+    taught = [first, None if first else 0.9]
+    rows = [row(CHOSEN, split, 0.8, taught_accuracy=share) for split, share in enumerate(taught)]
+    (found,) = summarize(rows)
+    assert found.taught_accuracy is None
