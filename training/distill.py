@@ -18,7 +18,7 @@ from training.config import (
 from training.data import GraphData, check_trainable, graph_data
 from training.encoders.features import encoder_spec, graph_features
 from training.errors import CheckpointError
-from training.loop import predict, train
+from training.loop import ALONE, Team, predict, train
 from training.losses.objectives import make_terms
 from training.memory import chosen_batch, graph_size
 from training.recipes import TITLES, Candidate, candidates
@@ -39,6 +39,7 @@ from understudy.graph.files import cache_folder
 from understudy.graph.lineage import lineage_of
 from understudy.graph.progress import Progress, named, silent
 
+Fit = Callable[[CheckpointConfig, GraphData, Progress, Checkpoint | None], tuple[Student, Training]]
 log = logging.getLogger(__name__)
 CONVERGED = 0.99  # share of the best validation accuracy at which training has converged
 
@@ -49,6 +50,7 @@ def distill(
     options: DistillOptions,
     progress: Progress = silent,
     force: bool = False,
+    elsewhere: Fit | None = None,
 ) -> dict[str, float]:
     """Trains a student on a graph's training split, picks its epoch on validation, writes it.
 
@@ -56,6 +58,7 @@ def distill(
 
     Args:
         force: replace a folder of another kind, too.
+        elsewhere: fits a student in place of `fit`, which does it in this process.
 
     Raises:
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
@@ -63,11 +66,11 @@ def distill(
     """
     check_output(out, STUDENT, options.inputs(graph_folder), force)
     with reserved(out):
-        return distilled(graph_folder, out, options, progress)
+        return distilled(graph_folder, out, options, progress, elsewhere or fit)
 
 
 def distilled(
-    graph_folder: Path, out: Path, options: DistillOptions, progress: Progress
+    graph_folder: Path, out: Path, options: DistillOptions, progress: Progress, fit: Fit
 ) -> dict[str, float]:
     """The same, of an output that has been checked."""
     if options.fitting:
@@ -94,7 +97,7 @@ def distilled(
     check_space(out, student_bytes(config))
     features = graph_features(graph, config.encoder, options.encoder_path, progress)
     data = graph_data(graph, features)
-    config, student, training, compared = fit_best(config, data, offered, progress, before)
+    config, student, training, compared = fit_best(config, data, offered, fit, progress, before)
     logits = predict(student, data)
     metrics = student_metrics(student, data, training, logits) | compared
     validation = data.val.numpy()
@@ -164,6 +167,7 @@ def fit_best(
     config: CheckpointConfig,
     data: GraphData,
     offered: Sequence[Candidate],
+    fit: Fit,
     progress: Progress = silent,
     before: Checkpoint | None = None,
 ) -> tuple[CheckpointConfig, Student, Training, dict[str, float]]:
@@ -191,6 +195,7 @@ def fit(
     data: GraphData,
     progress: Progress = silent,
     before: Checkpoint | None = None,
+    team: Team = ALONE,
 ) -> tuple[Student, Training]:
     """A student initialised from the config's seed, or with an earlier one's weights, and trained.
 
@@ -203,7 +208,7 @@ def fit(
         begin_with(student, config.label_names, before)
     terms = make_terms(config.terms, data, config.student, config.objectives)
     torch.manual_seed(config.training.seed)
-    return student, train(student, data, terms, config.training, progress)
+    return student, train(student, data, terms, config.training, progress, team)
 
 
 def student_metrics(

@@ -8,6 +8,7 @@ TrainingError
 ├── TeacherError        a teacher or its folder is missing, damaged, or lacks what is asked of it
 │   └── StaleTeacherError   its answers are about another graph
 ├── EndpointError       a teacher's endpoint refuses, fails, or answers nonsense
+├── ClusterError        no cluster can be joined, or its workers fail for good
 └── EvaluationError     an evaluation's folder holds runs of another plan
 """
 
@@ -44,5 +45,14 @@ class EndpointError(TrainingError):
     """A teacher's endpoint refuses, fails, or answers nonsense."""
 
 
+class ClusterError(TrainingError):
+    """No cluster can be joined, it is too small, or its workers fail for good."""
+
+
 class EvaluationError(TrainingError):
     """An evaluation's folder holds runs of another plan."""
+
+
+def first_line(error: BaseException) -> str:
+    """What another's error says first, or its name."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -3,15 +3,18 @@
 import copy
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from training.config import Epoch, Training, TrainingConfig
-from training.data import Batch, GraphData, train_mask, whole_graph
+from training.data import Batch, GraphData, Product, train_mask, whole_graph
 from training.errors import DivergedError
 from training.losses.objectives import Term, total_loss
 from training.student.batches import Sampling, sampled_batches, seed_steps
@@ -21,12 +24,59 @@ from understudy.graph.progress import Progress, silent
 STAGE = "Training the student"
 
 
+@dataclass(slots=True)
+class Run:
+    """All that one epoch hands to the next."""
+
+    student: Student
+    own: nn.ModuleList  # the objectives, with their parameters
+    optimizer: torch.optim.Optimizer
+    order: np.random.Generator  # of the seeds; alike for all of a team
+    draws: np.random.Generator  # of neighbours; of each worker
+    best_state: dict[str, Tensor]
+    epochs: list[Epoch] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def best(self) -> int:
+        """The epoch with the best validation accuracy, the first of equals."""
+        return max(range(len(self.epochs)), key=lambda n: (self.epochs[n].val_accuracy, -n))
+
+    def ended(self, config: TrainingConfig) -> bool:
+        number = len(self.epochs)
+        return number >= config.epochs or (number > 0 and number - 1 - self.best >= config.patience)
+
+
+class Team:
+    """Who trains together: here one alone. Workers of a cluster override what they share."""
+
+    rank = 0
+    size = 1
+
+    def start(self, run: Run) -> None:
+        """Called before the first epoch; may go on from an earlier run."""
+
+    def average(self, optimizer: torch.optim.Optimizer) -> None:
+        """Makes of the workers' gradients of a step their mean."""
+
+    def measured(self, run: Run, loss: float, evaluate: Callable[[], tuple[float, float]]) -> Epoch:
+        """An epoch on which all agree, of the loss over one's own seeds."""
+        return Epoch(loss, *evaluate())
+
+    def keep(self, run: Run) -> None:
+        """Called after every epoch."""
+
+
+ALONE = Team()
+
+
 def train(
     student: Student,
     data: GraphData,
     terms: Sequence[Term],
     config: TrainingConfig,
     progress: Progress = silent,
+    team: Team = ALONE,
 ) -> Training:
     """Trains until validation accuracy has not risen for `config.patience` epochs.
 
@@ -37,41 +87,49 @@ def train(
     Raises:
         DivergedError: the loss is not finite.
     """
-    own = [weight for term in terms for weight in term.objective.parameters()]
-    optimizer = torch.optim.AdamW(
-        [*student.parameters(), *own],
-        lr=config.learning_rate,
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
-    epoch_batches = batches(student, data, terms, config)
-    started = time.monotonic()
-    epochs: list[Epoch] = []
-    best, best_state = 0, copy.deepcopy(student.state_dict())
+    run = begin(student, terms, config, team)
+    team.start(run)
+    epoch_batches = batches(run, data, terms, config, team)
+    since = time.monotonic() - run.seconds
     # h0 of whole graphs, which an epoch's evaluation and the next epoch's step have in common
     shared = not config.batch_size and not student.config.input_dropout
     embedded: Tensor | None = None
     evaluation = Evaluation(student, data)
-    for number in range(config.epochs):
-        loss = run_epoch(student, next(epoch_batches), terms, optimizer, embedded)
+    while not run.ended(config):
+        loss = run_epoch(student, next(epoch_batches), terms, run.optimizer, embedded, team)
         if not math.isfinite(loss):
-            raise DivergedError(f"the loss is {loss} in epoch {number + 1}; lower --learning-rate")
+            number = len(run.epochs) + 1
+            raise DivergedError(f"the loss is {loss} in epoch {number}; lower --learning-rate")
         embedded = None  # let go of the last one before the next is made
         embedded = student.embed(data.features) if shared else None
-        epochs.append(Epoch(loss, *evaluation(student, embedded)))
-        if number == 0 or epochs[number].val_accuracy > epochs[best].val_accuracy:
-            best, best_state = number, copy.deepcopy(student.state_dict())
-        progress(STAGE, number + 1, config.epochs)
-        if number - best >= config.patience:
-            break
+        run.epochs.append(team.measured(run, loss, partial(evaluation, student, embedded)))
+        if run.best == len(run.epochs) - 1:
+            run.best_state = copy.deepcopy(student.state_dict())
+        run.seconds = time.monotonic() - since
+        team.keep(run)
+        progress(STAGE, len(run.epochs), config.epochs)
     progress(STAGE, config.epochs, config.epochs)
-    student.load_state_dict(best_state)
+    student.load_state_dict(run.best_state)
     student.eval()
-    return Training(epochs, best, time.monotonic() - started)
+    return Training(run.epochs, run.best, run.seconds)
+
+
+def begin(student: Student, terms: Sequence[Term], config: TrainingConfig, team: Team) -> Run:
+    """A run before its first epoch."""
+    own = nn.ModuleList([term.objective for term in terms])
+    optimizer = torch.optim.AdamW(
+        [*student.parameters(), *own.parameters()],
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
+    order = np.random.default_rng([config.seed, 4])
+    draws = order if team.size == 1 else np.random.default_rng([config.seed, 4, team.rank])
+    return Run(student, own, optimizer, order, draws, copy.deepcopy(student.state_dict()))
 
 
 def batches(
-    student: Student, data: GraphData, terms: Sequence[Term], config: TrainingConfig
+    run: Run, data: GraphData, terms: Sequence[Term], config: TrainingConfig, team: Team
 ) -> Iterator[Iterable[Batch]]:
     """The batches of each epoch, without end; a step for the whole graph, or one a batch."""
     if not config.batch_size:
@@ -81,13 +139,18 @@ def batches(
     train, others = data.train.numpy(), np.empty(0, dtype=np.int64)
     if any(term.objective.reach == "all" for term in terms):
         others = np.flatnonzero(~train_mask(data).numpy())
-    kind, layers = student.config.kind, student.config.layers
+    kind, layers = run.student.config.kind, run.student.config.layers
     hops = 0 if STUDENTS[kind].weighting == "none" else layers
     sampling = Sampling(hops, config.fanout, kind)
-    generator = np.random.default_rng([config.seed, 4])
     while True:
-        steps = seed_steps(train, others, config.batch_size, generator)
-        yield sampled_batches(data, steps, sampling, generator)
+        steps = seed_steps(train, others, config.batch_size, run.order)
+        own = (share_of(step, team.rank, team.size) for step in steps)
+        yield sampled_batches(data, own, sampling, run.draws)
+
+
+def share_of(step: NDArray[np.int64], rank: int, size: int) -> NDArray[np.int64]:
+    """Every `size`-th seed of a step, so that each worker has its training nodes; never none."""
+    return step[rank % len(step) :: size]
 
 
 def run_epoch(
@@ -96,6 +159,7 @@ def run_epoch(
     terms: Sequence[Term],
     optimizer: torch.optim.Optimizer,
     embedded: Tensor | None = None,
+    team: Team = ALONE,
 ) -> float:
     """The mean loss over the epoch's seeds; `embedded` is h0, for an epoch of one batch."""
     student.train()
@@ -104,6 +168,7 @@ def run_epoch(
         optimizer.zero_grad()
         loss = step_loss(student, batch, terms, embedded)
         loss.backward()
+        team.average(optimizer)
         optimizer.step()
         total += float(loss.item()) * batch.num_seeds
         count += batch.num_seeds
@@ -123,10 +188,14 @@ class Evaluation:
     """Accuracies on train and val: the last layer is computed for their nodes alone."""
 
     def __init__(self, student: Student, data: GraphData) -> None:
-        self.data = data
+        self.data, self.student = data, student
         self.nodes = torch.cat([data.train, data.val])
-        product = cast(MessageLayer, student.layers[-1]).product(data.edges)
-        self.product = None if product is None else product.of(self.nodes.numpy())
+
+    @cached_property
+    def product(self) -> Product | None:
+        """What the last layer sums up, of these nodes alone."""
+        product = cast(MessageLayer, self.student.layers[-1]).product(self.data.edges)
+        return None if product is None else product.of(self.nodes.numpy())
 
     @torch.no_grad()
     def __call__(self, student: Student, embedded: Tensor | None) -> tuple[float, float]:

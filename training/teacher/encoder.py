@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from transformers import AutoModel, AutoTokenizer
 
 from training.encoders.minilm import find_model, length_batches, load_minilm
-from training.errors import TeacherError
+from training.errors import TeacherError, first_line
 from training.teacher.protocol import Answers
 from understudy.graph.files import file_digest
 from understudy.graph.prompts import Prompt
@@ -136,7 +136,3 @@ def freeze_lower(module: Classifier, tuned_layers: int) -> None:
     if getattr(transformer, "pooler", None) is not None:
         for weight in transformer.pooler.parameters():  # not read by the mean over tokens
             weight.requires_grad = False
-
-
-def first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,11 +1,11 @@
 """Asking a teacher about many nodes, bucketed by length, in parts that survive a kill."""
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import overload
+from typing import Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,9 @@ class WrittenPrompts(Sequence[Prompt]):
         node, hop = self.asked[index].tolist()
         return self.write(node, hop)
 
+    def at(self, positions: Sequence[int]) -> "WrittenPrompts":
+        return WrittenPrompts(self.write, self.asked[np.asarray(positions, dtype=np.int64)])
+
 
 @dataclass(frozen=True, slots=True)
 class Questions:
@@ -56,7 +59,7 @@ class Questions:
         sizes: int32 [P], characters of each prompt
     """
 
-    prompts: Sequence[Prompt]
+    prompts: WrittenPrompts
     which: NDArray[np.int64]
     sizes: NDArray[np.int32]
 
@@ -82,6 +85,34 @@ def gather_questions(write: Write, hops: Sequence[int], nodes: NDArray[np.int64]
     return Questions(WrittenPrompts(write, pairs[kept]), which, sizes[kept])
 
 
+class AskParts(Protocol):
+    """Answers parts, by number, in any order; a part's answers are in its prompts' order."""
+
+    def __call__(
+        self,
+        teacher: Teacher,
+        parts: Mapping[int, WrittenPrompts],
+        tokens_per_batch: int,
+        told: Callable[[int], None],
+    ) -> Iterator[tuple[int, Answers]]:
+        """
+        Args:
+            told: called, where it is known, with how many are answered beside whole parts.
+        """
+        ...
+
+
+def ask_here(
+    teacher: Teacher,
+    parts: Mapping[int, WrittenPrompts],
+    tokens_per_batch: int,
+    told: Callable[[int], None],
+) -> Iterator[tuple[int, Answers]]:
+    """One part after the other, in this process."""
+    for number, part in parts.items():
+        yield number, answer_part(teacher, list(part), tokens_per_batch, told)
+
+
 def extract(
     teacher: Teacher,
     questions: Questions,
@@ -90,25 +121,31 @@ def extract(
     tokens_per_batch: int,
     progress: Progress = silent,
     part_prompts: int = PART_PROMPTS,
+    ask_parts: AskParts = ask_here,
 ) -> HopAnswers:
     """Asks everything; parts that `folder` already holds are not asked again.
 
-    Parts and batches depend on the prompts alone, so that a resumed run ends with the same bytes.
+    Parts and batches depend on the prompts alone, so that a resumed run, or one on a cluster, ends
+    with the same bytes.
     """
     prompts = questions.prompts
     order = asking_order(questions)
     parts = [order[start : start + part_prompts] for start in range(0, len(order), part_prompts)]
-    done = 0
-    for number, part in enumerate(parts):
-        path = part_path(folder, number)
-        if not path.is_file():
-            told = further(progress, done, len(prompts))
-            told(0)
-            asked = [prompts[i] for i in part]
-            answers = answer_part(teacher, asked, tokens_per_batch, told)
-            save_part(path, answers)
-        done += len(part)
-        progress(STAGE, done, len(prompts))
+    missing = {
+        number: prompts.at(part)
+        for number, part in enumerate(parts)
+        if not part_path(folder, number).is_file()
+    }
+    done = len(prompts) - sum(map(len, missing.values()))
+
+    def told(count: int) -> None:
+        progress(STAGE, done + count, len(prompts))
+
+    told(0)
+    for number, answers in ask_parts(teacher, missing, tokens_per_batch, told):
+        save_part(part_path(folder, number), answers)
+        done += len(missing[number])
+        told(0)
     values = [load_file(part_path(folder, number)) for number in range(len(parts))]
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
@@ -118,11 +155,6 @@ def extract(
         features = np.concatenate([value["features"] for value in values])[rows]
     log_probabilities = np.concatenate([value["log_probabilities"] for value in values])[rows]
     return HopAnswers(nodes, log_probabilities, features)
-
-
-def further(progress: Progress, done: int, total: int) -> Callable[[int], None]:
-    """Reports how many of a part are answered, after those before it."""
-    return lambda count: progress(STAGE, done + count, total)
 
 
 def asking_order(questions: Questions) -> list[int]:

@@ -34,7 +34,7 @@ from training.teacher.defaults import model_folder
 from training.teacher.encoder import EncoderTeacher
 from training.teacher.encoder_head import start_head, with_fitted_head
 from training.teacher.endpoint import EndpointOptions
-from training.teacher.extract import Questions, extract, gather_questions
+from training.teacher.extract import AskParts, Questions, ask_here, extract, gather_questions
 from training.teacher.fingerprint import fingerprint, prompts_digest, settings
 from training.teacher.kept import KeptAnswers, answers_path
 from training.teacher.local import LocalTeacher, load_local
@@ -55,6 +55,7 @@ from understudy.graph.progress import Progress, silent, step
 from understudy.graph.prompts import Prompt, graph_prompter, prompt_hash
 from understudy.graph.splits import labeled_nodes
 
+Elsewhere = Callable[[TeachOptions], AskParts]  # with the scores chosen
 KEPT_PROMPTS = 65_536  # that were written last: asked prompts are written more than once
 
 
@@ -64,6 +65,7 @@ def teach(
     options: TeachOptions,
     progress: Progress = silent,
     force: bool = False,
+    elsewhere: Elsewhere | None = None,
 ) -> TeacherInfo:
     """Tunes the teacher, asks it about the graph's nodes, writes its folder.
 
@@ -73,6 +75,7 @@ def teach(
 
     Args:
         force: replace a folder of another kind, too.
+        elsewhere: where a local teacher is asked, if not in this process.
 
     Raises:
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
@@ -80,10 +83,16 @@ def teach(
     """
     check_output(out, TEACHER, [graph_folder, *model_folder(options.teacher)], force)
     with reserved(out):
-        return taught(graph_folder, out, options, progress)
+        return taught(graph_folder, out, options, progress, elsewhere)
 
 
-def taught(graph_folder: Path, out: Path, options: TeachOptions, progress: Progress) -> TeacherInfo:
+def taught(
+    graph_folder: Path,
+    out: Path,
+    options: TeachOptions,
+    progress: Progress,
+    elsewhere: Elsewhere | None,
+) -> TeacherInfo:
     """The same, of an output that has been checked."""
     graph = load_graph(graph_folder)
     check_split(graph)
@@ -102,7 +111,8 @@ def taught(graph_folder: Path, out: Path, options: TeachOptions, progress: Progr
         options = replace(options, causal=replace(options.causal, scores=teacher.options.scores))
     tuning = tune_local(teacher, graph, options, work, progress)
     started = time.monotonic()
-    answers = ask_local(teacher, graph, options, work, progress)
+    ask_parts = ask_here if elsewhere is None else elsewhere(options)
+    answers = ask_local(teacher, graph, options, work, progress, ask_parts)
     asking_seconds = time.monotonic() - started
     answers = replace(answers, tuned=tuned_on(graph, options))
     answers = with_joint_view(graph, answers, options.tuning.seed, progress)
@@ -177,7 +187,12 @@ def tune_local(
 
 
 def ask_local(
-    teacher: LocalTeacher, graph: TextGraph, options: TeachOptions, work: Path, progress: Progress
+    teacher: LocalTeacher,
+    graph: TextGraph,
+    options: TeachOptions,
+    work: Path,
+    progress: Progress,
+    ask_parts: AskParts,
 ) -> HopAnswers:
     """The answers of a tuned teacher, or of a frozen encoder, whose head is fitted here."""
     questions, nodes = all_questions(graph, options)
@@ -188,7 +203,7 @@ def ask_local(
         digest = prompts_digest(questions.prompts, teacher.digest, graph.num_classes, options)
         folder = cache_folder() / "prompts" / digest
     sizes = options.tokens_per_batch, progress, options.part_prompts
-    answers = extract(teacher, questions, nodes, folder, *sizes)
+    answers = extract(teacher, questions, nodes, folder, *sizes, ask_parts)
     if frozen is None:
         return answers
     return with_fitted_head(frozen, graph, answers, options, progress)

@@ -25,6 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from training.errors import DivergedError
+from training.optimizers import optimizer_tensors, restore_optimizer
 from training.teacher.extract import answer_part
 from training.teacher.protocol import TunableTeacher
 from understudy.graph.files import atomic_file
@@ -259,8 +260,7 @@ class TuningRun:
         self.since = now
         tensors = {f"now.{name}": weight.detach() for name, weight in self.masters.items()}
         tensors |= {f"best.{name}": weight for name, weight in self.best.items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
+        tensors |= optimizer_tensors(self.optimizer)
         tensors["generator"] = torch.get_rng_state()
         if torch.cuda.is_available():
             tensors["generator_cuda"] = torch.cuda.get_rng_state()
@@ -282,13 +282,7 @@ class TuningRun:
                 self.masters[name].copy_(tensors[f"now.{name}"])
                 self.best[name] = tensors[f"best.{name}"].to(weight.device)
         self.follow_masters()
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith("optimizer."):
-                _, index, key = name.split(".")
-                state.setdefault(int(index), {})[key] = tensor
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        restore_optimizer(self.optimizer, tensors)
         torch.set_rng_state(tensors["generator"])
         if "generator_cuda" in tensors and torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["generator_cuda"])

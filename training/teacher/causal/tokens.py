@@ -15,8 +15,7 @@ from typing import Any, cast
 
 import jinja2
 
-from training.errors import TeacherError
-from training.teacher.encoder import first_line
+from training.errors import TeacherError, first_line
 from understudy.graph.prompts import Prompt
 
 Ids = tuple[int, ...]

@@ -15,8 +15,7 @@ from typing import Any
 
 import torch
 
-from training.errors import TeacherError
-from training.teacher.encoder import first_line
+from training.errors import TeacherError, first_line
 from understudy.folders import atomic_folder
 from understudy.graph.files import cache_folder, file_digest
 

@@ -1,0 +1,76 @@
+"""A training run after an epoch, on disk: what a killed worker, or a killed command, goes on from.
+
+run.safetensors holds the student now and at its best, the objectives' own parameters and what the
+optimiser has gathered; run.json the epochs. A worker's generators lie in worker-RANK.*.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from training.config import Epoch
+from training.loop import Run
+from training.optimizers import optimizer_tensors, restore_optimizer
+from understudy.graph.files import write_json
+
+NOW, BEST, OWN = "now.", "best.", "own."
+
+
+def write_run(folder: Path, run: Run) -> None:
+    """What all workers have in common; the first one writes it."""
+    tensors = named(NOW, run.student.state_dict()) | named(BEST, run.best_state)
+    tensors |= named(OWN, run.own.state_dict()) | optimizer_tensors(run.optimizer)
+    copies = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+    save_file(copies, folder / "run.safetensors")
+    epochs = [asdict(epoch) for epoch in run.epochs]
+    write_json(folder / "run.json", {"epochs": epochs, "seconds": run.seconds})
+
+
+def read_run(folder: Path, run: Run) -> None:
+    """Makes of a run before its first epoch the one that was written."""
+    tensors = load_file(folder / "run.safetensors")
+    run.student.load_state_dict(of(NOW, tensors))
+    run.own.load_state_dict(of(OWN, tensors))
+    run.best_state = of(BEST, tensors)
+    restore_optimizer(run.optimizer, tensors)
+    run.epochs, run.seconds = read_history(folder)
+
+
+def read_history(folder: Path) -> tuple[list[Epoch], float]:
+    """The epochs, and how long they took."""
+    value = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    return [Epoch(**epoch) for epoch in value["epochs"]], value["seconds"]
+
+
+def read_best(folder: Path) -> dict[str, Tensor]:
+    """The student's weights at its best."""
+    return of(BEST, load_file(folder / "run.safetensors"))
+
+
+def write_generators(folder: Path, run: Run, rank: int) -> None:
+    states = {"order": run.order, "draws": run.draws}
+    path = folder / f"worker-{rank}.json"
+    write_json(path, {name: own.bit_generator.state for name, own in states.items()})
+    save_file({"torch": torch.get_rng_state()}, path.with_suffix(".safetensors"))
+
+
+def read_generators(folder: Path, run: Run, rank: int) -> None:
+    path = folder / f"worker-{rank}.json"
+    states: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    for name, generator in (("order", run.order), ("draws", run.draws)):
+        generator.bit_generator.state = states[name]
+    torch.set_rng_state(load_file(path.with_suffix(".safetensors"))["torch"])
+
+
+def named(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}{name}": tensor for name, tensor in tensors.items()}
+
+
+def of(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    found = tensors.items()
+    return {name.removeprefix(prefix): t for name, t in found if name.startswith(prefix)}

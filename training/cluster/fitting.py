@@ -1,0 +1,161 @@
+"""A student trained on a cluster: Ray Train starts the workers, and starts them again."""
+
+import hashlib
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray.exceptions import RayError
+from ray.train import CheckpointConfig as Kept
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig, TorchTrainer
+from ray.util.queue import Empty, Queue
+
+from training.cluster.checkpoints import read_best, read_history
+from training.cluster.failures import cluster_errors
+from training.cluster.joining import Cluster
+from training.cluster.places import load_same_graph
+from training.cluster.workers import Workers
+from training.config import Training
+from training.data import GraphData, graph_data
+from training.distill import Fit, fit
+from training.encoders.features import graph_features
+from training.errors import ClusterError
+from training.loop import STAGE
+from training.student.checkpoint import Checkpoint, CheckpointConfig, build_student
+from training.student.network import Student
+from understudy.folders import unfinished_folder
+from understudy.graph.progress import Progress
+
+ATTEMPTS = 5  # at an epoch whose workers die
+LONGEST = 6 * 3600  # seconds that workers wait for the one that evaluates
+GLANCE = 0.5  # seconds between two looks at whether the command is to stop listening
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a worker is told; the rest it reads from the graph's folder."""
+
+    graph_folder: str  # absolute
+    encoder_path: Path | None
+    config: CheckpointConfig
+    before: Checkpoint | None = None  # whose weights it begins with
+
+
+@contextmanager
+def fitted_on(
+    cluster: Cluster, graph_folder: Path, out: Path, encoder_path: Path | None
+) -> Iterator[Fit]:
+    """Trains students on a cluster; what is kept of them is removed where all went well.
+
+    It lies beside `out`, which all machines of the cluster must see by the same path.
+    """
+    kept: list[Path] = []
+
+    def fit(
+        config: CheckpointConfig, data: GraphData, progress: Progress, before: Checkpoint | None
+    ) -> tuple[Student, Training]:
+        work = Work(str(graph_folder.resolve()), encoder_path, config, before)
+        kept.append(unfinished_folder(out, work_digest(work, cluster.workers)).absolute())
+        return fitted(cluster, work, kept[-1], data, progress)
+
+    yield fit
+    for folder in kept:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def work_digest(work: Work, workers: int) -> str:
+    """SHA-256 of everything that a run depends on, so that another one does not go on from it."""
+    value = {**asdict(work.config), "workers": workers, "before": weights_digest(work.before)}
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def weights_digest(before: Checkpoint | None) -> str:
+    """SHA-256 of the weights that are begun with; "" where there are none."""
+    if before is None:
+        return ""
+    found = hashlib.sha256()
+    for name, weights in sorted(before.student.state_dict().items()):
+        found.update(name.encode())
+        found.update(weights.numpy().tobytes())
+    return found.hexdigest()
+
+
+def fitted(
+    cluster: Cluster, work: Work, folder: Path, data: GraphData, progress: Progress
+) -> tuple[Student, Training]:
+    """A student, trained from where `folder` says that it was.
+
+    Raises:
+        ClusterError: the workers die again and again.
+        TrainingError, GraphError: see `training.distill.fit` and `load_same_graph`.
+    """
+    if not work.config.training.batch_size:
+        raise ClusterError("workers share out the nodes of a step: give --batch-size above 0")
+    folder.mkdir(parents=True, exist_ok=True)
+    with cluster_errors(), watched(progress, work.config.training.epochs) as told:
+        result = TorchTrainer(
+            train_loop,
+            train_loop_config={"work": work, "targets": ray.put(data.targets), "told": told},
+            torch_config=TorchConfig(backend="gloo", timeout_s=LONGEST),
+            scaling_config=ScalingConfig(
+                num_workers=cluster.workers, resources_per_worker={"CPU": 1}
+            ),
+            run_config=RunConfig(
+                name="run",
+                storage_path=str(folder),
+                failure_config=FailureConfig(max_failures=ATTEMPTS),
+                checkpoint_config=Kept(num_to_keep=1),
+            ),
+        ).fit()
+    if result.checkpoint is None:
+        raise ClusterError(f"the workers kept nothing in {folder}; see Ray's logs")
+    student = build_student(work.config)
+    with result.checkpoint.as_directory() as last:
+        epochs, seconds = read_history(Path(last))
+        student.load_state_dict(read_best(Path(last)))
+    best = max(range(len(epochs)), key=lambda n: (epochs[n].val_accuracy, -n))
+    return student.eval(), Training(epochs, best, seconds)
+
+
+def train_loop(given: dict[str, Any]) -> None:
+    """What each worker does; `given` is that of `fitted`."""
+    work: Work = given["work"]
+    torch.set_num_threads(1)  # as many as its cores
+    graph = load_same_graph(Path(work.graph_folder), work.config.graph_hash)
+    features = graph_features(graph, work.config.encoder, work.encoder_path)
+    data = replace(graph_data(graph, features), targets=ray.get(given["targets"]))
+    fit(work.config, data, before=work.before, team=Workers(given["told"]))
+
+
+@contextmanager
+def watched(progress: Progress, epochs: int) -> Iterator[Queue]:
+    """A queue for the number of epochs that are done, which `progress` is told."""
+    told = Queue(actor_options={"num_cpus": 0})
+    stopping = threading.Event()
+
+    def listen() -> None:
+        while not stopping.is_set():
+            try:
+                progress(STAGE, told.get(timeout=GLANCE), epochs)
+            except Empty:
+                continue
+            except RayError:
+                return  # the cluster is gone: the command itself tells so
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        yield told
+    finally:
+        stopping.set()
+        listener.join()
+        told.shutdown()
+    progress(STAGE, epochs, epochs)

@@ -1,0 +1,131 @@
+"""Joining a cluster of Ray, or starting one on this machine, for as long as a command runs."""
+
+import logging
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+
+from training.errors import ClusterError, first_line
+from understudy.plugins import VARIABLE as PLUGINS
+
+LOCAL = "local"  # the address that means: one on this machine, for this command alone
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # a local one listens on loopback alone
+VARIABLES = {  # read by Ray when it is imported, or when it starts
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it warns of what it will do one day
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_DATA_LOG_LEVEL": "ERROR",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",  # 60 are few where torch comes from a network
+}
+CARRIED = ("UNDERSTUDY_CACHE", PLUGINS, "HF_HOME", "HF_HUB_OFFLINE")  # variables workers go by
+REACHED = 10.0  # seconds in which a head must take a connection
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One that was joined.
+
+    Args:
+        workers: processes of ours that work at once
+        gpus: of the whole cluster
+    """
+
+    workers: int
+    gpus: int
+
+    @property
+    def share(self) -> dict[str, float]:
+        """What one worker gets, as Ray reads it: a device each where there are enough."""
+        with_gpu = self.gpus >= self.workers
+        return {"CPU": 1, "GPU": 1} if with_gpu else {"CPU": 1}
+
+
+@contextmanager
+def joined(address: str, workers: int = 0) -> Iterator[Cluster]:
+    """A cluster, left again at the end; a local one is started, and ended.
+
+    Args:
+        address: local; auto, the one that runs on this machine; or HOST:PORT of another's head
+        workers: that work at once; 0: one a device where there are some, else one a core
+
+    Raises:
+        ClusterError: Ray is not installed, no cluster answers there, or it is too small.
+    """
+    local = address == LOCAL
+    check_reached(address)
+    ray = imported_ray({**VARIABLES, **(LOOPBACK if local else {})})
+    carried = {name: os.environ[name] for name in CARRIED if name in os.environ}
+    own = {"num_cpus": workers or None, "include_dashboard": False} if local else {}
+    try:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": {**VARIABLES, **carried}},
+            **own,
+        )
+    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+        raise ClusterError(
+            f"no cluster of Ray can be joined at {address!r}: {first_line(error)}; start one with "
+            "`ray start --head`, give HOST:PORT of its head, or local for one on this machine"
+        ) from error
+    try:
+        yield sized(ray.cluster_resources(), workers, address)
+    finally:
+        ray.shutdown()
+
+
+def sized(resources: dict[str, float], workers: int, address: str) -> Cluster:
+    """How many workers a cluster has room for.
+
+    Raises:
+        ClusterError: not for as many as are asked for.
+    """
+    cores, gpus = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))
+    if max(workers, 1) > cores:
+        raise ClusterError(
+            f"--workers {workers}: the cluster at {address!r} has {cores} cores, and a worker "
+            "takes one; ask for fewer, or add machines"
+        )
+    return Cluster(workers or min(gpus, cores) or cores, gpus)
+
+
+def check_reached(address: str) -> None:
+    """Refuses a head that takes no connection, for which Ray would wait a minute.
+
+    Raises:
+        ClusterError: HOST:PORT takes none.
+    """
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal():
+        return  # a word that Ray knows, or an address that it refuses at once
+    try:
+        socket.create_connection((host.rpartition("//")[2], int(port)), REACHED).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(
+            f"no cluster of Ray answers at {address}: {first_line(error)}; give HOST:PORT of its "
+            "head, as `ray start --head` tells it, or local for one on this machine"
+        ) from error
+
+
+def imported_ray(variables: Mapping[str, str]) -> ModuleType:
+    """Ray, which reads these variables when it is imported.
+
+    Raises:
+        ClusterError: it is not installed.
+    """
+    for name, value in variables.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise ClusterError(
+            f"--ray needs Ray, which is not installed here ({error}): "
+            "pip install 'understudy-gnn[ray]'"
+        ) from error
+    return ray
