@@ -130,12 +130,12 @@ def measured(way: Way, home: Path, asking: TeachOptions, student: DistillOptions
     return figures
 
 
-def killing(title: str, stage: str) -> Progress:
-    """Kills one worker of ours, when something of the stage is done for the first time."""
+def killing(title: str, when: str) -> Progress:
+    """Kills one worker of ours, when something of the stage `when` is done for the first time."""
     waiting = [title]
 
-    def told(now: str, done: int, total: int) -> None:
-        if now == stage and 0 < done < total and waiting:
+    def told(stage: str, done: int, total: int) -> None:
+        if stage == when and 0 < done < total and waiting:
             own = descendants(waiting.pop())
             if not own:
                 raise BenchmarkError(f"no process {title} is there to be killed")
