@@ -24,10 +24,14 @@ from understudy.graph.differences import count_differences
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, UpsertNode
 
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "training": {
-        **{"epochs": 7, "patience": 3, "learning_rate": 0.01, "weight_decay": 0.1},
-        **{"fanout": 5, "seed": 2},
+        "epochs": 7,
+        "patience": 3,
+        "learning_rate": 0.01,
+        "weight_decay": 0.1,
+        "fanout": 5,
+        "seed": 2,
     },
     "student": {"dropout": 0.25, "input_dropout": 0.0},
     "terms": {"cross_entropy": 0.5, "kd": 2.0},
