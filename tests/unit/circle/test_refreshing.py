@@ -22,7 +22,7 @@ from understudy.engine.elsewhere import accuracy_of, logits_on
 from understudy.folders import OutputRefusedError
 from understudy.graph.differences import count_differences
 from understudy.graph.materialize import to_text_graph
-from understudy.graph.mutations import AddEdge, DeleteNode, UpsertNode
+from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
 
 CONFIG: dict[str, Any] = {
     "training": {
@@ -39,14 +39,13 @@ CONFIG: dict[str, Any] = {
 
 
 def change(engine: Engine) -> None:
-    engine.apply(
-        [
-            UpsertNode("new", "json atom", label="games"),
-            AddEdge("new", "node-1"),
-            UpsertNode("node-5", "other words"),
-            UpsertNode("node-6", label="games"),
-        ]
-    )
+    mutations: list[Mutation] = [
+        UpsertNode("new", "json atom", label="games"),
+        AddEdge("new", "node-1"),
+        UpsertNode("node-5", "other words"),
+        UpsertNode("node-6", label="games"),
+    ]
+    engine.apply(mutations)
     engine.apply([DeleteNode("node-9")])
 
 
