@@ -1,6 +1,6 @@
 """What makes a graph another one of its lineage, as changes of it."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -85,7 +85,8 @@ class Counts:
 
     @property
     def nothing(self) -> bool:
-        return not any(getattr(self, name) for name in self.__slots__)
+        """Whether they do not."""
+        return not any(astuple(self))
 
     def __str__(self) -> str:
         return (

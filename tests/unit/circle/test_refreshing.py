@@ -22,12 +22,16 @@ from understudy.engine.elsewhere import accuracy_of, logits_on
 from understudy.folders import OutputRefusedError
 from understudy.graph.differences import count_differences
 from understudy.graph.materialize import to_text_graph
-from understudy.graph.mutations import AddEdge, DeleteNode, UpsertNode
+from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
 
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "training": {
-        **{"epochs": 7, "patience": 3, "learning_rate": 0.01, "weight_decay": 0.1},
-        **{"fanout": 5, "seed": 2},
+        "epochs": 7,
+        "patience": 3,
+        "learning_rate": 0.01,
+        "weight_decay": 0.1,
+        "fanout": 5,
+        "seed": 2,
     },
     "student": {"dropout": 0.25, "input_dropout": 0.0},
     "terms": {"cross_entropy": 0.5, "kd": 2.0},
@@ -35,14 +39,13 @@ CONFIG = {
 
 
 def change(engine: Engine) -> None:
-    engine.apply(
-        [
-            UpsertNode("new", "json atom", label="games"),
-            AddEdge("new", "node-1"),
-            UpsertNode("node-5", "other words"),
-            UpsertNode("node-6", label="games"),
-        ]
-    )
+    mutations: list[Mutation] = [
+        UpsertNode("new", "json atom", label="games"),
+        AddEdge("new", "node-1"),
+        UpsertNode("node-5", "other words"),
+        UpsertNode("node-6", label="games"),
+    ]
+    engine.apply(mutations)
     engine.apply([DeleteNode("node-9")])
 
 
