@@ -136,9 +136,10 @@ class Team(Replica):
     def started(self) -> list[psutil.Process]:
         """The workers that live."""
         try:
-            return psutil.Process(self.pid).children()
+            workers: list[psutil.Process] = psutil.Process(self.pid).children()
         except psutil.NoSuchProcess:
             return []
+        return workers
 
     def kill(self) -> None:
         """The supervisor and all workers, at one moment."""

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Event, Semaphore
@@ -88,6 +89,7 @@ def main(
         if rates:
             measured = replication(bundle, folder, seconds, progress)
             found["replication"] = {"nodes": nodes, "seconds": seconds, "kinds": measured}
+            report(found)  # a cold start of many nodes takes a while
         with redis_server(folder / "cold-redis") as url:
             cold = cold_start(bundle, folder, url, behind)
         found.setdefault("cold starts", {})[str(nodes)] = cold
@@ -100,9 +102,9 @@ def replication(
     """Figures by kind of log and by rate."""
     found: dict[str, dict[str, Any]] = {}
     steps = len(KINDS) * len(RATES)
-    for kind in KINDS:
+    for before, kind in enumerate(KINDS):
         for number, rate in enumerate(RATES):
-            progress("Measuring", len(found) * len(RATES) + number, steps)
+            progress("Measuring", before * len(RATES) + number, steps)
             place = folder / f"{kind}-{number}"
             if kind == "redis":
                 with redis_server(place / "redis") as url:
@@ -180,7 +182,7 @@ def write(engine: Engine, times: Sequence[float]) -> tuple[list[float], list[flo
     refused: list[BaseException] = []
     done = Semaphore(0)
 
-    def answered(outcome: Future[Applied], intended: float) -> None:
+    def answered(outcome: Future[Applied], *, intended: float) -> None:
         now = time.monotonic()
         if error := outcome.exception():
             refused.append(error)
@@ -194,7 +196,7 @@ def write(engine: Engine, times: Sequence[float]) -> tuple[list[float], list[flo
         if (wait := started + at - time.monotonic()) > 0:
             time.sleep(wait)
         outcome = engine.submit(change(number, base))
-        outcome.add_done_callback(lambda o, intended=started + at: answered(o, intended))
+        outcome.add_done_callback(partial(answered, intended=started + at))
     for _ in times:
         done.acquire()
     if refused:
@@ -293,7 +295,9 @@ def report(found: Mapping[str, Any]) -> None:
                 f"{cold['snapshot bytes'] / 1e6:,.0f}",
                 f"{cold['changes since']:,}",
             ]
-            for nodes, cold in sorted(found["cold starts"].items(), key=lambda item: int(item[0]))
+            for nodes, cold in sorted(
+                found.get("cold starts", {}).items(), key=lambda item: int(item[0])
+            )
         ],
     )
     size = f"{measured['nodes']:,} nodes.\n\n" if rows else ""

@@ -58,7 +58,7 @@ class SnapshotStore:
         self.where = f"the store {without_secrets(url)}"
         self.data = data
         try:
-            from fsspec.core import url_to_fs
+            from fsspec.core import url_to_fs  # type: ignore[import-untyped]
         except ModuleNotFoundError as error:
             raise SnapshotStoreError(
                 "--snapshots needs fsspec, which is not installed: "
@@ -116,9 +116,9 @@ class SnapshotStore:
         """The path of the newest snapshot, and what stands in its last object."""
         with self.reaching("read"):
             path = next((path for _, path in self.whole()), None)
-            text = None if path is None else self.files.cat_file(f"{path}/{MARKER}")
-        if path is None:
-            return None
+            if path is None:
+                return None
+            text: bytes = self.files.cat_file(f"{path}/{MARKER}")
         try:
             stored = msgspec.json.decode(text, type=Stored)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 
-import fsspec
+import fsspec  # type: ignore[import-untyped]
 import pytest
 
 from tests.bundles import TinyBundle
@@ -20,7 +20,9 @@ from understudy.graph.errors import (
     SnapshotStoreError,
 )
 from understudy.graph.log.streams.base import Base
+from understudy.graph.log.streams.log import RedisLog
 from understudy.graph.log.streams.options import RedisLogOptions
+from understudy.graph.log.streams.server import text
 from understudy.graph.mutations import AddEdge, UpsertNode
 
 OpenEngine = Callable[..., Engine]
@@ -54,6 +56,13 @@ def stored(engine: Engine) -> None:
     """Writes a snapshot, and stores it."""
     engine.snapshot()
     engine.uploads.store()
+
+
+def log_start(redis: RedisServer, engine: Engine) -> int:
+    """Number of the last record that Redis has forgotten."""
+    log = engine.writer.log
+    assert isinstance(log, RedisLog)
+    return int(text(redis.client.hget(log.about_key, "start") or ""))
 
 
 def markers(url: str) -> list[int]:
@@ -98,7 +107,7 @@ def test_records_that_a_cold_replica_needs_are_kept(
     one.uploads.store()
     one.apply([UpsertNode("b", "json")])
     one.snapshot()
-    assert redis.client.hget(one.writer.log.about_key, "start") == b"1"  # type: ignore[attr-defined]
+    assert log_start(redis, one) == 1
     second = open_engine("second")
     assert second.writer.log.start == 1
     assert_alike(one, second)
@@ -116,7 +125,7 @@ def test_a_replica_whose_own_snapshot_is_too_old_takes_a_stored_one(
         stored(one)
         one.apply([UpsertNode(f"{name}2", "json")])
     one.snapshot()
-    assert int(redis.client.hget(one.writer.log.about_key, "start")) > 0  # type: ignore[attr-defined]
+    assert log_start(redis, one) > 0
     late = open_engine("late")
     assert late.writer.log.start == 4
     assert_alike(one, late)
