@@ -33,6 +33,7 @@ NAME = "line_at_scale"
 STUDENT = ("--encoder", "hashing", "--batch-size", "1024", "--fanout", "5", "--layers", "2")
 ASKED = 50  # of each sort of request
 SERVE = "serve"
+LARGER = (10_000_000, 100_000_000, 1_000_000_000)  # nodes, told of and not measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +150,44 @@ def known_sizes() -> dict[str, Any]:
     return sizes
 
 
+def extrapolated(
+    sizes: Mapping[str, Mapping[str, Any]], stage: str, figure: str, nodes: int
+) -> float:
+    """A stage's figure at another size: the straight line through the two largest that are known.
+
+    Edges grow with nodes, so that lines hold for both; sorting, whose cost grows faster, is a small
+    part of every stage.
+    """
+    (small, low), (large, high) = (
+        (size["nodes"], size["stages"][stage][figure]) for size in list(sizes.values())[-2:]
+    )
+    return float(low + (high - low) * (nodes - small) / (large - small))
+
+
+def extrapolations(sizes: Mapping[str, Mapping[str, Any]]) -> str:
+    """A table of larger sizes; empty where fewer than two are known."""
+    if len(sizes) < 2:
+        return ""
+    rows = [
+        [
+            f"{nodes:,}",
+            stage,
+            f"{extrapolated(sizes, stage, 'processor_seconds', nodes):,.0f}",
+            f"{extrapolated(sizes, stage, 'peak_bytes', nodes) / 1e9:,.1f}",
+            f"{extrapolated(sizes, stage, 'disk_bytes', nodes) / 1e9:,.1f}",
+        ]
+        for nodes in LARGER
+        for stage in next(iter(sizes.values()))["stages"]
+    ]
+    header = ("nodes", "stage", "processor s", "peak, GB", "on disk, GB")
+    return (
+        "\nNot measured, but on the straight line through the two largest sizes above, with as "
+        "many edges a node and the same share of labels:\n\n" + markdown_table(header, rows)
+    )
+
+
 def report(sizes: Mapping[str, Mapping[str, Any]]) -> str:
-    """Two tables: the stages, and the requests to the service."""
+    """Tables of the stages, of the requests to the service, and of larger sizes."""
     stages, asked = [], []
     for size in sizes.values():
         for name, stage in size["stages"].items():
@@ -182,6 +219,7 @@ def report(sizes: Mapping[str, Mapping[str, Any]]) -> str:
         + markdown_table(header, stages)
         + "\nThe service, one request after the other, median:\n\n"
         + markdown_table(of_service, asked)
+        + extrapolations(sizes)
     )
 
 

@@ -14,7 +14,7 @@ from understudy.graph.folder import read_meta
 
 BASE_BYTES = 500e6  # of the libraries
 NODE_BYTES = 150  # of ids, labels and splits
-LOADING_BYTES = 160  # an edge, while its graph is read and checked
+LOADING_BYTES = 60  # an edge, while its graph is read and checked
 EDGE_BYTES = 24  # an edge afterwards, in both directions: in the graph, and as a matrix's row
 ATTENDED_BYTES = 120  # the same more, of GAT's pairs, scores and weights
 GRAMS_A_CHARACTER = 3.2  # n-grams of a hashed text, of which each is kept in two orders

@@ -93,7 +93,8 @@ class VersionedMap(Generic[Key, Value]):
 
     def __init__(self, current: Entries[Key, Value] | None = None) -> None:
         """Starts from entries that it owns from here on; by default from none."""
-        self.current: Entries[Key, Value] = {} if current is None else current
+        empty: dict[Key, Value] = {}
+        self.current: Entries[Key, Value] = empty if current is None else current
 
     def get(self, version: Version, key: Key) -> Value | None:
         value = self.current.get(key)  # before the notes, see the module

@@ -94,7 +94,7 @@ def test_a_reader_that_is_overtaken_stays_with_its_version() -> None:
     versioned.overwrite("key", "zero")
     version = Version(0)
     step_one = version.undo = Undo()
-    value = versioned.current["key"]  # what `get` reads first
+    value = versioned.current.get("key")  # what `get` reads first
     walk = version.undos()
     assert versioned not in next(walk).maps  # it looks, finds no note, and is switched out
     versioned.put(step_one, "key", "one")
