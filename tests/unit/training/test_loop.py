@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from tests.unit.training.samples import CLASSES, WIDTH, small_data
 from training.config import STUDENT_KINDS, StudentConfig, StudentKind, Training, TrainingConfig
-from training.loop import train
+from training.loop import Team, batches, begin, share_of, step_loss, train
 from training.losses.objectives import CrossEntropy, Term
 from training.student.network import Student, dropout
 
@@ -52,3 +53,32 @@ def test_dropout_leaves_evaluation_alone() -> None:
     x = torch.randn(5, 3)
     assert dropout(x, 0.5, training=False) is x
     assert dropout(x, 0.0, training=True) is x
+
+
+def test_the_shares_of_a_step_make_the_step() -> None:
+    """Where nothing is drawn, the mean of two workers' gradients is the gradient of one."""
+    data, terms = small_data(teacher=False), [Term("labels", 1.0, CrossEntropy())]
+    config = TrainingConfig(batch_size=len(data.train), fanout=1_000)
+    found = []
+    for size in (1, 2):
+        torch.manual_seed(0)
+        student = Student(SMALL, WIDTH, CLASSES, hashed=False)
+        for rank in range(size):
+            team = Team()
+            team.rank, team.size = rank, size
+            run = begin(student, terms, config, team)
+            for batch in next(batches(run, data, terms, config, team)):
+                (step_loss(student, batch, terms, None) / size).backward()
+        found.append([weight.grad for weight in student.parameters() if weight.grad is not None])
+    assert found[0]
+    torch.testing.assert_close(found[0], found[1])
+
+
+@pytest.mark.parametrize("length", [1, 2, 7])
+def test_a_step_is_shared_out_whole_and_nobody_is_without(length: int) -> None:
+    step = np.arange(length)
+    shares = [share_of(step, rank, 3).tolist() for rank in range(3)]
+    assert all(shares)
+    assert {node for share in shares for node in share} == set(step.tolist())
+    if length >= 3:
+        assert sum(map(len, shares)) == length
