@@ -58,7 +58,7 @@ class SnapshotStore:
         self.where = f"the store {without_secrets(url)}"
         self.data = data
         try:
-            from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+            from fsspec.core import url_to_fs
         except ModuleNotFoundError as error:
             raise SnapshotStoreError(
                 "--snapshots needs fsspec, which is not installed: "

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 
-import fsspec  # type: ignore[import-untyped]
+import fsspec
 import pytest
 
 from tests.bundles import TinyBundle
