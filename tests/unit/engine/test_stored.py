@@ -14,6 +14,7 @@ from tests.unit.engine.test_sharing import assert_alike
 from understudy.engine import Engine
 from understudy.engine.stored import KEPT, SnapshotStore
 from understudy.engine.updates.tickets import Applied
+from understudy.engine.uploads import Uploads
 from understudy.graph.errors import (
     JournalDamagedError,
     JournalForeignError,
@@ -35,16 +36,19 @@ def url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def open_engine(
-    redis: RedisServer, tiny_bundle: TinyBundle, tmp_path: Path, url: str
+    redis: RedisServer,
+    tiny_bundle: TinyBundle,
+    tmp_path: Path,
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[OpenEngine]:
     engines: list[Engine] = []
+    monkeypatch.setattr(Uploads, "notice", lambda _: None)  # what is stored when the tests tell
 
     def opened(name: str, snapshots: str = url) -> Engine:
         log = RedisLogOptions(redis.url, records_kept=0, snapshots=snapshots)
         engine = Engine.open(tiny_bundle.folder, data=tmp_path / name, log=log)
         engines.append(engine)
-        engine.uploads.thread.close()  # what is stored when is told by the tests
-        engine.uploads.thread.closed.clear()
         return engine
 
     yield opened
@@ -180,7 +184,7 @@ def test_one_that_is_not_whole_is_not_there(
     one.uploads.try_to_store()
     assert one.uploads.figures.failures >= 1
     assert markers(url)[-1] == 1
-    monkeypatch.undo()
+    monkeypatch.setattr(store.files, "put_file", put_file)
     cold = open_engine("cold")
     assert cold.writer.log.start == 1
     assert_alike(one, cold)
