@@ -36,8 +36,8 @@ class IdIndex:
         np.cumsum(counts, out=self.starts[1:])
         self.ids = ids
         # Views of plain bytes and numbers: one element of an array takes several times longer.
-        self.places, self.listed = memoryview(self.starts), memoryview(self.rows)
-        self.offsets = memoryview(string_offsets(ids))
+        self.places, self.listed = self.starts.data, self.rows.data
+        self.offsets = string_offsets(ids).data
         self.data = memoryview(ids.buffers()[2] or b"").cast("B")
         self.changed: dict[str, int] = {}
 

@@ -36,7 +36,7 @@ def test_ids_that_share_a_hash_are_told_apart() -> None:
     index = IdIndex(string_array([f"node-{number}" for number in range(300)]))
     everywhere = np.arange(300, dtype=np.int32)
     index.shift = 32  # every id in the first place
-    index.places, index.listed = memoryview(np.array([0, 300], np.int32)), memoryview(everywhere)
+    index.places, index.listed = np.array([0, 300], np.int32).data, everywhere.data
     assert index.get("node-299") == 299
     assert index.get("node-300") is None
 
