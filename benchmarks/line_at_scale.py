@@ -31,6 +31,7 @@ from understudy.graph.snapshot import load_snapshot
 
 NAME = "line_at_scale"
 STUDENT = ("--encoder", "hashing", "--batch-size", "1024", "--fanout", "5", "--layers", "2")
+LEAST = 100_000  # nodes; of fewer, what every process takes hides what a node does
 ASKED = 50  # of each sort of request
 SERVE = "serve"
 LARGER = (10_000_000, 100_000_000, 1_000_000_000)  # nodes, told of and not measured
@@ -165,7 +166,8 @@ def extrapolated(
 
 
 def extrapolations(sizes: Mapping[str, Mapping[str, Any]]) -> str:
-    """A table of larger sizes; empty where fewer than two are known."""
+    """A table of larger sizes; empty where fewer than two are known that tell of them."""
+    sizes = {name: size for name, size in sizes.items() if size["nodes"] >= LEAST}
     if len(sizes) < 2:
         return ""
     rows = [

@@ -288,8 +288,8 @@ class Student(nn.Module):
 
     def embed(self, features: Features) -> Tensor:
         """h0 [N, hidden]; without a gradient some hashed texts at a time, but for a kept matrix."""
-        keeping = torch.is_grad_enabled()
-        if isinstance(features, HashedFeatures) and features.in_steps and not keeping:
+        learning = torch.is_grad_enabled()
+        if isinstance(features, HashedFeatures) and features.in_steps and not learning:
             return self.embed_in_steps(features)
         rows = self.input.rows(features)  # type: ignore[arg-type]
         modules = nn.ModuleList([self.input, self.input_norm])

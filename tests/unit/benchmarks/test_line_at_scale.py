@@ -21,15 +21,16 @@ def size(nodes: int) -> dict[str, Any]:
 
 
 def test_larger_sizes_lie_on_the_line_through_the_two_largest_ones() -> None:
-    sizes = {str(nodes): size(nodes) for nodes in (10, 1_000, 3_000)}
+    sizes = {str(nodes): size(nodes) for nodes in (10, 100_000, 300_000)}
     sizes["10"]["stages"]["serve"]["peak_bytes"] = 10**9
     assert extrapolated(sizes, "serve", "processor_seconds", 10**7) == 2 + 10**7 / 2
     assert extrapolated(sizes, "serve", "peak_bytes", 10**9) == 500 + 10**12
     assert "| 1,000,000,000 | serve | 500,000,002 | 1,000.0 |" in report(sizes)
 
 
-def test_one_size_alone_says_nothing_of_others() -> None:
-    assert "Not measured" not in report({"10": size(10)})
+def test_one_size_or_small_ones_say_nothing_of_others() -> None:
+    for sizes in ((10,), (10, 1_000, 100_000)):
+        assert "Not measured" not in report({str(nodes): size(nodes) for nodes in sizes})
 
 
 def test_the_page_tells_what_was_measured() -> None:
