@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from service.app import create_app
+from service.settings import Settings
+from tests import http_servers
 from tests.bundles import TinyBundle, write_tiny_bundle
 from understudy.bundle import open_bundle
 from understudy.circle.errors import RefreshError
@@ -188,3 +191,26 @@ def test_the_student_to_begin_with_has_to_be_named(tiny_bundle: TinyBundle, tmp_
     options = RefreshOptions(str(tmp_path / "data"), tiny_bundle.folder, tmp_path / "work")
     with pytest.raises(RefreshError, match="with --student"):
         Refresh(options, print).run()
+
+
+def test_a_service_that_refuses_the_bundle_gets_the_old_one_s_folder_back(
+    tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    bundle, work = tmp_path / "bundle", tmp_path / "work"
+    put_copy(tiny_bundle.folder, bundle)
+    write_tiny_bundle(work / "bundle", seed=12)
+    first = open_bundle(bundle).manifest.version
+    (work / FILE).write_text("{}")
+    # an engine that was not opened from a folder by the service takes no other
+    url, stop = http_servers.serve(create_app(Engine.open(bundle), Settings()))
+    try:
+        refresh = Refresh(RefreshOptions(url, bundle, work), print)
+        write_round(work, Round(refresh.about(), first, ["graph", "student", "bundle", "gate"]))
+        with pytest.raises(RefreshError, match="the old one lies in its place again"):
+            refresh.run()
+    finally:
+        stop()
+    assert open_bundle(bundle).manifest.version == first
+    last = read_round(work)
+    assert last is not None
+    assert (last.ended, last.refused) == (True, True)
