@@ -139,6 +139,7 @@ def test_one_worker_trains_the_student_of_one_process(
     same_students(tmp_path / "here", tmp_path / "there")
 
 
+@pytest.mark.timeout(900)  # it starts Ray's workers six times
 def test_two_workers_go_on_from_their_last_epoch_when_one_is_killed_and_when_all_are(
     cluster: Cluster, graph_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,7 +97,7 @@ def facts_of_student(trained: Path) -> dict[str, float]:
 def test_it_says_what_it_holds(exported: Path) -> None:
     manifest = open_bundle(exported).manifest
     assert manifest.name == "small"
-    assert manifest.schema_version == "1.2"
+    assert manifest.schema_version == "1.3"
     assert max(manifest.parity.values()) <= 1e-4
     assert set(manifest.variants) == {variant_folder("int8"), variant_folder("fp16")}
     for info in manifest.variants.values():

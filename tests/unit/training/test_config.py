@@ -11,7 +11,7 @@ from training.config import DistillChoices, ObjectiveOptions, StudentConfig, Tra
 from training.errors import TrainingError
 from training.interface import distill as function
 
-NO_CHOICES = {"graph", "out", "force", "progress"}
+NO_CHOICES = {"graph", "out", "force", "progress", "ray", "workers"}
 
 
 @pytest.mark.parametrize("program", [command, function])

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -31,12 +32,12 @@ Open = Callable[..., RedisLog]
 
 @pytest.fixture
 def hold(redis: RedisServer, tmp_path: Path) -> Iterator[Open]:
-    """Opens the log, each time with a data folder of its own unless one is named."""
-    logs: list[RedisLog] = []
+    """Opens the test's log, each time with a data folder of its own unless one is named."""
+    graph, logs = uuid4().hex, list[RedisLog]()  # those of other tests may still say what they need
 
     def opened(folder: str = "", url: str = redis.url, kept: int = 0) -> RedisLog:
         options = RedisLogOptions(url, records_kept=kept)
-        logs.append(RedisLog(options, BUNDLE, tmp_path / (folder or f"data{len(logs)}")))
+        logs.append(RedisLog(options, graph, tmp_path / (folder or f"data{len(logs)}")))
         return logs[-1]
 
     yield opened
