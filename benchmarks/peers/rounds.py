@@ -60,7 +60,7 @@ def loaded(
         "ours": ours,
         "theirs": theirs,
         "times_the_rate": ours["per_second"] / theirs["per_second"],
-        "times_by_processor": theirs["processor_us"] / ours["processor_us"],
+        "times_by_processor": share(theirs["processor_us"], ours["processor_us"]),
     }
 
 
@@ -84,7 +84,7 @@ def one_at_a_time(
         "theirs": asdict(theirs),
         "times_faster": theirs.p50 / ours.p50,
         "times_apart_from_encoder": (theirs.p50 - encoder_ms) / rest if rest > 0 else None,
-        "times_by_processor": theirs.processor_ms / ours.processor_ms,
+        "times_by_processor": share(theirs.processor_ms, ours.processor_ms),
     }
 
 
@@ -103,5 +103,10 @@ def changed(
         "ours": asdict(ours),
         "theirs": asdict(theirs),
         "times_faster": theirs.p50 / ours.p50,
-        "times_by_processor": theirs.processor_ms / ours.processor_ms,
+        "times_by_processor": share(theirs.processor_ms, ours.processor_ms),
     }
+
+
+def share(theirs: float, ours: float) -> float | None:
+    """None where our processor time is below the clock's tick, 10 ms in all."""
+    return theirs / ours if ours else None

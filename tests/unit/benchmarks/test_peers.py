@@ -18,6 +18,7 @@ from benchmarks.peers.peer import Asked, Peer, find_python
 from benchmarks.peers.predictor import Predictor
 from benchmarks.peers.report import report
 from benchmarks.peers.rivals import KHOP, MOST_DRAWN, RIVALS, TABLE
+from benchmarks.peers.rounds import share
 from benchmarks.peers.wires import triton_body, triton_scores
 from benchmarks.questions import Questions
 from tests.benchmark_bundles import bundle_and_student
@@ -151,3 +152,8 @@ def test_a_report_tells_ratios_aims_and_what_was_missing() -> None:
     assert "- FastAPI + PyG: computed (torch 2)" in text
     assert "- Another: no interpreter has what it needs" in text
     assert "A change of one edge" not in text  # nobody was measured
+
+
+def test_a_time_below_the_clocks_tick_gives_no_ratio() -> None:
+    assert share(4.0, 2.0) == 2.0
+    assert share(4.0, 0.0) is None

@@ -351,7 +351,7 @@ def test_a_folder_of_ones_own_in_a_folder_of_anothers_is_filled(tmp_path: Path) 
     graph = tmp_path / "graph"
     graph.mkdir()
     os.chown(graph, 65534, 65534)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(folder.stat().st_mode | 0o755)
     run = subprocess.run(
         [sys.executable, "-c", script, str(graph)],
