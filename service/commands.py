@@ -4,6 +4,7 @@ import gc
 import inspect
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -13,14 +14,14 @@ from pydantic.fields import FieldInfo
 from service.app import create_app
 from service.errors import SettingsError
 from service.http.access import Role, add_key
+from service.opening import open_engine
 from service.server import bind, exit_on_signals, run_server
 from service.setting_names import ENVIRONMENT_PREFIX, flag_name
 from service.settings import Settings, load_settings
 from service.telemetry.logs import configure_logs
 from service.welcome import example, welcome
 from service.workers.service import serve_together
-from understudy.engine.engine import Engine
-from understudy.graph.progress import Progress, silent, step, terminal_progress
+from understudy.graph.progress import step, terminal_progress
 
 logger = logging.getLogger(__name__)
 BundleFolder = Annotated[
@@ -73,21 +74,11 @@ def serve(bundle: BundleFolder, **flags: Any) -> None:
 def serve_alone(bundle: Path, settings: Settings) -> None:
     """In this process."""
 
-    def open_engine(before: Engine | None, progress: Progress = silent) -> Engine:
-        return Engine.open(
-            bundle,
-            settings.threads,
-            settings.provider,
-            settings.limits,
-            settings.data_folder,
-            progress,
-            log=settings.redis_log,
-            before=before,
-        )
+    opened = partial(open_engine, bundle, settings, None)
 
     with bind(settings.host, settings.port) as bound:
         with terminal_progress(logger.info) as progress, step(progress, "Opening the bundle"):
-            app = create_app(open_engine(None, progress), settings, open_engine)
+            app = create_app(opened(None, progress), settings, opened)
         gc.collect()
         gc.freeze()  # what was loaded stays: later collections need not walk through it
         asked = example(app.parts.slot.engine.state)

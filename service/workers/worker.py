@@ -5,7 +5,6 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,17 +12,17 @@ from types import FrameType
 from typing import Any
 
 from service.app import create_app
+from service.opening import open_engine
 from service.server import Server, bind, exit_on_signals, run_server
 from service.settings import Settings
 from service.welcome import example
 from service.workers.messages import Loaded
 from service.workers.team import Team
 from understudy.bundle import BundleError
-from understudy.engine.engine import Engine
 from understudy.engine.errors import EngineError
 from understudy.folders.errors import FolderError
 from understudy.graph.errors import GraphError
-from understudy.graph.progress import Progress, silent, step, terminal_progress
+from understudy.graph.progress import step, terminal_progress
 
 logger = logging.getLogger(__name__)
 EXPECTED = (EngineError, GraphError, BundleError, FolderError, OSError)
@@ -111,13 +110,14 @@ def name_in_logs(number: int) -> None:
 
 
 def serve_with(team: Team, plan: Plan, number: int) -> None:
-    settings, open_engine = plan.settings, opener(plan)
+    settings = plan.settings
+    opened = partial(open_engine, plan.bundle, settings, plan.scratch)
     if number == 1:  # what it shows all do: several bars in a terminal overwrite each other
         with terminal_progress(logger.info) as progress, step(progress, "Opening the bundle"):
-            engine = open_engine(None, progress)
+            engine = opened(None, progress)
     else:
-        engine = open_engine(None)
-    app = create_app(engine, settings, open_engine, team)
+        engine = opened(None)
+    app = create_app(engine, settings, opened, team)
     team.parts = app.parts
     loaded = Loaded(engine.model_version, bool(app.parts.access.keys), example(engine.state))
     gc.collect()
@@ -125,26 +125,3 @@ def serve_with(team: Team, plan: Plan, number: int) -> None:
     with bind(settings.host, settings.port, shared=True) as bound:
         kind = partial(WorkerServer, team=team, loaded=loaded)
         run_server(app, bound, settings, lambda _, __: None, kind)
-
-
-def opener(plan: Plan) -> Callable[..., Engine]:
-    """What opens the bundle as it lies in its folder, for a start or a reload."""
-    settings = plan.settings
-
-    def open_engine(before: Engine | None, progress: Progress = silent) -> Engine:
-        data, kept = settings.data_folder, True
-        if data is None and plan.scratch is not None:
-            data, kept = plan.scratch, False
-        return Engine.open(
-            plan.bundle,
-            settings.threads,
-            settings.provider,
-            settings.limits,
-            data,
-            progress,
-            log=settings.redis_log,
-            kept=kept,
-            before=before,
-        )
-
-    return open_engine

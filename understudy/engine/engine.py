@@ -140,10 +140,10 @@ class Engine:
         folder, data = Path(folder), None if data is None else Path(data)
         if log is not None and data is None:
             raise ValueError("a log in Redis needs a data folder for its snapshots")
+        opening = Opening(threads, provider, progress)
         if before is None:
-            parts = open_parts(folder, threads, provider, data, progress, log)
+            parts = open_parts(folder, opening, data, log)
         else:
-            opening = Opening(threads, provider, progress)
             parts = open_heir(folder, before.writer, before.manifest.graph.lineage, opening)
         manifest, writer, student = parts
         engine = cls(manifest, writer, student, limits or Limits(), provider, data, kept)

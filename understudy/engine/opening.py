@@ -74,10 +74,8 @@ Parts = tuple[Manifest, Writer, Student]
 
 def open_parts(
     folder: Path,
-    threads: int,
-    provider: str,
+    opening: Opening,
     data: Path | None,
-    progress: Progress,
     redis: RedisLogOptions | None = None,
 ) -> Parts:
     """Opens everything; see `Engine.open`."""
@@ -85,7 +83,7 @@ def open_parts(
     if data is None:
         alone = MemoryLog(bundle.manifest.graph.position)
         with verified(bundle):
-            return assemble(bundle, bundle, alone, threads, provider, progress)
+            return assemble(bundle, bundle, alone, opening)
     log: Log
     if redis is None:
         log = open_log(data, bundle.manifest)
@@ -95,9 +93,8 @@ def open_parts(
         base = open_base(data, log, bundle)
         with verified(bundle, base):
             if computed_from(base, bundle, log):
-                parts = assemble(bundle, base, log, threads, provider, progress)
+                parts = assemble(bundle, base, log, opening)
             else:
-                opening = Opening(threads, provider, progress)
                 now = followed(base, log)
                 parts = assemble_at(bundle, now.state.graph, log, now.keys, opening)
         parts[1].follow()  # not before: from then on others may remove the snapshot
@@ -172,11 +169,8 @@ def open_log(data: Path, manifest: Manifest) -> SqliteLog:
     return SqliteLog(path, graph.lineage, manifest.version, graph.position)
 
 
-def assemble(
-    bundle: Bundle, base: Bundle, log: Log, threads: int, provider: str, progress: Progress
-) -> Parts:
+def assemble(bundle: Bundle, base: Bundle, log: Log, opening: Opening) -> Parts:
     """Joins a bundle's networks with the graph of the bundle or of a snapshot."""
-    opening = Opening(threads, provider, progress)
     if not has_activations(base):
         base = bundle  # whose graph is the same
     store = GraphStore(open_graph(base), log.start)

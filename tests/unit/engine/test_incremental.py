@@ -30,7 +30,7 @@ from training.config import STUDENT_KINDS
 from understudy.engine import Engine
 from understudy.engine.errors import ChangeError
 from understudy.engine.full_run import compute_tables
-from understudy.engine.opening import open_parts
+from understudy.engine.opening import Opening, open_parts
 from understudy.engine.state import GraphState, open_graph, open_tables
 from understudy.engine.student import Student, load_student
 from understudy.engine.updates.affected import Incremental
@@ -39,7 +39,6 @@ from understudy.engine.updates.writer import Writer
 from understudy.graph.log.memory import MemoryLog
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
-from understudy.graph.progress import silent
 from understudy.graph.store import GraphStore
 from understudy.graph.text_graph import TextGraph
 
@@ -264,7 +263,7 @@ def test_what_is_owed_is_paid(
         assert engine.snapshots is not None
         engine.snapshots.write()
         engine.close()
-        _, writer, _ = open_parts(bundle.folder, 1, "cpu", tmp_path, silent)  # as far as probing
+        _, writer, _ = open_parts(bundle.folder, Opening(), tmp_path)  # as far as probing
     writer.settle()
     assert not writer.incremental.owes
     assert_close(stored(writer.state), bundle.reference(to_text_graph(writer.state.graph)))

@@ -42,7 +42,6 @@ from understudy.graph.log.streams.log import RedisLog
 from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
-from understudy.graph.progress import silent
 
 LONG = "UNDERSTUDY_LONG_TESTS" in os.environ
 PROCESSES = 3
@@ -82,13 +81,13 @@ class Process(Fuse):
         self.between: Callable[[], object] = lambda: None  # once, before it appends
         self.logs: list[Log] = []  # that it has open
         if not isinstance(kept, Book):
-            manifest, self.writer, _ = open_parts(bundle.folder, 1, "cpu", data, silent, kept)
+            manifest, self.writer, _ = open_parts(bundle.folder, Opening(), data, kept)
         else:
             base = opened = open_bundle(bundle.folder, verify=False)
             log = SharedMemoryLog(kept)
             if log.snapshot:
                 base = open_snapshot(data, log.snapshot)
-            manifest, self.writer, _ = assemble(opened, base, log, 1, "cpu", silent)
+            manifest, self.writer, _ = assemble(opened, base, log, Opening())
             self.writer.follow()
         self.take(manifest, self.writer)
 
