@@ -93,6 +93,7 @@ def report(graph: str, runs: Mapping[str, Sequence[Run]]) -> None:
         "stored_over_plain": rates["stored"] / rates["plain"],
         "stored_over_plain_by_processor_time": costs["plain"] / costs["stored"],
         "decisions_over_stored": rates["decisions"] / rates["stored"],
+        "decisions_over_stored_by_processor_time": costs["stored"] / costs["decisions"],
         "batch_of_256_over_one": rates["stored"] / rates["stored_256"],
         "batch_of_256_over_one_by_processor_time": costs["stored_256"] / costs["stored"],
     }

@@ -1,15 +1,16 @@
 """Choices among labels: which are the student's, and what it says of their options."""
 
 from collections.abc import Mapping, Sequence
-from math import exp
 
+import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from understudy.endpoint.naming import LabelReader
 from understudy.engine.requests import SCORE_DECIMALS
 
 Options = Sequence[str]
-Columns = Sequence[int]  # positions in the label names
+Columns = NDArray[np.int64]  # positions in the label names
 
 
 class Shares(Struct):
@@ -40,40 +41,43 @@ def own_choices(questions: Sequence[Options | None], reader: LabelReader) -> dic
 
 
 def own_columns(options: Options, reader: LabelReader) -> Columns | None:
-    columns = []
+    columns: list[int] = []
     exact = reader.exact
     for option in options:
         column = exact.get(option)
         if column is None and (column := reader.find(option)) is None:
             return None
         columns.append(column)
-    return columns if len(set(columns)) == len(columns) else None
+    return np.array(columns, np.int64) if len(set(columns)) == len(columns) else None
 
 
-def shares(logits: Sequence[float], temperature: float, columns: Columns) -> Shares:
+def shares(logits: NDArray[np.float32], temperature: float, columns: Columns) -> Shares:
     """The calibrated probabilities of some labels, divided by their sum.
 
     The softmax of those logits alone is just that. The confidence is that of the specification of
     `/v1/systemone`, 4.5: (p - 1/n) / (1 - 1/n) for the best option's p among n.
 
     Shapes:
-        logits: of every label, before calibration
+        logits: [classes], before calibration
     """
-    chosen = [logits[column] / temperature for column in columns]
-    top = max(chosen)
-    weights = [exp(value - top) for value in chosen]
-    total = sum(weights)
+    weights = logits[columns].astype(np.float64)
+    weights /= temperature
+    best = int(weights.argmax())
+    weights -= weights[best]
+    np.exp(weights, out=weights)
+    total = float(weights.sum())
+    weights /= total
     least = 1 / len(weights)
     confidence = 1.0 if len(weights) == 1 else (1 / total - least) / (1 - least)
     return Shares(
-        chosen.index(top),
+        best,
         round(max(confidence, 0.0), SCORE_DECIMALS),
-        [round(weight / total, SCORE_DECIMALS) for weight in weights],
+        weights.round(SCORE_DECIMALS).tolist(),
     )
 
 
 def all_shares(
-    logits: Sequence[float], temperature: float, choices: Mapping[int, Columns]
+    logits: NDArray[np.float32], temperature: float, choices: Mapping[int, Columns]
 ) -> dict[int, Shares]:
     """Position of each question → what the student says of its options."""
     return {at: shares(logits, temperature, columns) for at, columns in choices.items()}

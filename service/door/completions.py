@@ -10,8 +10,9 @@ from uuid import uuid4
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from service.door.choices import Options, Shares
+from service.door.choices import Shares
 from service.door.nodes import node_of_text
+from service.door.questions import Questions
 from service.http.exchange import Headers, decode
 from service.messages import Node, encode
 
@@ -132,7 +133,7 @@ class AskedCompletion:
         self.request, self.content = request, content
         plain = request.n in (None, 1) and not request.stream and not request.tools
         self.held = held_of(request) if plain else None
-        self.questions: list[Options | None] = [None if self.held is None else self.held.options]
+        self.questions = Questions(None, [None if self.held is None else self.held.options])
 
     def node(self) -> Node | None:
         """See `Asked`; a chat with answers is about no node."""

@@ -8,6 +8,7 @@ from msgspec import Meta, Raw, Struct
 
 from service.door.choices import Options, Shares
 from service.door.nodes import node_of_object, node_of_text
+from service.door.questions import QuestionReader, Questions
 from service.errors import UpstreamError
 from service.http.exchange import Headers, decode
 from service.messages import Node, encode
@@ -35,7 +36,7 @@ class InputItem(Struct):
     type: str = "message"
 
 
-class ChoiceOption(Struct):
+class ChoiceOption(Struct, gc=False):
     """What may be chosen."""
 
     value: str | bool
@@ -66,22 +67,32 @@ class ScoreQuestion(Struct, tag_field="type", tag="score"):
 
 
 DecisionQuestion = ChoiceQuestion | PredicateQuestion | ScoreQuestion
+DecisionInput = Annotated[
+    str | tuple[InputItem, ...],
+    Meta(description='A text, or messages; a JSON part `{"node": …}` names a node.'),
+]
+DecisionQuestions = Annotated[
+    tuple[DecisionQuestion, ...], Meta(min_length=1, max_length=MOST_QUESTIONS)
+]
 
 
 class DecisionRequest(Struct):
     """Questions about one input; fields that are not listed go upstream as they are."""
 
     model: Annotated[str, Meta(description="Any name; only an upstream reads it.")]
-    input: Annotated[
-        str | tuple[InputItem, ...],
-        Meta(description='A text, or messages; a JSON part `{"node": …}` names a node.'),
-    ]
-    questions: Annotated[
-        tuple[DecisionQuestion, ...], Meta(min_length=1, max_length=MOST_QUESTIONS)
-    ]
+    input: DecisionInput
+    questions: DecisionQuestions
 
 
-class ChoiceProbability(Struct):
+class Outline(Struct):
+    """The same with questions that are not taken apart."""
+
+    model: str
+    input: DecisionInput
+    questions: Raw
+
+
+class ChoiceProbability(Struct, gc=False):
     """How probable an option is, among the options."""
 
     value: str | bool
@@ -173,29 +184,24 @@ class UpstreamResponse(Struct):
     usage: Raw
 
 
-REQUEST = msgspec.json.Decoder(DecisionRequest)
-RESPONSE = msgspec.json.Decoder(UpstreamResponse)
-QUESTIONS = msgspec.json.Decoder(list[Raw])
-NO_TOKENS = Raw(encode(DecisionUsage()))
-
-
 class AskedDecisions:
     """A request; see `service.door.door.Asked`."""
 
     path = "/decisions"
     refusable = True
 
-    def __init__(self, request: DecisionRequest, content: bytes) -> None:
-        self.request, self.content = request, content
-        self.questions = [options_of(question) for question in request.questions]
+    def __init__(
+        self, asked: DecisionInput, questions: Questions[DecisionQuestions], content: bytes
+    ) -> None:
+        self.input, self.questions, self.content = asked, questions, content
 
     def node(self) -> Node | None:
         """See `Asked`."""
-        return node_of_input(self.request.input)
+        return node_of_input(self.input)
 
     def some(self, questions: Raw, positions: Sequence[int]) -> Raw:
         """See `Asked`."""
-        asked = QUESTIONS.decode(questions)
+        asked = SINGLE.decode(questions)
         return Raw(encode([asked[position] for position in positions]))
 
     def told(self, model: str, own: Mapping[int, Shares], reply: bytes | None) -> bytes:
@@ -207,9 +213,10 @@ class AskedDecisions:
             rest, usage = answered.answers, answered.usage
         others = iter(rest)
         answers: list[Any] = []
-        for position, question in enumerate(self.request.questions):
-            if position in own:
-                answers.append(choice_answer(question, own[position]))
+        asked = zip(self.questions.given, self.questions.options, strict=True)
+        for position, (question, options) in enumerate(asked):
+            if position in own and options is not None:
+                answers.append(choice_answer(question.name, options, own[position]))
             else:
                 answers.append(Refusal(question.name) if reply is None else next(others))
         return encode(MergedResponse(model, answers, usage))
@@ -221,7 +228,17 @@ def read_decisions(content: bytes, _: Headers) -> AskedDecisions:
     Raises:
         MalformedJsonError, InvalidFieldError: it is no request of this wire.
     """
-    return AskedDecisions(decode(REQUEST, content), content)
+    try:
+        outline = OUTLINE.decode(content)
+        questions = QUESTIONS.read(outline.questions)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        decode(REQUEST, content)  # tells what is wrong by its place in the whole body
+        raise
+    return AskedDecisions(outline.input, questions, content)
+
+
+def all_options(questions: DecisionQuestions) -> list[Options | None]:
+    return [options_of(question) for question in questions]
 
 
 def options_of(question: DecisionQuestion) -> Options | None:
@@ -259,11 +276,9 @@ def node_of_input(asked: str | tuple[InputItem, ...]) -> Node | None:
     return None if data else node_of_text("\n".join(part.text for part in content), where)
 
 
-def choice_answer(question: DecisionQuestion, own: Shares) -> ChoiceAnswer:
-    assert isinstance(question, ChoiceQuestion)
-    pairs = zip(question.choices, own.probabilities, strict=True)
-    told = [ChoiceProbability(option.value, probability) for option, probability in pairs]
-    return ChoiceAnswer(question.name, told[own.best].value, own.confidence, told)
+def choice_answer(name: str | None, options: Options, own: Shares) -> ChoiceAnswer:
+    told = list(map(ChoiceProbability, options, own.probabilities))
+    return ChoiceAnswer(name, options[own.best], own.confidence, told)
 
 
 def read_reply(content: bytes, questions: int) -> UpstreamResponse:
@@ -275,3 +290,11 @@ def read_reply(content: bytes, questions: int) -> UpstreamResponse:
     if len(answered.answers) != questions:
         raise UpstreamError(f"answered {len(answered.answers)} of {questions} questions")
     return answered
+
+
+REQUEST = msgspec.json.Decoder(DecisionRequest)
+OUTLINE = msgspec.json.Decoder(Outline)
+QUESTIONS = QuestionReader(msgspec.json.Decoder(DecisionQuestions), all_options)
+SINGLE = msgspec.json.Decoder(list[Raw])
+RESPONSE = msgspec.json.Decoder(UpstreamResponse)
+NO_TOKENS = Raw(encode(DecisionUsage()))

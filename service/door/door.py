@@ -1,12 +1,13 @@
 """A request of a standard wire: what is the student's is answered here, the rest upstream."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Raw, Struct
 
-from service.door.choices import Columns, Options, Shares, all_shares, own_choices
+from service.door.choices import Columns, Shares, all_shares
+from service.door.questions import Questions
 from service.door.upstream import Reply, Upstream
 from service.errors import NoUpstreamError
 from service.http.bodies import LARGE_BYTES, Arguments, Result
@@ -29,7 +30,6 @@ class Asked(Protocol):
     Attributes:
         content: the body as it came.
         path: of the same request below an upstream's URL.
-        questions: the options of each question; None where it is no choice among texts.
         refusable: an answer may be made of refusals alone.
     """
 
@@ -40,7 +40,7 @@ class Asked(Protocol):
     def path(self) -> str: ...
 
     @property
-    def questions(self) -> Sequence[Options | None]: ...
+    def questions(self) -> Questions[Any]: ...
 
     @property
     def refusable(self) -> bool: ...
@@ -143,7 +143,7 @@ class Door:
             choices = await self.choices(asked, manifest, large)
         if self.defers and await self.classifier.unsure(classified):
             return Found(manifest.name, {})
-        logits = joined_logits(classified.resolution, classified.inference)[0].tolist()
+        logits = joined_logits(classified.resolution, classified.inference)[0]
         temperature = manifest.calibration.temperature
         own = await self.run(large, all_shares, logits, temperature, choices)
         return Found(manifest.name, own)
@@ -160,9 +160,9 @@ class Door:
                 return found
         return await self.classifier.classify(exchange, (node,), 1)
 
-    async def choices(self, asked: Asked, manifest: Manifest, large: bool) -> dict[int, Columns]:
+    async def choices(self, asked: Asked, manifest: Manifest, large: bool) -> Mapping[int, Columns]:
         reader = label_reader(manifest.label_names)
-        return await self.run(large, own_choices, asked.questions, reader)
+        return await self.run(large, asked.questions.own, reader)
 
     async def run(
         self,

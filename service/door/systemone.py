@@ -8,6 +8,7 @@ from msgspec import Meta, Raw, Struct
 
 from service.door.choices import Options, Shares
 from service.door.nodes import node_of_object, node_of_text
+from service.door.questions import QuestionReader, Questions
 from service.errors import InvalidFieldError, UpstreamError
 from service.http.exchange import Headers, decode
 from service.messages import Node, encode
@@ -43,15 +44,27 @@ class SystemOneScore(Struct, tag_field="type", tag="score"):
 SystemOneQuestion = SystemOneChoice | SystemOneNoul | SystemOneScore
 
 
+State = Annotated[
+    str | dict[str, Any] | tuple[Any, ...],
+    Meta(description='A text; an object `{"node": …}` names a node.'),
+]
+SystemOneQuestions = Annotated[dict[str, SystemOneQuestion], Meta(min_length=1)]
+
+
 class SystemOneRequest(Struct):
     """Questions about one state; fields that are not listed go upstream as they are."""
 
     model: Annotated[str, Meta(description="Any name; only an upstream reads it.")]
-    state: Annotated[
-        str | dict[str, Any] | tuple[Any, ...],
-        Meta(description='A text; an object `{"node": …}` names a node.'),
-    ]
-    questions: Annotated[dict[str, SystemOneQuestion], Meta(min_length=1)]
+    state: State
+    questions: SystemOneQuestions
+
+
+class Outline(Struct):
+    """The same with questions that are not taken apart."""
+
+    model: str
+    state: State
+    questions: Raw
 
 
 class SystemOneChoiceAnswer(Struct, tag_field="type", tag="choice"):
@@ -116,34 +129,20 @@ class UpstreamAnswers(Struct):
     usage: Raw
 
 
-class Outline(Struct):
-    """A request with unread questions, for errors that name one."""
-
-    questions: dict[str, Raw]
-
-
-REQUEST = msgspec.json.Decoder(SystemOneRequest)
-OUTLINE = msgspec.json.Decoder(Outline)
-QUESTION = msgspec.json.Decoder(SystemOneQuestion)
-QUESTIONS = msgspec.json.Decoder(dict[str, Raw])
-RESPONSE = msgspec.json.Decoder(UpstreamAnswers)
-NO_TOKENS = Raw(encode(SystemOneUsage()))
-
-
 class AskedSystemOne:
     """A request; see `service.door.door.Asked`."""
 
     path = "/systemone"
     refusable = False
 
-    def __init__(self, request: SystemOneRequest, content: bytes) -> None:
-        self.request, self.content = request, content
-        self.names = list(request.questions)
-        self.questions = [options_of(question) for question in request.questions.values()]
+    def __init__(
+        self, state: State, questions: Questions[SystemOneQuestions], content: bytes
+    ) -> None:
+        self.state, self.questions, self.content = state, questions, content
 
     def node(self) -> Node | None:
         """See `Asked`; an array and any other object are about no node."""
-        state = self.request.state
+        state = self.state
         return (
             node_of_text(state, "state")
             if isinstance(state, str)
@@ -152,8 +151,8 @@ class AskedSystemOne:
 
     def some(self, questions: Raw, positions: Sequence[int]) -> Raw:
         """See `Asked`."""
-        asked = QUESTIONS.decode(questions)
-        return Raw(encode({name: asked[name] for name in map(self.names.__getitem__, positions)}))
+        asked, names = SINGLE.decode(questions), list(self.questions.given)
+        return Raw(encode({name: asked[name] for name in map(names.__getitem__, positions)}))
 
     def told(self, model: str, own: Mapping[int, Shares], reply: bytes | None) -> bytes:
         """See `Asked`."""
@@ -163,8 +162,8 @@ class AskedSystemOne:
             answered = read_reply(reply)
             rest, usage = answered.answers, answered.usage
         answers: dict[str, Any] = {}
-        for position, name in enumerate(self.names):
-            options = self.questions[position]
+        asked = zip(self.questions.given, self.questions.options, strict=True)
+        for position, (name, options) in enumerate(asked):
             if position in own and options is not None:
                 answers[name] = choice_answer(options, own[position])
             elif reply is None:
@@ -183,7 +182,18 @@ def read_system_one(content: bytes, _: Headers) -> AskedSystemOne:
         MalformedJsonError, InvalidFieldError: it is no request of this wire.
     """
     try:
-        return AskedSystemOne(decode(REQUEST, content), content)
+        outline = OUTLINE.decode(content)
+        questions = QUESTIONS.read(outline.questions)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        tell_wrong(content)
+        raise
+    return AskedSystemOne(outline.state, questions, content)
+
+
+def tell_wrong(content: bytes) -> None:
+    """Raises what `read_system_one` does: by a question's name where a single one is wrong."""
+    try:
+        decode(REQUEST, content)
     except InvalidFieldError:
         name_question(content)
         raise
@@ -192,7 +202,7 @@ def read_system_one(content: bytes, _: Headers) -> AskedSystemOne:
 def name_question(content: bytes) -> None:
     """Raises InvalidFieldError where a single question is wrong, by that question's name."""
     try:
-        questions = OUTLINE.decode(content).questions
+        questions = SINGLE.decode(OUTLINE.decode(content).questions)
     except msgspec.MsgspecError:
         return
     for name, question in questions.items():
@@ -200,6 +210,10 @@ def name_question(content: bytes) -> None:
             decode(QUESTION, question)
         except InvalidFieldError as error:
             raise error.below(f"questions.{name}") from error
+
+
+def all_options(questions: SystemOneQuestions) -> list[Options | None]:
+    return [options_of(question) for question in questions.values()]
 
 
 def options_of(question: SystemOneQuestion) -> Options | None:
@@ -217,3 +231,12 @@ def read_reply(content: bytes) -> UpstreamAnswers:
         return RESPONSE.decode(content)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise UpstreamError("does not answer like /v1/systemone") from error
+
+
+REQUEST = msgspec.json.Decoder(SystemOneRequest)
+OUTLINE = msgspec.json.Decoder(Outline)
+QUESTION = msgspec.json.Decoder(SystemOneQuestion)
+QUESTIONS = QuestionReader(msgspec.json.Decoder(SystemOneQuestions), all_options)
+SINGLE = msgspec.json.Decoder(dict[str, Raw])
+RESPONSE = msgspec.json.Decoder(UpstreamAnswers)
+NO_TOKENS = Raw(encode(SystemOneUsage()))

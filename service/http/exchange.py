@@ -276,8 +276,8 @@ class Told(Response):
         if len(content) >= COMPRESSED_FROM:
             headers += ((b"vary", b"accept-encoding"),)
             exchange: Exchange = scope[SCOPE_KEY]
-            accepted = exchange.headers.get(b"accept-encoding", b"")
-            encoding = wanted_encoding(accepted.decode("latin-1"))
+            accepted = exchange.headers.get(b"accept-encoding")
+            encoding = None if accepted is None else wanted_encoding(accepted.decode("latin-1"))
             if encoding is not None:
                 headers += ((b"content-encoding", encoding.encode()),)
                 if len(content) > LARGE_BYTES:

@@ -9,7 +9,14 @@ from understudy.graph.errors import BadInputError
 from understudy.graph.missing import is_missing
 from understudy.graph.readers import cells
 from understudy.graph.readers.cells import CellError
-from understudy.graph.readers.fields import NOT_READ, find, find_id, find_texts, listed
+from understudy.graph.readers.fields import (
+    NOT_READ,
+    check_single,
+    find,
+    find_id,
+    find_texts,
+    listed,
+)
 from understudy.graph.readers.usual_names import NEIGHBOR_NAMES
 from understudy.graph.reading import Reading
 
@@ -43,6 +50,11 @@ class Indexes:
     id: int | None
     text: tuple[int, ...]
     neighbors: int | None
+
+    @property
+    def used(self) -> list[int]:
+        """Of all columns that are read."""
+        return [at for at in (self.id, *self.text, self.neighbors) if at is not None]
 
     def roles(self, columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
         several = {
@@ -124,10 +136,11 @@ class Columns:
         """Of a table, before its rows: it has what was asked for, and something to ask about.
 
         Raises:
-            BadInputError: it has not; the message lists its columns.
+            BadInputError: it has not, or two columns of one name; the message lists its columns.
         """
         at = self.indexes(columns)
         self.check_given(columns)
+        check_single(self.file, columns, at.used)
         if at.id is None and not at.text:
             raise BadInputError(
                 f"{self.file}: no column of ids or of texts; the columns are: {listed(columns)}; "

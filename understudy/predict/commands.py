@@ -73,7 +73,7 @@ def predict(
         typer.Argument(
             metavar="IN [OUT]",
             help="What to classify, and where answers go: .csv, .tsv, .jsonl or .parquet, also "
-            "packed; - is stdin or stdout. Without OUT they go to stdout.",
+            "packed, IN also .json; - is stdin or stdout. Without OUT they go to stdout.",
         ),
     ] = None,
     every_unlabeled: Annotated[
@@ -92,7 +92,9 @@ def predict(
     ] = "",
     delimiter: Delimiter = "",
     header: HasHeader = None,
-    input_format: Annotated[str, typer.Option(help="Of stdin: csv, tsv, jsonl, parquet.")] = "csv",
+    input_format: Annotated[
+        str, typer.Option(help="Of stdin: csv, tsv, jsonl, json, parquet.")
+    ] = "csv",
     output_format: Annotated[
         str, typer.Option(help="Of stdout: csv, tsv, jsonl, parquet; by default that of IN.")
     ] = "",
@@ -127,8 +129,8 @@ def predict(
         progress = stack.enter_context(terminal_progress())
         data, kind = stack.enter_context(opened_input(asked))
         out_kind = output_kind(asked, kind)
+        check_output_format(out_kind, asked.out)
         if asked.out != STANDARD:
-            check_output_format(out_kind, asked.out)
             check_place(asked.out, force)
         opening: AbstractContextManager[Answerer] = (
             open_service(source, key, timeout, asked.route)
@@ -209,6 +211,8 @@ def output_kind(asked: Asked, kind: Format | None) -> Format:
         return format_of(asked.out, "OUT")
     if asked.output_format:
         return format_named(asked.output_format, "--output-format")
+    if kind is not None and kind.base == "json":
+        return Format("jsonl")
     return Format(kind.base if kind and kind.base != "parquet" else "csv")
 
 
@@ -228,11 +232,11 @@ def write_stdout(run: Run, rows: Iterator[Row], kind: Format) -> None:
     stream, with_top = sys.stdout.buffer, run.top_k > 1
     if kind.base == "parquet":
         stream.write(encode([a for part in run.parts(rows) for a in part], kind, with_top))
-        return
-    stream.write(head(kind, with_top))
-    for part in run.parts(rows):
-        stream.write(encode(part, kind, with_top))
-        stream.flush()
+    else:
+        stream.write(head(kind, with_top))
+        for part in run.parts(rows):
+            stream.write(encode(part, kind, with_top))
+            stream.flush()
     tell(summary(run.problems, "answers are on stdout"))
 
 

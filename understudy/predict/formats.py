@@ -16,16 +16,17 @@ from typing import IO, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from understudy.graph.readers.formats import COMMA, JSON_LINES, PARQUET, TAB
+from understudy.graph.readers.formats import COMMA, JSON, JSON_LINES, PARQUET, TAB
 from understudy.graph.readers.packed import unpacked_name
 from understudy.predict.errors import OptionError
 from understudy.predict.rows import Answer
 
-Base = Literal["csv", "tsv", "jsonl", "parquet"]
+Base = Literal["csv", "tsv", "jsonl", "json", "parquet"]
 SUFFIXES: dict[Base, tuple[str, ...]] = {
     "csv": COMMA,
     "tsv": TAB,
     "jsonl": JSON_LINES,
+    "json": JSON,
     "parquet": PARQUET,
 }
 # What one after the other unpacks as one.
@@ -63,8 +64,8 @@ def format_of(path: Path, what: str) -> Format:
         if suffix in suffixes:
             return Format(base, packing)
     raise OptionError(
-        f"{what} is {path}: its name must end in .csv, .tsv, .jsonl or .parquet, and may be packed "
-        "as .gz, .bz2 or .xz"
+        f"{what} is {path}: its name must end in .csv, .tsv, .jsonl or .parquet"
+        f"{' or .json' if what == 'IN' else ''}, and may be packed as .gz, .bz2 or .xz"
     )
 
 
@@ -86,6 +87,8 @@ def check_output_format(kind: Format, out: Path) -> None:
     Raises:
         OptionError: answers cannot be written so.
     """
+    if kind.base == "json":
+        raise OptionError(f"OUT is {out}: answers are lines of JSON, not one array; say jsonl")
     if kind.packing and (kind.packing not in PACKERS or kind.base == "parquet"):
         raise OptionError(
             f"OUT is {out}: answers are not packed so; CSV, TSV and JSON lines can be packed as "

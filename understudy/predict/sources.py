@@ -16,7 +16,7 @@ from understudy.graph.readers.delimited import Header, Refuse, read_delimited
 from understudy.graph.readers.delimited import Row as Record
 from understudy.graph.readers.dialects import find_dialect
 from understudy.graph.readers.fields import find_id, find_texts
-from understudy.graph.readers.jsonl import read_jsonl
+from understudy.graph.readers.jsonl import document_rows, read_document, read_jsonl
 from understudy.graph.readers.parquet import open_parquet
 from understudy.graph.text_graph import UNLABELED
 from understudy.graph.view import GraphView
@@ -58,12 +58,8 @@ def read_rows(
     if kind.base == "parquet":
         yield from parquet_rows(path, options, tell, progress)
         return
-    if kind.base == "jsonl":
-        columns = Columns(str(path), options.fields)
-        yield from text_rows(
-            columns, lambda refuse: read_jsonl(path, progress, refuse=refuse), tell, table=False
-        )
-        columns.check_given(list(columns.seen))
+    if kind.base in ("jsonl", "json"):
+        yield from object_rows(path, kind, options, tell, progress)
         return
     dialect = find_dialect(path, "," if kind.base == "csv" else "\t", options.delimiter)
     header = Header(options.header, is_header)
@@ -74,6 +70,26 @@ def read_rows(
         tell,
         table=True,
     )
+
+
+def object_rows(
+    path: Path, kind: Format, options: TableOptions, tell: Tell, progress: Progress
+) -> Iterator[Row]:
+    """Yields the objects of JSON lines, or of one array; each may have keys of its own."""
+    columns = Columns(str(path), options.fields)
+    document = read_document(path, progress) if kind.base == "json" else None
+
+    def read(refuse: Refuse) -> Iterator[Record]:
+        if document is not None:
+            return document_rows(path, document["nodes"])
+        return read_jsonl(path, progress, refuse=refuse)
+
+    yield from text_rows(columns, read, tell, table=False)
+    columns.check_given(list(columns.seen))
+    if len(columns.known) > 1:
+        tell("not all rows had the same keys; those of all of them:")
+        for words in columns.told(list(columns.seen)):
+            tell(words)
 
 
 def is_header(columns: Sequence[str]) -> bool:

@@ -153,6 +153,52 @@ def test_bad_json_lines_cost_their_rows(
     assert [answer["row"] for answer in answers] == [1, 2, 3, 4, 5]
 
 
+def test_an_array_of_objects_is_read_as_lines_of_them_are(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
+) -> None:
+    source = tmp_path / "in.json"
+    source.write_text('[{"id": "node-1"},\n {"text": "http", "links": ["node-2"], "age": 3}]')
+    status, told = call(
+        tiny_bundle.folder, source, tmp_path / "out.jsonl", "--neighbors-field", "links"
+    )
+    assert status == 0
+    asked = [Node(id="node-1"), Node(text="http", neighbors=("node-2",))]
+    answers = [(answer["label"], answer["score"]) for answer in jsonl(tmp_path / "out.jsonl")]
+    assert answers == [best for (best,) in expected(tiny_bundle, asked)]
+    # The keys of the first object are not those of all.
+    assert says(told, f"{source}: id=id, text=text, neighbors=links; not read: age")
+    source.write_text('[{"id": "node-1"}, 7]')
+    status, told = call(tiny_bundle.folder, source, tmp_path / "bad.jsonl")
+    assert status == 1
+    assert says(told, f"error: {source} item 2: expected a JSON object")
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.parquet"])
+def test_two_columns_of_one_name_are_refused(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended], name: str
+) -> None:
+    (tmp_path / "in.csv").write_text("id,id\nnode-1,node-2\n")
+    ids = pa.array(["node-1"])
+    pq.write_table(pa.Table.from_arrays([ids, ids], names=["id", "id"]), tmp_path / "in.parquet")
+    status, told = call(tiny_bundle.folder, tmp_path / name, tmp_path / "out.jsonl")
+    assert status == 1
+    assert says(told, "there are two columns 'id'")
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_answers_on_stdout_end_with_how_many_failed(
+    tmp_path: Path, tiny_bundle: TinyBundle, capsysbinary: pytest.CaptureFixture[bytes], kind: str
+) -> None:
+    (tmp_path / "in.csv").write_text("id\nnode-1\nnobody\n")
+    with pytest.raises(SystemExit) as ended:
+        main(
+            ["predict", str(tiny_bundle.folder), str(tmp_path / "in.csv"), "--output-format", kind]
+        )
+    assert not ended.value.code
+    told = capsysbinary.readouterr().err.decode()
+    assert says(told, "answers are on stdout; 1 of them could not be answered")
+
+
 def test_all_unlabelled_nodes_are_classified(
     tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
 ) -> None:
@@ -240,6 +286,7 @@ def test_a_killed_run_goes_on_where_it_was(
         (("http://127.0.0.1:9", "--unlabeled"), "--unlabeled needs a bundle's folder"),
         (("{here}/nowhere", "{in}", "{out}"), "is not a bundle"),
         (("{bundle}", "-", "--input-format", "xml"), "--input-format must be one of csv, tsv"),
+        (("{bundle}", "{in}", "{here}/out.json"), "answers are lines of JSON, not one array"),
     ],
 )
 def test_what_does_not_go_together_is_told_in_a_line(

@@ -20,9 +20,10 @@ Kind = Literal["nodes", "edges"]
 
 PARQUET = (".parquet", ".pq")
 JSON_LINES = (".jsonl", ".ndjson")
+JSON = (".json",)
 COMMA, TAB = (".csv",), (".tsv", ".tab")
 EDGE_LISTS = (".txt", ".edges", ".edgelist", ".edge_list", ".el", ".cites")
-GRAPHS = (*networkx_files.SUFFIXES, ".json")  # nodes and edges may be in one file
+GRAPHS = (*networkx_files.SUFFIXES, *JSON)  # nodes and edges may be in one file
 FORMATS = (
     ".jsonl, .json, .csv, .tsv, .parquet, .graphml, .gexf or .gml "
     "(edges also .txt, .edges or .edgelist), each may be packed as .gz, .bz2, .xz or .zip"

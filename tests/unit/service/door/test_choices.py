@@ -32,14 +32,15 @@ def test_a_choice_is_the_students_where_every_option_is_another_label(
     options: list[str] | None, expected: list[int] | None
 ) -> None:
     found = own_choices([None, options], label_reader(LABELS))
-    assert found == ({} if expected is None else {1: expected})
+    told = {position: columns.tolist() for position, columns in found.items()}
+    assert told == ({} if expected is None else {1: expected})
 
 
 @pytest.mark.parametrize("columns", [[0, 1], [3, 0, 4], [4, 3, 2, 1, 0], [2]])
 def test_shares_are_the_calibrated_probabilities_of_the_options_alone(columns: list[int]) -> None:
     all_labels = probabilities(np.array([LOGITS], np.float32), 2.0)[0]
     expected = all_labels[columns] / all_labels[columns].sum()
-    found = shares(LOGITS, 2.0, columns)
+    found = shares(np.array(LOGITS, np.float32), 2.0, np.array(columns))
     assert found.probabilities == pytest.approx(expected.tolist(), abs=1e-6)
     assert found.best == int(expected.argmax())
     assert found.confidence == pytest.approx(
@@ -48,7 +49,7 @@ def test_shares_are_the_calibrated_probabilities_of_the_options_alone(columns: l
 
 
 def test_equal_options_have_no_confidence() -> None:
-    assert shares([0.1] * 3, 0.7, [0, 1, 2]).confidence == 0.0
+    assert shares(np.full(3, 0.1, np.float32), 0.7, np.arange(3)).confidence == 0.0
 
 
 @pytest.mark.parametrize(
