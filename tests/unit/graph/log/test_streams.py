@@ -180,7 +180,7 @@ def test_a_change_is_acknowledged_once_the_disk_has_it(
         with closing(RedisLog(options, BUNDLE, tmp_path / "one")) as log:
             log.append(records(2))
             statistics: Any = server.client.info("commandstats")
-            assert statistics["cmdstat_waitaof"]["calls"] == 2  # at the start, and for the change
+            assert statistics["cmdstat_waitaof"]["calls"] >= 2  # at the start, and for the change
             server.kill()
             server.start()
             assert log.read(0) == records(2)
