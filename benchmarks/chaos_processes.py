@@ -48,18 +48,18 @@ class Killable:
         with (self.folder / "log.txt").open("ab") as told:
             self.process = subprocess.Popen(self.command(), stdout=told, stderr=told)
 
-    def await_ready(self) -> None:
+    def await_ready(self, seconds: float = START_SECONDS) -> None:
         """Returns once it answers.
 
         Raises:
-            BenchmarkError: it ended, or never does.
+            BenchmarkError: it ended, or does not within some seconds.
         """
-        until = time.monotonic() + START_SECONDS
+        until = time.monotonic() + seconds
         while not self.answers():
             if self.ended():
                 raise BenchmarkError(f"a process ended by itself: {self.last_words()}")
             if time.monotonic() > until:
-                raise BenchmarkError(f"a process is not ready after {START_SECONDS:g} s")
+                raise BenchmarkError(f"a process is not ready after {seconds:g} s")
             time.sleep(PAUSE_SECONDS)
 
     def last_words(self) -> str:

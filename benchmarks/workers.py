@@ -4,7 +4,10 @@
 
 Look-ups: one process against two workers, all on the first core, loaded from the second; what
 counts is processor time, all processes' of the service. Each worker gets as many connections as the
-one process: the more of them have sent something when it wakes up, the less a look-up costs.
+one process: the more of them have sent something when it wakes up, the less a look-up costs. Two
+processes that take turns on a core find its caches emptied at every turn, whatever they are. So two
+services that know nothing of each other are measured on that core, too: they tell this apart
+from what workers cost as such.
 Unseen nodes: one process on the first core against two workers, one pinned to each core, with the
 load's own processor time between them.
 Memory: of services that have answered for nodes all over the graph. What else is mapped of the
@@ -14,6 +17,7 @@ bundle is read later or never, and all of it is shared: the first one would only
 import os
 import statistics
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -39,6 +43,10 @@ NODES_AT_ONCE = 256
 EACH = 16  # of the stored nodes, one is asked for: about one a page of their scores
 MEBIBYTE = 2**20
 FRESH = ("--cached-embeddings", "0")  # a text that comes again is read again
+ABOUT = (
+    "Look-ups are asked of processes that share one core and take turns on it; two services that "
+    "know nothing of each other tell what that alone costs."
+)
 
 
 def main(
@@ -60,18 +68,35 @@ def main(
 
 
 SERVICES: dict[str, tuple[str, ...]] = {"one": (), "two": WORKERS}
+PAIR = "pair"  # two services of one process each
 Runs = dict[str, list[Run]]
 
 
 def loaded(bundle: Path, bodies: Sequence[bytes], seconds: int, rounds: int) -> Runs:
     """Look-ups of stored nodes, each service in its turn."""
-    with service(bundle) as one, service(bundle, *WORKERS) as two:
-        runs: Runs = {"one": [], "two": []}
+    with (
+        service(bundle) as one,
+        service(bundle, *WORKERS) as two,
+        service(bundle) as first,
+        service(bundle) as second,
+    ):
+        runs: Runs = {"one": [], "two": [], PAIR: []}
         for _ in range(rounds):
-            for name, server in (("one", one), ("two", two)):
-                number = connections_of(server)
-                runs[name].append(wrk(server, bodies, seconds, number, CLASSIFY))
+            for name, servers in (("one", [one]), ("two", [two]), (PAIR, [first, second])):
+                runs[name].append(together(servers, bodies, seconds))
     return runs
+
+
+def together(servers: Sequence[Served], bodies: Sequence[bytes], seconds: int) -> Run:
+    """Loads servers at the same time; their rates added up, and what a request cost on average."""
+    with ThreadPoolExecutor(len(servers)) as pool:
+        asked = [
+            pool.submit(wrk, server, bodies, seconds, connections_of(server), CLASSIFY)
+            for server in servers
+        ]
+        runs = [one.result() for one in asked]
+    rate = sum(run.per_second for run in runs)
+    return Run(rate, sum(run.microseconds * run.per_second for run in runs) / rate)
 
 
 def unseen_nodes(bundle: Path, bodies: Sequence[bytes], seconds: int, rounds: int) -> Runs:
@@ -144,21 +169,23 @@ def report(
     first, second = memory["one"][0], memory["two"][-1]
     ratios = {
         "lookup_by_processor_time": costs["two"] / costs["one"],
+        "lookup_of_two_lone_services": costs[PAIR] / costs["one"],
         "unseen_nodes_a_second": rates["two"] / rates["one"],
         "unseen_node_by_processor_time": own["two"] / own["one"],
         "private_memory_of_the_second_worker": second["uss"] / first["rss"],
         "memory_that_the_second_worker_adds": (two - one) / first["rss"],
     }
     rows = [
-        ["look-up, processor µs", *(f"{costs[name]:,.1f}" for name in SERVICES)],
+        ["look-up, processor µs", *(f"{costs[name]:,.1f}" for name in (*SERVICES, PAIR))],
         ["unseen nodes/s", *(f"{rates[name]:,.0f}" for name in SERVICES)],
         ["unseen node, processor µs", *(f"{own[name]:,.1f}" for name in SERVICES)],
         ["memory of all processes (proportional), MiB", f"{one:,.0f}", f"{two:,.0f}"],
         ["memory of one worker (resident), MiB", f"{first['rss']:,.0f}", f"{second['rss']:,.0f}"],
         ["of it private, MiB", f"{first['uss']:,.0f}", f"{second['uss']:,.0f}"],
     ]
-    table = f"Bundle of {graph}.\n\n"
-    table += markdown_table(["", "one process", "--workers 2"], rows)
+    table = f"Bundle of {graph}. {ABOUT}\n\n"
+    header = ["", "one process", "--workers 2", "two services of one process"]
+    table += markdown_table(header, [[*row, *[""] * (len(header) - len(row))] for row in rows])
     table += "\n" + markdown_table(["ratio", ""], [[k, f"{v:.3f}"] for k, v in ratios.items()])
     typer.echo(table)
     results: dict[str, Any] = {

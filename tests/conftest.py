@@ -6,7 +6,7 @@ import pytest
 from hypothesis import settings
 
 from tests.bundles import TinyBundle, write_tiny_bundle
-from tests.redis_server import ALL_KEPT, RedisServer, redis_server
+from tests.redis_server import ALL_KEPT, VALKEY, RedisServer, redis_server
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 settings.load_profile("untimed")
@@ -32,8 +32,18 @@ def running_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSer
         yield server
 
 
+@pytest.fixture(scope="session")
+def running_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with redis_server(tmp_path_factory.mktemp("valkey"), ALL_KEPT, VALKEY) as server:
+        yield server
+
+
 @pytest.fixture
-def redis(running_redis: RedisServer) -> RedisServer:
-    """An empty one that keeps what it acknowledged, even if it is killed."""
-    running_redis.client.flushall()
-    return running_redis
+def redis(request: pytest.FixtureRequest) -> RedisServer:
+    """An empty one that keeps what it acknowledged, even if it is killed.
+
+    A parameter names another fixture that has one.
+    """
+    server: RedisServer = request.getfixturevalue(getattr(request, "param", "running_redis"))
+    server.client.flushall()
+    return server

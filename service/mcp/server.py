@@ -67,6 +67,7 @@ class Endpoint:
 
         Raises:
             AccessError, RateLimitedError: who asks may not.
+            InvalidFieldError, VersionNotReachedError: see `Freshness.reach`.
         """
         exchange: Exchange = scope[SCOPE_KEY]
         await self.parts.access.check(Role.read, scope, exchange)
@@ -76,6 +77,7 @@ class Endpoint:
             response = error_response(405, detail, PATH, {"allow": "POST"})
             await response(scope, receive, send)
             return
+        await self.parts.freshness.reach(exchange)
         await self.manager.handle_request(scope, receive, send)
 
     async def list_tools(

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+import tritonclient.grpc as triton  # type: ignore[import-untyped]
 
 from tests.bundles import NODES, tiny_graph, write_tiny_bundle
 from tests.workers import CONNECTIONS, Workers, until, workers
@@ -19,6 +21,17 @@ from understudy.graph.lineage import lineage_of
 CLASSIFY = {"nodes": [{"id": "node-1"}]}
 CLASSIFIED = 'understudy_requests_total{operation="classify",status="200"}'
 END_SECONDS = 60.0
+TOOL_CALL = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "tools/call",
+    "params": {"name": "neighbors", "arguments": {"id": "said"}},
+}
+MCP_HEADERS = {
+    "accept": "application/json, text/event-stream",
+    "mcp-protocol-version": "2025-06-18",
+}
+ALONE = [("grpc.use_local_subchannel_pool", 1)]  # a connection of its own
 OTHER_LABELS = ("one", "two", "three", "four")
 
 
@@ -30,7 +43,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def service(bundle: Path) -> Iterator[Workers]:
     """Without a data folder; the tests are in the order of its life: a reload is first."""
-    with workers(bundle) as service:
+    with workers(bundle, "--grpc-port", "0", "--mcp") as service:
         yield service
 
 
@@ -73,6 +86,28 @@ def test_a_change_through_one_is_seen_by_all(service: Workers) -> None:
         for number, client in enumerate(clients):
             assert client.get("/nodes/mine").status_code == 200
             client.put(f"/nodes/mine-{number}", json={"text": "json"}).raise_for_status()
+
+
+def test_a_change_through_one_is_read_through_all_on_every_wire(service: Workers) -> None:
+    address = service.grpc_address()
+    with service.clients() as clients:
+        told = clients[0].put("/nodes/said", json={"text": "json", "neighbors": ["node-1"]})
+        version = {"x-min-graph-version": str(told.raise_for_status().json()["graph_version"])}
+        expected = clients[0].post("/classify", json={"nodes": [{"id": "said"}]}).json()
+        label = expected["predictions"][0]["label"]
+        for client in clients:
+            answer = client.post("/mcp", json=TOOL_CALL, headers=version | MCP_HEADERS)
+            found = answer.raise_for_status().json()["result"]["structuredContent"]
+            assert (found["id"], found["label"]) == ("said", label)
+    for _ in range(CONNECTIONS):  # each of them new
+        with triton.InferenceServerClient(address, channel_args=ALONE) as asking:
+            named = triton.InferInput("id", [1], "BYTES")
+            named.set_data_from_numpy(np.array(["said"], dtype=np.object_))
+            answer = asking.infer("tiny-hashing", [named], headers=version)
+            assert answer.as_numpy("label")[0].decode() == label
+    figures = service.scrape()
+    assert figures['understudy_requests_total{operation="oip_infer",status="200"}'] == CONNECTIONS
+    assert figures['understudy_requests_total{operation="mcp",status="200"}'] == CONNECTIONS
 
 
 def test_a_killed_worker_is_replaced_while_the_other_goes_on(service: Workers) -> None:

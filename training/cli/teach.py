@@ -14,6 +14,7 @@ from training.cli.teacher_table import show_teacher
 from training.cli.unread_options import ENCODERS, ENDPOINTS, LOCAL, PROMPTED, TUNED, refuse_unread
 from training.errors import TeacherError
 from training.teacher.defaults import WIRES, Precision, Scores, model_folder, reader_kind
+from training.teacher.hardness import read_hardness
 from understudy.endpoint.errors import AddressError
 from understudy.endpoint.options import Constraint, Thinking, check_address
 from understudy.folders import check_output
@@ -34,6 +35,7 @@ READERS = {
     "max_nodes": PROMPTED,
     "budget": PROMPTED,
     "budget_choice": PROMPTED,
+    "budget_hard": PROMPTED,
     "label_descriptions": ("causal", *ENDPOINTS),
     "epochs": TUNED,
     "batch_size": TUNED,
@@ -110,6 +112,13 @@ def teach(
             "random of --max-nodes, else uncertain."
         ),
     ] = None,
+    budget_hard: Annotated[
+        Path | None,
+        typer.Option(
+            help="How hard each node is, in place of what labels leave uncertain: a JSON object "
+            "from ids to numbers."
+        ),
+    ] = None,
     tuned_layers: Annotated[
         int, typer.Option(min=0, help="Upper layers of an encoder to tune; 0 tunes all.")
     ] = 0,
@@ -174,6 +183,11 @@ def teach(
         check_workers(ray)
     if budget_money and not input_price and not output_price:
         raise TeacherError("--budget-money needs --input-price, --output-price, or both")
+    if budget_hard is not None and not budget and not budget_money and not max_nodes:
+        raise TeacherError("--budget-hard needs a limit: --budget, --budget-money or --max-nodes")
+    if budget_hard is not None and budget_choice == "random":
+        raise TeacherError("--budget-hard says which nodes come first, and --budget-choice random")
+    hard = {} if budget_hard is None else read_hardness(budget_hard)
     names = read_meta(graph)["label_names"]
     described = label_descriptions and read_label_descriptions(label_descriptions, names)
     check_output(out, TEACHER, [graph, *model_folder(teacher)], force)
@@ -199,7 +213,8 @@ def teach(
             max_nodes,
             budget,
             budget_money,
-            budget_choice or ("uncertain" if budget or budget_money else "random"),
+            budget_choice or ("uncertain" if budget or budget_money or hard else "random"),
+            hard,
         ),
         tuned_layers=tuned_layers,
         frozen=frozen,

@@ -23,6 +23,7 @@ from training.data import normalized_adjacency
 from training.errors import TeacherError
 from training.teacher.answers.folder import View
 from training.teacher.answers.smoothing import smoothed
+from training.teacher.hardness import hardness_of
 from training.teacher.options import Budget, Choice
 from understudy.graph import TextGraph
 from understudy.graph.csr import Adjacency
@@ -65,11 +66,13 @@ def budgeted_nodes(
         fitted: a head is fitted to the answers about training nodes.
 
     Raises:
-        TeacherError: the budget is too small for one node.
+        TeacherError: the budget is too small for one node, or names a node as hard that the graph
+            does not have.
     """
     if not budget.limited:
         return np.arange(graph.num_nodes, dtype=np.int64)
-    order = asking_order(graph, budget.choice, seed, fitted)
+    worth = hardness_of(graph, budget.hard) if budget.hard else None
+    order = asking_order(graph, budget.choice, seed, fitted, worth)
     nodes = order[: affordable(order, hops, budget, write, cost)]
     validation = int(np.isin(nodes, labeled_nodes(graph, "val")).sum())
     log.warning(
@@ -115,8 +118,18 @@ def affordable(
     return most
 
 
-def asking_order(graph: TextGraph, choice: Choice, seed: int, fitted: bool) -> NDArray[np.int64]:
-    """int64 [N]: all nodes, those first that are asked about whatever the budget."""
+def asking_order(
+    graph: TextGraph,
+    choice: Choice,
+    seed: int,
+    fitted: bool,
+    worth: NDArray[np.float64] | None = None,
+) -> NDArray[np.int64]:
+    """int64 [N]: all nodes, those first that are asked about whatever the budget.
+
+    Args:
+        worth: of an answer about each node; float64 [N]. None: what labels leave uncertain.
+    """
     drawn = np.random.default_rng([seed, 3]).permutation(graph.num_nodes)
     if choice == "random" and fitted:
         return drawn  # every split in proportion
@@ -125,7 +138,8 @@ def asking_order(graph: TextGraph, choice: Choice, seed: int, fitted: bool) -> N
     )
     others = drawn[~np.isin(drawn, np.concatenate([train, validation]))]
     if choice == "uncertain":
-        others = others[np.argsort(-uncertainty(graph)[others], kind="stable")]
+        worth = uncertainty(graph) if worth is None else worth
+        others = others[np.argsort(-worth[others], kind="stable")]
         others = apart(others, graph.adjacency)
     queues = [validation[:MOST_VALIDATION], *([train] if fitted else [])]
     last = np.concatenate([validation[MOST_VALIDATION:], *([] if fitted else [train])])

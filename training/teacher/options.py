@@ -1,6 +1,7 @@
 """What `teach` is asked to do."""
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from training.teacher.causal import CausalOptions
@@ -8,6 +9,7 @@ from training.teacher.defaults import teacher_kind
 from training.teacher.encoder import EncoderOptions
 from training.teacher.endpoint import EndpointOptions
 from training.teacher.extract import PART_PROMPTS
+from training.teacher.hardness import digest_of
 from training.teacher.tuning import TuningOptions
 from understudy.graph.prompts import PromptOptions
 
@@ -22,6 +24,8 @@ class Budget:
     calls: int = 0  # questions; a node takes one a hop, fewer where its hops ask the same
     money: float = 0.0  # in the currency of the prices, as estimated before asking
     choice: Choice = "random"  # of the nodes; random is the control
+    # Id → how hard, in the place of what labels leave uncertain; empty where nobody says it.
+    hard: Mapping[str, float] = field(default_factory=dict, repr=False)
 
     @property
     def limited(self) -> bool:
@@ -30,7 +34,12 @@ class Budget:
     @property
     def settings(self) -> dict[str, Any]:
         """What answers depend on, as JSON."""
-        return {"max_nodes": self.nodes} | ({"budget": asdict(self)} if self.limited else {})
+        if not self.limited:
+            return {"max_nodes": self.nodes}
+        names = ("nodes", "calls", "money", "choice")
+        said = {name: getattr(self, name) for name in names}
+        told = {"hard": digest_of(self.hard)} if self.hard else {}
+        return {"max_nodes": self.nodes, "budget": said | told}
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ def refresh(
         typer.Option(help="To ask about the graph as it is now, as `teach --teacher` names it."),
     ] = None,
     budget: Annotated[
-        int, typer.Option(min=0, help="Questions to it, as of `teach`; 0: no limit.")
+        int, typer.Option(min=0, help="Questions to it, hard nodes first; 0: no limit.")
     ] = 0,
     teach_options: Annotated[
         str, typer.Option(help="More options of `teach`, in one word: '--frozen --hops 0,1'.")

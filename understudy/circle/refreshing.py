@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from understudy.bundle import Manifest, open_bundle
+from understudy.circle.doubts import write_doubts
 from understudy.circle.errors import RefreshError, WorseModelError
 from understudy.circle.joining import join_train
 from understudy.circle.placing import put_copy
 from understudy.circle.replicas import addresses_of
 from understudy.circle.retraining import (
     RefreshOptions,
+    asks_the_hard_ones,
     check_options,
     distill_words,
     export_words,
@@ -41,6 +43,7 @@ from understudy.graph.splits import labeled_nodes
 from understudy.graph.text_graph import TextGraph, with_used_labels
 from understudy.subcommands import run_command
 
+HARD = "hard.json"
 BY_SIGNAL = (129, 130, 143)  # SIGHUP, SIGINT and SIGTERM, as our commands tell them
 
 
@@ -209,7 +212,14 @@ class Refresh:
         return meta is not None and meta["content_hash"] == graph.content_hash
 
     def teach(self) -> None:
-        self.command("teach", self.graph_folder, self.teacher, *teach_words(self.options))
+        """Has the teacher asked; first about what the served model is unsure of, where not all."""
+        hard = None
+        if asks_the_hard_ones(self.options):
+            hard = self.work / HARD
+            with terminal_progress() as progress:
+                write_doubts(self.options.bundle, load_graph(self.graph_folder), hard, progress)
+            self.tell("teacher: asked first about what the served model is least sure of")
+        self.command("teach", self.graph_folder, self.teacher, *teach_words(self.options, hard))
 
     def distill(self) -> None:
         """Trains from the weights of the student that is served, as that one was trained."""

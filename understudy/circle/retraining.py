@@ -11,6 +11,8 @@ from understudy.circle.errors import RefreshError
 
 LABELS = "cross_entropy"  # the one objective that needs no teacher
 PRECISIONS = ("int8", "fp16")  # that a bundle may also hold the student in
+LIMITS = ("--budget", "--budget-money")  # of what a teacher is asked; `--max-nodes` draws at random
+ORDERS = ("--budget-choice", "--budget-hard")
 TRAINING = ("patience", "learning_rate", "weight_decay", "fanout", "seed")
 
 
@@ -56,10 +58,24 @@ def check_options(options: RefreshOptions) -> None:
         raise RefreshError(f"--teach-options {options.teach_options!r}: {error}") from error
 
 
-def teach_words(options: RefreshOptions) -> list[object]:
-    """How the teacher is taught."""
+def asks_the_hard_ones(options: RefreshOptions) -> bool:
+    """Whether what the served model is unsure of decides whom the teacher is asked about."""
+    words = shlex.split(options.teach_options)
+    said = {word.partition("=")[0] for word in words}
+    limited = options.budget or said.intersection(LIMITS)
+    return bool(limited) and not said.intersection(ORDERS)
+
+
+def teach_words(options: RefreshOptions, hard: Path | None = None) -> list[object]:
+    """How the teacher is taught.
+
+    Args:
+        hard: file that says how hard each node is.
+    """
     words: list[object] = ["--teacher", options.teacher, *shlex.split(options.teach_options)]
-    return [*words, "--budget", options.budget] if options.budget else words
+    if options.budget:
+        words += ["--budget", options.budget]
+    return words if hard is None else [*words, "--budget-hard", hard]
 
 
 def distill_words(

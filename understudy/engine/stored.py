@@ -87,14 +87,32 @@ class SnapshotStore:
             ) from error
 
     def folders(self) -> list[tuple[int, str]]:
-        """The number and the path of each snapshot, whole or not; the newest first."""
+        """The number and the path of each snapshot, whole or not; the newest first.
+
+        Raises:
+            SnapshotStoreError: the bucket that they would lie in is not there.
+        """
         self.files.invalidate_cache()
         try:
             paths = [str(path).rstrip("/") for path in self.files.ls(self.root, detail=False)]
         except FileNotFoundError:
+            self.check_bucket()
             return []
         named = [(FOLDER_NAME.fullmatch(path.rpartition("/")[2]), path) for path in paths]
         return sorted(((int(m[1]), path) for m, path in named if m is not None), reverse=True)
+
+    def check_bucket(self) -> None:
+        """Sees that there is a bucket: one of a misspelt name would be made, and filled.
+
+        Raises:
+            SnapshotStoreError: there is none.
+        """
+        bucket = self.root.partition("/")[0]  # "" where there are folders in place of buckets
+        if bucket and not self.files.exists(bucket):
+            raise SnapshotStoreError(
+                f"{self.where}: there is no bucket {bucket}; make it, or name another one with "
+                "--snapshots"
+            )
 
     def whole(self) -> Iterator[tuple[int, str]]:
         """Those whose last object was written."""

@@ -14,13 +14,19 @@ from service.settings import Settings
 from tests import http_servers
 from tests.bundles import TinyBundle, write_tiny_bundle
 from understudy.bundle import open_bundle
+from understudy.circle.doubts import write_doubts
 from understudy.circle.errors import RefreshError
 from understudy.circle.placing import put_copy
 from understudy.circle.refreshing import Refresh
 from understudy.circle.replicas import addresses_of
-from understudy.circle.retraining import RefreshOptions, distill_words, teach_words
+from understudy.circle.retraining import (
+    RefreshOptions,
+    asks_the_hard_ones,
+    distill_words,
+    teach_words,
+)
 from understudy.circle.rounds import FILE, Round, read_round, write_round
-from understudy.engine import Engine
+from understudy.engine import Engine, Node
 from understudy.engine.elsewhere import accuracy_of, logits_on
 from understudy.folders import OutputRefusedError
 from understudy.graph.differences import count_differences
@@ -108,6 +114,27 @@ def test_commands_are_told_what_the_student_was_trained_with(tmp_path: Path) -> 
         *("--teacher", "teacher", "--objective", "cross_entropy=0.5", "--objective", "kd=2.0")
     ]
     assert teach_words(taught) == ["--teacher", "gemma", "--hops", "0,1", "--budget", 9]
+
+
+def test_a_teacher_with_a_budget_is_asked_about_what_the_served_model_is_unsure_of(
+    tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    with Engine.open(tiny_bundle.folder) as engine:
+        change(engine)
+        graph = to_text_graph(engine.state.graph)
+        names = graph.ids.to_pylist()
+        told = engine.classify([Node(id=name) for name in names])
+    write_doubts(tiny_bundle.folder, graph, tmp_path / "hard.json")
+    found = json.loads((tmp_path / "hard.json").read_text())
+    assert list(found) == names
+    assert list(found.values()) == pytest.approx([1 - (p.score or 0) for p in told], abs=1e-4)
+    limited = RefreshOptions("url", tmp_path, tmp_path, teacher="gemma", budget=9)
+    assert asks_the_hard_ones(limited)
+    assert teach_words(limited, Path("hard.json"))[-2:] == ["--budget-hard", Path("hard.json")]
+    assert asks_the_hard_ones(replace(limited, budget=0, teach_options="--budget-money=3"))
+    for said in ("--budget-choice random", "--budget-hard mine.json"):
+        assert not asks_the_hard_ones(replace(limited, teach_options=said))
+    assert not asks_the_hard_ones(replace(limited, budget=0, teach_options="--max-nodes 3"))
 
 
 def test_all_addresses_of_a_name() -> None:

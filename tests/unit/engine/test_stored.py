@@ -1,6 +1,7 @@
 """Snapshots in a store, from which replicas start that have none."""
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
 
@@ -76,6 +77,12 @@ def markers(url: str) -> list[int]:
         for path in files.glob(f"{root}/*/*/*.json")
         if path.endswith("stored.json")
     )
+
+
+@pytest.mark.skipif(find_spec("s3fs") is not None, reason="the package is installed")
+def test_the_package_that_a_url_needs_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SnapshotStoreError, match=r"s3://bucket/x cannot be used .*Install s3fs"):
+        SnapshotStore("s3://name:secret@bucket/x", "lineage", tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["file", "memory"])

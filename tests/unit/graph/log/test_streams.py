@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -11,7 +12,14 @@ from uuid import uuid4
 import pytest
 
 from tests.lossy_proxy import lossy_proxy
-from tests.redis_server import ALL_KEPT, NOTHING_KEPT, RedisServer, redis_server
+from tests.redis_server import (
+    ALL_KEPT,
+    KEPT_LATER,
+    NOTHING_KEPT,
+    VALKEY,
+    RedisServer,
+    redis_server,
+)
 from tests.unit.graph.log.logs import BUNDLE, found, keys_of, records
 from understudy.graph.errors import (
     JournalDamagedError,
@@ -28,6 +36,10 @@ from understudy.graph.log.streams.log import RedisLog
 from understudy.graph.log.streams.options import RedisLogOptions
 
 Open = Callable[..., RedisLog]
+redis_and_valkey = pytest.mark.parametrize(
+    "redis", ["running_redis", "running_valkey"], indirect=True
+)
+WAITING = "understudy.graph.log.streams.server.WAIT_MILLISECONDS"
 
 
 @pytest.fixture
@@ -51,6 +63,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "START_SECONDS", 0.05)
 
 
+@redis_and_valkey
 def test_an_append_whose_answer_was_lost_is_kept_once(redis: RedisServer, hold: Open) -> None:
     with lossy_proxy(redis.port) as proxy:
         log = hold(url=f"redis://127.0.0.1:{proxy.port}/0")
@@ -64,6 +77,7 @@ def test_an_append_whose_answer_was_lost_is_kept_once(redis: RedisServer, hold: 
         log.close()
 
 
+@redis_and_valkey
 def test_a_batch_that_comes_after_a_later_one_is_refused(hold: Open) -> None:
     log = hold()
     log.push(records(1))
@@ -93,6 +107,7 @@ def test_without_redis_nobody_knows_what_became_of_a_batch(redis: RedisServer, h
     assert hold("late").read(0) == records(3)
 
 
+@redis_and_valkey
 def test_a_short_outage_is_waited_for(redis: RedisServer, hold: Open) -> None:
     log = hold()
     log.append(records(1))
@@ -148,12 +163,41 @@ def test_waiting_for_disk_or_replicas_needs_them(redis: RedisServer, tmp_path: P
 def test_a_change_that_no_replica_has_is_not_acknowledged(
     redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("understudy.graph.log.streams.server.WAIT_MILLISECONDS", 1)
+    monkeypatch.setattr(WAITING, 1)
     options = RedisLogOptions(redis.url, wait_replicas=1)
     with closing(RedisLog(options, BUNDLE, tmp_path)) as log:
         with pytest.raises(LogUnsureError, match="not as safely as asked"):
             log.append(records(1))
         assert log.read(0) == records(1)
+
+
+def test_a_change_is_acknowledged_once_the_disk_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = RedisLogOptions("", wait_disk=True)
+    with redis_server(tmp_path, KEPT_LATER, VALKEY) as server:
+        options = replace(options, url=server.url)
+        with closing(RedisLog(options, BUNDLE, tmp_path / "one")) as log:
+            log.append(records(2))
+            statistics: Any = server.client.info("commandstats")
+            assert statistics["cmdstat_waitaof"]["calls"] >= 2  # at the start, and for the change
+            server.kill()
+            server.start()
+            assert log.read(0) == records(2)
+        monkeypatch.setattr(WAITING, 1)
+        options = replace(options, wait_replicas=1)
+        with closing(RedisLog(options, BUNDLE, tmp_path / "two")) as log:
+            log.read(0)
+            with pytest.raises(LogUnsureError, match="not as safely as asked: not within"):
+                log.append(records(1, first=3))
+            assert log.read(0) == records(3)
+            # what the server took, and then would not wait for, is not said to be lost
+            server.client.config_set("appendonly", "no")
+            with pytest.raises(LogUnsureError, match="not as safely as asked: WAITAOF cannot be"):
+                log.append(records(1, first=4))
+            assert log.read(0) == records(4)
+        with pytest.raises(JournalError, match=r"--log-wait-disk: .* set `appendonly yes` there"):
+            RedisLog(replace(options, allow_loss=True), BUNDLE, tmp_path / "three")
 
 
 def test_a_change_that_a_replica_of_redis_has_is_acknowledged(
@@ -181,6 +225,7 @@ def put_back(redis: RedisServer, copied: dict[Any, Any]) -> None:
         redis.client.restore(key, 0, value)
 
 
+@redis_and_valkey
 def test_acknowledged_records_that_redis_lost_are_noticed(redis: RedisServer, hold: Open) -> None:
     log = hold("one")
     log.append(records(3))
@@ -260,6 +305,7 @@ def entry_one(log: RedisLog) -> dict[bytes, bytes]:
     }
 
 
+@redis_and_valkey
 def test_records_that_a_living_process_may_need_are_kept(redis: RedisServer, hold: Open) -> None:
     one, other = hold("one"), hold("other")
     one.append(records(8))

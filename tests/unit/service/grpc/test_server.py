@@ -185,6 +185,15 @@ def test_calls_are_counted_and_answered_with_their_ids(served: tuple[Service, Gr
     assert b'operation="oip_live",status="200"' in app.parts.metrics.render()
 
 
+def test_a_call_waits_for_the_version_that_it_asks_for(served: tuple[Service, GrpcServer]) -> None:
+    later = (("x-min-graph-version", "1000"), ("x-timeout-seconds", "0.05"))
+    assert call(served[1].address, "ModelInfer", later[1:], **ids_request("node-1")).outputs
+    with pytest.raises(grpc.RpcError) as caught:
+        call(served[1].address, "ModelInfer", later, **ids_request("node-1"))
+    assert caught.value.code().name == "UNAVAILABLE"
+    assert "version_not_reached" in caught.value.details()
+
+
 def test_keys_and_limits_are_those_of_http(engine: Engine, tmp_path: Path) -> None:
     secret = add_key(tmp_path / "keys.json", "reader", Role.read)
     settings = Settings(

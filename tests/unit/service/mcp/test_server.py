@@ -136,6 +136,9 @@ def test_guards_hold(url: str) -> None:
         assert (foreign.status_code, foreign.json()["error"]["code"]) == (403, "foreign_origin")
         elsewhere = client.post("/mcp", json=INITIALIZE, headers={"host": "evil.example"})
         assert elsewhere.status_code == 421
+        later = {"x-min-graph-version": "1000", "x-timeout-seconds": "0.05"}
+        waited = client.post("/mcp", json=INITIALIZE, headers=later)
+        assert (waited.status_code, waited.json()["error"]["code"]) == (503, "version_not_reached")
         listening = client.get("/mcp")
         assert (listening.status_code, listening.headers["allow"]) == (405, "POST")
         assert client.post("/mcp", json={"text": "x" * 2**20}).status_code == 413

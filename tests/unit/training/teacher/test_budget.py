@@ -1,7 +1,9 @@
 """Which nodes are asked about, where not all can be."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from training.teacher.budget import (
 )
 from training.teacher.cost import estimate
 from training.teacher.endpoint import EndpointOptions
+from training.teacher.hardness import read_hardness
 from training.teacher.options import Budget
 from understudy.graph import TextGraph
 from understudy.graph.csr import build_adjacency
@@ -70,6 +73,23 @@ def test_the_uncertain_come_first() -> None:
     linked_ones = np.isin(others, GRAPH.adjacency.neighbors(int(others[0])))
     assert not linked_ones[:20].any()
     assert worth[others[:30]].mean() > worth[others].mean() + 0.2
+
+
+def test_what_is_said_to_be_hard_comes_first(tmp_path: Path) -> None:
+    file = tmp_path / "hard.json"
+    others = [node for node in range(400) if node not in set(GRAPH.splits["train"].tolist())]
+    others = [node for node in others if node not in set(GRAPH.splits["val"].tolist())]
+    names = [GRAPH.ids[node].as_py() for node in others[::40]]
+    file.write_text(json.dumps({name: place for place, name in enumerate(names)}))
+    hard = read_hardness(file)
+    budget = Budget(nodes=10, choice="uncertain", hard=hard)
+    asked = [GRAPH.ids[node].as_py() for node in nodes_of(budget).tolist()]
+    assert [name for name in asked if name in hard][:3] == names[:-4:-1]
+    assert budget.settings != replace(budget, hard={}).settings
+    for text, words in (("[1]", "expected one JSON object"), ('{"a": 1}', "does not have")):
+        file.write_text(text)
+        with pytest.raises(TeacherError, match=words):
+            nodes_of(replace(budget, hard=read_hardness(file)))
 
 
 @pytest.mark.parametrize("choice", CHOICES)

@@ -66,6 +66,12 @@ def test_a_caller_may_have_names_of_its_own() -> None:
 
 def test_readers_name_choices() -> None:
     named = {field.name for kind in (TeacherChoices, EndpointOptions) for field in fields(kind)}
-    renamed = {"max_nodes", "budget_choice", "budget_money", "max_choices"}  # on the command line
+    renamed = {
+        "max_nodes",
+        "budget_choice",
+        "budget_hard",
+        "budget_money",
+        "max_choices",
+    }  # on the command line
     places = {"ray", "workers"}  # where it is done, which is no choice of what is done
     assert READERS.keys() - renamed - places <= named

@@ -109,12 +109,11 @@ class Server:
         """
         with self.talking():
             waits = self.waiting()
-            answer, safe = evaluate_and_wait(self.client, script, keys, arguments, waits)
-        if not safe:
+            answer, lack = evaluate_and_wait(self.client, script, keys, arguments, waits)
+        if lack:
             raise LogUnsureError(
-                f"Redis at {self.where} has the change, but not as safely as asked within "
-                f"{WAIT_MILLISECONDS / 1_000:g} s (--log-wait-disk, --log-wait-replicas); "
-                "send it again under the same key"
+                f"Redis at {self.where} has the change, but not as safely as asked: {lack} "
+                "(--log-wait-disk, --log-wait-replicas); send it again under the same key"
             )
         return answer
 
@@ -144,10 +143,14 @@ class Server:
 
     def check_waits(self) -> None:
         try:
-            self.ask(lambda client: client.execute_command("WAITAOF", 0, 0, 0))
+            self.ask(lambda client: client.execute_command("WAITAOF", 1, 0, WAIT_MILLISECONDS))
         except LogAwayError:
             raise
         except JournalError as error:
+            if "unknown command" not in str(error):
+                raise JournalError(
+                    f"--log-wait-disk: {error}; set `appendonly yes` there, or leave it out"
+                ) from error
             raise JournalError(
                 f"--log-wait-disk needs Redis 7.2 or Valkey: the server at {self.where} has no "
                 "WAITAOF; set `appendfsync always` there instead"
@@ -209,24 +212,27 @@ def evaluate_and_wait(
     keys: Sequence[str],
     arguments: Sequence[Argument],
     waits: Sequence[Argument],
-) -> tuple[Any, bool]:
+) -> tuple[Any, str]:
     """Runs a script, and on the same connection a command that waits for what it wrote.
 
     Returns:
-        What the script gives, and whether the wait came to what it asked for.
+        What the script gives, and what the wait lacks of what it asked for; "" where nothing.
     """
     call = (script_hash(script), len(keys), *keys, *arguments)
     answer, told = send(client, call, waits)
     if isinstance(answer, NoScriptError):  # a server that was started since
         client.script_load(script)
         answer, told = send(client, call, waits)
-    for result in (answer, told):
-        if isinstance(result, Exception):
-            raise result
+    if isinstance(answer, Exception):
+        raise answer
     if not waits:
-        return answer, True
+        return answer, ""
+    if isinstance(told, Exception):  # what the script wrote is there all the same
+        return answer, str(told)
     asked, reached = waits[1:-1], told if isinstance(told, list) else [told]
-    return answer, all(int(a) <= int(b) for a, b in zip(asked, reached, strict=True))
+    if all(int(a) <= int(b) for a, b in zip(asked, reached, strict=True)):
+        return answer, ""
+    return answer, f"not within {WAIT_MILLISECONDS / 1_000:g} s"
 
 
 def send(client: Any, call: Sequence[Argument], waits: Sequence[Argument]) -> tuple[Any, Any]:

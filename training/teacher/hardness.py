@@ -1,0 +1,56 @@
+"""How much an answer about each node is worth, as a file says it that somebody else made.
+
+Such as what a model that is served is unsure of: see `understudy refresh`.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from training.errors import TeacherError
+from understudy.graph import TextGraph
+
+
+def read_hardness(path: Path) -> dict[str, float]:
+    """Id of a node → how hard it is: more is asked about first.
+
+    Raises:
+        TeacherError: the file cannot be read, or is no such object.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, float])
+    except OSError as error:
+        raise TeacherError(f"--budget-hard: {path} cannot be read: {error.strerror}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise TeacherError(
+            f"--budget-hard: {path}: {error}; expected one JSON object from ids to numbers"
+        ) from error
+
+
+def hardness_of(graph: TextGraph, hard: Mapping[str, float]) -> NDArray[np.float64]:
+    """The same by row; float64 [N]. What is not named is the least hard.
+
+    Raises:
+        TeacherError: a node is named that the graph does not have.
+    """
+    index, rows = graph.index_of, {}
+    for name, value in hard.items():
+        row = index.get(name)
+        if row is None:
+            raise TeacherError(
+                f"--budget-hard names the node {name!r}, which the graph does not have; it is of "
+                "another graph"
+            )
+        rows[row] = value
+    result = np.full(graph.num_nodes, -np.inf)
+    result[list(rows)] = list(rows.values())
+    return result
+
+
+def digest_of(hard: Mapping[str, float]) -> str:
+    """SHA-256: which nodes are asked about depends on it."""
+    return hashlib.sha256(msgspec.json.encode(hard, order="sorted")).hexdigest()

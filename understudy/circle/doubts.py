@@ -1,0 +1,29 @@
+"""What a served model is unsure of, for a teacher that cannot be asked about everything."""
+
+from pathlib import Path
+
+import msgspec
+
+from understudy.bundle import open_bundle
+from understudy.engine.elsewhere import logits_on
+from understudy.engine.requests import probabilities
+from understudy.graph.files import atomic_file
+from understudy.graph.progress import Progress, silent
+from understudy.graph.text_graph import TextGraph
+
+
+def write_doubts(bundle: Path, graph: TextGraph, path: Path, progress: Progress = silent) -> None:
+    """Writes how unsure a bundle is of every node of a graph, as `teach --budget-hard` reads it.
+
+    Of a node that is 1 less the calibrated score of its label.
+
+    Raises:
+        BundleError, BundleForeignError, InferenceError: see `logits_on`.
+        OSError: it cannot be written.
+    """
+    _, logits = logits_on(bundle, graph, progress)
+    calibration = open_bundle(bundle, verify=False).manifest.calibration
+    doubts = 1 - probabilities(logits, calibration.temperature).max(axis=1)
+    said = dict(zip(graph.ids.to_pylist(), doubts.tolist(), strict=True))
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(msgspec.json.encode(said))
