@@ -94,7 +94,7 @@ def load_graph(folder: Path | str) -> TextGraph:
     folder = Path(folder)
     meta = read_meta(folder)
     try:
-        nodes = pq.read_table(folder / "nodes.parquet").combine_chunks()
+        nodes = pq.read_table(folder / "nodes.parquet")
         edges = pq.read_table(folder / "edges.parquet")
         graph = assemble(meta, nodes, edges)
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
@@ -114,7 +114,7 @@ def load_graph(folder: Path | str) -> TextGraph:
 
 
 def assemble(meta: dict[str, Any], nodes: pa.Table, edges: pa.Table) -> TextGraph:
-    pairs = np.stack([edges["source"].to_numpy(), edges["target"].to_numpy()], axis=1)
+    pairs = np.stack([edges[name].to_numpy() for name in ("source", "target")]).T
     split_of, split_names = decode_splits(nodes["split"])
     return TextGraph(
         name=meta["name"],
@@ -141,6 +141,8 @@ def assemble(meta: dict[str, Any], nodes: pa.Table, edges: pa.Table) -> TextGrap
 
 def flat_strings(column: pa.ChunkedArray) -> pa.LargeStringArray:
     chunks = column.cast(pa.large_string()).chunks
+    if len(chunks) == 1:
+        return chunks[0]
     return pa.concat_arrays(chunks) if chunks else string_array([])
 
 
