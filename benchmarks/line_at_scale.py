@@ -106,8 +106,7 @@ def main(
         line.ended(f"{DISTILL} at {commit_of(before)}", distilled(line, before))
         return
     left = list(WORKS)[list(WORKS).index(begin) :]
-    kept = {} if left[0] == next(iter(WORKS)) else known
-    line = Line(folder, facts, {name: kept[name] for name in kept if name not in left})
+    line = Line(folder, facts, {name: known[name] for name in known if name not in left})
     for stage in left:
         line.ended(stage, WORKS[stage](line))
     typer.echo((RESULTS / f"{NAME}.md").read_text(encoding="utf-8"))

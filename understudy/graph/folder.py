@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from understudy.folders import atomic_folder
+from understudy.folders.places import url_problem
 from understudy.graph.csr import build_adjacency
 from understudy.graph.errors import GraphFormatError, SourceError
 from understudy.graph.files import write_json
@@ -67,10 +68,11 @@ def read_meta(folder: Path) -> dict[str, Any]:
     """
     path = folder / "meta.json"
     if not path.is_file():
-        raise SourceError(
-            f"{folder} is not a graph folder (no meta.json); make one with "
-            "`understudy data import`, `data debian` or `data synthetic`"
+        problem = url_problem(folder) or (
+            "is not a graph folder (no meta.json); make one with `understudy data import`, "
+            "`data debian` or `data synthetic`"
         )
+        raise SourceError(f"{folder} {problem}")
     try:
         meta: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         version = int(meta["format_version"])
