@@ -2,10 +2,12 @@
 
     python -m benchmarks.line_at_scale FOLDER [--nodes 1000000] [--edges 10000000]
 
-Draws a graph, distils a student of hashed texts in batches of drawn neighbours, exports it, serves
-it, and asks about a stored and an unseen node and makes a change. A size that is measured again
-takes the place of its own figures; the others stay in the results. A hundredth of the nodes has
-labels, as is usual where there are many.
+Draws a graph, writes it as the Parquet tables of a user and imports these, distils a student of
+hashed texts in batches of drawn neighbours, exports it, serves it, asks about stored and unseen
+nodes and changes edges. A hundredth of the nodes has labels, as is usual where there are many. What
+a stage took is written when it ends, so that a line that is cut off has told what it did;
+`--begin STAGE` goes on from there. A size that is measured again takes the place of its own
+figures; the others stay. `--before CHECKOUT` distils the imported graph with another one's code.
 """
 
 import json
@@ -13,28 +15,33 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import typer
 
 from benchmarks.engine_scale import memory_bytes
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import RESULTS, check_programs, markdown_table, run_script, write_results
+from benchmarks.line_report import report
+from benchmarks.measure import RESULTS, check_programs, run_script, write_results
 from benchmarks.one_by_one import body, change, one_by_one, times_of
 from benchmarks.questions import Questions
 from benchmarks.servers import CLASSIFY, MUTATIONS, NO_CACHE, Served, service
+from understudy.graph.folder import read_meta
 from understudy.graph.snapshot import load_snapshot
 
 NAME = "line_at_scale"
 STUDENT = ("--encoder", "hashing", "--batch-size", "1024", "--fanout", "5", "--layers", "2")
-LEAST = 100_000  # nodes; of fewer, what every process takes hides what a node does
+ROWS_A_STEP = 2**20  # of a table, while it is written
+PLAIN: dict[str, Any] = {"compression": "lz4", "use_dictionary": False}  # quick to write
 ASKED = 50  # of each sort of request
-SERVE = "serve"
-LARGER = (10_000_000, 100_000_000, 1_000_000_000)  # nodes, told of and not measured
+STAGES = ("draw", "import", "distill", "export", "serve")
+DISTILL = STAGES[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,56 +54,128 @@ class Spent:
     disk_bytes: int
 
 
+@dataclass
+class Line:
+    """A size that is being measured; what has ended is written.
+
+    Attributes:
+        facts: the size, and what was asked for.
+        stages: figures of each stage that ended.
+    """
+
+    folder: Path
+    facts: dict[str, Any]
+    stages: dict[str, Any] = field(default_factory=dict)
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    def ended(self, stage: str, figures: Mapping[str, Any]) -> None:
+        """Writes results/line_at_scale.json and .md with this stage."""
+        self.stages[stage] = dict(figures)
+        nodes = self.facts["nodes"]
+        sizes = known_sizes() | {str(nodes): {**self.facts, "stages": self.stages}}
+        ordered = dict(sorted(sizes.items(), key=lambda pair: int(pair[0])))
+        write_results(NAME, {"sizes": ordered}, report(ordered))
+        typer.echo(f"{nodes:,} nodes, {stage}: {json.dumps(self.stages[stage])}")
+
+
 def main(
-    folder: Annotated[Path, typer.Argument(help="Where graph, student and bundle are written.")],
+    folder: Annotated[Path, typer.Argument(help="Where all folders are written.")],
     nodes: Annotated[int, typer.Option(min=1_000, help="Of the graph.")] = 1_000_000,
     edges: Annotated[int, typer.Option(min=1_000, help="Of the graph.")] = 10_000_000,
     labeled: Annotated[float, typer.Option(min=0, max=1, help="Share of nodes.")] = 0.01,
     hidden: Annotated[int, typer.Option(min=1, help="Width of the student.")] = 32,
     epochs: Annotated[int, typer.Option(min=1)] = 3,
+    begin: Annotated[str, typer.Option(help=f"At a stage: {', '.join(STAGES)}.")] = STAGES[0],
+    before: Annotated[
+        Path | None, typer.Option(help="A checkout whose `distill` is measured, and nothing else.")
+    ] = None,
 ) -> None:
     """Measure, print and write results/line_at_scale.json."""
     check_programs("taskset")
+    if begin not in STAGES:
+        raise BenchmarkError(f"--begin {begin}: choose from {', '.join(STAGES)}")
+    folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    graph, student, bundle = (folder / name for name in ("graph", "student", "bundle"))
-    stages = {
-        "draw": spent(
-            graph, "data", "synthetic", graph, "--nodes", nodes, "--mean-degree",
-            2 * edges / nodes, "--labeled", labeled,
-        ),
-        "distill": spent(
-            student, "distill", graph, student, *STUDENT, "--hidden", hidden, "--epochs", epochs
-        ),
-        "export": spent(bundle, "export", student, bundle),
-    }  # fmt: skip
-    figures = {name: asdict(stage) for name, stage in stages.items()}
-    figures[SERVE] = serve(bundle)
-    metrics = json.loads((student / "metrics.json").read_text(encoding="utf-8"))
-    sizes = known_sizes() | {
-        str(nodes): {
-            "nodes": nodes,
-            "edges": edges,
-            "labeled": labeled,
-            "hidden": hidden,
-            "epochs": epochs,
-            "val_accuracy": metrics["val_accuracy"],
-            "stages": figures,
-        }
-    }
-    ordered = dict(sorted(sizes.items(), key=lambda pair: int(pair[0])))
-    text = report(ordered)
-    write_results(NAME, {"sizes": ordered}, text)
-    typer.echo(text)
+    facts = {"nodes": nodes, "edges": edges, "labeled": labeled, "hidden": hidden}
+    facts["epochs"] = epochs
+    known = known_sizes().get(str(nodes), {}).get("stages", {})
+    if before is not None:
+        line = Line(folder, facts, known)
+        line.ended(f"{DISTILL} at {commit_of(before)}", distilled(line, before))
+        return
+    left = list(WORKS)[list(WORKS).index(begin) :]
+    line = Line(folder, facts, {name: known[name] for name in known if name not in left})
+    for stage in left:
+        line.ended(stage, WORKS[stage](line))
+    typer.echo((RESULTS / f"{NAME}.md").read_text(encoding="utf-8"))
 
 
-def spent(out: Path, *words: object) -> Spent:
-    """One command of `understudy`, from its start to its end.
+def drawn(line: Line) -> Mapping[str, Any]:
+    degree = 2 * line.facts["edges"] / line.facts["nodes"]
+    words = ("--nodes", line.facts["nodes"], "--mean-degree", degree)
+    out = line.path("drawn")
+    taken = spent(out, "data", "synthetic", out, *words, "--labeled", line.facts["labeled"])
+    write_tables(out, line.path("tables"))
+    return asdict(taken)
+
+
+def imported(line: Line) -> Mapping[str, Any]:
+    tables, out = line.path("tables"), line.path("graph")
+    files = ("--nodes", tables / "nodes.parquet", "--edges", tables / "edges.parquet")
+    return asdict(spent(out, "data", "import", out, *files))
+
+
+def distilled(line: Line, checkout: Path | None = None) -> Mapping[str, Any]:
+    """By this code, or by a checkout's."""
+    out = line.path("student" if checkout is None else "student-before")
+    sizes = ("--hidden", line.facts["hidden"], "--epochs", line.facts["epochs"])
+    taken = spent(out, "distill", line.path("graph"), out, *STUDENT, *sizes, checkout=checkout)
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    told = ("val_accuracy", "test_accuracy", "epochs")
+    return (
+        asdict(taken)
+        | {name: metrics[name] for name in told}
+        | {"epoch_seconds": metrics["seconds"] / metrics["epochs"]}
+    )
+
+
+def exported(line: Line) -> Mapping[str, Any]:
+    return asdict(spent(line.path("bundle"), "export", line.path("student"), line.path("bundle")))
+
+
+def write_tables(graph: Path, folder: Path) -> None:
+    """A graph folder's nodes and edges as a user has them: Parquet, with names and not numbers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    labels = pa.array(read_meta(graph)["label_names"])
+    source = pq.ParquetFile(graph / "nodes.parquet")
+    ids = []
+    schema = pa.schema({"id": pa.string(), "text": pa.string(), "label": pa.string()})
+    with pq.ParquetWriter(folder / "nodes.parquet", schema, **PLAIN) as writer:
+        for batch in source.iter_batches(ROWS_A_STEP, columns=["id", "text", "label"]):
+            of_class = batch["label"].to_numpy()
+            given = pa.array(of_class, mask=of_class < 0)
+            columns = [batch["id"], batch["text"], labels.take(given)]
+            ids.append(columns[0])
+            writer.write_table(pa.table(dict(zip(schema.names, columns, strict=True))).cast(schema))
+    names = pa.concat_arrays(ids)
+    schema = pa.schema({"source": pa.string(), "target": pa.string()})
+    with pq.ParquetWriter(folder / "edges.parquet", schema, **PLAIN) as writer:
+        for batch in pq.ParquetFile(graph / "edges.parquet").iter_batches(ROWS_A_STEP):
+            ends = {name: names.take(batch[name]) for name in schema.names}
+            writer.write_table(pa.table(ends).cast(schema))
+
+
+def spent(out: Path, *words: object, checkout: Path | None = None) -> Spent:
+    """One command of `understudy`, from its start to its end; of a checkout, if one is given.
 
     Raises:
         BenchmarkError: it failed; it has said why.
     """
+    places = {} if checkout is None else {"cwd": checkout, "env": environment(checkout)}
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "understudy", *map(str, words)])
+    process = subprocess.Popen([sys.executable, "-m", "understudy", *map(str, words)], **places)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -109,8 +188,18 @@ def spent(out: Path, *words: object) -> Spent:
     )
 
 
-def serve(bundle: Path) -> dict[str, Any]:
+def environment(checkout: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(checkout.resolve())}
+
+
+def commit_of(checkout: Path) -> str:
+    command = ["git", "-C", str(checkout), "rev-parse", "--short=7", "HEAD"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def served(line: Line) -> Mapping[str, Any]:
     """Starting the service, its answers, and its memory before and after them."""
+    bundle = line.path("bundle")
     questions = Questions(load_snapshot(bundle / "graph"))
     started = time.perf_counter()
     with service(bundle, *NO_CACHE, cores="0,1") as server:
@@ -129,16 +218,29 @@ def serve(bundle: Path) -> dict[str, Any]:
 
 
 def requests(server: Served, questions: Questions) -> dict[str, dict[str, float]]:
-    """Times of stored and unseen nodes and of changes of an edge, one after the other."""
+    """Times of stored and unseen nodes and of changes of an edge, one after the other.
+
+    Each sort is asked for twice, the second time of the same nodes: then what it reads lies in the
+    caches.
+    """
     edges = questions.edges(ASKED)
-    bodies = {
-        "stored": (CLASSIFY, [body([node]) for node in questions.nodes("stored", ASKED)]),
-        "unseen": (CLASSIFY, [body([node]) for node in questions.nodes("unseen", ASKED)]),
-        "changes": (MUTATIONS, [change(edge, "add_edge") for edge in edges]),
+    stored, unseen = (
+        [body([node]) for node in questions.nodes(sort, ASKED)] for sort in ("stored", "unseen")
+    )
+    added, removed = (
+        [change(edge, kind) for edge in edges] for kind in ("add_edge", "remove_edge")
+    )
+    rounds = {
+        "stored": (CLASSIFY, stored),
+        "stored again": (CLASSIFY, stored),
+        "unseen": (CLASSIFY, unseen),
+        "unseen again": (CLASSIFY, unseen),
+        "changes": (MUTATIONS, added),
+        "changes again": (MUTATIONS, removed),
     }
     return {
-        name: asdict(times_of([one_by_one(server, path, own)]))
-        for name, (path, own) in bodies.items()
+        name: asdict(times_of([one_by_one(server, path, bodies)]))
+        for name, (path, bodies) in rounds.items()
     }
 
 
@@ -151,78 +253,9 @@ def known_sizes() -> dict[str, Any]:
     return sizes
 
 
-def extrapolated(
-    sizes: Mapping[str, Mapping[str, Any]], stage: str, figure: str, nodes: int
-) -> float:
-    """A stage's figure at another size: the straight line through the two largest that are known.
-
-    Edges grow with nodes, so that lines hold for both; sorting, whose cost grows faster, is a small
-    part of every stage.
-    """
-    (small, low), (large, high) = (
-        (size["nodes"], size["stages"][stage][figure]) for size in list(sizes.values())[-2:]
-    )
-    return float(low + (high - low) * (nodes - small) / (large - small))
-
-
-def extrapolations(sizes: Mapping[str, Mapping[str, Any]]) -> str:
-    """A table of larger sizes; empty where fewer than two are known that tell of them."""
-    sizes = {name: size for name, size in sizes.items() if size["nodes"] >= LEAST}
-    if len(sizes) < 2:
-        return ""
-    rows = [
-        [
-            f"{nodes:,}",
-            stage,
-            f"{extrapolated(sizes, stage, 'processor_seconds', nodes):,.0f}",
-            f"{extrapolated(sizes, stage, 'peak_bytes', nodes) / 1e9:,.1f}",
-            f"{extrapolated(sizes, stage, 'disk_bytes', nodes) / 1e9:,.1f}",
-        ]
-        for nodes in LARGER
-        for stage in next(iter(sizes.values()))["stages"]
-    ]
-    header = ("nodes", "stage", "processor s", "peak, GB", "on disk, GB")
-    return (
-        "\nNot measured, but on the straight line through the two largest sizes above, with as "
-        "many edges a node and the same share of labels:\n\n" + markdown_table(header, rows)
-    )
-
-
-def report(sizes: Mapping[str, Mapping[str, Any]]) -> str:
-    """Tables of the stages, of the requests to the service, and of larger sizes."""
-    stages, asked = [], []
-    for size in sizes.values():
-        for name, stage in size["stages"].items():
-            stages.append(
-                [
-                    f"{size['nodes']:,}",
-                    f"{size['edges']:,}",
-                    name,
-                    f"{stage['seconds']:,.0f}",
-                    f"{stage['processor_seconds']:,.0f}",
-                    f"{stage['peak_bytes'] / 1e9:.2f}",
-                    f"{stage['disk_bytes'] / 1e9:.3f}",
-                ]
-            )
-        served = size["stages"][SERVE]
-        times = (f"{served[sort]['p50']:.2f}" for sort in ("stored", "unseen", "changes"))
-        asked.append([f"{size['nodes']:,}", *times, f"{served['anonymous_bytes'] / 1e9:.2f}"])
-    header = ("nodes", "edges", "stage", "seconds", "processor s", "peak, GB", "on disk, GB")
-    of_service = (
-        "nodes",
-        "a stored node, ms",
-        "an unseen one, ms",
-        "a change, ms",
-        "of no file, GB",
-    )
-    return (
-        "The whole line, each stage a process of its own; `serve` is until it is ready, and its "
-        "memory holds pages of mapped files that are not its own.\n\n"
-        + markdown_table(header, stages)
-        + "\nThe service, one request after the other, median:\n\n"
-        + markdown_table(of_service, asked)
-        + extrapolations(sizes)
-    )
+WORKS: Mapping[str, Callable[[Line], Mapping[str, Any]]] = dict(
+    zip(STAGES, (drawn, imported, distilled, exported, served), strict=True)
+)
 
 
 if __name__ == "__main__":

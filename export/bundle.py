@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from export.calibration import served_calibration, served_record
 from export.checks.gates import Verdict, judge, smallest_cosine
 from export.checks.parity import (
-    check_logits,
     check_shapes,
+    check_stored,
     check_weights,
     check_whole,
     student_forms,
@@ -189,7 +189,7 @@ def write_student(
         draft.parity["awkward_graphs"] = check_shapes(student, draft.folder, draft.info)
         draft.parity["whole_student"] = check_whole(student, draft.folder / WHOLE_FILE)
     activations = draft.activations(network, features)
-    draft.parity["stored_logits"] = check_logits(student, features, adjacency, activations[-1])
+    draft.parity["stored_logits"] = check_stored(student, features, adjacency, activations)
     return network, features, activations
 
 
@@ -214,8 +214,8 @@ def serve_int8(
     verdict = judge("int8", cosine, draft.graph, expected, activations[-1])
     if verdict.passes:
         draft.variants[INT8_FILE] = verdict.info
-        draft.parity["stored_logits"] = check_logits(
-            draft.checkpoint.student, features, draft.graph.adjacency, activations[-1]
+        draft.parity["stored_logits"] = check_stored(
+            draft.checkpoint.student, features, draft.graph.adjacency, activations
         )
         return features, activations
     (draft.folder / INT8_FILE).unlink()

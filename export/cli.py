@@ -12,6 +12,7 @@ from training.errors import CheckpointError
 from understudy.bundle import Manifest, open_bundle
 from understudy.folders import check_output
 from understudy.folders.kinds import BUNDLE, REPOSITORY, STUDENT, marked
+from understudy.folders.places import url_problem
 from understudy.graph.folder import read_meta
 from understudy.graph.next_step import tell_next
 from understudy.graph.progress import terminal_progress
@@ -85,9 +86,8 @@ def check_paths(
     else:
         config = marked(student, STUDENT)
         if config is None:
-            raise CheckpointError(
-                f"{student} is not a student folder; make one with `understudy distill`"
-            )
+            problem = "is not a student folder; make one with `understudy distill`"
+            raise CheckpointError(f"{student} {url_problem(student) or problem}")
         graph = options.graph or Path(str(config["graph_path"]))
         read_meta(graph)
         check_output(bundle, BUNDLE, [*inputs, graph], force)

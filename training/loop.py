@@ -17,11 +17,13 @@ from training.config import Epoch, Training, TrainingConfig
 from training.data import Batch, GraphData, Product, train_mask, whole_graph
 from training.errors import DivergedError
 from training.losses.objectives import Term, total_loss
-from training.student.batches import Sampling, sampled_batches, seed_steps
+from training.student.batches import Sampling, parts_of, sampled_batches, seed_steps
 from training.student.network import STUDENTS, MessageLayer, Student, StudentOutput
 from understudy.graph.progress import Progress, silent
 
 STAGE = "Training the student"
+JUDGED = 8_192  # nodes of train and of val, by which an epoch of a large graph is judged, at most
+SMALL_PART = 4  # times as many nodes as are drawn: of a smaller graph, all are read
 
 
 @dataclass(slots=True)
@@ -94,7 +96,7 @@ def train(
     # h0 of whole graphs, which an epoch's evaluation and the next epoch's step have in common
     shared = not config.batch_size and not student.config.input_dropout
     embedded: Tensor | None = None
-    evaluation = Evaluation(student, data)
+    evaluation = evaluation_of(student, data, config)
     while not run.ended(config):
         loss = run_epoch(student, next(epoch_batches), terms, run.optimizer, embedded, team)
         if not math.isfinite(loss):
@@ -139,13 +141,18 @@ def batches(
     train, others = data.train.numpy(), np.empty(0, dtype=np.int64)
     if any(term.objective.reach == "all" for term in terms):
         others = np.flatnonzero(~train_mask(data).numpy())
-    kind, layers = run.student.config.kind, run.student.config.layers
-    hops = 0 if STUDENTS[kind].weighting == "none" else layers
-    sampling = Sampling(hops, config.fanout, kind)
+    sampling = sampling_of(run.student, config)
     while True:
         steps = seed_steps(train, others, config.batch_size, run.order)
         own = (share_of(step, team.rank, team.size) for step in steps)
         yield sampled_batches(data, own, sampling, run.draws)
+
+
+def sampling_of(student: Student, config: TrainingConfig) -> Sampling:
+    """What is drawn around a seed."""
+    kind = student.config.kind
+    hops = 0 if STUDENTS[kind].weighting == "none" else student.config.layers
+    return Sampling(hops, config.fanout, kind)
 
 
 def share_of(step: NDArray[np.int64], rank: int, size: int) -> NDArray[np.int64]:
@@ -206,6 +213,62 @@ class Evaluation:
         right = logits.argmax(1) == data.labels[nodes]
         train, val = right.double().split([len(data.train), len(data.val)])
         return float(train.mean()), float(val.mean())
+
+
+class DrawnEvaluation:
+    """The same of at most JUDGED nodes of each, with drawn neighbours: every epoch the same draws.
+
+    That is for batches of a graph so large that its other nodes are most of the work of an epoch.
+    """
+
+    def __init__(self, student: Student, data: GraphData, config: TrainingConfig) -> None:
+        self.data, self.config = data, config
+        self.sampling = sampling_of(student, config)
+        generator = np.random.default_rng([config.seed, 5])
+        self.parts = [judged(part.numpy(), generator) for part in (data.train, data.val)]
+
+    @property
+    def reached(self) -> int:
+        """Nodes that are read, at most."""
+        around = sum(self.sampling.fanout**hop for hop in range(self.sampling.hops + 1))
+        return around * sum(map(len, self.parts))
+
+    @torch.no_grad()
+    def __call__(self, student: Student, embedded: Tensor | None) -> tuple[float, float]:
+        """Shares of train and of val; leaves the student in evaluation mode."""
+        student.eval()
+        draws = np.random.default_rng([self.config.seed, 6])
+        train, val = (self.accuracy(student, part, draws) for part in self.parts)
+        return train, val
+
+    def accuracy(
+        self, student: Student, nodes: NDArray[np.int64], draws: np.random.Generator
+    ) -> float:
+        right = 0
+        steps = parts_of(nodes, self.config.batch_size)
+        for batch in sampled_batches(self.data, steps, self.sampling, draws):
+            logits = student(batch.features, batch.edges, last=False).logits[: batch.num_seeds]
+            right += int((logits.argmax(1) == batch.labels[: batch.num_seeds]).sum())
+        return right / len(nodes)
+
+
+def judged(nodes: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
+    """The nodes, or JUDGED of them, drawn."""
+    if len(nodes) <= JUDGED:
+        return nodes
+    drawn: NDArray[np.int64] = np.sort(generator.choice(nodes, JUDGED, replace=False))
+    return drawn
+
+
+def evaluation_of(
+    student: Student, data: GraphData, config: TrainingConfig
+) -> Evaluation | DrawnEvaluation:
+    """Of all neighbours; in batches of drawn ones, where those are a small part of the graph."""
+    if config.batch_size:
+        drawn = DrawnEvaluation(student, data, config)
+        if drawn.reached * SMALL_PART <= data.adjacency.num_nodes:
+            return drawn
+    return Evaluation(student, data)
 
 
 @torch.no_grad()

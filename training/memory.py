@@ -7,12 +7,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from training.config import DistillOptions, StudentConfig
+from training.config import TRAINING, DistillOptions, StudentConfig
 from understudy.environment import MEMORY_LIMITS, NO_LIMIT, gibibytes
 from understudy.graph.errors import GraphFormatError
 from understudy.graph.folder import read_meta
 
 BASE_BYTES = 500e6  # of the libraries
+EXPORT_BYTES = 850e6  # of them and of what torch holds of a network while it is exported
 NODE_BYTES = 150  # of ids, labels and splits
 LOADING_BYTES = 60  # an edge, while its graph is read and checked
 EDGE_BYTES = 24  # an edge afterwards, in both directions: in the graph, and as a matrix's row
@@ -21,6 +22,10 @@ GRAMS_A_CHARACTER = 3.2  # n-grams of a hashed text, of which each is kept in tw
 GRAM_BYTES = 24  # of them together, and of what they are made of
 WORD_BYTES = 3  # a character of a hashed text, where only its words are kept
 BAG_NUMBERS = 384  # of a hashed text: its bag of n-grams, the same dropped, and their gradient
+STEP_GRAM_BYTES = 40  # the same of a step's texts: rows, by column, and both transposed
+STORED_EDGE_BYTES = 8  # an edge of a graph folder or bundle, in both directions
+STORED_NODE_BYTES = 40  # of where lists and texts begin, of labels and splits
+DENSE_WIDTH = 384  # of a text's embedding
 HEADROOM = 0.85  # of what is free
 BATCH = 1_024  # seeds a step, where the whole graph does not fit
 NUMBER = 4  # bytes
@@ -32,6 +37,7 @@ class GraphSize:
     edges: int  # each counted once
     classes: int
     text_bytes: int
+    train: int = 0  # nodes of the training split
 
 
 def graph_size(folder: Path) -> GraphSize:
@@ -48,11 +54,17 @@ def graph_size(folder: Path) -> GraphSize:
         texts = sum(group.column(text).total_uncompressed_size for group in groups)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise GraphFormatError(f"{folder} is damaged: {error}") from error
-    return GraphSize(meta["nodes"], meta["edges"], len(meta["label_names"]), texts)
+    train = int(meta["splits"].get("train", 0))
+    return GraphSize(meta["nodes"], meta["edges"], len(meta["label_names"]), texts, train)
 
 
 def training_bytes(
-    size: GraphSize, student: StudentConfig, hashed: bool, taught: bool, whole: bool
+    size: GraphSize,
+    student: StudentConfig,
+    hashed: bool,
+    taught: bool,
+    whole: bool,
+    fanout: int = TRAINING.fanout,
 ) -> float:
     """Of the process at its peak; dense features stay mapped, and are not counted.
 
@@ -70,7 +82,41 @@ def training_bytes(
     texts = size.text_bytes * (1 + kept * hashed)
     by_node += BAG_NUMBERS * NUMBER * (hashed and whole)
     trained = size.nodes * by_node + size.edges * by_edge + texts
-    return BASE_BYTES + max(trained, size.edges * LOADING_BYTES + 2 * size.text_bytes)
+    trained += 0 if whole else step_bytes(size, student, hashed, fanout)
+    return BASE_BYTES + max(trained, loading_bytes(size))
+
+
+def loading_bytes(size: GraphSize) -> float:
+    """Of a graph while it is read."""
+    return size.edges * LOADING_BYTES + 2 * size.text_bytes
+
+
+def step_bytes(size: GraphSize, student: StudentConfig, hashed: bool, fanout: int) -> float:
+    """Of a step of BATCH seeds, with `fanout` neighbours drawn of each node and hop."""
+    around = 1 if student.kind == "mlp" else sum(fanout**hop for hop in range(student.layers + 1))
+    nodes = min(BATCH * around, size.nodes)
+    grams = GRAMS_A_CHARACTER * size.text_bytes / max(size.nodes, 1)
+    features = grams * STEP_GRAM_BYTES + BAG_NUMBERS * NUMBER if hashed else DENSE_WIDTH * NUMBER
+    return nodes * (features + student.hidden * NUMBER * 2 * (student.layers + 1))
+
+
+def exporting_bytes(size: GraphSize, student: StudentConfig, hashed: bool) -> float:
+    """Of an export at its peak: the stored activations, the graph, and the texts' words."""
+    by_node = (student.layers * student.hidden + size.classes) * NUMBER + NODE_BYTES
+    texts = size.text_bytes * (1 + WORD_BYTES * hashed)
+    kept = size.nodes * by_node + size.edges * STORED_EDGE_BYTES + texts
+    return EXPORT_BYTES + max(kept, loading_bytes(size))
+
+
+def bundle_bytes(size: GraphSize, student: StudentConfig, weights: float) -> float:
+    """Of a bundle on the disk; weights stand in it twice, once for a network in one file.
+
+    Args:
+        weights: bytes of the student's.
+    """
+    by_node = (student.layers * student.hidden + size.classes) * NUMBER + STORED_NODE_BYTES
+    edges = size.edges * STORED_EDGE_BYTES
+    return 2 * weights + size.nodes * by_node + edges + size.text_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +129,19 @@ class BatchChoice:
 
 
 def choose_batch(
-    size: GraphSize, student: StudentConfig, hashed: bool, taught: bool, free: float
+    size: GraphSize,
+    student: StudentConfig,
+    hashed: bool,
+    taught: bool,
+    free: float,
+    fanout: int = TRAINING.fanout,
 ) -> BatchChoice:
     """The whole graph where it fits into the free memory, and else batches."""
     whole = training_bytes(size, student, hashed, taught, whole=True)
     needed = f"training on the whole graph takes about {gibibytes(round(whole))}"
     if whole <= HEADROOM * free:
         return BatchChoice(0, f"{needed} of {gibibytes(round(free))} that are free", whole)
-    drawn = training_bytes(size, student, hashed, taught, whole=False)
+    drawn = training_bytes(size, student, hashed, taught, whole=False, fanout=fanout)
     return BatchChoice(
         BATCH,
         f"{needed}, more than is free ({gibibytes(round(free))}): batches of {BATCH:,} nodes with "
@@ -103,7 +154,8 @@ def choose_batch(
 def chosen_batch(size: GraphSize, options: DistillOptions) -> BatchChoice:
     """`choose_batch` for a distillation, by what is free now."""
     hashed, taught = options.encoder == "hashing", options.teacher is not None
-    return choose_batch(size, options.student, hashed, taught, free_bytes())
+    fanout = options.training.fanout
+    return choose_batch(size, options.student, hashed, taught, free_bytes(), fanout)
 
 
 def free_bytes() -> int:

@@ -6,30 +6,44 @@ student on a drawn graph of the same mean degree.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from training.config import LABELS, StudentConfig
+from training.config import LABELS, TRAINING, StudentConfig, TrainingConfig
 from training.data import GraphData, edges, whole_graph
 from training.errors import TeacherError
-from training.loop import Evaluation, run_epoch
+from training.loop import ALONE, JUDGED, Evaluation, batches, begin, run_epoch
 from training.losses.objectives import CrossEntropy, Term
-from training.memory import BASE_BYTES, WORD_BYTES, GraphSize, choose_batch
+from training.memory import (
+    BASE_BYTES,
+    BATCH,
+    DENSE_WIDTH,
+    WORD_BYTES,
+    GraphSize,
+    bundle_bytes,
+    choose_batch,
+    exporting_bytes,
+)
 from training.student.network import Student
 from training.teacher.defaults import defaults_of, teacher_kind
 from understudy.graph.csr import build_adjacency
+from understudy.graph.hashing import HashingOptions
 
-DENSE_WIDTH = 384  # of a text's embedding
 ENCODER_PARAMETERS = 22.7e6  # of MiniLM
 ENCODER_TOKENS = 256  # that it reads of a text, at most
 CHARACTERS_A_TOKEN = 4
 PARAMETERS = {"encoder": ENCODER_PARAMETERS, "gemma": 268e6}  # of teachers that are at hand
 FLOPS_A_PARAMETER = 2  # and token, forward
-HASHED_CHARACTERS = 2e6  # a second and core
+HASHED_CHARACTERS = 5e6  # a second and core
+READ_EDGES, READ_TEXT = 2e6, 5e7  # edges and bytes of text a second, while a graph is read
+BEGINNING = 5.0  # seconds until a process has loaded torch
+CONVERTING = 15.0  # the same, with what it takes to write a student's networks
 EXPORT_EPOCHS = 1.5  # an export computes all activations twice: to store them, and to compare
+FORWARD_SHARE = 0.4  # of a step: without gradients
+PASS_SHARE = 0.5  # of an epoch of the whole graph: once over all nodes, at the end of batches
 LARGEST_SAMPLE = 20_000  # nodes of the drawn graph
 MEASURING_SECONDS = 10.0  # of a kind of student, at most
 RATE_SIZE = 512  # rows of the multiplied matrices
@@ -54,6 +68,8 @@ class Wishes:
     input_price: float  # a million tokens, of an endpoint
     output_price: float
     answers_a_second: float  # of an endpoint
+    batches: bool = False  # of drawn neighbours, also where the whole graph fits
+    fanout: int = TRAINING.fanout
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,30 +141,41 @@ def student_stages(
 ) -> tuple[Stage, Stage]:
     """Distilling and exporting one student."""
     taught = wishes.teacher is not None
-    choice = choose_batch(size, student, wishes.hashed, taught, free)
-    epoch = epoch_seconds(size, student, wishes.hashed)
-    numbers = sum(w.numel() for w in small_student(student, size.classes).parameters())
+    room = 0.0 if wishes.batches else free
+    choice = choose_batch(size, student, wishes.hashed, taught, room, wishes.fanout)
+    whole = epoch_seconds(size, student, wishes.hashed)
+    epoch = batches_seconds(size, student, wishes) if choice.seeds else whole
+    reading = size.edges / READ_EDGES + size.text_bytes / READ_TEXT
+    hashing = size.text_bytes / HASHED_CHARACTERS * wishes.hashed
+    weights = weight_bytes(student, size.classes, wishes.hashed)
     distilling = priced(
         f"distill {student.kind}",
-        wishes.epochs * epoch,
+        BEGINNING + reading + wishes.epochs * epoch + whole * PASS_SHARE * bool(choice.seeds),
         choice.bytes,
-        numbers * WHOLE,
+        weights,
         wishes,
         1,
     )
     remark = f"whole graph, {epoch:.1f} s an epoch"
     if choice.seeds:
-        remark = "in batches, which take several times as long"
-    table = size.nodes * (student.layers * student.hidden + size.classes) * WHOLE
+        remark = f"in batches, {epoch:.1f} s an epoch"
     exporting = priced(
         f"export {student.kind}",
-        EXPORT_EPOCHS * epoch,
-        BASE_BYTES + 2 * table + size.text_bytes,
-        table + 8 * size.edges + size.text_bytes,
+        CONVERTING + reading + hashing + EXPORT_EPOCHS * whole,
+        exporting_bytes(size, student, wishes.hashed),
+        bundle_bytes(size, student, weights),
         wishes,
         1,
     )
     return replace(distilling, remark=remark), exporting
+
+
+def weight_bytes(student: StudentConfig, classes: int, hashed: bool) -> int:
+    """Of a student's weights."""
+    width = HashingOptions().buckets if hashed else DENSE_WIDTH
+    with torch.device("meta"):  # shapes alone
+        made = Student(student, width, max(classes, 2), hashed)
+    return sum(w.numel() for w in made.parameters()) * WHOLE
 
 
 def priced(
@@ -172,19 +199,49 @@ def matrix_rate() -> float:
 
 def epoch_seconds(size: GraphSize, student: StudentConfig, hashed: bool) -> float:
     """Of the whole graph, by a drawn one with fewer nodes and the same mean degree."""
-    count = min(size.nodes, LARGEST_SAMPLE)
-    data = drawn_graph(count, round(size.edges * count / size.nodes), size.classes)
-    network = small_student(student, size.classes)
+    data, network = sample_of(size), small_student(student, size.classes)
     optimizer = torch.optim.AdamW(network.parameters(), fused=True)
     terms, batch = [Term(LABELS, 1.0, CrossEntropy())], whole_graph(data)
-    evaluation, begun = Evaluation(network, data), time.perf_counter()
+    evaluation = Evaluation(network, data)
+
+    def epoch() -> None:
+        run_epoch(network, [batch], terms, optimizer)
+        evaluation(network, None)
+
+    longer = HASHED_LONGER if hashed else 1.0
+    return least_seconds(epoch) * size.nodes / len(data.labels) * longer
+
+
+def batches_seconds(size: GraphSize, student: StudentConfig, wishes: Wishes) -> float:
+    """Of an epoch in batches, by a step on a drawn graph: of the nodes in train, or, with a
+    teacher, of all; and the nodes by which it is judged."""
+    data, network = sample_of(size), small_student(student, size.classes)
+    config = TrainingConfig(batch_size=BATCH, fanout=wishes.fanout)
+    terms = [Term(LABELS, 1.0, CrossEntropy())]
+    run = begin(network, terms, config, ALONE)
+    drawn = replace(data, train=data.train[:BATCH])
+    epochs = batches(run, drawn, terms, config, ALONE)
+    step = least_seconds(lambda: run_epoch(network, next(epochs), terms, run.optimizer))
+    seeds = size.nodes if wishes.teacher is not None else size.train
+    judged = 2 * min(JUDGED, max(size.train, 1)) * FORWARD_SHARE
+    return step * (seeds + judged) / len(drawn.train) * (HASHED_LONGER if wishes.hashed else 1.0)
+
+
+def least_seconds(work: Callable[[], object]) -> float:
+    """Of up to four runs, as many as begin within some seconds."""
+    begun = time.perf_counter()
     times: list[float] = []
     while not times or (len(times) < 4 and time.perf_counter() - begun < MEASURING_SECONDS / 2):
         started = time.perf_counter()
-        run_epoch(network, [batch], terms, optimizer)
-        evaluation(network, None)
+        work()
         times.append(time.perf_counter() - started)
-    return min(times) * size.nodes / count * (HASHED_LONGER if hashed else 1.0)
+    return min(times)
+
+
+def sample_of(size: GraphSize) -> GraphData:
+    """A drawn graph of at most LARGEST_SAMPLE nodes."""
+    count = min(size.nodes, LARGEST_SAMPLE)
+    return drawn_graph(count, round(size.edges * count / size.nodes), size.classes)
 
 
 def small_student(student: StudentConfig, classes: int) -> Student:
@@ -218,7 +275,7 @@ def advice(stages: Sequence[Stage], wishes: Wishes) -> list[str]:
             f"asking takes {longest.seconds / DAY:,.1f} days: with `teach --budget` of {share:.0%} "
             "of the questions it takes one, and the labels spread over edges do the rest"
         )
-    if any("in batches" in stage.remark for stage in stages):
+    if any("in batches" in stage.remark for stage in stages) and not wishes.batches:
         lines.append(
             "a student does not fit into memory whole: a machine with more of it is faster than "
             "batches, and so is a smaller --hidden"

@@ -3,7 +3,7 @@
 Each check returns its largest difference, which goes into the manifest, or raises.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -16,8 +16,9 @@ from export.errors import ParityError
 from export.student.activations import all_activations, input_feeds
 from export.student.blocks import weighting_of
 from training.data import edges
-from training.encoders.features import Features, HashedFeatures, dense_features
+from training.encoders.features import Features, HashedFeatures, dense_features, take_rows
 from training.encoders.minilm import MiniLM
+from training.student.batches import sample, sampled_edges
 from training.student.network import HashedInput, Student
 from understudy.bundle import StudentInfo
 from understudy.bundle.sessions import Network
@@ -30,6 +31,8 @@ from understudy.graph.receptive_field import receptive_field
 
 MAX_LOGIT_DIFFERENCE = 1e-4  # absolute, or relative where a logit exceeds 1
 MIN_COSINE = 0.9999
+COMPARED_WHOLE = 2**18  # nodes of a graph, up to which torch computes all of it once more
+COMPARED = 2**15  # nodes of a larger one
 
 
 def check_logits(
@@ -49,18 +52,77 @@ def check_logits(
     """
     with torch.inference_mode():
         expected = student(features, edges(adjacency)).logits.numpy()
-    if nodes is not None:
-        expected = expected[nodes]
-    if not np.isfinite(logits).all() or not np.isfinite(expected).all():
+    return difference(logits, expected if nodes is None else expected[nodes])
+
+
+def difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    """The largest one of two arrays.
+
+    Raises:
+        ParityError: it is more than 1e-4, or a value is not finite.
+    """
+    if not np.isfinite(found).all() or not np.isfinite(expected).all():
         raise ParityError("the student gives logits that are not finite; it is not exported")
     scale = np.maximum(np.abs(expected), 1.0)
-    difference = float((np.abs(logits - expected) / scale).max(initial=0.0))
-    if difference > MAX_LOGIT_DIFFERENCE:
+    largest = float((np.abs(found - expected) / scale).max(initial=0.0))
+    if largest > MAX_LOGIT_DIFFERENCE:
         raise ParityError(
-            f"exported logits differ from the trained student's by {difference:.2e}, "
+            f"exported logits differ from the trained student's by {largest:.2e}, "
             f"more than {MAX_LOGIT_DIFFERENCE:.0e}; the bundle is not written"
         )
-    return difference
+    return largest
+
+
+def check_stored(
+    student: Student,
+    features: Features,
+    adjacency: Adjacency,
+    activations: Sequence[NDArray[np.float32]],
+) -> float:
+    """Compares what is stored with torch's; of a large graph layer by layer, on some nodes.
+
+    Raises:
+        ParityError: as `check_logits`.
+    """
+    if adjacency.num_nodes <= COMPARED_WHOLE:
+        return check_logits(student, features, adjacency, activations[-1])
+    if not np.isfinite(activations[-1]).all():
+        raise ParityError("the student gives logits that are not finite; it is not exported")
+    drawn = np.random.default_rng(0).choice(adjacency.num_nodes, COMPARED, replace=False)
+    return check_layers(student, features, adjacency, activations, np.sort(drawn))
+
+
+def check_layers(
+    student: Student,
+    features: Features,
+    adjacency: Adjacency,
+    activations: Sequence[NDArray[np.float32]],
+    nodes: NDArray[np.int64],
+) -> float:
+    """What torch makes of some nodes (int64 [B]) in every layer, of what is stored below it.
+
+    Raises:
+        ParityError: as `check_logits`.
+    """
+    near, pairs = all_neighbors(adjacency, nodes)
+    around = sampled_edges(adjacency, near, pairs, student.config.kind)
+    with torch.inference_mode():
+        first = student.embed(take_rows(features, torch.from_numpy(nodes))).numpy()
+        differences = [difference(activations[0][nodes], first)]
+        for number, layer in enumerate(student.layers):
+            head = student.head if number == len(student.layers) - 1 else None
+            output = layer(torch.from_numpy(activations[number][near]), around, head)
+            expected = output[: len(nodes)].numpy()
+            differences.append(difference(activations[number + 1][nodes], expected))
+    return max(differences)
+
+
+def all_neighbors(
+    adjacency: Adjacency, nodes: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The nodes first, then their neighbours, and who reads whom; see `sample`."""
+    most = int(adjacency.degrees[nodes].max(initial=1))
+    return sample(adjacency, nodes, 1, most, np.random.default_rng(0))
 
 
 def check_shapes(student: Student, folder: Path, info: StudentInfo) -> float:

@@ -1,6 +1,8 @@
 """`understudy plan`: what every stage takes on a graph, before any of it is begun."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,6 +60,15 @@ def plan(
         float,
         typer.Option(min=0.001, help="Of an endpoint, in all."),
     ] = 8.0,
+    batches: Annotated[
+        bool, typer.Option("--batches", help="Of drawn neighbours, also where the graph fits.")
+    ] = False,
+    fanout: Annotated[
+        int, typer.Option(min=1, help="Neighbours drawn of a node and hop, in batches.")
+    ] = DEFAULTS.fanout,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the stages as JSON, in seconds and bytes.")
+    ] = False,
 ) -> None:
     """Estimate time, memory, disk and money of every stage from texts to bundles."""
     size = graph_size(graph)
@@ -78,9 +89,14 @@ def plan(
             input_price=input_price,
             output_price=output_price,
             answers_a_second=answers_a_second,
+            batches=batches,
+            fanout=fanout,
         )
         check_wishes(wishes)
         stages = plan_stages(size, wishes, free_bytes())
+    if as_json:
+        typer.echo(json.dumps([asdict(stage) for stage in stages], indent=2, ensure_ascii=False))
+        return
     title = f"{graph}: {size.nodes:,} nodes, {size.edges:,} edges, {size.classes:,} classes"
     console = Console()
     console.print(title, soft_wrap=True, markup=False, highlight=False)

@@ -4,7 +4,7 @@ They are dense embeddings of a transformer, or hashed n-grams.
 """
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -63,11 +63,7 @@ class HashedFeatures:
 
     def matrix(self, nodes: NDArray[np.int64]) -> sparse.csr_array:
         """Some texts as the rows of a matrix, float32 [B, buckets]."""
-        parts = [
-            self.texts.rows(nodes[start : start + self.step])
-            for start in range(0, max(len(nodes), 1), self.step)
-        ]
-        texts = joined(parts)
+        texts = self.texts.rows(nodes)
         shape = len(texts), self.buckets
         return sparse.csr_array((texts.weights, texts.buckets, texts.indptr), shape)
 
@@ -153,16 +149,6 @@ def graph_features(
         reader.read(graph.texts[start : start + TEXTS_A_STEP].to_pylist())
         progress("Hashing texts", min(start + TEXTS_A_STEP, graph.num_nodes), graph.num_nodes)
     return HashedFeatures(reader.texts(), options.buckets)
-
-
-def joined(parts: Sequence[HashedTexts]) -> HashedTexts:
-    """The parts' texts one behind the other."""
-    if len(parts) == 1:
-        return parts[0]
-    lengths = [np.diff(part.indptr) for part in parts]
-    indptr = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
-    buckets, weights = ([getattr(part, name) for part in parts] for name in ("buckets", "weights"))
-    return HashedTexts(indptr, np.concatenate(buckets), np.concatenate(weights))
 
 
 def hashing_options(spec: EncoderSpec) -> HashingOptions:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from understudy.graph.hashing import HashedTexts, HashingOptions, TextHasher, unit_rows
 
 COUNTED_AT_ONCE = 2**20  # texts
+TEXTS_A_SORT = 2_048  # whose n-grams are put together at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +51,40 @@ class WordTexts:
 
     def rows(self, texts: NDArray[np.int64]) -> HashedTexts:
         """Some of the texts, in the order of their positions [B]."""
+        return joined([self.rows_at_once(texts[cut]) for cut in cuts(len(texts))])
+
+    def rows_at_once(self, texts: NDArray[np.int64]) -> HashedTexts:
+        """The same of so few that their n-grams fit into the processor's caches."""
         owners, positions = runs(self.indptr, texts)
         entries = self.entries[positions]
         of_word = entries >= self.width
         words, places = runs(self.word_indptr, entries[of_word].astype(np.int64) - self.width)
-        rows = np.concatenate([owners[~of_word], owners[of_word][words]])
-        buckets = np.concatenate([entries[~of_word], self.word_buckets[places]])
-        keys, counts = np.unique(rows * self.width + buckets, return_counts=True)
-        rows, buckets = np.divmod(keys, self.width)
+        # Numbers of 32 bits, where they suffice, are sorted twice as fast.
+        number = np.int32 if len(texts) * self.width < 2**31 else np.int64
+        first = owners.astype(number) * number(self.width)  # of a text's keys
+        own, of_words = entries[~of_word], self.word_buckets[places]
+        keys = np.concatenate([first[~of_word] + own, first[of_word][words] + of_words])
+        keys.sort()
+        starts = np.flatnonzero(np.diff(keys, prepend=number(-1)))
+        counts = np.diff(starts, append=len(keys)).astype(np.float32)
+        rows, buckets = np.divmod(keys[starts], number(self.width))
         indptr = ends(np.bincount(rows, minlength=len(texts)))
-        return unit_rows(indptr, buckets, counts.astype(np.float32))
+        return unit_rows(indptr, buckets, counts)
+
+
+def cuts(count: int) -> list[slice]:
+    """Runs of TEXTS_A_SORT, one at least."""
+    starts = range(0, max(count, 1), TEXTS_A_SORT)
+    return [slice(start, start + TEXTS_A_SORT) for start in starts]
+
+
+def joined(parts: Sequence[HashedTexts]) -> HashedTexts:
+    """The parts' texts one behind the other."""
+    if len(parts) == 1:
+        return parts[0]
+    buckets, weights = ([getattr(part, name) for part in parts] for name in ("buckets", "weights"))
+    indptr = ends(np.concatenate([part.lengths() for part in parts]))
+    return HashedTexts(indptr, np.concatenate(buckets), np.concatenate(weights))
 
 
 def runs(

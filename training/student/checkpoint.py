@@ -22,6 +22,7 @@ from training.errors import CheckpointError
 from training.student.network import Student
 from training.teacher.answers.views import ServedTeacher, TeacherRecord
 from understudy.folders import atomic_folder
+from understudy.folders.places import url_problem
 from understudy.graph.files import write_json
 from understudy.graph.lineage import Lineage, parse_lineage
 
@@ -102,9 +103,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """
     path = folder / "config.json"
     if not path.is_file():
-        raise CheckpointError(
-            f"{folder} is not a student folder (no config.json); make one with `understudy distill`"
+        problem = url_problem(folder) or (
+            "is not a student folder (no config.json); make one with `understudy distill`"
         )
+        raise CheckpointError(f"{folder} {problem}")
     try:
         config = parse_config(json.loads(path.read_text(encoding="utf-8")))
         student = build_student(config)

@@ -9,18 +9,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.nn import GATConv, GCNConv, GINConv, SAGEConv
 
 from training.config import Registry, StudentConfig
 from training.data import Edges, Product
-from training.encoders.features import Features, HashedFeatures, take_rows
+from training.encoders.features import Features, HashedFeatures
 from training.encoders.sparse_product import sparse_product
 from training.errors import TrainingError
 from training.student.attention import attention
 from training.student.by_rows import by_rows, of_nodes
+from training.threads import shared_out
 from understudy.graph.neighborhoods import Weighting
 
 Update = Callable[[nn.Module, Tensor, Tensor | None], Tensor]
@@ -178,6 +181,21 @@ class HashedInput(nn.Module):
         """[B, BAG_WIDTH] → [B, hidden]."""
         return cast(Tensor, self.linear(rows))
 
+    def reader(self, features: HashedFeatures) -> Callable[[NDArray[np.int64]], Tensor]:
+        """What maps some texts, int64 [B], to [B, hidden], without a gradient.
+
+        Both maps are linear: with few outputs the table goes through the second one first.
+        """
+        table, weight = self.table.detach(), self.linear.weight.detach()
+        narrow = len(weight) < BAG_WIDTH
+        values = (F.linear(table, weight) if narrow else table).numpy()
+
+        def read(nodes: NDArray[np.int64]) -> Tensor:
+            bags = torch.from_numpy(features.matrix(nodes) @ values)
+            return bags + self.linear.bias if narrow else self.mapped(bags)
+
+        return read
+
 
 class DenseInput(nn.Linear):
     """A linear map of the encoder's embeddings: [N, dimension] → [N, hidden]."""
@@ -288,7 +306,7 @@ class Student(nn.Module):
 
     def embed(self, features: Features) -> Tensor:
         """h0 [N, hidden]; without a gradient some hashed texts at a time, but for a kept matrix."""
-        learning = torch.is_grad_enabled()
+        learning = torch.is_grad_enabled() or self.training
         if isinstance(features, HashedFeatures) and features.in_steps and not learning:
             return self.embed_in_steps(features)
         rows = self.input.rows(features)  # type: ignore[arg-type]
@@ -296,10 +314,16 @@ class Student(nn.Module):
         return by_rows(self.first, modules, rows, None, self.input.probability * self.training)
 
     def embed_in_steps(self, features: HashedFeatures) -> Tensor:
-        """h0 of texts of which no matrix is kept."""
+        """h0 of texts of which no matrix is kept, without dropout."""
         result = torch.empty(len(features), self.config.hidden)
-        for nodes in torch.arange(len(features)).split(features.step):
-            result[nodes[0] : nodes[-1] + 1] = self.embed(take_rows(features, nodes))
+        read = cast(HashedInput, self.input).reader(features)
+
+        def fill(start: int) -> None:
+            nodes = np.arange(start, min(start + features.step, len(features)))
+            with torch.no_grad():
+                result[start : start + len(nodes)] = F.relu(self.input_norm(read(nodes)))
+
+        shared_out(fill, range(0, len(features), features.step))
         return result
 
     def first(self, rows: Tensor, _: Tensor | None) -> Tensor:

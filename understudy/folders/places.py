@@ -11,13 +11,27 @@ LOST_AND_FOUND = "lost+found"  # of a file system, at a mount point
 MOUNTS = Path("/proc/self/mountinfo")
 LONGEST_NAME = 200  # bytes of an output's name that work's name may repeat; 255 is the most of any
 
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # of two letters at least: C:/ is a disk
+
+
+def url_problem(path: Path) -> str | None:
+    """Why a path that is a URL is of no use, to be read after it; None of a path on a disk."""
+    if not URL.match(str(path)):
+        return None
+    return (
+        "is a URL: every stage reads and writes folders on a disk; copy it to one, or back from "
+        "there, or mount the store"
+    )
+
 
 def real_place(out: Path) -> Path:
     """The output's absolute path; of a link, what it leads to.
 
     Raises:
-        OutputUnwritableError: there can be no such path.
+        OutputUnwritableError: there can be no such path, or it is a URL.
     """
+    if problem := url_problem(out):
+        raise OutputUnwritableError(f"{out} {problem}")
     try:
         return out.resolve()
     except (OSError, RuntimeError) as error:  # RuntimeError: a link to itself, before Python 3.13

@@ -69,7 +69,8 @@ def build_adjacency(num_nodes: int, pairs: NDArray[np.integer]) -> tuple[Adjacen
     Self-loops are dropped; (a, b) and (b, a) are one edge.
 
     Shapes:
-        pairs: integers [E', 2], each in [0, num_nodes)
+        pairs: integers [E', 2], each in [0, num_nodes); as int32 and the transpose of [2, E'] they
+            are not copied
 
     Raises:
         ValueError: an endpoint is outside [0, num_nodes).
@@ -77,7 +78,7 @@ def build_adjacency(num_nodes: int, pairs: NDArray[np.integer]) -> tuple[Adjacen
     pairs = np.asarray(pairs).reshape(-1, 2)
     if len(pairs) and (int(pairs.min()) < 0 or int(pairs.max()) >= num_nodes):
         raise ValueError(f"edge endpoints must be in [0, {num_nodes})")
-    first, second = pairs[:, 0].astype(np.int32), pairs[:, 1].astype(np.int32)
+    first, second = (pairs[:, end].astype(np.int32, copy=False) for end in (0, 1))
     distinct = first != second
     self_loops = len(pairs) - int(np.count_nonzero(distinct))
     if self_loops:

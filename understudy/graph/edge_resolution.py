@@ -16,6 +16,7 @@ from understudy.graph.repairs import RepairLog
 
 UNKNOWN = -2  # no record has this id
 LEFT_OUT = -1  # a record has it, and was left out of the graph
+NO_PAIRS = np.empty((2, 0), np.int32)
 
 
 def resolve_edges(
@@ -36,7 +37,7 @@ def resolve_edges(
     """
     pairs = [endpoints(table, records, position, log) for table in tables]
     for table, pair in zip(tables, pairs, strict=True):
-        unknown = (pair == UNKNOWN).any(axis=1)
+        unknown = (pair == UNKNOWN).any(axis=0)
         if not unknown.any():
             continue
         row = int(np.argmax(unknown))
@@ -44,36 +45,36 @@ def resolve_edges(
             message = unknown_endpoint(table, pair, row, int(unknown.sum()))
             raise BadInputError(message + (other_ids(records) if unknown.all() else ""))
         log.add("unknown_endpoints", int(unknown.sum()), at(table, row))
-    usable = [(pair >= 0).all(axis=1) for pair in pairs]
     for table, pair in zip(tables, pairs, strict=True):
-        left_out = (pair == LEFT_OUT).any(axis=1) & (pair != UNKNOWN).all(axis=1)
+        left_out = (pair == LEFT_OUT).any(axis=0) & (pair != UNKNOWN).all(axis=0)
         if left_out.any():
             log.add("edges_of_nodes_left_out", int(left_out.sum()), at(table, np.argmax(left_out)))
-    rows = [np.flatnonzero(mask) for mask in usable]
-    together = np.concatenate(
-        [*(pair[row] for pair, row in zip(pairs, rows, strict=True)), np.empty((0, 2), np.int64)]
-    )
+    usable = [(pair >= 0).all(axis=0) for pair in pairs]
+    kept = [pair if mask.all() else pair[:, mask] for pair, mask in zip(pairs, usable, strict=True)]
+    together = (kept[0] if len(kept) == 1 else np.concatenate([NO_PAIRS, *kept], axis=1)).T
     adjacency, dropped = build_adjacency(num_nodes, together)
     if dropped.self_loops or dropped.duplicates:
+        rows = [np.flatnonzero(mask) for mask in usable]
         log_repeats(tables, rows, together, num_nodes, log)
     return adjacency
 
 
 def endpoints(
     table: EdgeTable, records: NodeColumns, position: NDArray[np.int64], log: RepairLog
-) -> NDArray[np.int64]:
-    """int64 [e, 2] of node indices, UNKNOWN or LEFT_OUT."""
-    columns = []
-    for column in (table.sources, table.targets):
+) -> NDArray[np.int32]:
+    """int32 [2, e] of node indices, UNKNOWN or LEFT_OUT."""
+    pairs = np.empty((2, len(table)), np.int32)
+    for end, column in enumerate((table.sources, table.targets)):
         if isinstance(column, np.ndarray):
             known = (column >= 0) & (column < len(records))
             record = np.where(known, column, 0)
         else:
             found = find_records(table, trimmed(column), records, log)
-            record = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+            record = pc.fill_null(found, -1).to_numpy(zero_copy_only=False)
             known = record >= 0
-        columns.append(np.where(known, position[record], UNKNOWN))
-    return np.stack(columns, axis=1)
+        pairs[end] = position.astype(np.int32)[record]
+        pairs[end, ~known] = UNKNOWN
+    return pairs
 
 
 def find_records(
@@ -81,6 +82,8 @@ def find_records(
 ) -> pa.Int32Array:
     """int32 [e]: the record of each id, null where there is none; 3.0 may stand for 3."""
     found = pc.index_in(column, value_set=records.ids, skip_nulls=True)
+    if not found.null_count:
+        return found
     floats = pc.and_(found.is_null(), pc.match_substring_regex(column, WHOLE_FLOAT))
     if not pc.any(floats).as_py():
         return found
@@ -95,9 +98,9 @@ def at(table: EdgeTable, row: int | np.integer) -> str:
     return table.source.at(int(table.places[row]))
 
 
-def unknown_endpoint(table: EdgeTable, pair: NDArray[np.int64], row: int, count: int) -> str:
+def unknown_endpoint(table: EdgeTable, pair: NDArray[np.int32], row: int, count: int) -> str:
     side, column = (
-        ("source", table.sources) if pair[row, 0] == UNKNOWN else ("target", table.targets)
+        ("source", table.sources) if pair[0, row] == UNKNOWN else ("target", table.targets)
     )
     value = column[row]
     value = value.as_py() if isinstance(value, pa.Scalar) else int(value)
@@ -126,11 +129,16 @@ def other_ids(records: NodeColumns) -> str:
 def log_repeats(
     tables: Sequence[EdgeTable],
     rows: Sequence[NDArray[np.int64]],
-    pairs: NDArray[np.int64],
+    pairs: NDArray[np.int32],
     num_nodes: int,
     log: RepairLog,
 ) -> None:
-    """Counts self-loops, repeated edges, and edges that only repeat in the other direction."""
+    """Counts self-loops, repeated edges, and edges that only repeat in the other direction.
+
+    Shapes:
+        rows: int64, of each table the edges that are in pairs
+        pairs: int32 [e, 2]
+    """
     starts = np.cumsum([0, *(len(row) for row in rows)])
 
     def place(index: int) -> str:
@@ -143,9 +151,9 @@ def log_repeats(
 
     loops = pairs[:, 0] == pairs[:, 1]
     real = np.flatnonzero(~loops)
-    again = repeats(pairs[real, 0] * num_nodes + pairs[real, 1])
+    again = repeats(pairs[real, 0] * np.int64(num_nodes) + pairs[real, 1])
     once = real[~again]
-    low, high = pairs[once].min(axis=1), pairs[once].max(axis=1)
+    low, high = pairs[once].min(axis=1).astype(np.int64), pairs[once].max(axis=1)
     note("self_loops", np.flatnonzero(loops))
     note("duplicate_edges", real[again])
     note("reversed_edges", once[repeats(low * num_nodes + high)])

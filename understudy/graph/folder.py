@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from understudy.folders import atomic_folder
+from understudy.folders.places import url_problem
 from understudy.graph.csr import build_adjacency
 from understudy.graph.errors import GraphFormatError, SourceError
 from understudy.graph.files import write_json
@@ -67,10 +68,11 @@ def read_meta(folder: Path) -> dict[str, Any]:
     """
     path = folder / "meta.json"
     if not path.is_file():
-        raise SourceError(
-            f"{folder} is not a graph folder (no meta.json); make one with "
-            "`understudy data import`, `data debian` or `data synthetic`"
+        problem = url_problem(folder) or (
+            "is not a graph folder (no meta.json); make one with `understudy data import`, "
+            "`data debian` or `data synthetic`"
         )
+        raise SourceError(f"{folder} {problem}")
     try:
         meta: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         version = int(meta["format_version"])
@@ -94,7 +96,7 @@ def load_graph(folder: Path | str) -> TextGraph:
     folder = Path(folder)
     meta = read_meta(folder)
     try:
-        nodes = pq.read_table(folder / "nodes.parquet").combine_chunks()
+        nodes = pq.read_table(folder / "nodes.parquet")
         edges = pq.read_table(folder / "edges.parquet")
         graph = assemble(meta, nodes, edges)
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
@@ -114,7 +116,7 @@ def load_graph(folder: Path | str) -> TextGraph:
 
 
 def assemble(meta: dict[str, Any], nodes: pa.Table, edges: pa.Table) -> TextGraph:
-    pairs = np.stack([edges["source"].to_numpy(), edges["target"].to_numpy()], axis=1)
+    pairs = np.stack([edges[name].to_numpy() for name in ("source", "target")]).T
     split_of, split_names = decode_splits(nodes["split"])
     return TextGraph(
         name=meta["name"],
@@ -141,6 +143,8 @@ def assemble(meta: dict[str, Any], nodes: pa.Table, edges: pa.Table) -> TextGrap
 
 def flat_strings(column: pa.ChunkedArray) -> pa.LargeStringArray:
     chunks = column.cast(pa.large_string()).chunks
+    if len(chunks) == 1:
+        return chunks[0]
     return pa.concat_arrays(chunks) if chunks else string_array([])
 
 

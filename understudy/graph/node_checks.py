@@ -15,6 +15,8 @@ from understudy.graph.numerals import WHOLE_FLOAT, as_integers
 from understudy.graph.records import NodeTable
 from understudy.graph.repairs import RepairLog
 
+ROWS_A_STEP = 2**20  # that are compared at once
+
 
 @dataclass(frozen=True)
 class NodeColumns:
@@ -82,9 +84,21 @@ def plain_ids(records: NodeColumns, log: RepairLog) -> pa.LargeStringArray:
 
 
 def trimmed(column: pa.LargeStringArray) -> pa.LargeStringArray:
-    """Without blanks around; null where nothing is left."""
+    """Without blanks around; null where nothing is left. What is so already is not copied."""
+    if is_trimmed(column):
+        return column
     column = pc.utf8_trim_whitespace(column)
     return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.large_string()), column)
+
+
+def is_trimmed(column: pa.LargeStringArray) -> bool:
+    """Whether no string has blanks around or is empty."""
+    for start in range(0, len(column), ROWS_A_STEP):
+        part = column[start : start + ROWS_A_STEP]
+        told = pc.and_(pc.equal(pc.utf8_trim_whitespace(part), part), pc.not_equal(part, ""))
+        if not pc.all(told, min_count=0).as_py():
+            return False
+    return True
 
 
 def distinct_nodes(

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.line_at_scale import NAME, extrapolated, report
+from benchmarks.line_at_scale import NAME
+from benchmarks.line_report import extrapolated, report
 from benchmarks.measure import RESULTS
 from tests.figures import unfounded
 

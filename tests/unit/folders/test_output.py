@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.folder_samples import write_evaluation, write_graph, write_student
+from training.errors import CheckpointError
+from training.student.checkpoint import load_checkpoint
 from understudy.folders import OutputRefusedError, OutputUnwritableError, check_output, check_space
 from understudy.folders.kinds import EVALUATION, GRAPH, STUDENT
+from understudy.graph import load_graph
+from understudy.graph.errors import SourceError
 
 
 def entries(folder: Path) -> set[str]:
@@ -160,3 +164,17 @@ def test_links_to_nothing_are_told_apart(tmp_path: Path) -> None:
         check_output(tmp_path / "loop", GRAPH)
     (tmp_path / "ahead").symlink_to(tmp_path / "graph")  # to what will be there
     check_output(tmp_path / "ahead", GRAPH)
+
+
+def test_a_url_is_refused_in_words_and_no_folder_is_made_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputUnwritableError, match=r"s3:/bucket/graph is a URL.* mount the store"):
+        check_output(Path("s3://bucket/graph"), GRAPH)
+    with pytest.raises(SourceError, match="is a URL"):
+        load_graph("gs://bucket/graph")
+    with pytest.raises(CheckpointError, match="is a URL"):
+        load_checkpoint(Path("memory://student"))
+    assert entries(tmp_path) == set()
+    check_output(tmp_path / "s3:" / "graph", GRAPH)  # an odd name, and a place on a disk

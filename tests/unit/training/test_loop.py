@@ -8,7 +8,18 @@ import torch
 
 from tests.unit.training.samples import CLASSES, WIDTH, small_data
 from training.config import STUDENT_KINDS, StudentConfig, StudentKind, Training, TrainingConfig
-from training.loop import Team, batches, begin, share_of, step_loss, train
+from training.loop import (
+    DrawnEvaluation,
+    Evaluation,
+    Team,
+    batches,
+    begin,
+    evaluation_of,
+    judged,
+    share_of,
+    step_loss,
+    train,
+)
 from training.losses.objectives import CrossEntropy, Term
 from training.student.network import Student, dropout
 
@@ -82,3 +93,40 @@ def test_a_step_is_shared_out_whole_and_nobody_is_without(length: int) -> None:
     assert {node for share in shares for node in share} == set(step.tolist())
     if length >= 3:
         assert sum(map(len, shares)) == length
+
+
+@pytest.mark.parametrize("kind", STUDENT_KINDS)
+def test_an_epoch_of_batches_is_judged_as_on_the_whole_graph_where_all_neighbors_are_drawn(
+    kind: StudentKind,
+) -> None:
+    torch.manual_seed(0)
+    student = Student(replace(SMALL, kind=kind), WIDTH, CLASSES, hashed=False)
+    data = small_data(teacher=False)
+    drawn = DrawnEvaluation(student, data, TrainingConfig(batch_size=7, fanout=1_000))
+    assert drawn(student, None) == pytest.approx(Evaluation(student, data)(student, None))
+
+
+def test_every_epoch_of_batches_is_judged_by_the_same_neighbors() -> None:
+    torch.manual_seed(0)
+    student = Student(SMALL, WIDTH, CLASSES, hashed=False)
+    data = small_data(teacher=False)
+    drawn = DrawnEvaluation(student, data, TrainingConfig(batch_size=16, fanout=1))
+    assert drawn(student, None) == drawn(student, None)
+    other = DrawnEvaluation(student, data, TrainingConfig(batch_size=16, fanout=1, seed=1))
+    assert drawn.reached == other.reached <= 4 * (len(data.train) + len(data.val))
+
+
+def test_all_neighbors_are_read_unless_drawn_ones_are_far_fewer() -> None:
+    student = Student(replace(SMALL, layers=1), WIDTH, CLASSES, hashed=False)
+    data = small_data(teacher=False)
+    few = replace(data, train=data.train[:3], val=data.val[:3])
+    config = TrainingConfig(batch_size=16, fanout=1)
+    assert isinstance(evaluation_of(student, few, config), DrawnEvaluation)
+    assert isinstance(evaluation_of(student, data, config), Evaluation)
+    assert isinstance(evaluation_of(student, few, TrainingConfig()), Evaluation)
+
+
+def test_of_many_nodes_some_judge() -> None:
+    nodes = np.arange(0, 30_000, 2)
+    some = judged(nodes, np.random.default_rng(0))
+    assert len(set(some.tolist()) & set(nodes.tolist())) == len(some) == 8_192

@@ -16,6 +16,7 @@ from training.memory import (
     choose_batch,
     free_bytes,
     graph_size,
+    step_bytes,
     training_bytes,
 )
 from understudy.graph import save_graph
@@ -64,10 +65,18 @@ def test_hashed_texts_in_batches_take_a_small_part_of_what_all_their_n_grams_tak
     student = StudentConfig(hidden=32)
     texts = replace(LARGE, edges=0, nodes=1_000_000)
     whole, drawn = (
-        training_bytes(texts, student, hashed=True, taught=False, whole=whole)
+        training_bytes(texts, student, hashed=True, taught=False, whole=whole, fanout=5)
         for whole in (True, False)
     )
-    assert drawn < whole / 6
+    assert drawn < whole / 5
+
+
+def test_a_step_takes_more_with_more_neighbors_and_no_more_than_all_nodes() -> None:
+    student = StudentConfig(hidden=32)
+    few, more = (step_bytes(LARGE, student, hashed=True, fanout=fanout) for fanout in (2, 10))
+    assert few * 10 < more
+    assert step_bytes(LARGE, student, True, 1_000) == step_bytes(LARGE, student, True, 2_000)
+    assert step_bytes(LARGE, StudentConfig("mlp", hidden=32), hashed=True, fanout=10) < few
 
 
 def test_this_machine_has_some_memory_free() -> None:

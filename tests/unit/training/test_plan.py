@@ -69,7 +69,7 @@ def test_an_endpoint_costs_what_its_tokens_cost() -> None:
 def test_where_memory_lacks_batches_are_told_and_days_of_asking_are_advised_against() -> None:
     huge = replace(SIZE, nodes=SIZE.nodes * 10_000, edges=SIZE.edges * 10_000)
     stages = plan_stages(huge, replace(WISHES, students=WISHES.students[1:]), 1e9)
-    assert stages[2].remark == "in batches, which take several times as long"
+    assert stages[2].remark.startswith("in batches, ")
     assert any("`teach --budget`" in line for line in advice(stages, WISHES))
     assert any("does not fit into memory" in line for line in advice(stages, WISHES))
 

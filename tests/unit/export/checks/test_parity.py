@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from export.checks.parity import (
     awkward_graphs,
+    check_layers,
     check_logits,
     check_shapes,
     check_weights,
@@ -163,3 +164,18 @@ def test_a_weight_that_is_nan_is_named() -> None:
         student.head.weight[0, 0] = torch.nan
     with pytest.raises(ParityError, match=r"head\.weight"):
         check_weights(student)
+
+
+def test_a_large_graph_is_compared_layer_by_layer_on_some_of_its_nodes(
+    exported: ExportedStudent,
+) -> None:
+    adjacency = hub_graph()
+    features = random_features(exported.student, adjacency.num_nodes)
+    stored = all_activations(exported.forms[0], features, adjacency, exported.weighting)
+    nodes = np.arange(0, adjacency.num_nodes, 3)
+    assert check_layers(exported.student, features, adjacency, stored, nodes) <= TOLERANCE
+    for number in range(len(stored)):
+        wrong = [table.copy() for table in stored]
+        wrong[number][nodes[5]] += 1.0
+        with pytest.raises(ParityError, match="exported logits differ"):
+            check_layers(exported.student, features, adjacency, wrong, nodes)
