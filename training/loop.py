@@ -81,6 +81,7 @@ def train(
     """Trains until validation accuracy has not risen for `config.patience` epochs.
 
     The objectives' own parameters are optimised with the student's. The test split is not read.
+    All is computed where the student and the data are.
     On return the student has the weights of the best epoch (the earliest of equals) and is in
     evaluation mode.
 
@@ -96,7 +97,8 @@ def train(
     embedded: Tensor | None = None
     evaluation = Evaluation(student, data)
     while not run.ended(config):
-        loss = run_epoch(student, next(epoch_batches), terms, run.optimizer, embedded, team)
+        mixed = config.precision == "bfloat16"
+        loss = run_epoch(student, next(epoch_batches), terms, run.optimizer, embedded, team, mixed)
         if not math.isfinite(loss):
             number = len(run.epochs) + 1
             raise DivergedError(f"the loss is {loss} in epoch {number}; lower --learning-rate")
@@ -136,9 +138,9 @@ def batches(
         batch = whole_graph(data)
         while True:
             yield [batch]
-    train, others = data.train.numpy(), np.empty(0, dtype=np.int64)
+    train, others = data.train.cpu().numpy(), np.empty(0, dtype=np.int64)
     if any(term.objective.reach == "all" for term in terms):
-        others = np.flatnonzero(~train_mask(data).numpy())
+        others = np.flatnonzero(~train_mask(data).cpu().numpy())
     kind, layers = run.student.config.kind, run.student.config.layers
     hops = 0 if STUDENTS[kind].weighting == "none" else layers
     sampling = Sampling(hops, config.fanout, kind)
@@ -160,13 +162,14 @@ def run_epoch(
     optimizer: torch.optim.Optimizer,
     embedded: Tensor | None = None,
     team: Team = ALONE,
+    mixed: bool = False,
 ) -> float:
     """The mean loss over the epoch's seeds; `embedded` is h0, for an epoch of one batch."""
     student.train()
     total, count = 0.0, 0
     for batch in epoch:
         optimizer.zero_grad()
-        loss = step_loss(student, batch, terms, embedded)
+        loss = step_loss(student, batch, terms, embedded, mixed)
         loss.backward()
         team.average(optimizer)
         optimizer.step()
@@ -176,11 +179,21 @@ def run_epoch(
 
 
 def step_loss(
-    student: Student, batch: Batch, terms: Sequence[Term], embedded: Tensor | None
+    student: Student,
+    batch: Batch,
+    terms: Sequence[Term],
+    embedded: Tensor | None,
+    mixed: bool = False,
 ) -> Tensor:
-    """Scalar; the activations are let go of but for what its gradient needs."""
+    """Scalar; the activations are let go of but for what its gradient needs.
+
+    Args:
+        mixed: the student's own products in bfloat16; what goes between its layers, sums over
+            neighbours and losses stay float32
+    """
     last = any(term.objective.reads_last for term in terms)
-    output = student(batch.features, batch.edges, embedded, last)
+    with torch.autocast(batch.nodes.device.type, torch.bfloat16, mixed, cache_enabled=False):
+        output = student(batch.features, batch.edges, embedded, last)
     return total_loss(terms, student, output, batch)
 
 
@@ -195,7 +208,7 @@ class Evaluation:
     def product(self) -> Product | None:
         """What the last layer sums up, of these nodes alone."""
         product = cast(MessageLayer, self.student.layers[-1]).product(self.data.edges)
-        return None if product is None else product.of(self.nodes.numpy())
+        return None if product is None else product.of(self.nodes.cpu().numpy())
 
     @torch.no_grad()
     def __call__(self, student: Student, embedded: Tensor | None) -> tuple[float, float]:

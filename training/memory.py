@@ -21,6 +21,7 @@ GRAMS_A_CHARACTER = 3.2  # n-grams of a hashed text, of which each is kept in tw
 GRAM_BYTES = 24  # of them together, and of what they are made of
 WORD_BYTES = 3  # a character of a hashed text, where only its words are kept
 BAG_NUMBERS = 384  # of a hashed text: its bag of n-grams, the same dropped, and their gradient
+DENSE_NUMBERS = 384  # of a text's embedding
 HEADROOM = 0.85  # of what is free
 BATCH = 1_024  # seeds a step, where the whole graph does not fit
 NUMBER = 4  # bytes
@@ -100,10 +101,21 @@ def choose_batch(
     )
 
 
-def chosen_batch(size: GraphSize, options: DistillOptions) -> BatchChoice:
-    """`choose_batch` for a distillation, by what is free now."""
+def chosen_batch(
+    size: GraphSize, options: DistillOptions, free: float | None = None
+) -> BatchChoice:
+    """`choose_batch` for a distillation.
+
+    Args:
+        free: bytes of a device with memory of its own, which holds dense features, too; None: what
+            is free on this machine now
+    """
     hashed, taught = options.encoder == "hashing", options.teacher is not None
-    return choose_batch(size, options.student, hashed, taught, free_bytes())
+    if free is None:
+        free = free_bytes()
+    elif not hashed:
+        free -= size.nodes * DENSE_NUMBERS * NUMBER
+    return choose_batch(size, options.student, hashed, taught, free)
 
 
 def free_bytes() -> int:

@@ -16,7 +16,13 @@ from torch_geometric.nn import GATConv, GCNConv, GINConv, SAGEConv
 
 from training.config import Registry, StudentConfig
 from training.data import Edges, Product
-from training.encoders.features import Features, HashedFeatures, take_rows
+from training.encoders.features import (
+    TEXTS_A_STEP,
+    Features,
+    HashedFeatures,
+    multiplied,
+    take_rows,
+)
 from training.encoders.sparse_product import sparse_product
 from training.errors import TrainingError
 from training.student.attention import attention
@@ -64,8 +70,8 @@ def register_student(
         raise TrainingError("the weighting 'mask' is GAT's alone; give None, or another one")
     runs: dict[Weighting | None, Callable[[nn.Module, Tensor, Edges], Tensor]] = {
         "mean": lambda module, h, edges: module(h, mean_of_neighbors(h, edges)),
-        "sum": lambda module, h, edges: module(h, edges.adjacency @ h),
-        "symmetric": lambda module, h, edges: module(h, edges.normalized @ h),
+        "sum": lambda module, h, edges: module(h, multiplied(edges.adjacency, h)),
+        "symmetric": lambda module, h, edges: module(h, multiplied(edges.normalized, h)),
         "none": lambda module, h, edges: module(h),
         None: lambda module, h, edges: module(h, edges),
     }
@@ -74,8 +80,8 @@ def register_student(
 
 def mean_of_neighbors(h: Tensor, edges: Edges) -> Tensor:
     """[N, hidden]; zeros for a node without neighbours."""
-    count = edges.adjacency @ torch.ones(len(h), 1)
-    return (edges.adjacency @ h) / count.clamp_min(1)
+    count = multiplied(edges.adjacency, h.new_ones(len(h), 1))
+    return multiplied(edges.adjacency, h) / count.clamp_min(1)
 
 
 def convolution(config: StudentConfig) -> nn.Module:
@@ -211,8 +217,11 @@ class MessageLayer(nn.Module):
         if layer.run is None:
             return by_rows(self.updated, self, h, self.product(edges), probability, head)
         h = dropout(h, probability, self.training)
-        h = self.finish(h, layer.run(self.conv, h, edges))
-        return h if head is None else cast(Tensor, head(dropout(h, probability, self.training)))
+        # Between layers and behind the head numbers are float32, also where products are not.
+        h = self.finish(h, layer.run(self.conv, h, edges)).to(h.dtype)
+        if head is None:
+            return h
+        return cast(Tensor, head(dropout(h, probability, self.training))).to(h.dtype)
 
     def product(self, edges: Edges) -> Product | None:
         """What this layer sums neighbours with; None where it does so in a way of its own."""
@@ -287,19 +296,27 @@ class Student(nn.Module):
         return last.of_nodes(h, edges, nodes, product, self.head)
 
     def embed(self, features: Features) -> Tensor:
-        """h0 [N, hidden]; without a gradient some hashed texts at a time, but for a kept matrix."""
-        learning = torch.is_grad_enabled()
-        if isinstance(features, HashedFeatures) and features.in_steps and not learning:
+        """h0 [N, hidden]; without a gradient some at a time of what is not read at once: hashed
+        texts without a matrix, and features on another device."""
+        if not torch.is_grad_enabled() and self.reads_in_steps(features):
             return self.embed_in_steps(features)
         rows = self.input.rows(features)  # type: ignore[arg-type]
         modules = nn.ModuleList([self.input, self.input_norm])
         return by_rows(self.first, modules, rows, None, self.input.probability * self.training)
 
-    def embed_in_steps(self, features: HashedFeatures) -> Tensor:
-        """h0 of texts of which no matrix is kept."""
-        result = torch.empty(len(features), self.config.hidden)
-        for nodes in torch.arange(len(features)).split(features.step):
-            result[nodes[0] : nodes[-1] + 1] = self.embed(take_rows(features, nodes))
+    def reads_in_steps(self, features: Features) -> bool:
+        if isinstance(features, HashedFeatures):
+            return features.in_steps
+        return features.device != self.head.weight.device
+
+    def embed_in_steps(self, features: Features) -> Tensor:
+        """h0, some thousand nodes at a time."""
+        device = self.head.weight.device
+        result = torch.empty(len(features), self.config.hidden, device=device)
+        step = features.step if isinstance(features, HashedFeatures) else TEXTS_A_STEP
+        for nodes in torch.arange(len(features)).split(step):
+            own = take_rows(features, nodes).to(device)
+            result[nodes[0] : nodes[-1] + 1] = self.embed(own)
         return result
 
     def first(self, rows: Tensor, _: Tensor | None) -> Tensor:

@@ -11,7 +11,7 @@ from understudy.circle.errors import RefreshError
 
 LABELS = "cross_entropy"  # the one objective that needs no teacher
 PRECISIONS = ("int8", "fp16")  # that a bundle may also hold the student in
-TRAINING = ("patience", "learning_rate", "weight_decay", "fanout", "seed")
+TRAINING = ("patience", "learning_rate", "weight_decay", "fanout", "seed", "precision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class RefreshOptions:
     budget: int = 0
     teach_options: str = ""
     epochs: int | None = None
+    device: str = "auto"
     encoder_path: Path | None = None
     tolerance: float = 0.5
     join_train: bool = True
@@ -73,7 +74,8 @@ def distill_words(
     """
     training, shape, terms = config["training"], config["student"], config["terms"]
     words: list[object] = ["--epochs", options.epochs or training["epochs"]]
-    said = {name: training[name] for name in TRAINING}
+    words += ["--device", options.device]
+    said = {name: training[name] for name in TRAINING if name in training}
     for name, value in (said | {n: shape[n] for n in ("dropout", "input_dropout")}).items():
         words += [f"--{name.replace('_', '-')}", value]
     if options.teacher is not None:
