@@ -131,9 +131,12 @@ def measured(graph: Path, kind: str, epochs: int, way: str) -> dict[str, float]:
 
 
 def epoch_times(
-    student: Student, data: GraphData, epochs: int, shared: bool
+    student: Student, data: GraphData, epochs: int, shared: bool, mixed: bool = False
 ) -> list[tuple[float, float]]:
-    """Of each epoch but the first; `shared` as `training.loop.train` does it."""
+    """Of each epoch but the first; `shared` and `mixed` as `training.loop.train` does it.
+
+    An epoch ends with a figure that is read from the device, so all of its work is done.
+    """
     optimizer = torch.optim.AdamW(student.parameters(), fused=True)
     batch, terms = whole_graph(data), [Term(LABELS, 1.0, CrossEntropy())]
     evaluation = Evaluation(student, data)
@@ -141,7 +144,7 @@ def epoch_times(
     times = []
     for _ in range(epochs + 1):
         started, processor = time.perf_counter(), time.process_time()
-        run_epoch(student, [batch], terms, optimizer, embedded)
+        run_epoch(student, [batch], terms, optimizer, embedded, mixed=mixed)
         embedded = None
         if shared:
             embedded = student.embed(data.features)

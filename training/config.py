@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, get_args
 
+from training.devices import AUTO, StudentPrecision, check_device
 from training.errors import TrainingError
 
 StudentKind = Literal["sage", "gcn", "gat", "gin", "mlp"]
@@ -48,6 +49,8 @@ class TrainingConfig:
     seed: int = 0
     batch_size: int = 0  # seeds a step; 0 takes the whole graph at once
     fanout: int = 10  # neighbours drawn of a node and hop, in batches
+    device: str = AUTO  # see `training.devices`
+    precision: StudentPrecision = "float32"  # of the student's own products, not of its weights
 
     def __post_init__(self) -> None:
         for name in ("epochs", "patience", "fanout"):
@@ -57,6 +60,20 @@ class TrainingConfig:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise TrainingError(f"{name} must be a number of at least 0, not {value}")
+        check_device(self.device)
+        if self.precision not in get_args(StudentPrecision):
+            known = " or ".join(get_args(StudentPrecision))
+            raise TrainingError(f"precision must be {known}, not {self.precision!r}")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What results depend on, as JSON: not the device; the precision where it is another one,
+        so that earlier results are known again."""
+        kept = asdict(self)
+        del kept["device"]
+        if self.precision == "float32":
+            del kept["precision"]
+        return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +152,8 @@ class DistillChoices:
     weight_decay: float = TRAINING.weight_decay
     batch_size: int | None = None  # None: the whole graph where it fits into memory, else batches
     fanout: int = TRAINING.fanout
+    device: str = TRAINING.device
+    precision: StudentPrecision = TRAINING.precision
     temperature: float = CONSTANTS.temperature
     auto_accuracy: float = 0.95
     seed: int = TRAINING.seed

@@ -1,8 +1,9 @@
 """What training reads of a graph and of a teacher, as tensors, and whether a graph has enough."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -10,7 +11,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
-from training.encoders.features import Features, csr_tensor, scipy_matrix
+from training.encoders.features import (
+    PROCESSOR,
+    Features,
+    csr_tensor,
+    multiplied,
+    scipy_matrix,
+)
 from training.errors import TeacherError, UntrainableError
 from understudy.graph import UNLABELED, TextGraph
 from understudy.graph.csr import Adjacency
@@ -74,6 +81,23 @@ def check_classes(graph: TextGraph) -> None:
         )
 
 
+@runtime_checkable
+class Movable(Protocol):
+    """A tensor, or what holds some."""
+
+    def to(self, device: torch.device) -> Any: ...
+
+
+Value = TypeVar("Value", bound=Any)
+
+
+def moved(value: Value, device: torch.device) -> Value:
+    """A dataclass with all of its movable fields on a device."""
+    entries = {field.name: getattr(value, field.name) for field in fields(value)}
+    there = {name: own.to(device) for name, own in entries.items() if isinstance(own, Movable)}
+    return replace(value, **there)
+
+
 @dataclass(frozen=True, slots=True)
 class Attended:
     """Who attends to whom, every node to itself too: P pairs, sorted by target.
@@ -86,6 +110,9 @@ class Attended:
     indptr: NDArray[np.int32]
     sources: Tensor
     targets: Tensor
+
+    def to(self, device: torch.device) -> "Attended":
+        return moved(self, device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +131,7 @@ class Product:
 
     def sums(self, h: Tensor) -> Tensor:
         """[N, d] → [B, d], before the scale."""
-        if h.device.type != "cpu":
-            return self.matrix @ h
-        summed: Tensor = torch.sparse.mm(self.matrix, h, reduce="sum")  # a third faster than that
-        return summed
+        return multiplied(self.matrix, h)
 
     def scaled(self, sums: Tensor, rows: slice) -> Tensor:
         """The sums of some rows, scaled."""
@@ -119,7 +143,7 @@ class Product:
 
     def of(self, nodes: NDArray[np.int64]) -> "Product":
         """Of some nodes alone, in their order; there is no gradient of it."""
-        matrix = csr_tensor(scipy_matrix(self.matrix)[nodes])
+        matrix = csr_tensor(scipy_matrix(self.matrix)[nodes]).to(self.matrix.device)
         return Product(
             matrix, matrix, None if self.scale is None else self.scale[torch.from_numpy(nodes)]
         )
@@ -133,6 +157,7 @@ class Edges:
             whole graph
         normalized: makes the matrix [N, N] that GCN reads
         symmetric: whether both matrices are
+        device: of the tensors; the matrices that they are made of stay with the processor
     """
 
     def __init__(
@@ -140,29 +165,43 @@ class Edges:
         plain: sparse.csr_array,
         normalized: Callable[[], sparse.csr_array],
         symmetric: bool = True,
+        device: torch.device = PROCESSOR,
     ) -> None:
         self.plain, self.make_normalized, self.symmetric = plain, normalized, symmetric
+        self.device = device
+
+    def to(self, device: torch.device) -> "Edges":
+        """The same with its tensors on a device; itself where they are there."""
+        if device == self.device:
+            return self
+        return Edges(self.plain, self.make_normalized, self.symmetric, device)
 
     @cached_property
     def adjacency(self) -> Tensor:
         """Sparse CSR [N, N], ones; row i holds the neighbours of node i."""
-        return csr_tensor(self.plain)
+        return csr_tensor(self.plain).to(self.device)
+
+    @cached_property
+    def looped(self) -> sparse.csr_array:
+        """What `normalized` is made of, and shares on the processor."""
+        return self.make_normalized()
 
     @cached_property
     def normalized(self) -> Tensor:
         """Sparse CSR [N, N], with self-loops, 1 / sqrt((d_i + 1)(d_j + 1)), for GCN."""
-        return csr_tensor(self.make_normalized())
+        return csr_tensor(self.looped).to(self.device)
 
     @cached_property
     def attended(self) -> "Attended":
         """Every node's neighbours and itself, for GAT."""
-        return attended(self.make_normalized())
+        return attended(self.looped).to(self.device)
 
     @cached_property
     def edge_index(self) -> Tensor:
         """int64 [2, 2 E], (from, to), sorted by target; read by objectives."""
         targets = np.repeat(np.arange(self.plain.shape[0]), np.diff(self.plain.indptr))
-        return torch.from_numpy(np.stack([self.plain.indices.astype(np.int64), targets]))
+        pairs = np.stack([self.plain.indices.astype(np.int64), targets])
+        return torch.from_numpy(pairs).to(self.device)
 
     @cached_property
     def products(self) -> dict[Weighting, Product]:
@@ -178,11 +217,15 @@ class Edges:
 
     def make_product(self, weighting: Weighting) -> Product:
         matrix = self.normalized if weighting == "symmetric" else self.adjacency
-        transposed = matrix if self.symmetric else csr_tensor(scipy_matrix(matrix).T.tocsr())
+        transposed = matrix
+        if not self.symmetric:
+            own = self.looped if weighting == "symmetric" else self.plain
+            transposed = csr_tensor(own.T.tocsr()).to(self.device)
         if weighting != "mean":
             return Product(matrix, transposed)
         counts = np.maximum(np.diff(self.plain.indptr), 1).astype(np.float32)
-        return Product(matrix, transposed, torch.from_numpy(1 / counts)[:, None])
+        scale = torch.from_numpy(1 / counts)[:, None].to(self.device)
+        return Product(matrix, transposed, scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +255,9 @@ class Targets:
     def classes(self) -> int:
         return self.log_probabilities.shape[1]
 
+    def to(self, device: torch.device) -> "Targets":
+        return moved(self, device)
+
     def required_features(self, objective: str) -> Tensor:
         """The features.
 
@@ -238,6 +284,14 @@ class GraphData:
     test: Tensor
     adjacency: Adjacency
     targets: Targets | None = None  # what a teacher says
+
+    def to(self, device: torch.device, whole: bool) -> "GraphData":
+        """The same on a device; dense features where the whole graph is read in a step, else they
+        stay where they are, and batches take theirs along."""
+        if whole or not isinstance(self.features, Tensor):
+            return moved(self, device)
+        others = moved(replace(self, features=torch.empty(0)), device)
+        return replace(others, features=self.features)
 
 
 def graph_data(graph: TextGraph, features: Features, targets: Targets | None = None) -> GraphData:
@@ -307,15 +361,18 @@ class Batch:
     train: Tensor
     untrained: Tensor
 
+    def to(self, device: torch.device) -> "Batch":
+        return moved(self, device)
+
     @property
     def seeds(self) -> Tensor:
-        return torch.arange(self.num_seeds)
+        return torch.arange(self.num_seeds, device=self.nodes.device)
 
 
 def whole_graph(data: GraphData) -> Batch:
     """Every node is a seed."""
     count = len(data.labels)
-    nodes = torch.arange(count)
+    nodes = torch.arange(count, device=data.labels.device)
     in_train = train_mask(data)
     return Batch(
         features=data.features,
@@ -329,6 +386,6 @@ def whole_graph(data: GraphData) -> Batch:
 
 
 def train_mask(data: GraphData) -> Tensor:
-    mask = torch.zeros(len(data.labels), dtype=torch.bool)
+    mask = torch.zeros(len(data.labels), dtype=torch.bool, device=data.labels.device)
     mask[data.train] = True
     return mask

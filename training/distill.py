@@ -16,7 +16,8 @@ from training.config import (
     Training,
 )
 from training.data import GraphData, check_trainable, graph_data
-from training.encoders.features import encoder_spec, graph_features
+from training.devices import AUTO, device_title, found_device, free_on
+from training.encoders.features import PROCESSOR, encoder_spec, graph_features
 from training.errors import CheckpointError
 from training.loop import ALONE, Team, predict, train
 from training.losses.objectives import make_terms
@@ -65,19 +66,39 @@ def distill(
             `understudy.graph.errors` and `training.errors`.
     """
     check_output(out, STUDENT, options.inputs(graph_folder), force)
+    if elsewhere is None:
+        options = placed(graph_folder, options, log.log)
     with reserved(out):
         return distilled(graph_folder, out, options, progress, elsewhere or fit)
+
+
+def placed(
+    graph_folder: Path, options: DistillOptions, tell: Callable[[int, str], None]
+) -> DistillOptions:
+    """The options with a device that is here, and with batches where its memory asks for them.
+
+    Args:
+        tell: takes what was found rather than said, and how much it matters (levels of `logging`)
+
+    Raises:
+        DeviceError: the device that is asked for is not here.
+        GraphError: see `training.memory.graph_size`.
+    """
+    device = found_device(options.training.device)
+    chosen = replace(options.training, device=str(device))
+    if options.training.device == AUTO and device != PROCESSOR:
+        tell(logging.INFO, f"training on {device_title(device)}; --device cpu does not")
+    if options.fitting:
+        choice = chosen_batch(graph_size(graph_folder), options, free_on(device))
+        tell(logging.WARNING if choice.seeds else logging.INFO, choice.reason)
+        chosen = replace(chosen, batch_size=choice.seeds)
+    return replace(options, training=chosen, fitting=False)
 
 
 def distilled(
     graph_folder: Path, out: Path, options: DistillOptions, progress: Progress, fit: Fit
 ) -> dict[str, float]:
     """The same, of an output that has been checked."""
-    if options.fitting:
-        choice = chosen_batch(graph_size(graph_folder), options)
-        log.log(logging.WARNING if choice.seeds else logging.INFO, "%s", choice.reason)
-        chosen = replace(options.training, batch_size=choice.seeds)
-        options = replace(options, training=chosen, fitting=False)
     graph = load_graph(graph_folder)
     check_split(graph)
     check_trainable(graph)
@@ -200,15 +221,20 @@ def fit(
     """A student initialised from the config's seed, or with an earlier one's weights, and trained.
 
     The student is drawn before any objective's own parameters, so that every loss starts from the
-    same student.
+    same student; weights are drawn with the processor, so that they are the same on any device.
     """
     torch.manual_seed(config.training.seed)
     student = build_student(config)
     if before is not None:
         begin_with(student, config.label_names, before)
+    device = found_device(config.training.device)
+    data = data.to(device, whole=not config.training.batch_size)
     terms = make_terms(config.terms, data, config.student, config.objectives)
+    for module in (student, *(term.objective for term in terms)):
+        module.to(device)
     torch.manual_seed(config.training.seed)
-    return student, train(student, data, terms, config.training, progress, team)
+    training = train(student, data, terms, config.training, progress, team)
+    return student.to(PROCESSOR), training
 
 
 def student_metrics(

@@ -8,6 +8,7 @@ TrainingError
 ├── TeacherError        a teacher or its folder is missing, damaged, or lacks what is asked of it
 │   └── StaleTeacherError   its answers are about another graph
 ├── EndpointError       a teacher's endpoint refuses, fails, or answers nonsense
+├── DeviceError         a device is not here, or is none
 ├── ClusterError        no cluster can be joined, or its workers fail for good
 └── EvaluationError     an evaluation's folder holds runs of another plan
 """
@@ -43,6 +44,10 @@ class StaleTeacherError(TeacherError):
 
 class EndpointError(TrainingError):
     """A teacher's endpoint refuses, fails, or answers nonsense."""
+
+
+class DeviceError(TrainingError):
+    """A device is not on this machine, or a name is that of none."""
 
 
 class ClusterError(TrainingError):

@@ -5,6 +5,7 @@ of it can be made again only from files. See docs/guides/python.md.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from training import distill as distilling
@@ -12,6 +13,12 @@ from training import student_teacher as teaching
 from training.beginning import like_its_start
 from training.cli.evaluate import RENAMED
 from training.cli.teach import READERS, parse_endpoint
+from training.cluster.elsewhere import (
+    check_cluster,
+    shared_batch_size,
+    student_place,
+    teacher_place,
+)
 from training.config import (
     ENCODER_KINDS,
     DistillChoices,
@@ -19,6 +26,8 @@ from training.config import (
     Normalization,
     TrainingConfig,
 )
+from training.devices import StudentPrecision
+from training.errors import ClusterError
 from training.evaluation import evaluate as evaluating
 from training.evaluation.plan import EvaluationOptions
 from training.evaluation.splits import SPLIT_KINDS
@@ -67,6 +76,8 @@ def teach(
     gradient_checkpointing: bool = False,
     tokens_per_batch: int = 8_192,
     seed: int = 0,
+    ray: str = "",
+    workers: int = 0,
     progress: Progress = silent,
     force: bool = False,
 ) -> TeacherInfo:
@@ -101,6 +112,9 @@ def teach(
         four_bit: a causal model's weights in 4 bits, on CUDA.
         gradient_checkpointing: of a causal model: less memory for more time.
         tokens_per_batch: of asking.
+        ray: ask on a cluster of Ray: local for one on this machine, auto for the one that runs
+            here, or HOST:PORT of its head; empty: in this process.
+        workers: of `ray`, at once; 0: one a GPU where there are some, else one a core.
         force: replace `out` also if it is another kind of folder.
 
     Returns:
@@ -111,6 +125,7 @@ def teach(
             `understudy.graph.errors` and `training.errors`; an argument that this teacher does not
             read is refused.
     """
+    check_cluster(ray, workers)
     folder = graph_folder(graph)
     described = label_descriptions and checked_descriptions(
         (("label_descriptions", *pair) for pair in label_descriptions.items()),
@@ -148,7 +163,13 @@ def teach(
         seed=seed,
     )
     refuse_unread_choices(choices, READERS)
-    return teaching.teach(folder, Path(out), choices.options(), progress, force)
+    if ray and choices.kind not in READERS["ray"]:
+        raise ClusterError(
+            f"ray is read by these teachers: {', '.join(READERS['ray'])}; this one is of the kind "
+            f"'{choices.kind}', so leave it out"
+        )
+    with teacher_place(ray, workers, folder) if ray else nullcontext() as place:
+        return teaching.teach(folder, Path(out), choices.options(), progress, force, place)
 
 
 def distill(
@@ -174,10 +195,14 @@ def distill(
     weight_decay: float = DISTILL.weight_decay,
     batch_size: int | None = DISTILL.batch_size,
     fanout: int = DISTILL.fanout,
+    device: str = DISTILL.device,
+    precision: StudentPrecision = DISTILL.precision,
     temperature: float = DISTILL.temperature,
     auto_accuracy: float = DISTILL.auto_accuracy,
     seed: int = DISTILL.seed,
     start: Path | str | None = None,
+    ray: str = "",
+    workers: int = 0,
     progress: Progress = silent,
     force: bool = False,
 ) -> dict[str, float]:
@@ -200,10 +225,14 @@ def distill(
         batch_size: nodes a step, with drawn neighbours; 0: the whole graph; None: that, where it
             fits into memory.
         fanout: neighbours drawn of a node and hop, in batches.
+        device: to train on: auto (CUDA where there is some), cpu, cuda, or cuda:1.
+        precision: of the student's own products in training; its weights, sums over neighbours and
+            losses are float32.
         temperature: of the teacher's soft labels.
         auto_accuracy: of the student's own answers; reached, `route: auto` asks no more.
         start: a student folder, whose weights are begun with; its network and text encoder are
             taken, and the weights of labels that both know.
+        ray, workers: train on a cluster of Ray, see `teach`.
         force: replace `out` also if it is another kind of folder.
 
     Returns:
@@ -213,6 +242,7 @@ def distill(
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
             `understudy.graph.errors` and `training.errors`.
     """
+    check_cluster(ray, workers, device)
     choices = DistillChoices(
         teacher=None if teacher is None else Path(teacher),
         view=view,
@@ -231,15 +261,20 @@ def distill(
         patience=patience,
         learning_rate=learning_rate,
         weight_decay=weight_decay,
-        batch_size=batch_size,
+        batch_size=shared_batch_size(batch_size) if ray else batch_size,
         fanout=fanout,
+        device=device,
+        precision=precision,
         temperature=temperature,
         auto_accuracy=auto_accuracy,
         seed=seed,
         start=None if start is None else Path(start),
     )
     options = like_its_start(choices).options()
-    return distilling.distill(graph_folder(graph), Path(out), options, progress, force)
+    folder = graph_folder(graph)
+    own = student_place(ray, workers, folder, Path(out), options.encoder_path)
+    with own if ray else nullcontext() as place:
+        return distilling.distill(folder, Path(out), options, progress, force, place)
 
 
 def evaluate(
@@ -276,6 +311,8 @@ def evaluate(
     four_bit: bool = False,
     gradient_checkpointing: bool = False,
     tokens_per_batch: int = 8_192,
+    device: str = DISTILL.device,
+    student_precision: StudentPrecision = DISTILL.precision,
     processes: int = 1,
     progress: Progress = silent,
 ) -> Path:
@@ -290,7 +327,8 @@ def evaluate(
         recipes: objectives and controls, see docs/concepts/accuracy.md.
         trials: of the search on validation; the same for every recipe.
         epochs: of a student, at most.
-        teacher: and all that follow but `processes`: see `teach`; no endpoint, no student.
+        teacher: and all that follow up to `tokens_per_batch`: see `teach`; no endpoint, no student.
+        device, student_precision: of the students, see `distill`.
         processes: that share the splits; they share the cores, too.
 
     Returns:
@@ -332,7 +370,9 @@ def evaluate(
         encoders=tuple(encoders),
         recipes=tuple(recipes),
         hidden=hidden,
-        training=TrainingConfig(epochs=epochs, patience=patience),
+        training=TrainingConfig(
+            epochs=epochs, patience=patience, device=device, precision=student_precision
+        ),
         teacher=choices.options(),
         trials=trials,
     )

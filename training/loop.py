@@ -83,6 +83,7 @@ def train(
     """Trains until validation accuracy has not risen for `config.patience` epochs.
 
     The objectives' own parameters are optimised with the student's. The test split is not read.
+    All is computed where the student and the data are.
     On return the student has the weights of the best epoch (the earliest of equals) and is in
     evaluation mode.
 
@@ -98,7 +99,8 @@ def train(
     embedded: Tensor | None = None
     evaluation = evaluation_of(student, data, config)
     while not run.ended(config):
-        loss = run_epoch(student, next(epoch_batches), terms, run.optimizer, embedded, team)
+        mixed = config.precision == "bfloat16"
+        loss = run_epoch(student, next(epoch_batches), terms, run.optimizer, embedded, team, mixed)
         if not math.isfinite(loss):
             number = len(run.epochs) + 1
             raise DivergedError(f"the loss is {loss} in epoch {number}; lower --learning-rate")
@@ -138,9 +140,9 @@ def batches(
         batch = whole_graph(data)
         while True:
             yield [batch]
-    train, others = data.train.numpy(), np.empty(0, dtype=np.int64)
+    train, others = data.train.cpu().numpy(), np.empty(0, dtype=np.int64)
     if any(term.objective.reach == "all" for term in terms):
-        others = np.flatnonzero(~train_mask(data).numpy())
+        others = np.flatnonzero(~train_mask(data).cpu().numpy())
     sampling = sampling_of(run.student, config)
     while True:
         steps = seed_steps(train, others, config.batch_size, run.order)
@@ -167,13 +169,14 @@ def run_epoch(
     optimizer: torch.optim.Optimizer,
     embedded: Tensor | None = None,
     team: Team = ALONE,
+    mixed: bool = False,
 ) -> float:
     """The mean loss over the epoch's seeds; `embedded` is h0, for an epoch of one batch."""
     student.train()
     total, count = 0.0, 0
     for batch in epoch:
         optimizer.zero_grad()
-        loss = step_loss(student, batch, terms, embedded)
+        loss = step_loss(student, batch, terms, embedded, mixed)
         loss.backward()
         team.average(optimizer)
         optimizer.step()
@@ -183,11 +186,21 @@ def run_epoch(
 
 
 def step_loss(
-    student: Student, batch: Batch, terms: Sequence[Term], embedded: Tensor | None
+    student: Student,
+    batch: Batch,
+    terms: Sequence[Term],
+    embedded: Tensor | None,
+    mixed: bool = False,
 ) -> Tensor:
-    """Scalar; the activations are let go of but for what its gradient needs."""
+    """Scalar; the activations are let go of but for what its gradient needs.
+
+    Args:
+        mixed: the student's own products in bfloat16; what goes between its layers, sums over
+            neighbours and losses stay float32
+    """
     last = any(term.objective.reads_last for term in terms)
-    output = student(batch.features, batch.edges, embedded, last)
+    with torch.autocast(batch.nodes.device.type, torch.bfloat16, mixed, cache_enabled=False):
+        output = student(batch.features, batch.edges, embedded, last)
     return total_loss(terms, student, output, batch)
 
 
@@ -202,7 +215,7 @@ class Evaluation:
     def product(self) -> Product | None:
         """What the last layer sums up, of these nodes alone."""
         product = cast(MessageLayer, self.student.layers[-1]).product(self.data.edges)
-        return None if product is None else product.of(self.nodes.numpy())
+        return None if product is None else product.of(self.nodes.cpu().numpy())
 
     @torch.no_grad()
     def __call__(self, student: Student, embedded: Tensor | None) -> tuple[float, float]:
@@ -225,7 +238,7 @@ class DrawnEvaluation:
         self.data, self.config = data, config
         self.sampling = sampling_of(student, config)
         generator = np.random.default_rng([config.seed, 5])
-        self.parts = [judged(part.numpy(), generator) for part in (data.train, data.val)]
+        self.parts = [judged(part.cpu().numpy(), generator) for part in (data.train, data.val)]
 
     @property
     def reached(self) -> int:

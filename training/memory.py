@@ -151,11 +151,22 @@ def choose_batch(
     )
 
 
-def chosen_batch(size: GraphSize, options: DistillOptions) -> BatchChoice:
-    """`choose_batch` for a distillation, by what is free now."""
+def chosen_batch(
+    size: GraphSize, options: DistillOptions, free: float | None = None
+) -> BatchChoice:
+    """`choose_batch` for a distillation.
+
+    Args:
+        free: bytes of a device with memory of its own, which holds dense features, too; None: what
+            is free on this machine now
+    """
     hashed, taught = options.encoder == "hashing", options.teacher is not None
+    if free is None:
+        free = free_bytes()
+    elif not hashed:
+        free -= size.nodes * DENSE_WIDTH * NUMBER
     fanout = options.training.fanout
-    return choose_batch(size, options.student, hashed, taught, free_bytes(), fanout)
+    return choose_batch(size, options.student, hashed, taught, free, fanout)
 
 
 def free_bytes() -> int:

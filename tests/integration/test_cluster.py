@@ -20,6 +20,7 @@ from training.cluster.joining import LOCAL, Cluster, joined
 from training.config import DistillOptions, StudentConfig, TrainingConfig
 from training.distill import distill
 from training.errors import ClusterError, TeacherError
+from training.loop import STAGE as TRAINING
 from training.student.checkpoint import load_checkpoint
 from training.teacher.encoder import EncoderOptions
 from training.teacher.extract import STAGE, WrittenPrompts
@@ -29,6 +30,7 @@ from training.teacher.teach import teach
 from training.teacher.tuning import TuningOptions
 from understudy.graph import load_graph, save_graph
 from understudy.graph.files import cache_folder
+from understudy.graph.progress import Progress, silent
 from understudy.graph.prompts import Prompt, PromptOptions
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
@@ -107,6 +109,17 @@ def test_what_stops_an_actor_is_told_as_it_is_here(cluster: Cluster, graph_folde
         list(answered(cluster, graph_folder, options, untuned, parts))
 
 
+def test_of_an_error_that_only_announces_another_that_is_told_too() -> None:
+    from ray.train import TrainingFailedError
+
+    from training.cluster.failures import cluster_errors
+
+    killed = "Training failed due to controller error:\n5 worker(s) were killed: low on memory\nX"
+    told = r"failed: Training failed .* error: 5 worker\(s\) were killed: low on memory; what"
+    with pytest.raises(ClusterError, match=told), cluster_errors():
+        raise TrainingFailedError(killed)
+
+
 OPTIONS = DistillOptions(
     encoder="hashing",
     student=StudentConfig(hidden=16, dropout=0.2),
@@ -115,13 +128,13 @@ OPTIONS = DistillOptions(
 
 
 def distilled(
-    cluster: Cluster, graph: Path, out: Path, options: DistillOptions = OPTIONS
+    cluster: Cluster, graph: Path, out: Path, progress: Progress = silent
 ) -> dict[str, float]:
     """The student's metrics but for its seconds."""
     from training.cluster.fitting import fitted_on
 
     with fitted_on(cluster, graph, out, None) as fit:
-        return distill(graph, out, options, elsewhere=fit) | {"seconds": 0}
+        return distill(graph, out, OPTIONS, progress, elsewhere=fit) | {"seconds": 0}
 
 
 def same_students(first: Path, second: Path) -> None:
@@ -139,23 +152,31 @@ def test_one_worker_trains_the_student_of_one_process(
     same_students(tmp_path / "here", tmp_path / "there")
 
 
-@pytest.mark.timeout(900)  # it starts Ray's workers six times
+@pytest.mark.timeout(900)  # it starts Ray's workers four times
 def test_two_workers_go_on_from_their_last_epoch_when_one_is_killed_and_when_all_are(
     cluster: Cluster, graph_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """One dies, and all go on by themselves; one dies again, which is once too often, and the same
+    command goes on."""
     from training.cluster import fitting
+
+    told: list[int] = []
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if stage == TRAINING:
+            told.append(done)
 
     whole = distilled(cluster, graph_folder, tmp_path / "whole")
     deaths = cache_folder() / "deaths"  # see tests/mortal_workers.py
     deaths.mkdir()
-    (deaths / "first").touch()
-    assert distilled(cluster, graph_folder, tmp_path / "one") == whole
-    same_students(tmp_path / "whole", tmp_path / "one")
-    monkeypatch.setattr(fitting, "ATTEMPTS", 0)
-    (deaths / "second").touch()
+    for name in ("first", "second"):
+        (deaths / name).touch()
+    monkeypatch.setattr(fitting, "ATTEMPTS", 1)
     with pytest.raises(ClusterError, match="what was done is kept, and the same command goes on"):
-        distilled(cluster, graph_folder, tmp_path / "all")
-    assert not (tmp_path / "all").exists()
-    assert distilled(cluster, graph_folder, tmp_path / "all") == whole
-    same_students(tmp_path / "whole", tmp_path / "all")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["all", "one", "whole"]
+        distilled(cluster, graph_folder, tmp_path / "out", progress)
+    assert not list(deaths.iterdir())
+    assert not (tmp_path / "out").exists()
+    assert distilled(cluster, graph_folder, tmp_path / "out", progress) == whole
+    assert told.count(1) == 1  # neither time was the first epoch trained again
+    same_students(tmp_path / "whole", tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "whole"]

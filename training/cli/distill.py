@@ -1,16 +1,18 @@
 """`understudy distill`: train a student network on a graph, from labels and from a teacher."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from training.beginning import like_its_start
-from training.cli.cluster import RAY, WORKERS, check_workers
+from training.cli.cluster import Ray, Workers
+from training.cli.device import Device, Precision
+from training.cluster.elsewhere import check_cluster, shared_batch_size, student_place
 from training.config import (
     LABELS,
     OBJECTIVES,
@@ -21,8 +23,8 @@ from training.config import (
     check_weights,
     with_labels,
 )
+from training.devices import check_device
 from training.errors import TrainingError
-from training.memory import BATCH, chosen_batch, graph_size
 from training.teacher.answers.folder import read_info
 from understudy.folders import check_output
 from understudy.folders.kinds import STUDENT
@@ -30,9 +32,6 @@ from understudy.graph.folder import read_meta
 from understudy.graph.next_step import beside, tell_next
 from understudy.graph.progress import step, terminal_progress
 from understudy.plugins import VARIABLE, plugins
-
-if TYPE_CHECKING:
-    from training.distill import Fit
 
 DEFAULTS = DistillChoices()
 
@@ -105,6 +104,8 @@ def distill(
     fanout: Annotated[
         int, typer.Option(min=1, help="Neighbours drawn of a node and hop, in batches.")
     ] = DEFAULTS.fanout,
+    device: Device = DEFAULTS.device,
+    precision: Precision = DEFAULTS.precision,
     temperature: Annotated[
         float, typer.Option(min=0.01, help="Of the teacher's soft labels.")
     ] = DEFAULTS.temperature,
@@ -124,8 +125,8 @@ def distill(
             help="Begin with this student's weights; its network and text encoder are taken.",
         ),
     ] = None,
-    ray: Annotated[str, typer.Option(help=RAY)] = "",
-    workers: Annotated[int, typer.Option(min=0, help=WORKERS)] = 0,
+    ray: Ray = "",
+    workers: Workers = 0,
     force: Annotated[
         bool,
         typer.Option("--force", help="Replace OUT also if it is another kind of folder."),
@@ -133,9 +134,11 @@ def distill(
 ) -> None:
     """Train a student network on a graph; its epoch is chosen on validation."""
     check_student(student)
-    if workers:
-        check_workers(ray)
+    check_device(device)
+    if ray or workers:
+        check_cluster(ray, workers, device)
     check_paths(graph, out, (teacher, encoder_path, start), force)
+    size = parse_batch_size(batch_size)
     choices = DistillChoices(
         teacher=teacher,
         view=view,
@@ -154,8 +157,10 @@ def distill(
         patience=patience,
         learning_rate=learning_rate,
         weight_decay=weight_decay,
-        batch_size=shared_batch_size(batch_size) if ray else parse_batch_size(batch_size),
+        batch_size=shared_batch_size(size) if ray else size,
         fanout=fanout,
+        device=device,
+        precision=precision,
         temperature=temperature,
         auto_accuracy=auto_accuracy,
         seed=seed,
@@ -166,13 +171,14 @@ def distill(
         shape = f"{choices.student}, {choices.layers} layers of {choices.hidden}"
         typer.echo(f"beginning with the weights of {start}: {shape}, {choices.encoder}")
     options = choices.options()
-    if options.fitting:
-        typer.echo(chosen_batch(graph_size(graph), options).reason)
     with terminal_progress() as progress, step(progress, "Loading torch"):
         from training.distill import distill as run_distill
+        from training.distill import placed
 
+    if not ray:
+        options = placed(graph, options, lambda level, line: typer.echo(line))
     with (
-        elsewhere(ray, workers, graph, out, encoder_path) as place,
+        student_place(ray, workers, graph, out, encoder_path) if ray else nullcontext() as place,
         terminal_progress() as progress,
     ):
         metrics = run_distill(graph, out, options, progress, force, place)
@@ -183,42 +189,6 @@ def distill(
         typer.echo("does the teacher help? --compare trains without it, too, and keeps the best")
     own_encoder = ("--encoder-path", encoder_path) if encoder_path is not None else ()
     tell_next("export", out, beside(out, "bundle"), *own_encoder)
-
-
-@contextmanager
-def elsewhere(
-    ray: str, workers: int, graph: Path, out: Path, encoder_path: Path | None
-) -> Iterator["Fit | None"]:
-    """The cluster that a student is trained on; None for this process.
-
-    Raises:
-        ClusterError: see `training.cluster.joining.joined`.
-    """
-    if not ray:
-        yield None
-        return
-    from training.cluster.joining import joined
-
-    with joined(ray, workers) as cluster:
-        from training.cluster.fitting import fitted_on
-
-        with fitted_on(cluster, graph, out, encoder_path) as fit:
-            yield fit
-
-
-def shared_batch_size(word: str) -> int:
-    """Nodes a step that workers share out.
-
-    Raises:
-        TrainingError: it is neither auto nor a number above 0.
-    """
-    size = parse_batch_size(word)
-    if size == 0:
-        raise TrainingError(
-            "--batch-size 0 takes the whole graph at once, which workers cannot share; with --ray "
-            f"give nodes a step, or auto for {BATCH:,}"
-        )
-    return BATCH if size is None else size
 
 
 def known_students() -> tuple[str, ...]:

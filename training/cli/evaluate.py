@@ -6,16 +6,20 @@ from typing import Annotated, cast
 import typer
 from rich.console import Console
 
+from training.cli.device import Device
+from training.cli.device import Precision as StudentPrecision
 from training.cli.distill import known_students
 from training.cli.teach import READERS, parse_hops
 from training.cli.unread_options import refuse_unread
 from training.config import (
     ENCODER_KINDS,
+    TRAINING,
     EncoderKind,
     StudentConfig,
     StudentKind,
     TrainingConfig,
 )
+from training.devices import check_device
 from training.errors import EvaluationError
 from training.evaluation.teachers import check_teacher
 from training.teacher.defaults import Precision, Scores, model_folder, reader_kind
@@ -97,6 +101,8 @@ def evaluate(
         bool, typer.Option("--gradient-checkpointing", help="Less memory for more time.")
     ] = False,
     tokens_per_batch: Annotated[int, typer.Option(min=1, help="Of asking.")] = 8_192,
+    device: Device = TRAINING.device,
+    student_precision: StudentPrecision = TRAINING.precision,
     processes: Annotated[
         int, typer.Option(min=1, help="That share the splits; they share the cores, too.")
     ] = 1,
@@ -107,6 +113,7 @@ def evaluate(
 ) -> None:
     """Compare distilled with vanilla students over paired seeds, controls included."""
     check_teacher(teacher)
+    check_device(device)
     # Wrong options and paths are told before torch is imported, which takes seconds.
     readers = {RENAMED.get(name, name): kinds for name, kinds in READERS.items()}
     refuse_unread(context, reader_kind(teacher, frozen), readers)
@@ -138,7 +145,9 @@ def evaluate(
         ),
         recipes=parse_names(recipes, RECIPES, "recipe") or RECIPES,
         hidden=hidden,
-        training=TrainingConfig(epochs=epochs, patience=patience),
+        training=TrainingConfig(
+            epochs=epochs, patience=patience, device=device, precision=student_precision
+        ),
         teacher=TeacherChoices(
             teacher=teacher,
             hops=parse_hops(hops) if hops else None,

@@ -1,17 +1,17 @@
 """`understudy teach`: tune a language model on a graph and ask it about every node."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
-from training.cli.cluster import RAY, WORKERS, check_workers
+from training.cli.cluster import Ray, Workers
 from training.cli.teacher_table import show_teacher
 from training.cli.unread_options import ENCODERS, ENDPOINTS, LOCAL, PROMPTED, TUNED, refuse_unread
+from training.cluster.elsewhere import check_cluster, teacher_place
 from training.errors import TeacherError
 from training.teacher.defaults import WIRES, Precision, Scores, model_folder, reader_kind
 from training.teacher.hardness import read_hardness
@@ -26,7 +26,6 @@ from understudy.graph.progress import terminal_progress
 
 if TYPE_CHECKING:
     from training.teacher.endpoint import EndpointOptions
-    from training.teacher.teach import Elsewhere
 
 READERS = {
     "hops": PROMPTED,
@@ -169,8 +168,8 @@ def teach(
     test: Annotated[
         bool, typer.Option("--test", help="Print test accuracy, too; choose nothing by it.")
     ] = False,
-    ray: Annotated[str, typer.Option(help=RAY)] = "",
-    workers: Annotated[int, typer.Option(min=0, help=WORKERS)] = 0,
+    ray: Ray = "",
+    workers: Workers = 0,
     force: Annotated[
         bool,
         typer.Option("--force", help="Replace OUT also if it is another kind of folder."),
@@ -179,8 +178,7 @@ def teach(
     """Tune a language model on a graph and ask it about every node; resumes after a kill."""
     # Wrong options and paths are told before torch is imported, which takes seconds.
     refuse_unread(context, reader_kind(teacher, frozen), READERS)
-    if workers:
-        check_workers(ray)
+    check_cluster(ray, workers)
     if budget_money and not input_price and not output_price:
         raise TeacherError("--budget-money needs --input-price, --output-price, or both")
     if budget_hard is not None and not budget and not budget_money and not max_nodes:
@@ -238,28 +236,11 @@ def teach(
         ),
         seed=seed,
     )
-    with elsewhere(ray, workers, graph) as place, terminal_progress() as progress:
+    place_of = teacher_place(ray, workers, graph) if ray else nullcontext()
+    with place_of as place, terminal_progress() as progress:
         info = run_teach(graph, out, choices.options(), progress, force, place)
     show_teacher(info, out, test, Console())
     tell_next("distill", graph, beside(out, "student"), "--teacher", out)
-
-
-@contextmanager
-def elsewhere(ray: str, workers: int, graph: Path) -> Iterator["Elsewhere | None"]:
-    """The cluster that a teacher is asked on; None for this process.
-
-    Raises:
-        ClusterError: see `training.cluster.joining.joined`.
-    """
-    if not ray:
-        yield None
-        return
-    from training.cluster.joining import joined
-
-    with joined(ray, workers) as cluster:
-        from training.cluster.asking import asked_on
-
-        yield asked_on(cluster, graph)
 
 
 def parse_hops(text: str) -> tuple[int, ...]:

@@ -56,7 +56,10 @@ def write_generators(folder: Path, run: Run, rank: int) -> None:
     states = {"order": run.order, "draws": run.draws}
     path = folder / f"worker-{rank}.json"
     write_json(path, {name: own.bit_generator.state for name, own in states.items()})
-    save_file({"torch": torch.get_rng_state()}, path.with_suffix(".safetensors"))
+    tensors = {"torch": torch.get_rng_state()}
+    if torch.cuda.is_initialized():
+        tensors["cuda"] = torch.cuda.get_rng_state()
+    save_file(tensors, path.with_suffix(".safetensors"))
 
 
 def read_generators(folder: Path, run: Run, rank: int) -> None:
@@ -64,7 +67,10 @@ def read_generators(folder: Path, run: Run, rank: int) -> None:
     states: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     for name, generator in (("order", run.order), ("draws", run.draws)):
         generator.bit_generator.state = states[name]
-    torch.set_rng_state(load_file(path.with_suffix(".safetensors"))["torch"])
+    tensors = load_file(path.with_suffix(".safetensors"))
+    torch.set_rng_state(tensors["torch"])
+    if "cuda" in tensors and torch.cuda.is_initialized():
+        torch.cuda.set_rng_state(tensors["cuda"])
 
 
 def named(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -23,11 +23,18 @@ def cluster_errors() -> Iterator[None]:
         for cause in causes(error):
             if isinstance(cause, OURS):
                 raise type(cause)(*cause.args) from error
-        told = first_line(list(causes(error))[-1])
+        told = told_by(list(causes(error))[-1])
         raise ClusterError(
             f"the workers of the cluster failed: {told}; what was done is kept, and the same "
             "command goes on from there"
         ) from error
+
+
+def told_by(error: BaseException) -> str:
+    """What an error says first, and next where that only announces it."""
+    lines = str(error).strip().splitlines()
+    announces = len(lines) > 1 and lines[0].endswith(":")
+    return f"{lines[0]} {lines[1]}" if announces else first_line(error)
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

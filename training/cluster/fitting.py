@@ -15,7 +15,7 @@ import torch
 from ray.exceptions import RayError
 from ray.train import CheckpointConfig as Kept
 from ray.train import FailureConfig, RunConfig, ScalingConfig
-from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from ray.util.queue import Empty, Queue
 
 from training.cluster.checkpoints import read_best, read_history
@@ -25,6 +25,7 @@ from training.cluster.places import load_same_graph
 from training.cluster.workers import Workers
 from training.config import Training
 from training.data import GraphData, graph_data
+from training.devices import AUTO
 from training.distill import Fit, fit
 from training.encoders.features import graph_features
 from training.errors import ClusterError
@@ -99,6 +100,7 @@ def fitted(
     """
     if not work.config.training.batch_size:
         raise ClusterError("workers share out the nodes of a step: give --batch-size above 0")
+    share = shared_device(cluster, work.config.training.device)
     folder.mkdir(parents=True, exist_ok=True)
     with cluster_errors(), watched(progress, work.config.training.epochs) as told:
         result = TorchTrainer(
@@ -106,7 +108,9 @@ def fitted(
             train_loop_config={"work": work, "targets": ray.put(data.targets), "told": told},
             torch_config=TorchConfig(backend="gloo", timeout_s=LONGEST),
             scaling_config=ScalingConfig(
-                num_workers=cluster.workers, resources_per_worker={"CPU": 1}
+                num_workers=cluster.workers,
+                use_gpu="GPU" in share,
+                resources_per_worker=share,
             ),
             run_config=RunConfig(
                 name="run",
@@ -125,6 +129,22 @@ def fitted(
     return student.eval(), Training(epochs, best, seconds)
 
 
+def shared_device(cluster: Cluster, device: str) -> dict[str, float]:
+    """What a worker gets, by the device that was asked for.
+
+    Raises:
+        ClusterError: there are fewer GPUs than workers.
+    """
+    if device == "cpu":
+        return {"CPU": 1}
+    if device != AUTO and "GPU" not in cluster.share:
+        raise ClusterError(
+            f"--device {device}: the cluster has {cluster.gpus} GPUs for {cluster.workers} "
+            "workers, each of which takes one; ask for fewer --workers, or say --device cpu"
+        )
+    return cluster.share
+
+
 def train_loop(given: dict[str, Any]) -> None:
     """What each worker does; `given` is that of `fitted`."""
     work: Work = given["work"]
@@ -132,7 +152,8 @@ def train_loop(given: dict[str, Any]) -> None:
     graph = load_same_graph(Path(work.graph_folder), work.config.graph_hash)
     features = graph_features(graph, work.config.encoder, work.encoder_path)
     data = replace(graph_data(graph, features), targets=ray.get(given["targets"]))
-    fit(work.config, data, before=work.before, team=Workers(given["told"]))
+    there = replace(work.config.training, device=str(get_device()))
+    fit(replace(work.config, training=there), data, before=work.before, team=Workers(given["told"]))
 
 
 @contextmanager

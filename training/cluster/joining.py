@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 from training.errors import ClusterError, first_line
 from understudy.plugins import VARIABLE as PLUGINS
@@ -22,6 +23,7 @@ VARIABLES = {  # read by Ray when it is imported, or when it starts
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",  # 60 are few where torch comes from a network
 }
 CARRIED = ("UNDERSTUDY_CACHE", PLUGINS, "HF_HOME", "HF_HUB_OFFLINE")  # variables workers go by
+STARTS = 3  # of a local one: Ray gives up after 30 seconds, which a busy machine may need
 REACHED = 10.0  # seconds in which a head must take a connection
 
 
@@ -60,6 +62,24 @@ def joined(address: str, workers: int = 0) -> Iterator[Cluster]:
     ray = imported_ray({**VARIABLES, **(LOOPBACK if local else {})})
     carried = {name: os.environ[name] for name in CARRIED if name in os.environ}
     own = {"num_cpus": workers or None, "include_dashboard": False} if local else {}
+    start(ray, STARTS if local else 1, address, carried, own)
+    try:
+        yield sized(ray.cluster_resources(), workers, address)
+    finally:
+        ray.shutdown()
+
+
+def start(
+    ray: ModuleType, attempts: int, address: str, carried: Mapping[str, str], own: Mapping[str, Any]
+) -> None:
+    """Calls `ray.init`, again where a cluster of this machine is not up in time.
+
+    Args:
+        own: arguments of a local cluster
+
+    Raises:
+        ClusterError: none is up, or can be joined.
+    """
     try:
         ray.init(
             address=address,
@@ -68,15 +88,15 @@ def joined(address: str, workers: int = 0) -> Iterator[Cluster]:
             runtime_env={"env_vars": {**VARIABLES, **carried}},
             **own,
         )
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+    except Exception as error:  # of a node that starts too slowly Ray raises no narrower kind
+        ray.shutdown()
+        if attempts > 1:
+            start(ray, attempts - 1, address, carried, own)
+            return
         raise ClusterError(
             f"no cluster of Ray can be joined at {address!r}: {first_line(error)}; start one with "
             "`ray start --head`, give HOST:PORT of its head, or local for one on this machine"
         ) from error
-    try:
-        yield sized(ray.cluster_resources(), workers, address)
-    finally:
-        ray.shutdown()
 
 
 def sized(resources: dict[str, float], workers: int, address: str) -> Cluster:

@@ -38,22 +38,27 @@ class Workers(Team):
                 read_generators(Path(folder), run, self.rank)
             return
         for tensor in (*run.student.state_dict().values(), *run.own.state_dict().values()):
-            distributed.broadcast(tensor, 0)
+            first = tensor.cpu()
+            distributed.broadcast(first, 0)
+            tensor.copy_(first)
         torch.manual_seed(torch.initial_seed() + APART * self.rank)
 
     def average(self, optimizer: torch.optim.Optimizer) -> None:
-        """One sum over all workers; a weight without a gradient at any stays without one."""
+        """One sum over all workers; a weight without a gradient at any stays without one.
+
+        It goes through the processors' memory: students are small, and a step of one is not.
+        """
         if self.size == 1:
             return
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         found = torch.tensor([float(weight.grad is not None) for weight in weights])
         gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
-        summed = torch.cat([found, *(gradient.flatten() for gradient in gradients)])
+        summed = torch.cat([found, *(gradient.flatten().cpu() for gradient in gradients)])
         distributed.all_reduce(summed)
         found, mean = summed[: len(weights)], summed[len(weights) :] / self.size
         parts = mean.split([weight.numel() for weight in weights])
         for weight, part, given in zip(weights, parts, found.tolist(), strict=True):
-            weight.grad = part.view_as(weight) if given else None
+            weight.grad = part.view_as(weight).to(weight.device) if given else None
 
     def measured(self, run: Run, loss: float, evaluate: Callable[[], tuple[float, float]]) -> Epoch:
         """The first worker evaluates; what it finds, and the mean loss, all have alike."""

@@ -5,7 +5,7 @@ They are dense embeddings of a transformer, or hashed n-grams.
 
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -17,7 +17,7 @@ from scipy import sparse
 from torch import Tensor
 
 from training.config import ENCODER_KINDS, EncoderKind
-from training.encoders.sparse_product import SparseRows, sparse_rows
+from training.encoders.sparse_product import Rows, sparse_rows
 from training.encoders.word_texts import WordReader, WordTexts
 from training.errors import EncoderError
 from understudy.graph import TextGraph
@@ -33,7 +33,22 @@ WEIGHTS_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 MINILM_WIDTH = 384  # of an embedding
 MAX_TOKENS = 256  # the length that the model was trained for
 TEXTS_A_STEP = 16_384  # that are Python's strings at once
+PROCESSOR = torch.device("cpu")
 TEXTS_ENCODED = 131_072  # the same, with their tokens; those of like length are encoded together
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRows:
+    """Hashed texts as a matrix on an accelerator, and transposed; both sparse CSR."""
+
+    matrix: Tensor  # [N, buckets]
+    transposed: Tensor
+
+    def times(self, table: Tensor) -> Tensor:
+        return multiplied(self.matrix, table)
+
+    def transposed_times(self, gradient: Tensor) -> Tensor:
+        return multiplied(self.transposed, gradient)
 
 
 @dataclass(frozen=True)
@@ -42,19 +57,29 @@ class HashedFeatures:
 
     Attributes:
         step: of how many texts n-grams are put together at once, where no matrix of all is kept
+        device: of the matrix; the texts stay with the processor
     """
 
     texts: HashedTexts | WordTexts
     buckets: int
     step: int = TEXTS_A_STEP
+    device: torch.device = PROCESSOR
+
+    def to(self, device: torch.device) -> "HashedFeatures":
+        """The same for another device; itself where it is that one's, with what it has made."""
+        return self if device == self.device else replace(self, device=device)
 
     def __len__(self) -> int:
         return len(self.texts)
 
     @cached_property
-    def rows(self) -> SparseRows:
+    def rows(self) -> Rows:
         """All texts; made when it is first read, and kept: it is much larger than they are."""
-        return sparse_rows(self.matrix(np.arange(len(self))))
+        matrix = self.matrix(np.arange(len(self)))
+        if self.device == PROCESSOR:
+            return sparse_rows(matrix)
+        whole, transposed = csr_tensor(matrix), csr_tensor(matrix.T.tocsr())
+        return DeviceRows(whole.to(self.device), transposed.to(self.device))
 
     @property
     def in_steps(self) -> bool:
@@ -77,9 +102,9 @@ def dense_features(embeddings: NDArray[np.float32]) -> Tensor:
 
 
 def take_rows(features: Features, nodes: Tensor) -> Features:
-    """The features of some nodes (int64 [n]), in their order."""
+    """The features of some nodes (int64 [n], with the processor), in their order."""
     if isinstance(features, HashedFeatures):
-        return HashedFeatures(features.texts.rows(nodes.numpy()), features.buckets)
+        return replace(features, texts=features.texts.rows(nodes.numpy()))
     return features[nodes]
 
 
@@ -101,7 +126,16 @@ def scipy_matrix(matrix: Tensor) -> sparse.csr_array:
     """The other way round."""
     parts = matrix.values(), matrix.col_indices(), matrix.crow_indices()
     rows, columns = matrix.shape
-    return sparse.csr_array(tuple(part.numpy() for part in parts), (rows, columns))
+    return sparse.csr_array(tuple(part.cpu().numpy() for part in parts), (rows, columns))
+
+
+def multiplied(matrix: Tensor, dense: Tensor) -> Tensor:
+    """The product of a sparse CSR matrix [B, N] and a dense one [N, d], in their own precision."""
+    with torch.autocast(dense.device.type, enabled=False):
+        if dense.device.type != "cpu":
+            return matrix @ dense
+        summed: Tensor = torch.sparse.mm(matrix, dense, reduce="sum")  # a third faster than that
+        return summed
 
 
 @dataclass(frozen=True, slots=True)

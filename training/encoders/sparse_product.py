@@ -8,7 +8,7 @@ which in turn is faster than its embedding bag.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -35,6 +35,22 @@ class SparseRows:
     parts: tuple[sparse.csr_array, ...]
     shape: tuple[int, int]
 
+    def times(self, table: Tensor) -> Tensor:
+        """[buckets, width] → [N, width]."""
+        return stacked(self.blocks, table)
+
+    def transposed_times(self, gradient: Tensor) -> Tensor:
+        """[N, width] → [buckets, width]."""
+        return stacked(self.parts, gradient)
+
+
+class Rows(Protocol):
+    """A matrix [N, buckets] that can be multiplied from both sides."""
+
+    def times(self, table: Tensor) -> Tensor: ...
+
+    def transposed_times(self, gradient: Tensor) -> Tensor: ...
+
 
 def sparse_rows(matrix: sparse.csr_array) -> SparseRows:
     """Cuts a float32 matrix [N, buckets]."""
@@ -53,13 +69,13 @@ class Product(torch.autograd.Function):
     """`rows @ table`, differentiable in the table."""
 
     @staticmethod
-    def forward(ctx: Any, rows: SparseRows, table: Tensor) -> Tensor:
+    def forward(ctx: Any, rows: Rows, table: Tensor) -> Tensor:
         ctx.rows = rows
-        return stacked(rows.blocks, table)
+        return rows.times(table)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
-        return None, stacked(ctx.rows.parts, gradients[0])
+        return None, ctx.rows.transposed_times(gradients[0])
 
 
 def stacked(pieces: Sequence[Any], dense: Tensor) -> Tensor:
@@ -74,7 +90,7 @@ def stacked(pieces: Sequence[Any], dense: Tensor) -> Tensor:
     return torch.from_numpy(products[0] if len(products) == 1 else np.concatenate(products))
 
 
-def sparse_product(rows: SparseRows, table: Tensor) -> Tensor:
-    """`rows @ table`, [N, width]; both are float32 and in the processor's memory."""
+def sparse_product(rows: Rows, table: Tensor) -> Tensor:
+    """`rows @ table`, [N, width]; both are float32 and on one device."""
     product: Tensor = Product.apply(rows, table)  # type: ignore[no-untyped-call]
     return product

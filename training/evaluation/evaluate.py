@@ -8,6 +8,7 @@ from typing import Any
 
 from training.config import ENCODER_KINDS
 from training.data import check_trainable
+from training.devices import found_device
 from training.errors import EvaluationError, UntrainableError
 from training.evaluation.folder import EvaluationFolder
 from training.evaluation.map import write_map
@@ -54,6 +55,7 @@ def evaluate(
         GraphError, TrainingError: see `understudy.graph.errors` and `training.errors`.
     """
     check_output(out, EVALUATION, [graph_folder, *model_folder(options.teacher.teacher)])
+    found_device(options.training.device)  # or an error, before any work
     with reserved(out):
         graph = load_graph(graph_folder)
         check_splits(graph, options)

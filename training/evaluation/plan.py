@@ -103,7 +103,7 @@ class EvaluationOptions:
             "split_kind": self.split_kind,
             "layers": self.layers,
             "hidden": self.hidden,
-            "training": asdict(self.training),
+            "training": self.training.settings,
             "constants": asdict(self.constants),
             "teacher": {k: v for k, v in asdict(self.teacher).items() if k != "endpoint"},
             "trials": self.trials,

@@ -181,7 +181,8 @@ class LayerContrast(Objective):
         if not len(rows):
             return nothing(output)
         own = batch.nodes[rows]
-        anchors = torch.arange(min(len(rows), self.options.anchors))  # rows are in random order
+        count = min(len(rows), self.options.anchors)
+        anchors = torch.arange(count, device=rows.device)  # rows are in random order
         losses = [
             contrastive_loss(
                 F.normalize(output.hidden[layer][rows], dim=1),
@@ -267,7 +268,7 @@ def class_axes(features: Tensor, labels: Tensor, classes: int, axes: int) -> tup
     axes that it lacks.
     """
     width = features.shape[1]
-    means, maps = torch.zeros(classes, width), torch.zeros(classes, width, axes)
+    means, maps = features.new_zeros(classes, width), features.new_zeros(classes, width, axes)
     for label in range(classes):
         own = features[labels == label]
         if len(own) < 2:

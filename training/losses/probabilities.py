@@ -175,7 +175,7 @@ class Mixtures(Objective):
             return nothing(output)
         h = output.hidden[-1][rows]
         partners = torch.randperm(len(rows))
-        shares = self.shares.sample((len(rows), 1))
+        shares = self.shares.sample((len(rows), 1)).to(h.device)
         logits = student.head(student.drop(shares * h + (1 - shares) * h[partners]))
         targets = self.targets.log_probabilities[batch.nodes[rows]]
         return mixed_loss(logits, targets, partners, shares)

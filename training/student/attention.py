@@ -17,6 +17,7 @@ from torch_geometric.nn import GATConv
 from torch_geometric.utils import softmax
 
 from training.data import Attended
+from training.student.attention_on_device import SumOnDevice
 from training.threads import shared_out
 
 BLOCK_EDGES = 2_048  # whose gathered rows stay in the cache
@@ -31,7 +32,7 @@ def attention(conv: GATConv, h: Tensor, pairs: Attended) -> Tensor:
         h: [N, dimension]
         returns: [N, heads * channels]
     """
-    heads = conv.lin(h).view(-1, conv.heads, conv.out_channels)
+    heads = conv.lin(h).to(h.dtype).view(-1, conv.heads, conv.out_channels)
     source, target = ((heads * vector).sum(-1) for vector in (conv.att_src, conv.att_dst))
     scores = F.leaky_relu(source[pairs.sources] + target[pairs.targets], conv.negative_slope)
     weights = softmax(scores, pairs.targets, num_nodes=len(h))
@@ -39,8 +40,9 @@ def attention(conv: GATConv, h: Tensor, pairs: Attended) -> Tensor:
 
 
 def weighted_sum(pairs: Attended, weights: Tensor, rows: Tensor) -> Tensor:
-    """`WeightedSum` as a function."""
-    return cast(Tensor, WeightedSum.apply(pairs, weights, rows))  # type: ignore[no-untyped-call]
+    """`WeightedSum` as a function, or what gives the same on an accelerator."""
+    kind = WeightedSum if rows.device.type == "cpu" else SumOnDevice
+    return cast(Tensor, kind.apply(pairs, weights, rows))  # type: ignore[no-untyped-call]
 
 
 class WeightedSum(torch.autograd.Function):

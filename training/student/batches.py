@@ -60,18 +60,20 @@ def sampled_batches(
     generator: np.random.Generator,
 ) -> Iterator[Batch]:
     """A batch for each step's seeds, with drawn neighbours (GraphSAGE, arXiv 1706.02216)."""
-    in_train = train_mask(data)
+    in_train, device = train_mask(data), data.labels.device
     position = np.full(data.adjacency.num_nodes, -1, dtype=np.int64)
     for own in steps:
         nodes, pairs = sample(
             data.adjacency, own, sampling.hops, sampling.fanout, generator, position
         )
         index = torch.from_numpy(nodes)
+        features = take_rows(data.features, index).to(device)
+        index = index.to(device)
         trained = in_train[index[: len(own)]]
-        positions = torch.arange(len(own))
+        positions = torch.arange(len(own), device=device)
         yield Batch(
-            features=take_rows(data.features, index),
-            edges=sampled_edges(data.adjacency, nodes, pairs, sampling.kind),
+            features=features,
+            edges=sampled_edges(data.adjacency, nodes, pairs, sampling.kind).to(device),
             nodes=index,
             num_seeds=len(own),
             labels=data.labels[index],

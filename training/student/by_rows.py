@@ -35,6 +35,7 @@ class Work:
         probability: of the dropout; 0 outside of training
         seed: of its choices, which a row's block draws again for the gradient
         head: what follows a second dropout of the same probability, or None
+        mixed: whether `apply` and the head run under autocast, in bfloat16; their results do not
     """
 
     apply: Rowwise
@@ -43,6 +44,7 @@ class Work:
     probability: float = 0.0
     seed: int = 0
     head: nn.Module | None = None
+    mixed: bool = False
 
     def dropped(self, h: Tensor, number: int, rows: slice) -> Tensor:
         """A block's rows after the dropout; the rows themselves where there is none."""
@@ -73,6 +75,13 @@ class Work:
     def output(self, own: Tensor, sums: Tensor | None, number: int, rows: slice) -> Tensor:
         """What a block's rows give; `sums` are those of the same rows."""
         scaled = sums if self.product is None else self.product.scaled(cast(Tensor, sums), rows)
+        if not self.mixed:
+            return self.applied(own, scaled, number)
+        # The cast weights are not cached: a gradient would not reach those cast without one.
+        with torch.autocast(own.device.type, torch.bfloat16, cache_enabled=False):
+            return self.applied(own, scaled, number).to(own.dtype)
+
+    def applied(self, own: Tensor, scaled: Tensor | None, number: int) -> Tensor:
         output = self.apply(own, scaled)
         if self.head is None:
             return output
@@ -103,7 +112,8 @@ def by_rows(
     """
     seed = int(torch.randint(SEEDS, ())) if probability else 0
     weights = (*module.parameters(), *(head.parameters() if head else ()))
-    work = Work(apply, weights, product, probability, seed, head)
+    mixed = torch.is_autocast_enabled(h.device.type)
+    work = Work(apply, weights, product, probability, seed, head, mixed)
     return cast(Tensor, ByRows.apply(work, h, *weights))  # type: ignore[no-untyped-call]
 
 

@@ -18,7 +18,7 @@ from torch_geometric.nn import GATConv, GCNConv, GINConv, SAGEConv
 
 from training.config import Registry, StudentConfig
 from training.data import Edges, Product
-from training.encoders.features import Features, HashedFeatures
+from training.encoders.features import TEXTS_A_STEP, Features, HashedFeatures, multiplied
 from training.encoders.sparse_product import sparse_product
 from training.errors import TrainingError
 from training.student.attention import attention
@@ -67,8 +67,8 @@ def register_student(
         raise TrainingError("the weighting 'mask' is GAT's alone; give None, or another one")
     runs: dict[Weighting | None, Callable[[nn.Module, Tensor, Edges], Tensor]] = {
         "mean": lambda module, h, edges: module(h, mean_of_neighbors(h, edges)),
-        "sum": lambda module, h, edges: module(h, edges.adjacency @ h),
-        "symmetric": lambda module, h, edges: module(h, edges.normalized @ h),
+        "sum": lambda module, h, edges: module(h, multiplied(edges.adjacency, h)),
+        "symmetric": lambda module, h, edges: module(h, multiplied(edges.normalized, h)),
         "none": lambda module, h, edges: module(h),
         None: lambda module, h, edges: module(h, edges),
     }
@@ -77,8 +77,8 @@ def register_student(
 
 def mean_of_neighbors(h: Tensor, edges: Edges) -> Tensor:
     """[N, hidden]; zeros for a node without neighbours."""
-    count = edges.adjacency @ torch.ones(len(h), 1)
-    return (edges.adjacency @ h) / count.clamp_min(1)
+    count = multiplied(edges.adjacency, h.new_ones(len(h), 1))
+    return multiplied(edges.adjacency, h) / count.clamp_min(1)
 
 
 def convolution(config: StudentConfig) -> nn.Module:
@@ -188,10 +188,10 @@ class HashedInput(nn.Module):
         """
         table, weight = self.table.detach(), self.linear.weight.detach()
         narrow = len(weight) < BAG_WIDTH
-        values = (F.linear(table, weight) if narrow else table).numpy()
+        values = (F.linear(table, weight) if narrow else table).cpu().numpy()
 
         def read(nodes: NDArray[np.int64]) -> Tensor:
-            bags = torch.from_numpy(features.matrix(nodes) @ values)
+            bags = torch.from_numpy(features.matrix(nodes) @ values).to(table.device)
             return bags + self.linear.bias if narrow else self.mapped(bags)
 
         return read
@@ -229,8 +229,11 @@ class MessageLayer(nn.Module):
         if layer.run is None:
             return by_rows(self.updated, self, h, self.product(edges), probability, head)
         h = dropout(h, probability, self.training)
-        h = self.finish(h, layer.run(self.conv, h, edges))
-        return h if head is None else cast(Tensor, head(dropout(h, probability, self.training)))
+        # Between layers and behind the head numbers are float32, also where products are not.
+        h = self.finish(h, layer.run(self.conv, h, edges)).to(h.dtype)
+        if head is None:
+            return h
+        return cast(Tensor, head(dropout(h, probability, self.training))).to(h.dtype)
 
     def product(self, edges: Edges) -> Product | None:
         """What this layer sums neighbours with; None where it does so in a way of its own."""
@@ -305,17 +308,30 @@ class Student(nn.Module):
         return last.of_nodes(h, edges, nodes, product, self.head)
 
     def embed(self, features: Features) -> Tensor:
-        """h0 [N, hidden]; without a gradient some hashed texts at a time, but for a kept matrix."""
+        """h0 [N, hidden]; without a gradient some at a time of what is not read at once: hashed
+        texts without a matrix, and features on another device."""
         learning = torch.is_grad_enabled() or self.training
-        if isinstance(features, HashedFeatures) and features.in_steps and not learning:
+        if not learning and self.reads_in_steps(features):
             return self.embed_in_steps(features)
         rows = self.input.rows(features)  # type: ignore[arg-type]
         modules = nn.ModuleList([self.input, self.input_norm])
         return by_rows(self.first, modules, rows, None, self.input.probability * self.training)
 
-    def embed_in_steps(self, features: HashedFeatures) -> Tensor:
-        """h0 of texts of which no matrix is kept, without dropout."""
-        result = torch.empty(len(features), self.config.hidden)
+    def reads_in_steps(self, features: Features) -> bool:
+        if isinstance(features, HashedFeatures):
+            return features.in_steps
+        return features.device != self.head.weight.device
+
+    def embed_in_steps(self, features: Features) -> Tensor:
+        """h0, some thousand nodes at a time, without dropout."""
+        device = self.head.weight.device
+        result = torch.empty(len(features), self.config.hidden, device=device)
+        if not isinstance(features, HashedFeatures):
+            for rows, own in zip(
+                result.split(TEXTS_A_STEP), features.split(TEXTS_A_STEP), strict=True
+            ):
+                rows.copy_(self.embed(own.to(device)))
+            return result
         read = cast(HashedInput, self.input).reader(features)
 
         def fill(start: int) -> None:

@@ -36,6 +36,9 @@ def refresh(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="At most; by default those of the student.")
     ] = None,
+    device: Annotated[
+        str, typer.Option(help="To train on, as of `distill`: auto, cpu, cuda, or cuda:1.")
+    ] = "auto",
     encoder_path: Annotated[
         Path | None, typer.Option(help="MiniLM's folder, where it is not installed.")
     ] = None,
@@ -92,6 +95,7 @@ def refresh(
         budget=budget,
         teach_options=teach_options,
         epochs=epochs,
+        device=device,
         encoder_path=encoder_path,
         tolerance=tolerance,
         join_train=join_train,

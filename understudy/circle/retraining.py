@@ -13,7 +13,7 @@ LABELS = "cross_entropy"  # the one objective that needs no teacher
 PRECISIONS = ("int8", "fp16")  # that a bundle may also hold the student in
 LIMITS = ("--budget", "--budget-money")  # of what a teacher is asked; `--max-nodes` draws at random
 ORDERS = ("--budget-choice", "--budget-hard")
-TRAINING = ("patience", "learning_rate", "weight_decay", "fanout", "seed")
+TRAINING = ("patience", "learning_rate", "weight_decay", "fanout", "seed", "precision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class RefreshOptions:
     budget: int = 0
     teach_options: str = ""
     epochs: int | None = None
+    device: str = "auto"
     encoder_path: Path | None = None
     tolerance: float = 0.5
     join_train: bool = True
@@ -89,7 +90,8 @@ def distill_words(
     """
     training, shape, terms = config["training"], config["student"], config["terms"]
     words: list[object] = ["--epochs", options.epochs or training["epochs"]]
-    said = {name: training[name] for name in TRAINING}
+    words += ["--device", options.device]
+    said = {name: training[name] for name in TRAINING if name in training}
     for name, value in (said | {n: shape[n] for n in ("dropout", "input_dropout")}).items():
         words += [f"--{name.replace('_', '-')}", value]
     if options.teacher is not None:

@@ -103,9 +103,14 @@ def test_commands_are_told_what_the_student_was_trained_with(tmp_path: Path) -> 
     alone = RefreshOptions("url", tmp_path, tmp_path)
     words = list(map(str, distill_words(alone, CONFIG, tmp_path / "teacher")))
     assert " ".join(words) == (
-        "--epochs 7 --patience 3 --learning-rate 0.01 --weight-decay 0.1 --fanout 5 --seed 2 "
-        "--dropout 0.25 --input-dropout 0.0"
+        "--epochs 7 --device auto --patience 3 --learning-rate 0.01 --weight-decay 0.1 --fanout 5 "
+        "--seed 2 --dropout 0.25 --input-dropout 0.0"
     )
+    trained_so = CONFIG | {"training": {**CONFIG["training"], "precision": "bfloat16"}}
+    other = RefreshOptions("url", tmp_path, tmp_path, device="cuda:1")
+    words = list(map(str, distill_words(other, trained_so, tmp_path / "teacher")))
+    assert words[2:4] == ["--device", "cuda:1"]
+    assert words[words.index("--precision") + 1] == "bfloat16"
     taught = RefreshOptions(
         "url", tmp_path, tmp_path, teacher="gemma", budget=9, teach_options="--hops '0,1'"
     )

@@ -1,0 +1,54 @@
+"""What is said of a cluster is checked alike from the command line and from Python."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.training.samples import small_graph
+from training.cluster.elsewhere import shared_batch_size
+from training.cluster.joining import Cluster
+from training.errors import ClusterError
+from training.memory import BATCH
+from understudy import distill, teach
+from understudy.cli import main
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--workers", "2"], "--workers is read with --ray"),
+        (["--ray", "local", "--device", "cuda:1"], "each worker is given a GPU of its own"),
+    ],
+)
+def test_what_makes_no_sense_together_is_refused(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = dict(zip((word.removeprefix("--") for word in words[::2]), words[1::2], strict=True))
+    arguments = {**said, "workers": int(said.get("workers", 0))}
+    with pytest.raises(ClusterError, match=message):
+        distill(small_graph(), tmp_path / "student", **arguments)  # type: ignore[arg-type]
+    with pytest.raises(SystemExit):
+        main(["distill", "nowhere", "out", *words])
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_teacher_that_is_not_asked_on_a_cluster_is_told_from_python_too(tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match="ray is read by these teachers: causal, encoder"):
+        teach(small_graph(), tmp_path / "out", teacher="openai:http://localhost:1#m", ray="local")
+
+
+def test_workers_share_a_step_and_never_the_whole_graph() -> None:
+    assert [shared_batch_size(size) for size in (None, 64)] == [BATCH, 64]
+    with pytest.raises(ClusterError, match="--batch-size 0 takes the whole graph at once"):
+        shared_batch_size(0)
+
+
+def test_a_gpu_each_is_taken_where_it_may_be_and_demanded_where_it_must() -> None:
+    pytest.importorskip("ray")
+    from training.cluster.fitting import shared_device
+
+    rich, poor = Cluster(workers=2, gpus=2), Cluster(workers=2, gpus=1)
+    assert shared_device(rich, "auto") == shared_device(rich, "cuda") == {"CPU": 1, "GPU": 1}
+    assert shared_device(poor, "auto") == shared_device(rich, "cpu") == {"CPU": 1}
+    with pytest.raises(ClusterError, match="--device cuda: the cluster has 1 GPUs for 2 workers"):
+        shared_device(poor, "cuda")

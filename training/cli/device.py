@@ -1,0 +1,21 @@
+"""The options that say what a student is trained on, and how finely."""
+
+from typing import Annotated
+
+import typer
+
+from training.devices import StudentPrecision
+
+Device = Annotated[
+    str,
+    typer.Option(
+        help="To train on: auto (CUDA where there is some), cpu, cuda, or cuda:1, the second GPU."
+    ),
+]
+Precision = Annotated[
+    StudentPrecision,
+    typer.Option(
+        help="Of the student's own products in training; its weights, sums over neighbours and "
+        "losses are float32. bfloat16 is faster on a GPU."
+    ),
+]

@@ -1,0 +1,75 @@
+"""Where a stage is done, by what a person says of a cluster, as options or as arguments.
+
+Neither torch nor Ray is imported before a cluster is joined.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from training.cluster.joining import joined
+from training.devices import AUTO
+from training.errors import ClusterError
+from training.memory import BATCH
+
+if TYPE_CHECKING:
+    from training.distill import Fit
+    from training.teacher.teach import Elsewhere
+
+
+def check_cluster(ray: str, workers: int, device: str = AUTO) -> None:
+    """Refuses what makes no sense together.
+
+    Raises:
+        ClusterError: workers without a cluster, or one device for all of them.
+    """
+    if workers and not ray:
+        raise ClusterError("--workers is read with --ray; add --ray local, or leave it out")
+    if ray and ":" in device:
+        raise ClusterError(
+            f"--device {device}: with --ray each worker is given a GPU of its own; say cuda, or cpu"
+        )
+
+
+def shared_batch_size(size: int | None) -> int:
+    """Nodes a step that workers share out; None chooses.
+
+    Raises:
+        ClusterError: it is 0.
+    """
+    if size == 0:
+        raise ClusterError(
+            "--batch-size 0 takes the whole graph at once, which workers cannot share; with --ray "
+            f"give nodes a step, or auto for {BATCH:,}"
+        )
+    return BATCH if size is None else size
+
+
+@contextmanager
+def teacher_place(ray: str, workers: int, graph: Path) -> Iterator["Elsewhere"]:
+    """The cluster that a teacher is asked on.
+
+    Raises:
+        ClusterError: see `training.cluster.joining.joined`.
+    """
+    with joined(ray, workers) as cluster:
+        from training.cluster.asking import asked_on
+
+        yield asked_on(cluster, graph)
+
+
+@contextmanager
+def student_place(
+    ray: str, workers: int, graph: Path, out: Path, encoder_path: Path | None
+) -> Iterator["Fit"]:
+    """The cluster that students are trained on.
+
+    Raises:
+        ClusterError: see `training.cluster.joining.joined`.
+    """
+    with joined(ray, workers) as cluster:
+        from training.cluster.fitting import fitted_on
+
+        with fitted_on(cluster, graph, out, encoder_path) as fit:
+            yield fit
