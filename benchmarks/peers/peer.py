@@ -1,6 +1,5 @@
 """The one interface of all rivals: how one is started, asked and read."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -14,11 +13,11 @@ import httpx
 import msgspec
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.peers.given import LOOPBACK
-from benchmarks.servers import CLASSIFY, Served, served
+from benchmarks.peers.given import free_ports
+from benchmarks.servers import CLASSIFY, SERVER_CORE, Served, keep_on, served
 
 BATCH = 16  # requests that a rival may answer together, where it offers that
-START_SECONDS = 300
+START_SECONDS = 120
 POLL_SECONDS = 0.1
 LOG_CHARACTERS = 300
 
@@ -48,6 +47,8 @@ class Peer:
     unseen: bool = True  # whether it answers about nodes that are not stored
     changes: bool = False  # whether its graph can change, at POST /mutations
     exact: bool = True  # whether its answers must be the service's
+    start_seconds: float = START_SECONDS  # at most, until it answers
+    start_cores: str = SERVER_CORE  # until it answers; what is measured runs on the servers' core
     body: Callable[[Sequence[Asked], int], bytes] = our_body  # nodes, labels to tell → a request
     scores: Callable[[bytes], list[Scores]] = our_scores  # what an answer's content says
 
@@ -96,13 +97,13 @@ def started(
     Raises:
         BenchmarkError: it ended, or does not answer in time; with the end of what it said.
     """
-    with socket.create_server((LOOPBACK, 0)) as free:
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     command = [python, "-m", peer.module, *map(str, (*folders, port)), *peer.arguments]
     with log.open("wb") as errors:
         try:
-            with served(*command, errors=errors) as server:
+            with served(*command, errors=errors, cores=peer.start_cores) as server:
                 wait_for(server, peer, peer.body([first], 1))
+                keep_on(server, SERVER_CORE)
                 yield server
         except (BenchmarkError, httpx.TransportError) as error:
             said = " ".join(log.read_text(encoding="utf-8", errors="replace").split())
@@ -111,7 +112,7 @@ def started(
 
 def wait_for(server: Served, peer: Peer, body: bytes) -> None:
     """Asks until the server answers with success."""
-    end = time.monotonic() + START_SECONDS
+    end = time.monotonic() + peer.start_seconds
     while time.monotonic() < end:
         if not server.process.is_running() or server.process.status() == "zombie":
             raise BenchmarkError("it ended while it started")
@@ -121,7 +122,7 @@ def wait_for(server: Served, peer: Peer, body: bytes) -> None:
         except httpx.TransportError:  # it does not listen yet
             pass
         time.sleep(POLL_SECONDS)
-    raise BenchmarkError(f"it did not answer within {START_SECONDS} seconds")
+    raise BenchmarkError(f"it did not answer within {peer.start_seconds:.0f} seconds")
 
 
 def ask(server: Served, peer: Peer, body: bytes) -> httpx.Response:
