@@ -1,9 +1,7 @@
 """What a rival's server is told when it starts, in its own process."""
 
 import os
-import socket
 import sys
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,10 +27,3 @@ def given() -> Given:
     sys.stdout.flush()
     os.dup2(2, 1)
     return Given(Path(bundle), Path(student), int(port), tuple(arguments))
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that nobody has at this moment."""
-    with ExitStack() as held:
-        servers = [held.enter_context(socket.create_server((LOOPBACK, 0))) for _ in range(count)]
-        return [server.getsockname()[1] for server in servers]

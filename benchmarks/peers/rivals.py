@@ -32,8 +32,9 @@ RIVALS = (
         f"the same behind Ray Serve, up to {BATCH} requests together",
         "benchmarks.peers.ray_serve",
         ("torch_geometric", "ray.serve"),
-        start_seconds=300,
-        start_cores=f"{SERVER_CORE},{CLIENT_CORE}",  # some ten processes, which it waits for
+        start_seconds=240,
+        starts=3,
+        start_cores=f"{SERVER_CORE},{CLIENT_CORE}",
     ),
     Peer(
         "Triton + PyG",

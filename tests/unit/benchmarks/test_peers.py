@@ -18,7 +18,7 @@ import pytest
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.peers.compare import choose
-from benchmarks.peers.given import LOOPBACK, free_ports
+from benchmarks.peers.given import LOOPBACK
 from benchmarks.peers.khop import Neighborhoods
 from benchmarks.peers.living import Change, Living
 from benchmarks.peers.peer import OURS, Asked, Peer, find_python, started, wait_for
@@ -224,16 +224,44 @@ def test_a_server_that_may_start_on_every_core_is_measured_on_one() -> None:
         child.communicate("")
 
 
-def test_a_rival_that_does_not_answer_is_told_after_its_own_limit(tmp_path: Path) -> None:
-    slow = Peer("slow", "", "benchmarks.peers.installed", (), start_seconds=0.0)
+SECOND_START = """
+import http.server, pathlib, sys
+folder, _, port = sys.argv[1:]
+print(f"http://127.0.0.1:{port}", flush=True)
+again = pathlib.Path(folder) / "again"
+if not again.exists():
+    again.touch()
+    sys.exit("not this time")
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", int(port)), Handler).serve_forever()
+"""
+
+
+def test_a_rival_may_be_started_again_where_it_says_so(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(SECOND_START)
+    folders, log = (tmp_path, tmp_path), tmp_path / "log"
+    command = tmp_path / "python"  # runs the program, whatever module it is asked for
+    command.write_text(f'#!/bin/sh\nshift 2\nexec {sys.executable} {program} "$@"\n')
+    command.chmod(0o755)
     with (
-        pytest.raises(BenchmarkError, match="a server ended before it listened"),
-        started(slow, sys.executable, (tmp_path, tmp_path), tmp_path / "log", {"id": "a"}),
+        pytest.raises(BenchmarkError, match="it ended while it started: … not this time"),
+        started(Peer("once", "", "-", ()), str(command), folders, log, {"id": "a"}),
     ):
         raise AssertionError
+    (tmp_path / "again").unlink()
+    twice = Peer("twice", "", "-", (), starts=2)
+    with started(twice, str(command), folders, log, {"id": "a"}) as server:
+        assert server.process.is_running()
+        assert server.process.cpu_affinity() == [int(SERVER_CORE)]
+    assert not server.process.is_running()
+
+
+def test_a_rival_that_does_not_answer_is_told_after_its_own_limit() -> None:
+    slow = Peer("slow", "", "-", (), start_seconds=0.0)
     with recording() as (server, _), pytest.raises(BenchmarkError, match="within 0 seconds"):
         wait_for(server, slow, b"{}")
-
-
-def test_ports_that_are_free_are_different_ones() -> None:
-    assert len(set(free_ports(5))) == 5
