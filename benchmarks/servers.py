@@ -143,6 +143,11 @@ def service(bundle: Path, *flags: str, cores: str = SERVER_CORE) -> AbstractCont
     return served(*command, cores=cores)
 
 
+def teacher_server(folder: Path) -> AbstractContextManager[Served]:
+    """A trained teacher behind HTTP, on the servers' core."""
+    return served(sys.executable, "-m", "understudy", "teacher-serve", str(folder), "--port", "0")
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     per_second: float
