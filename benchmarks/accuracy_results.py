@@ -6,14 +6,12 @@ from typing import Any
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.measure import RESULTS
+from benchmarks.written_part import PAGE, WrittenPart
 from training.evaluation.rows import RUNS_FILE, Record, Row, read_rows
 from training.evaluation.tables import LABELS, sections, unseen_table
-from understudy.graph.files import atomic_file
 
 FOLDER = RESULTS / "accuracy"
-PAGE = Path(__file__).parents[1] / "docs" / "results.md"
-START = "<!-- written by `python -m benchmarks.accuracy`: begin -->"
-END = "<!-- written by `python -m benchmarks.accuracy`: end -->"
+PART = WrittenPart("python -m benchmarks.accuracy")
 OWN_SETTINGS = {"teacher", "withheld", "splits", "seeds", "split_kind"}  # that parts differ in
 
 Records = Mapping[str, Record]  # by the name of their folder
@@ -26,15 +24,7 @@ def write_page(page: Path = PAGE, folder: Path = FOLDER) -> Path:
         BenchmarkError: the page has no such marks; see `graph_section`.
         EvaluationError: a file of runs is damaged.
     """
-    text = page.read_text(encoding="utf-8")
-    before, start, rest = text.partition(START)
-    _, end, after = rest.partition(END)
-    if not start or not end:
-        raise BenchmarkError(f"{page.name} lacks one of the lines {START} and {END}; put them back")
-    with atomic_file(page) as temporary:
-        body = f"{before}{START}\n\n{tables(committed(folder))}\n\n{END}{after}"
-        temporary.write_text(body, encoding="utf-8")
-    return page
+    return PART.put(page, tables(committed(folder)))
 
 
 def committed(folder: Path = FOLDER) -> dict[str, Record]:

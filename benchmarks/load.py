@@ -1,16 +1,19 @@
 """`understudy bench load`: what becomes of answers as requests come faster.
 
     python -m benchmarks.load BUNDLE [--rates 100,1000] [--mix stored=90,unseen=9,changes=1]
+    python -m benchmarks.load BUNDLE --teacher FOLDER --rates 1,10,100
 
 Requests start by a Poisson process, whatever the answers do, and are timed from when they were to
 start. Goodput is answers with success within the deadline, a second. The service runs on one core,
-the client on the other; where the client itself is too slow, its lateness counts as the service's,
-so a rate that neither sustains is a lower bound of the service's own.
+with --teacher that teacher's server beside it, and the client on the other; where the client itself
+is too slow, its lateness counts as the service's, so a rate that neither sustains is a lower bound
+of the service's own.
 """
 
 import asyncio
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,13 +28,14 @@ from benchmarks.measure import check_means, described, markdown_table, run_scrip
 from benchmarks.open_loop import Arrival, Tally, open_loop, poisson_times
 from benchmarks.questions import Questions
 from benchmarks.raw_client import RawClient, prepare
-from benchmarks.servers import MUTATIONS, NO_CACHE, Served, client_core, service
+from benchmarks.servers import MUTATIONS, NO_CACHE, Served, client_core, service, teacher_server
 from understudy.graph.progress import terminal_progress
 from understudy.graph.snapshot import load_snapshot
 
-SORTS = ("stored", "unseen", "changes")
+SORTS = ("stored", "unseen", "teacher", "changes")
 RATES = "100,300,1000,3000"
 MIXES = ("stored=100", "unseen=100", "stored=90,unseen=9,changes=1")
+TEACHER_MIX = "teacher=100"  # unseen nodes, answered by the teacher
 WARM = 50  # requests before each rate, which are not told
 
 Mix = Mapping[str, float]  # shares by sort
@@ -58,21 +62,23 @@ def load(
     ] = None,
     seconds: Annotated[float, typer.Option(min=1, help="Of each rate.")] = 20.0,
     deadline: Annotated[float, typer.Option(min=1, help="Milliseconds that count as good.")] = 50.0,
+    teacher: Annotated[
+        Path | None, typer.Option(help="Folder of a trained one, asked beside the student.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the arrivals.")] = 0,
 ) -> None:
     """Load the service at given rates: latency and goodput, mix by mix."""
     wanted = parse_rates(rates)
-    shares = {text: parse_mix(text) for text in mixes or MIXES}
+    shares = parse_mixes(mixes or (MIXES if teacher is None else (*MIXES, TEACHER_MIX)), teacher)
     check_means(bundle, "taskset")
     questions = Questions(load_snapshot(bundle / "graph"))
     rows = []
-    with terminal_progress() as progress, client_core(), service(bundle, *NO_CACHE) as server:
-        httpx.get(f"{server.url}/health/ready").raise_for_status()
+    with terminal_progress() as progress, client_core(), asked(bundle, teacher) as servers:
         steps = list(itertools.product(shares, wanted))
         for number, (mix, rate) in enumerate(steps):
             progress("Loading the service", number, len(steps))
             arrivals = planned(questions, shares[mix], rate, seconds, seed + number)
-            found = asyncio.run(drive(server, arrivals, seconds, deadline / 1_000))
+            found = asyncio.run(drive(servers, arrivals, seconds, deadline / 1_000))
             rows.append({"mix": mix, "rate": rate, **found})
         progress("Loading the service", len(steps), len(steps))
     graph = described(questions.graph)
@@ -80,6 +86,19 @@ def load(
     typer.echo(text)
     results = {"graph": graph, "seconds": seconds, "deadline_ms": deadline, "loads": rows}
     write_results("load", results, text)
+
+
+@contextmanager
+def asked(bundle: Path, teacher: Path | None) -> Iterator[list[Served]]:
+    """The service, once it is ready, and behind it the teacher's server, if there is a teacher."""
+    with ExitStack() as stack:
+        servers, flags = [], NO_CACHE
+        if teacher is not None:
+            servers.append(stack.enter_context(teacher_server(teacher)))
+            flags = (*NO_CACHE, "--teacher-url", f"{servers[0].url}/v1")
+        server = stack.enter_context(service(bundle, *flags))
+        httpx.get(f"{server.url}/health/ready").raise_for_status()
+        yield [server, *servers]
 
 
 def parse_rates(text: str) -> list[float]:
@@ -95,6 +114,19 @@ def parse_rates(text: str) -> list[float]:
     if min(rates) <= 0:
         raise BenchmarkError(f"--rates takes numbers above 0 between commas, not {text!r}")
     return rates
+
+
+def parse_mixes(texts: Sequence[str], teacher: Path | None) -> dict[str, dict[str, float]]:
+    """Shares by the text that says them.
+
+    Raises:
+        BenchmarkError: see `parse_mix`; or a teacher's share without a teacher.
+    """
+    shares = {text: parse_mix(text) for text in texts}
+    for text, own in shares.items():
+        if "teacher" in own and teacher is None:
+            raise BenchmarkError(f"--mix {text} asks a teacher; name its folder with --teacher")
+    return shares
 
 
 def parse_mix(text: str) -> dict[str, float]:
@@ -131,6 +163,9 @@ def planned(
 
 def prepared(questions: Questions, sort: str, count: int) -> Iterator[bytes]:
     """Requests of one sort; each change adds an edge that no other one adds."""
+    if sort == "teacher":
+        nodes = questions.nodes("unseen", count)
+        return iter([prepare({"nodes": [node], "route": "teacher"}) for node in nodes])
     if sort != "changes":
         return iter([prepare({"nodes": [node]}) for node in questions.nodes(sort, count)])
     changes = [{"kind": "add_edge", **edge} for edge in questions.edges(count)]
@@ -138,15 +173,15 @@ def prepared(questions: Questions, sort: str, count: int) -> Iterator[bytes]:
 
 
 async def drive(
-    server: Served, arrivals: Sequence[Arrival], seconds: float, deadline: float
+    servers: Sequence[Served], arrivals: Sequence[Arrival], seconds: float, deadline: float
 ) -> dict[str, Any]:
-    """One rate's figures, all sorts together and each of them."""
-    address = httpx.URL(server.url)
+    """One rate's figures, all sorts together and each of them; the first server is asked."""
+    address = httpx.URL(servers[0].url)
     client = RawClient(address.host, address.port or 80)
     for arrival in arrivals[:WARM]:
-        if arrival.sort != "changes":
+        if arrival.sort in ("stored", "unseen"):
             await client.send(arrival.request)
-    before, own = server.processor_seconds, psutil.Process().cpu_times()
+    before, own = busy_seconds(servers), psutil.Process().cpu_times()
     tallies, took = await open_loop(client, arrivals)
     after = psutil.Process().cpu_times()
     client.close()
@@ -154,11 +189,15 @@ async def drive(
     everything = answered(together(tallies), deadline)
     return {
         "goodput_per_second": round(everything.in_time / max(seconds, took), 2),
-        "server_busy": round((server.processor_seconds - before) / took, 3),
+        "server_busy": round((busy_seconds(servers) - before) / took, 3),
         "client_busy": round((after.user + after.system - own.user - own.system) / took, 3),
         "all": asdict(everything),
         "sorts": {name: asdict(found) for name, found in sorts.items()},
     }
+
+
+def busy_seconds(servers: Sequence[Served]) -> float:
+    return sum(server.processor_seconds for server in servers)
 
 
 def together(tallies: Mapping[str, Tally]) -> Tally:

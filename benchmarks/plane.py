@@ -77,7 +77,7 @@ def main(
     timed = f"one unseen node of 8 words, in process; measured on {latencies['settings']['graph']}"
     without = {NO_ACCURACY: latencies["latency"][f"{NO_ACCURACY}, {ASKED}"]["p50"]}
     draw(RESULTS / "plane.png", points, without, title, timed)
-    text = f"![accuracy over latency](plane.png)\n\n{title}. Latency: {timed}.\n\n{table(points)}"
+    text = report(title, timed, points)
     results = {"title": title, "latency": timed, "points": [asdict(point) for point in points]}
     write_results("plane", {**results, "without_accuracy": without}, text)
     typer.echo(text)
@@ -182,6 +182,10 @@ def splits_of(points: Sequence[Point]) -> str:
         return "n = 1 split, no intervals"
     n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return f"n = {n} splits, {LEVEL:.0%} t-intervals of the mean"
+
+
+def report(title: str, timed: str, points: Sequence[Point]) -> str:
+    return f"![accuracy over latency](plane.png)\n\n{title}. Latency: {timed}.\n\n{table(points)}"
 
 
 def table(points: Sequence[Point]) -> str:

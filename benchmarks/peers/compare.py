@@ -27,12 +27,7 @@ from benchmarks.peers.agreement import CHECKED, compare
 from benchmarks.peers.peer import Peer, find_python, started
 from benchmarks.peers.report import report
 from benchmarks.peers.rivals import RIVALS
-from benchmarks.peers.rounds import (
-    Plan,
-    changed,
-    loaded,
-    one_at_a_time,
-)
+from benchmarks.peers.rounds import Plan, changed, loaded, one_at_a_time
 from benchmarks.questions import Questions
 from benchmarks.servers import MUTATIONS, NO_CACHE, Served, client_core, service
 from understudy.engine.engine import Engine
@@ -53,7 +48,7 @@ def peers(
         list[str] | None, typer.Option("--rival", help="By name; all where none is given.")
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each; medians are told.")] = 3,
-    seconds: Annotated[int, typer.Option(min=1, help="Of a turn under load.")] = 5,
+    seconds: Annotated[int, typer.Option(min=1, help="Of a turn under load.")] = 3,
     requests: Annotated[int, typer.Option(min=10, help="Of a turn, one by one.")] = 200,
     changes: Annotated[int, typer.Option(min=1, help="Edges of a turn.")] = 10,
 ) -> None:

@@ -38,7 +38,9 @@ class Classify(litserve.LitAPI):  # type: ignore[misc, unused-ignore]
 
 def main() -> None:
     told = given()
-    server = litserve.LitServer(Classify(told), accelerator="cpu", devices=1, workers_per_device=1)
+    server = litserve.LitServer(
+        Classify(told), accelerator="cpu", devices=1, workers_per_device=1, fast_queue=True
+    )
     server.run(
         host=LOOPBACK,
         port=told.port,

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ import msgspec
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.peers.given import LOOPBACK
-from benchmarks.servers import CLASSIFY, Served, served
+from benchmarks.servers import CLASSIFY, SERVER_CORE, Served, keep_on, served
 
 BATCH = 16  # requests that a rival may answer together, where it offers that
-START_SECONDS = 300
+START_SECONDS = 120
 POLL_SECONDS = 0.1
 LOG_CHARACTERS = 300
 
@@ -48,6 +48,9 @@ class Peer:
     unseen: bool = True  # whether it answers about nodes that are not stored
     changes: bool = False  # whether its graph can change, at POST /mutations
     exact: bool = True  # whether its answers must be the service's
+    start_seconds: float = START_SECONDS  # at most, until it answers
+    starts: int = 1  # at most, where it ends before it answers
+    start_cores: str = SERVER_CORE  # until it answers; what is measured runs on the servers' core
     body: Callable[[Sequence[Asked], int], bytes] = our_body  # nodes, labels to tell → a request
     scores: Callable[[bytes], list[Scores]] = our_scores  # what an answer's content says
 
@@ -96,32 +99,49 @@ def started(
     Raises:
         BenchmarkError: it ended, or does not answer in time; with the end of what it said.
     """
-    with socket.create_server((LOOPBACK, 0)) as free:
-        port = free.getsockname()[1]
-    command = [python, "-m", peer.module, *map(str, (*folders, port)), *peer.arguments]
-    with log.open("wb") as errors:
+    command = [python, "-m", peer.module, *map(str, folders)]
+    body = peer.body([first], 1)
+    with log.open("wb") as errors, ExitStack() as stack:
         try:
-            with served(*command, errors=errors) as server:
-                wait_for(server, peer, peer.body([first], 1))
-                yield server
+            for left in reversed(range(peer.starts)):
+                whole = [*command, free_port(), *peer.arguments]
+                begun = served(*whole, errors=errors, cores=peer.start_cores)
+                server = stack.enter_context(begun)
+                if wait_for(server, peer, body, last=not left):
+                    break
+                stack.close()
+            keep_on(server, SERVER_CORE)
+            yield server
         except (BenchmarkError, httpx.TransportError) as error:
             said = " ".join(log.read_text(encoding="utf-8", errors="replace").split())
             raise BenchmarkError(f"{error}: … {said[-LOG_CHARACTERS:]}") from error
 
 
-def wait_for(server: Served, peer: Peer, body: bytes) -> None:
-    """Asks until the server answers with success."""
-    end = time.monotonic() + START_SECONDS
+def free_port() -> str:
+    """Of the loopback interface; nobody has it at this moment."""
+    with socket.create_server((LOOPBACK, 0)) as free:
+        return str(free.getsockname()[1])
+
+
+def wait_for(server: Served, peer: Peer, body: bytes, last: bool = True) -> bool:
+    """Asks until the server answers with success; False where it ends, unless that was the last.
+
+    Raises:
+        BenchmarkError: it ended, or does not answer in time.
+    """
+    end = time.monotonic() + peer.start_seconds
     while time.monotonic() < end:
         if not server.process.is_running() or server.process.status() == "zombie":
-            raise BenchmarkError("it ended while it started")
+            if last:
+                raise BenchmarkError("it ended while it started")
+            return False
         try:
             if ask(server, peer, body).is_success:
-                return
+                return True
         except httpx.TransportError:  # it does not listen yet
             pass
         time.sleep(POLL_SECONDS)
-    raise BenchmarkError(f"it did not answer within {START_SECONDS} seconds")
+    raise BenchmarkError(f"it did not answer within {peer.start_seconds:.0f} seconds")
 
 
 def ask(server: Served, peer: Peer, body: bytes) -> httpx.Response:

@@ -1,6 +1,6 @@
 """The tables of results/peers.md."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.measure import markdown_table
@@ -12,12 +12,8 @@ STORED_AIM, UNSEEN_AIM = 20, 5  # times the k-hop rival
 
 
 def report(found: Result) -> str:
-    ran = [result for result in found["rivals"] if "missing" not in result]
-    missing = [result for result in found["rivals"] if "missing" in result]
-    parts = [
-        f"Bundle of {found['graph']}. Servers on one core, their client on the other; the service "
-        f"and a rival take turns, {found['plan']['rounds']} of each. *By processor*: the same by "
-        "the server's processor time a request, which other work on the machine disturbs less.\n",
+    ran = measured(found)
+    details = [
         table("Stored nodes, 16 connections", STORED_HEADER, ran, "stored", loaded_cells),
         table(
             "Unseen nodes, one after the other; the text encoder, which all share, takes "
@@ -30,15 +26,36 @@ def report(found: Result) -> str:
         table("Unseen nodes, 16 connections", STORED_HEADER, ran, "unseen_loaded", loaded_cells),
         table("A change of one edge", CHANGE_HEADER, ran, "changes", latency_cells),
         table("Answers against the service's", AGREEMENT_HEADER, ran, "agreement", agreement_cells),
-        aims(ran),
     ]
-    parts.append("".join(f"- {described(result)}\n" for result in ran))
+    return "\n".join([summary(found), *filter(None, details)])
+
+
+def summary(found: Result) -> str:
+    """All rivals in one table, what it was to show, and who was not measured."""
+    ran = measured(found)
+    missing = [result for result in found["rivals"] if "missing" in result]
+    parts = [
+        f"Bundle of {found['graph']}. Servers on one core, their client on the other; the service "
+        f"and a rival take turns, {found['plan']['rounds']} of each. *By processor*: the same by "
+        "the server's processor time a request, which other work on the machine disturbs less.\n",
+        overview(ran),
+        aims(ran),
+        "".join(f"- {described(result)}\n" for result in ran),
+    ]
     if missing:
         lines = [f"- {result['name']}: {result['missing']}" for result in missing]
         parts.append("Not measured:\n\n" + "\n".join(lines) + "\n")
     return "\n".join(part for part in parts if part)
 
 
+def measured(found: Result) -> list[Result]:
+    return [result for result in found["rivals"] if "missing" not in result]
+
+
+OVERVIEW_HEADER = (
+    "rival", "stored nodes/s: ours", "its", "times its rate", "unseen p50 ms: ours", "its",
+    "times faster apart from the encoder", "a change p50 ms: ours", "its", "times faster",
+)  # fmt: skip
 STORED_HEADER = (
     "rival", "ours, requests/s", "its", "times its rate", "ours, processor µs",
     "its", "times, by processor",
@@ -61,6 +78,24 @@ def table(
     """A row for each rival of which something was measured."""
     rows = [[result["name"], *cells(result[key])] for result in ran if key in result]
     return f"{title}:\n\n{markdown_table(header, rows)}" if rows else ""
+
+
+def overview(ran: Sequence[Result]) -> str:
+    """A row for each rival, empty where it has no such answer."""
+    rows = []
+    for result in ran:
+        stored = loaded_cells(result["stored"])[:3]
+        pairs = (("unseen", "times_apart_from_encoder"), ("changes", "times_faster"))
+        others = [overview_cells(result.get(key), ratio) for key, ratio in pairs]
+        rows.append([result["name"], *stored, *others[0], *others[1]])
+    return markdown_table(OVERVIEW_HEADER, rows) if rows else ""
+
+
+def overview_cells(found: Result | None, ratio: str) -> list[str]:
+    if found is None:
+        return [""] * 3
+    p50s = [f"{found[side]['p50']:.2f}" for side in ("ours", "theirs")]
+    return [*p50s, times(found[ratio])]
 
 
 def loaded_cells(found: Result) -> list[str]:

@@ -2,6 +2,7 @@
 
 from benchmarks.peers.peer import BATCH, Peer
 from benchmarks.peers.wires import TRITON_PATH, triton_body, triton_scores
+from benchmarks.servers import CLIENT_CORE, SERVER_CORE
 
 MOST_DRAWN = (25, 10)  # neighbours a hop (GraphSAGE, arXiv 1706.02216, section 4)
 FASTAPI = ("torch_geometric", "fastapi", "uvicorn")
@@ -31,6 +32,9 @@ RIVALS = (
         f"the same behind Ray Serve, up to {BATCH} requests together",
         "benchmarks.peers.ray_serve",
         ("torch_geometric", "ray.serve"),
+        start_seconds=240,
+        starts=3,
+        start_cores=f"{SERVER_CORE},{CLIENT_CORE}",
     ),
     Peer(
         "Triton + PyG",

@@ -11,6 +11,7 @@ from benchmarks.questions import Questions
 from benchmarks.servers import CONNECTIONS, MUTATIONS, Served, wrk
 
 STORED_BODIES, UNSEEN_BODIES = 100, 400
+WARM_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +22,16 @@ class Plan:
     changes: int  # of a turn
 
 
-Turn = Callable[[Served, Peer], Any]
+Turn = Callable[[Served, Peer, int], Any]  # the round's number, from 0 on
 
 
 def alternating(own: Served, other: Served, peer: Peer, rounds: int, turn: Turn) -> list[list[Any]]:
-    """What the service's turns gave, and the rival's; one turn of each beforehand is not told."""
+    """What the service's turns gave, and the rival's; the first round is not told."""
     sides = ((own, OURS), (other, peer))
     found: list[list[Any]] = [[], []]
     for number in range(rounds + 1):
         for results, side in zip(found, sides, strict=True):
-            result = turn(*side)
+            result = turn(*side, number)
             if number:
                 results.append(result)
     return found
@@ -43,9 +44,10 @@ def loaded(
     count = STORED_BODIES if sort == "stored" else UNSEEN_BODIES
     nodes = questions.nodes(sort, count)
 
-    def turn(server: Served, who: Peer) -> Any:
+    def turn(server: Served, who: Peer, number: int) -> Any:
         bodies = [who.body([node], 1) for node in nodes]
-        return wrk(server, bodies, plan.seconds, CONNECTIONS, who.path)
+        seconds = plan.seconds if number else WARM_SECONDS
+        return wrk(server, bodies, seconds, CONNECTIONS, who.path)
 
     sides = alternating(own, other, peer, plan.rounds, turn)
     ours, theirs = (
@@ -67,15 +69,16 @@ def loaded(
 def one_at_a_time(
     own: Served, other: Served, peer: Peer, plan: Plan, questions: Questions, encoder_ms: float
 ) -> dict[str, Any]:
-    """Latency of unseen nodes.
+    """Latency of unseen nodes, in a round the same ones for both.
 
     Args:
         encoder_ms: median time of the text encoder, which all share
     """
 
-    def turn(server: Served, who: Peer) -> Any:
-        bodies = [who.body([node], 1) for node in questions.nodes("unseen", plan.requests)]
-        return one_by_one(server, who.path, bodies)
+    nodes = [questions.nodes("unseen", plan.requests) for _ in range(plan.rounds + 1)]
+
+    def turn(server: Served, who: Peer, number: int) -> Any:
+        return one_by_one(server, who.path, [who.body([node], 1) for node in nodes[number]])
 
     ours, theirs = map(times_of, alternating(own, other, peer, plan.rounds, turn))
     rest = ours.p50 - encoder_ms  # on a busy machine it may be nothing
@@ -95,7 +98,7 @@ def changed(
     edges = questions.edges(plan.changes)
     bodies = [change(edge, kind) for edge in edges for kind in ("add_edge", "remove_edge")]
 
-    def turn(server: Served, _: Peer) -> Any:
+    def turn(server: Served, _: Peer, __: int) -> Any:
         return one_by_one(server, MUTATIONS, bodies)
 
     ours, theirs = map(times_of, alternating(own, other, peer, plan.rounds, turn))

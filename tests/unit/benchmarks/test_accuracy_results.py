@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.accuracy import PARTS, chosen_teacher
-from benchmarks.accuracy_results import END, START, committed, write_page
+from benchmarks.accuracy_results import PART, committed, write_page
 from benchmarks.accuracy_unseen import unseen_node
 from benchmarks.errors import BenchmarkError
 from tests.unit.training.evaluation.rows import rows
@@ -21,7 +21,7 @@ from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 def page(folder: Path) -> Path:
     path = folder / "results.md"
-    path.write_text(f"# Results\n\n{START}\nold\n{END}\n\nThe rest.\n", encoding="utf-8")
+    path.write_text(f"# Results\n\n{PART.start}\nold\n{PART.end}\n\nThe rest.\n", encoding="utf-8")
     return path
 
 
@@ -32,8 +32,8 @@ def test_parts_of_a_graph_stand_in_one_table(tmp_path: Path) -> None:
         (tmp_path / "runs" / name).mkdir(parents=True)
         write_rows(tmp_path / "runs" / name / RUNS_FILE, part, FACTS)
     text = write_page(page(tmp_path), tmp_path / "runs").read_text(encoding="utf-8")
-    assert text.startswith(f"# Results\n\n{START}\n")
-    assert text.endswith(f"{END}\n\nThe rest.\n")
+    assert text.startswith(f"# Results\n\n{PART.start}\n")
+    assert text.endswith(f"{PART.end}\n\nThe rest.\n")
     assert "old" not in text
     for line in taught_table(sample_rows(), "hashing").splitlines():
         assert line in text

@@ -1,12 +1,13 @@
 """Requests that start at their time, whatever the answers do; how loads are told and reported."""
 
 import asyncio
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.load import answered, parse_mix, parse_rates, planned, report
+from benchmarks.load import answered, parse_mix, parse_mixes, parse_rates, planned, report
 from benchmarks.open_loop import Arrival, Tally, arrivals_of, open_loop, poisson_times, steady_times
 from benchmarks.questions import Questions
 from benchmarks.raw_client import RawClient
@@ -116,3 +117,14 @@ def test_goodput_counts_successes_within_the_deadline() -> None:
     assert (
         "| stored=100 | 100 | all | 10 | 1.00 | 2.00 | 50.0% | 3 | 1 | 50.0 | 50% | 10% |" in text
     )
+
+
+def test_a_mix_that_asks_a_teacher_needs_one(tmp_path: Path) -> None:
+    mix = "stored=50,teacher=50"
+    with pytest.raises(BenchmarkError, match=f"--mix {mix} asks a teacher; name its folder"):
+        parse_mixes([mix], None)
+    shares = parse_mixes([mix], tmp_path)[mix]
+    arrivals = planned(Questions(hub_graph(60)), shares, 200, 1.0, seed=0)
+    by_teacher = [b'"route":"teacher"' in arrival.request for arrival in arrivals]
+    assert by_teacher == [arrival.sort == "teacher" for arrival in arrivals]
+    assert 0 < sum(by_teacher) < len(arrivals)

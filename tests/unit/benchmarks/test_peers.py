@@ -1,26 +1,34 @@
 """What rivals compute is what the engine answers; how they are asked, found and reported."""
 
+import os
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.metadata import version
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import msgspec
 import numpy as np
+import psutil
 import pytest
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.peers.compare import choose
+from benchmarks.peers.given import LOOPBACK
 from benchmarks.peers.khop import Neighborhoods
 from benchmarks.peers.living import Change, Living
-from benchmarks.peers.peer import Asked, Peer, find_python
+from benchmarks.peers.peer import OURS, Asked, Peer, find_python, started, wait_for
 from benchmarks.peers.predictor import Predictor
 from benchmarks.peers.report import report
 from benchmarks.peers.rivals import KHOP, MOST_DRAWN, RIVALS, TABLE
-from benchmarks.peers.rounds import share
+from benchmarks.peers.rounds import Plan, one_at_a_time, share
 from benchmarks.peers.wires import triton_body, triton_scores
 from benchmarks.questions import Questions
+from benchmarks.servers import SERVER_CORE, Served, keep_on
 from tests.benchmark_bundles import bundle_and_student
 from tests.student_bundles import hub_graph
 from training.config import StudentKind
@@ -146,6 +154,8 @@ def test_a_report_tells_ratios_aims_and_what_was_missing() -> None:
         "rivals": [khop, frozen, missing],
     }
     text = report(found)
+    assert "| FastAPI + PyG | 10,000 | 250 | 40 | 1.00 | 1.00 | 7.25 |  |  |  |" in text
+    assert "| Redis table | 10,000 | 5,000 | 2.00 |  |  |  |  |  |  |" in text
     assert "stored nodes at 20 times the rate of FastAPI + PyG: 40" in text
     assert "5 times faster at p50 than FastAPI + PyG: 7.25" in text
     assert "stored nodes within 1.5 times of Redis table: 0.50" in text
@@ -157,3 +167,101 @@ def test_a_report_tells_ratios_aims_and_what_was_missing() -> None:
 def test_a_time_below_the_clocks_tick_gives_no_ratio() -> None:
     assert share(4.0, 2.0) == 2.0
     assert share(4.0, 0.0) is None
+
+
+class Recording(BaseHTTPRequestHandler):
+    """Answers every request, and keeps what was asked."""
+
+    def do_POST(self) -> None:
+        length = int(self.headers["content-length"])
+        self.server.asked.append(self.rfile.read(length))  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def recording() -> Iterator[tuple[Served, list[bytes]]]:
+    server = HTTPServer((LOOPBACK, 0), Recording)
+    asked: list[bytes] = []
+    server.asked = asked  # type: ignore[attr-defined]
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield Served(f"http://{LOOPBACK}:{server.server_port}", psutil.Process()), asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_both_are_asked_the_same_unseen_nodes_in_a_round() -> None:
+    questions = Questions(hub_graph(60))
+    with recording() as (own, ours), recording() as (other, theirs):
+        found = one_at_a_time(own, other, OURS, Plan(2, 1, 10, 1), questions, encoder_ms=0.0)
+    assert len(ours) == 3 * 10  # the first round is not told
+    assert len(set(ours)) == len(ours)
+    assert theirs == ours
+    assert found["ours"]["requests"] == found["theirs"]["requests"] == 2 * 10
+
+
+def test_a_server_that_may_start_on_every_core_is_measured_on_one() -> None:
+    code = "import threading; threading.Thread(target=input).start(); print(flush=True)"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], text=True, **pipes) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        server = Served("", psutil.Process(child.pid))
+        keep_on(server, SERVER_CORE)
+        threads = server.process.threads()
+        assert len(threads) == 2
+        assert {frozenset(os.sched_getaffinity(thread.id)) for thread in threads} == {
+            frozenset({int(SERVER_CORE)})
+        }
+        child.communicate("")
+
+
+SECOND_START = """
+import http.server, pathlib, sys
+folder, _, port = sys.argv[1:]
+print(f"http://127.0.0.1:{port}", flush=True)
+again = pathlib.Path(folder) / "again"
+if not again.exists():
+    again.touch()
+    sys.exit("not this time")
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", int(port)), Handler).serve_forever()
+"""
+
+
+def test_a_rival_may_be_started_again_where_it_says_so(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(SECOND_START)
+    folders, log = (tmp_path, tmp_path), tmp_path / "log"
+    command = tmp_path / "python"  # runs the program, whatever module it is asked for
+    command.write_text(f'#!/bin/sh\nshift 2\nexec {sys.executable} {program} "$@"\n')
+    command.chmod(0o755)
+    with (
+        pytest.raises(BenchmarkError, match="it ended while it started: … not this time"),
+        started(Peer("once", "", "-", ()), str(command), folders, log, {"id": "a"}),
+    ):
+        raise AssertionError
+    (tmp_path / "again").unlink()
+    twice = Peer("twice", "", "-", (), starts=2)
+    with started(twice, str(command), folders, log, {"id": "a"}) as server:
+        assert server.process.is_running()
+        assert server.process.cpu_affinity() == [int(SERVER_CORE)]
+    assert not server.process.is_running()
+
+
+def test_a_rival_that_does_not_answer_is_told_after_its_own_limit() -> None:
+    slow = Peer("slow", "", "-", (), start_seconds=0.0)
+    with recording() as (server, _), pytest.raises(BenchmarkError, match="within 0 seconds"):
+        wait_for(server, slow, b"{}")

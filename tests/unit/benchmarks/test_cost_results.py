@@ -1,0 +1,61 @@
+"""docs/results.md's part on cost from the files that are there."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.cost_results import PART, sections
+from benchmarks.errors import BenchmarkError
+from benchmarks.measure import RESULTS
+
+MACHINE = {"processor": "a chip", "cores": 2, "load_average": 0.5, "date": "2026-11-26T09:00:00"}
+
+
+def write(folder: Path, name: str, results: dict[str, object]) -> None:
+    (folder / f"{name}.json").write_text(json.dumps({"machine": MACHINE, **results}))
+
+
+def test_what_was_not_measured_has_no_section(tmp_path: Path) -> None:
+    assert sections(tmp_path) == ""
+    plan = {"rounds": 3}
+    away = {"name": "Another", "about": "", "missing": "no interpreter has what it needs"}
+    graph = "kites: 3 nodes"
+    write(tmp_path, "peers", {"graph": graph, "plan": plan, "encoder_ms": 0.1, "rivals": [away]})
+    text = sections(tmp_path)
+    assert text.startswith("### Beside what a person would serve instead\n\nBundle of kites")
+    assert "- Another: no interpreter has what it needs" in text
+    assert text.count("### ") == 1
+    assert text.endswith(
+        "[peers](../benchmarks/results/peers.md): a chip, 2 cores, load average 0.5 when it was "
+        "written, 2026-11-26."
+    )
+
+
+def test_what_is_published_stands_apart_from_what_was_measured(tmp_path: Path) -> None:
+    latency = json.loads((RESULTS / "latency.json").read_text(encoding="utf-8"))
+    write(tmp_path, "latency", latency)
+    text = sections(tmp_path)
+    assert "| hosted decision models (published, not measured) | 150 to 430 |  |  |" in text
+    assert "| MiniLM, stored | 28.393 | 31.108 | 34.529 |" in text
+
+
+def test_links_of_a_result_are_those_of_the_page(tmp_path: Path) -> None:
+    way = {"way": "one", "asked": "stored", "per_second": 9.0, "cores": 1, "source": "http"}
+    hosted = {"name": "hosted", "published": True, "dollars": [1.0, 2.0]}
+    own = {"machine_hour": 1.0, "machine_cores": 2, "tokens": 300, "hosted": hosted}
+    write(tmp_path, "cost", {**own, "ways": [{**way, "dollars": 3.0}]})
+    assert "| one | stored | 9.0 | 1 | 3.00 | [http](../benchmarks/results/http.md) |" in sections(
+        tmp_path
+    )
+
+
+def test_a_page_keeps_what_no_command_wrote(tmp_path: Path) -> None:
+    page = tmp_path / "results.md"
+    page.write_text(f"# One\n\n{PART.start}\nold\n{PART.end}\n\nThe rest.\n")
+    PART.put(page, "new")
+    assert page.read_text() == f"# One\n\n{PART.start}\n\nnew\n\n{PART.end}\n\nThe rest.\n"
+    assert PART.split(page.read_text(), page.name)[1] == "new"
+    page.write_text(f"# One\n\n{PART.start}\n")
+    with pytest.raises(BenchmarkError, match=r"results\.md lacks one of the lines"):
+        PART.put(page, "newer")
