@@ -1,38 +1,51 @@
-"""Takes the pictures of the page that are in docs/pictures, of a service that runs.
+"""Takes the pictures of the page that are in docs/pictures, of a demo that is served.
 
-    understudy serve runs/demo/bundle &
+    understudy teacher-serve runs/demo/teacher --port 8001 &
+    understudy serve runs/demo/bundle --teacher-url http://127.0.0.1:8001/v1 \\
+        --teacher-input-price 0.1 --teacher-output-price 0.4 &
     python -m benchmarks.page_pictures http://127.0.0.1:8000 docs/pictures
 
 Adds an edge for one of them, and removes it again.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from playwright.sync_api import Page, sync_playwright
 
-WIDE = (1280, 800)
+WIDE, LOW = (1280, 1160), (1280, 800)
 PHONE = (390, 844)
 CHROMIUM = "/usr/bin/chromium"
 SECONDS = 20
-LARGEST = 300_000  # bytes of a picture
+LARGEST = 400_000  # bytes of a picture
 
-# Of Debian's packages: one with a clear neighbourhood, and one that a single edge turns.
-SHOWN, TURNED, TURNING = "curl", "fgallery", "adminer"
+# Of Debian's packages: two where teacher and student agree, two where they differ (one is right,
+# then the other), so that none is in the cache; and one that a single edge turns.
+AGREED, DIFFERING, TURNED, TURNING = (
+    ("wget", "vlc"),
+    ("blender", "firefox-esr"),
+    "fgallery",
+    "adminer",
+)
 
 
 def open_page(page: Page, url: str, node: str) -> None:
     page.goto(f"{url}/?node={node}")
     page.wait_for_selector("body[data-ready]")
     page.wait_for_selector("#node h1")
-    page.wait_for_load_state("networkidle")  # the reasons of the answer come last, where there are
+    page.wait_for_selector("#node .explanation")  # comes last
 
 
-def look(page: Page) -> None:
-    """The node as it is."""
+def compare(page: Page) -> None:
+    """The answer with what it rests on, and the teacher's beside it."""
     page.get_by_role("button", name="Open its neighbours").click()
-    page.wait_for_selector("#said:not(.shown)", state="attached")
+    page.wait_for_selector("#said.shown")
+    page.wait_for_selector("#node .explanation")
+    page.get_by_role("button", name="Ask the teacher").click()
+    page.wait_for_selector("#node .opinion .answer >> nth=1")
 
 
 def invent(page: Page) -> None:
@@ -40,7 +53,6 @@ def invent(page: Page) -> None:
     page.get_by_role("button", name="Link to the selected node").click()
     page.get_by_label("Its text").fill("fast downloads over HTTP\nFetches many files at a time.")
     page.wait_for_selector("#invented-answer .bars")
-    page.wait_for_selector("#said:not(.shown)", state="attached")
 
 
 def change(page: Page) -> None:
@@ -51,38 +63,50 @@ def change(page: Page) -> None:
     page.get_by_role("button", name="Add the edge").click()
     page.wait_for_selector("#changes .turned")
     page.wait_for_selector(".node.changed", state="detached")
-    page.wait_for_selector("#said:not(.shown)", state="attached")
 
 
-PICTURES = [
-    ("page-wide-light", WIDE, "light", SHOWN, look),
-    ("page-wide-dark", WIDE, "dark", TURNED, change),
-    ("page-phone-light", PHONE, "light", SHOWN, invent),
-    ("page-phone-dark", PHONE, "dark", SHOWN, look),
-]
+@dataclass(frozen=True)
+class Picture:
+    name: str
+    size: tuple[int, int]  # of the window, in pixels
+    scheme: Literal["light", "dark"]
+    node: str
+    prepare: Callable[[Page], None]
+
+
+PICTURES = (
+    Picture("page-wide-light", WIDE, "light", AGREED[0], compare),
+    Picture("page-wide-dark", WIDE, "dark", DIFFERING[0], compare),
+    Picture("page-wide-edge", LOW, "dark", TURNED, change),
+    Picture("page-phone-light", PHONE, "light", AGREED[1], compare),
+    Picture("page-phone-dark", PHONE, "dark", DIFFERING[1], compare),
+    Picture("page-phone-invented", PHONE, "light", AGREED[0], invent),
+)
 
 
 def main(
     url: Annotated[str, typer.Argument(help="Of a service that may be changed.")],
     folder: Annotated[Path, typer.Argument(help="Where the pictures go.")],
 ) -> None:
-    """Take four pictures."""
+    """Take the pictures."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        for name, (width, height), scheme, node, prepare in PICTURES:
+        for picture in PICTURES:
+            width, height = picture.size
             context = browser.new_context(
                 viewport={"width": width, "height": height},
-                color_scheme="dark" if scheme == "dark" else "light",
+                color_scheme=picture.scheme,
                 reduced_motion="reduce",
             )
             context.set_default_timeout(1_000 * SECONDS)
             page = context.new_page()
-            open_page(page, url.rstrip("/"), node)
-            prepare(page)
-            target = folder / f"{name}.png"
+            open_page(page, url.rstrip("/"), picture.node)
+            picture.prepare(page)
+            page.wait_for_selector("#said:not(.shown)", state="attached")
+            target = folder / f"{picture.name}.png"
             page.evaluate("scrollTo(0, 0)")
-            page.screenshot(path=target, full_page=width == PHONE[0])
-            if prepare is change:
+            page.screenshot(path=target, full_page=picture.size == PHONE)
+            if picture.prepare is change:
                 page.get_by_role("button", name="Undo").click()
                 page.get_by_text("is no longer linked to").wait_for()
             context.close()

@@ -77,7 +77,12 @@ def demo(
         console.print(f"From nothing to answers in {time.monotonic() - started:.0f} s.")
         if keep:
             console.print(
-                f"Serving at {url} (a page), documentation at {url}/docs; stop with Ctrl-C."
+                f"\n[bold]Open {url} in a browser[/bold]: the page of what was made. "
+                f"Routes are described at {url}/docs. Control-C ends the service."
+            )
+        else:
+            console.print(
+                f"Its page: `understudy serve {out / 'bundle'}`, and open the address that it says."
             )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterable, Mapping
 from random import getrandbits
 from time import perf_counter
@@ -166,9 +167,18 @@ def decode(decoder: "msgspec.json.Decoder[Body]", body: bytes | bytearray) -> Bo
     except msgspec.ValidationError as error:
         raise invalid_field(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedJsonError(f"the body is not JSON: {error}") from error
+        raise MalformedJsonError(f"the body is not JSON: {why_unread(body) or error}") from error
     except RecursionError as error:
         raise MalformedJsonError("the body is nested too deep") from error
+
+
+def why_unread(body: bytes | bytearray) -> str:
+    """What a person can do about a body, where its first bytes say it; else empty."""
+    if not body.strip():
+        return "it is empty"
+    if body.startswith((BOM_UTF8, BOM_UTF16_LE, BOM_UTF16_BE)):
+        return "it begins with a byte order mark; send UTF-8 without one"
+    return ""
 
 
 def invalid_field(message: str) -> InvalidFieldError:

@@ -210,10 +210,42 @@ def test_axe_finds_nothing_serious_and_nothing_is_cut_off(
         assert serious(page) == []
         width = page.evaluate("document.documentElement.scrollWidth")
         assert width <= size["width"], tab
+    assert size["width"] > max(right for _, _, right, _ in names(page))
     page.goto(f"{own.url}/docs")
     page.wait_for_selector(READY)
     assert serious(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
+
+def names(page: Any) -> list[tuple[float, float, float, float]]:
+    """Where the drawing's names are that can be read: left, top, right, bottom."""
+    shown = page.locator("#drawing .node text:not(.over)").all()
+    boxes = [name.bounding_box() for name in shown]
+    return [(b["x"], b["y"], b["x"] + b["width"], b["y"] + b["height"]) for b in boxes]
+
+
+def test_no_name_lies_over_another_and_all_can_be_read_one_by_one(
+    visit: Open, own: Service
+) -> None:
+    page = visit(f"{own.url}/?node=node-0", viewport=PHONE)
+    page.locator("#drawing .node.selected").focus()
+    page.keyboard.press("o")
+    page.wait_for_selector("#said.shown")
+    for _ in range(6):
+        page.keyboard.press("-")  # so that names come closer
+    hidden = page.locator("#drawing .node text.over").first
+    hidden.wait_for(state="attached")
+    found = names(page)
+    for number, (left, top, right, bottom) in enumerate(found):
+        for other in found[:number]:
+            apart = left >= other[2] or right <= other[0] or top >= other[3] or bottom <= other[1]
+            assert apart, (found[number], other)
+    hidden.locator("..").focus()
+    page.keyboard.press("ArrowUp")
+    focused = page.evaluate(
+        "getComputedStyle(document.activeElement.querySelector('text')).opacity"
+    )
+    assert focused == "1"
 
 
 def serious(page: Any) -> list[str]:
@@ -309,6 +341,11 @@ def test_the_teacher_is_asked_beside_the_student(
             assert "tokens read" in opinions.nth(1).inner_text()
             verdict = "They agree" if told["agree"] else "They differ"
             assert verdict in page.locator("#node .verdict").inner_text()
+            # Asked once more, it is not the teacher that is timed.
+            page.locator("#node").get_by_role("button", name="Ask the teacher").click()
+            opinions.get_by_text("from the cache").wait_for()
+            assert page.locator("#node .verdict").inner_text() == f"{verdict}."
+            assert "a look-up" in opinions.nth(0).inner_text()
             page.get_by_role("tab", name="Invent").click()
             page.locator("#invented-text").fill("sprite level")
             page.locator("#invent").get_by_role("button", name="Ask the teacher").click()

@@ -26,14 +26,14 @@ export function explanation(prediction, choose) {
   const words = told.words?.map((entry) => ({ ...entry, named: make("code", {}, entry.word) }));
   const neighbors = told.neighbors.map((entry) => ({
     ...entry,
-    named: make("button", { type: "button", class: "link", onclick: () => choose(entry.id) }, entry.id),
+    named: make("button", { type: "button", class: "link", title: entry.id, onclick: () => choose(entry.id) }, entry.id),
   }));
   const largest = Math.max(...[...neighbors, ...(words ?? [])].map(weight), 1e-9);
   return make(
     "section",
     { class: "explanation", "aria-label": "Why" },
     make("h2", {}, "Why ", make("em", {}, told.label)),
-    make("p", { class: "quiet" }, "How far its log-odds fall when one thing is left out."),
+    make("p", { class: "quiet" }, "How far its log-odds fall without each of them."),
     reasons("Neighbours", neighbors, largest),
     words ? reasons("Words", words, largest) : null,
   );
@@ -79,24 +79,28 @@ export function comparison(service, asked, hue) {
 }
 
 function sideBySide(told, hue) {
-  const verdict = told.agree === null ? "no verdict" : told.agree ? "they agree" : "they differ";
-  const faster = told.teacher_ms && told.student_ms
-    ? `, and the student is ${Math.round(told.teacher_ms / told.student_ms).toLocaleString("en")} times faster` : "";
+  const verdict = told.agree === null ? "No verdict" : told.agree ? "They agree" : "They differ";
   return make("div", {},
-    make("p", { class: `verdict ${told.agree ? "good" : "warn"}` }, verdict[0].toUpperCase() + verdict.slice(1), faster, "."),
+    make("p", { class: `verdict ${told.agree ? "good" : "warn"}` }, verdict, faster(told), "."),
     make("div", { class: "two" },
       opinion("Student", told.student, told.student_ms, told.student_cost, hue),
       opinion("Teacher", told.teacher, told.teacher_ms, told.teacher_cost, hue)),
     told.auto ? make("p", { class: "quiet" }, `The route auto takes the ${told.auto}'s answer.`) : null);
 }
 
+/** How much faster the student was, unless the teacher's answer was there already. */
+function faster({ teacher, teacher_ms: taught, student_ms: own }) {
+  if (teacher.cached || !taught || !own || taught < 2 * own) return "";
+  return `, and the student is ${Math.round(taught / own).toLocaleString("en")} times faster`;
+}
+
 function opinion(who, prediction, took, cost, hue) {
-  const costs = [
-    cost.processor_ms !== null ? `${milliseconds(cost.processor_ms)} of computing` : null,
+  const costs = prediction.cached ? ["from the cache, at no cost"] : [
+    cost.processor_ms === 0 ? "a look-up" : null,
+    cost.processor_ms ? `${milliseconds(cost.processor_ms)} of computing` : null,
     cost.input_tokens !== null ? `${cost.input_tokens} tokens read` : null,
     cost.output_tokens !== null ? `${cost.output_tokens} written` : null,
     cost.money !== null ? `costs ${cost.money.toPrecision(2)}` : null,
-    prediction.cached ? "from the cache" : null,
   ].filter(Boolean);
   return make("div", { class: "opinion" },
     make("h3", {}, who),

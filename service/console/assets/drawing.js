@@ -5,6 +5,7 @@ import { Layout } from "./layout.js";
 
 const FEW = 60; // nodes whose names are all shown
 const NAME = 22; // characters of a name
+const LETTER = 7; // pixels of one, at most, as names are written
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 const STEPS_AT_ONCE = 260;
 const DIRECTIONS = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
@@ -74,6 +75,7 @@ export class Drawing {
     const chosen = id === this.selected;
     const words = kind === "invented" ? "your node" : id;
     shape.name.textContent = words.length > NAME ? `${words.slice(0, NAME - 1)}…` : words;
+    shape.radius = radius;
     shape.name.setAttribute("y", radius + 2);
     shape.circle.setAttribute("r", radius);
     shape.circle.style.setProperty("--sure", `${Math.round(30 + 70 * (score ?? 0))}%`);
@@ -113,6 +115,7 @@ export class Drawing {
 
   paint() {
     if (this.following) this.fit();
+    else if (this.layout.still) this.declutter();
     for (const [id, { group }] of this.shapes) {
       const point = this.layout.points.get(id);
       group.setAttribute("transform", `translate(${point.x.toFixed(1)} ${point.y.toFixed(1)})`);
@@ -127,10 +130,15 @@ export class Drawing {
   }
 
   fit() {
-    const [x, y, width, height] = this.layout.box();
     const { clientWidth, clientHeight } = this.svg;
     const above = this.covered();
-    const scale = Math.max(Math.min(clientWidth / width, (clientHeight - above) / height, 1.5), 0.1);
+    let scale = 1;
+    let box;
+    for (let turn = 0; turn < 2; turn += 1) { // names keep their size, so how wide they are depends on the scale
+      box = this.layout.box((id) => (this.shapes.get(id).name.textContent.length * LETTER) / 2 / scale);
+      scale = Math.max(Math.min(clientWidth / box[2], (clientHeight - above) / box[3], 1.5), 0.1);
+    }
+    const [x, y, width, height] = box;
     this.camera = { x: x + width / 2, y: y + (height - above / scale) / 2, scale };
     this.following = true;
     this.aim();
@@ -139,8 +147,24 @@ export class Drawing {
   aim() {
     const { x, y, scale } = this.camera;
     const [width, height] = [this.svg.clientWidth / scale, this.svg.clientHeight / scale];
-    this.svg.style.setProperty("--names", `${Math.min(24, Math.max(9, 11.5 / scale))}px`);
+    this.nameSize = Math.min(24, Math.max(9, 11.5 / scale));
+    this.svg.style.setProperty("--names", `${this.nameSize}px`);
+    if (this.layout.still) this.declutter();
     this.svg.setAttribute("viewBox", [x - width / 2, y - height / 2, width, height].join(" "));
+  }
+
+  /** Hides names that would lie over others; of two the selected node's stays, or the more linked. */
+  declutter() {
+    const first = ([id, { radius }]) => (id === this.selected ? Infinity : radius);
+    const placed = [];
+    for (const [id, { name, radius }] of [...this.shapes].sort((one, other) => first(other) - first(one))) {
+      const point = this.layout.points.get(id);
+      const [wide, high] = [name.textContent.length * this.nameSize * 0.56, this.nameSize * 1.4];
+      const spot = { x: point.x, y: point.y + radius, wide, high };
+      const over = placed.some(({ x, y, wide: other }) => Math.abs(x - spot.x) < (wide + other) / 2 && Math.abs(y - spot.y) < high);
+      name.classList.toggle("over", over);
+      if (!over) placed.push(spot);
+    }
   }
 
   /** Zooms about a place of the window, or the middle. */

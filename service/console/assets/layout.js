@@ -109,13 +109,14 @@ export class Layout {
     second.vy -= (dy / distance) * force * 1.5;
   }
 
-  /** The smallest box around all nodes: x, y, width, height. */
-  box(margin = 44) {
-    const points = [...this.points.values()];
+  /** The smallest box around all nodes, `beside(id)` wide to either side: x, y, width, height. */
+  box(beside = () => 0, margin = 44) {
+    const points = [...this.points];
     if (points.length === 0) return [-200, -150, 400, 300];
     const ends = (values, sign) => sign * Math.max(...values.map((value) => sign * value));
-    const [left, right] = [-1, 1].map((sign) => ends(points.map((p) => p.x + sign * p.radius), sign));
-    const [top, bottom] = [-1, 1].map((sign) => ends(points.map((p) => p.y + sign * p.radius), sign));
-    return [left - margin, top - margin, right - left + 2 * margin, bottom - top + 2 * margin];
+    const [left, right] = [-1, 1].map((sign) =>
+      ends(points.map(([id, p]) => p.x + sign * Math.max(p.radius + margin / 2, beside(id))), sign));
+    const [top, bottom] = [-1, 1].map((sign) => ends(points.map(([, p]) => p.y + sign * (p.radius + margin)), sign));
+    return [left, top, right - left, bottom - top];
   }
 }

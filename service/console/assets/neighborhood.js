@@ -17,11 +17,11 @@ export class Neighborhood {
   constructor(on) {
     this.on = on;
     this.colors = new Colors();
-    const legend = byId("legend");
+    const [legend, tools] = [byId("legend"), byId("tools")];
     this.drawing = new Drawing(
       byId("drawing"),
       { select: (id) => this.select(id), open: (id) => this.open(id) },
-      () => (getComputedStyle(legend).position === "absolute" ? legend.offsetHeight : 0),
+      () => (getComputedStyle(legend).position === "absolute" ? legend : tools).offsetHeight,
     );
     this.most = 300; // nodes that are drawn
     this.clear();

@@ -53,6 +53,20 @@ def test_what_is_not_json_is_refused(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b" \n", "it is empty"),
+        (b"\xef\xbb\xbf{}", "it begins with a byte order mark; send UTF-8 without one"),
+        ("{}".encode("utf-16"), "byte order mark"),
+        (b"{", "truncated"),
+    ],
+)
+def test_what_can_be_done_about_a_body_is_told(body: bytes, words: str) -> None:
+    with pytest.raises(MalformedJsonError, match=f"the body is not JSON: .*{words}"):
+        decode_request(body)
+
+
+@pytest.mark.parametrize(
     ("value", "field"),
     [
         ([], ""),
