@@ -5,23 +5,28 @@ import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from service.http.access import Role, add_key
+from tests.bundles import LABELS, NODES, tiny_graph, write_tiny_bundle
 from tests.e2e.conftest import JSON, serving
+from tests.openai_server import openai_server
+from tests.unit.circle.test_refreshing import CONFIG
 from understudy.bundle import open_bundle
-from understudy.circle.errors import WorseModelError
+from understudy.circle.errors import RefreshError, WorseModelError
 from understudy.circle.refreshing import Refresh
 from understudy.circle.retraining import RefreshOptions
 from understudy.cli import main
 from understudy.engine import Engine
 from understudy.graph import load_graph
+from understudy.graph.mutations import UpsertNode
 
 SMALL = ("--encoder", "hashing", "--layers", "1", "--hidden", "8", "--epochs", "3")
 
@@ -131,6 +136,35 @@ def test_a_model_is_refreshed_while_changes_go_on_and_a_worse_one_is_refused(
     with Engine.open(bundle, data=data) as engine:  # as after a restart
         assert engine.state.version == after["graph_version"]
         assert engine.model_version == after["model_version"]
+
+
+def test_a_budget_is_spent_on_what_the_served_model_is_unsure_of(tmp_path: Path) -> None:
+    rows = np.arange(NODES)
+    splits = {"train": rows[:10], "val": rows[10:14], "test": rows[14:]}
+    folder = write_tiny_bundle(tmp_path / "b", graph=replace(tiny_graph(), splits=splits)).folder
+    student, work = tmp_path / "student", tmp_path / "work"
+    student.mkdir()
+    config = {"format_version": 3, "graph_hash": "", "graph_path": "", "encoder": {}}
+    (student / "config.json").write_text(json.dumps(CONFIG | config))
+    with Engine.open(folder, data=tmp_path / "data") as engine:
+        engine.apply([UpsertNode("new", "json atom")])
+
+    def taught(*words: object) -> int:
+        return here(*words) if words[0] == "teach" else 143
+
+    with openai_server(lambda _: LABELS[0]) as server:
+        teacher = f"openai:{server.url}#any"
+        options = RefreshOptions(str(tmp_path / "data"), folder, work, student, teacher, budget=10)
+        with pytest.raises(RefreshError, match="ended with status 143"):
+            Refresh(options, print, taught).run()
+        asked = [request["messages"][-1]["content"] for request in server.requests]
+    assert len(asked) <= 10 + len(("json_schema", "choice", "grammar"))  # what it can, is tried
+    doubts: dict[str, float] = json.loads((work / "hard.json").read_text())
+    graph = load_graph(work / "graph")
+    test = set(graph.splits["test"].tolist())
+    unsure = sorted(test, key=lambda row: doubts[graph.ids[row].as_py()])
+    hardest = graph.texts[unsure[-1]].as_py()
+    assert any(hardest in prompt for prompt in asked)
 
 
 def check_served_anew(

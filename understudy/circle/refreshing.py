@@ -5,7 +5,7 @@ would run, and each step's output is whole or not there. `Round` says which are 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
@@ -24,6 +24,7 @@ from understudy.circle.retraining import (
     check_options,
     distill_words,
     export_words,
+    objectives_kept,
     teach_words,
 )
 from understudy.circle.rounds import Round, check_work, read_round, write_round
@@ -33,7 +34,7 @@ from understudy.engine.elsewhere import accuracy_of, logits_on
 from understudy.engine.opening import check_lineage
 from understudy.engine.state import open_graph
 from understudy.folders import check_output, reserved
-from understudy.folders.kinds import BUNDLE, GRAPH, STUDENT, marked
+from understudy.folders.kinds import BUNDLE, GRAPH, STUDENT, TEACHER, marked
 from understudy.graph.differences import count_differences
 from understudy.graph.folder import load_graph, save_graph
 from understudy.graph.lineage import lineage_of
@@ -224,8 +225,13 @@ class Refresh:
     def distill(self) -> None:
         """Trains from the weights of the student that is served, as that one was trained."""
         config = self.student_config()
-        if self.options.teacher is None and config.get("teacher"):
-            self.tell("student: from labels alone, since no --teacher is named")
+        asked = marked(self.teacher, TEACHER)
+        if self.options.teacher is None:
+            if config.get("teacher"):
+                self.tell("student: from labels alone, since no --teacher is named")
+        elif asked and (known := objectives_kept(config, asked["kind"])) is not config:
+            self.tell(f"student: no {asked['kind']} taught it before, so with distill's objectives")
+            config = known
         words = distill_words(self.options, config, self.teacher)
         self.command("distill", self.graph_folder, self.candidate, "--from", self.start, *words)
 
@@ -361,7 +367,7 @@ class Refresh:
         metrics = json.loads((student / "metrics.json").read_text(encoding="utf-8"))
         return bool(metrics == manifest.metrics)
 
-    def student_config(self) -> dict[str, Any]:
+    def student_config(self) -> Mapping[str, Any]:
         """What config.json says of the student that is begun with.
 
         Raises:

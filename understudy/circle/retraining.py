@@ -79,6 +79,19 @@ def teach_words(options: RefreshOptions, hard: Path | None = None) -> list[objec
     return words if hard is None else [*words, "--budget-hard", hard]
 
 
+def objectives_kept(config: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """The same, without its objectives where they are another kind of teacher's: then distill says.
+
+    An endpoint, for one, shows no features.
+
+    Args:
+        config: what config.json says of a student.
+        kind: of the teacher that the next one hears.
+    """
+    heard = config.get("teacher") or {}
+    return config if heard.get("kind", kind) == kind else {**config, "terms": {}}
+
+
 def distill_words(
     options: RefreshOptions, config: Mapping[str, Any], teacher: Path
 ) -> list[object]:

@@ -3,15 +3,21 @@
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
 
-from understudy.bundle import Bundle, BundleMissingError, Manifest, open_bundle
+from understudy.bundle import (
+    Bundle,
+    BundleError,
+    BundleMissingError,
+    Manifest,
+    open_bundle,
+)
 from understudy.bundle.reader import MANIFEST, verify_digests
 from understudy.bundle.student import WHOLE_FILE
-from understudy.engine.snapshots import copy_graph, snapshot_name
+from understudy.engine.snapshots import WHOLE_NAME, copy_graph, snapshot_name
 from understudy.engine.state import GRAPH_FOLDER, Tables, has_activations, open_graph
 from understudy.engine.updates.replica import NothingComputed, Replica
 from understudy.engine.updates.tickets import failure_of
@@ -26,6 +32,11 @@ from understudy.graph.versions import VersionedTable
 logger = logging.getLogger(__name__)
 
 UNREAD = (WHOLE_FILE,)  # for other runtimes; nothing here reads it
+ADVICE = (
+    "the journal beside it goes on from this snapshot: put a copy of it in its place, from a "
+    "backup (`understudy restore`) or from another replica, or give --data-folder another folder "
+    "to begin again with the bundle's graph"
+)
 
 
 def open_base(data: Path, log: Log, bundle: Bundle) -> Bundle:
@@ -88,13 +99,35 @@ def same_graph(one: Manifest, other: Manifest) -> bool:
 
 
 def open_snapshot(data: Path, name: str) -> Bundle:
-    if not (data / name).is_dir():
-        raise BundleMissingError(
-            f"{data / name} is missing, from which the journal beside it goes on; put a copy in "
-            f"its place, or give --data-folder another folder to begin again with the bundle's "
-            "graph"
-        )
-    return open_bundle(data / name, verify=False)
+    """The snapshot of that name.
+
+    Raises:
+        BundleMissingError, BundleDamagedError, BundleFormatError: it is not there, or not whole.
+    """
+    with advising():
+        if not (data / name).is_dir():
+            raise BundleMissingError(f"{data / name} is missing")
+        return open_bundle(data / name, verify=False)
+
+
+@contextmanager
+def advising() -> Iterator[None]:
+    """Has what is wrong with a snapshot say what to do: no export makes it again."""
+    try:
+        yield
+    except BundleError as error:
+        told = str(error).partition("; ")[0]
+        raise type(error)(f"{told}; {ADVICE}") from error
+
+
+def verify(bundle: Bundle) -> None:
+    """Compares digests.
+
+    Raises:
+        BundleDamagedError: a file differs.
+    """
+    with advising() if WHOLE_NAME.fullmatch(bundle.folder.name) else nullcontext():
+        verify_digests(bundle, UNREAD)
 
 
 def followed(base: Bundle, log: Log) -> Replica:
@@ -123,7 +156,7 @@ def verified(*bundles: Bundle) -> Iterator[None]:
     """
     with ThreadPoolExecutor(1, "digests") as pool:
         distinct = {bundle.folder: bundle for bundle in bundles}
-        checks = [pool.submit(verify_digests, bundle, UNREAD) for bundle in distinct.values()]
+        checks = [pool.submit(verify, bundle) for bundle in distinct.values()]
         try:
             yield
         finally:

@@ -23,6 +23,7 @@ from understudy.circle.retraining import (
     RefreshOptions,
     asks_the_hard_ones,
     distill_words,
+    objectives_kept,
     teach_words,
 )
 from understudy.circle.rounds import FILE, Round, read_round, write_round
@@ -119,6 +120,16 @@ def test_commands_are_told_what_the_student_was_trained_with(tmp_path: Path) -> 
         *("--teacher", "teacher", "--objective", "cross_entropy=0.5", "--objective", "kd=2.0")
     ]
     assert teach_words(taught) == ["--teacher", "gemma", "--hops", "0,1", "--budget", 9]
+
+
+def test_another_kind_of_teacher_brings_other_objectives(tmp_path: Path) -> None:
+    taught = CONFIG | {"teacher": {"kind": "encoder"}}
+    for config in (CONFIG, CONFIG | {"teacher": None}, taught):
+        assert objectives_kept(config, "encoder") is config
+    options = RefreshOptions("url", tmp_path, tmp_path, teacher="openai:http://a/v1#b")
+    other = objectives_kept(taught, "endpoint")
+    words = list(map(str, distill_words(options, other, Path("teacher"))))
+    assert words[-2:] == ["--teacher", "teacher"]
 
 
 def test_a_teacher_with_a_budget_is_asked_about_what_the_served_model_is_unsure_of(

@@ -9,7 +9,7 @@ import pytest
 
 from tests.bundles import NODES, TinyBundle, write_tiny_bundle
 from tests.unit.engine.changes import assert_exact, ids_of
-from understudy.bundle import BundleDamagedError, open_bundle, write_bundle
+from understudy.bundle import BundleDamagedError, BundleError, open_bundle, write_bundle
 from understudy.bundle.student import activation_file
 from understudy.engine import Engine
 from understudy.engine.errors import (
@@ -88,6 +88,33 @@ def test_records_that_do_not_fit_the_graph_are_refused(
         engine.writer.log.append([Record(1, None, b'[{"kind":"delete_node","id":"nobody"}]')])
     with pytest.raises(JournalFailedError, match="record 1 of the journal does not fit"):
         Engine.open(tiny_bundle.folder, data=tmp_path)
+
+
+def test_a_record_of_a_newer_release_asks_for_an_upgrade(
+    tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
+        engine.writer.log.push([Record(0, None, b'[{"kind":"rename_node","id":"node-1"}]')])
+    with pytest.raises(JournalFailedError, match=r"record 1 .* newer one wrote it: upgrade"):
+        Engine.open(tiny_bundle.folder, data=tmp_path)
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "graph/nodes.arrow", "activations/h0.npy"])
+def test_a_damaged_snapshot_says_what_to_do(
+    tiny_bundle: TinyBundle, tmp_path: Path, file: str
+) -> None:
+    with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
+        engine.apply([UpsertNode("new", "json")])
+        engine.snapshot()
+    path = tmp_path / "snapshot-1" / file
+    whole = path.read_bytes()
+    changed = whole[:-1] + bytes([whole[-1] ^ 1])
+    for damaged in (whole[: len(whole) // 2], changed, None):
+        path.unlink() if damaged is None else path.write_bytes(damaged)
+        with pytest.raises(BundleError, match=r"snapshot-1.*understudy restore") as refused:
+            Engine.open(tiny_bundle.folder, data=tmp_path)
+        assert "understudy export" not in str(refused.value)
+        assert "\n" not in str(refused.value)
 
 
 def test_a_bundle_without_activations_computes_them(

@@ -203,7 +203,7 @@ def test_a_missing_snapshot_is_named(tiny_bundle: TinyBundle, tmp_path: Path) ->
         add(engine, 0, 3)
         engine.snapshot()
     shutil.rmtree(tmp_path / "snapshot-3")
-    with pytest.raises(BundleMissingError, match="snapshot-3 is missing, from which the journal"):
+    with pytest.raises(BundleMissingError, match="snapshot-3 is missing; the journal beside it"):
         Engine.open(tiny_bundle.folder, data=tmp_path)
 
 

@@ -185,10 +185,17 @@ class Replica:
             same = known.digest == record.digest
             return Applied(known.number, repeated=True) if same else KeyReusedError(str(record.key))
         try:
+            mutations = decode_mutations(record.payload)
+        except JournalError as error:  # its checksum is right, so that is what was written
+            raise JournalFailedError(
+                f"record {record.number} of the journal is none that this release knows, so a "
+                f"newer one wrote it: upgrade this process ({error})"
+            ) from error
+        try:
             # By the graph alone: a rule of ids that came later was asked before it was appended.
-            draft.apply(decode_mutations(record.payload), acknowledged=True)
-        except (MutationError, JournalError) as error:
-            if isinstance(error, MutationError) and record.tentative:
+            draft.apply(mutations, acknowledged=True)
+        except MutationError as error:
+            if record.tentative:
                 return refusal(error)
             raise JournalFailedError(
                 f"record {record.number} of the journal does not fit the graph: {error}"
