@@ -32,6 +32,7 @@ def report(sizes: Sizes) -> str:
         "processor time of the first. Where others use the machine, a median is how long a request "
         "waits for a core, and the last two say what it takes.\n\n"
         + asked_table(sizes)
+        + constants(sizes)
         + checks(sizes)
         + plans(sizes)
         + extrapolations(sizes)
@@ -75,6 +76,27 @@ def asked_table(sizes: Sizes) -> str:
 
 def gigabytes(served: Mapping[str, Any]) -> str:
     return f"{served['anonymous_bytes'] / 1e9:.2f}"
+
+
+def constants(sizes: Sizes) -> str:
+    """What a node takes with its edges: the line's slope; empty where fewer than two are known."""
+    rows = []
+    for stage in dict.fromkeys(name for size in sizes.values() for name in size["stages"]):
+        known = sizes_with(sizes, stage)
+        if len(known) < 2 or stage not in told_stages([stage]):
+            continue
+        slopes = [
+            extrapolated(known, stage, f, 1) - extrapolated(known, stage, f, 0) for f in FIGURES
+        ]
+        seconds, memory, disk = slopes
+        rows.append([stage, f"{seconds * 1e6:,.1f}", f"{memory:,.0f}", f"{disk:,.0f}"])
+    if not rows:
+        return ""
+    header = ("stage", "processor, µs a node", "peak, bytes a node", "on disk, bytes a node")
+    return (
+        "\nWhat a node with its edges takes, by the straight line through the two largest "
+        "sizes:\n\n" + markdown_table(header, rows)
+    )
 
 
 def checks(sizes: Sizes) -> str:
