@@ -7,7 +7,8 @@ hashed texts in batches of drawn neighbours, exports it, serves it, asks about s
 nodes and changes edges. A hundredth of the nodes has labels, as is usual where there are many. What
 a stage took is written when it ends, so that a line that is cut off has told what it did;
 `--begin STAGE` goes on from there. A size that is measured again takes the place of its own
-figures; the others stay. `--before CHECKOUT` distils the imported graph with another one's code.
+figures; the others stay. `--before CHECKOUT` distils the imported graph with another one's
+code; `--plan` has `understudy plan` say what distilling and exporting it will take.
 """
 
 import json
@@ -73,11 +74,15 @@ class Line:
     def ended(self, stage: str, figures: Mapping[str, Any]) -> None:
         """Writes results/line_at_scale.json and .md with this stage."""
         self.stages[stage] = dict(figures)
-        nodes = self.facts["nodes"]
-        sizes = known_sizes() | {str(nodes): {**self.facts, "stages": self.stages}}
+        self.write(stages=self.stages)
+        typer.echo(f"{self.facts['nodes']:,} nodes, {stage}: {json.dumps(self.stages[stage])}")
+
+    def write(self, **known: Any) -> None:
+        """Writes what is known of this size beside what was known."""
+        name, sizes = str(self.facts["nodes"]), known_sizes()
+        sizes[name] = {"stages": {}, **sizes.get(name, {}), **self.facts, **known}
         ordered = dict(sorted(sizes.items(), key=lambda pair: int(pair[0])))
         write_results(NAME, {"sizes": ordered}, report(ordered))
-        typer.echo(f"{nodes:,} nodes, {stage}: {json.dumps(self.stages[stage])}")
 
 
 def main(
@@ -91,6 +96,9 @@ def main(
     before: Annotated[
         Path | None, typer.Option(help="A checkout whose `distill` is measured, and nothing else.")
     ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Ask `understudy plan` of the graph, and nothing else.")
+    ] = False,
 ) -> None:
     """Measure, print and write results/line_at_scale.json."""
     check_programs("taskset")
@@ -104,6 +112,9 @@ def main(
     if before is not None:
         line = Line(folder, facts, known)
         line.ended(f"{DISTILL} at {commit_of(before)}", distilled(line, before))
+        return
+    if plan:
+        Line(folder, facts).write(planned=planned(folder / "graph", hidden, epochs))
         return
     left = list(WORKS)[list(WORKS).index(begin) :]
     line = Line(folder, facts, {name: known[name] for name in known if name not in left})
@@ -143,6 +154,27 @@ def distilled(line: Line, checkout: Path | None = None) -> Mapping[str, Any]:
 
 def exported(line: Line) -> Mapping[str, Any]:
     return asdict(spent(line.path("bundle"), "export", line.path("student"), line.path("bundle")))
+
+
+def planned(graph: Path, hidden: int, epochs: int) -> dict[str, dict[str, float]]:
+    """What `understudy plan` says of distilling and of exporting, under its figures' names here."""
+    sizes = ("--layers", "2", "--hidden", hidden, "--epochs", epochs)
+    words = ("plan", graph, "--json", "--encoder", "hashing", "--batches", "--fanout", "5", *sizes)
+    command = [sys.executable, "-m", "understudy", *map(str, words)]
+    told = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+    if told.returncode:
+        raise BenchmarkError(f"understudy plan ended with status {told.returncode}")
+    stages = {stage["name"].split()[0]: stage for stage in json.loads(told.stdout)}
+    stages[DISTILL]["seconds"] += stages["hash"]["seconds"]  # which the command does, too
+    return {
+        name: {
+            "processor_seconds": stages[name]["seconds"],
+            "peak_bytes": stages[name]["memory"],
+            "disk_bytes": stages[name]["disk"],
+        }
+        for name in STAGES
+        if name in stages
+    }
 
 
 def write_tables(graph: Path, folder: Path) -> None:
@@ -238,9 +270,9 @@ def requests(server: Served, questions: Questions) -> dict[str, dict[str, float]
         "changes": (MUTATIONS, added),
         "changes again": (MUTATIONS, removed),
     }
+    turns = {name: one_by_one(server, *asked) for name, asked in rounds.items()}
     return {
-        name: asdict(times_of([one_by_one(server, path, bodies)]))
-        for name, (path, bodies) in rounds.items()
+        name: {**asdict(times_of([turn])), "least": min(turn[0])} for name, turn in turns.items()
     }
 
 

@@ -27,10 +27,14 @@ def report(sizes: Sizes) -> str:
         "The whole line, each stage a process of its own; `serve` is until it is ready, and its "
         "memory holds pages of mapped files that are not its own.\n\n"
         + stages_table(sizes)
-        + "\nThe service, one request after the other: the median of fifty, that of the same fifty "
-        "again, whose pages are in memory then, and the processor's time of the first.\n\n"
+        + "\nThe service, one request after the other: the median of fifty; of the same fifty "
+        "again, whose pages are in memory then, the median and the least; and the server's "
+        "processor time of the first. Where others use the machine, a median is how long a request "
+        "waits for a core, and the last two say what it takes.\n\n"
         + asked_table(sizes)
+        + constants(sizes)
         + checks(sizes)
+        + plans(sizes)
         + extrapolations(sizes)
     )
 
@@ -59,19 +63,40 @@ def asked_table(sizes: Sizes) -> str:
     """Of the sizes that were served."""
     rows = []
     for size in sizes.values():
-        served = size["stages"].get(SERVE)
-        if served is None:
+        served = size["stages"].get(SERVE, {})
+        for sort, what in ASKED.items():
+            if sort in served:
+                first, again = served[sort], served.get(f"{sort} again", {})
+                told = (first["p50"], again.get("p50"), again.get("least"), first["processor_ms"])
+                cells = ("" if value is None else f"{value:.2f}" for value in told)
+                rows.append([f"{size['nodes']:,}", what, *cells, gigabytes(served)])
+    header = ("nodes", "asked", "median, ms", "again", "least", "processor, ms", "of no file, GB")
+    return markdown_table(header, rows)
+
+
+def gigabytes(served: Mapping[str, Any]) -> str:
+    return f"{served['anonymous_bytes'] / 1e9:.2f}"
+
+
+def constants(sizes: Sizes) -> str:
+    """What a node takes with its edges: the line's slope; empty where fewer than two are known."""
+    rows = []
+    for stage in dict.fromkeys(name for size in sizes.values() for name in size["stages"]):
+        known = sizes_with(sizes, stage)
+        if len(known) < 2 or stage not in told_stages([stage]):
             continue
-        cells = [f"{size['nodes']:,}"]
-        for sort in ASKED:
-            again = served.get(f"{sort} again", served[sort])
-            cells += [f"{served[sort]['p50']:.2f}", f"{again['p50']:.2f}"]
-            cells += [f"{served[sort]['processor_ms']:.2f}"]
-        rows.append([*cells, f"{served['anonymous_bytes'] / 1e9:.2f}"])
-    header = [
-        f"{name}, {what}" for name in ASKED.values() for what in ("ms", "again", "processor ms")
-    ]
-    return markdown_table(("nodes", *header, "of no file, GB"), rows)
+        slopes = [
+            extrapolated(known, stage, f, 1) - extrapolated(known, stage, f, 0) for f in FIGURES
+        ]
+        seconds, memory, disk = slopes
+        rows.append([stage, f"{seconds * 1e6:,.1f}", f"{memory:,.0f}", f"{disk:,.0f}"])
+    if not rows:
+        return ""
+    header = ("stage", "processor, µs a node", "peak, bytes a node", "on disk, bytes a node")
+    return (
+        "\nWhat a node with its edges takes, by the straight line through the two largest "
+        "sizes:\n\n" + markdown_table(header, rows)
+    )
 
 
 def checks(sizes: Sizes) -> str:
@@ -91,13 +116,38 @@ def checks(sizes: Sizes) -> str:
                 expected = extrapolated(known, stage, figure, size["nodes"])
                 cells += compared(figure, expected, size["stages"][stage][figure])
             rows.append(cells)
+    told = (
+        "What the two sizes before a size say of it, by the straight line through them, and what "
+        "it took"
+    )
+    return comparison(told, rows)
+
+
+def plans(sizes: Sizes) -> str:
+    """What `understudy plan` said of a size beside what it took; empty where it was not asked."""
+    rows = [
+        [
+            f"{size['nodes']:,}",
+            stage,
+            *(
+                cell
+                for figure in FIGURES
+                for cell in compared(figure, planned[figure], size["stages"][stage][figure])
+            ),
+        ]
+        for size in sizes.values()
+        for stage, planned in size.get("planned", {}).items()
+        if stage in size["stages"]
+    ]
+    return comparison("What `understudy plan` said before, and what it took", rows)
+
+
+def comparison(told: str, rows: Sequence[Sequence[str]]) -> str:
+    """A table under its title; empty without rows."""
     if not rows:
         return ""
     header = [f"{name}, {what}" for name in HEADERS for what in ("expected", "measured", "ratio")]
-    return (
-        "\nWhat the two sizes before a size say of it, by the straight line through them, and what "
-        "it took:\n\n" + markdown_table(("nodes", "stage", *header), rows)
-    )
+    return f"\n{told}:\n\n" + markdown_table(("nodes", "stage", *header), rows)
 
 
 def compared(figure: str, expected: float, measured: float) -> Iterator[str]:

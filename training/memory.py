@@ -23,6 +23,8 @@ GRAM_BYTES = 24  # of them together, and of what they are made of
 WORD_BYTES = 3  # a character of a hashed text, where only its words are kept
 BAG_NUMBERS = 384  # of a hashed text: its bag of n-grams, the same dropped, and their gradient
 STEP_GRAM_BYTES = 40  # the same of a step's texts: rows, by column, and both transposed
+EXPORTED_AT_ONCE = 2**22  # neighbours that an export sums up in a step
+EXPORTED_BYTES = 150  # of each
 STORED_EDGE_BYTES = 8  # an edge of a graph folder or bundle, in both directions
 STORED_NODE_BYTES = 40  # of where lists and texts begin, of labels and splits
 DENSE_WIDTH = 384  # of a text's embedding
@@ -105,6 +107,7 @@ def exporting_bytes(size: GraphSize, student: StudentConfig, hashed: bool) -> fl
     by_node = (student.layers * student.hidden + size.classes) * NUMBER + NODE_BYTES
     texts = size.text_bytes * (1 + WORD_BYTES * hashed)
     kept = size.nodes * by_node + size.edges * STORED_EDGE_BYTES + texts
+    kept += min(2 * size.edges, EXPORTED_AT_ONCE) * EXPORTED_BYTES
     return EXPORT_BYTES + max(kept, loading_bytes(size))
 
 

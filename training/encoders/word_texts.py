@@ -60,14 +60,15 @@ class WordTexts:
         of_word = entries >= self.width
         words, places = runs(self.word_indptr, entries[of_word].astype(np.int64) - self.width)
         # Numbers of 32 bits, where they suffice, are sorted twice as fast.
-        number = np.int32 if len(texts) * self.width < 2**31 else np.int64
-        first = owners.astype(number) * number(self.width)  # of a text's keys
+        small = len(texts) * self.width < 2**31
+        first: NDArray[np.integer] = owners.astype(np.int32 if small else np.int64)
+        first *= self.width  # the least key of a text
         own, of_words = entries[~of_word], self.word_buckets[places]
         keys = np.concatenate([first[~of_word] + own, first[of_word][words] + of_words])
         keys.sort()
-        starts = np.flatnonzero(np.diff(keys, prepend=number(-1)))
+        starts = np.flatnonzero(np.diff(keys, prepend=keys.dtype.type(-1)))
         counts = np.diff(starts, append=len(keys)).astype(np.float32)
-        rows, buckets = np.divmod(keys[starts], number(self.width))
+        rows, buckets = np.divmod(keys[starts], self.width)
         indptr = ends(np.bincount(rows, minlength=len(texts)))
         return unit_rows(indptr, buckets, counts)
 
@@ -105,7 +106,8 @@ class WordReader:
         self.hasher, self.width = TextHasher(options), options.buckets
         self.numbers: dict[str, int] = {}  # of words, by when they were first met
         self.lengths: list[NDArray[np.int64]] = []
-        self.entries: list[NDArray[np.int32]] = []
+        self.entries = np.empty(0, np.int32)  # with room at its end
+        self.filled = 0  # of them
         self.word_lengths: list[int] = []
         self.word_buckets: list[NDArray[np.int32]] = []
 
@@ -128,8 +130,16 @@ class WordReader:
         entries = np.empty(len(is_word), np.int32)
         entries[~is_word] = self.hasher.buckets(grams)
         entries[is_word] = np.array(words, np.int64) + self.width
-        self.entries.append(entries)
+        self.append(entries)
         self.lengths.append(of_both.sum(axis=1))
+
+    def append(self, entries: NDArray[np.int32]) -> None:
+        """Adds to the entries, which grow where they lie: many parts would stand twice at last."""
+        needed = self.filled + len(entries)
+        if needed > len(self.entries):
+            self.entries.resize(needed + needed // 4, refcheck=False)
+        self.entries[self.filled : needed] = entries
+        self.filled = needed
 
     def number(self, word: str) -> int:
         found = self.numbers.get(word)
@@ -141,10 +151,10 @@ class WordReader:
         return found
 
     def texts(self) -> WordTexts:
-        """All that were read."""
+        """All that were read; nothing may be read afterwards."""
         return WordTexts(
             ends(np.concatenate([np.empty(0, np.int64), *self.lengths])),
-            np.concatenate([np.empty(0, np.int32), *self.entries]),
+            self.entries[: self.filled],
             ends(np.array(self.word_lengths, np.int64)),
             np.concatenate([np.empty(0, np.int32), *self.word_buckets]),
             self.width,

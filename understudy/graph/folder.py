@@ -99,6 +99,8 @@ def load_graph(folder: Path | str) -> TextGraph:
         nodes = pq.read_table(folder / "nodes.parquet")
         edges = pq.read_table(folder / "edges.parquet")
         graph = assemble(meta, nodes, edges)
+        del nodes, edges
+        pa.default_memory_pool().release_unused()  # which it would keep: as much as the graph
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise GraphFormatError(f"{folder} is damaged: {error}") from error
     if graph.content_hash != meta["content_hash"]:

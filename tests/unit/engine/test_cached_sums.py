@@ -1,6 +1,7 @@
 """Sums that are kept up by differences stay those of a fresh sum, however many there were."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,3 +100,24 @@ def test_no_sum_takes_memory_before_it_is_taken() -> None:
     sums.reserve(1_000)
     assert sums.values[0].tolist() == [1] * WIDTH
     assert sums.kept(np.arange(1_000)).sum() == 1
+
+
+def own_memory() -> int:
+    """Bytes that no file backs."""
+    (line,) = (
+        line
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        if line.startswith("RssAnon")
+    )
+    return 1_024 * int(line.split()[1])
+
+
+def test_a_kept_sum_takes_a_small_page_of_memory_and_not_a_huge_one() -> None:
+    sums, before = KeptSums(32, 500_000), own_memory()
+    rows = np.arange(0, 500_000, 25_000)
+    sums.keep(rows, np.ones((len(rows), 32), np.float32))
+    assert own_memory() - before < 2_000_000  # 20 pages; huge ones would take 40 MB
+    sums.reserve(600_000)
+    assert sums.kept(rows).all()
+    assert sums.values[rows].min() == 1
+    assert own_memory() - before < 10_000_000

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from understudy.engine.updates.untouched import untouched
 from understudy.graph.csr import Adjacency
 from understudy.graph.distinct import counted
 
@@ -52,7 +53,7 @@ class KeptSums:
     """
 
     def __init__(self, width: int, rows: int) -> None:
-        self.values = np.zeros((rows, width), np.float32)
+        self.values = untouched(rows, width)
         self.changes = np.full(rows, NOT_KEPT, np.int32)
         self.written: list[NDArray[np.integer]] = []
 
@@ -63,7 +64,7 @@ class KeptSums:
             return
         more = max(missing, len(self.changes) // 8)
         kept = np.flatnonzero(self.changes != NOT_KEPT)
-        values = np.zeros((len(self.changes) + more, self.values.shape[1]), np.float32)
+        values = untouched(len(self.changes) + more, self.values.shape[1])
         values[kept] = self.values[kept]
         self.values = values
         self.changes = np.concatenate([self.changes, np.full(more, NOT_KEPT, np.int32)])
