@@ -54,6 +54,7 @@ class Wishes:
     input_price: float  # a million tokens, of an endpoint
     output_price: float
     answers_a_second: float  # of an endpoint
+    device: str = "cpu"  # that is here, and that students are trained on
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def student_stages(
     """Distilling and exporting one student."""
     taught = wishes.teacher is not None
     choice = choose_batch(size, student, wishes.hashed, taught, free)
-    epoch = epoch_seconds(size, student, wishes.hashed)
+    epoch = epoch_seconds(size, student, wishes.hashed, wishes.device)
     numbers = sum(w.numel() for w in small_student(student, size.classes).parameters())
     distilling = priced(
         f"distill {student.kind}",
@@ -170,11 +171,14 @@ def matrix_rate() -> float:
     return 2 * RATE_SIZE**3 / min(times[1:])
 
 
-def epoch_seconds(size: GraphSize, student: StudentConfig, hashed: bool) -> float:
+def epoch_seconds(
+    size: GraphSize, student: StudentConfig, hashed: bool, device: str = "cpu"
+) -> float:
     """Of the whole graph, by a drawn one with fewer nodes and the same mean degree."""
     count = min(size.nodes, LARGEST_SAMPLE)
-    data = drawn_graph(count, round(size.edges * count / size.nodes), size.classes)
-    network = small_student(student, size.classes)
+    drawn = drawn_graph(count, round(size.edges * count / size.nodes), size.classes)
+    data = drawn.to(torch.device(device), whole=True)
+    network = small_student(student, size.classes).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), fused=True)
     terms, batch = [Term(LABELS, 1.0, CrossEntropy())], whole_graph(data)
     evaluation, begun = Evaluation(network, data), time.perf_counter()
