@@ -1,27 +1,38 @@
 """Teaching and distilling on a local cluster of Ray, by one worker and by two, of one core each.
 
-    python -m benchmarks.ray_stages [--nodes 100000] [--asked 2000] [--epochs 3]
+    python -m benchmarks.ray_stages teach [--nodes 100000] [--asked 2000]
+    python -m benchmarks.ray_stages distill [--nodes 100000] [--epochs 1] [--timed-epochs 6]
 
-Beside them both stages without Ray, on one core, too; and by two workers of which one is killed.
+Beside them the stage without Ray, on one core, too; and by two workers of which one is killed.
 Seconds are of a stage, from its command to its folder, on a cluster that runs: workers start in
-them. The teacher is an encoder with a fitted head (MiniLM, or a folder), the student hashes texts.
+them. A teacher is an encoder with a fitted head (MiniLM, or a folder), asked once each way. A
+student hashes texts: those that are compared with each other are trained over three seeds, and one
+worker is held against two over one longer run, in which starting is a smaller part.
 """
 
+import os
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+import numpy as np
 import psutil
 import torch
 import typer
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import described, markdown_table, run_script, write_results
-from training.cluster.joining import LOCAL, joined
+from benchmarks.measure import (
+    check_programs,
+    described,
+    markdown_table,
+    run_script,
+    write_results,
+)
+from training.cluster.joining import LOCAL, Cluster, joined
 from training.config import DistillOptions, StudentConfig, TrainingConfig
 from training.distill import distill
 from training.loop import STAGE as TRAINING
@@ -38,6 +49,7 @@ from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 ACTOR, WORKER = "ray::MapWorker", "ray::RayTrainWorker"  # as processes are called
 SEEDS = (0, 1, 2)
+Stage = Literal["teach", "distill"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,89 +57,140 @@ class Way:
     name: str
     workers: int = 0  # 0: without Ray
     killed: bool = False  # one of them, once
+    timed: bool = False  # over a longer run of a student, too
+    seeds: tuple[int, ...] = SEEDS[:1]  # of students; none: only what is timed
 
 
-WAYS = (
-    Way("without Ray"),
-    Way("one worker", 1),
-    Way("two workers", 2),
-    Way("two, one killed", 2, killed=True),
-)
+ALONE = Way("without Ray", seeds=SEEDS)
+ONE = Way("one worker", 1, timed=True, seeds=())
+TWO = Way("two workers", 2, timed=True, seeds=SEEDS)
+KILLED = Way("two, one killed", 2, killed=True)
+WAYS = (ALONE, ONE, TWO, KILLED)
 
 
 @dataclass(slots=True)
 class Figures:
-    """Of one way."""
+    """Of one way of one stage."""
 
-    teach_seconds: float = 0.0
-    distill_seconds: list[float] = field(default_factory=list)  # by seed
+    seconds: float = 0.0  # of teaching, or of the longer run
     answers: str = ""  # SHA-256 of the teacher's answers
+    training_seconds: float = 0.0  # of the longer run, its first step to its last
     val_accuracy: list[float] = field(default_factory=list)  # by seed
 
 
 def main(
+    stage: Annotated[Stage, typer.Argument(help="What is measured.")],
     nodes: Annotated[int, typer.Option(min=100, help="Of the synthetic graph.")] = 100_000,
     asked: Annotated[
         int, typer.Option(min=1, help="Nodes that the teacher is asked about.")
     ] = 2_000,
-    epochs: Annotated[int, typer.Option(min=1, help="Of a student.")] = 3,
+    epochs: Annotated[int, typer.Option(min=2, help="Of students that are compared.")] = 2,
+    timed_epochs: Annotated[int, typer.Option(min=1, help="Of the one that is timed.")] = 6,
     batch_size: Annotated[int, typer.Option(min=2, help="Nodes a step.")] = BATCH,
     teacher: Annotated[str, typer.Option(help="encoder, or encoder:FOLDER.")] = "encoder",
 ) -> None:
-    """Measure, print and write results/ray.json and ray.md."""
+    """Measure, print and write results/ray_STAGE.json and ray_STAGE.md."""
     quiet_libraries()
+    check_programs()
     torch.set_num_threads(1)
+    asking = TeachOptions(
+        teacher,
+        hops=(0, 1),
+        encoder=EncoderOptions(frozen=True),
+        budget=Budget(nodes=asked),
+        part_prompts=128,
+    )
+    options = DistillOptions(
+        encoder="hashing",
+        student=StudentConfig(hidden=64),
+        training=TrainingConfig(
+            epochs=epochs, batch_size=batch_size, patience=timed_epochs + epochs, device="cpu"
+        ),
+    )
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         graph = synthetic_graph(SyntheticOptions(nodes=nodes))
         save_graph(graph, home / "graph")
-        asking = TeachOptions(
-            teacher,
-            hops=(0, 1),
-            encoder=EncoderOptions(frozen=True),
-            budget=Budget(nodes=asked),
-            part_prompts=128,
-        )
-        student = DistillOptions(
-            encoder="hashing",
-            student=StudentConfig(hidden=64),
-            training=TrainingConfig(epochs=epochs, batch_size=batch_size),
-        )
-        found = {way.name: measured(way, home, asking, student) for way in WAYS}
-    title = f"{described(graph)}, {asked:,} asked about at hops 0 and 1"
-    text = report(found, f"{title}; {epochs} epochs of {batch_size:,} nodes a step")
-    write_results("ray", results(found), text)
+        found = {}
+        for way in WAYS:
+            with placed(way, home) as place:
+                found[way.name] = (
+                    taught(place, asking)
+                    if stage == "teach"
+                    else distilled(place, options, timed_epochs)
+                )
+            typer.echo(f"{way.name}: {found[way.name]}")
+    title = described(graph)
+    if stage == "teach":
+        title += f", {asked:,} nodes asked about at hops 0 and 1"
+    else:
+        title += f"; {timed_epochs} epochs timed, {epochs} compared, of {batch_size:,} nodes a step"
+    text = report(stage, found, title)
+    write_results(f"ray_{stage}", results(stage, found), text)
     typer.echo(text)
 
 
-def measured(way: Way, home: Path, asking: TeachOptions, student: DistillOptions) -> Figures:
-    """Both stages, the students' over the seeds; a worker is killed in the first run of each."""
-    graph, place = home / "graph", home / way.name.replace(" ", "-")
-    figures = Figures()
-    with ExitStack() as stack:
-        elsewhere: dict[str, Any] = {}
-        if way.workers:
-            cluster = stack.enter_context(joined(LOCAL, way.workers))
-            from training.cluster.asking import asked_on
-            from training.cluster.fitting import fitted_on
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a way's work is done."""
 
-            elsewhere["teach"] = asked_on(cluster, graph)
+    way: Way
+    graph: Path
+    out: Path
+    cluster: Cluster | None
+
+
+@contextmanager
+def placed(way: Way, home: Path) -> Iterator[Place]:
+    """A way's cluster, where it has one; what is cached of texts is of no use to the next way."""
+    graph, out = home / "graph", home / way.name.replace(" ", "-")
+    os.environ["UNDERSTUDY_CACHE"] = str(out.with_suffix(".cache"))
+    if not way.workers:
+        yield Place(way, graph, out, None)
+        return
+    with joined(LOCAL, way.workers) as cluster:
+        yield Place(way, graph, out, cluster)
+
+
+def taught(place: Place, options: TeachOptions) -> Figures:
+    """The teacher asked once; of a way that kills, one actor dies while it is."""
+    elsewhere = None
+    if place.cluster is not None:
+        from training.cluster.asking import asked_on
+
+        elsewhere = asked_on(place.cluster, place.graph)
+    told = killing(ACTOR, ASKING) if place.way.killed else silent
+    started = time.perf_counter()
+    teach(place.graph, place.out, options, told, elsewhere=elsewhere)
+    return Figures(time.perf_counter() - started, file_digest(place.out / "answers.safetensors"))
+
+
+def distilled(place: Place, options: DistillOptions, timed_epochs: int) -> Figures:
+    """Students over the way's seeds, and the one that is timed."""
+    figures = Figures()
+    for seed in place.way.seeds:
+        told = killing(WORKER, TRAINING) if place.way.killed else silent
+        metrics = student(place, replace(options.training, seed=seed), options, told)
+        figures.val_accuracy.append(metrics["val_accuracy"])
+    if place.way.timed:
         started = time.perf_counter()
-        told = killing(ACTOR, ASKING) if way.killed else silent
-        teach(graph, place / "teacher", asking, told, elsewhere=elsewhere.get("teach"))
-        figures.teach_seconds = time.perf_counter() - started
-        figures.answers = file_digest(place / "teacher" / "answers.safetensors")
-        for seed in SEEDS:
-            options = replace(student, training=replace(student.training, seed=seed))
-            told = killing(WORKER, TRAINING) if way.killed and seed == SEEDS[0] else silent
-            started = time.perf_counter()
-            with ExitStack() as own:
-                out = place / f"student-{seed}"
-                fit = own.enter_context(fitted_on(cluster, graph, out, None)) if elsewhere else None
-                metrics = distill(graph, out, options, told, elsewhere=fit)
-            figures.distill_seconds.append(time.perf_counter() - started)
-            figures.val_accuracy.append(metrics["val_accuracy"])
+        metrics = student(place, replace(options.training, epochs=timed_epochs), options, silent)
+        figures.seconds = time.perf_counter() - started
+        figures.training_seconds = metrics["seconds"]
     return figures
+
+
+def student(
+    place: Place, training: TrainingConfig, options: DistillOptions, told: Progress
+) -> dict[str, float]:
+    """One student's metrics."""
+    out, own = place.out, replace(options, training=training)
+    if place.cluster is None:
+        return distill(place.graph, out, own, told)
+    from training.cluster.fitting import fitted_on
+
+    with fitted_on(place.cluster, place.graph, out, None) as fit:
+        return distill(place.graph, out, own, told, elsewhere=fit)
 
 
 def killing(title: str, when: str) -> Progress:
@@ -150,42 +213,59 @@ def descendants(title: str) -> list[psutil.Process]:
     return [one for one in found if "".join(one.cmdline()[:1]).startswith(title)]
 
 
-def results(found: dict[str, Figures]) -> dict[str, Any]:
-    def ratio(seconds: Callable[[Figures], float]) -> float:
-        return round(seconds(found["two workers"]) / seconds(found["one worker"]), 3)
-
-    return {
-        "ways": {
-            name: {
-                "teach_seconds": round(figures.teach_seconds, 1),
-                "distill_seconds": [round(seconds, 1) for seconds in figures.distill_seconds],
-                "val_accuracy": [round(accuracy, 4) for accuracy in figures.val_accuracy],
-            }
-            for name, figures in found.items()
-        },
-        "teach_ratio": ratio(lambda figures: figures.teach_seconds),
-        "distill_ratio": ratio(lambda figures: sum(figures.distill_seconds)),
-        "equal_answers": len({figures.answers for figures in found.values()}) == 1,
+def results(stage: Stage, found: dict[str, Figures]) -> dict[str, Any]:
+    """What is committed: seconds and their ratio, and whether all ways give the same."""
+    one, two = found[ONE.name], found[TWO.name]
+    told: dict[str, Any] = {"ratio": round(two.seconds / one.seconds, 3)}
+    told["seconds"] = {name: round(own.seconds, 1) for name, own in found.items() if own.seconds}
+    if stage == "teach":
+        return told | {"equal_answers": len({own.answers for own in found.values()}) == 1}
+    steps = {name: round(own.training_seconds, 1) for name, own in found.items() if own.seconds}
+    accuracies = {
+        name: [round(value, 4) for value in own.val_accuracy]
+        for name, own in found.items()
+        if own.val_accuracy
     }
+    alone, shared = (np.array(found[way.name].val_accuracy) for way in (ALONE, TWO))
+    return (
+        told
+        | {
+            "training_seconds": steps,
+            "training_ratio": round(two.training_seconds / one.training_seconds, 3),
+            "val_accuracy": accuracies,
+            "difference": round(float((shared - alone).mean()), 4),
+            "spread": round(float(np.std(alone, ddof=1)), 4),  # of seeds, without Ray
+            "killed_is_the_same": found[KILLED.name].val_accuracy
+            == found[TWO.name].val_accuracy[:1],
+        }
+    )
 
 
-def report(found: dict[str, Figures], title: str) -> str:
-    values = results(found)
+def report(stage: Stage, found: dict[str, Figures], title: str) -> str:
+    values = results(stage, found)
+    if stage == "teach":
+        rows = [[name, f"{seconds:.1f}"] for name, seconds in values["seconds"].items()]
+        equal = "equal, byte for byte" if values["equal_answers"] else "NOT equal"
+        return (
+            f"{title}.\n\n{markdown_table(['', 'seconds'], rows)}\nTwo workers take "
+            f"{values['ratio']:.2f} of one's time. The teacher's answers are {equal}.\n"
+        )
     rows = [
         [
             name,
-            f"{figures.teach_seconds:.1f}",
-            " ".join(f"{seconds:.1f}" for seconds in figures.distill_seconds),
-            " ".join(f"{accuracy:.4f}" for accuracy in figures.val_accuracy),
+            f"{values['seconds'].get(name, '')}",
+            f"{values['training_seconds'].get(name, '')}",
+            " ".join(f"{value:.4f}" for value in own.val_accuracy),
         ]
-        for name, figures in found.items()
+        for name, own in found.items()
     ]
-    header = ["", "teach, s", "distill, s, by seed", "validation accuracy, by seed"]
-    equal = "equal, byte for byte" if values["equal_answers"] else "NOT equal"
+    header = ["", "seconds", "of them training", "validation accuracy, by seed"]
+    same = "the same" if values["killed_is_the_same"] else "ANOTHER"
     return (
-        f"{title}.\n\n{markdown_table(header, rows)}\nTwo workers take {values['teach_ratio']:.2f} "
-        f"of one's time to teach and {values['distill_ratio']:.2f} to distill. The teacher's "
-        f"answers are {equal}.\n"
+        f"{title}.\n\n{markdown_table(header, rows)}\nTwo workers take {values['ratio']:.2f} of "
+        f"one's time, {values['training_ratio']:.2f} without what starting takes. Over the seeds "
+        f"their validation accuracy is {values['difference']:+.4f} from that without Ray, whose "
+        f"standard deviation is {values['spread']:.4f}. With one killed the student is {same}.\n"
     )
 
 

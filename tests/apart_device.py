@@ -6,7 +6,7 @@ good, so whoever uses it does so in a process of its own.
 
 from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,8 @@ from training.encoders.features import csr_tensor, scipy_matrix
 
 NAME = "apart"
 INDEXED = ("index", "index_put", "_index_put_impl", "_unsafe_index")  # by the processor's, too
-apply, to, csr = nn.Module._apply, Tensor.to, torch.sparse_csr_tensor
+apply: Any = nn.Module._apply
+to, csr = Tensor.to, torch.sparse_csr_tensor
 storages: dict[int, Tensor] = {}  # autograd keeps copies, which share the storage alone
 kept: list[torch.library.Library] = []
 
@@ -26,15 +27,15 @@ class Apart(Tensor):
     """A tensor of the device."""
 
     held: Tensor
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @staticmethod
     def __new__(cls, inner: Tensor) -> "Apart":
         inner = inner if inner.layout == torch.sparse_csr else inner.contiguous()
-        made = torch._C._acc.create_empty_tensor(inner.size(), inner.dtype)  # type: ignore[attr-defined]
+        made: Any = torch._C._acc.create_empty_tensor(inner.size(), inner.dtype)
         made.__class__ = cls
         storages[made.untyped_storage()._cdata] = made.held = inner
-        return made  # type: ignore[no-any-return]
+        return cast("Apart", made)
 
     def __deepcopy__(self, memo: object) -> "Apart":
         return Apart(self.held.detach().clone())
@@ -52,7 +53,7 @@ def install() -> torch.device:
         manual_seed_all=lambda seed: None,
     )
     _setup_privateuseone_for_python_backend(NAME, module)
-    Tensor.to = put  # type: ignore[method-assign,assignment]
+    Tensor.to = put  # type: ignore[method-assign]
     torch.sparse_csr_tensor = made_sparse
     nn.Module._apply = swapping  # type: ignore[method-assign,assignment]
     everything = torch.library.Library("_", "IMPL")
@@ -75,7 +76,7 @@ def swapping(module: nn.Module, change: Any, recurse: bool = True) -> nn.Module:
     """`nn.Module._apply`, by which weights become others of the device, and not their contents."""
     torch.__future__.set_swap_module_params_on_conversion(True)
     try:
-        return apply(module, change, recurse)
+        return cast(nn.Module, apply(module, change, recurse))
     finally:
         torch.__future__.set_swap_module_params_on_conversion(False)
 

@@ -75,12 +75,13 @@ def told(own: CheckpointConfig, data: GraphData) -> float | str:
 
 def main() -> None:
     apart = apart_device.install()
-    distill.found_device = lambda name: apart if name == "cuda" else PROCESSOR
+    vars(distill)["found_device"] = lambda name: apart if name == "cuda" else PROCESSOR
     register_student("own", lambda config: Own(config.hidden), "mean")
     dense, data = EncoderSpec("minilm", "", "", WIDTH), small_data()
     hashing = encoder_spec("hashing")
     hashed = replace(data, features=graph_features(small_graph(), hashing))
     taught = {name: {LABELS: 1.0, name: 1.0} for name in OBJECTIVES if name != LABELS}
+    cases: dict[str, tuple[CheckpointConfig, GraphData]]
     cases = {kind: (config(kind, {LABELS: 1.0}, dense, 0), data) for kind in STUDENT_KINDS}
     cases["own"] = config("own", {LABELS: 1.0}, dense, 0), data
     cases |= {name: (config("sage", terms, dense, 0), data) for name, terms in taught.items()}

@@ -3,7 +3,8 @@
 import logging
 import tempfile
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from training.config import (
 from training.data import GraphData, check_trainable, graph_data
 from training.devices import AUTO, device_title, found_device, free_on
 from training.encoders.features import PROCESSOR, encoder_spec, graph_features
-from training.errors import CheckpointError
+from training.errors import CheckpointError, DeviceError, first_line
 from training.loop import ALONE, Team, predict, train
 from training.losses.objectives import make_terms
 from training.memory import chosen_batch, graph_size
@@ -228,13 +229,30 @@ def fit(
     if before is not None:
         begin_with(student, config.label_names, before)
     device = found_device(config.training.device)
-    data = data.to(device, whole=not config.training.batch_size)
-    terms = make_terms(config.terms, data, config.student, config.objectives)
-    for module in (student, *(term.objective for term in terms)):
-        module.to(device)
-    torch.manual_seed(config.training.seed)
-    training = train(student, data, terms, config.training, progress, team)
+    with room_on(device):
+        data = data.to(device, whole=not config.training.batch_size)
+        terms = make_terms(config.terms, data, config.student, config.objectives)
+        for module in (student, *(term.objective for term in terms)):
+            module.to(device)
+        torch.manual_seed(config.training.seed)
+        training = train(student, data, terms, config.training, progress, team)
     return student.to(PROCESSOR), training
+
+
+@contextmanager
+def room_on(device: torch.device) -> Iterator[None]:
+    """Tells what to do where a device's memory does not suffice.
+
+    Raises:
+        DeviceError: it does not.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(
+            f"{device_title(device)} has too little memory for this: {first_line(error)}; give a "
+            "smaller --batch-size or --hidden, or --device cpu"
+        ) from error
 
 
 def student_metrics(

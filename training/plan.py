@@ -70,6 +70,7 @@ class Wishes:
     answers_a_second: float  # of an endpoint
     batches: bool = False  # of drawn neighbours, also where the whole graph fits
     fanout: int = TRAINING.fanout
+    device: str = "cpu"  # that is here, and that students are trained on
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ def student_stages(
     taught = wishes.teacher is not None
     room = 0.0 if wishes.batches else free
     choice = choose_batch(size, student, wishes.hashed, taught, room, wishes.fanout)
-    whole = epoch_seconds(size, student, wishes.hashed)
+    whole = epoch_seconds(size, student, wishes.hashed, wishes.device)
     epoch = batches_seconds(size, student, wishes) if choice.seeds else whole
     reading = size.edges / READ_EDGES + size.text_bytes / READ_TEXT
     hashing = size.text_bytes / HASHED_CHARACTERS * wishes.hashed
@@ -197,9 +198,12 @@ def matrix_rate() -> float:
     return 2 * RATE_SIZE**3 / min(times[1:])
 
 
-def epoch_seconds(size: GraphSize, student: StudentConfig, hashed: bool) -> float:
+def epoch_seconds(
+    size: GraphSize, student: StudentConfig, hashed: bool, device: str = "cpu"
+) -> float:
     """Of the whole graph, by a drawn one with fewer nodes and the same mean degree."""
-    data, network = sample_of(size), small_student(student, size.classes)
+    data = sample_of(size).to(torch.device(device), whole=True)
+    network = small_student(student, size.classes).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), fused=True)
     terms, batch = [Term(LABELS, 1.0, CrossEntropy())], whole_graph(data)
     evaluation = Evaluation(network, data)
@@ -215,7 +219,8 @@ def epoch_seconds(size: GraphSize, student: StudentConfig, hashed: bool) -> floa
 def batches_seconds(size: GraphSize, student: StudentConfig, wishes: Wishes) -> float:
     """Of an epoch in batches, by a step on a drawn graph: of the nodes in train, or, with a
     teacher, of all; and the nodes by which it is judged."""
-    data, network = sample_of(size), small_student(student, size.classes)
+    data = sample_of(size).to(torch.device(wishes.device), whole=False)
+    network = small_student(student, size.classes).to(wishes.device)
     config = TrainingConfig(batch_size=BATCH, fanout=wishes.fanout)
     terms = [Term(LABELS, 1.0, CrossEntropy())]
     run = begin(network, terms, config, ALONE)

@@ -10,7 +10,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from training.cli.device import Device
 from training.config import STUDENT_KINDS, DistillChoices, EncoderKind, StudentConfig
+from training.devices import check_device, found_device, free_on
 from training.errors import TrainingError
 from training.memory import free_bytes, graph_size
 from understudy.environment import processor
@@ -46,6 +48,7 @@ def plan(
     teacher_width: Annotated[
         int, typer.Option(min=0, help="Numbers that it shows of a node and hop.")
     ] = 384,
+    device: Device = DEFAULTS.device,
     workers: Annotated[int, typer.Option(min=1, help="Machines like this one.")] = 1,
     machine_price: Annotated[
         float, typer.Option(min=0, help="Of an hour of one machine, in any currency.")
@@ -71,10 +74,13 @@ def plan(
     ] = False,
 ) -> None:
     """Estimate time, memory, disk and money of every stage from texts to bundles."""
+    check_device(device)
     size = graph_size(graph)
     kinds = student_kinds(students)
     with terminal_progress() as progress, step(progress, "Measuring this machine"):
         from training.plan import Wishes, advice, check_wishes, plan_stages
+
+        found = found_device(device)
 
         wishes = Wishes(
             teacher=teacher,
@@ -91,9 +97,10 @@ def plan(
             answers_a_second=answers_a_second,
             batches=batches,
             fanout=fanout,
+            device=str(found),
         )
         check_wishes(wishes)
-        stages = plan_stages(size, wishes, free_bytes())
+        stages = plan_stages(size, wishes, free_on(found) or free_bytes())
     if as_json:
         typer.echo(json.dumps([asdict(stage) for stage in stages], indent=2, ensure_ascii=False))
         return
@@ -142,8 +149,8 @@ def duration(seconds: float) -> str:
 
 def assumptions(wishes: "Wishes") -> list[str]:
     return [
-        f"measured on {processor()}: products of matrices, and an epoch of each network on a drawn "
-        "graph",
+        f"measured on {processor()}: products of matrices; and on {wishes.device} an epoch of each "
+        "network on a drawn graph",
         f"assumed: {wishes.epochs} epochs a student; time grows with nodes and edges; a teacher "
         "and a text encoder run as fast as those products; tuning the teacher is not counted",
     ]

@@ -18,6 +18,7 @@ VARIABLES = {  # read by Ray when it is imported, or when it starts
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it warns of what it will do one day
     "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # of its own helpers; ours are raised
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_DATA_LOG_LEVEL": "ERROR",
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",  # 60 are few where torch comes from a network

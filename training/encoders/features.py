@@ -44,6 +44,11 @@ class DeviceRows:
     matrix: Tensor  # [N, buckets]
     transposed: Tensor
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        rows, buckets = self.matrix.shape
+        return rows, buckets
+
     def times(self, table: Tensor) -> Tensor:
         return multiplied(self.matrix, table)
 

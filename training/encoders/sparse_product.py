@@ -47,6 +47,9 @@ class SparseRows:
 class Rows(Protocol):
     """A matrix [N, buckets] that can be multiplied from both sides."""
 
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
     def times(self, table: Tensor) -> Tensor: ...
 
     def transposed_times(self, gradient: Tensor) -> Tensor: ...

@@ -19,16 +19,17 @@ from training.config import (
     StudentConfig,
     TrainingConfig,
 )
-from training.data import whole_graph
+from training.data import Batch, whole_graph
 from training.devices import found_device
 from training.distill import distill, fit, placed
 from training.encoders.features import EncoderSpec
 from training.errors import DeviceError, TrainingError
 from training.evaluation.plan import EvaluationOptions
 from training.loop import step_loss
-from training.losses.objectives import make_terms
+from training.losses.objectives import Objective, make_terms, register_objective
 from training.student import by_rows
 from training.student.checkpoint import CheckpointConfig
+from training.student.network import Student, StudentOutput
 from understudy.graph import save_graph
 
 ROOT = Path(__file__).parents[3]
@@ -129,6 +130,21 @@ def test_a_device_that_is_not_here_is_refused_before_any_work(tmp_path: Path) ->
     with pytest.raises(DeviceError, match=f"--device {beyond}: torch finds .* CUDA devices here"):
         distill(tmp_path / "graph", tmp_path / "student", options)
     assert not (tmp_path / "student").exists()
+
+
+class Large(Objective):
+    """One that no device has room for."""
+
+    def forward(self, student: Student, output: StudentOutput, batch: Batch) -> torch.Tensor:
+        raise torch.OutOfMemoryError("Tried to allocate 9 GiB.\nSee the manual.")
+
+
+def test_a_device_without_room_is_told_with_what_to_do() -> None:
+    register_objective("large", lambda data, targets, student, options: Large())
+    own = replace(config(device="cpu"), terms={LABELS: 1.0, "large": 1.0})
+    told = "cpu has too little memory for this: Tried to allocate 9 GiB.; give a smaller --batch-"
+    with pytest.raises(DeviceError, match=told):
+        fit(own, small_data())
 
 
 def test_another_precision_is_refused() -> None:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from tests.unit.training.samples import CLASSES, NODES, small_graph
 from training.cli.plan import duration
 from training.config import StudentConfig
-from training.errors import TeacherError
+from training.errors import DeviceError, TeacherError
 from training.memory import GraphSize
 from training.plan import Stage, Wishes, advice, check_wishes, plan_stages
 from understudy.cli import build_app
@@ -83,11 +83,15 @@ def test_a_teacher_of_unknown_size_is_refused() -> None:
 def test_the_command_prints_a_table_with_units_and_what_was_assumed(tmp_path: Path) -> None:
     save_graph(small_graph(), tmp_path / "graph")
     words = ["plan", str(tmp_path / "graph"), "--students", "mlp", "--hidden", "16"]
+    absent = CliRunner().invoke(build_app("plan"), [*words, "--device", "cuda:99"])
+    assert isinstance(absent.exception, DeviceError)
+    words += ["--device", "cpu"]
     told = CliRunner().invoke(build_app("plan"), words)
     assert told.exit_code == 0, told.output
     assert f"{NODES} nodes" in told.output
     assert f"{CLASSES} classes" in told.output
     assert " MB" in told.output
+    assert "and on cpu an epoch of each network" in " ".join(told.output.split())
     assert "assumed: 100 epochs" in told.output
     assert "choose: " in told.output
 

@@ -1,0 +1,54 @@
+"""The ways of a stage are set against each other as they should be; without a cluster."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.ray_stages import ALONE, KILLED, ONE, TWO, Figures, placed, report, results, taught
+from tests.language_models import write_tiny_encoder
+from training.teacher.encoder import EncoderOptions
+from training.teacher.options import Budget, TeachOptions
+from understudy.graph import save_graph
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
+
+
+def test_two_workers_are_held_against_one_and_the_killed_one_against_two() -> None:
+    found = {
+        ALONE.name: Figures(val_accuracy=[0.5, 0.6, 0.7]),
+        ONE.name: Figures(seconds=100.0, training_seconds=80.0),
+        TWO.name: Figures(seconds=60.0, training_seconds=40.0, val_accuracy=[0.52, 0.62, 0.63]),
+        KILLED.name: Figures(val_accuracy=[0.52]),
+    }
+    values = results("distill", found)
+    assert (values["ratio"], values["training_ratio"]) == (0.6, 0.5)
+    assert values["difference"] == pytest.approx(-0.01)
+    assert values["spread"] == pytest.approx(0.1)
+    assert values["killed_is_the_same"]
+    text = report("distill", found, "a graph")
+    assert "| one worker | 100.0 | 80.0 |" in text
+    assert "With one killed the student is the same." in text
+    found[KILLED.name].val_accuracy = [0.53]
+    assert "is ANOTHER" in report("distill", found, "a graph")
+
+
+def test_answers_that_differ_are_told() -> None:
+    found = {way.name: Figures(10.0, "same") for way in (ALONE, ONE, TWO, KILLED)}
+    assert "are equal, byte for byte" in report("teach", found, "a graph")
+    found[TWO.name].answers = "other"
+    assert "are NOT equal" in report("teach", found, "a graph")
+
+
+def test_the_way_without_ray_is_measured_as_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_CACHE", "")  # so that it is put back
+    graph = synthetic_graph(SyntheticOptions(nodes=40, classes=2))
+    save_graph(graph, tmp_path / "graph")
+    model = write_tiny_encoder(tmp_path / "model", graph.texts.to_pylist())
+    asking = TeachOptions(
+        f"encoder:{model}", (0,), encoder=EncoderOptions(frozen=True), budget=Budget(nodes=10)
+    )
+    with placed(ALONE, tmp_path) as place:
+        figures = taught(place, asking)
+    assert figures.seconds > 0
+    assert len(figures.answers) == 64
