@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from matplotlib.figure import Figure
 
 from benchmarks import cost, load, plane, scale, updates_report
+from benchmarks.cost_pictures import growth_picture, load_picture, save
 from benchmarks.measure import RESULTS, markdown_table, run_script
 from benchmarks.peers.report import summary
 from benchmarks.published import HOSTED, LOCAL
@@ -35,10 +37,14 @@ class Section:
     name: str  # of its file
     title: str
     body: Callable[[Results], str]  # of its figures
+    picture: Callable[[Results], Figure] | None = None  # of its figures, beside its file
 
 
 def main() -> None:
-    """Write docs/results.md's part on cost from the committed results."""
+    """Write docs/results.md's part on cost, and its pictures, from the committed results."""
+    for section in SECTIONS:
+        if section.picture and (results := read(RESULTS, section.name)):
+            save(section.picture(results), RESULTS / f"{section.name}.png")
     typer.echo(f"written: {PART.put(PAGE, sections(RESULTS))}")
 
 
@@ -46,12 +52,21 @@ def sections(folder: Path) -> str:
     """All sections whose file is there."""
     parts = []
     for section in SECTIONS:
-        path = folder / f"{section.name}.json"
-        if path.is_file():
-            results = json.loads(path.read_text(encoding="utf-8"))
+        if results := read(folder, section.name):
             body = OWN_LINK.sub(f"]({FROM_PAGE}/", section.body(results)).strip()
+            if section.picture:
+                body = f"![{section.title}]({FROM_PAGE}/{section.name}.png)\n\n{body}"
             parts.append(f"### {section.title}\n\n{body}\n\n{made(section.name, results)}")
     return "\n\n".join(parts)
+
+
+def read(folder: Path, name: str) -> dict[str, Any]:
+    """A benchmark's figures; nothing where it has not run."""
+    path = folder / f"{name}.json"
+    if not path.is_file():
+        return {}
+    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return results
 
 
 def made(name: str, results: Results) -> str:
@@ -100,8 +115,8 @@ SECTIONS = (
     Section("latency", "One node", latencies),
     Section("plane", "Accuracy over latency", in_the_plane),
     Section("peers", "Beside what a person would serve instead", summary),
-    Section("load", "Under load", loads),
-    Section("scale", "Growth", growth),
+    Section("load", "Under load", loads, load_picture),
+    Section("scale", "Growth", growth, growth_picture),
     Section("updates", "Changes of edges", updates_report.markdown),
     Section("updates_10", "Changes of edges, ten times the graph", updates_report.markdown),
     Section("cost", "A million answers", cost.report),

@@ -26,11 +26,12 @@ from benchmarks.plane_picture import draw
 from training.evaluation.rows import Record, Row
 from training.evaluation.statistics import by_split
 from training.evaluation.tables import ENCODERS, LABELS, STUDENTS, TAUGHT_BY
-from training.recipes import UNSMOOTHED, VANILLA
+from training.recipes import GRAPH, SELF, UNSMOOTHED, VANILLA
 from training.teacher.answers.views import REACHED, SMOOTHED, view_names
 
 ASKED = "unseen, 8 words"  # the nodes of latency.json
-TAUGHT = "unlabeled"  # the recipe that is shown of every teacher
+# Recipes that are shown: of every teacher the first one; the others need no language model.
+SHOWN = ("unlabeled", VANILLA, SELF, GRAPH)
 LEVEL = 0.95  # of intervals
 STUDENT_LATENCY = {  # by text encoder, as latency.json names students
     "hashing": f"student (murmur3-log-unit/1), in process, {ASKED}",
@@ -110,11 +111,11 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def student_points(rows: Sequence[Row], latencies: Mapping[str, Any]) -> Iterator[Point]:
-    """Trained alone, and taught by every teacher there is."""
+    """Trained alone, taught without a language model, and by every teacher there is."""
     ways = dict.fromkeys((row.encoder, row.student, row.recipe, row.teacher) for row in rows)
     for way in ways:
         encoder, student, recipe, teacher = way
-        if recipe not in (VANILLA, TAUGHT):
+        if recipe not in SHOWN:
             continue
         own = [r for r in rows if (r.encoder, r.student, r.recipe, r.teacher) == way]
         by = TAUGHT_BY[recipe].format(teacher)

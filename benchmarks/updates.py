@@ -19,10 +19,12 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.engine_scale import with_few_texts
+from benchmarks.errors import BenchmarkError
 from benchmarks.measure import run_script, write_results
 from benchmarks.updates_report import markdown
 from tests.student_bundles import write_student_bundle
 from training.config import StudentConfig
+from understudy.bundle import open_bundle
 from understudy.graph.hashing import HashingOptions
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
@@ -106,14 +108,40 @@ def main(
             {name: Engine.start(bundle, path.absolute()) for name, path in checkouts.items()}
         )
         typer.echo(kind)
-    results = {"nodes": NODES * scale, "edges": EDGES * scale, "hidden": HIDDEN, "kinds": kinds}
+    results: dict[str, Any] = {
+        "nodes": NODES * scale,
+        "edges": EDGES * scale,
+        "hidden": HIDDEN,
+        "kinds": kinds,
+    }
+    if against:
+        results["against"] = revision(against)
     report = markdown(results)
     write_results("updates" if scale == 1 else f"updates_{scale}", results, report)
     typer.echo(report)
 
 
+def revision(checkout: Path) -> str:
+    """The commit that a checkout stands at, shortened; its folder's name where git cannot tell."""
+    command = ["git", "-C", str(checkout), "rev-parse", "--short", "HEAD"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or checkout.name
+
+
 def make_bundles(folder: Path, scale: int) -> None:
+    """Draws the bundles that are not there.
+
+    Raises:
+        BenchmarkError: one is there of a graph of another size.
+    """
     missing = [kind for kind in KINDS if not (folder / kind).exists()]
+    for kind in set(KINDS) - set(missing):
+        nodes = open_bundle(folder / kind, verify=False).manifest.graph.nodes
+        if nodes != NODES * scale:
+            raise BenchmarkError(
+                f"{folder / kind} is of a graph of {nodes:,} nodes, not of {NODES * scale:,}; name "
+                "another folder for another --scale"
+            )
     if not missing:
         return
     options = SyntheticOptions(nodes=NODES * scale, mean_degree=2 * EDGES / NODES, classes=CLASSES)

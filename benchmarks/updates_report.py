@@ -22,7 +22,8 @@ def markdown(results: dict[str, Any]) -> str:
             rows.append(row)
     header = ["student", "batch", "a processor second", "a wall second", "rows an update"]
     if "other" in next(iter(results["kinds"].values())):
-        header += ["before: a processor second", "times"]
+        before = f"before ({results['against']})" if "against" in results else "before"
+        header += [f"{before}: a processor second", "times"]
     return (
         f"Changes of edges a second, half of them additions and half removals, drawn evenly, on a "
         f"synthetic graph of {results['nodes']:,} nodes and {results['edges']:,} edges, as many as "

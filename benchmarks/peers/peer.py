@@ -97,7 +97,7 @@ def started(
         first: a stored node, which it is asked about until it answers
 
     Raises:
-        BenchmarkError: it ended, or does not answer in time; with the end of what it said.
+        BenchmarkError: it ended, or does not answer in time; with the last line that it said.
     """
     command = [python, "-m", peer.module, *map(str, folders)]
     body = peer.body([first], 1)
@@ -113,8 +113,11 @@ def started(
             keep_on(server, SERVER_CORE)
             yield server
         except (BenchmarkError, httpx.TransportError) as error:
-            said = " ".join(log.read_text(encoding="utf-8", errors="replace").split())
-            raise BenchmarkError(f"{error}: … {said[-LOG_CHARACTERS:]}") from error
+            said = log.read_text(encoding="utf-8", errors="replace").split("\n")
+            last = next(
+                (line.strip() for line in reversed(said) if line.strip()), "it said nothing"
+            )
+            raise BenchmarkError(f"{error}: {last[:LOG_CHARACTERS]}") from error
 
 
 def free_port() -> str:

@@ -44,6 +44,7 @@ RIVALS = (
         path=TRITON_PATH,
         body=triton_body,
         scores=triton_scores,
+        start_seconds=240,
     ),
     Peer(
         "Redis table",

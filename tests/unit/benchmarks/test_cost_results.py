@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.cost_pictures import growth_picture, load_picture, save
 from benchmarks.cost_results import PART, sections
 from benchmarks.errors import BenchmarkError
 from benchmarks.measure import RESULTS
@@ -48,6 +49,54 @@ def test_links_of_a_result_are_those_of_the_page(tmp_path: Path) -> None:
     assert "| one | stored | 9.0 | 1 | 3.00 | [http](../benchmarks/results/http.md) |" in sections(
         tmp_path
     )
+
+
+ALL = {"requests": 10, "p50": 1.0, "p99": 20.0, "in_time": 10, "refused": 0, "failed": 0}
+LOAD = {
+    "graph": "kites: 3 nodes",
+    "seconds": 3.0,
+    "deadline_ms": 50.0,
+    "loads": [
+        {"mix": mix, "rate": rate, "goodput_per_second": rate, "server_busy": 0.1}
+        | {"client_busy": 0.1, "all": ALL, "sorts": {"stored": ALL}}
+        for mix in ("stored=100", "teacher=100")
+        for rate in (10.0, 100.0)
+    ],
+}
+TIMES = {"p50": 1.0, "p99": 3.0, "processor_ms": 0.5, "requests": 20}
+GROWTH = {
+    "plan": {"requests": 20, "changes": 4},
+    "sizes": [
+        {"graph": f"synthetic: {nodes} nodes", "nodes": nodes, "edges": 10 * nodes}
+        | {"start_seconds": 1.0, "peak_megabytes": 9.0, "anonymous_megabytes": 8.0}
+        | {"stored": {"per_second": 9_000.0, "microseconds": 120.0}}
+        | {"unseen": TIMES, "changes": TIMES}
+        for nodes in (100, 1_000)
+    ],
+}
+
+
+def test_pictures_name_what_they_are_of_and_stand_before_their_tables(tmp_path: Path) -> None:
+    write(tmp_path, "load", LOAD)
+    write(tmp_path, "scale", GROWTH)
+    text = sections(tmp_path)
+    first = "### Under load\n\n![Under load](../benchmarks/results/load.png)\n\nBundle of kites"
+    assert text.startswith(first)
+    assert "### Growth\n\n![Growth](../benchmarks/results/scale.png)\n\nGrowth over" in text
+    pictures = (load_picture(LOAD), "kites: 3 nodes"), (growth_picture(GROWTH), "n = 20 unseen")
+    for picture, told in pictures:
+        (axes,) = picture.axes
+        assert told in picture.get_suptitle()
+        assert axes.get_xlabel()
+        assert axes.get_ylabel() == "milliseconds (log scale)"
+        save(picture, tmp_path / "picture.png")
+    names = pictures[0][0].axes[0].get_legend_handles_labels()[1]
+    assert {"stored=100, p50", "teacher=100, p99", "in time: 50 ms"} <= set(names)
+
+
+@pytest.mark.parametrize("name", ["load", "scale"])
+def test_a_committed_result_has_its_picture_beside_it(name: str) -> None:
+    assert (RESULTS / f"{name}.json").is_file() == (RESULTS / f"{name}.png").is_file()
 
 
 def test_a_page_keeps_what_no_command_wrote(tmp_path: Path) -> None:

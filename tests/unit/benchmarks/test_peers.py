@@ -249,7 +249,7 @@ def test_a_rival_may_be_started_again_where_it_says_so(tmp_path: Path) -> None:
     command.write_text(f'#!/bin/sh\nshift 2\nexec {sys.executable} {program} "$@"\n')
     command.chmod(0o755)
     with (
-        pytest.raises(BenchmarkError, match="it ended while it started: … not this time"),
+        pytest.raises(BenchmarkError, match="it ended while it started: not this time"),
         started(Peer("once", "", "-", ()), str(command), folders, log, {"id": "a"}),
     ):
         raise AssertionError

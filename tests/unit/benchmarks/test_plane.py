@@ -13,7 +13,7 @@ from benchmarks.cost import Answers, dollars, measured, price
 from benchmarks.cost import report as cost_report
 from benchmarks.errors import BenchmarkError
 from benchmarks.measure import RESULTS
-from benchmarks.plane_picture import draw
+from benchmarks.plane_picture import draw, picture
 from tests.unit.training.evaluation.rows import rows
 from tests.unit.training.evaluation.test_rows import ALONE, FACTS, sample_rows
 from training.evaluation.rows import RUNS_FILE, Row, write_rows
@@ -32,9 +32,11 @@ def test_points_have_intervals_over_splits_and_the_latency_of_their_encoder() ->
     found = list(plane.student_points(sample_rows(), LATENCIES))
     assert [point.name for point in found] == [
         "GraphSAGE on hashed text, labels alone",
+        "GraphSAGE on hashed text, taught by itself, smoothed",
+        "GraphSAGE on hashed text, taught by a GraphSAGE on MiniLM, smoothed",
         "GraphSAGE on hashed text, taught by a model, smoothed",
     ]
-    alone, taught = found
+    alone, *_, taught = found
     assert (alone.taught, taught.taught) == (False, True)
     assert alone.accuracy == pytest.approx(50.0)
     assert alone.splits == 4
@@ -72,6 +74,10 @@ def test_the_plane_is_drawn_from_runs(tmp_path: Path) -> None:
     assert plane.splits_of(points) == "n = 4 splits, 95% t-intervals of the mean"
     draw(tmp_path / "plane.png", points, {"a shape": 2_900.0}, "kites", "somewhere")
     assert (tmp_path / "plane.png").read_bytes().startswith(b"\x89PNG")
+    axes = picture(points, {}, "kites", "somewhere").axes[0]
+    assert axes.get_ylim() == (0, 100)  # not cut
+    named = [label for label in axes.get_legend_handles_labels()[1] if label[0].isdigit()]
+    assert {int(label.split()[0]) for label in named} == set(range(1, len(points) + 1))
     assert "| GraphSAGE on hashed text, labels alone | 50.0 | 47.4 to 52.6 | 4 |" in plane.table(
         points
     )

@@ -1,0 +1,73 @@
+"""Pictures of docs/results.md's part on cost, from committed figures, on log scales."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+mpl.use("Agg")
+Results = Mapping[str, Any]
+
+
+def save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+
+
+def load_picture(results: Results) -> Figure:
+    """p50 and p99 of each mix over the rate at which requests started."""
+    title = f"{results['graph']}; {results['seconds']:g} s of Poisson arrivals at each rate"
+    figure, axes = plot(title, "requests a second (log scale)")
+    loads = results["loads"]
+    for number, mix in enumerate(dict.fromkeys(row["mix"] for row in loads)):
+        rows = [row for row in loads if row["mix"] == mix]
+        rates = [row["rate"] for row in rows]
+        for rank, line in (("p50", "-"), ("p99", "--")):
+            values = [row["all"][rank] for row in rows]
+            axes.plot(rates, values, f"o{line}", color=f"C{number}", label=f"{mix}, {rank}")
+    deadline = results["deadline_ms"]
+    axes.axhline(deadline, color="tab:gray", linestyle=":", label=f"in time: {deadline:g} ms")
+    return legend(figure)
+
+
+def growth_picture(results: Results) -> Figure:
+    """What answers and changes take over the number of nodes; bars reach from p50 to p99."""
+    sizes = results["sizes"]
+    plan = results["plan"]
+    title = (
+        f"synthetic graphs, {sizes[0]['graph']} to {sizes[-1]['graph']}; n = {plan['requests']} "
+        f"unseen nodes and {2 * plan['changes']} changes of each"
+    )
+    figure, axes = plot(title, "nodes of the graph (log scale)")
+    nodes = [row["nodes"] for row in sizes]
+    stored = [row["stored"]["microseconds"] / 1_000 for row in sizes]
+    axes.plot(nodes, stored, "s-", color="C0", label="stored node, processor time a request")
+    for number, (sort, name) in enumerate((("unseen", "unseen node"), ("changes", "an edge"))):
+        found = [row[sort] for row in sizes]
+        p50s = [times["p50"] for times in found]
+        bars: Sequence[Sequence[float]] = [
+            [0.0] * len(found),
+            [times["p99"] - times["p50"] for times in found],
+        ]
+        label = f"{name}, one after the other, p50"
+        axes.errorbar(nodes, p50s, bars, fmt="o-", color=f"C{number + 1}", capsize=3, label=label)
+    return legend(figure)
+
+
+def plot(title: str, across: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(9, 5.5), layout="constrained")
+    axes = figure.subplots()
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel(across)
+    axes.set_ylabel("milliseconds (log scale)")
+    axes.grid(visible=True, which="major", alpha=0.3)
+    figure.suptitle(title, fontsize=9)
+    return figure, axes
+
+
+def legend(figure: Figure) -> Figure:
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8)
+    return figure

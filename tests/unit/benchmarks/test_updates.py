@@ -1,0 +1,29 @@
+"""Changes of edges by batch size: which graphs are measured, and against what."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.updates import make_bundles, revision
+from benchmarks.updates_report import markdown
+from tests.benchmark_bundles import bundle_and_student
+
+
+def test_a_bundle_of_another_size_is_not_taken_for_the_one_that_is_told(tmp_path: Path) -> None:
+    bundle, _ = bundle_and_student(tmp_path, "sage")
+    bundle.rename(tmp_path / "sage")
+    with pytest.raises(BenchmarkError, match="sage is of a graph of 60 nodes, not of 1,693,430; n"):
+        make_bundles(tmp_path, scale=10)
+
+
+def test_what_it_is_measured_against_is_named(tmp_path: Path) -> None:
+    assert revision(tmp_path) == tmp_path.name  # no checkout
+    cells = {"a processor second": 900.0, "a wall second": 800.0, "rows an update": 30.0}
+    found = {"difference": 1e-6, "megabytes opened": 4.0, "megabytes": 5.0, "batches": {"1": cells}}
+    before = {**found, "batches": {"1": {**cells, "a processor second": 300.0}}}
+    kinds = {"sage": {"this": found, "other": before}}
+    told = {"nodes": 60, "edges": 90, "hidden": 8, "kinds": kinds, "against": "909c81a"}
+    text = markdown(told)
+    assert "| before (909c81a): a processor second | times |" in text
+    assert "| sage | 1 | 900 | 800 | 30 | 300 | 3.0 |" in text
