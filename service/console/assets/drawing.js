@@ -159,9 +159,11 @@ export class Drawing {
     const placed = [];
     for (const [id, { name, radius }] of [...this.shapes].sort((one, other) => first(other) - first(one))) {
       const point = this.layout.points.get(id);
-      const [wide, high] = [name.textContent.length * this.nameSize * 0.56, this.nameSize * 1.4];
+      const size = this.nameSize * (id === this.selected ? 1.25 : 1); // it is written larger, and bold
+      const [wide, high] = [name.textContent.length * size * 0.6, size * 1.4];
       const spot = { x: point.x, y: point.y + radius, wide, high };
-      const over = placed.some(({ x, y, wide: other }) => Math.abs(x - spot.x) < (wide + other) / 2 && Math.abs(y - spot.y) < high);
+      const over = placed.some((other) =>
+        Math.abs(other.x - spot.x) < (other.wide + wide) / 2 && Math.abs(other.y - spot.y) < Math.max(other.high, high));
       name.classList.toggle("over", over);
       if (!over) placed.push(spot);
     }
