@@ -14,6 +14,7 @@ the changes since: seconds from the start of the process to the first answer tha
 
 import json
 import multiprocessing
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -267,6 +268,7 @@ def cold_start(bundle: Path, folder: Path, redis: str, behind: int) -> dict[str,
         folder / "cold", bundle=bundle, data=folder / "cold-data", log=redis, snapshots=store
     )
     with ending([service]):
+        load = os.getloadavg()[0]
         started = time.monotonic()
         service.start()
         service.await_ready(COLD_SECONDS)
@@ -280,6 +282,7 @@ def cold_start(bundle: Path, folder: Path, redis: str, behind: int) -> dict[str,
         "processor seconds": cost.user + cost.system,
         "snapshot bytes": size,
         "changes since": behind,
+        "load average": load,
     }
 
 
@@ -295,12 +298,13 @@ def report(found: Mapping[str, Any]) -> None:
     header = ["log", "changes a second (reached)", "seen after: median", "p99", "largest"]
     table = markdown_table([*header, "acknowledged after: median", "p99"], rows)
     starts = markdown_table(
-        ["nodes", "seconds to ready", "of its processor", "snapshot, MB", "changes since"],
+        ["nodes", "seconds to ready", "of its processor", "load", "snapshot, MB", "changes since"],
         [
             [
                 f"{int(nodes):,}",
                 f"{cold['seconds to ready']:.1f}",
                 f"{cold['processor seconds']:.1f}" if "processor seconds" in cold else "",
+                f"{cold['load average']:.0f}" if "load average" in cold else "",
                 f"{cold['snapshot bytes'] / 1e6:,.0f}",
                 f"{cold['changes since']:,}",
             ]
@@ -312,7 +316,8 @@ def report(found: Mapping[str, Any]) -> None:
     size = f"{measured['nodes']:,} nodes.\n\n" if rows else ""
     cold = (
         "A cold replica: `understudy serve` with an empty data folder, from the newest snapshot "
-        "in a store (a folder) and the changes since; from the start of the process to ready."
+        "in a store (a folder) and the changes since; from the start of the process to ready. "
+        "`load` is that of the machine before; with other work on it the processor's seconds tell."
     )
     text = f"{ABOUT} {size}{table}\n{cold}\n\n{starts}"
     write_results("replication", {k: v for k, v in found.items() if k != "machine"}, text)

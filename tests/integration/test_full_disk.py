@@ -1,5 +1,6 @@
 """A data folder on a file system that really runs full."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from tests.bundles import NODES, TinyBundle
 from tests.disks import small_file_system
 from understudy.engine import Engine, Node
 from understudy.engine.errors import JournalFailedError
+from understudy.graph.errors import JournalError
 from understudy.graph.mutations import UpsertNode
 
 TEXT = "a long account of a small river, its fish and its bridges. " * 60
@@ -30,6 +32,11 @@ def test_a_full_disk_is_told_and_loses_nothing(tiny_bundle: TinyBundle, small_di
         answer = engine.classify([Node(id=f"new-{kept - 1}"), Node(id=f"new-{kept}")])
         assert answer[0].error is None
         assert answer[1].error is not None
+    filler = small_disk / "filler"
+    filler.write_bytes(b"x" * shutil.disk_usage(small_disk).free)
+    with pytest.raises(JournalError, match="No space left on device; make room on its disk"):
+        Engine.open(tiny_bundle.folder, data=small_disk / "other")
+    filler.unlink()
     with Engine.open(tiny_bundle.folder, data=small_disk) as engine:
         assert engine.state.graph.num_nodes == NODES + kept
         assert engine.classify([Node(id=f"new-{kept - 1}")])[0].error is None

@@ -88,6 +88,22 @@ def test_a_change_through_one_is_seen_by_all(service: Workers) -> None:
             client.put(f"/nodes/mine-{number}", json={"text": "json"}).raise_for_status()
 
 
+def test_a_key_is_the_same_change_s_through_every_worker(service: Workers) -> None:
+    key = {"idempotency-key": "one"}
+    change, other = (
+        {"mutations": [{"kind": "upsert_node", "id": "keyed", "text": text}]}
+        for text in ("json", "http")
+    )
+    with service.clients() as clients:
+        first = clients[0].post("/mutations", json=change, headers=key).raise_for_status().json()
+        for client in clients:
+            again = client.post("/mutations", json=change, headers=key).raise_for_status().json()
+            assert again == {**first, "repeated": True}
+            refused = client.post("/mutations", json=other, headers=key)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (409, "key_reused")
+            assert until(client, "/nodes/keyed", 200)["text"] == "json"
+
+
 def test_a_change_through_one_is_read_through_all_on_every_wire(service: Workers) -> None:
     address = service.grpc_address()
     with service.clients() as clients:

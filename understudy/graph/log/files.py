@@ -1,5 +1,6 @@
 """Opening an SQLite file, and its errors in our words."""
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from understudy.graph.errors import (
     JournalLockedError,
 )
 
+WRITABLE = "the journal's folder must be writable for this user"
 BUSY_SECONDS = 5.0  # for what else may have the file: our own processes queue for their turn
 
 
@@ -93,10 +95,9 @@ def reading_files(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         where = error.filename or path
-        raise JournalError(
-            f"cannot use {where}: {error.strerror or error}; the journal's folder must be "
-            "writable for this user"
-        ) from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        what = "make room on its disk" if full else WRITABLE
+        raise JournalError(f"cannot use {where}: {error.strerror or error}; {what}") from error
 
 
 @contextmanager

@@ -328,6 +328,26 @@ def test_records_that_a_living_process_may_need_are_kept(redis: RedisServer, hol
     assert found(again) == records(1, first=9)
 
 
+@redis_and_valkey
+def test_a_full_redis_is_read_and_trimmed(redis: RedisServer, hold: Open) -> None:
+    one, other = hold("one"), hold("other")
+    one.append(records(20, size=2_000))
+    client: Any = redis.client
+    client.config_set("maxmemory", client.info("memory")["used_memory"] - 10_000)
+    try:
+        with pytest.raises(JournalError, match="is full; raise its maxmemory, nothing was kept"):
+            one.append(records(1, first=21))
+        assert len(other.read(0)) == 20
+        other.applied(20)
+        other.close()
+        one.truncate(20, "snapshot-20", keys_of(one))
+        assert client.xlen(one.records_key) == 0
+    finally:
+        client.config_set("maxmemory", 0)
+    one.append(records(1, first=21))
+    assert one.read(20) == records(1, first=21)
+
+
 def test_some_records_are_kept_for_those_who_come_late(redis: RedisServer, hold: Open) -> None:
     one = hold(kept=3)
     one.append(records(8))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 from uuid import uuid4
 
 from understudy.graph.errors import (
@@ -36,7 +36,7 @@ from understudy.graph.log.streams.entries import (
 from understudy.graph.log.streams.losses import about_of, forked, gone, lost
 from understudy.graph.log.streams.news import News
 from understudy.graph.log.streams.options import RedisLogOptions
-from understudy.graph.log.streams.scripts import APPEND, FOLLOW, STORED, TRIM
+from understudy.graph.log.streams.scripts import APPEND, READ, TRIM
 from understudy.graph.log.streams.server import Argument, Server, patiently, text, turn
 from understudy.graph.log.streams.stores import Store
 
@@ -185,14 +185,9 @@ class RedisLog:
     def read_some(self, after: int) -> tuple[About, list[tuple[bytes, dict[bytes, bytes]]]]:
         """The first entries after a number, and what the log is about at that moment."""
 
-        def question(client: Any) -> list[Any]:
-            with client.pipeline(transaction=True) as pipeline:
-                pipeline.hmget(self.about_key, "format", "birth", "start", "last", "link")
-                pipeline.xrange(self.records_key, min=f"{after + 1}-0", count=READ_RECORDS)
-                answers: list[Any] = pipeline.execute()
-                return answers
-
-        found, rows = self.server.ask(question)
+        keys = [self.about_key, self.records_key]
+        found, entries = self.server.run(READ, keys, [f"{after + 1}-0", READ_RECORDS])
+        rows = [(entry, dict(zip(said[::2], said[1::2], strict=True))) for entry, said in entries]
         about = about_of(found, self.where)
         if about.birth != self.base.birth:
             raise gone(self.where)
@@ -373,11 +368,10 @@ class RedisLog:
         keys = [self.about_key, self.records_key, self.sent_key, self.followers_key]
         wanted = max(self.base.number - self.options.records_kept, 0)
         needed = min(self.at, self.base.number)
+        stored = None if self.news is None else self.news.stored
+        told: list[Argument] = [self.process, needed, "" if stored is None else stored]
         try:
-            self.server.run(FOLLOW, [self.followers_key], [self.process, needed])
-            if self.news is not None and self.news.stored is not None:
-                self.server.run(STORED, [self.followers_key], [self.news.stored])
-            start = self.server.run(TRIM, keys, [self.base.birth, wanted])
+            start = self.server.run(TRIM, keys, [self.base.birth, wanted, *told])
         except JournalError as error:  # after the next snapshot, then
             logger.warning("%s is not trimmed: %s", self.where, error)
         else:

@@ -90,16 +90,31 @@ redis.call('HSET', KEYS[1], 'snapshots', string.format('%d %d', number,
 return number
 """
 
+# In one step, and not in MULTI, whose commands a full Redis refuses even where they read.
+READ = """
+return {redis.call('HMGET', KEYS[1], 'format', 'birth', 'start', 'last', 'link'),
+    redis.call('XRANGE', KEYS[2], ARGV[1], '+', 'COUNT', ARGV[2])}
+"""
+
+# What the caller needs, and has stored, is told after the trimming: a full Redis takes nothing
+# before it. Until then it counts as told.
 TRIM = f"""
 local about, records, sent, followers = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local process, own, stored = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local found = redis.call('HMGET', about, 'birth', 'start')
 if found[1] ~= ARGV[1] then return -1 end
-local limit, start = tonumber(ARGV[2]), tonumber(found[2])
+local limit, start = math.min(tonumber(ARGV[2]), own), tonumber(found[2])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local all = redis.call('HGETALL', followers)
 for position = 1, #all, 2 do
     local needed, seen = string.match(all[position + 1], '^(%d+) (%d+)$')
+    if all[position] == process then
+        needed, seen = own, now
+    elseif all[position] == 'snapshots' and stored then
+        stored = math.max(stored, tonumber(needed))
+        needed, seen = stored, now
+    end
     if now - tonumber(seen) > {FOLLOWER_MILLISECONDS} then
         redis.call('HDEL', followers, all[position])
     else
@@ -118,5 +133,7 @@ if limit > start then
     redis.call('HSET', about, 'start', string.format('%d', limit))
     start = limit
 end
+redis.pcall('HSET', followers, process, string.format('%d %d', own, now))
+if stored then redis.pcall('HSET', followers, 'snapshots', string.format('%d %d', stored, now)) end
 return start
 """

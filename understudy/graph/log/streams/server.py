@@ -34,6 +34,7 @@ TURN_MILLISECONDS = 600_000  # after which a process that took a turn counts as 
 WAIT_MILLISECONDS = 3_000  # for the disk or for replicas of the server; less than a call may take
 # There is no server, or none that writes: another one may be about to take its place.
 AWAY = (RedisConnectionError, RedisTimeoutError, OSError, ReadOnlyError, ClusterDownError)
+OUT_OF_MEMORY = "OOM command not allowed"  # as an error of a script holds it
 Argument = str | bytes | int
 Result = TypeVar("Result")
 
@@ -80,11 +81,11 @@ class Server:
             raise LogAwayError(
                 f"the log in Redis at {self.where} is away ({error}); reading goes on without it"
             ) from error
-        except OutOfMemoryError as error:
-            raise JournalError(
-                f"Redis at {self.where} is full; raise its maxmemory, nothing was kept"
-            ) from error
         except RedisError as error:
+            if isinstance(error, OutOfMemoryError) or OUT_OF_MEMORY in str(error):
+                raise JournalError(
+                    f"Redis at {self.where} is full; raise its maxmemory, nothing was kept"
+                ) from error
             raise JournalError(f"Redis at {self.where} refuses: {error}") from error
 
     def ask(self, question: Callable[[Any], Result]) -> Result:
