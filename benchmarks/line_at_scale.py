@@ -205,9 +205,10 @@ def spent(out: Path, *words: object, checkout: Path | None = None) -> Spent:
     Raises:
         BenchmarkError: it failed; it has said why.
     """
-    places = {} if checkout is None else {"cwd": checkout, "env": environment(checkout)}
+    variables = None if checkout is None else environment(checkout)
+    command = [sys.executable, "-m", "understudy", *map(str, words)]
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "understudy", *map(str, words)], **places)
+    process = subprocess.Popen(command, cwd=checkout, env=variables)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

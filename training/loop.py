@@ -243,7 +243,7 @@ class DrawnEvaluation:
     @property
     def reached(self) -> int:
         """Nodes that are read, at most."""
-        around = sum(self.sampling.fanout**hop for hop in range(self.sampling.hops + 1))
+        around = sum(int(self.sampling.fanout**hop) for hop in range(self.sampling.hops + 1))
         return around * sum(map(len, self.parts))
 
     @torch.no_grad()
