@@ -53,9 +53,9 @@ def install() -> torch.device:
         manual_seed_all=lambda seed: None,
     )
     _setup_privateuseone_for_python_backend(NAME, module)
-    Tensor.to = put  # type: ignore[method-assign]
+    Tensor.to = put  # type: ignore[method-assign,assignment]
     torch.sparse_csr_tensor = made_sparse
-    nn.Module._apply = swapping  # type: ignore[method-assign,assignment]
+    nn.Module._apply = swapping  # type: ignore[method-assign]
     everything = torch.library.Library("_", "IMPL")
     everything.fallback(computed, "PrivateUse1")
     aten = torch.library.Library("aten", "IMPL")

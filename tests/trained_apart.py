@@ -27,6 +27,8 @@ from training.encoders.features import PROCESSOR, EncoderSpec, encoder_spec, gra
 from training.student.checkpoint import CheckpointConfig
 from training.student.network import register_student
 
+ALSO_IN_BATCHES = ("own", "hashed", "lingugkd")  # beside all kinds
+
 
 class Own(nn.Module):
     """A registered layer: that of GraphSAGE."""
@@ -86,7 +88,8 @@ def main() -> None:
     cases["own"] = config("own", {LABELS: 1.0}, dense, 0), data
     cases |= {name: (config("sage", terms, dense, 0), data) for name, terms in taught.items()}
     cases["hashed"] = config("sage", {LABELS: 1.0}, hashing, 0), hashed
-    for name, (own, of) in list(cases.items()):
+    for name in (*STUDENT_KINDS, *ALSO_IN_BATCHES):
+        own, of = cases[name]
         batches = replace(own, training=replace(own.training, batch_size=40))
         cases[f"{name} in batches"] = batches, of
     json.dump({name: told(*case) for name, case in cases.items()}, sys.stdout)

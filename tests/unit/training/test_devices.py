@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.trained_apart import ALSO_IN_BATCHES
 from tests.unit.training.samples import CLASSES, WIDTH, small_data, small_graph
 from training.config import (
     LABELS,
@@ -33,7 +34,10 @@ from training.student.network import Student, StudentOutput
 from understudy.graph import save_graph
 
 ROOT = Path(__file__).parents[3]
-CASES = (*STUDENT_KINDS, "own", "hashed", *(name for name in OBJECTIVES if name != LABELS))
+CASES = (
+    *(*STUDENT_KINDS, "own", "hashed", *(name for name in OBJECTIVES if name != LABELS)),
+    *(f"{name} in batches" for name in (*STUDENT_KINDS, *ALSO_IN_BATCHES)),
+)
 CLOSE = 1e-5  # of weights after two epochs
 WITHOUT_CUDA = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="torch finds no CUDA device"
@@ -50,12 +54,11 @@ def differences() -> dict[str, float | str]:
     return found
 
 
-@pytest.mark.parametrize("batches", ["", " in batches"])
 @pytest.mark.parametrize("case", CASES)
 def test_a_student_of_a_device_apart_is_that_of_the_processor(
-    case: str, batches: str, differences: dict[str, float | str]
+    case: str, differences: dict[str, float | str]
 ) -> None:
-    found = differences[case + batches]
+    found = differences[case]
     assert isinstance(found, float), found
     assert found < CLOSE
 
