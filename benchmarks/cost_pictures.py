@@ -1,6 +1,7 @@
 """Pictures of docs/results.md's part on cost, from committed figures, on log scales."""
 
 from collections.abc import Mapping, Sequence
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def load_picture(results: Results) -> Figure:
         rows = [row for row in loads if row["mix"] == mix]
         rates = [row["rate"] for row in rows]
         for rank, line in (("p50", "-"), ("p99", "--")):
-            values = [row["all"][rank] for row in rows]
+            values = [nan if row["all"][rank] is None else row["all"][rank] for row in rows]
             axes.plot(rates, values, f"o{line}", color=f"C{number}", label=f"{mix}, {rank}")
     deadline = results["deadline_ms"]
     axes.axhline(deadline, color="tab:gray", linestyle=":", label=f"in time: {deadline:g} ms")
