@@ -38,8 +38,8 @@ def growth_picture(results: Results) -> Figure:
     sizes = results["sizes"]
     plan = results["plan"]
     title = (
-        f"synthetic graphs, {sizes[0]['graph']} to {sizes[-1]['graph']}; n = {plan['requests']} "
-        f"unseen nodes and {2 * plan['changes']} changes of each"
+        f"{sizes[0]['graph']}, to {sizes[-1]['graph']};\n"
+        f"n = {plan['requests']} unseen nodes and {2 * plan['changes']} changes; bars to p99"
     )
     figure, axes = plot(title, "nodes of the graph (log scale)")
     nodes = [row["nodes"] for row in sizes]
