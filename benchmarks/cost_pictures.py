@@ -1,6 +1,7 @@
 """Pictures of docs/results.md's part on cost, from committed figures, on log scales."""
 
 from collections.abc import Mapping, Sequence
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def load_picture(results: Results) -> Figure:
         rows = [row for row in loads if row["mix"] == mix]
         rates = [row["rate"] for row in rows]
         for rank, line in (("p50", "-"), ("p99", "--")):
-            values = [row["all"][rank] for row in rows]
+            values = [nan if row["all"][rank] is None else row["all"][rank] for row in rows]
             axes.plot(rates, values, f"o{line}", color=f"C{number}", label=f"{mix}, {rank}")
     deadline = results["deadline_ms"]
     axes.axhline(deadline, color="tab:gray", linestyle=":", label=f"in time: {deadline:g} ms")
@@ -37,8 +38,8 @@ def growth_picture(results: Results) -> Figure:
     sizes = results["sizes"]
     plan = results["plan"]
     title = (
-        f"synthetic graphs, {sizes[0]['graph']} to {sizes[-1]['graph']}; n = {plan['requests']} "
-        f"unseen nodes and {2 * plan['changes']} changes of each"
+        f"{sizes[0]['graph']}, to {sizes[-1]['graph']};\n"
+        f"n = {plan['requests']} unseen nodes and {2 * plan['changes']} changes; bars to p99"
     )
     figure, axes = plot(title, "nodes of the graph (log scale)")
     nodes = [row["nodes"] for row in sizes]

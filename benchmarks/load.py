@@ -46,8 +46,8 @@ class Answered:
     """Of the requests of one sort, at one rate; milliseconds from when they were to start."""
 
     requests: int
-    p50: float
-    p99: float
+    p50: float | None  # None where none was answered with success
+    p99: float | None
     in_time: int  # answers with success within the deadline
     refused: int  # 429
     failed: int  # any other status, and no answer
@@ -92,7 +92,8 @@ def load(
 def asked(bundle: Path, teacher: Path | None) -> Iterator[list[Served]]:
     """The service, once it is ready, and behind it the teacher's server, if there is a teacher."""
     with ExitStack() as stack:
-        servers, flags = [], NO_CACHE
+        servers: list[Served] = []
+        flags: tuple[str, ...] = NO_CACHE
         if teacher is not None:
             servers.append(stack.enter_context(teacher_server(teacher)))
             flags = (*NO_CACHE, "--teacher-url", f"{servers[0].url}/v1")
@@ -211,8 +212,10 @@ def together(tallies: Mapping[str, Tally]) -> Tally:
 
 
 def answered(tally: Tally, deadline: float) -> Answered:
-    times = np.array(tally.seconds or [np.nan])
-    p50, p99 = (1_000 * np.percentile(times, [50, 99])).round(3).tolist()
+    times = np.array(tally.seconds)
+    p50 = p99 = None
+    if tally.seconds:
+        p50, p99 = (1_000 * np.percentile(times, [50, 99])).round(3).tolist()
     refused = tally.statuses.get(429, 0)
     requests = sum(tally.statuses.values()) + tally.failures
     in_time = int((times <= deadline).sum())
@@ -243,7 +246,7 @@ def report(graph: str, rows: Sequence[Mapping[str, Any]], seconds: float, deadli
 
 def figures(found: Mapping[str, Any]) -> list[str]:
     share = f"{found['in_time'] / max(found['requests'], 1):.1%}"
-    times = [f"{found['p50']:.2f}", f"{found['p99']:.2f}"]
+    times = ["" if found[rank] is None else f"{found[rank]:.2f}" for rank in ("p50", "p99")]
     return [
         f"{found['requests']:,}",
         *times,

@@ -1,11 +1,12 @@
 """The tables of results/updates.md."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.measure import markdown_table
 
 
-def markdown(results: dict[str, Any]) -> str:
+def markdown(results: Mapping[str, Any]) -> str:
     rows = []
     for kind, found in results["kinds"].items():
         for batch, cells in found["this"]["batches"].items():

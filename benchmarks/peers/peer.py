@@ -18,7 +18,7 @@ from benchmarks.peers.given import LOOPBACK
 from benchmarks.servers import CLASSIFY, SERVER_CORE, Served, keep_on, served
 
 BATCH = 16  # requests that a rival may answer together, where it offers that
-START_SECONDS = 120
+START_SECONDS = 180
 POLL_SECONDS = 0.1
 LOG_CHARACTERS = 300
 

@@ -62,7 +62,7 @@ def test_a_load_of_all_sorts_is_answered(own: Served, folders: tuple[Path, Path]
     questions = Questions(load_snapshot(folders[0] / "graph"))
     mix = parse_mix("stored=60,unseen=30,changes=10")
     arrivals = planned(questions, mix, rate=40.0, seconds=1.0, seed=2)
-    found = asyncio.run(drive(own, arrivals, seconds=1.0, deadline=60.0))
+    found = asyncio.run(drive([own], arrivals, seconds=1.0, deadline=60.0))
     assert found["sorts"].keys() == set(mix)
     assert found["all"]["requests"] == found["all"]["in_time"] == len(arrivals)
     assert found["all"]["failed"] == 0

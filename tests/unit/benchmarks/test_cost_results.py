@@ -1,6 +1,7 @@
 """docs/results.md's part on cost from the files that are there."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from benchmarks.measure import RESULTS
 MACHINE = {"processor": "a chip", "cores": 2, "load_average": 0.5, "date": "2026-11-26T09:00:00"}
 
 
-def write(folder: Path, name: str, results: dict[str, object]) -> None:
+def write(folder: Path, name: str, results: Mapping[str, object]) -> None:
     (folder / f"{name}.json").write_text(json.dumps({"machine": MACHINE, **results}))
 
 
@@ -52,14 +53,15 @@ def test_links_of_a_result_are_those_of_the_page(tmp_path: Path) -> None:
 
 
 ALL = {"requests": 10, "p50": 1.0, "p99": 20.0, "in_time": 10, "refused": 0, "failed": 0}
+NONE = {**ALL, "p50": None, "p99": None, "in_time": 0, "failed": 10}
 LOAD = {
     "graph": "kites: 3 nodes",
     "seconds": 3.0,
     "deadline_ms": 50.0,
     "loads": [
         {"mix": mix, "rate": rate, "goodput_per_second": rate, "server_busy": 0.1}
-        | {"client_busy": 0.1, "all": ALL, "sorts": {"stored": ALL}}
-        for mix in ("stored=100", "teacher=100")
+        | {"client_busy": 0.1, "all": found, "sorts": {"stored": found}}
+        for mix, found in (("stored=100", ALL), ("teacher=100", NONE))
         for rate in (10.0, 100.0)
     ],
 }
@@ -82,6 +84,8 @@ def test_pictures_name_what_they_are_of_and_stand_before_their_tables(tmp_path: 
     text = sections(tmp_path)
     first = "### Under load\n\n![Under load](../benchmarks/results/load.png)\n\nBundle of kites"
     assert text.startswith(first)
+    row = "| teacher=100 | 100 | all | 10 |  |  | 0.0% | 0 | 10 | 100.0 | 10% | 10% |"
+    assert row in text  # nobody was answered
     assert "### Growth\n\n![Growth](../benchmarks/results/scale.png)\n\nGrowth over" in text
     pictures = (load_picture(LOAD), "kites: 3 nodes"), (growth_picture(GROWTH), "n = 20 unseen")
     for picture, told in pictures:

@@ -210,8 +210,9 @@ def test_both_are_asked_the_same_unseen_nodes_in_a_round() -> None:
 
 def test_a_server_that_may_start_on_every_core_is_measured_on_one() -> None:
     code = "import threading; threading.Thread(target=input).start(); print(flush=True)"
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", code], text=True, **pipes) as child:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
         assert child.stdout is not None
         child.stdout.readline()
         server = Served("", psutil.Process(child.pid))
