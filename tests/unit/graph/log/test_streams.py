@@ -328,6 +328,24 @@ def test_records_that_a_living_process_may_need_are_kept(redis: RedisServer, hol
     assert found(again) == records(1, first=9)
 
 
+@pytest.mark.parametrize("minutes", [-60, 60])
+def test_a_leap_of_the_server_s_clock_costs_no_records(
+    redis: RedisServer, hold: Open, minutes: int
+) -> None:
+    one, other = hold("one"), hold("other")
+    one.append(records(8))
+    client: Any = redis.client
+    client.hset(one.followers_key, "gone", "3 1")  # since the beginning of time
+    for process in (one.process, other.process):
+        needed, seen = client.hget(one.followers_key, process).split()
+        leapt = int(seen) - minutes * 60_000
+        client.hset(one.followers_key, process, f"{int(needed)} {leapt}")
+    one.truncate(6, "snapshot-6", keys_of(one))
+    assert found(other) == records(8)
+    assert client.hexists(one.followers_key, other.process)
+    assert client.hexists(one.followers_key, "gone") is (minutes < 0)
+
+
 @redis_and_valkey
 def test_a_full_redis_is_read_and_trimmed(redis: RedisServer, hold: Open) -> None:
     one, other = hold("one"), hold("other")
