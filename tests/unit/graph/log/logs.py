@@ -1,14 +1,22 @@
 """Logs for the tests of this room."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+
+import pytest
 
 from understudy.graph.log.keys import Keys, Known
 from understudy.graph.log.protocol import Log, Record
 from understudy.graph.log.sqlite import SqliteLog
+from understudy.graph.log.streams.log import RedisLog
 
 BUNDLE = "0123456789abcdef"
+Open = Callable[..., RedisLog]
+redis_and_valkey = pytest.mark.parametrize(
+    "redis", ["running_redis", "running_valkey"], indirect=True
+)
 
 
 def records(count: int, first: int = 1, size: int = 20) -> list[Record]:

@@ -1,13 +1,12 @@
 """The log in Redis: what an outage, a lost answer, a lossy server and a trimmed stream lead to."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -20,7 +19,14 @@ from tests.redis_server import (
     RedisServer,
     redis_server,
 )
-from tests.unit.graph.log.logs import BUNDLE, found, keys_of, records
+from tests.unit.graph.log.logs import (
+    BUNDLE,
+    Open,
+    found,
+    keys_of,
+    records,
+    redis_and_valkey,
+)
 from understudy.graph.errors import (
     JournalDamagedError,
     JournalError,
@@ -35,26 +41,7 @@ from understudy.graph.log.streams.entries import arguments_of, next_link
 from understudy.graph.log.streams.log import RedisLog
 from understudy.graph.log.streams.options import RedisLogOptions
 
-Open = Callable[..., RedisLog]
-redis_and_valkey = pytest.mark.parametrize(
-    "redis", ["running_redis", "running_valkey"], indirect=True
-)
 WAITING = "understudy.graph.log.streams.server.WAIT_MILLISECONDS"
-
-
-@pytest.fixture
-def hold(redis: RedisServer, tmp_path: Path) -> Iterator[Open]:
-    """Opens the test's log, each time with a data folder of its own unless one is named."""
-    graph, logs = uuid4().hex, list[RedisLog]()  # those of other tests may still say what they need
-
-    def opened(folder: str = "", url: str = redis.url, kept: int = 0) -> RedisLog:
-        options = RedisLogOptions(url, records_kept=kept)
-        logs.append(RedisLog(options, graph, tmp_path / (folder or f"data{len(logs)}")))
-        return logs[-1]
-
-    yield opened
-    for log in logs:
-        log.close()
 
 
 @pytest.fixture
@@ -303,58 +290,6 @@ def entry_one(log: RedisLog) -> dict[bytes, bytes]:
         name.encode(): value if isinstance(value, bytes) else str(value).encode()
         for name, value in parts.items()
     }
-
-
-@redis_and_valkey
-def test_records_that_a_living_process_may_need_are_kept(redis: RedisServer, hold: Open) -> None:
-    one, other = hold("one"), hold("other")
-    one.append(records(8))
-    other.read(0)
-    other.applied(8)
-    one.truncate(6, "snapshot-6", keys_of(one))
-    assert (one.start, other.start) == (6, 0)
-    assert redis.client.xlen(one.records_key) == 8  # the other one would start from nothing
-    other.truncate(4, "snapshot-4", keys_of(other))
-    assert redis.client.xlen(one.records_key) == 4
-    other.close()
-    one.truncate(8, "snapshot-8", keys_of(one))
-    assert redis.client.xlen(one.records_key) == 0
-    one.append(records(1, first=9))
-    with pytest.raises(JournalError, match=r"begins after record 8, .* copy redis-log\.json"):
-        hold("other")
-    again = hold("one")
-    assert (again.start, again.snapshot) == (8, "snapshot-8")
-    assert again.keys().find("key-3") is not None
-    assert found(again) == records(1, first=9)
-
-
-@redis_and_valkey
-def test_a_full_redis_is_read_and_trimmed(redis: RedisServer, hold: Open) -> None:
-    one, other = hold("one"), hold("other")
-    one.append(records(20, size=2_000))
-    client: Any = redis.client
-    client.config_set("maxmemory", client.info("memory")["used_memory"] - 10_000)
-    try:
-        with pytest.raises(JournalError, match="is full; raise its maxmemory, nothing was kept"):
-            one.append(records(1, first=21))
-        assert len(other.read(0)) == 20
-        other.applied(20)
-        other.close()
-        one.truncate(20, "snapshot-20", keys_of(one))
-        assert client.xlen(one.records_key) == 0
-    finally:
-        client.config_set("maxmemory", 0)
-    one.append(records(1, first=21))
-    assert one.read(20) == records(1, first=21)
-
-
-def test_some_records_are_kept_for_those_who_come_late(redis: RedisServer, hold: Open) -> None:
-    one = hold(kept=3)
-    one.append(records(8))
-    one.truncate(6, "snapshot-6", keys_of(one))
-    assert redis.client.xlen(one.records_key) == 5
-    with pytest.raises(JournalError, match="begins after record 3"):
-        hold()
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,8 @@ return {redis.call('HMGET', KEYS[1], 'format', 'birth', 'start', 'last', 'link')
     redis.call('XRANGE', KEYS[2], ARGV[1], '+', 'COUNT', ARGV[2])}
 """
 
+# A follower is gone that was not seen for long while another one was: after a leap of the server's
+# clock, or while it is full and no process can tell that it lives, all look alike.
 # What the caller needs, and has stored, is told after the trimming: a full Redis takes nothing
 # before it. Until then it counts as told.
 TRIM = f"""
@@ -107,15 +109,20 @@ local limit, start = math.min(tonumber(ARGV[2]), own), tonumber(found[2])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local all = redis.call('HGETALL', followers)
+local newest = 0
+for position = 2, #all, 2 do
+    local seen = tonumber(string.match(all[position], ' (%d+)$'))
+    if seen <= now then newest = math.max(newest, seen) end
+end
 for position = 1, #all, 2 do
     local needed, seen = string.match(all[position + 1], '^(%d+) (%d+)$')
     if all[position] == process then
-        needed, seen = own, now
+        needed, seen = own, newest
     elseif all[position] == 'snapshots' and stored then
         stored = math.max(stored, tonumber(needed))
-        needed, seen = stored, now
+        needed, seen = stored, newest
     end
-    if now - tonumber(seen) > {FOLLOWER_MILLISECONDS} then
+    if newest - tonumber(seen) > {FOLLOWER_MILLISECONDS} then
         redis.call('HDEL', followers, all[position])
     else
         limit = math.min(limit, tonumber(needed))

@@ -1,0 +1,79 @@
+"""What Redis forgets of a log, and what it keeps for those who need it."""
+
+from typing import Any
+
+import pytest
+
+from tests.redis_server import RedisServer
+from tests.unit.graph.log.logs import Open, found, keys_of, records, redis_and_valkey
+from understudy.graph.errors import JournalError
+
+
+@redis_and_valkey
+def test_records_that_a_living_process_may_need_are_kept(redis: RedisServer, hold: Open) -> None:
+    one, other = hold("one"), hold("other")
+    one.append(records(8))
+    other.read(0)
+    other.applied(8)
+    one.truncate(6, "snapshot-6", keys_of(one))
+    assert (one.start, other.start) == (6, 0)
+    assert redis.client.xlen(one.records_key) == 8  # the other one would start from nothing
+    other.truncate(4, "snapshot-4", keys_of(other))
+    assert redis.client.xlen(one.records_key) == 4
+    other.close()
+    one.truncate(8, "snapshot-8", keys_of(one))
+    assert redis.client.xlen(one.records_key) == 0
+    one.append(records(1, first=9))
+    with pytest.raises(JournalError, match=r"begins after record 8, .* copy redis-log\.json"):
+        hold("other")
+    again = hold("one")
+    assert (again.start, again.snapshot) == (8, "snapshot-8")
+    assert again.keys().find("key-3") is not None
+    assert found(again) == records(1, first=9)
+
+
+@pytest.mark.parametrize("minutes", [-60, 60])
+def test_a_leap_of_the_server_s_clock_costs_no_records(
+    redis: RedisServer, hold: Open, minutes: int
+) -> None:
+    one, other = hold("one"), hold("other")
+    one.append(records(8))
+    client: Any = redis.client
+    client.hset(one.followers_key, "gone", "3 1")  # since the beginning of time
+    for process in (one.process, other.process):
+        needed, seen = client.hget(one.followers_key, process).split()
+        leapt = int(seen) - minutes * 60_000
+        client.hset(one.followers_key, process, f"{int(needed)} {leapt}")
+    one.truncate(6, "snapshot-6", keys_of(one))
+    assert found(other) == records(8)
+    assert client.hexists(one.followers_key, other.process)
+    assert client.hexists(one.followers_key, "gone") is (minutes < 0)
+
+
+@redis_and_valkey
+def test_a_full_redis_is_read_and_trimmed(redis: RedisServer, hold: Open) -> None:
+    one, other = hold("one"), hold("other")
+    one.append(records(20, size=2_000))
+    client: Any = redis.client
+    client.config_set("maxmemory", client.info("memory")["used_memory"] - 10_000)
+    try:
+        with pytest.raises(JournalError, match="is full; raise its maxmemory, nothing was kept"):
+            one.append(records(1, first=21))
+        assert len(other.read(0)) == 20
+        other.applied(20)
+        other.close()
+        one.truncate(20, "snapshot-20", keys_of(one))
+        assert client.xlen(one.records_key) == 0
+    finally:
+        client.config_set("maxmemory", 0)
+    one.append(records(1, first=21))
+    assert one.read(20) == records(1, first=21)
+
+
+def test_some_records_are_kept_for_those_who_come_late(redis: RedisServer, hold: Open) -> None:
+    one = hold(kept=3)
+    one.append(records(8))
+    one.truncate(6, "snapshot-6", keys_of(one))
+    assert redis.client.xlen(one.records_key) == 5
+    with pytest.raises(JournalError, match="begins after record 3"):
+        hold()
