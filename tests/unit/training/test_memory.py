@@ -7,13 +7,20 @@ import pytest
 
 from tests.unit.training.samples import CLASSES, NODES, small_graph
 from training.cli.distill import parse_batch_size
-from training.config import STUDENT_KINDS, DistillChoices, StudentConfig, StudentKind
+from training.config import (
+    STUDENT_KINDS,
+    DistillChoices,
+    DistillOptions,
+    StudentConfig,
+    StudentKind,
+)
 from training.errors import TrainingError
 from training.memory import (
     BATCH,
     HEADROOM,
     GraphSize,
     choose_batch,
+    chosen_batch,
     free_bytes,
     graph_size,
     step_bytes,
@@ -48,6 +55,16 @@ def test_the_whole_graph_is_taken_where_it_fits_and_batches_where_not(kind: Stud
     too_large = choose_batch(LARGE, student, False, False, needed / HEADROOM - 1)
     assert too_large.seeds == BATCH
     assert "--batch-size 0" in too_large.reason
+
+
+def test_a_device_with_memory_of_its_own_holds_dense_features_too() -> None:
+    dense = DistillOptions()
+    room = training_bytes(LARGE, dense.student, False, False, whole=True) / HEADROOM + 1
+    assert chosen_batch(LARGE, dense, room).seeds == BATCH
+    assert chosen_batch(LARGE, dense, room + LARGE.nodes * 384 * 4).seeds == 0
+    hashed = DistillOptions(encoder="hashing")
+    room = training_bytes(LARGE, hashed.student, True, False, whole=True) / HEADROOM + 1
+    assert chosen_batch(LARGE, hashed, room).seeds == 0
 
 
 def test_more_of_anything_needs_more_and_batches_need_less() -> None:
