@@ -173,10 +173,10 @@ def test_two_workers_go_on_from_their_last_epoch_when_one_is_killed_and_when_all
         (deaths / name).touch()
     monkeypatch.setattr(fitting, "ATTEMPTS", 1)
     with pytest.raises(ClusterError, match="what was done is kept, and the same command goes on"):
-        distilled(cluster, graph_folder, tmp_path / "out", progress)
+        distilled(cluster, graph_folder, tmp_path / "out")
     assert not list(deaths.iterdir())
     assert not (tmp_path / "out").exists()
     assert distilled(cluster, graph_folder, tmp_path / "out", progress) == whole
-    assert told.count(1) == 1  # neither time was the first epoch trained again
+    assert 1 not in told  # the first epoch was not trained again
     same_students(tmp_path / "whole", tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "whole"]
