@@ -89,7 +89,7 @@ def constants(sizes: Sizes) -> str:
             extrapolated(known, stage, f, 1) - extrapolated(known, stage, f, 0) for f in FIGURES
         ]
         seconds, memory, disk = slopes
-        rows.append([stage, f"{seconds * 1e6:,.1f}", f"{memory:,.0f}", f"{disk:,.0f}"])
+        rows.append([stage, f"{seconds * 1e6:,.1f}", f"{round(memory):,}", f"{round(disk):,}"])
     if not rows:
         return ""
     header = ("stage", "processor, µs a node", "peak, bytes a node", "on disk, bytes a node")
