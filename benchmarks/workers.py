@@ -2,14 +2,10 @@
 
     python -m benchmarks.workers BUNDLE
 
-Look-ups: one process against two workers, all on the first core, loaded from the second; what
-counts is processor time, all processes' of the service. Each worker gets as many connections as the
+Look-ups and unseen nodes: one process on the first core against two workers, one pinned to each
+core, with the load's own processor time between them; each worker gets as many connections as the
 one process: the more of them have sent something when it wakes up, the less a look-up costs. Two
-processes that take turns on a core find its caches emptied at every turn, whatever they are. So two
-services that know nothing of each other are measured on that core, too: they tell this apart
-from what workers cost as such.
-Unseen nodes: one process on the first core against two workers, one pinned to each core, with the
-load's own processor time between them.
+services that know nothing of each other, pinned alike, tell what two processes cost as such.
 Memory: of services that have answered for nodes all over the graph. What else is mapped of the
 bundle is read later or never, and all of it is shared: the first one would only look larger.
 """
@@ -18,7 +14,6 @@ import os
 import statistics
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,6 +32,7 @@ from understudy.graph.snapshot import load_snapshot
 
 WORKERS = ("--workers", "2")
 CORES = (0, 1)
+BOTH = "0,1"
 UNSEEN_NODES = 16  # of a request: the load then takes little of what it shares with the workers
 REQUESTS = 100  # that are different
 NODES_AT_ONCE = 256
@@ -44,8 +40,8 @@ EACH = 16  # of the stored nodes, one is asked for: about one a page of their sc
 MEBIBYTE = 2**20
 FRESH = ("--cached-embeddings", "0")  # a text that comes again is read again
 ABOUT = (
-    "Look-ups are asked of processes that share one core and take turns on it; two services that "
-    "know nothing of each other tell what that alone costs."
+    "Each worker has a core of its own, and so have two services that know nothing of each other; "
+    "the load comes from both cores."
 )
 
 
@@ -60,7 +56,7 @@ def main(
     with terminal_progress() as progress:
         lookups = loaded(bundle, bodies_of(graph.ids.to_pylist(), 1, REQUESTS), seconds, rounds)
         progress("Measuring", 1, 3)
-        unseen = unseen_nodes(bundle, unseen_bodies(graph), seconds, rounds)
+        unseen = loaded(bundle, unseen_bodies(graph), seconds, rounds, *FRESH)
         progress("Measuring", 2, 3)
         memory = {name: memory_of(bundle, graph, *flags) for name, flags in SERVICES.items()}
         progress("Measuring", 3, 3)
@@ -69,17 +65,21 @@ def main(
 
 SERVICES: dict[str, tuple[str, ...]] = {"one": (), "two": WORKERS}
 PAIR = "pair"  # two services of one process each
+KINDS = (*SERVICES, PAIR)
 Runs = dict[str, list[Run]]
 
 
-def loaded(bundle: Path, bodies: Sequence[bytes], seconds: int, rounds: int) -> Runs:
-    """Look-ups of stored nodes, each service in its turn."""
+def loaded(bundle: Path, bodies: Sequence[bytes], seconds: int, rounds: int, *flags: str) -> Runs:
+    """Requests, each service in its turn; the load comes from both cores."""
+    cores = list(map(str, CORES))
     with (
-        service(bundle) as one,
-        service(bundle, *WORKERS) as two,
-        service(bundle) as first,
-        service(bundle) as second,
+        service(bundle, *flags) as one,
+        service(bundle, *WORKERS, *flags, cores=BOTH) as two,
+        service(bundle, *flags, cores=cores[0]) as first,
+        service(bundle, *flags, cores=cores[1]) as second,
     ):
+        for core, worker in zip(CORES, two.processes[1:], strict=True):
+            pin(worker, core)
         runs: Runs = {"one": [], "two": [], PAIR: []}
         for _ in range(rounds):
             for name, servers in (("one", [one]), ("two", [two]), (PAIR, [first, second])):
@@ -91,7 +91,7 @@ def together(servers: Sequence[Served], bodies: Sequence[bytes], seconds: int) -
     """Loads servers at the same time; their rates added up, and what a request cost on average."""
     with ThreadPoolExecutor(len(servers)) as pool:
         asked = [
-            pool.submit(wrk, server, bodies, seconds, connections_of(server), CLASSIFY)
+            pool.submit(wrk, server, bodies, seconds, connections_of(server), CLASSIFY, BOTH)
             for server in servers
         ]
         runs = [one.result() for one in asked]
@@ -99,27 +99,9 @@ def together(servers: Sequence[Served], bodies: Sequence[bytes], seconds: int) -
     return Run(rate, sum(run.microseconds * run.per_second for run in runs) / rate)
 
 
-def unseen_nodes(bundle: Path, bodies: Sequence[bytes], seconds: int, rounds: int) -> Runs:
-    """Unseen nodes, each service in its turn; the load comes from both cores."""
-    both = ",".join(map(str, CORES))
-    with service(bundle, *FRESH) as one, on_cores(bundle, both) as two:
-        for core, worker in zip(CORES, two.processes[1:], strict=True):
-            pin(worker, core)
-        runs: Runs = {"one": [], "two": []}
-        for _ in range(rounds):
-            for name, server in (("one", one), ("two", two)):
-                number = connections_of(server)
-                runs[name].append(wrk(server, bodies, seconds, number, CLASSIFY, both))
-    return runs
-
-
 def connections_of(server: Served) -> int:
     """As many for each process that answers."""
     return CONNECTIONS * max(len(server.processes) - 1, 1)
-
-
-def on_cores(bundle: Path, cores: str) -> AbstractContextManager[Served]:
-    return service(bundle, *WORKERS, *FRESH, cores=cores)
 
 
 def pin(process: psutil.Process, core: int) -> None:
@@ -170,21 +152,27 @@ def report(
     ratios = {
         "lookup_by_processor_time": costs["two"] / costs["one"],
         "lookup_of_two_lone_services": costs[PAIR] / costs["one"],
+        "lookups_a_second": median(lookups["two"], "per_second")
+        / median(lookups["one"], "per_second"),
         "unseen_nodes_a_second": rates["two"] / rates["one"],
         "unseen_node_by_processor_time": own["two"] / own["one"],
         "private_memory_of_the_second_worker": second["uss"] / first["rss"],
         "memory_that_the_second_worker_adds": (two - one) / first["rss"],
     }
     rows = [
-        ["look-up, processor µs", *(f"{costs[name]:,.1f}" for name in (*SERVICES, PAIR))],
-        ["unseen nodes/s", *(f"{rates[name]:,.0f}" for name in SERVICES)],
-        ["unseen node, processor µs", *(f"{own[name]:,.1f}" for name in SERVICES)],
+        ["look-up, processor µs", *(f"{costs[name]:,.1f}" for name in KINDS)],
+        [
+            "look-ups/s",
+            *(f"{median(lookups[name], 'per_second'):,.0f}" for name in KINDS),
+        ],
+        ["unseen nodes/s", *(f"{rates[name]:,.0f}" for name in KINDS)],
+        ["unseen node, processor µs", *(f"{own[name]:,.1f}" for name in KINDS)],
         ["memory of all processes (proportional), MiB", f"{one:,.0f}", f"{two:,.0f}"],
         ["memory of one worker (resident), MiB", f"{first['rss']:,.0f}", f"{second['rss']:,.0f}"],
         ["of it private, MiB", f"{first['uss']:,.0f}", f"{second['uss']:,.0f}"],
     ]
     table = f"Bundle of {graph}. {ABOUT}\n\n"
-    header = ["", "one process", "--workers 2", "two services of one process"]
+    header = ["", "one process", "--workers 2", "two services that are alone"]
     table += markdown_table(header, [[*row, *[""] * (len(header) - len(row))] for row in rows])
     table += "\n" + markdown_table(["ratio", ""], [[k, f"{v:.3f}"] for k, v in ratios.items()])
     typer.echo(table)
