@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -199,6 +200,18 @@ def write_tables(graph: Path, folder: Path) -> None:
             writer.write_table(pa.table(ends).cast(schema))
 
 
+# A process that is started inherits the peak memory of what started it; so a small one starts it.
+STARTER = """
+import os, sys
+told, *command = sys.argv[1:]
+_, status, usage = os.wait4(os.posix_spawn(command[0], command, os.environ), 0)
+with open(told, "w") as file:
+    print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss, file=file)
+code = os.waitstatus_to_exitcode(status)
+sys.exit(code if code >= 0 else 128 - code)
+"""
+
+
 def spent(out: Path, *words: object, checkout: Path | None = None) -> Spent:
     """One command of `understudy`, from its start to its end; of a checkout, if one is given.
 
@@ -206,17 +219,20 @@ def spent(out: Path, *words: object, checkout: Path | None = None) -> Spent:
         BenchmarkError: it failed; it has said why.
     """
     variables = None if checkout is None else environment(checkout)
-    command = [sys.executable, "-m", "understudy", *map(str, words)]
-    started = time.perf_counter()
-    process = subprocess.Popen(command, cwd=checkout, env=variables)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise BenchmarkError(f"understudy {words[0]} ended with status {process.returncode}")
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "spent"
+        command = [sys.executable, "-m", "understudy", *map(str, words)]
+        starter = [sys.executable, "-S", "-c", STARTER, str(told), *command]
+        started = time.perf_counter()
+        status = subprocess.run(starter, cwd=checkout, env=variables).returncode
+        seconds = time.perf_counter() - started
+        if status:
+            raise BenchmarkError(f"understudy {words[0]} ended with status {status}")
+        processor_seconds, peak_kilobytes = told.read_text(encoding="utf-8").split()
     return Spent(
-        seconds=time.perf_counter() - started,
-        processor_seconds=usage.ru_utime + usage.ru_stime,
-        peak_bytes=1024 * usage.ru_maxrss,
+        seconds=seconds,
+        processor_seconds=float(processor_seconds),
+        peak_bytes=1024 * int(peak_kilobytes),
         disk_bytes=sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
     )
 

@@ -167,12 +167,14 @@ def decode(decoder: "msgspec.json.Decoder[Body]", body: bytes | bytearray) -> Bo
     except msgspec.ValidationError as error:
         raise invalid_field(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedJsonError(f"the body is not JSON: {why_unread(body) or error}") from error
+        raise MalformedJsonError(
+            f"the body is not JSON: {why_unread(bytes(body)) or error}"
+        ) from error
     except RecursionError as error:
         raise MalformedJsonError("the body is nested too deep") from error
 
 
-def why_unread(body: bytes | bytearray) -> str:
+def why_unread(body: bytes) -> str:
     """What a person can do about a body, where its first bytes say it; else empty."""
     if not body.strip():
         return "it is empty"

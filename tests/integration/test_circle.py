@@ -138,7 +138,10 @@ def test_a_model_is_refreshed_while_changes_go_on_and_a_worse_one_is_refused(
         assert engine.model_version == after["model_version"]
 
 
-def test_a_budget_is_spent_on_what_the_served_model_is_unsure_of(tmp_path: Path) -> None:
+def test_a_budget_is_spent_on_what_the_served_model_is_unsure_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_CACHE", str(tmp_path / "cache"))  # answers are kept there
     rows = np.arange(NODES)
     splits = {"train": rows[:10], "val": rows[10:14], "test": rows[14:]}
     folder = write_tiny_bundle(tmp_path / "b", graph=replace(tiny_graph(), splits=splits)).folder
