@@ -333,10 +333,11 @@ class Student(nn.Module):
                 rows.copy_(self.embed(own.to(device)))
             return result
         read = cast(HashedInput, self.input).reader(features)
+        inference = torch.is_inference_mode_enabled()  # which is a thread's own
 
         def fill(start: int) -> None:
             nodes = np.arange(start, min(start + features.step, len(features)))
-            with torch.no_grad():
+            with torch.inference_mode(inference), torch.no_grad():
                 result[start : start + len(nodes)] = F.relu(self.input_norm(read(nodes)))
 
         shared_out(fill, range(0, len(features), features.step))

@@ -83,3 +83,18 @@ def test_a_student_reads_some_texts_at_a_time_as_it_reads_all_at_once() -> None:
         assert features.rows.shape == (len(SENTENCES), OPTIONS.buckets)
         assert not features.in_steps
         assert torch.allclose(some, student.embed(features), atol=1e-6)
+
+
+def test_several_threads_read_texts_for_inference() -> None:
+    student = Student(StudentConfig(hidden=16), OPTIONS.buckets, 3, hashed=True).eval()
+    features = HashedFeatures(read(SENTENCES), OPTIONS.buckets, step=3)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        with torch.inference_mode():
+            shared = student.embed(features)
+        torch.set_num_threads(1)
+        with torch.no_grad():
+            assert torch.equal(shared, student.embed(features))
+    finally:
+        torch.set_num_threads(threads)
