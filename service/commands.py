@@ -73,9 +73,7 @@ def serve(bundle: BundleFolder, **flags: Any) -> None:
 
 def serve_alone(bundle: Path, settings: Settings) -> None:
     """In this process."""
-
     opened = partial(open_engine, bundle, settings, None)
-
     with bind(settings.host, settings.port) as bound:
         with terminal_progress(logger.info) as progress, step(progress, "Opening the bundle"):
             app = create_app(opened(None, progress), settings, opened)

@@ -17,16 +17,14 @@ import pytest
 from tests.bundles import LABELS, NODES, TinyBundle
 from understudy.bundle import Manifest, open_bundle, write_bundle
 from understudy.cli import main
-from understudy.client import Node as ClientNode
 from understudy.engine import Engine, Node
 from understudy.graph.snapshot import save_snapshot
 from understudy.graph.text_graph import UNLABELED
 from understudy.predict import run as running
-from understudy.predict.answering import InProcess, pieces
+from understudy.predict.answering import InProcess
 from understudy.predict.errors import OutputError
 from understudy.predict.formats import format_of
 from understudy.predict.output import open_parts
-from understudy.predict.rows import Row
 
 Ended = tuple[int, str]  # exit status, what stderr says
 
@@ -387,24 +385,3 @@ def test_who_writes_the_same_output_is_waited_for(
         ):
             pass
     assert list(tmp_path.iterdir()) == []
-
-
-def test_rows_are_cut_by_what_they_cost() -> None:
-    stored, text = Node(id="a"), Node(text="a")
-    wide = Node(text="a", neighbors=("b",) * 160)
-
-    def sizes(nodes: Sequence[Node], most: int) -> list[int]:
-        rows = [asked_row(node) for node in nodes]
-        cut = list(pieces(rows, most))
-        assert [row for piece in cut for row in piece] == rows
-        return [len(piece) for piece in cut]
-
-    assert sizes([stored] * 20, 16) == [16, 4]
-    assert sizes([text] * 5, 16) == [2, 2, 1]
-    assert sizes([stored, wide, wide, stored], 18) == [1, 1, 1, 1]
-    assert sizes([wide], 1) == [1]
-    assert sizes([], 1) == []
-
-
-def asked_row(node: Node) -> Row:
-    return Row(1, "in:1", ClientNode(node.id, node.text, node.neighbors))
