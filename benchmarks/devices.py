@@ -5,7 +5,8 @@
 The graph is drawn, and so are its embeddings: what is measured does not depend on what they say. An
 epoch is a step over the whole graph and its evaluation, as `understudy distill` takes them. The
 teacher is MiniLM, or an encoder of your own, asked about the nodes of a small graph. The processor
-has `--threads` threads, two by default: the machine that every other figure is of.
+has `--threads` threads, two by default: the machine that every other figure is of. It comes last,
+since it is slow, and every figure is written as it comes: a run that is cut off leaves its others.
 """
 
 import time
@@ -20,6 +21,7 @@ from benchmarks.epoch import epoch_times
 from benchmarks.measure import check_programs, markdown_table, run_script, write_results
 from benchmarks.teacher_rate import TOKENS, ask_for
 from training.config import StudentConfig
+from training.data import GraphData
 from training.devices import device_title, found_device
 from training.plan import drawn_graph, small_student
 from training.teacher.encoder import EncoderOptions, load_encoder_teacher
@@ -50,20 +52,23 @@ def main(
     ways = [PROCESSOR]
     if found.type != "cpu":
         ways += [(str(found), False), (str(found), True)]
-    kinds = students.split(",")
-    seconds = {kind: epochs_of(kind, nodes, edges, epochs, ways) for kind in kinds}
-    rates = teacher_rates(asked, teacher, ways)
-    results = {
+    results: dict[str, Any] = {
         "device": device_title(found),
         "threads": threads,
         "nodes": nodes,
         "edges": edges,
-        "epoch_seconds": seconds,
-        "prompts_a_second": rates,
+        "epoch_seconds": {},
+        "prompts_a_second": {},
     }
-    text = report(results, ways)
-    write_results("devices", results, text)
-    typer.echo(text)
+    drawn = drawn_graph(nodes, edges, CLASSES)
+    for way in reversed(ways):
+        rate = teacher_rate(asked, teacher, way)
+        results["prompts_a_second"][named(way)] = rate
+        for kind in students.split(","):
+            seconds = epoch_of(kind, drawn, epochs, way)
+            results["epoch_seconds"].setdefault(kind, {})[named(way)] = seconds
+            write_results("devices", results, report(results, ways))
+    typer.echo(report(results, ways))
 
 
 def named(way: Way) -> str:
@@ -71,48 +76,35 @@ def named(way: Way) -> str:
     return f"{device}, bfloat16" if mixed else device
 
 
-def epochs_of(
-    kind: str, nodes: int, edges: int, epochs: int, ways: Sequence[Way]
-) -> dict[str, float]:
-    """The least seconds of an epoch, by way; the drawn graph is the same for all."""
-    drawn = drawn_graph(nodes, edges, CLASSES)
-    found = {}
-    for way in ways:
-        device = found_device(way[0])
-        torch.manual_seed(0)
-        student = small_student(StudentConfig(kind=kind), CLASSES).to(device)
-        times = epoch_times(student, drawn.to(device, whole=True), epochs, True, way[1])
-        found[named(way)] = round(min(seconds for seconds, _ in times), 4)
-    return found
+def epoch_of(kind: str, drawn: GraphData, epochs: int, way: Way) -> float:
+    """The least seconds of an epoch."""
+    device = found_device(way[0])
+    torch.manual_seed(0)
+    student = small_student(StudentConfig(kind=kind), CLASSES).to(device)
+    times = epoch_times(student, drawn.to(device, whole=True), epochs, True, way[1])
+    return round(min(seconds for seconds, _ in times), 4)
 
 
-def teacher_rates(asked: int, folder: Path | None, ways: Sequence[Way]) -> dict[str, float]:
-    """Prompts a second, by way; one that is not measured comes first."""
-    quick = SyntheticOptions(nodes=asked, classes=10)
-    source = synthetic_graph(quick)
+def teacher_rate(asked: int, folder: Path | None, way: Way) -> float:
+    """Prompts a second, after some that are not measured."""
+    source = synthetic_graph(SyntheticOptions(nodes=asked, classes=10))
     prompts, _ = ask_for(source, asked, nested=False)
-    found = {}
-    for way in ways:
-        options = EncoderOptions(bf16=way[1])
-        teacher = load_encoder_teacher(folder, source.num_classes, options)
-        teacher.module.to(found_device(way[0]))
-        answer_part(teacher, prompts[: max(1, asked // 10)], TOKENS)
-        started = time.perf_counter()
-        answer_part(teacher, prompts, TOKENS)
-        found[named(way)] = round(len(prompts) / (time.perf_counter() - started), 1)
-    return found
+    teacher = load_encoder_teacher(folder, source.num_classes, EncoderOptions(bf16=way[1]))
+    teacher.module.to(found_device(way[0]))
+    answer_part(teacher, prompts[: max(1, asked // 10)], TOKENS)
+    started = time.perf_counter()
+    answer_part(teacher, prompts, TOKENS)
+    return round(len(prompts) / (time.perf_counter() - started), 1)
 
 
 def report(results: dict[str, Any], ways: Sequence[Way]) -> str:
-    """Both tables, each figure beside how many times the processor's it is."""
+    """Both tables, each figure beside how many times the processor's speed it is."""
     names = [named(way) for way in ways]
-    own = named(PROCESSOR)
     epochs = [
-        [kind, *(f"{by[name]:.3g} s ({by[own] / by[name]:.1f} times)" for name in names)]
+        [kind, *cells(by, names, "{:.3g} s", faster=True)]
         for kind, by in results["epoch_seconds"].items()
     ]
-    rates = results["prompts_a_second"]
-    asked = [f"{rates[name]:,.0f} ({rates[name] / rates[own]:.1f} times)" for name in names]
+    asked = cells(results["prompts_a_second"], names, "{:,.0f}", faster=False)
     title = (
         f"{results['nodes']:,} nodes, {results['edges']:,} edges, width {StudentConfig().hidden}; "
         f"the processor with {results['threads']} threads"
@@ -123,6 +115,26 @@ def report(results: dict[str, Any], ways: Sequence[Way]) -> str:
         f"{title}. An epoch over the whole graph:\n\n{markdown_table(['', *names], epochs)}\n"
         f"A teacher, prompts a second:\n\n{markdown_table(names, [asked])}"
     )
+
+
+def cells(found: dict[str, float], names: Sequence[str], form: str, faster: bool) -> list[str]:
+    """A figure each, with its ratio to the processor's where both are known.
+
+    Args:
+        faster: where the figure is smaller
+    """
+    own = found.get(named(PROCESSOR))
+    row = []
+    for name in names:
+        value = found.get(name)
+        if value is None:
+            row.append("not measured")
+        elif own is None:
+            row.append(form.format(value))
+        else:
+            ratio = own / value if faster else value / own
+            row.append(f"{form.format(value)} ({ratio:.1f} times)")
+    return row
 
 
 if __name__ == "__main__":

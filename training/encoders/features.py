@@ -17,6 +17,7 @@ from scipy import sparse
 from torch import Tensor
 
 from training.config import ENCODER_KINDS, EncoderKind
+from training.devices import AUTO, found_device
 from training.encoders.sparse_product import Rows, sparse_rows
 from training.encoders.word_texts import WordReader, WordTexts
 from training.errors import EncoderError
@@ -213,6 +214,7 @@ def embeddings(
 
         with step(progress, "Loading the text encoder"):
             encoder = load_minilm(model_path)
+            encoder.module.to(found_device(AUTO))
         with atomic_file(path) as temporary, temporary.open("wb") as stream:
             write_rows(stream, encoded(graph, encoder, progress), graph.num_nodes, MINILM_WIDTH)
     # Mapped, and copied on writing: torch takes no memory that nobody may write to.

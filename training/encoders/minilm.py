@@ -73,8 +73,9 @@ class MiniLM:
     @torch.inference_mode()
     def encode_batch(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         padded = self.tokenizer.pad({"input_ids": list(token_ids)}, return_tensors="pt")
-        embedding = self.module(padded["input_ids"], padded["attention_mask"])
-        return cast(NDArray[np.float32], embedding.numpy())
+        device = next(self.module.parameters()).device
+        embedding = self.module(*(padded[n].to(device) for n in ("input_ids", "attention_mask")))
+        return cast(NDArray[np.float32], embedding.cpu().numpy())
 
 
 def length_batches(

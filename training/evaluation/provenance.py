@@ -7,22 +7,34 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from training.devices import device_title, found_device
 from understudy.environment import installed, processor
 
+PROCESSOR = "cpu"
 PACKAGES = ("understudy-gnn", "torch", "torch-geometric", "transformers", "numpy", "scipy")
 
 
-def provenance() -> dict[str, Any]:
-    """Of a run that ends now; of absolute paths in the command line, the last part alone."""
+def provenance(device: str = PROCESSOR) -> dict[str, Any]:
+    """Of a run that ends now; of absolute paths in the command line, the last part alone.
+
+    Args:
+        device: that the run was on, as `training.devices` names it; a GPU is told beside the
+            processor
+    """
     found = {name: version for name in PACKAGES if (version := installed(name))}
     versions = {"python": platform.python_version(), **found}
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "processor": processor(),
+        "processor": where(device),
         "cores": len(os.sched_getaffinity(0)),
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
         "command": " ".join(map(without_place, sys.argv)),
     }
+
+
+def where(device: str) -> str:
+    found = found_device(device)
+    return processor() if found.type == PROCESSOR else f"{processor()}; {device_title(found)}"
 
 
 def without_place(argument: str) -> str:

@@ -120,7 +120,7 @@ def run(
         result["unseen"] = finish(
             TrainedRun(key, run_config(key, inputs, options, choice), inputs, student, training)
         )
-    return result | {"made": provenance()}
+    return result | {"made": provenance(options.training.device)}
 
 
 def other_metrics(key: RunKey, data: GraphData, logits: Tensor) -> dict[str, float | None]:
