@@ -8,6 +8,7 @@ from understudy.folders.errors import (
     OutputUnwritableError,
 )
 from understudy.folders.output import check_output, check_space
+from understudy.folders.turns import taking_turns
 from understudy.folders.workplace import unfinished_folder
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "check_output",
     "check_space",
     "reserved",
+    "taking_turns",
     "unfinished_folder",
 ]

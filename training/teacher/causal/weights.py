@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from training.errors import TeacherError, first_line
-from understudy.folders import atomic_folder
+from understudy.folders import atomic_folder, taking_turns
 from understudy.graph.files import cache_folder, file_digest
 
 GEMMA = "gemma"  # the name of Gemma 3 270M, whose weights come as packages
@@ -83,7 +83,13 @@ def gemma_weights() -> Weights:
     if find_spec(GEMMA_PACKAGE) is None or find_spec("gguf") is None:
         raise TeacherError(f"the teacher gemma needs packages that are not here; {EXTRA}")
     log.warning("%s", GEMMA_TERMS)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    with taking_turns(folder):  # the processes of an evaluation ask for it at once
+        if not folder.is_dir():
+            join_gemma(folder)
+    return Weights(str(folder), GEMMA_DIGEST)
+
+
+def join_gemma(folder: Path) -> None:
     with TemporaryDirectory(dir=folder.parent) as place:
         file = Path(place) / f"{GEMMA}.gguf"
         try:
@@ -95,7 +101,6 @@ def gemma_weights() -> Weights:
                 f"the packages of the teacher gemma hold another file than expected; {EXTRA}, anew"
             )
         dequantize(file, folder, GEMMA)
-    return Weights(str(folder), GEMMA_DIGEST)
 
 
 def gguf_weights(file: Path) -> Weights:
@@ -110,7 +115,9 @@ def gguf_weights(file: Path) -> Weights:
     if not folder.is_dir():
         if find_spec("gguf") is None:
             raise TeacherError(f"reading a GGUF file needs the package gguf; {EXTRA}")
-        dequantize(file, folder, str(file))
+        with taking_turns(folder):
+            if not folder.is_dir():
+                dequantize(file, folder, str(file))
     return Weights(str(folder), digest)
 
 

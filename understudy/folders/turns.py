@@ -1,0 +1,36 @@
+"""Making what several processes want, once."""
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from understudy.folders.errors import told_problems
+
+WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
+
+
+@contextmanager
+def taking_turns(place: Path) -> Iterator[None]:
+    """Waits while another process is in here for the same place, as for a folder of the cache.
+
+    The lock is an empty file beside it, which stays. A file system without locks lets everybody in.
+
+    Raises:
+        OutputUnwritableError: there can be no file beside it.
+    """
+    with told_problems(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(place.with_name(f".{place.name}.lock"), os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in WITHOUT_LOCKS:
+                os.close(lock)
+                raise
+    try:
+        yield
+    finally:
+        os.close(lock)
