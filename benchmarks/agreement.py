@@ -1,0 +1,122 @@
+"""Whether another machine's runs of some splits agree with those that are committed.
+
+    python -m benchmarks.accuracy WORK GRAPH --splits 1 --no-write [as the committed ones were made]
+    python -m benchmarks.agreement WORK/GRAPH-LABELS-PART
+
+A way (features, network, recipe) of a split is held against the committed ways twice: against the
+same split, whose nodes and first weights are the same, and of which dropout and rounding are not;
+and against the interval in which one more split falls with 95%, were it like the committed ones
+(Student's t: mean ± t s √(1 + 1/n)).
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from scipy import stats
+
+from benchmarks.accuracy_results import FOLDER
+from benchmarks.errors import BenchmarkError
+from benchmarks.measure import markdown_table, run_script, write_results
+from training.evaluation.rows import RUNS_FILE, Row, read_rows
+from training.evaluation.tables import ENCODERS, STUDENTS
+
+COVERED = 0.95
+Key = tuple[str, str, str]  # encoder, student, recipe
+
+
+def main(
+    folder: Annotated[Path, typer.Argument(help="An evaluation that benchmarks.accuracy made.")],
+    committed: Annotated[Path, typer.Option(help="Folder of those to compare with.")] = FOLDER,
+) -> None:
+    """Compare, print and write results/agreement_NAME.json and .md."""
+    own, others = (
+        read_rows(place / folder.name / RUNS_FILE) for place in (folder.parent, committed)
+    )
+    if own.facts["graph_hash"] != others.facts["graph_hash"]:
+        raise BenchmarkError(f"{folder} is of another graph than {committed / folder.name}")
+    ways = [compared(key, own.rows, others.rows) for key in keys_of(own.rows)]
+    splits = sorted({row.split for row in own.rows})
+    results: dict[str, Any] = {
+        "name": folder.name,
+        "splits": splits,
+        "machines": [machine(own.rows), machine(others.rows)],
+        "ways": ways,
+    }
+    text = report(results)
+    write_results(f"agreement_{folder.name}", results, text)
+    typer.echo(text)
+
+
+def keys_of(rows: Sequence[Row]) -> list[Key]:
+    return list(dict.fromkeys((row.encoder, row.student, row.recipe) for row in rows))
+
+
+def accuracies(rows: Sequence[Row], key: Key) -> dict[int, float]:
+    """In percent, by split; initialisations averaged."""
+    own = [row for row in rows if (row.encoder, row.student, row.recipe) == key]
+    splits = sorted({row.split for row in own})
+    return {
+        split: 100 * float(np.mean([row.test_accuracy for row in own if row.split == split]))
+        for split in splits
+    }
+
+
+def compared(key: Key, rows: Sequence[Row], others: Sequence[Row]) -> dict[str, Any]:
+    """One way: its figures here and there, and whether they lie in the interval.
+
+    Raises:
+        BenchmarkError: the committed runs have too few splits, or not these.
+    """
+    own, committed = accuracies(rows, key), accuracies(others, key)
+    if len(committed) < 3 or not own.keys() <= committed.keys():
+        raise BenchmarkError(f"the committed runs of {' '.join(key)} are not of these splits")
+    values = np.array(list(committed.values()))
+    reach = float(stats.t.ppf((1 + COVERED) / 2, len(values) - 1) * values.std(ddof=1))
+    reach *= math.sqrt(1 + 1 / len(values))
+    low, high = float(values.mean()) - reach, float(values.mean()) + reach
+    return {
+        "way": key,
+        "here": {split: round(value, 2) for split, value in own.items()},
+        "there": {split: round(committed[split], 2) for split in own},
+        "interval": [round(low, 2), round(high, 2)],
+        "within": all(low <= value <= high for value in own.values()),
+    }
+
+
+def machine(rows: Sequence[Row]) -> str:
+    return "; ".join(sorted({f"{row.processor} ({row.versions})" for row in rows}))
+
+
+def report(results: dict[str, Any]) -> str:
+    """How many agree, by how much the same splits differ, and each way."""
+    ways = results["ways"]
+    apart = [here - way["there"][split] for way in ways for split, here in way["here"].items()]
+    rows = [
+        [
+            ENCODERS[way["way"][0]],
+            STUDENTS[way["way"][1]],
+            way["way"][2],
+            ", ".join(f"{value:.1f}" for value in way["here"].values()),
+            ", ".join(f"{value:.1f}" for value in way["there"].values()),
+            "{:.1f} to {:.1f}".format(*way["interval"]),
+            "yes" if way["within"] else "no",
+        ]
+        for way in ways
+    ]
+    within = sum(way["within"] for way in ways)
+    head = ["features", "network", "recipe", "here", "the same split there", "one more", "within"]
+    here, there = results["machines"]
+    return (
+        f"{results['name']}, split {', '.join(map(str, results['splits']))}. Here: {here}. "
+        f"There: {there}.\n\n{within} of {len(ways)} ways are within the interval of one more "
+        f"split; of the same splits the accuracies differ by {np.mean(apart):+.2f} points in the "
+        f"mean, {np.abs(apart).mean():.2f} in size.\n\n{markdown_table(head, rows)}"
+    )
+
+
+if __name__ == "__main__":
+    run_script(main)
