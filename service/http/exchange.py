@@ -34,6 +34,7 @@ from service.messages import encode
 
 REQUEST_ID = b"x-request-id"
 MIN_VERSION = b"x-min-graph-version"
+TIMEOUT = b"x-timeout-seconds"
 VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 SCOPE_KEY = "understudy.exchange"
 FAILURE = "understudy.failure"  # what the wire found wrong, maybe after the request has begun
@@ -83,6 +84,23 @@ class Exchange:
     def seconds(self) -> float:
         """Since the request's head was read."""
         return perf_counter() - self.started
+
+    def wished_seconds(self) -> float | None:
+        """After how long the client does not want the answer any more, if it says so.
+
+        Raises:
+            InvalidFieldError: the header is no positive number.
+        """
+        wish = self.headers.get(TIMEOUT)
+        if wish is None:
+            return None
+        try:
+            seconds = float(wish)
+        except ValueError:
+            seconds = 0.0
+        if not seconds > 0:
+            raise InvalidFieldError(TIMEOUT.decode(), "expected seconds, above 0")
+        return seconds
 
     async def receive(self) -> Message:
         """The next part of the body, inflated.

@@ -14,6 +14,7 @@ from service.http.exchange import Exchange, JsonBody, Told
 from service.http.gateway import Direct
 from service.parts import Parts
 from service.routes.dependencies import READ, WRITE, PathId, Served, exchange_of
+from service.routes.queries import NO_QUERY
 from service.routes.structs import Examples, StructRoute
 from understudy.engine.engine import Engine
 from understudy.engine.errors import UnknownNodeError
@@ -197,7 +198,7 @@ def direct(parts: Parts) -> dict[tuple[str, str], Direct]:
         async def answer(exchange: Exchange, told: Any) -> Told:
             return Told(await change(told, parts, key_of(exchange)))
 
-        return Direct(change.__name__, Role.write, parts.access, body, answer)
+        return Direct(change.__name__, Role.write, parts.access, NO_QUERY.read, body, answer)
 
     return {
         ("POST", "/edges"): of(add_edge, EDGE_BODY),
