@@ -35,11 +35,13 @@ from service.messages import encode
 REQUEST_ID = b"x-request-id"
 MIN_VERSION = b"x-min-graph-version"
 TIMEOUT = b"x-timeout-seconds"
+IDEMPOTENCY_KEY = b"idempotency-key"
 VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 SCOPE_KEY = "understudy.exchange"
 FAILURE = "understudy.failure"  # what the wire found wrong, maybe after the request has begun
 KEEPS_ALIVE = "understudy.keeps_alive"  # the connection goes on although it is HTTP/1.0
 UNNAMED = "other"
+NO_BODIES = (b"", b"{}", b"null")
 Body = TypeVar("Body")
 JSON = "application/json"
 JSON_BYTES = JSON.encode()
@@ -171,6 +173,17 @@ async def read_body(receive: Receive) -> bytes:
         if not message.get("more_body", False):
             return b"".join(parts)
         message = await receive()
+
+
+async def refuse_body(receive: Receive) -> None:
+    """Reads the body of a request that means nothing by one.
+
+    Raises:
+        InvalidFieldError: it holds more than an empty object, which would pass unheard.
+    """
+    content = await read_body(receive)
+    if content.strip() not in NO_BODIES:
+        raise InvalidFieldError("", "this takes no body; send what it takes in path and query")
 
 
 def decode(decoder: "msgspec.json.Decoder[Body]", body: bytes | bytearray) -> Body:

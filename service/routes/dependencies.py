@@ -16,9 +16,10 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from service.errors import MalformedPathError, UnknownModelError
 from service.http.access import Role
-from service.http.exchange import SCOPE_KEY, TIMEOUT, Exchange
+from service.http.exchange import SCOPE_KEY, TIMEOUT, Exchange, refuse_body
 from service.parts import Parts
-from service.routes.queries import NO_QUERY, QueryFields
+from service.routes.queries import NO_QUERY
+from service.routes.structs import StructRoute
 from understudy.engine.engine import Engine
 
 BROKEN_ENCODING = re.compile("%(?![0-9A-Fa-f]{2})")
@@ -76,19 +77,32 @@ class Permit(HTTPBearer):
 
         Raises:
             AccessError, RateLimitedError, MalformedPathError: see `Access.check` and `begin`.
-            InvalidFieldError: a parameter of the query that the route does not have, or a bad
-                header.
-            VersionNotReachedError: see `Freshness.reach`.
+            InvalidFieldError, VersionNotReachedError: see `refuse_unread` and `Freshness.reach`.
         """
         exchange: Exchange = request.scope[SCOPE_KEY]
         parts: Parts = request.app.state.parts
         await parts.access.check(self.role, request.scope, exchange)
         begin(request)
-        query: QueryFields = getattr(request.scope["route"], "query", NO_QUERY)
-        query.read(request.scope["query_string"])
-        exchange.wished_seconds()
+        await refuse_unread(request, exchange)
         if self.role is Role.read:
             await parts.freshness.reach(exchange)
+
+
+async def refuse_unread(request: Request, exchange: Exchange) -> None:
+    """Refuses what a route would pass by although its sender means something by it.
+
+    Raises:
+        InvalidFieldError: a parameter of the query that it does not have, a time that is none, or
+            a body where none is read.
+        MalformedPathError: see `QueryFields.read`.
+    """
+    route = request.scope["route"]
+    known = route if isinstance(route, StructRoute) else None
+    query = NO_QUERY if known is None else known.query
+    query.read(request.scope["query_string"])
+    exchange.wished_seconds()
+    if known is None or not known.takes_body:
+        await refuse_body(exchange.receive)
 
 
 def needs(role: Role) -> Any:

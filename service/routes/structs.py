@@ -68,6 +68,7 @@ class StructRoute(APIRoute):
     Attributes:
         structs: that its part of the document refers to.
         query: what it takes there.
+        takes_body: whether it reads one.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Awaitable[Any]], **options: Any) -> None:
@@ -107,6 +108,7 @@ class StructRoute(APIRoute):
             "operation_id": options.get("name") or endpoint.__name__,
             "openapi_extra": asked_with(body, query, roles),
         }
+        self.takes_body = body is not None
         self.query = query or query_of_path(path)
         super().__init__(path, telling(endpoint), **options)
 

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from service.errors import InvalidFieldError, NoNodeError, UnknownModelError
-from service.http.exchange import JsonBody, Told, read_body
+from service.http.exchange import JsonBody, Told
 from service.inference.batcher import Batched, token_cost
 from service.inference.deadlines import attend, seconds_left
 from service.messages import Node
@@ -146,7 +146,6 @@ async def get_similar(node_id: PathId, exchange: Timed, served: Served, near: Ne
     names = engine.manifest.label_names
     if near.label is not None and near.label not in names:
         raise InvalidFieldError("label", "expected one of the model's labels; see GET /info")
-    await read_body(exchange.receive)  # so that all that can still come is that the client leaves
     wanted = None if near.label is None else names.index(near.label)
     work = served.aside.run(similar_nodes, engine, state, row, near.k, wanted)
     return await attend(work, exchange, seconds_left(exchange, served.classifier.seconds))

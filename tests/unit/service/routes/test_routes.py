@@ -132,6 +132,79 @@ def test_parameters_that_clients_add_to_every_request_are_passed_by(engine: Engi
     assert list(statuses.values()) == [200, 200, 200, 200, 200, 422, 200, 422, 422, 400], statuses
 
 
+UNHEARD: list[tuple[str, str, object]] = [
+    ("DELETE", "/nodes/node-1", {"neighbors": ["node-2"]}),
+    ("POST", "/admin/reload", {"bundle": "another"}),
+    ("GET", "/nodes", {"limit": 5}),
+    ("GET", "/nodes/node-1/similar", {"k": 5}),
+    ("GET", "/graph", []),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), UNHEARD)
+def test_a_body_that_nobody_reads_is_refused(
+    engine: Engine, method: str, path: str, body: object
+) -> None:
+    app = create_app(engine, Settings())
+    answer = talk(app, lambda client: client.request(method, path, json=body))
+    assert (answer.status_code, "takes no body" in answer.text) == (422, True)
+    assert engine.state.graph.row_of("node-1") is not None
+    assert engine.state.version == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b" null\n"])
+def test_a_body_that_says_nothing_is_none(engine: Engine, content: bytes) -> None:
+    app = create_app(engine, Settings())
+
+    async def ask(client: httpx.AsyncClient) -> list[int]:
+        told = {"content": content, "headers": JSON_BODY}
+        sent = [("GET", "/nodes/node-1/similar"), ("DELETE", "/nodes/node-1")]
+        return [(await client.request(*each, **told)).status_code for each in sent]  # type: ignore[arg-type]
+
+    assert talk(app, ask) == [200, 200]
+
+
+TWICE = [
+    ("PUT", "/nodes/new", '{"text": "http", "text": "json"}', "text"),
+    ("POST", "/edges", '{"source": "node-1", "target": "node-2", "source": "node-3"}', "source"),
+    (
+        "POST",
+        "/mutations",
+        '{"mutations": [{"kind": "delete_node", "id": "node-1"}],'
+        ' "mutations": [{"kind": "delete_node", "id": "node-2"}]}',
+        "mutations",
+    ),
+    (
+        "POST",
+        "/mutations",
+        '{"mutations": [{"kind": "delete_node", "id": "node-1", "\\u0069d": "node-2"}]}',
+        "id",
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "content", "field"), TWICE)
+@pytest.mark.parametrize("blanks", [0, LARGE_BYTES])
+def test_a_change_that_says_a_thing_twice_is_refused(
+    engine: Engine, method: str, path: str, content: str, field: str, blanks: int
+) -> None:
+    app = create_app(engine, Settings())
+    sent = {"content": content + " " * blanks, "headers": JSON_BODY}
+    answer = talk(app, lambda client: client.request(method, path, **sent))
+    assert (answer.status_code, answer.json()["error"]["details"]) == (422, {"field": field})
+    assert engine.state.version == 0
+
+
+@pytest.mark.parametrize("name", ["idempotency-key", "x-min-graph-version", "x-timeout-seconds"])
+def test_a_header_that_means_one_thing_comes_once(engine: Engine, name: str) -> None:
+    app = create_app(engine, Settings())
+    sent = [("content-type", "application/json"), (name, "1"), (name, "2")]
+    body = msgspec.json.encode({"text": "http"})
+    answer = talk(app, lambda client: client.put("/nodes/new", content=body, headers=sent))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "malformed_http")
+    assert engine.state.version == 0
+
+
 @pytest.mark.parametrize("seconds", ["soon", "nan", "0", "-1", ""])
 def test_a_bad_time_is_refused_where_nothing_is_waited_for_too(
     engine: Engine, seconds: str
