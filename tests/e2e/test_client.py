@@ -193,6 +193,13 @@ def test_explanations_vectors_and_similar_nodes_have_methods(service: Service) -
         assert explanation.words
         first, second = client.embeddings(["node-1", Node(text="http")])
         assert len(first) == len(second) > 1
+        with pytest.raises(RefusedError, match="no stored node has the id 'nobody'") as refusal:
+            client.embeddings(["nobody"])
+        assert (refusal.value.status, refusal.value.code) == (404, "unknown_node")
+        assert refusal.value.details == {}
+        with pytest.raises(RefusedError) as refusal:
+            client.embeddings([])
+        assert refusal.value.details == {"field": "input"}
         near = client.similar("node-1", count=3, label=explanation.label)
         assert len(near) == 3
         assert {node.label for node in near} == {explanation.label}

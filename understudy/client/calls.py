@@ -86,7 +86,7 @@ class Request(Generic[Result]):
                 response.status_code,
                 error["code"],
                 error["message"],
-                error["details"],
+                error["details"] if "param" not in error else field_of(error["param"]),
                 response.headers.get("x-request-id", ""),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -94,6 +94,11 @@ class Request(Generic[Result]):
                 f"{response.url} answered {response.status_code} and not like the service"
             ) from error
         raise refused
+
+
+def field_of(param: str | None) -> dict[str, str]:
+    """Details of an error below /v1, whose form is OpenAI's and knows no other ones."""
+    return {} if param is None else {"field": param}
 
 
 WHOLE_GRAPH: Request[str] = Request("GET", "/graph", str, decode=lambda response: response.text)
