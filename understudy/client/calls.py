@@ -24,6 +24,7 @@ from understudy.client.models import (
     NodePage,
     RequestLimits,
     Route,
+    Rows,
     SimilarNode,
     StoredNode,
     ids_of,
@@ -123,7 +124,7 @@ def classify(
     return Request("POST", "/classify", parse_classification, body)
 
 
-def compare(nodes: Sequence[Node], top_k: int) -> Request[list[Comparison]]:
+def compare(nodes: Sequence[Node], top_k: int) -> Request[Rows[Comparison]]:
     body = {"nodes": [node.to_json() for node in nodes], "top_k": top_k}
     return Request("POST", "/compare", parse_comparisons, body)
 
@@ -178,7 +179,7 @@ def similar(node_id: str, count: int, label: str | None) -> Request[tuple[Simila
     return Request("GET", f"{node_path(node_id)}/similar?{query}", parse_similar)
 
 
-def embeddings(nodes: Sequence[Node]) -> Request[list[tuple[float, ...]]]:
+def embeddings(nodes: Sequence[Node]) -> Request[Rows[tuple[float, ...]]]:
     """As objects, which are never taken for something else."""
     body = {"input": [node.to_json() for node in nodes]}
     return Request("POST", "/v1/embeddings", parse_embeddings, body)
