@@ -213,10 +213,11 @@ class UnknownModelError(RequestError):
 class NoUpstreamError(RequestError):
     code = "no_upstream"
 
-    def __init__(self) -> None:
+    def __init__(self, reason: str = "") -> None:
         super().__init__(
-            "the student answers choices alone whose options are among its labels, about one node; "
-            "this service has no upstream for anything else, see --upstream-url"
+            f"{reason and reason + ': '}the student answers choices alone whose options are among "
+            "its labels, about one node; this service has no upstream for anything else, see "
+            "--upstream-url"
         )
 
 

@@ -131,8 +131,10 @@ class AskedCompletion:
 
     def __init__(self, request: ChatRequest, content: bytes) -> None:
         self.request, self.content = request, content
-        plain = request.n in (None, 1) and not request.stream and not request.tools
-        self.held = held_of(request) if plain else None
+        self.reason = hindrance(request)
+        self.held = None if self.reason else held_of(request)
+        if self.held is None:
+            self.reason = self.reason or "the answer is held to no list of texts, or to several"
         self.questions = Questions(None, [None if self.held is None else self.held.options])
 
     def node(self) -> Node | None:
@@ -188,6 +190,15 @@ def read_completion(content: bytes, _: Headers) -> AskedCompletion:
 
 def token_of(text: str, probability: float) -> LabelToken:
     return LabelToken(text, log(probability) if probability else UNLIKELY, list(text.encode()))
+
+
+def hindrance(request: ChatRequest) -> str:
+    """What of a request the student never does; empty if nothing."""
+    if request.stream:
+        return "`stream` is set, and the student's answers come whole"
+    if request.n not in (None, 1):
+        return "`n` asks for several answers"
+    return "`tools` are given" if request.tools else ""
 
 
 def held_of(request: ChatRequest) -> Held | None:

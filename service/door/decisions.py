@@ -189,6 +189,7 @@ class AskedDecisions:
 
     path = "/decisions"
     refusable = True
+    reason = ""
 
     def __init__(
         self, asked: DecisionInput, questions: Questions[DecisionQuestions], content: bytes

@@ -31,6 +31,7 @@ class Asked(Protocol):
         content: the body as it came.
         path: of the same request below an upstream's URL.
         refusable: an answer may be made of refusals alone.
+        reason: in words, why it is not the student's, as far as its form tells; else empty.
     """
 
     @property
@@ -44,6 +45,9 @@ class Asked(Protocol):
 
     @property
     def refusable(self) -> bool: ...
+
+    @property
+    def reason(self) -> str: ...
 
     def node(self) -> Node | None:
         """The node that it is about, see `service.door.nodes`; None where it is about none.
@@ -117,7 +121,7 @@ class Door:
         rest = [position for position in range(total) if position not in own]
         if self.upstream is None:
             if not own and not asked.refusable:
-                raise NoUpstreamError
+                raise NoUpstreamError(asked.reason)
             self.count("refused", amount=len(rest))
             answer = await self.run(large, asked.told, found.model, own, None)
             return told(answer, MIXED if own else REFUSED)

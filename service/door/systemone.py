@@ -134,6 +134,7 @@ class AskedSystemOne:
 
     path = "/systemone"
     refusable = False
+    reason = ""
 
     def __init__(
         self, state: State, questions: Questions[SystemOneQuestions], content: bytes

@@ -34,11 +34,14 @@ from service.messages import encode
 
 REQUEST_ID = b"x-request-id"
 MIN_VERSION = b"x-min-graph-version"
+TIMEOUT = b"x-timeout-seconds"
+IDEMPOTENCY_KEY = b"idempotency-key"
 VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 SCOPE_KEY = "understudy.exchange"
 FAILURE = "understudy.failure"  # what the wire found wrong, maybe after the request has begun
 KEEPS_ALIVE = "understudy.keeps_alive"  # the connection goes on although it is HTTP/1.0
 UNNAMED = "other"
+NO_BODIES = (b"", b"{}", b"null")
 Body = TypeVar("Body")
 JSON = "application/json"
 JSON_BYTES = JSON.encode()
@@ -83,6 +86,23 @@ class Exchange:
     def seconds(self) -> float:
         """Since the request's head was read."""
         return perf_counter() - self.started
+
+    def wished_seconds(self) -> float | None:
+        """After how long the client does not want the answer any more, if it says so.
+
+        Raises:
+            InvalidFieldError: the header is no positive number.
+        """
+        wish = self.headers.get(TIMEOUT)
+        if wish is None:
+            return None
+        try:
+            seconds = float(wish)
+        except ValueError:
+            seconds = 0.0
+        if not seconds > 0:
+            raise InvalidFieldError(TIMEOUT.decode(), "expected seconds, above 0")
+        return seconds
 
     async def receive(self) -> Message:
         """The next part of the body, inflated.
@@ -153,6 +173,17 @@ async def read_body(receive: Receive) -> bytes:
         if not message.get("more_body", False):
             return b"".join(parts)
         message = await receive()
+
+
+async def refuse_body(receive: Receive) -> None:
+    """Reads the body of a request that means nothing by one.
+
+    Raises:
+        InvalidFieldError: it holds more than an empty object, which would pass unheard.
+    """
+    content = await read_body(receive)
+    if content.strip() not in NO_BODIES:
+        raise InvalidFieldError("", "this takes no body; send what it takes in path and query")
 
 
 def decode(decoder: "msgspec.json.Decoder[Body]", body: bytes | bytearray) -> Body:

@@ -17,6 +17,7 @@ from service.http.exchange import (
     JSON_BYTES,
     MIN_VERSION,
     SCOPE_KEY,
+    TIMEOUT,
     Exchange,
     JsonBody,
     Told,
@@ -41,6 +42,7 @@ class Direct:
     operation: str
     role: Role
     access: Access
+    read_query: Callable[[bytes], Any]  # raises at what the route does not take
     body: JsonBody
     answer: Callable[[Exchange, Any], Awaitable[Told]]
     reach: Callable[[Exchange], Awaitable[None]] | None = None  # a version that it asks for
@@ -50,6 +52,10 @@ class Direct:
         if not self.access.open or exchange.refusal is not None:
             await self.access.check(self.role, scope, exchange)
         exchange.operation = self.operation
+        if scope["query_string"]:
+            self.read_query(scope["query_string"])
+        if TIMEOUT in exchange.headers:
+            exchange.wished_seconds()  # also where nothing is waited for
         asked = await self.body.take(exchange)
         if MIN_VERSION in exchange.headers and self.reach is not None:
             await self.reach(exchange)

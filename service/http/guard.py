@@ -18,7 +18,7 @@ from service.errors import (
     MediaTypeError,
     SettingsError,
 )
-from service.http.exchange import JSON_BYTES
+from service.http.exchange import IDEMPOTENCY_KEY, JSON_BYTES, MIN_VERSION, TIMEOUT
 from understudy.engine.errors import shortened
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -33,6 +33,7 @@ BINARY = b"application/octet-stream"
 UNTYPED_PATHS = "/v2/"  # of that protocol, whose clients say no type
 OWN_FETCHES = (b"same-origin", b"none")  # none: the user typed the address
 ONCE = {b"host", b"authorization", b"content-type", b"content-encoding", b"origin"}
+ONCE |= {IDEMPOTENCY_KEY, MIN_VERSION, TIMEOUT}
 REMEMBERED_HOSTS = 64
 
 

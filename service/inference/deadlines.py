@@ -9,14 +9,13 @@ from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect
 
-from service.errors import DeadlineError, InvalidFieldError
+from service.errors import DeadlineError
 from service.http.exchange import Exchange
 
 Result = TypeVar("Result")
 # Of the request that runs: the monotonic second after which its answer is not wanted.
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 SAFETY = 1.25  # a wait is estimated from how fast batches were, which the next ones may not be
-TIMEOUT_HEADER = b"x-timeout-seconds"
 
 
 def hopeless_wait(tokens: int, tokens_per_second: float) -> float | None:
@@ -40,17 +39,10 @@ def seconds_left(exchange: Exchange, longest: float) -> float:
     """What is left of a request's time, from the setting or the client's shorter wish.
 
     Raises:
-        InvalidFieldError: the header is no positive number.
+        InvalidFieldError: see `Exchange.wished_seconds`.
     """
-    wish = exchange.headers.get(TIMEOUT_HEADER)
-    seconds = longest
-    if wish is not None:
-        try:
-            seconds = min(float(wish), longest)
-        except ValueError:
-            seconds = 0.0
-        if not seconds > 0:
-            raise InvalidFieldError(TIMEOUT_HEADER.decode(), "expected seconds, above 0")
+    wished = exchange.wished_seconds()
+    seconds = longest if wished is None else min(wished, longest)
     return max(seconds - exchange.seconds, 0.0)
 
 

@@ -19,6 +19,7 @@ from service.messages import (
 )
 from service.parts import Parts
 from service.routes.dependencies import READ, Served, Timed
+from service.routes.queries import NO_QUERY
 from service.routes.structs import Examples, Lists, StructRoute
 from understudy.engine.engine import Engine
 
@@ -104,9 +105,15 @@ async def compare(asked: Compared, exchange: Timed, served: Served) -> CompareRe
 
 def direct(parts: Parts) -> Direct:
     """The first route once more, for the gateway."""
-    answer = parts.classifier.respond
-    reach = parts.freshness.reach
-    return Direct(classify.__name__, Role.read, parts.access, CLASSIFY_BODY, answer, reach)
+    return Direct(
+        classify.__name__,
+        Role.read,
+        parts.access,
+        NO_QUERY.read,
+        CLASSIFY_BODY,
+        parts.classifier.respond,
+        parts.freshness.reach,
+    )
 
 
 def examples(parts: Parts) -> dict[str, Examples]:

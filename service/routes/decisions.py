@@ -37,7 +37,8 @@ from service.http.gateway import Direct
 from service.messages import encode
 from service.parts import Parts
 from service.routes.classify import ERRORS, example_request
-from service.routes.dependencies import READ, Served, Timed
+from service.routes.dependencies import READ, Model, Served, Timed
+from service.routes.queries import WIRE_QUERY
 from service.routes.structs import Examples, StructRoute
 from understudy.bundle import Manifest
 
@@ -132,6 +133,15 @@ async def list_models(served: Served) -> ModelList:
     return ModelList(listed, listed)
 
 
+@router.get(
+    "/models/{model:id}",
+    summary="The model by its id, as OpenAI's clients ask",
+    responses={404: {}},
+)
+async def get_model(engine: Model) -> ListedModel:
+    return listed_model(engine.manifest)
+
+
 def listed_model(manifest: Manifest) -> ListedModel:
     made = datetime.fromisoformat(manifest.created)
     description = f"A graph student of {manifest.graph.name}: {', '.join(manifest.label_names)}"
@@ -143,8 +153,15 @@ def direct(parts: Parts) -> dict[tuple[str, str], Direct]:
     """The routes that decide once more, for the gateway."""
 
     def of(name: str, body: JsonBody) -> Direct:
-        reach = parts.freshness.reach
-        return Direct(name, Role.read, parts.access, body, parts.door.answer, reach)
+        return Direct(
+            name,
+            Role.read,
+            parts.access,
+            WIRE_QUERY.read,
+            body,
+            parts.door.answer,
+            parts.freshness.reach,
+        )
 
     return {
         ("POST", "/v1/decisions"): of(decide.__name__, DECISIONS),

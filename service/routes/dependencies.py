@@ -14,10 +14,13 @@ from fastapi.security import HTTPBearer
 from pydantic import AfterValidator
 from starlette.convertors import Convertor, register_url_convertor
 
-from service.errors import MalformedPathError
+from service.errors import MalformedPathError, UnknownModelError
 from service.http.access import Role
-from service.http.exchange import SCOPE_KEY, Exchange
+from service.http.exchange import SCOPE_KEY, TIMEOUT, Exchange, refuse_body
 from service.parts import Parts
+from service.routes.queries import NO_QUERY
+from service.routes.structs import StructRoute
+from understudy.engine.engine import Engine
 
 BROKEN_ENCODING = re.compile("%(?![0-9A-Fa-f]{2})")
 
@@ -74,14 +77,32 @@ class Permit(HTTPBearer):
 
         Raises:
             AccessError, RateLimitedError, MalformedPathError: see `Access.check` and `begin`.
-            InvalidFieldError, VersionNotReachedError: see `Freshness.reach`.
+            InvalidFieldError, VersionNotReachedError: see `refuse_unread` and `Freshness.reach`.
         """
         exchange: Exchange = request.scope[SCOPE_KEY]
         parts: Parts = request.app.state.parts
         await parts.access.check(self.role, request.scope, exchange)
         begin(request)
+        await refuse_unread(request, exchange)
         if self.role is Role.read:
             await parts.freshness.reach(exchange)
+
+
+async def refuse_unread(request: Request, exchange: Exchange) -> None:
+    """Refuses what a route would pass by although its sender means something by it.
+
+    Raises:
+        InvalidFieldError: a parameter of the query that it does not have, a time that is none, or
+            a body where none is read.
+        MalformedPathError: see `QueryFields.read`.
+    """
+    route = request.scope["route"]
+    known = route if isinstance(route, StructRoute) else None
+    query = NO_QUERY if known is None else known.query
+    query.read(request.scope["query_string"])
+    exchange.wished_seconds()
+    if known is None or not known.takes_body:
+        await refuse_body(exchange.receive)
 
 
 def needs(role: Role) -> Any:
@@ -89,7 +110,11 @@ def needs(role: Role) -> Any:
 
 
 async def permit_anyone(request: Request) -> None:
-    """Of what is asked by machines that hold no key."""
+    """Of what is asked by machines that hold no key, and of the pages for people.
+
+    Their queries are not read: probes, scrapers, caches and links add what they like, and nothing
+    that could be meant by it would be answered otherwise.
+    """
     begin(request)
 
 
@@ -126,7 +151,7 @@ async def timed_exchange(
     _: Annotated[
         str | None,
         Header(
-            alias="x-timeout-seconds",
+            alias=TIMEOUT.decode(),
             description="Seconds after which the answer is not wanted any more.",
         ),
     ] = None,
@@ -147,3 +172,18 @@ PathId = Annotated[
     Path(alias="id", min_length=1, description="Of the node, percent-encoded as one part."),
     AfterValidator(decode_part),
 ]
+
+
+async def model_of(served: Served, model: PathName) -> Engine:
+    """What is served, as the path names it.
+
+    Raises:
+        UnknownModelError: another model.
+    """
+    engine = served.slot.engine
+    if model != engine.manifest.name:
+        raise UnknownModelError(model, engine.manifest.name)
+    return engine
+
+
+Model = Annotated[Engine, Depends(model_of)]

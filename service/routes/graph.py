@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from service.http.access import Role
 from service.http.bodies import LARGE_ITEMS
-from service.http.exchange import Exchange, JsonBody, Told
+from service.http.exchange import IDEMPOTENCY_KEY, Exchange, JsonBody, Told
 from service.http.gateway import Direct
+from service.http.repeats import ChangeBody
 from service.parts import Parts
 from service.routes.dependencies import READ, WRITE, PathId, Served, exchange_of
+from service.routes.queries import NO_QUERY
 from service.routes.structs import Examples, StructRoute
 from understudy.engine.engine import Engine
 from understudy.engine.errors import UnknownNodeError
@@ -30,7 +32,6 @@ from understudy.graph.mutations import (
     UpsertNode,
 )
 
-KEY_HEADER = "idempotency-key"
 CHANGE: dict[str, Any] = {
     "dependencies": [WRITE],
     "responses": {404: {}, 409: {}, 422: {}, 503: {}},
@@ -107,7 +108,7 @@ class Neighbors(Struct, frozen=True):
 
 def key_of(exchange: Exchange) -> str | None:
     """Under which a change is made once."""
-    sent = exchange.headers.get(KEY_HEADER.encode())
+    sent = exchange.headers.get(IDEMPOTENCY_KEY)
     return None if sent is None else sent.decode("latin-1")
 
 
@@ -116,7 +117,7 @@ async def sent_key(
     _: Annotated[
         str | None,
         Header(
-            alias=KEY_HEADER,
+            alias=IDEMPOTENCY_KEY.decode(),
             description="The same change under the same key is made once, however often it is "
             "sent.",
         ),
@@ -125,9 +126,9 @@ async def sent_key(
     return key_of(await exchange_of(request))
 
 
-EDGE_BODY = JsonBody(EdgeBody)
-MUTATIONS_BODY = JsonBody(MutationsBody)
-Node = Annotated[NodeBody, Depends(JsonBody(NodeBody))]
+EDGE_BODY = ChangeBody(EdgeBody)
+MUTATIONS_BODY = ChangeBody(MutationsBody)
+Node = Annotated[NodeBody, Depends(ChangeBody(NodeBody))]
 Edge = Annotated[EdgeBody, Depends(EDGE_BODY)]
 Mutations = Annotated[MutationsBody, Depends(MUTATIONS_BODY)]
 Key = Annotated[str | None, Depends(sent_key)]
@@ -197,7 +198,7 @@ def direct(parts: Parts) -> dict[tuple[str, str], Direct]:
         async def answer(exchange: Exchange, told: Any) -> Told:
             return Told(await change(told, parts, key_of(exchange)))
 
-        return Direct(change.__name__, Role.write, parts.access, body, answer)
+        return Direct(change.__name__, Role.write, parts.access, NO_QUERY.read, body, answer)
 
     return {
         ("POST", "/edges"): of(add_edge, EDGE_BODY),

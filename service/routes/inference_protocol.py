@@ -15,7 +15,7 @@ from service.inference.classifier import refuse_if_any_failed
 from service.messages import Node, Prediction
 from service.parts import Parts
 from service.routes.classify import ERRORS
-from service.routes.dependencies import ANYONE, READ, PathName, Served, Timed
+from service.routes.dependencies import ANYONE, READ, Model, PathName, Served, Timed, model_of
 from service.routes.structs import Examples, StructRoute
 from service.routes.tensors import (
     SCORE_TYPE,
@@ -97,18 +97,6 @@ router = APIRouter(prefix="/v2", tags=["open inference protocol"], route_class=S
 PLAIN: dict[int | str, dict[str, str]] = {404: {}, 503: {}}
 
 
-async def model_of(served: Served, model: PathName) -> Engine:
-    """What is served, as the path names it.
-
-    Raises:
-        UnknownModelError: another model.
-    """
-    engine = served.slot.engine
-    if model != engine.manifest.name:
-        raise UnknownModelError(model, engine.manifest.name)
-    return engine
-
-
 async def version_of(served: Served, model: PathName, version: PathName) -> Engine:
     """What is served, as the path names it.
 
@@ -121,7 +109,6 @@ async def version_of(served: Served, model: PathName, version: PathName) -> Engi
     return engine
 
 
-Model = Annotated[Engine, Depends(model_of)]
 Version = Annotated[Engine, Depends(version_of)]
 
 

@@ -1,5 +1,6 @@
 """What stands behind a path's question mark, read and checked as a struct."""
 
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -8,14 +9,25 @@ from fastapi import Request
 from msgspec import Struct
 
 from service.errors import InvalidFieldError, MalformedPathError
+from service.http.error_forms import OPENAI_PATH, below
 from service.http.exchange import invalid_field
+
+
+class Nothing(Struct, frozen=True):
+    """No parameters."""
 
 
 class QueryFields:
     """Reads a query as a struct, each of whose fields is a parameter."""
 
-    def __init__(self, kind: type[Struct]) -> None:
+    def __init__(self, kind: type[Struct] = Nothing, passed_by: Collection[str] = ()) -> None:
+        """Prepares.
+
+        Args:
+            passed_by: parameters that clients of others send, and that mean nothing here.
+        """
         self.kind = kind
+        self.passed_by = passed_by
 
     async def __call__(self, request: Request) -> Any:
         return self.read(request.scope["query_string"])
@@ -31,8 +43,13 @@ class QueryFields:
             pairs = parse_qsl(sent.decode("utf-8"), keep_blank_values=True, errors="strict")
         except UnicodeError as error:
             raise MalformedPathError("what the query encodes is not UTF-8") from error
-        fields: dict[str, str] = {}
+        known, fields = self.kind.__struct_fields__, dict[str, str]()
         for name, value in pairs:
+            if name in self.passed_by:
+                continue
+            if name not in known:
+                told = f"there are {', '.join(known)}" if known else "this route takes none"
+                raise InvalidFieldError(name, f"no parameter of the query is called so; {told}")
             if name in fields:
                 raise InvalidFieldError(name, "given more than once")
             fields[name] = value
@@ -55,3 +72,13 @@ class QueryFields:
             }
             for name, field in schema["properties"].items()
         ]
+
+
+NO_QUERY = QueryFields()
+# Clients of OpenAI's wire that also speak with Azure's servers add this to every request.
+WIRE_QUERY = QueryFields(passed_by=("api-version",))
+
+
+def query_of_path(path: str) -> QueryFields:
+    """Of a route that takes no parameters."""
+    return WIRE_QUERY if below(path, OPENAI_PATH) else NO_QUERY

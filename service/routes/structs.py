@@ -16,11 +16,11 @@ from service.http.error_forms import error_kind
 from service.http.exchange import JSON, JsonBody, Told
 from service.messages import encode
 from service.parts import Parts
-from service.routes.queries import QueryFields
+from service.routes.queries import QueryFields, query_of_path
 
 REFERENCE = "#/components/schemas/{name}"
 MEANINGS = {
-    400: "The body is not JSON, or the path is badly encoded.",
+    400: "The body is not JSON, or the path or the query is badly encoded.",
     401: "No key, or an unknown one.",
     403: "The key's role does not suffice, or a page of another site sends it.",
     404: "What is named is not there.",
@@ -29,7 +29,7 @@ MEANINGS = {
     413: "The body has too many bytes.",
     415: "The body does not say that it is JSON, or is compressed in an unknown way.",
     421: "The request is for another host.",
-    422: "A field is missing, unknown, of a wrong type or beyond a limit; it is named.",
+    422: "A field or parameter is missing, unknown, wrong or beyond a limit; it is named.",
     424: "The teacher failed.",
     429: "Too much at once; see the header `retry-after`.",
     500: "Something went wrong here; the log has it under the request's id.",
@@ -37,9 +37,8 @@ MEANINGS = {
     503: "The service cannot answer now; see the header `retry-after`.",
     504: "The answer did not come in time.",
 }
-ANY_REQUEST = (401, 403, 421, 429)  # where a key may be needed
+ANY_REQUEST = (400, 401, 403, 421, 422, 429)  # where a key may be needed
 ANY_PARAMETER = (400,)  # in the path
-ANY_QUERY = (400, 422)
 ANY_BODY = (400, 408, 413, 415, 422)
 TITLE = "Understudy"
 DESCRIPTION = """
@@ -48,7 +47,8 @@ ones by their text and the stored nodes that they are linked to.
 
 Every answer carries `x-request-id` (yours, if you sent one) and `x-total-time` in milliseconds.
 A request that reads may send `x-min-graph-version`: it waits for that version of the graph, or is
-answered 503.
+answered 503. Parameters of the query that are not listed are refused, but of `/health` and
+`/v2/health`; below `/v1`, `api-version` is passed by.
 Every answer that is no success has the same body, an `ErrorBody`; below `/v2` it is an
 `InferenceErrorBody`, as the Open Inference Protocol wants it, below `/v1` an `OpenAIErrorBody`, and
 of `/v1/systemone` a `SystemOneErrorBody`.
@@ -67,6 +67,8 @@ class StructRoute(APIRoute):
 
     Attributes:
         structs: that its part of the document refers to.
+        query: what it takes there.
+        takes_body: whether it reads one.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Awaitable[Any]], **options: Any) -> None:
@@ -96,7 +98,6 @@ class StructRoute(APIRoute):
         statuses = {500, *(options.get("responses") or {})}
         statuses |= {*ANY_REQUEST} if roles else set()
         statuses |= {*ANY_PARAMETER} if "{" in path else set()
-        statuses |= {*ANY_QUERY} if query is not None else set()
         statuses |= {*ANY_BODY} if body is not None else set()
         errors = {s: {"description": MEANINGS[s], "content": content_of(error)} for s in statuses}
         options |= {
@@ -107,6 +108,8 @@ class StructRoute(APIRoute):
             "operation_id": options.get("name") or endpoint.__name__,
             "openapi_extra": asked_with(body, query, roles),
         }
+        self.takes_body = body is not None
+        self.query = query or query_of_path(path)
         super().__init__(path, telling(endpoint), **options)
 
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from service.errors import InvalidFieldError, NoNodeError, UnknownModelError
-from service.http.exchange import JsonBody, Told, read_body
+from service.http.exchange import JsonBody, Told
 from service.inference.batcher import Batched, token_cost
 from service.inference.deadlines import attend, seconds_left
 from service.messages import Node
@@ -18,6 +18,7 @@ from service.parts import Parts
 from service.routes.classify import ERRORS
 from service.routes.dependencies import READ, PathId, Served, Timed
 from service.routes.graph import find
+from service.routes.queries import QueryFields
 from service.routes.structs import Examples, StructRoute
 from understudy.engine.engine import Engine
 from understudy.engine.requests import SCORE_DECIMALS, Resolution, resolve
@@ -83,6 +84,15 @@ class EmbeddingsResponse(Struct, frozen=True):
     object: Literal["list"] = "list"
 
 
+class SimilarQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """How many nodes near another, and which."""
+
+    k: Annotated[int, Meta(ge=1, le=MOST_SIMILAR, description="How many, best first.")] = 10
+    label: Annotated[str | None, Meta(description="Only nodes that are predicted to have it.")] = (
+        None
+    )
+
+
 class SimilarNode(Struct, frozen=True):
     """A stored node near another."""
 
@@ -100,8 +110,7 @@ class SimilarNodes(Struct, frozen=True):
 
 
 Asked = Annotated[EmbeddingsRequest, Depends(JsonBody(EmbeddingsRequest))]
-Count = Annotated[int, Query(ge=1, le=MOST_SIMILAR, description="How many, best first.")]
-OfLabel = Annotated[str | None, Query(description="Only nodes that are predicted to have it.")]
+Near = Annotated[SimilarQuery, Depends(QueryFields(SimilarQuery))]
 
 router = APIRouter(tags=["vectors"], route_class=StructRoute, dependencies=[READ])
 
@@ -131,17 +140,14 @@ async def embeddings(asked: Asked, exchange: Timed, served: Served) -> Told:
     description=SIMILAR_DESCRIPTION.strip(),
     responses={404: {}, 422: {}, 504: {}},
 )
-async def get_similar(
-    node_id: PathId, exchange: Timed, served: Served, k: Count = 10, label: OfLabel = None
-) -> SimilarNodes:
+async def get_similar(node_id: PathId, exchange: Timed, served: Served, near: Near) -> SimilarNodes:
     engine = served.slot.engine
     state, row = find(engine, node_id)
     names = engine.manifest.label_names
-    if label is not None and label not in names:
+    if near.label is not None and near.label not in names:
         raise InvalidFieldError("label", "expected one of the model's labels; see GET /info")
-    await read_body(exchange.receive)  # so that all that can still come is that the client leaves
-    wanted = None if label is None else names.index(label)
-    work = served.aside.run(similar_nodes, engine, state, row, k, wanted)
+    wanted = None if near.label is None else names.index(near.label)
+    work = served.aside.run(similar_nodes, engine, state, row, near.k, wanted)
     return await attend(work, exchange, seconds_left(exchange, served.classifier.seconds))
 
 

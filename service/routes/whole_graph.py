@@ -12,7 +12,7 @@ from understudy.graph.stream import graph_lines
 
 MEDIA_TYPE = "application/x-ndjson"
 VERSION_HEADER = "x-graph-version"
-MOST_AT_ONCE = 2  # each keeps what changes meanwhile
+MOST_AT_ONCE = 2  # each has a copy of all edges
 
 # No part of the document: it knows answers that are one JSON value.
 router = APIRouter(include_in_schema=False)
@@ -31,5 +31,6 @@ async def get_graph(served: Served) -> Response:
 
 async def pieces(aside: Aside, lines: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Some lines at a time, made off the event loop as they are sent."""
-    while piece := await aside.run(next, lines, b""):
-        yield piece
+    while (piece := await aside.run(next, lines, None)) is not None:
+        if piece:
+            yield piece

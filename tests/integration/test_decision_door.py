@@ -125,7 +125,14 @@ def test_openais_client_is_answered_by_the_student(client: openai.OpenAI, url: s
 
 
 def test_openais_client_finds_the_model(client: openai.OpenAI) -> None:
-    assert [model.id for model in client.models.list()] == ["tiny-hashing"]
+    (listed,) = client.models.list()
+    assert listed.id == "tiny-hashing"
+    assert client.models.retrieve("tiny-hashing") == listed
+    with pytest.raises(openai.NotFoundError, match="'tiny-hashing' is served") as refusal:
+        client.models.retrieve("gpt/6 luna")
+    assert (refusal.value.code, refusal.value.type) == ("unknown_model", "invalid_request_error")
+    azure = client.with_options(default_query={"api-version": "preview"})
+    assert azure.models.retrieve("tiny-hashing") == listed
 
 
 class Team(Enum):

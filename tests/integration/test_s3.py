@@ -9,6 +9,7 @@ from tests.bundles import TinyBundle
 from tests.redis_server import RedisServer
 from tests.unit.engine.test_sharing import assert_alike
 from understudy.engine import Engine
+from understudy.engine.remote_backup import restore_stored, store_backup
 from understudy.engine.uploads import Uploads
 from understudy.graph.errors import SnapshotStoreError
 from understudy.graph.log.streams.options import RedisLogOptions
@@ -58,3 +59,16 @@ def test_a_replica_starts_cold_from_a_bucket(
     with pytest.raises(SnapshotStoreError, match="there is no bucket other; make it"):
         opened("two", "s3://other/snapshots")
     assert not s3fs.S3FileSystem().exists("other")
+
+
+def test_a_backup_comes_back_from_a_bucket(
+    tiny_bundle: TinyBundle, tmp_path: Path, bucket: str
+) -> None:
+    with Engine.open(tiny_bundle.folder, data=tmp_path / "data") as engine:
+        engine.apply([UpsertNode("a", "json")])
+        made = store_backup(tmp_path / "data", f"{bucket}/monday")
+        assert restore_stored(f"{bucket}/monday", tmp_path / "restored") == made
+        with Engine.open(tiny_bundle.folder, data=tmp_path / "restored") as restored:
+            assert_alike(engine, restored)
+    with pytest.raises(SnapshotStoreError, match="there is no bucket other; make it"):
+        store_backup(tmp_path / "data", "s3://other/monday")

@@ -24,6 +24,7 @@ from understudy.client.models import (
     NodePage,
     RequestLimits,
     Route,
+    Rows,
     SimilarNode,
     StoredNode,
     ids_of,
@@ -86,7 +87,7 @@ class Request(Generic[Result]):
                 response.status_code,
                 error["code"],
                 error["message"],
-                error["details"],
+                error["details"] if "param" not in error else field_of(error["param"]),
                 response.headers.get("x-request-id", ""),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -94,6 +95,11 @@ class Request(Generic[Result]):
                 f"{response.url} answered {response.status_code} and not like the service"
             ) from error
         raise refused
+
+
+def field_of(param: str | None) -> dict[str, str]:
+    """Details of an error below /v1, whose form is OpenAI's and knows no other ones."""
+    return {} if param is None else {"field": param}
 
 
 WHOLE_GRAPH: Request[str] = Request("GET", "/graph", str, decode=lambda response: response.text)
@@ -118,7 +124,7 @@ def classify(
     return Request("POST", "/classify", parse_classification, body)
 
 
-def compare(nodes: Sequence[Node], top_k: int) -> Request[list[Comparison]]:
+def compare(nodes: Sequence[Node], top_k: int) -> Request[Rows[Comparison]]:
     body = {"nodes": [node.to_json() for node in nodes], "top_k": top_k}
     return Request("POST", "/compare", parse_comparisons, body)
 
@@ -173,7 +179,7 @@ def similar(node_id: str, count: int, label: str | None) -> Request[tuple[Simila
     return Request("GET", f"{node_path(node_id)}/similar?{query}", parse_similar)
 
 
-def embeddings(nodes: Sequence[Node]) -> Request[list[tuple[float, ...]]]:
+def embeddings(nodes: Sequence[Node]) -> Request[Rows[tuple[float, ...]]]:
     """As objects, which are never taken for something else."""
     body = {"input": [node.to_json() for node in nodes]}
     return Request("POST", "/v1/embeddings", parse_embeddings, body)

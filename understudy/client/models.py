@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from understudy.client.errors import InvalidRequestError
 
 Route = Literal["student", "teacher", "auto"]
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """One prediction a node, in their order.
+    """One prediction a node, in their order, all of one model.
 
     `graph_version` is the oldest, where the nodes went in several requests.
     """
@@ -203,6 +204,14 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows(Generic[Row]):
+    """What one request was answered with for each of its nodes, and by which model."""
+
+    model_version: str
+    rows: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """A change of the graph that was made."""
 
@@ -230,8 +239,8 @@ def parse_similar(value: Mapping[str, Any]) -> tuple[SimilarNode, ...]:
     return tuple(SimilarNode(v["id"], v["similarity"], v["label"]) for v in value["similar"])
 
 
-def parse_embeddings(value: Mapping[str, Any]) -> list[tuple[float, ...]]:
-    return [tuple(entry["embedding"]) for entry in value["data"]]
+def parse_embeddings(value: Mapping[str, Any]) -> Rows[tuple[float, ...]]:
+    return Rows(value["model_version"], [tuple(entry["embedding"]) for entry in value["data"]])
 
 
 def parse_prediction(value: Mapping[str, Any]) -> Prediction:
@@ -259,8 +268,8 @@ def parse_classification(value: Mapping[str, Any]) -> Classification:
     )
 
 
-def parse_comparisons(value: Mapping[str, Any]) -> list[Comparison]:
-    return [
+def parse_comparisons(value: Mapping[str, Any]) -> Rows[Comparison]:
+    comparisons = [
         Comparison(
             parse_prediction(entry["student"]),
             parse_prediction(entry["teacher"]),
@@ -273,6 +282,7 @@ def parse_comparisons(value: Mapping[str, Any]) -> list[Comparison]:
         )
         for entry in value["comparisons"]
     ]
+    return Rows(value["model_version"], comparisons)
 
 
 def parse_cost(value: Mapping[str, Any]) -> Cost:

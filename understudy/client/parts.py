@@ -4,14 +4,14 @@ The functions are generators: they yield requests and are sent the answers, so t
 client and the one for asyncio share them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableSequence, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from understudy.client import calls
 from understudy.client.attempts import Plan
 from understudy.client.calls import Request
-from understudy.client.errors import InvalidRequestError, RefusedError
+from understudy.client.errors import InvalidRequestError, RefusedError, UnavailableError
 from understudy.client.models import (
     Classification,
     Comparison,
@@ -20,6 +20,7 @@ from understudy.client.models import (
     Prediction,
     RequestLimits,
     Route,
+    Rows,
 )
 
 FEW = RequestLimits(nodes=1, body_bytes=0)  # what is sent without asking for limits first
@@ -37,8 +38,18 @@ NODE_ERRORS = {
     "teacher_failed",
 }
 
-Part = TypeVar("Part")
+ROUNDS = 3  # in which parts are asked about again, where the model was replaced meanwhile
 Row = TypeVar("Row")
+
+
+class Answered(Protocol):
+    """The answer to one part."""
+
+    @property
+    def model_version(self) -> str: ...
+
+
+Part = TypeVar("Part", bound=Answered)
 
 
 class Limited(Protocol):
@@ -75,12 +86,12 @@ def classify(
 
 def compare(
     nodes: Sequence[Node], limits: RequestLimits, top_k: int
-) -> Plan[list[Comparison], list[Comparison]]:
+) -> Plan[Rows[Comparison], list[Comparison]]:
     """Asks student and teacher about any number of nodes."""
     _, rows = yield from ask(
         split(nodes, limits),
         lambda part: calls.compare(part, top_k),
-        lambda answer: answer,
+        lambda answer: answer.rows,
         lambda row: row.student.error is not None,
     )
     return [
@@ -91,12 +102,14 @@ def compare(
 
 def embeddings(
     nodes: Sequence[Node], limits: RequestLimits
-) -> Plan[list[tuple[float, ...]], list[tuple[float, ...]]]:
+) -> Plan[Rows[tuple[float, ...]], list[tuple[float, ...]]]:
     """The vectors of any number of nodes; a bad one refuses all."""
-    rows: list[tuple[float, ...]] = []
-    for part in split(nodes, limits):
-        rows += yield calls.embeddings(part)
-    return rows
+    parts = split(nodes, limits)
+    answers: list[Rows[tuple[float, ...]]] = []
+    for part in parts:
+        answers += [(yield calls.embeddings(part))]
+    yield from of_one_model(answers, lambda number: calls.embeddings(parts[number]))
+    return [row for answer in answers for row in answer.rows]
 
 
 def at(prediction: Prediction, index: int) -> Prediction:
@@ -109,7 +122,7 @@ def ask(
     rows_of: Callable[[Part], Sequence[Row]],
     failed: Callable[[Row], bool],
 ) -> Plan[Part, tuple[list[Part], list[Row]]]:
-    """Asks part by part; the answers, and what they say of each node.
+    """Asks part by part; the answers, all of one model, and what they say of each node.
 
     A part of which no node can be answered is refused as a whole, and does not say why of each.
     It is asked about once more together with a node that could be answered.
@@ -134,12 +147,47 @@ def ask(
     companion = next(good, None)
     if refusals and companion is None:
         raise refusals[0]
-    for number, part in enumerate(parts):
-        if answers[number] is None and companion is not None:
-            answers[number] = answer = yield request([companion, *part])
-            rows[number] = list(rows_of(answer))[1:]
-    whole = [answer for answer in answers if answer is not None]
-    return whole, [row for told in rows for row in told or ()]
+    sent = list(parts)
+    whole: list[Part] = []
+    for number, answer in enumerate(answers):
+        if answer is None and companion is not None:
+            sent[number] = [companion, *parts[number]]
+            answer = yield request(sent[number])
+        assert answer is not None
+        whole.append(answer)
+    yield from of_one_model(whole, lambda number: request(sent[number]))
+    pairs = zip(whole, sent, parts, strict=True)
+    return whole, [
+        row for answer, asked, part in pairs for row in rows_of(answer)[len(asked) - len(part) :]
+    ]
+
+
+def of_one_model(
+    answers: MutableSequence[Part], again: Callable[[int], Request[Part]]
+) -> Plan[Part, None]:
+    """Asks again about the parts that another model answered than the one that answers now.
+
+    Their scores are calibrated by themselves, and their vectors are of another space.
+
+    Args:
+        again: the request about the part of that number.
+
+    Raises:
+        UnavailableError: the model was replaced time and again.
+    """
+    current = answers[-1].model_version
+    for _ in range(ROUNDS):
+        old = [n for n, answer in enumerate(answers) if answer.model_version != current]
+        if not old:
+            return
+        for number in old:
+            answers[number] = yield again(number)
+            current = answers[number].model_version
+    if any(answer.model_version != current for answer in answers):
+        raise UnavailableError(
+            "several models answer in turns, as while replicas are replaced one by one; ask again "
+            "when all of them serve the same"
+        )
 
 
 def split(nodes: Sequence[Node], limits: RequestLimits) -> list[Sequence[Node]]:

@@ -107,18 +107,31 @@ def read_backup(folder: Path) -> Backup:
     """
     path = folder / BACKUP.marker
     try:
-        backup = msgspec.json.decode(path.read_bytes(), type=Backup)
+        return parse_backup(path.read_bytes(), str(path))
     except OSError as error:
         raise BackupError(
             f"{folder} is no backup: {path} cannot be read ({error.strerror}); make one with "
             "`understudy backup`"
         ) from error
-    except msgspec.DecodeError as error:
-        raise BackupError(f"{path} is damaged: {error}") from error
+
+
+def parse_backup(text: bytes, where: str) -> Backup:
+    """What stands in a backup.json.
+
+    Args:
+        where: it was read, for messages.
+
+    Raises:
+        BackupError: it is damaged, or of a newer release.
+    """
+    try:
+        backup = msgspec.json.decode(text, type=Backup)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BackupError(f"{where} is damaged: {error}") from error
     if backup.backup_format != FORMAT:
-        raise BackupError(f"{path} has format {backup.backup_format}, this release reads {FORMAT}")
+        raise BackupError(f"{where} has format {backup.backup_format}, this release reads {FORMAT}")
     if backup.snapshot and not WHOLE_NAME.fullmatch(backup.snapshot):
-        raise BackupError(f"{path} is damaged: it names the snapshot {backup.snapshot!r}")
+        raise BackupError(f"{where} is damaged: it names the snapshot {backup.snapshot!r}")
     return backup
 
 
@@ -193,7 +206,9 @@ def within(
     }
 
 
-def compare(source: Path, found: Mapping[str, FileInfo], expected: Mapping[str, FileInfo]) -> None:
+def compare(
+    source: Path | str, found: Mapping[str, FileInfo], expected: Mapping[str, FileInfo]
+) -> None:
     """Sees that what was copied is what was backed up.
 
     Raises:

@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from understudy.engine.backup import Backup, make_backup, restore_backup
+from understudy.engine.remote import without_secrets
+from understudy.engine.remote_backup import is_url, restore_stored, store_backup
 from understudy.graph.next_step import command, tell_next
 
 
@@ -14,24 +16,34 @@ def backup(
         Path,
         typer.Argument(metavar="DATA_FOLDER", help="What `serve` was given as --data-folder."),
     ],
-    out: Annotated[Path, typer.Argument(help="Folder to write; an older backup is replaced.")],
+    out: Annotated[
+        str,
+        typer.Argument(
+            help="Folder to write, where an older backup is replaced; or a URL such as "
+            "s3://bucket/monday, where none may be."
+        ),
+    ],
     force: Annotated[
         bool, typer.Option("--force", help="Replace another kind of understudy's folder.")
     ] = False,
 ) -> None:
     """Copy all changes of a graph as of one moment; services may go on changing it."""
-    typer.echo(f"{out}: {described(make_backup(data, out, force))}")
+    made = store_backup(data, out, force) if is_url(out) else make_backup(data, Path(out), force)
+    typer.echo(f"{without_secrets(out)}: {described(made)}")
     typer.echo(f"to go back to it: {command('restore', out, 'DATA_FOLDER')}")
 
 
 def restore(
-    source: Annotated[Path, typer.Argument(metavar="BACKUP", help="Made by `backup`.")],
+    source: Annotated[
+        str, typer.Argument(metavar="BACKUP", help="Made by `backup`: a folder, or a URL.")
+    ],
     data: Annotated[
         Path, typer.Argument(metavar="DATA_FOLDER", help="A folder without changes; made if new.")
     ],
 ) -> None:
     """Put a backup into a data folder, to be served from there."""
-    restored = restore_backup(source, data)
+    stored = is_url(source)
+    restored = restore_stored(source, data) if stored else restore_backup(Path(source), data)
     typer.echo(f"{data}: {described(restored)}")
     tell_next("serve", "BUNDLE", "--data-folder", data)
 

@@ -7,16 +7,15 @@ name that nobody else takes. `stored.json` is written into it last: what lacks i
 import logging
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import msgspec
 
 from understudy.bundle.manifest import FileInfo
 from understudy.engine.digests import listed
+from understudy.engine.remote import RemoteFolder, names_outside
 from understudy.engine.snapshots import snapshot_name
 from understudy.folders import atomic_folder
 from understudy.graph.errors import SnapshotStoreError
@@ -45,46 +44,18 @@ class Stored(msgspec.Struct, frozen=True):
     files: dict[str, FileInfo]
 
 
-class SnapshotStore:
+class SnapshotStore(RemoteFolder):
     """The snapshots of one graph at a URL, and the data folder that they come from and go to."""
 
     def __init__(self, url: str, lineage: str, data: Path) -> None:
         """Finds what reaches the URL; asks nothing there yet.
 
         Raises:
-            SnapshotStoreError: fsspec, or the package that it needs for the URL, is not installed;
-                or it is no URL.
+            SnapshotStoreError: see `RemoteFolder`.
         """
-        self.where = f"the store {without_secrets(url)}"
+        super().__init__(url, "--snapshots")
         self.data = data
-        try:
-            from fsspec.core import url_to_fs
-        except ModuleNotFoundError as error:
-            raise SnapshotStoreError(
-                "--snapshots needs fsspec, which is not installed: "
-                "pip install 'understudy-gnn[snapshots]'"
-            ) from error
-        with self.reaching("used"):
-            found, root = url_to_fs(url)
-        self.files: Any = found  # fsspec has no types
-        self.root = f"{root.rstrip('/')}/{lineage}"
-
-    @contextmanager
-    def reaching(self, what: str) -> Iterator[None]:
-        """Turns errors of whatever reaches the store into ours.
-
-        Raises:
-            SnapshotStoreError: it cannot be reached, or refuses.
-        """
-        try:
-            yield
-        except SnapshotStoreError:
-            raise
-        except Exception as error:  # every kind of store has errors of its own
-            told = str(error).strip().partition("\n")[0]
-            raise SnapshotStoreError(
-                f"{self.where} cannot be {what} (--snapshots): {told or type(error).__name__}"
-            ) from error
+        self.root = f"{self.root}/{lineage}"
 
     def folders(self) -> list[tuple[int, str]]:
         """The number and the path of each snapshot, whole or not; the newest first.
@@ -100,19 +71,6 @@ class SnapshotStore:
             return []
         named = [(FOLDER_NAME.fullmatch(path.rpartition("/")[2]), path) for path in paths]
         return sorted(((int(m[1]), path) for m, path in named if m is not None), reverse=True)
-
-    def check_bucket(self) -> None:
-        """Sees that there is a bucket: one of a misspelt name would be made, and filled.
-
-        Raises:
-            SnapshotStoreError: there is none.
-        """
-        bucket = self.root.partition("/")[0]  # "" where there are folders in place of buckets
-        if bucket and not self.files.exists(bucket):
-            raise SnapshotStoreError(
-                f"{self.where}: there is no bucket {bucket}; make it, or name another one with "
-                "--snapshots"
-            )
 
     def whole(self) -> Iterator[tuple[int, str]]:
         """Those whose last object was written."""
@@ -146,7 +104,7 @@ class SnapshotStore:
                 f"{path}/{MARKER} has format {stored.stored_format}, this release reads {FORMAT}"
             )
         base = stored.base
-        outside = [name for name in stored.files if name.startswith("/") or ".." in name.split("/")]
+        outside = names_outside(stored.files)
         if base.number < 0 or base.snapshot != snapshot_name(base.number) or outside:
             raise self.damaged(f"{path}/{MARKER}", "it names what is no snapshot")
         return path, stored
@@ -174,10 +132,7 @@ class SnapshotStore:
         size = sum(entry.bytes for entry in stored.files.values())
         logger.info("fetching %s, %.0f MB, from %s", base.snapshot, size / 1e6, self.where)
         with atomic_folder(self.data / base.snapshot) as aside:
-            for name in stored.files:
-                (aside / name).parent.mkdir(parents=True, exist_ok=True)
-                with self.reaching("read"):
-                    self.files.get_file(f"{path}/{name}", str(aside / name))
+            self.fetch(path, stored.files, aside)
             here = listed(aside)
             for name in sorted(here.keys() | stored.files.keys()):
                 if here.get(name) != stored.files.get(name):
@@ -197,14 +152,8 @@ class SnapshotStore:
         made = datetime.now(UTC).isoformat(timespec="seconds")
         text = msgspec.json.encode(Stored(FORMAT, made, base, files))
         target = f"{self.root}/{snapshot_name(base.number)}-{uuid4().hex}"
+        self.send(folder, files, target, MARKER, text)
         with self.reaching("written"):
-            for name in files:
-                place = f"{target}/{name}"
-                self.files.makedirs(place.rpartition("/")[0], exist_ok=True)
-                self.files.put_file(str(folder / name), place)
-            # Where it appears as a whole, or not at all.
-            with self.files.transaction, self.files.open(f"{target}/{MARKER}", "wb") as stream:
-                stream.write(text)
             self.tidy()
 
     def tidy(self) -> None:
@@ -218,8 +167,3 @@ class SnapshotStore:
                     self.files.rm(path, recursive=True)
                 except FileNotFoundError:
                     continue
-
-
-def without_secrets(url: str) -> str:
-    """A URL without the name and password in it, and without its query."""
-    return re.sub("//[^@/]*@", "//", url).partition("?")[0]

@@ -1,6 +1,8 @@
 """A graph as JSON lines: its head, its nodes, its edges, and an end that says that it is whole."""
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
@@ -8,13 +10,14 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from understudy.graph.csr import build_adjacency
+from understudy.graph.csr import Adjacency, build_adjacency
 from understudy.graph.errors import BadInputError
 from understudy.graph.lineage import Lineage, lineage_of
 from understudy.graph.text_graph import UNLABELED, TextGraph, string_array
-from understudy.graph.view import GraphView
+from understudy.graph.view import GraphView, NodeRecord
 
 ROWS_A_PIECE = 1_024  # nodes whose lines, or whose edges' lines, are sent together
+ROWS_A_COPY = 65_536  # nodes whose neighbours are copied in one step
 
 
 class Head(Struct, frozen=True, tag_field="kind", tag="graph"):
@@ -59,7 +62,11 @@ DECODER = msgspec.json.Decoder(Line)
 
 
 def graph_lines(view: GraphView) -> Iterator[bytes]:
-    """The lines of one version, some at a time; what the view holds stays as it is meanwhile."""
+    """The lines of one version, some at a time; empty where there are none to send yet.
+
+    What changes may touch is copied first: to read a version gets slower with every change since,
+    so that under a stream of them an end would never come.
+    """
     base = view.parts.base
     head = Head(
         base.name,
@@ -73,14 +80,55 @@ def graph_lines(view: GraphView) -> Iterator[bytes]:
     )
     yield encoded([head])
     rows = view.live_rows()
-    pieces = [rows[start : start + ROWS_A_PIECE] for start in range(0, len(rows), ROWS_A_PIECE)]
-    split_of = split_positions(base)
-    for piece in pieces:
-        yield encoded(node_line(view, row, split_of) for row in piece.tolist())
-    for piece in pieces:
-        if lines := encoded(edges_of(view, piece)):
-            yield lines
-    yield encoded([End(view.num_nodes, view.num_edges)])
+    nodes = Nodes(base, view.parts.records.items(view.version), head.labels, split_positions(base))
+    lists: deque[tuple[NDArray[np.int64], Adjacency]] = deque()
+    for block in parted(rows, ROWS_A_COPY):
+        lists.append((block, view.adjacent(block)))
+        yield b""
+    del view  # and with it all that it has kept since
+    for piece in parted(rows, ROWS_A_PIECE):
+        yield encoded(map(nodes.line, piece.tolist()))
+    while lists:
+        block, near = lists.popleft()
+        for places in parted(np.arange(len(block)), ROWS_A_PIECE):
+            yield encoded(edges_of(nodes, block, near, places))
+    yield encoded([End(head.nodes, head.edges)])
+
+
+def parted(rows: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """The nodes of a version, whatever is changed later.
+
+    Attributes:
+        records: row → node, of those that are not as in the base.
+        split_of: see `split_positions`.
+    """
+
+    base: TextGraph
+    records: Mapping[int, NodeRecord]
+    label_names: Sequence[str]
+    split_of: NDArray[np.int8]
+
+    def id(self, row: int) -> str:
+        found = self.records.get(row)
+        return found.id if found is not None else str(self.base.ids[row].as_py())
+
+    def line(self, row: int) -> NodeLine:
+        found, base = self.records.get(row), self.base
+        if found is None:
+            text, label = str(base.texts[row].as_py()), int(base.labels[row])
+        else:
+            text, label = found.text, found.label
+        name, split = self.id(row), None
+        # A row that another node took belongs to no split.
+        original = row < base.num_nodes and (found is None or name == base.ids[row].as_py())
+        if original and self.split_of[row] >= 0:
+            split = tuple(base.splits)[self.split_of[row]]
+        return NodeLine(name, text, None if label == UNLABELED else self.label_names[label], split)
 
 
 def encoded(lines: Iterable[Line]) -> bytes:
@@ -95,22 +143,16 @@ def split_positions(base: TextGraph) -> NDArray[np.int8]:
     return split_of
 
 
-def node_line(view: GraphView, row: int, split_of: NDArray[np.int8]) -> NodeLine:
-    record = view.record(row)
-    split = None
-    if view.original(row) and split_of[row] >= 0:
-        split = tuple(view.parts.base.splits)[split_of[row]]
-    label = None if record.label == UNLABELED else view.label_names[record.label]
-    return NodeLine(record.id, record.text, label, split)
-
-
-def edges_of(view: GraphView, rows: NDArray[np.int64]) -> Iterator[EdgeLine]:
-    """The edges to higher rows."""
-    for row in rows.tolist():
-        higher = [other for other in view.neighbors(row).tolist() if other > row]
+def edges_of(
+    nodes: Nodes, rows: NDArray[np.int64], near: Adjacency, places: NDArray[np.int64]
+) -> Iterator[EdgeLine]:
+    """The edges of some of the rows, by their places among them, to higher ones."""
+    for place in places.tolist():
+        row = int(rows[place])
+        higher = [other for other in near.neighbors(place).tolist() if other > row]
         if higher:
-            name = view.id(row)
-            yield from (EdgeLine(name, view.id(other)) for other in higher)
+            name = nodes.id(row)
+            yield from (EdgeLine(name, nodes.id(other)) for other in higher)
 
 
 class Reading:

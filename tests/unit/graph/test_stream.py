@@ -1,6 +1,7 @@
 """A graph as JSON lines, and back."""
 
 import json
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -61,6 +62,24 @@ def test_a_version_stays_as_it_was_while_it_is_told() -> None:
     graph = read_graph(b"".join([*pieces, *told]).splitlines(), "here")
     assert graph.content_hash == tiny_graph().content_hash
     np.testing.assert_array_equal(graph.adjacency.indices, tiny_graph().adjacency.indices)
+
+
+def test_what_is_told_keeps_no_version_for_long() -> None:
+    """Or each line would be read through all that changed since, and might never be the last."""
+    store = GraphStore(tiny_graph())
+    version = weakref.ref(store.view.version)
+    told = graph_lines(store.view)
+    pieces = [next(told)]
+    while not pieces[-1] or len(pieces) == 1:
+        pieces.append(next(told))
+    draft = store.draft()
+    draft.apply([DeleteNode("node-3"), AddEdge("node-1", "node-39")])
+    view, change = store.write(draft, store.begin(), 1)
+    store.publish(view, draft, change)
+    del draft  # which was made from it
+    assert version() is None
+    graph = read_graph(b"".join([*pieces, *told]).splitlines(), "here")
+    assert graph.content_hash == tiny_graph().content_hash
 
 
 def test_a_graph_that_is_not_whole_is_refused() -> None:

@@ -16,6 +16,7 @@ from understudy.graph.errors import (
 )
 
 WRITABLE = "the journal's folder must be writable for this user"
+SUFFIXES = ("", "-wal", "-shm")  # of the file and of what SQLite keeps beside it
 BUSY_SECONDS = 5.0  # for what else may have the file: our own processes queue for their turn
 
 
@@ -68,7 +69,7 @@ def make_file(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
         finally:
             os.close(descriptor)
     finally:
-        for suffix in ("", "-wal", "-shm"):
+        for suffix in SUFFIXES:
             temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
 
 
@@ -82,6 +83,18 @@ def put_in_place(temporary: Path, path: Path) -> None:
         if path.exists():
             raise FileExistsError(path) from None
         temporary.rename(path)
+
+
+def identities(path: Path) -> list[tuple[int, int] | None]:
+    """Device and inode of each of a database's files; None of one that is not there."""
+    found: list[tuple[int, int] | None] = []
+    for suffix in SUFFIXES:
+        try:
+            stat = path.with_name(path.name + suffix).stat()
+            found.append((stat.st_dev, stat.st_ino))
+        except FileNotFoundError:
+            found.append(None)
+    return found
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from understudy.graph.errors import (
     LogMovedError,
 )
 from understudy.graph.log.about import About, parse_about
-from understudy.graph.log.files import opening, reading_files, transaction
+from understudy.graph.log.files import identities, opening, reading_files, transaction
 from understudy.graph.log.followers import Followers
 from understudy.graph.log.keys import Keys, Known
 from understudy.graph.log.opening import (
@@ -76,6 +76,7 @@ class SqliteLog:
             try:
                 with self.followers.turn():
                     file = LogFile(path, new, self.followers.join())
+                    self.files = identities(path)
                     self.followers.at(file.about.number)
             except BaseException:
                 self.followers.leave()
@@ -172,13 +173,21 @@ class SqliteLog:
 
     @contextmanager
     def writing(self, what: str) -> Iterator[None]:
-        """Nobody else writes during the block; all of its statements or none."""
-        with (
-            reading_files(self.path),
-            self.followers.turn(),
-            transaction(self.connection, self.path, what),
-        ):
-            yield
+        """Nobody else writes during the block; all of its statements or none.
+
+        Raises:
+            JournalError: among others, the files that are open lie there no more: SQLite would
+                go on writing what nobody could ever read.
+        """
+        with reading_files(self.path), self.followers.turn():
+            if identities(self.path) != self.files:
+                raise JournalError(
+                    f"{self.path}, or its -wal or -shm, was removed or replaced while it is in "
+                    "use, so a change would be lost with this process: put the files back; or "
+                    "keep the graph by GET /graph, stop, and restore a backup"
+                )
+            with transaction(self.connection, self.path, what):
+                yield
 
     def last(self) -> tuple[int, bytes]:
         """Number and checksum of the last record in the file."""

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import resource
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from understudy.graph.errors import (
     JournalForeignError,
     JournalLockedError,
 )
-from understudy.graph.log.files import connect
+from understudy.graph.log.files import SUFFIXES, connect
 from understudy.graph.log.protocol import Record
 from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.mutations import (
@@ -222,6 +223,28 @@ def fill_up(path: Path) -> tuple[int, str]:
             journal.append(records(5, first=journal.number + 1, size=10_000))
     except JournalError as error:
         return journal.number, str(error)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("replaced", [False, True])
+def test_nothing_is_written_to_a_file_that_lies_there_no_more(
+    path: Path, suffix: str, replaced: bool
+) -> None:
+    file = path.with_name(path.name + suffix)
+    aside = path.with_name("aside")
+    with closing(opened(path)) as journal:
+        file.rename(aside)
+        if replaced:
+            shutil.copyfile(aside, file)
+        with pytest.raises(JournalError, match="removed or replaced"):
+            journal.append(records(1, first=21))
+        with pytest.raises(JournalError, match="removed or replaced"):
+            journal.push(records(1, first=21))
+        assert journal.number == 20
+        aside.replace(file)
+        journal.append(records(1, first=21))
+    with closing(SqliteLog(path, BUNDLE)) as journal:
+        assert found(journal) == records(21)
 
 
 def test_a_read_only_folder_is_refused(tmp_path: Path) -> None:

@@ -72,27 +72,28 @@ def test_probabilities_are_told_only_where_they_are_asked_for(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "reason"),
     [
-        {},
-        {"guided_choice": ["yes", "no"]},
-        {"guided_choice": OPTIONS, "n": 2},
-        {"guided_choice": OPTIONS, "stream": True},
-        {"guided_choice": OPTIONS, "tools": [{"type": "function"}]},
-        {"guided_choice": OPTIONS, **schema_of(ENUM)},
-        {"guided_choice": [1, 2]},
-        {"structured_outputs": {"regex": "net|games"}},
-        {"response_format": {"type": "json_object"}},
-        schema_of({"properties": {"a": ENUM, "b": ENUM}}),
-        schema_of({"properties": {"a": {"$ref": "#/$defs/missing"}}}),
-        schema_of({"properties": {"a": {"type": "integer"}}}),
+        ({}, "held to no list"),
+        ({"guided_choice": ["yes", "no"]}, "the student answers choices alone"),
+        ({"guided_choice": OPTIONS, "n": 2}, "`n` asks"),
+        ({"guided_choice": OPTIONS, "stream": True}, "`stream` is set"),
+        ({"guided_choice": OPTIONS, "tools": [{"type": "function"}]}, "`tools` are given"),
+        ({"guided_choice": OPTIONS, **schema_of(ENUM)}, "or to several"),
+        ({"guided_choice": [1, 2]}, "held to no list"),
+        ({"structured_outputs": {"regex": "net|games"}}, "held to no list"),
+        ({"response_format": {"type": "json_object"}}, "held to no list"),
+        (schema_of({"properties": {"a": ENUM, "b": ENUM}}), "held to no list"),
+        (schema_of({"properties": {"a": {"$ref": "#/$defs/missing"}}}), "held to no list"),
+        (schema_of({"properties": {"a": {"type": "integer"}}}), "held to no list"),
     ],
 )
 def test_any_other_chat_goes_upstream_or_is_an_error(
-    ask: Ask, upstream: UpstreamServer, fields: dict[str, Any]
+    ask: Ask, upstream: UpstreamServer, fields: dict[str, Any], reason: str
 ) -> None:
     answer = chat(ask, **fields)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "no_upstream")
+    assert reason in answer.json()["error"]["message"]
     answer = chat(ask, settings={"upstream_url": upstream.url}, **fields)
     assert answer.headers["x-understudy-route"] == "upstream"
     assert upstream.paths == ["/v1/chat/completions"]

@@ -1,0 +1,67 @@
+"""Backups in a store, by its URL: the files of a backup's folder, backup.json last."""
+
+import tempfile
+from pathlib import Path
+
+from understudy.engine.backup import Backup, compare, make_backup, parse_backup, restore_backup
+from understudy.engine.digests import listed
+from understudy.engine.errors import BackupError
+from understudy.engine.remote import RemoteFolder, names_outside
+from understudy.folders.kinds import BACKUP
+
+
+def is_url(text: str) -> bool:
+    return "://" in text
+
+
+def store_backup(data: Path, url: str, force: bool = False) -> Backup:
+    """Copies a data folder to a place of its own in a store, by way of a temporary folder.
+
+    An older backup is never replaced: until the new one is whole there would be none.
+
+    Raises:
+        BackupError: there is a backup already, or `force` is said, which would not help; see
+            `make_backup` for the others.
+        SnapshotStoreError: the store cannot be reached or written; what lacks backup.json there is
+            no backup.
+    """
+    if force:
+        raise BackupError("--force is for folders: a backup in a store is never replaced")
+    place = RemoteFolder(url, "OUT")
+    if has_marker(place):
+        raise BackupError(f"{place.where} holds a backup already; name a place for this one")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "backup"
+        made = make_backup(data, folder)
+        text = (folder / BACKUP.marker).read_bytes()
+        place.send(folder, made.files, place.root, BACKUP.marker, text)
+    return made
+
+
+def restore_stored(url: str, data: Path) -> Backup:
+    """Puts a backup of a store into a data folder; see `restore_backup`.
+
+    Raises:
+        BackupError: there is none, or it is damaged; or the data folder is in use.
+        SnapshotStoreError: the store cannot be reached or read.
+    """
+    place = RemoteFolder(url, "BACKUP")
+    if not has_marker(place):
+        raise BackupError(f"{place.where} holds no {BACKUP.marker}, so no whole backup")
+    with place.reaching("read"):
+        text: bytes = place.files.cat_file(f"{place.root}/{BACKUP.marker}")
+    backup = parse_backup(text, f"{place.where}: {BACKUP.marker}")
+    if outside := names_outside(backup.files):
+        raise BackupError(f"{place.where} is damaged: {BACKUP.marker} names {outside[0]}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        place.fetch(place.root, backup.files, folder)
+        compare(place.where, listed(folder), backup.files)
+        (folder / BACKUP.marker).write_bytes(text)
+        return restore_backup(folder, data)
+
+
+def has_marker(place: RemoteFolder) -> bool:
+    with place.reaching("read"):
+        place.check_bucket()
+        return bool(place.files.exists(f"{place.root}/{BACKUP.marker}"))
