@@ -12,6 +12,7 @@ from training.cli.cluster import Ray, Workers
 from training.cli.teacher_table import show_teacher
 from training.cli.unread_options import ENCODERS, ENDPOINTS, LOCAL, PROMPTED, TUNED, refuse_unread
 from training.cluster.elsewhere import check_cluster, teacher_place
+from training.config import LARGEST_SEED
 from training.errors import TeacherError
 from training.teacher.defaults import WIRES, Precision, Scores, model_folder, reader_kind
 from training.teacher.hardness import read_hardness
@@ -163,7 +164,8 @@ def teach(
     input_price: Annotated[float, typer.Option(min=0, help="Of a million prompt tokens.")] = 0.0,
     output_price: Annotated[float, typer.Option(min=0, help="Of a million answered tokens.")] = 0.0,
     seed: Annotated[
-        int, typer.Option(min=0, help="Of tuning and of what is chosen at random.")
+        int,
+        typer.Option(min=0, max=LARGEST_SEED, help="Of tuning and of what is chosen at random."),
     ] = 0,
     test: Annotated[
         bool, typer.Option("--test", help="Print test accuracy, too; choose nothing by it.")

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.unit.graph.readers.shapes import EDGES, NODES, TEXTS, Import, edges, names, told
-from understudy.graph import BadInputError
-from understudy.graph.readers.fields import EdgeFields
-from understudy.graph.readers.files import SplitFile
+from understudy.graph import BadInputError, SourceError
+from understudy.graph.builder import Rules
+from understudy.graph.readers.fields import EdgeFields, NodeFields
+from understudy.graph.readers.files import SplitFile, import_graph
 
 
 def indexed(text: str) -> str:
@@ -148,3 +150,13 @@ def test_classes_that_look_alike_are_told(import_text: Import) -> None:
     assert "'Tree', 'tree'; 'pi" in remarks
     assert "only case, blanks or accents' coding differ" in remarks
     assert "coding" not in " ".join(import_text(NODES).remarks)
+
+
+def test_what_cannot_be_read_twice_or_at_all_is_said(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "nodes.csv")
+    for path, message in (
+        (tmp_path / "nodes.csv", r"nodes\.csv: a pipe, which can be read only once"),
+        (Path("https://example.org/nodes.csv"), r"nodes\.csv is a URL: .*copy it"),
+    ):
+        with pytest.raises(SourceError, match=message):
+            import_graph([path], [], NodeFields(), EdgeFields(), Rules())
