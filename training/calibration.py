@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import brentq, minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.metrics import f1_score
 
@@ -92,6 +92,31 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> 
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
 
 
+def honest_temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
+    """The fitted temperature, raised where it is more sure than so few nodes can tell.
+
+    Where every node is answered rightly, any sharper temperature is likelier still. Therefore the
+    mean confidence may not exceed the accuracy (expectation consistency, arXiv 2303.02644) as the
+    rule of succession has it of B nodes: (right + 1) / (B + 2).
+
+    Shapes:
+        logits: [B, C]; labels: int64 [B]; B is at least 1
+    """
+    values = np.asarray(logits, dtype=np.float64)
+    accuracy = (int((values.argmax(axis=1) == labels).sum()) + 1) / (len(labels) + 2)
+
+    def surplus(log_temperature: float) -> float:
+        scores = softmax(values / np.exp(log_temperature), axis=1)
+        return float(scores.max(axis=1).mean()) - accuracy
+
+    fitted = fit_temperature(logits, labels)
+    if surplus(np.log(fitted)) <= 0:
+        return fitted
+    if surplus(np.log(TEMPERATURES[1])) >= 0:
+        return TEMPERATURES[1]
+    return float(np.exp(brentq(surplus, np.log(fitted), np.log(TEMPERATURES[1]))))
+
+
 def calibrate(
     logits: NDArray[np.floating],
     labels: NDArray[np.int64],
@@ -106,7 +131,7 @@ def calibrate(
         agreement: float64 [B], with the neighbours' predictions, see `understudy.graph.agreement`.
         teacher: how right the teacher is about these nodes, in the form in which it is served.
     """
-    temperature = fit_temperature(logits, labels)
+    temperature = honest_temperature(logits, labels)
     probabilities = softmax(np.asarray(logits, dtype=np.float64) / temperature, axis=1)
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels

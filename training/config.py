@@ -15,6 +15,8 @@ EncoderKind = Literal["minilm", "hashing"]
 ENCODER_KINDS: tuple[EncoderKind, ...] = get_args(EncoderKind)
 LABELS = "cross_entropy"  # the one objective that needs no teacher
 OBJECTIVES = (LABELS, "kd", "unlabeled", "bd", "lingugkd", "nd", "lelp", "ff", "mixup")
+SOFT = ("kd", "unlabeled", "bd")  # the objectives that read a teacher's soft labels
+LARGEST_SEED = 2**63 - 1  # that generators of every library take
 STUDENT_KINDS: tuple[StudentKind, ...] = get_args(StudentKind)
 
 
@@ -60,6 +62,8 @@ class TrainingConfig:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise TrainingError(f"{name} must be a number of at least 0, not {value}")
+        if self.seed > LARGEST_SEED:
+            raise TrainingError(f"seed must be at most {LARGEST_SEED}, not {self.seed}")
         check_device(self.device)
         if self.precision not in get_args(StudentPrecision):
             known = " or ".join(get_args(StudentPrecision))
@@ -163,7 +167,8 @@ class DistillChoices:
         """The same, as the program reads it.
 
         Raises:
-            TrainingError: a choice is out of its range, or without another that it needs.
+            TrainingError: a choice is out of its range, without another that it needs, or read by
+                nothing.
         """
         said = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         said["batch_size"] = self.batch_size or 0
@@ -171,7 +176,7 @@ class DistillChoices:
         def of(kind: type[StudentConfig] | type[TrainingConfig]) -> dict[str, Any]:
             return {entry.name: said[entry.name] for entry in fields(kind) if entry.name in said}
 
-        return DistillOptions(
+        options = DistillOptions(
             encoder=self.encoder,
             encoder_path=self.encoder_path,
             student=StudentConfig(kind=self.student, **of(StudentConfig)),
@@ -185,6 +190,28 @@ class DistillChoices:
             fitting=self.batch_size is None,
             start=self.start,
         )
+        refuse_unread(self)
+        return options
+
+
+def refuse_unread(choices: DistillChoices) -> None:
+    """Refuses a choice that would change nothing.
+
+    Raises:
+        TrainingError: names it, and what reads it.
+    """
+    others = set(OBJECTIVES) - set(SOFT)  # an objective of a plugin may read anything
+    named = [name for name, weight in choices.objectives.items() if weight and name not in others]
+    soft = choices.teacher is not None and (named or not choices.objectives)
+    if choices.temperature != CONSTANTS.temperature and not soft:
+        raise TrainingError(
+            "temperature is that of a teacher's soft labels: it needs a teacher, and one of the "
+            f"objectives {', '.join(SOFT)} where any is named"
+        )
+    if choices.encoder_path is not None and choices.encoder == "hashing":
+        raise TrainingError("encoder_path is MiniLM's folder, and hashing has none; leave it out")
+    if choices.fanout != TRAINING.fanout and choices.batch_size == 0:
+        raise TrainingError("fanout is of batches, and batch_size 0 takes the whole graph at once")
 
 
 def with_labels(weights: Mapping[str, float]) -> Mapping[str, float]:

@@ -4,7 +4,7 @@ import logging
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -37,6 +37,7 @@ from training.teacher.answers.views import served_teacher
 from understudy.folders import FolderError, check_output, check_space, reserved
 from understudy.folders.kinds import STUDENT
 from understudy.graph import TextGraph, check_split, load_graph
+from understudy.graph.errors import SourceError
 from understudy.graph.files import cache_folder
 from understudy.graph.lineage import lineage_of
 from understudy.graph.progress import Progress, named, silent
@@ -173,7 +174,7 @@ def keep_student(out: Path, save: Callable[[Path], None]) -> None:
     try:
         save(out)
     except (FolderError, OSError) as error:
-        for base in (cache_folder() / "students", Path(tempfile.gettempdir())):
+        for base in other_places():
             kept = base / f"{out.resolve().name[:100]}-{uuid.uuid4().hex[:8]}"
             try:
                 save(kept)
@@ -183,6 +184,13 @@ def keep_student(out: Path, save: Callable[[Path], None]) -> None:
                 f"{error}; the trained student is kept in {kept}, and can be exported from there"
             ) from error
         raise
+
+
+def other_places() -> Iterator[Path]:
+    """Where a student is kept that its own place does not take."""
+    with suppress(SourceError):  # there is no home
+        yield cache_folder() / "students"
+    yield Path(tempfile.gettempdir())
 
 
 def fit_best(

@@ -37,6 +37,7 @@ from training.teacher.answers.folder import TeacherInfo
 from training.teacher.causal import CausalOptions
 from training.teacher.choices import TeacherChoices, refuse_unread_choices
 from training.teacher.defaults import Precision, Scores
+from training.teacher.hardness import check_hard
 from training.teacher.options import Budget, Choice
 from understudy.graph.folder import read_meta
 from understudy.graph.kept import GraphSource, graph_folder
@@ -65,6 +66,7 @@ def teach(
     max_nodes: int = 0,
     budget: int = 0,
     budget_choice: Choice | None = None,
+    budget_hard: Mapping[str, float] | None = None,
     tuned_layers: int = 0,
     frozen: bool = False,
     bf16: bool = False,
@@ -102,6 +104,7 @@ def teach(
         budget: questions to ask, a node and hop each; 0 is no limit.
         budget_choice: nodes asked about first, those that labels leave uncertain, or any
             (random); by default random of `max_nodes`, else uncertain.
+        budget_hard: how hard each node is, by its id, in place of what labels leave uncertain.
         tuned_layers: of an encoder, the upper ones; 0 tunes all.
         frozen: tune an encoder's head alone: the cheapest teacher.
         bf16: an encoder in bfloat16.
@@ -126,6 +129,8 @@ def teach(
             read is refused.
     """
     check_cluster(ray, workers)
+    if budget_hard is not None:
+        check_hard(bool(budget or max_nodes), budget_choice)
     folder = graph_folder(graph)
     described = label_descriptions and checked_descriptions(
         (("label_descriptions", *pair) for pair in label_descriptions.items()),
@@ -145,7 +150,10 @@ def teach(
         learning_rate=learning_rate,
         max_train_nodes=max_train_nodes,
         budget=Budget(
-            max_nodes, budget, choice=budget_choice or ("uncertain" if budget else "random")
+            max_nodes,
+            budget,
+            choice=budget_choice or ("uncertain" if budget or budget_hard else "random"),
+            hard=budget_hard or {},
         )
         if max_nodes or budget
         else None,

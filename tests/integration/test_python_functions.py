@@ -102,6 +102,7 @@ def test_a_causal_teacher_is_told_how_to_be(tmp_path: Path) -> None:
     graph = small_graph()
     words = graph.texts.to_pylist()
     model = str(write_tiny_llama(tmp_path / "llama", words))
+    hard = {graph.ids[node].as_py(): 1.0 for node in range(3)}
     info = teach(
         graph,
         tmp_path / "teacher",
@@ -112,9 +113,18 @@ def test_a_causal_teacher_is_told_how_to_be(tmp_path: Path) -> None:
         max_tokens=256,
         precision="float32",
         scores="mean",
+        budget=20,
+        budget_hard=hard,
     )
     assert info.settings["causal"]["scores"] == "mean"
     assert info.settings["causal"]["max_tokens"] == 256
+    assert info.settings["budget"]["hard"]
+    for said, message in (
+        ({}, "needs a limit"),
+        ({"max_nodes": 9, "budget_choice": "random"}, "first"),
+    ):
+        with pytest.raises(TeacherError, match=message):
+            teach(graph, tmp_path / "other", budget_hard=hard, **said)  # type: ignore[arg-type]
     with pytest.raises(TeacherError, match="precision is read by these teachers: causal"):
         teach(graph, tmp_path / "other", frozen=True, precision="float32")
     with pytest.raises(TeacherError, match="teacher_epochs is read by"):

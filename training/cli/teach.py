@@ -12,9 +12,10 @@ from training.cli.cluster import Ray, Workers
 from training.cli.teacher_table import show_teacher
 from training.cli.unread_options import ENCODERS, ENDPOINTS, LOCAL, PROMPTED, TUNED, refuse_unread
 from training.cluster.elsewhere import check_cluster, teacher_place
+from training.config import LARGEST_SEED
 from training.errors import TeacherError
 from training.teacher.defaults import WIRES, Precision, Scores, model_folder, reader_kind
-from training.teacher.hardness import read_hardness
+from training.teacher.hardness import check_hard, read_hardness
 from understudy.endpoint.errors import AddressError
 from understudy.endpoint.options import Constraint, Thinking, check_address
 from understudy.folders import check_output
@@ -163,7 +164,8 @@ def teach(
     input_price: Annotated[float, typer.Option(min=0, help="Of a million prompt tokens.")] = 0.0,
     output_price: Annotated[float, typer.Option(min=0, help="Of a million answered tokens.")] = 0.0,
     seed: Annotated[
-        int, typer.Option(min=0, help="Of tuning and of what is chosen at random.")
+        int,
+        typer.Option(min=0, max=LARGEST_SEED, help="Of tuning and of what is chosen at random."),
     ] = 0,
     test: Annotated[
         bool, typer.Option("--test", help="Print test accuracy, too; choose nothing by it.")
@@ -181,10 +183,8 @@ def teach(
     check_cluster(ray, workers)
     if budget_money and not input_price and not output_price:
         raise TeacherError("--budget-money needs --input-price, --output-price, or both")
-    if budget_hard is not None and not budget and not budget_money and not max_nodes:
-        raise TeacherError("--budget-hard needs a limit: --budget, --budget-money or --max-nodes")
-    if budget_hard is not None and budget_choice == "random":
-        raise TeacherError("--budget-hard says which nodes come first, and --budget-choice random")
+    if budget_hard is not None:
+        check_hard(bool(budget or budget_money or max_nodes), budget_choice)
     hard = {} if budget_hard is None else read_hardness(budget_hard)
     names = read_meta(graph)["label_names"]
     described = label_descriptions and read_label_descriptions(label_descriptions, names)

@@ -1,5 +1,6 @@
 """Asking a teacher about many nodes, bucketed by length, in parts that survive a kill."""
 
+import logging
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from training.teacher.answers.folder import HopAnswers
@@ -19,6 +21,7 @@ from understudy.graph.prompts import Prompt
 
 PART_PROMPTS = 1_024  # answers that are written at once, and lost at most by a kill
 STAGE = "Asking the teacher"
+log = logging.getLogger(__name__)
 
 
 Write = Callable[[int, int], Prompt]  # of a node and a hop
@@ -134,7 +137,7 @@ def extract(
     missing = {
         number: prompts.at(part)
         for number, part in enumerate(parts)
-        if not part_path(folder, number).is_file()
+        if not is_whole(part_path(folder, number))
     }
     done = len(prompts) - sum(map(len, missing.values()))
 
@@ -170,6 +173,18 @@ def asking_order(questions: Questions) -> list[int]:
 
 def part_path(folder: Path, number: int) -> Path:
     return folder / f"part-{number:05d}.safetensors"
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a part is there and readable; a machine that lost its power may leave it torn."""
+    if not path.is_file():
+        return False
+    try:
+        with safe_open(path, framework="np"):
+            return True
+    except SafetensorError as error:
+        log.warning("%s is damaged (%s): what it held is asked again", path, error)
+        return False
 
 
 def save_part(path: Path, answers: Answers) -> None:

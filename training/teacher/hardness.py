@@ -4,6 +4,7 @@ Such as what a model that is served is unsure of: see `understudy refresh`.
 """
 
 import hashlib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,22 @@ from numpy.typing import NDArray
 
 from training.errors import TeacherError
 from understudy.graph import TextGraph
+
+
+def check_hard(limited: bool, choice: str | None) -> None:
+    """Refuses a hardness that nothing would read.
+
+    Args:
+        limited: whether there is a limit to what is asked.
+        choice: of the nodes, where one was said.
+
+    Raises:
+        TeacherError: all nodes are asked about, or random ones.
+    """
+    if not limited:
+        raise TeacherError("--budget-hard needs a limit: --budget, --budget-money or --max-nodes")
+    if choice == "random":
+        raise TeacherError("--budget-hard says which nodes come first, and --budget-choice random")
 
 
 def read_hardness(path: Path) -> dict[str, float]:
@@ -35,7 +52,7 @@ def hardness_of(graph: TextGraph, hard: Mapping[str, float]) -> NDArray[np.float
     """The same by row; float64 [N]. What is not named is the least hard.
 
     Raises:
-        TeacherError: a node is named that the graph does not have.
+        TeacherError: a node is named that the graph does not have, or is not a number hard.
     """
     index, rows = graph.index_of, {}
     for name, value in hard.items():
@@ -45,6 +62,8 @@ def hardness_of(graph: TextGraph, hard: Mapping[str, float]) -> NDArray[np.float
                 f"--budget-hard names the node {name!r}, which the graph does not have; it is of "
                 "another graph"
             )
+        if math.isnan(value):
+            raise TeacherError(f"--budget-hard: the node {name!r} has no number but NaN")
         rows[row] = value
     result = np.full(graph.num_nodes, -np.inf)
     result[list(rows)] = list(rows.values())

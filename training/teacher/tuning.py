@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -271,12 +271,16 @@ class TuningRun:
             save_file(contiguous, temporary, metadata={PROGRESS: progress})
 
     def restore(self) -> None:
-        """Goes back to the checkpoint, where there is one."""
+        """Goes back to the checkpoint, where there is a whole one."""
         if not self.path.is_file():
             return
-        with safe_open(self.path, framework="pt") as stored:
-            self.progress = TuningProgress(**json.loads(stored.metadata()[PROGRESS]))
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        try:
+            with safe_open(self.path, framework="pt") as stored:
+                tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+                self.progress = TuningProgress(**json.loads(stored.metadata()[PROGRESS]))
+        except SafetensorError as error:  # torn, as by a machine that lost its power
+            log.warning("%s is damaged (%s): tuning begins anew", self.path, error)
+            return
         with torch.no_grad():
             for name, weight in self.weights.items():
                 self.masters[name].copy_(tensors[f"now.{name}"])

@@ -8,6 +8,7 @@ FolderError
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,7 +43,8 @@ PLACE_ERRORS = {
     errno.EIO: "the disk reports an error",
     errno.EFBIG: "a file would be larger than is allowed there",
 }
-FULL_DISK = (os.strerror(errno.ENOSPC), f"os error {errno.ENOSPC}")  # as libraries word it
+FULL_DISK = os.strerror(errno.ENOSPC)
+FROM_RUST = re.compile(r"\(os error (\d+)\)")  # how libraries in Rust word an error of the system
 
 
 @contextmanager
@@ -67,6 +69,6 @@ def place_problem(error: BaseException) -> str | None:
     """
     if isinstance(error, OSError) and error.errno is not None:
         return PLACE_ERRORS.get(error.errno)
-    if any(words in str(error) for words in FULL_DISK):
-        return PLACE_ERRORS[errno.ENOSPC]
-    return None
+    if found := FROM_RUST.search(str(error)):
+        return PLACE_ERRORS.get(int(found[1]))
+    return PLACE_ERRORS[errno.ENOSPC] if FULL_DISK in str(error) else None

@@ -1,7 +1,8 @@
 """Whether an output may be replaced, by what it holds and by what it is needed for."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from understudy.folders.errors import OutputRefusedError, OutputUnwritableError
@@ -46,9 +47,9 @@ def refuse_other_kind(out: Path, place: Path, kind: Kind) -> None:
     """
     found = kind_of(place)
     if found is not None and found is not kind:
+        forced = "" if kind.grows else ", or replace it with --force"  # what grows replaces nothing
         raise OutputRefusedError(
-            f"{out} is a {found.title}, no {kind.title}; name another folder, or replace it with "
-            "--force"
+            f"{out} is a {found.title}, no {kind.title}; name another folder{forced}"
         )
 
 
@@ -70,8 +71,16 @@ def refuse_inputs(out: Path, place: Path, inputs: Iterable[Path]) -> None:
                 )
             if lies_in(place, real):
                 raise OutputRefusedError(f"{out} lies in the input {path}; name another folder")
-    if any(lies_in(here, place) for here in (Path.cwd(), Path.home())):
+    if any(lies_in(here, place) for here in standing()):
         raise OutputRefusedError(f"{out} holds the current folder or your home; name another one")
+
+
+def standing() -> Iterator[Path]:
+    """The current folder and the home, where there are such."""
+    with suppress(FileNotFoundError):  # it has been removed
+        yield Path.cwd()
+    with suppress(RuntimeError):  # a user whom the machine does not know, as in some containers
+        yield Path.home()
 
 
 def lies_in(path: Path, folder: Path) -> bool:

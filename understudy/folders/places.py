@@ -33,7 +33,17 @@ def real_place(out: Path) -> Path:
     if problem := url_problem(out):
         raise OutputUnwritableError(f"{out} {problem}")
     try:
-        return out.resolve()
+        place = out.resolve()
+        str(place).encode()
+        return place
+    except UnicodeEncodeError as error:
+        raise OutputUnwritableError(
+            f"{out} cannot be written: its path is not UTF-8, or the locale is not (LANG)"
+        ) from error
+    except FileNotFoundError as error:
+        raise OutputUnwritableError(
+            f"{out} cannot be written: the current folder has been removed; change to another one"
+        ) from error
     except (OSError, RuntimeError) as error:  # RuntimeError: a link to itself, before Python 3.13
         reason = place_problem(error) or "it is a link that leads to itself"
         raise OutputUnwritableError(f"{out} cannot be written: {reason}") from error

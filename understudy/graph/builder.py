@@ -10,14 +10,20 @@ from numpy.typing import NDArray
 
 from understudy.graph.edge_resolution import resolve_edges
 from understudy.graph.errors import BadInputError
-from understudy.graph.labels import encode_labels
+from understudy.graph.labels import NEGATIVE_LABELS, encode_labels
 from understudy.graph.node_checks import NodeColumns, distinct_nodes, gather_nodes, with_text
 from understudy.graph.progress import Progress, silent
 from understudy.graph.records import EdgeTable, NodeTable
 from understudy.graph.remarks import what_to_know
 from understudy.graph.repairs import Repair, RepairLog
 from understudy.graph.split_names import check_members, split_from_column
-from understudy.graph.splits import SPLIT_NAMES, check_split, random_split, untrained_members
+from understudy.graph.splits import (
+    SPLIT_NAMES,
+    are_shares,
+    check_split,
+    random_split,
+    untrained_members,
+)
 from understudy.graph.text_graph import UNLABELED, TextGraph, with_used_labels
 
 MISSING_TEXT = ("fail", "skip", "id")
@@ -26,7 +32,11 @@ UNSEEN_LABELS = ("fail", "drop")
 
 @dataclass(frozen=True)
 class Rules:
-    """What to do about each kind of bad record."""
+    """What to do about each kind of bad record.
+
+    Raises:
+        BadInputError: a field has no such value.
+    """
 
     skip_unknown: bool = False  # drop edges to unknown nodes instead of refusing the file
     missing_text: str = "fail"  # fail · skip: leave the node out · id: take its id as its text
@@ -34,6 +44,22 @@ class Rules:
     fractions: tuple[float, float, float] = (0.6, 0.2, 0.2)  # train, val, test of a random split
     seed: int = 0  # of a random split
     negative_labels: str = "auto"  # see graph.labels
+
+    def __post_init__(self) -> None:
+        for name, words in (
+            ("missing_text", MISSING_TEXT),
+            ("unseen_labels", UNSEEN_LABELS),
+            ("negative_labels", NEGATIVE_LABELS),
+        ):
+            if (value := getattr(self, name)) not in words:
+                raise BadInputError(f"{name} must be one of {', '.join(words)}, not {value!r}")
+        if not isinstance(self.seed, int | np.integer) or self.seed < 0:
+            raise BadInputError(f"seed must be a whole number from 0, not {self.seed!r}")
+        if not are_shares(self.fractions):
+            raise BadInputError(
+                "fractions must be shares of train, val and test that sum to 1, such as "
+                f"(0.6, 0.2, 0.2), not {self.fractions!r}"
+            )
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from understudy.graph.builder import MISSING_TEXT, UNSEEN_LABELS, Rules
 from understudy.graph.errors import BadInputError
 from understudy.graph.labels import NEGATIVE_LABELS
 from understudy.graph.split_names import SPLIT_BY
+from understudy.graph.splits import are_shares
 
 Out = Annotated[Path, typer.Argument(help="The graph folder to write.")]
 Force = Annotated[
@@ -20,7 +21,7 @@ Force = Annotated[
         "--force", help="Replace OUT also if it is another kind of folder of understudy's."
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Of the random split, and of drawing.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the random split, and of drawing.")]
 Fractions = Annotated[
     str, typer.Option(help="Shares of train, val and test, where the split is random.")
 ]
@@ -85,7 +86,7 @@ def parse_fractions(text: str) -> tuple[float, float, float]:
         raise BadInputError(
             f"--fractions must be three numbers such as 0.6,0.2,0.2, not {text!r}"
         ) from None
-    if not (min(val, test) >= 0 < train and abs(train + val + test - 1) < 1e-6):  # nan too
+    if not are_shares((train, val, test)):
         raise BadInputError(f"--fractions must be shares that sum to 1, not {text!r}")
     return train, val, test
 

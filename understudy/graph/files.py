@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from understudy.graph.errors import SourceError
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
@@ -39,6 +41,16 @@ def file_digest(path: Path) -> str:
 
 
 def cache_folder() -> Path:
-    """Where fetched things are kept: $UNDERSTUDY_CACHE, or .cache/understudy in the home."""
-    given = os.environ.get("UNDERSTUDY_CACHE")
-    return Path(given).resolve() if given else Path("~/.cache/understudy").expanduser()
+    """Where fetched things are kept: $UNDERSTUDY_CACHE, or .cache/understudy in the home.
+
+    Raises:
+        SourceError: there is neither.
+    """
+    if given := os.environ.get("UNDERSTUDY_CACHE"):
+        return Path(given).resolve()
+    try:
+        return Path("~/.cache/understudy").expanduser()
+    except RuntimeError as error:
+        raise SourceError(
+            "there is no home folder to keep fetched things in; name one in UNDERSTUDY_CACHE"
+        ) from error

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from understudy.graph.errors import BadInputError
 from understudy.graph.ids import first_unusable, id_problem
 from understudy.graph.labels import read_labels
-from understudy.graph.numerals import WHOLE_FLOAT, as_integers
+from understudy.graph.numerals import all_whole, as_integers
 from understudy.graph.records import NodeTable
 from understudy.graph.repairs import RepairLog
 
@@ -73,9 +73,7 @@ def gather_nodes(tables: Sequence[NodeTable], negative_labels: str, log: RepairL
 
 def plain_ids(records: NodeColumns, log: RepairLog) -> pa.LargeStringArray:
     """Ids that are whole numbers made floats, as pandas does to a column with gaps, as integers."""
-    ids = pc.unique(records.ids)
-    whole = pc.match_substring_regex(ids, rf"{WHOLE_FLOAT}|^-?(?:0|[1-9]\d*)$")
-    if not pc.all(whole).as_py():
+    if not all_whole(records.ids):
         return records.ids
     plain = as_integers(records.ids)
     changed = pc.not_equal(plain, records.ids).to_numpy(zero_copy_only=False)

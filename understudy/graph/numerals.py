@@ -25,6 +25,12 @@ def whole_number(value: str) -> int | None:
     return int(number) if number == number.to_integral_value() else None
 
 
+def all_whole(column: pa.LargeStringArray) -> bool:
+    """Whether every value is a whole number, perhaps as 3.0; null is none."""
+    whole = pc.match_substring_regex(pc.unique(column), rf"{WHOLE_FLOAT}|^-?(?:0|[1-9]\d*)$")
+    return bool(pc.all(pc.fill_null(whole, True)).as_py())
+
+
 def as_integers(column: pa.LargeStringArray) -> pa.LargeStringArray:
     """`3.0` as `3`, wherever a column has it."""
     floats = pc.match_substring_regex(column, WHOLE_FLOAT)

@@ -1,6 +1,7 @@
 """What about a graph will trouble its user later: said at import, when it can still be mended."""
 
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -29,6 +30,7 @@ def what_to_know(graph: TextGraph, drawn: bool) -> Iterator[str]:
         yield from small_classes(graph, counts)
     if graph.label_names == ("-1", "1"):
         yield "the labels -1 and 1 are two classes (else: --negative-labels none)"
+    yield from alike(graph.label_names)
     if not graph.adjacency.num_edges:
         yield "the graph has no edges"
     if graph.num_classes == 1:
@@ -36,6 +38,21 @@ def what_to_know(graph: TextGraph, drawn: bool) -> Iterator[str]:
     missing = [name for name in ("val", "test") if not len(graph.splits.get(name, ()))]
     if graph.num_classes and missing:
         yield f"no node is in {' or in '.join(missing)}; training needs val, and grading test"
+
+
+def alike(names: Sequence[str]) -> Iterator[str]:
+    """Classes that a person would take for one: case, blanks or the coding of accents differ."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        plain = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+        groups.setdefault(plain, []).append(name)
+    several = [group for group in groups.values() if len(group) > 1]
+    if several:
+        shown = "; ".join(", ".join(map(repr, group)) for group in several[:SHOWN])
+        yield (
+            f"{shown}: classes of their own, though only case, blanks or accents' coding differ; "
+            "write each class one way if they are the same"
+        )
 
 
 def small_classes(

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from understudy.graph.errors import BadInputError, SourceError
 from understudy.graph.missing import without_missing
 from understudy.graph.node_checks import NodeColumns
+from understudy.graph.numerals import all_whole, as_integers
+from understudy.graph.readers.jsonl import parse
 from understudy.graph.splits import SPLIT_NAMES
 from understudy.graph.text_graph import string_array
 
@@ -115,15 +117,14 @@ def read_named_split(
             some of its integers are ids.
     """
     try:
-        value = json.loads(path.read_bytes())
+        content = path.read_bytes()
+        text = content.decode(json.detect_encoding(content))
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}; give the JSON file of splits") from error
     except UnicodeDecodeError as error:
         raise BadInputError(f"{path}: not UTF-8 at byte {error.start}; convert the file") from error
-    except json.JSONDecodeError as error:
-        raise BadInputError(f"{path}:{error.lineno}: broken JSON: {error.msg}") from error
-    parts = choose(path, value, name)
-    members = {SPLIT_SYNONYMS[key.lower()]: parts[key] for key in parts}
+    parts = choose(path, parse(text, str(path), "expected an object of named splits"), name)
+    members = named_parts(str(path), parts)
     for key, values in members.items():
         if not isinstance(values, list) or any(type(item) not in (int, str) for item in values):
             raise BadInputError(f"{path}: {key!r} must be a list of node ids or positions")
@@ -148,13 +149,33 @@ def choose(path: Path, value: Any, name: str | None) -> dict[str, Any]:
     return chosen
 
 
+def named_parts(where: str, parts: Mapping[Any, Any]) -> dict[str, Any]:
+    """Parts of a split under the names that graphs have for them; other words are left out.
+
+    Raises:
+        BadInputError: two words mean one part, of which a dict would keep one without a word.
+    """
+    words: dict[str, Any] = {}
+    for word in parts:
+        name = SPLIT_SYNONYMS.get(str(word).lower())
+        if name is not None and words.setdefault(name, word) != word:
+            raise BadInputError(
+                f"{where}: {words[name]!r} and {word!r} both mean {name}; put their nodes together "
+                "or remove one"
+            )
+    return {name: parts[word] for name, word in words.items()}
+
+
 def locate(
     path: Path, members: Mapping[str, list[int | str]], ids: pa.LargeStringArray, by: str
 ) -> tuple[dict[str, NDArray[np.int64]], str]:
     """int64 record positions, and what the members are, told apart over the whole split."""
     values = [value for part in members.values() for value in part]
     names = pc.utf8_trim_whitespace(string_array([str(value) for value in values]))
-    found = pc.index_in(names, value_set=pc.utf8_trim_whitespace(ids))
+    ids = pc.utf8_trim_whitespace(ids)
+    if all_whole(ids):  # the graph will have 3 for 3.0
+        names, ids = as_integers(names), as_integers(ids)
+    found = pc.index_in(names, value_set=ids)
     rows = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
     known = rows >= 0
     integers = all(type(value) is int for value in values)

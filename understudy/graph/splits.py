@@ -67,6 +67,12 @@ def told(graph: TextGraph, node: int, place: Callable[[int], str] | None) -> str
     return f"{place(node)}: {name}" if place else name
 
 
+def are_shares(fractions: Sequence[float]) -> bool:
+    """Whether these are shares of train, val and test: of 1, and train's more than 0."""
+    numbers = len(fractions) == 3 and all(isinstance(share, float | int) for share in fractions)
+    return numbers and min(fractions[1:]) >= 0 < fractions[0] and abs(sum(fractions) - 1) <= 1e-6
+
+
 def random_split(
     labels: NDArray[np.int64],
     fractions: Sequence[float] = (0.6, 0.2, 0.2),
@@ -85,10 +91,8 @@ def random_split(
     Raises:
         ValueError: the fractions are not three shares of 1.
     """
-    if len(fractions) != 3 or min(fractions) < 0 or fractions[0] == 0:
-        raise ValueError("fractions must be three shares, and train's more than 0")
-    if abs(sum(fractions) - 1) > 1e-6:
-        raise ValueError(f"fractions must sum to 1, these sum to {sum(fractions):g}")
+    if not are_shares(fractions):
+        raise ValueError(f"fractions must be three shares of 1, train's more than 0: {fractions}")
     generator = np.random.default_rng(seed)
     labeled = np.flatnonzero(labels != UNLABELED)
     own_labels = labels[labeled]

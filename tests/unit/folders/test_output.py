@@ -1,18 +1,26 @@
 """What is refused as an output before any work, and what is not."""
 
+import errno
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors import SafetensorError
+from safetensors.numpy import save_file
 
 from tests.folder_samples import write_evaluation, write_graph, write_student
+from training.distill import other_places
 from training.errors import CheckpointError
 from training.student.checkpoint import load_checkpoint
 from understudy.folders import OutputRefusedError, OutputUnwritableError, check_output, check_space
+from understudy.folders.errors import told_problems
 from understudy.folders.kinds import EVALUATION, GRAPH, STUDENT
 from understudy.graph import load_graph
 from understudy.graph.errors import SourceError
+from understudy.graph.files import cache_folder
 
 
 def entries(folder: Path) -> set[str]:
@@ -178,3 +186,48 @@ def test_a_url_is_refused_in_words_and_no_folder_is_made_of_it(
         load_checkpoint(Path("memory://student"))
     assert entries(tmp_path) == set()
     check_output(tmp_path / "s3:" / "graph", GRAPH)  # an odd name, and a place on a disk
+
+
+def test_a_library_in_rust_that_cannot_write_names_the_place(tmp_path: Path) -> None:
+    path, limits = tmp_path / "weights", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with (
+            pytest.raises(OutputUnwritableError, match="cannot be written: a file would be larger"),
+            told_problems(path),
+        ):
+            save_file({"weights": np.zeros(100_000)}, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    quota = f"I/O error: {os.strerror(errno.EDQUOT)} (os error {errno.EDQUOT})"
+    with (
+        pytest.raises(OutputUnwritableError, match="the quota there is used up"),
+        told_problems(tmp_path),
+    ):
+        raise SafetensorError(quota)
+
+
+def test_no_current_folder_and_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("UNDERSTUDY_CACHE", raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 987_654)  # of nobody whom the machine knows
+    (tmp_path / "here").rmdir()
+    check_output(tmp_path / "new", GRAPH)
+    with pytest.raises(OutputUnwritableError, match="the current folder has been removed"):
+        check_output(Path("new"), GRAPH)
+    with pytest.raises(SourceError, match="name one in UNDERSTUDY_CACHE"):
+        cache_folder()
+    assert list(other_places())  # a trained student is not lost for want of a home
+
+
+def test_a_path_that_is_no_text_is_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(OutputUnwritableError, match="its path is not UTF-8"):
+        check_output(tmp_path / os.fsdecode(b"graph\xff"), GRAPH)
+
+
+def test_what_grows_is_not_told_to_be_replaced(tmp_path: Path) -> None:
+    student = write_student(tmp_path / "student")
+    with pytest.raises(OutputRefusedError, match=r"no evaluation folder; name another folder$"):
+        check_output(student, EVALUATION)

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from training.calibration import calibrate, fit_temperature
+from training.calibration import (
+    TEMPERATURES,
+    calibrate,
+    fit_temperature,
+    honest_temperature,
+)
 from training.deferral import NEVER
 
 
@@ -14,6 +19,21 @@ def test_the_temperature_that_logits_were_multiplied_by_is_found() -> None:
     labels = np.array([generator.choice(4, p=row) for row in softmax(logits, axis=1)])
     assert fit_temperature(logits, labels) == pytest.approx(1, abs=0.05)
     assert fit_temperature(3 * logits, labels) == pytest.approx(3, abs=0.15)
+
+
+def test_scores_are_no_surer_than_so_few_nodes_can_tell() -> None:
+    logits = np.array([[9.0, 0.0, 1.0], [0.5, 3.0, 0.0], [6.0, 1.0, 0.0]] * 10)
+    labels = np.array([0, 1, 0] * 10)  # all right: the sharpest temperature is the likeliest
+    temperature = honest_temperature(logits, labels)
+    assert temperature > 4 * fit_temperature(logits, labels)
+    assert softmax(logits / temperature, axis=1).max(axis=1).mean() == pytest.approx(31 / 32)
+    assert calibrate(logits, labels, accuracy=0.95).temperature == temperature
+    unsure = np.array([[1.0, 0.0], [0.0, 1.0]] * 50)  # right more often than it says
+    right = (np.arange(100) % 2) ^ (np.arange(100) >= 80)
+    assert honest_temperature(unsure, right) == pytest.approx(
+        fit_temperature(unsure, right), rel=0.1
+    )
+    assert honest_temperature(np.array([[9.0, 0.0]]), np.array([1])) == TEMPERATURES[1]
 
 
 def test_the_threshold_keeps_what_reaches_the_wanted_accuracy_for_sure() -> None:

@@ -1,7 +1,8 @@
 """What may be said of a distillation, and what is refused of it before anything is read."""
 
 import inspect
-from dataclasses import fields
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +33,7 @@ def test_every_choice_reaches_the_program() -> None:
     choices = DistillChoices(
         student="gin", layers=3, hidden=8, dropout=0.1, epochs=7, seed=5, fanout=2, temperature=2.0
     )
+    choices = replace(choices, teacher=Path("teacher"))
     options = choices.options()
     assert options.student == StudentConfig("gin", layers=3, hidden=8, dropout=0.1)
     assert options.training == TrainingConfig(epochs=7, seed=5, fanout=2)
@@ -51,6 +53,14 @@ def test_every_choice_reaches_the_program() -> None:
         (DistillChoices(auto_accuracy=95.0), "auto_accuracy must be from 0 to 1, not 95"),
         (DistillChoices(view="hop1"), "--view is a teacher's; name one with --teacher"),
         (DistillChoices(compare=True), "--compare needs a teacher"),
+        (DistillChoices(seed=2**63), "seed must be at most 9223372036854775807"),
+        (DistillChoices(temperature=2.0), "temperature is that of a teacher's soft labels"),
+        (
+            DistillChoices(teacher=Path("t"), temperature=2.0, objectives={"lelp": 1.0, "kd": 0.0}),
+            "one of the objectives kd, unlabeled, bd",
+        ),
+        (DistillChoices(encoder="hashing", encoder_path=Path("m")), "hashing has none; leave it"),
+        (DistillChoices(fanout=3, batch_size=0), "batch_size 0 takes the whole graph at once"),
         (DistillChoices(student="gat", hidden=6), r"hidden \(6\) must be a multiple of heads"),
     ],
 )

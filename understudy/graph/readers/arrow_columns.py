@@ -110,7 +110,7 @@ class ArrowColumns:
     def texts(self, index: int) -> pa.LargeStringArray:
         """A column of strings, or of lists of strings."""
         kind = self.schema.field(index).type
-        if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        if pa.types.is_integer(kind) or is_fractional(kind):
             raise self.wrong(index, CellError("strings"))
         return without_missing(self.names_of(index, cells.text_of))
 
@@ -121,7 +121,7 @@ class ArrowColumns:
             return self.decoded(index, column)
         if pa.types.is_null(kind) or pa.types.is_integer(kind):
             return flat(column.cast(pa.large_string()))
-        if not (is_list(kind) or pa.types.is_boolean(kind) or pa.types.is_floating(kind)):
+        if not (is_list(kind) or pa.types.is_boolean(kind) or is_fractional(kind)):
             wanted = "strings" if of is cells.text_of else "strings or whole numbers"
             raise self.wrong(index, CellError(wanted))
         return optional_strings(self.values(index, column, of))
@@ -170,6 +170,11 @@ def is_textual(kind: pa.DataType) -> bool:
         or types.is_binary(kind)
         or types.is_large_binary(kind)
     )
+
+
+def is_fractional(kind: pa.DataType) -> bool:
+    """Whether a type can hold fractions, though its values may all be whole."""
+    return bool(pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
 def is_list(kind: pa.DataType) -> bool:

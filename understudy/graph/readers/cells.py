@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 
 from understudy.graph.missing import is_missing
 from understudy.graph.numerals import EXACT_FLOATS
@@ -28,6 +29,8 @@ def name_of(value: object) -> str | None:
         return str(value)
     if type(value) is float:
         return whole(value)
+    if isinstance(value, Decimal) and value == value.to_integral_value():  # of any size, exactly
+        return str(int(value))
     raise CellError("a string or whole number")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.dialects import Dialect, find_dialect, looks_like_data, split_raw
-from understudy.graph.readers.text_lines import read_lines
+from understudy.graph.readers.text_lines import LONE_RETURN, read_lines
 
 Row = tuple[int, Sequence[str], Sequence[object]]  # line, column names, values
 Record = tuple[int, int, list[str]]  # first line, lines, fields
@@ -95,6 +95,8 @@ def records(path: Path, dialect: Dialect, progress: Progress) -> Iterator[Record
             yield start, end - start, values
             start = end
     except csv.Error as error:
+        if "new-line character" in str(error):
+            raise BadInputError(f"{path}:{start}: {LONE_RETURN}") from error
         raise BadInputError(f"{path}:{start}: broken quoting: {error}") from error
 
 

@@ -1,26 +1,29 @@
 """Plain edge lists: two ids a line, apart by blanks, tabs, commas or semicolons; # is a comment."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.delimited import Header, Row
-from understudy.graph.readers.text_lines import read_lines
+from understudy.graph.readers.text_lines import LONE_RETURN, read_lines
 
 COMMENTS = ("#", "%")
+ATTRIBUTES = re.compile(r"\s+\{.*\}$")  # of an edge, as NetworkX writes them behind its ends
 
 
 def read_edge_list(path: Path, header: Header, progress: Progress = silent) -> Iterator[Row]:
     """Yields every line as columns 1, 2, …; a first line of usual names is a header.
 
     Raises:
-        BadInputError: a line holds fewer than two ids.
+        BadInputError: a line holds fewer than two ids, or not as many fields as the first one.
     """
     separator: str | None = ""
     names: tuple[str, ...] = ()
+    width = 0
     for line, text in enumerate(read_lines(path, progress), 1):
-        text = text.strip()
+        text = ATTRIBUTES.sub("", text.strip())
         if not text or text.startswith(COMMENTS):
             continue
         if separator == "":
@@ -32,7 +35,14 @@ def read_edge_list(path: Path, header: Header, progress: Progress = silent) -> I
         values = [part.strip() for part in text.split(separator)]
         if len(values) < 2:
             raise BadInputError(f"{path}:{line}: expected two node ids, found {text!r:.60}")
+        if "\r" in text:
+            raise BadInputError(f"{path}:{line}: {LONE_RETURN}")
         count = len(values)
+        if count != (width := width or count):
+            raise BadInputError(
+                f"{path}:{line}: {count} fields where the first edge has {width}; a line must hold "
+                "one edge (of an adjacency list, write a line for each of a node's neighbours)"
+            )
         yield line, names if len(names) == count else numbered(count), values
 
 

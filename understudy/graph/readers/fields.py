@@ -82,7 +82,7 @@ def find(
     """
     if given == NOT_READ:
         return None
-    if given in columns:
+    if given and given in columns:  # a column may have no name, as the index that pandas writes
         return columns.index(given)
     lowered = [plain(column) if i not in taken else "" for i, column in enumerate(columns)]
     if given:
@@ -203,6 +203,11 @@ def edge_indexes(where: str, columns: Sequence[str], fields: EdgeFields) -> tupl
     if target is None:
         raise missing(where, fields.target or "target", columns, "--target-field")
     check_single(where, columns, (source, target))
+    if source == target:
+        raise BadInputError(
+            f"{where}: column {columns[source]!r} would be both ends of every edge (all columns: "
+            f"{listed(columns)}); name one with --source-field and the other with --target-field"
+        )
     return source, target
 
 

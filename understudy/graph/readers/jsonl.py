@@ -60,7 +60,7 @@ def read_document(path: Path, progress: Progress = silent) -> dict[str, list[Any
         return None
     if first.lstrip()[:1] == "{" and is_record(first):
         return None
-    value = parse("".join(read_lines(path, progress)), str(path), whole=True)
+    value = parse("".join(read_lines(path, progress)), str(path), RECORDS)
     if isinstance(value, list):
         return {"nodes": value, "edges": value}
     links = next((key for key in LINK_KEYS if isinstance(value.get(key), list)), None)
@@ -104,11 +104,11 @@ def document_rows(path: Path, records: Sequence[Any], pairs: bool = False) -> It
         yield number, tuple(value), tuple(value.values())
 
 
-def parse(text: str, where: str, whole: bool = False) -> Any:
+def parse(text: str, where: str, whole: str = "") -> Any:
     """One JSON value.
 
     Args:
-        whole: the text is a whole file rather than one of its lines.
+        whole: where the text is a whole file rather than one of its lines, what it must hold.
 
     Raises:
         BadInputError: it is broken, or holds what no file can store.
@@ -119,7 +119,7 @@ def parse(text: str, where: str, whole: bool = False) -> Any:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
         line = f":{error.lineno}" if whole else ""
-        expected = RECORDS if whole else "every line must hold one JSON object"
+        expected = whole or "every line must hold one JSON object"
         raise BadInputError(
             f"{where}{line}: broken JSON at column {error.colno}: {error.msg}; {expected}"
         ) from error

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from understudy.graph.errors import BadInputError
 from understudy.graph.readers.arrays import array_of, find_key, told
-from understudy.graph.split_names import SPLIT_SYNONYMS
+from understudy.graph.split_names import named_parts
 from understudy.graph.splits import SPLIT_NAMES
 
 WORDS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
@@ -48,7 +48,7 @@ def find_split(path: Path, values: Mapping[str, Any], column: int, count: int) -
     key = find_key(values, "", DICT_KEYS)
     if key is None or not isinstance(values[key], Mapping):
         return None
-    parts = {SPLIT_SYNONYMS.get(str(name).lower()): part for name, part in values[key].items()}
+    parts = named_parts(f"{path}: {key!r}", values[key])
     found = {name: (key, parts[name]) for name in SPLIT_NAMES if name in parts}
     return split_of(path, found, column, count, False) if found else None
 

@@ -177,6 +177,8 @@ def named_split(splits: Mapping[str, Any], count: int) -> FoundSplit | None:
     for name in splits:
         if str(name).lower() not in SPLIT_SYNONYMS:
             raise BadInputError(f"{ARRAYS}: 'splits' has {name!r}; use train, val and test")
+        if splits[name] is None:
+            raise BadInputError(f"{ARRAYS}: 'splits' has nothing for {name!r}; leave it out")
     parts = {name: plain(part) for name, part in splits.items()}
     parts = {k: part if len(part) else np.empty(0, np.int64) for k, part in parts.items()}
     return find_split(ARRAYS, {"splits": parts}, 0, count)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from understudy.graph.errors import BadInputError, SourceError
 from understudy.graph.progress import Progress, silent
@@ -28,7 +28,7 @@ def load(path: Path, suffix: str, progress: Progress = silent) -> Any:
     read = {
         ".graphml": networkx.read_graphml,
         ".gexf": networkx.read_gexf,
-        ".gml": networkx.read_gml,
+        ".gml": read_gml,
     }[suffix]
     with open_bytes(path, progress) as stream:
         try:
@@ -40,6 +40,22 @@ def load(path: Path, suffix: str, progress: Progress = silent) -> Any:
                 f"{path}: not a {suffix[1:]} file that NetworkX reads: "
                 f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
             ) from error
+
+
+def read_gml(stream: IO[bytes]) -> Any:
+    """GML: nodes are called by their labels where each has its own, else by their numbers.
+
+    NetworkX itself refuses a file whose labels are classes, or that has none.
+    """
+    import networkx
+
+    graph = networkx.read_gml(stream, label="id")
+    labels = dict(graph.nodes(data="label"))
+    if None in labels.values() or len(set(labels.values())) < len(labels):
+        return graph
+    for _, attributes in graph.nodes(data=True):
+        del attributes["label"]
+    return networkx.relabel_nodes(graph, labels)
 
 
 def node_rows(graph: Any, suffix: str) -> Iterator[Row]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from understudy.folders.places import url_problem
 from understudy.graph.errors import BadInputError, SourceError
 from understudy.graph.progress import Progress, silent
 
@@ -89,6 +90,8 @@ def guarded(path: Path) -> Iterator[None]:
             f"{path}: damaged {kind} file ({error}); fetch or pack it again"
         ) from error
     except OSError as error:
+        if problem := url_problem(path):
+            raise SourceError(f"{path} {problem}") from error
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
@@ -103,6 +106,8 @@ def open_bytes(path: Path, progress: Progress = silent) -> Iterator[IO[bytes]]:
         SourceError: it cannot be opened.
         BadInputError: it is damaged, or an archive of several files.
     """
+    if path.is_fifo():
+        raise SourceError(f"{path}: a pipe, which can be read only once; write it to a file first")
     with guarded(path), path.open("rb") as raw:
         size, stage = path.stat().st_size, f"read {path.name}"
         counted: Any = io.BufferedReader(Reported(raw, size, stage, progress), BUFFER)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from understudy.graph.errors import BadInputError
-from understudy.graph.numerals import renamed, whole_number
+from understudy.graph.numerals import EXACT_FLOATS, renamed, whole_number
 from understudy.graph.readers import cells
 from understudy.graph.readers.arrays import array_of, find_key, told
 from understudy.graph.readers.class_names import named_labels, read_names
@@ -202,11 +202,14 @@ def class_words(data: Attributes, key: str, count: int) -> pa.LargeStringArray:
         )
     if y.dtype.kind == "f":
         missing = np.isnan(y)
-        if (np.round(y) != y)[~missing].any():
-            raise BadInputError(f"{data.path}: {key!r} must be class numbers; found fractions")
+        if ((np.round(y) != y) | (np.abs(y) > EXACT_FLOATS))[~missing].any():
+            raise BadInputError(
+                f"{data.path}: {key!r} must be class numbers; found fractions, or numbers that are "
+                "too large to be exact"
+            )
         words = pa.array(np.where(missing, 0, y).astype(np.int64), mask=missing)
         return words.cast(pa.large_string())
-    return pa.array(y.astype(np.int64)).cast(pa.large_string())
+    return pa.array(y.astype(np.int64) if y.dtype.kind == "b" else y).cast(pa.large_string())
 
 
 def label_strings(data: Attributes, key: str, values: Any, count: int) -> pa.LargeStringArray:

@@ -78,6 +78,11 @@ def read_node_rows(rows: Rows, fields: NodeFields) -> NodeTable:
             first, last = first or columns, columns
             log.named = not unnamed(rows, columns)
             log.add(columns, indexes.roles())
+        if log.named and is_header_again(columns, values):
+            raise BadInputError(
+                f"{rows.source.at(place)}: the header again, as in files that were put together; "
+                "remove the line"
+            )
         try:
             row = node_row(values, indexes, partial(rows.source.at, place))
             collector.add(place, row)
@@ -92,6 +97,18 @@ def read_node_rows(rows: Rows, fields: NodeFields) -> NodeTable:
         raise BadInputError(f"{file}: no node in it, only blank lines or a header")
     check_text(file, first, numbered(rows, first, fields), log.used.get("text", ()))
     return node_table(rows.source, collector.finish(), log.finish(), neighbors.finish())
+
+
+def is_header_again(columns: Sequence[str], values: Sequence[object]) -> bool:
+    """Whether a record has the names of its columns for values, perhaps behind a byte order mark.
+
+    Of edges it would be one between two nodes that are not there, which is told.
+    """
+    first = values[0]
+    if not (isinstance(first, str) and first.strip("\ufeff \t") == columns[0]):
+        return False
+    rest = [value.strip() if isinstance(value, str) else "" for value in values[1:]]
+    return bool(rest) and rest == list(columns[1:])
 
 
 def numbered(rows: Rows, columns: Sequence[str], fields: NodeFields) -> NodeFields:

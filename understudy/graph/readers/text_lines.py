@@ -10,7 +10,27 @@ from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.packed import open_bytes
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+UTF_16 = "UTF-16; convert it: iconv -f UTF-16 -t UTF-8"
+LONE_RETURN = (
+    "a carriage return alone ends a line, where other lines of the file end otherwise; convert "
+    "them: tr '\\r' '\\n'"
+)
+# What another kind of file begins with, and what to do about it.
+OTHER_KINDS = {
+    b"\x1f\x8b": "packed by gzip; let its name end in .gz",
+    b"BZh": "packed by bzip2; let its name end in .bz2",
+    b"\xfd7zXZ\x00": "packed by xz; let its name end in .xz",
+    b"\x28\xb5\x2f\xfd": "packed by zstd; unpack it: zstd -d",
+    b"PK\x03\x04": "a zip archive (name it .zip) or a spreadsheet (save the sheet as CSV)",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet; save the sheet as CSV",
+    b"PAR1": "Parquet; let its name end in .parquet",
+    b"%PDF": "PDF",
+    b"SQLite format 3\x00": "an SQLite database; export its tables as CSV",
+    b"\xff\xfe\x00\x00": "UTF-32; convert it: iconv -f UTF-32 -t UTF-8",
+    b"\x00\x00\xfe\xff": "UTF-32; convert it: iconv -f UTF-32 -t UTF-8",
+    b"\xff\xfe": UTF_16,
+    b"\xfe\xff": UTF_16,
+}
 
 
 def read_lines(path: Path, progress: Progress = silent) -> Iterator[str]:
@@ -24,7 +44,7 @@ def read_lines(path: Path, progress: Progress = silent) -> Iterator[str]:
         number = 0
         for number, line in enumerate(raw_lines(stream), 1):
             if number == 1:
-                check_not_utf_16(path, line)
+                check_is_text(path, line)
                 line = line.removeprefix(BYTE_ORDER_MARK)
             try:
                 yield line.decode("utf-8")
@@ -52,13 +72,14 @@ def chained(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
         yield from rest
 
 
-def check_not_utf_16(path: Path, line: bytes) -> None:
-    """Refuses the encoding that spreadsheets call Unicode.
+def check_is_text(path: Path, line: bytes) -> None:
+    """Refuses other kinds of files, and the encoding that spreadsheets call Unicode.
 
     Raises:
-        BadInputError: the file is in UTF-16.
+        BadInputError: the first bytes are those of a file that is no UTF-8 text.
     """
-    if line.startswith(UTF_16_MARKS) or b"\x00" in line[:4]:
-        raise BadInputError(
-            f"{path}: not UTF-8 but UTF-16; convert the file: iconv -f UTF-16 -t UTF-8"
-        )
+    kind = next((told for mark, told in OTHER_KINDS.items() if line.startswith(mark)), "")
+    if not kind and b"\x00" in line[:4]:
+        kind = UTF_16
+    if kind:
+        raise BadInputError(f"{path}: not UTF-8 but {kind}")

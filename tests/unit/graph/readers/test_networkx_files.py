@@ -72,3 +72,27 @@ def test_networkx_is_imported_only_where_needed_and_named_where_missing(tmp_path
     )
     assert done.returncode == 1
     assert done.stderr.strip().endswith("needs NetworkX: pip install 'understudy-gnn[networkx]'")
+
+
+GML = (
+    'graph [ node [ id 4 {0} text "oak" ] node [ id 7 {1} text "elm" ] edge [ source 4 target 7 ] ]'
+)
+
+
+@pytest.mark.parametrize(
+    ("labels", "ids", "classes"),
+    [
+        (("", ""), ["4", "7"], ()),
+        (('label "tree"', 'label "tree"'), ["4", "7"], ("tree",)),
+        (('label "a"', 'label "b"'), ["a", "b"], ()),
+    ],
+)
+def test_labels_in_gml_are_ids_only_where_they_tell_nodes_apart(
+    tmp_path: Path, labels: tuple[str, str], ids: list[str], classes: tuple[str, ...]
+) -> None:
+    path = tmp_path / "graph.gml"
+    path.write_text(GML.format(*labels))
+    graph = read(path).graph
+    assert graph.ids.to_pylist() == ids
+    assert graph.label_names == classes
+    assert graph.adjacency.edges().tolist() == [[0, 1]]

@@ -86,6 +86,8 @@ def test_what_is_said_to_be_hard_comes_first(tmp_path: Path) -> None:
     asked = [GRAPH.ids[node].as_py() for node in nodes_of(budget).tolist()]
     assert [name for name in asked if name in hard][:3] == names[:-4:-1]
     assert budget.settings != replace(budget, hard={}).settings
+    with pytest.raises(TeacherError, match="has no number but NaN"):
+        nodes_of(replace(budget, hard={names[0]: float("nan")}))
     for text, words in (("[1]", "expected one JSON object"), ('{"a": 1}', "does not have")):
         file.write_text(text)
         with pytest.raises(TeacherError, match=words):

@@ -46,7 +46,9 @@ def test_a_step_in_parts_has_the_gradient_of_the_whole(model: str, tmp_path: Pat
     torch.testing.assert_close(gradients[0][1], gradients[1][1], atol=1e-5, rtol=1e-3)
 
 
-def test_small_steps_are_not_lost_in_half_precision(model: str, tmp_path: Path) -> None:
+def test_small_steps_are_not_lost_in_half_precision(
+    model: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     small = replace(OPTIONS, learning_rate=2e-5, warmup=0)
     tuning = run(model, tmp_path / "t", small, "bfloat16")
     before = {name: weight.detach().clone() for name, weight in tuning.masters.items()}
@@ -63,3 +65,9 @@ def test_small_steps_are_not_lost_in_half_precision(model: str, tmp_path: Path) 
     for name, weight in tuning.masters.items():
         assert resumed.masters[name].equal(weight)
         assert resumed.weights[name].equal(tuning.weights[name])
+    (tmp_path / "t").write_bytes((tmp_path / "t").read_bytes()[:-10])  # its power was lost
+    with caplog.at_level("WARNING"):
+        torn = run(model, tmp_path / "t", small, "bfloat16")
+        torn.restore()
+    assert "tuning begins anew" in caplog.text
+    assert torn.progress.step == 0

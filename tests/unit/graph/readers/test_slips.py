@@ -1,0 +1,162 @@
+"""What people and programs do to files without meaning it, and what would change a graph unseen."""
+
+import gzip
+import io
+import json
+import os
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.unit.graph.readers.shapes import EDGES, NODES, TEXTS, Import, edges, names, told
+from understudy.graph import BadInputError, SourceError
+from understudy.graph.builder import Rules
+from understudy.graph.readers.fields import EdgeFields, NodeFields
+from understudy.graph.readers.files import SplitFile, import_graph
+
+
+def indexed(text: str) -> str:
+    """A table as pandas writes it unless told not to: behind a column that has no name."""
+    header, *rows = text.splitlines()
+    return "\n".join([f",{header}", *(f"{number},{row}" for number, row in enumerate(rows))])
+
+
+def test_an_index_without_a_name_is_no_column_of_a_graph(import_text: Import) -> None:
+    nodes = "id,text,label\n2,oak and ash,tree\n1,salt,stone\n0,elm,tree\n"
+    built = import_text(indexed(nodes), indexed("source,target\n2,1\n1,0\n"))
+    assert built.graph.ids.to_pylist() == ["2", "1", "0"]
+    assert built.graph.texts.to_pylist() == TEXTS
+    assert names(built.graph) == ["tree", "stone", "tree"]
+    assert edges(built) == [[0, 1], [1, 2]]
+    assert import_text('{"": 5, "id": 1, "text": "a"}', None, node_name="n.jsonl").graph.ids[0]
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_the_header_of_a_second_part_is_no_node(import_text: Import, mark: str) -> None:
+    again = f"{NODES}{mark}id, text,label\n4,fir,tree\n"
+    with pytest.raises(BadInputError, match=r"nodes\.csv:5: the header again.* remove the line"):
+        import_text(again)
+
+
+@pytest.mark.parametrize("fields", [EdgeFields("source", "source"), EdgeFields(source="target")])
+def test_one_column_is_not_both_ends_of_an_edge(import_text: Import, fields: EdgeFields) -> None:
+    with pytest.raises(BadInputError, match=r"edges\.csv:2: column '\w+' would be both ends"):
+        import_text(NODES, EDGES, edge_fields=fields)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("1 2\r2 3\r\n", r"e\.txt:1: a carriage return alone ends a line.*tr '\\r' '\\n'"),
+        ("1 2\n2 3 1\n", r"e\.txt:2: 3 fields where the first edge has 2.*adjacency list"),
+        ("1,2\n1,2,3\n", r"e\.txt:2: 3 fields where the first edge has 2"),
+    ],
+)
+def test_an_edge_list_loses_no_edge_of_a_line(
+    import_text: Import, content: str, message: str
+) -> None:
+    with pytest.raises(BadInputError, match=message):
+        import_text(NODES, content, edge_name="e.txt")
+
+
+@pytest.mark.parametrize("first", ["{'weight': 3, 'year': 1998}", "{}"])
+def test_an_edge_list_with_attributes_as_networkx_writes_them(
+    import_text: Import, first: str
+) -> None:
+    built = import_text(NODES, f"1 2 {first}\n2 3 {{'weight': 1}}\n", edge_name="e.edgelist")
+    assert edges(built) == [[0, 1], [1, 2]]
+
+
+def test_carriage_returns_among_other_ends_of_lines_are_named(import_text: Import) -> None:
+    with pytest.raises(BadInputError, match=r"nodes\.csv:1: a carriage return alone ends a line"):
+        import_text(NODES.replace("\n", "\r") + "\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (gzip.compress(NODES.encode()), r"packed by gzip; let its name end in \.gz"),
+        (
+            b"PK\x03\x04\x14\x00\x06\x00" * 9,
+            r"a zip archive .* or a spreadsheet .save the sheet as CSV",
+        ),
+        (b"PAR1\x15\x04", r"Parquet; let its name end in \.parquet"),
+        (b"\x28\xb5\x2f\xfd\x04", "packed by zstd; unpack it"),
+        (NODES.encode("utf-32"), "UTF-32; convert it: iconv -f UTF-32"),
+    ],
+)
+def test_another_kind_of_file_is_named(import_text: Import, content: bytes, message: str) -> None:
+    with pytest.raises(BadInputError, match=rf"nodes\.csv: not UTF-8 but .*{message}"):
+        import_text(content)
+
+
+def test_whole_numbers_of_a_database_are_ids_and_labels(
+    tmp_path: Path, import_text: Import
+) -> None:
+    stream = io.BytesIO()
+    columns = {
+        "id": pa.array([Decimal(10**30), Decimal(2), Decimal(3)], pa.decimal128(38, 0)),
+        "text": TEXTS,
+        "label": pa.array([Decimal("1.00"), None, Decimal("2.00")]),
+    }
+    pq.write_table(pa.table(columns), stream)
+    graph = import_text(stream.getvalue(), None, node_name="n.parquet").graph
+    assert graph.ids.to_pylist() == [str(10**30), "2", "3"]
+    assert names(graph) == ["1", None, "2"]
+    columns["label"] = pa.array([Decimal("1.50"), None, Decimal("2.00")])
+    pq.write_table(pa.table(columns), tmp_path / "n.parquet")
+    with pytest.raises(BadInputError, match="row 1: column 'label' must be a string or whole num"):
+        import_text((tmp_path / "n.parquet").read_bytes(), None, node_name="n.parquet")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"train": [1, 3], "val": [2], "valid": []}', "'val' and 'valid' both mean val"),
+        ('{"train": [1, 3], "train": [2]}', "two keys 'train'"),
+        ('{"train": [' + "1" * 5000 + "]}", "limit"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"train": ["\\ud800"]}', "half a character"),
+        ('{"train":\n[1, 3}', r"s\.json:2: broken JSON at column 6"),
+    ],
+)
+def test_what_is_wrong_with_a_file_of_splits_is_one_line(
+    import_text: Import, tmp_path: Path, content: str, message: str
+) -> None:
+    (tmp_path / "s.json").write_text(content)
+    with pytest.raises(BadInputError, match=message) as caught:
+        import_text(NODES, EDGES, splits=SplitFile(tmp_path / "s.json"))
+    assert str(caught.value).startswith(f"{tmp_path / 's.json'}:")
+    assert "\n" not in str(caught.value)
+
+
+def test_members_of_splits_are_ids_that_pandas_has_made_floats(
+    import_text: Import, tmp_path: Path
+) -> None:
+    (tmp_path / "s.json").write_text(json.dumps({"train": [1, 2], "test": ["3"]}))
+    nodes = NODES.replace("1,", "1.0,").replace("2,", "2.0,").replace("3,", "3.0,")
+    built = import_text(nodes, EDGES, splits=SplitFile(tmp_path / "s.json"))
+    parts = {name: built.graph.ids.take(m).to_pylist() for name, m in built.graph.splits.items()}
+    assert parts == {"train": ["1", "2"], "test": ["3"]}
+    assert "members are node ids" in told(built)
+
+
+def test_classes_that_look_alike_are_told(import_text: Import) -> None:
+    nodes = "id,text,label\na,oak,Tree\nb,elm,tree\nc,salt,pie\u0301ton\nd,ore,pi\u00e9ton\n"
+    remarks = " ".join(import_text(nodes).remarks)
+    assert "'Tree', 'tree'; 'pi" in remarks
+    assert "only case, blanks or accents' coding differ" in remarks
+    assert "coding" not in " ".join(import_text(NODES).remarks)
+
+
+def test_what_cannot_be_read_twice_or_at_all_is_said(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "nodes.csv")
+    for path, message in (
+        (tmp_path / "nodes.csv", r"nodes\.csv: a pipe, which can be read only once"),
+        (Path("https://example.org/nodes.csv"), r"nodes\.csv is a URL: .*copy it"),
+    ):
+        with pytest.raises(SourceError, match=message):
+            import_graph([path], [], NodeFields(), EdgeFields(), Rules())

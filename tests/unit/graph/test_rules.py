@@ -1,0 +1,52 @@
+"""What an import may be told to do, from Python as on the command line."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from understudy.graph import BadInputError, TextGraph
+from understudy.graph.builder import Rules
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("missing_text", "drop"),
+        ("unseen_labels", "skip"),
+        ("negative_labels", "no"),
+        ("seed", -1),
+        ("seed", 1.5),
+        ("fractions", (math.nan, 0.2, 0.2)),
+        ("fractions", (0.5, 0.5)),
+        ("fractions", "0.6,0.2,0.2"),
+    ],
+)
+def test_a_rule_that_is_none_is_refused_by_its_name(field: str, value: Any) -> None:
+    with pytest.raises(BadInputError, match=rf"^{field} must be .*, not "):
+        Rules(**{field: value})
+
+
+@pytest.mark.parametrize("labels", [[0, 1, math.inf], [0, 1, 1e300], np.array([0, 1, 1e17])])
+def test_a_class_number_that_is_no_exact_number_is_refused(labels: Any) -> None:
+    with pytest.raises(BadInputError, match="'labels' must be class numbers"):
+        TextGraph.from_arrays(["oak", "elm", "salt"], [[0, 1]], labels=labels)
+
+
+def test_class_numbers_of_64_bits_stay_what_they_are() -> None:
+    labels = np.array([2**64 - 1, 1, 1], np.uint64)
+    graph = TextGraph.from_arrays(["oak", "elm", "salt"], [[0, 1]], labels=labels)
+    assert graph.label_names == ("1", str(2**64 - 1))
+
+
+@pytest.mark.parametrize(
+    ("splits", "message"),
+    [
+        ({"train": [0, 1], "val": [2], "dev": [2]}, "'val' and 'dev' both mean val"),
+        ({"train": [0, 1], "val": None}, "'splits' has nothing for 'val'"),
+    ],
+)
+def test_no_part_of_a_split_is_lost(splits: Any, message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        TextGraph.from_arrays(["oak", "elm", "salt"], [[0, 1]], labels=[0, 1, 0], splits=splits)
