@@ -23,12 +23,14 @@ from service.http.exchange import (
     Told,
 )
 from service.http.guard import SAFE_METHODS, Headers, Hosts, check_media_type, check_repeated
-from service.telemetry.logs import current_request
+from service.telemetry.logs import RareLog, current_request
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracer
-from understudy.engine.errors import EngineError
+from understudy.engine.errors import ChangeUnsureError, EngineError, JournalFailedError
 
 logger = logging.getLogger(__name__)
+# What whoever runs the service has to mend, though the client only hears to try again.
+OURS_TO_MEND = (JournalFailedError, ChangeUnsureError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ class Gateway:
         self.tracer = tracer
         self.guard = guard or Guard(None)
         self.root_path = root_path
+        self.rare = RareLog(logger)
         self.running = 0  # requests
         self.draining = False
 
@@ -185,6 +188,8 @@ class Gateway:
         response = failure_response(error, scope["path"])
         if isinstance(error, EngineError):
             self.metrics.rejections.add(error.code)
+        if isinstance(error, OURS_TO_MEND):
+            self.rare.warning(error.code, "a change was not acknowledged: %s", error)
         if response.status_code >= 500 and response.status_code not in (502, 503, 504):
             logger.error("a request failed", exc_info=error)
         if not exchange.status:

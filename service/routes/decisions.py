@@ -188,4 +188,5 @@ def examples(parts: Parts) -> dict[str, Examples]:
         "decide": Examples(DecisionRequest(engine.manifest.name, (message,), (question,))),
         "system_one": Examples(SystemOneRequest(engine.manifest.name, node, by_name)),
         "list_models": Examples(),
+        "get_model": Examples(parameters={"model": engine.manifest.name}),
     }

@@ -403,13 +403,13 @@ def test_vectors_are_of_one_model(tmp_path: Path, answers: int) -> None:
 
 
 def test_models_that_answer_in_turns_are_told() -> None:
-    answers = [Rows(name, [0]) for name in "ab"]
-    asking = of_one_model(answers, lambda _: calls.embeddings([]))  # type: ignore[arg-type]
+    answers: list[Rows[tuple[float, ...]]] = [Rows(name, []) for name in "ab"]
+    asking = of_one_model(answers, lambda _: calls.embeddings([]))
     next(asking)
     for number in range(ROUNDS - 1):
-        asking.send(Rows("ab"[number % 2], [0]))
+        asking.send(Rows("ab"[number % 2], []))
     with pytest.raises(UnavailableError, match="several models"):
-        asking.send(Rows("a", [0]))
+        asking.send(Rows("a", []))
 
 
 def test_where_no_node_of_many_can_be_answered_all_are_refused(roomy: Service) -> None:

@@ -35,6 +35,7 @@ ROLES = {
     ("GET", "/nodes/{id}/similar"): "read",
     ("POST", "/v1/embeddings"): "read",
     ("GET", "/v1/models"): "read",
+    ("GET", "/v1/models/{model}"): "read",
     ("POST", "/v1/decisions"): "read",
     ("POST", "/v1/systemone"): "read",
     ("POST", "/v1/chat/completions"): "read",

@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -97,7 +98,8 @@ def as_written(text: str) -> str:
 
 
 def on_one_line(text: str) -> str:
-    return " ".join(text.split())
+    """Blanks alike, and accents composed: models write é as one letter, labels maybe as two."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def bare(text: str) -> str:

@@ -153,9 +153,14 @@ def best_labels(
     """The labels of the highest scores and these scores, best first.
 
     Equal scores stand in the order of the labels. Each is [B, min(top_k, classes)].
+
+    Raises:
+        ValueError: `top_k` is below 1, and -1 would leave out the last one alone.
     """
     if top_k == 1:
         return scores.argmax(axis=1, keepdims=True), scores.max(axis=1, keepdims=True)
+    if top_k < 1:
+        raise ValueError(f"top_k is {top_k}; ask for 1 label or more")
     labels = np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
     return labels, np.take_along_axis(scores, labels, axis=1)
 

@@ -20,10 +20,10 @@ EQUAL, BEGINS, IN_ID, IN_TITLE, IN_TEXT, NOWHERE = range(6)  # how well a node f
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What is looked through, in lower case.
+    """What is looked through.
 
     Shapes:
-        ids, titles: large_string [N]
+        ids, titles: large_string [N], in lower case, accents composed (NFC)
         texts: large_string [N], as they are written
     """
 
@@ -57,7 +57,12 @@ class Columns:
 
 def columns_of(ids: pa.LargeStringArray, texts: pa.LargeStringArray) -> Columns:
     titles = pc.list_element(pc.split_pattern(texts, "\n", max_splits=1), 0)
-    return Columns(pc.utf8_lower(ids), pc.utf8_lower(titles), texts)
+    return Columns(alike(ids), alike(titles), texts)
+
+
+def alike(column: pa.LargeStringArray) -> pa.LargeStringArray:
+    """Texts that look the same as the same texts: keyboards and file names differ in accents."""
+    return pc.utf8_lower(pc.utf8_normalize(column, form="NFC"))
 
 
 class Search:
@@ -77,7 +82,7 @@ class Search:
         Args:
             view: of the same base.
         """
-        query = pc.utf8_lower(pa.scalar(query)).as_py().strip()
+        query = alike(string_array([query]))[0].as_py().strip()
         if not query:
             return np.empty(0, dtype=np.int64)
         fits = self.columns.fit(query, limit)

@@ -20,6 +20,9 @@ LABELS = ("net", "games")
 @pytest.mark.parametrize(
     ("text", "names", "expected"),
     [
+        ("Caf\u00e9", ("Cafe\u0301", "Bar"), "Cafe\u0301"),
+        ("cafe\u0301", ("Caf\u00e9", "Bar"), "Caf\u00e9"),
+        ("Caf\u00e9", ("Cafe\u0301", "Caf\u00e9"), "Caf\u00e9"),
         ("US", ("US", "us"), "US"),
         ("us", ("US", "us"), "us"),
         ("Us", ("US", "us"), None),

@@ -61,6 +61,13 @@ def test_changes_are_found_and_what_they_replaced_is_not(engine: Engine) -> None
     assert search.find(before, "violin", 1).tolist() == []
 
 
+@pytest.mark.parametrize("query", ["caf\u00e9", "cafe\u0301", "CAF\u00c9"])
+def test_what_looks_the_same_is_found_however_it_is_written(engine: Engine, query: str) -> None:
+    engine.apply([UpsertNode("caf\u00e9-1", "a"), UpsertNode("cafe\u0301-2", "b")])
+    engine.apply([UpsertNode("bar", "le cafe\u0301")])
+    assert found(engine, query) == ["caf\u00e9-1", "cafe\u0301-2", "bar"]
+
+
 def test_titles_are_first_lines_and_cut(engine: Engine) -> None:
     engine.apply([UpsertNode("long", "x" * 300 + "\nmore"), UpsertNode("short", "one\ntwo")])
     view = engine.state.graph

@@ -11,6 +11,7 @@ from service.http.bodies import Aside
 from service.http.exchange import read_body
 from service.http.gateway import Gateway
 from service.telemetry.metrics import Metrics
+from understudy.engine.errors import ChangeUnsureError, EngineError, JournalFailedError
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -72,6 +73,21 @@ def test_a_client_that_leaves_is_not_answered_and_no_failure(
 ) -> None:
     sent = drive(echo, [part(b"abc", True), {"type": "http.disconnect"}], [])
     assert (sent, caplog.records) == ([], [])
+
+
+@pytest.mark.parametrize("kind", [JournalFailedError, ChangeUnsureError])
+def test_what_keeps_changes_from_being_made_is_logged(
+    caplog: pytest.LogCaptureFixture, kind: type[EngineError]
+) -> None:
+    """A client may try again for hours, and nobody who could make room would know."""
+
+    async def fail(_: Scope, __: Receive, ___: Send) -> None:
+        raise kind("the disk is full")
+
+    sent = drive(fail, [], [])
+    assert sent[0]["status"] == 503
+    (record,) = caplog.records
+    assert (record.levelname, "the disk is full" in record.getMessage()) == ("WARNING", True)
 
 
 def test_an_error_after_the_answer_began_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
