@@ -20,6 +20,16 @@ LARGEST_SEED = 2**63 - 1  # that generators of every library take
 STUDENT_KINDS: tuple[StudentKind, ...] = get_args(StudentKind)
 
 
+def check_amount(name: str, value: float) -> None:
+    """Refuses what is no amount.
+
+    Raises:
+        TrainingError: it is below 0, infinite or NaN.
+    """
+    if not (math.isfinite(value) and value >= 0):
+        raise TrainingError(f"{name} must be a number of at least 0, not {value}")
+
+
 @dataclass(frozen=True, slots=True)
 class StudentConfig:
     kind: str = "sage"  # of STUDENT_KINDS, or registered (`training.student.network`)
@@ -59,9 +69,7 @@ class TrainingConfig:
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} must be at least 1, not {getattr(self, name)}")
         for name in ("learning_rate", "weight_decay", "batch_size", "seed"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise TrainingError(f"{name} must be a number of at least 0, not {value}")
+            check_amount(name, getattr(self, name))
         if self.seed > LARGEST_SEED:
             raise TrainingError(f"seed must be at most {LARGEST_SEED}, not {self.seed}")
         check_device(self.device)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from training.config import LABELS, TRAINING, StudentConfig, TrainingConfig
+from training.config import LABELS, TRAINING, StudentConfig, TrainingConfig, check_amount
 from training.data import GraphData, edges, whole_graph
 from training.errors import TeacherError
 from training.loop import ALONE, JUDGED, Evaluation, batches, begin, run_epoch
@@ -294,11 +294,15 @@ def advice(stages: Sequence[Stage], wishes: Wishes) -> list[str]:
 
 
 def check_wishes(wishes: Wishes) -> None:
-    """Refuses a teacher of which nothing is known.
+    """Refuses a teacher of which nothing is known, and what is no amount.
 
     Raises:
         TeacherError: it runs here, and the number of its parameters was not said.
+        TrainingError: a price, a rate or that number is NaN, infinite or below 0.
     """
+    check_amount("--teacher-parameters", wishes.parameters)
+    for field in ("machine_price", "input_price", "output_price", "answers_a_second"):
+        check_amount("--" + field.replace("_", "-"), getattr(wishes, field))
     name = str(wishes.teacher).partition(":")[0]
     kind = "" if wishes.teacher is None else teacher_kind(wishes.teacher)
     known = wishes.parameters or name in PARAMETERS or kind in ("endpoint", "student")

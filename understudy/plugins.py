@@ -27,7 +27,7 @@ def load_plugins() -> None:
     for name in plugins():
         try:
             importlib.import_module(name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a program's module may end the program
             missing = isinstance(error, ModuleNotFoundError) and name.startswith(str(error.name))
             reason = "there is no such module; put its folder on PYTHONPATH, or install it"
             raise PluginError(

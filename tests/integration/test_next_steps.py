@@ -128,6 +128,8 @@ def test_a_wrong_plugin_or_a_network_that_none_has_is_a_line(
     )
     (tmp_path / "broken.py").write_text("1 / 0\n")
     assert refused("broken", *words).endswith("ZeroDivisionError: division by zero")
+    (tmp_path / "program.py").write_text("import sys\n\nsys.exit(0)\n")
+    assert "'program', which cannot be imported: SystemExit" in refused("program", *words)
     (tmp_path / "twice.py").write_text(
         "from training.student.network import register_student\n"
         "register_student('sage', lambda config: None, 'mean')\n"

@@ -3,6 +3,7 @@
 They are dense embeddings of a transformer, or hashed n-grams.
 """
 
+import logging
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -28,6 +29,8 @@ from understudy.graph.progress import Progress, silent, step
 
 if TYPE_CHECKING:
     from training.encoders.minilm import MiniLM
+
+log = logging.getLogger(__name__)
 
 MODEL_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 WEIGHTS_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -209,7 +212,8 @@ def embeddings(
 ) -> NDArray[np.float32]:
     """MiniLM embeddings, float32 [N, 384], mapped from the cache, which is filled before."""
     path = embeddings_file(graph)
-    if not path.is_file():
+    values = kept_embeddings(path, graph.num_nodes)
+    if values is None:
         from training.encoders.minilm import load_minilm  # read only where the cache has none
 
         with step(progress, "Loading the text encoder"):
@@ -217,7 +221,27 @@ def embeddings(
             encoder.module.to(found_device(AUTO))
         with atomic_file(path) as temporary, temporary.open("wb") as stream:
             write_rows(stream, encoded(graph, encoder, progress), graph.num_nodes, MINILM_WIDTH)
-    # Mapped, and copied on writing: torch takes no memory that nobody may write to.
+        values = mapped(path)
+    return values
+
+
+def kept_embeddings(path: Path, count: int) -> NDArray[np.float32] | None:
+    """What the cache has; None where that is nothing, or torn by a machine that lost its power."""
+    if not path.is_file():
+        return None
+    try:
+        values = mapped(path)
+        if values.shape == (count, MINILM_WIDTH):
+            return values
+        problem = f"it holds {values.shape}"
+    except (ValueError, EOFError) as error:
+        problem = str(error)
+    log.warning("%s is damaged (%s): texts are encoded again", path, problem)
+    return None
+
+
+def mapped(path: Path) -> NDArray[np.float32]:
+    """The rows, copied on writing: torch takes no memory that nobody may write to."""
     values: NDArray[np.float32] = np.load(path, mmap_mode="c", allow_pickle=False)
     return values
 

@@ -145,7 +145,10 @@ def check_plan(out: Path, graph: TextGraph, options: EvaluationOptions) -> None:
     if not path.is_file():
         write_json(path, plan)
         return
-    if json.loads(path.read_text()) != json.loads(json.dumps(plan)):
+    kept, wanted = json.loads(path.read_text()), json.loads(json.dumps(plan))
+    if kept != wanted:
+        names = [name for name in sorted(kept | wanted) if kept.get(name) != wanted.get(name)]
         raise EvaluationError(
-            f"{out} holds an evaluation with other settings; name another folder, or remove it"
+            f"{out} holds an evaluation with other settings ({', '.join(names)}); name another "
+            "folder, or remove it"
         )

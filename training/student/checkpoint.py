@@ -114,8 +114,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         calibration = read_calibration(folder / "calibration.json")
         served = read_served(folder / SERVED_FILE)
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
-        raise CheckpointError(f"{folder} is damaged: {error}") from error
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RuntimeError) as error:
+        raise CheckpointError(f"{folder} is damaged: {' '.join(str(error).split())}") from error
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"{folder / 'student.safetensors'} is damaged: {error}") from error
     return Checkpoint(config, student.eval(), metrics, calibration, served)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from training.config import check_amount
 from understudy.endpoint.options import ClientOptions, Constraint, Thinking, WireName
 
 
@@ -24,6 +25,10 @@ class EndpointOptions:
     most_money: float = 0.0  # of a run, by these prices: then no more is asked; 0 is no limit
     wire: WireName = "chat"
     most_choices: int = 255  # options a question, of a decision endpoint
+
+    def __post_init__(self) -> None:
+        for name in ("input_price", "output_price", "most_money"):
+            check_amount(name, getattr(self, name))
 
     @property
     def form(self) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from training.config import check_amount
 from training.teacher.causal import CausalOptions
 from training.teacher.defaults import teacher_kind
 from training.teacher.encoder import EncoderOptions
@@ -26,6 +27,10 @@ class Budget:
     choice: Choice = "random"  # of the nodes; random is the control
     # Id → how hard, in the place of what labels leave uncertain; empty where nobody says it.
     hard: Mapping[str, float] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("nodes", "calls", "money"):
+            check_amount(f"the budget's {name}", getattr(self, name))
 
     @property
     def limited(self) -> bool:

@@ -24,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from training.config import check_amount
 from training.errors import DivergedError
 from training.optimizers import optimizer_tensors, restore_optimizer
 from training.teacher.extract import answer_part
@@ -54,6 +55,10 @@ class TuningOptions:
     clip: float = 1.0  # largest norm of a step's gradient
     checkpoint_steps: int = 50  # between two checkpoints
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "weight_decay"):
+            check_amount(name, getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True)

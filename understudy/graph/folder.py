@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +23,24 @@ logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
 NO_SPLIT = "none"
+
+
+class Format(msgspec.Struct):
+    """What meta.json of every format has."""
+
+    format_version: int
+
+
+class Meta(Format):
+    """What meta.json of this format has, and is read of it."""
+
+    name: str
+    source: str
+    label_names: list[str]
+    splits: dict[str, Any]
+    notes: dict[str, Any]
+    content_hash: str
+    reading: dict[str, Any] = msgspec.field(default_factory=dict)  # graphs of before lack it
 
 
 def save_graph(graph: TextGraph, folder: Path | str) -> None:
@@ -75,8 +94,10 @@ def read_meta(folder: Path) -> dict[str, Any]:
         raise SourceError(f"{folder} {problem}")
     try:
         meta: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        version = int(meta["format_version"])
-    except (ValueError, KeyError, TypeError) as error:
+        version = msgspec.convert(meta, Format).format_version
+        if version <= FORMAT_VERSION:
+            msgspec.convert(meta, Meta)
+    except (ValueError, RecursionError) as error:
         raise GraphFormatError(f"{path} is damaged: {error}") from error
     if version > FORMAT_VERSION:
         raise GraphFormatError(
@@ -136,7 +157,7 @@ def assemble(meta: dict[str, Any], nodes: pa.Table, edges: pa.Table) -> TextGrap
         groups=nodes["group"].to_numpy() if "group" in nodes.column_names else None,
         source=meta["source"],
         notes=meta["notes"],
-        reading=meta.get("reading", {}),  # graphs of before lack it
+        reading=meta.get("reading", {}),
         lineage=parse_lineage(meta["lineage"])
         if "lineage" in meta
         else Lineage(str(meta["content_hash"])),

@@ -82,7 +82,7 @@ def records(path: Path) -> Iterator[tuple[str, object, object]]:
     elif suffix in JSON_LINES:
         rows, at = read_jsonl(path), f"{path}:"
     elif suffix == ".json":
-        value = parse("".join(read_lines(path)), str(path), whole=True)
+        value = parse("".join(read_lines(path)), str(path), "expected an object or an array")
         if isinstance(value, dict):
             yield from ((str(path), label, text) for label, text in value.items())
             return

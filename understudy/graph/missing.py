@@ -18,7 +18,13 @@ MISSING_WORDS = (
     "<NA>",
     "#N/A",
     "#NA",
+    "#N/A N/A",
     "NaT",
+    "1.#IND",
+    "-1.#IND",
+    "1.#QNAN",
+    "-1.#QNAN",
+    "\\N",  # of MySQL and PostgreSQL
 )
 UNKNOWN_MARKS = ("?",)  # what tables of labels write besides
 

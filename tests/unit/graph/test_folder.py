@@ -87,7 +87,21 @@ def test_a_missing_column_is_refused(small_graph: TextGraph, tmp_path: Path) -> 
         load_graph(tmp_path / "graph")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"format_version": "x"}'])
+@pytest.mark.parametrize(
+    "change",
+    [{"label_names": None}, {"label_names": [1]}, {"splits": 5}, {"notes": "x"}, {"name": 7}],
+)
+def test_a_meta_of_other_types_is_damaged(
+    small_graph: TextGraph, tmp_path: Path, change: dict[str, object]
+) -> None:
+    save_graph(small_graph, tmp_path)
+    meta = json.loads((tmp_path / "meta.json").read_text())
+    (tmp_path / "meta.json").write_text(json.dumps(meta | change))
+    with pytest.raises(GraphFormatError, match=rf"meta\.json is damaged: .*{next(iter(change))}"):
+        load_graph(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"format_version": "x"}', "{}", "[" * 100_000])
 def test_a_damaged_meta_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "meta.json").write_text(content)
     with pytest.raises(GraphFormatError, match=r"meta\.json is damaged"):

@@ -61,6 +61,11 @@ def test_every_format_gives_the_labels_in_the_graphs_order(
             ": label 'boats': the description has 1,001",
         ),
         ("a.json", "[3]", " item 1: expected a JSON object, found a number"),
+        (
+            "a.json",
+            '{"boats": ',
+            ":1: broken JSON at column 11: Expecting value; expected an object or an array",
+        ),
         ("a.json", "3", ": expected an object or an array, found a number"),
     ],
 )

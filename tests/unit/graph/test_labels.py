@@ -24,7 +24,7 @@ def test_a_column_that_pandas_has_made_floats() -> None:
     )
 
 
-@pytest.mark.parametrize("word", ["NaN", "null", "NULL", "None", "NA", "N/A", "<NA>", "?"])
+@pytest.mark.parametrize("word", ["NaN", "null", "NULL", "None", "NA", "N/A", "<NA>", "\\N", "?"])
 def test_words_for_a_missing_label(word: str) -> None:
     assert read(["a", word, "none"]) == (["a", None, "none"], {"missing_labels": 1})
 

@@ -38,6 +38,8 @@ def test_class_numbers_of_64_bits_stay_what_they_are() -> None:
     labels = np.array([2**64 - 1, 1, 1], np.uint64)
     graph = TextGraph.from_arrays(["oak", "elm", "salt"], [[0, 1]], labels=labels)
     assert graph.label_names == ("1", str(2**64 - 1))
+    half = TextGraph.from_arrays(["a", "b"], [[0, 1]], labels=np.array([3, np.nan], np.float16))
+    assert half.label_names == ("3",)
 
 
 @pytest.mark.parametrize(

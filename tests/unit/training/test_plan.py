@@ -1,5 +1,6 @@
 """What is planned grows with the work, and names its units."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from typer.testing import CliRunner
 from tests.unit.training.samples import CLASSES, NODES, small_graph
 from training.cli.plan import duration
 from training.config import StudentConfig
-from training.errors import DeviceError, TeacherError
+from training.errors import DeviceError, TeacherError, TrainingError
 from training.memory import GraphSize
 from training.plan import Stage, Wishes, advice, check_wishes, plan_stages
 from understudy.cli import build_app
@@ -78,6 +79,9 @@ def test_a_teacher_of_unknown_size_is_refused() -> None:
     with pytest.raises(TeacherError, match="--teacher-parameters"):
         check_wishes(replace(WISHES, teacher="some/model"))
     check_wishes(replace(WISHES, teacher="some/model", parameters=8e9))
+    for name, value in (("parameters", math.nan), ("machine_price", math.inf)):
+        with pytest.raises(TrainingError, match=r"--[a-z-]+ must be a number of at least 0, not"):
+            check_wishes(replace(WISHES, **{name: value}))  # type: ignore[arg-type]
 
 
 def test_the_command_prints_a_table_with_units_and_what_was_assumed(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def read_info(folder: Path) -> TeacherInfo:
             )
         tuples = {"label_names": tuple(value["label_names"]), "hops": tuple(value["hops"])}
         return TeacherInfo(**{**value, **tuples})
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise TeacherError(f"{path} is damaged: {error}") from error
 
 
@@ -144,8 +144,9 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
     info = read_info(folder)
     if info.graph_hash != graph.content_hash:
         raise StaleTeacherError(
-            f"{folder} answers about {info.graph_name} with content hash {info.graph_hash[:12]}, "
-            f"{graph.name} has {graph.content_hash[:12]}; run `understudy teach` on it"
+            f"{folder} answers about {info.graph_name} with content hash "
+            f"{str(info.graph_hash)[:12]}, {graph.name} has {graph.content_hash[:12]}; run "
+            "`understudy teach` on it"
         )
     try:
         arrays = load_file(folder / ANSWERS_FILE)

@@ -1,7 +1,7 @@
 """Splits in arrays: masks, indices, lists of either, and dicts of them, as published files vary."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from understudy.graph.errors import BadInputError
 from understudy.graph.readers.arrays import array_of, find_key, told
-from understudy.graph.split_names import named_parts
+from understudy.graph.split_names import SPLIT_SYNONYMS, named_parts
 from understudy.graph.splits import SPLIT_NAMES
 
 WORDS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
@@ -50,7 +50,12 @@ def find_split(path: Path, values: Mapping[str, Any], column: int, count: int) -
         return None
     parts = named_parts(f"{path}: {key!r}", values[key])
     found = {name: (key, parts[name]) for name in SPLIT_NAMES if name in parts}
-    return split_of(path, found, column, count, False) if found else None
+    if not found:
+        return None
+    split = split_of(path, found, column, count, False)
+    others = [str(word) for word in values[key] if str(word).lower() not in SPLIT_SYNONYMS]
+    told = f", of which {', '.join(others)} is not read" if others else ""
+    return replace(split, origin=split.origin + told)
 
 
 def spellings(words: tuple[str, ...], ends: tuple[str, ...]) -> tuple[str, ...]:

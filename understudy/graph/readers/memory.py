@@ -227,10 +227,18 @@ def arrow_columns(table: Any, name: str) -> TableColumns:
         BadInputError: it is none, or a column holds values of several types.
     """
     try:
+        table = with_named_index(table)
         return TableColumns(name, table if isinstance(table, pa.Table) else pa.table(table))
     except (pa.ArrowException, TypeError, ValueError) as error:
         reason = "; ".join(str(part) for part in error.args)
         raise BadInputError(f"{name}: not a table that Arrow reads: {reason}") from error
+
+
+def with_named_index(table: Any) -> Any:
+    """A DataFrame of pandas with its index as columns, where it is named: Arrow leaves it out."""
+    levels = getattr(getattr(table, "index", None), "names", ())
+    named = [level for level in levels if level is not None and level not in table.columns]
+    return table.reset_index(level=named) if named else table
 
 
 def graph_from_networkx(

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+
 from understudy.graph.errors import BadInputError, SourceError
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.delimited import Row
@@ -67,11 +69,17 @@ def node_rows(graph: Any, suffix: str) -> Iterator[Row]:
         values = {key: value for key, value in attributes.items() if key != "id"}
         if suffix == ".gexf" and "label" in values:
             values["gexf_label"] = values.pop("label")
-        yield number, ("id", *values), (node, *values.values())
+        yield number, ("id", *values), tuple(map(own_type, (node, *values.values())))
 
 
 def edge_rows(graph: Any) -> Iterator[Row]:
     """Every edge: its two ends and its attributes."""
     for number, (source, target, attributes) in enumerate(graph.edges(data=True), 1):
         values = {k: v for k, v in attributes.items() if k not in ("source", "target")}
-        yield number, ("source", "target", *values), (source, target, *values.values())
+        ends = own_type(source), own_type(target)
+        yield number, ("source", "target", *values), (*ends, *values.values())
+
+
+def own_type(value: Any) -> Any:
+    """The value as Python has it, where a graph was made of NumPy's arrays."""
+    return value.item() if isinstance(value, np.generic) else value

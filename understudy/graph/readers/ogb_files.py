@@ -123,16 +123,30 @@ def node_ids(folder: Path, count: int) -> pa.LargeStringArray:
 
 
 def label_names(folder: Path) -> dict[int, str | None] | None:
-    """The names of mapping/labelidx2….csv.gz by number; None where there is no such file."""
+    """The names of mapping/labelidx2….csv.gz by number; None where there is no such file.
+
+    Raises:
+        BadInputError: a class has two names.
+    """
     found = mapping(folder, "labelidx2")
-    return None if found is None else dict(found[1])
+    if found is None:
+        return None
+    names: dict[int, str | None] = {}
+    for number, name in found[1]:
+        if names.setdefault(number, name) != name:
+            raise BadInputError(
+                f"{found[0]}: the class {number} has two names, {names[number]!r} and {name!r}; "
+                "keep one"
+            )
+    return names
 
 
 def read_split(folder: Path, name: str, count: int) -> GivenSplit | None:
     """The split of the folder; None where it has none.
 
     Raises:
-        BadInputError: there are several and `name` picks none of them, or a number is no node.
+        BadInputError: there are several and `name` picks none of them, or a number is no node, or
+            named twice.
     """
     root = folder / "split"
     choices = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
@@ -150,6 +164,13 @@ def read_split(folder: Path, name: str, count: int) -> GivenSplit | None:
             line = int(outside[0])
             raise BadInputError(
                 f"{path}:{line + 1}: {rows[line]} is no node; there are {count:,}, from 0"
+            )
+        first = np.unique(rows, return_index=True)[1]
+        if len(first) < len(rows):
+            line = int(np.setdiff1d(np.arange(len(rows)), first)[0])
+            raise BadInputError(
+                f"{path}:{line + 1}: the node {rows[line]} is named a second time; the file must "
+                "hold the positions of nodes, each once, and no mask"
             )
         members[split] = rows
     return GivenSplit(members, f"folder split/{name or choices[0]}")

@@ -201,6 +201,7 @@ def class_words(data: Attributes, key: str, count: int) -> pa.LargeStringArray:
             f"{texts!r}, not {told(y)}"
         )
     if y.dtype.kind == "f":
+        y = y.astype(np.float64)  # half precision does not reach the largest exact number
         missing = np.isnan(y)
         if ((np.round(y) != y) | (np.abs(y) > EXACT_FLOATS))[~missing].any():
             raise BadInputError(

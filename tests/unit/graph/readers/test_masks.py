@@ -82,3 +82,9 @@ def test_what_is_no_split(values: dict[str, Any], message: str) -> None:
 def test_a_split_beyond_the_last() -> None:
     with pytest.raises(BadInputError, match="has 1 columns, there is no column 1"):
         find_split(FILE, {"train_masks": [TRAIN]}, 1, 4)
+
+
+def test_a_part_that_no_graph_has_is_told() -> None:
+    found = find_split(FILE, {"split_idx": {**REST, "Holdout": [3]}}, 0, 4)
+    assert found is not None
+    assert found.origin == "split_idx, of which Holdout is not read"

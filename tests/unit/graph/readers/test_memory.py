@@ -205,3 +205,32 @@ def test_empty_edges_and_groups() -> None:
 
 def test_a_graph_is_told_in_a_line() -> None:
     assert repr(from_arrays()) == "<Graph 'graph': 4 nodes, 3 edges, 2 classes, train 2, val 1>"
+
+
+def test_a_networkx_graph_made_of_arrays() -> None:
+    networkx = pytest.importorskip("networkx", reason="NetworkX is not installed")
+    graph = networkx.Graph()
+    labels = np.array([2.0, np.nan, 7.0])
+    for node, text, label in zip(np.arange(3), np.array(TEXTS), labels, strict=False):
+        graph.add_node(node, text=text, label=label)
+    graph.add_edge(np.int64(0), np.int64(2))
+    made = Graph.from_networkx(graph)
+    assert made.ids.to_pylist() == ["0", "1", "2"]
+    assert made.texts.to_pylist() == TEXTS[:3]
+    assert made.label_names == ("2", "7")
+    assert made.labels.tolist() == [0, -1, 1]
+    assert made.adjacency.edges().tolist() == [[0, 2]]
+
+
+def test_the_index_of_a_table_of_pandas_is_a_column_where_it_is_named() -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    nodes, edges = pandas.DataFrame(node_columns()), pandas.DataFrame(edge_columns())
+    expected = Graph.from_pandas(nodes, edges).content_hash
+    for table in (nodes.set_index("id"), nodes.set_index("id", drop=False)):
+        assert Graph.from_pandas(table, edges).content_hash == expected
+    assert Graph.from_pandas(nodes, edges.set_index(["source", "target"])).content_hash == expected
+    counted = nodes.assign(id=range(1, 5)).set_index("id")  # which pandas keeps as a range
+    assert Graph.from_pandas(counted).ids.to_pylist() == ["1", "2", "3", "4"]
+    assert (
+        Graph.from_pandas(nodes.set_index("id").loc[IDS[::-1]], edges).ids.to_pylist()[0] == "yew"
+    )

@@ -91,6 +91,8 @@ BAD = [
     ({"split/time/train.csv.gz": "0\n2\n"}, BadInputError, "is in train and in val"),
     ({"mapping/nodeidx2paperid.csv.gz": "a,b\n0,900\n"}, BadInputError, "each of the 4 nodes"),
     ({"mapping/nodeidx2paperid.csv.gz": "a,b\nx,900\n"}, BadInputError, r"gz:2: expected a number"),
+    ({"split/time/train.csv.gz": "1\n1\n0\n"}, BadInputError, r"n\.csv\.gz:2: the node 1 is named"),
+    ({"mapping/labelidx2name.csv.gz": "i,n\n0,a\n0,b\n1,c"}, BadInputError, "0 has two names, 'a'"),
 ]
 
 

@@ -152,5 +152,5 @@ def test_runs_of_an_earlier_format_of_teachers_are_not_mixed_with_new_ones(tmp_p
     plan = json.loads((tmp_path / "plan.json").read_text())
     del plan["teacher_format"]
     (tmp_path / "plan.json").write_text(json.dumps(plan))
-    with pytest.raises(EvaluationError, match="holds an evaluation with other settings"):
+    with pytest.raises(EvaluationError, match=r"other settings \(teacher_format\)"):
         check_plan(tmp_path, graph, options)

@@ -1,15 +1,17 @@
 """What is said of a teacher, and what suits its kind."""
 
+import math
+from collections.abc import Callable
 from dataclasses import fields, replace
 
 import pytest
 
 from training.cli.teach import READERS
-from training.errors import TeacherError
+from training.errors import TeacherError, TrainingError
 from training.teacher.choices import TeacherChoices, refuse_unread_choices
 from training.teacher.defaults import DEFAULTS
 from training.teacher.endpoint import EndpointOptions
-from training.teacher.options import TeachOptions
+from training.teacher.options import Budget, TeachOptions
 
 
 def test_what_is_not_said_suits_the_kind() -> None:
@@ -55,6 +57,23 @@ def test_what_is_said_reaches_the_options() -> None:
 def test_what_a_teacher_does_not_read_is_refused(choices: TeacherChoices, message: str) -> None:
     with pytest.raises(TeacherError, match=message):
         refuse_unread_choices(choices, READERS)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: TeacherChoices(learning_rate=math.nan).options(), "learning_rate must be a num"),
+        (lambda: EndpointOptions("u", "m", input_price=math.nan), "input_price must be a number"),
+        (lambda: EndpointOptions("u", "m", most_money=math.inf), "most_money must be a number"),
+        (lambda: Budget(money=math.nan), "the budget's money must be a number of at least 0"),
+        (lambda: Budget(nodes=-1), "the budget's nodes must be"),
+    ],
+)
+def test_what_is_no_amount_is_refused_before_any_work(
+    make: Callable[[], object], message: str
+) -> None:
+    with pytest.raises(TrainingError, match=message):
+        make()
 
 
 def test_a_caller_may_have_names_of_its_own() -> None:

@@ -68,7 +68,7 @@ def test_a_torn_part_is_asked_again(tmp_path: Path, caplog: pytest.LogCaptureFix
 
     def ask() -> NDArray[np.float32]:
         return extract(
-            teacher,  # type: ignore[arg-type]
+            teacher,
             questions,
             nodes,
             tmp_path,
