@@ -32,7 +32,6 @@ from benchmarks.measure import (
     run_script,
     write_results,
 )
-from training.cluster.joining import LOCAL, Cluster, joined
 from training.config import DistillOptions, StudentConfig, TrainingConfig
 from training.distill import distill
 from training.loop import STAGE as TRAINING
@@ -42,6 +41,7 @@ from training.teacher.extract import STAGE as ASKING
 from training.teacher.options import Budget, TeachOptions
 from training.teacher.teach import teach
 from training.terminal import quiet_libraries
+from understudy.cluster.joining import LOCAL, Cluster, joined
 from understudy.graph import save_graph
 from understudy.graph.files import file_digest
 from understudy.graph.progress import Progress, silent

@@ -16,10 +16,9 @@ if find_spec("ray") is None:  # which `joined` imports, after it has told it to 
 
 from tests import mortal_teacher
 from tests.language_models import write_tiny_encoder
-from training.cluster.joining import LOCAL, Cluster, joined
 from training.config import DistillOptions, StudentConfig, TrainingConfig
 from training.distill import distill
-from training.errors import ClusterError, TeacherError
+from training.errors import TeacherError
 from training.loop import STAGE as TRAINING
 from training.student.checkpoint import load_checkpoint
 from training.teacher.encoder import EncoderOptions
@@ -28,6 +27,8 @@ from training.teacher.local import LocalTeacher
 from training.teacher.options import TeachOptions
 from training.teacher.teach import teach
 from training.teacher.tuning import TuningOptions
+from understudy.cluster.errors import ClusterError
+from understudy.cluster.joining import LOCAL, Cluster, joined
 from understudy.graph import load_graph, save_graph
 from understudy.graph.files import cache_folder
 from understudy.graph.progress import Progress, silent
@@ -112,11 +113,12 @@ def test_what_stops_an_actor_is_told_as_it_is_here(cluster: Cluster, graph_folde
 def test_of_an_error_that_only_announces_another_that_is_told_too() -> None:
     from ray.train import TrainingFailedError
 
-    from training.cluster.failures import cluster_errors
+    from understudy.cluster.failures import cluster_errors
 
     killed = "Training failed due to controller error:\n5 worker(s) were killed: low on memory\nX"
     told = r"failed: Training failed .* error: 5 worker\(s\) were killed: low on memory; what"
-    with pytest.raises(ClusterError, match=told), cluster_errors():
+    failing = cluster_errors(raised=TrainingFailedError)
+    with pytest.raises(ClusterError, match=told), failing:
         raise TrainingFailedError(killed)
 
 

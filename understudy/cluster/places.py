@@ -3,7 +3,7 @@
 import socket
 from pathlib import Path
 
-from training.errors import ClusterError
+from understudy.cluster.errors import ClusterError
 from understudy.graph import TextGraph, load_graph
 from understudy.plugins import load_plugins
 

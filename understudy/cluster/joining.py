@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from training.errors import ClusterError, first_line
+from understudy.cluster.errors import ClusterError
+from understudy.graph.errors import first_line
 from understudy.plugins import VARIABLE as PLUGINS
 
 LOCAL = "local"  # the address that means: one on this machine, for this command alone
