@@ -122,6 +122,7 @@ def teach(
         What `out` says of the teacher, its accuracies among the metrics.
 
     Raises:
+        ClusterError: no cluster can be joined, or its workers fail.
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
             `understudy.graph.errors` and `training.errors`; an argument that this teacher does not
             read is refused.
@@ -240,6 +241,7 @@ def distill(
         Accuracy, macro-F1 and calibration error a split, such as test_accuracy, and more.
 
     Raises:
+        ClusterError: no cluster can be joined, or its workers fail.
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
             `understudy.graph.errors` and `training.errors`.
     """

@@ -139,11 +139,8 @@ def shared_device(cluster: Cluster, device: str) -> dict[str, float]:
     """
     if device == "cpu":
         return {"CPU": 1}
-    if device != AUTO and "GPU" not in cluster.share:
-        raise ClusterError(
-            f"--device {device}: the cluster has {cluster.gpus} GPUs for {cluster.workers} "
-            "workers, each of which takes one; ask for fewer --workers, or say --device cpu"
-        )
+    if device != AUTO:
+        return cluster.share_with_gpu(f"--device {device}", "--device cpu")
     return cluster.share
 
 

@@ -47,6 +47,23 @@ class Cluster:
         with_gpu = self.gpus >= self.workers
         return {"CPU": 1, "GPU": 1} if with_gpu else {"CPU": 1}
 
+    def share_with_gpu(self, said: str, otherwise: str) -> dict[str, float]:
+        """The same, where a GPU is demanded.
+
+        Args:
+            said: the option that demands it
+            otherwise: the one that demands none
+
+        Raises:
+            ClusterError: there are fewer GPUs than workers.
+        """
+        if "GPU" not in self.share:
+            raise ClusterError(
+                f"{said}: the cluster has {self.gpus} GPUs for {self.workers} workers, each of "
+                f"which takes one; ask for fewer --workers, or say {otherwise}"
+            )
+        return self.share
+
 
 @contextmanager
 def joined(address: str, workers: int = 0) -> Iterator[Cluster]:

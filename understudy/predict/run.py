@@ -1,6 +1,7 @@
 """From rows to answers in whole parts, so that a run that was killed goes on where it was."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -73,9 +74,10 @@ class Run:
         passed = sum(1 for _ in islice(left, done))
         part: list[Answer] = []
         began = self.clock()
-        while batch := list(islice(left, self.answerer.batch)):
-            part += self.answers(batch)
-            passed += len(batch)
+        batches = iter(lambda: list(islice(left, self.answerer.batch)), [])
+        for answers in self.answered(batches):
+            part += answers
+            passed += len(answers)
             self.progress("classify", passed, self.total)
             if len(part) >= PART_ROWS or self.clock() - began >= PART_SECONDS:
                 yield part
@@ -84,10 +86,20 @@ class Run:
             yield part
         self.progress("classify", passed, passed)
 
-    def answers(self, rows: Sequence[Row]) -> list[Answer]:
-        """One answer a row, in their order."""
-        good = [row for row in rows if row.node is not None]
-        found = iter(self.answerer.answer(good, self.top_k) if good else ())
+    def answered(self, batches: Iterable[Sequence[Row]]) -> Iterator[list[Answer]]:
+        """Batches' answers in their order; some may be asked about at once."""
+        asked: deque[Sequence[Row]] = deque()
+
+        def good() -> Iterator[Sequence[Row]]:
+            for rows in batches:
+                asked.append(rows)
+                yield [row for row in rows if row.node is not None]
+
+        for found in self.answerer.answer_each(good(), self.top_k):
+            yield self.joined(asked.popleft(), iter(found))
+
+    def joined(self, rows: Sequence[Row], found: Iterator[Answer]) -> list[Answer]:
+        """One answer a row, in their order, of those to rows that have a node."""
         answers = []
         for row in rows:
             bad = row.node is None
