@@ -67,6 +67,7 @@ from understudy.graph.progress import Progress, silent, step
 from understudy.graph.snapshot import save_snapshot
 
 SHARDS = "shards"  # a folder of the bundle, for what a cluster computes; gone in the end
+SETS = 3  # of activations there at most: to be served, in other bits, and shards of a table
 
 
 @dataclass(slots=True)
@@ -114,7 +115,7 @@ def export_bundle(
     check_output(out, BUNDLE, [*options.inputs(student_folder), graph_folder], force)
     graph = load_graph(graph_folder)
     check_graph(checkpoint.config, graph)
-    check_space(out, activation_bytes(checkpoint.config, graph))
+    check_space(out, activation_bytes(checkpoint.config, graph) * (SETS if elsewhere else 1))
 
     def fill(folder: Path) -> Manifest:
         info, shards = student_info(checkpoint), folder / SHARDS
@@ -165,6 +166,7 @@ def fill_folder(draft: Draft, options: ExportOptions) -> Manifest:
         if options.encoder_precision != "fp32":
             served = serve_int8(draft, written, activations[-1], options)
             if served is not None:
+                forgotten(activations)
                 encoder = replace(encoder, file=INT8_FILE, precision="int8")
                 given, activations = served
     for precision in options.student_precisions:

@@ -59,13 +59,13 @@ def export(
 ) -> None:
     """Turn a trained student and its graph into a bundle, proven equal to what was trained."""
     check_cluster(ray, workers)
+    if ray and (check is not None or (bundle is None and triton is not None)):
+        raise typer.BadParameter("--ray is read where a bundle is written; leave it out")
     if check is not None:
         report(check)
         return
     if student is None or (bundle is None and triton is None):
         raise typer.BadParameter("give STUDENT and BUNDLE, or --check BUNDLE")
-    if ray and bundle is None:
-        raise typer.BadParameter("--ray is read where a bundle is written; leave it out")
     precisions = tuple(student_precision or ())
     if unknown := [value for value in precisions if value not in STUDENT_PRECISIONS]:
         raise typer.BadParameter(f"--student-precision {unknown[0]}: choose int8 or fp16")

@@ -11,6 +11,7 @@ from understudy.predict.answering import Answerer
 from understudy.predict.errors import BadRowError
 from understudy.predict.rows import BAD_ROW, Answer, Row, failed
 
+STAGE = "classify"
 PART_ROWS = 16_384
 PART_SECONDS = 10.0  # after which a part is written though it is small
 SHOWN = 10  # problems that are told one by one
@@ -78,13 +79,13 @@ class Run:
         for answers in self.answered(batches):
             part += answers
             passed += len(answers)
-            self.progress("classify", passed, self.total)
+            self.progress(STAGE, passed, self.total)
             if len(part) >= PART_ROWS or self.clock() - began >= PART_SECONDS:
                 yield part
                 part, began = [], self.clock()
         if part:
             yield part
-        self.progress("classify", passed, passed)
+        self.progress(STAGE, passed, passed)
 
     def answered(self, batches: Iterable[Sequence[Row]]) -> Iterator[list[Answer]]:
         """Batches' answers in their order; some may be asked about at once."""

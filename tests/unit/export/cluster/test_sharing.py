@@ -64,6 +64,7 @@ def test_what_is_said_of_a_cluster_is_checked_before_any_work(
     for words, told in (
         (["export", "student", "bundle", "--workers", "2"], "--workers is read with --ray"),
         (["export", "bundle", "--triton", "out", "--ray", "local"], "where a bundle is written"),
+        (["export", "--check", "bundle", "--ray", "local"], "where a bundle is written"),
     ):
         with pytest.raises(SystemExit):
             main(words)
