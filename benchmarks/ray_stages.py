@@ -1,30 +1,29 @@
-"""Teaching and distilling on a local cluster of Ray, by one worker and by two, of one core each.
+"""Stages on a local cluster of Ray, by one worker and by two, of one core each.
 
     python -m benchmarks.ray_stages teach [--nodes 100000] [--asked 2000]
     python -m benchmarks.ray_stages distill [--nodes 100000] [--epochs 1] [--timed-epochs 6]
+    python -m benchmarks.ray_stages export [--nodes 100000] [--encoder minilm]
+    python -m benchmarks.ray_stages predict [--nodes 100000] [--encoder minilm] [--asked 2000]
 
 Beside them the stage without Ray, on one core, too; and by two workers of which one is killed.
 Seconds are of a stage, from its command to its folder, on a cluster that runs: workers start in
 them. A teacher is an encoder with a fitted head (MiniLM, or a folder), asked once each way. A
 student hashes texts: those that are compared with each other are trained over three seeds, and one
-worker is held against two over one longer run, in which starting is a smaller part.
+worker is held against two over one longer run, in which starting is a smaller part. What is
+exported, and asked about texts of nodes with their neighbours, is a student of one epoch.
 """
 
-import os
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import psutil
 import torch
 import typer
 
-from benchmarks.errors import BenchmarkError
 from benchmarks.measure import (
     check_programs,
     described,
@@ -32,8 +31,9 @@ from benchmarks.measure import (
     run_script,
     write_results,
 )
-from training.cluster.joining import LOCAL, Cluster, joined
-from training.config import DistillOptions, StudentConfig, TrainingConfig
+from benchmarks.ray_passes import exported, pass_report, pass_results, predicted, prepare
+from benchmarks.ray_ways import ALONE, KILLED, ONE, TWO, WAYS, Figures, Place, killing, placed
+from training.config import DistillOptions, EncoderKind, StudentConfig, TrainingConfig
 from training.distill import distill
 from training.loop import STAGE as TRAINING
 from training.memory import BATCH
@@ -48,46 +48,23 @@ from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 ACTOR, WORKER = "ray::MapWorker", "ray::RayTrainWorker"  # as processes are called
-SEEDS = (0, 1, 2)
-Stage = Literal["teach", "distill"]
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    name: str
-    workers: int = 0  # 0: without Ray
-    killed: bool = False  # one of them, once
-    timed: bool = False  # over a longer run of a student, too
-    seeds: tuple[int, ...] = SEEDS[:1]  # of students; none: only what is timed
-
-
-ALONE = Way("without Ray", seeds=SEEDS)
-ONE = Way("one worker", 1, timed=True, seeds=())
-TWO = Way("two workers", 2, timed=True, seeds=SEEDS)
-KILLED = Way("two, one killed", 2, killed=True)
-WAYS = (ALONE, ONE, TWO, KILLED)
-
-
-@dataclass(slots=True)
-class Figures:
-    """Of one way of one stage."""
-
-    seconds: float = 0.0  # of teaching, or of the longer run
-    answers: str = ""  # SHA-256 of the teacher's answers
-    training_seconds: float = 0.0  # of the longer run, its first step to its last
-    val_accuracy: list[float] = field(default_factory=list)  # by seed
+Stage = Literal["teach", "distill", "export", "predict"]
+PASSES: tuple[Stage, ...] = ("export", "predict")
 
 
 def main(
     stage: Annotated[Stage, typer.Argument(help="What is measured.")],
     nodes: Annotated[int, typer.Option(min=100, help="Of the synthetic graph.")] = 100_000,
     asked: Annotated[
-        int, typer.Option(min=1, help="Nodes that the teacher is asked about.")
+        int, typer.Option(min=1, help="Nodes that the teacher is asked about, or texts to predict.")
     ] = 2_000,
     epochs: Annotated[int, typer.Option(min=2, help="Of students that are compared.")] = 2,
     timed_epochs: Annotated[int, typer.Option(min=1, help="Of the one that is timed.")] = 6,
     batch_size: Annotated[int, typer.Option(min=2, help="Nodes a step.")] = BATCH,
     teacher: Annotated[str, typer.Option(help="encoder, or encoder:FOLDER.")] = "encoder",
+    encoder: Annotated[
+        EncoderKind, typer.Option(help="Of the student that is exported and asked.")
+    ] = "hashing",
 ) -> None:
     """Measure, print and write results/ray_STAGE.json and ray_STAGE.md."""
     quiet_libraries()
@@ -111,45 +88,31 @@ def main(
         home = Path(folder)
         graph = synthetic_graph(SyntheticOptions(nodes=nodes))
         save_graph(graph, home / "graph")
+        work: dict[Stage, Callable[[Place], Figures]] = {
+            "teach": lambda place: taught(place, asking),
+            "distill": lambda place: distilled(place, options, timed_epochs),
+            "export": exported,
+            "predict": predicted,
+        }
+        if stage in PASSES:
+            own = replace(options.training, epochs=1)
+            texts = asked if stage == "predict" else 0
+            prepare(home, replace(options, encoder=encoder, training=own), texts)
         found = {}
         for way in WAYS:
             with placed(way, home) as place:
-                found[way.name] = (
-                    taught(place, asking)
-                    if stage == "teach"
-                    else distilled(place, options, timed_epochs)
-                )
+                found[way.name] = work[stage](place)
             typer.echo(f"{way.name}: {found[way.name]}")
-    title = described(graph)
-    if stage == "teach":
-        title += f", {asked:,} nodes asked about at hops 0 and 1"
-    else:
-        title += f"; {timed_epochs} epochs timed, {epochs} compared, of {batch_size:,} nodes a step"
-    text = report(stage, found, title)
-    write_results(f"ray_{stage}", results(stage, found), text)
+    told = {
+        "teach": f", {asked:,} nodes asked about at hops 0 and 1",
+        "distill": f"; {timed_epochs} epochs timed, {epochs} compared, of {batch_size:,} a step",
+        "export": f"; a student of {encoder} texts",
+        "predict": f"; {asked:,} texts with neighbours, a student of {encoder} texts",
+    }
+    text = report(stage, found, described(graph) + told[stage])
+    name = f"ray_{stage}_{encoder}" if stage in PASSES else f"ray_{stage}"
+    write_results(name, results(stage, found), text)
     typer.echo(text)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a way's work is done."""
-
-    way: Way
-    graph: Path
-    out: Path
-    cluster: Cluster | None
-
-
-@contextmanager
-def placed(way: Way, home: Path) -> Iterator[Place]:
-    """A way's cluster, where it has one; what is cached of texts is of no use to the next way."""
-    graph, out = home / "graph", home / way.name.replace(" ", "-")
-    os.environ["UNDERSTUDY_CACHE"] = str(out.with_suffix(".cache"))
-    if not way.workers:
-        yield Place(way, graph, out, None)
-        return
-    with joined(LOCAL, way.workers) as cluster:
-        yield Place(way, graph, out, cluster)
 
 
 def taught(place: Place, options: TeachOptions) -> Figures:
@@ -193,28 +156,10 @@ def student(
         return distill(place.graph, out, own, told, elsewhere=fit)
 
 
-def killing(title: str, when: str) -> Progress:
-    """Kills one worker of ours, when something of the stage `when` is done for the first time."""
-    waiting = [title]
-
-    def told(stage: str, done: int, total: int) -> None:
-        if stage == when and 0 < done < total and waiting:
-            own = descendants(waiting.pop())
-            if not own:
-                raise BenchmarkError(f"no process {title} is there to be killed")
-            own[-1].kill()
-
-    return told
-
-
-def descendants(title: str) -> list[psutil.Process]:
-    """Processes below this one whose command begins so."""
-    found = psutil.Process().children(recursive=True)
-    return [one for one in found if "".join(one.cmdline()[:1]).startswith(title)]
-
-
 def results(stage: Stage, found: dict[str, Figures]) -> dict[str, Any]:
     """What is committed: seconds and their ratio, and whether all ways give the same."""
+    if stage in PASSES:
+        return pass_results(found)
     one, two = found[ONE.name], found[TWO.name]
     told: dict[str, Any] = {"ratio": round(two.seconds / one.seconds, 3)}
     told["seconds"] = {name: round(own.seconds, 1) for name, own in found.items() if own.seconds}
@@ -242,6 +187,8 @@ def results(stage: Stage, found: dict[str, Figures]) -> dict[str, Any]:
 
 
 def report(stage: Stage, found: dict[str, Figures], title: str) -> str:
+    if stage in PASSES:
+        return pass_report(found, title)
     values = results(stage, found)
     if stage == "teach":
         rows = [[name, f"{seconds:.1f}"] for name, seconds in values["seconds"].items()]

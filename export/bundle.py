@@ -1,11 +1,11 @@
 """From a student folder to a bundle."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from shutil import rmtree
-from typing import cast
 
 import numpy as np
 from msgspec.structs import replace
@@ -18,20 +18,27 @@ from export.checks.parity import (
     check_stored,
     check_weights,
     check_whole,
-    student_forms,
 )
-from export.encoder.files import WrittenEncoder, served_embeddings, write_encoder, write_int8
+from export.encoder.files import WrittenEncoder, write_encoder, write_int8
 from export.errors import GateError, StaleError
 from export.options import ExportOptions
+from export.passes import (
+    THREADS,
+    Activations,
+    Elsewhere,
+    Given,
+    Here,
+    Passes,
+    forgotten,
+    given_as_served,
+    given_by,
+)
 from export.recipe import recipe_of
-from export.student.activations import all_activations
 from export.student.blocks import weighting_of
 from export.student.files import convert_student, export_student
+from export.student.forms import Form, forms_of
 from training.encoders.features import (
     EncoderSpec,
-    Features,
-    dense_features,
-    graph_features,
     hashing_options,
 )
 from training.encoders.minilm import find_model
@@ -48,9 +55,7 @@ from understudy.bundle.card import write_card
 from understudy.bundle.student import (
     LOGITS_FILE,
     WHOLE_FILE,
-    StudentNetwork,
     activation_file,
-    open_student,
     variant_folder,
 )
 from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE
@@ -58,13 +63,11 @@ from understudy.folders import check_output, check_space
 from understudy.folders.kinds import BUNDLE
 from understudy.graph import TextGraph, load_graph
 from understudy.graph.lineage import lineage_of
-from understudy.graph.neighborhoods import Weighting
 from understudy.graph.progress import Progress, silent, step
 from understudy.graph.snapshot import save_snapshot
 
-THREADS = 2  # of onnxruntime, while exporting
-
-Activations = list[NDArray[np.float32]]
+SHARDS = "shards"  # a folder of the bundle, for what a cluster computes; gone in the end
+SETS = 3  # of activations there at most: to be served, in other bits, and shards of a table
 
 
 @dataclass(slots=True)
@@ -76,17 +79,12 @@ class Draft:
     graph: TextGraph
     info: StudentInfo
     progress: Progress
+    passes: Passes
     parity: dict[str, float] = field(default_factory=dict)
     variants: dict[str, VariantInfo] = field(default_factory=dict)
 
-    @property
-    def weighting(self) -> Weighting:
-        return cast(Weighting, self.info.weighting)
-
-    def activations(self, network: StudentNetwork, features: Features) -> Activations:
-        return all_activations(
-            network, features, self.graph.adjacency, self.weighting, self.progress
-        )
+    def activations(self, form: Form, given: Given) -> Activations:
+        return self.passes.activations(self.graph, form, given, self.progress)
 
 
 def export_bundle(
@@ -95,11 +93,13 @@ def export_bundle(
     options: ExportOptions,
     progress: Progress = silent,
     force: bool = False,
+    elsewhere: Elsewhere | None = None,
 ) -> Manifest:
     """Exports a student and its graph; every file passes its parity gate or nothing is written.
 
     Args:
         force: replace a folder of another kind, too.
+        elsewhere: who computes what goes through all nodes; None: this process.
 
     Raises:
         ExportError: a gate failed, or the graph is not the one that the student was trained on.
@@ -115,11 +115,14 @@ def export_bundle(
     check_output(out, BUNDLE, [*options.inputs(student_folder), graph_folder], force)
     graph = load_graph(graph_folder)
     check_graph(checkpoint.config, graph)
-    check_space(out, activation_bytes(checkpoint.config, graph))
+    check_space(out, activation_bytes(checkpoint.config, graph) * (SETS if elsewhere else 1))
 
     def fill(folder: Path) -> Manifest:
-        info = student_info(checkpoint)
-        manifest = fill_folder(Draft(folder, checkpoint, graph, info, progress), options)
+        info, shards = student_info(checkpoint), folder / SHARDS
+        own = elsewhere(graph, graph_folder, shards) if elsewhere else nullcontext(Here())
+        with own as passes:
+            draft = Draft(folder, checkpoint, graph, info, progress, passes)
+            manifest = fill_folder(draft, options)
         write_card(folder, manifest, recipe_of(checkpoint, graph))
         return manifest
 
@@ -155,18 +158,19 @@ def student_info(checkpoint: Checkpoint) -> StudentInfo:
 def fill_folder(draft: Draft, options: ExportOptions) -> Manifest:
     """Writes everything but the manifest, and returns that without the files' digests."""
     config = draft.checkpoint.config
-    network, features, activations = write_student(draft, options)
+    given, activations = write_student(draft, options)
     encoder = encoder_info(config.encoder)
     if config.encoder.kind == "minilm":
         written = write_encoder(draft.folder, options.encoder_path, THREADS, draft.progress)
         draft.parity["encoder_cosine_gap"] = written.cosine_gap
         if options.encoder_precision != "fp32":
-            served = serve_int8(draft, written, network, activations[-1], options)
+            served = serve_int8(draft, written, activations[-1], options)
             if served is not None:
+                forgotten(activations)
                 encoder = replace(encoder, file=INT8_FILE, precision="int8")
-                features, activations = served
+                given, activations = served
     for precision in options.student_precisions:
-        write_variant(draft, precision, features, activations[-1])
+        write_variant(draft, precision, given, activations[-1])
     with step(draft.progress, "Writing activations and graph"):
         save_activations(draft.folder, activations)
         (draft.folder / "graph").mkdir()
@@ -174,32 +178,27 @@ def fill_folder(draft: Draft, options: ExportOptions) -> Manifest:
     return manifest_of(draft, options, encoder, activations[-1])
 
 
-def write_student(
-    draft: Draft, options: ExportOptions
-) -> tuple[StudentNetwork, Features, Activations]:
+def write_student(draft: Draft, options: ExportOptions) -> tuple[Given, Activations]:
     """Writes the student's files, and computes all activations with them."""
     student, adjacency = draft.checkpoint.student, draft.graph.adjacency
-    features = graph_features(
-        draft.graph, draft.checkpoint.config.encoder, options.encoder_path, draft.progress
-    )
+    spec = draft.checkpoint.config.encoder
+    given = given_by(draft.graph, spec, options.encoder_path, draft.progress)
     with step(draft.progress, "Exporting the student"):
         export_student(student, draft.folder / "student", whole=True)
-    network = open_student(draft.folder, draft.info, THREADS, "cpu")
     with step(draft.progress, "Comparing it with torch"):
         draft.parity["awkward_graphs"] = check_shapes(student, draft.folder, draft.info)
         draft.parity["whole_student"] = check_whole(student, draft.folder / WHOLE_FILE)
-    activations = draft.activations(network, features)
-    draft.parity["stored_logits"] = check_stored(student, features, adjacency, activations)
-    return network, features, activations
+    activations = draft.activations(Form(draft.folder, draft.info), given)
+    draft.parity["stored_logits"] = check_stored(student, given.features, adjacency, activations)
+    return given, activations
 
 
 def serve_int8(
     draft: Draft,
     encoder: WrittenEncoder,
-    network: StudentNetwork,
     expected: NDArray[np.float32],
     options: ExportOptions,
-) -> tuple[Features, Activations] | None:
+) -> tuple[Given, Activations] | None:
     """Writes the int8 encoder, and the activations of what it reads, if it passes its gate.
 
     Stored nodes must be what the served encoder makes of their texts: else an unseen node with
@@ -209,15 +208,17 @@ def serve_int8(
         GateError: it does not pass, and was asked for.
     """
     cosine = write_int8(encoder, draft.graph)
-    features = dense_features(served_embeddings(draft.graph, encoder, INT8_FILE, draft.progress))
-    activations = draft.activations(network, features)
+    spec = draft.checkpoint.config.encoder
+    given = given_as_served(draft.graph, spec, encoder, INT8_FILE, draft.passes, draft.progress)
+    activations = draft.activations(Form(draft.folder, draft.info), given)
     verdict = judge("int8", cosine, draft.graph, expected, activations[-1])
     if verdict.passes:
         draft.variants[INT8_FILE] = verdict.info
         draft.parity["stored_logits"] = check_stored(
-            draft.checkpoint.student, features, draft.graph.adjacency, activations
+            draft.checkpoint.student, given.features, draft.graph.adjacency, activations
         )
-        return features, activations
+        return given, activations
+    forgotten(activations)
     (draft.folder / INT8_FILE).unlink()
     if options.encoder_precision == "int8":
         raise refusal("the int8 text encoder", verdict)
@@ -225,7 +226,7 @@ def serve_int8(
 
 
 def write_variant(
-    draft: Draft, precision: str, features: Features, expected: NDArray[np.float32]
+    draft: Draft, precision: str, given: Given, expected: NDArray[np.float32]
 ) -> None:
     """Writes the student's layers in another precision.
 
@@ -236,10 +237,11 @@ def write_variant(
     source, target = draft.folder / "student", draft.folder / name / "student"
     convert_student(draft.checkpoint.student, source, target, precision)
     verdicts = []
-    for form in student_forms(draft.folder / name, draft.info, THREADS):
-        logits = draft.activations(form, features)[-1]
-        cosine = smallest_cosine(expected, logits)
-        verdicts.append(judge(precision, cosine, draft.graph, expected, logits))
+    for form in forms_of(draft.folder / name, draft.info):
+        activations = draft.activations(form, given)
+        cosine = smallest_cosine(expected, activations[-1])
+        verdicts.append(judge(precision, cosine, draft.graph, expected, activations[-1]))
+        forgotten(activations)
     for verdict in verdicts:
         if not verdict.passes:
             rmtree(draft.folder / name)
@@ -258,8 +260,16 @@ def refusal(what: str, verdict: Verdict) -> GateError:
 def save_activations(folder: Path, activations: Activations) -> None:
     (folder / "activations").mkdir()
     for number, values in enumerate(activations[:-1]):
-        np.save(folder / activation_file(number), values)
-    np.save(folder / LOGITS_FILE, activations[-1])
+        save_rows(folder / activation_file(number), values)
+    save_rows(folder / LOGITS_FILE, activations[-1])
+
+
+def save_rows(path: Path, values: NDArray[np.float32]) -> None:
+    """As a .npy file; one that the values are mapped from already is taken."""
+    if isinstance(values, np.memmap) and values.filename is not None:
+        Path(values.filename).replace(path)
+    else:
+        np.save(path, values)
 
 
 def manifest_of(

@@ -1,21 +1,27 @@
 """This room on the command line."""
 
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from export.cluster.elsewhere import passes_place
 from export.options import STUDENT_PRECISIONS, EncoderPrecision, ExportOptions
 from training.errors import CheckpointError
 from understudy.bundle import Manifest, open_bundle
+from understudy.cluster.options import Ray, Workers, check_cluster
 from understudy.folders import check_output
 from understudy.folders.kinds import BUNDLE, REPOSITORY, STUDENT, marked
 from understudy.folders.places import url_problem
 from understudy.graph.folder import read_meta
 from understudy.graph.next_step import tell_next
 from understudy.graph.progress import terminal_progress
+
+if TYPE_CHECKING:
+    from export.passes import Elsewhere
 
 
 def export(
@@ -44,12 +50,17 @@ def export(
         Path | None,
         typer.Option(help="Write a Triton model repository of the bundle: export BUNDLE --triton."),
     ] = None,
+    ray: Ray = "",
+    workers: Workers = 0,
     force: Annotated[
         bool,
         typer.Option("--force", help="Replace an output also if it is another kind of folder."),
     ] = False,
 ) -> None:
     """Turn a trained student and its graph into a bundle, proven equal to what was trained."""
+    check_cluster(ray, workers)
+    if ray and (check is not None or (bundle is None and triton is not None)):
+        raise typer.BadParameter("--ray is read where a bundle is written; leave it out")
     if check is not None:
         report(check)
         return
@@ -63,7 +74,8 @@ def export(
     if bundle is None:  # only a repository of a bundle that is there
         bundle = student
     else:
-        Console().print(summary(bundle, written(student, bundle, options, force)))
+        with passes_place(ray, workers) if ray else nullcontext() as place:
+            Console().print(summary(bundle, written(student, bundle, options, force, place)))
     if triton is not None:
         from export.triton import write_repository
 
@@ -96,14 +108,16 @@ def check_paths(
         check_output(triton, REPOSITORY, inputs, force)
 
 
-def written(student: Path, bundle: Path, options: ExportOptions, force: bool) -> Manifest:
+def written(
+    student: Path, bundle: Path, options: ExportOptions, force: bool, place: "Elsewhere | None"
+) -> Manifest:
     from training.terminal import load_libraries
 
     load_libraries("export.bundle")
     from export.bundle import export_bundle
 
     with terminal_progress() as progress:
-        return export_bundle(student, bundle, options, progress, force)
+        return export_bundle(student, bundle, options, progress, force, place)
 
 
 def report(folder: Path) -> None:

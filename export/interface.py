@@ -1,12 +1,15 @@
 """`understudy.export`: the program as a function."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from export.bundle import export_bundle
+from export.cluster.elsewhere import passes_place
 from export.errors import ExportError
 from export.options import STUDENT_PRECISIONS, EncoderPrecision, ExportOptions
 from understudy.bundle import Manifest
+from understudy.cluster.options import check_cluster
 from understudy.extras import needed
 from understudy.graph.kept import GraphSource, graph_folder
 from understudy.graph.progress import Progress, silent
@@ -21,6 +24,8 @@ def export(
     name: str | None = None,
     encoder_precision: EncoderPrecision = "auto",
     student_precisions: Sequence[str] = (),
+    ray: str = "",
+    workers: int = 0,
     progress: Progress = silent,
     force: bool = False,
 ) -> Manifest:
@@ -34,14 +39,17 @@ def export(
         name: of the model in answers; None: the graph's and the student's.
         encoder_precision: of the served text encoder; auto: int8 if it costs no accuracy.
         student_precisions: int8, fp16: the student's files in these as well.
+        ray, workers: compute activations on a cluster of Ray, see `teach`.
         force: replace `bundle` also if it is another kind of folder.
 
     Raises:
         ExportError: a gate failed, or the graph is not the one that the student was trained on.
+        ClusterError: no cluster can be joined, or its workers fail.
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
             `understudy.graph.errors` and `training.errors`.
         ImportError: a package of the extra `export` is missing.
     """
+    check_cluster(ray, workers)
     for precision in student_precisions:
         if precision not in STUDENT_PRECISIONS:
             raise ExportError(f"unknown precision {precision!r}; choose int8 or fp16")
@@ -52,5 +60,6 @@ def export(
         encoder_precision=encoder_precision,
         student_precisions=tuple(student_precisions),
     )
-    with needed("export"):  # torch imports its exporter's packages when it is called
-        return export_bundle(Path(student), Path(bundle), options, progress, force)
+    own = passes_place(ray, workers) if ray else nullcontext()
+    with needed("export"), own as place:  # torch imports its exporter's packages when it is called
+        return export_bundle(Path(student), Path(bundle), options, progress, force, place)

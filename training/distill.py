@@ -19,7 +19,7 @@ from training.config import (
 from training.data import GraphData, check_trainable, graph_data
 from training.devices import AUTO, device_title, found_device, free_on
 from training.encoders.features import PROCESSOR, encoder_spec, graph_features
-from training.errors import CheckpointError, DeviceError, first_line
+from training.errors import CheckpointError, DeviceError
 from training.loop import ALONE, Team, predict, train
 from training.losses.objectives import make_terms
 from training.memory import chosen_batch, graph_size
@@ -37,7 +37,7 @@ from training.teacher.answers.views import served_teacher
 from understudy.folders import FolderError, check_output, check_space, reserved
 from understudy.folders.kinds import STUDENT
 from understudy.graph import TextGraph, check_split, load_graph
-from understudy.graph.errors import SourceError
+from understudy.graph.errors import SourceError, first_line
 from understudy.graph.files import cache_folder
 from understudy.graph.lineage import lineage_of
 from understudy.graph.progress import Progress, named, silent

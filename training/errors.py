@@ -9,7 +9,6 @@ TrainingError
 │   └── StaleTeacherError   its answers are about another graph
 ├── EndpointError       a teacher's endpoint refuses, fails, or answers nonsense
 ├── DeviceError         a device is not here, or is none
-├── ClusterError        no cluster can be joined, or its workers fail for good
 └── EvaluationError     an evaluation's folder holds runs of another plan
 """
 
@@ -50,14 +49,5 @@ class DeviceError(TrainingError):
     """A device is not on this machine, or a name is that of none."""
 
 
-class ClusterError(TrainingError):
-    """No cluster can be joined, it is too small, or its workers fail for good."""
-
-
 class EvaluationError(TrainingError):
     """An evaluation's folder holds runs of another plan."""
-
-
-def first_line(error: BaseException) -> str:
-    """What another's error says first, or its name."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

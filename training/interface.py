@@ -14,7 +14,7 @@ from training.beginning import like_its_start
 from training.cli.evaluate import RENAMED
 from training.cli.teach import READERS, parse_endpoint
 from training.cluster.elsewhere import (
-    check_cluster,
+    check_shared_device,
     shared_batch_size,
     student_place,
     teacher_place,
@@ -27,7 +27,6 @@ from training.config import (
     TrainingConfig,
 )
 from training.devices import StudentPrecision
-from training.errors import ClusterError
 from training.evaluation import evaluate as evaluating
 from training.evaluation.plan import EvaluationOptions
 from training.evaluation.splits import SPLIT_KINDS
@@ -39,6 +38,8 @@ from training.teacher.choices import TeacherChoices, refuse_unread_choices
 from training.teacher.defaults import Precision, Scores
 from training.teacher.hardness import check_hard
 from training.teacher.options import Budget, Choice
+from understudy.cluster.errors import ClusterError
+from understudy.cluster.options import check_cluster
 from understudy.graph.folder import read_meta
 from understudy.graph.kept import GraphSource, graph_folder
 from understudy.graph.label_descriptions import checked_descriptions
@@ -124,6 +125,7 @@ def teach(
         What `out` says of the teacher, its accuracies among the metrics.
 
     Raises:
+        ClusterError: no cluster can be joined, or its workers fail.
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
             `understudy.graph.errors` and `training.errors`; an argument that this teacher does not
             read is refused.
@@ -247,10 +249,12 @@ def distill(
         Accuracy, macro-F1 and calibration error a split, such as test_accuracy, and more.
 
     Raises:
+        ClusterError: no cluster can be joined, or its workers fail.
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
             `understudy.graph.errors` and `training.errors`.
     """
-    check_cluster(ray, workers, device)
+    check_cluster(ray, workers)
+    check_shared_device(ray, device)
     choices = DistillChoices(
         teacher=None if teacher is None else Path(teacher),
         view=view,

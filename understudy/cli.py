@@ -102,6 +102,7 @@ BY_SIGNAL = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM, sig
 ERROR_ROOTS = {
     "understudy.plugins": "PluginError",
     "understudy.folders.errors": "FolderError",
+    "understudy.cluster.errors": "ClusterError",
     "benchmarks.errors": "BenchmarkError",
     "understudy.graph.errors": "GraphError",
     "understudy.bundle.errors": "BundleError",

@@ -4,7 +4,6 @@ Each check returns its largest difference, which goes into the manifest, or rais
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from export.errors import ParityError
 from export.student.activations import all_activations, input_feeds
 from export.student.blocks import weighting_of
+from export.student.forms import forms_of
 from training.data import edges
 from training.encoders.features import Features, HashedFeatures, dense_features, take_rows
 from training.encoders.minilm import MiniLM
@@ -22,7 +22,7 @@ from training.student.batches import sample, sampled_edges
 from training.student.network import HashedInput, Student
 from understudy.bundle import StudentInfo
 from understudy.bundle.sessions import Network
-from understudy.bundle.student import StudentNetwork, layer_file, open_student
+from understudy.bundle.student import StudentNetwork
 from understudy.bundle.text_encoder import TextEncoder
 from understudy.graph.csr import Adjacency, build_adjacency
 from understudy.graph.hashing import HashedTexts
@@ -142,10 +142,7 @@ def check_shapes(student: Student, folder: Path, info: StudentInfo) -> float:
 
 def student_forms(folder: Path, info: StudentInfo, threads: int = 1) -> list[StudentNetwork]:
     """A folder's student as it is run on a CPU, and as it is run on a GPU: gathering."""
-    network = open_student(folder, info, threads, "cpu")
-    files = [folder / layer_file(number + 1) for number in range(info.layers)]
-    gathering = tuple(Network(path, threads) for path in files)
-    return [network, replace(network, layers=gathering)]
+    return [form.open(threads) for form in forms_of(folder, info)]
 
 
 def check_whole(student: Student, path: Path) -> float:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from export.checks.gates import smallest_cosine
 from export.checks.parity import check_encoder
 from export.encoder.block import EncoderBlock
+from export.encoder.embeddings import encoded
 from export.encoder.outliers import set_outliers_apart
 from export.encoder.rounding import round_products
 from export.onnx_files import Axes, B, OnnxFile, T, export_files
@@ -25,7 +26,6 @@ from understudy.graph.files import atomic_file, cache_folder
 from understudy.graph.progress import Progress
 
 SAMPLED_TEXTS = 64  # to find outliers and to round weights by
-TEXTS_A_STEP = 256  # between two signs of progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +88,32 @@ def write_int8(encoder: WrittenEncoder, graph: TextGraph) -> float:
     return smallest_cosine(encoder.open(ENCODER_FILE)(texts), encoder.open(INT8_FILE)(texts))
 
 
-def served_embeddings(
+def embed(
     graph: TextGraph, encoder: WrittenEncoder, file: str, progress: Progress
 ) -> NDArray[np.float32]:
-    """Every node's embedding by one of the files, float32 [N, dimension], cached by its digest."""
-    digest = file_digest(encoder.folder / file)
-    path = cache_folder() / "features" / f"{digest[:16]}-{graph.text_hash[:32]}.npy"
+    """Every node's embedding by one of the files, float32 [N, dimension]."""
+    encode = encoder.open(file)
+    return np.concatenate(list(encoded(encode, graph, 0, graph.num_nodes, progress)))
+
+
+Embed = Callable[[TextGraph, WrittenEncoder, str, Progress], NDArray[np.float32]]
+
+
+def served_embeddings(
+    graph: TextGraph, encoder: WrittenEncoder, file: str, progress: Progress, make: Embed = embed
+) -> NDArray[np.float32]:
+    """The same, mapped from the cache, which is filled before by what `make` makes."""
+    path = served_file(graph, encoder, file)
     if not path.is_file():
-        values = embed(graph, encoder.open(file), progress)
+        values = make(graph, encoder, file, progress)
         with atomic_file(path) as temporary:
             np.save(temporary, values)
-    return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
+    # Mapped, and copied on writing: torch takes no memory that nobody may write to.
+    mapped: NDArray[np.float32] = np.load(path, mmap_mode="c", allow_pickle=False)
+    return mapped
 
 
-def embed(
-    graph: TextGraph,
-    encode: Callable[[list[str]], NDArray[np.float32]],
-    progress: Progress,
-) -> NDArray[np.float32]:
-    texts = graph.texts.to_pylist()
-    pieces = []
-    for start in range(0, len(texts), TEXTS_A_STEP):
-        pieces.append(encode(texts[start : start + TEXTS_A_STEP]))
-        progress("Encoding texts with int8", min(start + TEXTS_A_STEP, len(texts)), len(texts))
-    return np.concatenate(pieces)
+def served_file(graph: TextGraph, encoder: WrittenEncoder, file: str) -> Path:
+    """Where the cache has them, or would have them."""
+    digest = file_digest(encoder.folder / file)
+    return cache_folder() / "features" / f"{digest[:16]}-{graph.text_hash[:32]}.npy"

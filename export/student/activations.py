@@ -13,6 +13,7 @@ from understudy.graph.neighborhoods import Weighting, stored_neighborhoods
 from understudy.graph.progress import Progress, silent
 from understudy.graph.propagation import Layer, propagate
 
+STAGE = "Computing activations"
 ROWS_A_STEP = 1_024  # of features
 NODES_A_STEP = 2**20  # of a layer
 NEIGHBORS_A_STEP = 2**22  # of a layer's nodes: at 50 bytes, 200 MB
@@ -28,12 +29,12 @@ def all_activations(
 ) -> list[NDArray[np.float32]]:
     """h0 … h(L-1), each [N, hidden], and the logits [N, classes]."""
     steps = len(network.layers) + 1
-    progress("Computing activations", 0, steps)
+    progress(STAGE, 0, steps)
     result = [first_activations(network, features, adjacency.num_nodes)]
-    progress("Computing activations", 1, steps)
+    progress(STAGE, 1, steps)
     for number, layer in enumerate(network.layers, start=2):
         result.append(next_activations(layer, result[-1], adjacency, weighting))
-        progress("Computing activations", number, steps)
+        progress(STAGE, number, steps)
     return result
 
 
@@ -42,23 +43,35 @@ def next_activations(
 ) -> NDArray[np.float32]:
     """What a layer makes of its table [N, d], some nodes' neighbourhoods at a time; [N, d']."""
     result: NDArray[np.float32] | None = None
-    for nodes in neighborhood_steps(adjacency):
-        near = stored_neighborhoods(adjacency, nodes)
-        rows = propagate(layer, table[nodes[0] : nodes[-1] + 1], table, near, weighting)
+    for start, end in node_ranges(adjacency, NODES_A_STEP, NEIGHBORS_A_STEP):
+        rows = layer_rows(layer, table, adjacency, weighting, start, end)
         if result is None:
             result = np.empty((len(table), rows.shape[1]), np.float32)
-        result[nodes[0] : nodes[-1] + 1] = rows
+        result[start:end] = rows
     return cast(NDArray[np.float32], result)
 
 
-def neighborhood_steps(adjacency: Adjacency) -> Iterator[NDArray[np.int64]]:
-    """Runs of nodes, int64, that have about NEIGHBORS_A_STEP neighbours together."""
+def layer_rows(
+    layer: Layer,
+    table: NDArray[np.float32],
+    adjacency: Adjacency,
+    weighting: Weighting,
+    start: int,
+    end: int,
+) -> NDArray[np.float32]:
+    """What a layer makes of its table [N, d] for a run of nodes, [end - start, d']."""
+    near = stored_neighborhoods(adjacency, np.arange(start, end))
+    return propagate(layer, table[start:end], table, near, weighting)
+
+
+def node_ranges(adjacency: Adjacency, nodes: int, neighbors: int) -> Iterator[tuple[int, int]]:
+    """Runs of at most so many nodes, which have about so many neighbours together, at most."""
     start, count = 0, adjacency.num_nodes
     while start < count:
-        wanted = adjacency.indptr[start] + NEIGHBORS_A_STEP
+        wanted = adjacency.indptr[start] + neighbors
         end = int(np.searchsorted(adjacency.indptr, wanted, side="right")) - 1
-        end = min(max(end, start + 1), start + NODES_A_STEP, count)
-        yield np.arange(start, end)
+        end = min(max(end, start + 1), start + nodes, count)
+        yield start, end
         start = end
 
 

@@ -3,23 +3,35 @@
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 if find_spec("ray") is None:  # which `joined` imports, after it has told it to be quiet
     pytest.skip("Ray is not installed: pip install 'understudy-gnn[ray]'", allow_module_level=True)
 
+from benchmarks.ray_ways import killing
+from export.bundle import export_bundle
+from export.encoder.files import WrittenEncoder, embed
+from export.options import ExportOptions
+from export.passes import Given, Here, given_by
+from export.student.activations import STAGE as COMPUTING
+from export.student.forms import Form
 from tests import mortal_teacher
+from tests.bundles import MAX_TOKENS, TinyBundle, write_tiny_bundle
 from tests.language_models import write_tiny_encoder
-from training.cluster.joining import LOCAL, Cluster, joined
 from training.config import DistillOptions, StudentConfig, TrainingConfig
 from training.distill import distill
-from training.errors import ClusterError, TeacherError
+from training.encoders.features import dense_features, minilm_spec
+from training.encoders.minilm import MiniLM
+from training.errors import TeacherError
 from training.loop import STAGE as TRAINING
 from training.student.checkpoint import load_checkpoint
 from training.teacher.encoder import EncoderOptions
@@ -28,11 +40,21 @@ from training.teacher.local import LocalTeacher
 from training.teacher.options import TeachOptions
 from training.teacher.teach import teach
 from training.teacher.tuning import TuningOptions
+from understudy.bundle import open_bundle
+from understudy.bundle.student import LOGITS_FILE, activation_file
+from understudy.bundle.text_encoder import ENCODER_FILE
+from understudy.client import Node
+from understudy.cluster.errors import ClusterError
+from understudy.cluster.joining import LOCAL, Cluster, joined
+from understudy.engine import Engine
 from understudy.graph import load_graph, save_graph
 from understudy.graph.files import cache_folder
 from understudy.graph.progress import Progress, silent
 from understudy.graph.prompts import Prompt, PromptOptions
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from understudy.predict.answering import Answerer, InProcess
+from understudy.predict.rows import Answer, Row
+from understudy.predict.run import Problems, Run
 
 WORKERS = 2
 pytestmark = [  # of Ray about itself, where it is called in this process
@@ -112,11 +134,12 @@ def test_what_stops_an_actor_is_told_as_it_is_here(cluster: Cluster, graph_folde
 def test_of_an_error_that_only_announces_another_that_is_told_too() -> None:
     from ray.train import TrainingFailedError
 
-    from training.cluster.failures import cluster_errors
+    from understudy.cluster.failures import cluster_errors
 
     killed = "Training failed due to controller error:\n5 worker(s) were killed: low on memory\nX"
     told = r"failed: Training failed .* error: 5 worker\(s\) were killed: low on memory; what"
-    with pytest.raises(ClusterError, match=told), cluster_errors():
+    failing = cluster_errors(raised=TrainingFailedError)
+    with pytest.raises(ClusterError, match=told), failing:
         raise TrainingFailedError(killed)
 
 
@@ -180,3 +203,107 @@ def test_two_workers_go_on_from_their_last_epoch_when_one_is_killed_and_when_all
     assert 1 not in told  # the first epoch was not trained again
     same_students(tmp_path / "whole", tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "whole"]
+
+
+@pytest.fixture(scope="module")
+def exported(
+    cluster: Cluster, graph_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A bundle whose activations two workers computed, of which one was killed."""
+    from export.cluster import sharing
+
+    home = tmp_path_factory.mktemp("exported")
+    options = replace(OPTIONS, student=replace(OPTIONS.student, layers=1))
+    distill(graph_folder, home / "student", replace(options, training=TrainingConfig(epochs=1)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sharing, "NODES_A_RANGE", 8)
+        place = partial(sharing.shared_passes, cluster)
+        told = killing("ray::RangeWorker", COMPUTING)
+        export_bundle(home / "student", home / "bundle", ExportOptions(), told, elsewhere=place)
+    return home / "bundle"
+
+
+def same_rows(found: NDArray[Any], expected: NDArray[Any]) -> None:
+    """But for the last bits: rows are put together otherwise."""
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_bundle_exported_on_a_cluster_holds_what_this_process_computes(
+    exported: Path, graph_folder: Path
+) -> None:
+    bundle, graph = open_bundle(exported), load_graph(graph_folder)
+    spec = load_checkpoint(exported.parent / "student").config.encoder
+    form, given = Form(exported, bundle.manifest.student), given_by(graph, spec, None, silent)
+    h0, logits = Here().activations(graph, form, given, silent)
+    same_rows(bundle.array(activation_file(0)), h0)
+    same_rows(bundle.array(LOGITS_FILE), logits)
+    assert {path.name for path in exported.iterdir()} == {
+        *("manifest.json", "MODEL_CARD.md", "recipe.json", "activations", "graph", "student")
+    }
+    names = {f"activations/{path.name}" for path in (exported / "activations").iterdir()}
+    assert names == {activation_file(0), LOGITS_FILE}
+
+
+def test_embeddings_and_what_is_made_of_them_are_those_of_one_process(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from export.cluster import sharing
+
+    monkeypatch.setattr(sharing, "NODES_A_RANGE", 8)
+    monkeypatch.setattr(sharing, "TEXTS_A_RANGE", 16)
+    tiny = write_tiny_bundle(tmp_path / "tiny", "minilm")
+    save_graph(tiny.graph, tmp_path / "graph")
+    graph, bundle = load_graph(tmp_path / "graph"), open_bundle(tiny.folder)
+    original = cast(MiniLM, SimpleNamespace(max_tokens=MAX_TOKENS))
+    encoder = WrittenEncoder(tiny.folder, original, 1, 0.0)
+    shards, file = tmp_path / "shards", tmp_path / "embeddings.npy"
+    with sharing.shared_passes(cluster, graph, tmp_path / "graph", shards) as passes:
+        values = passes.embeddings(graph, encoder, ENCODER_FILE, silent)
+        np.save(file, values)
+        given = Given(dense_features(np.array(values)), minilm_spec(), file)
+        form = Form(tiny.folder, bundle.manifest.student)
+        found = passes.activations(graph, form, given, silent)
+    expected = embed(graph, encoder, ENCODER_FILE, silent)
+    assert len(np.unique(expected, axis=0)) > 1
+    same_rows(values, expected)
+    names = [*map(activation_file, range(form.info.layers)), LOGITS_FILE]
+    for name, one in zip(names, found, strict=True):
+        same_rows(one, bundle.array(name))
+    assert not shards.exists()
+
+
+def test_rows_answered_on_a_cluster_are_answered_the_same_though_a_worker_is_killed(
+    cluster: Cluster, tiny_bundle: TinyBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from understudy.predict.sharing import shared_answers
+
+    monkeypatch.setattr(InProcess, "batch", 8)
+    asked = [Node(id="node-1"), Node(text="http socket", neighbors=("node-2",)), Node(id="none")]
+    rows = [
+        Row(place, f"in:{place}", None if place % 20 == 7 else asked[place % 3], "unreadable")
+        for place in range(200)
+    ]
+
+    def answered(answerer: Answerer, progress: Progress) -> list[Answer]:
+        problems = Problems(strict=False, tell=lambda words: None)
+        run = Run(answerer, 2, problems, progress, len(rows))
+        return [answer for part in run.parts(rows) for answer in part]
+
+    with Engine.open(tiny_bundle.folder) as engine:
+        expected = answered(InProcess(engine), silent)
+        told = killing("ray::AnsweringWorker", "classify")
+        with shared_answers(cluster, tiny_bundle.folder, engine, "cpu") as answerer:
+            assert answered(answerer, told) == expected
+    assert len(expected) == len(rows)
+    assert {answer.error is None for answer in expected} == {True, False}
+
+
+def test_a_worker_that_sees_another_bundle_says_so(
+    cluster: Cluster, tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    from understudy.predict.sharing import AnsweringWorker
+
+    with pytest.raises(ClusterError, match=r"has no folder .*must see the bundle by the same path"):
+        AnsweringWorker(str(tmp_path / "nowhere"), "1", "cpu").work(([], 1))
+    with pytest.raises(ClusterError, match="holds another bundle than here"):
+        AnsweringWorker(str(tiny_bundle.folder), "1", "cpu").work(([], 1))

@@ -17,7 +17,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "understudy.graph": {"understudy.folders"},
     "understudy.bundle": {"understudy.folders"},
     "understudy.engine": {"understudy.folders", "understudy.graph", "understudy.bundle"},
+    "understudy.cluster": {"understudy.graph"},
     "understudy.predict": {
+        "understudy.cluster",
         "understudy.folders",
         "understudy.graph",
         "understudy.bundle",
@@ -33,8 +35,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "understudy.client": set(),
     "understudy.endpoint": {"understudy.graph"},
-    "training": {"understudy.folders", "understudy.graph", "understudy.endpoint"},
-    "export": {"training", "understudy.folders", "understudy.graph", "understudy.bundle"},
+    "training": {
+        "understudy.cluster",
+        "understudy.folders",
+        "understudy.graph",
+        "understudy.endpoint",
+    },
+    "export": {
+        "training",
+        "understudy.cluster",
+        "understudy.folders",
+        "understudy.graph",
+        "understudy.bundle",
+    },
     "service": {
         "understudy.folders",
         "understudy.graph",

@@ -10,9 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from training.beginning import like_its_start
-from training.cli.cluster import Ray, Workers
 from training.cli.device import Device, Precision
-from training.cluster.elsewhere import check_cluster, shared_batch_size, student_place
+from training.cluster.elsewhere import check_shared_device, shared_batch_size, student_place
 from training.config import (
     LABELS,
     OBJECTIVES,
@@ -26,6 +25,7 @@ from training.config import (
 from training.devices import check_device
 from training.errors import TrainingError
 from training.teacher.answers.folder import read_info
+from understudy.cluster.options import Ray, Workers, check_cluster
 from understudy.folders import check_output
 from understudy.folders.kinds import STUDENT
 from understudy.graph.folder import read_meta
@@ -135,8 +135,8 @@ def distill(
     """Train a student network on a graph; its epoch is chosen on validation."""
     check_student(student)
     check_device(device)
-    if ray or workers:
-        check_cluster(ray, workers, device)
+    check_cluster(ray, workers)
+    check_shared_device(ray, device)
     check_paths(graph, out, (teacher, encoder_path, start), force)
     size = parse_batch_size(batch_size)
     choices = DistillChoices(

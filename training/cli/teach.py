@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from training.cli.cluster import Ray, Workers
 from training.cli.teacher_table import show_teacher
 from training.cli.unread_options import ENCODERS, ENDPOINTS, LOCAL, PROMPTED, TUNED, refuse_unread
-from training.cluster.elsewhere import check_cluster, teacher_place
+from training.cluster.elsewhere import teacher_place
 from training.config import LARGEST_SEED
 from training.errors import TeacherError
 from training.teacher.defaults import WIRES, Precision, Scores, model_folder, reader_kind
 from training.teacher.hardness import check_hard, read_hardness
+from understudy.cluster.options import Ray, Workers, check_cluster
 from understudy.endpoint.errors import AddressError
 from understudy.endpoint.options import Constraint, Thinking, check_address
 from understudy.folders import check_output

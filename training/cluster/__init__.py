@@ -1,4 +1,4 @@
-"""The offline stages on many machines, by Ray, which is imported here alone and when asked for.
+"""Teaching and training on many machines, by Ray, which is imported when asked for.
 
 What a stage does is written in the other packages; these say where it is done.
 """

@@ -11,15 +11,16 @@ import torch
 from numpy.typing import NDArray
 from ray.data import ActorPoolStrategy, DataContext
 
-from training.cluster.failures import cluster_errors
-from training.cluster.joining import Cluster
-from training.cluster.places import load_same_graph
+from training.errors import TrainingError
 from training.teacher.extract import AskParts, Write, WrittenPrompts, answer_part
 from training.teacher.local import LocalTeacher, load_local
 from training.teacher.options import TeachOptions
 from training.teacher.protocol import Answers, Teacher
 from training.teacher.teach import Elsewhere
 from training.teacher.tuning import tuned_weights
+from understudy.cluster.failures import cluster_errors
+from understudy.cluster.joining import Cluster
+from understudy.cluster.places import load_same_graph
 from understudy.graph.folder import read_meta
 from understudy.graph.prompts import graph_prompter
 
@@ -77,7 +78,7 @@ def answered(
         num_cpus=share["CPU"],
         num_gpus=share.get("GPU"),
     )
-    with cluster_errors():
+    with cluster_errors(TrainingError):
         for row in answers.iter_rows():
             yield int(row["number"]), Answers(row["log_probabilities"], row.get("features"))
 

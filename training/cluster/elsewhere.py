@@ -8,24 +8,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.cluster.joining import joined
 from training.devices import AUTO
-from training.errors import ClusterError
 from training.memory import BATCH
+from understudy.cluster.errors import ClusterError
+from understudy.cluster.joining import joined
 
 if TYPE_CHECKING:
     from training.distill import Fit
     from training.teacher.teach import Elsewhere
 
 
-def check_cluster(ray: str, workers: int, device: str = AUTO) -> None:
-    """Refuses what makes no sense together.
+def check_shared_device(ray: str, device: str = AUTO) -> None:
+    """Refuses one device for all workers.
 
     Raises:
-        ClusterError: workers without a cluster, or one device for all of them.
+        ClusterError: a device of one machine is named.
     """
-    if workers and not ray:
-        raise ClusterError("--workers is read with --ray; add --ray local, or leave it out")
     if ray and ":" in device:
         raise ClusterError(
             f"--device {device}: with --ray each worker is given a GPU of its own; say cuda, or cpu"
@@ -51,7 +49,7 @@ def teacher_place(ray: str, workers: int, graph: Path) -> Iterator["Elsewhere"]:
     """The cluster that a teacher is asked on.
 
     Raises:
-        ClusterError: see `training.cluster.joining.joined`.
+        ClusterError: see `understudy.cluster.joining.joined`.
     """
     with joined(ray, workers) as cluster:
         from training.cluster.asking import asked_on
@@ -66,7 +64,7 @@ def student_place(
     """The cluster that students are trained on.
 
     Raises:
-        ClusterError: see `training.cluster.joining.joined`.
+        ClusterError: see `understudy.cluster.joining.joined`.
     """
     with joined(ray, workers) as cluster:
         from training.cluster.fitting import fitted_on

@@ -14,24 +14,25 @@ import ray
 import torch
 from ray.exceptions import RayError
 from ray.train import CheckpointConfig as Kept
-from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from ray.util.queue import Empty, Queue
 
 from training.cluster.checkpoints import read_best, read_history
-from training.cluster.failures import cluster_errors
-from training.cluster.joining import Cluster
-from training.cluster.places import load_same_graph
 from training.cluster.workers import Workers
 from training.config import Training
 from training.data import GraphData, graph_data
 from training.devices import AUTO
 from training.distill import Fit, fit
 from training.encoders.features import graph_features
-from training.errors import ClusterError
+from training.errors import TrainingError
 from training.loop import STAGE
 from training.student.checkpoint import Checkpoint, CheckpointConfig, build_student
 from training.student.network import Student
+from understudy.cluster.errors import ClusterError
+from understudy.cluster.failures import cluster_errors
+from understudy.cluster.joining import Cluster
+from understudy.cluster.places import load_same_graph
 from understudy.folders import unfinished_folder
 from understudy.graph.progress import Progress
 
@@ -102,7 +103,8 @@ def fitted(
         raise ClusterError("workers share out the nodes of a step: give --batch-size above 0")
     share = shared_device(cluster, work.config.training.device)
     folder.mkdir(parents=True, exist_ok=True)
-    with cluster_errors(), watched(progress, work.config.training.epochs) as told:
+    failing = cluster_errors(TrainingError, raised=TrainingFailedError)
+    with failing, watched(progress, work.config.training.epochs) as told:
         result = TorchTrainer(
             train_loop,
             train_loop_config={"work": work, "targets": ray.put(data.targets), "told": told},
@@ -137,11 +139,8 @@ def shared_device(cluster: Cluster, device: str) -> dict[str, float]:
     """
     if device == "cpu":
         return {"CPU": 1}
-    if device != AUTO and "GPU" not in cluster.share:
-        raise ClusterError(
-            f"--device {device}: the cluster has {cluster.gpus} GPUs for {cluster.workers} "
-            "workers, each of which takes one; ask for fewer --workers, or say --device cpu"
-        )
+    if device != AUTO:
+        return cluster.share_with_gpu(f"--device {device}", "--device cpu")
     return cluster.share
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
@@ -185,12 +186,23 @@ def graph_features(
     """The features of every node, as the student's input layer reads them."""
     if spec.kind == "minilm":
         return dense_features(embeddings(graph, model_path, progress))
+    return hashed_features(graph.texts, spec, progress)
+
+
+def hashed_features(
+    texts: pa.LargeStringArray, spec: EncoderSpec, progress: Progress = silent
+) -> HashedFeatures:
+    """The same of any texts, hashed.
+
+    Raises:
+        EncoderError: see `hashing_options`.
+    """
     options = hashing_options(spec)
-    progress("Hashing texts", 0, graph.num_nodes)
+    progress("Hashing texts", 0, len(texts))
     reader = WordReader(options)
-    for start in range(0, graph.num_nodes, TEXTS_A_STEP):
-        reader.read(graph.texts[start : start + TEXTS_A_STEP].to_pylist())
-        progress("Hashing texts", min(start + TEXTS_A_STEP, graph.num_nodes), graph.num_nodes)
+    for start in range(0, len(texts), TEXTS_A_STEP):
+        reader.read(texts[start : start + TEXTS_A_STEP].to_pylist())
+        progress("Hashing texts", min(start + TEXTS_A_STEP, len(texts)), len(texts))
     return HashedFeatures(reader.texts(), options.buckets)
 
 

@@ -14,8 +14,9 @@ from torch.nn import functional as F
 from transformers import AutoModel, AutoTokenizer
 
 from training.encoders.minilm import find_model, length_batches, load_minilm
-from training.errors import TeacherError, first_line
+from training.errors import TeacherError
 from training.teacher.protocol import Answers
+from understudy.graph.errors import first_line
 from understudy.graph.files import file_digest
 from understudy.graph.prompts import Prompt
 

@@ -84,3 +84,8 @@ class JournalForeignError(JournalError):
 
 class JournalDamagedError(JournalError):
     """What is in the journal is not what was written."""
+
+
+def first_line(error: BaseException) -> str:
+    """What another's error says first, or its name."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,12 +1,14 @@
 """Who answers: a bundle opened in this process, or a service that is asked."""
 
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from understudy.client import Client, Node, Prediction, RefusedError, Retries, Route
 from understudy.client.parts import NODE_ERRORS
+from understudy.cluster.joining import joined
 from understudy.graph.progress import Progress
 from understudy.predict.errors import ModelChangedError
 from understudy.predict.rows import Answer, Row, failed
@@ -39,15 +41,31 @@ def pieces(rows: Sequence[Row], most: int) -> Iterator[Sequence[Row]]:
 
 
 class Answerer(Protocol):
-    """Answers rows, all of which have a node."""
+    """Answers batches of rows, all of which have a node, in their order."""
 
     model: str  # identifies what answers: its version
     batch: int  # rows to ask about at once
 
+    def answer_each(
+        self, batches: Iterable[Sequence[Row]], top_k: int
+    ) -> Iterator[Sequence[Answer]]: ...
+
+
+class OneByOne(Answerer):
+    """Answers batches as they come."""
+
+    def answer_each(
+        self, batches: Iterable[Sequence[Row]], top_k: int
+    ) -> Iterator[Sequence[Answer]]:
+        """One answer a row; see `answer`."""
+        for rows in batches:
+            yield self.answer(rows, top_k)
+
+    @abstractmethod
     def answer(self, rows: Sequence[Row], top_k: int) -> list[Answer]: ...
 
 
-class InProcess:
+class InProcess(OneByOne):
     """A bundle, opened here."""
 
     batch = STUDENT_ROWS
@@ -80,7 +98,7 @@ class InProcess:
         return answers
 
 
-class OverHttp:
+class OverHttp(OneByOne):
     """A service."""
 
     def __init__(self, client: Client, route: Route) -> None:
@@ -169,6 +187,23 @@ def open_bundle(
 
     with Engine.open(folder, threads, provider, progress=progress) as engine:
         yield InProcess(engine)
+
+
+@contextmanager
+def open_on_cluster(
+    folder: Path, ray: str, workers: int, provider: str, progress: Progress
+) -> Iterator[InProcess]:
+    """A bundle that answers in the workers of a cluster.
+
+    Raises:
+        ClusterError: see `joined`, and `understudy.predict.sharing.shared_answers`.
+        BundleError, GraphError, EngineError: see `Engine.open`.
+    """
+    with open_bundle(folder, 1, "cpu", progress) as here, joined(ray, workers) as cluster:
+        from understudy.predict.sharing import shared_answers
+
+        with shared_answers(cluster, folder, here.engine, provider) as answerer:
+            yield answerer
 
 
 @contextmanager

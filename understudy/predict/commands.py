@@ -15,11 +15,18 @@ from typing import Annotated, cast, get_args
 import typer
 
 from understudy.client import Route
+from understudy.cluster.options import Ray, Workers, check_cluster
 from understudy.graph.command_options import Delimiter, HasHeader, TextField
 from understudy.graph.files import file_digest
 from understudy.graph.progress import Progress, terminal_progress
 from understudy.graph.readers.dialects import parse_delimiter
-from understudy.predict.answering import Answerer, InProcess, open_bundle, open_service
+from understudy.predict.answering import (
+    Answerer,
+    InProcess,
+    open_bundle,
+    open_on_cluster,
+    open_service,
+)
 from understudy.predict.columns import AskedFields
 from understudy.predict.errors import OptionError
 from understudy.predict.formats import (
@@ -105,6 +112,8 @@ def predict(
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds of one request.")] = 120.0,
     threads: Annotated[int, typer.Option(min=0, help="Of a bundle; 0: one a core.")] = 0,
     provider: Annotated[str, typer.Option(help="What runs a bundle: cpu or cuda.")] = "cpu",
+    ray: Ray = "",
+    workers: Workers = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it is there.")] = False,
 ) -> None:
     """Classify the rows of a file; the same command goes on where a killed one was.
@@ -125,6 +134,9 @@ def predict(
         top,
         (input_format, output_format),
     )
+    check_cluster(ray, workers)
+    if ray:
+        check_shared(asked, threads)
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(terminal_progress())
         data, kind = stack.enter_context(opened_input(asked))
@@ -132,13 +144,14 @@ def predict(
         check_output_format(out_kind, asked.out)
         if asked.out != STANDARD:
             check_place(asked.out, force)
-        opening: AbstractContextManager[Answerer] = (
-            open_service(source, key, timeout, asked.route)
-            if asked.is_service
-            else open_bundle(
-                Path(source), threads or len(os.sched_getaffinity(0)), provider, progress
-            )
-        )
+        opening: AbstractContextManager[Answerer]
+        if asked.is_service:
+            opening = open_service(source, key, timeout, asked.route)
+        elif ray:
+            opening = open_on_cluster(Path(source), ray, workers, provider, progress)
+        else:
+            cores = len(os.sched_getaffinity(0))
+            opening = open_bundle(Path(source), threads or cores, provider, progress)
         if asked.is_service and "://" not in source:
             tell(f"asking http://{source}")
         answerer = stack.enter_context(opening)
@@ -185,6 +198,18 @@ def understood(
     if not asked.is_service and route != "student":
         raise OptionError(f"--route {route} needs a service's address: a bundle has no teacher")
     return asked
+
+
+def check_shared(asked: Asked, threads: int) -> None:
+    """Refuses what workers of a cluster do not read.
+
+    Raises:
+        OptionError: there is a service, or a number of threads.
+    """
+    if asked.is_service:
+        raise OptionError("--ray needs a bundle's folder: a service has workers of its own")
+    if threads:
+        raise OptionError("--threads is not read with --ray: a worker has one core; leave it out")
 
 
 @contextmanager

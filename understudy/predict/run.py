@@ -1,6 +1,7 @@
 """From rows to answers in whole parts, so that a run that was killed goes on where it was."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -10,6 +11,7 @@ from understudy.predict.answering import Answerer
 from understudy.predict.errors import BadRowError
 from understudy.predict.rows import BAD_ROW, Answer, Row, failed
 
+STAGE = "classify"
 PART_ROWS = 16_384
 PART_SECONDS = 10.0  # after which a part is written though it is small
 SHOWN = 10  # problems that are told one by one
@@ -73,21 +75,32 @@ class Run:
         passed = sum(1 for _ in islice(left, done))
         part: list[Answer] = []
         began = self.clock()
-        while batch := list(islice(left, self.answerer.batch)):
-            part += self.answers(batch)
-            passed += len(batch)
-            self.progress("classify", passed, self.total)
+        batches = iter(lambda: list(islice(left, self.answerer.batch)), [])
+        for answers in self.answered(batches):
+            part += answers
+            passed += len(answers)
+            self.progress(STAGE, passed, self.total)
             if len(part) >= PART_ROWS or self.clock() - began >= PART_SECONDS:
                 yield part
                 part, began = [], self.clock()
         if part:
             yield part
-        self.progress("classify", passed, passed)
+        self.progress(STAGE, passed, passed)
 
-    def answers(self, rows: Sequence[Row]) -> list[Answer]:
-        """One answer a row, in their order."""
-        good = [row for row in rows if row.node is not None]
-        found = iter(self.answerer.answer(good, self.top_k) if good else ())
+    def answered(self, batches: Iterable[Sequence[Row]]) -> Iterator[list[Answer]]:
+        """Batches' answers in their order; some may be asked about at once."""
+        asked: deque[Sequence[Row]] = deque()
+
+        def good() -> Iterator[Sequence[Row]]:
+            for rows in batches:
+                asked.append(rows)
+                yield [row for row in rows if row.node is not None]
+
+        for found in self.answerer.answer_each(good(), self.top_k):
+            yield self.joined(asked.popleft(), iter(found))
+
+    def joined(self, rows: Sequence[Row], found: Iterator[Answer]) -> list[Answer]:
+        """One answer a row, in their order, of those to rows that have a node."""
         answers = []
         for row in rows:
             bad = row.node is None

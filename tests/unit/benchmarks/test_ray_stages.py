@@ -1,10 +1,14 @@
 """The ways of a stage are set against each other as they should be; without a cluster."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from benchmarks.ray_stages import ALONE, KILLED, ONE, TWO, Figures, placed, report, results, taught
+from benchmarks.ray_passes import BUNDLE, ROWS, predicted, write_texts
+from benchmarks.ray_stages import report, results, taught
+from benchmarks.ray_ways import ALONE, KILLED, ONE, TWO, Figures, placed
+from tests.bundles import TinyBundle
 from tests.language_models import write_tiny_encoder
 from training.teacher.encoder import EncoderOptions
 from training.teacher.options import Budget, TeachOptions
@@ -52,3 +56,27 @@ def test_the_way_without_ray_is_measured_as_the_others(
         figures = taught(place, asking)
     assert figures.seconds > 0
     assert len(figures.answers) == 64
+
+
+def test_passes_are_compared_by_their_bytes_and_with_those_without_ray() -> None:
+    found = {way.name: Figures(10.0, "same", 2e-7) for way in (ONE, TWO, KILLED)}
+    found[ALONE.name] = Figures(8.0, "other")
+    text = report("export", found, "a graph")
+    assert "give the same bytes; those without Ray are not the same, with a largest" in text
+    assert "difference of 2e-07" in text
+    found[KILLED.name].answers = "another"
+    assert "give OTHER bytes" in report("predict", found, "a graph")
+
+
+def test_predictions_without_ray_are_measured_as_the_others(
+    tmp_path: Path, tiny_bundle: TinyBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_CACHE", "")  # so that it is put back
+    (tmp_path / BUNDLE).symlink_to(tiny_bundle.folder)
+    write_texts(tiny_bundle.graph, 20, tmp_path / ROWS)
+    with placed(ALONE, tmp_path) as place:
+        figures = predicted(place)
+    assert figures.seconds > 0
+    answers = place.out.with_suffix(".jsonl").read_text().splitlines()
+    assert len(answers) == 20
+    assert all(json.loads(answer)["label"] for answer in answers)

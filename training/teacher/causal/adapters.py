@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from training.errors import TeacherError, first_line
+from training.errors import TeacherError
 from training.teacher.causal.options import CausalOptions
+from understudy.graph.errors import first_line
 
 
 def with_adapters(model: Any, options: CausalOptions, seed: int) -> Any:

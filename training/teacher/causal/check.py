@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 
-from training.errors import TeacherError, first_line
+from training.errors import TeacherError
 from training.teacher.causal.plain import plain_likelihoods
 from training.teacher.causal.teacher import CausalTeacher
 from training.teacher.causal.tokens import LEAST_ROOM
+from understudy.graph.errors import first_line
 from understudy.graph.prompts import Prompt
 
 SAMPLE = "Two rivers meet below the old bridge, and a ferry waits there."

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from training.errors import TeacherError, first_line
+from training.errors import TeacherError
 from training.teacher.causal.adapters import quantization, with_adapters
 from training.teacher.causal.check import checked
 from training.teacher.causal.label_tree import label_tree
@@ -17,6 +17,7 @@ from training.teacher.causal.shared import branch_of
 from training.teacher.causal.teacher import CausalTeacher
 from training.teacher.causal.tokens import Tokens, model_tokens
 from training.teacher.causal.weights import find_weights, weights_digest
+from understudy.graph.errors import first_line
 from understudy.graph.prompts import Prompt
 
 log = logging.getLogger(__name__)

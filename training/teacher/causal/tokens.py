@@ -15,7 +15,8 @@ from typing import Any, cast
 
 import jinja2
 
-from training.errors import TeacherError, first_line
+from training.errors import TeacherError
+from understudy.graph.errors import first_line
 from understudy.graph.prompts import Prompt
 
 Ids = tuple[int, ...]

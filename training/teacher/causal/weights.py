@@ -15,8 +15,9 @@ from typing import Any
 
 import torch
 
-from training.errors import TeacherError, first_line
+from training.errors import TeacherError
 from understudy.folders import atomic_folder, taking_turns
+from understudy.graph.errors import first_line
 from understudy.graph.files import cache_folder, file_digest
 
 GEMMA = "gemma"  # the name of Gemma 3 270M, whose weights come as packages

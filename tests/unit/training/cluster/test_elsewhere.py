@@ -6,11 +6,11 @@ import pytest
 
 from tests.unit.training.samples import small_graph
 from training.cluster.elsewhere import shared_batch_size
-from training.cluster.joining import Cluster
-from training.errors import ClusterError
 from training.memory import BATCH
 from understudy import distill, teach
 from understudy.cli import main
+from understudy.cluster.errors import ClusterError
+from understudy.cluster.joining import Cluster
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from training.errors import ClusterError, first_line
+from understudy.cluster.errors import ClusterError
+from understudy.graph.errors import first_line
 from understudy.plugins import VARIABLE as PLUGINS
 
 LOCAL = "local"  # the address that means: one on this machine, for this command alone
@@ -45,6 +46,23 @@ class Cluster:
         """What one worker gets, as Ray reads it: a device each where there are enough."""
         with_gpu = self.gpus >= self.workers
         return {"CPU": 1, "GPU": 1} if with_gpu else {"CPU": 1}
+
+    def share_with_gpu(self, said: str, otherwise: str) -> dict[str, float]:
+        """The same, where a GPU is demanded.
+
+        Args:
+            said: the option that demands it
+            otherwise: the one that demands none
+
+        Raises:
+            ClusterError: there are fewer GPUs than workers.
+        """
+        if "GPU" not in self.share:
+            raise ClusterError(
+                f"{said}: the cluster has {self.gpus} GPUs for {self.workers} workers, each of "
+                f"which takes one; ask for fewer --workers, or say {otherwise}"
+            )
+        return self.share
 
 
 @contextmanager

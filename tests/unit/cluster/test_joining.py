@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from training.cluster.joining import Cluster, joined, sized
-from training.cluster.places import load_same_graph
-from training.errors import ClusterError
+from understudy.cluster.errors import ClusterError
+from understudy.cluster.joining import Cluster, joined, sized
+from understudy.cluster.places import load_same_graph
 from understudy.graph import save_graph
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 

@@ -3,9 +3,22 @@
 import socket
 from pathlib import Path
 
-from training.errors import ClusterError
+from understudy.cluster.errors import ClusterError
 from understudy.graph import TextGraph, load_graph
 from understudy.plugins import load_plugins
+
+
+def check_seen(folder: Path, what: str) -> None:
+    """Refuses a machine that does not see a folder of the command's.
+
+    Raises:
+        ClusterError: there is none at that path.
+    """
+    if not folder.is_dir():
+        raise ClusterError(
+            f"{socket.gethostname()} has no folder {folder}; every machine of the cluster must see "
+            f"{what} by the same path, as on a shared file system"
+        )
 
 
 def load_same_graph(folder: Path, content_hash: str) -> TextGraph:
@@ -16,11 +29,7 @@ def load_same_graph(folder: Path, content_hash: str) -> TextGraph:
         GraphError: see `load_graph`.
     """
     load_plugins()
-    if not folder.is_dir():
-        raise ClusterError(
-            f"{socket.gethostname()} has no folder {folder}; every machine of the cluster must see "
-            "the graph by the same path, as on a shared file system"
-        )
+    check_seen(folder, "the graph")
     graph = load_graph(folder)
     if graph.content_hash != content_hash:
         raise ClusterError(

@@ -1,0 +1,26 @@
+"""Embeddings of a graph's texts by an exported encoder; light, for workers that read it alone."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.graph import TextGraph
+from understudy.graph.progress import Progress, silent
+
+TEXTS_A_STEP = 256  # between two signs of progress
+ENCODING = "Encoding texts with int8"
+
+
+def encoded(
+    encode: Callable[[list[str]], NDArray[np.float32]],
+    graph: TextGraph,
+    start: int,
+    end: int,
+    progress: Progress = silent,
+) -> Iterator[NDArray[np.float32]]:
+    """The embeddings of a run of nodes, in parts."""
+    for first in range(start, end, TEXTS_A_STEP):
+        last = min(first + TEXTS_A_STEP, end)
+        yield encode(graph.texts[first:last].to_pylist())
+        progress(ENCODING, last, end)

@@ -1,0 +1,53 @@
+"""Failures on a cluster: as errors of ours what a worker of ours said, else what Ray says."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ray.exceptions import RayError, RayTaskError
+
+from understudy.cluster.errors import ClusterError
+from understudy.graph.errors import GraphError, first_line
+from understudy.plugins import PluginError
+
+OURS = (ClusterError, GraphError, PluginError)  # that any worker may raise
+KEPT = "what was done is kept, and the same command goes on from there"
+
+
+@contextmanager
+def cluster_errors(
+    *ours: type[Exception], raised: type[Exception] = RayError, then: str = KEPT
+) -> Iterator[None]:
+    """Raises what a worker raised, where that is an error of ours, and else ClusterError.
+
+    Args:
+        ours: beside those that any worker may raise
+        raised: by a library of Ray's, beside RayError
+        then: what a failure leaves behind
+    """
+    try:
+        yield
+    except (RayError, raised) as error:
+        for cause in causes(error):
+            if isinstance(cause, (*OURS, *ours)):
+                raise type(cause)(*cause.args) from error
+        told = told_by(list(causes(error))[-1])
+        raise ClusterError(f"the workers of the cluster failed: {told}; {then}") from error
+
+
+def told_by(error: BaseException) -> str:
+    """What an error says first, and next where that only announces it."""
+    lines = str(error).strip().splitlines()
+    announces = len(lines) > 1 and lines[0].endswith(":")
+    return f"{lines[0]} {lines[1]}" if announces else first_line(error)
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those that it came from."""
+    while error is not None:
+        yield error
+        if failures := getattr(error, "worker_failures", None):  # as Ray Train gathers them
+            error = next(iter(failures.values()))
+        elif isinstance(error, RayTaskError) and error.cause is not None:
+            error = error.cause
+        else:
+            error = error.__cause__

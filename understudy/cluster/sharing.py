@@ -1,0 +1,100 @@
+"""Items of work shared out to processes of a cluster; their results come in the items' order."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import ray
+
+from understudy.cluster.failures import KEPT, cluster_errors
+from understudy.cluster.joining import Cluster
+
+DEATHS = 5  # of one worker, after which the work ends
+AT_ONCE = 2  # items that a worker has, so that it does not wait for the next one
+AHEAD = 8  # items a worker, whose results may wait for an earlier one's
+
+Item = TypeVar("Item", contravariant=True)
+Result = TypeVar("Result", covariant=True)
+
+
+class Worker(Protocol[Item, Result]):
+    """What works in a process of its own.
+
+    What may fail belongs into `work`: of a constructor that fails, Ray tells the text alone.
+    """
+
+    def work(self, item: Item) -> Result: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Workers(Generic[Item, Result]):
+    """Workers that have been started.
+
+    Attributes:
+        ours: errors that they raise as they are, beside those that any worker may raise
+        then: what a failure leaves behind, in words
+    """
+
+    actors: tuple[Any, ...]  # Ray's handles
+    ours: tuple[type[Exception], ...]
+    then: str
+
+    def each(self, items: Iterable[Item]) -> Iterator[Result]:
+        """Every item's result, in the items' order; only so many items are taken as are worked at.
+
+        A worker that dies is started again, and what it had in hand is worked at once more.
+
+        Raises:
+            ClusterError: it dies again and again.
+        """
+        left, order = iter(items), deque[Any]()
+        free, busy = deque(self.actors * AT_ONCE), dict[Any, Any]()
+        with cluster_errors(*self.ours, then=self.then):
+            while True:
+                while free and len(order) < AHEAD * len(self.actors):
+                    for item in left:
+                        actor = free.popleft()
+                        order.append(actor.work.remote(item))
+                        busy[order[-1]] = actor
+                        break
+                    else:
+                        break
+                if not order:
+                    return
+                for done in ray.wait(list(busy))[0]:
+                    free.append(busy.pop(done))
+                while order and order[0] not in busy:
+                    yield ray.get(order.popleft())
+
+
+@contextmanager
+def at_work(
+    cluster: Cluster,
+    kind: type[Worker[Item, Result]],
+    *arguments: object,
+    share: Mapping[str, float] | None = None,
+    ours: tuple[type[Exception], ...] = (),
+    then: str = KEPT,
+) -> Iterator[Workers[Item, Result]]:
+    """Starts as many workers as the cluster was joined for, and ends them.
+
+    Args:
+        kind: what a worker is, made there of the arguments
+        share: what one gets, as Ray reads it; None: a core
+        ours, then: see `Workers`
+    """
+    own = dict(share or {"CPU": 1})
+    remote = ray.remote(kind).options(
+        num_cpus=own["CPU"],
+        num_gpus=own.get("GPU", 0),
+        max_restarts=DEATHS,
+        max_task_retries=DEATHS,
+    )
+    actors: tuple[Any, ...] = tuple(remote.remote(*arguments) for _ in range(cluster.workers))
+    try:
+        yield Workers(actors, ours, then)
+    finally:
+        for actor in actors:
+            ray.kill(actor)

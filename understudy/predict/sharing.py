@@ -1,0 +1,84 @@
+"""Rows answered by the workers of a cluster, each of which has the bundle open."""
+
+import socket
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from understudy.bundle import BundleError
+from understudy.cluster.errors import ClusterError
+from understudy.cluster.joining import Cluster
+from understudy.cluster.places import check_seen
+from understudy.cluster.sharing import Workers, at_work
+from understudy.engine import Engine
+from understudy.engine.errors import EngineError
+from understudy.predict.answering import InProcess
+from understudy.predict.rows import Answer, Row
+
+ENDED = "the same command goes on with the rows that no part holds"
+Asked = tuple[Sequence[Row], int]  # rows, all of which have a node, and how many labels to list
+
+
+class AnsweringWorker:
+    """A process with the bundle, for as long as there are rows."""
+
+    def __init__(self, folder: str, model: str, provider: str) -> None:
+        self.folder, self.model, self.provider = Path(folder), model, provider
+
+    @cached_property
+    def answerer(self) -> InProcess:
+        """Opened with the first rows.
+
+        Raises:
+            ClusterError: there is no bundle at that path, or another one.
+            BundleError, GraphError, EngineError: see `Engine.open`.
+        """
+        check_seen(self.folder, "the bundle")
+        engine = Engine.open(self.folder, 1, self.provider)  # a worker has one core
+        if engine.model_version != self.model:
+            raise ClusterError(
+                f"{self.folder} of {socket.gethostname()} holds another bundle than here; every "
+                "machine of the cluster must see the same one"
+            )
+        return InProcess(engine)
+
+    def work(self, item: Asked) -> list[Answer]:
+        return self.answerer.answer(*item)
+
+
+class OnCluster(InProcess):
+    """Workers that answer; the bundle is opened here, too, for what is read of its graph."""
+
+    def __init__(self, engine: Engine, workers: Workers[Asked, list[Answer]]) -> None:
+        super().__init__(engine)
+        self.workers = workers
+
+    def answer_each(
+        self, batches: Iterable[Sequence[Row]], top_k: int
+    ) -> Iterator[Sequence[Answer]]:
+        """Several at once, in their order.
+
+        Raises:
+            ClusterError: the workers die again and again.
+            InferenceError: see `InProcess.answer`.
+        """
+        return self.workers.each((batch, top_k) for batch in batches)
+
+
+@contextmanager
+def shared_answers(
+    cluster: Cluster, folder: Path, engine: Engine, provider: str
+) -> Iterator[OnCluster]:
+    """Workers that answer by a bundle, whose folder all machines see by the same path.
+
+    Raises:
+        ClusterError: a GPU is asked for, and there are not as many as workers.
+    """
+    share = {"CPU": 1.0}
+    if provider != "cpu":
+        share = cluster.share_with_gpu(f"--provider {provider}", "--provider cpu")
+    own = str(folder.resolve()), engine.model_version, provider
+    errors = (EngineError, BundleError)
+    with at_work(cluster, AnsweringWorker, *own, share=share, ours=errors, then=ENDED) as workers:
+        yield OnCluster(engine, workers)
