@@ -49,10 +49,15 @@ def import_graph(
     options, split = options or FileOptions(), split or SplitFile()
     if rules.missing_text != "fail":
         node_fields = replace(node_fields, text_needed=False)
-    graphs = [] if edge_files else [path for path in node_files if holds_edges(path)]
+    graphs = [path for path in node_files if path not in edge_files and holds_edges(path)]
+    passed_over = graphs if edge_files else []
+    graphs = [] if edge_files else graphs
     if node_fields.neighbors == "" and (edge_files or graphs):
         node_fields = replace(node_fields, neighbors=NOT_READ)
-    nodes = read_nodes(node_files, node_fields, options, progress)
+    nodes = [
+        told_without_edges(table) if Path(table.source.file) in passed_over else table
+        for table in read_nodes(node_files, node_fields, options, progress)
+    ]
     edges = [
         table
         for path in (*edge_files, *graphs)
@@ -70,6 +75,12 @@ def import_graph(
     return build_graph(
         nodes, edges, name="", source=files, rules=rules, given=given, progress=progress
     )
+
+
+def told_without_edges(table: NodeTable) -> NodeTable:
+    """The records of a graph file whose own edges others take the place of."""
+    told = (*table.reading.remarks, "its own edges are not read, since --edges names others")
+    return replace(table, reading=replace(table.reading, remarks=told))
 
 
 def check_headers(edges: Sequence[EdgeTable], nodes: Sequence[NodeTable]) -> None:
