@@ -49,15 +49,13 @@ def import_graph(
     options, split = options or FileOptions(), split or SplitFile()
     if rules.missing_text != "fail":
         node_fields = replace(node_fields, text_needed=False)
-    graphs = [path for path in node_files if path not in edge_files and holds_edges(path)]
-    passed_over = graphs if edge_files else []
-    graphs = [] if edge_files else graphs
+    own = [path for path in node_files if path not in edge_files and holds_edges(path)]
+    graphs = [] if edge_files else own
     if node_fields.neighbors == "" and (edge_files or graphs):
         node_fields = replace(node_fields, neighbors=NOT_READ)
-    nodes = [
-        told_without_edges(table) if Path(table.source.file) in passed_over else table
-        for table in read_nodes(node_files, node_fields, options, progress)
-    ]
+    nodes = read_nodes(node_files, node_fields, options, progress)
+    if edge_files:
+        nodes = [told_without_edges(table, own) for table in nodes]
     edges = [
         table
         for path in (*edge_files, *graphs)
@@ -77,8 +75,10 @@ def import_graph(
     )
 
 
-def told_without_edges(table: NodeTable) -> NodeTable:
-    """The records of a graph file whose own edges others take the place of."""
+def told_without_edges(table: NodeTable, graphs: Sequence[Path]) -> NodeTable:
+    """The records; those of a graph file say that other edges take the place of its own."""
+    if Path(table.source.file) not in graphs:
+        return table
     told = (*table.reading.remarks, "its own edges are not read, since --edges names others")
     return replace(table, reading=replace(table.reading, remarks=told))
 
