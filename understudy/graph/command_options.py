@@ -125,9 +125,27 @@ def with_rules(command: Callable[..., None]) -> Callable[..., None]:
     return called
 
 
-def check_split_by(word: str) -> str:
-    check_word("--split-by", word, SPLIT_BY)
-    return word
+def check_split_options(
+    splits: Path | None, name: str | None, by: str, field: str | None, edges: bool, ends: str
+) -> None:
+    """Refuses options of `data import` that nothing would read.
+
+    Args:
+        edges: whether there is an edge file, or a graph file may be one.
+        ends: what names the ends of its edges, empty where nothing does.
+
+    Raises:
+        BadInputError: names them, and what reads them.
+    """
+    check_word("--split-by", by, SPLIT_BY)
+    if splits is None and (name is not None or by != "auto"):
+        raise BadInputError("--split-name and --split-by say how --splits is read; name that file")
+    if splits is not None and field not in (None, "", "none"):
+        raise BadInputError(
+            "--splits takes the place of the nodes' own split; leave it or --split-field out"
+        )
+    if ends and not edges:
+        raise BadInputError("--source-field and --target-field are of an edge file; name --edges")
 
 
 def check_word(option: str, value: str, values: tuple[str, ...]) -> None:

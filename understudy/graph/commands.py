@@ -23,7 +23,7 @@ from understudy.graph.command_options import (
     SplitName,
     Splits,
     TextField,
-    check_split_by,
+    check_split_options,
     optional_field,
     parse_fractions,
     with_rules,
@@ -120,7 +120,8 @@ def import_files(
     from understudy.graph.readers.dialects import parse_delimiter
     from understudy.graph.readers.fields import EdgeFields, NodeFields
     from understudy.graph.readers.files import SplitFile, import_graph
-    from understudy.graph.readers.formats import FileOptions
+    from understudy.graph.readers.formats import GRAPHS, FileOptions
+    from understudy.graph.readers.packed import unpacked_name
 
     node_fields = NodeFields(
         id_field,
@@ -132,7 +133,10 @@ def import_files(
     )
     edge_fields = EdgeFields(source_field, target_field)
     options = FileOptions(parse_delimiter(delimiter), header)
-    split = SplitFile(splits, split_name, check_split_by(split_by))
+    may_hold_edges = bool(edges) or any(unpacked_name(path).endswith(GRAPHS) for path in nodes)
+    ends = source_field + target_field
+    check_split_options(splits, split_name, split_by, split_field, may_hold_edges, ends)
+    split = SplitFile(splits, split_name, split_by)
 
     def make(progress: Progress) -> Built:
         return import_graph(

@@ -1,9 +1,11 @@
 import inspect
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from understudy.graph import BadInputError
-from understudy.graph.command_options import parse_fractions, parse_rules
+from understudy.graph.command_options import check_split_options, parse_fractions, parse_rules
 from understudy.graph.commands import data
 
 
@@ -38,3 +40,20 @@ def test_what_imports_takes_the_same_rules(command: str) -> None:
     shared = inspect.signature(parse_rules).parameters
     assert {name: taken[name] for name in shared} == dict(shared)
     assert "rules" not in taken
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"name": "first"}, "--split-name and --split-by say how --splits is read"),
+        ({"by": "position"}, "--split-name and --split-by say how --splits is read"),
+        ({"by": "row"}, "--split-by must be one of auto, id, position, not 'row'"),
+        ({"splits": Path("s.json"), "field": "part"}, "leave it or --split-field out"),
+        ({"ends": "from"}, "--source-field and --target-field are of an edge file"),
+    ],
+)
+def test_options_that_nothing_reads_are_refused(said: dict[str, Any], message: str) -> None:
+    read: dict[str, Any] = {"splits": None, "name": None, "by": "auto", "field": None}
+    with pytest.raises(BadInputError, match=message):
+        check_split_options(**{**read, "edges": False, "ends": "", **said})
+    check_split_options(Path("s.json"), "first", "id", "none", edges=True, ends="from")

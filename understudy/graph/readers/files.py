@@ -49,10 +49,13 @@ def import_graph(
     options, split = options or FileOptions(), split or SplitFile()
     if rules.missing_text != "fail":
         node_fields = replace(node_fields, text_needed=False)
-    graphs = [] if edge_files else [path for path in node_files if holds_edges(path)]
+    own = [path for path in node_files if path not in edge_files and holds_edges(path)]
+    graphs = [] if edge_files else own
     if node_fields.neighbors == "" and (edge_files or graphs):
         node_fields = replace(node_fields, neighbors=NOT_READ)
     nodes = read_nodes(node_files, node_fields, options, progress)
+    if edge_files:
+        nodes = [told_without_edges(table, own) for table in nodes]
     edges = [
         table
         for path in (*edge_files, *graphs)
@@ -70,6 +73,14 @@ def import_graph(
     return build_graph(
         nodes, edges, name="", source=files, rules=rules, given=given, progress=progress
     )
+
+
+def told_without_edges(table: NodeTable, graphs: Sequence[Path]) -> NodeTable:
+    """The records; those of a graph file say that other edges take the place of its own."""
+    if Path(table.source.file) not in graphs:
+        return table
+    told = (*table.reading.remarks, "its own edges are not read, since --edges names others")
+    return replace(table, reading=replace(table.reading, remarks=told))
 
 
 def check_headers(edges: Sequence[EdgeTable], nodes: Sequence[NodeTable]) -> None:

@@ -160,3 +160,13 @@ def test_what_cannot_be_read_twice_or_at_all_is_said(tmp_path: Path) -> None:
     ):
         with pytest.raises(SourceError, match=message):
             import_graph([path], [], NodeFields(), EdgeFields(), Rules())
+
+
+def test_edges_that_a_graph_file_has_besides_are_told(import_text: Import) -> None:
+    nodes = [{"id": number, "text": text} for number, text in enumerate(TEXTS, 1)]
+    graph = json.dumps({"nodes": nodes, "links": [{"source": 1, "target": 3}]})
+    built = import_text(graph, EDGES, node_name="g.json")
+    assert edges(built) == [[0, 1], [1, 2]]
+    assert "its own edges are not read, since --edges names others" in told(built)
+    assert "not read" not in told(import_text(graph, None, node_name="g.json"))
+    assert "not read" not in told(import_text(graph, graph, node_name="g.json", edge_name="g.json"))
