@@ -254,7 +254,8 @@ def distill(
             `understudy.graph.errors` and `training.errors`.
     """
     check_cluster(ray, workers)
-    check_shared_device(ray, device)
+    if ray:
+        check_shared_device(device)
     choices = DistillChoices(
         teacher=None if teacher is None else Path(teacher),
         view=view,

@@ -136,7 +136,8 @@ def distill(
     check_student(student)
     check_device(device)
     check_cluster(ray, workers)
-    check_shared_device(ray, device)
+    if ray:
+        check_shared_device(device)
     check_paths(graph, out, (teacher, encoder_path, start), force)
     size = parse_batch_size(batch_size)
     choices = DistillChoices(

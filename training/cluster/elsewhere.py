@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.devices import AUTO
 from training.memory import BATCH
 from understudy.cluster.errors import ClusterError
 from understudy.cluster.joining import joined
@@ -18,13 +17,13 @@ if TYPE_CHECKING:
     from training.teacher.teach import Elsewhere
 
 
-def check_shared_device(ray: str, device: str = AUTO) -> None:
+def check_shared_device(device: str) -> None:
     """Refuses one device for all workers.
 
     Raises:
         ClusterError: a device of one machine is named.
     """
-    if ray and ":" in device:
+    if ":" in device:
         raise ClusterError(
             f"--device {device}: with --ray each worker is given a GPU of its own; say cuda, or cpu"
         )
