@@ -51,8 +51,10 @@ class TextFormatter(logging.Formatter):
 
 
 def extra_fields(record: logging.LogRecord) -> dict[str, Any]:
-    """What was passed as `extra`."""
-    return {k: v for k, v in vars(record).items() if k not in PLAIN_FIELDS}
+    """What was passed as `extra`; not what a library hangs on every record of its process."""
+    return {
+        k: v for k, v in vars(record).items() if k not in PLAIN_FIELDS and not k.startswith("_")
+    }
 
 
 def shown_value(value: Any) -> str:
