@@ -1,6 +1,6 @@
 """Stages on a local cluster of Ray, by one worker and by two, of one core each.
 
-    python -m benchmarks.ray_stages teach [--nodes 100000] [--asked 2000]
+    python -m benchmarks.ray_stages teach [--nodes 100000] [--asked 2000] [--workers-alone]
     python -m benchmarks.ray_stages distill [--nodes 100000] [--epochs 1] [--timed-epochs 6]
     python -m benchmarks.ray_stages export [--nodes 100000] [--encoder minilm]
     python -m benchmarks.ray_stages predict [--nodes 100000] [--encoder minilm] [--asked 2000]
@@ -11,6 +11,7 @@ them. A teacher is an encoder with a fitted head (MiniLM, or a folder), asked on
 student hashes texts: those that are compared with each other are trained over three seeds, and one
 worker is held against two over one longer run, in which starting is a smaller part. What is
 exported, and asked about texts of nodes with their neighbours, is a student of one epoch.
+`--workers-alone` leaves out the way without Ray and the one that kills, for a longer run.
 """
 
 import tempfile
@@ -65,8 +66,13 @@ def main(
     encoder: Annotated[
         EncoderKind, typer.Option(help="Of the student that is exported and asked.")
     ] = "hashing",
+    workers_alone: Annotated[
+        bool, typer.Option("--workers-alone", help="Teach by one worker and by two, no more.")
+    ] = False,
 ) -> None:
     """Measure, print and write results/ray_STAGE.json and ray_STAGE.md."""
+    if workers_alone and stage != "teach":
+        raise typer.BadParameter("--workers-alone is of teach: other stages compare with the rest")
     quiet_libraries()
     check_programs()
     torch.set_num_threads(1)
@@ -99,7 +105,7 @@ def main(
             texts = asked if stage == "predict" else 0
             prepare(home, replace(options, encoder=encoder, training=own), texts)
         found = {}
-        for way in WAYS:
+        for way in (ONE, TWO) if workers_alone else WAYS:
             with placed(way, home) as place:
                 found[way.name] = work[stage](place)
             typer.echo(f"{way.name}: {found[way.name]}")
@@ -111,6 +117,7 @@ def main(
     }
     text = report(stage, found, described(graph) + told[stage])
     name = f"ray_{stage}_{encoder}" if stage in PASSES else f"ray_{stage}"
+    name += "_longer" if workers_alone else ""
     write_results(name, results(stage, found), text)
     typer.echo(text)
 
