@@ -78,7 +78,7 @@ def test_carriage_returns_among_other_ends_of_lines_are_named(import_text: Impor
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (gzip.compress(NODES.encode()), r"packed by gzip; let its name end in \.gz"),
+        (gzip.compress(NODES.encode(), mtime=0), r"packed by gzip; let its name end in \.gz"),
         (
             b"PK\x03\x04\x14\x00\x06\x00" * 9,
             r"a zip archive .* or a spreadsheet .save the sheet as CSV",
@@ -87,6 +87,7 @@ def test_carriage_returns_among_other_ends_of_lines_are_named(import_text: Impor
         (b"\x28\xb5\x2f\xfd\x04", "packed by zstd; unpack it"),
         (NODES.encode("utf-32"), "UTF-32; convert it: iconv -f UTF-32"),
     ],
+    ids=["gzip", "zip", "parquet", "zstd", "utf-32"],
 )
 def test_another_kind_of_file_is_named(import_text: Import, content: bytes, message: str) -> None:
     with pytest.raises(BadInputError, match=rf"nodes\.csv: not UTF-8 but .*{message}"):
