@@ -1,13 +1,11 @@
 """The product of sparse rows and a dense table, fast on processors and differentiable.
 
-The rows are walked a bucket at a time, some thousand rows a block, so that the table is read in
-order and a block's results stay in the cache: faster than torch's own product of compressed rows,
-which in turn is faster than its embedding bag.
+The rows are cut into blocks of some thousand, which are walked a bucket at a time: so both passes
+read their table in order, and a block's rows of the other side stay in the cache. That is faster
+than torch's own product of compressed rows, which in turn is faster than its embedding bag.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,29 +17,58 @@ from torch import Tensor
 from training.threads import shared_out
 
 BLOCK_ROWS = 4_096
-BUCKET_PARTS = 8  # of about equal work, shared out to threads in the backward pass
 
 
 @dataclass(frozen=True, slots=True)
 class SparseRows:
-    """A sparse matrix [N, buckets], cut for both passes.
-
-    Shapes:
-        blocks: BLOCK_ROWS rows each, compressed by column
-        parts: some buckets each, of the transpose, compressed by row
-    """
+    """A sparse matrix [N, buckets], as blocks of BLOCK_ROWS rows, each compressed by column."""
 
     blocks: tuple[sparse.csc_array, ...]
-    parts: tuple[sparse.csr_array, ...]
     shape: tuple[int, int]
 
     def times(self, table: Tensor) -> Tensor:
-        """[buckets, width] → [N, width]."""
-        return stacked(self.blocks, table)
+        """[buckets, width] → [N, width]; torch's threads share the blocks."""
+        values = np.ascontiguousarray(table.detach().numpy())
+
+        def multiply(block: sparse.csc_array) -> NDArray[np.float32]:
+            product: NDArray[np.float32] = block @ values
+            return product
+
+        products = shared_out(multiply, self.blocks)
+        return torch.from_numpy(products[0] if len(products) == 1 else np.concatenate(products))
 
     def transposed_times(self, gradient: Tensor) -> Tensor:
-        """[N, width] → [buckets, width]."""
-        return stacked(self.parts, gradient)
+        """[N, width] → [buckets, width]; torch's threads share the buckets."""
+        values = np.ascontiguousarray(gradient.detach().numpy())
+        total = np.zeros((self.shape[1], values.shape[1]), np.float32)
+
+        def add(first: int, end: int) -> None:
+            for number, block in enumerate(self.blocks):
+                buckets, rows = transposed(block, first, end)
+                start = number * BLOCK_ROWS
+                total[buckets] += rows @ values[start : start + BLOCK_ROWS]
+
+        cuts = self.cuts(torch.get_num_threads())
+        shared_out(add, cuts[:-1], cuts[1:])
+        return torch.from_numpy(total)
+
+    def cuts(self, parts: int) -> list[int]:
+        """Where runs of buckets begin and end that are about equal work."""
+        before = np.stack([block.indptr for block in self.blocks]).sum(axis=0, dtype=np.int64)
+        shares = np.linspace(0, before[-1], parts + 1)[1:-1]
+        return [0, *np.searchsorted(before, shares).tolist(), self.shape[1]]
+
+
+def transposed(
+    block: sparse.csc_array, first: int, end: int
+) -> tuple[NDArray[np.int64], sparse.csr_array]:
+    """Which of the buckets `first` to `end` a block has, and their rows; nothing is copied."""
+    starts = block.indptr[first : end + 1]
+    buckets = np.flatnonzero(np.diff(starts))
+    own = slice(starts[0], starts[-1])
+    indptr = np.append(starts[buckets], starts[-1]) - starts[0]
+    shape = len(buckets), block.shape[0]
+    return buckets + first, sparse.csr_array((block.data[own], block.indices[own], indptr), shape)
 
 
 class Rows(Protocol):
@@ -57,15 +84,9 @@ class Rows(Protocol):
 
 def sparse_rows(matrix: sparse.csr_array) -> SparseRows:
     """Cuts a float32 matrix [N, buckets]."""
-    count, width = matrix.shape
-    blocks = tuple(
-        matrix[start : start + BLOCK_ROWS].tocsc() for start in range(0, max(count, 1), BLOCK_ROWS)
-    )
-    transposed = matrix.T.tocsr()
-    shares = np.linspace(0, transposed.nnz, BUCKET_PARTS + 1)[1:-1]
-    cuts = [0, *np.searchsorted(transposed.indptr, shares).tolist(), width]
-    parts = tuple(transposed[start:end] for start, end in pairwise(cuts))
-    return SparseRows(blocks, parts, (count, width))
+    starts = range(0, max(matrix.shape[0], 1), BLOCK_ROWS)
+    blocks = tuple(matrix[start : start + BLOCK_ROWS].tocsc() for start in starts)
+    return SparseRows(blocks, matrix.shape)
 
 
 class Product(torch.autograd.Function):
@@ -79,18 +100,6 @@ class Product(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
         return None, ctx.rows.transposed_times(gradients[0])
-
-
-def stacked(pieces: Sequence[Any], dense: Tensor) -> Tensor:
-    """The pieces' products with a dense matrix, one below the other; torch's threads share them."""
-    values = np.ascontiguousarray(dense.detach().numpy())
-
-    def multiply(piece: Any) -> NDArray[np.float32]:
-        product: NDArray[np.float32] = piece @ values
-        return product
-
-    products = shared_out(multiply, pieces)
-    return torch.from_numpy(products[0] if len(products) == 1 else np.concatenate(products))
 
 
 def sparse_product(rows: Rows, table: Tensor) -> Tensor:

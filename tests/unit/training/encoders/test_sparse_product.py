@@ -44,8 +44,13 @@ def test_rows_of_several_blocks_keep_their_order(threads: int) -> None:
     torch.set_num_threads(threads)
     try:
         matrix = random_matrix(BLOCK_ROWS + 3, 50, seed=1)
-        table = torch.randn(50, 4)
+        table, weights = torch.randn(50, 4, requires_grad=True), torch.randn(BLOCK_ROWS + 3, 4)
         product = sparse_product(sparse_rows(matrix), table)
+        product.backward(weights)
     finally:
         torch.set_num_threads(before)
-    assert torch.allclose(product, torch.from_numpy(matrix @ table.numpy()), atol=1e-5)
+    wanted = torch.from_numpy(matrix @ table.detach().numpy())
+    assert torch.allclose(product, wanted, atol=1e-5)
+    assert table.grad is not None
+    gradient = torch.from_numpy(matrix.T @ weights.numpy())
+    assert torch.allclose(table.grad, gradient, atol=1e-3)
