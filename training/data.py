@@ -287,9 +287,11 @@ class GraphData:
 
     def to(self, device: torch.device, whole: bool) -> "GraphData":
         """The same on a device; dense features where the whole graph is read in a step, else they
-        stay where they are, and batches take theirs along."""
-        if whole or not isinstance(self.features, Tensor):
+        stay where they are, and batches take theirs along, as they do hashed ones."""
+        if whole:
             return moved(self, device)
+        if not isinstance(self.features, Tensor):
+            return moved(replace(self, features=self.features.gathered()), device)
         others = moved(replace(self, features=torch.empty(0)), device)
         return replace(others, features=self.features)
 

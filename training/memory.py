@@ -20,6 +20,8 @@ EDGE_BYTES = 24  # an edge afterwards, in both directions: in the graph, and as 
 ATTENDED_BYTES = 120  # the same more, of GAT's pairs, scores and weights
 GRAMS_A_CHARACTER = 3.2  # n-grams of a hashed text, of which each is kept in two orders
 GRAM_BYTES = 24  # of them together, and of what they are made of
+GATHERED = 2**25  # n-grams of a graph, at most, that batches are cut from; of more, from words
+GATHERED_BYTES = 24  # of each, while they are put together
 WORD_BYTES = 3  # a character of a hashed text, where only its words are kept
 BAG_NUMBERS = 384  # of a hashed text: its bag of n-grams, the same dropped, and their gradient
 STEP_GRAM_BYTES = 40  # the same of a step's texts: rows, by column, and both transposed
@@ -84,7 +86,10 @@ def training_bytes(
     texts = size.text_bytes * (1 + kept * hashed)
     by_node += BAG_NUMBERS * NUMBER * (hashed and whole)
     trained = size.nodes * by_node + size.edges * by_edge + texts
-    trained += 0 if whole else step_bytes(size, student, hashed, fanout)
+    if not whole:
+        trained += step_bytes(size, student, hashed, fanout)
+        grams = GRAMS_A_CHARACTER * size.text_bytes * hashed
+        trained += grams * GATHERED_BYTES * (grams <= GATHERED)
     return BASE_BYTES + max(trained, loading_bytes(size))
 
 

@@ -23,6 +23,7 @@ from training.devices import AUTO, found_device
 from training.encoders.sparse_product import Rows, sparse_rows
 from training.encoders.word_texts import WordReader, WordTexts
 from training.errors import EncoderError
+from training.memory import GATHERED
 from understudy.graph import TextGraph
 from understudy.graph.files import atomic_file, cache_folder
 from understudy.graph.hashing import SCHEME, HashedTexts, HashingOptions
@@ -95,6 +96,13 @@ class HashedFeatures:
     def in_steps(self) -> bool:
         """Whether they are better read some at a time: they are many, and no matrix was made."""
         return len(self) > self.step and "rows" not in self.__dict__
+
+    def gathered(self) -> "HashedFeatures":
+        """The same for whoever reads some texts again and again: with the n-grams of all put
+        together, unless they are more than GATHERED."""
+        if isinstance(self.texts, HashedTexts) or self.texts.lengths().sum() > GATHERED:
+            return self
+        return replace(self, texts=self.texts.rows(np.arange(len(self))))
 
     def matrix(self, nodes: NDArray[np.int64]) -> sparse.csr_array:
         """Some texts as the rows of a matrix, float32 [B, buckets]."""

@@ -59,6 +59,20 @@ def test_whatever_the_n_grams(words: tuple[int, int], characters: tuple[int, int
     assert kept.lengths()[1] == 0
 
 
+def test_what_is_read_again_and_again_is_put_together_where_it_is_small(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    features = HashedFeatures(read(SENTENCES), OPTIONS.buckets)
+    monkeypatch.setattr("training.encoders.features.GATHERED", int(features.texts.lengths().sum()))
+    gathered = features.gathered()
+    assert isinstance(gathered.texts, HashedTexts)
+    assert gathered.gathered() is gathered
+    picked = np.array([4, 0, 4, 1])
+    check_equal(gathered.texts.rows(picked), features.texts.rows(picked))
+    monkeypatch.setattr("training.encoders.features.GATHERED", len(gathered.texts.buckets) - 1)
+    assert features.gathered() is features
+
+
 def test_recurring_words_are_kept_once() -> None:
     kept = read(["a fast parser of words"] * 500, step=100)
     assert kept.word_buckets.nbytes < 1_000
