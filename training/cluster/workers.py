@@ -44,21 +44,31 @@ class Workers(Team):
         torch.manual_seed(torch.initial_seed() + APART * self.rank)
 
     def average(self, optimizer: torch.optim.Optimizer) -> None:
-        """One sum over all workers; a weight without a gradient at any stays without one.
+        """One mean over all workers; a weight without a gradient at any stays without one.
 
-        It goes through the processors' memory: students are small, and a step of one is not.
+        Rows that no worker has a gradient for stay at home: a step meets a part of the words, and
+        their table is most of a student. What is exchanged goes through the processors' memory.
         """
         if self.size == 1:
             return
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-        found = torch.tensor([float(weight.grad is not None) for weight in weights])
+        found = torch.tensor([weight.grad is not None for weight in weights])
         gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
-        summed = torch.cat([found, *(gradient.flatten().cpu() for gradient in gradients)])
+        tables = [gradient.view(len(gradient), -1) for gradient in map(torch.atleast_1d, gradients)]
+        met = torch.cat([found, *(table.any(1).cpu() for table in tables)]).to(torch.uint8)
+        distributed.all_reduce(met, distributed.ReduceOp.MAX)
+        anywhere, *own = met.bool().split([len(weights), *map(len, tables)])
+        rows = [
+            which.nonzero()[:, 0].to(table.device) for which, table in zip(own, tables, strict=True)
+        ]
+        taken = [table[which] for table, which in zip(tables, rows, strict=True)]
+        summed = torch.cat([part.flatten().cpu() for part in taken])
         distributed.all_reduce(summed)
-        found, mean = summed[: len(weights)], summed[len(weights) :] / self.size
-        parts = mean.split([weight.numel() for weight in weights])
-        for weight, part, given in zip(weights, parts, found.tolist(), strict=True):
-            weight.grad = part.view_as(weight).to(weight.device) if given else None
+        means = summed.div_(self.size).split([part.numel() for part in taken])
+        for table, which, part, mean in zip(tables, rows, taken, means, strict=True):
+            table[which] = mean.view_as(part).to(table.device)
+        for weight, gradient, given in zip(weights, gradients, anywhere.tolist(), strict=True):
+            weight.grad = gradient if given else None
 
     def measured(self, run: Run, loss: float, evaluate: Callable[[], tuple[float, float]]) -> Epoch:
         """The first worker evaluates; what it finds, and the mean loss, all have alike."""
