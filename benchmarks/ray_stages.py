@@ -1,16 +1,17 @@
 """Stages on a local cluster of Ray, by one worker and by two, of one core each.
 
     python -m benchmarks.ray_stages teach [--nodes 100000] [--asked 2000] [--workers-alone]
-    python -m benchmarks.ray_stages distill [--nodes 100000] [--epochs 1] [--timed-epochs 6]
+    python -m benchmarks.ray_stages distill [--nodes 100000] [--epochs 2] [--timed-epochs 6]
     python -m benchmarks.ray_stages export [--nodes 100000] [--encoder minilm]
     python -m benchmarks.ray_stages predict [--nodes 100000] [--encoder minilm] [--asked 2000]
 
 Beside them the stage without Ray, on one core, too; and by two workers of which one is killed.
 Seconds are of a stage, from its command to its folder, on a cluster that runs: workers start in
 them. A teacher is an encoder with a fitted head (MiniLM, or a folder), asked once each way. A
-student hashes texts: those that are compared with each other are trained over three seeds, and one
-worker is held against two over one longer run, in which starting is a smaller part. What is
-exported, and asked about texts of nodes with their neighbours, is a student of one epoch.
+student hashes texts, and each worker's part of a step is as large as this machine's step. Those
+that are compared with each other are trained over three seeds, and one worker is held against two
+over one longer run, in which starting is a smaller part. What is exported, and asked about texts of
+nodes with their neighbours, is a student of one epoch.
 `--workers-alone` leaves out the way without Ray and the one that kills, for a longer run.
 """
 
@@ -61,7 +62,6 @@ def main(
     ] = 2_000,
     epochs: Annotated[int, typer.Option(min=2, help="Of students that are compared.")] = 2,
     timed_epochs: Annotated[int, typer.Option(min=1, help="Of the one that is timed.")] = 6,
-    batch_size: Annotated[int, typer.Option(min=2, help="Nodes a step.")] = BATCH,
     teacher: Annotated[str, typer.Option(help="encoder, or encoder:FOLDER.")] = "encoder",
     encoder: Annotated[
         EncoderKind, typer.Option(help="Of the student that is exported and asked.")
@@ -87,7 +87,7 @@ def main(
         encoder="hashing",
         student=StudentConfig(hidden=64),
         training=TrainingConfig(
-            epochs=epochs, batch_size=batch_size, patience=timed_epochs + epochs, device="cpu"
+            epochs=epochs, batch_size=BATCH, patience=timed_epochs + epochs, device="cpu"
         ),
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -111,7 +111,8 @@ def main(
             typer.echo(f"{way.name}: {found[way.name]}")
     told = {
         "teach": f", {asked:,} nodes asked about at hops 0 and 1",
-        "distill": f"; {timed_epochs} epochs timed, {epochs} compared, of {batch_size:,} a step",
+        "distill": f"; {timed_epochs} epochs timed, {epochs} compared, of {BATCH:,} nodes "
+        "a step and worker",
         "export": f"; a student of {encoder} texts",
         "predict": f"; {asked:,} texts with neighbours, a student of {encoder} texts",
     }
@@ -159,8 +160,8 @@ def student(
         return distill(place.graph, out, own, told)
     from training.cluster.fitting import fitted_on
 
-    with fitted_on(place.cluster, place.graph, out, None) as fit:
-        return distill(place.graph, out, own, told, elsewhere=fit)
+    with fitted_on(place.cluster, place.graph, out, None) as there:
+        return distill(place.graph, out, replace(own, fitting=True), told, elsewhere=there)
 
 
 def results(stage: Stage, found: dict[str, Figures]) -> dict[str, Any]:

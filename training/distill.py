@@ -5,7 +5,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -22,7 +22,7 @@ from training.encoders.features import PROCESSOR, encoder_spec, graph_features
 from training.errors import CheckpointError, DeviceError
 from training.loop import ALONE, Team, predict, train
 from training.losses.objectives import make_terms
-from training.memory import chosen_batch, graph_size
+from training.memory import BATCH, chosen_batch, graph_size
 from training.recipes import TITLES, Candidate, candidates
 from training.student.checkpoint import (
     Checkpoint,
@@ -43,8 +43,18 @@ from understudy.graph.lineage import lineage_of
 from understudy.graph.progress import Progress, named, silent
 
 Fit = Callable[[CheckpointConfig, GraphData, Progress, Checkpoint | None], tuple[Student, Training]]
+Tell = Callable[[int, str], None]  # of what was found, and how much it matters, as to `logging`
 log = logging.getLogger(__name__)
 CONVERGED = 0.99  # share of the best validation accuracy at which training has converged
+STEPS = 16  # an epoch has at least, however many workers share them
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What fits students in place of `fit`, which does it in this process."""
+
+    fit: Fit
+    workers: int  # that share a step's nodes
 
 
 def distill(
@@ -53,7 +63,7 @@ def distill(
     options: DistillOptions,
     progress: Progress = silent,
     force: bool = False,
-    elsewhere: Fit | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> dict[str, float]:
     """Trains a student on a graph's training split, picks its epoch on validation, writes it.
 
@@ -61,31 +71,33 @@ def distill(
 
     Args:
         force: replace a folder of another kind, too.
-        elsewhere: fits a student in place of `fit`, which does it in this process.
+        elsewhere: who fits the student, if not this process.
 
     Raises:
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
             `understudy.graph.errors` and `training.errors`.
     """
     check_output(out, STUDENT, options.inputs(graph_folder), force)
-    if elsewhere is None:
-        options = placed(graph_folder, options, log.log)
+    options = placed(graph_folder, options, log.log, elsewhere)
     with reserved(out):
-        return distilled(graph_folder, out, options, progress, elsewhere or fit)
+        return distilled(graph_folder, out, options, progress, elsewhere.fit if elsewhere else fit)
 
 
 def placed(
-    graph_folder: Path, options: DistillOptions, tell: Callable[[int, str], None]
+    graph_folder: Path, options: DistillOptions, tell: Tell, elsewhere: Elsewhere | None = None
 ) -> DistillOptions:
-    """The options with a device that is here, and with batches where its memory asks for them.
+    """The options with a device that is here, and with batches where its memory asks for them, or
+    where they are trained by several workers.
 
     Args:
-        tell: takes what was found rather than said, and how much it matters (levels of `logging`)
+        tell: takes what was found rather than said
 
     Raises:
         DeviceError: the device that is asked for is not here.
         GraphError: see `training.memory.graph_size`.
     """
+    if elsewhere is not None:
+        return shared(graph_folder, options, tell, elsewhere.workers)
     device = found_device(options.training.device)
     chosen = replace(options.training, device=str(device))
     if options.training.device == AUTO and device != PROCESSOR:
@@ -95,6 +107,18 @@ def placed(
         tell(logging.WARNING if choice.seeds else logging.INFO, choice.reason)
         chosen = replace(chosen, batch_size=choice.seeds)
     return replace(options, training=chosen, fitting=False)
+
+
+def shared(graph_folder: Path, options: DistillOptions, tell: Tell, workers: int) -> DistillOptions:
+    """The options with a step's nodes, where they were left to us: as many of each worker as one
+    alone takes, but not so many that an epoch has fewer than STEPS steps."""
+    if not options.fitting:
+        return options
+    size = graph_size(graph_folder)
+    passed = size.train if options.teacher is None else size.nodes
+    seeds = max(BATCH, min(BATCH * workers, passed // STEPS))
+    tell(logging.INFO, f"{seeds:,} nodes a step, shared by {workers} workers; see --batch-size")
+    return replace(options, training=replace(options.training, batch_size=seeds), fitting=False)
 
 
 def distilled(

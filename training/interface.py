@@ -14,8 +14,8 @@ from training.beginning import like_its_start
 from training.cli.evaluate import RENAMED
 from training.cli.teach import READERS, parse_endpoint
 from training.cluster.elsewhere import (
+    check_shared_batch_size,
     check_shared_device,
-    shared_batch_size,
     student_place,
     teacher_place,
 )
@@ -233,7 +233,7 @@ def distill(
         epochs: at most.
         patience: epochs without a better validation accuracy.
         batch_size: nodes a step, with drawn neighbours; 0: the whole graph; None: that, where it
-            fits into memory.
+            fits into memory, or with `ray` 1,024 a worker.
         fanout: neighbours drawn of a node and hop, in batches.
         device: to train on: auto (CUDA where there is some), cpu, cuda, or cuda:1.
         precision: of the student's own products in training; its weights, sums over neighbours and
@@ -256,6 +256,7 @@ def distill(
     check_cluster(ray, workers)
     if ray:
         check_shared_device(device)
+        check_shared_batch_size(batch_size)
     choices = DistillChoices(
         teacher=None if teacher is None else Path(teacher),
         view=view,
@@ -274,7 +275,7 @@ def distill(
         patience=patience,
         learning_rate=learning_rate,
         weight_decay=weight_decay,
-        batch_size=shared_batch_size(batch_size) if ray else batch_size,
+        batch_size=batch_size,
         fanout=fanout,
         device=device,
         precision=precision,

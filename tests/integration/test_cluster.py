@@ -156,8 +156,8 @@ def distilled(
     """The student's metrics but for its seconds."""
     from training.cluster.fitting import fitted_on
 
-    with fitted_on(cluster, graph, out, None) as fit:
-        return distill(graph, out, OPTIONS, progress, elsewhere=fit) | {"seconds": 0}
+    with fitted_on(cluster, graph, out, None) as place:
+        return distill(graph, out, OPTIONS, progress, elsewhere=place) | {"seconds": 0}
 
 
 def same_students(first: Path, second: Path) -> None:

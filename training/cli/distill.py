@@ -11,7 +11,7 @@ from rich.table import Table
 
 from training.beginning import like_its_start
 from training.cli.device import Device, Precision
-from training.cluster.elsewhere import check_shared_device, shared_batch_size, student_place
+from training.cluster.elsewhere import check_shared_batch_size, check_shared_device, student_place
 from training.config import (
     LABELS,
     OBJECTIVES,
@@ -98,7 +98,7 @@ def distill(
         str,
         typer.Option(
             help="Nodes a step, with drawn neighbours; 0: the whole graph; auto: that, where it "
-            "fits into memory."
+            "fits into memory, or with --ray 1,024 a worker."
         ),
     ] = "auto",
     fanout: Annotated[
@@ -136,10 +136,11 @@ def distill(
     check_student(student)
     check_device(device)
     check_cluster(ray, workers)
+    size = parse_batch_size(batch_size)
     if ray:
         check_shared_device(device)
+        check_shared_batch_size(size)
     check_paths(graph, out, (teacher, encoder_path, start), force)
-    size = parse_batch_size(batch_size)
     choices = DistillChoices(
         teacher=teacher,
         view=view,
@@ -158,7 +159,7 @@ def distill(
         patience=patience,
         learning_rate=learning_rate,
         weight_decay=weight_decay,
-        batch_size=shared_batch_size(size) if ray else size,
+        batch_size=size,
         fanout=fanout,
         device=device,
         precision=precision,
@@ -176,13 +177,11 @@ def distill(
         from training.distill import distill as run_distill
         from training.distill import placed
 
-    if not ray:
-        options = placed(graph, options, lambda level, line: typer.echo(line))
-    with (
-        student_place(ray, workers, graph, out, encoder_path) if ray else nullcontext() as place,
-        terminal_progress() as progress,
-    ):
-        metrics = run_distill(graph, out, options, progress, force, place)
+    own = student_place(ray, workers, graph, out, encoder_path) if ray else nullcontext()
+    with own as place:
+        options = placed(graph, options, lambda level, line: typer.echo(line), place)
+        with terminal_progress() as progress:
+            metrics = run_distill(graph, out, options, progress, force, place)
     show(metrics, out)
     if teacher is not None:
         typer.echo(route_of(out))

@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.memory import BATCH
 from understudy.cluster.errors import ClusterError
 from understudy.cluster.joining import joined
 
 if TYPE_CHECKING:
-    from training.distill import Fit
+    from training.distill import Elsewhere as Fitting
     from training.teacher.teach import Elsewhere
 
 
@@ -29,8 +28,8 @@ def check_shared_device(device: str) -> None:
         )
 
 
-def shared_batch_size(size: int | None) -> int:
-    """Nodes a step that workers share out; None chooses.
+def check_shared_batch_size(size: int | None) -> None:
+    """Refuses the whole graph at once.
 
     Raises:
         ClusterError: it is 0.
@@ -38,9 +37,8 @@ def shared_batch_size(size: int | None) -> int:
     if size == 0:
         raise ClusterError(
             "--batch-size 0 takes the whole graph at once, which workers cannot share; with --ray "
-            f"give nodes a step, or auto for {BATCH:,}"
+            "give nodes a step, or auto"
         )
-    return BATCH if size is None else size
 
 
 @contextmanager
@@ -59,7 +57,7 @@ def teacher_place(ray: str, workers: int, graph: Path) -> Iterator["Elsewhere"]:
 @contextmanager
 def student_place(
     ray: str, workers: int, graph: Path, out: Path, encoder_path: Path | None
-) -> Iterator["Fit"]:
+) -> Iterator["Fitting"]:
     """The cluster that students are trained on.
 
     Raises:
@@ -68,5 +66,5 @@ def student_place(
     with joined(ray, workers) as cluster:
         from training.cluster.fitting import fitted_on
 
-        with fitted_on(cluster, graph, out, encoder_path) as fit:
-            yield fit
+        with fitted_on(cluster, graph, out, encoder_path) as place:
+            yield place

@@ -19,11 +19,12 @@ from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from ray.util.queue import Empty, Queue
 
 from training.cluster.checkpoints import read_best, read_history
+from training.cluster.elsewhere import check_shared_batch_size
 from training.cluster.workers import Workers
 from training.config import Training
 from training.data import GraphData, graph_data
 from training.devices import AUTO
-from training.distill import Fit, fit
+from training.distill import Elsewhere, fit
 from training.encoders.features import graph_features
 from training.errors import TrainingError
 from training.loop import STAGE
@@ -54,7 +55,7 @@ class Work:
 @contextmanager
 def fitted_on(
     cluster: Cluster, graph_folder: Path, out: Path, encoder_path: Path | None
-) -> Iterator[Fit]:
+) -> Iterator[Elsewhere]:
     """Trains students on a cluster; what is kept of them is removed where all went well.
 
     It lies beside `out`, which all machines of the cluster must see by the same path.
@@ -68,7 +69,7 @@ def fitted_on(
         kept.append(unfinished_folder(out, work_digest(work, cluster.workers)).absolute())
         return fitted(cluster, work, kept[-1], data, progress)
 
-    yield fit
+    yield Elsewhere(fit, cluster.workers)
     for folder in kept:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -99,8 +100,7 @@ def fitted(
         ClusterError: the workers die again and again.
         TrainingError, GraphError: see `training.distill.fit` and `load_same_graph`.
     """
-    if not work.config.training.batch_size:
-        raise ClusterError("workers share out the nodes of a step: give --batch-size above 0")
+    check_shared_batch_size(work.config.training.batch_size)
     share = shared_device(cluster, work.config.training.device)
     folder.mkdir(parents=True, exist_ok=True)
     failing = cluster_errors(TrainingError, raised=TrainingFailedError)

@@ -5,12 +5,15 @@ from pathlib import Path
 import pytest
 
 from tests.unit.training.samples import small_graph
-from training.cluster.elsewhere import shared_batch_size
-from training.memory import BATCH
+from training.config import DistillOptions, TrainingConfig
+from training.distill import STEPS, Elsewhere, fit, placed
+from training.memory import BATCH, graph_size
 from understudy import distill, teach
 from understudy.cli import main
 from understudy.cluster.errors import ClusterError
 from understudy.cluster.joining import Cluster
+from understudy.graph import save_graph
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 
 @pytest.mark.parametrize(
@@ -37,10 +40,28 @@ def test_a_teacher_that_is_not_asked_on_a_cluster_is_told_from_python_too(tmp_pa
         teach(small_graph(), tmp_path / "out", teacher="openai:http://localhost:1#m", ray="local")
 
 
-def test_workers_share_a_step_and_never_the_whole_graph() -> None:
-    assert [shared_batch_size(size) for size in (None, 64)] == [BATCH, 64]
+def test_workers_never_share_the_whole_graph(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="--batch-size 0 takes the whole graph at once"):
-        shared_batch_size(0)
+        distill(small_graph(), tmp_path / "student", ray="local", batch_size=0)
+
+
+def test_a_step_grows_with_the_workers_and_an_epoch_keeps_its_steps(tmp_path: Path) -> None:
+    options = SyntheticOptions(nodes=60_000, words=12, mean_degree=1)
+    save_graph(synthetic_graph(options), tmp_path / "graph")
+    most = graph_size(tmp_path / "graph").train // STEPS
+    assert most > 2 * BATCH
+    told: list[str] = []
+
+    def seeds(workers: int, options: DistillOptions) -> int:
+        place = Elsewhere(fit, workers)
+        found = placed(tmp_path / "graph", options, lambda _, line: told.append(line), place)
+        assert not found.fitting
+        return found.training.batch_size
+
+    left_to_us = DistillOptions(fitting=True)
+    assert [seeds(workers, left_to_us) for workers in (1, 2, 64)] == [BATCH, 2 * BATCH, most]
+    assert told[1] == "2,048 nodes a step, shared by 2 workers; see --batch-size"
+    assert seeds(64, DistillOptions(training=TrainingConfig(batch_size=96))) == 96
 
 
 def test_a_gpu_each_is_taken_where_it_may_be_and_demanded_where_it_must() -> None:
