@@ -68,12 +68,17 @@ class TextsOutline(Struct):
 
     input: Raw | UnsetType = UNSET
     nodes: Raw | UnsetType = UNSET
+    # Its names, of several releases, for probabilities instead of scores; all say yes by default.
+    use_activation: bool | None = None
+    activation: bool | None = None
+    softmax: bool | None = None
 
 
 class TextsRequest(Struct):
     """vLLM's body as a request of ours; see `service.inference.classifier.Retold`."""
 
     nodes: tuple[Node, ...]
+    raw_scores: bool = False
     top_k: int = 1
     route: Route = "student"
 
@@ -82,7 +87,7 @@ class TextsRequest(Struct):
         names = asked.engine.manifest.label_names
         data = [
             ClassifiedText(index, names[row.index(max(row))], row, len(row))
-            for index, row in enumerate(scores_of(asked, raw=False))
+            for index, row in enumerate(scores_of(asked, self.raw_scores))
         ]
         name = f"classify-{uuid4().hex}"
         return encode(ClassifiedTexts(name, int(time()), asked.engine.manifest.name, data))
@@ -111,7 +116,9 @@ def read_texts(content: bytes, refusal: InvalidFieldError) -> TextsRequest:
     texts = (given,) if isinstance(given, str) else given
     if not texts:
         raise InvalidFieldError("input", "expected a text, or several")
-    return TextsRequest(tuple(node_of_text(text, f"input.{n}") for n, text in enumerate(texts)))
+    nodes = tuple(node_of_text(text, f"input.{n}") for n, text in enumerate(texts))
+    wishes = (outline.use_activation, outline.activation, outline.softmax)
+    return TextsRequest(nodes, raw_scores=False in wishes)
 
 
 def nodes_of(request: PredictRequest) -> tuple[Node, ...]:

@@ -9,15 +9,16 @@ import hmac
 import json
 import logging
 import os
+import re
 import secrets
 import stat
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol
 
 from starlette.types import Scope
 
@@ -48,6 +49,7 @@ KEY_BYTES = 32
 BEARER = b"bearer "
 MAX_HEADER_BYTES = 512
 LONGEST_NAME = 100  # characters
+DIGEST = re.compile("[0-9a-fA-F]{64}")  # of SHA-256
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,9 @@ class Role(IntEnum):
     admin = 3
 
 
+KEY_ROLES = tuple(role.name for role in Role if role is not Role.anyone)
+
+
 def default_role(method: str) -> Role:
     """Of a path that no operation declares: nobody gets to change anything by an oversight."""
     return Role.read if method in SAFE_METHODS else Role.admin
@@ -170,10 +175,8 @@ def load_keys(path: Path) -> tuple[Key, ...]:
         SettingsError: missing, damaged, or empty.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))["keys"]
-        keys = tuple(
-            Key(check_name(str(v["name"])), Role[v["role"]], str(v["sha256"])) for v in values
-        )
+        values = json.loads(path.read_text(encoding="utf-8-sig"))["keys"]
+        keys = tuple(read_key(value, path) for value in values)
         if path.stat().st_mode & stat.S_IWOTH:
             logger.warning(
                 "every user of this machine may write %s and let themselves in: chmod 600 it", path
@@ -182,9 +185,37 @@ def load_keys(path: Path) -> tuple[Key, ...]:
         raise SettingsError(f"cannot read the keys in {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise SettingsError(f"{path} holds no keys; make one with `understudy key`") from error
-    if not keys or any(key.role is Role.anyone for key in keys):
-        raise SettingsError(f"{path} needs keys of the roles read, write or admin")
+    if not keys:
+        raise SettingsError(f"{path} holds no keys; make one with `understudy key`")
+    for told, word in (("name", "name"), ("sha256", "secret")):
+        counts = Counter(getattr(key, told) for key in keys)
+        twice = [key.name for key in keys if counts[getattr(key, told)] > 1]
+        if twice:
+            raise SettingsError(
+                f"{path} has several keys of one {word}, {', '.join(twice)}: take all but one out"
+            )
     return keys
+
+
+def read_key(value: Any, path: Path) -> Key:
+    """A key as its file has it.
+
+    Raises:
+        SettingsError: its name, role or digest is none; it is named.
+        KeyError, TypeError: it is no key.
+    """
+    name, role, digest = check_name(str(value["name"])), str(value["role"]), str(value["sha256"])
+    if role not in KEY_ROLES:
+        expected = ", ".join(KEY_ROLES)
+        raise SettingsError(
+            f"{path}: the key {name!r} has the role {role!r}; expected one of {expected}"
+        )
+    if not DIGEST.fullmatch(digest):
+        raise SettingsError(
+            f"{path}: the key {name!r} has no SHA-256 in hexadecimal, and would open nothing; make "
+            "one with `understudy key`"
+        )
+    return Key(name, Role[role], digest.lower())
 
 
 def add_key(path: Path, name: str, role: Role) -> str:

@@ -64,9 +64,23 @@ def test_vllms_classify_is_answered_in_its_form(
     assert answer.json()["object"] == "list"
 
 
+@pytest.mark.parametrize("name", ["use_activation", "activation", "softmax"])
+def test_vllms_clients_that_want_scores_get_them(
+    ask: Ask, tiny_bundle: TinyBundle, name: str
+) -> None:
+    for wish, wanted in (
+        (False, tiny_bundle.logits[3].tolist()),
+        (True, expected(tiny_bundle, 3)),
+        (None, expected(tiny_bundle, 3)),
+    ):
+        (answer,) = ask("/classify", {"input": NODE, name: wish}).json()["data"]
+        assert answer["probs"] == pytest.approx(wanted, abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
+        ({"model": "any", "input": "http", "activation": "no"}, "activation"),
         ({"model": "any"}, "model"),
         ({"nodes": [{"id": "node-1"}], "input": "http"}, "input"),
         ({"nodes": [{"idd": "node-1"}]}, "nodes.0.idd"),
