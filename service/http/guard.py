@@ -36,6 +36,7 @@ OWN_FETCHES = (b"same-origin", b"none")  # none: the user typed the address
 ONCE = {b"host", b"authorization", b"content-type", b"content-encoding", b"origin"}
 ONCE |= {IDEMPOTENCY_KEY, MIN_VERSION, TIMEOUT}
 REMEMBERED_HOSTS = 64
+HOST = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 CHARSET = re.compile(rb'(?:^|;)\s*charset\s*=\s*"?([^\s;"]*)', re.IGNORECASE)
 UTF_8 = (b"utf-8", b"utf8", b"us-ascii", b"ascii")  # each of which is read as UTF-8
 
@@ -73,6 +74,24 @@ def parse_networks(text: str, setting: str) -> tuple[Network, ...]:
             "10.0.0.0/8, with commas between them",
             setting=setting,
         ) from error
+
+
+def parse_hosts(text: str) -> tuple[str, ...]:
+    """Names and addresses, with commas between them; a leading dot stands for all names below.
+
+    Raises:
+        SettingsError: one of them is neither, and no request would ever be for it.
+    """
+    hosts = tuple(words(text))
+    for host in hosts:
+        if not HOST.fullmatch(host) and not is_ipv6(host.removeprefix("[").removesuffix("]")):
+            raise SettingsError(
+                f"--allowed-hosts: {host!r} is no host; expected names such as app.example, "
+                ".inner.example, or addresses, without scheme, port and path, with commas between "
+                "them",
+                setting="allowed_hosts",
+            )
+    return hosts
 
 
 def words(text: str) -> Iterable[str]:
