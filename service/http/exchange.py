@@ -97,7 +97,7 @@ class Exchange:
         if wish is None:
             return None
         try:
-            seconds = float(wish)
+            seconds = 0.0 if b"_" in wish else float(wish)  # Python reads 1_0 as 10
         except ValueError:
             seconds = 0.0
         if not seconds > 0:

@@ -167,7 +167,7 @@ def test_a_header_that_means_one_thing_comes_once(engine: Engine, name: str) -> 
     assert engine.state.version == 0
 
 
-@pytest.mark.parametrize("seconds", ["soon", "nan", "0", "-1", ""])
+@pytest.mark.parametrize("seconds", ["soon", "nan", "0", "-1", "", "1_0"])
 def test_a_bad_time_is_refused_where_nothing_is_waited_for_too(
     engine: Engine, seconds: str
 ) -> None:
