@@ -70,7 +70,7 @@ export class Neighborhood {
       say(fresh ? `${count(fresh, "neighbour")} of ${id} opened` : `All neighbours of ${id} are drawn`);
       this.drawing.following = true;
       this.paint();
-      if (this.selected === id) this.on.selected(id);
+      if (this.selected === id) this.on.answered(id);
     } catch (error) {
       say(error.message, true);
     }

@@ -185,3 +185,19 @@ def test_a_bad_time_is_refused_where_nothing_is_waited_for_too(
     for answer in talk(app, ask):
         assert answer.status_code == 422
         assert answer.json()["error"]["details"] == {"field": "x-timeout-seconds"}
+
+
+def test_more_neighbors_than_a_change_may_have_are_refused_as_what_was_sent(
+    engine: Engine,
+) -> None:
+    app = create_app(engine, Settings(max_mutations=3))
+
+    async def put(client: httpx.AsyncClient) -> list[httpx.Response]:
+        near = [f"node-{number}" for number in range(1, 4)]
+        bodies = ({"text": "http", "neighbors": near[:count]} for count in (3, 2))
+        return [await client.put("/nodes/new", json=body) for body in bodies]
+
+    refused, made = talk(app, put)
+    assert (refused.status_code, made.status_code) == (422, 200)
+    assert refused.json()["error"]["details"] == {"field": "neighbors"}
+    assert "at most 2 at once" in refused.json()["error"]["message"]
