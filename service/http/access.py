@@ -14,6 +14,7 @@ import secrets
 import stat
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -26,6 +27,8 @@ from service.cache import NAMESPACE, RedisLink
 from service.errors import ForbiddenError, RateLimitedError, SettingsError, UnauthorizedError
 from service.http.exchange import Exchange
 from service.http.guard import SAFE_METHODS, Clients
+from understudy.folders import taking_turns
+from understudy.folders.errors import told_problems
 
 MAX_BUCKETS = 10_000  # callers that are remembered; the longest unseen one is forgotten
 LONGEST_CALLER = 64  # characters that are kept; a longer name is kept as its digest
@@ -219,15 +222,22 @@ def read_key(value: Any, path: Path) -> Key:
 
 
 def add_key(path: Path, name: str, role: Role) -> str:
-    """Adds a new key to a file, which only its owner may read.
+    """Adds a new key to a file; a new one only its owner may read.
 
     Returns:
         The secret, which is kept nowhere.
 
     Raises:
         SettingsError: the file is damaged or has a key of that name, or it is no name.
+        OutputUnwritableError: it cannot be written.
     """
     check_name(name)
+    with taking_turns(path), told_problems(path):  # else one of two keys would be lost
+        return add_alone(path, name, role)
+
+
+def add_alone(path: Path, name: str, role: Role) -> str:
+    """See `add_key`; nobody else adds one meanwhile."""
     keys = list(load_keys(path)) if path.exists() else []
     if any(key.name == name for key in keys):
         raise SettingsError(f"{path} has a key {name!r} already")
@@ -237,6 +247,11 @@ def add_key(path: Path, name: str, role: Role) -> str:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.touch(mode=0o600)
     temporary.write_text(json.dumps({"keys": values}, indent=2) + "\n", encoding="utf-8")
+    if path.exists():  # who could read it still can, such as the service that root adds keys for
+        known = path.stat()
+        temporary.chmod(stat.S_IMODE(known.st_mode))
+        with suppress(PermissionError):
+            os.chown(temporary, known.st_uid, known.st_gid)
     temporary.rename(path)
     return secret
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,19 @@ def test_a_name_is_taken_once(tmp_path: Path) -> None:
     add_key(tmp_path / "keys.json", "ci", Role.read)
     with pytest.raises(SettingsError, match="ci"):
         add_key(tmp_path / "keys.json", "ci", Role.admin)
+
+
+def test_keys_that_are_made_at_once_are_all_kept_and_who_could_read_them_still_can(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "keys.json"
+    add_key(path, "first", Role.read)
+    path.chmod(0o640)
+    names = [f"key-{number}" for number in range(12)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda name: add_key(path, name, Role.read), names))
+    assert {key.name for key in load_keys(path)} == {"first", *names}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
 @pytest.mark.parametrize(
