@@ -21,6 +21,7 @@ from service.settings import Settings, load_settings
 from service.telemetry.logs import configure_logs
 from service.welcome import example, welcome
 from service.workers.service import serve_together
+from service.workers.shares import cores, remarks, share_of
 from understudy.graph.progress import step, terminal_progress
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,9 @@ def serve(bundle: BundleFolder, **flags: Any) -> None:
 
 def serve_alone(bundle: Path, settings: Settings) -> None:
     """In this process."""
+    for remark in remarks(settings, cores()):
+        logger.warning("%s", remark)
+    settings = share_of(settings, cores())
     opened = partial(open_engine, bundle, settings, None)
     with bind(settings.host, settings.port) as bound:
         with terminal_progress(logger.info) as progress, step(progress, "Opening the bundle"):

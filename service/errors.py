@@ -229,6 +229,11 @@ class NoNodeError(RequestError):
         self.node_code = node_code
 
 
+def told_code(error: EngineError) -> str:
+    """By which clients and figures know an error."""
+    return error.node_code if isinstance(error, NoNodeError) else error.code
+
+
 class TeacherError(NodeError):
     """The teacher gave no usable answer.
 

@@ -2,7 +2,8 @@
 
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -65,20 +66,39 @@ def wrong_setting(error: ValidationError) -> SettingsError:
     )
 
 
-def file_values(flags: dict[str, Any]) -> dict[str, Any]:
+def file_values(flags: dict[str, Any], known: Collection[str]) -> dict[str, Any]:
     """The settings of the file, without those that the environment has.
 
+    Args:
+        known: names of settings.
+
     Raises:
-        SettingsError: the file cannot be read, or is no TOML.
+        SettingsError: the file cannot be read, is no TOML, or has what is no setting.
     """
     named = flags.get("settings_file") or os.environ.get(f"{ENVIRONMENT_PREFIX}SETTINGS_FILE")
     if not named:
         return {}
     try:
-        values = tomllib.loads(Path(named).read_text(encoding="utf-8"))
+        values = tomllib.loads(Path(named).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
-        raise SettingsError(f"--settings-file {named}: {error}", setting="settings_file") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError(
+            f"--settings-file {named}: {reason}", setting="settings_file"
+        ) from error
+    for name in values.keys() - set(known):
+        raise SettingsError(
+            f"--settings-file {named}: {unknown(name, values[name], known)}",
+            setting="settings_file",
+        )
     return {k: v for k, v in values.items() if ENVIRONMENT_PREFIX + k.upper() not in os.environ}
+
+
+def unknown(name: str, value: Any, known: Collection[str]) -> str:
+    """What is wrong with an entry of the file; its value may be secret."""
+    if isinstance(value, dict):
+        return f"settings stand by themselves, in no table such as [{name}]"
+    near = get_close_matches(name.replace("-", "_").lower(), known, 1)
+    return f"no setting is called {name!r}" + (f"; is {near[0]!r} meant?" if near else "")
 
 
 def flag_name(setting: str) -> str:

@@ -10,7 +10,7 @@ from service.cache import CacheOptions, open_client
 from service.door.upstream import UpstreamOptions
 from service.errors import SettingsError
 from service.http.access import RateLimit
-from service.http.guard import Network, is_local, parse_networks, words
+from service.http.guard import Network, is_local, parse_hosts, parse_networks
 from service.http.protocol import WireLimits
 from service.inference.batcher import BatchOptions
 from service.setting_names import (
@@ -298,7 +298,7 @@ class Settings(BaseSettings):
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        return tuple(words(self.allowed_hosts))
+        return parse_hosts(self.allowed_hosts)
 
     @property
     def proxies(self) -> tuple[Network, ...]:
@@ -371,7 +371,7 @@ def load_settings(**flags: Any) -> Settings:
     """
     given = {name: value for name, value in flags.items() if value is not None}
     try:
-        settings = Settings(**{**file_values(given), **given})
+        settings = Settings(**{**file_values(given, Settings.model_fields), **given})
     except ValidationError as error:
         raise wrong_setting(error) from error
     if settings.grpc_port is not None:

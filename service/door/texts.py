@@ -12,7 +12,7 @@ from service.door.nodes import node_of_text
 from service.errors import InvalidFieldError
 from service.http.exchange import decode
 from service.inference.classifier import Classified, refuse_if_any_failed
-from service.messages import Node, Route, encode
+from service.messages import Node, Prediction, Route, encode
 from understudy.engine.requests import SCORE_DECIMALS, joined_logits, probabilities
 
 Text = Annotated[str, Meta(description='Of a node, or `{"node": …}` as JSON.')]
@@ -68,21 +68,27 @@ class TextsOutline(Struct):
 
     input: Raw | UnsetType = UNSET
     nodes: Raw | UnsetType = UNSET
+    # Its names, of several releases, for probabilities instead of scores; all say yes by default.
+    use_activation: bool | None = None
+    activation: bool | None = None
+    softmax: bool | None = None
 
 
 class TextsRequest(Struct):
     """vLLM's body as a request of ours; see `service.inference.classifier.Retold`."""
 
     nodes: tuple[Node, ...]
+    raw_scores: bool = False
     top_k: int = 1
     route: Route = "student"
 
     def told(self, asked: Classified) -> bytes:
         """See `Retold`."""
         names = asked.engine.manifest.label_names
+        scores = scores_of(asked, self.raw_scores)
         data = [
-            ClassifiedText(index, names[row.index(max(row))], row, len(row))
-            for index, row in enumerate(scores_of(asked, raw=False))
+            ClassifiedText(index, best_of(prediction), row, len(names))
+            for index, (prediction, row) in enumerate(zip(asked.predictions, scores, strict=True))
         ]
         name = f"classify-{uuid4().hex}"
         return encode(ClassifiedTexts(name, int(time()), asked.engine.manifest.name, data))
@@ -111,7 +117,9 @@ def read_texts(content: bytes, refusal: InvalidFieldError) -> TextsRequest:
     texts = (given,) if isinstance(given, str) else given
     if not texts:
         raise InvalidFieldError("input", "expected a text, or several")
-    return TextsRequest(tuple(node_of_text(text, f"input.{n}") for n, text in enumerate(texts)))
+    nodes = tuple(node_of_text(text, f"input.{n}") for n, text in enumerate(texts))
+    wishes = (outline.use_activation, outline.activation, outline.softmax)
+    return TextsRequest(nodes, raw_scores=False in wishes)
 
 
 def nodes_of(request: PredictRequest) -> tuple[Node, ...]:
@@ -129,11 +137,20 @@ def nodes_of(request: PredictRequest) -> tuple[Node, ...]:
 def predicted(request: PredictRequest, asked: Classified) -> bytes:
     """TEI's answer: every label of each node, best first; of one text without the outer list."""
     names = asked.engine.manifest.label_names
-    rows = [
-        sorted(map(TextScore, names, row), key=lambda entry: -entry.score)
-        for row in scores_of(asked, request.raw_scores)
-    ]
+    rows = []
+    for prediction, row in zip(
+        asked.predictions, scores_of(asked, request.raw_scores), strict=True
+    ):
+        told, best = map(TextScore, names, row), best_of(prediction)
+        # Rounded, another one's score may be the same.
+        rows.append(sorted(told, key=lambda entry: (-entry.score, entry.label != best)))
     return encode(rows[0] if isinstance(request.inputs, str) else rows)
+
+
+def best_of(prediction: Prediction) -> str:
+    """The label of an answered node."""
+    assert prediction.label is not None
+    return prediction.label
 
 
 def scores_of(asked: Classified, raw: bool) -> list[list[float]]:

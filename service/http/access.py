@@ -9,15 +9,17 @@ import hmac
 import json
 import logging
 import os
+import re
 import secrets
 import stat
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol
 
 from starlette.types import Scope
 
@@ -25,6 +27,8 @@ from service.cache import NAMESPACE, RedisLink
 from service.errors import ForbiddenError, RateLimitedError, SettingsError, UnauthorizedError
 from service.http.exchange import Exchange
 from service.http.guard import SAFE_METHODS, Clients
+from understudy.folders import taking_turns
+from understudy.folders.errors import told_problems
 
 MAX_BUCKETS = 10_000  # callers that are remembered; the longest unseen one is forgotten
 LONGEST_CALLER = 64  # characters that are kept; a longer name is kept as its digest
@@ -48,6 +52,7 @@ KEY_BYTES = 32
 BEARER = b"bearer "
 MAX_HEADER_BYTES = 512
 LONGEST_NAME = 100  # characters
+DIGEST = re.compile("[0-9a-fA-F]{64}")  # of SHA-256
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,9 @@ class Role(IntEnum):
     admin = 3
 
 
+KEY_ROLES = tuple(role.name for role in Role if role is not Role.anyone)
+
+
 def default_role(method: str) -> Role:
     """Of a path that no operation declares: nobody gets to change anything by an oversight."""
     return Role.read if method in SAFE_METHODS else Role.admin
@@ -170,10 +178,8 @@ def load_keys(path: Path) -> tuple[Key, ...]:
         SettingsError: missing, damaged, or empty.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))["keys"]
-        keys = tuple(
-            Key(check_name(str(v["name"])), Role[v["role"]], str(v["sha256"])) for v in values
-        )
+        values = json.loads(path.read_text(encoding="utf-8-sig"))["keys"]
+        keys = tuple(read_key(value, path) for value in values)
         if path.stat().st_mode & stat.S_IWOTH:
             logger.warning(
                 "every user of this machine may write %s and let themselves in: chmod 600 it", path
@@ -182,21 +188,56 @@ def load_keys(path: Path) -> tuple[Key, ...]:
         raise SettingsError(f"cannot read the keys in {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise SettingsError(f"{path} holds no keys; make one with `understudy key`") from error
-    if not keys or any(key.role is Role.anyone for key in keys):
-        raise SettingsError(f"{path} needs keys of the roles read, write or admin")
+    if not keys:
+        raise SettingsError(f"{path} holds no keys; make one with `understudy key`")
+    for told, word in (("name", "name"), ("sha256", "secret")):
+        counts = Counter(getattr(key, told) for key in keys)
+        twice = [key.name for key in keys if counts[getattr(key, told)] > 1]
+        if twice:
+            raise SettingsError(
+                f"{path} has several keys of one {word}, {', '.join(twice)}: take all but one out"
+            )
     return keys
 
 
+def read_key(value: Any, path: Path) -> Key:
+    """A key as its file has it.
+
+    Raises:
+        SettingsError: its name, role or digest is none; it is named.
+        KeyError, TypeError: it is no key.
+    """
+    name, role, digest = check_name(str(value["name"])), str(value["role"]), str(value["sha256"])
+    if role not in KEY_ROLES:
+        expected = ", ".join(KEY_ROLES)
+        raise SettingsError(
+            f"{path}: the key {name!r} has the role {role!r}; expected one of {expected}"
+        )
+    if not DIGEST.fullmatch(digest):
+        raise SettingsError(
+            f"{path}: the key {name!r} has no SHA-256 in hexadecimal, and would open nothing; make "
+            "one with `understudy key`"
+        )
+    return Key(name, Role[role], digest.lower())
+
+
 def add_key(path: Path, name: str, role: Role) -> str:
-    """Adds a new key to a file, which only its owner may read.
+    """Adds a new key to a file; a new one only its owner may read.
 
     Returns:
         The secret, which is kept nowhere.
 
     Raises:
         SettingsError: the file is damaged or has a key of that name, or it is no name.
+        OutputUnwritableError: it cannot be written.
     """
     check_name(name)
+    with taking_turns(path), told_problems(path):  # else one of two keys would be lost
+        return add_alone(path, name, role)
+
+
+def add_alone(path: Path, name: str, role: Role) -> str:
+    """See `add_key`; nobody else adds one meanwhile."""
     keys = list(load_keys(path)) if path.exists() else []
     if any(key.name == name for key in keys):
         raise SettingsError(f"{path} has a key {name!r} already")
@@ -206,6 +247,11 @@ def add_key(path: Path, name: str, role: Role) -> str:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.touch(mode=0o600)
     temporary.write_text(json.dumps({"keys": values}, indent=2) + "\n", encoding="utf-8")
+    if path.exists():  # who could read it still can, such as the service that root adds keys for
+        known = path.stat()
+        temporary.chmod(stat.S_IMODE(known.st_mode))
+        with suppress(PermissionError):
+            os.chown(temporary, known.st_uid, known.st_gid)
     temporary.rename(path)
     return secret
 

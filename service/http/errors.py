@@ -8,7 +8,7 @@ from starlette.responses import Response
 from service import errors
 from service.http.error_forms import error_body
 from service.http.exchange import JSON
-from service.messages import ErrorDetail, encode, error_detail
+from service.messages import ErrorDetail, encode
 from understudy.engine import errors as engine_errors
 from understudy.engine.errors import EngineError
 
@@ -65,7 +65,7 @@ CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
 
 def status_of(error: EngineError) -> int:
     """An error that no request should meet is a defect of ours: 500."""
-    return STATUS_OF_CODE.get(error.code, 500)
+    return STATUS_OF_CODE.get(errors.told_code(error), 500)
 
 
 def error_response(
@@ -90,8 +90,5 @@ def failure_response(error: Exception, path: str) -> Response:
         headers["retry-after"] = str(ceil(error.retry_after))
     if isinstance(error, errors.UnauthorizedError):
         headers["www-authenticate"] = "Bearer"
-    detail, status = error_detail(error), status_of(error)
-    if isinstance(error, errors.NoNodeError):
-        detail = ErrorDetail(error.node_code, str(error), error.details)
-        status = STATUS_OF_CODE.get(error.node_code, 500)
-    return error_response(status, detail, path, headers)
+    detail = ErrorDetail(errors.told_code(error), str(error), error.details)
+    return error_response(status_of(error), detail, path, headers)

@@ -97,7 +97,7 @@ class Exchange:
         if wish is None:
             return None
         try:
-            seconds = float(wish)
+            seconds = 0.0 if b"_" in wish else float(wish)  # Python reads 1_0 as 10
         except ValueError:
             seconds = 0.0
         if not seconds > 0:
@@ -338,14 +338,17 @@ class JsonBody:
         kind: type[Struct],
         read: Read | None = None,
         other: Callable[[bytes, InvalidFieldError], Any] | None = None,
+        once: Callable[[bytes], None] | None = None,
     ) -> None:
         """Prepares.
 
         Args:
             read: of a body that is not JSON alone.
             other: reads a body that is none of this kind, or raises the reason that it is given.
+            once: looks through a body with unseen nodes, and raises where a field comes twice.
         """
         self.other = other
+        self.once = once
         self.kind = kind
         self.read = read or whole_reader(kind)
         self.read_large = read or item_reader(kind)
@@ -363,10 +366,25 @@ class JsonBody:
         content = await read_body(exchange.receive)
         exchange.size = len(content)
         try:
-            if len(content) <= LARGE_BYTES:
-                return self.read(content, exchange.headers)
-            return await exchange.aside.run(self.read_large, content, exchange.headers)
+            if len(content) > LARGE_BYTES:
+                return await exchange.aside.run(self.read_whole, content, exchange.headers)
+            body = self.read(content, exchange.headers)
+            if self.once is not None and holds_texts(body):
+                self.once(content)
+            return body
         except InvalidFieldError as refusal:
             if self.other is None:
                 raise
             return await exchange.aside.run(self.other, content, refusal)
+
+    def read_whole(self, content: bytes, headers: Headers) -> Any:
+        """Reads a large body, and looks through it; on a thread."""
+        body = self.read_large(content, headers)
+        if self.once is not None and holds_texts(body):
+            self.once(content)
+        return body
+
+
+def holds_texts(body: Any) -> bool:
+    """Whether nodes of a body are unseen: of them no answer tells what was read."""
+    return any(node.text is not None for node in body.nodes)

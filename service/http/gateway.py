@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.errors import AccessError, MalformedHttpError
+from service.errors import AccessError, MalformedHttpError, told_code
 from service.http.access import Access, Role
 from service.http.bodies import Aside
 from service.http.errors import failure_response
@@ -187,7 +187,7 @@ class Gateway:
         """Logs an error that is not the client's, and answers with it unless an answer began."""
         response = failure_response(error, scope["path"])
         if isinstance(error, EngineError):
-            self.metrics.rejections.add(error.code)
+            self.metrics.rejections.add(told_code(error))
         if isinstance(error, OURS_TO_MEND):
             self.rare.warning(error.code, "a change was not acknowledged: %s", error)
         if response.status_code >= 500 and response.status_code not in (502, 503, 504):

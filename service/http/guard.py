@@ -6,6 +6,7 @@ host that it is meant for, the origin that it comes from, and a media type that 
 """
 
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
@@ -35,6 +36,9 @@ OWN_FETCHES = (b"same-origin", b"none")  # none: the user typed the address
 ONCE = {b"host", b"authorization", b"content-type", b"content-encoding", b"origin"}
 ONCE |= {IDEMPOTENCY_KEY, MIN_VERSION, TIMEOUT}
 REMEMBERED_HOSTS = 64
+HOST = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
+CHARSET = re.compile(rb'(?:^|;)\s*charset\s*=\s*"?([^\s;"]*)', re.IGNORECASE)
+UTF_8 = (b"utf-8", b"utf8", b"us-ascii", b"ascii")  # each of which is read as UTF-8
 
 
 def parse_address(text: str) -> Address | None:
@@ -70,6 +74,24 @@ def parse_networks(text: str, setting: str) -> tuple[Network, ...]:
             "10.0.0.0/8, with commas between them",
             setting=setting,
         ) from error
+
+
+def parse_hosts(text: str) -> tuple[str, ...]:
+    """Names and addresses, with commas between them; a leading dot stands for all names below.
+
+    Raises:
+        SettingsError: one of them is neither, and no request would ever be for it.
+    """
+    hosts = tuple(words(text))
+    for host in hosts:
+        if not HOST.fullmatch(host) and not is_ipv6(host.removeprefix("[").removesuffix("]")):
+            raise SettingsError(
+                f"--allowed-hosts: {host!r} is no host; expected names such as app.example, "
+                ".inner.example, or addresses, without scheme, port and path, with commas between "
+                "them",
+                setting="allowed_hosts",
+            )
+    return hosts
 
 
 def words(text: str) -> Iterable[str]:
@@ -253,16 +275,28 @@ def check_media_type(path: str, headers: Headers) -> None:
         if not sent or path.startswith(UNTYPED_PATHS):
             return
     else:
-        kind = value.partition(b";")[0].strip().lower()
-        if kind in (JSON_BYTES, BINARY) or (
-            kind.startswith(b"application/") and kind.endswith(b"+json")
-        ):
+        kind, _, parameters = value.partition(b";")
+        if is_json(kind.strip().lower()) and is_utf_8(parameters):
             return
     said = "nothing" if value is None else shown(value)
     raise MediaTypeError(
         f"the header `content-type` says {said}: send the body with `content-type: "
-        "application/json` (curl: --json instead of -d, or -H 'content-type: application/json')"
+        "application/json` (curl: --json instead of -d, or -H 'content-type: application/json'), "
+        "in UTF-8"
     )
+
+
+def is_json(kind: bytes) -> bool:
+    """Whether a media type, in lower case, is JSON's, or that of tensors behind JSON."""
+    return kind in (JSON_BYTES, BINARY) or (
+        kind.startswith(b"application/") and kind.endswith(b"+json")
+    )
+
+
+def is_utf_8(parameters: bytes) -> bool:
+    """Whether a media type names no other encoding, whose bytes would mean something else."""
+    found = CHARSET.search(parameters)
+    return found is None or found[1].lower() in UTF_8
 
 
 def shown(value: bytes) -> str:

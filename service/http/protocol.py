@@ -344,6 +344,8 @@ class WireProtocol(Connection):
                 raise TargetTooLongError("the target is too long", limit=LONGEST_TARGET)
         if len(self.headers) > self.limits.headers:
             raise self.too_many_headers()
+        if b"#" in self.url:  # else the parser would leave it away, and what is behind it
+            raise MalformedHttpError("the target holds a `#`; in an id it is sent as %23")
         if self.url[:1] != b"/":
             self.url, host = origin_form(self.url)
             if host:  # it goes before the header

@@ -1,4 +1,9 @@
-"""Changes that say one thing twice: which of both was meant, nobody can tell."""
+"""What says one thing twice: which of both was meant, nobody can tell.
+
+msgspec takes the last of two fields. Where the answer shows what was read, as it does of stored
+nodes, that is seen, and a look-up would pay for a second reading. Of a change, and of an unseen
+node, nobody would see it.
+"""
 
 import json
 from typing import Any
@@ -24,22 +29,28 @@ def refuse_repeats(pairs: list[tuple[str, Any]]) -> None:
 DECODER = json.JSONDecoder(object_pairs_hook=refuse_repeats)
 
 
+def look_through(content: bytes) -> None:
+    """Looks through a body that was read already: so it is JSON, and no deeper than the struct.
+
+    Raises:
+        InvalidFieldError: it has a field twice.
+    """
+    DECODER.decode(content.decode())
+
+
 def without_repeats(read: Read) -> Read:
     """Reads a body, and refuses one that has a field twice."""
 
     def read_checked(content: bytes, headers: Headers) -> Any:
-        body = read(content, headers)  # so it is JSON, and no deeper than the struct
-        DECODER.decode(content.decode())
+        body = read(content, headers)
+        look_through(content)
         return body
 
     return read_checked
 
 
 class ChangeBody(JsonBody):
-    """Of a change. msgspec takes the last of two fields; the first would be lost without a word.
-
-    Who only asks sees in the answer what was read, and a look-up would pay for the second reading.
-    """
+    """Of a change."""
 
     def __init__(self, kind: type[Struct]) -> None:
         super().__init__(kind)

@@ -101,12 +101,13 @@ def teacher_prediction(
     """A teacher's answer on the wire; only some teachers tell probabilities."""
     if isinstance(answer, NodeError):
         return Prediction(position, node.id, route="teacher", error=error_detail(answer))
-    scores = answer.opinion.scores
+    own, scores = answer.opinion.label, answer.opinion.scores
     if scores is None:
         top: tuple[LabelScore, ...] = ()
         score = None
     else:
-        best = sorted(scores.items(), key=lambda item: -item[1])[:top_k]
+        # The answer goes before labels that are as probable.
+        best = sorted(scores.items(), key=lambda item: (-item[1], item[0] != own))[:top_k]
         top = tuple(LabelScore(label, round(value, SCORE_DECIMALS)) for label, value in best)
-        score = round(scores[answer.opinion.label], SCORE_DECIMALS)
-    return Prediction(position, node.id, answer.opinion.label, score, top, "teacher", answer.cached)
+        score = round(scores[own], SCORE_DECIMALS)
+    return Prediction(position, node.id, own, score, top, "teacher", answer.cached)

@@ -8,6 +8,7 @@ from service.door.texts import PredictRequest, TextScore, nodes_of, predicted, r
 from service.http.access import Role
 from service.http.exchange import JsonBody, Told
 from service.http.gateway import Direct
+from service.http.repeats import look_through
 from service.inference.explaining import check_explained
 from service.messages import (
     STUDENTS,
@@ -50,11 +51,12 @@ Asks the student about all nodes, then the teacher, so that neither slows the ot
 answer of the teacher says so.
 """
 ERRORS: dict[int | str, dict[str, str]] = {s: {} for s in (404, 422, 424, 429, 503, 504)}
-CLASSIFY_BODY = JsonBody(ClassifyRequest, other=read_texts)
+CLASSIFY_BODY = JsonBody(ClassifyRequest, other=read_texts, once=look_through)
+COMPARE_BODY = JsonBody(CompareRequest, once=look_through)
 
 Asked = Annotated[ClassifyRequest, Depends(CLASSIFY_BODY)]
 Predicted = Annotated[PredictRequest, Depends(JsonBody(PredictRequest))]
-Compared = Annotated[CompareRequest, Depends(JsonBody(CompareRequest))]
+Compared = Annotated[CompareRequest, Depends(COMPARE_BODY)]
 
 router = APIRouter(
     tags=["classification"], route_class=StructRoute, dependencies=[READ], responses=ERRORS

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, Request
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
+from service.errors import InvalidFieldError
 from service.http.access import Role
 from service.http.bodies import LARGE_ITEMS
 from service.http.exchange import IDEMPOTENCY_KEY, Exchange, JsonBody, Told
@@ -164,6 +165,10 @@ async def get_node(node_id: PathId, served: Served) -> StoredNode:
 
 @router.put("/nodes/{id:node}", summary="Add or change a node", **CHANGE)
 async def put_node(node_id: PathId, node: Node, served: Served, key: Key) -> Changed:
+    most = served.changes.max_mutations - 1
+    if len(node.neighbors) > most:
+        problem = f"at most {most:,} at once; link further ones by further requests"
+        raise InvalidFieldError("neighbors", problem)
     changes: list[Mutation] = [UpsertNode(node_id, node.text, node.label)]
     changes += [AddEdge(node_id, other) for other in node.neighbors]
     return changed(await served.changes.apply(changes, key))

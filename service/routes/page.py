@@ -36,6 +36,8 @@ async def get_file(name: PathName, request: Request) -> Response:
 
 def sent(file: File, request: Request) -> Response:
     """The file, or nothing but its tag where the browser has it."""
-    if request.headers.get("if-none-match") == file.tag:
+    known = request.headers.get("if-none-match", "").split(",")
+    # A proxy that compresses the file says so by a W/ before its tag.
+    if any(tag.strip().removeprefix("W/") in (file.tag, "*") for tag in known):
         return Response(status_code=304, headers={"etag": file.tag})
     return Told(file.content, file.headers, file.kind.encode())

@@ -50,7 +50,9 @@ class EmbeddingsRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_de
         Meta(description="Ids of stored nodes, texts of unseen ones, or nodes as in /classify."),
     ]
     model: Annotated[str | None, Meta(description="By default the one that is served.")] = None
-    encoding_format: Literal["float", "base64"] = "float"
+    encoding_format: Annotated[
+        Literal["float", "base64"] | None, Meta(description="Null, which some clients send: float.")
+    ] = "float"
     dimensions: Annotated[
         int | None, Meta(description="Of a vector; the model's own, or none.")
     ] = None
@@ -130,7 +132,7 @@ async def embeddings(asked: Asked, exchange: Timed, served: Served) -> Told:
     if len(inputs) > engine.limits.nodes:
         raise InvalidFieldError("input", f"at most {engine.limits.nodes:,} nodes a request")
     resolution = await served.aside.run(resolve_inputs, state, inputs, engine)
-    work = embed(served, engine, resolution, asked.encoding_format)
+    work = embed(served, engine, resolution, asked.encoding_format or "float")
     return await attend(work, exchange, seconds_left(exchange, served.classifier.seconds))
 
 

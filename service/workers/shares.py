@@ -1,4 +1,4 @@
-"""What one worker gets of what is set for the service."""
+"""What one worker, or the only process, gets of what is set for the service."""
 
 import os
 from collections.abc import Iterator
@@ -6,6 +6,8 @@ from math import ceil
 
 from service.errors import SettingsError
 from service.settings import Settings
+
+MOST_A_CORE = 16  # workers; more is a slip, and would take the machine from all others
 
 
 def cores() -> int:
@@ -40,23 +42,28 @@ def threads_of(settings: Settings, available: int) -> int:
 
 
 def remarks(settings: Settings, available: int) -> Iterator[str]:
-    """What whoever starts workers should know, a line each.
+    """What whoever starts one process or several should know, a line each.
 
     Raises:
-        SettingsError: fewer questions to the teacher are allowed than there are workers.
+        SettingsError: fewer questions to the teacher are allowed than there are workers, or there
+            are far more workers than cores.
     """
     number, threads = settings.workers, threads_of(settings, available)
+    if number > MOST_A_CORE * available:
+        raise SettingsError(
+            f"--workers {number} is far more than the {available} cores that this process may use: "
+            f"at most {MOST_A_CORE} for each are started",
+            setting="workers",
+        )
     if number > available:
         yield (
             f"--workers {number} is more than the {available} cores that this process may use: "
             "they take turns, and answer no more than as many workers as cores"
         )
     if threads < settings.threads:
-        yield (
-            f"--threads {threads} instead of {settings.threads}: {number} workers share "
-            f"{available} cores"
-        )
-    if settings.rate_limit and not settings.redis_url:
+        who = "this process may use" if number == 1 else f"{number} workers share"
+        yield f"--threads {threads} instead of {settings.threads}: {who} {available} cores"
+    if settings.rate_limit and not settings.redis_url and number > 1:
         yield (
             f"each worker allows a caller {settings.rate_limit / number:g} requests a second, so "
             "that all together allow what --rate-limit says; a caller that keeps one connection "

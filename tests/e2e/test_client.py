@@ -302,6 +302,7 @@ def test_methods_are_documented_once_for_both() -> None:
         (lambda client: client.put_node("\ud800", "x"), "half a character"),
         (lambda client: client.put_node("", "x"), "must not be empty"),
         (lambda client: client.delete_node(""), "must not be empty"),
+        (lambda client: client.delete_node("a", key=""), "key is empty"),
         (lambda client: client.node("x" * 70_000), "cannot be sent"),
     ],
 )

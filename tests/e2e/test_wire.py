@@ -164,6 +164,8 @@ def test_an_upgrade_without_a_body_is_a_plain_request(service: Service) -> None:
         b"CONNECT localhost:80 HTTP/1.1\r\nhost: localhost\r\n\r\n",
         b"GET ftp://localhost/ HTTP/1.1\r\nhost: localhost\r\n\r\n",
         b"GET http://a@localhost/info HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"DELETE /nodes/node-3#part HTTP/1.1\r\nhost: localhost\r\n\r\n",  # which is not node-3
+        b"GET http://localhost/search?q=http#part HTTP/1.1\r\nhost: localhost\r\n\r\n",
         b"GET /info HTTP/1.1\r\nhost localhost\r\n\r\n",
         b"GET /info HTTP/1.1\r\nhost : localhost\r\n\r\n",
         POST_CLASSIFY + b"content-length: 3\r\ncontent-length: 4\r\n\r\nabc",

@@ -110,7 +110,13 @@ def key_headers(key: str | None) -> dict[str, str]:
 
 
 def change_headers(key: str | None = None) -> dict[str, str]:
-    """A key, made up if need be, lets a change be sent again without harm."""
+    """A key, made up if need be, lets a change be sent again without harm.
+
+    Raises:
+        InvalidRequestError: it is empty, or nothing that a header can say.
+    """
+    if key == "":  # for every change the same, or none: either is a slip
+        raise InvalidRequestError("the idempotency key is empty; leave it out to have one made up")
     return {"idempotency-key": header_value("idempotency key", key or uuid4().hex)}
 
 

@@ -91,14 +91,17 @@ export async function ask(method, path, body, signal) {
 }
 
 const query = (values) => new URLSearchParams(values).toString();
-const nodePath = (id) => {
-  const sent = encodeURIComponent(id);
-  return `nodes/${sent === "." || sent === ".." ? sent.replaceAll(".", "%2E") : sent}`;
-};
 
 export const info = () => ask("GET", "info");
 export const metrics = () => ask("GET", "metrics");
-export const node = (id) => ask("GET", nodePath(id));
+/** A stored node; browsers read two ids as "here" and "above", however a path has them, so those are listed. */
+export const node = async (id) => {
+  if (id !== "." && id !== "..") return ask("GET", `nodes/${encodeURIComponent(id)}`);
+  const before = `${id.slice(0, -1)}-\u{10ffff}`; // no id lies between
+  const { nodes } = await ask("GET", `nodes?${query({ after: before, limit: 1 })}`);
+  if (nodes[0]?.id === id) return nodes[0];
+  throw new Refusal(404, { code: "unknown_node", message: `no stored node has the id '${id}'` });
+};
 export const firstNodes = (limit) => ask("GET", `nodes?${query({ limit })}`);
 export const search = (q, limit, signal) =>
   ask("GET", `search?${query({ q, limit })}`, undefined, signal);

@@ -38,6 +38,7 @@ export class Drawing {
     this.selected = selected;
     this.edges = edges;
     const wanted = new Set(nodes.map(({ id }) => id));
+    this.reached = wanted.has(selected) ? selected : nodes[0]?.id; // by the tabulator
     for (const [id, shape] of this.shapes) {
       if (!wanted.has(id)) {
         shape.group.remove();
@@ -74,13 +75,14 @@ export class Drawing {
     const radius = radiusOf(degree);
     const chosen = id === this.selected;
     const words = kind === "invented" ? "your node" : id;
-    shape.name.textContent = words.length > NAME ? `${words.slice(0, NAME - 1)}…` : words;
+    const letters = [...words]; // none of which is cut in half
+    shape.name.textContent = letters.length > NAME ? `${letters.slice(0, NAME - 1).join("")}…` : words;
     shape.radius = radius;
     shape.name.setAttribute("y", radius + 2);
     shape.circle.setAttribute("r", radius);
     shape.circle.style.setProperty("--sure", `${Math.round(30 + 70 * (score ?? 0))}%`);
     shape.group.setAttribute("class", `node ${hue} ${kind}${chosen ? " selected" : ""}`);
-    shape.group.setAttribute("tabindex", chosen ? "0" : "-1");
+    shape.group.setAttribute("tabindex", id === this.reached ? "0" : "-1");
     shape.group.setAttribute("aria-pressed", String(chosen));
     const told = label ? `predicted ${label}, ${percent(score)}` : "not classified yet";
     shape.group.setAttribute("aria-label", `${words}: ${told}; ${degree} neighbours`);

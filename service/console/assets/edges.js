@@ -82,7 +82,7 @@ export class EdgesPanel {
     return this.inTurn(async () => {
       if (this.neighborhood.nodes.size === 0 || version <= this.neighborhood.version) return;
       const differences = await this.neighborhood.refresh();
-      if (differences.length) this.noticed(version, differences);
+      if (differences?.length) this.noticed(version, differences);
     });
   }
 
@@ -92,6 +92,7 @@ export class EdgesPanel {
 }
 
 function differencesTable(differences, hue) {
+  if (differences === null) return null; // another drawing was begun
   if (differences.length === 0) return make("p", { class: "quiet" }, "No answer among the nodes that are drawn changed.");
   const cell = ({ predicted, score }) => make("td", {}, make("span", { class: `dot ${hue(predicted)}` }), predicted, " ", make("small", {}, percent(score)));
   return make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Answers that changed" }, make("table", {},

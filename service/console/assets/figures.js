@@ -84,8 +84,7 @@ export class Figures {
     const requests = sum(samples.get("requests_total"), asked);
     const reading = { at, samples, requests, rate: 0 };
     if (last) {
-      // The reading itself is one of them.
-      const answers = Math.max(0, requests - last.requests - 1);
+      const answers = Math.max(0, requests - last.requests);
       reading.rate = answers / ((at - last.at) / 1000);
       const half = median(samples, last.samples);
       if (answers > 0 && half !== null) this.tell("latency", `≤ ${milliseconds(1000 * half)}`);

@@ -61,24 +61,27 @@ export class InventPanel {
   }
 
   async classify() {
+    const turn = (this.turn = {});
+    this.running?.abort();
     this.why.replaceChildren();
     if (!this.text.value.trim()) {
       this.result.replaceChildren();
       this.teacher.replaceChildren();
       return this.neighborhood.invent(null, []);
     }
-    this.running?.abort();
     this.running = new AbortController();
     try {
       const { answer, took } = await classify([this.asked], LABELS, this.running.signal);
       const [prediction] = answer.predictions;
       await this.neighborhood.invent(prediction, this.links);
+      if (turn !== this.turn) return;
       this.result.replaceChildren(make("h2", {}, "The student says"), bars(prediction, this.hue),
         make("p", { class: "quiet" }, `Answered in ${milliseconds(took)}, text encoder and all.`));
-      if (!this.teacher.hasChildNodes()) this.teacher.replaceChildren(comparison(this.service, () => this.asked, this.hue));
+      // What the teacher said was about another node.
+      this.teacher.replaceChildren(comparison(this.service, () => this.asked, this.hue));
       this.explained();
     } catch (error) {
-      if (error.name !== "AbortError") this.result.replaceChildren(make("p", { class: "bad" }, error.message));
+      if (error.name !== "AbortError" && turn === this.turn) this.result.replaceChildren(make("p", { class: "bad" }, error.message));
     }
   }
 

@@ -27,6 +27,10 @@ async function begin() {
       }
     },
     invented: () => shown("invent"),
+    answered: (id) => {
+      panels.edges?.linked();
+      panels.node?.renew(id).catch((error) => say(error.message, true));
+    },
   });
   const query = combobox("query", "Search nodes", {
     placeholder: "Search: an id, or words of a text", hidden: true, keeps: true,

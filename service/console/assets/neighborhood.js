@@ -1,6 +1,6 @@
 // What is shown of the graph: nodes, edges, whose neighbours are open, which node is selected.
 
-import { classify, surroundings } from "./api.js";
+import { classify, Refusal, surroundings } from "./api.js";
 import { byId, count, make, say } from "./dom.js";
 import { Colors } from "./colors.js";
 import { Drawing } from "./drawing.js";
@@ -13,7 +13,10 @@ const NOTICED = 0.0005; // change of a score
 const edgeKey = (pair) => JSON.stringify([...pair].sort());
 
 export class Neighborhood {
-  /** `on.selected(id)` is called for each node that is selected. */
+  /**
+   * `on.selected(id)` is called for each node that is selected, `on.invented()` for the invented
+   * one, and `on.answered(id)` where the selected one may have another answer, edge or none any more.
+   */
   constructor(on) {
     this.on = on;
     this.colors = new Colors();
@@ -23,8 +26,9 @@ export class Neighborhood {
       { select: (id) => this.select(id), open: (id) => this.open(id) },
       () => (getComputedStyle(legend).position === "absolute" ? legend : tools).offsetHeight,
     );
-    this.most = 300; // nodes that are drawn
+    this.most = 300; // nodes that are drawn, and asked about at once
     this.clear();
+    this.turn = {}; // of the node that one began with; what was asked before it comes too late
   }
 
   clear() {
@@ -37,7 +41,9 @@ export class Neighborhood {
 
   /** Begins anew with a node and its neighbours. */
   async start(id) {
-    const around = await surroundings(id, FIRST, []);
+    const turn = (this.turn = {});
+    const around = await surroundings(id, Math.min(FIRST, this.most - 1), []);
+    if (turn !== this.turn) return;
     const invented = this.invented;
     this.clear();
     this.invented = invented;
@@ -51,18 +57,20 @@ export class Neighborhood {
 
   /** Adds neighbours of a node that is shown. */
   async open(id) {
-    if (!this.nodes.has(id)) return;
+    if (!this.nodes.has(id)) return say(`${id} is not drawn any more`, true);
+    const { turn } = this;
     const beside = [...this.nodes.keys()];
     const room = this.most - beside.length;
     if (room <= 0) return say(`${this.most} nodes are drawn, and no more; show one alone to begin anew.`, true);
     try {
       const around = await surroundings(id, Math.min(FURTHER, room), beside);
+      if (turn !== this.turn) return;
       this.take(around);
       const fresh = around.nodes.length - 1;
       say(fresh ? `${count(fresh, "neighbour")} of ${id} opened` : `All neighbours of ${id} are drawn`);
       this.drawing.following = true;
       this.paint();
-      if (this.selected === id) this.on.selected(id);
+      if (this.selected === id) this.on.answered(id);
     } catch (error) {
       say(error.message, true);
     }
@@ -71,7 +79,10 @@ export class Neighborhood {
   /** Adds one stored node, with its edges to those that are shown. */
   async include(id) {
     if (this.nodes.has(id)) return;
-    this.take(await surroundings(id, 0, [...this.nodes.keys()].slice(-this.most)));
+    const { turn } = this;
+    const around = await surroundings(id, 0, [...this.nodes.keys()].slice(-this.most));
+    if (turn !== this.turn) return;
+    this.take(around);
     this.drawing.following = true;
   }
 
@@ -83,11 +94,13 @@ export class Neighborhood {
 
   async select(id) {
     if (id === INVENTED) return this.on.invented();
+    const choice = (this.choice = {});
     try {
       await this.include(id);
     } catch (error) {
       return say(error.message, true);
     }
+    if (choice !== this.choice || !this.nodes.has(id)) return; // another was chosen meanwhile
     this.selected = id;
     this.paint();
     return this.on.selected(id);
@@ -103,27 +116,52 @@ export class Neighborhood {
     return new Map([...this.nodes].map(([id, { predicted, score }]) => [id, { predicted, score }]));
   }
 
-  /** Asks for all answers anew, after edges came or went; tells which changed. */
+  /** Asks for all answers anew, after edges came or went; tells which changed, or null where another drawing was begun. */
   async refresh(added = [], removed = [], before = this.answers()) {
     for (const edge of removed) this.link(edge, false);
     for (const edge of added) this.link(edge, true);
-    const ids = [...this.nodes.keys()];
-    const { answer } = await classify(ids.map((id) => ({ id })), 1);
-    this.version = answer.graph_version;
+    const { turn } = this;
+    const { answers, version } = await this.ask([...this.nodes.keys()]);
+    if (turn !== this.turn) return null;
+    if (version !== null) this.version = version;
     const differences = [];
-    answer.predictions.forEach(({ label, score, error }, position) => {
-      const id = ids[position];
-      if (error) return this.drop(id);
+    for (const [id, { label, score, error }] of answers) {
+      if (!this.nodes.has(id)) continue;
+      if (error) {
+        this.drop(id);
+        continue;
+      }
       const [old, after] = [before.get(id), { predicted: label, score }];
       Object.assign(this.nodes.get(id), after);
       if (old && (old.predicted !== label || Math.abs(old.score - score) >= NOTICED)) differences.push({ id, before: old, after });
-    });
+    }
     this.colors.meet(differences.map(({ after }) => after.predicted));
     differences.sort((a, b) => Number(a.before.predicted === a.after.predicted) - Number(b.before.predicted === b.after.predicted)
       || Math.abs(b.before.score - b.after.score) - Math.abs(a.before.score - a.after.score));
     this.paint();
     this.drawing.flash(differences.map(({ id }) => id));
+    const { selected } = this;
+    const linked = [...added, ...removed].some((edge) => edge.includes(selected));
+    if (linked || differences.some(({ id }) => id === selected)) this.on.answered(selected);
     return differences;
+  }
+
+  /** Asks about nodes, as many at once as one may: [id, prediction], and the oldest version. */
+  async ask(ids) {
+    const answers = [];
+    let version = null;
+    for (let start = 0; start < ids.length; start += this.most) {
+      const part = ids.slice(start, start + this.most);
+      try {
+        const { answer } = await classify(part.map((id) => ({ id })), 1);
+        version = Math.min(version ?? Infinity, answer.graph_version);
+        answer.predictions.forEach((prediction, position) => answers.push([part[position], prediction]));
+      } catch (error) {
+        if (!(error instanceof Refusal) || error.code !== "unknown_node") throw error;
+        for (const id of part) answers.push([id, { error }]); // not one of them is stored any more
+      }
+    }
+    return { answers, version };
   }
 
   link(edge, linked) {
@@ -139,6 +177,10 @@ export class Neighborhood {
   /** Forgets a node that is not stored any more. */
   drop(id) {
     this.nodes.delete(id);
+    if (id === this.selected) {
+      this.selected = null;
+      this.on.answered(id);
+    }
     for (const [key, edge] of this.edges) if (edge.includes(id)) this.edges.delete(key);
   }
 
@@ -156,8 +198,9 @@ export class Neighborhood {
     }));
     const edges = [...this.edges.values()].filter((edge) => edge.every((id) => this.nodes.has(id)));
     if (this.invented) {
-      const { prediction: { label, score }, links } = this.invented;
-      nodes.push({ id: INVENTED, label, score, degree: links.length, hue: label ? this.colors.hue(label) : "other", kind: "invented" });
+      const { prediction: { label, score } } = this.invented;
+      const links = this.invented.links.filter((id) => this.nodes.has(id)); // others are not drawn
+      nodes.push({ id: INVENTED, label, score, degree: this.invented.links.length, hue: label ? this.colors.hue(label) : "other", kind: "invented" });
       edges.push(...links.map((id) => [INVENTED, id]));
     }
     const { selected } = this;

@@ -1,6 +1,6 @@
 // The panel about a stored node: its text, the student's answer, why, and the teacher's.
 
-import { classify, explain, node as readNode } from "./api.js";
+import { classify, explain, node as readNode, Refusal } from "./api.js";
 import { bars, comparison, explanation } from "./answers.js";
 import { byId, count, make, milliseconds } from "./dom.js";
 
@@ -17,38 +17,60 @@ export class NodePanel {
   /** Shows a stored node; what is asked about another one meanwhile wins. */
   async show(id) {
     const turn = (this.turn = {});
-    const [stored, { answer, took }] = await Promise.all([readNode(id), classify([{ id }], LABELS)]);
+    const read = await this.read(id);
     if (turn !== this.turn) return;
-    const [prediction] = answer.predictions;
-    const why = make("div");
+    this.id = id;
+    [this.about, this.why, this.near, this.text] = ["p", "div", "div", "section"].map((tag) => make(tag));
+    this.about.className = "quiet";
+    this.text.setAttribute("aria-label", "Text");
+    this.answer = make("section", { "aria-label": "The student's answer" });
     this.place.replaceChildren(
-      this.heading(stored),
-      make("section", { "aria-label": "The student's answer" },
-        make("h2", {}, "The student says"), bars(prediction, this.hue),
-        make("p", { class: "quiet" }, `Calibrated probabilities, answered in ${milliseconds(took)}.`)),
-      why,
-      comparison(this.service, () => ({ id }), this.hue),
-      textOf(stored.text),
-      this.neighbors(id),
+      this.heading(id), this.answer, this.why, comparison(this.service, () => ({ id }), this.hue), this.text, this.near,
     );
-    const told = explanation(await explain(this.service, { id }), (other) => this.neighborhood.select(other));
-    if (told && turn === this.turn) why.replaceChildren(told);
+    await this.tell(turn, read);
   }
 
-  heading({ id, label, degree }) {
+  /** Tells anew what is known of the node that is shown; what was asked of its teacher stays. */
+  async renew(id) {
+    if (id !== this.id) return;
+    const { turn } = this;
+    try {
+      const read = await this.read(id);
+      if (turn === this.turn) await this.tell(turn, read);
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.code !== "unknown_node") throw error;
+      if (turn === this.turn) this.answer.replaceChildren(make("p", { class: "bad", role: "alert" }, `${id} is not stored any more.`));
+    }
+  }
+
+  async read(id) {
+    const [stored, { answer, took }] = await Promise.all([readNode(id), classify([{ id }], LABELS)]);
+    return { stored, prediction: answer.predictions[0], took };
+  }
+
+  async tell(turn, { stored: { id, text, label, degree }, prediction, took }) {
+    this.about.replaceChildren(count(degree, "neighbour"), ...(label === null ? [", no label given"] : [", given label ", make("strong", {}, label)]));
+    this.answer.replaceChildren(make("h2", {}, "The student says"), bars(prediction, this.hue),
+      make("p", { class: "quiet" }, `Calibrated probabilities, answered in ${milliseconds(took)}.`));
+    this.text.replaceChildren(...textOf(text));
+    this.near.replaceChildren(this.neighbors(id, this.near.querySelector("details")?.open));
+    const told = explanation(await explain(this.service, { id }), (other) => this.neighborhood.select(other));
+    if (turn === this.turn) this.why.replaceChildren(...(told ? [told] : []));
+  }
+
+  heading(id) {
     const open = make("button", { type: "button", id: "open", onclick: () => this.neighborhood.open(id) }, "Open its neighbours");
     const alone = make("button", { type: "button", class: "plain", onclick: () => this.neighborhood.start(id) }, "Show it alone");
     return make("div", { class: "heading" },
-      make("h1", {}, id),
-      make("p", { class: "quiet" }, count(degree, "neighbour"), label === null ? ", no label given" : [", given label ", make("strong", {}, label)]),
+      make("h1", {}, id), this.about,
       make("div", { class: "row" }, open, alone));
   }
 
   /** Those that are drawn, as a list: the drawing once more, in words. */
-  neighbors(id) {
+  neighbors(id, opened) {
     const near = this.neighborhood.neighborsOf(id);
     if (near.length === 0) return make("div");
-    return make("details", {},
+    return make("details", { open: opened },
       make("summary", {}, `${count(near.length, "neighbour")} in the drawing`),
       make("ul", { class: "near" }, near.map((other) => make("li", {},
         make("span", { class: `dot ${this.hue(other.predicted)}` }),
@@ -59,7 +81,6 @@ export class NodePanel {
 
 function textOf(text) {
   const [title, ...rest] = text.split("\n");
-  return make("section", { "aria-label": "Text" }, make("h2", {}, "Text"),
-    make("p", { class: "title" }, title),
-    rest.join("").trim() ? make("p", { class: "text" }, rest.join("\n").trim()) : null);
+  const further = rest.join("\n").trim();
+  return [make("h2", {}, "Text"), make("p", { class: "title" }, title), ...(further ? [make("p", { class: "text" }, further)] : [])];
 }

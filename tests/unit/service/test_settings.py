@@ -1,5 +1,6 @@
 """Flags before environment before defaults, and what may be listened on."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -32,6 +33,44 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UNDERSTUDY_MAX_TOP_K", "many")
     with pytest.raises(SettingsError, match="UNDERSTUDY_MAX_TOP_K"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("max-nodes = 5", "no setting is called 'max-nodes'; is 'max_nodes' meant?"),
+        ("teacher-key = 'a secret'", "no setting is called 'teacher-key'; is 'teacher_key' meant?"),
+        ("[serve]\nteacher_key = 'a secret'", "in no table such as [serve]"),
+        ("port = 1\nport = 2", "Cannot overwrite a value"),
+    ],
+)
+def test_what_the_file_has_and_nothing_reads_is_named(
+    tmp_path: Path, content: str, told: str
+) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(content)
+    with pytest.raises(SettingsError, match=re.escape(told)) as refused:
+        load_settings(settings_file=path)
+    assert str(refused.value).startswith(f"--settings-file {path}: ")
+    assert "secret" not in str(refused.value)
+
+
+def test_a_file_of_settings_may_begin_with_a_mark_and_has_to_be_there(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_bytes(b"\xef\xbb\xbfmax_nodes = 5\r\n")
+    assert load_settings(settings_file=path).max_nodes == 5
+    path.unlink()
+    with pytest.raises(SettingsError, match=r"settings\.toml: No such file or directory$"):
+        load_settings(settings_file=path)
+
+
+@pytest.mark.parametrize("host", ["http://app.example", "app.example:443", "app.example/", "a b"])
+def test_a_host_that_no_request_can_name_is_refused(host: str) -> None:
+    good = "app.example, .inner.example, 192.0.2.9, ::1, [2001:db8::1], localhost."
+    assert len(load_settings(allowed_hosts=good).hosts) == 6
+    with pytest.raises(SettingsError, match="is no host") as refused:
+        assert load_settings(allowed_hosts=f"{good},{host}").hosts
+    assert repr(host) in str(refused.value)
 
 
 @pytest.mark.parametrize(("flags", "extra"), [({"grpc_port": 0}, "grpc"), ({"mcp": True}, "mcp")])

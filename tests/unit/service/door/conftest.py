@@ -32,13 +32,17 @@ def upstream(upstream_server: UpstreamServer) -> UpstreamServer:
 
 @pytest.fixture
 def ask(tiny_bundle: TinyBundle) -> Ask:
+    return asking(tiny_bundle)
+
+
+def asking(bundle: TinyBundle) -> Ask:
     """Posts to a fresh application: a path, a body, headers and settings."""
 
     def send(
         path: str, body: object, headers: dict[str, str] | None = None, **settings: Any
     ) -> httpx.Response:
         async def run() -> httpx.Response:
-            app = create_app(Engine.open(tiny_bundle.folder), Settings(**settings))
+            app = create_app(Engine.open(bundle.folder), Settings(**settings))
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(
                 transport=transport, base_url="http://localhost"

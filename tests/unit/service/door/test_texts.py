@@ -1,11 +1,14 @@
 """Bodies of text-embeddings-inference and of vLLM, which are told from ours by their fields."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.bundles import LABELS, TinyBundle
+from tests.bundles import LABELS, TinyBundle, rewrite, write_tiny_bundle
+from tests.unit.service.door.conftest import asking
 from tests.upstream_server import Ask
+from understudy.bundle.student import LOGITS_FILE
 from understudy.engine.requests import probabilities
 
 NODE = '{"node": {"id": "node-3"}}'
@@ -25,6 +28,22 @@ def test_predict_tells_every_label_best_first(ask: Ask, tiny_bundle: TinyBundle)
     told = {entry["label"]: entry["score"] for entry in answer}
     found = dict(zip(LABELS, expected(tiny_bundle, alone), strict=True))
     assert told == pytest.approx(found, abs=1e-5)
+
+
+def test_labels_that_rounding_makes_equal_stand_as_in_our_own_answer(
+    tmp_path: Path,
+) -> None:
+    bundle = write_tiny_bundle(tmp_path / "bundle")
+    logits = bundle.logits.copy()
+    logits[39] = [0, 1, 1.0000002, 0]  # the third is more probable by less than is told
+    rewrite(bundle.folder, {LOGITS_FILE: logits})
+    own, named = asking(bundle), NODE.replace("node-3", "node-39")
+    (told,) = own("/classify", {"nodes": [{"id": "node-39"}]}).json()["predictions"]
+    assert told["label"] == LABELS[2]
+    first, second, *_ = own("/predict", {"inputs": named}).json()
+    assert (first["label"], first["score"]) == (LABELS[2], second["score"])
+    (entry,) = own("/classify", {"input": named}).json()["data"]
+    assert entry["label"] == LABELS[2]
 
 
 def test_predict_answers_a_batch_in_its_order(ask: Ask, tiny_bundle: TinyBundle) -> None:
@@ -64,9 +83,23 @@ def test_vllms_classify_is_answered_in_its_form(
     assert answer.json()["object"] == "list"
 
 
+@pytest.mark.parametrize("name", ["use_activation", "activation", "softmax"])
+def test_vllms_clients_that_want_scores_get_them(
+    ask: Ask, tiny_bundle: TinyBundle, name: str
+) -> None:
+    for wish, wanted in (
+        (False, tiny_bundle.logits[3].tolist()),
+        (True, expected(tiny_bundle, 3)),
+        (None, expected(tiny_bundle, 3)),
+    ):
+        (answer,) = ask("/classify", {"input": NODE, name: wish}).json()["data"]
+        assert answer["probs"] == pytest.approx(wanted, abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
+        ({"model": "any", "input": "http", "activation": "no"}, "activation"),
         ({"model": "any"}, "model"),
         ({"nodes": [{"id": "node-1"}], "input": "http"}, "input"),
         ({"nodes": [{"idd": "node-1"}]}, "nodes.0.idd"),

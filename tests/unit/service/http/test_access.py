@@ -3,6 +3,7 @@
 import asyncio
 import json
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,19 @@ def test_a_name_is_taken_once(tmp_path: Path) -> None:
         add_key(tmp_path / "keys.json", "ci", Role.admin)
 
 
+def test_keys_that_are_made_at_once_are_all_kept_and_who_could_read_them_still_can(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "keys.json"
+    add_key(path, "first", Role.read)
+    path.chmod(0o640)
+    names = [f"key-{number}" for number in range(12)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda name: add_key(path, name, Role.read), names))
+    assert {key.name for key in load_keys(path)} == {"first", *names}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -74,6 +88,38 @@ def test_a_file_without_keys_is_refused(tmp_path: Path, content: str) -> None:
         load_keys(tmp_path / "keys.json")
     with pytest.raises(SettingsError):
         load_keys(tmp_path / "missing.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"sha256": "understudy_secret"}, "'b' has no SHA-256"),  # the key itself
+        ({"sha256": "\u00e4" * 64}, "'b' has no SHA-256"),
+        ({"role": "reader"}, "'b' has the role 'reader'; expected one of read, write, admin"),
+        ({"name": "a"}, "several keys of one name, a, a"),
+        ({"sha256": digest_of(b"a").upper()}, "several keys of one secret, a, b"),
+    ],
+)
+def test_a_key_that_could_open_nothing_or_that_is_another_is_told(
+    tmp_path: Path, change: dict[str, str], told: str
+) -> None:
+    keys = [{"name": n, "role": "read", "sha256": digest_of(n.encode())} for n in ("a", "b")]
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps({"keys": [keys[0], keys[1] | change]}))
+    with pytest.raises(SettingsError, match=told) as refused:
+        load_keys(path)
+    assert str(path) in str(refused.value)
+    assert "understudy_secret" not in str(refused.value)
+
+
+def test_a_file_of_keys_may_come_from_another_system(tmp_path: Path) -> None:
+    content = {"keys": [{"name": "a", "role": "read", "sha256": digest_of(b"a").upper()}]}
+    path = tmp_path / "keys.json"
+    path.write_bytes(
+        b"\xef\xbb\xbf" + json.dumps(content, indent=1).encode().replace(b"\n", b"\r\n")
+    )
+    keys = load_keys(path)
+    assert find_key(keys, b"Bearer a") == keys[0]
 
 
 @pytest.mark.parametrize("sent", [b"", b"Bearer ", b"Basic secret", b"secret", b"Bearer " * 200])

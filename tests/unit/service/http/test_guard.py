@@ -155,11 +155,24 @@ def test_a_link_may_lead_here() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"]
+    "kind",
+    [
+        "application/json",
+        "Application/JSON; charset=utf-8",
+        'application/json ; v="charset=x" ;Charset="UTF8"',
+        "application/merge-patch+json; charset=us-ascii",
+    ],
 )
 def test_json_says_that_it_is(kind: str) -> None:
     sent = ((b"content-type", kind.encode()), (b"content-length", b"5"))
     assert check(LOCAL, HERE, *sent, method="POST") is None
+
+
+@pytest.mark.parametrize("charset", ["latin-1", "utf-16", '"ISO-8859-1"', "utf-8x", ""])
+def test_json_in_another_encoding_is_refused(charset: str) -> None:
+    """Some of its bytes are other characters in UTF-8."""
+    kind = f"application/json; charset={charset}"
+    assert check(LOCAL, HERE, (b"content-type", kind.encode()), method="POST") is MediaTypeError
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,41 @@ def test_a_change_that_says_a_thing_twice_is_refused(
     assert engine.state.version == 0
 
 
+UNSEEN_TWICE = [
+    ('{"nodes": [{"text": "http", "text": "sprite"}]}', "text"),
+    ('{"nodes": [{"id": "node-1"}, {"text": "a", "neighbors": [], "neighbors": []}]}', "neighbors"),
+    ('{"nodes": [{"text": "http"}], "\\u006eodes": [{"text": "sprite"}]}', "nodes"),
+]
+
+
+@pytest.mark.parametrize(("content", "field"), UNSEEN_TWICE)
+@pytest.mark.parametrize("path", ["/classify", "/classify/teacher", "/compare"])
+@pytest.mark.parametrize("blanks", [0, LARGE_BYTES])
+def test_an_unseen_node_that_says_a_thing_twice_is_refused(
+    engine: Engine, path: str, content: str, field: str, blanks: int
+) -> None:
+    """No answer would show which of both was read."""
+    app = create_app(engine, Settings())
+    body = content + " " * blanks
+
+    async def ask(client: httpx.AsyncClient) -> list[httpx.Response]:
+        answers = []
+        for direct in (app.direct, {}):
+            app.direct = direct
+            answers.append(await client.post(path, content=body, headers=JSON_BODY))
+        return answers
+
+    for answer in talk(app, ask):
+        assert (answer.status_code, answer.json()["error"]["details"]) == (422, {"field": field})
+
+
+def test_a_refusal_is_counted_by_the_code_that_the_client_is_told(engine: Engine) -> None:
+    app = create_app(engine, Settings())
+    answer = talk(app, lambda client: client.post("/classify", json={"nodes": [{"id": "nobody"}]}))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_node")
+    assert app.parts.metrics.rejections.values == {("unknown_node",): 1}
+
+
 @pytest.mark.parametrize("name", ["idempotency-key", "x-min-graph-version", "x-timeout-seconds"])
 def test_a_header_that_means_one_thing_comes_once(engine: Engine, name: str) -> None:
     app = create_app(engine, Settings())
@@ -132,7 +167,7 @@ def test_a_header_that_means_one_thing_comes_once(engine: Engine, name: str) -> 
     assert engine.state.version == 0
 
 
-@pytest.mark.parametrize("seconds", ["soon", "nan", "0", "-1", ""])
+@pytest.mark.parametrize("seconds", ["soon", "nan", "0", "-1", "", "1_0"])
 def test_a_bad_time_is_refused_where_nothing_is_waited_for_too(
     engine: Engine, seconds: str
 ) -> None:
@@ -150,3 +185,19 @@ def test_a_bad_time_is_refused_where_nothing_is_waited_for_too(
     for answer in talk(app, ask):
         assert answer.status_code == 422
         assert answer.json()["error"]["details"] == {"field": "x-timeout-seconds"}
+
+
+def test_more_neighbors_than_a_change_may_have_are_refused_as_what_was_sent(
+    engine: Engine,
+) -> None:
+    app = create_app(engine, Settings(max_mutations=3))
+
+    async def put(client: httpx.AsyncClient) -> list[httpx.Response]:
+        near = [f"node-{number}" for number in range(1, 4)]
+        bodies = ({"text": "http", "neighbors": near[:count]} for count in (3, 2))
+        return [await client.put("/nodes/new", json=body) for body in bodies]
+
+    refused, made = talk(app, put)
+    assert (refused.status_code, made.status_code) == (422, 200)
+    assert refused.json()["error"]["details"] == {"field": "neighbors"}
+    assert "at most 2 at once" in refused.json()["error"]["message"]

@@ -42,6 +42,13 @@ def expected(engine: Engine, *nodes: Node) -> np.ndarray:
     return hidden[np.argsort(resolution.positions)]
 
 
+def test_a_form_of_null_is_the_usual_one(client: httpx.Client) -> None:
+    sent = [{"input": "node-3", "encoding_format": form} for form in (None, "float")]
+    first, second = (client.post("/v1/embeddings", json=body) for body in sent)
+    assert first.status_code == 200, first.text
+    assert first.json() == second.json()
+
+
 @pytest.mark.parametrize("form", ["float", "base64", None])
 def test_openais_client_reads_the_vectors(engine: Engine, url: str, form: str | None) -> None:
     """Without a form it asks for base64 and decodes that itself."""

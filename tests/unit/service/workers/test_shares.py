@@ -27,7 +27,7 @@ def test_what_redis_counts_stays_whole() -> None:
 
 @pytest.mark.parametrize(
     ("workers", "threads", "available", "each"),
-    [(2, 1, 8, 1), (2, 8, 8, 4), (3, 4, 8, 2), (4, 4, 2, 1), (2, 3, 8, 3)],
+    [(2, 1, 8, 1), (2, 8, 8, 4), (3, 4, 8, 2), (4, 4, 2, 1), (2, 3, 8, 3), (1, 100_000, 8, 8)],
 )
 def test_threads_of_all_workers_fit_the_cores(
     workers: int, threads: int, available: int, each: int
@@ -37,6 +37,16 @@ def test_threads_of_all_workers_fit_the_cores(
     told = " ".join(remarks(settings, available))
     assert (f"--threads {each} instead of {threads}" in told) == (each < threads)
     assert ("take turns" in told) == (workers > available)
+
+
+def test_far_more_workers_than_cores_are_refused() -> None:
+    list(remarks(of(workers=32), available=2))
+    with pytest.raises(SettingsError, match="--workers 33 is far more than the 2 cores"):
+        list(remarks(of(workers=33), available=2))
+
+
+def test_a_lone_process_hears_nothing_of_workers() -> None:
+    assert list(remarks(of(rate_limit=5, threads=2), available=2)) == []
 
 
 def test_a_worker_that_may_not_ask_the_teacher_is_refused() -> None:

@@ -1,11 +1,8 @@
 """The page at `/` and the reference at `/docs`, in a real browser."""
 
-import shutil
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -13,71 +10,10 @@ import pytest
 from service.http.access import Role, add_key
 from tests.bundles import LABELS, TinyBundle
 from tests.e2e.conftest import Service, serving
+from tests.e2e.page.conftest import READY, WIDE, Open, choose, heading
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 axe_api = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe checks the page")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
-
-MILLISECONDS = 20_000
 PHONE = {"width": 390, "height": 844}
-WIDE = {"width": 1280, "height": 800}
-READY = "body[data-ready]"
-Open = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
-        running.close()
-
-
-@pytest.fixture
-def visit(browser: Any) -> Iterator[Open]:
-    """Opens pages; fails where one asks beyond loopback, or a script of ours failed."""
-    contexts, faults = [], []
-
-    def note(request: Any) -> None:
-        if urlsplit(request.url).hostname not in ("127.0.0.1", None):
-            faults.append(f"asked {request.url}")
-
-    def opened(url: str, wait: str = READY, **options: Any) -> Any:
-        options = {"viewport": WIDE, "reduced_motion": "reduce", **options}
-        context = browser.new_context(**options)
-        context.set_default_timeout(MILLISECONDS)
-        context.on("request", note)
-        context.on("weberror", lambda error: faults.append(str(error.error)))
-        contexts.append(context)
-        page = context.new_page()
-        page.goto(url)
-        page.wait_for_selector(wait)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert faults == []
-
-
-@pytest.fixture(scope="module")
-def own(tiny_bundle: TinyBundle) -> Iterator[Service]:
-    """A service that these tests may change."""
-    with serving(tiny_bundle.folder) as running:
-        yield running
-
-
-def heading(page: Any) -> str:
-    return str(page.locator("#node h1").inner_text())
-
-
-def choose(page: Any, field: str, words: str) -> None:
-    """Types, waits for a suggestion, and takes the first by keyboard."""
-    page.locator(field).fill(words)
-    page.locator(f"{field}-list [role=option]").first.wait_for()
-    page.locator(field).press("ArrowDown")
-    page.locator(field).press("Enter")
 
 
 def test_a_node_is_found_opened_and_walked_through_by_keyboard(visit: Open, own: Service) -> None:
@@ -350,3 +286,5 @@ def test_the_teacher_is_asked_beside_the_student(
             page.locator("#invented-text").fill("sprite level")
             page.locator("#invent").get_by_role("button", name="Ask the teacher").click()
             page.locator("#invent .opinion").nth(1).wait_for()
+            page.locator("#invented-text").fill("matrix proof")  # about which it said nothing
+            page.locator("#invent .opinion").first.wait_for(state="detached")
