@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from training.config import Epoch, Training, TrainingConfig
 from training.data import Batch, GraphData, Product, train_mask, whole_graph
+from training.encoders.features import Features
 from training.errors import DivergedError
 from training.losses.objectives import Term, total_loss
 from training.student.batches import Sampling, parts_of, sampled_batches, seed_steps
@@ -61,6 +62,10 @@ class Team:
     def average(self, optimizer: torch.optim.Optimizer) -> None:
         """Makes of the workers' gradients of a step their mean."""
 
+    def embedded(self, student: Student, features: Features) -> Tensor | None:
+        """h0 of all nodes, which are to be evaluated; None leaves it to who does that."""
+        return None
+
     def measured(self, run: Run, loss: float, evaluate: Callable[[], tuple[float, float]]) -> Epoch:
         """An epoch on which all agree, of the loss over one's own seeds."""
         return Epoch(loss, *evaluate())
@@ -106,7 +111,10 @@ def train(
             raise DivergedError(f"the loss is {loss} in epoch {number}; lower --learning-rate")
         embedded = None  # let go of the last one before the next is made
         embedded = student.embed(data.features) if shared else None
-        run.epochs.append(team.measured(run, loss, partial(evaluation, student, embedded)))
+        h = embedded
+        if not shared and isinstance(evaluation, Evaluation):
+            h = team.embedded(student, data.features)
+        run.epochs.append(team.measured(run, loss, partial(evaluation, student, h)))
         if run.best == len(run.epochs) - 1:
             run.best_state = copy.deepcopy(student.state_dict())
         run.seconds = time.monotonic() - since

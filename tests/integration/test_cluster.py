@@ -27,13 +27,15 @@ from export.student.forms import Form
 from tests import mortal_teacher
 from tests.bundles import MAX_TOKENS, TinyBundle, write_tiny_bundle
 from tests.language_models import write_tiny_encoder
-from training.config import DistillOptions, StudentConfig, TrainingConfig
-from training.distill import distill
+from training.config import DistillOptions, StudentConfig, Training, TrainingConfig
+from training.data import GraphData
+from training.distill import Elsewhere, distill
 from training.encoders.features import dense_features, minilm_spec
 from training.encoders.minilm import MiniLM
 from training.errors import TeacherError
 from training.loop import STAGE as TRAINING
-from training.student.checkpoint import load_checkpoint
+from training.student.checkpoint import Checkpoint, CheckpointConfig, load_checkpoint
+from training.student.network import Student
 from training.teacher.encoder import EncoderOptions
 from training.teacher.extract import STAGE, WrittenPrompts
 from training.teacher.local import LocalTeacher
@@ -153,11 +155,26 @@ OPTIONS = DistillOptions(
 def distilled(
     cluster: Cluster, graph: Path, out: Path, progress: Progress = silent
 ) -> dict[str, float]:
-    """The student's metrics but for its seconds."""
+    """The student's metrics but for its seconds; what its workers found is what they say."""
     from training.cluster.fitting import fitted_on
 
+    fits: list[Training] = []
+
     with fitted_on(cluster, graph, out, None) as place:
-        return distill(graph, out, OPTIONS, progress, elsewhere=place) | {"seconds": 0}
+
+        def fit(
+            config: CheckpointConfig, data: GraphData, told: Progress, before: Checkpoint | None
+        ) -> tuple[Student, Training]:
+            student, training = place.fit(config, data, told, before)
+            fits.append(training)
+            return student, training
+
+        there = Elsewhere(fit, place.workers)
+        metrics = distill(graph, out, OPTIONS, progress, elsewhere=there)
+    (training,) = fits
+    best = training.epochs[training.best_epoch]
+    assert best.val_accuracy == pytest.approx(metrics["val_accuracy"])
+    return metrics | {"seconds": 0}
 
 
 def same_students(first: Path, second: Path) -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 import ray.train
 import torch
 from ray.util.queue import Queue
-from torch import distributed
+from torch import Tensor, distributed
 
 from training.cluster.checkpoints import read_generators, read_run, write_generators, write_run
 from training.config import Epoch
+from training.encoders.features import Features
 from training.loop import Run, Team
+from training.student.network import Student
 
 APART = 1_000_003  # between the seeds of two workers' dropout
 
@@ -69,6 +71,18 @@ class Workers(Team):
             table[which] = mean.view_as(part).to(table.device)
         for weight, gradient, given in zip(weights, gradients, anywhere.tolist(), strict=True):
             weight.grad = gradient if given else None
+
+    @torch.no_grad()
+    def embedded(self, student: Student, features: Features) -> Tensor | None:
+        """Each worker embeds a run of the nodes, and all get all."""
+        if self.size == 1:
+            return None
+        student.eval()
+        run = slice(*(len(features) * rank // self.size for rank in (self.rank, self.rank + 1)))
+        h = torch.zeros(len(features), student.config.hidden)
+        h[run] = student.embed_in_steps(features, run).cpu()
+        distributed.all_reduce(h)
+        return h.to(student.head.weight.device)
 
     def measured(self, run: Run, loss: float, evaluate: Callable[[], tuple[float, float]]) -> Epoch:
         """The first worker evaluates; what it finds, and the mean loss, all have alike."""

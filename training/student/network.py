@@ -322,13 +322,14 @@ class Student(nn.Module):
             return features.in_steps
         return features.device != self.head.weight.device
 
-    def embed_in_steps(self, features: Features) -> Tensor:
-        """h0, some thousand nodes at a time, without dropout."""
+    def embed_in_steps(self, features: Features, run: slice = slice(None)) -> Tensor:
+        """h0 of a run of the nodes, [B, hidden], some thousand at a time, without dropout."""
         device = self.head.weight.device
-        result = torch.empty(len(features), self.config.hidden, device=device)
+        first, end, _ = run.indices(len(features))
+        result = torch.empty(end - first, self.config.hidden, device=device)
         if not isinstance(features, HashedFeatures):
             for rows, own in zip(
-                result.split(TEXTS_A_STEP), features.split(TEXTS_A_STEP), strict=True
+                result.split(TEXTS_A_STEP), features[run].split(TEXTS_A_STEP), strict=True
             ):
                 rows.copy_(self.embed(own.to(device)))
             return result
@@ -336,11 +337,12 @@ class Student(nn.Module):
         inference = torch.is_inference_mode_enabled()  # which is a thread's own
 
         def fill(start: int) -> None:
-            nodes = np.arange(start, min(start + features.step, len(features)))
+            nodes = np.arange(start, min(start + features.step, end))
+            rows = slice(start - first, start - first + len(nodes))
             with torch.inference_mode(inference), torch.no_grad():
-                result[start : start + len(nodes)] = F.relu(self.input_norm(read(nodes)))
+                result[rows] = F.relu(self.input_norm(read(nodes)))
 
-        shared_out(fill, range(0, len(features), features.step))
+        shared_out(fill, range(first, end, features.step))
         return result
 
     def first(self, rows: Tensor, _: Tensor | None) -> Tensor:
