@@ -49,7 +49,7 @@ class TeacherChoices:
 
     def options(self) -> TeachOptions:
         suited = defaults_of(self.teacher)
-        length = self.tokens or suited.tokens
+        length = suited.tokens if self.tokens is None else self.tokens
         return TeachOptions(
             teacher=self.teacher,
             hops=suited.hops if self.hops is None else tuple(sorted(set(self.hops))),
@@ -62,7 +62,7 @@ class TeacherChoices:
             ),
             tuning=TuningOptions(
                 epochs=suited.epochs if self.epochs is None else self.epochs,
-                batch_size=self.batch_size or suited.batch_size,
+                batch_size=suited.batch_size if self.batch_size is None else self.batch_size,
                 accumulate=self.accumulate,
                 learning_rate=(
                     suited.learning_rate if self.learning_rate is None else self.learning_rate

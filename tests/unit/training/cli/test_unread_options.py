@@ -38,6 +38,13 @@ def test_an_option_that_the_teacher_does_not_read_is_refused(
     assert f"'{kind}'" in error
 
 
+def test_a_report_alone_refuses_what_only_runs_read(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["evaluate", "nowhere", "out", "--report-only", "--splits", "3", "--teacher", "gemma"])
+    error = capsys.readouterr().err
+    assert error == "error: --report-only runs nothing, so leave --splits, --teacher out\n"
+
+
 def test_options_that_the_teacher_reads_are_not_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["teach", "nowhere", "out", "--frozen", "--bf16", "--max-nodes", "9"])
