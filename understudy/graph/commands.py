@@ -67,7 +67,7 @@ def produce(
         with step(progress, "save"):
             save_graph(graph, out)
     show_import(replace(built, graph=graph), out)
-    if graph.splits:
+    if all(len(graph.splits.get(name, ())) for name in ("train", "val")):  # else nothing learns
         tell_next("teach", out, beside(out, "teacher"))
 
 

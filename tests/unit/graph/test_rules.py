@@ -43,6 +43,35 @@ def test_class_numbers_of_64_bits_stay_what_they_are() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rules", "option"),
+    [
+        (Rules(seed=3), "--seed"),
+        (Rules(fractions=(0.8, 0.1, 0.1)), "--fractions"),
+        (Rules(fractions=(0.8, 0.1, 0.1), seed=3), "--fractions and --seed"),
+    ],
+)
+def test_how_a_split_is_drawn_is_not_said_where_one_is_given(rules: Rules, option: str) -> None:
+    nodes = {
+        "id": ["a", "b", "c"],
+        "text": ["oak", "elm", "salt"],
+        "label": ["tree", "tree", "tree"],
+        "split": ["train", "val", "test"],
+    }
+    edges = {"source": ["a"], "target": ["b"]}
+    with pytest.raises(BadInputError, match=rf"^{option} would .*\(column split\).*-field none$"):
+        TextGraph.from_pandas(nodes, edges, rules=rules)
+    drawn = TextGraph.from_pandas(nodes, edges, split_field="none", rules=rules)
+    assert "drawn at random" in drawn.reading["split"]
+    parts = {"train": [0], "val": [1], "test": [2]}
+    with pytest.raises(
+        BadInputError, match=rf"^{option} would .*that were given\); leave \w+ out$"
+    ):
+        TextGraph.from_arrays(
+            ["oak", "elm", "salt"], [], labels=[0, 0, 0], splits=parts, rules=rules
+        )
+
+
+@pytest.mark.parametrize(
     ("splits", "message"),
     [
         ({"train": [0, 1], "val": [2], "dev": [2]}, "'val' and 'dev' both mean val"),
