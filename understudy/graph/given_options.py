@@ -21,6 +21,12 @@ def given_options(context: typer.Context, read: Collection[str] = ()) -> list[st
     ]
 
 
+def option_of(context: typer.Context, parameter: str) -> str:
+    """A parameter as it is typed; of a switch, both of its words."""
+    found = next(p for p in context.command.params if p.name == parameter)
+    return "/".join((*found.opts[:1], *found.secondary_opts[:1]))
+
+
 def was_given(context: typer.Context, parameter: str) -> bool:
     """Whether an option was said on the command line, and not left to its default."""
     source = context.get_parameter_source(parameter)

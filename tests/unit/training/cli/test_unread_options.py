@@ -38,6 +38,23 @@ def test_an_option_that_the_teacher_does_not_read_is_refused(
     assert f"'{kind}'" in error
 
 
+@pytest.mark.parametrize(
+    ("words", "unread"),
+    [
+        (["--budget", "9", "--teacher-width", "8"], "--budget, --teacher-width"),
+        (["--teacher", "encoder", "--input-price", "1"], "--input-price"),
+        (["--teacher", ENDPOINT, "--teacher-parameters", "8e9"], "--teacher-parameters"),
+    ],
+)
+def test_a_plan_refuses_what_no_such_teacher_takes(
+    words: list[str], unread: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["plan", "nowhere", *words])
+    assert stopped.value.code == 1
+    assert f"error: {unread}: read with a" in capsys.readouterr().err
+
+
 def test_a_report_alone_refuses_what_only_runs_read(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["evaluate", "nowhere", "out", "--report-only", "--splits", "3", "--teacher", "gemma"])
