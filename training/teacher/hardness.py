@@ -16,19 +16,21 @@ from training.errors import TeacherError
 from understudy.graph import TextGraph
 
 
-def check_hard(limited: bool, choice: str | None) -> None:
-    """Refuses a hardness that nothing would read.
+def check_order(limited: bool, hard: bool, choice: str | None) -> None:
+    """Refuses what says which nodes come first where nothing would read it.
 
     Args:
         limited: whether there is a limit to what is asked.
+        hard: whether it was said how hard nodes are.
         choice: of the nodes, where one was said.
 
     Raises:
         TeacherError: all nodes are asked about, or random ones.
     """
-    if not limited:
-        raise TeacherError("--budget-hard needs a limit: --budget, --budget-money or --max-nodes")
-    if choice == "random":
+    said = {"--budget-hard": hard, "--budget-choice": choice is not None}
+    for option in (name for name, given in said.items() if given and not limited):
+        raise TeacherError(f"{option} needs a limit: --budget, --budget-money or --max-nodes")
+    if hard and choice == "random":
         raise TeacherError("--budget-hard says which nodes come first, and --budget-choice random")
 
 

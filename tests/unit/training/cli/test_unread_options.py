@@ -38,6 +38,15 @@ def test_an_option_that_the_teacher_does_not_read_is_refused(
     assert f"'{kind}'" in error
 
 
+@pytest.mark.parametrize("option", ["--budget-choice", "--budget-hard"])
+def test_an_order_of_nodes_without_a_limit_is_refused(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["teach", "nowhere", "out", option, "random"])
+    assert f"error: {option} needs a limit: --budget, " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "unread"),
     [
