@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import TeacherError
-from understudy.graph import TextGraph
+from understudy.graph import BadInputError, TextGraph
+from understudy.graph.readers.jsonl import parse
 
 
 def check_order(limited: bool, hard: bool, choice: str | None) -> None:
@@ -41,9 +42,12 @@ def read_hardness(path: Path) -> dict[str, float]:
         TeacherError: the file cannot be read, or is no such object.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, float])
+        value = parse(path.read_text(encoding="utf-8"), str(path), "one JSON object")
+        return msgspec.convert(value, dict[str, float])
     except OSError as error:
         raise TeacherError(f"--budget-hard: {path} cannot be read: {error.strerror}") from error
+    except BadInputError as error:  # broken, or a node is in it twice
+        raise TeacherError(f"--budget-hard: {error}") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise TeacherError(
             f"--budget-hard: {path}: {error}; expected one JSON object from ids to numbers"

@@ -29,7 +29,7 @@ def test_what_is_said_reaches_the_options() -> None:
         teacher="./llama",
         hops=[2, 0],
         nested=False,
-        epochs=0,
+        epochs=5,
         accumulate=4,
         max_tokens=256,
         precision="bfloat16",
@@ -39,7 +39,7 @@ def test_what_is_said_reaches_the_options() -> None:
     ).options()
     assert options.hops == (0, 2)
     assert not options.prompts.nested
-    assert (options.tuning.epochs, options.tuning.accumulate) == (0, 4)
+    assert (options.tuning.epochs, options.tuning.accumulate) == (5, 4)
     assert (options.causal.max_tokens, options.causal.rank) == (256, 8)
     assert (options.causal.precision, options.causal.scores) == ("bfloat16", "prior")
     assert options.prompts.seed == options.tuning.seed == 3
@@ -86,6 +86,13 @@ def test_what_is_no_amount_is_refused_before_any_work(
 ) -> None:
     with pytest.raises(TrainingError, match=message):
         make()
+
+
+def test_what_a_tuning_reads_is_refused_where_there_is_none() -> None:
+    untuned = TeacherChoices(teacher="./llama", epochs=0, precision="float32")
+    assert untuned.options().tuning.epochs == 0
+    with pytest.raises(TeacherError, match=r"^batch_size, learning_rate: read where a"):
+        replace(untuned, batch_size=2, learning_rate=0.1).options()
 
 
 def test_a_caller_may_have_names_of_its_own() -> None:
