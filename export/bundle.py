@@ -109,7 +109,8 @@ def export_bundle(
     checkpoint = load_checkpoint(student_folder)
     weighting_of(checkpoint.config.student.kind)  # refuses what has no served form
     check_weights(checkpoint.student)
-    graph_folder = options.graph or Path(checkpoint.config.graph_path)
+    graph_folder = options.graph_folder(checkpoint.config.graph_path)
+    options.check_encoder(checkpoint.config.encoder.kind)
     if checkpoint.config.encoder.kind == "minilm":
         find_model(options.encoder_path)  # read last, where the texts' embeddings are cached
     check_output(out, BUNDLE, [*options.inputs(student_folder), graph_folder], force)

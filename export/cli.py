@@ -1,5 +1,6 @@
 """This room on the command line."""
 
+from collections.abc import Collection
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from export.cluster.elsewhere import passes_place
-from export.options import STUDENT_PRECISIONS, EncoderPrecision, ExportOptions
+from export.errors import ExportError
+from export.options import EncoderPrecision, ExportOptions
 from training.errors import CheckpointError
 from understudy.bundle import Manifest, open_bundle
 from understudy.cluster.options import Ray, Workers, check_cluster
@@ -17,6 +19,7 @@ from understudy.folders import check_output
 from understudy.folders.kinds import BUNDLE, REPOSITORY, STUDENT, marked
 from understudy.folders.places import url_problem
 from understudy.graph.folder import read_meta
+from understudy.graph.given_options import given_options
 from understudy.graph.next_step import tell_next
 from understudy.graph.progress import terminal_progress
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 
 def export(
+    context: typer.Context,
     student: Annotated[
         Path | None, typer.Argument(help="Student folder, see `understudy distill`.")
     ] = None,
@@ -59,16 +63,15 @@ def export(
 ) -> None:
     """Turn a trained student and its graph into a bundle, proven equal to what was trained."""
     check_cluster(ray, workers)
-    if ray and (check is not None or (bundle is None and triton is not None)):
-        raise typer.BadParameter("--ray is read where a bundle is written; leave it out")
     if check is not None:
+        refuse_unread(context, ("check",), "--check reads the bundle that it names alone", student)
         report(check)
         return
     if student is None or (bundle is None and triton is None):
         raise typer.BadParameter("give STUDENT and BUNDLE, or --check BUNDLE")
+    if bundle is None:
+        refuse_unread(context, ("triton", "force"), "no bundle is written, since BUNDLE is missing")
     precisions = tuple(student_precision or ())
-    if unknown := [value for value in precisions if value not in STUDENT_PRECISIONS]:
-        raise typer.BadParameter(f"--student-precision {unknown[0]}: choose int8 or fp16")
     options = ExportOptions(graph, encoder_path, name, encoder_precision, precisions)
     check_paths(student, bundle, triton, options, force)
     if bundle is None:  # only a repository of a bundle that is there
@@ -82,6 +85,23 @@ def export(
         models = write_repository(bundle, triton, force)
         Console().print(f"{triton}: {', '.join(models)}")
     tell_next("serve", bundle)
+
+
+def refuse_unread(
+    context: typer.Context, read: Collection[str], why: str, student: Path | None = None
+) -> None:
+    """Refuses what was given although nothing would read it.
+
+    Args:
+        read: the parameters that are read.
+        student: an argument that is not read.
+
+    Raises:
+        ExportError: names it.
+    """
+    unread = [*([] if student is None else [str(student)]), *given_options(context, read)]
+    if unread:
+        raise ExportError(f"{why}: leave {', '.join(unread)} out")
 
 
 def check_paths(
@@ -100,7 +120,8 @@ def check_paths(
         if config is None:
             problem = "is not a student folder; make one with `understudy distill`"
             raise CheckpointError(f"{student} {url_problem(student) or problem}")
-        graph = options.graph or Path(str(config["graph_path"]))
+        graph = options.graph_folder(str(config["graph_path"]))
+        options.check_encoder(str(config["encoder"]["kind"]))
         read_meta(graph)
         check_output(bundle, BUNDLE, [*inputs, graph], force)
         inputs += [graph, bundle]

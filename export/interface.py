@@ -6,8 +6,7 @@ from pathlib import Path
 
 from export.bundle import export_bundle
 from export.cluster.elsewhere import passes_place
-from export.errors import ExportError
-from export.options import STUDENT_PRECISIONS, EncoderPrecision, ExportOptions
+from export.options import EncoderPrecision, ExportOptions
 from understudy.bundle import Manifest
 from understudy.cluster.options import check_cluster
 from understudy.extras import needed
@@ -50,9 +49,6 @@ def export(
         ImportError: a package of the extra `export` is missing.
     """
     check_cluster(ray, workers)
-    for precision in student_precisions:
-        if precision not in STUDENT_PRECISIONS:
-            raise ExportError(f"unknown precision {precision!r}; choose int8 or fp16")
     options = ExportOptions(
         graph=None if graph is None else graph_folder(graph),
         encoder_path=None if encoder_path is None else Path(encoder_path),

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
+
+from export.errors import ExportError, StaleError
 
 EncoderPrecision = Literal["auto", "fp32", "int8"]
 STUDENT_PRECISIONS = ("int8", "fp16")  # beside float32
@@ -15,6 +17,61 @@ class ExportOptions:
     name: str | None = None  # of the model; else the graph's and the student's
     encoder_precision: EncoderPrecision = "auto"  # auto: int8 if it passes its gate
     student_precisions: tuple[str, ...] = ()  # int8, fp16: the student's files in these as well
+
+    def __post_init__(self) -> None:
+        """Refuses words that nothing knows; a precision said twice is said.
+
+        Raises:
+            ExportError: names the word, and what to say.
+        """
+        if self.encoder_precision not in get_args(EncoderPrecision):
+            raise ExportError(
+                f"unknown encoder precision {self.encoder_precision!r}; choose from "
+                f"{', '.join(get_args(EncoderPrecision))}"
+            )
+        for precision in self.student_precisions:
+            if precision not in STUDENT_PRECISIONS:
+                raise ExportError(f"unknown precision {precision!r}; choose int8 or fp16")
+        if self.name is not None and not (self.name.strip() and self.name.isprintable()):
+            raise ExportError(f"a model's name must be a line of text, not {self.name!r}")
+        object.__setattr__(
+            self, "student_precisions", tuple(dict.fromkeys(self.student_precisions))
+        )
+
+    def check_encoder(self, kind: str) -> None:
+        """Refuses what is said of a text encoder that the student does not have.
+
+        Args:
+            kind: of the student's, minilm or hashing.
+
+        Raises:
+            ExportError: hashed texts have neither a folder nor a network in 8 bits.
+        """
+        said = {
+            "--encoder-path": self.encoder_path is not None,
+            "--encoder-precision int8": self.encoder_precision == "int8",
+        }
+        if kind == "hashing" and (unread := [option for option, given in said.items() if given]):
+            raise ExportError(
+                f"the student reads hashed texts, for which there is no encoder; leave "
+                f"{' and '.join(unread)} out"
+            )
+
+    def graph_folder(self, trained_on: str) -> Path:
+        """The folder of the student's graph.
+
+        Args:
+            trained_on: where it was when the student was trained.
+
+        Raises:
+            StaleError: it is not there any more, and nothing says where it is.
+        """
+        if self.graph is None and not (Path(trained_on) / "meta.json").is_file():
+            raise StaleError(
+                f"{trained_on}, where the student's graph was, is no graph folder any more; say "
+                "where it is now with --graph"
+            )
+        return self.graph or Path(trained_on)
 
     def inputs(self, student: Path) -> list[Path]:
         """Files and folders that are read, but for the graph that the student names."""

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, get_args
 
+import numpy as np
+
 from training.devices import AUTO, StudentPrecision, check_device
 from training.errors import TrainingError
 
@@ -30,6 +32,28 @@ def check_amount(name: str, value: float) -> None:
         raise TrainingError(f"{name} must be a number of at least 0, not {value}")
 
 
+def check_whole(name: str, value: object, least: int, most: int | None = None) -> None:
+    """Refuses what is no count: a typed caller cannot give it, a notebook may.
+
+    Raises:
+        TrainingError: it is no whole number, or out of its range.
+    """
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):  # type: ignore[operator]
+        upper = "" if most is None else f" and at most {most}"
+        raise TrainingError(f"{name} must be a whole number of at least {least}{upper}: {value!r}")
+
+
+def check_word(name: str, value: object, words: Collection[str]) -> None:
+    """Refuses a word that nothing knows.
+
+    Raises:
+        TrainingError: it is none of those.
+    """
+    if value not in words:
+        raise TrainingError(f"{name} must be {' or '.join(words)}, not {value!r}")
+
+
 @dataclass(frozen=True, slots=True)
 class StudentConfig:
     kind: str = "sage"  # of STUDENT_KINDS, or registered (`training.student.network`)
@@ -42,8 +66,9 @@ class StudentConfig:
     normalization: Normalization = "layer"  # after the input and after every layer
 
     def __post_init__(self) -> None:
-        if self.layers < 1 or self.hidden < 1:
-            raise TrainingError("a student needs layers >= 1 and hidden >= 1")
+        for name in ("layers", "hidden", "heads"):
+            check_whole(name, getattr(self, name), 1)
+        check_word("normalization", self.normalization, get_args(Normalization))
         if not (0 <= self.dropout < 1 and 0 <= self.input_dropout < 1):
             raise TrainingError("dropout and input_dropout must be at least 0 and below 1")
         if self.kind == "gat" and self.hidden % self.heads:
@@ -66,16 +91,13 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "patience", "fanout"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("learning_rate", "weight_decay", "batch_size", "seed"):
+            check_whole(name, getattr(self, name), 1)
+        for name in ("learning_rate", "weight_decay"):
             check_amount(name, getattr(self, name))
-        if self.seed > LARGEST_SEED:
-            raise TrainingError(f"seed must be at most {LARGEST_SEED}, not {self.seed}")
+        check_whole("batch_size", self.batch_size, 0)
+        check_whole("seed", self.seed, 0, LARGEST_SEED)
         check_device(self.device)
-        if self.precision not in get_args(StudentPrecision):
-            known = " or ".join(get_args(StudentPrecision))
-            raise TrainingError(f"precision must be {known}, not {self.precision!r}")
+        check_word("precision", self.precision, get_args(StudentPrecision))
 
     @property
     def settings(self) -> dict[str, Any]:

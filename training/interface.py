@@ -36,7 +36,7 @@ from training.teacher.answers.folder import TeacherInfo
 from training.teacher.causal import CausalOptions
 from training.teacher.choices import TeacherChoices, refuse_unread_choices
 from training.teacher.defaults import Precision, Scores
-from training.teacher.hardness import check_hard
+from training.teacher.hardness import check_order
 from training.teacher.options import Budget, Choice
 from understudy.cluster.errors import ClusterError
 from understudy.cluster.options import check_cluster
@@ -131,8 +131,7 @@ def teach(
             read is refused.
     """
     check_cluster(ray, workers)
-    if budget_hard is not None:
-        check_hard(bool(budget or max_nodes), budget_choice)
+    check_order(bool(budget or max_nodes), budget_hard is not None, budget_choice)
     folder = graph_folder(graph)
     described = label_descriptions and checked_descriptions(
         (("label_descriptions", *pair) for pair in label_descriptions.items()),

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from understudy.graph.next_step import word_of
+
 
 def run_command(*words: object) -> int:
     """Runs one understudy command to its end, and returns its exit status.
@@ -10,7 +12,7 @@ def run_command(*words: object) -> int:
     It is in a group of its own: so it is asked to end once, by us, and not by the terminal's
     Ctrl-C, too.
     """
-    arguments = [str(word) for word in words]
+    arguments = [word_of(word) for word in words]
     process = subprocess.Popen([sys.executable, "-m", "understudy", *arguments], process_group=0)
     try:
         return process.wait()

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from export.errors import ExportError
+from export.errors import ExportError, StaleError
 from tests.language_models import write_tiny_llama
 from training.errors import EvaluationError, TeacherError
 from understudy import Graph, distill, evaluate, export, save_graph, teach
-from understudy.graph.errors import SourceError
 from understudy.graph.folder import read_meta
 from understudy.graph.kept import graph_folder
 
@@ -59,7 +58,7 @@ def test_the_graph_of_a_moved_student_can_be_given_again(tmp_path: Path, cache: 
     graph = small_graph()
     distill(graph, tmp_path / "student", encoder="hashing", hidden=8, epochs=1)
     cache.rename(tmp_path / "elsewhere")
-    with pytest.raises(SourceError, match="is not a graph folder"):
+    with pytest.raises(StaleError, match="is no graph folder any more; say where it is now"):
         export(tmp_path / "student", tmp_path / "bundle")
     manifest = export(tmp_path / "student", tmp_path / "bundle", graph=graph, name="notes")
     assert manifest.name == "notes"

@@ -16,7 +16,6 @@ from training.config import (
     TRAINING,
     EncoderKind,
     StudentConfig,
-    StudentKind,
     TrainingConfig,
 )
 from training.devices import check_device
@@ -26,6 +25,7 @@ from training.teacher.defaults import Precision, Scores, model_folder, reader_ki
 from understudy.folders import check_output
 from understudy.folders.kinds import EVALUATION
 from understudy.graph.folder import read_meta
+from understudy.graph.given_options import given_options
 from understudy.graph.progress import terminal_progress
 
 RENAMED = {
@@ -112,9 +112,13 @@ def evaluate(
     ] = False,
 ) -> None:
     """Compare distilled with vanilla students over paired seeds, controls included."""
+    if report_only and (unread := given_options(context, ("report_only",))):
+        raise EvaluationError(f"--report-only runs nothing, so leave {', '.join(unread)} out")
     check_teacher(teacher)
     check_device(device)
     # Wrong options and paths are told before torch is imported, which takes seconds.
+    networks = parse_names(students, known_students(), "student")
+    features = parse_names(encoders, ENCODER_KINDS, "encoder")
     readers = {RENAMED.get(name, name): kinds for name, kinds in READERS.items()}
     refuse_unread(context, reader_kind(teacher, frozen), readers)
     read_meta(graph)
@@ -135,14 +139,8 @@ def evaluate(
         splits=splits,
         seeds=seeds,
         split_kind=split_kind,
-        students=cast(
-            tuple[StudentKind, ...],
-            parse_names(students, known_students(), "student") or EvaluationOptions().students,
-        ),
-        encoders=cast(
-            tuple[EncoderKind, ...],
-            parse_names(encoders, ENCODER_KINDS, "encoder") or ENCODER_KINDS,
-        ),
+        students=networks or EvaluationOptions().students,
+        encoders=cast(tuple[EncoderKind, ...], features or ENCODER_KINDS),
         recipes=parse_names(recipes, RECIPES, "recipe") or RECIPES,
         hidden=hidden,
         training=TrainingConfig(

@@ -15,17 +15,21 @@ from training.config import STUDENT_KINDS, DistillChoices, EncoderKind, StudentC
 from training.devices import check_device, found_device, free_on
 from training.errors import TrainingError
 from training.memory import free_bytes, graph_size
+from training.teacher.defaults import LOCAL_KINDS, teacher_kind
 from understudy.environment import processor
+from understudy.graph.given_options import option_of, was_given
 from understudy.graph.progress import step, terminal_progress
 
 if TYPE_CHECKING:
     from training.plan import Stage, Wishes
 
 DEFAULTS = DistillChoices()
+OF_ENDPOINTS = ("input_price", "output_price", "answers_a_second")
 UNITS = ((86_400.0, "days"), (3_600.0, "h"), (60.0, "min"), (0.0, "s"))
 
 
 def plan(
+    context: typer.Context,
     graph: Annotated[Path, typer.Argument(help="Graph folder, see `understudy data`.")],
     teacher: Annotated[
         str | None, typer.Option(help="As of `understudy teach`; none: labels alone.")
@@ -75,6 +79,7 @@ def plan(
 ) -> None:
     """Estimate time, memory, disk and money of every stage from texts to bundles."""
     check_device(device)
+    refuse_unread(context, teacher)
     size = graph_size(graph)
     kinds = student_kinds(students)
     with terminal_progress() as progress, step(progress, "Measuring this machine"):
@@ -110,6 +115,25 @@ def plan(
     console.print(stage_table(stages, wishes))
     for line in (*assumptions(wishes), *(f"choose: {line}" for line in advice(stages, wishes))):
         console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def refuse_unread(context: typer.Context, teacher: str | None) -> None:
+    """Refuses options of a teacher where there is none, or of another kind.
+
+    Raises:
+        TrainingError: names them, and what would read them.
+    """
+    kind = "" if teacher is None else teacher_kind(teacher)
+    for parameters, kinds, reader in (
+        (OF_ENDPOINTS, ("endpoint",), "an endpoint"),
+        (("teacher_parameters",), (*LOCAL_KINDS, "causal"), "a language model that runs here"),
+        (("budget", "teacher_width"), (kind,) if kind else (), "a teacher"),
+    ):
+        unread = [option_of(context, name) for name in parameters if was_given(context, name)]
+        if unread and kind not in kinds:
+            raise TrainingError(
+                f"{', '.join(unread)}: read with {reader} as --teacher alone; leave it out"
+            )
 
 
 def student_kinds(words: str) -> list[str]:

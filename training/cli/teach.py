@@ -14,7 +14,7 @@ from training.cluster.elsewhere import teacher_place
 from training.config import LARGEST_SEED
 from training.errors import TeacherError
 from training.teacher.defaults import WIRES, Precision, Scores, model_folder, reader_kind
-from training.teacher.hardness import check_hard, read_hardness
+from training.teacher.hardness import check_order, read_hardness
 from understudy.cluster.options import Ray, Workers, check_cluster
 from understudy.endpoint.errors import AddressError
 from understudy.endpoint.options import Constraint, Thinking, check_address
@@ -183,8 +183,8 @@ def teach(
     check_cluster(ray, workers)
     if budget_money and not input_price and not output_price:
         raise TeacherError("--budget-money needs --input-price, --output-price, or both")
-    if budget_hard is not None:
-        check_hard(bool(budget or budget_money or max_nodes), budget_choice)
+    limited = bool(budget or budget_money or max_nodes)
+    check_order(limited, budget_hard is not None, budget_choice)
     hard = {} if budget_hard is None else read_hardness(budget_hard)
     names = read_meta(graph)["label_names"]
     described = label_descriptions and read_label_descriptions(label_descriptions, names)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import typer
 
 from training.errors import TeacherError
+from understudy.graph.given_options import was_given
 
 ENCODERS = ("encoder", "frozen encoder")
 LOCAL = ("causal", *ENCODERS, "registered")
@@ -27,8 +28,7 @@ def refuse_unread(
         TeacherError: names the option and the teachers it is for.
     """
     for parameter, kinds in readers.items():
-        source = context.get_parameter_source(parameter)
-        if teacher not in kinds and source is not None and source.name == "COMMANDLINE":
+        if teacher not in kinds and was_given(context, parameter):
             option = "--" + parameter.replace("_", "-")
             raise TeacherError(
                 f"{option} is read by these teachers: {', '.join(kinds)}; this one is of the kind "

@@ -11,6 +11,7 @@ from training.config import (
     ObjectiveOptions,
     StudentConfig,
     TrainingConfig,
+    check_whole,
 )
 from training.errors import EvaluationError
 from training.evaluation.splits import OWN, SPLIT_KINDS
@@ -84,8 +85,11 @@ class EvaluationOptions:
                 raise EvaluationError(f"unknown {name} {unknown[0]!r}; choose from {choices}")
             if not given:
                 raise EvaluationError(f"an evaluation needs a {name}")
-        if min(self.splits, self.seeds) < 1:
-            raise EvaluationError("an evaluation needs at least one split and one seed")
+        for name in ("splits", "seeds"):
+            check_whole(name, getattr(self, name), 1)
+        check_whole("trials", self.trials, 0)
+        for kind in self.students:
+            self.default_choice.student(kind, self.layers)  # a width that it cannot have, now
         if self.split_kind == OWN and self.splits > 1:
             raise EvaluationError(
                 "the graph's own split is one: ask for one split (--splits 1) and more seeds"

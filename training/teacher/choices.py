@@ -12,6 +12,8 @@ from training.teacher.options import Budget, TeachOptions
 from training.teacher.tuning import TuningOptions
 from understudy.graph.prompts import PromptOptions
 
+OF_TUNING = ("batch_size", "accumulate", "learning_rate", "max_train_nodes")
+
 
 @dataclass(frozen=True, slots=True)
 class TeacherChoices:
@@ -48,8 +50,16 @@ class TeacherChoices:
         return reader_kind(self.teacher, self.frozen)
 
     def options(self) -> TeachOptions:
+        """The same, as the program reads it.
+
+        Raises:
+            TrainingError: a choice is out of its range, or is of a tuning that there is not.
+        """
         suited = defaults_of(self.teacher)
-        length = self.tokens or suited.tokens
+        epochs = suited.epochs if self.epochs is None else self.epochs
+        if not epochs and self.kind in ("causal", "registered"):
+            self.refuse_tuning()
+        length = suited.tokens if self.tokens is None else self.tokens
         return TeachOptions(
             teacher=self.teacher,
             hops=suited.hops if self.hops is None else tuple(sorted(set(self.hops))),
@@ -61,8 +71,8 @@ class TeacherChoices:
                 seed=self.seed,
             ),
             tuning=TuningOptions(
-                epochs=suited.epochs if self.epochs is None else self.epochs,
-                batch_size=self.batch_size or suited.batch_size,
+                epochs=epochs,
+                batch_size=suited.batch_size if self.batch_size is None else self.batch_size,
                 accumulate=self.accumulate,
                 learning_rate=(
                     suited.learning_rate if self.learning_rate is None else self.learning_rate
@@ -81,6 +91,19 @@ class TeacherChoices:
             budget=self.budget or Budget(),
             tokens_per_batch=self.tokens_per_batch,
         )
+
+    def refuse_tuning(self) -> None:
+        """Refuses what only a tuning reads.
+
+        Raises:
+            TeacherError: names it.
+        """
+        usual = TeacherChoices()
+        if said := [name for name in OF_TUNING if getattr(self, name) != getattr(usual, name)]:
+            raise TeacherError(
+                f"{', '.join(said)}: read where a teacher is tuned, and with 0 epochs it is asked "
+                "as it is; leave it out, or say how many epochs"
+            )
 
     @property
     def causal(self) -> CausalOptions:

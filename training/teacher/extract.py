@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
+from training.errors import TeacherError
 from training.teacher.answers.folder import HopAnswers
 from training.teacher.protocol import Answers, Teacher
 from understudy.graph.files import atomic_file
@@ -21,6 +22,7 @@ from understudy.graph.prompts import Prompt
 
 PART_PROMPTS = 1_024  # answers that are written at once, and lost at most by a kill
 STAGE = "Asking the teacher"
+ROUNDING = 0.02  # of a sum of probabilities, in a language model's few bits
 log = logging.getLogger(__name__)
 
 
@@ -205,12 +207,20 @@ def answer_part(
 
     Args:
         told: called after every batch with how many are answered.
+
+    Raises:
+        TeacherError: its batches leave a prompt out, or its answers are no log-probabilities.
     """
     batches = teacher.batches(prompts, tokens_per_batch)
+    if sorted(index for batch in batches for index in batch) != list(range(len(prompts))):
+        raise TeacherError(
+            f"the teacher's batches must hold each of {len(prompts)} prompts once, by its position"
+        )
     answers: list[Answers] = []
     count = 0
     for batch in batches:
         answers.append(teacher.answer([prompts[i] for i in batch]))
+        check_answers(answers[-1], len(batch))
         count += len(batch)
         told(count)
     place = np.empty(len(prompts), dtype=np.int64)
@@ -218,3 +228,21 @@ def answer_part(
     log_probabilities = np.concatenate([a.log_probabilities for a in answers])[place]
     shown = [a.features for a in answers if a.features is not None]
     return Answers(log_probabilities, np.concatenate(shown)[place] if shown else None)
+
+
+def check_answers(answers: Answers, count: int) -> None:
+    """Refuses what students would learn for probabilities although it is none.
+
+    Raises:
+        TeacherError: the answers are not one row a prompt, or a row is no distribution.
+    """
+    rows, features = answers.log_probabilities, answers.features
+    if rows.ndim != 2 or len(rows) != count or (features is not None and len(features) != count):
+        raise TeacherError(f"the teacher must give {count} prompts as many rows of answers")
+    sums = np.exp(rows.astype(np.float64)).sum(axis=1)
+    wrong = sums[~(np.abs(sums - 1) <= ROUNDING)]
+    if len(wrong):
+        raise TeacherError(
+            "the teacher must answer with log-probabilities, whose exponentials add up to 1 in "
+            f"every row; those of one add up to {wrong[0]:.3g}"
+        )

@@ -13,22 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import TeacherError
-from understudy.graph import TextGraph
+from understudy.graph import BadInputError, TextGraph
+from understudy.graph.readers.jsonl import parse
 
 
-def check_hard(limited: bool, choice: str | None) -> None:
-    """Refuses a hardness that nothing would read.
+def check_order(limited: bool, hard: bool, choice: str | None) -> None:
+    """Refuses what says which nodes come first where nothing would read it.
 
     Args:
         limited: whether there is a limit to what is asked.
+        hard: whether it was said how hard nodes are.
         choice: of the nodes, where one was said.
 
     Raises:
         TeacherError: all nodes are asked about, or random ones.
     """
-    if not limited:
-        raise TeacherError("--budget-hard needs a limit: --budget, --budget-money or --max-nodes")
-    if choice == "random":
+    said = {"--budget-hard": hard, "--budget-choice": choice is not None}
+    for option in (name for name, given in said.items() if given and not limited):
+        raise TeacherError(f"{option} needs a limit: --budget, --budget-money or --max-nodes")
+    if hard and choice == "random":
         raise TeacherError("--budget-hard says which nodes come first, and --budget-choice random")
 
 
@@ -39,9 +42,12 @@ def read_hardness(path: Path) -> dict[str, float]:
         TeacherError: the file cannot be read, or is no such object.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, float])
+        value = parse(path.read_text(encoding="utf-8"), str(path), "one JSON object")
+        return msgspec.convert(value, dict[str, float])
     except OSError as error:
         raise TeacherError(f"--budget-hard: {path} cannot be read: {error.strerror}") from error
+    except BadInputError as error:  # broken, or a node is in it twice
+        raise TeacherError(f"--budget-hard: {error}") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise TeacherError(
             f"--budget-hard: {path}: {error}; expected one JSON object from ids to numbers"

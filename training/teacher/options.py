@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from training.config import check_amount
+from training.config import check_amount, check_whole, check_word
+from training.errors import TrainingError
 from training.teacher.causal import CausalOptions
-from training.teacher.defaults import teacher_kind
+from training.teacher.defaults import STUDENT_KIND, teacher_kind
 from training.teacher.encoder import EncoderOptions
 from training.teacher.endpoint import EndpointOptions
 from training.teacher.extract import PART_PROMPTS
@@ -15,6 +16,7 @@ from training.teacher.tuning import TuningOptions
 from understudy.graph.prompts import PromptOptions
 
 Choice = Literal["uncertain", "random"]
+LEAST_TOKENS = 8  # of a node's description
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,10 @@ class Budget:
     hard: Mapping[str, float] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("nodes", "calls", "money"):
-            check_amount(f"the budget's {name}", getattr(self, name))
+        for name in ("nodes", "calls"):
+            check_whole(f"the budget's {name}", getattr(self, name), 0)
+        check_amount("the budget's money", self.money)
+        check_word("the budget's choice", self.choice, get_args(Choice))
 
     @property
     def limited(self) -> bool:
@@ -61,6 +65,16 @@ class TeachOptions:
     budget: Budget = field(default_factory=Budget)  # without limits all nodes are asked about
     tokens_per_batch: int = 8_192  # of an extraction batch, padding included
     part_prompts: int = PART_PROMPTS  # answers that are written at once
+
+    def __post_init__(self) -> None:
+        for hop in self.hops:
+            check_whole("a hop", hop, 0)
+        if not self.hops and self.kind != STUDENT_KIND:
+            raise TrainingError("hops must name one at least, such as 0, 1 and 2")
+        check_whole("tokens", self.prompts.tokens, LEAST_TOKENS)
+        check_whole("tokens_per_batch", self.tokens_per_batch, 1)
+        check_whole("tuned_layers", self.encoder.tuned_layers, 0)
+        check_whole("rank", self.causal.rank, 1)
 
     @property
     def kind(self) -> str:

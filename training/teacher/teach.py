@@ -204,6 +204,10 @@ def ask_local(
         folder = cache_folder() / "prompts" / digest
     sizes = options.tokens_per_batch, progress, options.part_prompts
     answers = extract(teacher, questions, nodes, folder, *sizes, ask_parts)
+    if (width := answers.log_probabilities.shape[-1]) != graph.num_classes:
+        raise TeacherError(
+            f"the teacher answers with {width} labels, and {graph.name} has {graph.num_classes}"
+        )
     if frozen is None:
         return answers
     return with_fitted_head(frozen, graph, answers, options, progress)

@@ -24,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from training.config import check_amount
+from training.config import LARGEST_SEED, check_amount, check_whole
 from training.errors import DivergedError
 from training.optimizers import optimizer_tensors, restore_optimizer
 from training.teacher.extract import answer_part
@@ -59,6 +59,11 @@ class TuningOptions:
     def __post_init__(self) -> None:
         for name in ("learning_rate", "weight_decay"):
             check_amount(name, getattr(self, name))
+        for name in ("epochs", "max_train_nodes"):
+            check_whole(name, getattr(self, name), 0)
+        for name in ("batch_size", "accumulate"):
+            check_whole(name, getattr(self, name), 1)
+        check_whole("seed", self.seed, 0, LARGEST_SEED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ PROVIDERS = {
 # onnxruntime's own fusion of a sum and a layer norm is slower than the two on a processor.
 UNDONE = ["SkipLayerNormFusion"]
 
+MOST_THREADS = 1_024  # of one session
 CPU_FACTS = Path("/proc/cpuinfo")
 VNNI = {"avx512_vnni", "avx_vnni"}
 
@@ -34,11 +35,12 @@ class Network:
         """Opens the file.
 
         Args:
-            threads: within one operator; operators run one after the other.
+            threads: within one operator, 1 to 1,024; operators run one after the other.
             provider: cpu, cuda or tensorrt.
 
         Raises:
-            ProviderError: the provider is unknown, not installed, or did not load.
+            ProviderError: the provider is unknown, not installed, or did not load; or so many
+                threads are not to be had.
             BundleDamagedError: onnxruntime does not accept the file.
         """
         self.session = open_session(path, threads, provider)
@@ -59,6 +61,8 @@ def open_session(
     wanted = provider_name(provider)
     if provider != "cpu":
         onnxruntime.preload_dlls()  # CUDA's libraries from their packages; torch is not here
+    if not 1 <= threads <= MOST_THREADS:  # each takes memory, also where there is no core for it
+        raise ProviderError(f"threads must be from 1 to {MOST_THREADS:,}, not {threads:,}")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

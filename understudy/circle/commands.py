@@ -1,21 +1,25 @@
 """`understudy data …`, with what brings a graph back from where it is served."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from understudy.circle import joining
+from understudy.circle.errors import RefreshError
 from understudy.circle.served import graph_of_folder, graph_of_service, is_address
 from understudy.graph.builder import Built
 from understudy.graph.command_options import Force
 from understudy.graph.commands import data, produce
+from understudy.graph.given_options import option_of, was_given
 from understudy.graph.progress import Progress
 from understudy.graph.text_graph import with_used_labels
 
 
 @data.command("from-service")
 def from_service(
+    context: typer.Context,
     source: Annotated[
         str,
         typer.Argument(metavar="URL|DATA_FOLDER", help="A service, or the folder of its changes."),
@@ -56,6 +60,7 @@ def from_service(
     is in no split, unless it joins train.
     """
     is_service = is_address(source)
+    refuse_unread(context, is_service, timeout)
 
     def make(progress: Progress) -> Built:
         if is_service:
@@ -71,3 +76,19 @@ def from_service(
 
     inputs = [] if is_service else [Path(source), *([bundle] if bundle else [])]
     produce(out, force, name, make, inputs, keep_name=True)
+
+
+def refuse_unread(context: typer.Context, is_service: bool, timeout: float) -> None:
+    """Refuses options of a service beside a data folder, and the other way round.
+
+    Raises:
+        RefreshError: names them, or a time that is none.
+    """
+    if not math.isfinite(timeout):
+        raise RefreshError(f"--timeout must be a number of seconds, not {timeout}")
+    others, what = (
+        (("bundle", "log"), "a service") if is_service else (("key", "timeout"), "a data folder")
+    )
+    unread = [option_of(context, name) for name in others if was_given(context, name)]
+    if unread:
+        raise RefreshError(f"{', '.join(unread)} would not be read of {what}; leave it out")

@@ -1,5 +1,6 @@
 """What a refresh is told, and what it tells the commands that it runs."""
 
+import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,6 +51,9 @@ def check_options(options: RefreshOptions) -> None:
     Raises:
         RefreshError: naming the option.
     """
+    for name, amount in (("tolerance", options.tolerance), ("timeout", options.timeout)):
+        if not math.isfinite(amount):  # of NaN points, nothing would be worse
+            raise RefreshError(f"--{name} must be a number, not {amount}")
     for name, said in (("budget", options.budget), ("teach-options", options.teach_options)):
         if said and options.teacher is None:
             raise RefreshError(f"--{name} is a teacher's; name one with --teacher")

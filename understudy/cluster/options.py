@@ -23,7 +23,9 @@ def check_cluster(ray: str, workers: int) -> None:
     """Refuses what makes no sense together.
 
     Raises:
-        ClusterError: workers without a cluster.
+        ClusterError: workers without a cluster, or fewer than none.
     """
+    if workers < 0:
+        raise ClusterError(f"workers must be a whole number of at least 0, not {workers}")
     if workers and not ray:
         raise ClusterError("--workers is read with --ray; add --ray local, or leave it out")

@@ -132,6 +132,8 @@ def build_graph(
         if not any(map(len, splits.values())):
             raise BadInputError(f"the split that is given ({given.origin}) holds no node")
     drawn = not any(map(len, splits.values()))
+    if not drawn:
+        check_drawing(rules, split_origin(nodes, given, rules, drawn, grouped=False), given is None)
     if drawn:
         splits = random_split(labels, rules.fractions, rules.seed, groups) if label_names else {}
     splits = without_unlabeled(splits, labels, log)
@@ -145,6 +147,25 @@ def build_graph(
     progress("build the graph", 4, 4)
     repairs, remarks = tuple(log.repairs.values()), tuple(what_to_know(graph, drawn))
     return Built(graph, repairs, drawn, remarks)
+
+
+def check_drawing(rules: Rules, origin: str, own: bool) -> None:
+    """Refuses rules of a random split where none is drawn.
+
+    Args:
+        origin: of the split, in words.
+        own: whether it is that of a column.
+
+    Raises:
+        BadInputError: the seed or the fractions are not the default, and nothing would read them.
+    """
+    drawing = {"fractions": tuple(rules.fractions) != Rules.fractions, "seed": rules.seed != 0}
+    if said := [name for name, other in drawing.items() if other]:
+        advice = ", or have one drawn with --split-field none" if own else ""
+        raise BadInputError(
+            f"{' and '.join('--' + name for name in said)} would draw a split, and this one is "
+            f"given ({origin}); leave {'them' if len(said) > 1 else 'it'} out{advice}"
+        )
 
 
 def split_origin(

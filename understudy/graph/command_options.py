@@ -1,7 +1,7 @@
 """Options that several `data` commands share, and what they are turned into."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -146,6 +146,29 @@ def check_split_options(
         )
     if ends and not edges:
         raise BadInputError("--source-field and --target-field are of an edge file; name --edges")
+
+
+def check_line_options(files: Sequence[Path], delimiter: str, header: bool | None) -> None:
+    """Refuses what says how lines are read where no file is read by lines of columns.
+
+    Raises:
+        BadInputError: names the options.
+    """
+    from understudy.graph.readers.formats import COMMA, EDGE_LISTS, TAB, parts_of
+    from understudy.graph.readers.packed import unpacked_name
+
+    parts = (part for file in files for part in parts_of(file, "edges"))
+    found = {Path(unpacked_name(part)).suffix for part in parts}
+    divided = found.intersection((*COMMA, *TAB))
+    if delimiter and not divided:
+        raise BadInputError(
+            "--delimiter is of .csv and .tsv files, and none is given; leave it out"
+        )
+    if header is not None and not divided and not found.intersection(EDGE_LISTS):
+        raise BadInputError(
+            "--header and --no-header are of .csv, .tsv and plain edge lists, and none is given; "
+            "leave it out"
+        )
 
 
 def check_word(option: str, value: str, values: tuple[str, ...]) -> None:

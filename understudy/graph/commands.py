@@ -23,6 +23,7 @@ from understudy.graph.command_options import (
     SplitName,
     Splits,
     TextField,
+    check_line_options,
     check_split_options,
     optional_field,
     parse_fractions,
@@ -67,7 +68,7 @@ def produce(
         with step(progress, "save"):
             save_graph(graph, out)
     show_import(replace(built, graph=graph), out)
-    if graph.splits:
+    if all(len(graph.splits.get(name, ())) for name in ("train", "val")):  # else nothing learns
         tell_next("teach", out, beside(out, "teacher"))
 
 
@@ -136,6 +137,7 @@ def import_files(
     may_hold_edges = bool(edges) or any(unpacked_name(path).endswith(GRAPHS) for path in nodes)
     ends = source_field + target_field
     check_split_options(splits, split_name, split_by, split_field, may_hold_edges, ends)
+    check_line_options([*nodes, *(edges or [])], delimiter, header)
     split = SplitFile(splits, split_name, split_by)
 
     def make(progress: Progress) -> Built:

@@ -15,7 +15,13 @@ def tell_next(*words: object) -> None:
 
 def command(*words: object) -> str:
     """A command of this program as a shell reads it."""
-    return shlex.join([*program(), *map(str, words)])
+    return shlex.join([*program(), *map(word_of, words)])
+
+
+def word_of(value: object) -> str:
+    """One word of a command; a path that begins with a dash is not to be read as an option."""
+    word = str(value)
+    return f"./{word}" if isinstance(value, Path) and word.startswith("-") else word
 
 
 def program() -> list[str]:

@@ -1,6 +1,7 @@
 """`understudy predict`: answers for a whole file, or for all nodes without a label."""
 
 import contextlib
+import math
 import os
 import re
 import shutil
@@ -41,6 +42,7 @@ from understudy.predict.output import check_place, left_by_others, open_parts
 from understudy.predict.rows import Row
 from understudy.predict.run import Problems, Run
 from understudy.predict.sources import TableOptions, read_rows, unlabeled, unlabeled_rows
+from understudy.predict.unread import refuse_unread
 
 STANDARD = Path("-")  # stdin, or stdout
 ADDRESS = re.compile(r"[\w.-]+:\d+/?")
@@ -71,6 +73,7 @@ class Asked:
 
 
 def predict(
+    context: typer.Context,
     source: Annotated[
         str,
         typer.Argument(metavar="BUNDLE|URL", help="A bundle, opened here, or a service's address."),
@@ -133,6 +136,7 @@ def predict(
         route,
         top,
         (input_format, output_format),
+        timeout,
     )
     check_cluster(ray, workers)
     if ray:
@@ -140,6 +144,8 @@ def predict(
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(terminal_progress())
         data, kind = stack.enter_context(opened_input(asked))
+        stdin, stdout = asked.input == STANDARD, asked.out == STANDARD
+        refuse_unread(context, asked.is_service, kind, stdin, stdout)
         out_kind = output_kind(asked, kind)
         check_output_format(out_kind, asked.out)
         if asked.out != STANDARD:
@@ -173,6 +179,7 @@ def understood(
     route: str,
     top: int,
     formats: tuple[str, str],
+    timeout: float,
 ) -> Asked:
     """What the arguments mean together.
 
@@ -184,6 +191,8 @@ def understood(
     if not least <= len(places) <= most:
         wanted = "at most OUT beside --unlabeled" if every_unlabeled else "IN, and perhaps OUT"
         raise OptionError(f"expected {wanted}; found {' '.join(files) or 'nothing'}")
+    if not math.isfinite(timeout):
+        raise OptionError(f"--timeout must be a number of seconds, not {timeout}")
     if route not in get_args(Route):
         raise OptionError(f"--route must be student, teacher or auto, not {route!r}")
     given = None if every_unlabeled else places[0]
@@ -249,7 +258,10 @@ def opened_rows(
         return read_rows(data, kind, asked.table, tell, progress), 0
     assert isinstance(answerer, InProcess)
     graph = answerer.engine.state.graph
-    return unlabeled_rows(graph), len(unlabeled(graph))
+    count = len(unlabeled(graph))
+    if not count:
+        tell("every node of the bundle's graph has a label, so there is nothing to classify")
+    return unlabeled_rows(graph), count
 
 
 def write_stdout(run: Run, rows: Iterator[Row], kind: Format) -> None:

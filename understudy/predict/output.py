@@ -18,6 +18,7 @@ from pathlib import Path
 from understudy.folders import unfinished_folder
 from understudy.folders.durable import flush
 from understudy.folders.errors import told_problems
+from understudy.folders.kinds import kind_of
 from understudy.graph.files import atomic_file
 from understudy.predict.errors import OutputError
 from understudy.predict.formats import Format, encode, join
@@ -98,9 +99,16 @@ def check_place(out: Path, force: bool) -> None:
     """Refuses an output before any work.
 
     Raises:
-        OutputError: it is there already, or a folder.
+        OutputError: it is there already, or a folder, or would lie in one of understudy's.
         OutputUnwritableError: nothing can be written there.
     """
+    for folder in out.resolve().parents:
+        kind = kind_of(folder)
+        if kind is not None and not kind.grows:
+            raise OutputError(
+                f"{out} would lie in the {kind.title} {folder}, which no command could replace "
+                "then; name a place outside"
+            )
     if out.is_dir():
         raise OutputError(f"{out} is a folder; name a file for the answers")
     if out.exists() and not force:

@@ -94,6 +94,29 @@ def test_what_is_no_graph_is_refused_in_a_line(
     assert load_graph(tmp_path / "out").content_hash == expected.content_hash
 
 
+@pytest.mark.parametrize(
+    ("source", "words", "message"),
+    [
+        ("http://127.0.0.1:9", ["--bundle", "b"], "--bundle would not be read of a service"),
+        (
+            ".",
+            ["--api-key", "k", "--timeout", "9"],
+            "--api-key, --timeout would not be read of a d",
+        ),
+        ("http://127.0.0.1:9", ["--timeout", "nan"], "--timeout must be a number of seconds"),
+    ],
+)
+def test_options_that_nothing_reads_are_refused(
+    source: str,
+    words: list[str],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert status(source, tmp_path / "out", *words) == 1
+    assert message in capsys.readouterr().err
+
+
 def test_a_folder_whose_log_is_in_redis_gives_the_graph(
     tiny_bundle: TinyBundle, redis: RedisServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -257,3 +257,12 @@ def test_a_service_that_refuses_the_bundle_gets_the_old_one_s_folder_back(
     last = read_round(work)
     assert last is not None
     assert (last.ended, last.refused) == (True, True)
+
+
+@pytest.mark.parametrize("name", ["tolerance", "timeout"])
+def test_no_model_is_served_because_its_loss_was_compared_with_no_number(
+    name: str, tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    asked = RefreshOptions(str(tmp_path), tiny_bundle.folder, tmp_path / "work")
+    with pytest.raises(RefreshError, match=f"--{name} must be a number, not nan"):
+        Refresh(replace(asked, **{name: float("nan")}), print)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ import pytest
 
 from understudy.cluster.errors import ClusterError
 from understudy.cluster.joining import Cluster, joined, sized
+from understudy.cluster.options import check_cluster
 from understudy.cluster.places import load_same_graph
 from understudy.graph import save_graph
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
@@ -17,6 +18,11 @@ def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ClusterError, match=r"pip install 'understudy-gnn\[ray\]'"), joined("local"):
         pass
+
+
+def test_fewer_workers_than_none_are_refused_before_a_cluster_is_started() -> None:
+    with pytest.raises(ClusterError, match="workers must be a whole number of at least 0, not -1"):
+        check_cluster("local", -1)
 
 
 def test_a_head_that_does_not_answer_is_named() -> None:

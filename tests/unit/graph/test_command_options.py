@@ -5,7 +5,12 @@ from typing import Any
 import pytest
 
 from understudy.graph import BadInputError
-from understudy.graph.command_options import check_split_options, parse_fractions, parse_rules
+from understudy.graph.command_options import (
+    check_line_options,
+    check_split_options,
+    parse_fractions,
+    parse_rules,
+)
 from understudy.graph.commands import data
 
 
@@ -57,3 +62,21 @@ def test_options_that_nothing_reads_are_refused(said: dict[str, Any], message: s
     with pytest.raises(BadInputError, match=message):
         check_split_options(**{**read, "edges": False, "ends": "", **said})
     check_split_options(Path("s.json"), "first", "id", "none", edges=True, ends="from")
+
+
+@pytest.mark.parametrize(
+    ("files", "said", "message"),
+    [
+        (["n.jsonl", "e.txt"], (";", None), "--delimiter is of .csv and .tsv files"),
+        (["n.parquet", "e.jsonl.gz"], ("", False), "--header and --no-header are of .csv, .tsv"),
+    ],
+)
+def test_how_lines_are_divided_is_not_said_of_files_without_such_lines(
+    files: list[str], said: tuple[str, bool | None], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BadInputError, match=message):
+        check_line_options([Path(file) for file in files], *said)
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "part-0.csv.gz").touch()
+    check_line_options([Path("n.parquet"), tmp_path / "parts"], *said)
+    check_line_options([Path(file) for file in files], "", None)

@@ -42,6 +42,40 @@ def test_class_numbers_of_64_bits_stay_what_they_are() -> None:
     assert half.label_names == ("3",)
 
 
+def test_names_of_classes_are_not_dropped_for_want_of_labels() -> None:
+    with pytest.raises(BadInputError, match="'label_names' are of class numbers; give 'labels'"):
+        TextGraph.from_arrays(["oak", "elm", "salt"], [[0, 1]], label_names=["tree", "rock"])
+
+
+@pytest.mark.parametrize(
+    ("rules", "option"),
+    [
+        (Rules(seed=3), "--seed"),
+        (Rules(fractions=(0.8, 0.1, 0.1)), "--fractions"),
+        (Rules(fractions=(0.8, 0.1, 0.1), seed=3), "--fractions and --seed"),
+    ],
+)
+def test_how_a_split_is_drawn_is_not_said_where_one_is_given(rules: Rules, option: str) -> None:
+    nodes = {
+        "id": ["a", "b", "c"],
+        "text": ["oak", "elm", "salt"],
+        "label": ["tree", "tree", "tree"],
+        "split": ["train", "val", "test"],
+    }
+    edges = {"source": ["a"], "target": ["b"]}
+    with pytest.raises(BadInputError, match=rf"^{option} would .*\(column split\).*-field none$"):
+        TextGraph.from_pandas(nodes, edges, rules=rules)
+    drawn = TextGraph.from_pandas(nodes, edges, split_field="none", rules=rules)
+    assert "drawn at random" in drawn.reading["split"]
+    parts = {"train": [0], "val": [1], "test": [2]}
+    with pytest.raises(
+        BadInputError, match=rf"^{option} would .*that were given\); leave \w+ out$"
+    ):
+        TextGraph.from_arrays(
+            ["oak", "elm", "salt"], [], labels=[0, 0, 0], splits=parts, rules=rules
+        )
+
+
 @pytest.mark.parametrize(
     ("splits", "message"),
     [

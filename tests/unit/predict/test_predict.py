@@ -287,6 +287,16 @@ def test_a_killed_run_goes_on_where_it_was(
         (("{bundle}", "{in}", "{out}", "--workers", "2"), "--workers is read with --ray"),
         (("{bundle}", "{in}", "--ray", "local", "--threads", "2"), "a worker has one core"),
         (("{bundle}", "-", "--input-format", "xml"), "--input-format must be one of csv, tsv"),
+        (("{bundle}", "{in}", "{out}", "--threads", "100000"), "threads must be from 1 to 1,024"),
+        (("localhost:1", "{in}", "--timeout", "nan"), "--timeout must be a number of seconds"),
+        (("localhost:1", "{in}", "--threads", "2"), "--threads would not be read: a service has"),
+        (("{bundle}", "{in}", "--key", "k", "--timeout", "9"), "--key, --timeout would not be"),
+        (("{bundle}", "--unlabeled", "--no-header"), "--header/--no-header would not be read: --u"),
+        (("{bundle}", "{in}", "--input-format", "csv"), "--input-format would not be read"),
+        (("{bundle}", "{in}", "{out}", "--output-format", "csv"), "--output-format would not be"),
+        (("{bundle}", "{in}", "--force"), "--force would not be read: answers go to stdout"),
+        (("{bundle}", "{in}", "{bundle}/o.csv"), "would lie in the bundle {bundle}"),
+        (("{bundle}", "{in}", "{bundle}/graph/o.csv"), "name a place outside"),
         (("{bundle}", "{in}", "{here}/out.json"), "answers are lines of JSON, not one array"),
     ],
 )
@@ -307,7 +317,7 @@ def test_what_does_not_go_together_is_told_in_a_line(
     }
     status, told = call(*(word.format(**places) for word in words))
     assert status == 1
-    assert says(told, message)
+    assert says(told, message.format(**places))
     assert told.count("error: ") == 1
     assert not (tmp_path / "out.csv").exists()
     assert (tmp_path / "in.csv.csv").read_text() == "kept"

@@ -44,16 +44,16 @@ def test_every_choice_reaches_the_program() -> None:
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        (DistillChoices(epochs=0), "epochs must be at least 1, not 0"),
-        (DistillChoices(fanout=0), "fanout must be at least 1"),
+        (DistillChoices(epochs=0), "epochs must be a whole number of at least 1: 0"),
+        (DistillChoices(fanout=0), "fanout must be a whole number of at least 1"),
         (DistillChoices(learning_rate=-1.0), "learning_rate must be a number of at least 0"),
         (DistillChoices(weight_decay=float("nan")), "weight_decay must be a number of at least 0"),
-        (DistillChoices(batch_size=-1), "batch_size must be a number of at least 0"),
+        (DistillChoices(batch_size=-1), "batch_size must be a whole number of at least 0"),
         (DistillChoices(temperature=0.0), "temperature must be a number above 0, not 0"),
         (DistillChoices(auto_accuracy=95.0), "auto_accuracy must be from 0 to 1, not 95"),
         (DistillChoices(view="hop1"), "--view is a teacher's; name one with --teacher"),
         (DistillChoices(compare=True), "--compare needs a teacher"),
-        (DistillChoices(seed=2**63), "seed must be at most 9223372036854775807"),
+        (DistillChoices(seed=2**63), "and at most 9223372036854775807: 9223372036854775808"),
         (DistillChoices(temperature=2.0), "temperature is that of a teacher's soft labels"),
         (
             DistillChoices(teacher=Path("t"), temperature=2.0, objectives={"lelp": 1.0, "kd": 0.0}),
@@ -61,6 +61,11 @@ def test_every_choice_reaches_the_program() -> None:
         ),
         (DistillChoices(encoder="hashing", encoder_path=Path("m")), "hashing has none; leave it"),
         (DistillChoices(fanout=3, batch_size=0), "batch_size 0 takes the whole graph at once"),
+        (DistillChoices(epochs=2.5), "epochs must be a whole number .*: 2.5"),  # type: ignore[arg-type]
+        (DistillChoices(patience=float("nan")), "patience must be a whole"),  # type: ignore[arg-type]
+        (DistillChoices(layers=True), "layers must be a whole number of at least 1: True"),
+        (DistillChoices(seed=1.5), "seed must be a whole number"),  # type: ignore[arg-type]
+        (DistillChoices(normalization="batch"), "layer or none, not 'batch'"),  # type: ignore[arg-type]
         (DistillChoices(student="gat", hidden=6), r"hidden \(6\) must be a multiple of heads"),
     ],
 )

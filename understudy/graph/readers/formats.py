@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from understudy.graph.errors import SourceError
+from understudy.graph.errors import BadInputError, SourceError
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers import networkx_files
 from understudy.graph.readers.delimited import Header, Row, read_delimited
@@ -112,7 +112,7 @@ def open_rows(path: Path, kind: Kind, options: FileOptions, progress: Progress =
     """
     suffix = suffix_of(path, kind)
     if suffix in READERS:
-        return Rows(Source(str(path)), READERS[suffix](path, progress))
+        return Rows(Source(str(path)), even(path, READERS[suffix](path, progress)))
     header = Header(options.header, is_node_header if kind == "nodes" else is_edge_header)
     if suffix in EDGE_LISTS:
         rows = read_edge_list(path, header, progress)
@@ -133,6 +133,21 @@ def open_rows(path: Path, kind: Kind, options: FileOptions, progress: Progress =
         return Rows(Source(str(path), "item"), found, numbered=kind == "edges")
     found = read_jsonl(path, progress, kind == "edges")
     return Rows(Source(str(path)), found, numbered=kind == "edges")
+
+
+def even(path: Path, rows: Iterator[Row]) -> Iterator[Row]:
+    """The records of a registered reader, each of which has a value for every column.
+
+    Raises:
+        BadInputError: one has not.
+    """
+    for line, columns, values in rows:
+        if len(columns) != len(values):
+            raise BadInputError(
+                f"{path}:{line}: {len(values)} values for {len(columns)} columns "
+                f"({', '.join(columns)})"
+            )
+        yield line, columns, values
 
 
 def holds_edges(path: Path) -> bool:

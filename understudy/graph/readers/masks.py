@@ -16,6 +16,7 @@ from understudy.graph.splits import SPLIT_NAMES
 WORDS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 MASK_ENDS = ("mask", "masks")
 INDEX_ENDS = ("idx", "index", "indices", "id", "ids", "nodes")
+CHOSEN = "--mask-column"
 DICT_KEYS = ("split_idx", "splits", "split", "split_dict")
 
 
@@ -73,6 +74,11 @@ def split_of(
         if remark:
             remarks[remark] = None
     keys = tuple(dict.fromkeys(key for key, _ in found.values()))
+    if column and not any(CHOSEN in remark for remark in remarks):
+        raise BadInputError(
+            f"{path}: {', '.join(map(repr, keys))}: this is one split, so there is no column "
+            f"{column}; leave {CHOSEN} out"
+        )
     return FoundSplit(members, keys, ", ".join((*keys, *remarks)))
 
 
@@ -142,9 +148,9 @@ def one_of_several(path: Path, key: str, value: Any, column: int, count: int) ->
         if count not in array.shape:
             raise BadInputError(f"{path}: {key!r} must be a mask of {count:,}, not {told(array)}")
         several = list(array.T if array.shape[0] == count else array)
-    if column >= len(several):
+    if not 0 <= column < len(several):
         raise BadInputError(
             f"{path}: {key!r} has {len(several)} columns, there is no column {column}; "
             "choose another --mask-column"
         )
-    return several[column], f"split {column} of {len(several)} (--mask-column)"
+    return several[column], f"split {column} of {len(several)} ({CHOSEN})"

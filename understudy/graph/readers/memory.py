@@ -80,6 +80,8 @@ def graph_from_arrays(
     rules: Rules | None,
 ) -> TextGraph:
     """See `Graph.from_arrays`."""
+    if labels is None and label_names is not None:
+        raise BadInputError(f"{ARRAYS}: 'label_names' are of class numbers; give 'labels', too")
     given = {"texts": texts, "ids": ids, "labels": labels, "label_names": label_names}
     values = {key: plain(value) for key, value in given.items()}
     values |= {"edges": plain(edges), "groups": plain(groups)}

@@ -127,6 +127,11 @@ def read_texts(options: OgbOptions, progress: Progress) -> TextsById:
     """Reads the texts: any node file, or tab-separated id, title, abstract without a header."""
     path = options.texts
     if unpacked_name(path).endswith((".tsv", ".tab", ".txt")):
+        if options.id_field or options.text_field:
+            raise BadInputError(
+                f"{path}: --id-field and --text-field name columns, and such a file is read "
+                "without a header, as id, title, abstract; leave them out, or give a .csv"
+            )
         return read_headerless(path, progress)
     fields = NodeFields(
         options.id_field, options.text_field, NOT_READ, NOT_READ, neighbors=NOT_READ

@@ -61,6 +61,11 @@ def built_of(data: Attributes, keys: PygKeys, rules: Rules, progress: Progress =
     split = find_split(path, data.values, keys.mask_column, count)
     if split is not None:
         data.used["split"] = list(split.keys)
+    elif keys.mask_column:
+        raise BadInputError(
+            f"{path}: it has no masks, so there is no column {keys.mask_column}; leave "
+            "--mask-column out"
+        )
     nodes = NodeTable(
         Source(str(path), "node"),
         np.arange(count, dtype=np.int64),

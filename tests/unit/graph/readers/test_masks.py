@@ -50,6 +50,24 @@ def test_one_of_several_splits() -> None:
     assert found.origin == "train_masks, split 1 of 2 (--mask-column)"
 
 
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        (1, {"train_mask": TRAIN, "val_mask": VAL}, "this is one split, so there is no column 1"),
+        (3, {"split_idx": {"train": [0, 1]}}, "this is one split, so there is no column 3"),
+        (-1, {"train_masks": [TRAIN, VAL]}, "has 2 columns, there is no column -1"),
+    ],
+)
+def test_a_split_that_the_file_does_not_have_is_no_other_one(
+    column: int, values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(BadInputError, match=message):
+        members(column, **values)
+    # A test mask that all splits share is by itself.
+    shared = {"train_mask": np.stack([TRAIN, VAL], axis=1), "test_mask": TEST}
+    assert members(1, **shared) == {"train": [2], "test": [3]}
+
+
 def test_positions_under_the_name_of_a_mask_are_told() -> None:
     found = find_split(FILE, {"train_mask": np.array([0, 1, 2, 3])}, 0, 4)
     assert found is not None

@@ -123,6 +123,12 @@ def test_a_pyg_object() -> None:
         Graph.from_pyg({"edge_index": np.array([[0], [1]]), "y": np.array([0, 1])})
 
 
+def test_a_column_of_masks_that_are_not_there_is_refused() -> None:
+    data = {"edge_index": np.array([[0], [1]]), "y": np.array([0, 0, 1, 1])}
+    with pytest.raises(BadInputError, match="it has no masks, so there is no column 2"):
+        Graph.from_pyg(data, TEXTS, mask_column=2)
+
+
 def test_positions_name_nodes_that_have_no_ids() -> None:
     graph = from_arrays(ids=None, edges=np.array([[0, 1], [1, 2]]))
     assert graph.ids.to_pylist() == ["0", "1", "2", "3"]

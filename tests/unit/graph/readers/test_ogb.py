@@ -2,6 +2,7 @@ import gzip
 import io
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,6 +129,16 @@ def test_texts_in_a_table_whose_columns_are_named(tmp_path: Path) -> None:
     options = OgbOptions(path, id_field="uid", text_field=("title",))
     graph = ogb_graph(tmp_path / "set", options, Rules()).graph
     assert graph.texts.to_pylist() == [f"T{i}" for i in range(4)]
+
+
+@pytest.mark.parametrize("said", [{"id_field": "uid"}, {"text_field": ("title",)}])
+def test_columns_are_not_named_where_a_file_has_no_header(
+    said: dict[str, Any], tmp_path: Path
+) -> None:
+    write(tmp_path / "set", {})
+    (tmp_path / "titleabs.tsv").write_text(TEXTS)
+    with pytest.raises(BadInputError, match="is read without a header, as id, title, abstract"):
+        ogb_graph(tmp_path / "set", OgbOptions(tmp_path / "titleabs.tsv", **said), Rules())
 
 
 def test_a_tar_under_the_name_of_the_texts(tmp_path: Path) -> None:

@@ -38,6 +38,39 @@ def test_an_option_that_the_teacher_does_not_read_is_refused(
     assert f"'{kind}'" in error
 
 
+@pytest.mark.parametrize("option", ["--budget-choice", "--budget-hard"])
+def test_an_order_of_nodes_without_a_limit_is_refused(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["teach", "nowhere", "out", option, "random"])
+    assert f"error: {option} needs a limit: --budget, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "unread"),
+    [
+        (["--budget", "9", "--teacher-width", "8"], "--budget, --teacher-width"),
+        (["--teacher", "encoder", "--input-price", "1"], "--input-price"),
+        (["--teacher", ENDPOINT, "--teacher-parameters", "8e9"], "--teacher-parameters"),
+    ],
+)
+def test_a_plan_refuses_what_no_such_teacher_takes(
+    words: list[str], unread: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["plan", "nowhere", *words])
+    assert stopped.value.code == 1
+    assert f"error: {unread}: read with a" in capsys.readouterr().err
+
+
+def test_a_report_alone_refuses_what_only_runs_read(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["evaluate", "nowhere", "out", "--report-only", "--splits", "3", "--teacher", "gemma"])
+    error = capsys.readouterr().err
+    assert error == "error: --report-only runs nothing, so leave --splits, --teacher out\n"
+
+
 def test_options_that_the_teacher_reads_are_not_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["teach", "nowhere", "out", "--frozen", "--bf16", "--max-nodes", "9"])

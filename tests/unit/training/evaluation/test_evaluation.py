@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from training.errors import EvaluationError, UntrainableError
+from training.errors import EvaluationError, TrainingError, UntrainableError
 from training.evaluation.evaluate import check_plan, check_splits
 from training.evaluation.plan import Choice, EvaluationOptions, run_keys
 from training.evaluation.run import best_choice, reliability
@@ -126,11 +126,13 @@ def test_a_search_begins_with_the_settings_it_is_given_and_keeps_the_best() -> N
         ({"students": ("sagee",)}, "unknown student 'sagee'; choose from sage, gcn"),
         ({"encoders": ("bert",)}, "unknown encoder 'bert'; choose from minilm, hashing"),
         ({"recipes": ()}, "an evaluation needs a recipe"),
-        ({"splits": 0}, "at least one split and one seed"),
+        ({"splits": 0}, "splits must be a whole number of at least 1: 0"),
+        ({"trials": -1}, "trials must be a whole number of at least 0: -1"),
+        ({"hidden": 30}, r"hidden \(30\) must be a multiple of heads"),
     ],
 )
 def test_what_cannot_be_run_is_refused_at_once(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(EvaluationError, match=message):
+    with pytest.raises(TrainingError, match=message):
         EvaluationOptions(**changes)
 
 

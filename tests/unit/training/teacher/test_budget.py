@@ -88,7 +88,11 @@ def test_what_is_said_to_be_hard_comes_first(tmp_path: Path) -> None:
     assert budget.settings != replace(budget, hard={}).settings
     with pytest.raises(TeacherError, match="has no number but NaN"):
         nodes_of(replace(budget, hard={names[0]: float("nan")}))
-    for text, words in (("[1]", "expected one JSON object"), ('{"a": 1}', "does not have")):
+    for text, words in (
+        ("[1]", "expected one JSON object"),
+        ('{"a": 1}', "does not have"),
+        ('{"a": 1, "a": 2}', "two keys 'a'"),
+    ):
         file.write_text(text)
         with pytest.raises(TeacherError, match=words):
             nodes_of(replace(budget, hard=read_hardness(file)))

@@ -29,7 +29,7 @@ def test_what_is_said_reaches_the_options() -> None:
         teacher="./llama",
         hops=[2, 0],
         nested=False,
-        epochs=0,
+        epochs=5,
         accumulate=4,
         max_tokens=256,
         precision="bfloat16",
@@ -39,7 +39,7 @@ def test_what_is_said_reaches_the_options() -> None:
     ).options()
     assert options.hops == (0, 2)
     assert not options.prompts.nested
-    assert (options.tuning.epochs, options.tuning.accumulate) == (0, 4)
+    assert (options.tuning.epochs, options.tuning.accumulate) == (5, 4)
     assert (options.causal.max_tokens, options.causal.rank) == (256, 8)
     assert (options.causal.precision, options.causal.scores) == ("bfloat16", "prior")
     assert options.prompts.seed == options.tuning.seed == 3
@@ -67,6 +67,18 @@ def test_what_a_teacher_does_not_read_is_refused(choices: TeacherChoices, messag
         (lambda: EndpointOptions("u", "m", most_money=math.inf), "most_money must be a number"),
         (lambda: Budget(money=math.nan), "the budget's money must be a number of at least 0"),
         (lambda: Budget(nodes=-1), "the budget's nodes must be"),
+        (lambda: Budget(calls=1.5), "calls must be a whole number"),  # type: ignore[arg-type]
+        (lambda: Budget(choice="uncertian"), "uncertain or random, not"),  # type: ignore[arg-type]
+        (lambda: TeacherChoices(hops=[-1, 0]).options(), "a hop must be .* at least 0: -1"),
+        (lambda: TeacherChoices(hops=[]).options(), "hops must name one at least"),
+        (lambda: TeacherChoices(tokens=0).options(), "tokens must be .* at least 8: 0"),
+        (lambda: TeacherChoices(batch_size=0).options(), "batch_size must be .* at least 1: 0"),
+        (lambda: TeacherChoices(epochs=-1).options(), "epochs must be .* at least 0: -1"),
+        (lambda: TeacherChoices(accumulate=0).options(), "accumulate must be .* at least 1: 0"),
+        (lambda: TeacherChoices(max_train_nodes=-1).options(), "max_train_nodes must be .*: -1"),
+        (lambda: TeacherChoices(tuned_layers=-1).options(), "tuned_layers must be .*: -1"),
+        (lambda: TeacherChoices(tokens_per_batch=0).options(), "tokens_per_batch must be .*: 0"),
+        (lambda: TeacherChoices(seed=-1).options(), "seed must be a whole number"),
     ],
 )
 def test_what_is_no_amount_is_refused_before_any_work(
@@ -74,6 +86,13 @@ def test_what_is_no_amount_is_refused_before_any_work(
 ) -> None:
     with pytest.raises(TrainingError, match=message):
         make()
+
+
+def test_what_a_tuning_reads_is_refused_where_there_is_none() -> None:
+    untuned = TeacherChoices(teacher="./llama", epochs=0, precision="float32")
+    assert untuned.options().tuning.epochs == 0
+    with pytest.raises(TeacherError, match=r"^batch_size, learning_rate: read where a"):
+        replace(untuned, batch_size=2, learning_rate=0.1).options()
 
 
 def test_a_caller_may_have_names_of_its_own() -> None:

@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.unit.training.samples import small_graph
-from training.teacher.extract import asking_order, extract, gather_questions
+from training.errors import TeacherError
+from training.teacher.extract import answer_part, asking_order, extract, gather_questions
 from training.teacher.protocol import Answers
 from understudy.graph.prompts import Prompt, PromptOptions, graph_prompter
 
@@ -57,8 +58,8 @@ class Lengths:
 
     def answer(self, prompts: Sequence[Prompt]) -> Answers:
         self.asked += len(prompts)
-        sizes = np.array([[len(prompt.text), 0.0] for prompt in prompts], dtype=np.float32)
-        return Answers(sizes, None)
+        shares = np.array([1 / len(prompt.text) for prompt in prompts])
+        return Answers(np.log(np.stack([shares, 1 - shares], axis=1)).astype(np.float32), None)
 
 
 def test_a_torn_part_is_asked_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -85,3 +86,33 @@ def test_a_torn_part_is_asked_again(tmp_path: Path, caplog: pytest.LogCaptureFix
         np.testing.assert_array_equal(ask(), expected)
         assert teacher.asked == 8
     assert "part-00001.safetensors is damaged" in caplog.text
+
+
+class Answering(Lengths):
+    """Answers every question alike, in batches as it is told."""
+
+    def __init__(self, row: Sequence[float], batches: Sequence[Sequence[int]]) -> None:
+        self.row, self.batched = row, batches
+
+    def batches(self, prompts: Sequence[Prompt], tokens_per_batch: int) -> list[list[int]]:
+        return [list(batch) for batch in self.batched]
+
+    def answer(self, prompts: Sequence[Prompt]) -> Answers:
+        return Answers(np.array([self.row] * len(prompts), dtype=np.float32), None)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "message"),
+    [
+        (Answering([0.7, 0.3], [[0, 1, 2]]), "must answer with log-probabilities, .* up to 3.36"),
+        (Answering([np.nan, 0.0], [[0], [2, 1]]), "add up to nan"),
+        (Answering([0.0], [[0, 1]]), "batches must hold each of 3 prompts once"),
+        (Answering([0.0], [[0, 1, 2], [2]]), "batches must hold each of 3 prompts once"),
+    ],
+)
+def test_what_is_no_answer_is_not_learned_from(teacher: Answering, message: str) -> None:
+    prompts = [Prompt("sort", text) for text in ("oak", "elm", "salt")]
+    with pytest.raises(TeacherError, match=message):
+        answer_part(teacher, prompts, 100)
+    said = answer_part(Answering([-np.inf, 0.0], [[2], [0, 1]]), prompts, 100)
+    assert said.log_probabilities.tolist() == [[-np.inf, 0.0]] * 3

@@ -1,0 +1,40 @@
+"""Options of `understudy predict` that nothing would read, beside what else was said."""
+
+import typer
+
+from understudy.graph.given_options import option_of, was_given
+from understudy.predict.errors import OptionError
+from understudy.predict.formats import Base, Format
+
+COLUMNS = ("id_field", "text_field", "neighbors_field")
+LINES = ("delimiter", "header")  # of text whose columns are divided
+OF_A_BUNDLE = ("threads", "provider")
+OF_A_SERVICE = ("key", "timeout")
+DELIMITED: tuple[Base, ...] = ("csv", "tsv")
+
+
+def refuse_unread(
+    context: typer.Context, service: bool, kind: Format | None, stdin: bool, stdout: bool
+) -> None:
+    """Refuses what was given on the command line and would not be heard.
+
+    Args:
+        service: whether a service answers; else a bundle does.
+        kind: of IN; None where all nodes without a label are classified.
+
+    Raises:
+        OptionError: names the options, and says why.
+    """
+    refused = (
+        (service, OF_A_BUNDLE, "a service has its own"),
+        (not service, OF_A_SERVICE, "no service is asked"),
+        (kind is None, (*COLUMNS, *LINES), "--unlabeled reads no file"),
+        (kind and kind.base not in DELIMITED, LINES, "IN is neither .csv nor .tsv"),
+        (not stdin, ("input_format",), "IN is no stdin, and its name tells its format"),
+        (not stdout, ("output_format",), "OUT is no stdout, and its name tells its format"),
+        (stdout, ("force",), "answers go to stdout, where nothing is replaced"),
+    )
+    for applies, parameters, reason in refused:
+        unread = [option_of(context, name) for name in parameters if was_given(context, name)]
+        if applies and unread:
+            raise OptionError(f"{', '.join(unread)} would not be read: {reason}; leave it out")
