@@ -63,8 +63,8 @@ def test_what_is_said_of_a_cluster_is_checked_before_any_work(
         export(tmp_path / "student", tmp_path / "bundle", workers=2)
     for words, told in (
         (["export", "student", "bundle", "--workers", "2"], "--workers is read with --ray"),
-        (["export", "bundle", "--triton", "out", "--ray", "local"], "where a bundle is written"),
-        (["export", "--check", "bundle", "--ray", "local"], "where a bundle is written"),
+        (["export", "bundle", "--triton", "out", "--ray", "local"], "no bundle is written"),
+        (["export", "--check", "bundle", "--ray", "local"], "leave --ray out"),
     ):
         with pytest.raises(SystemExit):
             main(words)
