@@ -367,19 +367,17 @@ class JsonBody:
         exchange.size = len(content)
         try:
             if len(content) > LARGE_BYTES:
-                return await exchange.aside.run(self.read_whole, content, exchange.headers)
-            body = self.read(content, exchange.headers)
-            if self.once is not None and holds_texts(body):
-                self.once(content)
-            return body
+                run = exchange.aside.run
+                return await run(self.read_once, self.read_large, content, exchange.headers)
+            return self.read_once(self.read, content, exchange.headers)
         except InvalidFieldError as refusal:
             if self.other is None:
                 raise
             return await exchange.aside.run(self.other, content, refusal)
 
-    def read_whole(self, content: bytes, headers: Headers) -> Any:
-        """Reads a large body, and looks through it; on a thread."""
-        body = self.read_large(content, headers)
+    def read_once(self, read: Read, content: bytes, headers: Headers) -> Any:
+        """Reads a body, and looks through it where its answer would not show what was read."""
+        body = read(content, headers)
         if self.once is not None and holds_texts(body):
             self.once(content)
         return body

@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import pytest
 
-from service.settings import Settings
 from tests.bundles import NODES as NODES_STORED
 from tests.bundles import TinyBundle
 from tests.e2e.conftest import Service, serving
@@ -24,14 +23,10 @@ from understudy.client import (
     UnexpectedAnswerError,
 )
 from understudy.client.attempts import Retries
-from understudy.client.models import RequestLimits
 
 ONE_ID: Any = "node-1"  # what a type checker would not let pass
 NO_IDS: Any = [1]
 HERE = "http://127.0.0.1:9"
-LIMITS = RequestLimits(nodes=1_024, body_bytes=8 * 2**20)
-NODES = LIMITS.nodes
-PAIRS = Settings(max_nodes=3).limits  # two, and one more beside them
 QUICK = Retries(attempts=3, first_pause=0.01, longest_pause=0.02)
 
 

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -23,18 +22,13 @@ from understudy.client import (
     UnavailableError,
     calls,
 )
-from understudy.client.attempts import Retries
 from understudy.client.models import RequestLimits, Rows
 from understudy.client.parts import AROUND, CHARACTERS, ROUNDS, of_one_model, split
 from understudy.engine import Engine
 
-ONE_ID: Any = "node-1"  # what a type checker would not let pass
-NO_IDS: Any = [1]
-HERE = "http://127.0.0.1:9"
 LIMITS = RequestLimits(nodes=1_024, body_bytes=8 * 2**20)
 NODES = LIMITS.nodes
 PAIRS = Settings(max_nodes=3).limits  # two, and one more beside them
-QUICK = Retries(attempts=3, first_pause=0.01, longest_pause=0.02)
 
 
 @pytest.fixture(scope="module")
