@@ -12,6 +12,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -44,6 +45,7 @@ class PlainStudent(Student):
         edges: Edges,
         embedded: Tensor | None = None,
         last: bool = True,
+        reach: Sequence[int] = (),
     ) -> StudentOutput:
         hidden = [self.embed(features)]
         for layer in self.layers:

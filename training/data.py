@@ -204,26 +204,35 @@ class Edges:
         return torch.from_numpy(pairs).to(self.device)
 
     @cached_property
-    def products(self) -> dict[Weighting, Product]:
+    def products(self) -> dict[tuple[Weighting, int, int], Product]:
         return {}
 
-    def product(self, weighting: Weighting) -> Product | None:
-        """What neighbours' rows are summed with: of mean, sum and symmetric; None of others."""
+    def product(self, weighting: Weighting, rows: int, columns: int) -> Product | None:
+        """What neighbours' rows are summed with: of mean, sum and symmetric; None of others.
+
+        Args:
+            rows, columns: the first nodes, whose sums are asked for, and those that hold all of
+                their neighbours
+        """
         if weighting not in ("mean", "sum", "symmetric"):
             return None
-        if weighting not in self.products:
-            self.products[weighting] = self.make_product(weighting)
-        return self.products[weighting]
+        key = weighting, rows, columns
+        if key not in self.products:
+            self.products[key] = self.make_product(*key)
+        return self.products[key]
 
-    def make_product(self, weighting: Weighting) -> Product:
-        matrix = self.normalized if weighting == "symmetric" else self.adjacency
-        transposed = matrix
-        if not self.symmetric:
-            own = self.looped if weighting == "symmetric" else self.plain
-            transposed = csr_tensor(own.T.tocsr()).to(self.device)
+    def make_product(self, weighting: Weighting, rows: int, columns: int) -> Product:
+        own = self.looped if weighting == "symmetric" else self.plain
+        if (rows, columns) == own.shape:
+            matrix = self.normalized if weighting == "symmetric" else self.adjacency
+        else:
+            own = leading(own, rows, columns)
+            matrix = csr_tensor(own).to(self.device)
+        whole = self.symmetric and rows == columns == self.plain.shape[0]
+        transposed = matrix if whole else csr_tensor(own.T.tocsr()).to(self.device)
         if weighting != "mean":
             return Product(matrix, transposed)
-        counts = np.maximum(np.diff(self.plain.indptr), 1).astype(np.float32)
+        counts = np.maximum(np.diff(self.plain.indptr[: rows + 1]), 1).astype(np.float32)
         scale = torch.from_numpy(1 / counts)[:, None].to(self.device)
         return Product(matrix, transposed, scale)
 
@@ -320,6 +329,13 @@ def edges(adjacency: Adjacency) -> Edges:
     return Edges(adjacency_matrix(adjacency), partial(normalized_adjacency, adjacency))
 
 
+def leading(matrix: sparse.csr_array, rows: int, columns: int) -> sparse.csr_array:
+    """The first rows, which have nothing beyond the first columns; nothing is copied."""
+    end = matrix.indptr[rows]
+    parts = matrix.data[:end], matrix.indices[:end], matrix.indptr[: rows + 1]
+    return sparse.csr_array(parts, (rows, columns))
+
+
 def attended(looped: sparse.csr_array) -> Attended:
     """The pairs of a matrix [N, N] with self-loops, whose row i holds what node i attends to."""
     targets = np.repeat(np.arange(looped.shape[0]), np.diff(looped.indptr))
@@ -348,6 +364,10 @@ def normalized_adjacency(adjacency: Adjacency) -> sparse.csr_array:
 class Batch:
     """n nodes of which the first are the seeds: only their outputs are read.
 
+    Attributes:
+        reach: of how many first nodes each layer's results are read on the way to the seeds';
+            empty: of all
+
     Shapes:
         nodes: int64 [n], indices in the graph
         labels: int64 [n]
@@ -362,6 +382,7 @@ class Batch:
     labels: Tensor
     train: Tensor
     untrained: Tensor
+    reach: tuple[int, ...] = ()
 
     def to(self, device: torch.device) -> "Batch":
         return moved(self, device)

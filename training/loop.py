@@ -50,17 +50,22 @@ class Run:
         return number >= config.epochs or (number > 0 and number - 1 - self.best >= config.patience)
 
 
+def _nothing() -> None:
+    """There is nothing to wait for."""
+
+
 class Team:
     """Who trains together: here one alone. Workers of a cluster override what they share."""
 
     rank = 0
     size = 1
 
-    def start(self, run: Run) -> None:
+    def start(self, run: Run, data: GraphData) -> None:
         """Called before the first epoch; may go on from an earlier run."""
 
-    def average(self, optimizer: torch.optim.Optimizer) -> None:
-        """Makes of the workers' gradients of a step their mean."""
+    def average(self, optimizer: torch.optim.Optimizer) -> Callable[[], None]:
+        """Begins to make of the workers' gradients of a step their mean; the call waits for it."""
+        return _nothing
 
     def embedded(self, student: Student, features: Features) -> Tensor | None:
         """h0 of all nodes, which are to be evaluated; None leaves it to who does that."""
@@ -96,7 +101,7 @@ def train(
         DivergedError: the loss is not finite.
     """
     run = begin(student, terms, config, team)
-    team.start(run)
+    team.start(run, data)
     epoch_batches = batches(run, data, terms, config, team)
     since = time.monotonic() - run.seconds
     # h0 of whole graphs, which an epoch's evaluation and the next epoch's step have in common
@@ -182,14 +187,18 @@ def run_epoch(
     """The mean loss over the epoch's seeds; `embedded` is h0, for an epoch of one batch."""
     student.train()
     total, count = 0.0, 0
-    for batch in epoch:
+    batches = iter(epoch)
+    batch = next(batches, None)
+    while batch is not None:
         optimizer.zero_grad()
         loss = step_loss(student, batch, terms, embedded, mixed)
         loss.backward()
-        team.average(optimizer)
-        optimizer.step()
+        averaged = team.average(optimizer)
         total += float(loss.item()) * batch.num_seeds
         count += batch.num_seeds
+        batch = next(batches, None)  # drawn while the workers' gradients are on their way
+        averaged()
+        optimizer.step()
     return total / count
 
 
@@ -207,8 +216,10 @@ def step_loss(
             neighbours and losses stay float32
     """
     last = any(term.objective.reads_last for term in terms)
+    around = any(term.objective.reads_neighbors for term in terms)
+    reach = () if around else batch.reach
     with torch.autocast(batch.nodes.device.type, torch.bfloat16, mixed, cache_enabled=False):
-        output = student(batch.features, batch.edges, embedded, last)
+        output = student(batch.features, batch.edges, embedded, last, reach)
     return total_loss(terms, student, output, batch)
 
 
@@ -222,7 +233,9 @@ class Evaluation:
     @cached_property
     def product(self) -> Product | None:
         """What the last layer sums up, of these nodes alone."""
-        product = cast(MessageLayer, self.student.layers[-1]).product(self.data.edges)
+        count = len(self.data.labels)
+        last = cast(MessageLayer, self.student.layers[-1])
+        product = last.product(self.data.edges, count, count)
         return None if product is None else product.of(self.nodes.cpu().numpy())
 
     @torch.no_grad()
@@ -268,8 +281,9 @@ class DrawnEvaluation:
         right = 0
         steps = parts_of(nodes, self.config.batch_size)
         for batch in sampled_batches(self.data, steps, self.sampling, draws):
-            logits = student(batch.features, batch.edges, last=False).logits[: batch.num_seeds]
-            right += int((logits.argmax(1) == batch.labels[: batch.num_seeds]).sum())
+            output = student(batch.features, batch.edges, last=False, reach=batch.reach)
+            found = output.logits[: batch.num_seeds].argmax(1)
+            right += int((found == batch.labels[: batch.num_seeds]).sum())
         return right / len(nodes)
 
 

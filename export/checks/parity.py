@@ -111,7 +111,8 @@ def check_layers(
         differences = [difference(activations[0][nodes], first)]
         for number, layer in enumerate(student.layers):
             head = student.head if number == len(student.layers) - 1 else None
-            output = layer(torch.from_numpy(activations[number][near]), around, head)
+            table = torch.from_numpy(activations[number][near])
+            output = layer(table, around, head, len(nodes))
             expected = output[: len(nodes)].numpy()
             differences.append(difference(activations[number + 1][nodes], expected))
     return max(differences)
@@ -122,7 +123,8 @@ def all_neighbors(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The nodes first, then their neighbours, and who reads whom; see `sample`."""
     most = int(adjacency.degrees[nodes].max(initial=1))
-    return sample(adjacency, nodes, 1, most, np.random.default_rng(0))
+    near, pairs, _ = sample(adjacency, nodes, 1, most, np.random.default_rng(0))
+    return near, pairs
 
 
 def check_shapes(student: Student, folder: Path, info: StudentInfo) -> float:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import ray
 import torch
@@ -20,9 +19,10 @@ from ray.util.queue import Empty, Queue
 
 from training.cluster.checkpoints import read_best, read_history
 from training.cluster.elsewhere import check_shared_batch_size
+from training.cluster.starting import train_loop
 from training.cluster.workers import Workers
 from training.config import Training
-from training.data import GraphData, graph_data
+from training.data import GraphData, Targets, graph_data
 from training.devices import AUTO
 from training.distill import Elsewhere, fit
 from training.encoders.features import graph_features
@@ -107,7 +107,7 @@ def fitted(
     with failing, watched(progress, work.config.training.epochs) as told:
         result = TorchTrainer(
             train_loop,
-            train_loop_config={"work": work, "targets": ray.put(data.targets), "told": told},
+            train_loop_config={"work": ray.put((work, data.targets)), "told": told},
             torch_config=TorchConfig(backend="gloo", timeout_s=LONGEST),
             scaling_config=ScalingConfig(
                 num_workers=cluster.workers,
@@ -144,15 +144,18 @@ def shared_device(cluster: Cluster, device: str) -> dict[str, float]:
     return cluster.share
 
 
-def train_loop(given: dict[str, Any]) -> None:
-    """What each worker does; `given` is that of `fitted`."""
-    work: Work = given["work"]
+def fit_share(work: Work, targets: Targets | None, told: Queue) -> None:
+    """What each worker does: a share of every step's seeds.
+
+    Args:
+        told: the number of epochs that are done
+    """
     torch.set_num_threads(1)  # as many as its cores
     graph = load_same_graph(Path(work.graph_folder), work.config.graph_hash)
     features = graph_features(graph, work.config.encoder, work.encoder_path)
-    data = replace(graph_data(graph, features), targets=ray.get(given["targets"]))
+    data = replace(graph_data(graph, features), targets=targets)
     there = replace(work.config.training, device=str(get_device()))
-    fit(replace(work.config, training=there), data, before=work.before, team=Workers(given["told"]))
+    fit(replace(work.config, training=there), data, before=work.before, team=Workers(told))
 
 
 @contextmanager

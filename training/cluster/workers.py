@@ -2,18 +2,20 @@
 
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import ray.train
 import torch
 from ray.util.queue import Queue
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 
 from training.cluster.checkpoints import read_generators, read_run, write_generators, write_run
 from training.config import Epoch
-from training.encoders.features import Features
+from training.data import GraphData
+from training.encoders.features import Features, HashedFeatures
 from training.loop import Run, Team
-from training.student.network import Student
+from training.student.network import HashedInput, Student
 
 APART = 1_000_003  # between the seeds of two workers' dropout
 
@@ -29,10 +31,17 @@ class Workers(Team):
         context = ray.train.get_context()
         self.rank, self.size = context.get_world_rank(), context.get_world_size()
         self.told = told
+        self.exchanges = ThreadPoolExecutor(1)
+        # Of the table of words, which is most of a student, rows that no text has stay at home.
+        self.shared: dict[nn.Parameter, Tensor] = {}
+        self.room = torch.empty(0)  # that every step's exchange takes again
 
-    def start(self, run: Run) -> None:
+    def start(self, run: Run, data: GraphData) -> None:
         """Goes on from the last epoch that was kept; else all begin with the first one's weights,
         and each with a dropout of its own."""
+        if isinstance(run.student.input, HashedInput) and isinstance(data.features, HashedFeatures):
+            table = run.student.input.table
+            self.shared[table] = data.features.met.to(table.device)
         kept = ray.train.get_checkpoint()
         if kept is not None:
             with kept.as_directory() as folder:
@@ -45,30 +54,33 @@ class Workers(Team):
             tensor.copy_(first)
         torch.manual_seed(torch.initial_seed() + APART * self.rank)
 
-    def average(self, optimizer: torch.optim.Optimizer) -> None:
-        """One mean over all workers; a weight without a gradient at any stays without one.
-
-        Rows that no worker has a gradient for stay at home: a step meets a part of the words, and
-        their table is most of a student. What is exchanged goes through the processors' memory.
-        """
+    def average(self, optimizer: torch.optim.Optimizer) -> Callable[[], None]:
+        """One mean over all workers, made on a thread of its own: a worker that was faster draws
+        its next batch in place of waiting for the others."""
         if self.size == 1:
-            return
+            return super().average(optimizer)
+        return self.exchanges.submit(self.exchange, optimizer).result
+
+    def exchange(self, optimizer: torch.optim.Optimizer) -> None:
+        """Makes the mean; a weight without a gradient at any worker stays without one.
+
+        What is exchanged goes through the processors' memory.
+        """
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-        found = torch.tensor([weight.grad is not None for weight in weights])
+        found = torch.tensor([float(weight.grad is not None) for weight in weights])
         gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
-        tables = [gradient.view(len(gradient), -1) for gradient in map(torch.atleast_1d, gradients)]
-        met = torch.cat([found, *(table.any(1).cpu() for table in tables)]).to(torch.uint8)
-        distributed.all_reduce(met, distributed.ReduceOp.MAX)
-        anywhere, *own = met.bool().split([len(weights), *map(len, tables)])
-        rows = [
-            which.nonzero()[:, 0].to(table.device) for which, table in zip(own, tables, strict=True)
-        ]
-        taken = [table[which] for table, which in zip(tables, rows, strict=True)]
-        summed = torch.cat([part.flatten().cpu() for part in taken])
+        tables = list(map(torch.atleast_1d, gradients))
+        rows = [self.shared.get(weight, slice(None)) for weight in weights]
+        parts = [table[own] for table, own in zip(tables, rows, strict=True)]
+        sent = [found, *(part.flatten().cpu() for part in parts)]
+        numbers = sum(map(len, sent))
+        if len(self.room) != numbers:
+            self.room = torch.empty(numbers)
+        summed = torch.cat(sent, out=self.room)
         distributed.all_reduce(summed)
-        means = summed.div_(self.size).split([part.numel() for part in taken])
-        for table, which, part, mean in zip(tables, rows, taken, means, strict=True):
-            table[which] = mean.view_as(part).to(table.device)
+        anywhere, *sums = summed.split([len(found), *(part.numel() for part in parts)])
+        for table, own, part, total in zip(tables, rows, parts, sums, strict=True):
+            table[own] = total.div_(self.size).view_as(part).to(table.device)
         for weight, gradient, given in zip(weights, gradients, anywhere.tolist(), strict=True):
             weight.grad = gradient if given else None
 

@@ -97,10 +97,22 @@ class HashedFeatures:
         """Whether they are better read some at a time: they are many, and no matrix was made."""
         return len(self) > self.step and "rows" not in self.__dict__
 
+    @property
+    def met(self) -> Tensor:
+        """The buckets that any text has; int64, sorted."""
+        marks = np.zeros(self.buckets, np.bool_)
+        marks[self.texts.met()] = True
+        return torch.from_numpy(np.flatnonzero(marks))
+
+    @property
+    def entries(self) -> int:
+        """Different n-grams of every text, all told."""
+        return int(self.texts.lengths().sum())
+
     def gathered(self) -> "HashedFeatures":
         """The same for whoever reads some texts again and again: with the n-grams of all put
         together, unless they are more than GATHERED."""
-        if isinstance(self.texts, HashedTexts) or self.texts.lengths().sum() > GATHERED:
+        if isinstance(self.texts, HashedTexts) or self.entries > GATHERED:
             return self
         return replace(self, texts=self.texts.rows(np.arange(len(self))))
 

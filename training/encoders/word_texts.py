@@ -49,6 +49,10 @@ class WordTexts:
             parts.append(np.diff(sums[indptr - indptr[0]]))
         return np.concatenate(parts)
 
+    def met(self) -> NDArray[np.int32]:
+        """The buckets that texts have, in any order, with repetitions."""
+        return np.concatenate([self.entries[self.entries < self.width], self.word_buckets])
+
     def rows(self, texts: NDArray[np.int64]) -> HashedTexts:
         """Some of the texts, in the order of their positions [B]."""
         return joined([self.rows_at_once(texts[cut]) for cut in cuts(len(texts))])

@@ -27,6 +27,7 @@ class Objective(nn.Module):
 
     reach: Reach = "train"  # the nodes that it reads: those of the training split, or all
     reads_last: bool = True  # the last of the student's activations; others than their logits
+    reads_neighbors: bool = False  # outputs of the seeds' neighbours, too
 
     def forward(self, student: Student, output: StudentOutput, batch: Batch) -> Tensor:
         """Scalar, mean over nodes; 0 where the batch holds none that it reads."""

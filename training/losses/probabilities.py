@@ -110,6 +110,7 @@ class Frequencies(Objective):
 
     reach = "all"
     reads_last = False
+    reads_neighbors = True
 
     def __init__(
         self, data: GraphData, targets: Targets, student: StudentConfig, options: ObjectiveOptions

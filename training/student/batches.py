@@ -63,7 +63,7 @@ def sampled_batches(
     in_train, device = train_mask(data), data.labels.device
     position = np.full(data.adjacency.num_nodes, -1, dtype=np.int64)
     for own in steps:
-        nodes, pairs = sample(
+        nodes, pairs, around = sample(
             data.adjacency, own, sampling.hops, sampling.fanout, generator, position
         )
         index = torch.from_numpy(nodes)
@@ -79,6 +79,7 @@ def sampled_batches(
             labels=data.labels[index],
             train=positions[trained],
             untrained=positions[~trained],
+            reach=tuple(reversed(around[:-1])),
         )
 
 
@@ -89,20 +90,22 @@ def sample(
     fanout: int,
     generator: np.random.Generator,
     position: NDArray[np.int64] | None = None,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64], list[int]]:
     """Draws neighbourhoods without replacement; every node is expanded once.
 
     Args:
         position: int64 [N], -1 everywhere, and left so: room that many calls may share.
 
     Returns:
-        Node indices, int64 [n], seeds first; and pairs int64 [2, P] of positions: (from, to).
+        Node indices, int64 [n], seeds first, then what each hop found; pairs int64 [2, P] of
+        positions: (from, to); and how many nodes lie within 0, 1 … hops.
     """
     if position is None:
         position = np.full(adjacency.num_nodes, -1, dtype=np.int64)
     position[seeds] = np.arange(len(seeds))
     nodes, frontier = [seeds], seeds
     count = len(seeds)
+    around = [count]
     sources, targets = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for _ in range(hops):
         drawn, owners = draw(adjacency, frontier, fanout, generator)
@@ -112,10 +115,11 @@ def sample(
         sources.append(position[drawn])
         targets.append(position[frontier][owners])
         nodes.append(fresh)
+        around.append(count)
         frontier = fresh
     found = np.concatenate(nodes)
     position[found] = -1
-    return found, np.stack([np.concatenate(sources), np.concatenate(targets)])
+    return found, np.stack([np.concatenate(sources), np.concatenate(targets)]), around
 
 
 def draw(

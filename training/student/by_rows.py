@@ -36,6 +36,7 @@ class Work:
         seed: of its choices, which a row's block draws again for the gradient
         head: what follows a second dropout of the same probability, or None
         mixed: whether `apply` and the head run under autocast, in bfloat16; their results do not
+        first: how many rows' results are asked for; None: all
     """
 
     apply: Rowwise
@@ -45,6 +46,7 @@ class Work:
     seed: int = 0
     head: nn.Module | None = None
     mixed: bool = False
+    first: int | None = None
 
     def dropped(self, h: Tensor, number: int, rows: slice) -> Tensor:
         """A block's rows after the dropout; the rows themselves where there is none."""
@@ -90,10 +92,12 @@ class Work:
         return cast(Tensor, self.head(output))
 
 
-def blocks(h: Tensor) -> Iterator[tuple[int, slice]]:
+def blocks(h: Tensor, first: int | None = None) -> Iterator[tuple[int, slice]]:
+    """The rows, or the first ones, some thousand at a time."""
     size = BLOCK_ROWS if h.device.type == "cpu" else DEVICE_ROWS
-    for number, start in enumerate(range(0, len(h), size)):
-        yield number, slice(start, start + size)
+    total = len(h) if first is None else first
+    for number, start in enumerate(range(0, total, size)):
+        yield number, slice(start, min(start + size, total))
 
 
 def by_rows(
@@ -103,17 +107,21 @@ def by_rows(
     product: Product | None = None,
     probability: float = 0.0,
     head: nn.Module | None = None,
+    first: int | None = None,
 ) -> Tensor:
     """`apply`, and the head, of all rows; differentiable in `h` and in the modules' parameters.
 
+    Args:
+        first: of how many rows alone; the others are read as neighbours. None: of all
+
     Shapes:
         h: [N, d]
-        returns: [N, d']
+        returns: [N, d'], or [first, d']
     """
     seed = int(torch.randint(SEEDS, ())) if probability else 0
     weights = (*module.parameters(), *(head.parameters() if head else ()))
     mixed = torch.is_autocast_enabled(h.device.type)
-    work = Work(apply, weights, product, probability, seed, head, mixed)
+    work = Work(apply, weights, product, probability, seed, head, mixed, first)
     return cast(Tensor, ByRows.apply(work, h, *weights))  # type: ignore[no-untyped-call]
 
 
@@ -142,7 +150,7 @@ class ByRows(torch.autograd.Function):
         ctx.save_for_backward(h)
         if not ctx.needs_input_grad[1:].count(True) or h.numel() > KEPT_NUMBERS:
             return run(work, h, sums, whole)
-        for number, rows in blocks(h):
+        for number, rows in blocks(h, work.first):
             own = work.dropped(h, number, rows) if whole is None else whole[rows]
             ctx.kept.append(block_of(work, own, sums, number, rows, ctx.needs_input_grad[1]))
         return torch.cat([block.output.detach() for block in ctx.kept])
@@ -156,8 +164,10 @@ class ByRows(torch.autograd.Function):
         of_sums = torch.empty_like(sums) if kept and sums is not None else sums
         needed = ctx.needs_input_grad[1]
         own_gradient = torch.empty_like(h) if needed else None
+        if own_gradient is not None and work.first is not None:
+            own_gradient[work.first :] = 0
         totals: list[Tensor | None] = [None] * len(work.weights)
-        for number, rows in blocks(h):
+        for number, rows in blocks(h, work.first):
             if kept:
                 block = kept[number]
             else:
@@ -232,10 +242,10 @@ def block_gradients(work: Work, block: Block, gradient: Tensor, needed: bool) ->
 def run(work: Work, h: Tensor, sums: Tensor | None, whole: Tensor | None = None) -> Tensor:
     """The rows' outputs, a block at a time; `whole` is h after the dropout, where it is known."""
     result: Tensor | None = None
-    for number, rows in blocks(h):
+    for number, rows in blocks(h, work.first):
         own = work.dropped(h, number, rows) if whole is None else whole[rows]
         output = work.output(own, None if sums is None else sums[rows], number, rows)
         if result is None:
-            result = output.new_empty(len(h), output.shape[1])
+            result = output.new_empty(len(h) if work.first is None else work.first, output.shape[1])
         result[rows] = output
     return cast(Tensor, result)

@@ -5,7 +5,7 @@ the last one (LinguGKD, arXiv 2402.05894, section 3.3). Every h is kept, because
 matches them hop by hop.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -148,13 +148,14 @@ for name, kind in OURS.items():
 
 
 BAG_WIDTH = 128  # of the learned embedding of an n-gram bucket
+ENTRIES_A_BUCKET = 32  # of texts' n-grams, from which on to map the table first is less work
 
 
 @dataclass(frozen=True, slots=True)
 class StudentOutput:
     """Shapes: hidden: h0 … hL, each [N, hidden]; logits: [N, classes].
 
-    hL is left out where it was not asked for.
+    hL is left out where it was not asked for; of a batch there may be fewer rows, see `Batch`.
     """
 
     hidden: list[Tensor]
@@ -180,6 +181,19 @@ class HashedInput(nn.Module):
     def mapped(self, rows: Tensor) -> Tensor:
         """[B, BAG_WIDTH] → [B, hidden]."""
         return cast(Tensor, self.linear(rows))
+
+    def mapped_rows(self, features: HashedFeatures) -> Tensor | None:
+        """Both maps at once, [N, hidden], where that is less work; None where it is not.
+
+        With few outputs and many n-grams to a bucket it is to map the table and sum up after it;
+        a dropout between the two does not let them change places.
+        """
+        narrow = self.linear.out_features < BAG_WIDTH
+        few = features.entries < ENTRIES_A_BUCKET * len(self.table)
+        if not narrow or few or (self.probability and self.training):
+            return None
+        with torch.autocast(self.table.device.type, enabled=False):
+            return sparse_product(features.rows, F.linear(self.table, self.linear.weight))
 
     def reader(self, features: HashedFeatures) -> Callable[[NDArray[np.int64]], Tensor]:
         """What maps some texts, int64 [B], to [B, hidden], without a gradient.
@@ -222,12 +236,17 @@ class MessageLayer(nn.Module):
         self.conv = convolution(config)
         self.norm = normalization(config)
 
-    def forward(self, h: Tensor, edges: Edges, head: nn.Module | None = None) -> Tensor:
-        """The next activations [N, hidden], or of a head, after its dropout, their logits."""
+    def forward(
+        self, h: Tensor, edges: Edges, head: nn.Module | None = None, first: int | None = None
+    ) -> Tensor:
+        """The next activations [N, hidden], or of a head, after its dropout, their logits; of the
+        `first` rows alone, where no row depends on another one but by its aggregated neighbours.
+        """
         layer = STUDENTS[self.kind]
         probability = self.probability * self.training
         if layer.run is None:
-            return by_rows(self.updated, self, h, self.product(edges), probability, head)
+            product = self.product(edges, len(h) if first is None else first, len(h))
+            return by_rows(self.updated, self, h, product, probability, head, first)
         h = dropout(h, probability, self.training)
         # Between layers and behind the head numbers are float32, also where products are not.
         h = self.finish(h, layer.run(self.conv, h, edges)).to(h.dtype)
@@ -235,10 +254,13 @@ class MessageLayer(nn.Module):
             return h
         return cast(Tensor, head(dropout(h, probability, self.training))).to(h.dtype)
 
-    def product(self, edges: Edges) -> Product | None:
-        """What this layer sums neighbours with; None where it does so in a way of its own."""
+    def product(self, edges: Edges, rows: int, columns: int) -> Product | None:
+        """What this layer sums neighbours with, see `Edges.product`; None where it does so in a way
+        of its own."""
         layer = STUDENTS[self.kind]
-        return edges.product(layer.weighting) if layer.update and layer.weighting else None
+        if layer.update is None or layer.weighting is None:
+            return None
+        return edges.product(layer.weighting, rows, columns)
 
     def of_nodes(
         self, h: Tensor, edges: Edges, nodes: Tensor, product: Product | None, head: nn.Module
@@ -282,14 +304,21 @@ class Student(nn.Module):
         edges: Edges,
         embedded: Tensor | None = None,
         last: bool = True,
+        reach: Sequence[int] = (),
     ) -> StudentOutput:
-        """`embedded` is h0, where it is known already; `last`, whether hL is asked for."""
+        """Args:
+        embedded: h0, where it is known already
+        last: whether hL is asked for
+        reach: of how many first rows each layer's results are, see `Batch`; empty: all
+        """
         hidden = [self.embed(features) if embedded is None else embedded]
-        for layer in self.layers[:-1]:
-            hidden.append(layer(hidden[-1], edges))
+        counts: Sequence[int | None] = reach or [None] * len(self.layers)
+        for layer, count in zip(self.layers[:-1], counts[:-1], strict=True):
+            hidden.append(layer(hidden[-1], edges, None, count))
         if not last:
-            return StudentOutput(hidden, self.layers[-1](hidden[-1], edges, self.head))
-        hidden.append(self.layers[-1](hidden[-1], edges))
+            logits = self.layers[-1](hidden[-1], edges, self.head, counts[-1])
+            return StudentOutput(hidden, logits)
+        hidden.append(self.layers[-1](hidden[-1], edges, None, counts[-1]))
         return StudentOutput(hidden, self.classified(hidden[-1]))
 
     def of_nodes(
@@ -313,6 +342,11 @@ class Student(nn.Module):
         learning = torch.is_grad_enabled() or self.training
         if not learning and self.reads_in_steps(features):
             return self.embed_in_steps(features)
+        if isinstance(self.input, HashedInput) and isinstance(features, HashedFeatures):
+            mapped = self.input.mapped_rows(features)
+            if mapped is not None:
+                modules = nn.ModuleList([self.input.linear, self.input_norm])
+                return by_rows(self.first_of_mapped, modules, mapped)
         rows = self.input.rows(features)  # type: ignore[arg-type]
         modules = nn.ModuleList([self.input, self.input_norm])
         return by_rows(self.first, modules, rows, None, self.input.probability * self.training)
@@ -347,6 +381,9 @@ class Student(nn.Module):
 
     def first(self, rows: Tensor, _: Tensor | None) -> Tensor:
         return F.relu(self.input_norm(self.input.mapped(rows)))
+
+    def first_of_mapped(self, rows: Tensor, _: Tensor | None) -> Tensor:
+        return F.relu(self.input_norm(rows + cast(HashedInput, self.input).linear.bias))
 
     def classified(self, h: Tensor) -> Tensor:
         """Logits [N, classes] of the last activations."""

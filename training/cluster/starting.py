@@ -1,0 +1,17 @@
+"""What Ray Train calls in each worker.
+
+The process that watches the workers reads this module, too, and what it is given: so it imports
+nothing heavy, and what it is given is a reference. Torch and its companions take seconds.
+"""
+
+from typing import Any
+
+import ray
+
+
+def train_loop(given: dict[str, Any]) -> None:
+    """What each worker does; `given` is that of `training.cluster.fitting.fitted`."""
+    from training.cluster.fitting import fit_share
+
+    work, targets = ray.get(given["work"])
+    fit_share(work, targets, given["told"])
