@@ -25,10 +25,10 @@ from export.options import ExportOptions
 from export.passes import (
     THREADS,
     Activations,
-    Elsewhere,
     Given,
     Here,
     Passes,
+    PassesElsewhere,
     forgotten,
     given_as_served,
     given_by,
@@ -93,7 +93,7 @@ def export_bundle(
     options: ExportOptions,
     progress: Progress = silent,
     force: bool = False,
-    elsewhere: Elsewhere | None = None,
+    elsewhere: PassesElsewhere | None = None,
 ) -> Manifest:
     """Exports a student and its graph; every file passes its parity gate or nothing is written.
 

@@ -24,7 +24,7 @@ from understudy.graph.next_step import tell_next
 from understudy.graph.progress import terminal_progress
 
 if TYPE_CHECKING:
-    from export.passes import Elsewhere
+    from export.passes import PassesElsewhere
 
 
 def export(
@@ -130,7 +130,11 @@ def check_paths(
 
 
 def written(
-    student: Path, bundle: Path, options: ExportOptions, force: bool, place: "Elsewhere | None"
+    student: Path,
+    bundle: Path,
+    options: ExportOptions,
+    force: bool,
+    place: "PassesElsewhere | None",
 ) -> Manifest:
     from training.terminal import load_libraries
 

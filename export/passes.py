@@ -55,7 +55,7 @@ class Passes(Protocol):
 
 
 # Of a graph, its folder, and one of the bundle's for what is computed: removed in the end.
-Elsewhere = Callable[[TextGraph, Path, Path], AbstractContextManager[Passes]]
+PassesElsewhere = Callable[[TextGraph, Path, Path], AbstractContextManager[Passes]]
 
 
 class Here:

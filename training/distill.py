@@ -50,7 +50,7 @@ STEPS = 16  # an epoch has at least, however many workers share them
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
+class FittingElsewhere:
     """What fits students in place of `fit`, which does it in this process."""
 
     fit: Fit
@@ -63,7 +63,7 @@ def distill(
     options: DistillOptions,
     progress: Progress = silent,
     force: bool = False,
-    elsewhere: Elsewhere | None = None,
+    elsewhere: FittingElsewhere | None = None,
 ) -> dict[str, float]:
     """Trains a student on a graph's training split, picks its epoch on validation, writes it.
 
@@ -84,7 +84,10 @@ def distill(
 
 
 def placed(
-    graph_folder: Path, options: DistillOptions, tell: Tell, elsewhere: Elsewhere | None = None
+    graph_folder: Path,
+    options: DistillOptions,
+    tell: Tell,
+    elsewhere: FittingElsewhere | None = None,
 ) -> DistillOptions:
     """The options with a device that is here, and with batches where its memory asks for them, or
     where they are trained by several workers.

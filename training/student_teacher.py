@@ -27,7 +27,7 @@ from training.teacher.answers.smoothing import with_smoothed_view
 from training.teacher.answers.views import teacher_metrics
 from training.teacher.defaults import STUDENT_KIND, student_folder
 from training.teacher.options import TeachOptions
-from training.teacher.teach import Elsewhere, finished
+from training.teacher.teach import AskingElsewhere, finished
 from training.teacher.teach import teach as ask_language_model
 from understudy.folders import atomic_folder, check_output, reserved
 from understudy.folders.kinds import TEACHER
@@ -43,7 +43,7 @@ def teach(
     options: TeachOptions,
     progress: Progress = silent,
     force: bool = False,
-    elsewhere: Elsewhere | None = None,
+    elsewhere: AskingElsewhere | None = None,
 ) -> TeacherInfo:
     """Writes a teacher folder: of a student, where that is named, and else of a language model.
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from understudy.cluster.joining import joined
 
 if TYPE_CHECKING:
-    from export.passes import Elsewhere
+    from export.passes import PassesElsewhere
 
 
 @contextmanager
-def passes_place(ray: str, workers: int) -> Iterator["Elsewhere"]:
+def passes_place(ray: str, workers: int) -> Iterator["PassesElsewhere"]:
     """The cluster, joined.
 
     Raises:

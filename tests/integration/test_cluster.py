@@ -29,7 +29,7 @@ from tests.bundles import MAX_TOKENS, TinyBundle, write_tiny_bundle
 from tests.language_models import write_tiny_encoder
 from training.config import DistillOptions, StudentConfig, Training, TrainingConfig
 from training.data import GraphData
-from training.distill import Elsewhere, distill
+from training.distill import FittingElsewhere, distill
 from training.encoders.features import dense_features, minilm_spec
 from training.encoders.minilm import MiniLM
 from training.errors import TeacherError
@@ -169,7 +169,7 @@ def distilled(
             fits.append(training)
             return student, training
 
-        there = Elsewhere(fit, place.workers)
+        there = FittingElsewhere(fit, place.workers)
         metrics = distill(graph, out, OPTIONS, progress, elsewhere=there)
     (training,) = fits
     best = training.epochs[training.best_epoch]

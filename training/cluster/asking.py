@@ -16,7 +16,7 @@ from training.teacher.extract import AskParts, Write, WrittenPrompts, answer_par
 from training.teacher.local import LocalTeacher, load_local
 from training.teacher.options import TeachOptions
 from training.teacher.protocol import Answers, Teacher
-from training.teacher.teach import Elsewhere
+from training.teacher.teach import AskingElsewhere
 from training.teacher.tuning import tuned_weights
 from understudy.cluster.failures import cluster_errors
 from understudy.cluster.joining import Cluster
@@ -28,7 +28,7 @@ LONGEST = 6 * 3600  # seconds without a part, after which a run ends whose actor
 Table = dict[str, NDArray[Any]]  # what Ray Data hands on: a batch of rows, by column
 
 
-def asked_on(cluster: Cluster, graph_folder: Path) -> Elsewhere:
+def asked_on(cluster: Cluster, graph_folder: Path) -> AskingElsewhere:
     """Asks a teacher of this graph on a cluster, whose machines see the folder by the same path."""
 
     def elsewhere(options: TeachOptions) -> AskParts:

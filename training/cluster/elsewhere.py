@@ -12,8 +12,8 @@ from understudy.cluster.errors import ClusterError
 from understudy.cluster.joining import joined
 
 if TYPE_CHECKING:
-    from training.distill import Elsewhere as Fitting
-    from training.teacher.teach import Elsewhere
+    from training.distill import FittingElsewhere
+    from training.teacher.teach import AskingElsewhere
 
 
 def check_shared_device(device: str) -> None:
@@ -42,7 +42,7 @@ def check_shared_batch_size(size: int | None) -> None:
 
 
 @contextmanager
-def teacher_place(ray: str, workers: int, graph: Path) -> Iterator["Elsewhere"]:
+def teacher_place(ray: str, workers: int, graph: Path) -> Iterator["AskingElsewhere"]:
     """The cluster that a teacher is asked on.
 
     Raises:
@@ -57,7 +57,7 @@ def teacher_place(ray: str, workers: int, graph: Path) -> Iterator["Elsewhere"]:
 @contextmanager
 def student_place(
     ray: str, workers: int, graph: Path, out: Path, encoder_path: Path | None
-) -> Iterator["Fitting"]:
+) -> Iterator["FittingElsewhere"]:
     """The cluster that students are trained on.
 
     Raises:

@@ -24,7 +24,7 @@ from training.cluster.workers import Workers
 from training.config import Training
 from training.data import GraphData, Targets, graph_data
 from training.devices import AUTO
-from training.distill import Elsewhere, fit
+from training.distill import FittingElsewhere, fit
 from training.encoders.features import graph_features
 from training.errors import TrainingError
 from training.loop import STAGE
@@ -55,7 +55,7 @@ class Work:
 @contextmanager
 def fitted_on(
     cluster: Cluster, graph_folder: Path, out: Path, encoder_path: Path | None
-) -> Iterator[Elsewhere]:
+) -> Iterator[FittingElsewhere]:
     """Trains students on a cluster; what is kept of them is removed where all went well.
 
     It lies beside `out`, which all machines of the cluster must see by the same path.
@@ -69,7 +69,7 @@ def fitted_on(
         kept.append(unfinished_folder(out, work_digest(work, cluster.workers)).absolute())
         return fitted(cluster, work, kept[-1], data, progress)
 
-    yield Elsewhere(fit, cluster.workers)
+    yield FittingElsewhere(fit, cluster.workers)
     for folder in kept:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -55,7 +55,7 @@ from understudy.graph.progress import Progress, silent, step
 from understudy.graph.prompts import Prompt, graph_prompter, prompt_hash
 from understudy.graph.splits import labeled_nodes
 
-Elsewhere = Callable[[TeachOptions], AskParts]  # with the scores chosen
+AskingElsewhere = Callable[[TeachOptions], AskParts]  # with the scores chosen
 KEPT_PROMPTS = 65_536  # that were written last: asked prompts are written more than once
 
 
@@ -65,7 +65,7 @@ def teach(
     options: TeachOptions,
     progress: Progress = silent,
     force: bool = False,
-    elsewhere: Elsewhere | None = None,
+    elsewhere: AskingElsewhere | None = None,
 ) -> TeacherInfo:
     """Tunes the teacher, asks it about the graph's nodes, writes its folder.
 
@@ -91,7 +91,7 @@ def taught(
     out: Path,
     options: TeachOptions,
     progress: Progress,
-    elsewhere: Elsewhere | None,
+    elsewhere: AskingElsewhere | None,
 ) -> TeacherInfo:
     """The same, of an output that has been checked."""
     graph = load_graph(graph_folder)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.training.samples import small_graph
 from training.config import DistillOptions, TrainingConfig
-from training.distill import STEPS, Elsewhere, fit, placed
+from training.distill import STEPS, FittingElsewhere, fit, placed
 from training.memory import BATCH, graph_size
 from understudy import distill, teach
 from understudy.cli import main
@@ -53,7 +53,7 @@ def test_a_step_grows_with_the_workers_and_an_epoch_keeps_its_steps(tmp_path: Pa
     told: list[str] = []
 
     def seeds(workers: int, options: DistillOptions) -> int:
-        place = Elsewhere(fit, workers)
+        place = FittingElsewhere(fit, workers)
         found = placed(tmp_path / "graph", options, lambda _, line: told.append(line), place)
         assert not found.fitting
         return found.training.batch_size
