@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.graph.hashing import HashedTexts, HashingOptions, TextHasher, unit_rows
+from understudy.graph.ragged import ends, positions
 
 COUNTED_AT_ONCE = 2**20  # texts
 TEXTS_A_SORT = 2_048  # whose n-grams are put together at once
@@ -97,10 +98,9 @@ def runs(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Whose run each number belongs to (positions in `chosen`), and where it stands."""
     starts = indptr[chosen]
-    lengths = indptr[chosen + 1] - starts
-    owners = np.repeat(np.arange(len(chosen)), lengths)
-    first = np.cumsum(lengths) - lengths
-    return owners, np.arange(len(owners)) + (starts - first)[owners]
+    places = ends(indptr[chosen + 1] - starts)
+    owners = np.repeat(np.arange(len(chosen)), np.diff(places))
+    return owners, positions(starts, places)
 
 
 class WordReader:
@@ -163,10 +163,3 @@ class WordReader:
             np.concatenate([np.empty(0, np.int32), *self.word_buckets]),
             self.width,
         )
-
-
-def ends(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Where runs of these lengths begin and end; int64 [B + 1]."""
-    result = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=result[1:])
-    return result

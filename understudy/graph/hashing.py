@@ -17,6 +17,8 @@ import mmh3
 import numpy as np
 from numpy.typing import NDArray
 
+from understudy.graph.ragged import ends, positions
+
 SCHEME = "murmur3-log-unit/1"
 WORD = re.compile(r"\b\w\w+\b")
 MARK = "\x1f"
@@ -66,11 +68,9 @@ class HashedTexts:
     def rows(self, texts: NDArray[np.int64]) -> "HashedTexts":
         """Some of the texts, in the order of their positions [B']."""
         starts = self.indptr[texts]
-        lengths = self.indptr[texts + 1] - starts
-        indptr = np.zeros(len(texts) + 1, dtype=np.int64)
-        np.cumsum(lengths, out=indptr[1:])
-        positions = runs(starts, lengths, indptr[:-1])
-        return HashedTexts(indptr, self.buckets.take(positions), self.weights.take(positions))
+        indptr = ends(self.indptr[texts + 1] - starts)
+        taken = positions(starts, indptr)
+        return HashedTexts(indptr, self.buckets.take(taken), self.weights.take(taken))
 
     def padded(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Buckets and weights, each [B, K]; padding has bucket 0 and weight 0. K is at least 1."""
@@ -80,27 +80,6 @@ class HashedTexts:
         weights = np.zeros(filled.shape, dtype=np.float32)
         buckets[filled], weights[filled] = self.buckets, self.weights
         return buckets, weights
-
-
-def runs(
-    starts: NDArray[np.int64], lengths: NDArray[np.int64], places: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """The numbers from each start, as many as its length; int64 [sum of lengths].
-
-    One running sum over steps of 1 and the jumps between runs: a batch's millions of n-grams are
-    found in a quarter of the time that repeating every start takes.
-
-    Args:
-        places: where each run begins in the result; all three are int64 [B].
-    """
-    steps = np.ones(int(lengths.sum()), np.int64)
-    some = np.flatnonzero(lengths)
-    if len(some):
-        first = starts[some]
-        steps[places[some]] = first
-        steps[places[some[1:]]] -= first[:-1] + lengths[some[:-1]] - 1
-        np.cumsum(steps, out=steps)
-    return steps
 
 
 class TextHasher:
@@ -116,8 +95,7 @@ class TextHasher:
             UnicodeEncodeError: a text holds half a character (a lone surrogate).
         """
         rows = [self.counted(text) for text in texts]
-        indptr = np.zeros(len(rows) + 1, dtype=np.int64)
-        np.cumsum([len(buckets) for buckets, _ in rows], out=indptr[1:])
+        indptr = ends(np.array([len(buckets) for buckets, _ in rows], np.int64))
         buckets, counts = (np.concatenate(part) for part in zip(*rows, strict=True))
         return unit_rows(indptr, buckets, counts)
 

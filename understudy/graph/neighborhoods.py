@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.graph.csr import Adjacency
+from understudy.graph.ragged import ends, positions
 
 Weighting = Literal["mean", "sum", "symmetric", "mask", "none"]
 Scalar = TypeVar("Scalar", np.int64, np.int32, np.float32)
@@ -66,11 +67,8 @@ class Block:
 def stored_neighborhoods(adjacency: Adjacency, nodes: NDArray[np.int64]) -> Neighborhoods:
     """The neighbourhoods of stored nodes (int64 [B])."""
     starts = adjacency.indptr[nodes]
-    lengths = adjacency.indptr[nodes + 1] - starts
-    indptr = np.zeros(len(nodes) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=indptr[1:])
-    positions = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], lengths)
-    indices = adjacency.indices[positions].astype(np.int64)
+    indptr = ends(adjacency.indptr[nodes + 1] - starts)
+    indices = adjacency.indices[positions(starts, indptr)].astype(np.int64)
     return Neighborhoods(indptr, indices, neighbor_degrees(adjacency, indices))
 
 
@@ -81,8 +79,7 @@ def unseen_neighborhoods(
 
     Stored nodes do not see the new ones: their degrees stay as they are.
     """
-    indptr = np.zeros(len(neighbors) + 1, dtype=np.int64)
-    np.cumsum([len(row) for row in neighbors], out=indptr[1:])
+    indptr = ends(np.array([len(row) for row in neighbors], np.int64))
     indices = np.concatenate([np.empty(0, np.int64), *neighbors])
     return Neighborhoods(indptr, indices, neighbor_degrees(adjacency, indices))
 

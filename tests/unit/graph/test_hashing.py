@@ -54,21 +54,6 @@ def test_rows_are_picked_in_the_order_asked_for() -> None:
     assert row(picked, 1) == row(hashed, 0)
 
 
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.data())
-def test_any_rows_are_picked_be_they_empty_or_twice_there(
-    lengths: list[int], data: st.DataObject
-) -> None:
-    indptr = np.concatenate([[0], np.cumsum(lengths)])
-    buckets = np.arange(indptr[-1], dtype=np.int32)
-    texts = HashedTexts(indptr, buckets, buckets.astype(np.float32) + 1)
-    rows = data.draw(st.lists(st.integers(0, len(lengths) - 1), max_size=9))
-    picked = texts.rows(np.array(rows, np.int64))
-    expected = [buckets[indptr[row] : indptr[row + 1]].tolist() for row in rows]
-    cuts = zip(picked.indptr[:-1], picked.indptr[1:], strict=True)
-    assert [picked.buckets[start:stop].tolist() for start, stop in cuts] == expected
-    assert np.array_equal(picked.weights, picked.buckets + 1)
-
-
 def test_words_count_without_regard_to_case_and_similar_words_share_buckets() -> None:
     assert row(HASHER(["Draws Maps"]), 0) == row(HASHER(["draws maps"]), 0)
     parser, parsers = (set(row(HASHER([text]), 0)) for text in ("parser", "parsers"))
