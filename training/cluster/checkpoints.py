@@ -1,7 +1,8 @@
 """A training run after an epoch, on disk: what a killed worker, or a killed command, goes on from.
 
 run.safetensors holds the student now and at its best, the objectives' own parameters and what the
-optimiser has gathered; run.json the epochs. A worker's generators lie in worker-RANK.*.
+optimiser has gathered; run.json the epochs. A worker's generators lie in worker-RANK.*. Beside all
+that, epochs.json tells whoever watches how many epochs are done.
 """
 
 import json
@@ -19,6 +20,7 @@ from training.optimizers import optimizer_tensors, restore_optimizer
 from understudy.graph.files import write_json
 
 NOW, BEST, OWN = "now.", "best.", "own."
+EPOCHS_FILE = "epochs.json"
 
 
 def write_run(folder: Path, run: Run) -> None:
@@ -50,6 +52,17 @@ def read_history(folder: Path) -> tuple[list[Epoch], float]:
 def read_best(folder: Path) -> dict[str, Tensor]:
     """The student's weights at its best."""
     return of(BEST, load_file(folder / "run.safetensors"))
+
+
+def tell_epochs(folder: Path, count: int) -> None:
+    """Says in a run's folder how many epochs are done."""
+    write_json(folder / EPOCHS_FILE, count)
+
+
+def epochs_done(folder: Path) -> int:
+    """What was told last; 0 where nothing was."""
+    path = folder / EPOCHS_FILE
+    return int(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else 0
 
 
 def write_generators(folder: Path, run: Run, rank: int) -> None:

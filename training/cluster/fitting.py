@@ -11,13 +11,11 @@ from pathlib import Path
 
 import ray
 import torch
-from ray.exceptions import RayError
 from ray.train import CheckpointConfig as Kept
 from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
-from ray.util.queue import Empty, Queue
 
-from training.cluster.checkpoints import read_best, read_history
+from training.cluster.checkpoints import epochs_done, read_best, read_history
 from training.cluster.elsewhere import check_shared_batch_size
 from training.cluster.starting import train_loop
 from training.cluster.workers import Workers
@@ -39,7 +37,7 @@ from understudy.graph.progress import Progress
 
 ATTEMPTS = 5  # at an epoch whose workers die
 LONGEST = 6 * 3600  # seconds that workers wait for the one that evaluates
-GLANCE = 0.5  # seconds between two looks at whether the command is to stop listening
+GLANCE = 0.5  # seconds between two looks at how many epochs are done
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +102,10 @@ def fitted(
     share = shared_device(cluster, work.config.training.device)
     folder.mkdir(parents=True, exist_ok=True)
     failing = cluster_errors(TrainingError, raised=TrainingFailedError)
-    with failing, watched(progress, work.config.training.epochs) as told:
+    with failing, watched(progress, folder, work.config.training.epochs):
         result = TorchTrainer(
             train_loop,
-            train_loop_config={"work": ray.put((work, data.targets)), "told": told},
+            train_loop_config={"work": ray.put((work, data.targets, folder))},
             torch_config=TorchConfig(backend="gloo", timeout_s=LONGEST),
             scaling_config=ScalingConfig(
                 num_workers=cluster.workers,
@@ -144,41 +142,39 @@ def shared_device(cluster: Cluster, device: str) -> dict[str, float]:
     return cluster.share
 
 
-def fit_share(work: Work, targets: Targets | None, told: Queue) -> None:
-    """What each worker does: a share of every step's seeds.
-
-    Args:
-        told: the number of epochs that are done
-    """
+def fit_share(work: Work, targets: Targets | None, folder: Path) -> None:
+    """What each worker does: a share of every step's seeds; the first one tells `folder` how many
+    epochs are done."""
     torch.set_num_threads(1)  # as many as its cores
     graph = load_same_graph(Path(work.graph_folder), work.config.graph_hash)
     features = graph_features(graph, work.config.encoder, work.encoder_path)
     data = replace(graph_data(graph, features), targets=targets)
     there = replace(work.config.training, device=str(get_device()))
-    fit(replace(work.config, training=there), data, before=work.before, team=Workers(told))
+    fit(replace(work.config, training=there), data, before=work.before, team=Workers(folder))
 
 
 @contextmanager
-def watched(progress: Progress, epochs: int) -> Iterator[Queue]:
-    """A queue for the number of epochs that are done, which `progress` is told."""
-    told = Queue(actor_options={"num_cpus": 0})
+def watched(progress: Progress, folder: Path, epochs: int) -> Iterator[None]:
+    """Tells `progress` of the epochs that the first worker writes into `folder`.
+
+    They are read from there, since an actor that hands them over would be one more process that
+    takes of the workers' cores.
+    """
     stopping = threading.Event()
 
     def listen() -> None:
-        while not stopping.is_set():
-            try:
-                progress(STAGE, told.get(timeout=GLANCE), epochs)
-            except Empty:
-                continue
-            except RayError:
-                return  # the cluster is gone: the command itself tells so
+        told = 0
+        while not stopping.wait(GLANCE):
+            done = epochs_done(folder)
+            if done != told:
+                progress(STAGE, done, epochs)
+            told = done
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     try:
-        yield told
+        yield
     finally:
         stopping.set()
         listener.join()
-        told.shutdown()
     progress(STAGE, epochs, epochs)

@@ -13,5 +13,4 @@ def train_loop(given: dict[str, Any]) -> None:
     """What each worker does; `given` is that of `training.cluster.fitting.fitted`."""
     from training.cluster.fitting import fit_share
 
-    work, targets = ray.get(given["work"])
-    fit_share(work, targets, given["told"])
+    fit_share(*ray.get(given["work"]))

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import ray.train
 import torch
-from ray.util.queue import Queue
 from torch import Tensor, distributed, nn
 
-from training.cluster.checkpoints import read_generators, read_run, write_generators, write_run
+from training.cluster.checkpoints import (
+    read_generators,
+    read_run,
+    tell_epochs,
+    write_generators,
+    write_run,
+)
 from training.config import Epoch
 from training.data import GraphData
 from training.encoders.features import Features, HashedFeatures
@@ -27,10 +32,13 @@ class Workers(Team):
     `forward`, and objectives call a student's layers beside it and have weights of their own.
     """
 
-    def __init__(self, told: Queue) -> None:
+    def __init__(self, folder: Path) -> None:
+        """Args:
+        folder: of the run, where the first one tells how many epochs are done
+        """
         context = ray.train.get_context()
         self.rank, self.size = context.get_world_rank(), context.get_world_size()
-        self.told = told
+        self.folder = folder
         self.exchanges = ThreadPoolExecutor(1)
         # Of the table of words, which is most of a student, rows that no text has stay at home.
         self.shared: dict[nn.Parameter, Tensor] = {}
@@ -114,4 +122,4 @@ class Workers(Team):
             checkpoint = ray.train.Checkpoint.from_directory(folder)
             ray.train.report({"epochs": len(run.epochs)}, checkpoint)
         if not self.rank:
-            self.told.put(len(run.epochs))
+            tell_epochs(self.folder, len(run.epochs))

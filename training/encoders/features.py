@@ -86,7 +86,10 @@ class HashedFeatures:
     @cached_property
     def rows(self) -> Rows:
         """All texts; made when it is first read, and kept: it is much larger than they are."""
-        matrix = self.matrix(np.arange(len(self)))
+        texts = self.texts
+        if not isinstance(texts, HashedTexts):
+            texts = texts.rows(np.arange(len(self)))
+        matrix = self.as_matrix(texts)
         if self.device == PROCESSOR:
             return sparse_rows(matrix)
         whole, transposed = csr_tensor(matrix), csr_tensor(matrix.T.tocsr())
@@ -118,9 +121,15 @@ class HashedFeatures:
 
     def matrix(self, nodes: NDArray[np.int64]) -> sparse.csr_array:
         """Some texts as the rows of a matrix, float32 [B, buckets]."""
-        texts = self.texts.rows(nodes)
+        return self.as_matrix(self.texts.rows(nodes))
+
+    def as_matrix(self, texts: HashedTexts) -> sparse.csr_array:
+        """Texts as the rows of a matrix; nothing large is copied."""
         shape = len(texts), self.buckets
-        return sparse.csr_array((texts.weights, texts.buckets, texts.indptr), shape)
+        # With 32 bits where they suffice; else scipy would make 64 of all of them.
+        index = np.int32 if len(texts.buckets) < 2**31 else np.int64
+        indptr = texts.indptr.astype(index)
+        return sparse.csr_array((texts.weights, texts.buckets, indptr), shape)
 
 
 Features = Tensor | HashedFeatures  # dense: float32 [N, dimension]

@@ -14,7 +14,10 @@ from understudy.graph.errors import first_line
 from understudy.plugins import VARIABLE as PLUGINS
 
 LOCAL = "local"  # the address that means: one on this machine, for this command alone
-LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # a local one listens on loopback alone
+OF_LOCAL = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # it listens on loopback alone
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # nobody takes this machine away
+}
 VARIABLES = {  # read by Ray when it is imported, or when it starts
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it warns of what it will do one day
@@ -78,7 +81,7 @@ def joined(address: str, workers: int = 0) -> Iterator[Cluster]:
     """
     local = address == LOCAL
     check_reached(address)
-    ray = imported_ray({**VARIABLES, **(LOOPBACK if local else {})})
+    ray = imported_ray({**VARIABLES, **(OF_LOCAL if local else {})})
     carried = {name: os.environ[name] for name in CARRIED if name in os.environ}
     own = {"num_cpus": workers or None, "include_dashboard": False} if local else {}
     start(ray, STARTS if local else 1, address, carried, own)

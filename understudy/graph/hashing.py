@@ -22,6 +22,7 @@ from understudy.graph.ragged import ends, positions
 SCHEME = "murmur3-log-unit/1"
 WORD = re.compile(r"\b\w\w+\b")
 MARK = "\x1f"
+TEXTS_AT_ONCE = 1_024  # whose n-grams are picked: where they stand stays in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,14 @@ class HashedTexts:
         """Some of the texts, in the order of their positions [B']."""
         starts = self.indptr[texts]
         indptr = ends(self.indptr[texts + 1] - starts)
-        taken = positions(starts, indptr)
-        return HashedTexts(indptr, self.buckets.take(taken), self.weights.take(taken))
+        buckets = np.empty(indptr[-1], self.buckets.dtype)
+        weights = np.empty(indptr[-1], self.weights.dtype)
+        for first in range(0, len(texts), TEXTS_AT_ONCE):
+            cut = indptr[first : first + TEXTS_AT_ONCE + 1]
+            own = slice(cut[0], cut[-1])
+            taken = positions(starts[first : first + TEXTS_AT_ONCE], cut - cut[0])
+            buckets[own], weights[own] = self.buckets.take(taken), self.weights.take(taken)
+        return HashedTexts(indptr, buckets, weights)
 
     def padded(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Buckets and weights, each [B, K]; padding has bucket 0 and weight 0. K is at least 1."""
