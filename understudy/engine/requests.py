@@ -225,7 +225,11 @@ def joined_logits(resolution: Resolution, inference: "Inference | None") -> NDAr
     Raises:
         InferenceError: see `GraphState.logits`.
     """
-    stored = resolution.state.logits(np.array(resolution.stored_rows, dtype=np.int64))
+    state, rows = resolution.state, np.array(resolution.stored_rows, dtype=np.int64)
+    if state.stale is None:  # the shortest way: for a few nodes each step on it counts
+        stored = state.tables.logits.take(state.graph.version, rows)
+    else:
+        stored = state.logits(rows)
     return stored if inference is None else np.concatenate([stored, inference.logits])
 
 

@@ -21,7 +21,7 @@ from tests.unit.engine.plain_students import (
     stale_ids,
 )
 from understudy.bundle.student import LOGITS_FILE
-from understudy.engine import Engine
+from understudy.engine import Engine, Node
 from understudy.engine.errors import InferenceError, JournalFailedError
 from understudy.engine.updates import affected, deferred
 from understudy.engine.updates.writer import Writer
@@ -216,7 +216,9 @@ def test_a_snapshot_and_a_restart_keep_no_stale_logits(
     with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
         engine.maintenance.close()
         engine.apply([UpsertNode("node-0", "proof"), DeleteNode("node-7")])
-        assert engine.state.stale is not None
+        assert "node-0" in stale_ids(engine.state)
+        first = full_logits(engine.student, engine.state)[:1]
+        np.testing.assert_allclose(engine.logits([Node(id="node-0")]), first, atol=1e-5)
         assert engine.snapshots is not None
         engine.snapshots.write()
         stored = np.load(tmp_path / "snapshot-1" / LOGITS_FILE)
