@@ -33,7 +33,7 @@ from understudy.engine.full_run import compute_tables
 from understudy.engine.opening import Opening, open_parts
 from understudy.engine.state import GraphState, open_graph, open_tables
 from understudy.engine.student import Student, load_student
-from understudy.engine.updates.affected import LOGITS_AT_ONCE, Incremental
+from understudy.engine.updates.affected import HUB_NEIGHBORS, LOGITS_AT_ONCE, Incremental
 from understudy.engine.updates.aggregated import LINEAR
 from understudy.engine.updates.writer import Writer
 from understudy.graph.log.memory import MemoryLog
@@ -104,10 +104,12 @@ class LivingGraph(RuleBasedStateMachine):
         self.writer = self.engine.writer
         self.leave_logits(FEW_LOGITS)
 
-    @rule(at_once=st.sampled_from([0, FEW_LOGITS, LOGITS_AT_ONCE]))
-    def leave_logits(self, at_once: int) -> None:
+    @rule(at_once=st.sampled_from([0, FEW_LOGITS, LOGITS_AT_ONCE]), hubs=st.booleans())
+    def leave_logits(self, at_once: int, hubs: bool = True) -> None:
         """From here on a change that reaches more nodes leaves their logits to readers."""
-        incremental_of(self.writer).logits_at_once = at_once
+        incremental = incremental_of(self.writer)
+        incremental.logits_at_once = at_once
+        incremental.hub_neighbors = 20 if hubs else HUB_NEIGHBORS
 
     def teardown(self) -> None:
         self.engine.close()

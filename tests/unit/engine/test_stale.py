@@ -24,6 +24,7 @@ from understudy.bundle.student import LOGITS_FILE
 from understudy.engine import Engine, Node
 from understudy.engine.errors import InferenceError, JournalFailedError
 from understudy.engine.updates import affected, deferred
+from understudy.engine.updates.aggregated import LINEAR
 from understudy.engine.updates.writer import Writer
 from understudy.graph.errors import JournalError
 from understudy.graph.log.memory import MemoryLog
@@ -85,6 +86,35 @@ def test_what_few_nodes_need_is_computed_and_the_rest_stays_stale(writer: Writer
     assert {"n130"} <= before - stale_ids(writer.state) < before
     writer.apply([UpsertNode("n0", "chess")])  # of many neighbours
     assert stale_ids(writer.state) >= {"n0", "n5", "n6"}
+    assert_right(writer)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("weighting", get_args(Weighting))
+def test_a_hub_is_never_left(weighting: Weighting, layers: int) -> None:
+    """Each who asks would sum up all of its neighbours; its sum is kept up from change to change,
+    of one layer also by neighbours that do not wake it."""
+    student = plain_student(weighting, layers)
+    writer = plain_writer(student, hub_graph())
+    incremental = incremental_of(writer)
+    incremental.hub_neighbors = 20
+    hubs = writer.state.rows(["n0", "n1"])
+    for number in range(4):
+        incremental.debts.waking = 1e9 if (number, layers) == (2, 1) else 1e-5
+        batch = [UpsertNode(f"n{n}", f"proxy {number}") for n in (2, 4, 5)]
+        writer.apply(
+            [*batch, AddEdge("n0", f"n{130 + number}"), RemoveEdge("n0", f"n{9 + number}")]
+        )
+        assert stale_ids(writer.state) >= {"n2", "n4"}
+        assert stale_ids(writer.state).isdisjoint({"n0", "n1"})
+        if weighting in LINEAR and number:
+            assert incremental.sums[-1].kept(hubs).all()
+        found = writer.state.tables.logits.newest(hubs)
+        expected = full_logits(student, writer.state)[hubs]
+        behind = np.abs(found - expected).max(axis=1)
+        assert behind[0] < TOLERANCE  # the end of an edge that changed
+        assert behind[1] < TOLERANCE or incremental.debts.waking > 1
+    writer.settle()
     assert_right(writer)
 
 

@@ -8,7 +8,6 @@ where few nodes need it; many are only marked, see `understudy.engine.stale`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from understudy.engine.updates.cached_sums import KeptSums, Moved
 from understudy.engine.updates.debts import WAKING, Debts
 from understudy.engine.updates.deferred import Deferred
 from understudy.engine.updates.layers import LayerRuns
+from understudy.engine.updates.wave import Step, Wave
 from understudy.graph.csr import Adjacency
 from understudy.graph.distinct import union
 from understudy.graph.store import GraphChange
@@ -31,41 +31,7 @@ from understudy.graph.view import GraphView
 TEXTS_A_RUN = 256  # encoded at once
 # Logits, up to which a change computes them: about what a question of a thousand nodes costs.
 LOGITS_AT_ONCE = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One change as the layers see it.
-
-    Shapes:
-        touched: int64, sorted rows whose neighbours changed, removed nodes left out
-    """
-
-    old: GraphView
-    new: GraphView
-    change: GraphChange
-    undo: Undo
-    touched: NDArray[np.int64]
-    settling: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Wave:
-    """What reaches a layer.
-
-    Shapes:
-        moved: nodes whose own activation changed
-        sources: nodes of which their neighbours sum up something else, see `Incremental.sources`
-        differences: float32 [X, d], by which the sources moved
-        quiet: bool [X], sources that owe it to their neighbours
-        waking: int64, rows whose neighbours the layer must run for
-    """
-
-    moved: Moved
-    sources: Moved
-    differences: NDArray[np.float32]
-    quiet: NDArray[np.bool_]
-    waking: NDArray[np.int64]
+HUB_NEIGHBORS = 1_024  # of more, a node's logits are never left: each reader would sum up all
 
 
 class Incremental:
@@ -93,6 +59,7 @@ class Incremental:
         self.student = student
         self.tables = tables
         self.logits_at_once = LOGITS_AT_ONCE if logits_at_once is None else logits_at_once
+        self.hub_neighbors = HUB_NEIGHBORS
         self.linear = student.weighting in LINEAR
         rows = tables.logits.split
         widths = [table.width for table in tables.activations]
@@ -129,7 +96,7 @@ class Incremental:
         self.deferred.clear(change.removed, new.num_rows, undo)
         try:
             if settling and not self.debts.looked_for():
-                return self.compute_stale(step)
+                return self.run_last(self.deferred.piece(new), step, keeping=False)
             moved = self.embed(step)
             computed = len(change.texts)
             for number in range(self.last):
@@ -202,39 +169,52 @@ class Incremental:
         return moved
 
     def answer(self, moved: Moved, step: Step) -> int:
-        """Runs the last layer where few nodes need it, else marks them; how many it ran for.
-
-        No sum is kept of a node whose logits are stale: it would be kept up for nothing.
-        """
-        total, wave = step.new.num_rows, None
-        pieces: list[NDArray[np.integer]]
-        self.tables.logits.reserve(total)
-        if self.student.weighting == "none":
-            pieces = [self.own(moved, step)]
-            reached = len(pieces[0])
-        elif self.reaches_most(moved, step):
-            pieces = [self.everything(self.last, moved, step)]
-            reached = len(pieces[0])
-        else:
-            wave = self.wave(self.last, moved, step)
-            reached = len(moved.rows) + len(step.touched)
-            reached += int(step.new.degrees(wave.waking).sum())
+        """Runs the last layer where few nodes need it, else marks them; how many it ran for."""
+        self.tables.logits.reserve(step.new.num_rows)
+        if self.student.weighting == "none" or self.reaches_most(moved, step):
+            rows = self.affected(self.last, moved, step)
+            if len(rows) <= self.logits_at_once:
+                return self.run_last(rows, step)
+            self.mark([rows], step)
+            return 0
+        wave = self.wave(self.last, moved, step)
+        reached = len(moved.rows) + len(step.touched) + int(step.new.degrees(wave.waking).sum())
         if reached <= self.logits_at_once:
-            rows = self.reached(self.last, wave, step) if wave else union(pieces, total)
-            values = self.runs.run(self.last, rows, step.new)
-            self.write(self.last + 1, rows, values, step)
-            self.deferred.clear(rows, total, step.undo)
-            return len(rows)
-        if wave:
-            self.sums[self.last].drop(step.new.adjacent(wave.sources.rows[wave.quiet]).indices)
-            pieces = [moved.rows, step.touched, step.new.adjacent(wave.waking).indices]
-        self.sums[self.last].drop(self.deferred.mark(pieces, total, step.undo))
-        return 0
+            return self.run_last(self.reached(self.last, wave, step), step)
+        return self.leave(wave, step)
 
-    def compute_stale(self, step: Step) -> int:
-        """Some of the logits that are stale; how many."""
-        rows = self.deferred.piece(step.new)
-        values = self.runs.run(self.last, rows, step.new, keeping=False)
+    def leave(self, wave: Wave, step: Step) -> int:
+        """Marks the nodes that a wave reaches, and runs the last layer for hubs; for how many."""
+        own = [wave.moved.rows, step.touched]
+        if step.settling:  # hubs come with all that is marked
+            self.mark([*own, step.new.adjacent(wave.waking).indices], step)
+            return 0
+        near = step.new.adjacent(wave.sources.rows)
+        large = self.are_hubs(near.indices, step)
+        quiet = np.repeat(wave.quiet, near.degrees)
+        large_own = [self.are_hubs(rows, step) for rows in own]
+        pieces = [rows[~hubs] for rows, hubs in zip(own, large_own, strict=True)]
+        self.mark([*pieces, near.indices[~(large | quiet)]], step)
+        self.sums[self.last].drop(near.indices[quiet & ~large])
+        pieces = [rows[hubs] for rows, hubs in zip(own, large_own, strict=True)]
+        if self.linear and (large.any() or any(map(len, pieces))):
+            indptr = np.concatenate([[0], np.cumsum(large)])[near.indptr]
+            around = Adjacency(indptr, near.indices[large])
+            self.follow(self.last, wave.sources, around, wave.differences, step)
+        hubs = union([*pieces, near.indices[large & ~quiet]], step.new.num_rows)
+        return self.run_last(hubs, step) if len(hubs) else 0
+
+    def are_hubs(self, rows: NDArray[np.integer], step: Step) -> NDArray[np.bool_]:
+        return np.asarray(step.new.degrees(rows) > self.hub_neighbors)
+
+    def mark(self, pieces: Sequence[NDArray[np.integer]], step: Step) -> None:
+        """Leaves the logits of some nodes. No sum is kept of them: it would be for nothing."""
+        fresh = self.deferred.mark(pieces, step.new.num_rows, step.undo)
+        self.sums[self.last].drop(fresh)
+
+    def run_last(self, rows: NDArray[np.int64], step: Step, keeping: bool = True) -> int:
+        """Computes the logits of sorted rows, see `LayerRuns.run`; how many."""
+        values = self.runs.run(self.last, rows, step.new, keeping)
         self.write(self.last + 1, rows, values, step)
         self.deferred.clear(rows, step.new.num_rows, step.undo)
         return len(rows)
