@@ -29,7 +29,8 @@ from understudy.graph.versions import Undo
 from understudy.graph.view import GraphView
 
 TEXTS_A_RUN = 256  # encoded at once
-# Logits, up to which a change computes them: about what a question of a thousand nodes costs.
+# Nodes whose logits a change computes; with GraphSAGE, a few edges reach so many. Then answers
+# near small changes stay look-ups.
 LOGITS_AT_ONCE = 256
 HUB_NEIGHBORS = 1_024  # of more, a node's logits are never left: each reader would sum up all
 
