@@ -5,7 +5,9 @@
 
 A synthetic graph of ogbn-arxiv's size, 169,343 nodes and 1,166,243 edges, with a random student of
 each kind, is drawn into FOLDER, unless it is there. Edges come and go by turns, drawn evenly; the
-log is in memory. With --against, another checkout's engine gets the same changes by turns.
+log is in memory. Each size of batch begins with nothing left to be computed, and is measured twice:
+changes alone, which may leave logits to whoever asks for them, and with all computed after every
+batch. With --against, another checkout's engine gets the same changes by turns.
 """
 
 import json
@@ -34,6 +36,8 @@ KINDS = ("sage", "gcn", "gin", "gat")
 WARM_UP = 10_000  # changes, after which a serving process is as it stays
 # Of batches, and how often the engines take turns.
 ROUNDS = {1: (40, 3), 10: (10, 3), 100: (4, 3), 1_000: (2, 2), 10_000: (1, 2)}
+READ_AFTER = 100  # changes a batch: some logits are stored then, and some are left
+READS = 200  # look-ups of one node
 WORKER = Path(__file__).with_name("updates_worker.py")
 
 
@@ -44,6 +48,8 @@ class Engine:
     process: "subprocess.Popen[str]"
     opened: dict[str, float]
     totals: dict[int, dict[str, float]] = field(default_factory=dict)
+    settled: dict[int, dict[str, float]] = field(default_factory=dict)  # the same, all computed
+    reads: dict[str, float] = field(default_factory=dict)  # microseconds
 
     @classmethod
     def start(cls, bundle: Path, checkout: Path) -> "Engine":
@@ -63,24 +69,26 @@ class Engine:
         self.process.stdin.flush()
         return answer_of(self.process)
 
-    def measure(self, batch: int, rounds: int) -> None:
-        found, totals = self.ask(batch=batch, rounds=rounds), self.totals.setdefault(batch, {})
+    def measure(self, batch: int, rounds: int, settled: bool) -> None:
+        found = self.ask(batch=batch, rounds=rounds, settled=settled)
+        totals = (self.settled if settled else self.totals).setdefault(batch, {})
         for name, value in found.items():
             totals[name] = totals.get(name, 0) + value
 
     def finish(self) -> dict[str, Any]:
         checked = self.ask(check=True)
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait()
+        self.process.communicate()  # the end of its input is the end
         return {
             "megabytes opened": self.opened["megabytes"],
             **checked,
+            "reads": self.reads,
             "batches": {
                 str(batch): {
                     "a processor second": totals["updates"] / totals["processor"],
                     "a wall second": totals["updates"] / totals["wall"],
                     "rows an update": totals["rows"] / totals["updates"],
+                    "nodes left": totals["left"] * batch / totals["updates"],
+                    "settled": self.settled[batch]["updates"] / self.settled[batch]["processor"],
                 }
                 for batch, totals in self.totals.items()
             },
@@ -155,9 +163,15 @@ def measure_kind(engines: dict[str, Engine]) -> dict[str, Any]:
     for engine in engines.values():
         engine.ask(batch=WARM_UP, rounds=1)
     for batch, (rounds, turns) in ROUNDS.items():
-        for _ in range(turns):
-            for engine in engines.values():
-                engine.measure(batch, rounds)
+        for engine in engines.values():
+            engine.ask(settle=True)
+        for settled in (False, True):
+            for _ in range(turns):
+                for engine in engines.values():
+                    engine.measure(batch, rounds, settled)
+            if batch == READ_AFTER and not settled:
+                for engine in engines.values():
+                    engine.reads = engine.ask(reads=READS)
     return {name: engine.finish() for name, engine in engines.items()}
 
 

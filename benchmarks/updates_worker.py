@@ -3,8 +3,10 @@
     python benchmarks/updates_worker.py BUNDLE
 
 A line of JSON is answered by one: {"batch": 100, "rounds": 20} applies that many batches and tells
-what they took, {"check": true} tells the difference to a full computation, and the memory. Of the
-product it uses only what older checkouts have, too.
+what they took, with "settled" what they took with every logit computed after each of them.
+{"settle": true} computes all without being timed, {"reads": 100} tells what as many look-ups of one
+node take, {"check": true} the difference to a full computation, and the memory. Of the product it
+uses only what older checkouts have, too.
 """
 
 import json
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from understudy.engine.engine import Engine
 from understudy.engine.full_run import all_layers
@@ -58,23 +61,55 @@ class Stream:
         return edge
 
 
-def timed(engine: Engine, stream: Stream, size: int, rounds: int) -> dict[str, float]:
+def timed(
+    engine: Engine, stream: Stream, batch: int, rounds: int, settled: bool = False
+) -> dict[str, float]:
     """Seconds of some batches; drawing them is not counted."""
-    batches = [stream.batch(size) for _ in range(rounds)]
+    batches = [stream.batch(batch) for _ in range(rounds)]
     rows = engine.writer.computed_rows
     wall, processor = time.perf_counter(), time.process_time()
-    for batch in batches:
-        engine.apply(batch)
+    for mutations in batches:
+        engine.apply(mutations)
+        if settled:
+            engine.settle()
     return {
         "processor": time.process_time() - processor,
         "wall": time.perf_counter() - wall,
-        "updates": size * rounds,
+        "updates": batch * rounds,
         "rows": engine.writer.computed_rows - rows,
+        "left": rounds * int(left(engine).sum()),
     }
 
 
+def left(engine: Engine) -> NDArray[np.bool_]:
+    """bool [rows]: whose logits wait until they are asked for; nobody's in an older checkout."""
+    rows, stale = np.arange(engine.state.graph.num_rows), getattr(engine.state, "stale", None)
+    if stale is None:
+        return np.zeros(len(rows), np.bool_)
+    return np.asarray(stale.marks.take(engine.state.graph.version, rows))
+
+
+def reads(engine: Engine, count: int) -> dict[str, float]:
+    """Median microseconds of the logits of one node, where they are stored and where they wait."""
+    waits, found = left(engine), {}
+    generator = np.random.default_rng(0)
+    for name, rows in (("stored", np.flatnonzero(~waits)), ("left", np.flatnonzero(waits))):
+        if len(rows):
+            drawn = generator.choice(rows, count)
+            found[name] = float(np.median([seconds_of(engine, row) for row in drawn])) * 1e6
+    return found
+
+
+def seconds_of(engine: Engine, row: int) -> float:
+    asked, state = np.array([row]), engine.state
+    state.logits(asked)  # the pages that it reads are there
+    started = time.perf_counter()
+    state.logits(asked)
+    return time.perf_counter() - started
+
+
 def checked(engine: Engine) -> dict[str, float]:
-    """The largest difference of a stored logit to a full computation, and the memory held."""
+    """The largest difference of a logit, as it is read, to a full computation; and the memory."""
     graph = engine.state.graph
     rows = np.arange(graph.num_rows)
     megabytes = anonymous_megabytes()
@@ -99,8 +134,13 @@ def main(folder: Path) -> None:
         wanted = json.loads(line)
         if "check" in wanted:
             tell(checked(engine))
+        elif "reads" in wanted:
+            tell(reads(engine, wanted["reads"]))
+        elif "settle" in wanted:
+            engine.settle()
+            tell({})
         else:
-            tell(timed(engine, stream, wanted["batch"], wanted["rounds"]))
+            tell(timed(engine, stream, **wanted))
 
 
 def tell(answer: dict[str, Any]) -> None:

@@ -152,6 +152,7 @@ class Engine:
         except InferenceError as error:
             engine.close()
             raise BundleMismatchError(f"the bundle fails its first inference: {error}") from error
+        engine.notice_stale()
         return engine
 
     @property
@@ -167,8 +168,9 @@ class Engine:
     def apply(self, mutations: Sequence[Mutation], key: str | None = None) -> Applied:
         """Changes the graph: all mutations or none.
 
-        When it returns the batch is on the disk (with a data folder), every affected activation
-        is up to date, and every answer from then on is of that version or a later one.
+        When it returns the batch is on the disk (with a data folder), every activation that layers
+        read is up to date, and every answer from then on is of that version or a later one. Where
+        it reaches many nodes, their logits are computed when they are asked for, or in a pause.
 
         Args:
             mutations: in order; later ones may build on earlier ones.
@@ -315,6 +317,12 @@ class Engine:
             JournalFailedError, InferenceError: it cannot follow the graph; the other goes on.
         """
         before.writer.hand_over(self.writer, swap)
+        self.notice_stale()
+
+    def notice_stale(self) -> None:
+        """Has logits computed in the background that following the log left stale."""
+        if self.state.stale is not None:
+            self.maintenance.notice()
 
     @property
     def failure(self) -> EngineError | None:
@@ -333,7 +341,13 @@ class Engine:
         return arrival
 
     def settle(self) -> None:
-        """Brings every activation to the last digit (docs/concepts/engine.md); done when idle."""
+        """Computes logits that changes left, and brings every activation to the last digit.
+
+        Done when idle; see docs/concepts/engine.md.
+
+        Raises:
+            InferenceError: the networks failed; what was computed before stays.
+        """
         self.writer.settle()
 
     def compact(self) -> None:

@@ -220,10 +220,16 @@ PREDICTIONS = Form(Prediction, lambda index, name, error: Prediction(index, name
 
 
 def joined_logits(resolution: Resolution, inference: "Inference | None") -> NDArray[np.float32]:
-    """The logits of `resolution.positions`, in that order; float32 [B, classes]."""
-    state = resolution.state
-    rows = np.array(resolution.stored_rows, dtype=np.int64)
-    stored = state.tables.logits.take(state.graph.version, rows)
+    """The logits of `resolution.positions`, in that order; float32 [B, classes].
+
+    Raises:
+        InferenceError: see `GraphState.logits`.
+    """
+    state, rows = resolution.state, np.array(resolution.stored_rows, dtype=np.int64)
+    if state.stale is None:  # the shortest way: for a few nodes each step on it counts
+        stored = state.tables.logits.take(state.graph.version, rows)
+    else:
+        stored = state.logits(rows)
     return stored if inference is None else np.concatenate([stored, inference.logits])
 
 

@@ -3,8 +3,9 @@
 import logging
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from understudy.bundle import Bundle, GraphInfo, Manifest, write_bundle
 from understudy.bundle.reader import MANIFEST
 from understudy.bundle.student import LOGITS_FILE, activation_file
-from understudy.engine.errors import JournalFailedError
+from understudy.engine.errors import InferenceError, JournalFailedError
 from understudy.engine.state import GRAPH_FOLDER, GraphState, owed_file
 from understudy.engine.updates.writer import Writer
 from understudy.folders.errors import FolderError
@@ -24,7 +25,6 @@ from understudy.graph.log.about import ADVICE
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.snapshot import FILES as SNAPSHOT_FILES
 from understudy.graph.snapshot import save_snapshot
-from understudy.graph.versions import VersionedTable
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Snapshots:
                         self.write_newest()
                     else:
                         logger.info("another process writes a snapshot; this one leaves it to it")
-            except (OSError, FolderError, JournalError) as error:
+            except (OSError, FolderError, JournalError, InferenceError) as error:
                 raise JournalFailedError(f"no snapshot could be written: {error}") from error
 
     def write_newest(self) -> None:
@@ -130,9 +130,10 @@ def write_snapshot(
         save_snapshot(graph, folder / GRAPH_FOLDER)
         (folder / LOGITS_FILE).parent.mkdir()
         for number, table in enumerate(state.tables.activations):
-            save_rows(folder / activation_file(number), table, state, rows)
+            taken = partial(state.activations, number)
+            save_rows(folder / activation_file(number), taken, rows, table.width)
             np.save(folder / owed_file(number), owed[number][rows])
-        save_rows(folder / LOGITS_FILE, state.tables.logits, state, rows)
+        save_rows(folder / LOGITS_FILE, state.logits, rows, state.tables.logits.width)
         return replace(manifest, graph=info, files={}, activations_of=manifest.version)
 
     write_bundle(data / name, fill)
@@ -161,13 +162,17 @@ def copy_graph(bundle: Bundle, folder: Path) -> None:
 
 
 def save_rows(
-    path: Path, table: VersionedTable, state: GraphState, rows: NDArray[np.int64]
+    path: Path,
+    take: Callable[[NDArray[np.int64]], NDArray[np.float32]],
+    rows: NDArray[np.int64],
+    width: int,
 ) -> None:
-    shape = (len(rows), table.width)
+    """Writes what `take` gives of some rows, float32 [B, width]."""
+    shape = (len(rows), width)
     target = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
     for start in range(0, len(rows), ROWS_A_STEP):
         part = slice(start, start + ROWS_A_STEP)
-        target[part] = table.take(state.graph.version, rows[part])
+        target[part] = take(rows[part])
     target.flush()
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from understudy.bundle import Bundle, Manifest
 from understudy.bundle.student import LOGITS_FILE, activation_file
 from understudy.engine.errors import BundleMismatchError
+from understudy.engine.stale import StaleLogits
 from understudy.graph.lineage import Lineage
 from understudy.graph.snapshot import FILES as SNAPSHOT_FILES
 from understudy.graph.snapshot import load_snapshot
@@ -47,10 +48,14 @@ class GraphState:
     """All that an answer depends on and a change of the graph replaces, as one version.
 
     Safe to share between threads; nothing read through it changes, whatever is written meanwhile.
+
+    Attributes:
+        stale: which of the stored logits are computed when they are asked for; None: none are.
     """
 
     graph: GraphView
     tables: Tables
+    stale: StaleLogits | None = None
 
     @property
     def version(self) -> int:
@@ -62,8 +67,15 @@ class GraphState:
         return self.tables.activations[layer].take(self.graph.version, rows)
 
     def logits(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """float32 [B, classes], of stored nodes."""
-        return self.tables.logits.take(self.graph.version, rows)
+        """float32 [B, classes], of stored nodes.
+
+        Raises:
+            InferenceError: the networks gave no usable answer for one that is not stored yet.
+        """
+        logits: NDArray[np.float32] = self.tables.logits.take(self.graph.version, rows)
+        if self.stale is not None:
+            self.stale.fill(self.graph, self.tables.activations[-1], rows, logits)
+        return logits
 
     def rows(self, node_ids: Sequence[str]) -> NDArray[np.int64]:
         """Where stored nodes are in this version, and in no other; int64 [B], -1 for no node."""
@@ -80,6 +92,7 @@ class GraphState:
 
         Raises:
             IndexError: a row is -1, or beyond the last one.
+            InferenceError: see `logits`.
         """
         # One pass for both ends: as an unsigned number, a negative one is larger than all.
         if len(rows) and int(rows.view(np.uint64).max()) >= self.graph.num_rows:

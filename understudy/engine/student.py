@@ -1,23 +1,22 @@
 """The student over nodes that are not stored: text in, logits out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
 from typing import cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from understudy.bundle import Bundle
 from understudy.bundle.student import open_student
 from understudy.engine.errors import BundleMismatchError, InferenceError
+from understudy.engine.gathered import Gathered
 from understudy.engine.inputs import TextInput, open_input
 from understudy.engine.requests import UnseenNode
 from understudy.engine.state import GraphState
-from understudy.engine.updates.aggregated import LINEAR, run_aggregated
-from understudy.graph.neighborhoods import Neighborhoods, Weighting, edge_weights
-from understudy.graph.propagation import Layer, propagate
+from understudy.graph.neighborhoods import Weighting
+from understudy.graph.propagation import Layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,36 +82,13 @@ class Student:
             InferenceError: a neighbour outside the tables.
         """
         near = state.graph.unseen_neighborhoods(neighbors)
-        rows = near.indices
-        check_indices(rows, state.graph.num_rows)
+        check_indices(near.indices, state.graph.num_rows)
+        gathered = Gathered(near, self.weighting)
         below = h
-        rows = rows if len(rows) else np.zeros(1, np.int64)  # a table is never empty
-        # The tables change under a reader: it takes the neighbours' rows, as of its version.
-        if self.weighting not in LINEAR:
-            near = replace(near, indices=np.arange(len(near.indices)))
-            for number, layer in enumerate(self.layers):
-                table = state.activations(number, rows)
-                below, h = h, propagate(layer, h, table, near, self.weighting)
-            return below, h
-        weights, self_weights = edge_weights(near, self.weighting)  # the same for all layers
-        sums = summing(near, weights)
         for number, layer in enumerate(self.layers):
-            aggregated = sums @ state.activations(number, rows)
-            if self.weighting == "symmetric":
-                aggregated += self_weights[:, None] * h
-            below, h = h, run_aggregated(layer, h, aggregated)
+            table = state.activations(number, gathered.rows)
+            below, h = h, gathered.run(layer, h, table)
         return below, h
-
-
-def summing(
-    near: Neighborhoods, weights: NDArray[np.float32]
-) -> "NDArray[np.float32] | sparse.csr_array":
-    """What gathered rows [E, d] are multiplied by for every node's weighted sum; [B, E]."""
-    if len(weights) == 0:
-        return np.zeros((len(near), 1), np.float32)
-    if len(near) == 1:  # a dense row: a sparse matrix would take longer than the product
-        return weights[None]
-    return sparse.csr_array((weights, np.arange(len(weights)), near.indptr))
 
 
 def check_indices(indices: NDArray[np.int64], rows: int) -> None:

@@ -1,5 +1,7 @@
 """Distinct rows, in the way that is faster for how many of them there are."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,7 +28,7 @@ def counted(rows: NDArray[np.integer], total: int) -> tuple[NDArray[np.integer],
     return rows[bounds[:-1]], bounds[1:] - bounds[:-1]
 
 
-def union(pieces: "list[NDArray[np.integer]]", total: int) -> NDArray[np.int64]:
+def union(pieces: Sequence[NDArray[np.integer]], total: int) -> NDArray[np.int64]:
     """The rows below `total` that stand in any of the pieces, each once, in rising order."""
     if sum(map(len, pieces)) * FEW > total:
         there = np.zeros(total, np.bool_)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.updates import make_bundles, revision
+from benchmarks.updates import WORKER, Engine, make_bundles, revision
 from benchmarks.updates_report import markdown
 from tests.benchmark_bundles import bundle_and_student
 
@@ -27,3 +27,29 @@ def test_what_it_is_measured_against_is_named(tmp_path: Path) -> None:
     text = markdown(told)
     assert "| before (909c81a): a processor second | times |" in text
     assert "| sage | 1 | 900 | 800 | 30 | 300 | 3.0 |" in text
+
+
+def test_what_waits_for_its_reader_is_told_beside_what_it_costs_to_compute_it() -> None:
+    cells = {"a processor second": 900.0, "a wall second": 800.0, "rows an update": 30.0}
+    cells |= {"nodes left": 1_500.0, "settled": 200.0}
+    found = {"difference": 1e-6, "megabytes opened": 4.0, "megabytes": 5.0, "batches": {"1": cells}}
+    found["reads"] = {"stored": 2.0, "left": 70.25}
+    before = {**found, "batches": {"1": {**cells, "a processor second": 300.0, "settled": 400.0}}}
+    kinds = {"sage": {"this": found, "other": {**before, "reads": {"stored": 1.9}}}}
+    text = markdown({"nodes": 60, "edges": 90, "hidden": 8, "kinds": kinds, "against": "909c81a"})
+    assert "| sage | 1 | 900 | 800 | 30 | 300 | 3.0 | 1,500 | 200 | 400 | 0.5 |" in text
+    assert "| sage | 2.0 | 70.2 |" in text
+
+
+def test_a_worker_tells_what_is_left_and_what_reading_it_costs(tmp_path: Path) -> None:
+    bundle, _ = bundle_and_student(tmp_path, "sage")
+    checkout = WORKER.parents[1]
+    worker = Engine.start(bundle, checkout)
+    worker.measure(30, 2, settled=False)
+    worker.measure(10, 1, settled=True)
+    assert worker.totals[30]["updates"] == 60
+    assert worker.settled[10]["left"] == 0
+    assert worker.ask(reads=3)["stored"] > 0
+    assert worker.ask(settle=True) == {}
+    worker.settled[30], worker.totals[10] = worker.settled[10], worker.settled[10]
+    assert worker.finish()["difference"] < 1e-4

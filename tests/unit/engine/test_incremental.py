@@ -33,7 +33,7 @@ from understudy.engine.full_run import compute_tables
 from understudy.engine.opening import Opening, open_parts
 from understudy.engine.state import GraphState, open_graph, open_tables
 from understudy.engine.student import Student, load_student
-from understudy.engine.updates.affected import Incremental
+from understudy.engine.updates.affected import HUB_NEIGHBORS, LOGITS_AT_ONCE, Incremental
 from understudy.engine.updates.aggregated import LINEAR
 from understudy.engine.updates.writer import Writer
 from understudy.graph.log.memory import MemoryLog
@@ -43,6 +43,7 @@ from understudy.graph.store import GraphStore
 from understudy.graph.text_graph import TextGraph
 
 TOLERANCE = 1e-4
+FEW_LOGITS = 5  # that a change computes: others of the graph of the tests are left
 LONG = "UNDERSTUDY_LONG_TESTS" in os.environ
 
 
@@ -101,6 +102,14 @@ class LivingGraph(RuleBasedStateMachine):
         self.engine = Engine.open(self.source.folder, data=Path(self.data.name))
         self.engine.maintenance.close()  # it is done by rules here
         self.writer = self.engine.writer
+        self.leave_logits(FEW_LOGITS)
+
+    @rule(at_once=st.sampled_from([0, FEW_LOGITS, LOGITS_AT_ONCE]), hubs=st.booleans())
+    def leave_logits(self, at_once: int, hubs: bool = True) -> None:
+        """From here on a change that reaches more nodes leaves their logits to readers."""
+        incremental = incremental_of(self.writer)
+        incremental.logits_at_once = at_once
+        incremental.hub_neighbors = 20 if hubs else HUB_NEIGHBORS
 
     def teardown(self) -> None:
         self.engine.close()
@@ -223,6 +232,12 @@ class LivingGraph(RuleBasedStateMachine):
     def settle(self) -> None:
         self.writer.settle()
         assert not self.writer.incremental.owes
+        assert self.writer.state.stale is None
+
+    @rule()
+    def settle_a_little(self) -> None:
+        """Changes come again before all of it is done."""
+        self.writer.settle(interrupted=iter([False, True]).__next__)
 
     @invariant()
     def equals_a_full_computation(self) -> None:
@@ -249,7 +264,7 @@ def test_what_is_owed_is_paid(
     """With a threshold that no change reaches, the neighbours hear of it when debts are settled."""
     engine = Engine.open(bundle.folder, data=tmp_path)
     engine.maintenance.close()
-    incremental_of(engine.writer).waking = 1e9
+    incremental_of(engine.writer).debts.waking = 1e9
     for number in range(5):
         batch = [UpsertNode("n5", f"mail kernel {number}"), UpsertNode("n0", f"chess {number}")]
         engine.apply(batch)

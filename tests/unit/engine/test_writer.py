@@ -20,6 +20,7 @@ from understudy.engine.errors import (
     MutationTargetError,
     NotReadyError,
 )
+from understudy.engine.updates.affected import LOGITS_AT_ONCE
 from understudy.graph.errors import JournalError
 from understudy.graph.log.memory import MemoryLog
 from understudy.graph.log.protocol import Record
@@ -256,8 +257,13 @@ def restless() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("restless")
-def test_readers_see_one_version_or_the_other(engine: Engine) -> None:
-    """An edge comes and goes; whoever holds a state finds all of it in that state."""
+@pytest.mark.parametrize("at_once", [LOGITS_AT_ONCE, 0])
+def test_readers_see_one_version_or_the_other(engine: Engine, at_once: int) -> None:
+    """An edge comes and goes; whoever holds a state finds all of it in that state.
+
+    Also where logits are stale in one version, and settled in the next.
+    """
+    incremental_of(engine.writer).logits_at_once = at_once
     rows = np.arange(NODES)
     edge = ("node-0", ALONE)
     near = [engine.state.graph.neighbors(0).tolist()]
@@ -281,8 +287,10 @@ def test_readers_see_one_version_or_the_other(engine: Engine) -> None:
     readers = [Thread(target=read) for _ in range(3)]
     for reader in readers:
         reader.start()
-    for _ in range(150):
+    for number in range(150):
         engine.apply([RemoveEdge(*edge)])
+        if number % 3 == 0:
+            engine.settle()
         engine.apply([AddEdge(*edge)])
     stop.set()
     for reader in readers:

@@ -3,52 +3,43 @@
 A layer's result for a node depends on its own activation, on its neighbours' and, by the weights,
 on its degree; with GCN's symmetric weights also on its neighbours' degrees. So a layer is run again
 for the nodes whose own activation moved, whose neighbours changed, or that have a neighbour which
-moved; the nodes that came out different are what moved for the next one.
+moved; the nodes that came out different are what moved for the next one. The last layer is run
+where few nodes need it; many are only marked, see `understudy.engine.stale`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from understudy.engine.errors import InferenceError
+from understudy.engine.stale import StaleLogits
 from understudy.engine.state import Tables
 from understudy.engine.student import Student
 from understudy.engine.updates.aggregated import LINEAR, scales
 from understudy.engine.updates.cached_sums import KeptSums, Moved
+from understudy.engine.updates.debts import WAKING, Debts
+from understudy.engine.updates.deferred import Deferred
 from understudy.engine.updates.layers import LayerRuns
+from understudy.engine.updates.wave import Step, Wave
 from understudy.graph.csr import Adjacency
 from understudy.graph.distinct import union
 from understudy.graph.store import GraphChange
-from understudy.graph.versions import Undo, VersionedTable
+from understudy.graph.versions import Undo
 from understudy.graph.view import GraphView
 
 TEXTS_A_RUN = 256  # encoded at once
-# A node wakes its neighbours once it moved their sums, all told, by this much. What it owes them
-# until then is kept, so it never adds up to more; `settle` pays it.
-WAKING = 1e-5
-SETTLED_AT_ONCE = 8_192  # neighbours woken a step by `settle`, unless one node alone has more
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One change as the layers see it.
-
-    Shapes:
-        touched: int64, sorted rows whose neighbours changed, removed nodes left out
-    """
-
-    old: GraphView
-    new: GraphView
-    change: GraphChange
-    undo: Undo
-    touched: NDArray[np.int64]
-    settling: bool
+# Nodes whose logits a change computes; with GraphSAGE, a few edges reach so many. Then answers
+# near small changes stay look-ups.
+LOGITS_AT_ONCE = 256
+HUB_NEIGHBORS = 1_024  # of more, a node's logits are never left: each reader would sum up all
 
 
 class Incremental:
-    """Keeps the tables equal to what a full computation on the newest graph would give."""
+    """Keeps the tables equal to what a full computation on the newest graph would give.
+
+    Of the logits those alone that are not marked as stale.
+    """
 
     def __init__(
         self,
@@ -56,6 +47,7 @@ class Incremental:
         tables: Tables,
         owed: Sequence[NDArray[np.float32]] | None = None,
         waking: float = WAKING,
+        logits_at_once: int | None = None,
     ) -> None:
         """Assembles.
 
@@ -63,18 +55,20 @@ class Incremental:
             owed: by layer float32 [rows], what each node owes its neighbours; None is nothing.
                 Written to from here on.
             waking: what a node may owe.
+            logits_at_once: up to how many a change computes; None is LOGITS_AT_ONCE.
         """
         self.student = student
         self.tables = tables
-        self.waking = waking
+        self.logits_at_once = LOGITS_AT_ONCE if logits_at_once is None else logits_at_once
+        self.hub_neighbors = HUB_NEIGHBORS
         self.linear = student.weighting in LINEAR
         rows = tables.logits.split
         widths = [table.width for table in tables.activations]
         self.sums = [KeptSums(width, rows if self.linear else 0) for width in widths]
-        nothing = [np.zeros(rows, np.float32) for _ in tables.activations]
-        self.owed = [VersionedTable(values) for values in (nothing if owed is None else owed)]
-        self.owing: list[tuple[int, NDArray[np.int64], NDArray[np.float32]]] = []
+        self.debts = Debts(len(widths), rows, owed, waking)
         self.runs = LayerRuns(student, tables, self.sums)
+        self.deferred = Deferred(student, rows)
+        self.last = len(student.layers) - 1
 
     def update(
         self,
@@ -87,7 +81,8 @@ class Incremental:
         """Recomputes what a change affects, unseen by readers of the old view.
 
         Args:
-            settling: wake the neighbours of every node that owes them anything.
+            settling: wake the neighbours of nodes that owe them anything, or else compute logits
+                that are stale; nothing is different in the graph.
 
         Returns:
             How many rows were computed, of all layers together.
@@ -97,17 +92,20 @@ class Incremental:
         """
         touched = np.setdiff1d(change.touched, change.removed, assume_unique=True)
         step = Step(old, new, change, undo, touched, settling)
-        self.owing = []
         for sums in self.sums:
             sums.drop(change.removed)
+        self.deferred.clear(change.removed, new.num_rows, undo)
         try:
+            if settling and not self.debts.looked_for():
+                return self.run_last(self.deferred.piece(new), step, keeping=False)
             moved = self.embed(step)
             computed = len(change.texts)
-            for number in range(len(self.student.layers)):
+            for number in range(self.last):
                 rows = self.affected(number, moved, step)
                 computed += len(rows)
                 values = self.runs.run(number, rows, new)
                 moved = self.write(number + 1, rows, values, step)
+            computed += self.answer(moved, step)
         except InferenceError:
             raise
         except Exception as error:  # onnxruntime's own errors share no narrower root
@@ -116,29 +114,31 @@ class Incremental:
 
     def keep(self) -> None:
         """The change is published."""
-        for number, rows, owed in self.owing:
-            self.owed[number].reserve(int(rows.max(initial=-1)) + 1)
-            self.owed[number].overwrite(rows, owed)
-        self.owing = []
+        self.debts.keep()
         for sums in self.sums:
             sums.published()
+        self.deferred.keep()
 
     def forget(self) -> None:
         """The change was taken back."""
-        self.owing = []
+        self.debts.forget()
         for sums in self.sums:
             sums.take_back()
+        self.deferred.forget()
 
     def owed_now(self, rows: int) -> list[NDArray[np.float32]]:
         """A copy of what each of the first rows owes its neighbours, by layer float32 [rows]."""
-        for table in self.owed:
-            table.reserve(rows)
-        return [table.newest(np.arange(rows)) for table in self.owed]
+        return self.debts.now(rows)
 
     @property
     def owes(self) -> bool:
         """Whether `update` with `settling` would change anything."""
-        return any(table.base.any() or table.grown.any() for table in self.owed)
+        return self.deferred.count > 0 or self.debts.there
+
+    @property
+    def stale(self) -> StaleLogits | None:
+        """What readers need where logits are stale; None where none are."""
+        return self.deferred.now
 
     def embed(self, step: Step) -> Moved:
         """h0 of the nodes whose text is new."""
@@ -163,31 +163,99 @@ class Incremental:
         old = table.newest(rows)
         moved = Moved(rows, old, values)
         if number < len(self.student.layers):  # nothing follows the logits
-            different = (values != old).any(axis=1)
+            different = differing(values, old)
             if not different.all():
                 moved = Moved(rows[different], old[different], values[different])
         table.put(step.undo, moved.rows, moved.new, moved.old)
         return moved
 
+    def answer(self, moved: Moved, step: Step) -> int:
+        """Runs the last layer where few nodes need it, else marks them; how many it ran for."""
+        self.tables.logits.reserve(step.new.num_rows)
+        if self.student.weighting == "none" or self.reaches_most(moved, step):
+            rows = self.affected(self.last, moved, step)
+            if len(rows) <= self.logits_at_once:
+                return self.run_last(rows, step)
+            self.mark([rows], step)
+            return 0
+        wave = self.wave(self.last, moved, step)
+        reached = len(moved.rows) + len(step.touched) + int(step.new.degrees(wave.waking).sum())
+        if reached <= self.logits_at_once:
+            return self.run_last(self.reached(self.last, wave, step), step)
+        return self.leave(wave, step)
+
+    def leave(self, wave: Wave, step: Step) -> int:
+        """Marks the nodes that a wave reaches, and runs the last layer for hubs; for how many."""
+        own = [wave.moved.rows, step.touched]
+        if step.settling:  # hubs come with all that is marked
+            self.mark([*own, step.new.adjacent(wave.waking).indices], step)
+            return 0
+        near = step.new.adjacent(wave.sources.rows)
+        large = self.are_hubs(near.indices, step)
+        quiet = np.repeat(wave.quiet, near.degrees)
+        large_own = [self.are_hubs(rows, step) for rows in own]
+        pieces = [rows[~hubs] for rows, hubs in zip(own, large_own, strict=True)]
+        self.mark([*pieces, near.indices[~(large | quiet)]], step)
+        self.sums[self.last].drop(near.indices[quiet & ~large])
+        pieces = [rows[hubs] for rows, hubs in zip(own, large_own, strict=True)]
+        if self.linear and (large.any() or any(map(len, pieces))):
+            indptr = np.concatenate([[0], np.cumsum(large)])[near.indptr]
+            around = Adjacency(indptr, near.indices[large])
+            self.follow(self.last, wave.sources, around, wave.differences, step)
+        hubs = union([*pieces, near.indices[large & ~quiet]], step.new.num_rows)
+        return self.run_last(hubs, step) if len(hubs) else 0
+
+    def are_hubs(self, rows: NDArray[np.integer], step: Step) -> NDArray[np.bool_]:
+        return np.asarray(step.new.degrees(rows) > self.hub_neighbors)
+
+    def mark(self, pieces: Sequence[NDArray[np.integer]], step: Step) -> None:
+        """Leaves the logits of some nodes. No sum is kept of them: it would be for nothing."""
+        fresh = self.deferred.mark(pieces, step.new.num_rows, step.undo)
+        self.sums[self.last].drop(fresh)
+
+    def run_last(self, rows: NDArray[np.int64], step: Step, keeping: bool = True) -> int:
+        """Computes the logits of sorted rows, see `LayerRuns.run`; how many."""
+        values = self.runs.run(self.last, rows, step.new, keeping)
+        self.write(self.last + 1, rows, values, step)
+        self.deferred.clear(rows, step.new.num_rows, step.undo)
+        return len(rows)
+
     def affected(self, number: int, moved: Moved, step: Step) -> NDArray[np.int64]:
         """Sorted rows for which layer `number`, counted from 0, must run; sums are updated."""
         if self.student.weighting == "none":
-            return moved.rows
+            return self.own(moved, step)
         if self.reaches_most(moved, step):
             return self.everything(number, moved, step)
+        return self.reached(number, self.wave(number, moved, step), step)
+
+    def own(self, moved: Moved, step: Step) -> NDArray[np.int64]:
+        """Rows for which a layer without neighbours must run; a new row holds nothing yet."""
+        return union([moved.rows, step.change.texts], step.new.num_rows)
+
+    def wave(self, number: int, moved: Moved, step: Step) -> Wave:
+        """What reaches a layer; what is owed from here on is noted."""
         sources = self.sources(number, moved, step)
-        near = step.new.adjacent(sources.rows)
         differences = sources.new - sources.old
+        if step.settling:
+            wakes = np.ones(len(sources.rows), np.bool_)
+            debtors = self.debts.pay(number, step.new.degrees)
+            waking = union([sources.rows, debtors], step.new.num_rows)
+        else:
+            wakes = self.debts.wake(number, sources.rows, differences)
+            waking = sources.rows[wakes]
+        return Wave(moved, sources, differences, ~wakes, waking)
+
+    def reached(self, number: int, wave: Wave, step: Step) -> NDArray[np.int64]:
+        """Sorted rows that a wave makes a layer run for; their sums are updated."""
+        near = step.new.adjacent(wave.sources.rows)
         around: NDArray[np.integer] = near.indices
         if self.linear:
-            around = self.follow(number, sources, near, differences, step)
-        wakes = self.waking_rows(number, sources.rows, differences, step)
-        if not wakes.all():
-            around = near.indices[np.repeat(wakes, near.degrees)]
-        pieces = [moved.rows, step.touched, around]
+            around = self.follow(number, wave.sources, near, wave.differences, step)
         if step.settling:
-            pieces.append(step.new.adjacent(self.debtors(number, step)).indices)
-        rows = union(pieces, step.new.num_rows)
+            around = step.new.adjacent(wave.waking).indices
+        elif wave.quiet.any():
+            around = near.indices[np.repeat(~wave.quiet, near.degrees)]
+        rows = union([wave.moved.rows, step.touched, around], step.new.num_rows)
         gone = step.change.removed  # among the ends of changed edges
         return rows[~np.isin(rows, gone)] if len(gone) else rows
 
@@ -201,8 +269,7 @@ class Incremental:
             self.sums[number].drop_all()
         rows = np.arange(step.new.num_rows)
         degrees = step.new.degrees(rows)
-        self.owed[number].reserve(len(rows))
-        self.owing.append((number, rows, np.zeros(len(rows), np.float32)))
+        self.debts.forgive(number, rows)
         degrees[moved.rows] = degrees[step.touched] = 1  # some have no neighbours
         return np.flatnonzero(degrees)
 
@@ -266,37 +333,10 @@ class Incremental:
             values[there] = sources.old[place[there]]
         return values
 
-    def waking_rows(
-        self,
-        number: int,
-        rows: NDArray[np.int64],
-        differences: NDArray[np.float32],
-        step: Step,
-    ) -> NDArray[np.bool_]:
-        """Which sources' neighbours must run again; the others owe them what they moved."""
-        if step.settling:
-            return np.ones(len(rows), np.bool_)
-        owed = self.owed[number]
-        owed.reserve(int(rows.max(initial=-1)) + 1)
-        total = owed.newest(rows) + largest(differences, self.waking)
-        wakes = total > self.waking
-        self.owing.append((number, rows, np.where(wakes, 0, total).astype(np.float32)))
-        return np.asarray(wakes)
 
-    def debtors(self, number: int, step: Step) -> NDArray[np.int64]:
-        """Nodes that owe their neighbours anything, and pay it now."""
-        owed = self.owed[number]
-        debtors = np.flatnonzero(np.concatenate([owed.base, owed.grown]))
-        reached = np.cumsum(step.new.degrees(debtors))
-        debtors = debtors[: 1 + int(np.searchsorted(reached, SETTLED_AT_ONCE))]
-        self.owing.append((number, debtors, np.zeros(len(debtors), np.float32)))
-        return debtors
-
-
-def largest(differences: NDArray[np.float32], enough: float) -> NDArray[np.float32]:
-    """The largest absolute value of each row [B, d], or a smaller one that exceeds `enough`."""
-    squares = np.einsum("ij,ij->i", differences, differences)
-    bounds: NDArray[np.float32] = np.sqrt(squares / max(1, differences.shape[1]))
-    small = np.flatnonzero(~(bounds > enough))
-    bounds[small] = np.abs(differences[small]).max(axis=1, initial=0.0)
-    return bounds
+def differing(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """bool [B]: which rows of two arrays [B, d] differ; most often the first column tells."""
+    different: NDArray[np.bool_] = one[:, 0] != other[:, 0]
+    same = np.flatnonzero(~different)
+    different[same] = (one[same] != other[same]).any(axis=1)
+    return different

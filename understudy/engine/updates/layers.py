@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from understudy.engine.gathered import GATHERED_ROWS, steps
 from understudy.engine.state import Tables
 from understudy.engine.student import Student
 from understudy.engine.updates.aggregated import (
@@ -21,7 +22,6 @@ from understudy.graph.neighborhoods import Neighborhoods
 from understudy.graph.propagation import propagate
 from understudy.graph.view import GraphView
 
-GATHERED_ROWS = 65_536  # neighbours' rows a step: at width 256 and float32, 64 MiB
 SUMMED_NEIGHBORS = 262_144  # a step, which does not gather them
 SUMMED_ROWS = 4_096  # nodes a step where sums are kept: what passes on stays in the cache
 
@@ -39,17 +39,27 @@ class LayerRuns:
         self.tables = tables
         self.sums = sums
 
-    def run(self, number: int, rows: NDArray[np.int64], view: GraphView) -> NDArray[np.float32]:
-        """Layer `number`, counted from 0, for sorted rows of the newest view; float32 [B, d']."""
+    def run(
+        self, number: int, rows: NDArray[np.int64], view: GraphView, keeping: bool = True
+    ) -> NDArray[np.float32]:
+        """Layer `number`, counted from 0, for sorted rows of the newest view; float32 [B, d'].
+
+        Args:
+            keeping: keep the sums, and use those that are kept.
+        """
         result = np.empty((len(rows), self.tables.layers[number + 1].width), np.float32)
-        if self.student.weighting in LINEAR:
+        if self.student.weighting not in LINEAR:
+            for part in steps(view.degrees(rows), GATHERED_ROWS):
+                result[part] = self.run_plain(number, rows[part], view)
+        elif keeping:
             self.keep_sums(number, rows, view)
             for start in range(0, len(rows), SUMMED_ROWS):
                 part = slice(start, start + SUMMED_ROWS)
-                result[part] = self.run_summed(number, rows[part], view)
-            return result
-        for part in steps(view.degrees(rows), GATHERED_ROWS):
-            result[part] = self.run_plain(number, rows[part], view)
+                sums = self.sums[number].values.take(rows[part], axis=0)
+                result[part] = self.run_summed(number, rows[part], sums, view)
+        else:
+            for part, sums in self.fresh_sums(number, rows, view):
+                result[part] = self.run_summed(number, rows[part], sums, view)
         return result
 
     def run_plain(
@@ -76,38 +86,36 @@ class LayerRuns:
         return replace(near, indices=np.arange(len(near.indices))), table.newest(near.indices)
 
     def run_summed(
-        self, number: int, rows: NDArray[np.int64], view: GraphView
+        self, number: int, rows: NDArray[np.int64], sums: NDArray[np.float32], view: GraphView
     ) -> NDArray[np.float32]:
-        """From the sums that are kept."""
+        """From the sums of neighbours, float32 [B, d], which are overwritten."""
         h = self.tables.activations[number].newest(rows)
-        sums = self.sums[number].values.take(rows, axis=0)
         aggregated = aggregated_from_sums(sums, h, view.degrees(rows), self.student.weighting)
         return run_aggregated(self.student.layers[number], h, aggregated)
 
     def keep_sums(self, number: int, rows: NDArray[np.int64], view: GraphView) -> None:
         """Sums up the neighbours of nodes whose sums are not kept yet."""
-        sums, table = self.sums[number], self.tables.activations[number]
+        sums = self.sums[number]
         sums.reserve(view.num_rows)
         missing = rows[~sums.kept(rows)]
-        degrees = view.degrees(missing)
+        for part, values in self.fresh_sums(number, missing, view):
+            sums.keep(missing[part], values)
+
+    def fresh_sums(
+        self, number: int, rows: NDArray[np.int64], view: GraphView
+    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """The sums of some nodes' neighbours, float32 [B, d], in steps."""
+        table, degrees = self.tables.activations[number], view.degrees(rows)
+        scaled = self.student.weighting == "symmetric"
         scale = None
-        if int(degrees.sum()) > view.num_rows:  # else most nodes are none's neighbours
-            scale = scales(view.degrees(np.arange(view.num_rows)), self.student.weighting)
+        if scaled and int(degrees.sum()) > view.num_rows:  # else most are nobody's neighbours
+            scale = scales(view.degrees(np.arange(view.num_rows)), "symmetric")
         for part in steps(degrees, SUMMED_NEIGHBORS):
-            near = view.adjacent(missing[part])
-            if scale is None:
-                weights = scales(view.degrees(near.indices), self.student.weighting)
-            else:
+            near = view.adjacent(rows[part])
+            if scale is not None:
                 weights = scale[near.indices]
-            sums.keep(missing[part], table_sums(table, near, weights))
-
-
-def steps(degrees: NDArray[np.int64], most: int) -> Iterator[slice]:
-    """Cuts nodes so that a step reads at most `most` neighbours, unless one node alone has more."""
-    ends = np.cumsum(degrees + 1)
-    start = 0
-    while start < len(degrees):
-        before = ends[start - 1] if start else 0
-        stop = max(int(np.searchsorted(ends, before + most, side="right")), start + 1)
-        yield slice(start, stop)
-        start = stop
+            elif scaled:
+                weights = scales(view.degrees(near.indices), "symmetric")
+            else:
+                weights = np.ones(len(near.indices), np.float32)
+            yield part, table_sums(table, near, weights)

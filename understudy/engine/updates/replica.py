@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.engine.errors import EngineError, JournalFailedError, KeyReusedError
+from understudy.engine.stale import StaleLogits
 from understudy.engine.state import GraphState, Tables
 from understudy.engine.updates.arrivals import Arrivals
 from understudy.engine.updates.tickets import Applied, failure_of, refusal
@@ -49,6 +50,9 @@ class Computing(Protocol):
     @property
     def owes(self) -> bool: ...
 
+    @property
+    def stale(self) -> StaleLogits | None: ...
+
     def update(
         self, old: GraphView, new: GraphView, change: GraphChange, undo: Undo, settling: bool
     ) -> int: ...
@@ -64,6 +68,7 @@ class NothingComputed:
     """Where the graph alone is wanted."""
 
     owes = False
+    stale = None
 
     def update(
         self, old: GraphView, new: GraphView, change: GraphChange, undo: Undo, settling: bool
@@ -108,7 +113,7 @@ class Replica:
         self.incremental = incremental
         self.log = log
         self.keys = log.keys() if keys is None else keys
-        self.state = GraphState(store.view, tables)
+        self.state = self.newest()
         self.lock = Lock()
         self.arrivals = Arrivals()
         self.failure: EngineError | None = None
@@ -116,6 +121,10 @@ class Replica:
         self.interrupted = False
         self.closed = False
         self.computed_rows = 0  # by all changes so far, of all layers
+
+    def newest(self) -> GraphState:
+        """The store's version as readers get it."""
+        return GraphState(self.store.view, self.tables, self.incremental.stale)
 
     def follow(self) -> bool:
         """Applies what others have appended; whether there was anything.
@@ -232,10 +241,11 @@ class Replica:
             self.interrupted = not isinstance(error, Exception)
             self.store.abandon()
             self.incremental.forget()
-            self.state = GraphState(self.store.view, self.tables)
+            self.state = self.newest()
             raise
         self.incremental.keep()
-        self.state = GraphState(self.store.publish(view, draft, change), self.tables)
+        self.store.publish(view, draft, change)
+        self.state = self.newest()
         self.arrivals.reached(self.state.version)
 
     def settle(self, interrupted: Callable[[], bool] = lambda: False) -> None:
@@ -255,7 +265,7 @@ class Replica:
         adjacency = whole_adjacency(view)
         with self.lock:
             self.store.adopt(view, adjacency)
-            self.state = GraphState(self.store.view, self.tables)
+            self.state = self.newest()
 
     def log_start(self) -> int:
         """Number of the last record that lies before the log, which others may shorten.

@@ -1,0 +1,72 @@
+"""Layers for a reader, over rows that it took from the tables as of its version."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from understudy.engine.updates.aggregated import LINEAR, run_aggregated
+from understudy.graph.neighborhoods import Neighborhoods, Weighting, edge_weights
+from understudy.graph.propagation import Layer, propagate
+
+GATHERED_ROWS = 65_536  # neighbours' rows a step: at width 256 and float32, 64 MiB
+
+
+class Gathered:
+    """Neighbourhoods whose rows are taken from one table after the other, with their weights.
+
+    Tables change under a reader, so that it cannot run a layer over a table itself.
+
+    Shapes:
+        rows: int64 [E], what is to be taken from a table; never empty, since no table is
+    """
+
+    def __init__(self, near: Neighborhoods, weighting: Weighting) -> None:
+        self.rows = near.indices if len(near.indices) else np.zeros(1, np.int64)
+        self.weighting = weighting
+        self.linear = weighting in LINEAR
+        if self.linear:  # the weights are the same for all layers
+            weights, self.self_weights = edge_weights(near, weighting)
+            self.sums = summing(near, weights)
+        else:
+            self.near = replace(near, indices=np.arange(len(near.indices)))
+
+    def run(
+        self, layer: Layer, h: NDArray[np.float32], taken: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """A layer for the nodes.
+
+        Shapes:
+            h: float32 [B, d]; taken: float32 [E, d], of `rows`
+            returns: float32 [B, d']
+        """
+        if not self.linear:
+            return propagate(layer, h, taken, self.near, self.weighting)
+        aggregated = self.sums @ taken
+        if self.weighting == "symmetric":
+            aggregated += self.self_weights[:, None] * h
+        return run_aggregated(layer, h, aggregated)
+
+
+def summing(
+    near: Neighborhoods, weights: NDArray[np.float32]
+) -> "NDArray[np.float32] | sparse.csr_array":
+    """What taken rows [E, d] are multiplied by for every node's weighted sum; [B, E]."""
+    if len(weights) == 0:
+        return np.zeros((len(near), 1), np.float32)
+    if len(near) == 1:  # a dense row: a sparse matrix would take longer than the product
+        return weights[None]
+    return sparse.csr_array((weights, np.arange(len(weights)), near.indptr))
+
+
+def steps(degrees: NDArray[np.int64], most: int) -> Iterator[slice]:
+    """Cuts nodes so that a step reads at most `most` neighbours, unless one node alone has more."""
+    ends = np.cumsum(degrees + 1)
+    start = 0
+    while start < len(degrees):
+        before = ends[start - 1] if start else 0
+        stop = max(int(np.searchsorted(ends, before + most, side="right")), start + 1)
+        yield slice(start, stop)
+        start = stop

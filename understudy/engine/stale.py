@@ -1,0 +1,76 @@
+"""Logits that a change left to whoever asks for them.
+
+A change far from every question would otherwise run the last layer for all nodes around it, most
+often only to have the next one run it again.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.engine.errors import InferenceError
+from understudy.engine.gathered import GATHERED_ROWS, Gathered, steps
+from understudy.engine.updates.aggregated import run_alone
+from understudy.graph.neighborhoods import Weighting
+from understudy.graph.propagation import Layer
+from understudy.graph.versions import VersionedTable
+from understudy.graph.view import GraphView
+
+
+@dataclass(frozen=True, slots=True)
+class StaleLogits:
+    """Which stored logits are none, and the last layer, which gives them.
+
+    A reader computes them from the graph and the activations of its own version, takes no lock and
+    writes nothing.
+
+    Shapes:
+        marks: bool [rows], of nodes whose logits are stale
+    """
+
+    marks: VersionedTable
+    layer: Layer
+    weighting: Weighting
+
+    def fill(
+        self,
+        graph: GraphView,
+        table: VersionedTable,
+        rows: NDArray[np.int64],
+        logits: NDArray[np.float32],
+    ) -> None:
+        """Puts what is right in the place of stale logits.
+
+        Args:
+            table: what the last layer reads.
+
+        Shapes:
+            rows: int64 [B]; logits: float32 [B, classes], of those rows
+
+        Raises:
+            InferenceError: the last layer fails, or gives a value that is not finite.
+        """
+        places = np.flatnonzero(self.marks.take(graph.version, rows))
+        if len(places) == 0:
+            return
+        asked = rows[places]
+        try:
+            for part in steps(graph.degrees(asked), GATHERED_ROWS):
+                logits[places[part]] = self.run(graph, table, asked[part])
+        except Exception as error:  # onnxruntime's own errors share no narrower root
+            raise InferenceError("the student's last layer failed on a stored node") from error
+        if not np.isfinite(logits[places]).all():
+            raise InferenceError(
+                "the student gave no finite score for a stored node that a change affected"
+            )
+
+    def run(
+        self, graph: GraphView, table: VersionedTable, rows: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """The last layer for some nodes; float32 [B, classes]."""
+        h = table.take(graph.version, rows)
+        if self.weighting == "none":
+            return run_alone(self.layer, h)
+        gathered = Gathered(graph.neighborhoods(rows), self.weighting)
+        return gathered.run(self.layer, h, table.take(graph.version, gathered.rows))

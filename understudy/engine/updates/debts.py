@@ -1,0 +1,111 @@
+"""What nodes owe their neighbours: moves that were too small to wake them."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.graph.versions import VersionedTable
+
+# A node wakes its neighbours once it moved their sums, all told, by this much. What it owes them
+# until then is kept, so it never adds up to more; `settle` pays it.
+WAKING = 1e-5
+SETTLED_AT_ONCE = 8_192  # neighbours woken a step by `settle`, unless one node alone has more
+
+
+class Debts:
+    """By layer, what each node owes; only the writer touches it.
+
+    Attributes:
+        waking: what a node may owe.
+        owed: by layer float32 [rows], as of what is published.
+        owing: what the change that runs makes of it: layer, rows and what these owe then.
+        maybe: whether anything may be owed; looking at all nodes takes long where there are many.
+    """
+
+    def __init__(
+        self,
+        layers: int,
+        rows: int,
+        owed: Sequence[NDArray[np.float32]] | None = None,
+        waking: float = WAKING,
+    ) -> None:
+        """Begins.
+
+        Args:
+            owed: written to from here on; None is nothing.
+        """
+        self.waking = waking
+        nothing = [np.zeros(rows, np.float32) for _ in range(layers)]
+        self.owed = [VersionedTable(values) for values in (nothing if owed is None else owed)]
+        self.owing: list[tuple[int, NDArray[np.int64], NDArray[np.float32]]] = []
+        self.maybe = owed is not None
+
+    def wake(
+        self, number: int, rows: NDArray[np.int64], differences: NDArray[np.float32]
+    ) -> NDArray[np.bool_]:
+        """Which nodes' neighbours must run again; the others owe them what they moved.
+
+        Shapes:
+            differences: float32 [B, d], by which the nodes moved
+            returns: bool [B]
+        """
+        owed = self.owed[number]
+        owed.reserve(int(rows.max(initial=-1)) + 1)
+        total = owed.newest(rows) + largest(differences, self.waking)
+        wakes = total > self.waking
+        self.owing.append((number, rows, np.where(wakes, 0, total).astype(np.float32)))
+        return np.asarray(wakes)
+
+    def forgive(self, number: int, rows: NDArray[np.int64]) -> None:
+        """Nodes whose neighbours all run again."""
+        self.owed[number].reserve(len(rows))
+        self.owing.append((number, rows, np.zeros(len(rows), np.float32)))
+
+    def pay(
+        self, number: int, degrees: Callable[[NDArray[np.int64]], NDArray[np.int64]]
+    ) -> NDArray[np.int64]:
+        """Some of the nodes that owe anything, and owe nothing now."""
+        owed = self.owed[number]
+        debtors = np.flatnonzero(np.concatenate([owed.base, owed.grown]))
+        reached = np.cumsum(degrees(debtors))
+        debtors = debtors[: 1 + int(np.searchsorted(reached, SETTLED_AT_ONCE))]
+        self.owing.append((number, debtors, np.zeros(len(debtors), np.float32)))
+        return debtors
+
+    def looked_for(self) -> bool:
+        """Whether anything is owed; no change runs."""
+        self.maybe = self.maybe and self.there
+        return self.maybe
+
+    @property
+    def there(self) -> bool:
+        """The same, for whoever is not the writer."""
+        return self.maybe and any(table.base.any() or table.grown.any() for table in self.owed)
+
+    def now(self, rows: int) -> list[NDArray[np.float32]]:
+        """A copy of what each of the first rows owes, by layer float32 [rows]."""
+        for table in self.owed:
+            table.reserve(rows)
+        return [table.newest(np.arange(rows)) for table in self.owed]
+
+    def keep(self) -> None:
+        """The change is published."""
+        for number, rows, owed in self.owing:
+            self.owed[number].reserve(int(rows.max(initial=-1)) + 1)
+            self.owed[number].overwrite(rows, owed)
+            self.maybe = self.maybe or bool(owed.any())
+        self.owing = []
+
+    def forget(self) -> None:
+        """The change was taken back."""
+        self.owing = []
+
+
+def largest(differences: NDArray[np.float32], enough: float) -> NDArray[np.float32]:
+    """The largest absolute value of each row [B, d], or a smaller one that exceeds `enough`."""
+    squares = np.einsum("ij,ij->i", differences, differences)
+    bounds: NDArray[np.float32] = np.sqrt(squares / max(1, differences.shape[1]))
+    small = np.flatnonzero(~(bounds > enough))
+    bounds[small] = np.abs(differences[small]).max(axis=1, initial=0.0)
+    return bounds
