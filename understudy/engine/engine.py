@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
+from time import sleep
 from types import TracebackType
 from weakref import finalize
 
@@ -65,6 +66,7 @@ PROBE_TOLERANCE = 1e-2
 PROBE_DEGREE = 4
 ENTRIES_KEPT = 65_536  # of changed neighbour lists, before these are folded together
 RECORDS_KEPT = 10_000  # batches in the journal, before a snapshot takes their place
+REST_SECONDS = 0.01  # for changes, between pieces of logits that are computed though these come
 PROBE_CANDIDATES = 1_024  # rows among which the node to probe is looked for
 
 
@@ -373,6 +375,7 @@ class Engine:
         """What is done when idle."""
         # Under a stream of changes settling would wake the same hubs after each of them.
         self.writer.settle(interrupted=self.maintenance.changed.is_set)
+        self.writer.answer_waiting(rest=lambda: sleep(REST_SECONDS))
         graph, log = self.state.graph, self.writer.log
         if graph.parts.lists.used > max(ENTRIES_KEPT, graph.num_edges // 8):
             self.compact()

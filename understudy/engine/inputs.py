@@ -75,11 +75,7 @@ def rows_of(hashed: HashedTexts, rows: Sequence[int]) -> HashedTexts:
     """Some of the texts, in the order of `rows`."""
     if len(rows) == len(hashed) == 1:
         return hashed
-    lengths = np.diff(hashed.indptr)[rows]
-    indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    starts = hashed.indptr[rows]
-    positions = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], lengths)
-    return HashedTexts(indptr, hashed.buckets[positions], hashed.weights[positions])
+    return hashed.rows(np.asarray(rows))
 
 
 def open_input(bundle: Bundle, network: Network, threads: int, provider: str) -> TextInput:

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.graph.csr import Adjacency
+from understudy.graph.ragged import ends, positions
 from understudy.graph.versions import Undo, Version, VersionedTable
 
 ROOM = 2**20  # entries that may be of no use any more, besides as many as are of use
@@ -50,18 +51,16 @@ class NeighborLists:
         lengths = self.degrees.take(version, rows)
         starts = self.starts.take(version, rows)
         grown = self.grown  # after the starts: it holds what they point to
-        indptr = np.zeros(len(rows) + 1, dtype=np.int64)
-        np.cumsum(lengths, out=indptr[1:])
-        positions = np.repeat(starts - indptr[:-1], lengths)
-        positions += np.arange(indptr[-1])
+        indptr = ends(lengths)
+        places = positions(starts, indptr)
         split = len(self.base)
         if int(starts.max(initial=0)) < split:
-            return Adjacency(indptr, self.base.take(positions))
+            return Adjacency(indptr, self.base.take(places))
         if split == 0:
-            return Adjacency(indptr, grown.take(positions))
-        indices = self.base.take(positions, mode="clip")
-        further = np.flatnonzero(positions >= split)
-        indices[further] = grown.take(positions[further] - split)
+            return Adjacency(indptr, grown.take(places))
+        indices = self.base.take(places, mode="clip")
+        further = np.flatnonzero(places >= split)
+        indices[further] = grown.take(places[further] - split)
         return Adjacency(indptr, indices)
 
     def put(self, undo: Undo, rows: NDArray[np.int64], near: Adjacency) -> None:

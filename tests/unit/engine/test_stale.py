@@ -202,6 +202,26 @@ def test_settling_goes_on_where_it_was_interrupted(
     assert_right(writer)
 
 
+def test_what_waits_is_computed_though_changes_come(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deferred, "SETTLED_ROWS", 3)
+    writer.apply([UpsertNode("n0", "proxy")])
+    waited = incremental_of(writer).waiting
+    pieces: list[int] = []
+
+    def change() -> None:
+        """A change in every rest, each of which makes all of them wait again."""
+        writer.apply([UpsertNode("n0", f"kernel {len(pieces)}")])
+        pieces.append(incremental_of(writer).waiting)
+
+    writer.answer_waiting(rest=change)
+    assert pieces == [waited] * -(-waited // 3)  # as many as waited at first, then it ends
+    writer.answer_waiting(rest=lambda: None)
+    assert writer.state.stale is None
+    assert_right(writer)
+
+
 def test_logits_that_are_not_finite_are_refused_and_in_no_others_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

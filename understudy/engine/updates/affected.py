@@ -21,7 +21,7 @@ from understudy.engine.updates.cached_sums import KeptSums, Moved
 from understudy.engine.updates.debts import WAKING, Debts
 from understudy.engine.updates.deferred import Deferred
 from understudy.engine.updates.layers import LayerRuns
-from understudy.engine.updates.wave import Step, Wave
+from understudy.engine.updates.wave import Settling, Step, Wave
 from understudy.graph.csr import Adjacency
 from understudy.graph.distinct import union
 from understudy.graph.store import GraphChange
@@ -76,13 +76,13 @@ class Incremental:
         new: GraphView,
         change: GraphChange,
         undo: Undo,
-        settling: bool = False,
+        settling: Settling = Settling.NOTHING,
     ) -> int:
         """Recomputes what a change affects, unseen by readers of the old view.
 
         Args:
-            settling: wake the neighbours of nodes that owe them anything, or else compute logits
-                that are stale; nothing is different in the graph.
+            settling: nothing is different in the graph. ALL wakes the neighbours of nodes that owe
+                them anything, or else computes logits that are stale; LOGITS does that alone.
 
         Returns:
             How many rows were computed, of all layers together.
@@ -91,12 +91,12 @@ class Incremental:
             InferenceError: the networks failed, or gave a value that is not finite.
         """
         touched = np.setdiff1d(change.touched, change.removed, assume_unique=True)
-        step = Step(old, new, change, undo, touched, settling)
+        step = Step(old, new, change, undo, touched, settling is Settling.ALL)
         for sums in self.sums:
             sums.drop(change.removed)
         self.deferred.clear(change.removed, new.num_rows, undo)
         try:
-            if settling and not self.debts.looked_for():
+            if settling is Settling.LOGITS or (step.settling and not self.debts.looked_for()):
                 return self.run_last(self.deferred.piece(new), step, keeping=False)
             moved = self.embed(step)
             computed = len(change.texts)
@@ -134,6 +134,11 @@ class Incremental:
     def owes(self) -> bool:
         """Whether `update` with `settling` would change anything."""
         return self.deferred.count > 0 or self.debts.there
+
+    @property
+    def waiting(self) -> int:
+        """How many logits are stale."""
+        return self.deferred.count
 
     @property
     def stale(self) -> StaleLogits | None:

@@ -15,6 +15,7 @@ from understudy.engine.stale import StaleLogits
 from understudy.engine.state import GraphState, Tables
 from understudy.engine.updates.arrivals import Arrivals
 from understudy.engine.updates.tickets import Applied, failure_of, refusal
+from understudy.engine.updates.wave import Settling
 from understudy.graph.draft import Draft
 from understudy.graph.errors import JournalError, MutationError
 from understudy.graph.log.keys import Keys, Known
@@ -51,10 +52,13 @@ class Computing(Protocol):
     def owes(self) -> bool: ...
 
     @property
+    def waiting(self) -> int: ...
+
+    @property
     def stale(self) -> StaleLogits | None: ...
 
     def update(
-        self, old: GraphView, new: GraphView, change: GraphChange, undo: Undo, settling: bool
+        self, old: GraphView, new: GraphView, change: GraphChange, undo: Undo, settling: Settling
     ) -> int: ...
 
     def keep(self) -> None: ...
@@ -68,10 +72,11 @@ class NothingComputed:
     """Where the graph alone is wanted."""
 
     owes = False
+    waiting = 0
     stale = None
 
     def update(
-        self, old: GraphView, new: GraphView, change: GraphChange, undo: Undo, settling: bool
+        self, old: GraphView, new: GraphView, change: GraphChange, undo: Undo, settling: Settling
     ) -> int:
         return 0
 
@@ -222,7 +227,7 @@ class Replica:
         draft: Draft,
         batches: int,
         keep: Callable[[], None] = lambda: None,
-        settling: bool = False,
+        settling: Settling = Settling.NOTHING,
     ) -> None:
         """Computes a draft, has it kept, and publishes it; or takes everything back.
 
@@ -256,7 +261,22 @@ class Replica:
         """
         while self.incremental.owes and not interrupted():
             with self.lock:  # let go between pieces, so that changes need not wait for all
-                self.change(self.store.draft(), 0, settling=True)
+                self.change(self.store.draft(), 0, settling=Settling.ALL)
+
+    def answer_waiting(self, rest: Callable[[], None]) -> None:
+        """Computes as many of the logits that wait for a reader as do now, though changes come.
+
+        Args:
+            rest: lets changes in, between pieces.
+        """
+        left = self.incremental.waiting
+        while left > 0 and self.incremental.waiting:
+            with self.lock:
+                before = self.incremental.waiting
+                if before:
+                    self.change(self.store.draft(), 0, settling=Settling.LOGITS)
+                left -= before - self.incremental.waiting
+            rest()
 
     def compact(self) -> None:
         """Folds the changed neighbour lists into one array; others read and write meanwhile."""

@@ -1,6 +1,7 @@
 """A change as the layers see it, and what of it reaches one of them."""
 
 from dataclasses import dataclass
+from enum import Enum, auto
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,14 @@ from understudy.engine.updates.cached_sums import Moved
 from understudy.graph.store import GraphChange
 from understudy.graph.versions import Undo
 from understudy.graph.view import GraphView
+
+
+class Settling(Enum):
+    """What is done for its own sake, while no change runs."""
+
+    NOTHING = auto()
+    LOGITS = auto()  # those that are stale
+    ALL = auto()  # the same, and what nodes owe their neighbours
 
 
 @dataclass(frozen=True, slots=True)
