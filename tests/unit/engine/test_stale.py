@@ -1,7 +1,7 @@
 """Logits that a change left: whoever asks gets what a full computation gives, of every version."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -18,14 +18,17 @@ from tests.unit.engine.plain_students import (
     logits,
     plain_student,
     plain_writer,
+    read,
     stale_ids,
 )
 from understudy.bundle.student import LOGITS_FILE
 from understudy.engine import Engine, Node
 from understudy.engine.errors import InferenceError, JournalFailedError
+from understudy.engine.student import Student
 from understudy.engine.updates import affected, deferred
 from understudy.engine.updates.aggregated import LINEAR
 from understudy.engine.updates.writer import Writer
+from understudy.graph import TextGraph, build_adjacency, string_array
 from understudy.graph.errors import JournalError
 from understudy.graph.log.memory import MemoryLog
 from understudy.graph.log.protocol import Record
@@ -87,6 +90,50 @@ def test_what_few_nodes_need_is_computed_and_the_rest_stays_stale(writer: Writer
     writer.apply([UpsertNode("n0", "chess")])  # of many neighbours
     assert stale_ids(writer.state) >= {"n0", "n5", "n6"}
     assert_right(writer)
+
+
+@dataclass(frozen=True)
+class Little:
+    """What is aggregated, a little of it, beside the node's own or alone."""
+
+    share: float
+    own: float = 1.0
+    inputs: tuple[str, ...] = ("h", "aggregated")
+
+    def __call__(self, feeds: Feeds) -> Array:
+        h, aggregated = (np.asarray(feeds[name], np.float32) for name in self.inputs)
+        return np.asarray(self.own * h + self.share * aggregated, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("weighting", "share"), [("sum", 2e-6), ("symmetric", 4e-4), ("mean", 4e-6)]
+)
+def test_what_many_neighbors_owe_one_node_adds_up_to_little(
+    weighting: Weighting, share: float
+) -> None:
+    """Two nodes with the same 4,000 neighbours: the text of one moves each of these by less than
+    wakes anybody, and all of them together the other one."""
+    leaves, nodes = 4_000, 12_000  # the rest lie in a row, so that the change does not reach most
+    pairs = [(hub, leaf) for hub in (0, 1) for leaf in range(2, leaves + 2)]
+    pairs += [(node, node + 1) for node in range(leaves + 2, nodes - 1)]
+    graph = TextGraph(
+        name="between",
+        ids=string_array(f"n{node}" for node in range(nodes)),
+        texts=string_array(["mail", "kernel", *[NOTHING] * (nodes - 2)]),
+        labels=np.zeros(nodes, np.int64),
+        label_names=("a", "b"),
+        adjacency=build_adjacency(nodes, np.array(pairs))[0],
+        splits={},
+    )
+    student = Student(read, (Little(share), Little(1.0, own=0.0)), weighting)
+    writer = plain_writer(student, graph, at_once=MANY**2)
+    before = full_logits(student, writer.state)
+    writer.apply([UpsertNode("n0", "proxy")])
+    row = writer.state.rows(["n1"])
+    expected = full_logits(student, writer.state)[row]
+    np.testing.assert_allclose(writer.state.logits(row), expected, atol=2e-5)
+    if weighting != "mean":
+        assert np.abs(expected - before[row]).max() > TOLERANCE  # else nothing was asked
 
 
 @pytest.mark.parametrize("layers", [1, 2])

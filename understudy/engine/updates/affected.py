@@ -8,6 +8,7 @@ where few nodes need it; many are only marked, see `understudy.engine.stale`.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ class Incremental:
         Args:
             owed: by layer float32 [rows], what each node owes its neighbours; None is nothing.
                 Written to from here on.
-            waking: what a node may owe.
+            waking: what a node's neighbours together may owe it.
             logits_at_once: up to how many a change computes; None is LOGITS_AT_ONCE.
         """
         self.student = student
@@ -246,9 +247,25 @@ class Incremental:
             debtors = self.debts.pay(number, step.new.degrees)
             waking = union([sources.rows, debtors], step.new.num_rows)
         else:
-            wakes = self.debts.wake(number, sources.rows, differences)
+            shares = partial(self.shares, step.new)
+            wakes = self.debts.wake(number, sources.rows, differences, shares)
             waking = sources.rows[wakes]
         return Wave(moved, sources, differences, ~wakes, waking)
+
+    def shares(self, view: GraphView, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """How much of what is allowed in all some nodes may owe; float64 [B].
+
+        As many may owe a node as it has neighbours. A mean, or attention, then moves by as much as
+        one of them did; a sum by that times their number, GCN's by the root of it.
+        """
+        most = np.ones(len(rows))
+        if self.student.weighting not in ("sum", "symmetric"):
+            return most
+        near = view.adjacent(rows)
+        some = near.degrees > 0
+        if some.any():
+            most[some] = np.maximum.reduceat(view.degrees(near.indices), near.indptr[:-1][some])
+        return 1 / most if self.student.weighting == "sum" else 1 / np.sqrt(most + 1)
 
     def reached(self, number: int, wave: Wave, step: Step) -> NDArray[np.int64]:
         """Sorted rows that a wave makes a layer run for; their sums are updated."""

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from understudy.graph.versions import VersionedTable
 
-# A node wakes its neighbours once it moved their sums, all told, by this much. What it owes them
-# until then is kept, so it never adds up to more; `settle` pays it.
+# A node wakes its neighbours once what it owes them might move what one of them aggregates by this
+# much, were all of that one's neighbours to owe it as much. What it owes is kept, so it never adds
+# up to more; `settle` pays it.
 WAKING = 1e-5
 SETTLED_AT_ONCE = 8_192  # neighbours woken a step by `settle`, unless one node alone has more
 
@@ -17,7 +18,7 @@ class Debts:
     """By layer, what each node owes; only the writer touches it.
 
     Attributes:
-        waking: what a node may owe.
+        waking: what a node's neighbours together may owe it.
         owed: by layer float32 [rows], as of what is published.
         owing: what the change that runs makes of it: layer, rows and what these owe then.
         maybe: whether anything may be owed; looking at all nodes takes long where there are many.
@@ -42,9 +43,16 @@ class Debts:
         self.maybe = owed is not None
 
     def wake(
-        self, number: int, rows: NDArray[np.int64], differences: NDArray[np.float32]
+        self,
+        number: int,
+        rows: NDArray[np.int64],
+        differences: NDArray[np.float32],
+        shares: Callable[[NDArray[np.int64]], NDArray[np.float64]],
     ) -> NDArray[np.bool_]:
         """Which nodes' neighbours must run again; the others owe them what they moved.
+
+        Args:
+            shares: what part of `waking` some nodes may owe, at most 1; float64 [B']
 
         Shapes:
             differences: float32 [B, d], by which the nodes moved
@@ -54,6 +62,9 @@ class Debts:
         owed.reserve(int(rows.max(initial=-1)) + 1)
         total = owed.newest(rows) + largest(differences, self.waking)
         wakes = total > self.waking
+        small = np.flatnonzero(~wakes & (total > 0))
+        if len(small):
+            wakes[small] = total[small] > self.waking * shares(rows[small])
         self.owing.append((number, rows, np.where(wakes, 0, total).astype(np.float32)))
         return np.asarray(wakes)
 
