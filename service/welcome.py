@@ -4,8 +4,7 @@ import json
 import shlex
 from collections.abc import Iterator
 
-from understudy.engine.engine import probe_row
-from understudy.engine.state import GraphState
+from understudy.engine.state import GraphState, probe_row
 
 
 def welcome(url: str, grpc: str | None, page: bool, keys: bool, asked: str) -> Iterator[str]:

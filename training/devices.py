@@ -4,7 +4,8 @@ auto is CUDA where there is one, and else the processor.
 """
 
 import re
-from typing import TYPE_CHECKING, Literal
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from training.errors import DeviceError
 
@@ -63,3 +64,20 @@ def free_on(device: "torch.device") -> float | None:
     import torch
 
     return float(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else None
+
+
+@runtime_checkable
+class Movable(Protocol):
+    """A tensor, or what holds some."""
+
+    def to(self, device: "torch.device") -> Any: ...
+
+
+Value = TypeVar("Value", bound=Any)
+
+
+def moved(value: Value, device: "torch.device") -> Value:
+    """A dataclass with all of its movable fields on a device."""
+    entries = {field.name: getattr(value, field.name) for field in fields(value)}
+    there = {name: own.to(device) for name, own in entries.items() if isinstance(own, Movable)}
+    return replace(value, **there)

@@ -20,7 +20,8 @@ from export.student.blocks import (
     layer_blocks,
     weighting_of,
 )
-from training.student.network import HashedInput, Student
+from training.student.inputs import HashedInput
+from training.student.network import Student
 
 HOP_INPUTS = ("own", "index", "weight", "more", "pair")
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from training.data import Product
+from training.edges import Product
 
 BLOCK_ROWS = 1_024  # of 256 numbers: 1 MiB, which fits a core's own cache
 DEVICE_ROWS = 262_144  # the same on an accelerator, where starting an operator costs more

@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from time import sleep
 from types import TracebackType
 from weakref import finalize
 
@@ -47,7 +46,7 @@ from understudy.engine.requests import (
     resolve,
 )
 from understudy.engine.snapshots import Snapshots
-from understudy.engine.state import GraphState
+from understudy.engine.state import GraphState, probe_row
 from understudy.engine.student import Inference, Student
 from understudy.engine.updates.replica import Lag
 from understudy.engine.updates.tickets import Applied
@@ -57,17 +56,12 @@ from understudy.graph.agreement import agreement
 from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.mutations import Mutation, UpsertNode
 from understudy.graph.progress import Progress, silent
-from understudy.graph.view import REMOVED
 
 logger = logging.getLogger(__name__)
 
-# A node sent as if unseen must get its stored logits; providers differ in the last digits.
-PROBE_TOLERANCE = 1e-2
-PROBE_DEGREE = 4
+PROBE_TOLERANCE = 1e-2  # of a stored node sent as unseen; providers differ in the last digits
 ENTRIES_KEPT = 65_536  # of changed neighbour lists, before these are folded together
 RECORDS_KEPT = 10_000  # batches in the journal, before a snapshot takes their place
-REST_SECONDS = 0.01  # for changes, between pieces of logits that are computed though these come
-PROBE_CANDIDATES = 1_024  # rows among which the node to probe is looked for
 
 
 class Engine:
@@ -372,10 +366,9 @@ class Engine:
         self.uploads.notice()
 
     def maintain(self) -> None:
-        """What is done when idle."""
-        # Under a stream of changes settling would wake the same hubs after each of them.
+        """What is done when idle; settling all amid changes would wake the same hubs every time."""
         self.writer.settle(interrupted=self.maintenance.changed.is_set)
-        self.writer.answer_waiting(rest=lambda: sleep(REST_SECONDS))
+        self.writer.answer_waiting()
         graph, log = self.state.graph, self.writer.log
         if graph.parts.lists.used > max(ENTRIES_KEPT, graph.num_edges // 8):
             self.compact()
@@ -405,11 +398,3 @@ class Engine:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def probe_row(state: GraphState) -> int | None:
-    """A stored node of about PROBE_DEGREE neighbours, or None if there is no node nearby."""
-    rows = np.arange(min(state.graph.num_rows, PROBE_CANDIDATES))
-    nearest = np.argsort(np.abs(state.graph.degrees(rows) - PROBE_DEGREE), kind="stable")
-    live = (row for row in nearest.tolist() if state.graph.record(row) is not REMOVED)
-    return next(live, None)

@@ -15,9 +15,11 @@ from understudy.graph.snapshot import FILES as SNAPSHOT_FILES
 from understudy.graph.snapshot import load_snapshot
 from understudy.graph.text_graph import TextGraph
 from understudy.graph.versions import VersionedTable
-from understudy.graph.view import GraphView
+from understudy.graph.view import REMOVED, GraphView
 
 GRAPH_FOLDER = "graph"
+PROBE_DEGREE = 4  # of the node that is probed
+PROBE_CANDIDATES = 1_024  # rows among which the node to probe is looked for
 
 
 def owed_file(number: int) -> str:
@@ -193,3 +195,11 @@ def check_graph(graph: TextGraph, manifest: Manifest) -> None:
         raise BundleMismatchError("the graph's row pointers do not fit its edges")
     if len(indices) and (indices.min() < 0 or indices.max() >= nodes):
         raise BundleMismatchError("an edge of the graph points outside it")
+
+
+def probe_row(state: GraphState) -> int | None:
+    """A stored node of about PROBE_DEGREE neighbours, or None if there is no node nearby."""
+    rows = np.arange(min(state.graph.num_rows, PROBE_CANDIDATES))
+    nearest = np.argsort(np.abs(state.graph.degrees(rows) - PROBE_DEGREE), kind="stable")
+    live = (row for row in nearest.tolist() if state.graph.record(row) is not REMOVED)
+    return next(live, None)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from time import monotonic
+from time import monotonic, sleep
 from typing import Protocol
 
 import numpy as np
@@ -27,6 +27,8 @@ from understudy.graph.versions import Undo
 from understudy.graph.view import GraphView
 
 logger = logging.getLogger(__name__)
+
+REST_SECONDS = 0.01  # for changes, between pieces of logits that are computed though these come
 
 Fate = Applied | EngineError  # what became of a record
 
@@ -263,7 +265,7 @@ class Replica:
             with self.lock:  # let go between pieces, so that changes need not wait for all
                 self.change(self.store.draft(), 0, settling=Settling.ALL)
 
-    def answer_waiting(self, rest: Callable[[], None]) -> None:
+    def answer_waiting(self, rest: Callable[[], None] = lambda: sleep(REST_SECONDS)) -> None:
         """Computes as many of the logits that wait for a reader as do now, though changes come.
 
         Args:
