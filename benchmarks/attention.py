@@ -17,7 +17,7 @@ from torch_geometric.nn import GATConv
 
 from benchmarks.measure import described, markdown_table, run_script, side_by_side, write_results
 from training.config import StudentConfig
-from training.edges import edges
+from training.data import edges
 from training.student.attention import attention
 from training.student.network import convolution
 from understudy.graph import load_graph

@@ -18,7 +18,7 @@ import typer
 from benchmarks.measure import markdown_table, run_script, side_by_side, write_results
 from export.checks.gates import judge
 from export.encoder.files import WrittenEncoder, served_embeddings, write_encoder, write_int8
-from training.edges import edges
+from training.data import edges
 from training.encoders.features import dense_features, graph_features
 from training.student.checkpoint import Checkpoint, load_checkpoint
 from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE

@@ -25,13 +25,11 @@ from torch_geometric.nn import GCNConv, GINConv, SAGEConv
 from benchmarks.errors import BenchmarkError
 from benchmarks.measure import described, markdown_table, run_script, write_results
 from training.config import LABELS, StudentConfig
-from training.data import GraphData, graph_data, whole_graph
-from training.edges import Edges
+from training.data import Edges, GraphData, graph_data, whole_graph
 from training.encoders.features import Features
 from training.loop import Evaluation, predict, run_epoch
 from training.losses.objectives import CrossEntropy, Term
-from training.student.inputs import DenseInput
-from training.student.network import MessageLayer, Student, StudentOutput
+from training.student.network import DenseInput, MessageLayer, Student, StudentOutput
 from understudy.graph import load_graph
 
 WIDTH = 384  # of an embedding

@@ -34,7 +34,7 @@ from export.student.activations import all_activations
 from export.student.blocks import weighting_of
 from export.student.files import convert_student, export_student
 from training.config import StudentConfig, StudentKind
-from training.edges import edges
+from training.data import edges
 from training.student.network import Student
 from understudy.bundle import StudentInfo
 from understudy.bundle.sessions import Network

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from export.student.blocks import weighting_of
 from tests.students import BUCKETS, exported_files, random_student
 from training.config import StudentConfig
-from training.edges import edges
+from training.data import edges
 from training.encoders.features import graph_features, hashing_spec
 from training.student.network import Student
 from understudy.bundle import (

@@ -15,8 +15,7 @@ from export.checks.parity import student_forms
 from export.student.blocks import weighting_of
 from export.student.files import export_student
 from training.config import StudentConfig, StudentKind
-from training.student.inputs import HashedInput
-from training.student.network import Student
+from training.student.network import HashedInput, Student
 from understudy.bundle import StudentInfo
 from understudy.bundle.sessions import Network
 from understudy.bundle.student import WHOLE_FILE, StudentNetwork

@@ -1,19 +1,27 @@
 """What training reads of a graph and of a teacher, as tensors, and whether a graph has enough."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy import sparse
 from torch import Tensor
 
 from training.devices import moved
-from training.edges import Edges, edges
 from training.encoders.features import (
+    PROCESSOR,
     Features,
+    csr_tensor,
+    multiplied,
+    scipy_matrix,
 )
 from training.errors import TeacherError, UntrainableError
 from understudy.graph import UNLABELED, TextGraph
 from understudy.graph.csr import Adjacency
+from understudy.graph.neighborhoods import Weighting
 from understudy.graph.splits import labeled_nodes
 
 GRADED_FROM = 3  # nodes of a class, of which a random split gives train, test and val one each
@@ -71,6 +79,145 @@ def check_classes(graph: TextGraph) -> None:
             f"{' and others' if len(missing) > 5 else ''}; put a node of it into the split "
             "'train', or remove that label from its nodes, and import again"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Attended:
+    """Who attends to whom, every node to itself too: P pairs, sorted by target.
+
+    Shapes:
+        indptr: int32 [N + 1], where each target's pairs start
+        sources, targets: int64 [P]
+    """
+
+    indptr: NDArray[np.int32]
+    sources: Tensor
+    targets: Tensor
+
+    def to(self, device: torch.device) -> "Attended":
+        return moved(self, device)
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """The sum over neighbours' rows, as a product with a sparse matrix.
+
+    Shapes:
+        matrix: sparse CSR [B, N]; row i holds the weights of what node i reads
+        transposed: the same, transposed; the same object where the matrix is symmetric
+        scale: float32 [B, 1], by which sums are multiplied, or None
+    """
+
+    matrix: Tensor
+    transposed: Tensor
+    scale: Tensor | None = None
+
+    def sums(self, h: Tensor) -> Tensor:
+        """[N, d] → [B, d], before the scale."""
+        return multiplied(self.matrix, h)
+
+    def scaled(self, sums: Tensor, rows: slice) -> Tensor:
+        """The sums of some rows, scaled."""
+        return sums if self.scale is None else sums * self.scale[rows]
+
+    def add_transposed(self, total: Tensor, gradient: Tensor) -> None:
+        """Adds what sums' gradient, [B, d], is to the rows that were summed, [N, d]."""
+        torch.addmm(total, self.transposed, gradient, out=total)
+
+    def of(self, nodes: NDArray[np.int64]) -> "Product":
+        """Of some nodes alone, in their order; there is no gradient of it."""
+        matrix = csr_tensor(scipy_matrix(self.matrix)[nodes]).to(self.matrix.device)
+        return Product(
+            matrix, matrix, None if self.scale is None else self.scale[torch.from_numpy(nodes)]
+        )
+
+
+class Edges:
+    """The graph's edges in the forms that layers and objectives read, made when they are read.
+
+    Args:
+        plain: float32 [N, N]; row i holds the neighbours of node i, each with its weight, 1 in a
+            whole graph
+        normalized: makes the matrix [N, N] that GCN reads
+        symmetric: whether both matrices are
+        device: of the tensors; the matrices that they are made of stay with the processor
+    """
+
+    def __init__(
+        self,
+        plain: sparse.csr_array,
+        normalized: Callable[[], sparse.csr_array],
+        symmetric: bool = True,
+        device: torch.device = PROCESSOR,
+    ) -> None:
+        self.plain, self.make_normalized, self.symmetric = plain, normalized, symmetric
+        self.device = device
+
+    def to(self, device: torch.device) -> "Edges":
+        """The same with its tensors on a device; itself where they are there."""
+        if device == self.device:
+            return self
+        return Edges(self.plain, self.make_normalized, self.symmetric, device)
+
+    @cached_property
+    def adjacency(self) -> Tensor:
+        """Sparse CSR [N, N], ones; row i holds the neighbours of node i."""
+        return csr_tensor(self.plain).to(self.device)
+
+    @cached_property
+    def looped(self) -> sparse.csr_array:
+        """What `normalized` is made of, and shares on the processor."""
+        return self.make_normalized()
+
+    @cached_property
+    def normalized(self) -> Tensor:
+        """Sparse CSR [N, N], with self-loops, 1 / sqrt((d_i + 1)(d_j + 1)), for GCN."""
+        return csr_tensor(self.looped).to(self.device)
+
+    @cached_property
+    def attended(self) -> "Attended":
+        """Every node's neighbours and itself, for GAT."""
+        return attended(self.looped).to(self.device)
+
+    @cached_property
+    def edge_index(self) -> Tensor:
+        """int64 [2, 2 E], (from, to), sorted by target; read by objectives."""
+        targets = np.repeat(np.arange(self.plain.shape[0]), np.diff(self.plain.indptr))
+        pairs = np.stack([self.plain.indices.astype(np.int64), targets])
+        return torch.from_numpy(pairs).to(self.device)
+
+    @cached_property
+    def products(self) -> dict[tuple[Weighting, int, int], Product]:
+        return {}
+
+    def product(self, weighting: Weighting, rows: int, columns: int) -> Product | None:
+        """What neighbours' rows are summed with: of mean, sum and symmetric; None of others.
+
+        Args:
+            rows, columns: the first nodes, whose sums are asked for, and those that hold all of
+                their neighbours
+        """
+        if weighting not in ("mean", "sum", "symmetric"):
+            return None
+        key = weighting, rows, columns
+        if key not in self.products:
+            self.products[key] = self.make_product(*key)
+        return self.products[key]
+
+    def make_product(self, weighting: Weighting, rows: int, columns: int) -> Product:
+        own = self.looped if weighting == "symmetric" else self.plain
+        if (rows, columns) == own.shape:
+            matrix = self.normalized if weighting == "symmetric" else self.adjacency
+        else:
+            own = leading(own, rows, columns)
+            matrix = csr_tensor(own).to(self.device)
+        whole = self.symmetric and rows == columns == self.plain.shape[0]
+        transposed = matrix if whole else csr_tensor(own.T.tocsr()).to(self.device)
+        if weighting != "mean":
+            return Product(matrix, transposed)
+        counts = np.maximum(np.diff(self.plain.indptr[: rows + 1]), 1).astype(np.float32)
+        scale = torch.from_numpy(1 / counts)[:, None].to(self.device)
+        return Product(matrix, transposed, scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +306,41 @@ def graph_data(graph: TextGraph, features: Features, targets: Targets | None = N
         targets=targets,
         **parts,
     )
+
+
+def edges(adjacency: Adjacency) -> Edges:
+    return Edges(adjacency_matrix(adjacency), partial(normalized_adjacency, adjacency))
+
+
+def leading(matrix: sparse.csr_array, rows: int, columns: int) -> sparse.csr_array:
+    """The first rows, which have nothing beyond the first columns; nothing is copied."""
+    end = matrix.indptr[rows]
+    parts = matrix.data[:end], matrix.indices[:end], matrix.indptr[: rows + 1]
+    return sparse.csr_array(parts, (rows, columns))
+
+
+def attended(looped: sparse.csr_array) -> Attended:
+    """The pairs of a matrix [N, N] with self-loops, whose row i holds what node i attends to."""
+    targets = np.repeat(np.arange(looped.shape[0]), np.diff(looped.indptr))
+    sources = torch.from_numpy(looped.indices.astype(np.int64))
+    return Attended(looped.indptr.astype(np.int32), sources, torch.from_numpy(targets))
+
+
+def adjacency_matrix(adjacency: Adjacency) -> sparse.csr_array:
+    """float32 [N, N], a one for every edge and direction."""
+    ones = np.ones(len(adjacency.indices), dtype=np.float32)
+    size = (adjacency.num_nodes, adjacency.num_nodes)
+    return sparse.csr_array((ones, adjacency.indices, adjacency.indptr), size)
+
+
+def normalized_adjacency(adjacency: Adjacency) -> sparse.csr_array:
+    """float32 [N, N], with self-loops, divided by the roots of both degrees (arXiv 1609.02907)."""
+    scale = 1 / np.sqrt(adjacency.degrees + 1.0)
+    size = adjacency.num_nodes
+    looped = adjacency_matrix(adjacency) + sparse.eye_array(size, dtype=np.float32, format="csr")
+    looped.sort_indices()
+    weights = np.repeat(scale, np.diff(looped.indptr)) * scale[looped.indices]
+    return sparse.csr_array((weights.astype(np.float32), looped.indices, looped.indptr))
 
 
 @dataclass(frozen=True, slots=True)

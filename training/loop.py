@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.config import Epoch, Training, TrainingConfig
-from training.data import Batch, GraphData, train_mask, whole_graph
-from training.edges import Product
+from training.data import Batch, GraphData, Product, train_mask, whole_graph
 from training.encoders.features import Features
 from training.errors import DivergedError
 from training.losses.objectives import Term, total_loss

@@ -13,8 +13,7 @@ import numpy as np
 import torch
 
 from training.config import LABELS, TRAINING, StudentConfig, TrainingConfig, check_amount
-from training.data import GraphData, whole_graph
-from training.edges import edges
+from training.data import GraphData, edges, whole_graph
 from training.errors import TeacherError
 from training.loop import ALONE, JUDGED, Evaluation, batches, begin, run_epoch
 from training.losses.objectives import CrossEntropy, Term

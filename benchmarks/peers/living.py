@@ -11,7 +11,7 @@ from torch_geometric.nn import GATConv
 from benchmarks.errors import BenchmarkError
 from benchmarks.peers.predictor import Predictor
 from benchmarks.torch_students import as_layer
-from training.edges import adjacency_matrix, attended, normalized_adjacency
+from training.data import adjacency_matrix, attended, normalized_adjacency
 from training.encoders.features import csr_tensor
 from training.student.attention import attention
 from training.student.network import MessageLayer

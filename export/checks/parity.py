@@ -15,12 +15,11 @@ from export.errors import ParityError
 from export.student.activations import all_activations, input_feeds
 from export.student.blocks import weighting_of
 from export.student.forms import forms_of
-from training.edges import edges
+from training.data import edges
 from training.encoders.features import Features, HashedFeatures, dense_features, take_rows
 from training.encoders.minilm import MiniLM
 from training.student.batches import sample, sampled_edges
-from training.student.inputs import HashedInput
-from training.student.network import Student
+from training.student.network import HashedInput, Student
 from understudy.bundle import StudentInfo
 from understudy.bundle.sessions import Network
 from understudy.bundle.student import StudentNetwork

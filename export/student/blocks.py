@@ -23,8 +23,7 @@ from torch.nn import functional as F
 from torch_geometric.nn import GATConv, GCNConv, GINConv, SAGEConv
 
 from export.errors import ExportError
-from training.student.inputs import HashedInput
-from training.student.network import STUDENTS, MessageLayer, Student
+from training.student.network import STUDENTS, HashedInput, MessageLayer, Student
 from understudy.graph.neighborhoods import Weighting
 
 

@@ -19,8 +19,7 @@ from export.student.blocks import (
 )
 from export.student.even_rows import even_rows
 from export.student.whole_file import whole_file
-from training.student.inputs import HashedInput
-from training.student.network import Student
+from training.student.network import HashedInput, Student
 from understudy.bundle.student import WHOLE_FILE
 
 LAYER_AXES: dict[str, Axes] = {

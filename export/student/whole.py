@@ -20,8 +20,7 @@ from export.student.blocks import (
     layer_blocks,
     weighting_of,
 )
-from training.student.inputs import HashedInput
-from training.student.network import Student
+from training.student.network import HashedInput, Student
 
 HOP_INPUTS = ("own", "index", "weight", "more", "pair")
 

@@ -7,8 +7,7 @@ from torch import Tensor
 
 from export.onnx_files import Axes, OnnxFile
 from export.student.whole import WholeStudent
-from training.student.inputs import HashedInput
-from training.student.network import Student
+from training.student.network import HashedInput, Student
 
 # The free axes of each input of a layer, see `understudy.graph.receptive_field.Hop`; 1 and 2 are
 # fixed.

@@ -20,8 +20,7 @@ from training.config import Epoch
 from training.data import GraphData
 from training.encoders.features import Features, HashedFeatures
 from training.loop import Run, Team
-from training.student.inputs import HashedInput
-from training.student.network import Student
+from training.student.network import HashedInput, Student
 
 APART = 1_000_003  # between the seeds of two workers' dropout
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from torch_geometric.nn import GATConv
 from torch_geometric.utils import softmax
 
-from training.edges import Attended
+from training.data import Attended
 from training.student.attention_on_device import SumOnDevice
 from training.threads import shared_out
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.edges import Attended
+from training.data import Attended
 from training.encoders.features import multiplied
 
 PAIRS_AT_ONCE = 2**20  # whose gathered rows are held

@@ -8,8 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
-from training.data import Batch, GraphData, train_mask
-from training.edges import Edges
+from training.data import Batch, Edges, GraphData, train_mask
 from training.encoders.features import take_rows
 from training.student.network import STUDENTS
 from understudy.graph.csr import Adjacency

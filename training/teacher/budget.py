@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.edges import normalized_adjacency
+from training.data import normalized_adjacency
 from training.errors import TeacherError
 from training.teacher.answers.folder import View
 from training.teacher.answers.smoothing import smoothed

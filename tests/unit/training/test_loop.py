@@ -21,7 +21,8 @@ from training.loop import (
     train,
 )
 from training.losses.objectives import CrossEntropy, Term
-from training.student.network import Student, dropout
+from training.student.by_rows import dropout
+from training.student.network import Student
 
 SMALL = StudentConfig(hidden=16, dropout=0.0)
 

@@ -18,8 +18,7 @@ from export.student.files import export_student
 from tests.unit.training.samples import CLASSES, NODES, WIDTH, small_data, small_graph
 from training.calibration import Calibration
 from training.config import ObjectiveOptions, Registry, StudentConfig, TrainingConfig
-from training.data import Batch, GraphData, Targets
-from training.edges import Edges
+from training.data import Batch, Edges, GraphData, Targets
 from training.encoders.features import encoder_spec
 from training.errors import TrainingError
 from training.loop import predict, train

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from training.edges import normalized_adjacency
+from training.data import normalized_adjacency
 from training.teacher.answers.folder import View
 from training.teacher.answers.smoothing import FACTORS, smoothed
 from training.teacher.answers.views import right_answers

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from training.edges import normalized_adjacency
+from training.data import normalized_adjacency
 from training.folds import training_folds
 from training.teacher.answers.folder import HopAnswers, View
 from training.teacher.answers.views import right_answers, views

@@ -22,7 +22,7 @@ from export.errors import ParityError
 from export.student.activations import all_activations, input_feeds
 from export.student.whole_file import whole_file
 from tests.students import ExportedStudent, hub_graph, random_student, small_student
-from training.edges import edges
+from training.data import edges
 from training.encoders.features import Features
 from understudy.graph.csr import Adjacency, build_adjacency
 from understudy.graph.neighborhoods import padded_blocks, stored_neighborhoods

@@ -11,8 +11,7 @@ from torch.nn import functional as F
 
 from tests.unit.training.samples import small_data
 from training.config import OBJECTIVES, ObjectiveOptions, StudentConfig, TrainingConfig
-from training.data import Batch, GraphData, whole_graph
-from training.edges import edges
+from training.data import Batch, GraphData, edges, whole_graph
 from training.errors import TeacherError, TrainingError
 from training.loop import train
 from training.losses.features import (

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch_geometric.nn import GATConv
 
 from tests.unit.training.samples import small_graph
-from training.edges import Attended, attended, edges
+from training.data import Attended, attended, edges
 from training.student.attention import BLOCK_EDGES, attention, pair_products, weighted_sum
 
 HEADS, CHANNELS, WIDTH = 2, 3, 5

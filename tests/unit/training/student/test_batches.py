@@ -19,10 +19,9 @@ from training.config import (
 from training.encoders.features import HashedFeatures
 from training.loop import train
 from training.losses.objectives import make_terms
-from training.student import inputs
+from training.student import network
 from training.student.batches import Sampling, draw, sample, sampled_batches, seed_steps
-from training.student.inputs import HashedInput
-from training.student.network import Student
+from training.student.network import HashedInput, Student
 from understudy.graph.hashing import HashingOptions, TextHasher
 
 
@@ -121,10 +120,10 @@ def test_mapping_the_table_first_gives_the_same_activations_and_gradients(
         h.square().mean().backward()
         return h.detach(), [weights.grad for weights in student.parameters()]
 
-    assert features.entries >= 16 * inputs.ENTRIES_A_BUCKET
+    assert features.entries >= 16 * network.ENTRIES_A_BUCKET
     assert student.input.mapped_rows(features) is not None
     first, found = embedded()
-    monkeypatch.setattr(inputs, "ENTRIES_A_BUCKET", 2**40)
+    monkeypatch.setattr(network, "ENTRIES_A_BUCKET", 2**40)
     assert student.input.mapped_rows(features) is None
     second, expected = embedded()
     torch.testing.assert_close(first, second)

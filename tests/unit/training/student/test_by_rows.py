@@ -11,8 +11,7 @@ from torch_geometric.nn import GCNConv, GINConv, SAGEConv
 
 from tests.unit.training.samples import CLASSES, NODES, WIDTH, small_data
 from training.config import STUDENT_KINDS, StudentConfig, StudentKind
-from training.data import GraphData
-from training.edges import Edges
+from training.data import Edges, GraphData
 from training.loop import Evaluation, predict
 from training.student import by_rows as module
 from training.student.by_rows import by_rows

@@ -17,7 +17,7 @@ from tests.unit.training.samples import (
     small_answers,
     small_graph,
 )
-from training.edges import normalized_adjacency
+from training.data import normalized_adjacency
 from training.errors import TeacherError
 from training.folds import FOLDS, training_folds
 from training.teacher.answers.folder import (
