@@ -368,7 +368,7 @@ class Engine:
     def maintain(self) -> None:
         """What is done when idle; settling all amid changes would wake the same hubs every time."""
         self.writer.settle(interrupted=self.maintenance.changed.is_set)
-        self.writer.answer_waiting()
+        self.writer.answer_waiting(rest=self.maintenance.rest)
         graph, log = self.state.graph, self.writer.log
         if graph.parts.lists.used > max(ENTRIES_KEPT, graph.num_edges // 8):
             self.compact()

@@ -9,6 +9,7 @@ from weakref import WeakMethod
 logger = logging.getLogger(__name__)
 
 QUIET_SECONDS = 1.0  # without a change, before the work begins
+REST_SECONDS = 0.01  # for changes, between pieces of work that is done though these come
 BUSY_SECONDS = 30.0  # after which it begins although changes keep coming
 
 
@@ -44,6 +45,10 @@ class Maintenance:
         """Has the thread end without waiting for it."""
         self.closed.set()
         self.changed.set()
+
+    def rest(self) -> bool:
+        """Between pieces of the work, on its thread; whether the end has come."""
+        return self.closed.wait(REST_SECONDS)
 
     def run(self) -> None:
         while self.pause():

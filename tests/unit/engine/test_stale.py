@@ -257,14 +257,17 @@ def test_what_waits_is_computed_though_changes_come(
     waited = incremental_of(writer).waiting
     pieces: list[int] = []
 
-    def change() -> None:
+    def change() -> bool:
         """A change in every rest, each of which makes all of them wait again."""
         writer.apply([UpsertNode("n0", f"kernel {len(pieces)}")])
         pieces.append(incremental_of(writer).waiting)
+        return False
 
     writer.answer_waiting(rest=change)
     assert pieces == [waited] * -(-waited // 3)  # as many as waited at first, then it ends
-    writer.answer_waiting(rest=lambda: None)
+    writer.answer_waiting(rest=lambda: True)  # as where the engine is closed
+    assert incremental_of(writer).waiting == waited - 3
+    writer.answer_waiting(rest=lambda: False)
     assert writer.state.stale is None
     assert_right(writer)
 

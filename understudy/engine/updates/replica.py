@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from time import monotonic, sleep
+from time import monotonic
 from typing import Protocol
 
 import numpy as np
@@ -27,8 +27,6 @@ from understudy.graph.versions import Undo
 from understudy.graph.view import GraphView
 
 logger = logging.getLogger(__name__)
-
-REST_SECONDS = 0.01  # for changes, between pieces of logits that are computed though these come
 
 Fate = Applied | EngineError  # what became of a record
 
@@ -265,11 +263,11 @@ class Replica:
             with self.lock:  # let go between pieces, so that changes need not wait for all
                 self.change(self.store.draft(), 0, settling=Settling.ALL)
 
-    def answer_waiting(self, rest: Callable[[], None] = lambda: sleep(REST_SECONDS)) -> None:
+    def answer_waiting(self, rest: Callable[[], bool]) -> None:
         """Computes as many of the logits that wait for a reader as do now, though changes come.
 
         Args:
-            rest: lets changes in, between pieces.
+            rest: lets changes in, between pieces; whether to leave the others.
         """
         left = self.incremental.waiting
         while left > 0 and self.incremental.waiting:
@@ -278,7 +276,8 @@ class Replica:
                 if before:
                     self.change(self.store.draft(), 0, settling=Settling.LOGITS)
                 left -= before - self.incremental.waiting
-            rest()
+            if rest():
+                return
 
     def compact(self) -> None:
         """Folds the changed neighbour lists into one array; others read and write meanwhile."""
