@@ -1,8 +1,8 @@
 """A training run after an epoch, on disk: what a killed worker, or a killed command, goes on from.
 
-run.safetensors holds the student now and at its best, the objectives' own parameters and what the
-optimiser has gathered; run.json the epochs. A worker's generators lie in worker-RANK.*. Beside all
-that, epochs.json tells whoever watches how many epochs are done.
+run.safetensors holds the student now and, where it was better before, at its best, the objectives'
+own parameters and what the optimiser has gathered; run.json the epochs. A worker's generators lie
+in worker-RANK.*. Beside all that, epochs.json tells whoever watches how many epochs are done.
 """
 
 import json
@@ -25,9 +25,11 @@ EPOCHS_FILE = "epochs.json"
 
 def write_run(folder: Path, run: Run) -> None:
     """What all workers have in common; the first one writes it."""
-    tensors = named(NOW, run.student.state_dict()) | named(BEST, run.best_state)
-    tensors |= named(OWN, run.own.state_dict()) | optimizer_tensors(run.optimizer)
-    copies = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+    tensors = named(NOW, run.student.state_dict()) | named(OWN, run.own.state_dict())
+    tensors |= optimizer_tensors(run.optimizer)
+    if run.best != len(run.epochs) - 1:
+        tensors |= named(BEST, run.best_state)
+    copies = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     save_file(copies, folder / "run.safetensors")
     epochs = [asdict(epoch) for epoch in run.epochs]
     write_json(folder / "run.json", {"epochs": epochs, "seconds": run.seconds})
@@ -38,7 +40,7 @@ def read_run(folder: Path, run: Run) -> None:
     tensors = load_file(folder / "run.safetensors")
     run.student.load_state_dict(of(NOW, tensors))
     run.own.load_state_dict(of(OWN, tensors))
-    run.best_state = of(BEST, tensors)
+    run.best_state = best_of(tensors)
     restore_optimizer(run.optimizer, tensors)
     run.epochs, run.seconds = read_history(folder)
 
@@ -51,7 +53,12 @@ def read_history(folder: Path) -> tuple[list[Epoch], float]:
 
 def read_best(folder: Path) -> dict[str, Tensor]:
     """The student's weights at its best."""
-    return of(BEST, load_file(folder / "run.safetensors"))
+    return best_of(load_file(folder / "run.safetensors"))
+
+
+def best_of(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights at their best: those of now, where no better ones were kept."""
+    return of(BEST, tensors) or of(NOW, tensors)
 
 
 def tell_epochs(folder: Path, count: int) -> None:

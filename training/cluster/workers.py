@@ -1,12 +1,12 @@
 """One student trained by several workers, each on its share of every step's seeds."""
 
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import ray.train
 import torch
+from ray.train import CheckpointUploadMode
 from torch import Tensor, distributed, nn
 
 from training.cluster.checkpoints import (
@@ -98,10 +98,12 @@ class Workers(Team):
         if self.size == 1:
             return None
         student.eval()
-        run = slice(*(len(features) * rank // self.size for rank in (self.rank, self.rank + 1)))
-        h = torch.zeros(len(features), student.config.hidden)
-        h[run] = student.embed_in_steps(features, run).cpu()
-        distributed.all_reduce(h)
+        first = [len(features) * rank // self.size for rank in range(self.size + 1)]
+        runs = list(map(slice, first, first[1:]))
+        h = torch.empty(len(features), student.config.hidden)
+        h[runs[self.rank]] = student.embed_in_steps(features, runs[self.rank]).cpu()
+        for rank, run in enumerate(runs):
+            distributed.broadcast(h[run], rank)
         return h.to(student.head.weight.device)
 
     def measured(self, run: Run, loss: float, evaluate: Callable[[], tuple[float, float]]) -> Epoch:
@@ -115,11 +117,17 @@ class Workers(Team):
         return Epoch(*found.tolist())
 
     def keep(self, run: Run) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            write_generators(Path(folder), run, self.rank)
-            if not self.rank:
-                write_run(Path(folder), run)
-            checkpoint = ray.train.Checkpoint.from_directory(folder)
-            ray.train.report({"epochs": len(run.epochs)}, checkpoint)
+        """Writes to where Ray keeps checkpoints, which all workers see, so that it copies none."""
+        storage = ray.train.get_context().get_storage()
+        folder = Path(storage.experiment_fs_path) / f"epoch-{len(run.epochs):06d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_generators(folder, run, self.rank)
+        if not self.rank:
+            write_run(folder, run)
+        ray.train.report(
+            {"epochs": len(run.epochs)},
+            ray.train.Checkpoint.from_directory(folder),
+            checkpoint_upload_mode=CheckpointUploadMode.NO_UPLOAD,
+        )
         if not self.rank:
             tell_epochs(self.folder, len(run.epochs))
