@@ -1,7 +1,7 @@
 """The whole evaluation: splits, teachers, searches, runs, report; it resumes where it stopped."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -139,16 +139,31 @@ def whole_sets(out: Path, options: EvaluationOptions) -> list[dict[str, Any]]:
 
 
 def check_plan(out: Path, graph: TextGraph, options: EvaluationOptions) -> None:
-    """Refuses to mix runs of different settings; more seeds, students and recipes may be added."""
+    """Refuses to mix runs of different settings; more seeds, students and recipes may be added.
+
+    An option that there was not yet when `out` was begun had its default then.
+    """
     plan = {"graph_hash": graph.content_hash, **options.fingerprint}
     path = out / "plan.json"
     if not path.is_file():
         write_json(path, plan)
         return
-    kept, wanted = json.loads(path.read_text()), json.loads(json.dumps(plan))
-    if kept != wanted:
-        names = [name for name in sorted(kept | wanted) if kept.get(name) != wanted.get(name)]
+    kept, wanted = (dict(named_settings(value)) for value in (json.loads(path.read_text()), plan))
+    usual = dict(named_settings(EvaluationOptions().fingerprint))
+    assumed = {name: value for name, value in usual.items() if "." in name}
+    names = sorted((assumed | kept).items() ^ (assumed | wanted).items())
+    if names:
+        told = ", ".join(dict.fromkeys(name for name, _ in names))
         raise EvaluationError(
-            f"{out} holds an evaluation with other settings ({', '.join(names)}); name another "
-            "folder, or remove it"
+            f"{out} holds an evaluation with other settings ({told}); name another folder, or "
+            "remove it"
         )
+
+
+def named_settings(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """Every setting by its full name, such as teacher.tuning.epochs, as JSON has it."""
+    for name, own in value.items():
+        if isinstance(own, dict) and own:
+            yield from named_settings(own, f"{before}{name}.")
+        else:
+            yield before + name, json.dumps(own)

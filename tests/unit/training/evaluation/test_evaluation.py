@@ -23,6 +23,8 @@ from training.evaluation.splits import (
     withheld_nodes,
 )
 from training.recipes import COMBINED, HARD, RANDOM, RECIPES, VANILLA, recipe_weights
+from training.teacher.encoder import EncoderOptions
+from training.teacher.options import TeachOptions
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 DRAWN = [kind for kind in SPLIT_KINDS if kind != OWN]
@@ -156,3 +158,15 @@ def test_runs_of_an_earlier_format_of_teachers_are_not_mixed_with_new_ones(tmp_p
     (tmp_path / "plan.json").write_text(json.dumps(plan))
     with pytest.raises(EvaluationError, match=r"other settings \(teacher_format\)"):
         check_plan(tmp_path, graph, options)
+
+
+def test_an_option_that_is_younger_than_an_evaluation_had_its_default_then(tmp_path: Path) -> None:
+    graph = synthetic_graph(SyntheticOptions(nodes=90, classes=3))
+    check_plan(tmp_path, graph, EvaluationOptions())
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    del plan["teacher"]["encoder"]["bf16"]
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    check_plan(tmp_path, graph, EvaluationOptions())
+    other = EvaluationOptions(teacher=TeachOptions(encoder=EncoderOptions(bf16=True)))
+    with pytest.raises(EvaluationError, match=r"other settings \(teacher\.encoder\.bf16\)"):
+        check_plan(tmp_path, graph, other)
