@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from understudy.engine.errors import (
     EmptyTextError,
     IncompleteNodeError,
+    InvalidArgumentError,
     NodeError,
     TextTooLongError,
     TooManyNeighborsError,
@@ -123,6 +124,14 @@ def resolve(state: GraphState, nodes: Sequence[AskedNode], limits: Limits) -> Re
 def unseen_node(
     graph: GraphView, text: str, neighbors: Sequence[str], limits: Limits
 ) -> UnseenNode:
+    """A node that is not stored, checked.
+
+    Raises:
+        NodeError: it is refused.
+        TypeError: texts are none, or one text is given for several neighbours.
+    """
+    if not isinstance(text, str) or isinstance(neighbors, str | bytes):
+        raise TypeError("an unseen node has a text, and a list of neighbours")
     if len(text) > limits.text_characters:
         raise TextTooLongError(len(text), limits.text_characters)
     if not text or text.isspace():
@@ -155,12 +164,12 @@ def best_labels(
     Equal scores stand in the order of the labels. Each is [B, min(top_k, classes)].
 
     Raises:
-        ValueError: `top_k` is below 1, and -1 would leave out the last one alone.
+        InvalidArgumentError: `top_k` is below 1, and -1 would leave out the last one alone.
     """
     if top_k == 1:
         return scores.argmax(axis=1, keepdims=True), scores.max(axis=1, keepdims=True)
     if top_k < 1:
-        raise ValueError(f"top_k is {top_k}; ask for 1 label or more")
+        raise InvalidArgumentError(f"top_k is {top_k}; ask for 1 label or more")
     labels = np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
     return labels, np.take_along_axis(scores, labels, axis=1)
 

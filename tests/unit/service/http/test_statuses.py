@@ -23,6 +23,7 @@ NEVER_MET = {  # at the start of the process, or roots of others
     "AddressError",
     "WorkersError",
     "BackupError",
+    "InvalidArgumentError",  # of Python; bodies are checked as they are read
     "BundleForeignError",
     "BundleMismatchError",
     "AccessError",
