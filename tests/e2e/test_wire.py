@@ -16,6 +16,7 @@ from tests.e2e.conftest import (
     POST_CLASSIFY,
     STOP_SECONDS,
     Service,
+    answers,
     command,
     environment,
     received,
@@ -48,19 +49,6 @@ def exchange(service: Service, *pieces: bytes) -> list[tuple[int, dict[str, str]
             for piece in pieces:
                 connection.sendall(piece)
         return answers(received(connection))
-
-
-def answers(stream: bytes) -> list[tuple[int, dict[str, str], bytes]]:
-    """Takes a stream of answers apart, each with its own length."""
-    found = []
-    while stream:
-        head, _, rest = stream.partition(b"\r\n\r\n")
-        status, *lines = head.decode().split("\r\n")
-        headers = dict(line.lower().split(": ", 1) for line in lines)
-        length = int(headers.get("content-length", "0"))
-        found.append((int(status.split()[1]), headers, rest[:length]))
-        stream = rest[length:]
-    return found
 
 
 def refusal(answer: tuple[int, dict[str, str], bytes]) -> tuple[int, str]:
