@@ -367,6 +367,7 @@ class JsonBody:
         exchange.size = len(content)
         try:
             if len(content) > LARGE_BYTES:
+                exchange.aside.check()
                 run = exchange.aside.run
                 return await run(self.read_once, self.read_large, content, exchange.headers)
             return self.read_once(self.read, content, exchange.headers)

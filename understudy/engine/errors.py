@@ -19,6 +19,7 @@ EngineError
     ├── UnknownNodeError     no stored node has that id
     ├── UnknownNeighborError a neighbour is not stored
     ├── EmptyTextError       nothing but white space
+    ├── UnusableTextError    half a character, which no bytes stand for
     ├── TextTooLongError     more characters than allowed
     └── TooManyNeighborsError
 """
@@ -174,6 +175,12 @@ class EmptyTextError(NodeError):
     """Nothing but white space."""
 
     code = "empty_text"
+
+
+class UnusableTextError(NodeError):
+    """Half a character, which no bytes stand for; over HTTP none comes through."""
+
+    code = "unusable_text"
 
 
 class TextTooLongError(NodeError):

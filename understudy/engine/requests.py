@@ -3,6 +3,7 @@
 Stored nodes are found by row, unseen ones are made ready to run, bad ones get an error.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
@@ -20,6 +21,7 @@ from understudy.engine.errors import (
     TooManyNeighborsError,
     UnknownNeighborError,
     UnknownNodeError,
+    UnusableTextError,
 )
 from understudy.engine.limits import Limits
 from understudy.engine.state import GraphState
@@ -29,6 +31,7 @@ if TYPE_CHECKING:  # it runs what is sorted out here
     from understudy.engine.student import Inference
 
 SCORE_DECIMALS = 6
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 Made = TypeVar("Made")  # what stands for a prediction
 
 
@@ -136,6 +139,8 @@ def unseen_node(
         raise TextTooLongError(len(text), limits.text_characters)
     if not text or text.isspace():
         raise EmptyTextError("the text is empty; an unseen node is classified by its text")
+    if not text.isascii() and HALF_CHARACTER.search(text):
+        raise UnusableTextError("the text holds half a character")
     if len(neighbors) > limits.neighbors:
         raise TooManyNeighborsError(len(neighbors), limits.neighbors)
     distinct = dict.fromkeys(neighbors)  # an edge given twice is one edge

@@ -120,7 +120,8 @@ def test_rows_are_asked_for_by_ids_and_labels_by_rows(engine: Engine) -> None:
     with pytest.raises(InvalidArgumentError, match="node_ids is a str"):
         state.rows("node-1")
     rows = state.rows(["node-1", "node-2", "node-3"])
-    for other in (rows.tolist(), rows.astype(np.int32)):
+    others: tuple[Any, ...] = (rows.tolist(), rows.astype(np.int32))
+    for other in others:
         with pytest.raises(InvalidArgumentError, match=wrong):
             state.best_labels(other)
     assert len(state.best_labels(rows)) == 3
