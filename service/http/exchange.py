@@ -79,7 +79,7 @@ class Exchange:
         self.authorization: bytes = headers.get(b"authorization", b"")
         request_id: bytes | None = headers.get(REQUEST_ID)
         if request_id is None or not VALID_REQUEST_ID.fullmatch(request_id):
-            request_id = b"%016x" % getrandbits(64)  # no secret, and os.urandom takes longer
+            request_id = new_request_id()
         self.request_id = request_id
 
     @property
@@ -153,6 +153,10 @@ class Exchange:
                 headers.append((b"connection", b"keep-alive"))
             message["headers"] = headers
         await self.send_message(message)
+
+
+def new_request_id() -> bytes:
+    return b"%016x" % getrandbits(64)  # no secret, and os.urandom takes longer
 
 
 async def read_body(receive: Receive) -> bytes:

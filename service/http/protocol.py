@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import httptools
@@ -19,10 +20,11 @@ from service.errors import (
     SlowBodyError,
     TargetTooLongError,
 )
-from service.http.exchange import FAILURE, KEEPS_ALIVE, REQUEST_ID
+from service.http.exchange import FAILURE, KEEPS_ALIVE, REQUEST_ID, new_request_id
 from service.http.heads import head_size, origin_form, too_large, without_upgrade
+from service.messages import ErrorBody, encode, error_detail
 
-REFUSED_CONNECTIONS = 64  # over the limit that are told so; more are only closed
+REFUSED_CONNECTIONS = 64  # over the limit that are read to their end; more are told and closed
 LINGER_SECONDS = 2.0  # for a refused client to read why, before its connection is closed
 SENT_BYTES = 64 * 2**10  # to be read by a client within `send_seconds`
 UNKNOWN = "-"  # method and path of a request that could not be read
@@ -46,6 +48,20 @@ class WireLimits:
     receive_seconds: float = 30.0  # of a whole request; also of a connection that sends none
     keep_alive_seconds: float = 5.0  # from an answer to the next request
     send_seconds: float = 30.0  # without progress, where the client does not read
+
+
+def told_at_once(error: ServiceError) -> bytes:
+    """A refusal of what has not been read, without anything that would have to be waited for."""
+    content = encode(ErrorBody(error_detail(error)))
+    lines = (
+        b"HTTP/1.1 503 Service Unavailable",
+        b"content-type: application/json",
+        b"content-length: %d" % len(content),
+        b"retry-after: %d" % ceil(error.retry_after or 0),
+        b"%s: %s" % (REQUEST_ID, new_request_id()),
+        b"connection: close",
+    )
+    return b"\r\n".join((*lines, b"", content))
 
 
 class LingeringTransport:
@@ -80,10 +96,12 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         excess = len(self.connections) - self.limits.connections
+        error = ConnectionsError("too many connections are open; ask again later")
         if excess > REFUSED_CONNECTIONS:
-            transport.abort()
+            transport.write(told_at_once(error))
+            transport.close()
         elif excess > 0:
-            self.refuse(ConnectionsError("too many connections are open; ask again later"))
+            self.refuse(error)
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Goes on answering a client that has closed its sending side alone.

@@ -304,6 +304,14 @@ def test_connections_are_bounded(tiny_bundle: TinyBundle) -> None:
         for connection in idle:
             connection.close()
         wait_for_connections(service, 1)
+        many = [service.raw_connection() for _ in range(90)]  # more than are read to their end
+        for connection in many[9:]:
+            (answer,) = answers(received(connection))
+            assert refusal(answer) == (503, "too_many_connections")
+            assert answer[1]["retry-after"] == "1"
+        for connection in many:
+            connection.close()
+        wait_for_connections(service, 1)
         assert [found[0] for found in exchange(service, LAST)] == [200]
 
 
