@@ -40,7 +40,6 @@ STATUS_OF: dict[type[EngineError], int] = {
     engine_errors.MutationRefusedError: 422,
     engine_errors.IncompleteNodeError: 422,
     engine_errors.EmptyTextError: 422,
-    engine_errors.UnusableTextError: 422,
     engine_errors.TextTooLongError: 422,
     engine_errors.TooManyNeighborsError: 422,
     errors.TeacherError: 424,

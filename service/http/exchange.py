@@ -41,6 +41,11 @@ SCOPE_KEY = "understudy.exchange"
 FAILURE = "understudy.failure"  # what the wire found wrong, maybe after the request has begun
 KEEPS_ALIVE = "understudy.keeps_alive"  # the connection goes on although it is HTTP/1.0
 UNNAMED = "other"
+# An escape of the first half of a character without one of the second half, or the other way round.
+LONE_HALF = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
 NO_BODIES = (b"", b"{}", b"null")
 Body = TypeVar("Body")
 JSON = "application/json"
@@ -210,11 +215,13 @@ def decode(decoder: "msgspec.json.Decoder[Body]", body: bytes | bytearray) -> Bo
 
 
 def why_unread(body: bytes) -> str:
-    """What a person can do about a body, where its first bytes say it; else empty."""
+    """What a person can do about a body that is no JSON, where that is plain; else empty."""
     if not body.strip():
         return "it is empty"
     if body.startswith((BOM_UTF8, BOM_UTF16_LE, BOM_UTF16_BE)):
         return "it begins with a byte order mark; send UTF-8 without one"
+    if LONE_HALF.search(body):
+        return "an escape names half a character (a lone surrogate); remove it"
     return ""
 
 

@@ -33,7 +33,6 @@ NODE_ERRORS = {
     "unknown_node",
     "unknown_neighbor",
     "empty_text",
-    "unusable_text",
     "text_too_long",
     "too_many_neighbors",
     "teacher_failed",

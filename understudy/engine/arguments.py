@@ -139,6 +139,7 @@ def check_opening(limits: object, log: object, data: Path | None) -> None:
                 f"{name} is a {kind_of(value)}; give {kind.__name__}, or None"
             )
     for name in (field.name for field in fields(Limits)) if limits is not None else ():
-        whole_number(f"limits.{name}", getattr(limits, name))
+        if whole_number(f"limits.{name}", getattr(limits, name)) < 0:
+            raise InvalidArgumentError(f"limits.{name} is {getattr(limits, name)}; give 0 or more")
     if log is not None and data is None:
         raise InvalidArgumentError("a log in Redis needs a data folder for its snapshots")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.bundles import TinyBundle
-from understudy.engine import Engine, EngineError, Node
+from understudy.engine import Engine, EngineError, Limits, Node
 from understudy.engine.errors import InvalidArgumentError, MutationRefusedError
 from understudy.engine.explanations import explain
 from understudy.graph.log.streams.options import RedisLogOptions
@@ -102,6 +102,8 @@ def test_changes_may_come_from_anything_that_can_be_gone_through(tiny_bundle: Ti
         ({"data": NUMBER}, "data is 5; give a path"),
         ({"threads": "2"}, "threads is '2'; give a whole number"),
         ({"limits": {"neighbors": 3}}, "limits is a dict; give Limits, or None"),
+        ({"limits": Limits(neighbors=-1)}, "limits.neighbors is -1; give 0 or more"),
+        ({"limits": Limits(nodes=NUMBER / 2)}, "limits.nodes is 2.5; give a whole number"),
         ({"log": "redis://:secret@host"}, "log is a str; give RedisLogOptions, or None"),
         ({"log": RedisLogOptions("redis://host")}, "needs a data folder"),
     ],

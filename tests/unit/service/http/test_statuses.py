@@ -24,6 +24,7 @@ NEVER_MET = {  # at the start of the process, or roots of others
     "WorkersError",
     "BackupError",
     "InvalidArgumentError",  # of Python; bodies are checked as they are read
+    "UnusableTextError",  # likewise
     "BundleForeignError",
     "BundleMismatchError",
     "AccessError",
