@@ -238,7 +238,7 @@ def report(graph: str, rows: Sequence[Mapping[str, Any]], seconds: float, deadli
             ]
     header = (
         "mix", "requests/s", "of them", "asked", "p50 ms", "p99 ms", "in time", "refused",
-        "failed", "why", "goodput/s", "server's core busy", "client's",
+        "failed", "goodput/s", "server's core busy", "client's",
     )  # fmt: skip
     return (
         f"Bundle of {graph}. Poisson arrivals for {seconds:.0f} s at each rate, timed from when "
@@ -250,13 +250,13 @@ def report(graph: str, rows: Sequence[Mapping[str, Any]], seconds: float, deadli
 def figures(found: Mapping[str, Any]) -> list[str]:
     share = f"{found['in_time'] / max(found['requests'], 1):.1%}"
     times = ["" if found[rank] is None else f"{found[rank]:.2f}" for rank in ("p50", "p99")]
+    reasons = "; ".join(f"{why}: {n:,}" for why, n in found.get("failures", {}).items())
     return [
         f"{found['requests']:,}",
         *times,
         share,
         f"{found['refused']:,}",
-        f"{found['failed']:,}",
-        "; ".join(f"{why}: {count:,}" for why, count in found["failures"].items()),
+        f"{found['failed']:,}{f' ({reasons})' if reasons else ''}",
     ]
 
 

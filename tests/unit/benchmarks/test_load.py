@@ -148,7 +148,7 @@ def test_goodput_counts_successes_within_the_deadline() -> None:
     text = report(
         "kites", [{**told, "client_busy": 0.1, "all": row, "sorts": {"stored": row}}], 10.0, 50.0
     )
-    figures = "10 | 1.00 | 2.00 | 50.0% | 3 | 1 | status 504: 1 | 50.0 | 50% | 10%"
+    figures = "10 | 1.00 | 2.00 | 50.0% | 3 | 1 (status 504: 1) | 50.0 | 50% | 10%"
     assert f"| stored=100 | 100 | all | {figures} |" in text
 
 
