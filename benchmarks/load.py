@@ -36,6 +36,7 @@ SORTS = ("stored", "unseen", "teacher", "changes")
 RATES = "100,300,1000,3000"
 MIXES = ("stored=100", "unseen=100", "stored=90,unseen=9,changes=1")
 TEACHER_MIX = "teacher=100"  # unseen nodes, answered by the teacher
+REFUSALS = (429, 503)
 WARM = 50  # requests before each rate, which are not told
 
 Mix = Mapping[str, float]  # shares by sort
@@ -49,8 +50,9 @@ class Answered:
     p50: float | None  # None where none was answered with success
     p99: float | None
     in_time: int  # answers with success within the deadline
-    refused: int  # 429
+    refused: int  # 429 and 503: asked to come again
     failed: int  # any other status, and no answer
+    failures: dict[str, int]  # why they failed → how often
 
 
 def load(
@@ -205,9 +207,8 @@ def together(tallies: Mapping[str, Tally]) -> Tally:
     whole = Tally()
     for tally in tallies.values():
         whole.seconds += tally.seconds
-        whole.failures += tally.failures
-        for status, count in tally.statuses.items():
-            whole.statuses[status] = whole.statuses.get(status, 0) + count
+        whole.statuses.update(tally.statuses)
+        whole.broken.update(tally.broken)
     return whole
 
 
@@ -216,10 +217,12 @@ def answered(tally: Tally, deadline: float) -> Answered:
     p50 = p99 = None
     if tally.seconds:
         p50, p99 = (1_000 * np.percentile(times, [50, 99])).round(3).tolist()
-    refused = tally.statuses.get(429, 0)
+    refused = sum(tally.statuses.get(status, 0) for status in REFUSALS)
     requests = sum(tally.statuses.values()) + tally.failures
     in_time = int((times <= deadline).sum())
-    return Answered(requests, p50, p99, in_time, refused, requests - refused - len(tally.seconds))
+    others = {s: count for s, count in tally.statuses.items() if s not in (200, *REFUSALS)}
+    failures = {f"status {status}": count for status, count in others.items()} | tally.broken
+    return Answered(requests, p50, p99, in_time, refused, sum(failures.values()), failures)
 
 
 def report(graph: str, rows: Sequence[Mapping[str, Any]], seconds: float, deadline: float) -> str:
@@ -247,12 +250,13 @@ def report(graph: str, rows: Sequence[Mapping[str, Any]], seconds: float, deadli
 def figures(found: Mapping[str, Any]) -> list[str]:
     share = f"{found['in_time'] / max(found['requests'], 1):.1%}"
     times = ["" if found[rank] is None else f"{found[rank]:.2f}" for rank in ("p50", "p99")]
+    reasons = "; ".join(f"{why}: {n:,}" for why, n in found.get("failures", {}).items())
     return [
         f"{found['requests']:,}",
         *times,
         share,
         f"{found['refused']:,}",
-        f"{found['failed']:,}",
+        f"{found['failed']:,}{f' ({reasons})' if reasons else ''}",
     ]
 
 

@@ -5,7 +5,9 @@ one (coordinated omission). Here a request that could not be sent in time has wa
 """
 
 import asyncio
+import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -27,16 +29,28 @@ class Arrival:
 
 @dataclass(slots=True)
 class Tally:
-    """Answers by status, and the seconds of those that were answered."""
+    """Answers by status, and the seconds of those that were answered.
 
-    statuses: dict[int, int] = field(default_factory=dict)
+    Attributes:
+        broken: why there was no answer, in the system's words → how often.
+    """
+
+    statuses: Counter[int] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
-    failures: int = 0  # connections that broke, and requests that were given up
+    broken: Counter[str] = field(default_factory=Counter)
 
     def add(self, status: int, seconds: float) -> None:
-        self.statuses[status] = self.statuses.get(status, 0) + 1
+        self.statuses[status] += 1
         if status == 200:
             self.seconds.append(seconds)
+
+    def fail(self, reason: str) -> None:
+        self.broken[reason] += 1
+
+    @property
+    def failures(self) -> int:
+        """Connections that broke, and requests that were given up."""
+        return self.broken.total()
 
 
 def poisson_times(per_second: float, seconds: float, seed: int) -> list[float]:
@@ -58,10 +72,17 @@ async def send(client: RawClient, request: bytes, tally: Tally, intended: float)
     """Sends a request; its seconds count from `intended`, a time of `time.perf_counter`."""
     try:
         status = await client.send(request)
-    except (OSError, EOFError):
-        tally.failures += 1
+    except (OSError, EOFError) as error:
+        tally.fail(reason_of(error))
         return
     tally.add(status, time.perf_counter() - intended)
+
+
+def reason_of(error: OSError | EOFError) -> str:
+    """Why a request has no answer."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno).lower()
+    return "closed without an answer"
 
 
 async def open_loop(
@@ -88,5 +109,5 @@ async def open_loop(
         _, late = await asyncio.wait(waiting, timeout=GIVE_UP_SECONDS)
         for task in late:
             task.cancel()
-            tallies[waiting[task]].failures += 1
+            tallies[waiting[task]].fail(f"no answer within {GIVE_UP_SECONDS:.0f} s")
     return tallies, time.perf_counter() - started

@@ -27,19 +27,31 @@ class RawClient:
     idle: list[Connection] = field(default_factory=list)
 
     async def send(self, request: bytes) -> int:
-        """Sends a prepared request; returns the status of its answer."""
+        """Sends a prepared request; returns the status of its answer.
+
+        Raises:
+            OSError, EOFError: there is no connection, or it ended before the answer did.
+        """
         try:
             return await self.send_over(self.idle.pop(), request)
         except (IndexError, OSError, EOFError):  # none is idle, or the server closed it meanwhile
             return await self.send_over(await self.connect(), request)
 
     async def send_over(self, connection: Connection, request: bytes) -> int:
+        """The status; the connection is kept if the server keeps it, and else closed."""
         reader, writer = connection
-        writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-        await reader.readexactly(int(length))
-        self.idle.append(connection)
+        kept = False
+        try:
+            writer.write(request)
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            length = head.partition(b"\r\ncontent-length: ")[2].partition(b"\r\n")[0]
+            await reader.readexactly(int(length))
+            kept = b"\r\nconnection: close\r\n" not in head
+        finally:
+            if kept:
+                self.idle.append(connection)
+            else:
+                writer.close()
         return int(head[9:12])
 
     async def connect(self) -> Connection:

@@ -11,12 +11,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from service.errors import InvalidFieldError, RequestError
+from service.errors import InvalidFieldError, RequestError, SettingsError
 from service.http.access import Role, default_role
 from service.http.errors import CODE_OF_STATUS, error_response, failure_response
 from service.http.exchange import SCOPE_KEY, Exchange
 from service.http.gateway import Gateway, Guard
 from service.http.guard import Hosts
+from service.mcp import PATH as MCP_PATH
 from service.messages import ErrorDetail
 from service.parts import Parts, build_parts
 from service.routes import (
@@ -74,10 +75,10 @@ def create_app(
     }
     beside: list[Beside] = []
     if settings.mcp:
-        from service.mcp.server import PATH, Endpoint
+        from service.mcp.server import Endpoint
 
         endpoint = Endpoint(parts, settings.max_body_bytes)
-        direct |= {(method, PATH): endpoint for method in ("POST", "GET", "DELETE")}
+        direct |= {(method, MCP_PATH): endpoint for method in ("POST", "GET", "DELETE")}
         beside.append(endpoint.running)
     app = build_application(parts, settings.page, beside)
     service = Service(
@@ -103,7 +104,7 @@ def build_application(parts: Parts, with_page: bool, beside: Sequence[Beside] = 
         with_page: and the page for people.
         beside: what runs as long as the application, and ends before its parts do.
     """
-    own = [route for route in page.page.routes if with_page]
+    own = PAGE_ROUTES if with_page else []
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -177,6 +178,26 @@ def allowed_methods(routes: Iterable[APIRoute], path: str) -> set[str]:
     return allowed | {"HEAD"} if "GET" in allowed else allowed
 
 
+def check_root(root_path: str) -> None:
+    """Refuses to be offered below a path of our own: nobody could tell which is meant.
+
+    Raises:
+        SettingsError: a route is there, or below it.
+    """
+    below = f"{root_path}/"
+    taken = any(
+        route.path.startswith(below) or route.path_regex.match(path)
+        for route in (*ROUTES, *PAGE_ROUTES)
+        for path in (root_path, f"{below}x")
+    )
+    if root_path and (taken or root_path == MCP_PATH):
+        raise SettingsError(
+            f"--root-path is {root_path!r}, where the service has routes of its own: choose "
+            "another, such as /understudy",
+            setting="root_path",
+        )
+
+
 def beginning(path: str) -> str:
     """The first part of a path."""
     return path.lstrip("/").partition("/")[0]
@@ -185,6 +206,7 @@ def beginning(path: str) -> str:
 ROOMS = (classify, decisions, inference_protocol, vectors, graph, browse, admin)
 ROUTERS = [*(room.router for room in ROOMS), admin.beside, whole_graph.router, page.reference]
 ROUTES = [r for router in ROUTERS for r in router.routes if isinstance(r, APIRoute)]
+PAGE_ROUTES = [r for r in page.page.routes if isinstance(r, APIRoute)]
 STRUCT_ROUTES = [route for route in ROUTES if isinstance(route, StructRoute)]
 # Beside one of these paths nothing is, and any key may hear so.
 BEGINNINGS = {beginning(route.path) for route in STRUCT_ROUTES} | {"graph", "metrics", "page"}

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from service.app import create_app
+from service.app import check_root, create_app
 from service.errors import SettingsError
 from service.http.access import Role, add_key
 from service.opening import open_engine
@@ -68,6 +68,7 @@ def serve(bundle: BundleFolder, **flags: Any) -> None:
     """Serve a bundle over HTTP; a flag goes before its environment variable."""
     exit_on_signals()
     settings = load_settings(**flags)
+    check_root(settings.root_path)
     configure_logs(settings.log_level, settings.log_format == "json")
     (serve_alone if settings.workers == 1 else serve_together)(bundle, settings)
 

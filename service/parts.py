@@ -93,7 +93,7 @@ def build_parts(
         SettingsError: the keys cannot be read, or tracing is asked for and not installed.
         GraphError: what describes the labels for the teacher cannot be read.
     """
-    metrics, slot, aside = Metrics(), Slot(engine), Aside()
+    metrics, slot, aside = Metrics(), Slot(engine), Aside(settings.most_waiting)
     batcher = Batcher(settings.batches, metrics)
     link = None
     if settings.redis_url:
@@ -180,7 +180,7 @@ def build_asking(
         return None
     log.info("%s", rule_of(manifest, settings.auto_threshold).summary)
     endpoint = replace(settings.teacher, model=model_name(manifest, settings))
-    politeness = TeacherOptions(concurrency=settings.teacher_concurrency)
+    politeness = TeacherOptions(settings.teacher_concurrency, requests=settings.most_waiting)
     cache = Cache("teacher", settings.caches, link, metrics)
     options = question_options(manifest, given_questions(manifest, settings))
     backend = endpoint_teacher(endpoint, dict(options.prompts.label_descriptions))

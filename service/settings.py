@@ -6,21 +6,14 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.cache import CacheOptions, open_client
+from service.cache import CacheOptions
 from service.door.upstream import UpstreamOptions
-from service.errors import SettingsError
 from service.http.access import RateLimit
-from service.http.guard import Network, is_local, parse_hosts, parse_networks
+from service.http.guard import Network, parse_hosts, parse_networks
 from service.http.protocol import WireLimits
 from service.inference.batcher import BatchOptions
-from service.setting_names import (
-    ENVIRONMENT_PREFIX,
-    check_extra,
-    check_log,
-    file_values,
-    wrong_setting,
-)
-from service.teacher.client import check_endpoint
+from service.setting_checks import check_settings
+from service.setting_names import ENVIRONMENT_PREFIX, file_values, wrong_setting
 from service.teacher.measured import Given
 from service.teacher.teacher import TeacherOptions
 from understudy.endpoint.options import ClientOptions, Constraint, Thinking, WireName
@@ -72,7 +65,6 @@ class Settings(BaseSettings):
     root_path: str = Field(
         default="",
         description="Path under which a proxy offers the service, such as /understudy.",
-        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
     )
     page: bool = Field(default=True, description="Show a page for people at /.")
     rate_limit: float = Field(
@@ -172,6 +164,11 @@ class Settings(BaseSettings):
     )
     queue_tokens: int = Field(
         default=BATCHES.queue_tokens, description="Estimated tokens that may wait.", ge=1
+    )
+    queue_seconds: float = Field(
+        default=BATCHES.queue_seconds,
+        description="Seconds that an unseen node may wait for those before it, estimated.",
+        gt=0,
     )
     redis_url: str = Field(
         default="", description="Shared cache and rate limits, such as redis://host:6379/0."
@@ -320,7 +317,18 @@ class Settings(BaseSettings):
 
     @property
     def batches(self) -> BatchOptions:
-        return BatchOptions(self.batch_tokens, self.batch_window_ms / 1_000, self.queue_tokens)
+        return BatchOptions(
+            self.batch_tokens,
+            self.batch_window_ms / 1_000,
+            self.queue_tokens,
+            self.queue_seconds,
+            self.most_waiting,
+        )
+
+    @property
+    def most_waiting(self) -> int:
+        """Requests of one kind; most connections are left to what is answered at once."""
+        return max(self.max_connections // 4, 1)
 
     @property
     def caches(self) -> CacheOptions:
@@ -342,7 +350,11 @@ class Settings(BaseSettings):
         if not self.upstream_url:
             return None
         return UpstreamOptions(
-            self.upstream_url, self.upstream_key, self.upstream_model, self.upstream_seconds
+            self.upstream_url,
+            self.upstream_key,
+            self.upstream_model,
+            self.upstream_seconds,
+            requests=self.most_waiting,
         )
 
     @property
@@ -374,27 +386,5 @@ def load_settings(**flags: Any) -> Settings:
         settings = Settings(**{**file_values(given, Settings.model_fields), **given})
     except ValidationError as error:
         raise wrong_setting(error) from error
-    if settings.grpc_port is not None:
-        check_extra("grpc_port", "grpc", ("grpc", "google.protobuf"))
-    if settings.mcp:
-        check_extra("mcp", "mcp", ("mcp",))
-    if settings.redis_url:
-        open_client(settings.redis_url, settings.redis_timeout_ms)
-    if settings.log:
-        open_client(settings.log, settings.redis_timeout_ms, "log")
-    check_log(settings.log, settings.data_folder, settings.snapshots)
-    if settings.teacher_url:
-        check_endpoint("teacher", settings.teacher_url, settings.teacher_key)
-    if settings.upstream_url:
-        check_endpoint("upstream", settings.upstream_url, settings.upstream_key)
-    elif settings.upstream_route == "auto":
-        raise SettingsError("--upstream-route auto needs --upstream-url", setting="upstream_route")
-    if not is_local(settings.host) and not (
-        settings.keys_file or settings.allow_remote_without_key
-    ):
-        raise SettingsError(
-            f"{settings.host} can be reached from other machines and nobody would need a key; "
-            "listen on 127.0.0.1, give --keys-file, or say --allow-remote-without-key",
-            setting="host",
-        )
+    check_settings(settings)
     return settings

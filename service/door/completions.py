@@ -14,6 +14,7 @@ from service.door.choices import Shares
 from service.door.nodes import node_of_text
 from service.door.questions import Questions
 from service.http.exchange import Headers, decode
+from service.http.repeats import look_through
 from service.messages import Node, encode
 
 MOST_ALTERNATIVES = 20
@@ -185,7 +186,9 @@ def read_completion(content: bytes, _: Headers) -> AskedCompletion:
     Raises:
         MalformedJsonError, InvalidFieldError: it is no request of this wire.
     """
-    return AskedCompletion(decode(REQUEST, content), content)
+    request = decode(REQUEST, content)
+    look_through(content)
+    return AskedCompletion(request, content)
 
 
 def token_of(text: str, probability: float) -> LabelToken:

@@ -8,7 +8,7 @@ from msgspec import Meta, Raw, Struct
 
 from service.door.choices import Options, Shares
 from service.door.nodes import node_of_object, node_of_text
-from service.door.questions import QuestionReader, Questions
+from service.door.questions import QuestionReader, Questions, look_around
 from service.errors import UpstreamError
 from service.http.exchange import Headers, decode
 from service.messages import Node, encode
@@ -235,6 +235,7 @@ def read_decisions(content: bytes, _: Headers) -> AskedDecisions:
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         decode(REQUEST, content)  # tells what is wrong by its place in the whole body
         raise
+    look_around(content, outline.questions)
     return AskedDecisions(outline.input, questions, content)
 
 

@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from service.errors import InvalidFieldError
 from service.http.exchange import invalid_field
+from service.http.repeats import look_through
 from service.messages import Node
 
 
@@ -30,7 +32,7 @@ def node_of_text(text: str, where: str) -> Node:
         where: in the request, the text stands.
 
     Raises:
-        InvalidFieldError: the object's node is not in the form of `/classify`.
+        InvalidFieldError: the object's node is not as in `/classify`, or has a field twice.
     """
     if text.lstrip()[:1] != "{":
         return Node(text=text)
@@ -38,7 +40,14 @@ def node_of_text(text: str, where: str) -> Node:
         value = VALUE.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return Node(text=text)
-    return node_of_object(value, where) or Node(text=text)
+    node = node_of_object(value, where)
+    if node is None:
+        return Node(text=text)
+    try:
+        look_through(text.encode())
+    except InvalidFieldError as error:
+        raise error.below(where) from error
+    return node
 
 
 def node_of_object(value: Any, where: str) -> Node | None:

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from service.door.choices import Columns, Options, own_choices
+from service.http.repeats import look_through
 from understudy.endpoint.naming import LabelReader
 
 MOST_KEPT = 64  # of the questions that were read last
@@ -39,6 +40,15 @@ class Questions(Generic[Given]):
         return found[1]
 
 
+def look_around(content: bytes, questions: Raw) -> None:
+    """Looks through a body without its questions, which were looked through when they were new.
+
+    Raises:
+        InvalidFieldError, MalformedJsonError: see `look_through`.
+    """
+    look_through(content.replace(bytes(questions), b"0", 1))
+
+
 class QuestionReader(Generic[Given]):
     """Reads a wire's questions; those that were asked lately are not taken apart again."""
 
@@ -53,6 +63,7 @@ class QuestionReader(Generic[Given]):
 
     def anew(self, content: bytes) -> Questions[Given]:
         given = self.decoder.decode(content)
+        look_through(content)
         return Questions(given, self.options_of(given))
 
     def read(self, written: Raw) -> Questions[Given]:
@@ -60,6 +71,7 @@ class QuestionReader(Generic[Given]):
 
         Raises:
             msgspec.MsgspecError, UnicodeError, RecursionError: they are none of this wire.
+            InvalidFieldError: one of them has a field twice.
         """
         content = bytes(written)
         return self.known(content) if len(content) <= LONGEST_KEPT else self.anew(content)

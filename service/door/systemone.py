@@ -8,7 +8,7 @@ from msgspec import Meta, Raw, Struct
 
 from service.door.choices import Options, Shares
 from service.door.nodes import node_of_object, node_of_text
-from service.door.questions import QuestionReader, Questions
+from service.door.questions import QuestionReader, Questions, look_around
 from service.errors import InvalidFieldError, UpstreamError
 from service.http.exchange import Headers, decode
 from service.messages import Node, encode
@@ -188,6 +188,7 @@ def read_system_one(content: bytes, _: Headers) -> AskedSystemOne:
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         tell_wrong(content)
         raise
+    look_around(content, outline.questions)
     return AskedSystemOne(outline.state, questions, content)
 
 

@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from service.door.nodes import node_of_text
 from service.errors import InvalidFieldError
 from service.http.exchange import decode
+from service.http.repeats import look_through
 from service.inference.classifier import Classified, refuse_if_any_failed
 from service.messages import Node, Prediction, Route, encode
 from understudy.engine.requests import SCORE_DECIMALS, joined_logits, probabilities
@@ -114,6 +115,7 @@ def read_texts(content: bytes, refusal: InvalidFieldError) -> TextsRequest:
         given = decode(TEXTS, outline.input)
     except InvalidFieldError as error:
         raise error.below("input") from error
+    look_through(content)
     texts = (given,) if isinstance(given, str) else given
     if not texts:
         raise InvalidFieldError("input", "expected a text, or several")

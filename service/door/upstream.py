@@ -7,7 +7,7 @@ from time import perf_counter
 
 import httpx2
 
-from service.errors import UpstreamError
+from service.errors import OverloadedError, UpstreamError
 from service.http.exchange import JSON
 from service.telemetry.logs import RareLog
 from service.telemetry.metrics import Metrics
@@ -30,6 +30,7 @@ class UpstreamOptions:
     model: str = ""  # asked for in the place of the caller's; empty: the caller's
     seconds: float = 30.0  # of one request, its whole answer included
     connections: int = 64
+    requests: int = 250  # that wait; each holds a connection of ours, which look-ups need, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Upstream:
         self.url = options.url.rstrip("/")
         self.secret = options.key.encode() if len(options.key) >= LEAST_SECRET else b""
         self.log = RareLog(logger)
+        self.waiting = 0
         wire = Wire(options.key, ANSWER_BYTES, REFUSAL_BYTES)
         self.http = wire.client(options.seconds, options.connections)
 
@@ -61,8 +63,19 @@ class Upstream:
             path: below the server's URL.
 
         Raises:
+            OverloadedError: too many wait for one.
             UpstreamError: there is no answer that a caller could be told.
         """
+        if self.waiting >= self.options.requests:
+            raise OverloadedError("too many requests wait for the upstream", 1.0)
+        self.waiting += 1
+        try:
+            return await self.counted(path, body)
+        finally:
+            self.waiting -= 1
+
+    async def counted(self, path: str, body: bytes) -> Reply:
+        """See `ask`."""
         started = perf_counter()
         try:
             async with asyncio.timeout(self.options.seconds):

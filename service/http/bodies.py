@@ -11,6 +11,7 @@ from service.errors import (
     BodyTooLargeError,
     EncodingError,
     MalformedEncodingError,
+    OverloadedError,
 )
 
 LARGE_BYTES = 65_536  # of a body; smaller ones cost less than handing them over
@@ -26,8 +27,24 @@ LEVEL = 1  # of zlib: labels and scores repeat so much that more work saves litt
 class Aside:
     """Runs one thing at a time: two would only take the interpreter from the event loop longer."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 250) -> None:
+        """Begins.
+
+        Args:
+            most: that wait, before further requests are refused.
+        """
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aside")
+        self.most = most
+        self.waiting = 0  # or running
+
+    def check(self) -> None:
+        """Refuses a request that begins here, where many wait: each holds a connection.
+
+        Raises:
+            OverloadedError: too many do.
+        """
+        if self.waiting >= self.most:
+            raise OverloadedError("too many requests are waiting", 1.0)
 
     async def run(
         self,
@@ -38,7 +55,11 @@ class Aside:
         """What `function` returns or raises."""
         assert not options
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.thread, function, *arguments)
+        self.waiting += 1
+        try:
+            return await loop.run_in_executor(self.thread, function, *arguments)
+        finally:
+            self.waiting -= 1
 
     def close(self) -> None:
         """Waits for what runs."""

@@ -59,6 +59,8 @@ STATUS_OF: dict[type[EngineError], int] = {
     errors.DeadlineError: 504,
 }
 STATUS_OF_CODE = {kind.code: status for kind, status in STATUS_OF.items()}
+# Seconds, where an error is told as the request's that was one node's; others say it themselves.
+RETRY_OF_CODE = {kind.code: kind.retry_after for kind in STATUS_OF}
 # Of errors that come from the routing itself.
 CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
 
@@ -86,8 +88,9 @@ def failure_response(error: Exception, path: str) -> Response:
         message = "something went wrong here; the log has it under this request's id"
         return error_response(500, ErrorDetail(INTERNAL_ERROR, message), path)
     headers = {}
-    if error.retry_after is not None:
-        headers["retry-after"] = str(ceil(error.retry_after))
+    seconds = error.retry_after or RETRY_OF_CODE.get(errors.told_code(error))
+    if seconds is not None:
+        headers["retry-after"] = str(ceil(seconds))
     if isinstance(error, errors.UnauthorizedError):
         headers["www-authenticate"] = "Bearer"
     detail = ErrorDetail(errors.told_code(error), str(error), error.details)

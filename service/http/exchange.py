@@ -41,6 +41,11 @@ SCOPE_KEY = "understudy.exchange"
 FAILURE = "understudy.failure"  # what the wire found wrong, maybe after the request has begun
 KEEPS_ALIVE = "understudy.keeps_alive"  # the connection goes on although it is HTTP/1.0
 UNNAMED = "other"
+# An escape of the first half of a character without one of the second half, or the other way round.
+LONE_HALF = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
 NO_BODIES = (b"", b"{}", b"null")
 Body = TypeVar("Body")
 JSON = "application/json"
@@ -79,7 +84,7 @@ class Exchange:
         self.authorization: bytes = headers.get(b"authorization", b"")
         request_id: bytes | None = headers.get(REQUEST_ID)
         if request_id is None or not VALID_REQUEST_ID.fullmatch(request_id):
-            request_id = b"%016x" % getrandbits(64)  # no secret, and os.urandom takes longer
+            request_id = new_request_id()
         self.request_id = request_id
 
     @property
@@ -155,6 +160,10 @@ class Exchange:
         await self.send_message(message)
 
 
+def new_request_id() -> bytes:
+    return b"%016x" % getrandbits(64)  # no secret, and os.urandom takes longer
+
+
 async def read_body(receive: Receive) -> bytes:
     """The whole body; its size is limited by the gateway, its time by the protocol.
 
@@ -206,11 +215,13 @@ def decode(decoder: "msgspec.json.Decoder[Body]", body: bytes | bytearray) -> Bo
 
 
 def why_unread(body: bytes) -> str:
-    """What a person can do about a body, where its first bytes say it; else empty."""
+    """What a person can do about a body that is no JSON, where that is plain; else empty."""
     if not body.strip():
         return "it is empty"
     if body.startswith((BOM_UTF8, BOM_UTF16_LE, BOM_UTF16_BE)):
         return "it begins with a byte order mark; send UTF-8 without one"
+    if LONE_HALF.search(body):
+        return "an escape names half a character (a lone surrogate); remove it"
     return ""
 
 
@@ -367,6 +378,7 @@ class JsonBody:
         exchange.size = len(content)
         try:
             if len(content) > LARGE_BYTES:
+                exchange.aside.check()
                 run = exchange.aside.run
                 return await run(self.read_once, self.read_large, content, exchange.headers)
             return self.read_once(self.read, content, exchange.headers)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import AccessError, MalformedHttpError, told_code
@@ -172,6 +173,8 @@ class Gateway:
             except AccessError as refusal:
                 exchange.refusal = refusal  # raised where not anyone may ask
             app = self.direct.get((scope["method"], scope["path"]))
+            if app is None and self.root_path and is_bare_root(scope, self.root_path):
+                app = to_page(scope, self.root_path)
             if app is None:
                 app = self.app
                 if scope["method"] == "HEAD":  # routed as what it is the head of
@@ -217,6 +220,18 @@ def use_sent_path(scope: Scope) -> None:
     raw = scope.get("raw_path")
     if raw is not None and b"%" in raw:
         scope["path"] = raw.decode("latin-1")
+
+
+def is_bare_root(scope: Scope, root_path: str) -> bool:
+    """Whether the root path was asked for without the slash at its end."""
+    return scope["path"] == root_path and scope["method"] in ("GET", "HEAD")
+
+
+def to_page(scope: Scope, root_path: str) -> Response:
+    """Leads to the page at the root path: what lies beside it, it names from there."""
+    query = scope["query_string"].decode("latin-1")
+    location = f"{root_path}/?{query}" if query else f"{root_path}/"
+    return Response(status_code=307, headers={"location": location})
 
 
 def mount(scope: Scope, root_path: str) -> None:

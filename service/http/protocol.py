@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+import socket
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import httptools
@@ -18,19 +19,19 @@ from service.errors import (
     ServiceError,
     SlowBodyError,
     TargetTooLongError,
-    WireError,
 )
-from service.http.exchange import FAILURE, KEEPS_ALIVE, REQUEST_ID
+from service.http.exchange import FAILURE, KEEPS_ALIVE, REQUEST_ID, new_request_id
+from service.http.heads import head_size, origin_form, too_large, without_upgrade
+from service.messages import ErrorBody, encode, error_detail
 
-REFUSED_CONNECTIONS = 64  # over the limit that are told so; more are only closed
+REFUSED_CONNECTIONS = 64  # over the limit that are read to their end; more are told and closed
 LINGER_SECONDS = 2.0  # for a refused client to read why, before its connection is closed
 SENT_BYTES = 64 * 2**10  # to be read by a client within `send_seconds`
 UNKNOWN = "-"  # method and path of a request that could not be read
 # What comes next on a connection. NOTHING: it is thrown away; END: and all is said.
 MESSAGE, HEAD, BODY, NOTHING, END = range(5)
-Headers = Sequence[tuple[bytes, bytes]]
 LONGEST_TARGET = 65_535  # bytes that httptools can take apart
-SEPARATORS = 4  # bytes: a colon and a space, carriage return and line feed
+INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"  # of these all clients know that more comes
 logger = logging.getLogger(__name__)
 FED_BYTES = 64 * 2**10  # to the parser at a time
 BYTES_OF_FRAMING = 16  # for each byte of a body: more than chunks of one byte need
@@ -47,6 +48,20 @@ class WireLimits:
     receive_seconds: float = 30.0  # of a whole request; also of a connection that sends none
     keep_alive_seconds: float = 5.0  # from an answer to the next request
     send_seconds: float = 30.0  # without progress, where the client does not read
+
+
+def told_at_once(error: ServiceError) -> bytes:
+    """A refusal of what has not been read, without anything that would have to be waited for."""
+    content = encode(ErrorBody(error_detail(error)))
+    lines = (
+        b"HTTP/1.1 503 Service Unavailable",
+        b"content-type: application/json",
+        b"content-length: %d" % len(content),
+        b"retry-after: %d" % ceil(error.retry_after or 0),
+        b"%s: %s" % (REQUEST_ID, new_request_id()),
+        b"connection: close",
+    )
+    return b"\r\n".join((*lines, b"", content))
 
 
 class LingeringTransport:
@@ -75,15 +90,46 @@ class Connection(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self.part = MESSAGE
         self.since = self.loop.time()  # when this part began
+        self.half_closed = False  # the client sends nothing any more, and may wait for answers
         self.unsent: tuple[float, int] | None = None  # since when how many bytes wait to be read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         excess = len(self.connections) - self.limits.connections
+        error = ConnectionsError("too many connections are open; ask again later")
         if excess > REFUSED_CONNECTIONS:
-            transport.abort()
+            transport.write(told_at_once(error))
+            transport.close()
         elif excess > 0:
-            self.refuse(ConnectionsError("too many connections are open; ask again later"))
+            self.refuse(error)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Goes on answering a client that has closed its sending side alone.
+
+        One that has left sends the same. It is told from the other by an interim answer, which its
+        machine refuses (see `check_left`), and which means nothing to who still listens. Over
+        HTTP/1.0 there are none, so there it counts as having left.
+
+        Returns:
+            Whether the connection stays open.
+        """
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or self.part in (HEAD, BODY):
+            return False
+        if self.part == MESSAGE:
+            if self.scope["http_version"] != "1.1":
+                return False
+            cycle.keep_alive = False
+            if not self.pipeline and not cycle.response_started:
+                self.transport.write(INTERIM)
+        self.half_closed = True
+        return True
+
+    def check_left(self) -> None:
+        """Lets a client go whose machine has refused what was sent to it."""
+        connection: socket.socket = self.transport.get_extra_info("socket")
+        if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.transport.abort()
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
@@ -143,6 +189,9 @@ class Connection(HttpToolsProtocol):
 
     def linger(self) -> None:
         """Ends our side; the client's is closed when it has had time to read."""
+        if self.half_closed:  # there is nothing that it could still be sending
+            self.transport.close()
+            return
         if not self.transport.is_closing() and self.part != END:
             self.part, self.since = END, self.loop.time()
             self.transport.write_eof()
@@ -154,6 +203,8 @@ class Connection(HttpToolsProtocol):
         Args:
             now: the loop's second.
         """
+        if self.half_closed and not self.transport.is_closing():
+            self.check_left()
         waited, limits = now - self.since, self.limits
         if self.transport.is_closing() or self.flow.write_paused:
             self.check_sending(now)
@@ -192,48 +243,6 @@ class Connection(HttpToolsProtocol):
             if before - size < SENT_BYTES:
                 self.transport.abort()
             self.unsent = (now, size)
-
-
-def head_size(target: bytes, headers: Headers) -> int:
-    """Bytes on the wire, without the method and the version."""
-    return len(target) + sum(len(name) + len(value) + SEPARATORS for name, value in headers)
-
-
-def too_large(target: bytes, limit: int) -> WireError:
-    """What is wrong with a head of more than `limit` bytes."""
-    if 2 * len(target) > limit:
-        return TargetTooLongError("the target is too long", limit=limit)
-    return HeadTooLargeError(f"the request's head has more than {limit:,} bytes", limit=limit)
-
-
-def without_upgrade(method: bytes, target: bytes, version: str, headers: Headers) -> bytes:
-    """The head as its client would have sent it without offering another protocol."""
-    lines = [b"%s %s HTTP/%s" % (method, target, version.encode())]
-    lines += [b"%s: %s" % (name, value) for name, value in headers if name != b"upgrade"]
-    return b"\r\n".join([*lines, b"", b""])
-
-
-def origin_form(target: bytes) -> tuple[bytes, bytes]:
-    """Takes a target in absolute form apart.
-
-    Returns:
-        The target as a path with its query, and the authority, which is empty for `*`.
-
-    Raises:
-        MalformedHttpError: it is neither.
-    """
-    if target == b"*":
-        return target, b""
-    try:
-        url = httptools.parse_url(target)
-    except httptools.HttpParserError as error:
-        raise MalformedHttpError("the target is no path") from error
-    if url.schema not in (b"http", b"https") or not url.host or url.userinfo is not None:
-        raise MalformedHttpError("the target is no path")
-    host = b"[%s]" % url.host if b":" in url.host else url.host
-    authority = b"%s:%d" % (host, url.port) if url.port else host
-    path = url.path or b"/"
-    return (path if url.query is None else b"%s?%s" % (path, url.query)), authority
 
 
 class WireProtocol(Connection):

@@ -1,8 +1,8 @@
 """What says one thing twice: which of both was meant, nobody can tell.
 
 msgspec takes the last of two fields. Where the answer shows what was read, as it does of stored
-nodes, that is seen, and a look-up would pay for a second reading. Of a change, and of an unseen
-node, nobody would see it.
+nodes, that is seen, and a look-up would pay for a second reading. Of anything else that is asked or
+changed nobody would see it.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from service.errors import InvalidFieldError
+from service.errors import InvalidFieldError, MalformedJsonError
 from service.http.exchange import Headers, JsonBody, Read
 
 
@@ -26,16 +26,23 @@ def refuse_repeats(pairs: list[tuple[str, Any]]) -> None:
         raise InvalidFieldError(name, "given more than once in one object")
 
 
-DECODER = json.JSONDecoder(object_pairs_hook=refuse_repeats)
+# Numbers stay texts: one of thousands of digits, in a field that nobody reads, would be an error.
+DECODER = json.JSONDecoder(object_pairs_hook=refuse_repeats, parse_int=str, parse_float=str)
 
 
 def look_through(content: bytes) -> None:
-    """Looks through a body that was read already: so it is JSON, and no deeper than the struct.
+    """Looks through a body that was read already.
 
     Raises:
         InvalidFieldError: it has a field twice.
+        MalformedJsonError: a field that was not read is no JSON, or nested too deep.
     """
-    DECODER.decode(content.decode())
+    try:
+        DECODER.decode(content.decode())
+    except RecursionError as error:
+        raise MalformedJsonError("the body is nested too deep") from error
+    except ValueError as error:
+        raise MalformedJsonError(f"the body is not JSON: {error}") from error
 
 
 def without_repeats(read: Read) -> Read:
@@ -49,8 +56,8 @@ def without_repeats(read: Read) -> Read:
     return read_checked
 
 
-class ChangeBody(JsonBody):
-    """Of a change."""
+class OnceBody(JsonBody):
+    """Each field of which comes once."""
 
     def __init__(self, kind: type[Struct]) -> None:
         super().__init__(kind)

@@ -31,6 +31,8 @@ class BatchOptions:
     batch_tokens: int = 4_096  # of one batch; a single larger node runs alone
     window_seconds: float = 0.002  # longest wait for as much company as the last batch had
     queue_tokens: int = 65_536  # waiting; more is refused, unless nothing waits
+    queue_seconds: float = 5.0  # estimated, of what goes before and does not fit into one batch
+    requests: int = 250  # waiting; each holds a connection, which look-ups need, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Batcher:
         self.queue: deque[Entry] = deque()
         self.queued_tokens = 0
         self.running_tokens = 0
+        self.requests = 0  # that wait or run
         self.company = 1  # nodes of the last batch and of what waited when it ended
         self.tokens_per_second = 0.0
         self.arrived = asyncio.Event()
@@ -87,16 +90,18 @@ class Batcher:
         A caller that is cancelled leaves entries that are dropped before any work.
 
         Raises:
-            OverloadedError: too much waits already, in tokens or for the request's time.
+            OverloadedError: see `admit`.
             NotReadyError: the service is ending.
             InferenceError: the networks gave no usable answer.
         """
         waiting = deque(self.enter(engine, resolution))
         rows: list[Batched] = []
+        self.requests += 1
         try:
             while waiting:  # no name for an entry: its error will know this frame
                 rows.append(await waiting.popleft().row)
         finally:
+            self.requests -= 1
             give_up(waiting)
         return Batched(
             np.stack([row.logits for row in rows]),
@@ -108,19 +113,8 @@ class Batcher:
 
     def enter(self, engine: Engine, resolution: Resolution) -> list[Entry]:
         """Queues a request's nodes, all or none."""
-        if self.closed:
-            raise NotReadyError("the service is ending")
         costs = [token_cost(node, engine.manifest.encoder) for node in resolution.unseen]
-        if self.queue and self.queued_tokens + sum(costs) > self.options.queue_tokens:
-            self.metrics.rejections.add("queue_full")
-            raise OverloadedError("too many unseen nodes are waiting", self.retry_after())
-        before = self.queued_tokens + self.running_tokens
-        wait = hopeless_wait(before + sum(costs), self.tokens_per_second) if before else None
-        if wait is not None:
-            self.metrics.rejections.add("queue_slow")
-            raise OverloadedError(
-                f"about {wait:.1f} s would pass, more than this request has", self.retry_after()
-            )
+        self.admit(sum(costs))
         loop, now = asyncio.get_running_loop(), monotonic()
         entries = [
             Entry(engine, resolution, node, tokens, now, loop.create_future())
@@ -132,6 +126,38 @@ class Batcher:
         if self.worker is None or self.worker.done():
             self.worker = asyncio.create_task(self.work(), name="batcher")
         return entries
+
+    def admit(self, tokens: int) -> None:
+        """Refuses a request of so many tokens where too much waits before it.
+
+        Raises:
+            NotReadyError: the service is ending.
+            OverloadedError: too many requests or tokens, or their estimated time is longer than
+                anything may wait, or than this request has.
+        """
+        if self.closed:
+            raise NotReadyError("the service is ending")
+        options = self.options
+        full = self.queue and self.queued_tokens + tokens > options.queue_tokens
+        if full or self.requests >= options.requests:
+            self.metrics.rejections.add("queue_full")
+            raise OverloadedError("too many unseen nodes are waiting", self.retry_after())
+        if slow := self.too_slow(self.queued_tokens + self.running_tokens, tokens):
+            self.metrics.rejections.add("queue_slow")
+            raise OverloadedError(slow, self.retry_after())
+
+    def too_slow(self, before: int, tokens: int) -> str:
+        """Why a request would wait for too long, or in vain; empty where it may wait.
+
+        What fits into a batch with what runs is no queue, however slow the last batches were.
+        """
+        rate, longest = self.tokens_per_second, self.options.queue_seconds
+        if not before or not rate:
+            return ""
+        if before > self.options.batch_tokens and before / rate > longest:
+            return f"about {before / rate:.1f} s of unseen nodes wait, more than {longest:g} s"
+        wait = hopeless_wait(before + tokens, rate)
+        return "" if wait is None else f"about {wait:.1f} s would pass, more than this request has"
 
     def retry_after(self) -> float:
         """Seconds until what waits now is probably done."""

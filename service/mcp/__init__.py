@@ -1,1 +1,3 @@
-"""The Model Context Protocol at /mcp; needs the extra `mcp`."""
+"""The Model Context Protocol at its path; needs the extra `mcp`."""
+
+PATH = "/mcp"

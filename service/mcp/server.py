@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from service.http.access import Role
 from service.http.errors import CODE_OF_STATUS, INTERNAL_ERROR, error_response
 from service.http.exchange import SCOPE_KEY, Exchange
+from service.mcp import PATH
 from service.mcp.tools import TOOLS, Tool, about, schema_of
 from service.messages import ErrorDetail
 from service.parts import Parts
@@ -24,7 +25,6 @@ from understudy.engine.errors import EngineError, shortened
 
 logger = logging.getLogger(__name__)
 
-PATH = "/mcp"
 OPERATION = "mcp"
 MOST_BYTES = 2**20  # of a message, which is read on the event loop
 INSTRUCTIONS = """

@@ -8,9 +8,9 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from service.errors import InvalidFieldError
-from service.http.exchange import JsonBody
+from service.http.repeats import OnceBody
 from service.parts import Parts
-from service.routes.dependencies import READ, Served
+from service.routes.dependencies import READ, Served, Timed, in_time
 from service.routes.graph import find
 from service.routes.queries import QueryFields
 from service.routes.structs import Examples, StructRoute
@@ -105,27 +105,31 @@ class Surroundings(Struct, frozen=True):
 
 Listed = Annotated[NodesQuery, Depends(QueryFields(NodesQuery))]
 Sought = Annotated[SearchQuery, Depends(QueryFields(SearchQuery))]
-Around = Annotated[SurroundingsBody, Depends(JsonBody(SurroundingsBody))]
+Around = Annotated[SurroundingsBody, Depends(OnceBody(SurroundingsBody))]
+
+LATE: dict[int | str, dict[str, str]] = {504: {}}
 
 
-@router.get("/nodes", summary="All nodes, in pages", dependencies=[READ])
-async def list_nodes(query: Listed, served: Served) -> NodePage:
-    return await served.aside.run(page_of, served, query)
+@router.get("/nodes", summary="All nodes, in pages", dependencies=[READ], responses=LATE)
+async def list_nodes(query: Listed, exchange: Timed, served: Served) -> NodePage:
+    return await in_time(served, exchange, page_of, served, query)
 
 
-@router.get("/search", summary="Nodes by words of their ids and texts", dependencies=[READ])
-async def search(query: Sought, served: Served) -> Found:
-    return await served.aside.run(found_nodes, served, query)
+@router.get(
+    "/search", summary="Nodes by words of their ids and texts", dependencies=[READ], responses=LATE
+)
+async def search(query: Sought, exchange: Timed, served: Served) -> Found:
+    return await in_time(served, exchange, found_nodes, served, query)
 
 
 @router.post(
     "/surroundings",
     summary="A node and its neighbors, to be drawn",
     dependencies=[READ],
-    responses={404: {}},
+    responses={404: {}, **LATE},
 )
-async def show_surroundings(around: Around, served: Served) -> Surroundings:
-    return await served.aside.run(surroundings_of, served.slot.engine, around)
+async def show_surroundings(around: Around, exchange: Timed, served: Served) -> Surroundings:
+    return await in_time(served, exchange, surroundings_of, served.slot.engine, around)
 
 
 def page_of(parts: Parts, query: NodesQuery) -> NodePage:

@@ -8,7 +8,7 @@ from service.door.texts import PredictRequest, TextScore, nodes_of, predicted, r
 from service.http.access import Role
 from service.http.exchange import JsonBody, Told
 from service.http.gateway import Direct
-from service.http.repeats import look_through
+from service.http.repeats import OnceBody, look_through
 from service.inference.explaining import check_explained
 from service.messages import (
     STUDENTS,
@@ -55,7 +55,7 @@ CLASSIFY_BODY = JsonBody(ClassifyRequest, other=read_texts, once=look_through)
 COMPARE_BODY = JsonBody(CompareRequest, once=look_through)
 
 Asked = Annotated[ClassifyRequest, Depends(CLASSIFY_BODY)]
-Predicted = Annotated[PredictRequest, Depends(JsonBody(PredictRequest))]
+Predicted = Annotated[PredictRequest, Depends(OnceBody(PredictRequest))]
 Compared = Annotated[CompareRequest, Depends(COMPARE_BODY)]
 
 router = APIRouter(

@@ -6,6 +6,7 @@ differently can mean another node than the one that was named.
 """
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
@@ -16,7 +17,9 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from service.errors import MalformedPathError, UnknownModelError
 from service.http.access import Role
+from service.http.bodies import Arguments, Result
 from service.http.exchange import SCOPE_KEY, TIMEOUT, Exchange, refuse_body
+from service.inference.deadlines import attend, seconds_left
 from service.parts import Parts
 from service.routes.queries import NO_QUERY
 from service.routes.structs import StructRoute
@@ -158,6 +161,24 @@ async def timed_exchange(
 ) -> Exchange:
     """The exchange reads the header when the answer is waited for."""
     return await exchange_of(request)
+
+
+async def in_time(
+    served: Parts,
+    exchange: Exchange,
+    function: Callable[Arguments, Result],
+    *arguments: Arguments.args,
+    **options: Arguments.kwargs,
+) -> Result:
+    """What a function returns or raises, called off the event loop, in the request's time.
+
+    Raises:
+        OverloadedError: too much waits already.
+        ClientDisconnect, DeadlineError: nobody waits for it any more.
+    """
+    served.aside.check()
+    work = served.aside.run(function, *arguments, **options)
+    return await attend(work, exchange, seconds_left(exchange, served.classifier.seconds))
 
 
 Served = Annotated[Parts, Depends(parts_of)]

@@ -13,7 +13,7 @@ from service.http.access import Role
 from service.http.bodies import LARGE_ITEMS
 from service.http.exchange import IDEMPOTENCY_KEY, Exchange, JsonBody, Told
 from service.http.gateway import Direct
-from service.http.repeats import ChangeBody
+from service.http.repeats import OnceBody
 from service.parts import Parts
 from service.routes.dependencies import READ, WRITE, PathId, Served, exchange_of
 from service.routes.queries import NO_QUERY
@@ -127,9 +127,9 @@ async def sent_key(
     return key_of(await exchange_of(request))
 
 
-EDGE_BODY = ChangeBody(EdgeBody)
-MUTATIONS_BODY = ChangeBody(MutationsBody)
-Node = Annotated[NodeBody, Depends(ChangeBody(NodeBody))]
+EDGE_BODY = OnceBody(EdgeBody)
+MUTATIONS_BODY = OnceBody(MutationsBody)
+Node = Annotated[NodeBody, Depends(OnceBody(NodeBody))]
 Edge = Annotated[EdgeBody, Depends(EDGE_BODY)]
 Mutations = Annotated[MutationsBody, Depends(MUTATIONS_BODY)]
 Key = Annotated[str | None, Depends(sent_key)]

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from service.errors import InvalidFieldError
 from service.http.exchange import Headers, decode
+from service.http.repeats import look_through
 from service.messages import encode
 
 TEXT_TYPE, SCORE_TYPE = "BYTES", "FP32"
@@ -78,6 +79,7 @@ def read_request(content: bytes, headers: Headers) -> InferRequest:
     length = headers.get(LENGTH_HEADER.encode())
     size = len(content) if length is None else header_length(length, len(content))
     request = decode(DECODER, content[:size])
+    look_through(content[:size])
     rest = memoryview(content)[size:]
     inputs = []
     for number, tensor in enumerate(request.inputs):

@@ -10,13 +10,14 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from service.errors import InvalidFieldError, NoNodeError, UnknownModelError
-from service.http.exchange import JsonBody, Told
+from service.http.exchange import Told
+from service.http.repeats import OnceBody
 from service.inference.batcher import Batched, token_cost
 from service.inference.deadlines import attend, seconds_left
 from service.messages import Node
 from service.parts import Parts
 from service.routes.classify import ERRORS
-from service.routes.dependencies import READ, PathId, Served, Timed
+from service.routes.dependencies import READ, PathId, Served, Timed, in_time
 from service.routes.graph import find
 from service.routes.queries import QueryFields
 from service.routes.structs import Examples, StructRoute
@@ -111,7 +112,7 @@ class SimilarNodes(Struct, frozen=True):
     graph_version: int
 
 
-Asked = Annotated[EmbeddingsRequest, Depends(JsonBody(EmbeddingsRequest))]
+Asked = Annotated[EmbeddingsRequest, Depends(OnceBody(EmbeddingsRequest))]
 Near = Annotated[SimilarQuery, Depends(QueryFields(SimilarQuery))]
 
 router = APIRouter(tags=["vectors"], route_class=StructRoute, dependencies=[READ])
@@ -131,7 +132,7 @@ async def embeddings(asked: Asked, exchange: Timed, served: Served) -> Told:
     inputs = (names,) if isinstance(names, str) else names
     if len(inputs) > engine.limits.nodes:
         raise InvalidFieldError("input", f"at most {engine.limits.nodes:,} nodes a request")
-    resolution = await served.aside.run(resolve_inputs, state, inputs, engine)
+    resolution = await in_time(served, exchange, resolve_inputs, state, inputs, engine)
     work = embed(served, engine, resolution, asked.encoding_format or "float")
     return await attend(work, exchange, seconds_left(exchange, served.classifier.seconds))
 
@@ -149,8 +150,7 @@ async def get_similar(node_id: PathId, exchange: Timed, served: Served, near: Ne
     if near.label is not None and near.label not in names:
         raise InvalidFieldError("label", "expected one of the model's labels; see GET /info")
     wanted = None if near.label is None else names.index(near.label)
-    work = served.aside.run(similar_nodes, engine, state, row, near.k, wanted)
-    return await attend(work, exchange, seconds_left(exchange, served.classifier.seconds))
+    return await in_time(served, exchange, similar_nodes, engine, state, row, near.k, wanted)
 
 
 def check_model(asked: EmbeddingsRequest, engine: Engine) -> None:

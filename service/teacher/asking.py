@@ -34,6 +34,7 @@ class Asking:
         self.questions = questions
         self.shadow_share = shadow_share
         self.metrics = metrics
+        self.requests = 0  # that wait
         self.shadows: set[asyncio.Task[None]] = set()
         self.shadow_writes = asyncio.Lock()
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="prompts")
@@ -43,11 +44,24 @@ class Asking:
     ) -> dict[int, TeacherAnswer | NodeError]:
         """Position → answer or error, for the good nodes, or some of them."""
         wanted = resolution.positions if positions is None else positions
-        labels = engine.manifest.label_names
+        if self.requests >= self.teacher.options.requests:
+            refusal: NodeError = TeacherBusyError("too many requests wait for the teacher")
+            return dict.fromkeys(wanted, refusal)
+        self.requests += 1
+        try:
+            return await self.asked(resolution, wanted, engine.manifest.label_names)
+        finally:
+            self.requests -= 1
+
+    async def asked(
+        self, resolution: Resolution, wanted: Collection[int], labels: Sequence[str]
+    ) -> dict[int, TeacherAnswer | NodeError]:
+        """See `ask`."""
+        busy = self.teacher.busy()
         tasks: dict[int, asyncio.Task[TeacherAnswer | NodeError]] = {}
         async with asyncio.TaskGroup() as group:  # all are cancelled together
             async for position, prompt in self.prompts(resolution, wanted):
-                tasks[position] = group.create_task(self.answer_or_error(prompt, labels))
+                tasks[position] = group.create_task(self.answer_or_error(prompt, labels, busy))
         return {position: task.result() for position, task in tasks.items()}
 
     async def prompts(
@@ -94,10 +108,10 @@ class Asking:
                 self.metrics.agreement.add("failed")
 
     async def answer_or_error(
-        self, prompt: Prompt, label_names: Sequence[str]
+        self, prompt: Prompt, label_names: Sequence[str], busy: str = ""
     ) -> TeacherAnswer | NodeError:
         try:
-            return await self.teacher.ask(prompt, label_names)
+            return await self.teacher.ask(prompt, label_names, busy)
         except (TeacherError, TeacherBusyError) as error:
             return error
 

@@ -11,6 +11,7 @@ import msgspec
 
 from service.cache import Cache, SingleFlight
 from service.errors import TeacherBusyError, TeacherError
+from service.inference.deadlines import hopeless_wait
 from service.teacher.breaker import Breaker
 from service.teacher.client import Opinion, TeacherBackend
 from service.telemetry.logs import RareLog
@@ -18,6 +19,7 @@ from service.telemetry.metrics import Metrics
 from understudy.endpoint.scores import problem_of_scores
 from understudy.graph.prompts import Prompt
 
+SMOOTHING = 0.2  # weight of the newest answer in the time that one takes
 logger = logging.getLogger(__name__)
 
 
@@ -25,6 +27,7 @@ logger = logging.getLogger(__name__)
 class TeacherOptions:
     concurrency: int = 8  # questions at a time
     waiting: int = 2_048  # questions that wait for their turn; more are refused
+    requests: int = 250  # that wait; each holds a connection, which look-ups need, too
     breaker_failures: int = 5  # in a row, after which it is left alone
     breaker_seconds: float = 10.0
 
@@ -49,15 +52,21 @@ class Teacher:
         self.breaker = Breaker(options.breaker_failures, options.breaker_seconds)
         self.turns = asyncio.Semaphore(options.concurrency)
         self.waiting = 0
+        self.seconds = 0.0  # of one question lately; 0 where it is not known yet
         self.flights: SingleFlight[Outcome] = SingleFlight()
         self.log = RareLog(logger)
 
-    async def ask(self, prompt: Prompt, label_names: Sequence[str]) -> TeacherAnswer:
+    async def ask(
+        self, prompt: Prompt, label_names: Sequence[str], busy: str = ""
+    ) -> TeacherAnswer:
         """Answers from the cache, or asks; an equal question that runs already is not asked twice.
+
+        Args:
+            busy: why it is not to be asked now, where it would have to be.
 
         Raises:
             TeacherError: no usable answer, or the teacher is being left alone.
-            TeacherBusyError: too many questions wait already.
+            TeacherBusyError: too many questions wait already, or it is busy.
         """
         started = perf_counter()
         key = hashlib.sha256(f"{self.backend.name}\0{prompt.text}".encode()).hexdigest()
@@ -65,10 +74,23 @@ class Teacher:
         if known is not None:
             self.metrics.teacher_answers.add("cached")
             return TeacherAnswer(known, True, 1_000 * (perf_counter() - started))
+        if busy and key not in self.flights.tasks:
+            raise TeacherBusyError(busy)
         outcome = await self.flights.run(key, lambda: self.outcome(key, prompt, label_names))
         if isinstance(outcome, TeacherBusyError | TeacherError):
             raise type(outcome)(str(outcome))  # an own one: several may wait for this answer
         return TeacherAnswer(outcome, False, 1_000 * (perf_counter() - started))
+
+    def busy(self) -> str:
+        """Why the request that runs would wait in vain for its turn; empty where it may.
+
+        Its own questions do not count: how many of them can be answered in time, it finds out.
+        """
+        if not self.seconds or not self.turns.locked():
+            return ""
+        turns = self.options.concurrency
+        wait = hopeless_wait(self.waiting + turns, turns / self.seconds)
+        return "" if wait is None else f"about {wait:.0f} s of questions wait for the teacher"
 
     async def remembered(self, key: str, label_names: Sequence[str]) -> Opinion | None:
         value = (await self.cache.get([key])).get(key)
@@ -130,9 +152,15 @@ class Teacher:
             logger.exception("the teacher's answer cannot be read")
             raise TeacherError("the teacher's answer cannot be read") from error
         self.breaker.succeeded(leave)
-        self.metrics.teacher_answers.add("answered")
-        self.metrics.teacher_seconds.observe(perf_counter() - started)
+        self.count(perf_counter() - started)
         return opinion
+
+    def count(self, seconds: float) -> None:
+        """Of an answer."""
+        self.metrics.teacher_answers.add("answered")
+        self.metrics.teacher_seconds.observe(seconds)
+        known = self.seconds or seconds
+        self.seconds = known + SMOOTHING * (seconds - known)
 
     async def close(self) -> None:
         await self.flights.close()

@@ -42,6 +42,19 @@ def received(connection: socket.socket) -> bytes:
     return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
+def answers(stream: bytes) -> list[tuple[int, dict[str, str], bytes]]:
+    """Takes a stream of answers apart, each with its own length."""
+    found = []
+    while stream:
+        head, _, rest = stream.partition(b"\r\n\r\n")
+        status, *lines = head.decode().split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in lines)
+        length = int(headers.get("content-length", "0"))
+        found.append((int(status.split()[1]), headers, rest[:length]))
+        stream = rest[length:]
+    return found
+
+
 def command(bundle: Path, *flags: str) -> list[str]:
     return [sys.executable, "-m", "understudy", "serve", str(bundle), *flags]
 

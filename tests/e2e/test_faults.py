@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -326,3 +328,38 @@ def poison(folder: Path) -> None:
         return old.manifest
 
     write_bundle(folder, fill)
+
+
+def unseen(count: int) -> bytes:
+    body = json.dumps({"nodes": [{"text": f"http {number}"} for number in range(count)]}).encode()
+    head = POST_CLASSIFY + b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
+    return head + body
+
+
+def test_who_waits_for_a_batch_leaves_connections_for_who_need_not(tiny_bundle: TinyBundle) -> None:
+    limits = ("--max-connections", "20", "--max-nodes", "50000", "--batch-tokens", "1")
+    queue = ("--queue-tokens", "1000000", "--queue-seconds", "1e6", "--request-seconds", "1e6")
+    with serving(tiny_bundle.folder, *limits, *queue) as service, ExitStack() as connections:
+
+        def ask(count: int) -> None:
+            connection = connections.enter_context(service.raw_connection())
+            connection.sendall(unseen(count))
+
+        def wait_for(figure: str) -> None:
+            deadline = time.monotonic() + STOP_SECONDS
+            while not re.search(figure, service.client.get("/metrics").text):
+                assert time.monotonic() < deadline
+
+        ask(50_000)  # so many batches before those that follow
+        wait_for(r"understudy_queue_nodes [1-9]")
+        for _ in range(4):
+            ask(1)
+        wait_for(r"understudy_running_requests 6\.0")
+        for _ in range(15):
+            with service.raw_connection() as connection:
+                connection.sendall(unseen(1))
+                answer = received(connection)
+            assert answer.startswith(b"HTTP/1.1 429 ")
+            assert b"\r\nretry-after: " in answer
+        look_up = {"nodes": [{"id": "node-1"}]}
+        assert httpx.post(f"{service.url}/classify", json=look_up).status_code == 200

@@ -131,4 +131,17 @@ def test_a_prefix_may_be_left_away_by_the_proxy_or_not(tiny_bundle: TinyBundle) 
             assert service.client.get(f"{root}/page/reference.js").is_success
             document = service.client.get(f"{root}/openapi.json").json()
             assert document["servers"] == [{"url": "/models/packages"}]
-        assert service.client.get("/models/packagesnodes/node-1").status_code == 404
+        for path in (
+            "/models/packagesnodes/node-1",
+            "/models",
+            "/models/packages//",
+            "//models/packages/",
+        ):
+            assert service.client.get(f"{service.url}{path}").status_code == 404, path
+        bare = service.client.get("/models/packages?node=node-1")
+        assert (bare.status_code, bare.headers["location"]) == (
+            307,
+            "/models/packages/?node=node-1",
+        )
+        assert service.client.head("/models/packages", follow_redirects=True).status_code == 200
+        assert service.client.post("/models/packages", json=CLASSIFY).status_code == 404

@@ -16,6 +16,7 @@ from tests.e2e.conftest import (
     POST_CLASSIFY,
     STOP_SECONDS,
     Service,
+    answers,
     command,
     environment,
     received,
@@ -48,19 +49,6 @@ def exchange(service: Service, *pieces: bytes) -> list[tuple[int, dict[str, str]
             for piece in pieces:
                 connection.sendall(piece)
         return answers(received(connection))
-
-
-def answers(stream: bytes) -> list[tuple[int, dict[str, str], bytes]]:
-    """Takes a stream of answers apart, each with its own length."""
-    found = []
-    while stream:
-        head, _, rest = stream.partition(b"\r\n\r\n")
-        status, *lines = head.decode().split("\r\n")
-        headers = dict(line.lower().split(": ", 1) for line in lines)
-        length = int(headers.get("content-length", "0"))
-        found.append((int(status.split()[1]), headers, rest[:length]))
-        stream = rest[length:]
-    return found
 
 
 def refusal(answer: tuple[int, dict[str, str], bytes]) -> tuple[int, str]:
@@ -314,6 +302,14 @@ def test_connections_are_bounded(tiny_bundle: TinyBundle) -> None:
         assert refusal(answer) == (503, "too_many_connections")
         assert answer[1]["retry-after"] == "1"
         for connection in idle:
+            connection.close()
+        wait_for_connections(service, 1)
+        many = [service.raw_connection() for _ in range(90)]  # more than are read to their end
+        for connection in many[9:]:
+            (answer,) = answers(received(connection))
+            assert refusal(answer) == (503, "too_many_connections")
+            assert answer[1]["retry-after"] == "1"
+        for connection in many:
             connection.close()
         wait_for_connections(service, 1)
         assert [found[0] for found in exchange(service, LAST)] == [200]

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 import httpx
 
 from understudy.client.errors import InvalidRequestError
+from understudy.client.models import text_of
 
 SHOWN_CHARACTERS = 100
 
@@ -16,6 +17,7 @@ def service_url(given: str) -> httpx.URL:
     Raises:
         InvalidRequestError: it is no URL of a service.
     """
+    text_of("url", given)
     try:
         url = httpx.URL(given if "://" in given else f"http://{given}")
     except httpx.InvalidURL as error:
@@ -31,7 +33,7 @@ def node_path(node_id: str) -> str:
     Raises:
         InvalidRequestError: no node can have that id.
     """
-    if not node_id:
+    if not text_of("a node's id", node_id):
         raise InvalidRequestError("a node's id must not be empty")
     try:
         sent = quote(node_id, safe="")
@@ -60,7 +62,7 @@ def header_value(name: str, value: str) -> str:
     Raises:
         InvalidRequestError: it holds what no header can.
     """
-    if not value.isascii() or not value.isprintable():
+    if not text_of(name, value).isascii() or not value.isprintable():
         raise InvalidRequestError(f"the {name} must be printable ASCII")
     return value
 

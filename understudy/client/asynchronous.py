@@ -36,9 +36,9 @@ class AsyncClient(Interface):
             timeout: seconds of one attempt.
 
         Raises:
-            InvalidRequestError: the URL or the key is none.
+            InvalidRequestError: the URL, the key or another argument is none.
         """
-        super().__init__(url, retries)
+        super().__init__(url, retries, timeout)
         self.http = httpx.AsyncClient(
             base_url=self.url, headers=calls.key_headers(key), timeout=timeout
         )

@@ -1,7 +1,7 @@
 """What can be asked of the service: each request, and how its answer is read."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
@@ -137,8 +137,9 @@ def compare(nodes: Sequence[Node], top_k: int) -> Request[Rows[Comparison]]:
 
 def mutate(mutations: Sequence[Mapping[str, Any]], key: str | None) -> Request[Change]:
     """A batch of changes."""
-    if isinstance(mutations, Mapping | str | bytes):
-        raise InvalidRequestError("mutations is one change; put it into a list")
+    if isinstance(mutations, Mapping | str | bytes) or not isinstance(mutations, Iterable):
+        kind = type(mutations).__name__
+        raise InvalidRequestError(f"mutations is a {kind}; put it into a list, also one change")
     body = {"mutations": [dict(m) if isinstance(m, Mapping) else m for m in mutations]}
     return Request("POST", "/mutations", parse_change, body, change_headers(key))
 

@@ -8,7 +8,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, over
 from understudy.client import calls, parts
 from understudy.client.addresses import service_url
 from understudy.client.attempts import Plan, Retries
-from understudy.client.errors import ClientError
+from understudy.client.errors import ClientError, InvalidRequestError
 from understudy.client.models import (
     Change,
     Classification,
@@ -73,8 +73,13 @@ class Call(Generic[Arguments, Result]):
 class Interface:
     """What both clients can be asked; safe to share between threads, or between tasks."""
 
-    def __init__(self, url: str, retries: Retries | None) -> None:
+    def __init__(self, url: str, retries: Retries | None, timeout: float) -> None:
         self.url = service_url(url)
+        if not isinstance(timeout, int | float) or not timeout > 0:
+            raise InvalidRequestError(f"timeout is {timeout!r}; give seconds, above 0")
+        if not isinstance(retries, Retries | None):
+            kind = type(retries).__name__
+            raise InvalidRequestError(f"retries is a {kind}; give Retries(attempts=…), or None")
         self.retries = retries or Retries()
         self.limits: RequestLimits | None = None  # of the service, once they are known
         if "://" not in url:

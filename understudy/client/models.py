@@ -15,7 +15,7 @@ class Node:
     """A stored node by its id, or an unseen one by its text and its stored neighbors.
 
     Raises:
-        InvalidRequestError: `neighbors` is one text, or holds what is none.
+        InvalidRequestError: an id or the text is no text, or `neighbors` is one.
     """
 
     id: str | None = None
@@ -23,6 +23,9 @@ class Node:
     neighbors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("id", "text"):
+            if getattr(self, name) is not None:
+                text_of(name, getattr(self, name))
         object.__setattr__(self, "neighbors", ids_of("neighbors", self.neighbors))
 
     def to_json(self) -> dict[str, Any]:
@@ -41,6 +44,13 @@ class Node:
 Nodes = Node | str | Iterable[Node | str]
 
 
+def text_of(name: str, value: str) -> str:
+    """Raises InvalidRequestError where a value is no text."""
+    if not isinstance(value, str):
+        raise InvalidRequestError(f"{name} is a {type(value).__name__}; give a str")
+    return value
+
+
 def ids_of(name: str, ids: Iterable[str]) -> tuple[str, ...]:
     """Several ids, and not the characters of one.
 
@@ -49,6 +59,8 @@ def ids_of(name: str, ids: Iterable[str]) -> tuple[str, ...]:
     """
     if isinstance(ids, str | bytes):
         raise InvalidRequestError(f"{name} is one text, {ids!r}; put it into a list")
+    if not isinstance(ids, Iterable):
+        raise InvalidRequestError(f"{name} is a {type(ids).__name__}; give a list of ids")
     result = tuple(ids)
     for entry in result:
         if not isinstance(entry, str):

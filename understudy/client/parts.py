@@ -4,7 +4,7 @@ The functions are generators: they yield requests and are sent the answers, so t
 client and the one for asyncio share them.
 """
 
-from collections.abc import Callable, Mapping, MutableSequence, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableSequence, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
@@ -218,7 +218,7 @@ def nodes_of(given: Nodes) -> list[Node]:
     """
     if isinstance(given, str | Node):
         return [Node(id=given) if isinstance(given, str) else given]
-    if isinstance(given, bytes | Mapping):
+    if isinstance(given, bytes | Mapping) or not isinstance(given, Iterable):
         raise InvalidRequestError(f"nodes is a {type(given).__name__}; give Nodes, or ids")
     nodes = []
     for position, entry in enumerate(given):

@@ -39,9 +39,9 @@ class Client(Interface):
             timeout: seconds of one attempt.
 
         Raises:
-            InvalidRequestError: the URL or the key is none.
+            InvalidRequestError: the URL, the key or another argument is none.
         """
-        super().__init__(url, retries)
+        super().__init__(url, retries, timeout)
         self.http = httpx.Client(base_url=self.url, headers=calls.key_headers(key), timeout=timeout)
 
     def carry_out(self, plan: Plan[Any, Result]) -> Result:

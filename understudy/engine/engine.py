@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.bundle import Manifest
+from understudy.engine import arguments
 from understudy.engine.errors import (
     BundleMismatchError,
     EngineError,
     InferenceError,
     JournalFailedError,
-    MutationRefusedError,
 )
 from understudy.engine.following import Following
 from understudy.engine.limits import Limits
@@ -54,7 +54,7 @@ from understudy.engine.updates.writer import Writer
 from understudy.engine.uploads import Uploads
 from understudy.graph.agreement import agreement
 from understudy.graph.log.streams.options import RedisLogOptions
-from understudy.graph.mutations import Mutation, UpsertNode
+from understudy.graph.mutations import Mutation
 from understudy.graph.progress import Progress, silent
 
 logger = logging.getLogger(__name__)
@@ -131,12 +131,12 @@ class Engine:
             BundleMismatchError: its parts do not belong together, or it is not of the graph that
                 the engine before serves.
             JournalFailedError: the log does not fit the graph.
-            ValueError: a log is given, and no data folder.
+            InvalidArgumentError: something is of another type, or a log has no data folder.
         """
-        folder, data = Path(folder), None if data is None else Path(data)
-        if log is not None and data is None:
-            raise ValueError("a log in Redis needs a data folder for its snapshots")
-        opening = Opening(threads, provider, progress)
+        folder = arguments.folder_of("folder", folder)
+        data = None if data is None else arguments.folder_of("data", data)
+        arguments.check_opening(limits, log, data)
+        opening = Opening(arguments.whole_number("threads", threads), provider, progress)
         if before is None:
             parts = open_parts(folder, opening, data, log)
         else:
@@ -173,29 +173,20 @@ class Engine:
             key: idempotency key: the same batch under the same key is applied once.
 
         Raises:
+            InvalidArgumentError: an item or a value of one is of another type; it is named.
             MutationRefusedError, MutationTargetError: an item cannot be done; it is named.
             KeyReusedError: the key came with another batch before.
             JournalFailedError: the journal cannot be written.
             InferenceError: the networks failed.
             NotReadyError: another bundle is taking this one's place.
         """
-        self.check_texts(mutations)
-        return self.writer.apply(mutations, key)
+        batch = arguments.checked_batch(mutations, key, self.limits.text_characters)
+        return self.writer.apply(batch, key)
 
     def submit(self, mutations: Sequence[Mutation], key: str | None = None) -> Future[Applied]:
         """The same for callers that must not wait; what cannot be queued is raised at once."""
-        self.check_texts(mutations)
-        return self.writer.submit(mutations, key)
-
-    def check_texts(self, mutations: Sequence[Mutation]) -> None:
-        """Refuses texts that are longer than this engine takes."""
-        limit = self.limits.text_characters
-        for position, mutation in enumerate(mutations):
-            if isinstance(mutation, UpsertNode) and len(mutation.text or "") > limit:
-                raise MutationRefusedError(
-                    f"mutation {position}: the text has more than {limit:,} characters",
-                    position=position,
-                )
+        batch = arguments.checked_batch(mutations, key, self.limits.text_characters)
+        return self.writer.submit(batch, key)
 
     def classify(self, nodes: Sequence[AskedNode], top_k: int = 1) -> list[Prediction]:
         """Classifies stored and unseen nodes.
@@ -204,6 +195,7 @@ class Engine:
             One prediction a node, in order; a bad node's has its `error` set.
 
         Raises:
+            InvalidArgumentError: something is of another type; it is named.
             InferenceError: the networks gave no usable answer.
         """
         return self.classify_as(PREDICTIONS, nodes, top_k)
@@ -212,6 +204,8 @@ class Engine:
         self, form: Form[Made], nodes: Sequence[AskedNode], top_k: int = 1
     ) -> list[Made]:
         """The same in another form."""
+        nodes = arguments.listed("nodes", nodes, arguments.NODES)
+        top_k = arguments.whole_number("top_k", top_k)
         resolution = self.resolve(nodes)
         inference = self.infer(resolution) if resolution.unseen else None
         return self.predict(nodes, resolution, inference, top_k, form)
@@ -223,7 +217,7 @@ class Engine:
             NodeError: the first bad node's.
             InferenceError: the networks gave no usable answer.
         """
-        resolution = self.resolve(nodes)
+        resolution = self.resolve(arguments.listed("nodes", nodes, arguments.NODES))
         for error in resolution.errors.values():
             raise error
         inference = self.infer(resolution) if resolution.unseen else None
@@ -234,7 +228,11 @@ class Engine:
 
     def resolve(self, nodes: Sequence[AskedNode]) -> Resolution:
         """Sorts a request out against the graph as it stands now."""
-        return resolve(self.state, nodes, self.limits)
+        try:
+            return resolve(self.state, nodes, self.limits)
+        except (AttributeError, TypeError):
+            arguments.check_nodes(nodes)
+            raise
 
     def infer(self, resolution: Resolution) -> Inference:
         """Runs the unseen nodes of a request; the slow step, to be kept off an event loop."""
@@ -332,7 +330,7 @@ class Engine:
 
     def reach(self, version: int) -> Future[None]:
         """Done once the graph has a version or a later one, or the engine is closed."""
-        arrival = self.writer.arrivals.enter(version)
+        arrival = self.writer.arrivals.enter(arguments.whole_number("version", version))
         self.writer.arrivals.reached(self.state.version)
         return arrival
 

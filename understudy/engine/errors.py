@@ -1,6 +1,7 @@
 """Errors of this room. They know nothing of HTTP.
 
 EngineError
+├── InvalidArgumentError     what a caller of the Python interface gave is of another type
 ├── BundleMismatchError      the parts of a bundle do not belong together
 ├── BundleForeignError       a bundle is of another graph than the one that is served
 ├── InferenceError           the networks gave no usable answer
@@ -18,6 +19,7 @@ EngineError
     ├── UnknownNodeError     no stored node has that id
     ├── UnknownNeighborError a neighbour is not stored
     ├── EmptyTextError       nothing but white space
+    ├── UnusableTextError    half a character, which no bytes stand for
     ├── TextTooLongError     more characters than allowed
     └── TooManyNeighborsError
 """
@@ -45,6 +47,12 @@ class EngineError(Exception):
     def __init__(self, message: str, **details: Detail) -> None:
         super().__init__(message)
         self.details = details
+
+
+class InvalidArgumentError(EngineError, ValueError):
+    """What a caller of the Python interface gave is no such value; nothing was done."""
+
+    code = "invalid_argument"
 
 
 class BundleMismatchError(EngineError):
@@ -167,6 +175,12 @@ class EmptyTextError(NodeError):
     """Nothing but white space."""
 
     code = "empty_text"
+
+
+class UnusableTextError(NodeError):
+    """Half a character, which no bytes stand for; over HTTP none comes through."""
+
+    code = "unusable_text"
 
 
 class TextTooLongError(NodeError):

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from understudy.bundle import EncoderInfo
+from understudy.engine.arguments import NODES, listed
 from understudy.engine.limits import Limits
 from understudy.engine.requests import (
     SCORE_DECIMALS,
@@ -216,9 +217,11 @@ def explain(engine: "Engine", nodes: Sequence[AskedNode]) -> list[Explanation]:
     """What the student's answers about stored and unseen nodes rest on, in the nodes' order.
 
     Raises:
+        InvalidArgumentError: something is of another type; it is named.
         NodeError: the first bad node's.
         InferenceError: the networks gave no usable answer.
     """
+    nodes = listed("nodes", nodes, NODES)
     resolution = engine.resolve(nodes)
     for error in resolution.errors.values():
         raise error

@@ -3,6 +3,7 @@
 Stored nodes are found by row, unseen ones are made ready to run, bad ones get an error.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
@@ -14,11 +15,13 @@ from numpy.typing import NDArray
 from understudy.engine.errors import (
     EmptyTextError,
     IncompleteNodeError,
+    InvalidArgumentError,
     NodeError,
     TextTooLongError,
     TooManyNeighborsError,
     UnknownNeighborError,
     UnknownNodeError,
+    UnusableTextError,
 )
 from understudy.engine.limits import Limits
 from understudy.engine.state import GraphState
@@ -28,6 +31,7 @@ if TYPE_CHECKING:  # it runs what is sorted out here
     from understudy.engine.student import Inference
 
 SCORE_DECIMALS = 6
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 Made = TypeVar("Made")  # what stands for a prediction
 
 
@@ -123,10 +127,20 @@ def resolve(state: GraphState, nodes: Sequence[AskedNode], limits: Limits) -> Re
 def unseen_node(
     graph: GraphView, text: str, neighbors: Sequence[str], limits: Limits
 ) -> UnseenNode:
+    """A node that is not stored, checked.
+
+    Raises:
+        NodeError: it is refused.
+        TypeError: texts are none, or one text is given for several neighbours.
+    """
+    if not isinstance(text, str) or isinstance(neighbors, str | bytes):
+        raise TypeError("an unseen node has a text, and a list of neighbours")
     if len(text) > limits.text_characters:
         raise TextTooLongError(len(text), limits.text_characters)
     if not text or text.isspace():
         raise EmptyTextError("the text is empty; an unseen node is classified by its text")
+    if not text.isascii() and HALF_CHARACTER.search(text):
+        raise UnusableTextError("the text holds half a character")
     if len(neighbors) > limits.neighbors:
         raise TooManyNeighborsError(len(neighbors), limits.neighbors)
     distinct = dict.fromkeys(neighbors)  # an edge given twice is one edge
@@ -155,12 +169,12 @@ def best_labels(
     Equal scores stand in the order of the labels. Each is [B, min(top_k, classes)].
 
     Raises:
-        ValueError: `top_k` is below 1, and -1 would leave out the last one alone.
+        InvalidArgumentError: `top_k` is below 1, and -1 would leave out the last one alone.
     """
     if top_k == 1:
         return scores.argmax(axis=1, keepdims=True), scores.max(axis=1, keepdims=True)
     if top_k < 1:
-        raise ValueError(f"top_k is {top_k}; ask for 1 label or more")
+        raise InvalidArgumentError(f"top_k is {top_k}; ask for 1 label or more")
     labels = np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
     return labels, np.take_along_axis(scores, labels, axis=1)
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from understudy.bundle import Bundle, Manifest
 from understudy.bundle.student import LOGITS_FILE, activation_file
-from understudy.engine.errors import BundleMismatchError
+from understudy.engine.arguments import listed
+from understudy.engine.errors import BundleMismatchError, InvalidArgumentError
 from understudy.engine.stale import StaleLogits
 from understudy.graph.lineage import Lineage
 from understudy.graph.snapshot import FILES as SNAPSHOT_FILES
@@ -80,8 +81,12 @@ class GraphState:
         return logits
 
     def rows(self, node_ids: Sequence[str]) -> NDArray[np.int64]:
-        """Where stored nodes are in this version, and in no other; int64 [B], -1 for no node."""
-        return self.graph.row_array(node_ids)
+        """Where stored nodes are in this version, and in no other; int64 [B], -1 for no node.
+
+        Raises:
+            InvalidArgumentError: the ids are one text.
+        """
+        return self.graph.row_array(listed("node_ids", node_ids, "ids"))
 
     def best_labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The most probable labels of stored nodes, as positions in the manifest's label names.
@@ -94,8 +99,11 @@ class GraphState:
 
         Raises:
             IndexError: a row is -1, or beyond the last one.
+            InvalidArgumentError: the rows are no array of int64.
             InferenceError: see `logits`.
         """
+        if getattr(rows, "dtype", None) != np.int64:
+            raise InvalidArgumentError("rows must be an array of int64, as `rows` gives it")
         # One pass for both ends: as an unsigned number, a negative one is larger than all.
         if len(rows) and int(rows.view(np.uint64).max()) >= self.graph.num_rows:
             outside = (rows < 0) | (rows >= self.graph.num_rows)

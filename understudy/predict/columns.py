@@ -1,7 +1,7 @@
 """Which columns of a file hold ids, texts and neighbours, and what a row of them asks."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from understudy.client.models import Node
@@ -83,7 +83,7 @@ def find_columns(columns: Sequence[str], fields: AskedFields, numbered: bool) ->
     return Indexes(
         id=None if identifier in text and not fields.id else identifier,
         text=text,
-        neighbors=find(columns, fields.neighbors, NEIGHBOR_NAMES) if text else None,
+        neighbors=find(columns, fields.neighbors, NEIGHBOR_NAMES),
     )
 
 
@@ -127,19 +127,27 @@ class Columns:
         identifier = None if is_missing(identifier) else str(identifier).strip()
         text = cells.joined(texts) if texts else None
         if is_missing(text):
-            text, neighbors = None, []
+            text = None
         if identifier is None and text is None:
             raise BadInputError("neither an id nor a text")
+        if text is None and neighbors:
+            raise BadInputError(
+                "neighbours without a text: a stored node has its own; to look it up, leave them "
+                "out or give --neighbors-field none"
+            )
         return Node(identifier, text, tuple(neighbors))
 
     def check(self, columns: Sequence[str]) -> None:
         """Of a table, before its rows: it has what was asked for, and something to ask about.
 
         Raises:
-            BadInputError: it has not, or two columns of one name; the message lists its columns.
+            BadInputError: it has not, or two columns of one name, or neighbours are named where no
+                text is; the message lists its columns.
         """
         at = self.indexes(columns)
         self.check_given(columns)
+        if not at.text:
+            at = self.without_neighbors(columns, at)
         check_single(self.file, columns, at.used)
         if at.id is None and not at.text:
             raise BadInputError(
@@ -147,6 +155,20 @@ class Columns:
                 "name one with --id-field or --text-field; if this is no header but data, use "
                 "--no-header"
             )
+
+    def without_neighbors(self, columns: Sequence[str], at: Indexes) -> Indexes:
+        """Leaves neighbours unread in a table of ids alone, which is told.
+
+        Raises:
+            BadInputError: an option names them.
+        """
+        if self.fields.neighbors not in ("", NOT_READ):
+            raise BadInputError(
+                f"{self.file}: --neighbors-field would not be read: there is no column of texts, "
+                f"and stored nodes have neighbours of their own; the columns are: {listed(columns)}"
+            )
+        self.known[tuple(columns)] = alone = replace(at, neighbors=None)
+        return alone
 
     def check_given(self, columns: Sequence[str]) -> None:
         """Refuses names of columns that are not there.

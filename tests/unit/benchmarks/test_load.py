@@ -1,6 +1,7 @@
 """Requests that start at their time, whatever the answers do; how loads are told and reported."""
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from tests.student_bundles import hub_graph
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 REFUSED = b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\n\r\n"
+CLOSING = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 async def drive(arrivals: list[Arrival], held: int) -> dict[str, Tally]:
@@ -62,6 +64,35 @@ def test_a_request_that_goes_out_late_is_timed_from_when_it_was_to_start() -> No
     assert tallies[""].seconds[0] >= 0.5
 
 
+def test_a_failure_is_told_by_its_kind_and_no_closed_connection_is_kept() -> None:
+    paths: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        paths.append((await reader.readuntil(b"\r\n\r\n")).split()[1])
+        if paths[-1] == b"/closing":
+            writer.write(CLOSING)
+        writer.close()
+        await writer.wait_closed()
+
+    async def ask() -> dict[str, Tally]:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            client = RawClient(*server.sockets[0].getsockname()[:2])
+            asked = [(0.0, "closing"), (0.05, "closing"), (0.1, "silent")]
+            arrivals = [Arrival(at, b"GET /%s HTTP/1.1\r\n\r\n" % p.encode(), p) for at, p in asked]
+            tallies, _ = await open_loop(client, arrivals)
+            assert client.idle == []
+        return tallies
+
+    tallies = asyncio.run(ask())
+    assert sorted(paths) == [
+        b"/closing",
+        b"/closing",
+        b"/silent",
+    ]  # none went over a closed connection
+    assert tallies["closing"].statuses == {503: 2}
+    assert tallies["silent"].broken == {"closed without an answer": 1}
+
+
 def test_arrivals_are_a_poisson_process_of_the_rate() -> None:
     times = poisson_times(200.0, 50.0, seed=0)
     assert times == sorted(times) == poisson_times(200.0, 50.0, seed=0)
@@ -103,20 +134,22 @@ def test_rates_and_sizes_that_are_none_are_told() -> None:
 
 
 def test_goodput_counts_successes_within_the_deadline() -> None:
-    tally = Tally({200: 3, 429: 2, 503: 1}, [0.01, 0.04, 0.2], failures=1)
+    reset = Counter({"connection reset by peer": 1})
+    tally = Tally(Counter({200: 3, 429: 2, 503: 1, 504: 2}), [0.01, 0.04, 0.2], reset)
     found = answered(tally, deadline=0.05)
-    assert (found.requests, found.in_time, found.refused, found.failed) == (7, 2, 2, 2)
+    assert (found.requests, found.in_time, found.refused, found.failed) == (9, 2, 3, 3)
+    assert found.failures == {"status 504": 2, "connection reset by peer": 1}
     assert found.p50 == 40.0
-    nothing = answered(Tally({429: 1}), deadline=0.05)
+    nothing = answered(Tally(Counter({429: 1})), deadline=0.05)
     assert (nothing.requests, nothing.in_time) == (1, 0)
-    row = {"p50": 1.0, "p99": 2.0, "requests": 10, "in_time": 5, "refused": 3, "failed": 1}
+    counts = {"requests": 10, "in_time": 5, "refused": 3, "failed": 1}
+    row = {"p50": 1.0, "p99": 2.0, **counts, "failures": {"status 504": 1}}
     told = {"mix": "stored=100", "rate": 100.0, "goodput_per_second": 50.0, "server_busy": 0.5}
     text = report(
         "kites", [{**told, "client_busy": 0.1, "all": row, "sorts": {"stored": row}}], 10.0, 50.0
     )
-    assert (
-        "| stored=100 | 100 | all | 10 | 1.00 | 2.00 | 50.0% | 3 | 1 | 50.0 | 50% | 10% |" in text
-    )
+    figures = "10 | 1.00 | 2.00 | 50.0% | 3 | 1 (status 504: 1) | 50.0 | 50% | 10%"
+    assert f"| stored=100 | 100 | all | {figures} |" in text
 
 
 def test_a_mix_that_asks_a_teacher_needs_one(tmp_path: Path) -> None:

@@ -59,6 +59,9 @@ def test_what_is_not_json_is_refused(body: bytes) -> None:
         (b"\xef\xbb\xbf{}", "it begins with a byte order mark; send UTF-8 without one"),
         ("{}".encode("utf-16"), "byte order mark"),
         (b"{", "truncated"),
+        (b'{"nodes": [{"text": "a \\ud800 b"}]}', "an escape names half a character"),
+        (b'{"nodes": [{"text": "\\uDC00"}]}', "an escape names half a character"),
+        (b'{"nodes": [{"text": "\\ud83d\\ude00"}', "truncated"),
     ],
 )
 def test_what_can_be_done_about_a_body_is_told(body: bytes, words: str) -> None:

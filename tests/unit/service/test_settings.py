@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from service.app import check_root
 from service.errors import SettingsError
 from service.http.guard import is_local
 from service.settings import load_settings
@@ -114,3 +115,22 @@ def test_a_log_in_redis_needs_a_url_and_a_folder(tmp_path: Path) -> None:
     assert settings.redis_log == RedisLogOptions("redis://:secret@host", wait_replicas=2)
     assert "secret" not in repr(settings)
     assert "secret" not in repr(settings.redis_log)
+
+
+@pytest.mark.parametrize("path", ["/", "x", "/x/", "//x", "/x//y", "/x/../y", "/.", "/x y", "/x\n"])
+def test_a_root_path_that_no_request_begins_with_is_refused(path: str) -> None:
+    with pytest.raises(SettingsError, match=r"--root-path is .*: expected a path such as /under"):
+        load_settings(root_path=path)
+
+
+@pytest.mark.parametrize(
+    "path", ["/nodes", "/nodes/x", "/v1", "/v2/models", "/classify", "/page", "/docs", "/mcp"]
+)
+def test_a_root_path_where_routes_of_our_own_are_is_refused(path: str) -> None:
+    with pytest.raises(SettingsError, match="where the service has routes of its own"):
+        check_root(load_settings(root_path=path).root_path)
+
+
+@pytest.mark.parametrize("path", ["", "/understudy", "/apps/v1", "/v1/x", "/..x/~y"])
+def test_other_root_paths_are_taken(path: str) -> None:
+    check_root(load_settings(root_path=path).root_path)

@@ -1,60 +1,28 @@
-"""The teacher on call: what its breaker learns, what is asked once, and what never blocks."""
+"""The teacher on call: what its breaker learns, what is asked once, and what is remembered."""
 
 import asyncio
 import logging
-import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 import pytest
 
 from service.cache import Cache, CacheOptions, SingleFlight
 from service.errors import SettingsError, TeacherBusyError, TeacherError
-from service.messages import STUDENTS
 from service.settings import load_settings
-from service.teacher.asking import MAX_SHADOWS, Asking
 from service.teacher.breaker import Breaker, Leave
 from service.teacher.client import Opinion, endpoint_teacher
-from service.teacher.questions import QuestionOptions, Questions
 from service.teacher.teacher import Teacher, TeacherOptions, from_bytes, to_bytes
 from service.telemetry.logs import RareLog
 from service.telemetry.metrics import Metrics
-from tests.bundles import LABELS, TinyBundle
+from tests.bundles import LABELS
 from tests.openai_server import openai_server
+from tests.unit.service.told_teacher import ToldTeacher, open_teacher
 from understudy.endpoint.options import ClientOptions
-from understudy.engine import Engine, Node
 from understudy.graph.prompts import Prompt
 
 PROMPT = Prompt("Categories", "a text")
 UNREADABLE = TeacherError("none of the labels", of_question=True)
 DOWN = TeacherError("cannot be reached")
-
-
-@dataclass
-class ToldTeacher:
-    """A backend that says what it is told to, once it may."""
-
-    say: Callable[[Prompt], Opinion | Exception] = lambda prompt: Opinion("net")
-    released: asyncio.Event = field(default_factory=asyncio.Event)
-    asked: list[Prompt] = field(default_factory=list)
-    name: str = "told"
-
-    async def ask(self, prompt: Prompt, label_names: Sequence[str]) -> Opinion:
-        self.asked.append(prompt)
-        await self.released.wait()
-        said = self.say(prompt)
-        if isinstance(said, Exception):
-            raise said
-        return said
-
-    async def close(self) -> None:
-        pass
-
-
-def open_teacher(backend: ToldTeacher, metrics: Metrics, **options: int) -> Teacher:
-    cache = Cache("teacher", CacheOptions(), None, metrics)
-    return Teacher(backend, cache, TeacherOptions(**options), metrics)
 
 
 def leave_of(breaker: Breaker) -> Leave:
@@ -246,72 +214,6 @@ def test_a_malformed_cached_answer_is_a_counted_miss(value: bytes) -> None:
         await teacher.close()
 
     asyncio.run(ask())
-
-
-def asking(backend: ToldTeacher, share: float = 0.0) -> Asking:
-    metrics = Metrics()
-    teacher = open_teacher(backend, metrics)
-    return Asking(teacher, Questions(QuestionOptions()), share, metrics)
-
-
-def test_no_prompt_is_written_on_the_event_loop(
-    tiny_bundle: TinyBundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    written: list[tuple[str, int]] = []
-    write = Questions.prompts
-
-    def noting(self: Questions, resolution, wanted):  # type: ignore[no-untyped-def]
-        written.append((threading.current_thread().name, len(wanted)))
-        return write(self, resolution, wanted)
-
-    monkeypatch.setattr(Questions, "prompts", noting)
-
-    async def ask() -> None:
-        backend = ToldTeacher()
-        backend.released.set()
-        several = asking(backend)
-        with Engine.open(tiny_bundle.folder) as engine:
-            nodes = [Node(text=f"text {number}", neighbors=("node-1",)) for number in range(300)]
-            resolution = engine.resolve([*nodes, Node(id="nobody")])
-            answers = await several.ask(resolution, engine)
-            assert sorted(answers) == list(range(300))
-            few = await several.ask(resolution, engine, {7: "net", 300: "net", 5: "net"})
-            assert sorted(few) == [5, 7]
-        await several.close()
-
-    asyncio.run(ask())
-    assert all(name.startswith("prompts") for name, _ in written)
-    assert sum(count for _, count in written) == 300 + 3
-    assert max(count for _, count in written) <= 32  # so that requests take turns
-
-
-def test_shadows_ask_one_by_one_and_keep_no_version(tiny_bundle: TinyBundle) -> None:
-    async def check() -> None:
-        backend = ToldTeacher()
-        several = asking(backend, share=1.0)
-        with Engine.open(tiny_bundle.folder) as engine:
-            nodes = [Node(id=f"node-{number}") for number in range(20)]
-            resolution = engine.resolve(nodes)
-            predictions = engine.classify_as(STUDENTS, nodes)
-            for _ in range(MAX_SHADOWS + 3):
-                several.shadow(resolution, engine, predictions)
-            assert len(several.shadows) == MAX_SHADOWS
-            async with asyncio.timeout(60):
-                while any(holds(task, resolution) for task in several.shadows):
-                    await asyncio.sleep(0.001)
-            assert len(backend.asked) == 1  # equal questions at a time are one
-            backend.released.set()
-            await asyncio.gather(*several.shadows)
-        assert len(backend.asked) == 20
-        agreement = several.metrics.agreement.values
-        assert sum(agreement.values()) == 20 * MAX_SHADOWS
-        await several.close()
-
-    asyncio.run(check())
-
-
-def holds(task: "asyncio.Task[None]", thing: object) -> bool:
-    return any(thing is value for value in task.get_stack()[0].f_locals.values())
 
 
 def test_a_refusal_is_logged_once_a_while_with_its_reason(

@@ -1,5 +1,6 @@
 """What the student does not answer: who is asked it, how, and what comes back."""
 
+import asyncio
 import json
 import logging
 import socket
@@ -8,8 +9,10 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
 
-from service.errors import SettingsError
+from service.door.upstream import Upstream, UpstreamOptions
+from service.errors import OverloadedError, SettingsError
 from service.settings import load_settings
+from service.telemetry.metrics import Metrics
 from tests.upstream_server import Ask, UpstreamServer
 
 CHOICE = {"type": "choice", "instructions": "?", "choices": [{"value": "net"}, {"value": "games"}]}
@@ -163,3 +166,19 @@ def test_settings_that_reach_nobody_are_refused(flags: dict[str, str], told: str
     with pytest.raises(SettingsError, match=told) as caught:
         load_settings(**flags)
     assert "a\nb" not in str(caught.value)
+
+
+def test_no_more_wait_for_it_than_leave_connections_to_others() -> None:
+    async def ask(url: str) -> None:
+        upstream = Upstream(UpstreamOptions(url, requests=1), Metrics())
+        waiting = asyncio.create_task(upstream.ask("/decisions", b"{}"))
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadedError, match="wait for the upstream"):
+            await upstream.ask("/decisions", b"{}")
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert upstream.waiting == 0
+        await upstream.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        asyncio.run(ask(f"http://127.0.0.1:{silent.getsockname()[1]}/v1"))

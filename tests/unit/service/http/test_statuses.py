@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from service.errors import RequestError
-from service.http.errors import STATUS_OF, STATUS_OF_CODE, status_of
+from service.errors import NoNodeError, RequestError
+from service.http.errors import STATUS_OF, STATUS_OF_CODE, failure_response, status_of
 from understudy.engine.errors import ChangeError, EngineError, NodeError
 
 
@@ -23,6 +23,8 @@ NEVER_MET = {  # at the start of the process, or roots of others
     "AddressError",
     "WorkersError",
     "BackupError",
+    "InvalidArgumentError",  # of Python; bodies are checked as they are read
+    "UnusableTextError",  # likewise
     "BundleForeignError",
     "BundleMismatchError",
     "AccessError",
@@ -46,3 +48,12 @@ def test_every_error_of_a_request_has_a_status() -> None:
 
 def test_any_other_error_is_ours() -> None:
     assert status_of(EngineError("what")) == 500
+
+
+def test_who_is_asked_to_come_again_is_told_when_also_for_a_nodes_error() -> None:
+    """The request's error may be that of its only node."""
+    for kind, status in STATUS_OF.items():
+        if kind.retry_after is not None:
+            for path in ("/classify", "/v1/decisions", "/v2/models/m/infer"):
+                answer = failure_response(NoNodeError(kind.code, "words", {}), path)
+                assert (answer.status_code, answer.headers["retry-after"]) == (status, "1")

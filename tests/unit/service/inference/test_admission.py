@@ -20,6 +20,7 @@ from understudy.engine.student import Inference
 
 TOKENS_PER_SECOND = 10.0
 TEXT = "x" * 200  # 52 tokens: 5.2 seconds
+Held = tuple[Engine, threading.Event, threading.Event]
 
 
 async def within(work: Coroutine[Any, Any, Batched], seconds: float) -> Batched:
@@ -37,18 +38,23 @@ async def unsent(_: object) -> None:
     raise AssertionError
 
 
-def test_only_who_cannot_be_answered_in_time_is_refused(
-    tiny_bundle: TinyBundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def held(tiny_bundle: TinyBundle, monkeypatch: pytest.MonkeyPatch) -> Held:
+    """An engine, whose inference says that it was entered, and then waits for leave."""
     engine = Engine.open(tiny_bundle.folder)
     infer, entered, gate = engine.infer, threading.Event(), threading.Event()
 
-    def held(resolution: Resolution) -> Inference:
+    def held_up(resolution: Resolution) -> Inference:
         entered.set()
         assert gate.wait(20)
         return infer(resolution)
 
-    monkeypatch.setattr(engine, "infer", held)
+    monkeypatch.setattr(engine, "infer", held_up)
+    return engine, entered, gate
+
+
+def test_only_who_cannot_be_answered_in_time_is_refused(held: Held) -> None:
+    engine, entered, gate = held
 
     async def ask() -> None:
         batcher = Batcher(BatchOptions(), Metrics())
@@ -70,6 +76,43 @@ def test_only_who_cannot_be_answered_in_time_is_refused(
         for accepted in (first, second, unbounded):
             assert len((await accepted).logits) == 1
         assert batcher.running_tokens == batcher.queued_tokens == 0
+        await batcher.close()
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (BatchOptions(batch_tokens=52, queue_seconds=10.0), r"about 10\.4 s of unseen nodes wait"),
+        (BatchOptions(requests=2), "too many unseen nodes are waiting"),
+    ],
+)
+def test_a_queue_is_bounded_in_time_and_in_requests_whatever_time_a_request_has(
+    held: Held, options: BatchOptions, message: str
+) -> None:
+    """Two wait or run; the third would wait for longer than any may, or take the last place."""
+    engine, entered, gate = held
+
+    async def ask() -> None:
+        batcher = Batcher(options, Metrics())
+        batcher.tokens_per_second = TOKENS_PER_SECOND
+
+        def request() -> Coroutine[Any, Any, Batched]:
+            return batcher.infer(engine, engine.resolve([Node(text=TEXT)]))
+
+        running = asyncio.create_task(request())
+        assert await asyncio.to_thread(entered.wait, 20)
+        waiting = asyncio.create_task(request())  # what fits into a batch is no queue
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadedError, match=message) as refused:
+            await request()
+        assert refused.value.retry_after == 5.2
+        gate.set()
+        for accepted in (running, waiting):
+            assert len((await accepted).logits) == 1
+        assert len((await request()).logits) == 1
+        assert batcher.requests == 0
         await batcher.close()
 
     asyncio.run(ask())

@@ -1,13 +1,17 @@
 """Nodes in pages, by words and around a node, over the routes."""
 
+import asyncio
+import threading
 from typing import Any
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 
 from service.app import Service, create_app
 from service.settings import Settings
 from tests.bundles import LABELS, TinyBundle
+from tests.unit.service.routes.asking import talk
 from understudy.engine import Engine
 from understudy.graph.mutations import UpsertNode
 
@@ -110,3 +114,32 @@ def test_another_bundle_has_another_directory(app: Service, tiny_bundle: TinyBun
     other = Engine.open(tiny_bundle.folder).state.graph
     assert directory.search(other).base is other.parts.base
     assert directory.listing(other).base is other.parts.base
+
+
+def test_lists_and_searches_are_waited_for_no_longer_than_is_wished_and_not_by_too_many(
+    app: Service,
+) -> None:
+    asked: tuple[tuple[str, str, Any], ...] = (
+        ("GET", "/nodes", None),
+        ("GET", "/search?q=http", None),
+        ("GET", "/nodes/node-1/similar", None),
+        ("POST", "/surroundings", {"id": "node-1"}),
+        ("POST", "/v1/embeddings", {"input": "node-1"}),
+    )
+
+    async def ask(client: httpx.AsyncClient) -> list[set[tuple[int, str | None]]]:
+        gate = threading.Event()
+        held = asyncio.create_task(app.parts.aside.run(gate.wait))
+        await asyncio.sleep(0)
+        told = []
+        for most in (100, 1):
+            app.parts.aside.most = most
+            soon = {"x-timeout-seconds": "0.02"}
+            sent = [client.request(m, path, json=body, headers=soon) for m, path, body in asked]
+            answers = [await each for each in sent]
+            told.append({(a.status_code, a.headers.get("retry-after")) for a in answers})
+        gate.set()
+        await held
+        return told
+
+    assert talk(app, ask) == [{(504, None)}, {(429, "1")}]

@@ -150,6 +150,80 @@ def test_an_unseen_node_that_says_a_thing_twice_is_refused(
         assert (answer.status_code, answer.json()["error"]["details"]) == (422, {"field": field})
 
 
+QUESTIONS = (
+    '[{"type": "choice", "instructions": "?", "choices": [{"value": "net"}, {"value": "games"%s}]}]'
+)
+ELSEWHERE = [
+    ("/predict", '{"inputs": "http", "inputs": "sprite"}', "inputs"),
+    (
+        "/predict",
+        r'{"inputs": "{\"node\": {\"id\": \"node-1\", \"id\": \"node-2\"}}"}',
+        "inputs.id",
+    ),
+    ("/classify", '{"input": "http", "input": "sprite"}', "input"),
+    ("/v1/embeddings", '{"input": "http", "input": "sprite"}', "input"),
+    ("/v1/embeddings", '{"input": [{"id": "node-1", "id": "node-2"}]}', "id"),
+    (
+        "/v1/decisions",
+        '{"model": "m", "input": "a", "input": "b", "questions": %s}' % (QUESTIONS % ""),
+        "input",
+    ),
+    (
+        "/v1/decisions",
+        '{"model": "m", "input": "a", "questions": %s}' % (QUESTIONS % ', "value": "editors"'),
+        "value",
+    ),
+    (
+        "/v1/systemone",
+        '{"model": "m", "state": "a", "state": "b", "questions": {"q": {"type": "choice",'
+        ' "criteria": {"net": null, "games": null}}}}',
+        "state",
+    ),
+    (
+        "/v1/systemone",
+        '{"model": "m", "state": "a", "questions": {"q": {"type": "choice",'
+        ' "criteria": {"net": null, "games": null, "net": "the other"}}}}',
+        "net",
+    ),
+    (
+        "/v1/chat/completions",
+        '{"model": "m", "guided_choice": ["net", "games"],'
+        ' "messages": [{"role": "user", "content": "http", "content": "sprite"}]}',
+        "content",
+    ),
+    (
+        "/v2/models/tiny-hashing/infer",
+        '{"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES",'
+        ' "data": ["a"], "data": ["b"]}]}',
+        "data",
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "content", "field"), ELSEWHERE)
+def test_on_every_wire_a_thing_that_is_said_twice_is_refused(
+    engine: Engine, path: str, content: str, field: str
+) -> None:
+    app = create_app(engine, Settings())
+    answer = talk(app, lambda client: client.post(path, content=content, headers=JSON_BODY))
+    assert answer.status_code == 422
+    assert "given more than once in one object" in answer.text
+    assert field in answer.text
+
+
+def test_fields_that_nobody_reads_may_hold_any_json_and_nothing_else(engine: Engine) -> None:
+    """They are passed on to an upstream, where there is one."""
+    app = create_app(engine, Settings())
+    whole = '{"model": "m", "input": "a", "questions": %s, "extra": %%s}' % (QUESTIONS % "")
+
+    async def ask(client: httpx.AsyncClient) -> list[int]:
+        extras = ("9" * 5_000, "-1e999", "[" * 400 + "]" * 400, "[" * 100_000, "01", "'a'")
+        sent = (client.post("/v1/decisions", content=whole % e, headers=JSON_BODY) for e in extras)
+        return [(await each).status_code for each in sent]
+
+    assert talk(app, ask) == [200, 200, 200, 400, 400, 400]
+
+
 def test_a_refusal_is_counted_by_the_code_that_the_client_is_told(engine: Engine) -> None:
     app = create_app(engine, Settings())
     answer = talk(app, lambda client: client.post("/classify", json={"nodes": [{"id": "nobody"}]}))

@@ -1,0 +1,52 @@
+"""The head of a request, before anybody reads it: its size, its target, and what it offers."""
+
+from collections.abc import Sequence
+
+import httptools
+
+from service.errors import HeadTooLargeError, MalformedHttpError, TargetTooLongError, WireError
+
+SEPARATORS = 4  # bytes: a colon and a space, carriage return and line feed
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+def head_size(target: bytes, headers: Headers) -> int:
+    """Bytes on the wire, without the method and the version."""
+    return len(target) + sum(len(name) + len(value) + SEPARATORS for name, value in headers)
+
+
+def too_large(target: bytes, limit: int) -> WireError:
+    """What is wrong with a head of more than `limit` bytes."""
+    if 2 * len(target) > limit:
+        return TargetTooLongError("the target is too long", limit=limit)
+    return HeadTooLargeError(f"the request's head has more than {limit:,} bytes", limit=limit)
+
+
+def without_upgrade(method: bytes, target: bytes, version: str, headers: Headers) -> bytes:
+    """The head as its client would have sent it without offering another protocol."""
+    lines = [b"%s %s HTTP/%s" % (method, target, version.encode())]
+    lines += [b"%s: %s" % (name, value) for name, value in headers if name != b"upgrade"]
+    return b"\r\n".join([*lines, b"", b""])
+
+
+def origin_form(target: bytes) -> tuple[bytes, bytes]:
+    """Takes a target in absolute form apart.
+
+    Returns:
+        The target as a path with its query, and the authority, which is empty for `*`.
+
+    Raises:
+        MalformedHttpError: it is neither.
+    """
+    if target == b"*":
+        return target, b""
+    try:
+        url = httptools.parse_url(target)
+    except httptools.HttpParserError as error:
+        raise MalformedHttpError("the target is no path") from error
+    if url.schema not in (b"http", b"https") or not url.host or url.userinfo is not None:
+        raise MalformedHttpError("the target is no path")
+    host = b"[%s]" % url.host if b":" in url.host else url.host
+    authority = b"%s:%d" % (host, url.port) if url.port else host
+    path = url.path or b"/"
+    return (path if url.query is None else b"%s?%s" % (path, url.query)), authority

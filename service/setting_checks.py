@@ -1,0 +1,69 @@
+"""Settings that are well formed, each by itself, and cannot be served with all the same."""
+
+import re
+from typing import TYPE_CHECKING
+
+from service.cache import open_client
+from service.errors import SettingsError
+from service.http.guard import is_local
+from service.setting_names import check_extra, check_log
+from service.teacher.client import check_endpoint
+
+if TYPE_CHECKING:  # it has them checked here
+    from service.settings import Settings
+
+ROOT_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
+
+
+def check_settings(settings: "Settings") -> None:
+    """Refuses what would only be found wrong later, or by nobody.
+
+    Raises:
+        SettingsError: it names the setting.
+    """
+    check_root_path(settings.root_path)
+    if settings.grpc_port is not None:
+        check_extra("grpc_port", "grpc", ("grpc", "google.protobuf"))
+    if settings.mcp:
+        check_extra("mcp", "mcp", ("mcp",))
+    if settings.redis_url:
+        open_client(settings.redis_url, settings.redis_timeout_ms)
+    if settings.log:
+        open_client(settings.log, settings.redis_timeout_ms, "log")
+    check_log(settings.log, settings.data_folder, settings.snapshots)
+    if settings.teacher_url:
+        check_endpoint("teacher", settings.teacher_url, settings.teacher_key)
+    if settings.upstream_url:
+        check_endpoint("upstream", settings.upstream_url, settings.upstream_key)
+    elif settings.upstream_route == "auto":
+        raise SettingsError("--upstream-route auto needs --upstream-url", setting="upstream_route")
+    if not (settings.keys_file or settings.allow_remote_without_key):
+        check_alone(settings.host)
+
+
+def check_root_path(path: str) -> None:
+    """Refuses what no request's path begins with.
+
+    Raises:
+        SettingsError: it does not begin with a slash, ends with one, or holds what a path does not.
+    """
+    if not ROOT_PATH.fullmatch(path):
+        raise SettingsError(
+            f"--root-path is {path!r}: expected a path such as /understudy or /apps/understudy, "
+            "with a slash before each part and none at the end, of letters, digits and . _ ~ -",
+            setting="root_path",
+        )
+
+
+def check_alone(host: str) -> None:
+    """Refuses to listen where everybody could ask without a key.
+
+    Raises:
+        SettingsError: the host lies beyond loopback.
+    """
+    if not is_local(host):
+        raise SettingsError(
+            f"{host} can be reached from other machines and nobody would need a key; "
+            "listen on 127.0.0.1, give --keys-file, or say --allow-remote-without-key",
+            setting="host",
+        )

@@ -1,0 +1,60 @@
+"""Clients that close their sending side: some of them have left, and others still listen."""
+
+import json
+import re
+import socket
+import time
+
+import pytest
+
+from tests.bundles import TinyBundle
+from tests.e2e.conftest import POST_CLASSIFY, STOP_SECONDS, Service, answers, received, serving
+
+BODY = b'{"nodes": [{"id": "node-1"}]}'
+REQUEST = POST_CLASSIFY + b"content-length: %d\r\n\r\n" % len(BODY) + BODY
+
+
+def half_closed(service: Service, sent: bytes) -> list[int]:
+    """Sends, closes that side alone, and gives the statuses of what comes, without interim ones."""
+    with service.raw_connection() as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        return [answer[0] for answer in answers(received(connection)) if answer[0] != 100]
+
+
+def unseen(count: int) -> bytes:
+    body = json.dumps({"nodes": [{"text": f"http socket {n}"} for n in range(count)]}).encode()
+    return POST_CLASSIFY + b"content-length: %d\r\n\r\n" % len(body) + body
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (unseen(200), [200]),
+        (unseen(100) + REQUEST + unseen(100), [200, 200, 200]),
+        (unseen(100) + b"nonsense\r\n\r\n", [200, 400]),
+        (REQUEST[:-1], []),  # it cannot become whole any more
+        (b"", []),
+    ],
+)
+def test_who_sends_no_more_and_listens_is_answered(
+    service: Service, sent: bytes, expected: list[int]
+) -> None:
+    assert half_closed(service, sent) == expected
+
+
+def test_who_left_is_told_from_who_listens(tiny_bundle: TinyBundle) -> None:
+    """Both close their sending side; of one whose machine refuses answers, nothing is computed."""
+    limits = ("--max-nodes", "4000", "--queue-seconds", "1e6", "--request-seconds", "1e6")
+    with serving(tiny_bundle.folder, "--batch-tokens", "1", *limits) as service:
+        with service.raw_connection() as connection:
+            connection.sendall(unseen(4_000))  # so many batches
+        assert half_closed(service, unseen(1)) == [200]
+        deadline = time.monotonic() + STOP_SECONDS
+        while 'rejections_total{reason="client_left"} 1.0' not in (
+            metrics := service.client.get("/metrics").text
+        ):
+            assert time.monotonic() < deadline
+    found = re.search(r"^understudy_batch_nodes_count (\S+)", metrics, re.MULTILINE)
+    assert found
+    assert float(found[1]) < 4_000

@@ -1,0 +1,41 @@
+"""What a row asks, and that nothing of it is passed by in silence."""
+
+import pytest
+
+from understudy.client.models import Node
+from understudy.graph.errors import BadInputError
+from understudy.predict.columns import AskedFields, Columns
+
+FOUND = AskedFields("", (), "")
+
+
+def test_neighbors_without_a_text_make_a_bad_row() -> None:
+    columns = Columns("in.csv", FOUND)
+    names = ("id", "text", "neighbors")
+    columns.check(names)
+    assert columns.node(names, ("a", "http", "b;c")) == Node("a", "http", ("b", "c"))
+    for nothing in (None, "", "[]"):
+        assert columns.node(names, ("a", "", nothing)) == Node("a")
+    with pytest.raises(BadInputError, match="neighbours without a text: a stored node has its own"):
+        columns.node(names, ("a", "", "b;c"))
+    unread = Columns("in.csv", AskedFields("", (), "none"))
+    assert unread.node(names, ("a", "", "b;c")) == Node("a")
+
+
+def test_so_they_do_in_a_line_of_json_whose_keys_are_its_own() -> None:
+    columns = Columns("in.jsonl", FOUND)
+    assert columns.node(("text", "neighbors"), ("http", ["b"])) == Node(None, "http", ("b",))
+    assert columns.node(("id", "neighbors"), ("a", [])) == Node("a")
+    with pytest.raises(BadInputError, match="neighbours without a text"):
+        columns.node(("id", "neighbors"), ("a", ["b"]))
+
+
+def test_a_table_of_ids_leaves_neighbors_unread_unless_they_are_named() -> None:
+    names = ("id", "neighbors")
+    columns = Columns("in.csv", FOUND)
+    columns.check(names)
+    assert columns.node(names, ("a", "b;c")) == Node("a")
+    assert "not read: neighbors" in "\n".join(columns.told(names))
+    named = Columns("in.csv", AskedFields("", (), "neighbors"))
+    with pytest.raises(BadInputError, match="--neighbors-field would not be read: there is no"):
+        named.check(names)
