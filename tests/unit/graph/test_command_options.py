@@ -5,13 +5,15 @@ from typing import Any
 import pytest
 
 from understudy.graph import BadInputError
+from understudy.graph.builder import Built
 from understudy.graph.command_options import (
     check_line_options,
     check_split_options,
     parse_fractions,
     parse_rules,
 )
-from understudy.graph.commands import data
+from understudy.graph.commands import data, produce
+from understudy.graph.progress import Progress
 
 
 @pytest.mark.parametrize("text", ["0.6,0.2,0.2", "0.6/0.2/0.2", " 0.6 , 0.2, 0.2"])
@@ -45,6 +47,17 @@ def test_what_imports_takes_the_same_rules(command: str) -> None:
     shared = inspect.signature(parse_rules).parameters
     assert {name: taken[name] for name in shared} == dict(shared)
     assert "rules" not in taken
+
+
+def test_a_name_of_two_lines_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    def make(_: Progress) -> Built:
+        raise AssertionError("was asked for")
+
+    with pytest.raises(BadInputError, match=r"^--name holds a control character, '\\n'; "):
+        produce(tmp_path / "graph", False, "two\nlines", make)
+    with pytest.raises(BadInputError, match=r"is that of OUT, holds .*; give another with --name"):
+        produce(tmp_path / "two\nlines", False, "", make)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Text files, their columns and their splits, as other programs and people write them."""
 
 import io
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -217,6 +218,44 @@ def test_two_columns_of_one_name_are_refused(import_text: Import, column: str) -
     pq.write_table(table, stream)
     with pytest.raises(BadInputError, match=f"there are two columns '{column}'"):
         import_text(stream.getvalue(), None, node_name="nodes.parquet")
+
+
+@pytest.mark.parametrize(
+    ("columns", "option"),
+    [
+        ("id,text,ID", "--id-field"),
+        ("TEXT,id,text", "--text-field"),
+        ("id,text,Label,label", "--label-field"),
+        ("Title,id,title,text", "--text-field"),
+        ("id,text,Train Mask,train_mask,test_mask", "--split-field"),
+        ("Node ID,node-id,text", "--id-field"),
+    ],
+)
+def test_two_columns_that_mean_the_same_are_refused(
+    import_text: Import, columns: str, option: str
+) -> None:
+    names = columns.split(",")
+    values = {name: str(place % 2) for place, name in enumerate(names)}
+    stream = io.BytesIO()
+    pq.write_table(pa.table({name: [value] for name, value in values.items()}), stream)
+    for file, content in (
+        ("nodes.csv", f"{columns}\n{','.join(values.values())}\n"),
+        ("nodes.jsonl", json.dumps(values)),
+        ("nodes.parquet", stream.getvalue()),
+    ):
+        with pytest.raises(BadInputError, match="which mean the same") as caught:
+            import_text(content, None, node_name=file)
+        assert str(caught.value).endswith(f"or name the right one with {option}")
+        assert f"(all: {', '.join(names)})" in str(caught.value)
+
+
+def test_of_two_columns_that_mean_the_same_the_named_one_is_read(import_text: Import) -> None:
+    built = import_text("id,text,ID\n1,a,2\n", None, node_fields=NodeFields("ID"))
+    assert built.graph.ids.to_pylist() == ["2"]
+    with pytest.raises(BadInputError, match=r"edges\.csv:2: .* 'Source' and 'source'.*--source-fi"):
+        import_text(NODES, "Source,source,target\n1,1,2\n")
+    named = import_text(NODES, "Source,source,target\n1,3,2\n", edge_fields=EdgeFields("Source"))
+    assert edges(named) == [[0, 1]]
 
 
 def test_two_unread_columns_of_one_name_do_not_matter(import_text: Import) -> None:
