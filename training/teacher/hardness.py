@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from training.errors import TeacherError
 from understudy.graph import TextGraph
 from understudy.graph.errors import GraphError
-from understudy.graph.readers.jsonl import parse
-from understudy.graph.readers.text_lines import read_lines
+from understudy.graph.readers.jsonl import read_value
 
 
 def check_order(limited: bool, hard: bool, choice: str | None) -> None:
@@ -44,7 +43,7 @@ def read_hardness(path: Path) -> dict[str, float]:
         TeacherError: the file cannot be read, or is no such object.
     """
     try:
-        value = parse("".join(read_lines(path)), str(path), "one JSON object")
+        value = read_value(path, "expected one JSON object from ids to numbers")
         return msgspec.convert(value, dict[str, float])
     except GraphError as error:  # it cannot be read, is broken, or a node is in it twice
         raise TeacherError(f"--budget-hard: {error}") from error

@@ -12,6 +12,7 @@ import numpy as np
 
 from understudy.graph.errors import BadInputError, SourceError
 from understudy.graph.readers.old_pickles import rewritten
+from understudy.graph.readers.packed import refuse_pipe
 
 # What torch's restricted unpickler raises on bytes that are no pickle at all.
 GARBAGE = (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError)
@@ -30,6 +31,7 @@ def load_file(path: Path) -> Any:
         SourceError: it cannot be read, or torch is not installed.
         BadInputError: it would have to run code, or is no such file.
     """
+    refuse_pipe(path)
     try:
         with path.open("rb") as stream:
             if stream.read(8) == DGL_MAGIC:

@@ -1,4 +1,5 @@
 import argparse
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,9 @@ def test_bytes_that_torch_has_not_saved(tmp_path: Path, content: bytes) -> None:
 
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="No such file"):
+        pyg_graph(tmp_path / "graph.pt", PygKeys(), Rules())
+    os.mkfifo(tmp_path / "graph.pt")
+    with pytest.raises(SourceError, match="a pipe, which can be read only once"):
         pyg_graph(tmp_path / "graph.pt", PygKeys(), Rules())
 
 
