@@ -73,7 +73,8 @@ def produce(
         with step(progress, "save"):
             save_graph(graph, out)
     show_import(replace(built, graph=graph), out)
-    if all(len(graph.splits.get(name, ())) for name in ("train", "val")):  # else nothing learns
+    parts = (graph.splits.get(name, ()) for name in ("train", "val"))
+    if graph.num_classes > 1 and all(map(len, parts)):  # else nothing learns
         tell_next("teach", out, beside(out, "teacher"))
 
 

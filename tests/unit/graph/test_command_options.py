@@ -1,4 +1,5 @@
 import inspect
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from understudy.graph.command_options import (
 )
 from understudy.graph.commands import data, produce
 from understudy.graph.progress import Progress
+from understudy.graph.readers.synthetic import SyntheticOptions, drawn
 
 
 @pytest.mark.parametrize("text", ["0.6,0.2,0.2", "0.6/0.2/0.2", " 0.6 , 0.2, 0.2"])
@@ -58,6 +60,15 @@ def test_a_name_of_two_lines_is_refused_before_anything_is_read(tmp_path: Path) 
     with pytest.raises(BadInputError, match=r"is that of OUT, holds .*; give another with --name"):
         produce(tmp_path / "two\nlines", False, "", make)
     assert not list(tmp_path.iterdir())
+
+
+def test_teaching_comes_next_only_where_there_is_something_to_learn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for classes in (1, 2):
+        dials = SyntheticOptions(nodes=30, classes=classes, mean_degree=4.0)
+        produce(tmp_path / "graph", False, "", partial(drawn, dials))
+        assert ("next: " in capsys.readouterr().out) == (classes > 1)
 
 
 @pytest.mark.parametrize(
