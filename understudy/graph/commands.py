@@ -62,6 +62,7 @@ def produce(
     from dataclasses import replace
 
     check_name(name, "--name")
+    name = name.strip()
     check_output(out, GRAPH, inputs, force)
     place = out.resolve().name
     if not (name or keep_name):

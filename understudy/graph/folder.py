@@ -111,8 +111,8 @@ def read_meta(folder: Path) -> dict[str, Any]:
             f"{folder} has graph format {version}, this release reads up to {FORMAT_VERSION}; "
             "update understudy"
         )
-    if problem := character_problem(meta["name"]):
-        raise GraphFormatError(f"{path}: the graph's name {problem}; write another one there")
+    if unusable := character_problem(meta["name"]):
+        raise GraphFormatError(f"{path}: the graph's name {unusable}; write another one there")
     return meta
 
 

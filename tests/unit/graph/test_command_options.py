@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from understudy.graph import BadInputError
+from understudy.graph import BadInputError, load_graph
 from understudy.graph.builder import Built
 from understudy.graph.command_options import (
     check_line_options,
@@ -60,6 +60,10 @@ def test_a_name_of_two_lines_is_refused_before_anything_is_read(tmp_path: Path) 
     with pytest.raises(BadInputError, match=r"is that of OUT, holds .*; give another with --name"):
         produce(tmp_path / "two\nlines", False, "", make)
     assert not list(tmp_path.iterdir())
+    produce(
+        tmp_path / "graph", False, " ", partial(drawn, SyntheticOptions(nodes=9, mean_degree=2))
+    )
+    assert load_graph(tmp_path / "graph").name == "graph"  # as without a name
 
 
 def test_teaching_comes_next_only_where_there_is_something_to_learn(

@@ -115,24 +115,30 @@ def find_id(columns: Sequence[str], given: str) -> int | None:
     return own[0] if len(own) == 1 else find(columns, "", usual.NAMING_NAMES)
 
 
-def find_texts(columns: Sequence[str], given: Sequence[str]) -> tuple[int, ...]:
-    """The columns that make the text: the given ones, or a title with what follows it."""
+def find_texts(
+    columns: Sequence[str], given: Sequence[str], taken: Sequence[int] = ()
+) -> tuple[int, ...]:
+    """The columns that make the text: the given ones, or a title with what follows it.
+
+    Args:
+        taken: columns that are something else already, and are passed over unless given.
+    """
     if given:
         found = [find(columns, name, ()) for name in given]
         return tuple(index for index in found if index is not None)
-    title = find(columns, "", usual.TITLE_NAMES)
-    if title is None and find(columns, "", usual.MESSAGE_NAMES) is not None:
-        title = subject_of_message(columns)
-    body = find(columns, "", usual.TEXT_NAMES)
-    body = find(columns, "", usual.BODY_NAMES) if body is None else body
+    title = find(columns, "", usual.TITLE_NAMES, taken)
+    if title is None and find(columns, "", usual.MESSAGE_NAMES, taken) is not None:
+        title = subject_of_message(columns, taken)
+    body = find(columns, "", usual.TEXT_NAMES, taken)
+    body = find(columns, "", usual.BODY_NAMES, taken) if body is None else body
     return tuple(index for index in (title, body) if index is not None)
 
 
-def subject_of_message(columns: Sequence[str]) -> int | None:
+def subject_of_message(columns: Sequence[str], taken: Sequence[int]) -> int | None:
     """Where a message has its subject; beside a `text`, a subject is rather a class."""
     if find(columns, "", ("text",)) is not None:
         return None
-    return find(columns, "", (usual.SUBJECT,))
+    return find(columns, "", (usual.SUBJECT,), taken)
 
 
 def node_indexes(where: str, columns: Sequence[str], fields: NodeFields) -> NodeIndexes:
@@ -145,9 +151,16 @@ def node_indexes(where: str, columns: Sequence[str], fields: NodeFields) -> Node
     identifier = find_id(columns, fields.id)
     if identifier is None:
         raise missing(where, fields.id or "id", columns, "--id-field")
-    text = find_texts(columns, fields.text)
+    named_label = find(columns, fields.label, ()) if fields.label else None
+    text = find_texts(columns, fields.text, () if named_label is None else (named_label,))
     taken = (identifier, *text)
     label = find(columns, fields.label, (*usual.LABEL_NAMES, *usual.CLASS_NAME_NAMES), taken)
+    if label in taken:
+        role = "id" if label == identifier else "text"
+        raise BadInputError(
+            f"{where}: column {fields.label!r} would be a node's {role} and its label as well; "
+            "name another one with --label-field, or read none with --label-field none"
+        )
     split = find(columns, fields.split, usual.SPLIT_NAMES, taken)
     masks = find_masks(columns) if split is None and not fields.split else (None, None, None)
     loose = split is None and masks == (None, None, None) and not fields.split

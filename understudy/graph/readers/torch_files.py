@@ -22,6 +22,8 @@ UNSAFE_GLOBAL = re.compile(
 NEW_PROTOCOL = re.compile(r"Unsupported operand \d+")
 DGL_MAGIC = 0xDD2E60F0F6B4A127.to_bytes(8, "little")
 NUMPY_MODULES = ("numpy._core.multiarray", "numpy.core.multiarray")  # since 2.0, before
+PICKLE_MARK = b"\x80"  # and the protocol's number
+NO_SUCH_FILE = "no file that torch has saved, or a damaged one"
 
 
 def load_file(path: Path) -> Any:
@@ -93,11 +95,18 @@ def load_torch(path: Path) -> Any:
                     raise
             return torch.load(rewritten(path), map_location="cpu", weights_only=True)
     except UnpicklingError as error:
-        raise BadInputError(f"{path}: {refusal(str(error))}") from error
+        told = refusal(str(error)) if is_pickled(path) else NO_SUCH_FILE
+        raise BadInputError(f"{path}: {told}") from error
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
     except GARBAGE as error:
-        raise BadInputError(f"{path}: no file that torch has saved, or a damaged one") from error
+        raise BadInputError(f"{path}: {NO_SUCH_FILE}") from error
+
+
+def is_pickled(path: Path) -> bool:
+    """Whether a file is a zip, as torch saves it, or begins as a pickle does."""
+    with path.open("rb") as stream:
+        return stream.read(1) == PICKLE_MARK or zipfile.is_zipfile(path)
 
 
 def refusal(message: str) -> str:
@@ -109,7 +118,7 @@ def refusal(message: str) -> str:
                 "saved with a newer pickle protocol than can be read safely; where the file was "
                 "made, save it with torch.save(value, path), without pickle_protocol"
             )
-        return "no file that torch has saved, or a damaged one"
+        return NO_SUCH_FILE
     name = unsafe.group(1) or unsafe.group(2)
     why = f"loading it would run code of {name}, which is refused; where the file was made, "
     if name.startswith("dgl"):

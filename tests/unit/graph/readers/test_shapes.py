@@ -209,6 +209,19 @@ def test_a_column_that_is_text_is_not_the_label_as_well(import_text: Import) -> 
     assert names(built.graph) == [None, None]
 
 
+def test_a_column_that_is_named_as_the_label_is_no_part_of_the_text(import_text: Import) -> None:
+    nodes = "id,subject,body\n1,sales,How much is it?\n2,help,It broke\n"
+    graph = import_text(nodes, None, node_fields=NodeFields(label="subject")).graph
+    assert graph.texts.to_pylist() == ["How much is it?", "It broke"]
+    assert names(graph) == ["sales", "help"]
+    for fields, role in (
+        (NodeFields(text=("subject", "body"), label="subject"), "text"),
+        (NodeFields(label="id"), "id"),
+    ):
+        with pytest.raises(BadInputError, match=rf"nodes\.csv:2: .* be a node's {role} and its la"):
+            import_text(nodes, None, node_fields=fields)
+
+
 @pytest.mark.parametrize("column", ["text", "label", "id"])
 def test_two_columns_of_one_name_are_refused(import_text: Import, column: str) -> None:
     with pytest.raises(BadInputError, match=f"there are two columns '{column}'"):
