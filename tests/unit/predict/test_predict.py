@@ -183,17 +183,6 @@ def test_two_columns_of_one_name_are_refused(
     assert says(told, "there are two columns 'id'")
 
 
-def test_two_columns_that_mean_the_same_are_refused_of_a_line_alone(
-    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
-) -> None:
-    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_text('{"id": "node-1"}\n{"id": "node-1", "ID": "node-2"}\n')
-    assert call(tiny_bundle.folder, source, out)[0] == 0
-    first, second = jsonl(out)
-    assert first["error"] is None
-    assert second["error"].startswith("bad_row: there are two columns 'id' and 'ID'")
-
-
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_answers_on_stdout_end_with_how_many_failed(
     tmp_path: Path, tiny_bundle: TinyBundle, capsysbinary: pytest.CaptureFixture[bytes], kind: str

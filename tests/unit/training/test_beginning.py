@@ -71,3 +71,6 @@ def test_a_distillation_goes_on_from_a_student(tmp_path: Path) -> None:
         like_its_start(DistillChoices(start=tmp_path / "first", hidden=16))
     with pytest.raises(CheckpointError, match="not a student folder"):
         like_its_start(DistillChoices(start=tmp_path / "graph"))
+    (tmp_path / "first" / "config.json").write_text("{")
+    with pytest.raises(CheckpointError, match=r"config\.json is damaged, or of something else"):
+        like_its_start(DistillChoices(start=tmp_path / "first"))
