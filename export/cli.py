@@ -13,6 +13,7 @@ from export.cluster.elsewhere import passes_place
 from export.errors import ExportError
 from export.options import EncoderPrecision, ExportOptions
 from training.beginning import no_student
+from training.errors import CheckpointError
 from understudy.bundle import Manifest, open_bundle
 from understudy.cluster.options import Ray, Workers, check_cluster
 from understudy.folders import check_output
@@ -118,8 +119,12 @@ def check_paths(
         config = marked(student, STUDENT)
         if config is None:
             raise no_student(student)
-        graph = options.graph_folder(str(config["graph_path"]))
-        options.check_encoder(str(config["encoder"]["kind"]))
+        try:
+            trained_on, kind = str(config["graph_path"]), str(config["encoder"]["kind"])
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(f"{student / STUDENT.marker} is damaged: {error!r}") from error
+        graph = options.graph_folder(trained_on)
+        options.check_encoder(kind)
         read_meta(graph)
         check_output(bundle, BUNDLE, [*inputs, graph], force)
         inputs += [graph, bundle]

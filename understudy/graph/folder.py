@@ -38,8 +38,10 @@ class Meta(Format):
 
     name: str
     source: str
+    nodes: int
+    edges: int
     label_names: list[str]
-    splits: dict[str, Any]
+    splits: dict[str, int]
     notes: dict[str, Any]
     content_hash: str
     reading: dict[str, Any] = msgspec.field(default_factory=dict)  # graphs of before lack it

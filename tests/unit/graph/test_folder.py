@@ -91,7 +91,10 @@ def test_a_missing_column_is_refused(small_graph: TextGraph, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "change",
-    [{"label_names": None}, {"label_names": [1]}, {"splits": 5}, {"notes": "x"}, {"name": 7}],
+    [
+        *({"label_names": None}, {"label_names": [1]}, {"notes": "x"}, {"name": 7}),
+        *({"splits": 5}, {"splits": {"train": "x"}}, {"nodes": "many"}, {"edges": None}),
+    ],
 )
 def test_a_meta_of_other_types_is_damaged(
     small_graph: TextGraph, tmp_path: Path, change: dict[str, object]
