@@ -12,12 +12,12 @@ from rich.table import Table
 from export.cluster.elsewhere import passes_place
 from export.errors import ExportError
 from export.options import EncoderPrecision, ExportOptions
+from training.beginning import no_student
 from training.errors import CheckpointError
 from understudy.bundle import Manifest, open_bundle
 from understudy.cluster.options import Ray, Workers, check_cluster
 from understudy.folders import check_output
 from understudy.folders.kinds import BUNDLE, REPOSITORY, STUDENT, marked
-from understudy.folders.places import url_problem
 from understudy.graph.folder import read_meta
 from understudy.graph.given_options import given_options
 from understudy.graph.next_step import tell_next
@@ -118,10 +118,13 @@ def check_paths(
     else:
         config = marked(student, STUDENT)
         if config is None:
-            problem = "is not a student folder; make one with `understudy distill`"
-            raise CheckpointError(f"{student} {url_problem(student) or problem}")
-        graph = options.graph_folder(str(config["graph_path"]))
-        options.check_encoder(str(config["encoder"]["kind"]))
+            raise no_student(student)
+        try:
+            trained_on, kind = str(config["graph_path"]), str(config["encoder"]["kind"])
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(f"{student / STUDENT.marker} is damaged: {error!r}") from error
+        graph = options.graph_folder(trained_on)
+        options.check_encoder(kind)
         read_meta(graph)
         check_output(bundle, BUNDLE, [*inputs, graph], force)
         inputs += [graph, bundle]

@@ -7,6 +7,7 @@ from typing import Any
 from training.config import DistillChoices
 from training.errors import CheckpointError, TrainingError
 from understudy.folders.kinds import STUDENT, marked
+from understudy.folders.places import url_problem
 
 SHAPE = ("layers", "hidden", "residual", "normalization")
 DEFAULTS = DistillChoices()
@@ -34,6 +35,16 @@ def like_its_start(choices: DistillChoices) -> DistillChoices:
     return replace(choices, **taken)
 
 
+def no_student(folder: Path) -> CheckpointError:
+    """What is wrong with a folder that a student was looked for in."""
+    if (folder / STUDENT.marker).is_file():
+        return CheckpointError(f"{folder / STUDENT.marker} is damaged, or of something else")
+    problem = url_problem(folder) or (
+        f"is not a student folder (no {STUDENT.marker}); make one with `understudy distill`"
+    )
+    return CheckpointError(f"{folder} {problem}")
+
+
 def shape_of(folder: Path) -> dict[str, Any]:
     """What the weights of a student fit: values by the names of `DistillChoices`.
 
@@ -42,9 +53,7 @@ def shape_of(folder: Path) -> dict[str, Any]:
     """
     value = marked(folder, STUDENT)
     if value is None:
-        raise CheckpointError(
-            f"{folder} is not a student folder (no config.json); make one with `understudy distill`"
-        )
+        raise no_student(folder)
     try:
         student = value["student"]
         shape = {name: student[name] for name in SHAPE}

@@ -19,6 +19,7 @@ LABELS = "cross_entropy"  # the one objective that needs no teacher
 OBJECTIVES = (LABELS, "kd", "unlabeled", "bd", "lingugkd", "nd", "lelp", "ff", "mixup")
 SOFT = ("kd", "unlabeled", "bd")  # the objectives that read a teacher's soft labels
 LARGEST_SEED = 2**63 - 1  # that generators of every library take
+LARGEST_WIDTH = 2**20  # of a layer: the weights of a wider one cannot even be counted
 STUDENT_KINDS: tuple[StudentKind, ...] = get_args(StudentKind)
 
 
@@ -68,6 +69,7 @@ class StudentConfig:
     def __post_init__(self) -> None:
         for name in ("layers", "hidden", "heads"):
             check_whole(name, getattr(self, name), 1)
+        check_whole("hidden", self.hidden, 1, LARGEST_WIDTH)
         check_word("normalization", self.normalization, get_args(Normalization))
         if not (0 <= self.dropout < 1 and 0 <= self.input_dropout < 1):
             raise TrainingError("dropout and input_dropout must be at least 0 and below 1")

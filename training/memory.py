@@ -1,7 +1,10 @@
 """How much memory training takes, before it takes it; without torch."""
 
+import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,8 +26,10 @@ GRAM_BYTES = 24  # of them together, and of what they are made of
 GATHERED = 2**25  # n-grams of a graph, at most, that batches are cut from; of more, from words
 GATHERED_BYTES = 24  # of each, while they are put together
 WORD_BYTES = 3  # a character of a hashed text, where only its words are kept
-BAG_NUMBERS = 384  # of a hashed text: its bag of n-grams, the same dropped, and their gradient
-STEP_GRAM_BYTES = 40  # the same of a step's texts: rows, by column, and both transposed
+BAG_WIDTH = 128  # of the learned embedding of an n-gram bucket
+BAG_NUMBERS = 3 * BAG_WIDTH  # of a hashed text: its bag, the same dropped, and their gradient
+STEP_GRAM_BYTES = 16  # of a step's texts: rows, and the same by column
+KEPT_NUMBERS = 2**24  # of a layer's input: up to 64 MiB, and some times that in a step
 EXPORTED_AT_ONCE = 2**22  # neighbours that an export sums up in a step
 EXPORTED_BYTES = 150  # of each
 STORED_EDGE_BYTES = 8  # an edge of a graph folder or bundle, in both directions
@@ -99,12 +104,53 @@ def loading_bytes(size: GraphSize) -> float:
 
 
 def step_bytes(size: GraphSize, student: StudentConfig, hashed: bool, fanout: int) -> float:
-    """Of a step of BATCH seeds, with `fanout` neighbours drawn of each node and hop."""
-    around = 1 if student.kind == "mlp" else sum(fanout**hop for hop in range(student.layers + 1))
-    nodes = min(BATCH * around, size.nodes)
+    """Of a step of BATCH seeds, with `fanout` neighbours drawn of each node and hop.
+
+    It holds the features of all nodes that are drawn, and of each layer's activations those that
+    are read on the way to the seeds' (`training.data.Batch.reach`); GAT computes all of them.
+    """
+    around = drawn_nodes(size, student, fanout)
     grams = GRAMS_A_CHARACTER * size.text_bytes / max(size.nodes, 1)
     features = grams * STEP_GRAM_BYTES + BAG_NUMBERS * NUMBER if hashed else DENSE_WIDTH * NUMBER
-    return nodes * (features + student.hidden * NUMBER * 2 * (student.layers + 1))
+    if student.kind == "gat":
+        features += ATTENDED_BYTES * 2  # by a node that is drawn there is an edge, and its own
+        around = [around[-1]] * len(around)
+    rows = step_rows(around, student.hidden, BAG_WIDTH if hashed else DENSE_WIDTH)
+    return around[-1] * features + rows * student.hidden * NUMBER
+
+
+def drawn_nodes(size: GraphSize, student: StudentConfig, fanout: int) -> list[float]:
+    """How many nodes lie within 0, 1 … hops of a step's seeds: one figure more than layers.
+
+    Seeds have the mean degree, their neighbours more. So many different nodes are met by draws that
+    fall evenly on all; by others, fewer.
+    """
+    nodes = max(size.nodes, 1)
+    draws = float(min(BATCH, nodes))
+    if student.kind == "mlp":
+        return [draws] * (student.layers + 1)
+    within, ring = [draws], draws * min(fanout, 2 * size.edges / nodes)
+    for _ in range(student.layers):
+        draws += ring
+        ring *= fanout
+        within.append(max(within[0], nodes * -math.expm1(-draws / nodes)))
+    return within
+
+
+def step_rows(around: Sequence[float], hidden: int, width: int) -> float:
+    """Rows of activations that a step holds at its peak, the sums over neighbours among them.
+
+    Args:
+        around: how many nodes each layer's input has, the last layer's output first.
+        width: of what the input layer reads.
+    """
+    rows = 2 * around[-1]  # the first activations, and as much for a gradient
+    if around[-1] * width <= KEPT_NUMBERS:
+        rows += 2 * around[-1]
+    for results, read in pairwise(around):
+        kept = read * hidden <= KEPT_NUMBERS
+        rows += read + 6 * results if kept else 2 * results
+    return rows
 
 
 def exporting_bytes(size: GraphSize, student: StudentConfig, hashed: bool) -> float:

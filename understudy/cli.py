@@ -97,6 +97,7 @@ EXTRAS = {
     **dict.fromkeys(("teacher-serve", "demo", "bench", "refresh"), "dev"),
 }
 PLUGGED = ("data", "teach", "distill", "evaluate", "export")  # what reads what is registered
+FROM_TORCH = re.compile(r"can't allocate memory: you tried to allocate (\d+) bytes")
 BY_SIGNAL = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
 # Only a room that has been imported can have raised; the others are not imported to find out.
 ERROR_ROOTS = {
@@ -225,6 +226,8 @@ def told(error: Exception, extra: str) -> str:
         return f"a package cannot be loaded; install understudy again: {error}"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return f"the memory is too small for this: {str(error) or 'none is left'}"
+    if isinstance(error, RuntimeError) and (found := FROM_TORCH.search(str(error))):
+        return f"the memory is too small for this: there is none for {int(found[1]):,} bytes more"
     if isinstance(error, OSError):
         places = [str(name) for name in (error.filename, error.filename2) if name is not None]
         return ": ".join([*places, error.strerror or str(error)])

@@ -117,6 +117,10 @@ RAISED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "no file": (lambda: raise_(OSError("12 requested and 3 written")), "error: 12 requested and"),
     "memory": (lambda: raise_(MemoryError()), "error: the memory is too small for this: none"),
+    "memory of tensors": (
+        lambda: pytest.importorskip("torch").empty(2**58),
+        "error: the memory is too small for this: there is none for 1,152,921,504,606,846,976 by",
+    ),
     "a library": (lambda: raise_(ImportError("libx.so: cannot open")), "error: a package cannot"),
 }
 

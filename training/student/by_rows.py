@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from training.data import Product
+from training.memory import KEPT_NUMBERS
 
 BLOCK_ROWS = 1_024  # of 256 numbers: 1 MiB, which fits a core's own cache
 DEVICE_ROWS = 262_144  # the same on an accelerator, where starting an operator costs more
-KEPT_NUMBERS = 2**24  # of a layer's input: up to 64 MiB, and some times that in a step
 SEEDS = 2**62
 HEAD_BLOCKS = 2**31  # from the first dropout's seeds to the second one's; 32 bits of one count
 

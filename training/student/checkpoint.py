@@ -18,7 +18,7 @@ from training.calibration import Calibration
 from training.config import ObjectiveOptions, StudentConfig, Training, TrainingConfig
 from training.deferral import Deferral
 from training.encoders.features import EncoderSpec
-from training.errors import CheckpointError
+from training.errors import CheckpointError, TrainingError
 from training.student.network import Student
 from training.teacher.answers.views import ServedTeacher, TeacherRecord
 from understudy.folders import atomic_folder
@@ -57,6 +57,13 @@ class CheckpointConfig:
     teacher: TeacherSource | None = None
     lineage: Lineage | None = None  # of the graph; None before format 3
     format_version: int = FORMAT_VERSION
+
+
+# What files raise that were cut or edited; TrainingError: of a value that no student has.
+DAMAGE = (
+    *(OSError, ValueError, TypeError, KeyError, OverflowError, RuntimeError),
+    *(AttributeError, TrainingError),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +121,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         calibration = read_calibration(folder / "calibration.json")
         served = read_served(folder / SERVED_FILE)
-    except (OSError, ValueError, TypeError, KeyError, OverflowError, RuntimeError) as error:
+    except CheckpointError:
+        raise
+    except DAMAGE as error:
         raise CheckpointError(f"{folder} is damaged: {' '.join(str(error).split())}") from error
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"{folder / 'student.safetensors'} is damaged: {error}") from error

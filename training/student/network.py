@@ -21,6 +21,7 @@ from training.data import Edges, Product
 from training.encoders.features import TEXTS_A_STEP, Features, HashedFeatures, multiplied
 from training.encoders.sparse_product import sparse_product
 from training.errors import TrainingError
+from training.memory import BAG_WIDTH
 from training.student.attention import attention
 from training.student.by_rows import by_rows, dropout, of_nodes
 from training.threads import shared_out
@@ -147,7 +148,6 @@ for name, kind in OURS.items():
     STUDENTS.register(name, kind)
 
 
-BAG_WIDTH = 128  # of the learned embedding of an n-gram bucket
 ENTRIES_A_BUCKET = 32  # of texts' n-grams, from which on to map the table first is less work
 
 

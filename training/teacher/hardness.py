@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import TeacherError
-from understudy.graph import BadInputError, TextGraph
-from understudy.graph.readers.jsonl import parse
+from understudy.graph import TextGraph
+from understudy.graph.errors import GraphError
+from understudy.graph.readers.jsonl import read_value
 
 
 def check_order(limited: bool, hard: bool, choice: str | None) -> None:
@@ -42,13 +43,11 @@ def read_hardness(path: Path) -> dict[str, float]:
         TeacherError: the file cannot be read, or is no such object.
     """
     try:
-        value = parse(path.read_text(encoding="utf-8"), str(path), "one JSON object")
+        value = read_value(path, "expected one JSON object from ids to numbers")
         return msgspec.convert(value, dict[str, float])
-    except OSError as error:
-        raise TeacherError(f"--budget-hard: {path} cannot be read: {error.strerror}") from error
-    except BadInputError as error:  # broken, or a node is in it twice
+    except GraphError as error:  # it cannot be read, is broken, or a node is in it twice
         raise TeacherError(f"--budget-hard: {error}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except msgspec.MsgspecError as error:
         raise TeacherError(
             f"--budget-hard: {path}: {error}; expected one JSON object from ids to numbers"
         ) from error

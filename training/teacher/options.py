@@ -17,6 +17,7 @@ from understudy.graph.prompts import PromptOptions
 
 Choice = Literal["uncertain", "random"]
 LEAST_TOKENS = 8  # of a node's description
+MOST_HOPS = 8  # that a question shows: a student has no more layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class TeachOptions:
 
     def __post_init__(self) -> None:
         for hop in self.hops:
-            check_whole("a hop", hop, 0)
+            check_whole("a hop", hop, 0, MOST_HOPS)
         if not self.hops and self.kind != STUDENT_KIND:
             raise TrainingError("hops must name one at least, such as 0, 1 and 2")
         check_whole("tokens", self.prompts.tokens, LEAST_TOKENS)

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from understudy.bundle.errors import BundleFormatError
+from understudy.folders.names import character_problem
 
 SCHEMA_MAJOR = 1
 # 1: variants, and which encoder file is served; 2: the teacher and deferral; 3: the graph's lineage
@@ -143,7 +144,8 @@ def parse_manifest(text: str | bytes) -> Manifest:
     """Reads a manifest; bytes are UTF-8.
 
     Raises:
-        BundleFormatError: not JSON, another major schema version, or a wrong field, by its name.
+        BundleFormatError: not JSON, another major schema version, a wrong field, by its name, or
+            a name that would end a line of a log, a metric or a table.
     """
     try:
         value = json.loads(text if isinstance(text, str) else text.decode("utf-8"))
@@ -160,6 +162,9 @@ def parse_manifest(text: str | bytes) -> Manifest:
     except msgspec.ValidationError as error:
         raise BundleFormatError(f"manifest.json: {error}") from error
     graph = manifest.graph
+    for what, name in (("name", manifest.name), ("graph.name", graph.name)):
+        if problem := character_problem(name):
+            raise BundleFormatError(f"manifest.json: {what} {problem}")
     if graph.lineage:
         return manifest
     return replace(manifest, graph=replace(graph, lineage=graph.content_hash))

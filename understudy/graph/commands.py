@@ -32,6 +32,7 @@ from understudy.graph.command_options import (
 from understudy.graph.describe import describe
 from understudy.graph.files import cache_folder
 from understudy.graph.folder import load_graph, save_graph
+from understudy.graph.names import check_name
 from understudy.graph.next_step import beside, tell_next
 from understudy.graph.progress import Progress, step, terminal_progress
 from understudy.graph.tables import show_graph, show_import
@@ -60,15 +61,21 @@ def produce(
     """
     from dataclasses import replace
 
+    check_name(name, "--name")
+    name = name.strip()
     check_output(out, GRAPH, inputs, force)
+    place = out.resolve().name
+    if not (name or keep_name):
+        check_name(place, "the graph's name, which is that of OUT,", "give another with --name")
     with reserved(out), terminal_progress() as progress:
         built = make(progress)
         own = built.graph.name if keep_name else ""
-        graph = replace(built.graph, name=name or own or out.resolve().name)
+        graph = replace(built.graph, name=name or own or place)
         with step(progress, "save"):
             save_graph(graph, out)
     show_import(replace(built, graph=graph), out)
-    if all(len(graph.splits.get(name, ())) for name in ("train", "val")):  # else nothing learns
+    parts = (graph.splits.get(name, ()) for name in ("train", "val"))
+    if graph.num_classes > 1 and all(map(len, parts)):  # else nothing learns
         tell_next("teach", out, beside(out, "teacher"))
 
 
@@ -262,7 +269,7 @@ def synthetic(
     force: Force = False,
 ) -> None:
     """Draw a graph with dials for what its texts and its edges say."""
-    from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
+    from understudy.graph.readers.synthetic import SyntheticOptions, drawn
 
     dials = SyntheticOptions(
         nodes,
@@ -276,7 +283,7 @@ def synthetic(
         seed,
         labeled,
     )
-    produce(out, force, name, lambda progress: Built(synthetic_graph(dials, progress), (), True))
+    produce(out, force, name, lambda progress: drawn(dials, progress))
 
 
 @data.command("describe")

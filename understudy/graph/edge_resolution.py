@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from understudy.graph.csr import Adjacency, build_adjacency
 from understudy.graph.errors import BadInputError
+from understudy.graph.names import look_alike
 from understudy.graph.node_checks import NodeColumns, trimmed
 from understudy.graph.numerals import WHOLE_FLOAT, as_integers
 from understudy.graph.records import EdgeTable
@@ -42,7 +43,7 @@ def resolve_edges(
             continue
         row = int(np.argmax(unknown))
         if not skip_unknown:
-            message = unknown_endpoint(table, pair, row, int(unknown.sum()))
+            message = unknown_endpoint(table, pair, row, int(unknown.sum()), records.ids)
             raise BadInputError(message + (other_ids(records) if unknown.all() else ""))
         log.add("unknown_endpoints", int(unknown.sum()), at(table, row))
     for table, pair in zip(tables, pairs, strict=True):
@@ -98,7 +99,9 @@ def at(table: EdgeTable, row: int | np.integer) -> str:
     return table.source.at(int(table.places[row]))
 
 
-def unknown_endpoint(table: EdgeTable, pair: NDArray[np.int32], row: int, count: int) -> str:
+def unknown_endpoint(
+    table: EdgeTable, pair: NDArray[np.int32], row: int, count: int, ids: pa.LargeStringArray
+) -> str:
     side, column = (
         ("source", table.sources) if pair[0, row] == UNKNOWN else ("target", table.targets)
     )
@@ -109,6 +112,12 @@ def unknown_endpoint(table: EdgeTable, pair: NDArray[np.int32], row: int, count:
         return (
             f"{at(table, row)}: the edge's {side} is empty{others}; "
             "fill it in, or drop such edges with --skip-unknown"
+        )
+    known = look_alike(value, ids) if isinstance(value, str) else None
+    if known is not None:
+        return (
+            f"{at(table, row)}: the edge's {side} {value!r} is no node's id{others}, though "
+            f"{known!r} is, and only case, blanks or accents' coding differ; write both one way"
         )
     return (
         f"{at(table, row)}: the edge's {side} {value!r} is no node's id{others}; "

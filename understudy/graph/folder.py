@@ -12,11 +12,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from understudy.folders import atomic_folder
+from understudy.folders.names import character_problem
 from understudy.folders.places import url_problem
 from understudy.graph.csr import build_adjacency
 from understudy.graph.errors import GraphFormatError, SourceError
 from understudy.graph.files import write_json
 from understudy.graph.lineage import Lineage, lineage_of, lineage_value, parse_lineage
+from understudy.graph.names import check_name
 from understudy.graph.text_graph import TextGraph, string_array
 
 logger = logging.getLogger(__name__)
@@ -36,15 +38,22 @@ class Meta(Format):
 
     name: str
     source: str
+    nodes: int
+    edges: int
     label_names: list[str]
-    splits: dict[str, Any]
+    splits: dict[str, int]
     notes: dict[str, Any]
     content_hash: str
     reading: dict[str, Any] = msgspec.field(default_factory=dict)  # graphs of before lack it
 
 
 def save_graph(graph: TextGraph, folder: Path | str) -> None:
-    """Writes `graph` to `folder`, replacing what is there once the new one is whole."""
+    """Writes `graph` to `folder`, replacing what is there once the new one is whole.
+
+    Raises:
+        BadInputError: a graph may not have its name.
+    """
+    check_name(graph.name, "the graph's name")
     split_names = [*graph.splits, NO_SPLIT]
     split_of = np.full(graph.num_nodes, len(split_names) - 1, dtype=np.int32)
     for index, members in enumerate(graph.splits.values()):
@@ -104,6 +113,8 @@ def read_meta(folder: Path) -> dict[str, Any]:
             f"{folder} has graph format {version}, this release reads up to {FORMAT_VERSION}; "
             "update understudy"
         )
+    if unusable := character_problem(meta["name"]):
+        raise GraphFormatError(f"{path}: the graph's name {unusable}; write another one there")
     return meta
 
 

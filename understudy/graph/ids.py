@@ -1,24 +1,20 @@
 """What an id of a node may be: the one rule of every import, every change and every client."""
 
-import re
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from understudy.folders.names import FORBIDDEN, character_problem
+
 LONGEST_ID = 2_048  # bytes of UTF-8: percent-encoded, it fits the 8 KiB that proxies allow a path
-# What moves a cursor, ends a line or is no character: it cannot be seen, typed or kept in a path.
-FORBIDDEN = "\x00-\x1f\x7f-\x9f\u2028\u2029"
-UNUSABLE = re.compile(f"[{FORBIDDEN}\ud800-\udfff]")
 
 
 def id_problem(node_id: str) -> str | None:
     """Why a text cannot be a node's id, or None; to be read after "a node's id"."""
     if not node_id or node_id != node_id.strip():
         return "must not be empty or begin or end with a blank"
-    if found := UNUSABLE.search(node_id):
-        half = "\ud800" <= found[0] <= "\udfff"
-        return "holds half a character" if half else f"holds a control character, {found[0]!r}"
+    if problem := character_problem(node_id):
+        return problem
     if len(node_id) * 4 > LONGEST_ID and (size := len(node_id.encode())) > LONGEST_ID:
         return f"has {size:,} bytes; at most {LONGEST_ID:,} are allowed"
     return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from understudy.graph.errors import BadInputError, SourceError
 from understudy.graph.prompts import tidy
 from understudy.graph.readers.delimited import read_delimited
+from understudy.graph.readers.fields import check_single
 from understudy.graph.readers.jsonl import document_rows, kind, parse, read_jsonl
 from understudy.graph.readers.packed import unpacked_name
 from understudy.graph.readers.text_lines import read_lines
@@ -92,14 +93,16 @@ def records(path: Path) -> Iterator[tuple[str, object, object]]:
     else:
         raise SourceError(f"{path}: unknown format; expected {FORMATS}")
     for number, columns, values in rows:
-        record = dict(zip(columns, values, strict=True))
-        lacking = [name for name in (LABEL, DESCRIPTION) if name not in record]
+        lacking = [name for name in (LABEL, DESCRIPTION) if name not in columns]
         if lacking:
             raise BadInputError(
                 f"{at}{number}: no {' and no '.join(lacking)}, found {', '.join(columns)}; "
                 f"expected {FORMATS}"
             )
-        yield f"{at}{number}", record[LABEL], record[DESCRIPTION]
+        label, text = (columns.index(name) for name in (LABEL, DESCRIPTION))
+        roles = {LABEL: (label,), DESCRIPTION: (text,)}
+        check_single(f"{at}{number}", columns, roles, (LABEL, DESCRIPTION))
+        yield f"{at}{number}", values[label], values[text]
 
 
 def unknown(label: object, label_names: Sequence[str]) -> str:

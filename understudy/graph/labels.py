@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from understudy.folders.names import character_problem
 from understudy.graph.errors import BadInputError
 from understudy.graph.missing import UNKNOWN_MARKS, missing_words
 from understudy.graph.numerals import is_number, renamed, whole_number
@@ -35,10 +36,15 @@ def read_labels(
         negative: auto · none, negative numbers are no labels · class, they are
 
     Raises:
-        BadInputError: several negative numbers, and `negative` is auto.
+        BadInputError: several negative numbers, and `negative` is auto; or a label that would end
+            the line of a prompt or a table in which it stands.
     """
     column = dropped(column, missing_words(column, UNKNOWN_MARKS), "missing_labels", log, at)
     values: list[str] = pc.unique(column.drop_null()).to_pylist()
+    for value in values:
+        if problem := character_problem(value):
+            where = at(pc.index(column, value).as_py())
+            raise BadInputError(f"{where}: label {value!r:.60} {problem}; write it on one line")
     numbers = {value: whole_number(value) for value in values}
     refused = not_labels(numbers, negative, column, at)
     if refused:

@@ -319,7 +319,8 @@ def choose(nodes: NDArray[np.int64], count: int, seed: int, key: int) -> NDArray
 
     Each node's place depends on nothing but itself, so that an added neighbour reorders none.
     """
-    salt = mix(np.array([seed * 0x9E3779B9 + key + 1], dtype=np.uint64))
+    start = (seed * 0x9E3779B9 + key + 1) % 2**64
+    salt = mix(np.array([start], dtype=np.uint64))
     return nodes[np.argsort(mix(nodes.astype(np.uint64) ^ salt), kind="stable")[:count]]
 
 

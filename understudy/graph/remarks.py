@@ -1,10 +1,10 @@
 """What about a graph will trouble its user later: said at import, when it can still be mended."""
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from understudy.graph.names import plain_form
 from understudy.graph.text_graph import UNLABELED, TextGraph
 
 FEW_NODES = 3  # a class needs as many to be in train, val and test
@@ -44,8 +44,7 @@ def alike(names: Sequence[str]) -> Iterator[str]:
     """Classes that a person would take for one: case, blanks or the coding of accents differ."""
     groups: dict[str, list[str]] = {}
     for name in names:
-        plain = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-        groups.setdefault(plain, []).append(name)
+        groups.setdefault(plain_form(name), []).append(name)
     several = [group for group in groups.values() if len(group) > 1]
     if several:
         shown = "; ".join(", ".join(map(repr, group)) for group in several[:SHOWN])

@@ -1,6 +1,5 @@
 """Given splits: what people call them, and members named in a file of their own."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from understudy.graph.errors import BadInputError, SourceError
+from understudy.graph.errors import BadInputError
 from understudy.graph.missing import without_missing
 from understudy.graph.node_checks import NodeColumns
 from understudy.graph.numerals import all_whole, as_integers
-from understudy.graph.readers.jsonl import parse
+from understudy.graph.readers.jsonl import read_value
 from understudy.graph.splits import SPLIT_NAMES
 from understudy.graph.text_graph import string_array
 
@@ -116,14 +115,7 @@ def read_named_split(
         BadInputError: it is not such a file, has no such split, names an unknown node, or only
             some of its integers are ids.
     """
-    try:
-        content = path.read_bytes()
-        text = content.decode(json.detect_encoding(content))
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}; give the JSON file of splits") from error
-    except UnicodeDecodeError as error:
-        raise BadInputError(f"{path}: not UTF-8 at byte {error.start}; convert the file") from error
-    parts = choose(path, parse(text, str(path), "expected an object of named splits"), name)
+    parts = choose(path, read_value(path, "expected an object of named splits"), name)
     members = named_parts(str(path), parts)
     for key, values in members.items():
         if not isinstance(values, list) or any(type(item) not in (int, str) for item in values):

@@ -11,11 +11,11 @@ from understudy.graph.readers import cells
 from understudy.graph.readers.cells import CellError
 from understudy.graph.readers.fields import (
     NOT_READ,
-    check_single,
     find,
     find_id,
     find_texts,
     listed,
+    twice,
 )
 from understudy.graph.readers.usual_names import NEIGHBOR_NAMES
 from understudy.graph.reading import Reading
@@ -50,19 +50,19 @@ class Indexes:
     id: int | None
     text: tuple[int, ...]
     neighbors: int | None
+    problem: str | None = None  # two columns mean the same
 
-    @property
-    def used(self) -> list[int]:
-        """Of all columns that are read."""
-        return [at for at in (self.id, *self.text, self.neighbors) if at is not None]
-
-    def roles(self, columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    def used(self) -> dict[str, tuple[int, ...]]:
+        """All columns that are read, by what for."""
         several = {
             "id": () if self.id is None else (self.id,),
             "text": self.text,
             "neighbors": () if self.neighbors is None else (self.neighbors,),
         }
-        return {role: tuple(columns[i] for i in found) for role, found in several.items() if found}
+        return {role: found for role, found in several.items() if found}
+
+    def roles(self, columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        return {role: tuple(columns[i] for i in found) for role, found in self.used().items()}
 
 
 def find_columns(columns: Sequence[str], fields: AskedFields, numbered: bool) -> Indexes:
@@ -80,11 +80,13 @@ def find_columns(columns: Sequence[str], fields: AskedFields, numbered: bool) ->
         )
     identifier = None if fields.id == NOT_READ else find_id(columns, fields.id)
     text = () if NOT_READ in fields.text else find_texts(columns, fields.text)
-    return Indexes(
+    found = Indexes(
         id=None if identifier in text and not fields.id else identifier,
         text=text,
         neighbors=find(columns, fields.neighbors, NEIGHBOR_NAMES),
     )
+    named = [name for _, name in fields.given()]
+    return replace(found, problem=twice(columns, found.used(), named))
 
 
 @dataclass
@@ -111,9 +113,12 @@ class Columns:
         """What a record asks: about its text if it has one, else about the node of its id.
 
         Raises:
-            BadInputError: it asks about nothing, or a value is not what its column must hold.
+            BadInputError: it asks about nothing, two of its columns mean the same, or a value is
+                not what its column must hold.
         """
         at = self.indexes(columns)
+        if at.problem:
+            raise BadInputError(at.problem)
 
         def read(index: int | None, of: Callable[[object], Value]) -> Value | None:
             try:
@@ -148,7 +153,8 @@ class Columns:
         self.check_given(columns)
         if not at.text:
             at = self.without_neighbors(columns, at)
-        check_single(self.file, columns, at.used)
+        if at.problem:
+            raise BadInputError(f"{self.file}: {at.problem}")
         if at.id is None and not at.text:
             raise BadInputError(
                 f"{self.file}: no column of ids or of texts; the columns are: {listed(columns)}; "

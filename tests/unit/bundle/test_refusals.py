@@ -134,6 +134,15 @@ def test_a_field_of_another_type_is_named(
     assert str(caught.value).startswith(f"{folder}: manifest.json: ")
 
 
+@pytest.mark.parametrize("path", [("name",), ("graph", "name")])
+def test_a_name_that_would_end_a_line_is_refused(folder: Path, path: tuple[str, ...]) -> None:
+    value = json.loads((folder / "manifest.json").read_text())
+    at(value, *path[:-1])[path[-1]] = "two\nlines"
+    edit_manifest(folder, **value)
+    with pytest.raises(BundleFormatError, match=rf"json: {'.'.join(path)} holds a control chara"):
+        open_bundle(folder)
+
+
 @pytest.mark.parametrize("path", [("label_names",), ("graph", "content_hash")])
 def test_a_field_that_is_missing_is_named(folder: Path, path: tuple[str, ...]) -> None:
     value = json.loads((folder / "manifest.json").read_text())

@@ -46,6 +46,15 @@ def test_an_unknown_endpoint_is_refused_with_its_line(import_text: Import) -> No
         import_text(NODES, "source,target\na,b\nb,zz\nqq,a\n")
 
 
+@pytest.mark.parametrize("written", ["Cafe\u0301 1", "CAF\u00c9 1", "caf\u00e9  1"])
+def test_an_endpoint_that_looks_like_a_node_s_id_is_told_so(
+    import_text: Import, written: str
+) -> None:
+    nodes = "id,text\na,one\ncaf\u00e9 1,two\n"
+    with pytest.raises(BadInputError, match=r"edges\.csv:2: .* though 'café 1' is, and only case"):
+        import_text(nodes, f"source,target\na,{written}\n")
+
+
 def test_unknown_endpoints_are_dropped_on_request(import_text: Import) -> None:
     built = import_text(NODES, "source,target\na,b\nb,zz\nqq,a\n", skip_unknown=True)
     assert counts(built) == {"unknown_endpoints": 2}
@@ -99,6 +108,13 @@ def test_all_texts_missing_is_refused_even_then(import_text: Import) -> None:
 def test_an_empty_id_is_refused_with_its_line(import_text: Import) -> None:
     with pytest.raises(BadInputError, match=r"nodes\.csv:3: the node's id is empty"):
         import_text("id,text\na,one\n ,two\n")
+
+
+def test_a_label_of_two_lines_is_refused_with_its_line(import_text: Import) -> None:
+    with pytest.raises(
+        BadInputError, match=r"nodes\.csv:3: label 'x\\n- y' holds a control character, '\\n'; wri"
+    ):
+        import_text('id,text,label\na,one,x\nb,two,"x\n- y"\nc,three,x\n')
 
 
 def test_self_loops_and_repeated_edges_are_repaired_and_counted(import_text: Import) -> None:

@@ -1,17 +1,21 @@
 import inspect
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from understudy.graph import BadInputError
+from understudy.graph import BadInputError, load_graph
+from understudy.graph.builder import Built
 from understudy.graph.command_options import (
     check_line_options,
     check_split_options,
     parse_fractions,
     parse_rules,
 )
-from understudy.graph.commands import data
+from understudy.graph.commands import data, produce
+from understudy.graph.progress import Progress
+from understudy.graph.readers.synthetic import SyntheticOptions, drawn
 
 
 @pytest.mark.parametrize("text", ["0.6,0.2,0.2", "0.6/0.2/0.2", " 0.6 , 0.2, 0.2"])
@@ -45,6 +49,30 @@ def test_what_imports_takes_the_same_rules(command: str) -> None:
     shared = inspect.signature(parse_rules).parameters
     assert {name: taken[name] for name in shared} == dict(shared)
     assert "rules" not in taken
+
+
+def test_a_name_of_two_lines_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    def make(_: Progress) -> Built:
+        raise AssertionError("was asked for")
+
+    with pytest.raises(BadInputError, match=r"^--name holds a control character, '\\n'; "):
+        produce(tmp_path / "graph", False, "two\nlines", make)
+    with pytest.raises(BadInputError, match=r"is that of OUT, holds .*; give another with --name"):
+        produce(tmp_path / "two\nlines", False, "", make)
+    assert not list(tmp_path.iterdir())
+    produce(
+        tmp_path / "graph", False, " ", partial(drawn, SyntheticOptions(nodes=9, mean_degree=2))
+    )
+    assert load_graph(tmp_path / "graph").name == "graph"  # as without a name
+
+
+def test_teaching_comes_next_only_where_there_is_something_to_learn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for classes in (1, 2):
+        dials = SyntheticOptions(nodes=30, classes=classes, mean_degree=4.0)
+        produce(tmp_path / "graph", False, "", partial(drawn, dials))
+        assert ("next: " in capsys.readouterr().out) == (classes > 1)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from understudy.graph import (
+    BadInputError,
     GraphFormatError,
     SourceError,
     TextGraph,
@@ -21,6 +22,7 @@ from understudy.graph import (
 )
 
 words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
+titles = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=6)
 
 
 @st.composite
@@ -33,7 +35,7 @@ def graphs(draw: st.DrawFn) -> TextGraph:
     pairs = np.array(draw(st.lists(st.tuples(node, node), max_size=9)), dtype=np.int64)
     groups = draw(st.none() | st.lists(st.integers(0, 3), min_size=count, max_size=count))
     return TextGraph(
-        name=draw(words),
+        name=draw(titles),
         ids=string_array(ids),
         texts=string_array(draw(st.lists(words, min_size=count, max_size=count))),
         labels=np.array(labels),
@@ -89,7 +91,10 @@ def test_a_missing_column_is_refused(small_graph: TextGraph, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "change",
-    [{"label_names": None}, {"label_names": [1]}, {"splits": 5}, {"notes": "x"}, {"name": 7}],
+    [
+        *({"label_names": None}, {"label_names": [1]}, {"notes": "x"}, {"name": 7}),
+        *({"splits": 5}, {"splits": {"train": "x"}}, {"nodes": "many"}, {"edges": None}),
+    ],
 )
 def test_a_meta_of_other_types_is_damaged(
     small_graph: TextGraph, tmp_path: Path, change: dict[str, object]
@@ -99,6 +104,20 @@ def test_a_meta_of_other_types_is_damaged(
     (tmp_path / "meta.json").write_text(json.dumps(meta | change))
     with pytest.raises(GraphFormatError, match=rf"meta\.json is damaged: .*{next(iter(change))}"):
         load_graph(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "a\x1b[2Jscreen", "half \ud800"])
+def test_a_name_that_would_end_a_line_is_neither_written_nor_read(
+    small_graph: TextGraph, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(BadInputError, match=r"the graph's name holds .*; give another one"):
+        save_graph(replace(small_graph, name=name), tmp_path)
+    save_graph(small_graph, tmp_path)
+    meta = json.loads((tmp_path / "meta.json").read_text())
+    (tmp_path / "meta.json").write_text(json.dumps(meta | {"name": name}))
+    with pytest.raises(GraphFormatError, match=r"meta\.json: the graph's name holds") as caught:
+        load_graph(tmp_path)
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"format_version": "x"}', "{}", "[" * 100_000])

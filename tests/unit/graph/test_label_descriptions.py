@@ -62,6 +62,12 @@ def test_every_format_gives_the_labels_in_the_graphs_order(
         ),
         ("a.json", "[3]", " item 1: expected a JSON object, found a number"),
         (
+            "a.csv",
+            "label,description,description\nboats,float,sink\n",
+            ":2: there are two columns 'description' (all: label, description, description); "
+            "rename one of them",
+        ),
+        (
             "a.json",
             '{"boats": ',
             ":1: broken JSON at column 11: Expecting value; expected an object or an array",

@@ -128,6 +128,8 @@ def test_the_choice_of_neighbors_follows_the_seed() -> None:
     other = graph_prompter(graph, replace(few, seed=1)).stored(7, 2)
     assert first == again
     assert first != other
+    largest = graph_prompter(graph, replace(few, seed=2**63 - 1))
+    assert largest.stored(7, 2) not in (first, other)
 
 
 def test_the_hash_covers_options_and_labels() -> None:

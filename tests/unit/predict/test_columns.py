@@ -39,3 +39,11 @@ def test_a_table_of_ids_leaves_neighbors_unread_unless_they_are_named() -> None:
     named = Columns("in.csv", AskedFields("", (), "neighbors"))
     with pytest.raises(BadInputError, match="--neighbors-field would not be read: there is no"):
         named.check(names)
+
+
+def test_two_columns_that_mean_the_same_are_refused_of_a_record_alone() -> None:
+    columns = Columns("in.jsonl", AskedFields())
+    assert columns.node(("id",), ("oak",)).id == "oak"
+    with pytest.raises(BadInputError, match="two columns 'id' and 'ID', which mean the same"):
+        columns.node(("id", "ID"), ("oak", "elm"))
+    assert Columns("in.jsonl", AskedFields("ID")).node(("id", "ID"), ("oak", "elm")).id == "elm"

@@ -1,5 +1,7 @@
 """A student that begins with the weights of an earlier one, perhaps for other labels."""
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from training.encoders.features import encoder_spec
 from training.errors import CheckpointError, TrainingError
 from training.student.checkpoint import Checkpoint, CheckpointConfig, load_checkpoint
 from training.student.warm_start import begin_with, check_start
+from understudy.cli import main
 from understudy.graph.folder import save_graph
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
@@ -54,7 +57,9 @@ def test_weights_that_mean_something_else_are_refused() -> None:
         check_start(replace(CONFIG, encoder=replace(CONFIG.encoder, digest="0")), before)
 
 
-def test_a_distillation_goes_on_from_a_student(tmp_path: Path) -> None:
+def test_a_distillation_goes_on_from_a_student(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     graph = synthetic_graph(SyntheticOptions(nodes=60, classes=3))
     save_graph(graph, tmp_path / "graph")
     shape = StudentConfig(kind="gin", layers=1, hidden=8)
@@ -71,3 +76,17 @@ def test_a_distillation_goes_on_from_a_student(tmp_path: Path) -> None:
         like_its_start(DistillChoices(start=tmp_path / "first", hidden=16))
     with pytest.raises(CheckpointError, match="not a student folder"):
         like_its_start(DistillChoices(start=tmp_path / "graph"))
+    config = tmp_path / "first" / "config.json"
+    value = json.loads(config.read_text())
+    config.write_text(json.dumps(value | {"student": value["student"] | {"hidden": "x"}}))
+    with pytest.raises(CheckpointError, match="first is damaged: hidden must be a whole number"):
+        load_checkpoint(tmp_path / "first")
+    config.write_text(json.dumps(value | {"encoder": None}))
+    with pytest.raises(CheckpointError, match="first is damaged: "):
+        load_checkpoint(tmp_path / "first")
+    with pytest.raises(SystemExit):
+        main(["export", str(tmp_path / "first"), str(tmp_path / "bundle")])
+    assert re.search(r"error: \S*config\.json is damaged: TypeError", capsys.readouterr().err)
+    config.write_text("{")
+    with pytest.raises(CheckpointError, match=r"config\.json is damaged, or of something else"):
+        like_its_start(DistillChoices(start=tmp_path / "first"))

@@ -64,6 +64,7 @@ def test_every_choice_reaches_the_program() -> None:
         (DistillChoices(epochs=2.5), "epochs must be a whole number .*: 2.5"),  # type: ignore[arg-type]
         (DistillChoices(patience=float("nan")), "patience must be a whole"),  # type: ignore[arg-type]
         (DistillChoices(layers=True), "layers must be a whole number of at least 1: True"),
+        (DistillChoices(hidden=2**32), "hidden must be a whole .* at most 1048576: 4294967296"),
         (DistillChoices(seed=1.5), "seed must be a whole number"),  # type: ignore[arg-type]
         (DistillChoices(normalization="batch"), "layer or none, not 'batch'"),  # type: ignore[arg-type]
         (DistillChoices(student="gat", hidden=6), r"hidden \(6\) must be a multiple of heads"),

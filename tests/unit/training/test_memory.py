@@ -1,10 +1,15 @@
 """Whether the whole graph fits is told before it is tried."""
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.unit.training import step_peak
 from tests.unit.training.samples import CLASSES, NODES, small_graph
 from training.cli.distill import parse_batch_size
 from training.config import (
@@ -92,8 +97,26 @@ def test_a_step_takes_more_with_more_neighbors_and_no_more_than_all_nodes() -> N
     student = StudentConfig(hidden=32)
     few, more = (step_bytes(LARGE, student, hashed=True, fanout=fanout) for fanout in (2, 10))
     assert few * 10 < more
-    assert step_bytes(LARGE, student, True, 1_000) == step_bytes(LARGE, student, True, 2_000)
+    most = step_bytes(LARGE, student, True, 1_000)
+    assert most == pytest.approx(step_bytes(LARGE, student, True, 2_000))
+    assert step_bytes(replace(LARGE, nodes=500_000), student, True, 1_000) < most
     assert step_bytes(LARGE, StudentConfig("mlp", hidden=32), hashed=True, fanout=10) < few
+    alone = replace(LARGE, edges=0)
+    assert step_bytes(alone, student, True, 2) == step_bytes(alone, student, True, 10)
+
+
+def test_a_step_takes_about_as_much_as_was_estimated() -> None:
+    cases = ["sage:minilm:3", "gat:minilm:2", "sage:hashing:2"]
+    command = [sys.executable, "-m", "tests.unit.training.step_peak", *cases]
+    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
+    measured = subprocess.run(command, env=environment, capture_output=True, check=True, text=True)
+    characters = sum(map(len, step_peak.texts().to_pylist()))
+    edges = step_peak.NODES * step_peak.DEGREE // 2
+    size = GraphSize(step_peak.NODES, edges, step_peak.CLASSES, characters)
+    for case, taken in json.loads(measured.stdout).items():
+        kind, encoder, fanout = case.split(":")
+        expected = step_bytes(size, StudentConfig(kind), encoder == "hashing", int(fanout))
+        assert taken < expected < 2 * taken, case
 
 
 def test_this_machine_has_some_memory_free() -> None:

@@ -3,7 +3,7 @@
 import ast
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from understudy.graph.missing import is_missing
@@ -45,13 +45,11 @@ def whole(value: float) -> str | None:
 
 def label_of(value: object) -> str | None:
     """A label's name; true and false are names, a list of one label is that label."""
-    if type(value) is bool:
-        return str(value).lower()
-    if isinstance(value, list):
+    while isinstance(value, list):
         if len(value) > 1:
             raise CellError("one label, not several (--label-field none leaves the column unread)")
-        return label_of(value[0]) if value else None
-    return name_of(value)
+        value = value[0] if value else None
+    return str(value).lower() if type(value) is bool else name_of(value)
 
 
 def text_of(value: object) -> str | None:
@@ -61,12 +59,23 @@ def text_of(value: object) -> str | None:
         CellError: it is something else.
     """
     if isinstance(value, list):
-        return "\n".join(part for item in value if (part := text_of(item))) or None
+        return "\n".join(part for item in flat(value) if (part := text_of(item))) or None
     if type(value) is str:
         return None if is_missing(value) else value
     if value is None or (type(value) is float and value != value):
         return None
     raise CellError("a string")
+
+
+def flat(values: list[object]) -> Iterator[object]:
+    """What lists within lists hold, in their order, however deep they are."""
+    waiting = [*reversed(values)]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += reversed(value)
+        else:
+            yield value
 
 
 def joined(texts: Sequence[str | None]) -> str | None:

@@ -117,6 +117,8 @@ def names_of_mapping(where: str, key: str, value: Mapping[Any, Any]) -> Names:
     forward = [number_of(item) for item in value]
     backward = [number_of(item) for item in value.values()]
     if None not in forward and None in backward:
+        if len(set(forward)) < len(forward):
+            raise BadInputError(f"{where}: {key!r} gives two names to one class")
         pairs = zip(forward, value.values(), strict=True)
         return {number: name_of(where, key, name) for number, name in pairs if number is not None}
     if None not in backward and None in forward:

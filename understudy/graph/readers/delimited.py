@@ -56,7 +56,8 @@ def read_delimited(
         if not values:
             continue
         if not columns:
-            names = tuple(value.strip() for value in values)
+            # Files that were put together or saved twice may begin with a mark of their own.
+            names = tuple(value.strip().strip("\ufeff").strip() for value in values)
             if is_header(path, line, names, header or Header()):
                 columns = names
                 continue

@@ -1,6 +1,7 @@
 """How a table of text is written: its delimiter, its quoting, found in the file itself."""
 
 import csv
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ def find_dialect(path: Path, usual: str, given: str = "") -> Dialect:
 
     Raises:
         SourceError: the file cannot be read.
-        BadInputError: it is empty or not UTF-8.
+        BadInputError: it is empty, not UTF-8, or holds JSON.
     """
     lines = read_lines(path)
     header, skipped = "", 0
@@ -65,6 +66,8 @@ def find_dialect(path: Path, usual: str, given: str = "") -> Dialect:
         elif line.strip():
             header = line.rstrip("\r\n")
             break
+    if is_json(header):
+        raise BadInputError(f"{path}: not columns but JSON; let its name end in .jsonl or .json")
     delimiter = given or likeliest(header, usual)
     if not given and delimiter != usual:
         told = (f"delimiter {NAMES[delimiter]}",)
@@ -75,6 +78,16 @@ def find_dialect(path: Path, usual: str, given: str = "") -> Dialect:
     if backslash:
         told = (*told, 'backslashes before quotes (\\") read as escapes')
     return Dialect(delimiter, True, backslash, skipped, told)
+
+
+def is_json(line: str) -> bool:
+    """Whether a first line is an object or an array by itself, or begins one."""
+    if line.strip() in ("[", "{"):
+        return True
+    try:
+        return isinstance(json.loads(line), dict | list)
+    except (ValueError, RecursionError):
+        return False
 
 
 def likeliest(header: str, usual: str) -> str:

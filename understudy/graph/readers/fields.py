@@ -8,6 +8,11 @@ from understudy.graph.readers import usual_names as usual
 from understudy.graph.readers.usual_names import plain
 
 NOT_READ = "none"  # what the user gives in place of a column that is not to be read
+OPTIONS = {  # that name the column of a role, where they are not called after it
+    "class_name": "--label-field",
+    "loose_split": "--split-field",
+    "masks": "--split-field",
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,11 @@ class NodeFields:
     neighbors: str = ""  # looked for only where there is no edge file
     text_needed: bool = True  # whether a file without a text column is refused
 
+    def named(self) -> tuple[str, ...]:
+        """The names that were given."""
+        single = (self.id, self.label, self.split, self.group, self.neighbors)
+        return tuple(name for name in (*single, *self.text) if name)
+
 
 @dataclass(frozen=True)
 class EdgeFields:
@@ -32,6 +42,10 @@ class EdgeFields:
 
     source: str = ""
     target: str = ""
+
+    def named(self) -> tuple[str, ...]:
+        """The names that were given."""
+        return tuple(name for name in (self.source, self.target) if name)
 
 
 @dataclass(frozen=True)
@@ -101,39 +115,52 @@ def find_id(columns: Sequence[str], given: str) -> int | None:
     return own[0] if len(own) == 1 else find(columns, "", usual.NAMING_NAMES)
 
 
-def find_texts(columns: Sequence[str], given: Sequence[str]) -> tuple[int, ...]:
-    """The columns that make the text: the given ones, or a title with what follows it."""
+def find_texts(
+    columns: Sequence[str], given: Sequence[str], taken: Sequence[int] = ()
+) -> tuple[int, ...]:
+    """The columns that make the text: the given ones, or a title with what follows it.
+
+    Args:
+        taken: columns that are something else already, and are passed over unless given.
+    """
     if given:
         found = [find(columns, name, ()) for name in given]
         return tuple(index for index in found if index is not None)
-    title = find(columns, "", usual.TITLE_NAMES)
-    if title is None and find(columns, "", usual.MESSAGE_NAMES) is not None:
-        title = subject_of_message(columns)
-    body = find(columns, "", usual.TEXT_NAMES)
-    body = find(columns, "", usual.BODY_NAMES) if body is None else body
+    title = find(columns, "", usual.TITLE_NAMES, taken)
+    if title is None and find(columns, "", usual.MESSAGE_NAMES, taken) is not None:
+        title = subject_of_message(columns, taken)
+    body = find(columns, "", usual.TEXT_NAMES, taken)
+    body = find(columns, "", usual.BODY_NAMES, taken) if body is None else body
     return tuple(index for index in (title, body) if index is not None)
 
 
-def subject_of_message(columns: Sequence[str]) -> int | None:
+def subject_of_message(columns: Sequence[str], taken: Sequence[int]) -> int | None:
     """Where a message has its subject; beside a `text`, a subject is rather a class."""
     if find(columns, "", ("text",)) is not None:
         return None
-    return find(columns, "", (usual.SUBJECT,))
+    return find(columns, "", (usual.SUBJECT,), taken)
 
 
 def node_indexes(where: str, columns: Sequence[str], fields: NodeFields) -> NodeIndexes:
     """Finds the columns of a node file.
 
     Raises:
-        BadInputError: there is no id column, or a column that is used occurs twice; the message
-            lists the columns found.
+        BadInputError: there is no id column, or two columns have the name of one that is used,
+            in any case; the message lists the columns found.
     """
     identifier = find_id(columns, fields.id)
     if identifier is None:
         raise missing(where, fields.id or "id", columns, "--id-field")
-    text = find_texts(columns, fields.text)
+    named_label = find(columns, fields.label, ()) if fields.label else None
+    text = find_texts(columns, fields.text, () if named_label is None else (named_label,))
     taken = (identifier, *text)
     label = find(columns, fields.label, (*usual.LABEL_NAMES, *usual.CLASS_NAME_NAMES), taken)
+    if label in taken:
+        role = "id" if label == identifier else "text"
+        raise BadInputError(
+            f"{where}: column {fields.label!r} would be a node's {role} and its label as well; "
+            "name another one with --label-field, or read none with --label-field none"
+        )
     split = find(columns, fields.split, usual.SPLIT_NAMES, taken)
     masks = find_masks(columns) if split is None and not fields.split else (None, None, None)
     loose = split is None and masks == (None, None, None) and not fields.split
@@ -148,7 +175,7 @@ def node_indexes(where: str, columns: Sequence[str], fields: NodeFields) -> Node
         group=find(columns, fields.group or NOT_READ, ()),
         neighbors=find(columns, fields.neighbors, usual.NEIGHBOR_NAMES),
     )
-    check_single(where, columns, indexes.used())
+    check_single(where, columns, indexes.roles(), fields.named())
     return indexes
 
 
@@ -170,24 +197,51 @@ def find_masks(columns: Sequence[str]) -> tuple[int | None, int | None, int | No
     return train, val, test
 
 
-def check_single(where: str, columns: Sequence[str], used: Sequence[int]) -> None:
-    """Refuses a name that two columns have where one of them is used.
+def check_single(
+    where: str,
+    columns: Sequence[str],
+    roles: Mapping[str, Sequence[int]],
+    named: Collection[str],
+) -> None:
+    """Refuses a column that is used where another has its name, perhaps in another case.
 
     Raises:
-        BadInputError: a column that is used occurs twice.
+        BadInputError: see `twice`.
     """
-    twice = next((columns[i] for i in used if columns.count(columns[i]) > 1), None)
-    if twice is not None:
-        raise BadInputError(
-            f"{where}: there are two columns {twice!r} (all: {listed(columns)}); rename one of them"
-        )
+    if problem := twice(columns, roles, named):
+        raise BadInputError(f"{where}: {problem}")
+
+
+def twice(
+    columns: Sequence[str], roles: Mapping[str, Sequence[int]], named: Collection[str]
+) -> str | None:
+    """What is wrong where two columns mean the same and one of them is used, or None.
+
+    Args:
+        roles: what columns are used for → their positions.
+        named: columns that the user gave: of `ID` and `id`, that one is meant.
+    """
+    for role, indexes in roles.items():
+        for name in (columns[index] for index in indexes):
+            advice = f"(all: {listed(columns)}); rename one of them"
+            if columns.count(name) > 1:
+                return f"there are two columns {name!r} {advice}"
+            same = [column for column in columns if plain(column) == plain(name)]
+            if len(same) > 1 and name not in named:
+                option = OPTIONS.get(role, f"--{role}-field")
+                return (
+                    f"there are two columns {same[0]!r} and {same[1]!r}, which mean the same "
+                    f"{advice}, or name the right one with {option}"
+                )
+    return None
 
 
 def edge_indexes(where: str, columns: Sequence[str], fields: EdgeFields) -> tuple[int, int]:
     """Finds the two columns of an edge file.
 
     Raises:
-        BadInputError: one of them is missing or occurs twice; the message lists the columns found.
+        BadInputError: one of them is missing, or another column has its name in any case; the
+            message lists the columns found.
     """
     pair = usual_pair(columns)
     if not fields.source and not fields.target and pair is None:
@@ -202,7 +256,7 @@ def edge_indexes(where: str, columns: Sequence[str], fields: EdgeFields) -> tupl
         raise missing(where, fields.source or "source", columns, "--source-field")
     if target is None:
         raise missing(where, fields.target or "target", columns, "--target-field")
-    check_single(where, columns, (source, target))
+    check_single(where, columns, {"source": (source,), "target": (target,)}, fields.named())
     if source == target:
         raise BadInputError(
             f"{where}: column {columns[source]!r} would be both ends of every edge (all columns: "

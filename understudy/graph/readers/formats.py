@@ -69,6 +69,7 @@ class Rows:
     rows: Iterator[Row]
     remarks: tuple[str, ...] = ()
     numbered: bool = False  # columns may have no names but 1, 2, …
+    own: bool = False  # id, source and target are the format's own, whatever else has such a name
 
 
 def suffix_of(path: Path, kind: Kind) -> str:
@@ -126,7 +127,7 @@ def open_rows(path: Path, kind: Kind, options: FileOptions, progress: Progress =
         found = networkx_files.edge_rows(graph)
         if kind == "nodes":
             found = networkx_files.node_rows(graph, suffix)
-        return Rows(Source(str(path), kind[:-1]), found)
+        return Rows(Source(str(path), kind[:-1]), found, own=True)
     document = read_document(path, progress) if suffix == ".json" else None
     if document is not None:
         found = document_rows(path, document[kind], kind == "edges")

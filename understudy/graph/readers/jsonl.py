@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from understudy.graph.errors import BadInputError
+from understudy.graph.errors import BadInputError, SourceError
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.delimited import Refuse, Row, stop
 from understudy.graph.readers.edge_lists import numbered
@@ -70,6 +70,26 @@ def read_document(path: Path, progress: Progress = silent) -> dict[str, list[Any
             '(of pandas: to_json(path, orient="records", lines=True))'
         )
     return {"nodes": value["nodes"], "edges": value[links]}
+
+
+def read_value(path: Path, whole: str) -> Any:
+    """A file that is one JSON value, in any of JSON's encodings; a pipe as well.
+
+    Args:
+        whole: what it must hold.
+
+    Raises:
+        SourceError: it cannot be read.
+        BadInputError: it is broken, or in another encoding.
+    """
+    try:
+        content = path.read_bytes()
+        text = content.decode(json.detect_encoding(content))
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror or error}; {whole}") from error
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"{path}: not UTF-8 at byte {error.start}; convert the file") from error
+    return parse(text, str(path), whole)
 
 
 def is_record(line: str) -> bool:

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from understudy.graph.builder import Built, GivenSplit, Rules, build_graph
 from understudy.graph.errors import BadInputError
+from understudy.graph.names import check_name
 from understudy.graph.readers import cells
 from understudy.graph.readers.arrays import told
 from understudy.graph.readers.arrow_columns import ArrowColumns, edge_records, node_records
@@ -80,6 +81,7 @@ def graph_from_arrays(
     rules: Rules | None,
 ) -> TextGraph:
     """See `Graph.from_arrays`."""
+    check_name(name, "name")
     if labels is None and label_names is not None:
         raise BadInputError(f"{ARRAYS}: 'label_names' are of class numbers; give 'labels', too")
     given = {"texts": texts, "ids": ids, "labels": labels, "label_names": label_names}
@@ -195,6 +197,7 @@ def graph_from_tables(
     rules: Rules | None,
 ) -> TextGraph:
     """See `Graph.from_pandas`."""
+    check_name(name, "name")
     rules = rules or Rules()
     node_fields = suited(node_fields, rules, edges is not None)
     found = checked(node_records(arrow_columns(nodes, "nodes"), node_fields), node_fields)
@@ -247,13 +250,14 @@ def graph_from_networkx(
     graph: Any, node_fields: NodeFields, name: str, rules: Rules | None
 ) -> TextGraph:
     """See `Graph.from_networkx`."""
+    check_name(name, "name")
     rules = rules or Rules()
-    fields = suited(replace(node_fields, id="id"), rules, True)
-    nodes = Rows(Source("nodes", "node"), node_rows(graph, ""))
-    edges = Rows(Source("edges", "edge"), edge_rows(graph))
+    fields = suited(node_fields, rules, True)
+    nodes = Rows(Source("nodes", "node"), node_rows(graph, ""), own=True)
+    edges = Rows(Source("edges", "edge"), edge_rows(graph), own=True)
     built = build_graph(
         [checked(read_node_rows(nodes, fields), fields)],
-        [read_edge_rows(edges, EdgeFields("source", "target"))],
+        [read_edge_rows(edges, EdgeFields())],
         name=name,
         source="a NetworkX graph in memory",
         rules=rules,
@@ -265,6 +269,7 @@ def graph_from_pyg(
     data: Any, texts: Sequence[str | None] | None, keys: PygKeys, name: str, rules: Rules | None
 ) -> TextGraph:
     """See `Graph.from_pyg`."""
+    check_name(name, "name")
     values: dict[str, Any] = dict(graph_values(PYG, data))
     if texts is not None:
         values["texts"] = plain(texts)

@@ -95,6 +95,16 @@ def guarded(path: Path) -> Iterator[None]:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
+def refuse_pipe(path: Path) -> None:
+    """Refuses what can be read only once, where it is read more often.
+
+    Raises:
+        SourceError: it is a pipe.
+    """
+    if path.is_fifo():
+        raise SourceError(f"{path}: a pipe, which can be read only once; write it to a file first")
+
+
 @contextmanager
 def open_bytes(path: Path, progress: Progress = silent) -> Iterator[IO[bytes]]:
     """Opens a file, unpacking what its name says is packed.
@@ -106,8 +116,7 @@ def open_bytes(path: Path, progress: Progress = silent) -> Iterator[IO[bytes]]:
         SourceError: it cannot be opened.
         BadInputError: it is damaged, or an archive of several files.
     """
-    if path.is_fifo():
-        raise SourceError(f"{path}: a pipe, which can be read only once; write it to a file first")
+    refuse_pipe(path)
     with guarded(path), path.open("rb") as raw:
         size, stage = path.stat().st_size, f"read {path.name}"
         counted: Any = io.BufferedReader(Reported(raw, size, stage, progress), BUFFER)

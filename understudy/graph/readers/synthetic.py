@@ -1,5 +1,6 @@
 """Seeded synthetic graphs: a degree-corrected stochastic block model with texts."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,10 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from understudy.graph.builder import Built
 from understudy.graph.csr import Adjacency, build_adjacency, sorted_distinct
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.vocabulary import SHARED, WORDS_PER_TOPIC, topic_names, topic_words
+from understudy.graph.remarks import what_to_know
 from understudy.graph.splits import random_split
 from understudy.graph.text_graph import UNLABELED, TextGraph
 
@@ -39,6 +42,11 @@ class SyntheticOptions:
     seed: int = 0
     labeled: float = 1.0  # share of nodes that keep their label, 0..1
 
+    @property
+    def edges(self) -> int:
+        """How many there are to be."""
+        return round(self.nodes * self.mean_degree / 2)
+
     def check(self) -> None:
         """Refuses what no graph could be.
 
@@ -52,9 +60,13 @@ class SyntheticOptions:
             raise BadInputError(f"{self.nodes} nodes cannot have {self.classes} classes")
         if self.words < 2 * TITLE_WORDS:
             raise BadInputError(f"words must be at least {2 * TITLE_WORDS}, not {self.words}")
-        if self.degree_spread < 0 or not 0 <= self.mean_degree <= (self.nodes - 1) / 2:
+        if not 0 <= self.mean_degree <= (self.nodes - 1) / 2:
             raise BadInputError(
-                "mean_degree must be between 0 and half the nodes, degree_spread not negative"
+                f"mean_degree must be between 0 and half the nodes, not {self.mean_degree}"
+            )
+        if not 0 <= self.degree_spread < math.inf:
+            raise BadInputError(
+                f"degree_spread must be a number of at least 0, not {self.degree_spread}"
             )
 
 
@@ -88,6 +100,23 @@ def synthetic_graph(dials: SyntheticOptions, progress: Progress = silent) -> Tex
     )
 
 
+def drawn(dials: SyntheticOptions, progress: Progress = silent) -> Built:
+    """The same, with what a user should know of it.
+
+    Raises:
+        BadInputError: a dial is out of its range.
+    """
+    graph = synthetic_graph(dials, progress)
+    remarks = list(what_to_know(graph, True))
+    found, wanted = graph.adjacency.num_edges, dials.edges
+    if found < wanted:
+        remarks.append(
+            f"{found:,} of {wanted:,} edges could be drawn: there are too few pairs of nodes for "
+            f"a homophily of {dials.homophily:g}; take a smaller mean degree, or fewer classes"
+        )
+    return Built(graph, (), True, tuple(remarks))
+
+
 def draw_edges(
     dials: SyntheticOptions,
     labels: NDArray[np.int64],
@@ -100,7 +129,7 @@ def draw_edges(
     falls in the same class, else in another: on a partner class with probability `edge_signal`,
     anywhere otherwise. Within the class it again falls by propensity.
     """
-    wanted = round(dials.nodes * dials.mean_degree / 2)
+    wanted = dials.edges
     sampler = NodeSampler(labels, dials, generator)
     keys = np.empty(0, np.int64)
     for _ in range(ROUNDS):

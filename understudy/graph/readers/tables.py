@@ -1,6 +1,7 @@
 """Node and edge files of any format as columns of records."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def read_node_rows(rows: Rows, fields: NodeFields) -> NodeTable:
     for place, columns, values in rows.rows:
         if not last or columns != last:
             where = rows.source.at(place)
-            named = numbered(rows, columns, fields)
+            named = known(rows, columns, fields)
             indexes = node_indexes(where, columns, named)
             first, last = first or columns, columns
             log.named = not unnamed(rows, columns)
@@ -95,7 +96,7 @@ def read_node_rows(rows: Rows, fields: NodeFields) -> NodeTable:
             ) from error
     if not last:
         raise BadInputError(f"{file}: no node in it, only blank lines or a header")
-    check_text(file, first, numbered(rows, first, fields), log.used.get("text", ()))
+    check_text(file, first, known(rows, first, fields), log.used.get("text", ()))
     return node_table(rows.source, collector.finish(), log.finish(), neighbors.finish())
 
 
@@ -111,10 +112,19 @@ def is_header_again(columns: Sequence[str], values: Sequence[object]) -> bool:
     return bool(rest) and rest == list(columns[1:])
 
 
-def numbered(rows: Rows, columns: Sequence[str], fields: NodeFields) -> NodeFields:
-    """The fields, by position where the file has no header."""
+def known(rows: Rows, columns: Sequence[str], fields: NodeFields) -> NodeFields:
+    """The fields, by position where the file has no header, and the format's own id."""
     if unnamed(rows, columns):
         return numbered_node_fields(fields, len(columns))
+    return replace(fields, id=fields.id or "id") if rows.own else fields
+
+
+def known_ends(rows: Rows, columns: Sequence[str], fields: EdgeFields) -> EdgeFields:
+    """The same of an edge's two ends."""
+    if unnamed(rows, columns):
+        return EdgeFields(fields.source or "1", fields.target or "2")
+    if rows.own:
+        return EdgeFields(fields.source or "source", fields.target or "target")
     return fields
 
 
@@ -152,9 +162,8 @@ def read_edge_rows(rows: Rows, fields: EdgeFields) -> EdgeTable:
     last: Sequence[str] = ()
     for place, columns, values in rows.rows:
         if not last or columns != last:
-            log.named, named = True, fields
-            if unnamed(rows, columns):
-                log.named, named = False, EdgeFields(fields.source or "1", fields.target or "2")
+            log.named = not unnamed(rows, columns)
+            named = known_ends(rows, columns, fields)
             source, target = edge_indexes(rows.source.at(place), columns, named)
             log.add(columns, {"source": (source,), "target": (target,)})
             last = columns

@@ -12,6 +12,7 @@ import numpy as np
 
 from understudy.graph.errors import BadInputError, SourceError
 from understudy.graph.readers.old_pickles import rewritten
+from understudy.graph.readers.packed import refuse_pipe
 
 # What torch's restricted unpickler raises on bytes that are no pickle at all.
 GARBAGE = (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError)
@@ -21,6 +22,8 @@ UNSAFE_GLOBAL = re.compile(
 NEW_PROTOCOL = re.compile(r"Unsupported operand \d+")
 DGL_MAGIC = 0xDD2E60F0F6B4A127.to_bytes(8, "little")
 NUMPY_MODULES = ("numpy._core.multiarray", "numpy.core.multiarray")  # since 2.0, before
+PICKLE_MARK = b"\x80"  # and the protocol's number
+NO_SUCH_FILE = "no file that torch has saved, or a damaged one"
 
 
 def load_file(path: Path) -> Any:
@@ -30,6 +33,7 @@ def load_file(path: Path) -> Any:
         SourceError: it cannot be read, or torch is not installed.
         BadInputError: it would have to run code, or is no such file.
     """
+    refuse_pipe(path)
     try:
         with path.open("rb") as stream:
             if stream.read(8) == DGL_MAGIC:
@@ -91,11 +95,18 @@ def load_torch(path: Path) -> Any:
                     raise
             return torch.load(rewritten(path), map_location="cpu", weights_only=True)
     except UnpicklingError as error:
-        raise BadInputError(f"{path}: {refusal(str(error))}") from error
+        told = refusal(str(error)) if is_pickled(path) else NO_SUCH_FILE
+        raise BadInputError(f"{path}: {told}") from error
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
     except GARBAGE as error:
-        raise BadInputError(f"{path}: no file that torch has saved, or a damaged one") from error
+        raise BadInputError(f"{path}: {NO_SUCH_FILE}") from error
+
+
+def is_pickled(path: Path) -> bool:
+    """Whether a file is a zip, as torch saves it, or begins as a pickle does."""
+    with path.open("rb") as stream:
+        return stream.read(1) == PICKLE_MARK or zipfile.is_zipfile(path)
 
 
 def refusal(message: str) -> str:
@@ -107,7 +118,7 @@ def refusal(message: str) -> str:
                 "saved with a newer pickle protocol than can be read safely; where the file was "
                 "made, save it with torch.save(value, path), without pickle_protocol"
             )
-        return "no file that torch has saved, or a damaged one"
+        return NO_SUCH_FILE
     name = unsafe.group(1) or unsafe.group(2)
     why = f"loading it would run code of {name}, which is refused; where the file was made, "
     if name.startswith("dgl"):

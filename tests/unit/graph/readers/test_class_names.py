@@ -62,6 +62,7 @@ def test_large_numbers_need_no_list_of_their_size() -> None:
         (["jazz", "folk"], "file node 0: class 2 has no name; only 2"),
         ({0: "jazz", 2: "rock"}, "file node 2: class 1 has no name"),
         ({"jazz": 0, "folk": 0, "rock": 2}, "two names to one class"),
+        ({0: "jazz", "0": "folk", 1: "punk", 2: "rock"}, "two names to one class"),
         ({0: 1, 1: 0}, "from class number to name, or from name to class number"),
         ([["jazz"], ["folk"], ["rock"]], "must hold names"),
         (3, "not int"),

@@ -174,6 +174,9 @@ def test_what_is_repaired_is_told(caplog: pytest.LogCaptureFixture) -> None:
         ({"splits": {"training part": [0]}}, r"'splits' has 'training part'"),
         ({"splits": {"train": [0, 9]}}, r"holds 9, which is no node"),
         ({"splits": {"train": [0], "val": [3]}}, r"arrays node 3.*label 'needled'"),
+        ({"name": "a\rb"}, r"^name holds a control character, '\\r'; give another one"),
+        ({"name": None}, r"^name must be a text, not None"),
+        ({"labels": ["leafy", "two\nlines", None, "leafy"]}, r"arrays node 1: label 'two\\nlines'"),
         ({"groups": ["a"]}, r"'groups' must be 4"),
         ({"groups": ["a", "b", ["c"], "d"]}, r"arrays node 2: 'groups' must be a string"),
     ],
@@ -193,6 +196,8 @@ def test_a_bad_cell_of_a_table_is_named_by_row_and_column() -> None:
         Graph.from_pandas(node_columns(), edge_columns(), text_field="body")
     with pytest.raises(BadInputError, match="nodes: not a table that Arrow reads"):
         Graph.from_pandas([1, 2, 3], edge_columns())
+    with pytest.raises(BadInputError, match="name holds a control character"):
+        Graph.from_pandas(node_columns(), edge_columns(), name="a\nb")
 
 
 def test_neighbors_in_a_column() -> None:

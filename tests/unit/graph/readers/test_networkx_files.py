@@ -51,6 +51,18 @@ def test_every_format(tmp_path: Path, kind: str, edges: bool) -> None:
     assert "weight" in graph.reading["files"][1]["unread"]
 
 
+def test_an_attribute_is_not_taken_for_what_the_format_itself_calls_nodes(tmp_path: Path) -> None:
+    graph = networkx.Graph()
+    graph.add_node("oak", text="a tree", ID="7")
+    graph.add_node("ash", text="another", ID="8")
+    graph.add_edge("oak", "ash", Source="a book")
+    networkx.write_graphml(graph, tmp_path / "graph.graphml")
+    found = read(tmp_path / "graph.graphml").graph
+    assert found.ids.to_pylist() == ["oak", "ash"]
+    assert found.adjacency.edges().tolist() == [[0, 1]]
+    assert [file["unread"] for file in found.reading["files"]] == [["ID"], ["Source"]]
+
+
 @pytest.mark.parametrize("kind", list(WRITERS))
 def test_a_damaged_file_is_one_line(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"graph.{kind}"

@@ -86,6 +86,13 @@ def test_lists_and_numbers_in_json_lines(import_text: Import) -> None:
     assert names(graph) == ["0", None, "1"]
 
 
+def test_lists_within_lists_however_deep(import_text: Import) -> None:
+    text, label = (f"{'[' * 600}{inner}{']' * 600}" for inner in ('"oak", ["ash"]', "true"))
+    built = import_text(f'{{"id": 1, "text": {text}, "label": {label}}}', None, node_name="n.jsonl")
+    assert built.graph.texts.to_pylist() == ["oak\nash"]
+    assert built.graph.label_names == ("true",)
+
+
 def test_truths_are_the_same_labels_in_every_format(import_text: Import) -> None:
     stream = io.BytesIO()
     pq.write_table(pa.table({"id": [1, 2], "text": ["a", "b"], "label": [True, False]}), stream)

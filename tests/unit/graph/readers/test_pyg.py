@@ -1,4 +1,5 @@
 import argparse
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -119,15 +120,20 @@ def test_keys_that_are_not_there(tmp_path: Path, keys: PygKeys, message: str) ->
         read(tmp_path, values(), keys)
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 broken", bytes(range(256))])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"id,text\n1,a\n", b"PK\x03\x04 broken", bytes(range(256))]
+)
 def test_bytes_that_torch_has_not_saved(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "graph.pt").write_bytes(content)
-    with pytest.raises(BadInputError, match=r"graph\.pt: "):
+    with pytest.raises(BadInputError, match=r"graph\.pt: no file that torch has saved"):
         pyg_graph(tmp_path / "graph.pt", PygKeys(), Rules())
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="No such file"):
+        pyg_graph(tmp_path / "graph.pt", PygKeys(), Rules())
+    os.mkfifo(tmp_path / "graph.pt")
+    with pytest.raises(SourceError, match="a pipe, which can be read only once"):
         pyg_graph(tmp_path / "graph.pt", PygKeys(), Rules())
 
 

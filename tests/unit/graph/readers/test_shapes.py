@@ -1,10 +1,7 @@
 """Text files, their columns and their splits, as other programs and people write them."""
 
-import io
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from tests.unit.graph.readers.shapes import EDGES, NODES, TEXTS, Import, edges, names, told
@@ -145,82 +142,6 @@ def test_plain_edge_lists(import_text: Import, content: str, name: str) -> None:
 def test_a_plain_edge_list_with_one_id_in_a_line(import_text: Import) -> None:
     with pytest.raises(BadInputError, match=r"edges\.txt:2: expected two node ids, found '3'"):
         import_text(NODES, "1 2\n3\n", edge_name="edges.txt")
-
-
-@pytest.mark.parametrize(
-    "header",
-    [
-        "source,destination",
-        ":START_ID,:END_ID",
-        ":START_ID(Tree),:END_ID(Tree)",
-        "~from,~to",
-        "id_1,id_2",
-        "node1,node2",
-        "subject,object",
-        "from_node_id,to_node_id",
-        "SRC,DEST",
-    ],
-)
-def test_usual_names_of_an_edge_s_ends(import_text: Import, header: str) -> None:
-    assert edges(import_text(NODES, f"{header}\n1,2\n2,3\n")) == [[0, 1], [1, 2]]
-
-
-@pytest.mark.parametrize(
-    ("header", "identifier"),
-    [
-        ("paperId:ID,name,text", "paperId:ID"),
-        ("~id,name:String,text:String", "~id"),
-        ("user_id,name,text", "user_id"),
-        ("movieId,name,text", "movieId"),
-        ("label_id,name,text", "name"),
-    ],
-)
-def test_the_column_that_tells_nodes_apart(
-    import_text: Import, header: str, identifier: str
-) -> None:
-    built = import_text(f"{header}\n7,eight,words\n", None)
-    assert built.graph.ids.to_pylist() == ["eight" if identifier == "name" else "7"]
-    assert f"id={identifier}, text=text" in told(built)
-
-
-@pytest.mark.parametrize(
-    ("header", "row", "text", "label"),
-    [
-        ("id,title,content", "1,Oak,A tree", "Oak\nA tree", None),
-        ("id,title,text", "1,Oak,Oak is a tree", "Oak is a tree", None),
-        ("id,title,abstract", "1,Oak,nan", "Oak", None),
-        ("id,subject,body,team", "1,Hello,How are you,sales", "Hello\nHow are you", None),
-        ("id,text,subject", "1,A tree,botany", "A tree", "botany"),
-        ("id,title,abstract,subject", "1,Oak,A tree,botany", "Oak\nA tree", "botany"),
-    ],
-)
-def test_which_columns_make_the_text(
-    import_text: Import, header: str, row: str, text: str, label: str | None
-) -> None:
-    graph = import_text(f"{header}\n{row}\n", None).graph
-    assert graph.texts.to_pylist() == [text]
-    assert names(graph) == [label]
-
-
-def test_a_column_that_is_text_is_not_the_label_as_well(import_text: Import) -> None:
-    nodes = "id,subject,notes\n1,Hello,long\n2,Again,longer\n"
-    built = import_text(nodes, None, node_fields=NodeFields(text=("subject", "notes")))
-    assert names(built.graph) == [None, None]
-
-
-@pytest.mark.parametrize("column", ["text", "label", "id"])
-def test_two_columns_of_one_name_are_refused(import_text: Import, column: str) -> None:
-    with pytest.raises(BadInputError, match=f"there are two columns '{column}'"):
-        import_text(f"id,text,label,{column}\n1,a,x,b\n", None)
-    table = pa.table([pa.array(["1"])] * 4, names=["id", "text", "label", column])
-    stream = io.BytesIO()
-    pq.write_table(table, stream)
-    with pytest.raises(BadInputError, match=f"there are two columns '{column}'"):
-        import_text(stream.getvalue(), None, node_name="nodes.parquet")
-
-
-def test_two_unread_columns_of_one_name_do_not_matter(import_text: Import) -> None:
-    assert import_text("id,text,x,x\n1,a,b,c\n", None).graph.num_nodes == 1
 
 
 ROWS = "id,text,label,{column}\n" + "".join(f"{i},text {i},{'xy'[i % 2]},{{}}\n" for i in range(20))

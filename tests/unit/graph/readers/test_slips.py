@@ -41,6 +41,17 @@ def test_the_header_of_a_second_part_is_no_node(import_text: Import, mark: str) 
         import_text(again)
 
 
+def test_marks_before_a_header_are_no_part_of_a_name(import_text: Import) -> None:
+    built = import_text(f"\ufeff\ufeff{NODES}", f"\ufeff\ufeff{EDGES}")
+    assert (built.graph.texts.to_pylist(), edges(built)) == (TEXTS, [[0, 1], [1, 2]])
+
+
+@pytest.mark.parametrize("content", ['{"id": 1, "text": "a"}\n', "[\n", '[{"id": 1}]'])
+def test_json_under_the_name_of_a_table_is_named(import_text: Import, content: str) -> None:
+    with pytest.raises(BadInputError, match=r"nodes\.csv: not columns but JSON; let its name end"):
+        import_text(content)
+
+
 @pytest.mark.parametrize("fields", [EdgeFields("source", "source"), EdgeFields(source="target")])
 def test_one_column_is_not_both_ends_of_an_edge(import_text: Import, fields: EdgeFields) -> None:
     with pytest.raises(BadInputError, match=r"edges\.csv:2: column '\w+' would be both ends"):

@@ -6,7 +6,12 @@ import pytest
 
 from understudy.graph import BadInputError, TextGraph
 from understudy.graph.describe import edge_homophily
-from understudy.graph.readers.synthetic import NodeSampler, SyntheticOptions, synthetic_graph
+from understudy.graph.readers.synthetic import (
+    NodeSampler,
+    SyntheticOptions,
+    drawn,
+    synthetic_graph,
+)
 from understudy.graph.readers.vocabulary import (
     SHARED,
     TOPICS,
@@ -112,6 +117,14 @@ def test_one_class_and_a_dense_graph() -> None:
     assert graph.adjacency.num_edges == 210
 
 
+def test_fewer_edges_than_were_asked_for_are_told() -> None:
+    apart = SyntheticOptions(nodes=30, classes=10, mean_degree=5.0, homophily=1.0)
+    built = drawn(apart)
+    assert built.graph.adjacency.num_edges == 30  # three in each class, all of which are linked
+    assert any(told.startswith("30 of 75 edges could be drawn") for told in built.remarks)
+    assert not drawn(BIG).remarks
+
+
 @pytest.mark.parametrize(
     "dials",
     [
@@ -122,6 +135,9 @@ def test_one_class_and_a_dense_graph() -> None:
         SyntheticOptions(nodes=10, mean_degree=6),
         SyntheticOptions(words=3),
         SyntheticOptions(degree_spread=-1),
+        SyntheticOptions(degree_spread=float("nan")),
+        SyntheticOptions(mean_degree=float("nan")),
+        SyntheticOptions(homophily=float("nan")),
     ],
 )
 def test_dials_out_of_range_are_refused(dials: SyntheticOptions) -> None:

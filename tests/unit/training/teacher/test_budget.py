@@ -86,6 +86,8 @@ def test_what_is_said_to_be_hard_comes_first(tmp_path: Path) -> None:
     asked = [GRAPH.ids[node].as_py() for node in nodes_of(budget).tolist()]
     assert [name for name in asked if name in hard][:3] == names[:-4:-1]
     assert budget.settings != replace(budget, hard={}).settings
+    file.write_text("\ufeff" + file.read_text())  # as some editors begin a file
+    assert read_hardness(file) == hard
     with pytest.raises(TeacherError, match="has no number but NaN"):
         nodes_of(replace(budget, hard={names[0]: float("nan")}))
     for text, words in (

@@ -69,7 +69,8 @@ def test_what_a_teacher_does_not_read_is_refused(choices: TeacherChoices, messag
         (lambda: Budget(nodes=-1), "the budget's nodes must be"),
         (lambda: Budget(calls=1.5), "calls must be a whole number"),  # type: ignore[arg-type]
         (lambda: Budget(choice="uncertian"), "uncertain or random, not"),  # type: ignore[arg-type]
-        (lambda: TeacherChoices(hops=[-1, 0]).options(), "a hop must be .* at least 0: -1"),
+        (lambda: TeacherChoices(hops=[-1, 0]).options(), "a hop must be .* at least 0 .*: -1"),
+        (lambda: TeacherChoices(hops=[1, 10**6]).options(), "a hop must be .* at most 8: 1000000"),
         (lambda: TeacherChoices(hops=[]).options(), "hops must name one at least"),
         (lambda: TeacherChoices(tokens=0).options(), "tokens must be .* at least 8: 0"),
         (lambda: TeacherChoices(batch_size=0).options(), "batch_size must be .* at least 1: 0"),

@@ -1,0 +1,16 @@
+"""What a name may hold that stands in paths, logs, headers, metrics and tables."""
+
+import re
+
+# What moves a cursor, ends a line or is no character: it cannot be seen, typed or kept in a path.
+FORBIDDEN = "\x00-\x1f\x7f-\x9f\u2028\u2029"
+UNUSABLE = re.compile(f"[{FORBIDDEN}\ud800-\udfff]")
+
+
+def character_problem(name: str) -> str | None:
+    """Which character no name may hold, or None; to be read after what is named so."""
+    found = UNUSABLE.search(name)
+    if found is None:
+        return None
+    half = "\ud800" <= found[0] <= "\udfff"
+    return "holds half a character" if half else f"holds a control character, {found[0]!r}"
