@@ -23,6 +23,7 @@ from understudy.engine.student import Inference
 CHARACTERS_PER_TOKEN = 4  # of English text
 NEIGHBORS_PER_TOKEN = 16  # a neighbour's row is added up; a token passes a whole transformer
 SMOOTHING = 0.2  # weight of the newest batch in the estimated rate
+TELLING = 0.25  # of a full batch, from which on a batch tells the rate though nothing waited
 LONGEST_RETRY = 30.0  # seconds
 
 
@@ -212,6 +213,7 @@ class Batcher:
     async def run(self, batch: Sequence[Entry]) -> None:
         """Runs one batch on the thread and resolves every entry; nothing escapes."""
         started = monotonic()
+        tells = self.tells_rate(batch)
         first = batch[0]
         together = Resolution(first.resolution.state, unseen=[entry.node for entry in batch])
         error: Exception = InferenceError("the inference was given up")
@@ -220,6 +222,8 @@ class Batcher:
             loop = asyncio.get_running_loop()
             inference = await loop.run_in_executor(self.thread, first.engine.infer, together)
             self.resolve(batch, inference, started)
+            if tells:
+                self.learn_rate(self.running_tokens, monotonic() - started)
         except Exception as failure:  # noqa: BLE001 - the worker's boundary: it lives on
             error = failure
             self.on_failure()
@@ -228,6 +232,19 @@ class Batcher:
             for entry in batch:
                 entry.fail(error)
             del error  # it knows this frame: neither would be freed at once
+
+    def tells_rate(self, batch: Sequence[Entry]) -> bool:
+        """Whether a batch that was just taken is as those are that a queue is emptied by.
+
+        A few nodes that were all there was take longer, a token, than those of a full batch.
+        """
+        tokens = sum(entry.tokens for entry in batch)
+        return bool(self.queue) or tokens >= TELLING * self.options.batch_tokens
+
+    def learn_rate(self, tokens: int, seconds: float) -> None:
+        rate = tokens / max(seconds, 1e-6)
+        known = self.tokens_per_second or rate
+        self.tokens_per_second = known + SMOOTHING * (rate - known)
 
     def resolve(self, batch: Sequence[Entry], inference: Inference, started: float) -> None:
         if len(inference.logits) != len(batch):
@@ -241,17 +258,13 @@ class Batcher:
             self.metrics.queue_seconds.observe(waited)
             if not entry.row.done():  # its caller may have left meanwhile
                 entry.row.set_result(Batched(logits, hidden, *took, 1_000 * waited))
-        self.count(batch, inference, monotonic() - started)
+        self.count(batch, inference)
 
-    def count(self, batch: Sequence[Entry], inference: Inference, seconds: float) -> None:
-        tokens = sum(entry.tokens for entry in batch)
-        rate = tokens / max(seconds, 1e-6)
-        known = self.tokens_per_second or rate
-        self.tokens_per_second = known + SMOOTHING * (rate - known)
+    def count(self, batch: Sequence[Entry], inference: Inference) -> None:
         self.metrics.encode_seconds.observe(inference.encode_ms / 1_000)
         self.metrics.inference_seconds.observe(inference.inference_ms / 1_000)
         self.metrics.batch_nodes.observe(len(batch))
-        self.metrics.batch_tokens.observe(tokens)
+        self.metrics.batch_tokens.observe(sum(entry.tokens for entry in batch))
 
     async def probe(self, engine: Engine) -> None:
         """Runs an engine's own check where batches run; sees that worker and graph go on.

@@ -116,3 +116,19 @@ def test_a_queue_is_bounded_in_time_and_in_requests_whatever_time_a_request_has(
         await batcher.close()
 
     asyncio.run(ask())
+
+
+@pytest.mark.parametrize(("batch_tokens", "known"), [(52 * 8, False), (52 * 4, True)])
+def test_a_few_nodes_that_were_all_there_was_tell_nothing_of_how_fast_full_batches_are(
+    tiny_bundle: TinyBundle, batch_tokens: int, known: bool
+) -> None:
+    """Else a burst after lone requests would be refused that is answered in time."""
+
+    async def ask() -> None:
+        engine = Engine.open(tiny_bundle.folder)
+        batcher = Batcher(BatchOptions(batch_tokens=batch_tokens), Metrics())
+        await batcher.infer(engine, engine.resolve([Node(text=TEXT)]))
+        assert (batcher.tokens_per_second > 0) == known
+        await batcher.close()
+
+    asyncio.run(ask())
