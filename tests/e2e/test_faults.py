@@ -337,7 +337,7 @@ def unseen(count: int) -> bytes:
 
 
 def test_who_waits_for_a_batch_leaves_connections_for_who_need_not(tiny_bundle: TinyBundle) -> None:
-    limits = ("--max-connections", "20", "--max-nodes", "50000", "--batch-tokens", "1")
+    limits = ("--max-connections", "20", "--max-nodes", "20000", "--batch-tokens", "1")
     queue = ("--queue-tokens", "1000000", "--queue-seconds", "1e6", "--request-seconds", "1e6")
     with serving(tiny_bundle.folder, *limits, *queue) as service, ExitStack() as connections:
 
@@ -350,7 +350,7 @@ def test_who_waits_for_a_batch_leaves_connections_for_who_need_not(tiny_bundle: 
             while not re.search(figure, service.client.get("/metrics").text):
                 assert time.monotonic() < deadline
 
-        ask(50_000)  # so many batches before those that follow
+        ask(20_000)  # so many batches before those that follow
         wait_for(r"understudy_queue_nodes [1-9]")
         for _ in range(4):
             ask(1)
