@@ -213,11 +213,11 @@ class Batcher:
     async def run(self, batch: Sequence[Entry]) -> None:
         """Runs one batch on the thread and resolves every entry; nothing escapes."""
         started = monotonic()
-        tells = self.tells_rate(batch)
         first = batch[0]
         together = Resolution(first.resolution.state, unseen=[entry.node for entry in batch])
         error: Exception = InferenceError("the inference was given up")
         self.running_tokens = sum(entry.tokens for entry in batch)
+        tells = self.tells_rate()
         try:
             loop = asyncio.get_running_loop()
             inference = await loop.run_in_executor(self.thread, first.engine.infer, together)
@@ -233,13 +233,12 @@ class Batcher:
                 entry.fail(error)
             del error  # it knows this frame: neither would be freed at once
 
-    def tells_rate(self, batch: Sequence[Entry]) -> bool:
-        """Whether a batch that was just taken is as those are that a queue is emptied by.
+    def tells_rate(self) -> bool:
+        """Whether the batch that was just taken is as those are that a queue is emptied by.
 
         A few nodes that were all there was take longer, a token, than those of a full batch.
         """
-        tokens = sum(entry.tokens for entry in batch)
-        return bool(self.queue) or tokens >= TELLING * self.options.batch_tokens
+        return bool(self.queue) or self.running_tokens >= TELLING * self.options.batch_tokens
 
     def learn_rate(self, tokens: int, seconds: float) -> None:
         rate = tokens / max(seconds, 1e-6)

@@ -29,8 +29,8 @@ def write_run(folder: Path, run: Run) -> None:
     tensors |= optimizer_tensors(run.optimizer)
     if run.best != len(run.epochs) - 1:
         tensors |= named(BEST, run.best_state)
-    copies = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    save_file(copies, folder / "run.safetensors")
+    plain = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    save_file(plain, folder / "run.safetensors")
     epochs = [asdict(epoch) for epoch in run.epochs]
     write_json(folder / "run.json", {"epochs": epochs, "seconds": run.seconds})
 
