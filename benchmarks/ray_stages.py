@@ -10,7 +10,9 @@ Seconds are of a stage, from its command to its folder, on a cluster that runs: 
 them. A teacher is an encoder with a fitted head (MiniLM, or a folder), asked once each way. A
 student hashes texts, and each worker's part of a step is as large as this machine's step. Those
 that are compared with each other are trained over three seeds, and one worker is held against two
-over one longer run, in which starting is a smaller part. What is exported, and asked about texts of
+over one longer run, in which starting is a smaller part. What a machine's cores take of each other
+is told by two processes that train at once and share nothing: no two workers of this machine can
+take less of one's time than those leave. What is exported, and asked about texts of
 nodes with their neighbours, is a student of one epoch.
 `--workers-alone` leaves out the way without Ray and the one that kills, for a longer run.
 """
@@ -18,7 +20,9 @@ nodes with their neighbours, is a student of one epoch.
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -34,7 +38,18 @@ from benchmarks.measure import (
     write_results,
 )
 from benchmarks.ray_passes import exported, pass_report, pass_results, predicted, prepare
-from benchmarks.ray_ways import ALONE, KILLED, ONE, TWO, WAYS, Figures, Place, killing, placed
+from benchmarks.ray_ways import (
+    ALONE,
+    BESIDE,
+    KILLED,
+    ONE,
+    TWO,
+    WAYS,
+    Figures,
+    Place,
+    killing,
+    placed,
+)
 from training.config import DistillOptions, EncoderKind, StudentConfig, TrainingConfig
 from training.distill import distill
 from training.loop import STAGE as TRAINING
@@ -105,7 +120,8 @@ def main(
             texts = asked if stage == "predict" else 0
             prepare(home, replace(options, encoder=encoder, training=own), texts)
         found = {}
-        for way in (ONE, TWO) if workers_alone else WAYS:
+        ways = (*WAYS, BESIDE) if stage == "distill" else WAYS
+        for way in (ONE, TWO) if workers_alone else ways:
             with placed(way, home) as place:
                 found[way.name] = work[stage](place)
             typer.echo(f"{way.name}: {found[way.name]}")
@@ -141,14 +157,28 @@ def distilled(place: Place, options: DistillOptions, timed_epochs: int) -> Figur
     figures = Figures()
     for seed in place.way.seeds:
         told = killing(WORKER, TRAINING) if place.way.killed else silent
-        metrics = student(place, replace(options.training, seed=seed), options, told)
-        figures.val_accuracy.append(metrics["val_accuracy"])
+        training = replace(options.training, seed=seed)
+        for metrics in students(place, training, options, told):
+            figures.val_accuracy.append(metrics["val_accuracy"])
+            figures.compared_seconds.append(metrics["seconds"])
     if place.way.timed:
         started = time.perf_counter()
         metrics = student(place, replace(options.training, epochs=timed_epochs), options, silent)
         figures.seconds = time.perf_counter() - started
         figures.training_seconds = metrics["seconds"]
     return figures
+
+
+def students(
+    place: Place, training: TrainingConfig, options: DistillOptions, told: Progress
+) -> list[dict[str, float]]:
+    """One student's metrics; of two where the way has a second process train another one."""
+    if not place.way.twice:
+        return [student(place, training, options, told)]
+    with ProcessPoolExecutor(2, get_context("spawn"), torch.set_num_threads, (1,)) as processes:
+        places = [replace(place, out=place.out.with_suffix(f".{one}")) for one in range(2)]
+        begun = [processes.submit(student, own, training, options, told) for own in places]
+        return [one.result() for one in begun]
 
 
 def student(
@@ -180,11 +210,13 @@ def results(stage: Stage, found: dict[str, Figures]) -> dict[str, Any]:
         if own.val_accuracy
     }
     alone, shared = (np.array(found[way.name].val_accuracy) for way in (ALONE, TWO))
+    by_itself, beside = (np.mean(found[way.name].compared_seconds) for way in (ALONE, BESIDE))
     return (
         told
         | {
             "training_seconds": steps,
             "training_ratio": round(two.training_seconds / one.training_seconds, 3),
+            "left_by_the_machine": round(float(beside / by_itself) / 2, 3),
             "val_accuracy": accuracies,
             "difference": round(float((shared - alone).mean()), 4),
             "spread": round(float(np.std(alone, ddof=1)), 4),  # of seeds, without Ray
@@ -218,9 +250,11 @@ def report(stage: Stage, found: dict[str, Figures], title: str) -> str:
     same = "the same" if values["killed_is_the_same"] else "ANOTHER"
     return (
         f"{title}.\n\n{markdown_table(header, rows)}\nTwo workers take {values['ratio']:.2f} of "
-        f"one's time, {values['training_ratio']:.2f} without what starting takes. Over the seeds "
-        f"their validation accuracy is {values['difference']:+.4f} from that without Ray, whose "
-        f"standard deviation is {values['spread']:.4f}. With one killed the student is {same}.\n"
+        f"one's time, {values['training_ratio']:.2f} without what starting takes; this machine "
+        f"leaves {values['left_by_the_machine']:.2f}, by two processes that share nothing. Over "
+        f"the seeds their validation accuracy is {values['difference']:+.4f} from that without "
+        f"Ray, whose standard deviation is {values['spread']:.4f}. With one killed the student is "
+        f"{same}.\n"
     )
 
 

@@ -21,6 +21,7 @@ class Way:
     workers: int = 0  # 0: without Ray
     killed: bool = False  # one of them, once
     timed: bool = False  # over a longer run of a student, too
+    twice: bool = False  # by two processes at once that share nothing
     seeds: tuple[int, ...] = SEEDS[:1]  # of students; none: only what is timed
 
 
@@ -28,6 +29,7 @@ ALONE = Way("without Ray", seeds=SEEDS)
 ONE = Way("one worker", 1, timed=True, seeds=())
 TWO = Way("two workers", 2, timed=True, seeds=SEEDS)
 KILLED = Way("two, one killed", 2, killed=True)
+BESIDE = Way("without Ray, twice at once", twice=True)
 WAYS = (ALONE, ONE, TWO, KILLED)
 
 
@@ -40,6 +42,7 @@ class Figures:
     difference: float = 0.0  # of activations, the largest from those without Ray
     training_seconds: float = 0.0  # of the longer run, its first step to its last
     val_accuracy: list[float] = field(default_factory=list)  # by seed
+    compared_seconds: list[float] = field(default_factory=list)  # the same, of training
 
 
 @dataclass(frozen=True, slots=True)
