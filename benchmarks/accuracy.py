@@ -9,6 +9,7 @@ and the same students, so docs/results.md lays them side by side:
     alone           no language model: the labels, spread over the edges, the student itself,
                     a GraphSAGE on MiniLM's embeddings
     frozen          MiniLM asked, a head fitted: teach --frozen --no-show-labels
+    objectives      the same, each objective by itself beside the labels
     tuned           MiniLM tuned for each split: teach (few labels: --epochs 12
                     --learning-rate 1e-5; many nodes: --max-train-nodes 2000)
     gemma-untuned   Gemma 3 270M as it is: teach --teacher gemma --epochs 0
@@ -38,6 +39,7 @@ from training.evaluation.evaluate import evaluate
 from training.evaluation.plan import EvaluationOptions
 from training.evaluation.rows import RUNS_FILE
 from training.evaluation.splits import OWN, SHARES, SPLIT_KINDS, TRAIN_A_CLASS, WITHHELD
+from training.losses import OURS
 from training.recipes import (
     COMBINED,
     LANGUAGE_FREE,
@@ -64,9 +66,11 @@ class Part:
     teacher: Mapping[str, Any] = field(default_factory=dict)  # of `TeacherChoices`
 
 
+FROZEN: Mapping[str, Any] = {"frozen": True, "show_labels": False}
 PARTS = {
     "alone": Part(LANGUAGE_FREE),
-    "frozen": Part((*TAUGHT, SHUFFLED_BARE, SHUFFLED), {"frozen": True, "show_labels": False}),
+    "frozen": Part((*TAUGHT, SHUFFLED_BARE, SHUFFLED), FROZEN),
+    "objectives": Part(tuple(name for name in OURS if name not in TAUGHT), FROZEN),
     "tuned": Part(TAUGHT),
     "gemma-untuned": Part(TAUGHT, {"teacher": "gemma", "epochs": 0}),
     "gemma": Part(TAUGHT, {"teacher": "gemma"}),

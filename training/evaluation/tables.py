@@ -46,7 +46,7 @@ LABELS = {
     "60/20/20": "60% of the labels",
     "own": "its own split",
 }
-TAUGHT_BY = {  # by recipe; what a language model said is followed by its name
+TAUGHT_BY = {  # by recipe, with the language model's name; others are objectives by themselves
     VANILLA: "labels alone",
     PROPAGATED: "labels spread over the edges",
     SELF_BARE: "itself",
@@ -82,7 +82,7 @@ def percent(value: float) -> str:
 
 
 def title(recipe: str, teacher: str) -> str:
-    text = TAUGHT_BY.get(recipe, f"{recipe}, {{}}")
+    text = TAUGHT_BY.get(recipe, f"{{}}, by `{recipe}` alone")
     return text.format(teacher)
 
 
