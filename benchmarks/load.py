@@ -24,7 +24,13 @@ import psutil
 import typer
 
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import check_means, described, markdown_table, run_script, write_results
+from benchmarks.measure import (
+    check_means,
+    described_bundle,
+    markdown_table,
+    run_script,
+    write_results,
+)
 from benchmarks.open_loop import Arrival, Tally, open_loop, poisson_times
 from benchmarks.questions import Questions
 from benchmarks.raw_client import RawClient, prepare
@@ -83,7 +89,7 @@ def load(
             found = asyncio.run(drive(servers, arrivals, seconds, deadline / 1_000))
             rows.append({"mix": mix, "rate": rate, **found})
         progress("Loading the service", len(steps), len(steps))
-    graph = described(questions.graph)
+    graph = described_bundle(bundle, questions.graph)
     text = report(graph, rows, seconds, deadline)
     typer.echo(text)
     results = {"graph": graph, "seconds": seconds, "deadline_ms": deadline, "loads": rows}

@@ -66,6 +66,12 @@ def described(graph: TextGraph) -> str:
     return f"{graph.name}: {graph.num_nodes:,} nodes, {graph.adjacency.num_edges:,} edges"
 
 
+def described_bundle(folder: Path, graph: TextGraph) -> str:
+    """The same, and what reads its texts."""
+    encoder = open_bundle(folder, verify=False).manifest.encoder.name
+    return f"{described(graph)}; texts read by {encoder}"
+
+
 def check_means(bundle: Path, *programs: str) -> None:
     """Refuses, before anything is measured, what could not be measured or written.
 

@@ -16,7 +16,13 @@ import psutil
 import typer
 
 from benchmarks.latency import json_node, student_nodes
-from benchmarks.measure import check_means, described, markdown_table, run_script, write_results
+from benchmarks.measure import (
+    check_means,
+    described_bundle,
+    markdown_table,
+    run_script,
+    write_results,
+)
 from benchmarks.open_loop import Tally, arrivals_of, open_loop, send, steady_times
 from benchmarks.raw_client import RawClient, prepare
 from benchmarks.servers import service
@@ -33,7 +39,7 @@ class Requests:
 
     def __init__(self, bundle: Path) -> None:
         graph = load_snapshot(bundle / "graph")
-        self.graph = described(graph)
+        self.graph = described_bundle(bundle, graph)
         self.node_of = student_nodes(graph)["unseen"]
         self.number = 0
 
