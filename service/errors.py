@@ -81,7 +81,7 @@ class DeadlineError(ServiceError):
     code = "deadline_passed"
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"no answer within {seconds:g} s")
+        super().__init__(f"no answer within {seconds:.3g} s")
 
 
 class LateChangeError(ServiceError):
@@ -90,8 +90,8 @@ class LateChangeError(ServiceError):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(
-            f"the change has begun and was not done within {seconds:g} s; to hear what became of "
-            "it, send it again under the same idempotency key"
+            f"the change has begun and was not done within {seconds:.3g} s; send it again under "
+            "the same idempotency key to hear what became of it, or look at the graph if it had none"
         )
 
 

@@ -24,7 +24,14 @@ from service.http.exchange import (
     JsonBody,
     Told,
 )
-from service.http.guard import SAFE_METHODS, Headers, Hosts, check_media_type, check_repeated
+from service.http.guard import (
+    SAFE_METHODS,
+    Headers,
+    Hosts,
+    check_coding,
+    check_media_type,
+    check_repeated,
+)
 from service.telemetry.logs import RareLog, current_request
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracer
@@ -83,7 +90,7 @@ class Guard:
 
         Raises:
             MalformedHttpError: a header that there is one of came twice, or none says the host.
-            ForeignHostError, ForeignOriginError, MediaTypeError.
+            ForeignHostError, ForeignOriginError, MediaTypeError, EncodingError.
         """
         if len(headers) != len(scope["headers"]):
             check_repeated(scope["headers"])
@@ -94,6 +101,8 @@ class Guard:
             host not in self.hosts.seen or b"origin" in headers or b"sec-fetch-site" in headers
         ):
             self.hosts.check(scope, headers)
+        if b"transfer-encoding" in headers:
+            check_coding(headers[b"transfer-encoding"])
         if headers.get(b"content-type") != JSON_BYTES and scope["method"] not in SAFE_METHODS:
             check_media_type(scope["path"], headers)
 

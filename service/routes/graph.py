@@ -36,6 +36,7 @@ CHANGE: dict[str, Any] = {
     "dependencies": [WRITE],
     "responses": {404: {}, 409: {}, 422: {}, 503: {}, 504: {}},
 }
+CONDITIONS = (b"if-match", b"if-none-match", b"if-unmodified-since")
 router = APIRouter(tags=["graph"], route_class=StructRoute)
 
 
@@ -218,8 +219,22 @@ def direct(parts: Parts) -> dict[tuple[str, str], Direct]:
     }
 
 
+def refuse_conditions(exchange: Exchange) -> None:
+    """Refuses a change that is to be made under a condition, which nobody would look at.
+
+    Raises:
+        InvalidFieldError.
+    """
+    for name in CONDITIONS:
+        if name in exchange.headers:
+            raise InvalidFieldError(
+                name.decode(), "nodes have no entity tags or dates to compare; leave it out"
+            )
+
+
 async def make(served: Parts, exchange: Exchange, changes: Sequence[Mutation]) -> Changed:
-    """Has changes made; raises as `Changes.apply` does."""
+    """Has changes made; raises as `refuse_conditions` and `Changes.apply` do."""
+    refuse_conditions(exchange)
     wished = exchange.wished_seconds()
     left = None if wished is None else max(wished - exchange.seconds, 0.0)
     applied = await served.changes.apply(changes, key_of(exchange), left)

@@ -93,3 +93,19 @@ def test_what_changes_nothing_is_answered_with_the_version_that_is_there(
     assert mutations_counted(app) == 0
     kept = client.put("/nodes/node-1", json={}, headers={"idempotency-key": "mine"})
     assert kept.json() == {"graph_version": 1, "repeated": False}
+
+
+@pytest.mark.parametrize("name", ["if-match", "if-none-match", "if-unmodified-since"])
+def test_no_change_is_made_under_a_condition_that_nobody_looks_at(
+    client: TestClient, engine: Engine, name: str
+) -> None:
+    for method, path, body in (
+        ("PUT", "/nodes/node-1", NODE),
+        ("DELETE", "/nodes/node-1", None),
+        ("POST", "/edges", {"source": "node-1", "target": "node-39"}),
+    ):
+        refused = client.request(method, path, json=body, headers={name: "*"})
+        assert refused.status_code == 422
+        assert refused.json()["error"]["details"] == {"field": name}
+    assert engine.state.version == 0
+    assert client.get("/nodes/node-1", headers={name: "*"}).status_code == 200
