@@ -6,7 +6,6 @@ ServiceError                 an EngineError, see `understudy.engine.errors`
 ├── OverloadedError          the queue is full
 ├── RateLimitedError         a key asks more often than it may
 ├── DeadlineError            the answer did not come in time
-├── LateChangeError          a change has begun, and what became of it is not waited for
 ├── VersionNotReachedError   the graph has not the version that a request asks for
 ├── SlowBodyError            the request did not come in time
 ├── WireError                what came is no request that can be read
@@ -82,17 +81,6 @@ class DeadlineError(ServiceError):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"no answer within {seconds:.3g} s")
-
-
-class LateChangeError(ServiceError):
-    code = "change_unsure"  # as where the log does not say: the same is to be done
-    retry_after = 1.0
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(
-            f"the change has begun and was not done within {seconds:.3g} s; send it again under "
-            "the same idempotency key to hear what became of it, or look at the graph if it had none"
-        )
 
 
 class VersionNotReachedError(ServiceError):

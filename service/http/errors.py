@@ -53,7 +53,6 @@ STATUS_OF: dict[type[EngineError], int] = {
     errors.ConnectionsError: 503,
     errors.VersionNotReachedError: 503,
     errors.WorkerGoneError: 503,
-    errors.LateChangeError: 503,
     engine_errors.JournalFailedError: 503,
     engine_errors.LogUnavailableError: 503,
     engine_errors.ChangeUnsureError: 503,

@@ -10,7 +10,6 @@ from time import perf_counter
 from service.errors import (
     DeadlineError,
     InvalidFieldError,
-    LateChangeError,
     OverloadedError,
     ReloadError,
     ReloadRunningError,
@@ -18,7 +17,7 @@ from service.errors import (
 from service.telemetry.metrics import Metrics
 from understudy.bundle import BundleError
 from understudy.engine.engine import Engine
-from understudy.engine.errors import BundleForeignError, EngineError
+from understudy.engine.errors import BundleForeignError, ChangeUnsureError, EngineError
 from understudy.engine.updates.tickets import Applied
 from understudy.graph.errors import GraphError
 from understudy.graph.mutations import Mutation
@@ -162,7 +161,7 @@ class Changes:
             InvalidFieldError: more mutations than allowed.
             OverloadedError: too many changes wait.
             DeadlineError: its turn did not come in time; nothing was done.
-            LateChangeError: it had begun by then.
+            ChangeUnsureError: it had begun by then, and goes on.
             See `Engine.apply` for the others.
         """
         self.check_number(len(mutations))
@@ -175,7 +174,12 @@ class Changes:
                 applied = await asyncio.wrap_future(outcome)
         except TimeoutError as error:
             assert seconds is not None
-            raise (DeadlineError if outcome.cancelled() else LateChangeError)(seconds) from error
+            if outcome.cancelled():
+                raise DeadlineError(seconds) from error
+            raise ChangeUnsureError(
+                f"the change has begun and was not done within {seconds:.3g} s; send it again "
+                "under the same idempotency key to hear what became of it"
+            ) from error
         finally:
             self.waiting -= 1
         made = applied.changed and not applied.repeated
