@@ -44,6 +44,9 @@ from collections.abc import Mapping
 
 from understudy.engine.errors import Detail, EngineError, NodeError, shortened
 
+# Characters that are told back; a name in a body may be as long as the body.
+SHOWN_FIELD, SHOWN_PROBLEM = 200, 400
+
 
 class ServiceError(EngineError):
     code = "service_error"
@@ -77,7 +80,7 @@ class DeadlineError(ServiceError):
     code = "deadline_passed"
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"no answer within {seconds:g} s")
+        super().__init__(f"no answer within {seconds:.3g} s")
 
 
 class VersionNotReachedError(ServiceError):
@@ -188,6 +191,7 @@ class InvalidFieldError(RequestError):
     code = "invalid_field"
 
     def __init__(self, field: str, problem: str) -> None:
+        field, problem = shortened(field, SHOWN_FIELD), shortened(problem, SHOWN_PROBLEM)
         super().__init__(f"{field}: {problem}" if field else problem, field=field)
         self.field, self.problem = field, problem
 

@@ -15,13 +15,16 @@ from understudy.engine.requests import Form, LabelScore
 
 Route = Literal["student", "teacher", "auto"]
 AnsweredBy = Literal["student", "teacher"]
+LONGEST_ECHO = 65_536  # characters of an id that is asked about; old graphs may have long ones
+LONGEST_NAME = 2_048  # characters of what a client calls a request or a question
+Name = Annotated[str, Meta(max_length=LONGEST_NAME)]
 
 
 class Node(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A stored node by its id, or an unseen one by its text and its stored neighbors."""
 
     id: Annotated[
-        str | None,
+        Annotated[str, Meta(max_length=LONGEST_ECHO)] | None,
         Meta(description="Of a stored node. Beside a text it is only echoed."),
     ] = None
     text: Annotated[

@@ -178,7 +178,7 @@ def run_server(
     config = uvicorn.Config(
         service,
         loop="uvloop",
-        http=wire_protocol(bounded_by_files(settings.wire)),
+        http=wire_protocol(bounded_by_files(settings.wire), service.count_unread),
         ws="none",
         proxy_headers=False,  # the gateway reads them, where a proxy is trusted
         log_config=None,

@@ -100,7 +100,8 @@ class Settings(BaseSettings):
     )
     data_folder: Path | None = Field(
         default=None,
-        description="Where changes of the graph are kept; without it they end with the process.",
+        description="Where changes of the graph are kept, beside the bundle, not in it; without it "
+        "they end with the process.",
     )
     log: str = Field(
         default="",

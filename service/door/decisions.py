@@ -11,7 +11,7 @@ from service.door.nodes import node_of_object, node_of_text
 from service.door.questions import QuestionReader, Questions, look_around
 from service.errors import UpstreamError
 from service.http.exchange import Headers, decode
-from service.messages import Node, encode
+from service.messages import Name, Node, encode
 
 MOST_QUESTIONS, MOST_CHOICES = 400, 255
 OWN_TYPES = ("input_text", "input_json")  # of parts: what is a text or names a node
@@ -48,14 +48,14 @@ class ChoiceQuestion(Struct, tag_field="type", tag="choice"):
 
     instructions: Instructions
     choices: Annotated[tuple[ChoiceOption, ...], Meta(min_length=2, max_length=MOST_CHOICES)]
-    name: str | None = None
+    name: Name | None = None
 
 
 class PredicateQuestion(Struct, tag_field="type", tag="predicate"):
     """Never the student's."""
 
     instructions: Instructions
-    name: str | None = None
+    name: Name | None = None
 
 
 class ScoreQuestion(Struct, tag_field="type", tag="score"):
@@ -63,7 +63,7 @@ class ScoreQuestion(Struct, tag_field="type", tag="score"):
 
     instructions: Instructions
     levels: tuple[Any, ...]
-    name: str | None = None
+    name: Name | None = None
 
 
 DecisionQuestion = ChoiceQuestion | PredicateQuestion | ScoreQuestion

@@ -11,7 +11,7 @@ from service.door.nodes import node_of_object, node_of_text
 from service.door.questions import QuestionReader, Questions, look_around
 from service.errors import InvalidFieldError, UpstreamError
 from service.http.exchange import Headers, decode
-from service.messages import Node, encode
+from service.messages import Name, Node, encode
 
 MOST_OPTIONS, MOST_LEVELS = 255, 10
 Text = Annotated[Any, Meta(description="A text, an object or an array; the student reads none.")]
@@ -48,7 +48,7 @@ State = Annotated[
     str | dict[str, Any] | tuple[Any, ...],
     Meta(description='A text; an object `{"node": …}` names a node.'),
 ]
-SystemOneQuestions = Annotated[dict[str, SystemOneQuestion], Meta(min_length=1)]
+SystemOneQuestions = Annotated[dict[Name, SystemOneQuestion], Meta(min_length=1)]
 
 
 class SystemOneRequest(Struct):

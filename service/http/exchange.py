@@ -47,6 +47,7 @@ LONE_HALF = re.compile(
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )
 NO_BODIES = (b"", b"{}", b"null")
+OF_A_NAME = " - at `key` in `$"  # msgspec's words for the name of a field
 Body = TypeVar("Body")
 JSON = "application/json"
 JSON_BYTES = JSON.encode()
@@ -67,8 +68,7 @@ class Exchange:
             limit: bytes of the body.
             aside: where large bodies are read and compressed.
         """
-        self.started = perf_counter()
-        self.aside = aside
+        self.started, self.aside = perf_counter(), aside
         self.scope = scope
         self.receive_message, self.send_message = receive, send
         self.limit = limit
@@ -227,7 +227,7 @@ def why_unread(body: bytes) -> str:
 
 def invalid_field(message: str) -> InvalidFieldError:
     """Turns "Expected `str`, got `int` - at `$.nodes[0].text`" into an error on nodes.0.text."""
-    problem, _, path = message.partition(" - at `$")
+    problem, _, path = message.replace(OF_A_NAME, " as each name - at `$").partition(" - at `$")
     field = re.sub(r"\[(\d+|\.\.\.)\]", r".\1", path.rstrip("`")).lstrip(".")
     own = re.search(r"(?:unknown|required) field `(.*?)`", problem)
     if own:

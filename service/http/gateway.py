@@ -12,18 +12,26 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.errors import AccessError, MalformedHttpError, told_code
 from service.http.access import Access, Role
 from service.http.bodies import Aside
-from service.http.errors import failure_response
+from service.http.errors import failure_response, status_of
 from service.http.exchange import (
     FAILURE,
     JSON_BYTES,
     MIN_VERSION,
     SCOPE_KEY,
     TIMEOUT,
+    UNNAMED,
     Exchange,
     JsonBody,
     Told,
 )
-from service.http.guard import SAFE_METHODS, Headers, Hosts, check_media_type, check_repeated
+from service.http.guard import (
+    SAFE_METHODS,
+    Headers,
+    Hosts,
+    check_coding,
+    check_media_type,
+    check_repeated,
+)
 from service.telemetry.logs import RareLog, current_request
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracer
@@ -48,7 +56,7 @@ class Direct:
     read_query: Callable[[bytes], Any]  # raises at what the route does not take
     body: JsonBody
     answer: Callable[[Exchange, Any], Awaitable[Told]]
-    reach: Callable[[Exchange], Awaitable[None]] | None = None  # a version that it asks for
+    reach: Callable[[Exchange], Awaitable[None]]  # the version that it asks for
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope[SCOPE_KEY]
@@ -60,7 +68,7 @@ class Direct:
         if TIMEOUT in exchange.headers:
             exchange.wished_seconds()  # also where nothing is waited for
         asked = await self.body.take(exchange)
-        if MIN_VERSION in exchange.headers and self.reach is not None:
+        if MIN_VERSION in exchange.headers:
             await self.reach(exchange)
         answer = await self.answer(exchange, asked)
         await answer(scope, receive, send)
@@ -82,7 +90,7 @@ class Guard:
 
         Raises:
             MalformedHttpError: a header that there is one of came twice, or none says the host.
-            ForeignHostError, ForeignOriginError, MediaTypeError.
+            ForeignHostError, ForeignOriginError, MediaTypeError, EncodingError.
         """
         if len(headers) != len(scope["headers"]):
             check_repeated(scope["headers"])
@@ -93,6 +101,8 @@ class Guard:
             host not in self.hosts.seen or b"origin" in headers or b"sec-fetch-site" in headers
         ):
             self.hosts.check(scope, headers)
+        if b"transfer-encoding" in headers:
+            check_coding(headers[b"transfer-encoding"])
         if headers.get(b"content-type") != JSON_BYTES and scope["method"] not in SAFE_METHODS:
             check_media_type(scope["path"], headers)
 
@@ -197,6 +207,11 @@ class Gateway:
             logger.error("a request failed", exc_info=error)
         if not exchange.status:
             await response(scope, exchange.receive, exchange.send)
+
+    def count_unread(self, error: EngineError) -> None:
+        """Counts an answer to a connection of which nothing was read."""
+        self.metrics.rejections.add(error.code)
+        self.metrics.requests.add(UNNAMED, str(status_of(error)))
 
     def count(self, scope: Scope, exchange: Exchange) -> None:
         seconds, operation = exchange.seconds, exchange.operation

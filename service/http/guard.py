@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 from starlette.types import Scope
 
 from service.errors import (
+    EncodingError,
     ForeignHostError,
     ForeignOriginError,
     MalformedHttpError,
@@ -265,6 +266,16 @@ def check_repeated(headers: Iterable[tuple[bytes, bytes]]) -> None:
         if name in ONCE and name in seen:
             raise MalformedHttpError(f"the header `{name.decode()}` came more than once")
         seen.add(name)
+
+
+def check_coding(coding: bytes) -> None:
+    """Refuses a body that is packed for its way in another form than in chunks.
+
+    Raises:
+        EncodingError.
+    """
+    if coding.strip().lower() != b"chunked":
+        raise EncodingError("transfer-encoding: expected `chunked` alone; see content-encoding")
 
 
 def check_media_type(path: str, headers: Headers) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -35,6 +36,7 @@ INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"  # of these all clients know that mor
 logger = logging.getLogger(__name__)
 FED_BYTES = 64 * 2**10  # to the parser at a time
 BYTES_OF_FRAMING = 16  # for each byte of a body: more than chunks of one byte need
+Count = Callable[[ServiceError], None]  # of a refusal told at once, which no application hears of
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class Connection(HttpToolsProtocol):
     """One connection; `check` has to be called now and then."""
 
     limits = WireLimits()
+    count: Count
     scope: Any  # of the request that came last
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -100,6 +103,7 @@ class Connection(HttpToolsProtocol):
         if excess > REFUSED_CONNECTIONS:
             transport.write(told_at_once(error))
             transport.close()
+            self.count(error)
         elif excess > 0:
             self.refuse(error)
 
@@ -391,6 +395,6 @@ class WireProtocol(Connection):
         cycle.message_event.set()
 
 
-def wire_protocol(limits: WireLimits) -> type[WireProtocol]:
+def wire_protocol(limits: WireLimits, count: Count) -> type[WireProtocol]:
     """The protocol under these limits."""
-    return type("Protocol", (WireProtocol,), {"limits": limits})
+    return type("Protocol", (WireProtocol,), {"limits": limits, "count": staticmethod(count)})

@@ -7,17 +7,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 
-from service.errors import InvalidFieldError, OverloadedError, ReloadError, ReloadRunningError
+from service.errors import (
+    DeadlineError,
+    InvalidFieldError,
+    OverloadedError,
+    ReloadError,
+    ReloadRunningError,
+)
 from service.telemetry.metrics import Metrics
 from understudy.bundle import BundleError
 from understudy.engine.engine import Engine
-from understudy.engine.errors import BundleForeignError, EngineError
+from understudy.engine.errors import BundleForeignError, ChangeUnsureError, EngineError
 from understudy.engine.updates.tickets import Applied
 from understudy.graph.errors import GraphError
 from understudy.graph.mutations import Mutation
 
 logger = logging.getLogger(__name__)
 MAX_WAITING = 256  # changes; more are refused
+LONGEST_WAIT = 86_400.0  # seconds; clocks do not take all that a client may wish
 
 
 class Slot:
@@ -141,15 +148,20 @@ class Changes:
         self.metrics = metrics
         self.waiting = 0
 
-    async def apply(self, mutations: Sequence[Mutation], key: str | None) -> Applied:
+    async def apply(
+        self, mutations: Sequence[Mutation], key: str | None, seconds: float | None = None
+    ) -> Applied:
         """Hands a change to the engine's writer, which carries out together what waits.
 
         Args:
             key: under which the same change is made once.
+            seconds: after which its answer is not wanted any more; None: it is waited for.
 
         Raises:
             InvalidFieldError: more mutations than allowed.
             OverloadedError: too many changes wait.
+            DeadlineError: its turn did not come in time; nothing was done.
+            ChangeUnsureError: it had begun by then, and goes on.
             See `Engine.apply` for the others.
         """
         self.check_number(len(mutations))
@@ -158,10 +170,20 @@ class Changes:
         outcome = self.slot.engine.submit(mutations, key)
         self.waiting += 1
         try:
-            applied = await asyncio.wrap_future(outcome)
+            async with asyncio.timeout(None if seconds is None else min(seconds, LONGEST_WAIT)):
+                applied = await asyncio.wrap_future(outcome)
+        except TimeoutError as error:
+            assert seconds is not None
+            if outcome.cancelled():
+                raise DeadlineError(seconds) from error
+            raise ChangeUnsureError(
+                f"the change has begun and was not done within {seconds:.3g} s; send it again "
+                "under the same idempotency key to hear what became of it"
+            ) from error
         finally:
             self.waiting -= 1
-        self.metrics.mutations.add(amount=0 if applied.repeated else len(mutations))
+        made = applied.changed and not applied.repeated
+        self.metrics.mutations.add(amount=len(mutations) if made else 0)
         return applied
 
     def check_number(self, mutations: int) -> None:

@@ -1,4 +1,7 @@
-"""Reads that wait for a version of the graph: what was written through any replica is read here."""
+"""Requests that wait for a version of the graph: what was written through any replica is there.
+
+A change waits as a read does: where its version never comes, nothing is done.
+"""
 
 import asyncio
 

@@ -15,7 +15,7 @@ from service.routes.graph import find
 from service.routes.queries import QueryFields
 from service.routes.structs import Examples, StructRoute
 from understudy.engine.engine import Engine
-from understudy.engine.errors import UnknownNodeError
+from understudy.engine.errors import UnknownNodeError, shortened
 from understudy.engine.requests import SCORE_DECIMALS, best_labels, probabilities
 from understudy.engine.state import GraphState
 from understudy.graph.listing import split_of
@@ -141,10 +141,13 @@ def page_of(parts: Parts, query: NodesQuery) -> NodePage:
     state = parts.slot.engine.state
     view, base = state.graph, state.graph.parts.base
     if query.label and query.label not in view.label_names:
-        raise InvalidFieldError("label", f"no label is called {query.label!r}; see /info")
+        raise InvalidFieldError(
+            "label", f"no label is called {shortened(query.label)!r}; see /info"
+        )
     if query.split and query.split not in base.splits:
         known = ", ".join(base.splits) or "none"
-        raise InvalidFieldError("split", f"no split is called {query.split!r}; there are: {known}")
+        problem = f"no split is called {shortened(query.split)!r}; there are: {known}"
+        raise InvalidFieldError("split", problem)
     label = view.label_names.index(query.label) if query.label else None
     listing = parts.directory.listing(view)
     # One more than asked for tells whether there is a next page.

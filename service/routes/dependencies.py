@@ -87,8 +87,7 @@ class Permit(HTTPBearer):
         await parts.access.check(self.role, request.scope, exchange)
         begin(request)
         await refuse_unread(request, exchange)
-        if self.role is Role.read:
-            await parts.freshness.reach(exchange)
+        await parts.freshness.reach(exchange)
 
 
 async def refuse_unread(request: Request, exchange: Exchange) -> None:

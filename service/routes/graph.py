@@ -1,10 +1,10 @@
 """The routes that read and change the graph, and what goes over the wire for it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Header
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
@@ -15,13 +15,12 @@ from service.http.exchange import IDEMPOTENCY_KEY, Exchange, JsonBody, Told
 from service.http.gateway import Direct
 from service.http.repeats import OnceBody
 from service.parts import Parts
-from service.routes.dependencies import READ, WRITE, PathId, Served, exchange_of
+from service.routes.dependencies import READ, WRITE, PathId, Served, Timed
 from service.routes.queries import NO_QUERY
 from service.routes.structs import Examples, StructRoute
 from understudy.engine.engine import Engine
 from understudy.engine.errors import UnknownNodeError
 from understudy.engine.state import GraphState
-from understudy.engine.updates.tickets import Applied
 from understudy.graph.mutations import (
     AddEdge,
     DeleteNode,
@@ -35,8 +34,9 @@ from understudy.graph.mutations import (
 
 CHANGE: dict[str, Any] = {
     "dependencies": [WRITE],
-    "responses": {404: {}, 409: {}, 422: {}, 503: {}},
+    "responses": {404: {}, 409: {}, 422: {}, 503: {}, 504: {}},
 }
+CONDITIONS = (b"if-match", b"if-none-match", b"if-unmodified-since")
 router = APIRouter(tags=["graph"], route_class=StructRoute)
 
 
@@ -113,8 +113,8 @@ def key_of(exchange: Exchange) -> str | None:
     return None if sent is None else sent.decode("latin-1")
 
 
-async def sent_key(
-    request: Request,
+async def changing_exchange(
+    exchange: Timed,
     _: Annotated[
         str | None,
         Header(
@@ -123,8 +123,9 @@ async def sent_key(
             "sent.",
         ),
     ] = None,
-) -> str | None:
-    return key_of(await exchange_of(request))
+) -> Exchange:
+    """The exchange reads the header when the change is made."""
+    return exchange
 
 
 EDGE_BODY = OnceBody(EdgeBody)
@@ -132,7 +133,7 @@ MUTATIONS_BODY = OnceBody(MutationsBody)
 Node = Annotated[NodeBody, Depends(OnceBody(NodeBody))]
 Edge = Annotated[EdgeBody, Depends(EDGE_BODY)]
 Mutations = Annotated[MutationsBody, Depends(MUTATIONS_BODY)]
-Key = Annotated[str | None, Depends(sent_key)]
+Changing = Annotated[Exchange, Depends(changing_exchange)]
 
 
 @router.get(
@@ -164,46 +165,52 @@ async def get_node(node_id: PathId, served: Served) -> StoredNode:
 
 
 @router.put("/nodes/{id:node}", summary="Add or change a node", **CHANGE)
-async def put_node(node_id: PathId, node: Node, served: Served, key: Key) -> Changed:
+async def put_node(node_id: PathId, node: Node, served: Served, exchange: Changing) -> Changed:
     most = served.changes.max_mutations - 1
     if len(node.neighbors) > most:
         problem = f"at most {most:,} at once; link further ones by further requests"
         raise InvalidFieldError("neighbors", problem)
     changes: list[Mutation] = [UpsertNode(node_id, node.text, node.label)]
     changes += [AddEdge(node_id, other) for other in node.neighbors]
-    return changed(await served.changes.apply(changes, key))
+    return await make(served, exchange, changes)
 
 
 @router.delete("/nodes/{id:node}", summary="Remove a node and its edges", **CHANGE)
-async def delete_node(node_id: PathId, served: Served, key: Key) -> Changed:
-    return changed(await served.changes.apply([DeleteNode(node_id)], key))
+async def delete_node(node_id: PathId, served: Served, exchange: Changing) -> Changed:
+    return await make(served, exchange, [DeleteNode(node_id)])
 
 
 @router.post("/edges", summary="Link two nodes", **CHANGE)
-async def add_edge(edge: Edge, served: Served, key: Key) -> Changed:
-    return changed(await served.changes.apply([AddEdge(edge.source, edge.target)], key))
+async def add_edge(edge: Edge, served: Served, exchange: Changing) -> Changed:
+    return await make(served, exchange, [AddEdge(edge.source, edge.target)])
 
 
 @router.delete("/edges", summary="Unlink two nodes", **CHANGE)
-async def remove_edge(edge: Edge, served: Served, key: Key) -> Changed:
-    return changed(await served.changes.apply([RemoveEdge(edge.source, edge.target)], key))
+async def remove_edge(edge: Edge, served: Served, exchange: Changing) -> Changed:
+    return await make(served, exchange, [RemoveEdge(edge.source, edge.target)])
 
 
 @router.post("/mutations", summary="Make several changes, all or none", **CHANGE)
-async def mutate(body: Mutations, served: Served, key: Key) -> Changed:
-    return changed(await served.changes.apply(body.mutations, key))
+async def mutate(body: Mutations, served: Served, exchange: Changing) -> Changed:
+    return await make(served, exchange, body.mutations)
 
 
 def direct(parts: Parts) -> dict[tuple[str, str], Direct]:
     """Routes whose paths are fixed once more, for the gateway."""
 
-    def of(
-        change: Callable[[Any, Parts, str | None], Awaitable[Changed]], body: JsonBody
-    ) -> Direct:
+    def of(change: Callable[[Any, Parts, Exchange], Awaitable[Changed]], body: JsonBody) -> Direct:
         async def answer(exchange: Exchange, told: Any) -> Told:
-            return Told(await change(told, parts, key_of(exchange)))
+            return Told(await change(told, parts, exchange))
 
-        return Direct(change.__name__, Role.write, parts.access, NO_QUERY.read, body, answer)
+        return Direct(
+            change.__name__,
+            Role.write,
+            parts.access,
+            NO_QUERY.read,
+            body,
+            answer,
+            parts.freshness.reach,
+        )
 
     return {
         ("POST", "/edges"): of(add_edge, EDGE_BODY),
@@ -212,7 +219,25 @@ def direct(parts: Parts) -> dict[tuple[str, str], Direct]:
     }
 
 
-def changed(applied: Applied) -> Changed:
+def refuse_conditions(exchange: Exchange) -> None:
+    """Refuses a change that is to be made under a condition, which nobody would look at.
+
+    Raises:
+        InvalidFieldError.
+    """
+    for name in CONDITIONS:
+        if name in exchange.headers:
+            raise InvalidFieldError(
+                name.decode(), "nodes have no entity tags or dates to compare; leave it out"
+            )
+
+
+async def make(served: Parts, exchange: Exchange, changes: Sequence[Mutation]) -> Changed:
+    """Has changes made; raises as `refuse_conditions` and `Changes.apply` do."""
+    refuse_conditions(exchange)
+    wished = exchange.wished_seconds()
+    left = None if wished is None else max(wished - exchange.seconds, 0.0)
+    applied = await served.changes.apply(changes, key_of(exchange), left)
     return Changed(applied.version, applied.repeated)
 
 

@@ -46,9 +46,9 @@ Classifies the nodes of a text-attributed graph that is held in memory: stored n
 ones by their text and the stored nodes that they are linked to.
 
 Every answer carries `x-request-id` (yours, if you sent one) and `x-total-time` in milliseconds.
-A request that reads may send `x-min-graph-version`: it waits for that version of the graph, or is
-answered 503. Parameters of the query that are not listed are refused, but of `/health` and
-`/v2/health`; below `/v1`, `api-version` is passed by.
+A request that needs a key's role may send `x-min-graph-version`: it waits for that version of the
+graph before it reads or changes anything, or is answered 503. Parameters of the query that are not
+listed are refused, but of `/health` and `/v2/health`; below `/v1`, `api-version` is passed by.
 Every answer that is no success has the same body, an `ErrorBody`; below `/v2` it is an
 `InferenceErrorBody`, as the Open Inference Protocol wants it, below `/v1` an `OpenAIErrorBody`, and
 of `/v1/systemone` a `SystemOneErrorBody`.

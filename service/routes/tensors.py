@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from service.errors import InvalidFieldError
 from service.http.exchange import Headers, decode
 from service.http.repeats import look_through
-from service.messages import encode
+from service.messages import Name, encode
 
 TEXT_TYPE, SCORE_TYPE = "BYTES", "FP32"
 LENGTH_HEADER = "inference-header-content-length"
@@ -53,7 +53,7 @@ class InferRequest(Struct, frozen=True, omit_defaults=True):
     """Nodes as tensors."""
 
     inputs: Annotated[tuple[Tensor, ...], Meta(min_length=1)]
-    id: str | None = None
+    id: Name | None = None
     parameters: Parameters = {}
     outputs: tuple[WantedOutput, ...] = ()
 

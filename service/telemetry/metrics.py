@@ -96,7 +96,7 @@ class Metrics(Collector):
         self.batch_tokens = Histogram("batch_tokens", "Estimated tokens of a batch.", SIZES)
         self.abandoned = Counter("abandoned_nodes", "Dropped unread: nobody waits any more.")
         self.predictions = Counter("predictions", "Answered nodes.", ["route"])
-        self.rejections = Counter("rejections", "Refused requests.", ["reason"])
+        self.rejections = Counter("rejections", "Refused requests and connections.", ["reason"])
         self.cache = Counter("cache_lookups", "Cache look-ups.", ["cache", "outcome"])
         self.cache_errors = Counter("cache_errors", "Failed calls of Redis.")
         self.cache_refusals = Counter("cache_refusals", "Calls that Redis refused.")

@@ -26,6 +26,7 @@ from tests.e2e.conftest import (
 BODY = b'{"nodes": [{"id": "node-1"}]}'
 REQUEST = POST_CLASSIFY + b"content-length: %d\r\n\r\n" % len(BODY) + BODY
 LAST = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+REFUSED, ANSWERED = "understudy_rejections_total", "understudy_requests_total"
 OFFERS = {
     "h2c": b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAAAA\r\n",
     "websocket": b"connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n",
@@ -313,6 +314,10 @@ def test_connections_are_bounded(tiny_bundle: TinyBundle) -> None:
             connection.close()
         wait_for_connections(service, 1)
         assert [found[0] for found in exchange(service, LAST)] == [200]
+        figures = service.client.get("/metrics").text.splitlines()
+        refused = 1 + len(many[9:])
+        assert f'{REFUSED}{{reason="too_many_connections"}} {refused}.0' in figures
+        assert f'{ANSWERED}{{operation="other",status="503"}} {refused}.0' in figures
 
 
 def test_http_1_0_may_keep_its_connection(service: Service) -> None:

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from operator import index
 from os import PathLike
+from os.path import realpath
 from pathlib import Path
 from typing import Any, TypeVar
 
 from understudy.engine.errors import InvalidArgumentError, MutationRefusedError, shortened
 from understudy.engine.limits import Limits
+from understudy.folders.inspection import lies_in, same
 from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 
@@ -127,11 +129,12 @@ def folder_of(name: str, value: object) -> Path:
     return Path(value)
 
 
-def check_opening(limits: object, log: object, data: Path | None) -> None:
+def check_opening(folder: Path, limits: object, log: object, data: Path | None) -> None:
     """Refuses what no engine is opened with.
 
     Raises:
-        InvalidArgumentError: something is of another type, or a log has no data folder.
+        InvalidArgumentError: something is of another type, a log has no data folder, or that lies
+            in the bundle, or holds it.
     """
     for name, value, kind in (("limits", limits, Limits), ("log", log, RedisLogOptions)):
         if value is not None and not isinstance(value, kind):  # not shown: it may be secret
@@ -143,3 +146,23 @@ def check_opening(limits: object, log: object, data: Path | None) -> None:
             raise InvalidArgumentError(f"limits.{name} is {getattr(limits, name)}; give 0 or more")
     if log is not None and data is None:
         raise InvalidArgumentError("a log in Redis needs a data folder for its snapshots")
+    if data is not None:
+        check_apart(folder, data)
+
+
+def check_apart(folder: Path, data: Path) -> None:
+    """Refuses a bundle and a data folder of which one would be moved or replaced with the other.
+
+    Raises:
+        InvalidArgumentError: one lies in the other, or both are one.
+    """
+    bundle, changes = Path(realpath(folder)), Path(realpath(data))
+    if same(bundle, changes):
+        where = "is the bundle itself"
+    elif lies_in(changes, bundle):
+        where = f"lies in the bundle {folder}, and would go when another one takes its place"
+    elif lies_in(bundle, changes):
+        where = f"holds the bundle {folder}, and is for the changes of its graph alone"
+    else:
+        return
+    raise InvalidArgumentError(f"the data folder {data} {where}; name a folder beside the bundle")

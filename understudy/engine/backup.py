@@ -25,7 +25,7 @@ from understudy.engine.snapshots import WHOLE_NAME, named, snapshot_name
 from understudy.folders import atomic_folder, check_output
 from understudy.folders.durable import flush
 from understudy.folders.inspection import refuse_inputs
-from understudy.folders.kinds import BACKUP
+from understudy.folders.kinds import BACKUP, kind_of
 from understudy.folders.places import real_place
 from understudy.graph.log.about import About
 from understudy.graph.log.copying import copy_log, kept_whole
@@ -139,13 +139,15 @@ def restore_backup(source: Path, data: Path) -> Backup:
     """Puts a backup where a service finds it; the log is the last part of it to appear there.
 
     Raises:
-        BackupError: it is none, or damaged; or the data folder holds a log or a snapshot already.
+        BackupError: it is none, or damaged; or the data folder holds a log or a snapshot already,
+            or lies in a bundle.
         JournalError: the folder cannot be written.
         FolderError: the same, or it lies in the backup.
     """
     backup = read_backup(source)
     journal = data / JOURNAL_FILE
     refuse_inputs(data, real_place(data), [source])
+    refuse_within(data)
     with reading_files(journal):
         data.mkdir(parents=True, exist_ok=True)
         followers = Followers(journal)
@@ -156,6 +158,23 @@ def restore_backup(source: Path, data: Path) -> Backup:
         finally:
             followers.leave()
     return backup
+
+
+def refuse_within(data: Path) -> None:
+    """Sees that a folder is not, and does not lie in, what a command replaces as a whole.
+
+    Raises:
+        BackupError: it does.
+    """
+    place = real_place(data)
+    for folder in (place, *place.parents):
+        kind = kind_of(folder)
+        if kind is not None and not kind.grows:
+            how = "is" if folder == place else f"lies in {folder},"
+            raise BackupError(
+                f"{data} {how} a {kind.title}, and would go when another one takes its place; "
+                "name a folder of its own"
+            )
 
 
 def refuse_used(data: Path, snapshot: str) -> None:

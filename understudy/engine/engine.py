@@ -131,11 +131,12 @@ class Engine:
             BundleMismatchError: its parts do not belong together, or it is not of the graph that
                 the engine before serves.
             JournalFailedError: the log does not fit the graph.
-            InvalidArgumentError: something is of another type, or a log has no data folder.
+            InvalidArgumentError: something is of another type, a log has no data folder, or that
+                lies in the bundle, or holds it.
         """
         folder = arguments.folder_of("folder", folder)
         data = None if data is None else arguments.folder_of("data", data)
-        arguments.check_opening(limits, log, data)
+        arguments.check_opening(folder, limits, log, data)
         opening = Opening(arguments.whole_number("threads", threads), provider, progress)
         if before is None:
             parts = open_parts(folder, opening, data, log)

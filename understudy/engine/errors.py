@@ -203,6 +203,6 @@ class TooManyNeighborsError(NodeError):
         super().__init__(f"{count:,} neighbors, at most {limit:,} are allowed", limit=limit)
 
 
-def shortened(words: str) -> str:
+def shortened(words: str, characters: int = SHOWN_CHARACTERS) -> str:
     """A client's own words, cut to what a message can bear."""
-    return words if len(words) <= SHOWN_CHARACTERS else words[:SHOWN_CHARACTERS] + "…"
+    return words if len(words) <= characters else words[:characters] + "…"

@@ -69,12 +69,41 @@ class Draft:
                     check_id(position, mutation.id)
                 self.apply_one(position, mutation)
         except MutationError:
-            for target, key, old in reversed(self.log):
-                if old is None:
-                    del target[key]
-                else:
-                    target[key] = old
+            self.take_back()
             raise
+
+    def take_back(self) -> None:
+        """Leaves out the batch that came last; none that was acknowledged before."""
+        for target, key, old in reversed(self.log):
+            if old is None:
+                del target[key]
+            else:
+                target[key] = old
+        self.log.clear()
+
+    def is_idle(self) -> bool:
+        """Whether everything is, after the batch that came last, as it was before it."""
+        seen: set[tuple[int, Any]] = set()
+        for target, key, old in self.log:  # the first entry of a key has what was there before
+            place = (id(target), key)
+            if place not in seen and target[key] != self.before(target, key, old):
+                return False
+            seen.add(place)
+        return True
+
+    def before(self, target: dict[Any, Any], key: Any, old: Any) -> Any:
+        """What was there when a batch first wrote to a key; `old` is None where the view has it."""
+        if old is not None:
+            return old
+        if target is self.edges:
+            return self.view_links(key >> ROW_BITS, key & LOW_ROW)
+        if target is self.rows:
+            row = self.view.row_of(key)
+            return ABSENT if row is None else row
+        if target is self.records:
+            return REMOVED if key in self.new_rows else self.view.record(key)
+        # A row that a node takes: whether it stays is in the other two.
+        return target[key]
 
     def apply_one(self, position: int, mutation: Mutation) -> None:
         if isinstance(mutation, UpsertNode):
@@ -165,9 +194,10 @@ class Draft:
 
     def linked(self, first: int, second: int) -> bool:
         known = self.edges.get(pair_key(first, second))
-        if known is not None:
-            return known
-        # The view's lists do not have a row yet that is new.
+        return self.view_links(first, second) if known is None else known
+
+    def view_links(self, first: int, second: int) -> bool:
+        """Whether the view does; its lists do not have a row yet that is new."""
         new = first in self.new_rows or second in self.new_rows
         return not new and self.view.linked(first, second)
 
@@ -189,6 +219,8 @@ class Draft:
         adds = np.array([isinstance(edge, AddEdge) for edge in edges])
         if not (adds | self.linked_then(pairs, keys, adds)).all():
             return False
+        if not self.acknowledged:
+            self.log.extend((self.edges, key, self.edges.get(key)) for key in set(keys.tolist()))
         self.edges.update(zip(keys.tolist(), adds.tolist(), strict=True))
         if self.others is not None:
             self.index(keys.tolist())

@@ -87,6 +87,19 @@ def test_a_folder_of_an_older_release_needs_its_bundle(
         assert "one" in ids_of(engine)
 
 
+@pytest.mark.parametrize(("place", "words"), [("", "is a bundle"), ("a/b", "lies in .*bundle")])
+def test_no_backup_is_put_into_a_bundle(
+    tiny_bundle: TinyBundle, data: Path, tmp_path: Path, place: str, words: str
+) -> None:
+    make_backup(data, tmp_path / "backup")
+    bundle = tmp_path / "bundle"
+    shutil.copytree(tiny_bundle.folder, bundle)
+    before = sorted(bundle.rglob("*"))
+    with pytest.raises(BackupError, match=words):
+        restore_backup(tmp_path / "backup", bundle / place)
+    assert sorted(bundle.rglob("*")) == before
+
+
 def test_nothing_is_forgotten_while_it_is_copied(tiny_bundle: TinyBundle, data: Path) -> None:
     with Engine.open(tiny_bundle.folder, data=data) as engine:
         with kept_whole(data / JOURNAL_FILE):

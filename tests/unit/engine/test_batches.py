@@ -14,6 +14,7 @@ from understudy.engine.errors import (
     MutationRefusedError,
     MutationTargetError,
 )
+from understudy.engine.updates.tickets import Applied
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 
 ALONE = f"node-{NODES - 1}"  # it has no neighbour
@@ -90,6 +91,75 @@ def test_what_is_none_stays(engine: Engine) -> None:
     assert row is not None
     record = engine.state.graph.record(row)
     assert (record.text, LABELS[record.label]) == ("new words", LABELS[3])
+
+
+def links(engine: Engine, node_id: str) -> list[str]:
+    graph = engine.state.graph
+    row = graph.row_of(node_id)
+    assert row is not None
+    return [graph.id(other) for other in graph.neighbors(row).tolist()]
+
+
+def idle_batches(engine: Engine) -> list[list[Mutation]]:
+    """Each leaves the tiny graph as it is."""
+    row = engine.state.graph.row_of("node-1")
+    assert row is not None
+    text, other = engine.state.graph.text(row), links(engine, "node-1")[0]
+    come_and_gone: list[Mutation] = [UpsertNode("a", "json"), AddEdge("a", "node-1")]
+    return [
+        [UpsertNode("node-1")],
+        [UpsertNode("node-1", text), AddEdge(other, "node-1")],
+        [AddEdge("node-1", other)] * 20,
+        [RemoveEdge("node-1", other), AddEdge("node-1", other)],
+        [AddEdge("node-1", ALONE), RemoveEdge("node-1", ALONE)] * 20,
+        [UpsertNode("node-1", "other words"), UpsertNode("node-1", text)],
+        [*come_and_gone, DeleteNode("a")],
+    ]
+
+
+@pytest.mark.parametrize("number", range(7))
+def test_what_changes_nothing_makes_no_version(
+    tiny_bundle: TinyBundle, tmp_path: Path, number: int
+) -> None:
+    with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
+        batch = idle_batches(engine)[number]
+        assert engine.apply(batch) == Applied(0, changed=False)
+        assert engine.writer.log.number == 0
+        # Under a key it is kept: by the time it is sent again, it would change something.
+        assert engine.apply(batch, "mine") == Applied(1)
+        engine.apply([UpsertNode("node-1", "later words")])
+        assert engine.apply(batch, "mine") == Applied(1, repeated=True)
+        assert engine.apply([UpsertNode("b", "json"), AddEdge("b", "node-1")]).version == 3
+        assert_exact(engine, tiny_bundle)
+
+
+def test_what_only_seems_to_change_nothing_is_done(engine: Engine) -> None:
+    graph = engine.state.graph
+    other = links(engine, "node-1")[0]
+    row = graph.row_of("node-1")
+    assert row is not None
+    gone_and_back: list[Mutation] = [DeleteNode("node-1"), UpsertNode("node-1", graph.text(row))]
+    assert engine.apply(gone_and_back) == Applied(1)
+    assert other not in links(engine, "node-1")
+    assert engine.apply([AddEdge("node-1", other), AddEdge(other, "node-1")]) == Applied(2)
+    assert engine.apply([AddEdge("node-1", other)] * 19 + [RemoveEdge("node-1", other)]).changed
+    assert other not in links(engine, "node-1")
+
+
+def test_what_waits_together_is_done_in_its_order(engine: Engine) -> None:
+    batches: list[list[Mutation]] = [
+        [UpsertNode("a", "json")],
+        [UpsertNode("a", "json")],
+        [AddEdge("a", "node-1")],
+        [AddEdge("node-1", "a")],
+        [RemoveEdge("node-1", "a")],
+    ]
+    with engine.writer.lock:
+        outcomes = [engine.submit(batch) for batch in batches]
+    found = [outcome.result(60) for outcome in outcomes]
+    assert [each.changed for each in found] == [True, False, True, False, True]
+    assert engine.state.version == 3
+    assert not links(engine, "a")
 
 
 def test_a_node_may_go_and_come_back_in_one_batch(tiny_bundle: TinyBundle, engine: Engine) -> None:

@@ -12,9 +12,7 @@ from tests.unit.engine.changes import assert_exact, ids_of
 from understudy.bundle import BundleDamagedError, BundleError, open_bundle, write_bundle
 from understudy.bundle.student import activation_file
 from understudy.engine import Engine
-from understudy.engine.errors import (
-    JournalFailedError,
-)
+from understudy.engine.errors import InvalidArgumentError, JournalFailedError
 from understudy.engine.snapshots import PREFIX
 from understudy.graph.errors import JournalForeignError
 from understudy.graph.log.protocol import Record
@@ -176,3 +174,28 @@ def test_what_is_done_when_idle(
         assert engine.state.graph.parts.lists.used == 0
         assert engine.writer.log.start == 8
         assert_exact(engine, tiny_bundle)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("bundle", "is the bundle itself"),
+        ("link", "is the bundle itself"),
+        ("bundle/changes", "lies in the bundle"),
+        ("link/deeply/nested", "lies in the bundle"),
+        ("bundle/../bundle/graph", "lies in the bundle"),
+        ("", "holds the bundle"),
+        ("bundle/..", "holds the bundle"),
+    ],
+)
+def test_changes_and_bundle_lie_apart(
+    tiny_bundle: TinyBundle, tmp_path: Path, data: str, words: str
+) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(tiny_bundle.folder, bundle)
+    (tmp_path / "link").symlink_to(bundle)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InvalidArgumentError, match=f"{words}.*name a folder beside the bundle"):
+        Engine.open(bundle, data=tmp_path / data)
+    assert sorted(tmp_path.rglob("*")) == before
+    Engine.open(tmp_path / "link", data=tmp_path / "changes").close()

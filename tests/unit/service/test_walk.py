@@ -29,7 +29,11 @@ def look_up(bundle: TinyBundle) -> set[str]:
         settings = Settings()
         app = create_app(Engine.open(bundle.folder), settings)
         config = uvicorn.Config(
-            app, http=wire_protocol(settings.wire), ws="none", lifespan="off", log_config=None
+            app,
+            http=wire_protocol(settings.wire, app.count_unread),
+            ws="none",
+            lifespan="off",
+            log_config=None,
         )
         config.load()
         loop = asyncio.get_running_loop()

@@ -35,19 +35,27 @@ class Applied:
     Attributes:
         version: of the graph, in which it first shows.
         repeated: it was applied before, under the same key, and nothing was done now.
+        changed: False where the graph was as the batch wants it already, so that there is no
+            version of it; never of one with a key, which the log has to keep.
     """
 
     version: int
     repeated: bool = False
+    changed: bool = True
 
 
 @dataclass(slots=True)
 class Ticket:
-    """A batch on its way."""
+    """A batch on its way.
+
+    Attributes:
+        applied: what the outcome is to be, once the log has the batches of its group.
+    """
 
     mutations: tuple[Mutation, ...]
     key: str | None
     outcome: Future[Applied] = field(default_factory=Future)
+    applied: Applied = Applied(0)
 
     def record(self, number: int) -> Record:
         return Record(number, self.key, encode_mutations(self.mutations))

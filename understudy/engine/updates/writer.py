@@ -164,55 +164,73 @@ class Writer(Replica):
                 ticket.outcome.set_exception(copy(failure_of(error)))
             return
         draft = self.store.draft()
-        accepted: list[tuple[Ticket, Record]] = []
+        taken: list[Ticket] = []
+        records: list[Record] = []  # of those that change anything
         version = self.state.version
         for ticket in group:
-            record = ticket.record(version + 1 + len(accepted))
+            record = ticket.record(version + 1 + len(records))
             try:
-                if not self.was_known(ticket, record):
-                    draft.apply(ticket.mutations)
-                    accepted.append((ticket, record))
+                if self.was_known(ticket, record):
+                    continue
+                draft.apply(ticket.mutations)
             except MutationError as error:
                 ticket.outcome.set_exception(refusal(error))
+                continue
             except EngineError as error:
                 ticket.outcome.set_exception(failure_of(error))
-        if not accepted:
+                continue
+            taken.append(ticket)
+            # With a key it is kept nevertheless: sent again, it must do nothing then, either.
+            if ticket.key is None and draft.is_idle():
+                draft.take_back()
+                ticket.applied = Applied(version + len(records), changed=False)
+            else:
+                records.append(record)
+                ticket.applied = Applied(record.number)
+        if not records:
+            answer(taken)
             return
-        failure = self.commit(draft, accepted)
+        failure = self.commit(draft, records, taken)
         if isinstance(failure, ChangeUnsureError):
-            for ticket, _ in accepted:  # tried alone, one without a key might be made twice
+            for ticket in taken:  # tried alone, one without a key might be made twice
                 ticket.outcome.set_exception(copy(failure))
-        elif failure is not None and len(accepted) == 1:
-            accepted[0][0].outcome.set_exception(failure)
+        elif failure is not None and len(taken) == 1:
+            taken[0].outcome.set_exception(failure)
         elif failure is not None:
-            for ticket, _ in accepted:  # one may be at fault: the others need not fail
+            for ticket in taken:  # one may be at fault: the others need not fail
                 self.apply_group([ticket])
 
-    def commit(self, draft: Draft, accepted: Sequence[tuple[Ticket, Record]]) -> EngineError | None:
-        """Makes a draft's changes; or takes them back and returns why."""
-        records = [record for _, record in accepted]
+    def commit(
+        self, draft: Draft, records: Sequence[Record], taken: Sequence[Ticket]
+    ) -> EngineError | None:
+        """Makes a draft's changes; or takes them back and returns why.
+
+        Args:
+            records: of the batches that change anything.
+            taken: these, and those that change nothing as long as nobody else does.
+        """
         try:
             try:
                 self.change(draft, len(records), lambda: self.log.append(records))
             except LogMovedError:
-                first = self.log.push(records)
+                first = self.log.push([ticket.record(0) for ticket in taken])
             else:
-                self.publish(accepted)
+                self.publish(records, taken)
                 return None
         except (EngineError, JournalError) as error:
             return failure_of(error)
-        self.answer_pushed(accepted, first)
+        self.answer_pushed(taken, first)
         return None
 
-    def publish(self, accepted: Sequence[tuple[Ticket, Record]]) -> None:
+    def publish(self, records: Sequence[Record], taken: Sequence[Ticket]) -> None:
         """Answers the batches that are in the log as they were computed."""
         self.keys.begin()
-        for ticket, record in accepted:
+        for record in records:
             self.remember(record)
-            ticket.outcome.set_result(Applied(record.number))
+        answer(taken)
         self.log.applied(self.state.version)
 
-    def answer_pushed(self, accepted: Sequence[tuple[Ticket, Record]], first: int) -> None:
+    def answer_pushed(self, pushed: Sequence[Ticket], first: int) -> None:
         """Applies the log up to the batches that were pushed, and tells what came of them.
 
         Args:
@@ -221,7 +239,7 @@ class Writer(Replica):
         try:
             fates = self.catch_up()
         except EngineError as error:
-            for ticket, _ in accepted:
+            for ticket in pushed:
                 ticket.outcome.set_exception(
                     JournalFailedError(
                         f"the change is in the log, and cannot be applied here yet ({error}); "
@@ -229,7 +247,7 @@ class Writer(Replica):
                     )
                 )
             return
-        for number, (ticket, _) in enumerate(accepted, start=first):
+        for number, ticket in enumerate(pushed, start=first):
             fate = fates[number]
             if isinstance(fate, Applied):
                 ticket.outcome.set_result(fate)
@@ -279,3 +297,9 @@ class Writer(Replica):
             self.closed = True
             self.log.close()
         self.arrivals.release()
+
+
+def answer(taken: Sequence[Ticket]) -> None:
+    """Tells the batches' callers what they have been found to come to."""
+    for ticket in taken:
+        ticket.outcome.set_result(ticket.applied)

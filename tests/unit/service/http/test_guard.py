@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from service.errors import (
+    EncodingError,
     ForeignHostError,
     ForeignOriginError,
     MalformedHttpError,
@@ -208,3 +209,13 @@ def test_the_refusals_say_what_to_do() -> None:
 
 def test_a_host_is_needed() -> None:
     assert check(None) is MalformedHttpError
+
+
+@pytest.mark.parametrize("coding", [b"gzip, chunked", b"gzip", b"identity"])
+def test_a_body_comes_in_chunks_or_as_it_is(coding: bytes) -> None:
+    json = (b"content-type", b"application/json")
+    for hosts in (LOCAL, None):
+        sent = (HERE, json, (b"transfer-encoding", coding))
+        assert check(hosts, *sent, method="POST") is EncodingError
+        sent = (HERE, json, (b"transfer-encoding", b"Chunked"))
+        assert check(hosts, *sent, method="POST") is None

@@ -1,4 +1,4 @@
-"""Reads that ask for a version of the graph wait for it, and no longer than they may."""
+"""Requests that ask for a version of the graph wait for it, and no longer than they may."""
 
 import asyncio
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from service.settings import Settings
 from tests.bundles import TinyBundle
 from understudy.engine import Engine
 from understudy.engine.errors import NotReadyError
-from understudy.graph.mutations import UpsertNode
+from understudy.graph.mutations import AddEdge, UpsertNode
 
 ASKED = [
     ("POST", "/classify", {"nodes": [{"id": "node-1"}]}),
@@ -28,6 +28,13 @@ ASKED = [
     ("GET", "/nodes/node-1/neighbors", None),
     ("GET", "/nodes", None),
     ("GET", "/info", None),
+]
+CHANGES = [
+    ("PUT", "/nodes/b", {"text": "json"}),
+    ("DELETE", "/nodes/node-1", None),
+    ("POST", "/edges", {"source": "a", "target": "node-1"}),
+    ("DELETE", "/edges", {"source": "a", "target": "node-1"}),
+    ("POST", "/mutations", {"mutations": [{"kind": "delete_node", "id": "node-2"}]}),
 ]
 
 
@@ -67,7 +74,7 @@ def test_a_version_that_does_not_come_is_named(
 
 @pytest.mark.parametrize("sent", ["-1", "1.0", "many", "", "1" * 19])
 def test_what_is_no_version_is_refused(client: TestClient, sent: str) -> None:
-    for method, path, body in ASKED[:4]:
+    for method, path, body in [*ASKED[:4], *CHANGES]:
         answer = client.request(method, path, json=body, headers=headers(sent))
         assert answer.status_code == 422
         assert answer.json()["error"]["details"] == {"field": "x-min-graph-version"}
@@ -100,9 +107,26 @@ def test_a_read_waits_for_the_version(client: TestClient, engine: Engine) -> Non
     assert answers[0].json()["graph_version"] == 2
 
 
-def test_who_changes_the_graph_waits_for_nothing(client: TestClient) -> None:
-    put = client.put("/nodes/a", json={"text": "json"}, headers=headers(50, 0.01))
-    assert put.json()["graph_version"] == 1
+@pytest.mark.parametrize(("method", "path", "body"), CHANGES)
+def test_a_change_is_made_upon_the_version_or_not_at_all(
+    client: TestClient, engine: Engine, method: str, path: str, body: Any
+) -> None:
+    engine.apply([UpsertNode("a", "json")])
+    if method == "DELETE" and path == "/edges":
+        engine.apply([AddEdge("a", "node-1")])
+    before = engine.state.version
+    late = client.request(method, path, json=body, headers=headers(before + 1, 0.01))
+    error = late.json()["error"]
+    assert (late.status_code, error["code"]) == (503, "version_not_reached")
+    assert error["details"] == {"graph_version": before, "min_graph_version": before + 1}
+    assert engine.state.version == before
+    made = client.request(method, path, json=body, headers=headers(before))
+    assert made.json()["graph_version"] == before + 1
+
+
+def test_no_bundle_is_opened_for_a_version_that_does_not_come(client: TestClient) -> None:
+    late = client.post("/admin/reload", headers=headers(9, 0.01))
+    assert late.json()["error"]["code"] == "version_not_reached"
 
 
 def asking_for(version: int) -> Exchange:
