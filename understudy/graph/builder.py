@@ -14,7 +14,7 @@ from understudy.graph.labels import NEGATIVE_LABELS, encode_labels
 from understudy.graph.node_checks import NodeColumns, distinct_nodes, gather_nodes, with_text
 from understudy.graph.progress import Progress, silent
 from understudy.graph.records import EdgeTable, NodeTable
-from understudy.graph.remarks import what_to_know
+from understudy.graph.remarks import alike_ids, what_to_know
 from understudy.graph.repairs import Repair, RepairLog
 from understudy.graph.split_names import check_members, split_from_column
 from understudy.graph.splits import (
@@ -145,8 +145,9 @@ def build_graph(
     readings = [reading.value() for reading in files if reading.file]
     graph = replace(with_notes(graph, log), reading={"files": readings, "split": origin})
     progress("build the graph", 4, 4)
-    repairs, remarks = tuple(log.repairs.values()), tuple(what_to_know(graph, drawn))
-    return Built(graph, repairs, drawn, remarks)
+    alike = alike_ids(ids, lambda node: records.at(int(kept[node])))
+    remarks = *what_to_know(graph, drawn), *alike
+    return Built(graph, tuple(log.repairs.values()), drawn, remarks)
 
 
 def check_drawing(rules: Rules, origin: str, own: bool) -> None:

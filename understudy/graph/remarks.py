@@ -1,10 +1,11 @@
 """What about a graph will trouble its user later: said at import, when it can still be mended."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+import pyarrow as pa
 
-from understudy.graph.names import plain_form
+from understudy.graph.names import alike_groups, plain_form
 from understudy.graph.text_graph import UNLABELED, TextGraph
 
 FEW_NODES = 3  # a class needs as many to be in train, val and test
@@ -52,6 +53,26 @@ def alike(names: Sequence[str]) -> Iterator[str]:
             f"{shown}: classes of their own, though only case, blanks or accents' coding differ; "
             "write each class one way if they are the same"
         )
+
+
+def alike_ids(ids: pa.LargeStringArray, place: Callable[[int], str]) -> Iterator[str]:
+    """Nodes that a person would take for one.
+
+    Args:
+        place: says where a node was read, for example "nodes.csv:7".
+    """
+    groups = alike_groups(ids)
+    if not groups:
+        return
+    shown = "; ".join(
+        ", ".join(f"{ids[node].as_py()!r:.100} ({place(node)})" for node in group[:SHOWN].tolist())
+        for group in groups[:SHOWN]
+    )
+    more = f"; and {len(groups) - SHOWN:,} more such groups" if len(groups) > SHOWN else ""
+    yield (
+        f"{shown}{more}: nodes of their own, though only case, blanks or accents' coding differ in "
+        "their ids; write each id one way if they are the same"
+    )
 
 
 def small_classes(

@@ -266,6 +266,16 @@ def test_integers_are_ids_or_positions_and_never_a_guess(
         ('{"a": {"train": ["a", "zz"]}}', "a", r"train\[1\] is 'zz'"),
         ('{"a": {"train": [7]}}', "a", r"train\[0\] is 7"),
         ('{"a": {"train": ["a"], "test": ["a"]}}', "a", "is in train and in test"),
+        (
+            '{"a": {"train": ["b", "a", "c", " a"]}}',
+            "a",
+            r"train\[3\] is ' a', the same node as \[1\]",
+        ),
+        (
+            '{"a": {"train": [1, 0, 0, 1]}}',
+            "a",
+            r"train\[2\] is 0, .* positions .* never as a mask",
+        ),
     ],
 )
 def test_bad_named_splits(

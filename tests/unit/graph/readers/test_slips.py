@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -162,6 +163,20 @@ def test_classes_that_look_alike_are_told(import_text: Import) -> None:
     assert "'Tree', 'tree'; 'pi" in remarks
     assert "only case, blanks or accents' coding differ" in remarks
     assert "coding" not in " ".join(import_text(NODES).remarks)
+
+
+def test_ids_that_look_alike_are_told_with_their_lines(import_text: Import) -> None:
+    nodes = "id,text\nRoom 1,one\nb,two\nroom  1,three\ncafe\u0301,four\nB,five\ncaf\u00e9,six\n"
+    built = import_text(nodes)
+    remarks = " ".join(built.remarks)
+    assert re.search(r"'Room 1' \(\S+nodes\.csv:2\), 'room  1' \(\S+nodes\.csv:4\); 'b' ", remarks)
+    assert re.search(
+        r"'caf\u00e9' \(\S+nodes\.csv:7\): nodes of their own, though only case", remarks
+    )
+    assert built.graph.num_nodes == 6
+    assert "coding" not in " ".join(import_text(NODES).remarks)
+    many = "id,text\n" + "".join(f"a{n},one\nA{n},two\n" for n in range(8))
+    assert "; and 3 more such groups: nodes of their own" in " ".join(import_text(many).remarks)
 
 
 def test_what_cannot_be_read_twice_or_at_all_is_said(tmp_path: Path) -> None:
