@@ -18,6 +18,7 @@ ENCODER_KINDS: tuple[EncoderKind, ...] = get_args(EncoderKind)
 LABELS = "cross_entropy"  # the one objective that needs no teacher
 OBJECTIVES = (LABELS, "kd", "unlabeled", "bd", "lingugkd", "nd", "lelp", "ff", "mixup")
 SOFT = ("kd", "unlabeled", "bd")  # the objectives that read a teacher's soft labels
+AROUND = ("ff",)  # those that read outputs of neighbours
 LARGEST_SEED = 2**63 - 1  # that generators of every library take
 LARGEST_WIDTH = 2**20  # of a layer: the weights of a wider one cannot even be counted
 STUDENT_KINDS: tuple[StudentKind, ...] = get_args(StudentKind)
@@ -244,6 +245,12 @@ def refuse_unread(choices: DistillChoices) -> None:
         raise TrainingError("encoder_path is MiniLM's folder, and hashing has none; leave it out")
     if choices.fanout != TRAINING.fanout and choices.batch_size == 0:
         raise TrainingError("fanout is of batches, and batch_size 0 takes the whole graph at once")
+
+
+def reads_around(weights: Mapping[str, float]) -> bool:
+    """Whether an objective reads outputs of neighbours; one of a plugin may."""
+    quiet = set(OBJECTIVES) - set(AROUND)
+    return any(weight and name not in quiet for name, weight in weights.items())
 
 
 def with_labels(weights: Mapping[str, float]) -> Mapping[str, float]:
