@@ -236,6 +236,11 @@ def refuse_unread(choices: DistillChoices) -> None:
     others = set(OBJECTIVES) - set(SOFT)  # an objective of a plugin may read anything
     named = [name for name, weight in choices.objectives.items() if weight and name not in others]
     soft = choices.teacher is not None and (named or not choices.objectives)
+    if not is_heard(choices.objectives) and (choices.compare or choices.view is not None):
+        raise TrainingError(
+            f"{'compare' if choices.compare else 'view'} is of what a teacher says, and no "
+            "objective that has a weight reads it; name one, such as unlabeled, or leave it out"
+        )
     if choices.temperature != CONSTANTS.temperature and not soft:
         raise TrainingError(
             "temperature is that of a teacher's soft labels: it needs a teacher, and one of the "
@@ -251,6 +256,11 @@ def reads_around(weights: Mapping[str, float]) -> bool:
     """Whether an objective reads outputs of neighbours; one of a plugin may."""
     quiet = set(OBJECTIVES) - set(AROUND)
     return any(weight and name not in quiet for name, weight in weights.items())
+
+
+def is_heard(weights: Mapping[str, float]) -> bool:
+    """Whether an objective reads a teacher; where none is named, some do."""
+    return not weights or any(w for name, w in weights.items() if name != LABELS)
 
 
 def with_labels(weights: Mapping[str, float]) -> Mapping[str, float]:

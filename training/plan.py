@@ -122,9 +122,10 @@ def teacher_stage(size: GraphSize, wishes: Wishes, rate: float) -> Stage:
     questions = size.nodes * max(len(defaults.hops), 1)
     questions = min(questions, wishes.questions or questions)
     tokens = defaults.tokens + 4 * size.classes
-    disk = questions * (size.classes * WHOLE + wishes.shown * HALF)
-    memory = BASE_BYTES + 2 * disk + 2 * size.text_bytes
     kind = teacher_kind(teacher)
+    shown = 0 if kind == "endpoint" else wishes.shown  # it shows no features
+    disk = questions * (size.classes * WHOLE + shown * HALF)
+    memory = BASE_BYTES + 2 * disk + 2 * size.text_bytes
     if kind == "endpoint":
         money = questions * (tokens * wishes.input_price + 8 * wishes.output_price) / 1e6
         seconds = questions / wishes.answers_a_second

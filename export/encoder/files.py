@@ -18,7 +18,7 @@ from export.encoder.outliers import set_outliers_apart
 from export.encoder.rounding import round_products
 from export.onnx_files import Axes, B, OnnxFile, T, export_files
 from export.precisions import to_int8
-from training.encoders.features import cached_file
+from training.encoders.features import cached_file, kept_embeddings, mapped
 from training.encoders.minilm import MiniLM, load_minilm
 from understudy.bundle.reader import file_digest
 from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE, TOKENIZER_FILE, TextEncoder
@@ -105,13 +105,13 @@ def served_embeddings(
 ) -> NDArray[np.float32]:
     """The same, mapped from the cache, which is filled before by what `make` makes."""
     path = served_file(graph, encoder, file)
-    if not path.is_file():
-        values = make(graph, encoder, file, progress)
-        with atomic_file(path) as temporary:
-            np.save(temporary, values)
-    # Mapped, and copied on writing: torch takes no memory that nobody may write to.
-    mapped: NDArray[np.float32] = np.load(path, mmap_mode="c", allow_pickle=False)
-    return mapped
+    kept = kept_embeddings(path, graph.num_nodes)
+    if kept is not None:
+        return kept
+    values = make(graph, encoder, file, progress)
+    with atomic_file(path) as temporary:
+        np.save(temporary, values)
+    return mapped(path)
 
 
 def served_file(graph: TextGraph, encoder: WrittenEncoder, file: str) -> Path:

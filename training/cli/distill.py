@@ -242,6 +242,7 @@ def check_paths(
 def show(metrics: Mapping[str, float], out: Path) -> None:
     """Prints what was compared on validation, where there was something, and the kept student."""
     from training.recipes import TITLES
+    from training.student.checkpoint import read_calibration
 
     console = Console()
     compared = {name: metrics[key] for name in TITLES if (key := f"val_accuracy_{name}") in metrics}
@@ -258,6 +259,10 @@ def show(metrics: Mapping[str, float], out: Path) -> None:
             keys = (f"{name}_{key}" for key in ("accuracy", "macro_f1", "calibration_error"))
             table.add_row(name, *(f"{metrics[key]:.3f}" for key in keys))
     console.print(table)
+    temperature = read_calibration(out / "calibration.json").temperature
+    typer.echo(
+        f"calibration errors are before calibration: logits are served divided by {temperature:.3g}"
+    )
 
 
 def route_of(out: Path) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from understudy.graph.names import alike_groups, plain_form
 from understudy.graph.text_graph import UNLABELED, TextGraph
@@ -12,6 +13,7 @@ FEW_NODES = 3  # a class needs as many to be in train, val and test
 MANY_CLASSES = 0.5  # classes for each labelled node: more are names rather than classes
 SMALL = 10  # labelled nodes below which the number of classes says nothing
 SHOWN = 5
+COPIES = 0.01  # share of val or test whose text train has, from which on it is told
 
 
 def what_to_know(graph: TextGraph, drawn: bool) -> Iterator[str]:
@@ -39,6 +41,29 @@ def what_to_know(graph: TextGraph, drawn: bool) -> Iterator[str]:
     missing = [name for name in ("val", "test") if not len(graph.splits.get(name, ()))]
     if graph.num_classes and missing:
         yield f"no node is in {' or in '.join(missing)}; training needs val, and grading test"
+    yield from copies(graph)
+
+
+def copies(graph: TextGraph) -> Iterator[str]:
+    """Nodes that are graded although one with their very text is trained on."""
+    train = graph.splits.get("train")
+    if train is None or not len(train):
+        return
+    known = pc.unique(graph.texts.take(pa.array(train)))
+    told, example = [], ""
+    for name in ("val", "test"):
+        members = graph.splits.get(name, train[:0])
+        texts = graph.texts.take(pa.array(members))
+        same = pc.is_in(texts, value_set=known).to_numpy(zero_copy_only=False)
+        if same.any() and same.mean() >= COPIES:
+            told.append(f"{int(same.sum()):,} of {len(members):,} nodes of {name}")
+            example = example or texts[int(np.argmax(same))].as_py().partition("\n")[0]
+    if told:
+        yield (
+            f"{' and '.join(told)} have the very text of a node of train ({example!r:.60}): a "
+            "model may know them by heart; a column whose equal values a random split keeps "
+            "together is named with --group-field"
+        )
 
 
 def alike(names: Sequence[str]) -> Iterator[str]:

@@ -179,6 +179,16 @@ def test_ids_that_look_alike_are_told_with_their_lines(import_text: Import) -> N
     assert "; and 3 more such groups: nodes of their own" in " ".join(import_text(many).remarks)
 
 
+def test_graded_nodes_with_the_text_of_a_training_node_are_told(import_text: Import) -> None:
+    nodes = "id,text,label,split\na,oak,x,train\nb,elm,y,train\nc,oak,x,val\nd,ash,y,val\n"
+    (remark,) = import_text(nodes + "e,elm,y,test\nf,fir,x,test\n", "source,target\na,b\n").remarks
+    assert remark.startswith("1 of 2 nodes of val and 1 of 2 nodes of test have the very text of")
+    assert "('oak')" in remark
+    assert "--group-field" in remark
+    once = nodes.replace("c,oak", "c,yew") + "e,box,y,test\n"
+    assert not import_text(once, "source,target\na,b\n").remarks
+
+
 def test_what_cannot_be_read_twice_or_at_all_is_said(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "nodes.csv")
     for path, message in (
