@@ -20,6 +20,7 @@ from training.config import (
     EncoderKind,
     Normalization,
     check_weights,
+    is_heard,
     with_labels,
 )
 from training.devices import check_device
@@ -185,7 +186,7 @@ def distill(
     show(metrics, out)
     if teacher is not None:
         typer.echo(route_of(out))
-    if teacher is not None and not compare:
+    if teacher is not None and not compare and is_heard(choices.objectives):
         typer.echo("does the teacher help? --compare trains without it, too, and keeps the best")
     own_encoder = ("--encoder-path", encoder_path) if encoder_path is not None else ()
     tell_next("export", out, beside(out, "bundle"), *own_encoder)

@@ -143,12 +143,12 @@ def refuse_unread(context: typer.Context, teacher: str | None) -> None:
 
 
 def student_kinds(words: str) -> list[str]:
-    """The networks that a list with commas names.
+    """The networks that a list with commas names, each once.
 
     Raises:
         TrainingError: one is unknown.
     """
-    kinds = [word.strip() for word in words.split(",")]
+    kinds = list(dict.fromkeys(word.strip() for word in words.split(",")))
     for kind in kinds:
         if kind not in STUDENT_KINDS:
             raise TrainingError(f"--students {words}: choose from {', '.join(STUDENT_KINDS)}")

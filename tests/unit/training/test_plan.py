@@ -94,7 +94,7 @@ def test_a_teacher_of_unknown_size_is_refused() -> None:
 
 def test_the_command_prints_a_table_with_units_and_what_was_assumed(tmp_path: Path) -> None:
     save_graph(small_graph(), tmp_path / "graph")
-    words = ["plan", str(tmp_path / "graph"), "--students", "mlp", "--hidden", "16"]
+    words = ["plan", str(tmp_path / "graph"), "--students", "mlp, mlp", "--hidden", "16"]
     absent = CliRunner().invoke(build_app("plan"), [*words, "--device", "cuda:99"])
     assert isinstance(absent.exception, DeviceError)
     words += ["--device", "cpu"]
@@ -103,6 +103,7 @@ def test_the_command_prints_a_table_with_units_and_what_was_assumed(tmp_path: Pa
     assert f"{NODES} nodes" in told.output
     assert f"{CLASSES} classes" in told.output
     assert " MB" in told.output
+    assert told.output.count("distill mlp") == 1
     assert "and on cpu an epoch of each network" in " ".join(told.output.split())
     assert "assumed: 100 epochs" in told.output
     assert "choose: " in told.output
