@@ -133,7 +133,10 @@ def build_graph(
             raise BadInputError(f"the split that is given ({given.origin}) holds no node")
     drawn = not any(map(len, splits.values()))
     if not drawn:
-        check_drawing(rules, split_origin(nodes, given, rules, drawn, grouped=False), given is None)
+        origin = split_origin(nodes, given, rules, drawn, grouped=False)
+        check_drawing(rules, f"this one is given ({origin})", given is None)
+    elif not label_names:
+        check_drawing(rules, "no node has a label", own=False)
     if drawn:
         splits = random_split(labels, rules.fractions, rules.seed, groups) if label_names else {}
     splits = without_unlabeled(splits, labels, log)
@@ -150,12 +153,12 @@ def build_graph(
     return Built(graph, tuple(log.repairs.values()), drawn, remarks)
 
 
-def check_drawing(rules: Rules, origin: str, own: bool) -> None:
+def check_drawing(rules: Rules, why: str, own: bool) -> None:
     """Refuses rules of a random split where none is drawn.
 
     Args:
-        origin: of the split, in words.
-        own: whether it is that of a column.
+        why: none is, in words.
+        own: whether that is for a column.
 
     Raises:
         BadInputError: the seed or the fractions are not the default, and nothing would read them.
@@ -164,8 +167,8 @@ def check_drawing(rules: Rules, origin: str, own: bool) -> None:
     if said := [name for name, other in drawing.items() if other]:
         advice = ", or have one drawn with --split-field none" if own else ""
         raise BadInputError(
-            f"{' and '.join('--' + name for name in said)} would draw a split, and this one is "
-            f"given ({origin}); leave {'them' if len(said) > 1 else 'it'} out{advice}"
+            f"{' and '.join('--' + name for name in said)} would draw a split, and {why}; "
+            f"leave {'them' if len(said) > 1 else 'it'} out{advice}"
         )
 
 

@@ -202,6 +202,8 @@ def test_no_labels_at_all_is_a_graph_without_splits(import_text: Import) -> None
     graph = import_text("id,text\na,one\nb,two\n").graph
     assert graph.num_classes == 0
     assert not graph.splits
+    with pytest.raises(BadInputError, match="--seed would draw a split, and no node has a label"):
+        import_text("id,text\na,one\n", seed=5)
 
 
 def test_several_files_name_the_right_one(import_text: Import, tmp_path: Path) -> None:

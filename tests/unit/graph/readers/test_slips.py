@@ -165,6 +165,13 @@ def test_classes_that_look_alike_are_told(import_text: Import) -> None:
     assert "coding" not in " ".join(import_text(NODES).remarks)
 
 
+def test_a_text_that_is_named_as_the_label_is_told_to_be_missing_as_text(
+    import_text: Import,
+) -> None:
+    with pytest.raises(BadInputError, match=r"column 'text' is the label, as --label-field says"):
+        import_text("id,text\na,oak\n", node_fields=NodeFields(label="text"))
+
+
 def test_ids_that_look_alike_are_told_with_their_lines(import_text: Import) -> None:
     nodes = "id,text\nRoom 1,one\nb,two\nroom  1,three\ncafe\u0301,four\nB,five\ncaf\u00e9,six\n"
     built = import_text(nodes)
