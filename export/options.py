@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from export.errors import ExportError, StaleError
+from understudy.folders.names import name_problem
 
 EncoderPrecision = Literal["auto", "fp32", "int8"]
 STUDENT_PRECISIONS = ("int8", "fp16")  # beside float32
@@ -34,6 +35,8 @@ class ExportOptions:
                 raise ExportError(f"unknown precision {precision!r}; choose int8 or fp16")
         if self.name is not None and not (self.name.strip() and self.name.isprintable()):
             raise ExportError(f"a model's name must be a line of text, not {self.name!r}")
+        if self.name is not None and (problem := name_problem(self.name)):
+            raise ExportError(f"a model's name {problem}; give a shorter one")
         object.__setattr__(
             self, "student_precisions", tuple(dict.fromkeys(self.student_precisions))
         )

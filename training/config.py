@@ -18,6 +18,7 @@ ENCODER_KINDS: tuple[EncoderKind, ...] = get_args(EncoderKind)
 LABELS = "cross_entropy"  # the one objective that needs no teacher
 OBJECTIVES = (LABELS, "kd", "unlabeled", "bd", "lingugkd", "nd", "lelp", "ff", "mixup")
 SOFT = ("kd", "unlabeled", "bd")  # the objectives that read a teacher's soft labels
+AROUND = ("ff",)  # those that read outputs of neighbours
 LARGEST_SEED = 2**63 - 1  # that generators of every library take
 LARGEST_WIDTH = 2**20  # of a layer: the weights of a wider one cannot even be counted
 STUDENT_KINDS: tuple[StudentKind, ...] = get_args(StudentKind)
@@ -235,6 +236,11 @@ def refuse_unread(choices: DistillChoices) -> None:
     others = set(OBJECTIVES) - set(SOFT)  # an objective of a plugin may read anything
     named = [name for name, weight in choices.objectives.items() if weight and name not in others]
     soft = choices.teacher is not None and (named or not choices.objectives)
+    if not is_heard(choices.objectives) and (choices.compare or choices.view is not None):
+        raise TrainingError(
+            f"{'compare' if choices.compare else 'view'} is of what a teacher says, and no "
+            "objective that has a weight reads it; name one, such as unlabeled, or leave it out"
+        )
     if choices.temperature != CONSTANTS.temperature and not soft:
         raise TrainingError(
             "temperature is that of a teacher's soft labels: it needs a teacher, and one of the "
@@ -244,6 +250,17 @@ def refuse_unread(choices: DistillChoices) -> None:
         raise TrainingError("encoder_path is MiniLM's folder, and hashing has none; leave it out")
     if choices.fanout != TRAINING.fanout and choices.batch_size == 0:
         raise TrainingError("fanout is of batches, and batch_size 0 takes the whole graph at once")
+
+
+def reads_around(weights: Mapping[str, float]) -> bool:
+    """Whether an objective reads outputs of neighbours; one of a plugin may."""
+    quiet = set(OBJECTIVES) - set(AROUND)
+    return any(weight and name not in quiet for name, weight in weights.items())
+
+
+def is_heard(weights: Mapping[str, float]) -> bool:
+    """Whether an objective reads a teacher; where none is named, some do."""
+    return not weights or any(w for name, w in weights.items() if name != LABELS)
 
 
 def with_labels(weights: Mapping[str, float]) -> Mapping[str, float]:

@@ -348,8 +348,8 @@ class Batch:
     """n nodes of which the first are the seeds: only their outputs are read.
 
     Attributes:
-        reach: of how many first nodes each layer's results are read on the way to the seeds';
-            empty: of all
+        reach: of how many first nodes each layer's results are read on the way to the seeds', or
+            to those around them that an objective reads, too; empty: of all
 
     Shapes:
         nodes: int64 [n], indices in the graph

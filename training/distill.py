@@ -13,8 +13,10 @@ from torch import Tensor
 
 from training.calibration import calibrate_student, score
 from training.config import (
+    TRAINING,
     DistillOptions,
     Training,
+    is_heard,
 )
 from training.data import GraphData, check_trainable, graph_data
 from training.devices import AUTO, device_title, found_device, free_on
@@ -32,7 +34,7 @@ from training.student.checkpoint import (
     save_checkpoint,
 )
 from training.student.network import Student
-from training.student.warm_start import begin_with, check_start
+from training.student.warm_start import begin_with, check_start, doubt_about
 from training.teacher.answers.views import served_teacher
 from understudy.folders import FolderError, check_output, check_space, reserved
 from understudy.folders.kinds import STUDENT
@@ -109,6 +111,8 @@ def placed(
         choice = chosen_batch(graph_size(graph_folder), options, free_on(device))
         tell(logging.WARNING if choice.seeds else logging.INFO, choice.reason)
         chosen = replace(chosen, batch_size=choice.seeds)
+        if not choice.seeds and chosen.fanout != TRAINING.fanout:
+            tell(logging.WARNING, f"--fanout {chosen.fanout} is not read: it is of batches")
     return replace(options, training=chosen, fitting=False)
 
 
@@ -143,6 +147,10 @@ def distilled(
     before = None if options.start is None else load_checkpoint(options.start)
     if before is not None:
         check_start(config, before)
+        if doubt := doubt_about(config, before):
+            log.warning(doubt)
+    if options.teacher is not None and not is_heard(options.objectives):
+        log.warning("no objective reads the teacher, which is measured for `route: auto` alone")
     served = None if options.teacher is None else served_teacher(options.teacher, graph)
     check_space(out, student_bytes(config))
     features = graph_features(graph, config.encoder, options.encoder_path, progress)

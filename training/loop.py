@@ -156,18 +156,20 @@ def batches(
     train, others = data.train.cpu().numpy(), np.empty(0, dtype=np.int64)
     if any(term.objective.reach == "all" for term in terms):
         others = np.flatnonzero(~train_mask(data).cpu().numpy())
-    sampling = sampling_of(run.student, config)
+    around = any(term.objective.reads_neighbors for term in terms)
+    sampling = sampling_of(run.student, config, int(around))
     while True:
         steps = seed_steps(train, others, config.batch_size, run.order)
         own = (share_of(step, team.rank, team.size) for step in steps)
         yield sampled_batches(data, own, sampling, run.draws)
 
 
-def sampling_of(student: Student, config: TrainingConfig) -> Sampling:
-    """What is drawn around a seed."""
+def sampling_of(student: Student, config: TrainingConfig, around: int = 0) -> Sampling:
+    """What is drawn around a seed: the neighbours that the student's layers read of it, or of all
+    nodes within `around` hops."""
     kind = student.config.kind
     hops = 0 if STUDENTS[kind].weighting == "none" else student.config.layers
-    return Sampling(hops, config.fanout, kind)
+    return Sampling(hops + around, config.fanout, kind, around)
 
 
 def share_of(step: NDArray[np.int64], rank: int, size: int) -> NDArray[np.int64]:
@@ -216,10 +218,8 @@ def step_loss(
             neighbours and losses stay float32
     """
     last = any(term.objective.reads_last for term in terms)
-    around = any(term.objective.reads_neighbors for term in terms)
-    reach = () if around else batch.reach
     with torch.autocast(batch.nodes.device.type, torch.bfloat16, mixed, cache_enabled=False):
-        output = student(batch.features, batch.edges, embedded, last, reach)
+        output = student(batch.features, batch.edges, embedded, last, batch.reach)
     return total_loss(terms, student, output, batch)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from training.config import TRAINING, DistillOptions, StudentConfig
+from training.config import CONSTANTS, TRAINING, DistillOptions, StudentConfig, reads_around
 from understudy.environment import MEMORY_LIMITS, NO_LIMIT, gibibytes
 from understudy.graph.errors import GraphFormatError
 from understudy.graph.folder import read_meta
@@ -26,6 +26,7 @@ GRAM_BYTES = 24  # of them together, and of what they are made of
 GATHERED = 2**25  # n-grams of a graph, at most, that batches are cut from; of more, from words
 GATHERED_BYTES = 24  # of each, while they are put together
 WORD_BYTES = 3  # a character of a hashed text, where only its words are kept
+KEPT_FROM = 2**24  # bytes of a graph's texts, from which on the cache has what hashing makes
 BAG_WIDTH = 128  # of the learned embedding of an n-gram bucket
 BAG_NUMBERS = 3 * BAG_WIDTH  # of a hashed text: its bag, the same dropped, and their gradient
 STEP_GRAM_BYTES = 16  # of a step's texts: rows, and the same by column
@@ -35,6 +36,8 @@ EXPORTED_BYTES = 150  # of each
 STORED_EDGE_BYTES = 8  # an edge of a graph folder or bundle, in both directions
 STORED_NODE_BYTES = 40  # of where lists and texts begin, of labels and splits
 DENSE_WIDTH = 384  # of a text's embedding
+PAIR_NUMBERS = 12  # a class of each pair whose outputs an objective compares
+PAIR_BYTES = 70  # an edge, in both directions: its ends, for such an objective
 HEADROOM = 0.85  # of what is free
 BATCH = 1_024  # seeds a step, where the whole graph does not fit
 NUMBER = 4  # bytes
@@ -74,8 +77,12 @@ def training_bytes(
     taught: bool,
     whole: bool,
     fanout: int = TRAINING.fanout,
+    around: bool = False,
 ) -> float:
     """Of the process at its peak; dense features stay mapped, and are not counted.
+
+    Args:
+        around: whether an objective reads the outputs of neighbours
 
     Of every node a step over the whole graph holds each layer's input, the sums over its neighbours
     (whose memory their gradient takes), and one gradient; of objectives that read activations, the
@@ -87,12 +94,15 @@ def training_bytes(
     if student.kind == "gat" and whole:
         by_node += 2 * layers * width
     by_edge = EDGE_BYTES + ATTENDED_BYTES * (student.kind == "gat")
+    by_edge += PAIR_BYTES * (around and whole)
     kept = WORD_BYTES + GRAMS_A_CHARACTER * GRAM_BYTES * whole
     texts = size.text_bytes * (1 + kept * hashed)
     by_node += BAG_NUMBERS * NUMBER * (hashed and whole)
     trained = size.nodes * by_node + size.edges * by_edge + texts
-    if not whole:
-        trained += step_bytes(size, student, hashed, fanout)
+    if whole:
+        trained += pair_bytes(size, 2 * size.edges) * around
+    else:
+        trained += step_bytes(size, student, hashed, fanout, around)
         grams = GRAMS_A_CHARACTER * size.text_bytes * hashed
         trained += grams * GATHERED_BYTES * (grams <= GATHERED)
     return BASE_BYTES + max(trained, loading_bytes(size))
@@ -103,38 +113,52 @@ def loading_bytes(size: GraphSize) -> float:
     return size.edges * LOADING_BYTES + 2 * size.text_bytes
 
 
-def step_bytes(size: GraphSize, student: StudentConfig, hashed: bool, fanout: int) -> float:
+def pair_bytes(size: GraphSize, edges: float) -> float:
+    """Of what an objective makes of the outputs at both ends of some edges."""
+    return min(edges, CONSTANTS.pairs) * size.classes * NUMBER * PAIR_NUMBERS
+
+
+def step_bytes(
+    size: GraphSize, student: StudentConfig, hashed: bool, fanout: int, around: bool = False
+) -> float:
     """Of a step of BATCH seeds, with `fanout` neighbours drawn of each node and hop.
 
     It holds the features of all nodes that are drawn, and of each layer's activations those that
-    are read on the way to the seeds' (`training.data.Batch.reach`); GAT computes all of them.
+    are read on the way to the seeds' (`training.data.Batch.reach`); GAT computes all of them. Where
+    an objective reads the outputs of neighbours, it is the way to these, which is a hop longer.
     """
-    around = drawn_nodes(size, student, fanout)
+    reached = drawn_nodes(size, student, fanout, int(around))
     grams = GRAMS_A_CHARACTER * size.text_bytes / max(size.nodes, 1)
     features = grams * STEP_GRAM_BYTES + BAG_NUMBERS * NUMBER if hashed else DENSE_WIDTH * NUMBER
     if student.kind == "gat":
         features += ATTENDED_BYTES * 2  # by a node that is drawn there is an edge, and its own
-        around = [around[-1]] * len(around)
-    rows = step_rows(around, student.hidden, BAG_WIDTH if hashed else DENSE_WIDTH)
-    return around[-1] * features + rows * student.hidden * NUMBER
+        reached = [reached[-1]] * len(reached)
+    rows = step_rows(reached, student.hidden, BAG_WIDTH if hashed else DENSE_WIDTH)
+    taken = reached[-1] * features + rows * student.hidden * NUMBER
+    if around:
+        taken += reached[-1] * PAIR_BYTES / 2 + pair_bytes(size, BATCH * (fanout + 1))
+    return taken
 
 
-def drawn_nodes(size: GraphSize, student: StudentConfig, fanout: int) -> list[float]:
-    """How many nodes lie within 0, 1 … hops of a step's seeds: one figure more than layers.
+def drawn_nodes(
+    size: GraphSize, student: StudentConfig, fanout: int, around: int = 0
+) -> list[float]:
+    """How many nodes lie within 0, 1 … hops of the nodes whose outputs are read: one figure more
+    than layers. They are the seeds, and those within `around` hops of them.
 
     Seeds have the mean degree, their neighbours more. So many different nodes are met by draws that
     fall evenly on all; by others, fewer.
     """
     nodes = max(size.nodes, 1)
     draws = float(min(BATCH, nodes))
-    if student.kind == "mlp":
-        return [draws] * (student.layers + 1)
     within, ring = [draws], draws * min(fanout, 2 * size.edges / nodes)
-    for _ in range(student.layers):
+    for _ in range(student.layers + around):
         draws += ring
         ring *= fanout
         within.append(max(within[0], nodes * -math.expm1(-draws / nodes)))
-    return within
+    if student.kind == "mlp":
+        return [within[around]] * (student.layers + 1)
+    return within[around:]
 
 
 def step_rows(around: Sequence[float], hidden: int, width: int) -> float:
@@ -189,13 +213,14 @@ def choose_batch(
     taught: bool,
     free: float,
     fanout: int = TRAINING.fanout,
+    around: bool = False,
 ) -> BatchChoice:
     """The whole graph where it fits into the free memory, and else batches."""
-    whole = training_bytes(size, student, hashed, taught, whole=True)
+    whole = training_bytes(size, student, hashed, taught, whole=True, around=around)
     needed = f"training on the whole graph takes about {gibibytes(round(whole))}"
     if whole <= HEADROOM * free:
         return BatchChoice(0, f"{needed} of {gibibytes(round(free))} that are free", whole)
-    drawn = training_bytes(size, student, hashed, taught, whole=False, fanout=fanout)
+    drawn = training_bytes(size, student, hashed, taught, False, fanout, around)
     return BatchChoice(
         BATCH,
         f"{needed}, more than is free ({gibibytes(round(free))}): batches of {BATCH:,} nodes with "
@@ -220,7 +245,8 @@ def chosen_batch(
     elif not hashed:
         free -= size.nodes * DENSE_WIDTH * NUMBER
     fanout = options.training.fanout
-    return choose_batch(size, options.student, hashed, taught, free, fanout)
+    around = reads_around(options.objectives)
+    return choose_batch(size, options.student, hashed, taught, free, fanout, around)
 
 
 def free_bytes() -> int:

@@ -21,6 +21,7 @@ from training.memory import (
     BASE_BYTES,
     BATCH,
     DENSE_WIDTH,
+    KEPT_FROM,
     WORD_BYTES,
     GraphSize,
     bundle_bytes,
@@ -105,9 +106,9 @@ def text_stage(size: GraphSize, wishes: Wishes, rate: float) -> Stage:
     """Making features of the texts, once a graph."""
     if wishes.hashed:
         seconds = size.text_bytes / HASHED_CHARACTERS
-        return priced(
-            "hash texts", seconds, BASE_BYTES + (1 + WORD_BYTES) * size.text_bytes, 0, wishes, 1
-        )
+        words = WORD_BYTES * size.text_bytes
+        disk = words * is_kept(size)
+        return priced("hash texts", seconds, BASE_BYTES + size.text_bytes + words, disk, wishes, 1)
     tokens = size.nodes * min(size.text_bytes / size.nodes / CHARACTERS_A_TOKEN, ENCODER_TOKENS)
     seconds = tokens * FLOPS_A_PARAMETER * ENCODER_PARAMETERS / rate
     disk = size.nodes * DENSE_WIDTH * WHOLE
@@ -121,9 +122,10 @@ def teacher_stage(size: GraphSize, wishes: Wishes, rate: float) -> Stage:
     questions = size.nodes * max(len(defaults.hops), 1)
     questions = min(questions, wishes.questions or questions)
     tokens = defaults.tokens + 4 * size.classes
-    disk = questions * (size.classes * WHOLE + wishes.shown * HALF)
-    memory = BASE_BYTES + 2 * disk + 2 * size.text_bytes
     kind = teacher_kind(teacher)
+    shown = 0 if kind == "endpoint" else wishes.shown  # it shows no features
+    disk = questions * (size.classes * WHOLE + shown * HALF)
+    memory = BASE_BYTES + 2 * disk + 2 * size.text_bytes
     if kind == "endpoint":
         money = questions * (tokens * wishes.input_price + 8 * wishes.output_price) / 1e6
         seconds = questions / wishes.answers_a_second
@@ -147,7 +149,7 @@ def student_stages(
     whole = epoch_seconds(size, student, wishes.hashed, wishes.device)
     epoch = batches_seconds(size, student, wishes) if choice.seeds else whole
     reading = size.edges / READ_EDGES + size.text_bytes / READ_TEXT
-    hashing = size.text_bytes / HASHED_CHARACTERS * wishes.hashed
+    hashing = size.text_bytes / HASHED_CHARACTERS * (wishes.hashed and not is_kept(size))
     weights = weight_bytes(student, size.classes, wishes.hashed)
     distilling = priced(
         f"distill {student.kind}",
@@ -169,6 +171,11 @@ def student_stages(
         1,
     )
     return replace(distilling, remark=remark), exporting
+
+
+def is_kept(size: GraphSize) -> bool:
+    """Whether texts are hashed once for all commands."""
+    return size.text_bytes >= KEPT_FROM
 
 
 def weight_bytes(student: StudentConfig, classes: int, hashed: bool) -> int:

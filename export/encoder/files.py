@@ -18,11 +18,12 @@ from export.encoder.outliers import set_outliers_apart
 from export.encoder.rounding import round_products
 from export.onnx_files import Axes, B, OnnxFile, T, export_files
 from export.precisions import to_int8
+from training.encoders.features import cached_file, kept_embeddings, mapped
 from training.encoders.minilm import MiniLM, load_minilm
 from understudy.bundle.reader import file_digest
 from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE, TOKENIZER_FILE, TextEncoder
 from understudy.graph import TextGraph
-from understudy.graph.files import atomic_file, cache_folder
+from understudy.graph.files import atomic_file
 from understudy.graph.progress import Progress
 
 SAMPLED_TEXTS = 64  # to find outliers and to round weights by
@@ -104,16 +105,15 @@ def served_embeddings(
 ) -> NDArray[np.float32]:
     """The same, mapped from the cache, which is filled before by what `make` makes."""
     path = served_file(graph, encoder, file)
-    if not path.is_file():
-        values = make(graph, encoder, file, progress)
-        with atomic_file(path) as temporary:
-            np.save(temporary, values)
-    # Mapped, and copied on writing: torch takes no memory that nobody may write to.
-    mapped: NDArray[np.float32] = np.load(path, mmap_mode="c", allow_pickle=False)
-    return mapped
+    kept = kept_embeddings(path, graph.num_nodes)
+    if kept is not None:
+        return kept
+    values = make(graph, encoder, file, progress)
+    with atomic_file(path) as temporary:
+        np.save(temporary, values)
+    return mapped(path)
 
 
 def served_file(graph: TextGraph, encoder: WrittenEncoder, file: str) -> Path:
     """Where the cache has them, or would have them."""
-    digest = file_digest(encoder.folder / file)
-    return cache_folder() / "features" / f"{digest[:16]}-{graph.text_hash[:32]}.npy"
+    return cached_file(file_digest(encoder.folder / file), graph, ".npy")

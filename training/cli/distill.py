@@ -20,6 +20,7 @@ from training.config import (
     EncoderKind,
     Normalization,
     check_weights,
+    is_heard,
     with_labels,
 )
 from training.devices import check_device
@@ -185,7 +186,7 @@ def distill(
     show(metrics, out)
     if teacher is not None:
         typer.echo(route_of(out))
-    if teacher is not None and not compare:
+    if teacher is not None and not compare and is_heard(choices.objectives):
         typer.echo("does the teacher help? --compare trains without it, too, and keeps the best")
     own_encoder = ("--encoder-path", encoder_path) if encoder_path is not None else ()
     tell_next("export", out, beside(out, "bundle"), *own_encoder)
@@ -242,6 +243,7 @@ def check_paths(
 def show(metrics: Mapping[str, float], out: Path) -> None:
     """Prints what was compared on validation, where there was something, and the kept student."""
     from training.recipes import TITLES
+    from training.student.checkpoint import read_calibration
 
     console = Console()
     compared = {name: metrics[key] for name in TITLES if (key := f"val_accuracy_{name}") in metrics}
@@ -258,6 +260,10 @@ def show(metrics: Mapping[str, float], out: Path) -> None:
             keys = (f"{name}_{key}" for key in ("accuracy", "macro_f1", "calibration_error"))
             table.add_row(name, *(f"{metrics[key]:.3f}" for key in keys))
     console.print(table)
+    temperature = read_calibration(out / "calibration.json").temperature
+    typer.echo(
+        f"calibration errors are before calibration: logits are served divided by {temperature:.3g}"
+    )
 
 
 def route_of(out: Path) -> str:

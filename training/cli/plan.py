@@ -15,7 +15,7 @@ from training.config import STUDENT_KINDS, DistillChoices, EncoderKind, StudentC
 from training.devices import check_device, found_device, free_on
 from training.errors import TrainingError
 from training.memory import free_bytes, graph_size
-from training.teacher.defaults import LOCAL_KINDS, teacher_kind
+from training.teacher.defaults import LOCAL_KINDS, STUDENT_KIND, teacher_kind
 from understudy.environment import processor
 from understudy.graph.given_options import option_of, was_given
 from understudy.graph.progress import step, terminal_progress
@@ -106,6 +106,11 @@ def plan(
         )
         check_wishes(wishes)
         stages = plan_stages(size, wishes, free_on(found) or free_bytes())
+    if was_given(context, "fanout") and not any("in batches" in s.remark for s in stages):
+        typer.echo(
+            f"--fanout {fanout} is not read: every student takes the whole graph; see --batches",
+            err=True,
+        )
     if as_json:
         typer.echo(json.dumps([asdict(stage) for stage in stages], indent=2, ensure_ascii=False))
         return
@@ -127,7 +132,8 @@ def refuse_unread(context: typer.Context, teacher: str | None) -> None:
     for parameters, kinds, reader in (
         (OF_ENDPOINTS, ("endpoint",), "an endpoint"),
         (("teacher_parameters",), (*LOCAL_KINDS, "causal"), "a language model that runs here"),
-        (("budget", "teacher_width"), (kind,) if kind else (), "a teacher"),
+        (("budget",), (*LOCAL_KINDS, "causal", "endpoint"), "a language model"),
+        (("teacher_width",), (*LOCAL_KINDS, "causal", STUDENT_KIND), "a teacher's features shown"),
     ):
         unread = [option_of(context, name) for name in parameters if was_given(context, name)]
         if unread and kind not in kinds:
@@ -137,12 +143,12 @@ def refuse_unread(context: typer.Context, teacher: str | None) -> None:
 
 
 def student_kinds(words: str) -> list[str]:
-    """The networks that a list with commas names.
+    """The networks that a list with commas names, each once.
 
     Raises:
         TrainingError: one is unknown.
     """
-    kinds = [word.strip() for word in words.split(",")]
+    kinds = list(dict.fromkeys(word.strip() for word in words.split(",")))
     for kind in kinds:
         if kind not in STUDENT_KINDS:
             raise TrainingError(f"--students {words}: choose from {', '.join(STUDENT_KINDS)}")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
 import pyarrow as pa
@@ -21,10 +21,11 @@ from torch import Tensor
 from training.config import ENCODER_KINDS, EncoderKind
 from training.devices import AUTO, found_device
 from training.encoders.sparse_product import Rows, sparse_rows
-from training.encoders.word_texts import WordReader, WordTexts
+from training.encoders.word_texts import WordReader, WordTexts, read_words, write_words
 from training.errors import EncoderError
-from training.memory import GATHERED
+from training.memory import GATHERED, KEPT_FROM
 from understudy.graph import TextGraph
+from understudy.graph.errors import SourceError
 from understudy.graph.files import atomic_file, cache_folder
 from understudy.graph.hashing import SCHEME, HashedTexts, HashingOptions
 from understudy.graph.progress import Progress, silent, step
@@ -212,10 +213,53 @@ def graph_features(
     model_path: Path | None = None,
     progress: Progress = silent,
 ) -> Features:
-    """The features of every node, as the student's input layer reads them."""
+    """The features of every node, as the student's input layer reads them; from the cache, if they
+    are there, and kept there: embeddings always, hashed texts where making them takes a while."""
     if spec.kind == "minilm":
         return dense_features(embeddings(graph, model_path, progress))
-    return hashed_features(graph.texts, spec, progress)
+    if graph.texts.nbytes < KEPT_FROM:
+        return hashed_features(graph.texts, spec, progress)
+    return cached_hashed_features(graph, spec, progress)
+
+
+def cached_hashed_features(
+    graph: TextGraph, spec: EncoderSpec, progress: Progress
+) -> HashedFeatures:
+    """`hashed_features` of a graph, from the cache, which is filled before.
+
+    A cache that cannot be written is told, and costs no more than hashing again.
+
+    Raises:
+        EncoderError: see `hashing_options`.
+    """
+    options = hashing_options(spec)
+    try:
+        path = cached_file(options.digest, graph, ".words")
+    except SourceError as error:
+        log.warning("hashed texts are not kept for the next command: %s", error)
+        return hashed_features(graph.texts, spec, progress)
+    words = kept_words(path, graph.num_nodes, options.buckets, progress)
+    if words is not None:
+        return HashedFeatures(words, options.buckets)
+    features = hashed_features(graph.texts, spec, progress)
+    try:
+        with atomic_file(path) as temporary, temporary.open("wb") as stream:
+            write_words(stream, cast(WordTexts, features.texts))
+    except OSError as error:
+        log.warning("hashed texts are not kept for the next command: %s", error)
+    return features
+
+
+def kept_words(path: Path, count: int, width: int, progress: Progress) -> WordTexts | None:
+    """What the cache has; None as of `kept_embeddings`."""
+    if not path.is_file():
+        return None
+    try:
+        with step(progress, "Reading hashed texts from the cache"), path.open("rb") as stream:
+            return read_words(stream, count, width)
+    except (OSError, ValueError, EOFError) as error:
+        log.warning("%s is damaged (%s): texts are hashed again", path, error)
+        return None
 
 
 def hashed_features(
@@ -313,4 +357,9 @@ def further(progress: Progress, start: int, count: int) -> Progress:
 
 def embeddings_file(graph: TextGraph) -> Path:
     """Where the cache has a graph's embeddings, or would have them."""
-    return cache_folder() / "features" / f"{WEIGHTS_DIGEST[:16]}-{graph.text_hash[:32]}.npy"
+    return cached_file(WEIGHTS_DIGEST, graph, ".npy")
+
+
+def cached_file(digest: str, graph: TextGraph, ending: str) -> Path:
+    """Where the cache has what an encoder, by its digest, makes of a graph's texts."""
+    return cache_folder() / "features" / f"{digest[:16]}-{graph.text_hash[:32]}{ending}"

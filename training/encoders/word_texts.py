@@ -7,6 +7,7 @@ of the memory of their n-grams, and are hashed ten times faster; what is read of
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,3 +164,32 @@ class WordReader:
             np.concatenate([np.empty(0, np.int32), *self.word_buckets]),
             self.width,
         )
+
+
+def write_words(stream: BinaryIO, texts: WordTexts) -> None:
+    """Writes the four arrays of texts, one behind the other, as .npy files are."""
+    for array in (texts.indptr, texts.entries, texts.word_indptr, texts.word_buckets):
+        np.save(stream, array, allow_pickle=False)
+
+
+def read_words(stream: BinaryIO, count: int, width: int) -> WordTexts:
+    """Reads what `write_words` wrote.
+
+    Args:
+        count: texts that there must be
+        width: buckets
+
+    Raises:
+        ValueError, EOFError: it is something else, or torn.
+    """
+    indptr, entries, word_indptr, word_buckets = (
+        np.load(stream, allow_pickle=False) for _ in range(4)
+    )
+    if not (
+        len(indptr) == count + 1
+        and indptr[-1] == len(entries)
+        and word_indptr[-1] == len(word_buckets)
+        and entries.max(initial=0) < width + len(word_indptr) - 1
+    ):
+        raise ValueError(f"it does not hold {count:,} texts")
+    return WordTexts(indptr, entries, word_indptr, word_buckets, width)

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from training.config import ENCODER_KINDS
-from training.data import check_trainable
+from training.data import check_classes, check_trainable
 from training.devices import found_device
 from training.errors import EvaluationError, UntrainableError
 from training.evaluation.folder import EvaluationFolder
 from training.evaluation.map import write_map
-from training.evaluation.plan import EvaluationOptions, run_keys
+from training.evaluation.plan import EvaluationOptions, keys_of, run_keys
 from training.evaluation.processes import run_apart
 from training.evaluation.report import write_report
 from training.evaluation.rows import RUNS_FILE, Row, read_rows, row_of, write_rows
 from training.evaluation.run import Finish
-from training.evaluation.splits import split_graph
+from training.evaluation.splits import OWN, split_graph
 from training.losses.objectives import MAKERS
 from training.recipes import COMBINED, RECIPES
 from training.student.network import STUDENTS
@@ -115,11 +115,18 @@ def check_splits(graph: TextGraph, options: EvaluationOptions) -> None:
     """
     for number in range(options.splits):
         split = split_graph(graph, options.split_kind, number, options.withheld)
+        check_classes(split)
+        for name in ("val", "test"):
+            if options.split_kind != OWN and not len(labeled_nodes(split, name)):
+                raise UntrainableError(
+                    f"{graph.name} has too few labelled nodes for a {name} split at "
+                    f"{options.split_kind}; label more, or take another --split-kind"
+                )
         check_trainable(split)
         if not len(labeled_nodes(split, "test")):
             raise UntrainableError(
-                f"{graph.name} has too few labelled nodes for a test split at "
-                f"{options.split_kind}; label more, or take another --split-kind"
+                f"{graph.name} has no labelled node in its test split; give some nodes the split "
+                "'test', or take a --split-kind that is drawn"
             )
 
 
@@ -129,9 +136,8 @@ def whole_sets(out: Path, options: EvaluationOptions) -> list[dict[str, Any]]:
     Those of earlier calls are among them: a student may have more recipes than another.
     """
     known = tuple(dict.fromkeys((*RECIPES, *MAKERS)))
-    every = replace(options, encoders=ENCODER_KINDS, students=tuple(STUDENTS), recipes=known)
     sets: dict[tuple[str, str, str], list[Path]] = {}
-    for key in run_keys(every):
+    for key in keys_of(options, ENCODER_KINDS, tuple(STUDENTS), known):
         path = out / "runs" / f"{key.name}.json"
         sets.setdefault((key.encoder, key.student, key.recipe), []).append(path)
     whole = [paths for paths in sets.values() if all(path.is_file() for path in paths)]

@@ -13,17 +13,21 @@ from training.recipes import COMBINED
 from understudy.graph.files import write_json
 
 NODES = 800  # of the test split, at most
+AXES = 2
 
 
 def write_map(out: Path, inputs: TrainingInputs, options: EvaluationOptions) -> None:
-    """Writes map.json: the two main axes of both spaces at test nodes, once."""
+    """Writes map.json: the two main axes of both spaces at test nodes, once; nothing where too few
+    test nodes or too narrow a student have no two axes."""
     data, targets = inputs.data, inputs.data.targets
     if (out / "map.json").is_file() or targets is None or COMBINED not in options.recipes:
+        return
+    nodes = data.test[targets.asked[data.test]][:NODES]
+    if min(len(nodes), options.hidden) < AXES:
         return
     encoder = options.encoders[0]
     key = RunKey(0, 0, encoder, options.students[0], COMBINED)
     student, _ = train_recipe(key, inputs, options, options.default_choice)
-    nodes = data.test[targets.asked[data.test]][:NODES]
     with torch.no_grad():
         hidden = student(data.features, data.edges).hidden[-1][nodes]
     spaces = {"student": plane(hidden.numpy())}
@@ -35,5 +39,5 @@ def write_map(out: Path, inputs: TrainingInputs, options: EvaluationOptions) -> 
 
 
 def plane(values: NDArray[np.float32]) -> list[list[float]]:
-    flat: NDArray[np.float32] = PCA(2, random_state=0).fit_transform(values)
+    flat: NDArray[np.float32] = PCA(AXES, random_state=0).fit_transform(values)
     return flat.round(4).tolist()  # type: ignore[no-any-return]

@@ -1,6 +1,6 @@
 """What an evaluation runs, and the names of its runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from typing import Any
@@ -131,6 +131,16 @@ class RunKey:
 
 def run_keys(options: EvaluationOptions) -> Iterator[RunKey]:
     """Every run, a split at a time, so that an interrupted evaluation has whole splits."""
-    parts = (range(options.splits), range(options.seeds), options.encoders, options.students)
-    for split, seed, encoder, student, recipe in product(*parts, options.recipes):
+    yield from keys_of(options, options.encoders, options.students, options.recipes)
+
+
+def keys_of(
+    options: EvaluationOptions,
+    encoders: Sequence[EncoderKind],
+    students: Sequence[str],
+    recipes: Sequence[str],
+) -> Iterator[RunKey]:
+    """The same of other encoders, students and recipes on the same splits and seeds."""
+    parts = (range(options.splits), range(options.seeds), encoders, students, recipes)
+    for split, seed, encoder, student, recipe in product(*parts):
         yield RunKey(split, seed, encoder, student, recipe)

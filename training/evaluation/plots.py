@@ -120,8 +120,12 @@ def plot_reliability(axes: Axes, results: Sequence[Result]) -> bool:
 
 def plot_teacher(axes: Axes, teachers: Sequence[Mapping[str, float]]) -> bool:
     """The teacher's test accuracy a hop, and of all hops together."""
-    views = view_names(teachers[0]) if teachers else []
-    values = [[metrics[f"test_accuracy_{view}"] for metrics in teachers] for view in views]
+    named = dict.fromkeys(view for metrics in teachers for view in view_names(metrics))
+    found = {
+        name: [m[key] for m in teachers if (key := f"test_accuracy_{name}") in m] for name in named
+    }
+    views = [view for view, own in found.items() if own]  # some splits' teachers may lack one
+    values = [found[view] for view in views]
     if not values:
         return False
     axes.bar(views, [np.mean(v) for v in values], yerr=[np.std(v) for v in values], capsize=3)

@@ -27,6 +27,7 @@ from training.evaluation.tables import (
 from training.teacher.answers.views import chosen_view, view_names
 from understudy.graph.files import atomic_file, write_json
 
+TOLD = ("val_accuracy", "test_accuracy", "test_calibration_error")  # of a teacher's views
 Result = Mapping[str, Any]  # a run's own file
 
 
@@ -83,7 +84,8 @@ def introduction(facts: Mapping[str, Any]) -> str:
         f"{facts['nodes']:,} nodes, {facts['edges']:,} edges, {facts['classes']} classes; "
         f"{LABELS[options['split_kind']]}; splits: {options['splits']}, initialisations of each: "
         f"{options['seeds']}, averaged first. {withheld}Epochs, temperatures and the teacher's "
-        f"view are chosen on validation; the test split is read once a run. {searched} A "
+        f"view are chosen on validation; the test split is read once a run, and calibration "
+        f"errors are those before a temperature. {searched} A "
         "difference stands with its 95% interval, and is **bold** where it survives Holm's "
         "correction for all differences of its table at 5%; how the variance of a mean over "
         "splits is taken is in docs/concepts/method.md. *What validation chooses* is no run of its "
@@ -96,22 +98,26 @@ def teacher_section(metrics: Sequence[Mapping[str, float]]) -> str:
     """How accurate the teachers' views are; a mapping a split."""
     if not metrics:
         return ""
-    views = {view: [view] * len(metrics) for view in view_names(metrics[0])}
-    if len(views) > 1:
-        views["chosen on validation"] = [chosen_view(values) for values in metrics]
+    found = [view_names(values) for values in metrics]  # a view may be missing in some
+    names = dict.fromkeys(view for views in found for view in views)
+    told = {view: [(v, view) for v in metrics if measured(v, view)] for view in names}
+    rows = {view: own for view, own in told.items() if own}
+    if len(names) > 1:
+        rows["chosen on validation"] = [(v, chosen_view(v)) for v in metrics]
     lines = [
         "## Teacher",
         "",
         "| prompts | validation accuracy | test accuracy | calibration error |",
         "|---|---|---|---|",
     ]
-    for name, own in views.items():
-        cells = [
-            spread([values[f"{kind}_{view}"] for values, view in zip(metrics, own, strict=True)])
-            for kind in ("val_accuracy", "test_accuracy", "test_calibration_error")
-        ]
+    for name, own in rows.items():
+        cells = [spread([v[f"{kind}_{view}"] for v, view in own]) for kind in TOLD]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def measured(metrics: Mapping[str, float], view: str) -> bool:
+    return all(f"{kind}_{view}" in metrics for kind in TOLD)
 
 
 def spread(values: Sequence[float]) -> str:

@@ -17,9 +17,10 @@ from understudy.graph.neighborhoods import neighbor_degrees
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    hops: int  # of neighbours drawn around a seed: the student's layers
+    hops: int  # of neighbours drawn around a seed: the student's layers, and `around`
     fanout: int  # neighbours drawn of a node and hop, at most
     kind: str
+    around: int = 0  # hops around a seed within which outputs are read
 
 
 def seed_steps(
@@ -79,7 +80,7 @@ def sampled_batches(
             labels=data.labels[index],
             train=positions[trained],
             untrained=positions[~trained],
-            reach=tuple(reversed(around[:-1])),
+            reach=tuple(reversed(around[sampling.around : -1])),
         )
 
 

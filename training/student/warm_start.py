@@ -31,6 +31,22 @@ def check_start(config: CheckpointConfig, before: Checkpoint) -> None:
         )
 
 
+def doubt_about(config: CheckpointConfig, before: Checkpoint) -> str | None:
+    """What to know of accuracies where the weights have learned another graph's labels, or another
+    split's; None where its graph is this one, or one of the same lineage, which keeps its split."""
+    other = before.config
+    if other.graph_hash == config.graph_hash:
+        return None
+    if config.lineage and other.lineage and other.lineage.id == config.lineage.id:
+        return None
+    return (
+        f"the student to begin with was trained on {other.graph_name} with content hash "
+        f"{other.graph_hash[:12]}, and this graph is {config.graph_name} with "
+        f"{config.graph_hash[:12]}: if nodes that it learned the labels of are validation or test "
+        "nodes here, accuracies are too high, and the epoch and the temperature chosen by them"
+    )
+
+
 @torch.no_grad()
 def begin_with(student: Student, label_names: tuple[str, ...], before: Checkpoint) -> None:
     """Takes over all weights; of the head those of the labels that both know, by name.

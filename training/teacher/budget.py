@@ -66,8 +66,8 @@ def budgeted_nodes(
         fitted: a head is fitted to the answers about training nodes.
 
     Raises:
-        TeacherError: the budget is too small for one node, or names a node as hard that the graph
-            does not have.
+        TeacherError: the budget is too small for one node or for one of validation, or names a node
+            as hard that the graph does not have.
     """
     if not budget.limited:
         return np.arange(graph.num_nodes, dtype=np.int64)
@@ -75,6 +75,11 @@ def budgeted_nodes(
     order = asking_order(graph, budget.choice, seed, fitted, worth)
     nodes = order[: affordable(order, hops, budget, write, cost)]
     validation = int(np.isin(nodes, labeled_nodes(graph, "val")).sum())
+    if not validation:
+        raise TeacherError(
+            f"none of the {len(nodes):,} nodes that the budget allows is of validation, by which "
+            "the view that students learn from is chosen; raise --max-nodes or --budget"
+        )
     log.warning(
         "asking about %d of %d nodes (%s); %d are of validation, by which the view is chosen",
         len(nodes),

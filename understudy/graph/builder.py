@@ -14,7 +14,7 @@ from understudy.graph.labels import NEGATIVE_LABELS, encode_labels
 from understudy.graph.node_checks import NodeColumns, distinct_nodes, gather_nodes, with_text
 from understudy.graph.progress import Progress, silent
 from understudy.graph.records import EdgeTable, NodeTable
-from understudy.graph.remarks import what_to_know
+from understudy.graph.remarks import alike_ids, what_to_know
 from understudy.graph.repairs import Repair, RepairLog
 from understudy.graph.split_names import check_members, split_from_column
 from understudy.graph.splits import (
@@ -133,7 +133,10 @@ def build_graph(
             raise BadInputError(f"the split that is given ({given.origin}) holds no node")
     drawn = not any(map(len, splits.values()))
     if not drawn:
-        check_drawing(rules, split_origin(nodes, given, rules, drawn, grouped=False), given is None)
+        origin = split_origin(nodes, given, rules, drawn, grouped=False)
+        check_drawing(rules, f"this one is given ({origin})", given is None)
+    elif not label_names:
+        check_drawing(rules, "no node has a label", own=False)
     if drawn:
         splits = random_split(labels, rules.fractions, rules.seed, groups) if label_names else {}
     splits = without_unlabeled(splits, labels, log)
@@ -145,16 +148,17 @@ def build_graph(
     readings = [reading.value() for reading in files if reading.file]
     graph = replace(with_notes(graph, log), reading={"files": readings, "split": origin})
     progress("build the graph", 4, 4)
-    repairs, remarks = tuple(log.repairs.values()), tuple(what_to_know(graph, drawn))
-    return Built(graph, repairs, drawn, remarks)
+    alike = alike_ids(ids, lambda node: records.at(int(kept[node])))
+    remarks = *what_to_know(graph, drawn), *alike
+    return Built(graph, tuple(log.repairs.values()), drawn, remarks)
 
 
-def check_drawing(rules: Rules, origin: str, own: bool) -> None:
+def check_drawing(rules: Rules, why: str, own: bool) -> None:
     """Refuses rules of a random split where none is drawn.
 
     Args:
-        origin: of the split, in words.
-        own: whether it is that of a column.
+        why: none is, in words.
+        own: whether that is for a column.
 
     Raises:
         BadInputError: the seed or the fractions are not the default, and nothing would read them.
@@ -163,8 +167,8 @@ def check_drawing(rules: Rules, origin: str, own: bool) -> None:
     if said := [name for name, other in drawing.items() if other]:
         advice = ", or have one drawn with --split-field none" if own else ""
         raise BadInputError(
-            f"{' and '.join('--' + name for name in said)} would draw a split, and this one is "
-            f"given ({origin}); leave {'them' if len(said) > 1 else 'it'} out{advice}"
+            f"{' and '.join('--' + name for name in said)} would draw a split, and {why}; "
+            f"leave {'them' if len(said) > 1 else 'it'} out{advice}"
         )
 
 

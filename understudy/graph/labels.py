@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from understudy.folders.names import character_problem
+from understudy.folders.names import name_problem
 from understudy.graph.errors import BadInputError
 from understudy.graph.missing import UNKNOWN_MARKS, missing_words
+from understudy.graph.names import LONGEST_LABEL
 from understudy.graph.numerals import is_number, renamed, whole_number
 from understudy.graph.repairs import RepairLog
 from understudy.graph.text_graph import UNLABELED, string_array
@@ -37,14 +38,17 @@ def read_labels(
 
     Raises:
         BadInputError: several negative numbers, and `negative` is auto; or a label that would end
-            the line of a prompt or a table in which it stands.
+            the line of a prompt or a table in which it stands, or fill it.
     """
     column = dropped(column, missing_words(column, UNKNOWN_MARKS), "missing_labels", log, at)
     values: list[str] = pc.unique(column.drop_null()).to_pylist()
     for value in values:
-        if problem := character_problem(value):
+        if problem := name_problem(value, LONGEST_LABEL):
             where = at(pc.index(column, value).as_py())
-            raise BadInputError(f"{where}: label {value!r:.60} {problem}; write it on one line")
+            raise BadInputError(
+                f"{where}: label {value!r:.60} {problem}; write it shorter, on one line, or name "
+                "another column with --label-field, or none"
+            )
     numbers = {value: whole_number(value) for value in values}
     refused = not_labels(numbers, negative, column, at)
     if refused:

@@ -2,24 +2,29 @@
 
 import unicodedata
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from understudy.folders.names import character_problem
+from understudy.folders.names import name_problem
 from understudy.graph.errors import BadInputError
 from understudy.graph.text_graph import string_array
 
+LONGEST_LABEL = 500  # characters: prompts name all labels, and metrics and tables each of them
+
 
 def check_name(name: object, what: str, advice: str = "give another one") -> None:
-    """Refuses what would end a line of a log, a metric or a table in which the name stands.
+    """Refuses what would end a line of a log, a metric or a table in which the name stands, or fill
+    it.
 
     Args:
         what: the name in a message, for example "--name".
 
     Raises:
-        BadInputError: it is no text, or holds a control character or half a character.
+        BadInputError: it is no text, is too long, or holds a control character or half a character.
     """
-    problem = character_problem(name) if isinstance(name, str) else f"must be a text, not {name!r}"
+    problem = name_problem(name) if isinstance(name, str) else f"must be a text, not {name!r}"
     if problem:
         raise BadInputError(f"{what} {problem}; {advice}")
 
@@ -39,3 +44,12 @@ def plain_forms(names: pa.LargeStringArray) -> pa.LargeStringArray:
     """`plain_form` of many at once, but for the few letters whose case is more than small."""
     forms = pc.utf8_lower(pc.utf8_normalize(names, form="NFKC"))
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(forms, r"\s+", " "))
+
+
+def alike_groups(names: pa.LargeStringArray) -> list[NDArray[np.int64]]:
+    """Positions of distinct names that a person would take for one, by their first ones."""
+    codes = plain_forms(names).dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    sizes = np.bincount(codes)
+    places = np.flatnonzero(sizes[codes] > 1)  # of few: the others stand alone
+    order = places[np.argsort(codes[places], kind="stable")]
+    return np.split(order, np.flatnonzero(np.diff(codes[order])) + 1) if len(order) else []

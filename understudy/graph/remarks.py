@@ -1,16 +1,19 @@
 """What about a graph will trouble its user later: said at import, when it can still be mended."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from understudy.graph.names import plain_form
+from understudy.graph.names import alike_groups, plain_form
 from understudy.graph.text_graph import UNLABELED, TextGraph
 
 FEW_NODES = 3  # a class needs as many to be in train, val and test
 MANY_CLASSES = 0.5  # classes for each labelled node: more are names rather than classes
 SMALL = 10  # labelled nodes below which the number of classes says nothing
 SHOWN = 5
+COPIES = 0.01  # share of val or test whose text train has, from which on it is told
 
 
 def what_to_know(graph: TextGraph, drawn: bool) -> Iterator[str]:
@@ -38,6 +41,29 @@ def what_to_know(graph: TextGraph, drawn: bool) -> Iterator[str]:
     missing = [name for name in ("val", "test") if not len(graph.splits.get(name, ()))]
     if graph.num_classes and missing:
         yield f"no node is in {' or in '.join(missing)}; training needs val, and grading test"
+    yield from copies(graph)
+
+
+def copies(graph: TextGraph) -> Iterator[str]:
+    """Nodes that are graded although one with their very text is trained on."""
+    train = graph.splits.get("train")
+    if train is None or not len(train):
+        return
+    known = pc.unique(graph.texts.take(pa.array(train)))
+    told, example = [], ""
+    for name in ("val", "test"):
+        members = graph.splits.get(name, train[:0])
+        texts = graph.texts.take(pa.array(members))
+        same = pc.is_in(texts, value_set=known).to_numpy(zero_copy_only=False)
+        if same.any() and same.mean() >= COPIES:
+            told.append(f"{int(same.sum()):,} of {len(members):,} nodes of {name}")
+            example = example or texts[int(np.argmax(same))].as_py().partition("\n")[0]
+    if told:
+        yield (
+            f"{' and '.join(told)} have the very text of a node of train ({example!r:.60}): a "
+            "model may know them by heart; a column whose equal values a random split keeps "
+            "together is named with --group-field"
+        )
 
 
 def alike(names: Sequence[str]) -> Iterator[str]:
@@ -52,6 +78,26 @@ def alike(names: Sequence[str]) -> Iterator[str]:
             f"{shown}: classes of their own, though only case, blanks or accents' coding differ; "
             "write each class one way if they are the same"
         )
+
+
+def alike_ids(ids: pa.LargeStringArray, place: Callable[[int], str]) -> Iterator[str]:
+    """Nodes that a person would take for one.
+
+    Args:
+        place: says where a node was read, for example "nodes.csv:7".
+    """
+    groups = alike_groups(ids)
+    if not groups:
+        return
+    shown = "; ".join(
+        ", ".join(f"{ids[node].as_py()!r:.100} ({place(node)})" for node in group[:SHOWN].tolist())
+        for group in groups[:SHOWN]
+    )
+    more = f"; and {len(groups) - SHOWN:,} more such groups" if len(groups) > SHOWN else ""
+    yield (
+        f"{shown}{more}: nodes of their own, though only case, blanks or accents' coding differ in "
+        "their ids; write each id one way if they are the same"
+    )
 
 
 def small_classes(

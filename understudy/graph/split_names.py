@@ -1,6 +1,6 @@
 """Given splits: what people call them, and members named in a file of their own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,8 +112,8 @@ def read_named_split(
 
     Raises:
         SourceError: the file cannot be read.
-        BadInputError: it is not such a file, has no such split, names an unknown node, or only
-            some of its integers are ids.
+        BadInputError: it is not such a file, has no such split, names an unknown node or one
+            twice, or only some of its integers are ids.
     """
     parts = choose(path, read_value(path, "expected an object of named splits"), name)
     members = named_parts(str(path), parts)
@@ -188,5 +188,29 @@ def locate(
                 expected = f"no node's id, unlike {int(known.sum()):,} other members"
                 expected += "; if all are positions, say --split-by position" if integers else ""
             raise BadInputError(f"{path}: {key}[{first}] is {part[first]!r}, which is {expected}")
+        check_once(f"{path}: {key}", part, rows[start : start + len(part)], meaning)
     pieces = np.split(rows.astype(np.int64), starts[1:-1])
     return dict(zip(members, pieces, strict=True)), meaning
+
+
+def check_once(
+    where: str, part: Sequence[int | str], rows: NDArray[np.int64], meaning: str
+) -> None:
+    """Refuses a part of a split that names a node twice.
+
+    Args:
+        part: its members, as they are written
+        rows: the node record of each, int64
+
+    Raises:
+        BadInputError: it does.
+    """
+    firsts = np.unique(rows, return_index=True)[1]
+    if len(firsts) == len(rows):
+        return
+    again = int(np.setdiff1d(np.arange(len(rows)), firsts)[0])
+    before = int(np.argmax(rows == rows[again]))
+    raise BadInputError(
+        f"{where}[{again}] is {part[again]!r}, the same node as [{before}], {part[before]!r}; "
+        f"name each node once (members are read as {meaning}, and never as a mask)"
+    )

@@ -53,6 +53,7 @@ def test_a_missing_encoder_is_told_though_the_embeddings_are_cached(
         ({"student_precisions": ("int8", "int4")}, "unknown precision 'int4'"),
         ({"name": " "}, "must be a line of text, not ' '"),
         ({"name": "two\nlines"}, r"must be a line of text, not 'two\\nlines'"),
+        ({"name": "n" * 201}, "a model's name has 201 characters; at most 200"),
     ],
 )
 def test_words_that_nothing_knows_are_refused(options: dict[str, Any], message: str) -> None:

@@ -202,6 +202,8 @@ def test_no_labels_at_all_is_a_graph_without_splits(import_text: Import) -> None
     graph = import_text("id,text\na,one\nb,two\n").graph
     assert graph.num_classes == 0
     assert not graph.splits
+    with pytest.raises(BadInputError, match="--seed would draw a split, and no node has a label"):
+        import_text("id,text\na,one\n", seed=5)
 
 
 def test_several_files_name_the_right_one(import_text: Import, tmp_path: Path) -> None:
@@ -266,6 +268,16 @@ def test_integers_are_ids_or_positions_and_never_a_guess(
         ('{"a": {"train": ["a", "zz"]}}', "a", r"train\[1\] is 'zz'"),
         ('{"a": {"train": [7]}}', "a", r"train\[0\] is 7"),
         ('{"a": {"train": ["a"], "test": ["a"]}}', "a", "is in train and in test"),
+        (
+            '{"a": {"train": ["b", "a", "c", " a"]}}',
+            "a",
+            r"train\[3\] is ' a', the same node as \[1\]",
+        ),
+        (
+            '{"a": {"train": [1, 0, 0, 1]}}',
+            "a",
+            r"train\[2\] is 0, .* positions .* never as a mask",
+        ),
     ],
 )
 def test_bad_named_splits(

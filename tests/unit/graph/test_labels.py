@@ -24,6 +24,12 @@ def test_a_column_that_pandas_has_made_floats() -> None:
     )
 
 
+def test_a_label_that_no_line_holds_is_refused_with_its_place() -> None:
+    assert read(["a" * 500, "b"])[0] == ["a" * 500, "b"]
+    with pytest.raises(BadInputError, match=r"row 1: label .* has 501 characters; at most 500"):
+        read(["a", "b" * 501])
+
+
 @pytest.mark.parametrize("word", ["NaN", "null", "NULL", "None", "NA", "N/A", "<NA>", "\\N", "?"])
 def test_words_for_a_missing_label(word: str) -> None:
     assert read(["a", word, "none"]) == (["a", None, "none"], {"missing_labels": 1})

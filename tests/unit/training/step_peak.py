@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from training.config import LABELS, StudentConfig, TrainingConfig
-from training.data import GraphData, edges
+from training.config import CONSTANTS, LABELS, StudentConfig, TrainingConfig
+from training.data import GraphData, Targets, edges
 from training.encoders.features import Features, hashed_features, hashing_spec
 from training.loop import ALONE, batches, begin, run_epoch
 from training.losses.objectives import CrossEntropy, Term
+from training.losses.probabilities import Frequencies
 from training.memory import BATCH, DENSE_WIDTH
 from training.student.network import Student
 from understudy.graph.csr import build_adjacency
@@ -44,8 +45,19 @@ def drawn_features(hashed: bool) -> Features:
     return hashed_features(texts(), hashing_spec(HashingOptions(buckets=BUCKETS))).gathered()
 
 
-def peak_of_a_step(kind: str, hashed: bool, fanout: int) -> int:
-    """Bytes, beside what there was before it; the second step's, since the first makes more."""
+def knowing() -> Targets:
+    """A teacher that says something about every node."""
+    every, none = torch.ones(NODES, dtype=torch.bool), torch.zeros(NODES, dtype=torch.bool)
+    said = torch.randn(NODES, CLASSES).log_softmax(1)
+    return Targets((0,), every, every, none, said, None, "hop 0", 1.0)
+
+
+def peak_of_a_step(kind: str, hashed: bool, fanout: int, around: bool) -> int:
+    """Bytes, beside what there was before it; the second step's, since the first makes more.
+
+    Args:
+        around: with an objective, too, that reads the outputs of neighbours
+    """
     torch.manual_seed(0)
     generator = np.random.default_rng(0)
     pairs = generator.integers(0, NODES, (NODES * DEGREE // 2, 2))
@@ -64,6 +76,10 @@ def peak_of_a_step(kind: str, hashed: bool, fanout: int) -> int:
     student = Student(StudentConfig(kind), width, CLASSES, hashed)
     config = TrainingConfig(batch_size=BATCH, fanout=fanout)
     terms = [Term(LABELS, 1.0, CrossEntropy())]
+    if around:
+        frequencies = Frequencies(data, knowing(), student.config, CONSTANTS)
+        frequencies.reach = "train"  # so that an epoch is a step
+        terms.append(Term("ff", 1.0, frequencies))
     run = begin(student, terms, config, ALONE)
     epochs = batches(run, data, terms, config, ALONE)
     run_epoch(student, next(epochs), terms, run.optimizer)
@@ -75,6 +91,8 @@ def peak_of_a_step(kind: str, hashed: bool, fanout: int) -> int:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    cases = [(word, *word.split(":")) for word in sys.argv[1:]]  # such as sage:hashing:3
-    found = {w: peak_of_a_step(k, encoder == "hashing", int(n)) for w, k, encoder, n in cases}
+    found = {}
+    for word in sys.argv[1:]:  # such as sage:hashing:3, or sage:hashing:3:ff
+        kind, encoder, fanout, *objectives = word.split(":")
+        found[word] = peak_of_a_step(kind, encoder == "hashing", int(fanout), bool(objectives))
     sys.stdout.write(json.dumps(found))

@@ -15,9 +15,10 @@ from training.distill import distill
 from training.encoders.features import encoder_spec
 from training.errors import CheckpointError, TrainingError
 from training.student.checkpoint import Checkpoint, CheckpointConfig, load_checkpoint
-from training.student.warm_start import begin_with, check_start
+from training.student.warm_start import begin_with, check_start, doubt_about
 from understudy.cli import main
 from understudy.graph.folder import save_graph
+from understudy.graph.lineage import Lineage
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 CONFIG = CheckpointConfig(
@@ -57,8 +58,19 @@ def test_weights_that_mean_something_else_are_refused() -> None:
         check_start(replace(CONFIG, encoder=replace(CONFIG.encoder, digest="0")), before)
 
 
+def test_weights_that_may_know_labels_of_graded_nodes_are_doubted() -> None:
+    own = replace(CONFIG, graph_hash="a" * 64, lineage=Lineage("one"))
+    before = Checkpoint(own, random_student(CONFIG.student), {})
+    assert doubt_about(own, before) is None
+    assert doubt_about(replace(own, graph_hash="b" * 64), before) is None  # changed, split kept
+    drawn_anew = replace(own, graph_name="again", graph_hash="b" * 64, lineage=Lineage("two"))
+    assert "are validation or test nodes here, accuracies" in str(doubt_about(drawn_anew, before))
+    old = replace(before, config=replace(own, lineage=None))
+    assert doubt_about(replace(own, graph_hash="b" * 64), old) is not None
+
+
 def test_a_distillation_goes_on_from_a_student(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     graph = synthetic_graph(SyntheticOptions(nodes=60, classes=3))
     save_graph(graph, tmp_path / "graph")
@@ -72,6 +84,10 @@ def test_a_distillation_goes_on_from_a_student(
     before, after = (load_checkpoint(tmp_path / name).student for name in ("first", "second"))
     for name, weight in before.state_dict().items():
         assert torch.equal(after.state_dict()[name], weight), name
+    assert "accuracies are too high" not in caplog.text
+    save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3, seed=1)), tmp_path / "other")
+    distill(tmp_path / "other", tmp_path / "third", options)
+    assert "accuracies are too high" in caplog.text
     with pytest.raises(TrainingError, match=r"--hidden 16: .* has 8; leave --hidden out"):
         like_its_start(DistillChoices(start=tmp_path / "first", hidden=16))
     with pytest.raises(CheckpointError, match="not a student folder"):

@@ -53,6 +53,14 @@ def test_every_choice_reaches_the_program() -> None:
         (DistillChoices(auto_accuracy=95.0), "auto_accuracy must be from 0 to 1, not 95"),
         (DistillChoices(view="hop1"), "--view is a teacher's; name one with --teacher"),
         (DistillChoices(compare=True), "--compare needs a teacher"),
+        (
+            DistillChoices(teacher=Path("t"), compare=True, objectives={"cross_entropy": 1.0}),
+            "compare is of what a teacher says, and no objective",
+        ),
+        (
+            DistillChoices(teacher=Path("t"), view="hop1", objectives={"kd": 0.0}),
+            "view is of what a teacher says, and no objective",
+        ),
         (DistillChoices(seed=2**63), "and at most 9223372036854775807: 9223372036854775808"),
         (DistillChoices(temperature=2.0), "temperature is that of a teacher's soft labels"),
         (

@@ -169,6 +169,18 @@ def test_a_device_that_was_found_is_told_and_one_that_was_said_is_not(tmp_path: 
     assert all(line.startswith("training on cuda:0 (") for line in lines)
 
 
+def test_how_many_neighbors_are_drawn_is_told_to_be_unread_where_the_whole_graph_fits(
+    tmp_path: Path,
+) -> None:
+    save_graph(small_graph(), tmp_path / "graph")
+    told: list[str] = []
+    options = DistillOptions(training=TrainingConfig(fanout=3, device="cpu"), fitting=True)
+    assert not placed(
+        tmp_path / "graph", options, lambda _, line: told.append(line)
+    ).training.batch_size
+    assert told[-1] == "--fanout 3 is not read: it is of batches"
+
+
 def test_earlier_results_are_known_again_on_any_device_and_not_in_another_precision() -> None:
     kept = EvaluationOptions().fingerprint
     training = kept["training"]

@@ -105,8 +105,27 @@ def test_a_step_takes_more_with_more_neighbors_and_no_more_than_all_nodes() -> N
     assert step_bytes(alone, student, True, 2) == step_bytes(alone, student, True, 10)
 
 
+def test_an_objective_that_reads_neighbors_takes_more_in_a_step_and_on_the_whole_graph() -> None:
+    for kind in STUDENT_KINDS:
+        student = StudentConfig(kind)
+        apart, around = (step_bytes(LARGE, student, False, 3, said) for said in (False, True))
+        assert around > 1.5 * apart
+    options = DistillOptions(encoder="hashing", teacher=Path("teacher"))
+    room = training_bytes(LARGE, options.student, True, True, whole=True) / HEADROOM + 1
+    assert chosen_batch(LARGE, options, room).seeds == 0
+    for name, seeds in (("ff", BATCH), ("of_a_plugin", BATCH), ("kd", 0)):
+        assert chosen_batch(LARGE, replace(options, objectives={name: 1.0}), room).seeds == seeds
+    assert chosen_batch(LARGE, replace(options, objectives={"ff": 0.0}), room).seeds == 0
+
+
 def test_a_step_takes_about_as_much_as_was_estimated() -> None:
-    cases = ["sage:minilm:3", "gat:minilm:2", "sage:hashing:2"]
+    cases = [
+        "sage:minilm:3",
+        "gat:minilm:2",
+        "sage:hashing:2",
+        "sage:minilm:2:ff",
+        "mlp:minilm:9:ff",
+    ]
     command = [sys.executable, "-m", "tests.unit.training.step_peak", *cases]
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
     measured = subprocess.run(command, env=environment, capture_output=True, check=True, text=True)
@@ -114,8 +133,9 @@ def test_a_step_takes_about_as_much_as_was_estimated() -> None:
     edges = step_peak.NODES * step_peak.DEGREE // 2
     size = GraphSize(step_peak.NODES, edges, step_peak.CLASSES, characters)
     for case, taken in json.loads(measured.stdout).items():
-        kind, encoder, fanout = case.split(":")
-        expected = step_bytes(size, StudentConfig(kind), encoder == "hashing", int(fanout))
+        kind, encoder, fanout, *others = case.split(":")
+        student, hashed = StudentConfig(kind), encoder == "hashing"
+        expected = step_bytes(size, student, hashed, int(fanout), bool(others))
         assert taken < expected < 2 * taken, case
 
 

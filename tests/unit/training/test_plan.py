@@ -11,8 +11,8 @@ from tests.unit.training.samples import CLASSES, NODES, small_graph
 from training.cli.plan import duration
 from training.config import StudentConfig
 from training.errors import DeviceError, TeacherError, TrainingError
-from training.memory import GraphSize
-from training.plan import Stage, Wishes, advice, check_wishes, plan_stages
+from training.memory import KEPT_FROM, WORD_BYTES, GraphSize
+from training.plan import Stage, Wishes, advice, check_wishes, plan_stages, text_stage
 from understudy.cli import build_app
 from understudy.graph import save_graph
 
@@ -65,6 +65,14 @@ def test_an_endpoint_costs_what_its_tokens_cost() -> None:
     teach = plan_stages(SIZE, wishes, ROOMY)[1]
     assert teach.seconds == pytest.approx(100 / 4)
     assert teach.money == pytest.approx(100 * ((380 + 4 * 5) * 3.0 + 8 * 5.0) / 1e6)
+    assert teach.disk == 100 * 5 * 4  # probabilities alone: an endpoint shows no features
+
+
+def test_texts_of_a_large_graph_are_hashed_once_and_take_disk() -> None:
+    hashing = replace(WISHES, hashed=True)
+    small, large = replace(SIZE, text_bytes=KEPT_FROM - 1), replace(SIZE, text_bytes=KEPT_FROM)
+    assert text_stage(small, hashing, 1e9).disk == 0
+    assert text_stage(large, hashing, 1e9).disk == WORD_BYTES * KEPT_FROM
 
 
 def test_where_memory_lacks_batches_are_told_and_days_of_asking_are_advised_against() -> None:
@@ -86,7 +94,7 @@ def test_a_teacher_of_unknown_size_is_refused() -> None:
 
 def test_the_command_prints_a_table_with_units_and_what_was_assumed(tmp_path: Path) -> None:
     save_graph(small_graph(), tmp_path / "graph")
-    words = ["plan", str(tmp_path / "graph"), "--students", "mlp", "--hidden", "16"]
+    words = ["plan", str(tmp_path / "graph"), "--students", "mlp, mlp", "--hidden", "16"]
     absent = CliRunner().invoke(build_app("plan"), [*words, "--device", "cuda:99"])
     assert isinstance(absent.exception, DeviceError)
     words += ["--device", "cpu"]
@@ -95,9 +103,13 @@ def test_the_command_prints_a_table_with_units_and_what_was_assumed(tmp_path: Pa
     assert f"{NODES} nodes" in told.output
     assert f"{CLASSES} classes" in told.output
     assert " MB" in told.output
+    assert told.output.count("distill mlp") == 1
     assert "and on cpu an epoch of each network" in " ".join(told.output.split())
     assert "assumed: 100 epochs" in told.output
     assert "choose: " in told.output
+    assert "--fanout" not in told.output
+    told = CliRunner().invoke(build_app("plan"), [*words, "--fanout", "3"])
+    assert "--fanout 3 is not read: every student takes the whole graph" in told.output
 
 
 def test_durations_are_told_in_the_largest_unit_that_fits() -> None:

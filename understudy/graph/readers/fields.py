@@ -313,6 +313,12 @@ def check_text(
         BadInputError: it had none, or not all that were asked for; the message lists the columns.
     """
     if fields.text_needed and not (found and has_all(found, fields.text)):
+        if not fields.text and fields.label not in ("", NOT_READ) and find_texts(columns, ()):
+            raise BadInputError(
+                f"{where}: column {fields.label!r} is the label, as --label-field says, and no "
+                f"other is known to hold texts; the columns are: {listed(columns)}; name the one "
+                f"that does with --text-field{TEXT_ADVICE}"
+            )
         wanted = " and ".join(fields.text) or "text"
         raise missing(where, wanted, columns, "--text-field", TEXT_ADVICE)
 

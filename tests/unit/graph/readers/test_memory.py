@@ -175,6 +175,10 @@ def test_what_is_repaired_is_told(caplog: pytest.LogCaptureFixture) -> None:
         ({"splits": {"train": [0, 9]}}, r"holds 9, which is no node"),
         ({"splits": {"train": [0], "val": [3]}}, r"arrays node 3.*label 'needled'"),
         ({"name": "a\rb"}, r"^name holds a control character, '\\r'; give another one"),
+        (
+            {"name": "a" * 201},
+            r"^name has 201 characters; at most 200 are allowed; give another one",
+        ),
         ({"name": None}, r"^name must be a text, not None"),
         ({"labels": ["leafy", "two\nlines", None, "leafy"]}, r"arrays node 1: label 'two\\nlines'"),
         ({"groups": ["a"]}, r"'groups' must be 4"),

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -162,6 +163,37 @@ def test_classes_that_look_alike_are_told(import_text: Import) -> None:
     assert "'Tree', 'tree'; 'pi" in remarks
     assert "only case, blanks or accents' coding differ" in remarks
     assert "coding" not in " ".join(import_text(NODES).remarks)
+
+
+def test_a_text_that_is_named_as_the_label_is_told_to_be_missing_as_text(
+    import_text: Import,
+) -> None:
+    with pytest.raises(BadInputError, match=r"column 'text' is the label, as --label-field says"):
+        import_text("id,text\na,oak\n", node_fields=NodeFields(label="text"))
+
+
+def test_ids_that_look_alike_are_told_with_their_lines(import_text: Import) -> None:
+    nodes = "id,text\nRoom 1,one\nb,two\nroom  1,three\ncafe\u0301,four\nB,five\ncaf\u00e9,six\n"
+    built = import_text(nodes)
+    remarks = " ".join(built.remarks)
+    assert re.search(r"'Room 1' \(\S+nodes\.csv:2\), 'room  1' \(\S+nodes\.csv:4\); 'b' ", remarks)
+    assert re.search(
+        r"'caf\u00e9' \(\S+nodes\.csv:7\): nodes of their own, though only case", remarks
+    )
+    assert built.graph.num_nodes == 6
+    assert "coding" not in " ".join(import_text(NODES).remarks)
+    many = "id,text\n" + "".join(f"a{n},one\nA{n},two\n" for n in range(8))
+    assert "; and 3 more such groups: nodes of their own" in " ".join(import_text(many).remarks)
+
+
+def test_graded_nodes_with_the_text_of_a_training_node_are_told(import_text: Import) -> None:
+    nodes = "id,text,label,split\na,oak,x,train\nb,elm,y,train\nc,oak,x,val\nd,ash,y,val\n"
+    (remark,) = import_text(nodes + "e,elm,y,test\nf,fir,x,test\n", "source,target\na,b\n").remarks
+    assert remark.startswith("1 of 2 nodes of val and 1 of 2 nodes of test have the very text of")
+    assert "('oak')" in remark
+    assert "--group-field" in remark
+    once = nodes.replace("c,oak", "c,yew") + "e,box,y,test\n"
+    assert not import_text(once, "source,target\na,b\n").remarks
 
 
 def test_what_cannot_be_read_twice_or_at_all_is_said(tmp_path: Path) -> None:

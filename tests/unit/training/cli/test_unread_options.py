@@ -50,7 +50,10 @@ def test_an_order_of_nodes_without_a_limit_is_refused(
 @pytest.mark.parametrize(
     ("words", "unread"),
     [
-        (["--budget", "9", "--teacher-width", "8"], "--budget, --teacher-width"),
+        (["--budget", "9"], "--budget"),
+        (["--teacher-width", "8"], "--teacher-width"),
+        (["--teacher", ENDPOINT, "--teacher-width", "8"], "--teacher-width"),
+        (["--teacher", "student:runs/student", "--budget", "9"], "--budget"),
         (["--teacher", "encoder", "--input-price", "1"], "--input-price"),
         (["--teacher", ENDPOINT, "--teacher-parameters", "8e9"], "--teacher-parameters"),
     ],

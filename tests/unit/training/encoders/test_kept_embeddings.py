@@ -1,11 +1,21 @@
-"""Embeddings in the cache: as they were written, or made again."""
+"""Embeddings and hashed texts in the cache: as they were written, or made again."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from training.encoders.features import MINILM_WIDTH, kept_embeddings, write_rows
+from tests.unit.training.samples import NODES, small_graph
+from training.encoders import features
+from training.encoders.features import (
+    MINILM_WIDTH,
+    HashedFeatures,
+    cached_file,
+    encoder_spec,
+    graph_features,
+    kept_embeddings,
+    write_rows,
+)
 
 
 def test_a_torn_file_of_embeddings_is_not_read(
@@ -27,3 +37,45 @@ def test_a_torn_file_of_embeddings_is_not_read(
         assert kept_embeddings(path, 4) is None
         assert "rows.npy is damaged" in caplog.text
         assert "texts are encoded again" in caplog.text
+
+
+def hashed(stages: list[str]) -> HashedFeatures:
+    stages.clear()
+    found = graph_features(
+        small_graph(), encoder_spec("hashing"), progress=lambda stage, *_: stages.append(stage)
+    )
+    assert isinstance(found, HashedFeatures)
+    return found
+
+
+def test_texts_of_a_large_graph_are_hashed_once_for_all_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_CACHE", str(tmp_path))
+    stages: list[str] = []
+    rows = hashed(stages).matrix(np.arange(NODES))
+    assert not (tmp_path / "features").exists()  # of a small one it takes no time
+    monkeypatch.setattr(features, "KEPT_FROM", 0)
+    hashed(stages)
+    assert set(stages) == {"Hashing texts"}
+    again = hashed(stages)
+    assert set(stages) == {"Reading hashed texts from the cache"}
+    assert (again.matrix(np.arange(NODES)) != rows).nnz == 0
+    path = cached_file(encoder_spec("hashing").digest, small_graph(), ".words")
+    whole = path.read_bytes()
+    for size in (0, 200, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        caplog.clear()
+        assert (hashed(stages).matrix(np.arange(NODES)) != rows).nnz == 0
+        assert "Hashing texts" in stages
+        assert "is damaged" in caplog.text
+        assert path.read_bytes() == whole
+
+
+def test_a_cache_that_cannot_be_written_is_told_and_hinders_no_hashing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(features, "KEPT_FROM", 0)
+    monkeypatch.setenv("UNDERSTUDY_CACHE", "/dev/null/cache")
+    assert len(hashed([])) == NODES
+    assert "hashed texts are not kept for the next command" in caplog.text

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from training.errors import EvaluationError, TrainingError, UntrainableError
-from training.evaluation.evaluate import check_plan, check_splits
+from training.evaluation.evaluate import check_plan, check_splits, whole_sets
 from training.evaluation.plan import Choice, EvaluationOptions, run_keys
 from training.evaluation.run import best_choice, reliability
 from training.evaluation.splits import (
@@ -143,9 +143,27 @@ def test_a_split_without_test_nodes_is_refused_before_any_teacher_is_asked() -> 
     labels = graph.labels.copy()
     labels[40:] = -1  # hardly more labels than 20 a class take
     few = replace(graph, labels=labels)
-    with pytest.raises(UntrainableError, match=r"in its val split|test split"):
+    with pytest.raises(UntrainableError, match="too few labelled nodes for a val split"):
         check_splits(few, EvaluationOptions(split_kind="20-per-class"))
     check_splits(graph, EvaluationOptions())
+    exact = synthetic_graph(SyntheticOptions(nodes=60, classes=3))
+    with pytest.raises(UntrainableError, match="for a val split at 20-per-class; label more, or"):
+        check_splits(exact, EvaluationOptions(split_kind="20-per-class"))
+    untested = replace(exact, splits={**exact.splits, "test": exact.splits["test"][:0]})
+    own = EvaluationOptions(split_kind=OWN, splits=1)
+    with pytest.raises(UntrainableError, match="no labelled node in its test split; give some"):
+        check_splits(untested, own)
+
+
+def test_a_width_that_another_network_cannot_have_ends_no_evaluation(tmp_path: Path) -> None:
+    options = EvaluationOptions(splits=1, seeds=1, students=("sage",), hidden=9)
+    with pytest.raises(TrainingError, match="must be a multiple of heads"):
+        replace(options, students=("gat",))
+    (tmp_path / "runs").mkdir()
+    for key in run_keys(replace(options, recipes=(VANILLA,))):
+        (tmp_path / "runs" / f"{key.name}.json").write_text(json.dumps({"encoder": key.encoder}))
+    kept = whole_sets(tmp_path, options)
+    assert sorted(result["encoder"] for result in kept) == ["hashing", "minilm"]
 
 
 def test_runs_of_an_earlier_format_of_teachers_are_not_mixed_with_new_ones(tmp_path: Path) -> None:

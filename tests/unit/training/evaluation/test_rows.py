@@ -103,6 +103,17 @@ def test_unseen_nodes_stand_beside_the_same_nodes_in_the_graph() -> None:
     assert "50.0" in text  # of the evaluation with those nodes alone
 
 
+def test_a_report_tells_of_views_that_only_some_splits_teachers_have(tmp_path: Path) -> None:
+    kinds = ("val_accuracy", "test_accuracy", "test_calibration_error")
+    first = {f"{kind}_hop0": 0.5 for kind in kinds}
+    second = {f"{kind}_{view}": 0.7 for kind in kinds for view in ("hop0", "smoothed")}
+    for teachers in ([first, second], [second, first]):
+        write_rows(tmp_path / RUNS_FILE, sample_rows(), FACTS | {"teachers": teachers})
+        text = write_report(tmp_path).read_text(encoding="utf-8")
+        assert "| hop0 | 60.00 ± 14.14 |" in text
+        assert "| smoothed | 70.00 |" in text
+
+
 def test_a_report_needs_the_runs_alone(tmp_path: Path) -> None:
     write_rows(tmp_path / RUNS_FILE, sample_rows(), FACTS)
     text = write_report(tmp_path).read_text(encoding="utf-8")

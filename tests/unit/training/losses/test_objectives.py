@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tests.unit.training.samples import small_data
-from training.config import OBJECTIVES, ObjectiveOptions, StudentConfig, TrainingConfig
+from training.config import AROUND, OBJECTIVES, ObjectiveOptions, StudentConfig, TrainingConfig
 from training.data import Batch, GraphData, edges, whole_graph
 from training.errors import TeacherError, TrainingError
 from training.loop import train
@@ -295,6 +295,11 @@ def tuned_on_training(data: GraphData) -> GraphData:
     features = data.targets.features.clone()
     features[:, tuned] = torch.nan
     return replace(data, targets=replace(data.targets, tuned=tuned, features=features))
+
+
+def test_what_reads_neighbors_is_known_before_an_objective_is_made(data: GraphData) -> None:
+    made = {name: make_objective(name, data, SMALL, ObjectiveOptions()) for name in OBJECTIVES}
+    assert {name for name, own in made.items() if own.reads_neighbors} == set(AROUND)
 
 
 @pytest.mark.parametrize("name", ["lingugkd", "nd", "lelp"])

@@ -17,7 +17,7 @@ from training.config import (
     TrainingConfig,
 )
 from training.encoders.features import HashedFeatures
-from training.loop import train
+from training.loop import sampling_of, train
 from training.losses.objectives import make_terms
 from training.student import network
 from training.student.batches import Sampling, draw, sample, sampled_batches, seed_steps
@@ -93,6 +93,27 @@ def test_rows_that_no_seed_reads_are_left_out_and_gradients_stay(kind: StudentKi
         hidden = student(batch.features, batch.edges, reach=batch.reach).hidden
         assert [len(h) for h in hidden] == [len(batch.nodes), *batch.reach]
         assert len(batch.nodes) > batch.reach[0] > batch.reach[2] == 5
+
+
+@pytest.mark.parametrize("kind", STUDENT_KINDS)
+def test_where_outputs_around_seeds_are_read_they_are_those_of_the_whole_graph(
+    kind: StudentKind,
+) -> None:
+    data = small_data()
+    torch.manual_seed(0)
+    student = Student(StudentConfig(kind, hidden=16), WIDTH, CLASSES, hashed=False).eval()
+    sampling = sampling_of(student, TrainingConfig(fanout=NODES), around=1)
+    seeds = np.array([3, 40])
+    (batch,) = sampled_batches(data, [seeds], sampling, np.random.default_rng(0))
+    near = np.concatenate([data.adjacency.neighbors(int(seed)) for seed in seeds])
+    with torch.no_grad():
+        whole = student(data.features, data.edges).logits
+        logits = student(batch.features, batch.edges, reach=batch.reach).logits
+    read = np.flatnonzero(np.isin(batch.nodes.numpy(), [*seeds, *near]))
+    assert read.tolist() == list(range(len(np.unique([*seeds, *near]))))
+    torch.testing.assert_close(logits[read], whole[batch.nodes[read]], atol=1e-5, rtol=1e-4)
+    ends = batch.edges.edge_index[:, batch.edges.edge_index[1] < len(seeds)]
+    assert ends.shape[1] == len(near)
 
 
 def test_an_objective_that_reads_neighbors_finds_them_in_batches() -> None:

@@ -152,6 +152,15 @@ def test_a_budget_for_less_than_a_node_is_refused() -> None:
         nodes_of(Budget(calls=1))
 
 
+def test_a_budget_without_a_node_of_validation_is_refused_before_asking() -> None:
+    order = asking_order(GRAPH, "random", 0, fitted=True)
+    first = int(np.argmax(np.isin(order, labeled_nodes(GRAPH, "val"))))
+    assert first > 0
+    with pytest.raises(TeacherError, match=r"none of the .* is of validation, by which the view"):
+        nodes_of(Budget(nodes=first), fitted=True)
+    assert len(nodes_of(Budget(nodes=first + 1), fitted=True)) == first + 1
+
+
 def test_without_a_limit_all_are_asked_about_and_with_two_the_tighter_one_holds() -> None:
     assert nodes_of(Budget()).tolist() == list(range(400))
     assert len(nodes_of(Budget(nodes=10, calls=500))) == 10

@@ -1,0 +1,39 @@
+"""Embeddings of the served encoder in the cache: read if they are whole, and made again if not."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from export.encoder.files import WrittenEncoder, served_embeddings, served_file
+from tests.unit.training.samples import NODES, small_graph
+from training.encoders.features import MINILM_WIDTH
+
+
+def test_a_torn_file_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "encoder.onnx").write_bytes(b"a network")
+    encoder = cast(WrittenEncoder, SimpleNamespace(folder=tmp_path))
+    graph, rows = small_graph(), np.random.default_rng(0).random((NODES, MINILM_WIDTH), np.float32)
+    made: list[str] = []
+
+    def make(*_: Any) -> NDArray[np.float32]:
+        made.append("once")
+        return rows
+
+    def served() -> NDArray[np.float32]:
+        return served_embeddings(graph, encoder, "encoder.onnx", lambda *_: None, make)
+
+    for _ in range(2):
+        np.testing.assert_array_equal(served(), rows)
+    assert len(made) == 1
+    path = served_file(graph, encoder, "encoder.onnx")
+    path.write_bytes(path.read_bytes()[:-8])
+    np.testing.assert_array_equal(served(), rows)
+    assert len(made) == 2
+    assert "is damaged" in caplog.text
