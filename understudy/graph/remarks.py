@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from understudy.graph.names import alike_groups, plain_form
 from understudy.graph.text_graph import UNLABELED, TextGraph
@@ -13,6 +13,7 @@ FEW_NODES = 3  # a class needs as many to be in train, val and test
 MANY_CLASSES = 0.5  # classes for each labelled node: more are names rather than classes
 SMALL = 10  # labelled nodes below which the number of classes says nothing
 SHOWN = 5
+READ_AT_ONCE = 65_536  # texts
 COPIES = 0.01  # share of val or test whose text train has, from which on it is told
 
 
@@ -49,15 +50,15 @@ def copies(graph: TextGraph) -> Iterator[str]:
     train = graph.splits.get("train")
     if train is None or not len(train):
         return
-    known = pc.unique(graph.texts.take(pa.array(train)))
+    known = text_digests(graph.texts, train)
     told, example = [], ""
     for name in ("val", "test"):
         members = graph.splits.get(name, train[:0])
-        texts = graph.texts.take(pa.array(members))
-        same = pc.is_in(texts, value_set=known).to_numpy(zero_copy_only=False)
+        same = np.isin(text_digests(graph.texts, members), known)
         if same.any() and same.mean() >= COPIES:
             told.append(f"{int(same.sum()):,} of {len(members):,} nodes of {name}")
-            example = example or texts[int(np.argmax(same))].as_py().partition("\n")[0]
+            first = graph.texts[int(members[np.argmax(same)])].as_py()
+            example = example or first.partition("\n")[0]
     if told:
         yield (
             f"{' and '.join(told)} have the very text of a node of train ({example!r:.60}): a "
@@ -78,6 +79,16 @@ def alike(names: Sequence[str]) -> Iterator[str]:
             f"{shown}: classes of their own, though only case, blanks or accents' coding differ; "
             "write each class one way if they are the same"
         )
+
+
+def text_digests(texts: pa.LargeStringArray, nodes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """64 bits of each node's text, [len(nodes)]; some are read at a time, so that a large graph's
+    texts, which may be mapped, are not copied whole."""
+    found = np.empty(len(nodes), np.int64)
+    for start in range(0, len(nodes), READ_AT_ONCE):
+        own = nodes[start : start + READ_AT_ONCE]
+        found[start : start + len(own)] = list(map(hash, texts.take(pa.array(own)).to_pylist()))
+    return found
 
 
 def alike_ids(ids: pa.LargeStringArray, place: Callable[[int], str]) -> Iterator[str]:
