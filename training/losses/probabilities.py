@@ -108,7 +108,7 @@ class Frequencies(Objective):
     teacher, too.
     """
 
-    reach = "all"
+    reach: Reach = "all"
     reads_last = False
     reads_neighbors = True
 
