@@ -1,5 +1,6 @@
 """A real server of Redis, or of Valkey, that a test may kill and start again."""
 
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -45,6 +46,15 @@ class RedisServer:
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It keeps its connections and answers nobody."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def start(self) -> None:
         """Returns when it answers."""
