@@ -1,14 +1,12 @@
 """Changes whose answer is not wanted for long: not made at all, or told to be on their way."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from threading import Event
 
 import pytest
 from starlette.testclient import TestClient
 
-from service.app import Service, create_app
-from service.settings import Settings
-from tests.bundles import TinyBundle
+from service.app import Service
 from understudy.engine import Engine
 from understudy.graph.log.memory import MemoryLog
 from understudy.graph.log.protocol import Record
@@ -26,22 +24,6 @@ class HeldLog(MemoryLog):
     def append(self, records: Sequence[Record]) -> None:
         self.go.wait()
         super().append(records)
-
-
-@pytest.fixture
-def engine(tiny_bundle: TinyBundle) -> Iterator[Engine]:
-    with Engine.open(tiny_bundle.folder) as opened:
-        yield opened
-
-
-@pytest.fixture
-def app(engine: Engine) -> Service:
-    return create_app(engine, Settings())
-
-
-@pytest.fixture
-def client(app: Service) -> TestClient:
-    return TestClient(app, base_url="http://localhost")
 
 
 def mutations_counted(app: Service) -> float:

@@ -1,7 +1,6 @@
 """Requests that ask for a version of the graph wait for it, and no longer than they may."""
 
 import asyncio
-from collections.abc import Iterator
 from concurrent.futures import Future
 from threading import Event, Thread
 from typing import Any
@@ -9,12 +8,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from service.app import Service, create_app
 from service.http.bodies import Aside
 from service.http.exchange import Exchange
 from service.inference.current import Slot
 from service.inference.freshness import Freshness
-from service.settings import Settings
 from tests.bundles import TinyBundle
 from understudy.engine import Engine
 from understudy.engine.errors import NotReadyError
@@ -36,22 +33,6 @@ CHANGES = [
     ("DELETE", "/edges", {"source": "a", "target": "node-1"}),
     ("POST", "/mutations", {"mutations": [{"kind": "delete_node", "id": "node-2"}]}),
 ]
-
-
-@pytest.fixture
-def engine(tiny_bundle: TinyBundle) -> Iterator[Engine]:
-    with Engine.open(tiny_bundle.folder) as opened:
-        yield opened
-
-
-@pytest.fixture
-def app(engine: Engine) -> Service:
-    return create_app(engine, Settings())
-
-
-@pytest.fixture
-def client(app: Service) -> TestClient:
-    return TestClient(app, base_url="http://localhost")
 
 
 def headers(version: object, seconds: float = 30) -> dict[str, str]:
