@@ -124,13 +124,18 @@ def test_a_teacher_asked_on_a_cluster_answers_the_same_though_an_actor_is_killed
 
 
 def test_what_stops_an_actor_is_told_as_it_is_here(cluster: Cluster, graph_folder: Path) -> None:
+    from ray.util import placement_group, remove_placement_group
+
     from training.cluster.asking import answered
 
     parts = {0: WrittenPrompts(lambda node, hop: Prompt("", ""), np.array([[0, 0]]))}
     options = TeachOptions("encoder", tuning=TuningOptions(epochs=0))
     untuned = cast(LocalTeacher, None)  # the actors load their own
-    with pytest.raises(TeacherError, match="so it needs at least one epoch of tuning"):
+    with pytest.raises(TeacherError, match="so it needs at least one epoch of tuning") as kept:
         list(answered(cluster, graph_folder, options, untuned, parts))
+    cores = placement_group([{"CPU": 1}] * WORKERS)
+    assert cores.wait(60), f"an actor keeps its core for as long as somebody keeps {kept.value!r}"
+    remove_placement_group(cores)
 
 
 def test_of_an_error_that_only_announces_another_that_is_told_too() -> None:

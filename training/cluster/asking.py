@@ -1,5 +1,6 @@
 """A teacher's parts asked on a cluster: Ray Data gives them to actors, each with a teacher."""
 
+import pickle
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -18,13 +19,14 @@ from training.teacher.options import TeachOptions
 from training.teacher.protocol import Answers, Teacher
 from training.teacher.teach import AskingElsewhere
 from training.teacher.tuning import tuned_weights
-from understudy.cluster.failures import cluster_errors
+from understudy.cluster.failures import OURS, cluster_errors
 from understudy.cluster.joining import Cluster
 from understudy.cluster.places import load_same_graph
 from understudy.graph.folder import read_meta
 from understudy.graph.prompts import graph_prompter
 
 LONGEST = 6 * 3600  # seconds without a part, after which a run ends whose actors die at one
+FAILED = "failed"  # a column: the error, pickled, that an actor ended at in place of answers
 Table = dict[str, NDArray[Any]]  # what Ray Data hands on: a batch of rows, by column
 
 
@@ -67,9 +69,7 @@ def answered(
     weights = ray.put({name: weight.detach().cpu() for name, weight in tuned.items()})
     graph = str(graph_folder.resolve()), read_meta(graph_folder)["content_hash"]
     share = cluster.share
-    context = DataContext.get_current()
-    context.raise_original_map_exception = True  # as it was, not as text
-    context.execution_no_progress_timeout_s = LONGEST
+    DataContext.get_current().execution_no_progress_timeout_s = LONGEST
     answers = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
         AskingActor,
         batch_size=1,
@@ -78,8 +78,10 @@ def answered(
         num_cpus=share["CPU"],
         num_gpus=share.get("GPU"),
     )
-    with cluster_errors(TrainingError):
+    with cluster_errors():
         for row in answers.iter_rows():
+            if FAILED in row:
+                raise pickle.loads(row[FAILED])
             yield int(row["number"]), Answers(row["log_probabilities"], row.get("features"))
 
 
@@ -114,7 +116,17 @@ class AskingActor:
         return teacher, graph_prompter(graph, self.options.prompts).stored
 
     def __call__(self, batch: Table) -> Table:
-        """One row: a part's number, and its nodes and hops, int64 [1, P, 2]."""
+        """One row: a part's number, and its nodes and hops, int64 [1, P, 2].
+
+        An error of ours is handed on as a value: one that is raised here keeps its actor, and the
+        actor its core, for as long as somebody keeps the error.
+        """
+        try:
+            return self.answered(batch)
+        except (*OURS, TrainingError) as error:
+            return {"number": batch["number"], FAILED: np.array([pickle.dumps(error)], object)}
+
+    def answered(self, batch: Table) -> Table:
         (asked,) = batch["asked"]
         teacher, write = self.loaded
         prompts = list(WrittenPrompts(write, np.asarray(asked)))
