@@ -232,7 +232,8 @@ class Refresh:
         elif asked and (known := objectives_kept(config, asked["kind"])) is not config:
             self.tell(f"student: no {asked['kind']} taught it before, so with distill's objectives")
             config = known
-        words = distill_words(self.options, config, self.teacher)
+        wanted = self.served.manifest.calibration.wanted
+        words = distill_words(self.options, config, wanted, self.teacher)
         self.command("distill", self.graph_folder, self.candidate, "--from", self.start, *words)
 
     def export(self) -> None:

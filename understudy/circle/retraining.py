@@ -93,16 +93,17 @@ def objectives_kept(config: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
         kind: of the teacher that the next one hears.
     """
     heard = config.get("teacher") or {}
-    return config if heard.get("kind", kind) == kind else {**config, "terms": {}}
+    return config if heard.get("kind", kind) == kind else {**config, "terms": {}, "objectives": {}}
 
 
 def distill_words(
-    options: RefreshOptions, config: Mapping[str, Any], teacher: Path
+    options: RefreshOptions, config: Mapping[str, Any], wanted: float, teacher: Path
 ) -> list[object]:
     """As the student was trained that is begun with.
 
     Args:
         config: what config.json says of that student.
+        wanted: accuracy of its own answers under `route: auto`.
         teacher: folder of its answers, where one was asked.
     """
     training, shape, terms = config["training"], config["student"], config["terms"]
@@ -111,11 +112,14 @@ def distill_words(
     said = {name: training[name] for name in TRAINING if name in training}
     for name, value in (said | {n: shape[n] for n in ("dropout", "input_dropout")}).items():
         words += [f"--{name.replace('_', '-')}", value]
+    words += ["--auto-accuracy", wanted]
     if options.teacher is not None:
         words += ["--teacher", teacher]
         if terms.keys() - {LABELS}:  # else that student had no teacher to hear
             for name, weight in terms.items():
                 words += ["--objective", f"{name}={weight}"]
+        if (temperature := config.get("objectives", {}).get("temperature", 1.0)) != 1.0:
+            words += ["--temperature", temperature]
     return [*words, *options.encoder]
 
 

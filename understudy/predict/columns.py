@@ -129,7 +129,7 @@ class Columns:
         identifier = read(at.id, cells.name_of)
         texts = [read(index, cells.text_of) for index in at.text]
         neighbors = read(at.neighbors, cells.neighbors_of) or []
-        identifier = None if is_missing(identifier) else str(identifier).strip()
+        identifier = (identifier or "").strip() or None  # "nan" may be a node's, as in an import
         text = cells.joined(texts) if texts else None
         if is_missing(text):
             text = None

@@ -45,6 +45,7 @@ CONFIG: dict[str, Any] = {
     },
     "student": {"dropout": 0.25, "input_dropout": 0.0},
     "terms": {"cross_entropy": 0.5, "kd": 2.0},
+    "objectives": {"temperature": 3.0},
 }
 
 
@@ -102,22 +103,23 @@ def test_a_round_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_commands_are_told_what_the_student_was_trained_with(tmp_path: Path) -> None:
     alone = RefreshOptions("url", tmp_path, tmp_path)
-    words = list(map(str, distill_words(alone, CONFIG, tmp_path / "teacher")))
+    words = list(map(str, distill_words(alone, CONFIG, 0.9, tmp_path / "teacher")))
     assert " ".join(words) == (
         "--epochs 7 --device auto --patience 3 --learning-rate 0.01 --weight-decay 0.1 --fanout 5 "
-        "--seed 2 --dropout 0.25 --input-dropout 0.0"
+        "--seed 2 --dropout 0.25 --input-dropout 0.0 --auto-accuracy 0.9"
     )
     trained_so = CONFIG | {"training": {**CONFIG["training"], "precision": "bfloat16"}}
     other = RefreshOptions("url", tmp_path, tmp_path, device="cuda:1")
-    words = list(map(str, distill_words(other, trained_so, tmp_path / "teacher")))
+    words = list(map(str, distill_words(other, trained_so, 0.9, tmp_path / "teacher")))
     assert words[2:4] == ["--device", "cuda:1"]
     assert words[words.index("--precision") + 1] == "bfloat16"
     taught = RefreshOptions(
         "url", tmp_path, tmp_path, teacher="gemma", budget=9, teach_options="--hops '0,1'"
     )
-    words = list(map(str, distill_words(taught, CONFIG, Path("teacher"))))
-    assert words[-6:] == [
-        *("--teacher", "teacher", "--objective", "cross_entropy=0.5", "--objective", "kd=2.0")
+    words = list(map(str, distill_words(taught, CONFIG, 0.9, Path("teacher"))))
+    assert words[-8:] == [
+        *("--teacher", "teacher", "--objective", "cross_entropy=0.5", "--objective", "kd=2.0"),
+        *("--temperature", "3.0"),
     ]
     assert teach_words(taught) == ["--teacher", "gemma", "--hops", "0,1", "--budget", 9]
 
@@ -128,7 +130,7 @@ def test_another_kind_of_teacher_brings_other_objectives(tmp_path: Path) -> None
         assert objectives_kept(config, "encoder") is config
     options = RefreshOptions("url", tmp_path, tmp_path, teacher="openai:http://a/v1#b")
     other = objectives_kept(taught, "endpoint")
-    words = list(map(str, distill_words(options, other, Path("teacher"))))
+    words = list(map(str, distill_words(options, other, 0.9, Path("teacher"))))
     assert words[-2:] == ["--teacher", "teacher"]
 
 

@@ -47,3 +47,13 @@ def test_two_columns_that_mean_the_same_are_refused_of_a_record_alone() -> None:
     with pytest.raises(BadInputError, match="two columns 'id' and 'ID', which mean the same"):
         columns.node(("id", "ID"), ("oak", "elm"))
     assert Columns("in.jsonl", AskedFields("ID")).node(("id", "ID"), ("oak", "elm")).id == "elm"
+
+
+def test_a_word_for_nothing_is_an_id_as_in_an_import() -> None:
+    columns = Columns("in.csv", FOUND)
+    for name in ("nan", "null", "NA"):
+        assert columns.node(("id", "text"), (name, "")) == Node(name)
+        assert columns.node(("id", "text"), (name, name)) == Node(name)
+    for blank in (None, "", "  "):
+        with pytest.raises(BadInputError, match="neither an id nor a text"):
+            columns.node(("id", "text"), (blank, "nan"))
