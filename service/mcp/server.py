@@ -11,6 +11,7 @@ from typing import Any
 
 from mcp import MCPError, types
 from mcp.server import Server, ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.types import Receive, Scope, Send
 
@@ -51,6 +52,7 @@ class Endpoint:
             on_list_tools=self.list_tools,
             on_call_tool=self.call_tool,
         )
+        server.middleware.insert(0, bounded)
         self.manager = StreamableHTTPSessionManager(
             server,
             json_response=True,
@@ -125,6 +127,18 @@ class Endpoint:
             content=[types.TextContent(text=content.decode())],
             structured_content=json.loads(content),
         )
+
+
+async def bounded(context: ServerRequestContext[Any, Any], call: CallNext) -> HandlerResult:
+    """Refuses a method whose name is longer than any before it is told back whole.
+
+    Raises:
+        MCPError: it is.
+    """
+    told = shortened(context.method)
+    if told != context.method:
+        raise MCPError(types.METHOD_NOT_FOUND, "Method not found", told)
+    return await call(context)
 
 
 def failure(code: str, words: str) -> types.CallToolResult:
