@@ -52,7 +52,7 @@ class Endpoint:
             on_list_tools=self.list_tools,
             on_call_tool=self.call_tool,
         )
-        server.middleware.insert(0, bounded)
+        server.middleware.append(bounded)
         self.manager = StreamableHTTPSessionManager(
             server,
             json_response=True,
@@ -130,15 +130,17 @@ class Endpoint:
 
 
 async def bounded(context: ServerRequestContext[Any, Any], call: CallNext) -> HandlerResult:
-    """Refuses a method whose name is longer than any before it is told back whole.
+    """Tells the name of a method that there is none of back in short; the SDK would tell it whole.
 
     Raises:
-        MCPError: it is.
+        MCPError: as the call.
     """
-    told = shortened(context.method)
-    if told != context.method:
-        raise MCPError(types.METHOD_NOT_FOUND, "Method not found", told)
-    return await call(context)
+    try:
+        return await call(context)
+    except MCPError as error:
+        if error.code != types.METHOD_NOT_FOUND:
+            raise
+        raise MCPError(error.code, error.message, shortened(context.method)) from error
 
 
 def failure(code: str, words: str) -> types.CallToolResult:
