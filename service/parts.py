@@ -220,7 +220,7 @@ def add_gauges(
     metrics: Metrics, slot: Slot, batcher: Batcher, health: Health, link: RedisLink | None
 ) -> None:
     """Figures that are read when Prometheus asks."""
-    metrics.gauge("queue_nodes", "Unseen nodes that wait.", lambda: len(batcher.queue))
+    metrics.gauge("queue_nodes", "Unseen nodes that wait.", lambda: batcher.queued_nodes)
     metrics.gauge("queue_tokens", "Estimated tokens that wait.", lambda: batcher.queued_tokens)
     metrics.gauge("ready", "1 while the last probe passed.", lambda: float(health.passed), min)
     metrics.gauge("graph_version", "Changes of the graph.", lambda: slot.engine.state.version, max)

@@ -168,7 +168,7 @@ class Settings(BaseSettings):
     )
     queue_seconds: float = Field(
         default=BATCHES.queue_seconds,
-        description="Seconds that an unseen node may wait for those before it, estimated.",
+        description="Seconds that an unseen node may wait, estimated; beyond, newest go first.",
         gt=0,
     )
     redis_url: str = Field(

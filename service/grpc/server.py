@@ -4,6 +4,7 @@ Browsers cannot call it, so the guards against other sites' pages have nothing t
 rates, limits, deadlines, figures and errors are those of HTTP, since each call goes through it.
 """
 
+import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -14,7 +15,7 @@ from urllib.parse import quote, unquote
 import grpc  # type: ignore[import-untyped]
 from starlette.types import ASGIApp
 
-from service.errors import AddressError, InvalidFieldError
+from service.errors import AddressError, InvalidFieldError, OverloadedError
 from service.grpc.protocol import METHODS, SERVICE, message_class
 from service.grpc.translation import grpc_response, http_request
 from service.http.bodies import LARGE_BYTES, Aside
@@ -84,7 +85,7 @@ class GrpcServer:
                 ("grpc.max_send_message_length", -1),
                 ("grpc.max_metadata_size", options.head_bytes),
             ),
-            maximum_concurrent_rpcs=options.calls,
+            interceptors=(CallLimit(options.calls, self.refuse),),
         )
         handlers = {
             name: grpc.unary_unary_rpc_method_handler(
@@ -153,6 +154,11 @@ class GrpcServer:
             return await self.aside.run(grpc_response, answer, raw)
         return grpc_response(answer, raw)
 
+    async def refuse(self, _: Any, context: Any) -> None:
+        """Answers a call that there are too many others for; it is counted as any other one."""
+        failure = OverloadedError("too many calls are running", 1.0)
+        await refuse_failure(context, await self.ask(context, "POST", "/v2", failure=failure))
+
     async def is_ready(self, context: Any, path: str) -> bool:
         answer = await self.ask(context, "GET", path)
         if answer.status == 503:
@@ -173,10 +179,12 @@ class GrpcServer:
         path: str,
         headers: tuple[tuple[bytes, bytes], ...] = (),
         body: bytes = b"",
+        failure: OverloadedError | None = None,
     ) -> Answer:
         """Asks the application; what it says about the answer goes along as trailing metadata."""
         passed = passed_on(context)
-        answer = await ask(self.app, method, path, (*passed, *headers), body, peer(context))
+        asker = peer(context)
+        answer = await ask(self.app, method, path, (*passed, *headers), body, asker, failure)
         context.set_trailing_metadata(
             tuple(
                 (name.decode(), value.decode("latin-1"))
@@ -185,6 +193,33 @@ class GrpcServer:
             )
         )
         return answer
+
+
+class CallLimit(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Hands calls beyond so many at a time to what refuses them, before their messages are read.
+
+    The server's own limit refuses them, too, but nobody could count them.
+    """
+
+    def __init__(self, most: int, refuse: Handler) -> None:
+        self.most = most
+        self.running = 0
+        # As of a stream: else the message would be waited for.
+        self.refusing = grpc.stream_unary_rpc_method_handler(refuse)
+
+    async def intercept_service(
+        self, continuation: Callable[[Any], Awaitable[Any]], details: Any
+    ) -> Any:
+        if self.running >= self.most:
+            return self.refusing
+        call = asyncio.current_task()
+        assert call is not None
+        self.running += 1
+        call.add_done_callback(self.leave)
+        return await continuation(details)
+
+    def leave(self, _: "asyncio.Task[Any]") -> None:
+        self.running -= 1
 
 
 async def refuse_failure(context: Any, answer: Answer) -> None:

@@ -5,7 +5,6 @@ import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 import httptools
@@ -13,7 +12,6 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.errors import (
-    ConnectionsError,
     HeadTooLargeError,
     MalformedHttpError,
     OverloadedError,
@@ -21,11 +19,10 @@ from service.errors import (
     SlowBodyError,
     TargetTooLongError,
 )
-from service.http.exchange import FAILURE, KEEPS_ALIVE, REQUEST_ID, new_request_id
+from service.http.exchange import FAILURE, KEEPS_ALIVE, REQUEST_ID
 from service.http.heads import head_size, origin_form, too_large, without_upgrade
-from service.messages import ErrorBody, encode, error_detail
+from service.http.places import Places, no_place, told_at_once
 
-REFUSED_CONNECTIONS = 64  # over the limit that are read to their end; more are told and closed
 LINGER_SECONDS = 2.0  # for a refused client to read why, before its connection is closed
 SENT_BYTES = 64 * 2**10  # to be read by a client within `send_seconds`
 UNKNOWN = "-"  # method and path of a request that could not be read
@@ -52,20 +49,6 @@ class WireLimits:
     send_seconds: float = 30.0  # without progress, where the client does not read
 
 
-def told_at_once(error: ServiceError) -> bytes:
-    """A refusal of what has not been read, without anything that would have to be waited for."""
-    content = encode(ErrorBody(error_detail(error)))
-    lines = (
-        b"HTTP/1.1 503 Service Unavailable",
-        b"content-type: application/json",
-        b"content-length: %d" % len(content),
-        b"retry-after: %d" % ceil(error.retry_after or 0),
-        b"%s: %s" % (REQUEST_ID, new_request_id()),
-        b"connection: close",
-    )
-    return b"\r\n".join((*lines, b"", content))
-
-
 class LingeringTransport:
     """Of a last answer: closing at once would take it away from a client that still sends."""
 
@@ -87,6 +70,7 @@ class Connection(HttpToolsProtocol):
 
     limits = WireLimits()
     count: Count
+    places: Places  # of all connections together
     scope: Any  # of the request that came last
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -95,17 +79,29 @@ class Connection(HttpToolsProtocol):
         self.since = self.loop.time()  # when this part began
         self.half_closed = False  # the client sends nothing any more, and may wait for answers
         self.unsent: tuple[float, int] | None = None  # since when how many bytes wait to be read
+        self.has_place = False  # among those whose requests are read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        excess = len(self.connections) - self.limits.connections
-        error = ConnectionsError("too many connections are open; ask again later")
-        if excess > REFUSED_CONNECTIONS:
-            transport.write(told_at_once(error))
-            transport.close()
-            self.count(error)
-        elif excess > 0:
-            self.refuse(error)
+        self.has_place = self.places.take()
+        if not self.has_place:
+            self.turn_away()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.places.leave(self.transport, self.has_place)
+        super().connection_lost(exc)
+
+    def turn_away(self) -> None:
+        """Says that too many connections are open, and ends our side.
+
+        What is sent meanwhile is thrown away: closed at once, the connection would be reset, and
+        its client might never read why.
+        """
+        error = no_place()
+        self.transport.write(told_at_once(error))
+        self.count(error)
+        self.linger()
+        self.places.keep_open(self.transport)
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Goes on answering a client that has closed its sending side alone.
@@ -397,4 +393,5 @@ class WireProtocol(Connection):
 
 def wire_protocol(limits: WireLimits, count: Count) -> type[WireProtocol]:
     """The protocol under these limits."""
-    return type("Protocol", (WireProtocol,), {"limits": limits, "count": staticmethod(count)})
+    own = {"limits": limits, "count": staticmethod(count), "places": Places(limits.connections)}
+    return type("Protocol", (WireProtocol,), own)

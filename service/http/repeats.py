@@ -20,10 +20,13 @@ def refuse_repeats(pairs: list[tuple[str, Any]]) -> None:
     Raises:
         InvalidFieldError: it has a field twice.
     """
-    if len({name for name, _ in pairs}) < len(pairs):
-        names = [name for name, _ in pairs]
-        name = next(name for name in names if names.count(name) > 1)
-        raise InvalidFieldError(name, "given more than once in one object")
+    if len({name for name, _ in pairs}) == len(pairs):
+        return
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise InvalidFieldError(name, "given more than once in one object")
+        seen.add(name)
 
 
 # Numbers stay texts: one of thousands of digits, in a field that nobody reads, would be an error.

@@ -7,10 +7,12 @@ deadlines, figures, traces and errors are the same, and are not written twice.
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.types import ASGIApp, Message
 
-from service.http.exchange import JSON_BYTES
+from service.http.exchange import FAILURE, JSON_BYTES
+from understudy.engine.errors import EngineError
 
 HOST = b"localhost"  # which is always ours
 
@@ -29,6 +31,7 @@ async def ask(
     headers: Iterable[tuple[bytes, bytes]] = (),
     body: bytes = b"",
     client: tuple[str, int] | None = None,
+    failure: EngineError | None = None,
 ) -> Answer:
     """The application's whole answer; cancelling the call is the client's leaving.
 
@@ -36,11 +39,12 @@ async def ask(
         path: percent-encoded.
         headers: beside the host and, where there is a body, that it is JSON.
         client: address of who asks, for limits by address.
+        failure: the answer, where the request is refused before anything of it is read.
     """
     own = [(b"host", HOST), *headers]
     if body:
         own.append((b"content-type", JSON_BYTES))
-    scope = {
+    scope: dict[str, Any] = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
@@ -54,6 +58,8 @@ async def ask(
         "client": client,
         "server": None,
     }
+    if failure is not None:
+        scope[FAILURE] = failure
     coming: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
     sent: list[Message] = []
 

@@ -7,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
+from itertools import chain
 from time import monotonic
 
 import numpy as np
 
 from service.errors import OverloadedError
 from service.inference.deadlines import hopeless_wait
+from service.inference.overload import Overload, longest_wait
 from service.telemetry.metrics import Metrics
 from understudy.bundle import EncoderInfo
 from understudy.engine.engine import Engine
@@ -74,8 +76,11 @@ class Batcher:
         self.options = options
         self.metrics = metrics
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
-        self.queue: deque[Entry] = deque()
+        self.queue: deque[deque[Entry]] = deque()  # of each request its nodes, as they came
+        self.begun: deque[Entry] = deque()  # what is left of the request that goes next
+        self.queued_nodes = 0  # of all these
         self.queued_tokens = 0
+        self.overload = Overload(options.queue_seconds)
         self.running_tokens = 0
         self.requests = 0  # that wait or run
         self.company = 1  # nodes of the last batch and of what waited when it ended
@@ -121,7 +126,8 @@ class Batcher:
             Entry(engine, resolution, node, tokens, now, loop.create_future())
             for node, tokens in zip(resolution.unseen, costs, strict=True)
         ]
-        self.queue.extend(entries)
+        self.queue.append(deque(entries))
+        self.queued_nodes += len(entries)
         self.queued_tokens += sum(costs)
         self.arrived.set()
         if self.worker is None or self.worker.done():
@@ -138,27 +144,29 @@ class Batcher:
         """
         if self.closed:
             raise NotReadyError("the service is ending")
-        options = self.options
-        full = self.queue and self.queued_tokens + tokens > options.queue_tokens
+        options, rate = self.options, self.tokens_per_second
+        full = self.queued_nodes and self.queued_tokens + tokens > options.queue_tokens
         if full or self.requests >= options.requests:
-            self.metrics.rejections.add("queue_full")
-            raise OverloadedError("too many unseen nodes are waiting", self.retry_after())
-        if slow := self.too_slow(self.queued_tokens + self.running_tokens, tokens):
+            raise self.refusal("queue_full", "too many unseen nodes are waiting")
+        before = self.queued_tokens + self.running_tokens
+        # What fits into a batch with what runs is no queue, however slow the last batches were.
+        if rate and before > options.batch_tokens and before / rate > options.queue_seconds:
+            seconds, longest = before / rate, options.queue_seconds
+            what = f"about {seconds:.1f} s of unseen nodes wait, more than {longest:g} s"
+            raise self.refusal("queue_slow", what)
+        if self.overload.goes_on(monotonic()):  # they let this one pass
+            before = self.running_tokens + min(self.queued_tokens, options.batch_tokens)
+        wait = hopeless_wait(before + tokens, rate) if before else None
+        if wait is not None:
             self.metrics.rejections.add("queue_slow")
-            raise OverloadedError(slow, self.retry_after())
+            what = f"about {wait:.1f} s would pass, more than this request has"
+            raise OverloadedError(what, self.retry_after())
 
-    def too_slow(self, before: int, tokens: int) -> str:
-        """Why a request would wait for too long, or in vain; empty where it may wait.
-
-        What fits into a batch with what runs is no queue, however slow the last batches were.
-        """
-        rate, longest = self.tokens_per_second, self.options.queue_seconds
-        if not before or not rate:
-            return ""
-        if before > self.options.batch_tokens and before / rate > longest:
-            return f"about {before / rate:.1f} s of unseen nodes wait, more than {longest:g} s"
-        wait = hopeless_wait(before + tokens, rate)
-        return "" if wait is None else f"about {wait:.1f} s would pass, more than this request has"
+    def refusal(self, reason: str, what: str) -> OverloadedError:
+        """Counts a request for which there are too many others, whatever time it has."""
+        self.overload.refused(monotonic())
+        self.metrics.rejections.add(reason)
+        return OverloadedError(what, self.retry_after())
 
     def retry_after(self) -> float:
         """Seconds until what waits now is probably done."""
@@ -170,19 +178,20 @@ class Batcher:
         """Forms batches and runs them, for good."""
         while True:
             await self.gather_company()
+            self.refuse_passed()
             batch = self.take()
             if batch:
                 await self.run(batch)
-                self.company = len(batch) + len(self.queue)
+                self.company = len(batch) + self.queued_nodes
             del batch  # or the version that it read would stay until the next one
 
     async def gather_company(self) -> None:
         """Blocks for a first entry; then, where the last one was not alone, for a short window."""
-        while not self.queue:
+        while not self.queued_nodes:
             self.arrived.clear()
             await self.arrived.wait()
         window_end = monotonic() + self.options.window_seconds
-        while len(self.queue) < self.company and self.queued_tokens < self.options.batch_tokens:
+        while self.queued_nodes < self.company and self.queued_tokens < self.options.batch_tokens:
             left = window_end - monotonic()
             if left <= 0:
                 return
@@ -190,12 +199,28 @@ class Batcher:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.arrived.wait(), left)
 
+    def refuse_passed(self) -> None:
+        """Where an overload lasts, refuses whom newer requests have passed, and will again."""
+        now = monotonic()
+        if not self.overload.lasts(now):
+            return
+        earliest = now - longest_wait(self.options.batch_tokens, self.tokens_per_second)
+        while self.queue and self.queue[0][0].entered < earliest:
+            passed = self.queue.popleft()
+            for entry in passed:
+                self.leave_queue(entry)
+            if passed[0].row.done():
+                self.metrics.abandoned.add(amount=len(passed))
+            else:  # it waits for its first row, and then for none
+                error = self.refusal("queue_slow", "too many unseen nodes came after these")
+                passed[0].row.set_exception(error)
+
     def take(self) -> list[Entry]:
         """The next entries of one state that fit the budget; abandoned ones are dropped."""
         batch: list[Entry] = []
         tokens = 0
-        while self.queue:
-            entry = self.queue[0]
+        while entries := self.next_request():
+            entry = entries[0]
             if entry.row.done():
                 self.metrics.abandoned.add()
             elif batch and (
@@ -206,9 +231,22 @@ class Batcher:
             else:
                 batch.append(entry)
                 tokens += entry.tokens
-            self.queue.popleft()
-            self.queued_tokens -= entry.tokens
+            self.leave_queue(entries.popleft())
         return batch
+
+    def next_request(self) -> deque[Entry]:
+        """What is left of the request that was begun, or all of another one; empty for none.
+
+        What is begun is ended first: else newer requests could keep each other from their ends.
+        """
+        if not self.begun and self.queue:
+            newest_first = self.overload.goes_on(monotonic())
+            self.begun = self.queue.pop() if newest_first else self.queue.popleft()
+        return self.begun
+
+    def leave_queue(self, entry: Entry) -> None:
+        self.queued_nodes -= 1
+        self.queued_tokens -= entry.tokens
 
     async def run(self, batch: Sequence[Entry]) -> None:
         """Runs one batch on the thread and resolves every entry; nothing escapes."""
@@ -238,7 +276,7 @@ class Batcher:
 
         A few nodes that were all there was take longer, a token, than those of a full batch.
         """
-        return bool(self.queue) or self.running_tokens >= TELLING * self.options.batch_tokens
+        return self.queued_nodes > 0 or self.running_tokens >= TELLING * self.options.batch_tokens
 
     def learn_rate(self, tokens: int, seconds: float) -> None:
         rate = tokens / max(seconds, 1e-6)
@@ -288,9 +326,11 @@ class Batcher:
             self.worker.cancel()
             with suppress(asyncio.CancelledError):
                 await self.worker
-        for entry in self.queue:
+        for entry in chain(self.begun, *self.queue):
             entry.fail(NotReadyError("the service is ending"))
         self.queue.clear()
+        self.begun.clear()
+        self.queued_nodes = 0
         self.queued_tokens = 0
         await asyncio.to_thread(self.thread.shutdown, cancel_futures=True)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from mcp import MCPError, types
 from mcp.server import Server, ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.types import Receive, Scope, Send
 
@@ -51,6 +52,7 @@ class Endpoint:
             on_list_tools=self.list_tools,
             on_call_tool=self.call_tool,
         )
+        server.middleware.append(bounded)
         self.manager = StreamableHTTPSessionManager(
             server,
             json_response=True,
@@ -125,6 +127,20 @@ class Endpoint:
             content=[types.TextContent(text=content.decode())],
             structured_content=json.loads(content),
         )
+
+
+async def bounded(context: ServerRequestContext[Any, Any], call: CallNext) -> HandlerResult:
+    """Tells the name of a method that there is none of back in short; the SDK would tell it whole.
+
+    Raises:
+        MCPError: as the call.
+    """
+    try:
+        return await call(context)
+    except MCPError as error:
+        if error.code != types.METHOD_NOT_FOUND:
+            raise
+        raise MCPError(error.code, error.message, shortened(context.method)) from error
 
 
 def failure(code: str, words: str) -> types.CallToolResult:

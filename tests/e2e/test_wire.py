@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from service.http.places import REFUSED_CONNECTIONS
 from tests.bundles import TinyBundle
 from tests.e2e.conftest import (
     POST_CLASSIFY,
@@ -318,6 +319,21 @@ def test_connections_are_bounded(tiny_bundle: TinyBundle) -> None:
         refused = 1 + len(many[9:])
         assert f'{REFUSED}{{reason="too_many_connections"}} {refused}.0' in figures
         assert f'{ANSWERED}{{operation="other",status="503"}} {refused}.0' in figures
+
+
+def test_who_is_turned_away_reads_why_whatever_it_has_sent(tiny_bundle: TinyBundle) -> None:
+    """Closed before that is read, a connection would be reset, and the answer may be lost."""
+    with serving(tiny_bundle.folder, "--max-connections", "1") as service:
+        assert service.client.get("/health/live").status_code == 200  # and keeps its connection
+        open_still = [service.raw_connection() for _ in range(REFUSED_CONNECTIONS)]
+        late = [service.raw_connection() for _ in range(10)]
+        for connection in late:
+            connection.sendall(REQUEST + LAST)
+        for connection in late:
+            (answer,) = answers(received(connection))
+            assert refusal(answer) == (503, "too_many_connections")
+        for connection in (*open_still, *late):
+            connection.close()
 
 
 def test_http_1_0_may_keep_its_connection(service: Service) -> None:

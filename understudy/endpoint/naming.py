@@ -10,6 +10,7 @@ from functools import lru_cache
 # A label in JSON is escaped, at most six letters for one of its own, and has a frame around it.
 ESCAPED = 6
 FRAME = 1_000
+LONGEST_READ = 20_000  # characters of an answer in whose lines a label is looked for
 THOUGHT = re.compile(r"\A\s*(?:<think>)?(.*?)</think>", re.DOTALL)
 OPEN_THOUGHT = re.compile(r"\A\s*<think>")
 
@@ -117,9 +118,9 @@ READINGS: tuple[Callable[[str], str], ...] = (
 
 
 def first_named(text: str, label_names: Sequence[str]) -> Named | None:
-    """The one label in the first line that names any."""
+    """The one label in the first line that names any, of those that are read."""
     offset = 0
-    for line in text.splitlines(keepends=True):
+    for line in text[:LONGEST_READ].splitlines(keepends=True):
         found = labels_within(line, label_names)
         if found:
             index, start = found[0]
@@ -135,14 +136,16 @@ def labels_within(line: str, label_names: Sequence[str]) -> list[tuple[int, int]
         for index, name in enumerate(label_names)
         for found in pattern(name).finditer(line)
     ]
+    parts: set[tuple[int, int]] = set()
+    reach = 0  # where the spans end that begin no later
+    for start, end in sorted({span for _, span in spans}, key=lambda span: (span[0], -span[1])):
+        if end <= reach:
+            parts.add((start, end))
+        reach = max(reach, end)
     result: dict[int, int] = {}
-    for index, (start, end) in spans:
-        covered = any(
-            first <= start and end <= last and (first, last) != (start, end)
-            for _, (first, last) in spans
-        )
-        if not covered:
-            result.setdefault(index, start)
+    for index, span in spans:
+        if span not in parts:
+            result.setdefault(index, span[0])
     return list(result.items())
 
 

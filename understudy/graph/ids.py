@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from understudy.folders.names import FORBIDDEN, character_problem
+from understudy.folders.names import FORBIDDEN, INVISIBLE, character_problem, sight_problem
 
 LONGEST_ID = 2_048  # bytes of UTF-8: percent-encoded, it fits the 8 KiB that proxies allow a path
 
@@ -13,7 +13,7 @@ def id_problem(node_id: str) -> str | None:
     """Why a text cannot be a node's id, or None; to be read after "a node's id"."""
     if not node_id or node_id != node_id.strip():
         return "must not be empty or begin or end with a blank"
-    if problem := character_problem(node_id):
+    if problem := character_problem(node_id) or sight_problem(node_id):
         return problem
     if len(node_id) * 4 > LONGEST_ID and (size := len(node_id.encode())) > LONGEST_ID:
         return f"has {size:,} bytes; at most {LONGEST_ID:,} are allowed"
@@ -26,6 +26,8 @@ def first_unusable(ids: pa.LargeStringArray) -> int | None:
         pc.match_substring_regex(ids, f"[{FORBIDDEN}]"),
         pc.greater(pc.binary_length(ids), LONGEST_ID),
     )
+    seen = pc.match_substring_regex(ids, f"[^{FORBIDDEN}{INVISIBLE}]")
+    refused = pc.or_(refused, pc.invert(seen))
     refused = pc.or_(refused, pc.not_equal(pc.utf8_trim_whitespace(ids), ids))
     refused = pc.fill_null(pc.or_(refused, pc.equal(ids, "")), True)
     flags = refused.to_numpy(zero_copy_only=False)

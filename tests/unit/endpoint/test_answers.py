@@ -163,3 +163,13 @@ def test_a_refusal_without_words_has_no_reason() -> None:
     assert refusal_reason(b"", PROMPT, "") == ""
     assert "…" in refusal_reason(b"\xff Confidential \xff", PROMPT, "")
     assert refusal_reason(b"[" * 100_000, PROMPT, "").startswith("[")
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [("net " * 50_000, "net"), ("net games " * 50_000, None), ("no word of it\n" * 50_000, None)],
+)
+def test_an_answer_that_goes_on_and_on_is_read_in_short(answer: str, expected: str | None) -> None:
+    """Some models repeat themselves until they are stopped; nobody else may wait for that."""
+    named = find_label(answer, LABELS)
+    assert (None if named is None else LABELS[named.label]) == expected

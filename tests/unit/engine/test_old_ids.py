@@ -9,7 +9,7 @@ from understudy.graph.log.protocol import Record
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode, encode_mutations
 
 
-@pytest.mark.parametrize("old", ["a\nb", "x" * 4_000])
+@pytest.mark.parametrize("old", ["a\nb", "x" * 4_000, "\u200b", "\ufeffa"])
 def test_a_journal_with_such_an_id_is_replayed_and_can_be_cleaned(
     tiny_bundle: TinyBundle, old: str
 ) -> None:

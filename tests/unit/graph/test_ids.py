@@ -23,6 +23,8 @@ GOOD = [
     "ü",
     "日本",
     "👩\u200d👩",
+    "क्\u200dष",
+    "\u200da\u200b",
     "\ufffd",
     "a" * 2_048,
 ]
@@ -39,6 +41,16 @@ BAD = [
     "a\x7fb",
     "a\x85b",
     "a\u2028b",
+    "\u200b",
+    "\u200c\u200d",
+    "\u2060 \u2060",
+    "\u3164",
+    "\u2800",
+    "\ufe0f",
+    "\U000e0041",
+    "\ufeff",
+    "\ufeffa",
+    "a\ufeffb",
 ]
 LONG = ["a" * 2_049, "ü" * 1_025, "日" * 683]
 
@@ -69,7 +81,7 @@ def test_the_longest_id_is_counted_in_bytes() -> None:
         assert first_unusable(pa.array(["a", node_id], pa.large_string())) == 1
 
 
-@pytest.mark.parametrize("node_id", ["a\x1bb", "a\u2028b", "a" * 2_049])
+@pytest.mark.parametrize("node_id", ["a\x1bb", "a\u2028b", "a" * 2_049, "\u200b", "a\ufeff"])
 def test_an_import_refuses_it_with_its_line(
     import_text: Callable[..., Built], node_id: str
 ) -> None:

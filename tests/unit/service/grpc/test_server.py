@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from queue import Queue
@@ -31,7 +31,8 @@ WAIT = 20  # seconds, for what should take milliseconds
 
 
 def options(settings: Settings, port: int = 0) -> GrpcOptions:
-    return GrpcOptions("127.0.0.1", port, settings.max_body_bytes, settings.max_head_bytes, 100)
+    bounds = settings.max_body_bytes, settings.max_head_bytes, settings.max_connections
+    return GrpcOptions("127.0.0.1", port, *bounds)
 
 
 @contextmanager
@@ -253,6 +254,51 @@ def test_a_call_that_runs_is_finished_and_no_new_one_begins(
             result, error = answers.get(timeout=WAIT)
         assert error is None
         assert result.as_numpy("label").shape == (1,)
+
+
+def test_calls_beyond_the_limit_are_refused_and_counted(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    infer, entered, gate = engine.infer, threading.Event(), threading.Event()
+
+    def held(resolution: Any) -> Any:
+        entered.set()
+        assert gate.wait(WAIT)
+        return infer(resolution)
+
+    with running(engine, Settings(max_connections=1)) as (app, server, _):
+        monkeypatch.setattr(engine, "infer", held)
+        with triton.InferenceServerClient(server.address) as asking:
+            answers: Queue[tuple[Any, Any]] = Queue()
+            asking.async_infer(
+                MODEL,
+                [tensor("text", "http")],
+                lambda result, error: answers.put((result, error)),
+            )
+            assert entered.wait(WAIT)
+            for _ in range(3):
+                with pytest.raises(grpc.RpcError) as caught:
+                    call(server.address, "ServerLive")
+            refusal = caught.value
+            assert refusal.code().name == "RESOURCE_EXHAUSTED"
+            assert "overloaded: too many calls" in refusal.details()
+            told = dict(refusal.trailing_metadata())
+            assert told["retry-after"] == "1"
+            assert told["x-request-id"]
+            gate.set()
+            assert answers.get(timeout=WAIT)[1] is None
+        figures = app.parts.metrics.render().decode().splitlines()
+        assert 'understudy_rejections_total{reason="overloaded"} 3.0' in figures
+        assert 'understudy_requests_total{operation="other",status="429"} 3.0' in figures
+        assert wait_for_place(server.address)
+
+
+def wait_for_place(address: str) -> bool:
+    """Asks until a call that was answered has ended on the other side, too."""
+    for _ in range(1_000):
+        with suppress(grpc.RpcError):
+            return bool(call(address, "ServerLive").live)
+    return False
 
 
 def test_a_deadline_ends_a_call(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

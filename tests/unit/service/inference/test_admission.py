@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Coroutine
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -129,6 +130,36 @@ def test_a_few_nodes_that_were_all_there_was_tell_nothing_of_how_fast_full_batch
         batcher = Batcher(BatchOptions(batch_tokens=batch_tokens), Metrics())
         await batcher.infer(engine, engine.resolve([Node(text=TEXT)]))
         assert (batcher.tokens_per_second > 0) == known
+        await batcher.close()
+
+    asyncio.run(ask())
+
+
+def test_where_the_newest_go_first_only_a_batch_goes_before_them(held: Held) -> None:
+    """Under overload a client with little time would else be refused though it is answered soon."""
+    engine, entered, gate = held
+
+    async def ask() -> None:
+        batcher = Batcher(BatchOptions(batch_tokens=52, queue_seconds=100.0), Metrics())
+        batcher.tokens_per_second = TOKENS_PER_SECOND
+
+        def request() -> Coroutine[Any, Any, Batched]:
+            return batcher.infer(engine, engine.resolve([Node(text=TEXT)]))
+
+        accepted = [asyncio.create_task(request())]
+        assert await asyncio.to_thread(entered.wait, 20)
+        accepted += [asyncio.create_task(request()) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadedError, match=r"20\.8 s would pass"):
+            await within(request(), 22.0)
+        batcher.overload.refused(monotonic())
+        with pytest.raises(OverloadedError, match=r"15\.6 s would pass"):
+            await within(request(), 19.0)
+        accepted.append(asyncio.create_task(within(request(), 22.0)))
+        await asyncio.sleep(0)
+        gate.set()
+        for each in accepted:
+            assert len((await each).logits) == 1
         await batcher.close()
 
     asyncio.run(ask())

@@ -129,6 +129,25 @@ def test_an_unknown_tool_is_an_error_of_the_protocol(url: str) -> None:
     assert talk(url, ask) == "no tool is named 'explode'"
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("resources/list", "resources/list"), ("x" * 100_000, "x" * 100 + "…")],
+)
+def test_an_unknown_method_is_told_back_in_short(url: str, name: str, told: str) -> None:
+    asked = {"jsonrpc": "2.0", "id": 1, "method": name}
+    error = httpx.post(f"{url}/mcp", json=asked, headers=HEADERS).json()["error"]
+    assert error == {"code": -32601, "message": "Method not found", "data": told}
+
+
+def test_a_notification_of_an_unknown_method_is_no_failure(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent = {"jsonrpc": "2.0", "method": "x" * 100_000}
+    assert httpx.post(f"{url}/mcp", json=sent, headers=HEADERS).status_code == 202
+    talk(url, lambda client: client.list_tools())  # meanwhile it was read
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 def test_guards_hold(url: str) -> None:
     with httpx.Client(base_url=url, headers=HEADERS) as client:
         assert client.post("/mcp", json=INITIALIZE).status_code == 200
