@@ -129,18 +129,18 @@ class Endpoint:
         )
 
 
-async def bounded(context: ServerRequestContext[Any, Any], call: CallNext) -> HandlerResult:
+async def bounded(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
     """Tells the name of a method that there is none of back in short; the SDK would tell it whole.
 
     Raises:
         MCPError: as the call.
     """
     try:
-        return await call(context)
+        return await call_next(ctx)
     except MCPError as error:
         if error.code != types.METHOD_NOT_FOUND:
             raise
-        raise MCPError(error.code, error.message, shortened(context.method)) from error
+        raise MCPError(error.code, error.message, shortened(ctx.method)) from error
 
 
 def failure(code: str, words: str) -> types.CallToolResult:
