@@ -188,6 +188,7 @@ class Batcher:
     async def gather_company(self) -> None:
         """Blocks for a first entry; then, where the last one was not alone, for a short window."""
         while not self.queued_nodes:
+            self.overload.ended()
             self.arrived.clear()
             await self.arrived.wait()
         window_end = monotonic() + self.options.window_seconds
@@ -200,7 +201,10 @@ class Batcher:
                 await asyncio.wait_for(self.arrived.wait(), left)
 
     def refuse_passed(self) -> None:
-        """Where an overload lasts, refuses whom newer requests have passed, and will again."""
+        """Where an overload lasts, refuses whom newer requests have passed, and will again.
+
+        These refusals do not prolong it: they come of the order, not of the load.
+        """
         now = monotonic()
         if not self.overload.lasts(now):
             return
@@ -212,8 +216,9 @@ class Batcher:
             if passed[0].row.done():
                 self.metrics.abandoned.add(amount=len(passed))
             else:  # it waits for its first row, and then for none
-                error = self.refusal("queue_slow", "too many unseen nodes came after these")
-                passed[0].row.set_exception(error)
+                self.metrics.rejections.add("queue_slow")
+                what = "too many unseen nodes came after these"
+                passed[0].row.set_exception(OverloadedError(what, self.retry_after()))
 
     def take(self) -> list[Entry]:
         """The next entries of one state that fit the budget; abandoned ones are dropped."""

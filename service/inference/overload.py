@@ -12,7 +12,10 @@ SOON = 0.1  # seconds that everybody may be kept waiting, however fast batches a
 
 
 class Overload:
-    """A spell of refusals, each less than so many seconds after the one before."""
+    """A spell of refusals, each less than so many seconds after the one before.
+
+    It is over at once where nothing waits any more.
+    """
 
     def __init__(self, seconds: float) -> None:
         """Begins without any.
@@ -28,6 +31,10 @@ class Overload:
         if not self.goes_on(now):
             self.first = now
         self.last = now
+
+    def ended(self) -> None:
+        """Nothing waits any more."""
+        self.first = self.last = -inf
 
     def goes_on(self, now: float) -> bool:
         """Whether there are more requests than can be answered: then the newest go first."""

@@ -136,9 +136,36 @@ def test_who_was_passed_is_refused_where_an_overload_lasts(steps: Steps, left: b
         refusals = batcher.metrics.rejections.values
         assert refusals == ({} if left else {("queue_slow",): 1})
         assert batcher.queued_nodes == batcher.queued_tokens == batcher.requests == 0
+        assert not batcher.overload.goes_on(monotonic())  # for want of others, at once
 
     run(ask, BatchOptions(batch_tokens=ONE_A_BATCH, queue_seconds=60.0))
     assert steps.batches == [["first"], ["newer"]]
+
+
+def test_who_was_passed_and_is_refused_does_not_prolong_the_overload(steps: Steps) -> None:
+    """Else callers who ask again at once would be answered in that order for good."""
+
+    async def ask(batcher: Batcher) -> None:
+        batcher.tokens_per_second = 1_000.0
+        first = asyncio.create_task(asked(batcher, steps, "first"))
+        await steps.begins()
+        passed = asyncio.create_task(asked(batcher, steps, "passed"))
+        newer = [asyncio.create_task(asked(batcher, steps, text)) for text in ("newer", "newest")]
+        await asyncio.sleep(0)
+        at = monotonic()
+        for seconds in (90, 45, 0):
+            batcher.overload.refused(at - seconds)
+        batcher.queue[0][0].entered -= 60
+        steps.go_on(1)
+        await first
+        await steps.begins()
+        assert batcher.overload.last == at
+        steps.go_on()
+        await asyncio.gather(*newer)
+        with pytest.raises(OverloadedError, match="came after"):
+            await passed
+
+    run(ask, BatchOptions(batch_tokens=ONE_A_BATCH, queue_seconds=60.0))
 
 
 def test_an_end_refuses_what_has_begun_and_what_has_not(steps: Steps) -> None:
