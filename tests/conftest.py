@@ -1,10 +1,12 @@
 """Fixtures that several rooms' tests share."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
+from tests import shared_folder
 from tests.bundles import TinyBundle, write_tiny_bundle
 from tests.redis_server import ALL_KEPT, VALKEY, RedisServer, redis_server
 
@@ -24,6 +26,14 @@ def any_bundle(
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> TinyBundle:
     """A tiny bundle whose texts are hashed."""
     return write_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sharing(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Lets workers have what others have made, see `tests.shared_folder`."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    os.environ[shared_folder.VARIABLE] = str(shared)
 
 
 @pytest.fixture(scope="session")

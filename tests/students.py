@@ -1,10 +1,10 @@
 """Untrained students and their exported files, small enough to export in a test."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import cast
 
 import numpy as np
@@ -14,11 +14,13 @@ from torch import nn
 from export.checks.parity import student_forms
 from export.student.blocks import weighting_of
 from export.student.files import export_student
+from tests.shared_folder import shared_folder
 from training.config import StudentConfig, StudentKind
 from training.student.network import HashedInput, Student
 from understudy.bundle import StudentInfo
 from understudy.bundle.sessions import Network
 from understudy.bundle.student import WHOLE_FILE, StudentNetwork
+from understudy.folders.turns import taking_turns
 from understudy.graph.csr import Adjacency, build_adjacency
 from understudy.graph.neighborhoods import Weighting
 
@@ -65,11 +67,16 @@ def random_student(
 def exported_files(
     config: StudentConfig, inputs: int, classes: int, hashed: bool
 ) -> Mapping[str, bytes]:
-    """The files of a random student, made once for all tests: an export takes seconds."""
-    with TemporaryDirectory() as name:
-        folder = Path(name) / "student"
-        export_student(random_student(config, inputs, classes, hashed), folder, whole=True)
-        return {path.name: path.read_bytes() for path in folder.iterdir()}
+    """The files of a random student, made once for all tests of all workers: an export takes
+    seconds."""
+    shape = (config, inputs, classes, hashed)
+    folder = shared_folder() / "students" / hashlib.sha256(repr(shape).encode()).hexdigest()
+    with taking_turns(folder):
+        if not folder.exists():
+            unfinished = folder.with_suffix(".unfinished")
+            export_student(random_student(*shape), unfinished, whole=True)
+            unfinished.rename(folder)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def export_random(folder: Path, kind: StudentKind, hashed: bool = True) -> ExportedStudent:

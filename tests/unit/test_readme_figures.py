@@ -1,5 +1,6 @@
 """Every figure of the README and of the pages of results stands in the committed file it names."""
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from benchmarks.accuracy_results import committed, tables
 from benchmarks.measure import RESULTS
 from benchmarks.written_part import PAGE
 from tests.figures import Figure, blocks, unfounded
+from training.evaluation import statistics
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", PAGE, ROOT / "docs" / "concepts" / "accuracy.md")
@@ -34,7 +36,10 @@ def test_every_figure_stands_in_the_result_that_is_named(page: Path) -> None:
     assert unfounded(ROOT, page, handwritten(page)) == []
 
 
-def test_the_page_of_results_is_what_its_commands_write_from_the_committed_files() -> None:
+def test_the_page_of_results_is_what_its_commands_write_from_the_committed_files(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(statistics, "sign_flips", lambda values: math.nan)  # slow, and not shown
     text = PAGE.read_text(encoding="utf-8")
     assert accuracy_results.PART.split(text, PAGE.name)[1] == tables(committed())
     assert cost_results.PART.split(text, PAGE.name)[1] == cost_results.sections(RESULTS)

@@ -2,12 +2,20 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 
 from tests.unit.training.samples import CLASSES, WIDTH, small_data
-from training.cluster.checkpoints import BEST, read_best, read_run, write_run
+from training.cluster.checkpoints import (
+    BEST,
+    read_best,
+    read_generators,
+    read_run,
+    write_generators,
+    write_run,
+)
 from training.config import Epoch, StudentConfig, TrainingConfig
 from training.data import whole_graph
 from training.loop import ALONE, Run, begin, run_epoch
@@ -53,3 +61,24 @@ def test_the_best_weights_are_kept_once(tmp_path: Path, last: float) -> None:
     with safe_open(tmp_path / "run.safetensors", "pt") as kept:
         apart = [name for name in kept.keys() if name.startswith(BEST)]  # noqa: SIM118
     assert bool(apart) == (last < 0.5)
+
+
+def drawn(run: Run) -> list[float]:
+    """The next number of each of a worker's generators: of seeds, of neighbours, of dropout."""
+    return [run.order.random(), run.draws.random(), float(torch.rand(()))]
+
+
+def test_each_worker_draws_what_it_would_have_drawn(tmp_path: Path) -> None:
+    expected = []
+    for rank in range(2):
+        run = begun(rank)
+        run.draws = np.random.default_rng([7, rank])
+        drawn(run)
+        write_generators(tmp_path, run, rank)
+        expected.append(drawn(run))
+    for rank in range(2):
+        other = begun(9)
+        other.draws = np.random.default_rng(9)
+        read_generators(tmp_path, other, rank)
+        assert drawn(other) == expected[rank]
+    assert expected[0] != expected[1]
