@@ -30,8 +30,8 @@ def character_problem(name: str) -> str | None:
 
 
 def sight_problem(name: str) -> str | None:
-    """That nothing of a name can be seen, or None; what is empty is for others to refuse."""
-    if not name or VISIBLE.search(name):
+    """That nothing of a name can be seen, or None; what is blank is for others to judge."""
+    if not name.strip() or VISIBLE.search(name):
         return None
     return f"holds no character that can be seen, only {name[:SHOWN]!r}"
 
