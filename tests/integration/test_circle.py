@@ -115,8 +115,7 @@ def test_a_model_is_refreshed_while_changes_go_on_and_a_worse_one_is_refused(
                 Refresh(options, lines.append, here).run()
             assert "labels: 1 labelled nodes of no split join train" in lines
             better = (*refresh, "--student", student, "--epochs", 40)
-            known = replace(options, student=student, tolerance=0.5, epochs=40, reload=False)
-            Refresh(known, lines.append, here).run()
+            run(*better, "--no-reload")
             assert open_bundle(bundle).manifest.version == first
             assert service.client.get("/info", headers=admin).json()["model_version"] == first
             run(*better)

@@ -27,15 +27,13 @@ from export.student.forms import Form
 from tests import mortal_teacher
 from tests.bundles import MAX_TOKENS, TinyBundle, write_tiny_bundle
 from tests.language_models import write_tiny_encoder
-from training import loop
 from training.config import DistillOptions, StudentConfig, Training, TrainingConfig
 from training.data import GraphData
-from training.distill import FittingElsewhere, distill, fit
+from training.distill import FittingElsewhere, distill
 from training.encoders.features import dense_features, minilm_spec
 from training.encoders.minilm import MiniLM
 from training.errors import TeacherError
 from training.loop import STAGE as TRAINING
-from training.loop import Team
 from training.student.checkpoint import Checkpoint, CheckpointConfig, load_checkpoint
 from training.student.network import Student
 from training.teacher.encoder import EncoderOptions
@@ -61,7 +59,6 @@ from understudy.predict.rows import Answer, Row
 from understudy.predict.run import Problems, Run
 
 WORKERS = 2
-NODES = 60
 WAITS = {  # of Ray Train, in seconds: it looks after its workers, and lets a hanging one be
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
     "TORCH_PROCESS_GROUP_SHUTDOWN_TIMEOUT_S": "1",
@@ -87,7 +84,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture(scope="module")
 def graph_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("graphs") / "small"
-    save_graph(synthetic_graph(SyntheticOptions(nodes=NODES, classes=3, mean_degree=4.0)), folder)
+    save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3, mean_degree=4.0)), folder)
     return folder
 
 
@@ -167,11 +164,7 @@ OPTIONS = DistillOptions(
 
 
 def distilled(
-    cluster: Cluster,
-    graph: Path,
-    out: Path,
-    options: DistillOptions,
-    progress: Progress = silent,
+    cluster: Cluster, graph: Path, out: Path, progress: Progress = silent
 ) -> dict[str, float]:
     """The student's metrics but for its seconds; what its workers found is what they say."""
     from training.cluster.fitting import fitted_on
@@ -180,15 +173,15 @@ def distilled(
 
     with fitted_on(cluster, graph, out, None) as place:
 
-        def fitted(
+        def fit(
             config: CheckpointConfig, data: GraphData, told: Progress, before: Checkpoint | None
         ) -> tuple[Student, Training]:
             student, training = place.fit(config, data, told, before)
             fits.append(training)
             return student, training
 
-        there = FittingElsewhere(fitted, place.workers)
-        metrics = distill(graph, out, options, progress, elsewhere=there)
+        there = FittingElsewhere(fit, place.workers)
+        metrics = distill(graph, out, OPTIONS, progress, elsewhere=there)
     (training,) = fits
     best = training.epochs[training.best_epoch]
     assert best.val_accuracy == pytest.approx(metrics["val_accuracy"])
@@ -205,24 +198,17 @@ def test_one_worker_trains_the_student_of_one_process(
     cluster: Cluster, graph_folder: Path, tmp_path: Path
 ) -> None:
     here = distill(graph_folder, tmp_path / "here", OPTIONS) | {"seconds": 0}
-    there = distilled(replace(cluster, workers=1), graph_folder, tmp_path / "there", OPTIONS)
+    there = distilled(replace(cluster, workers=1), graph_folder, tmp_path / "there")
     assert there == here
     same_students(tmp_path / "here", tmp_path / "there")
 
 
-class OfTwo(Team):
-    """One process with the generators of the first of two workers."""
-
-    size = WORKERS
-
-
-@pytest.mark.timeout(900)  # it starts Ray's workers three times
+@pytest.mark.timeout(900)  # it starts Ray's workers four times
 def test_two_workers_go_on_from_their_last_epoch_when_one_is_killed_and_when_all_are(
     cluster: Cluster, graph_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One dies, and all go on by themselves; one dies again, which is once too often, and the same
-    command goes on: to what one process finds that takes both shares of every step, where all
-    neighbours are read and nothing is dropped."""
+    command goes on."""
     from training.cluster import fitting
 
     told: list[int] = []
@@ -231,26 +217,17 @@ def test_two_workers_go_on_from_their_last_epoch_when_one_is_killed_and_when_all
         if stage == TRAINING:
             told.append(done)
 
-    options = replace(
-        OPTIONS,
-        student=replace(OPTIONS.student, dropout=0.0),
-        training=replace(OPTIONS.training, fanout=NODES),
-    )
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "share_of", lambda step, rank, size: step)
-        alone = FittingElsewhere(partial(fit, team=OfTwo()), WORKERS)
-        whole = distill(graph_folder, tmp_path / "whole", options, elsewhere=alone)
+    whole = distilled(cluster, graph_folder, tmp_path / "whole")
     deaths = cache_folder() / "deaths"  # see tests/mortal_workers.py
     deaths.mkdir()
     for name in ("first", "second"):
         (deaths / name).touch()
     monkeypatch.setattr(fitting, "ATTEMPTS", 1)
     with pytest.raises(ClusterError, match="what was done is kept, and the same command goes on"):
-        distilled(cluster, graph_folder, tmp_path / "out", options)
+        distilled(cluster, graph_folder, tmp_path / "out")
     assert not list(deaths.iterdir())
     assert not (tmp_path / "out").exists()
-    found = distilled(cluster, graph_folder, tmp_path / "out", options, progress)
-    assert found == pytest.approx(whole | {"seconds": 0})
+    assert distilled(cluster, graph_folder, tmp_path / "out", progress) == whole
     assert 1 not in told  # the first epoch was not trained again
     same_students(tmp_path / "whole", tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "whole"]

@@ -28,9 +28,9 @@ from understudy.graph.materialize import to_text_graph
 logger = logging.getLogger(__name__)
 
 LONG = "UNDERSTUDY_LONG_TESTS" in os.environ
-JOURNAL_KILLS = 400 if LONG else 14
+JOURNAL_KILLS = 400 if LONG else 60
 SHARED_KILLS = 60 if LONG else 2  # rounds of three
-ENGINE_KILLS = int(os.environ.get("UNDERSTUDY_KILLS", 200 if LONG else 4))
+ENGINE_KILLS = int(os.environ.get("UNDERSTUDY_KILLS", 200 if LONG else 6))
 WRITERS = 4
 COMPARED_EVERY = 10  # kills, with a computation of everything from nothing
 START_SECONDS = 120.0

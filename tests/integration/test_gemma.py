@@ -81,16 +81,16 @@ def test_it_teaches_a_graph(tmp_path: Path) -> None:
         hops=(0, 1),
         prompts=PROMPTS,
         tuning=TuningOptions(
-            epochs=1, batch_size=2, max_train_nodes=2, validation_nodes=1, learning_rate=2e-4
+            epochs=1, batch_size=2, max_train_nodes=4, validation_nodes=2, learning_rate=2e-4
         ),
-        causal=CausalOptions(max_tokens=256, rank=8),  # bfloat16 where that is no slower
-        budget=Budget(nodes=4),
+        causal=CausalOptions(max_tokens=256, precision="bfloat16", rank=8),
+        budget=Budget(nodes=6),
     )
     info = teach(tmp_path / "graph", tmp_path / "teacher", options)
     assert (info.kind, info.model, info.model_hash) == ("causal", "gemma", GEMMA_DIGEST)
     _, answers = read_teacher(tmp_path / "teacher", GRAPH)
     assert answers.features is not None
-    assert answers.features.shape == (2, 4, 640)
+    assert answers.features.shape == (2, 6, 640)
     assert np.exp(answers.log_probabilities).sum(2) == pytest.approx(1, abs=1e-3)
     assert (tmp_path / "teacher" / "adapter" / "adapter_model.safetensors").is_file()
 
