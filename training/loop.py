@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -71,9 +71,14 @@ class Team:
         """h0 of all nodes, which are to be evaluated; None leaves it to who does that."""
         return None
 
-    def measured(self, run: Run, loss: float, evaluate: Callable[[], tuple[float, float]]) -> Epoch:
-        """An epoch on which all agree, of the loss over one's own seeds."""
-        return Epoch(loss, *evaluate())
+    def measured(self, loss: float, shares: Tensor) -> Epoch:
+        """An epoch on which all agree.
+
+        Args:
+            loss: over one's own seeds
+            shares: float64 [2], of train and of val, what one's own part of each has right
+        """
+        return Epoch(loss, *shares.tolist())
 
     def keep(self, run: Run) -> None:
         """Called after every epoch."""
@@ -107,7 +112,7 @@ def train(
     # h0 of whole graphs, which an epoch's evaluation and the next epoch's step have in common
     shared = not config.batch_size and not student.config.input_dropout
     embedded: Tensor | None = None
-    evaluation = evaluation_of(student, data, config)
+    evaluation = evaluation_of(student, data, config, team)
     while not run.ended(config):
         mixed = config.precision == "bfloat16"
         loss = run_epoch(student, next(epoch_batches), terms, run.optimizer, embedded, team, mixed)
@@ -119,7 +124,7 @@ def train(
         h = embedded
         if not shared and isinstance(evaluation, Evaluation):
             h = team.embedded(student, data.features)
-        run.epochs.append(team.measured(run, loss, partial(evaluation, student, h)))
+        run.epochs.append(team.measured(loss, evaluation(student, h)))
         if run.best == len(run.epochs) - 1:
             run.best_state = copy.deepcopy(student.state_dict())
         run.seconds = time.monotonic() - since
@@ -224,11 +229,13 @@ def step_loss(
 
 
 class Evaluation:
-    """Accuracies on train and val: the last layer is computed for their nodes alone."""
+    """Accuracies on train and val: the last layer is computed for their nodes alone, by each of a
+    team for its part of them."""
 
-    def __init__(self, student: Student, data: GraphData) -> None:
+    def __init__(self, student: Student, data: GraphData, team: Team = ALONE) -> None:
         self.data, self.student = data, student
-        self.nodes = torch.cat([data.train, data.val])
+        self.parts = [part[team.rank :: team.size] for part in (data.train, data.val)]
+        self.nodes = torch.cat(self.parts)
 
     @cached_property
     def product(self) -> Product | None:
@@ -239,14 +246,17 @@ class Evaluation:
         return None if product is None else product.of(self.nodes.cpu().numpy())
 
     @torch.no_grad()
-    def __call__(self, student: Student, embedded: Tensor | None) -> tuple[float, float]:
-        """Shares of train and of val; leaves the student in evaluation mode."""
+    def __call__(self, student: Student, embedded: Tensor | None) -> Tensor:
+        """float64 [2]: of all of train and of val, what this part has right, as shares; leaves the
+        student in evaluation mode."""
         student.eval()
         data, nodes = self.data, self.nodes
+        if not len(nodes):  # of a team as large as val and train
+            return torch.zeros(2, dtype=torch.float64)
         logits = student.of_nodes(data.features, data.edges, nodes, self.product, embedded)
-        right = logits.argmax(1) == data.labels[nodes]
-        train, val = right.double().split([len(data.train), len(data.val)])
-        return float(train.mean()), float(val.mean())
+        right = (logits.argmax(1) == data.labels[nodes]).split([len(part) for part in self.parts])
+        whole = len(data.train), len(data.val)
+        return shares([int(part.sum()) for part in right], whole)
 
 
 class DrawnEvaluation:
@@ -255,8 +265,10 @@ class DrawnEvaluation:
     That is for batches of a graph so large that its other nodes are most of the work of an epoch.
     """
 
-    def __init__(self, student: Student, data: GraphData, config: TrainingConfig) -> None:
-        self.data, self.config = data, config
+    def __init__(
+        self, student: Student, data: GraphData, config: TrainingConfig, team: Team = ALONE
+    ) -> None:
+        self.data, self.config, self.team = data, config, team
         self.sampling = sampling_of(student, config)
         generator = np.random.default_rng([config.seed, 5])
         self.parts = [judged(part.cpu().numpy(), generator) for part in (data.train, data.val)]
@@ -268,23 +280,28 @@ class DrawnEvaluation:
         return around * sum(map(len, self.parts))
 
     @torch.no_grad()
-    def __call__(self, student: Student, embedded: Tensor | None) -> tuple[float, float]:
-        """Shares of train and of val; leaves the student in evaluation mode."""
+    def __call__(self, student: Student, embedded: Tensor | None) -> Tensor:
+        """As of `Evaluation`."""
         student.eval()
         draws = np.random.default_rng([self.config.seed, 6])
-        train, val = (self.accuracy(student, part, draws) for part in self.parts)
-        return train, val
+        own = [part[self.team.rank :: self.team.size] for part in self.parts]
+        right = [self.right(student, part, draws) for part in own]
+        return shares(right, [len(part) for part in self.parts])
 
-    def accuracy(
-        self, student: Student, nodes: NDArray[np.int64], draws: np.random.Generator
-    ) -> float:
+    def right(self, student: Student, nodes: NDArray[np.int64], draws: np.random.Generator) -> int:
+        """How many of the nodes are classified as their labels say."""
         right = 0
         steps = parts_of(nodes, self.config.batch_size)
         for batch in sampled_batches(self.data, steps, self.sampling, draws):
             output = student(batch.features, batch.edges, last=False, reach=batch.reach)
             found = output.logits[: batch.num_seeds].argmax(1)
             right += int((found == batch.labels[: batch.num_seeds]).sum())
-        return right / len(nodes)
+        return right
+
+
+def shares(right: Sequence[int], whole: Sequence[int]) -> Tensor:
+    """Of train and of val, float64 [2]."""
+    return torch.tensor(right, dtype=torch.float64) / torch.tensor(whole, dtype=torch.float64)
 
 
 def judged(nodes: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
@@ -296,14 +313,14 @@ def judged(nodes: NDArray[np.int64], generator: np.random.Generator) -> NDArray[
 
 
 def evaluation_of(
-    student: Student, data: GraphData, config: TrainingConfig
+    student: Student, data: GraphData, config: TrainingConfig, team: Team = ALONE
 ) -> Evaluation | DrawnEvaluation:
     """Of all neighbours; in batches of drawn ones, where those are a small part of the graph."""
     if config.batch_size:
-        drawn = DrawnEvaluation(student, data, config)
+        drawn = DrawnEvaluation(student, data, config, team)
         if drawn.reached * SMALL_PART <= data.adjacency.num_nodes:
             return drawn
-    return Evaluation(student, data)
+    return Evaluation(student, data, team)
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import ray
 import torch
@@ -37,6 +38,7 @@ from understudy.graph.progress import Progress
 
 ATTEMPTS = 5  # at an epoch whose workers die
 LONGEST = 6 * 3600  # seconds that workers wait for the one that evaluates
+UNUSED = ("DatasetsCallback", "PlacementGroupCleanerCallback")  # of Ray Train, by their names
 GLANCE = 0.5  # seconds between two looks at how many epochs are done
 
 
@@ -48,6 +50,18 @@ class Work:
     encoder_path: Path | None
     config: CheckpointConfig
     before: Checkpoint | None = None  # whose weights it begins with
+
+
+class Trainer(TorchTrainer):
+    """Ray Train's, without two helpers of it: a process each, which wakes a hundred times a second.
+
+    One hands out datasets, and there are none. The other frees the workers' places should the
+    command be killed; those of a run are freed by Ray with its job.
+    """
+
+    def _create_default_callbacks(self) -> list[Any]:
+        offered = super()._create_default_callbacks()  # type: ignore[misc]  # of its second version
+        return [callback for callback in offered if type(callback).__name__ not in UNUSED]
 
 
 @contextmanager
@@ -103,7 +117,7 @@ def fitted(
     folder.mkdir(parents=True, exist_ok=True)
     failing = cluster_errors(TrainingError, raised=TrainingFailedError)
     with failing, watched(progress, folder, work.config.training.epochs):
-        result = TorchTrainer(
+        result = Trainer(
             train_loop,
             train_loop_config={"work": ray.put((work, data.targets, folder))},
             torch_config=TorchConfig(backend="gloo", timeout_s=LONGEST),

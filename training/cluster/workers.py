@@ -77,18 +77,17 @@ class Workers(Team):
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         found = torch.tensor([float(weight.grad is not None) for weight in weights])
         gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in weights]
-        tables = list(map(torch.atleast_1d, gradients))
-        rows = [self.shared.get(weight, slice(None)) for weight in weights]
-        parts = [table[own] for table, own in zip(tables, rows, strict=True)]
-        sent = [found, *(part.flatten().cpu() for part in parts)]
-        numbers = sum(map(len, sent))
-        if len(self.room) != numbers:
-            self.room = torch.empty(numbers)
-        summed = torch.cat(sent, out=self.room)
-        distributed.all_reduce(summed)
-        anywhere, *sums = summed.split([len(found), *(part.numel() for part in parts)])
-        for table, own, part, total in zip(tables, rows, parts, sums, strict=True):
-            table[own] = total.div_(self.size).view_as(part).to(table.device)
+        rows = [self.shared.get(weight) for weight in weights]
+        sizes = [numbers_of(*pair) for pair in zip(gradients, rows, strict=True)]
+        if len(self.room) != len(found) + sum(sizes):
+            self.room = torch.empty(len(found) + sum(sizes))
+        anywhere, *parts = self.room.split([len(found), *sizes])
+        anywhere.copy_(found)
+        for gradient, own, part in zip(gradients, rows, parts, strict=True):
+            gather(gradient, own, part)
+        distributed.all_reduce(self.room)
+        for gradient, own, part in zip(gradients, rows, parts, strict=True):
+            scatter(part.div_(self.size), gradient, own)
         for weight, gradient, given in zip(weights, gradients, anywhere.tolist(), strict=True):
             weight.grad = gradient if given else None
 
@@ -106,12 +105,9 @@ class Workers(Team):
             distributed.broadcast(h[run], rank)
         return h.to(student.head.weight.device)
 
-    def measured(self, run: Run, loss: float, evaluate: Callable[[], tuple[float, float]]) -> Epoch:
-        """The first worker evaluates; what it finds, and the mean loss, all have alike."""
-        found = torch.zeros(3, dtype=torch.float64)
-        found[0] = loss / self.size
-        if not self.rank:
-            found[1:] = torch.tensor(evaluate(), dtype=torch.float64)
+    def measured(self, loss: float, shares: Tensor) -> Epoch:
+        """What the parts have right together, and the mean loss, are alike for all."""
+        found = torch.tensor([loss / self.size, *shares.tolist()], dtype=torch.float64)
         if self.size > 1:
             distributed.all_reduce(found)
         return Epoch(*found.tolist())
@@ -131,3 +127,27 @@ class Workers(Team):
         )
         if not self.rank:
             tell_epochs(self.folder, len(run.epochs))
+
+
+def numbers_of(table: Tensor, rows: Tensor | None) -> int:
+    """How many numbers some rows of a table have, or all of it."""
+    return table.numel() if rows is None else len(rows) * table[0].numel()
+
+
+def gather(table: Tensor, rows: Tensor | None, out: Tensor) -> None:
+    """Copies some rows of a table, or all of it, into memory of the processor."""
+    if rows is None:
+        out.copy_(table.flatten())
+    elif table.device.type == "cpu":  # without a copy between, which takes longer than the rows
+        torch.index_select(table, 0, rows, out=out.view(len(rows), -1))
+    else:
+        out.copy_(table[rows].flatten())
+
+
+def scatter(numbers: Tensor, table: Tensor, rows: Tensor | None) -> None:
+    """Copies what `gather` gathered back."""
+    numbers = numbers.to(table.device)
+    if rows is None:
+        table.copy_(numbers.view_as(table))
+    else:
+        table.index_copy_(0, rows, numbers.view(len(rows), -1))

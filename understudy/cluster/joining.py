@@ -15,6 +15,7 @@ from understudy.plugins import VARIABLE as PLUGINS
 
 LOCAL = "local"  # the address that means: one on this machine, for this command alone
 OF_LOCAL = {
+    "LOG_NAME_UPDATE_INTERVAL_S": "60",  # between two looks for new logs, which nobody watches
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # it listens on loopback alone
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # nobody takes this machine away
 }

@@ -104,7 +104,26 @@ def test_an_epoch_of_batches_is_judged_as_on_the_whole_graph_where_all_neighbors
     student = Student(replace(SMALL, kind=kind), WIDTH, CLASSES, hashed=False)
     data = small_data(teacher=False)
     drawn = DrawnEvaluation(student, data, TrainingConfig(batch_size=7, fanout=1_000))
-    assert drawn(student, None) == pytest.approx(Evaluation(student, data)(student, None))
+    torch.testing.assert_close(drawn(student, None), Evaluation(student, data)(student, None))
+
+
+@pytest.mark.parametrize("kind", STUDENT_KINDS)
+@pytest.mark.parametrize("size", [3, 1_000])  # of a team: some have nothing to judge
+def test_a_team_judges_an_epoch_together_as_one_does_alone(kind: StudentKind, size: int) -> None:
+    torch.manual_seed(0)
+    student = Student(replace(SMALL, kind=kind), WIDTH, CLASSES, hashed=False)
+    data = small_data(teacher=False)
+    config = TrainingConfig(batch_size=7, fanout=1_000)
+    teams = [Team() for _ in range(size)]
+    for rank, team in enumerate(teams):
+        team.rank, team.size = rank, size
+    alone = Evaluation(student, data)(student, None)
+    for found in (
+        [Evaluation(student, data, team)(student, None) for team in teams],
+        [DrawnEvaluation(student, data, config, team)(student, None) for team in teams],
+    ):
+        assert all((part < alone).all() for part in found)
+        torch.testing.assert_close(torch.stack(found).sum(0), alone)
 
 
 def test_every_epoch_of_batches_is_judged_by_the_same_neighbors() -> None:
@@ -112,7 +131,7 @@ def test_every_epoch_of_batches_is_judged_by_the_same_neighbors() -> None:
     student = Student(SMALL, WIDTH, CLASSES, hashed=False)
     data = small_data(teacher=False)
     drawn = DrawnEvaluation(student, data, TrainingConfig(batch_size=16, fanout=1))
-    assert drawn(student, None) == drawn(student, None)
+    assert drawn(student, None).equal(drawn(student, None))
     other = DrawnEvaluation(student, data, TrainingConfig(batch_size=16, fanout=1, seed=1))
     assert drawn.reached == other.reached <= 4 * (len(data.train) + len(data.val))
 

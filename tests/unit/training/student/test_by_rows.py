@@ -111,4 +111,4 @@ def test_evaluation_of_some_nodes_is_that_of_all(kind: StudentKind, data: GraphD
     logits = predict(student, data)
     for accuracy, part in zip(accuracies, (data.train, data.val), strict=True):
         right = logits[part].argmax(1) == data.labels[part]
-        assert accuracy == pytest.approx(float(right.double().mean()))
+        assert float(accuracy) == pytest.approx(float(right.double().mean()))
