@@ -112,6 +112,8 @@ def distill_words(
     said = {name: training[name] for name in TRAINING if name in training}
     for name, value in (said | {n: shape[n] for n in ("dropout", "input_dropout")}).items():
         words += [f"--{name.replace('_', '-')}", value]
+    if training.get("batch_size"):  # else the whole graph was taken at once; it may have grown
+        words += ["--batch-size", training["batch_size"]]
     words += ["--auto-accuracy", wanted]
     if options.teacher is not None:
         words += ["--teacher", teacher]

@@ -108,11 +108,15 @@ def test_commands_are_told_what_the_student_was_trained_with(tmp_path: Path) -> 
         "--epochs 7 --device auto --patience 3 --learning-rate 0.01 --weight-decay 0.1 --fanout 5 "
         "--seed 2 --dropout 0.25 --input-dropout 0.0 --auto-accuracy 0.9"
     )
-    trained_so = CONFIG | {"training": {**CONFIG["training"], "precision": "bfloat16"}}
+    own = {"precision": "bfloat16", "batch_size": 512}
+    trained_so = CONFIG | {"training": {**CONFIG["training"], **own}}
     other = RefreshOptions("url", tmp_path, tmp_path, device="cuda:1")
     words = list(map(str, distill_words(other, trained_so, 0.9, tmp_path / "teacher")))
     assert words[2:4] == ["--device", "cuda:1"]
-    assert words[words.index("--precision") + 1] == "bfloat16"
+    for name, value in (("--precision", "bfloat16"), ("--batch-size", "512")):
+        assert words[words.index(name) + 1] == value
+    whole = CONFIG | {"training": {**CONFIG["training"], "batch_size": 0}}
+    assert "--batch-size" not in distill_words(alone, whole, 0.9, tmp_path / "teacher")
     taught = RefreshOptions(
         "url", tmp_path, tmp_path, teacher="gemma", budget=9, teach_options="--hops '0,1'"
     )
