@@ -145,8 +145,8 @@ def check_graph(config: CheckpointConfig, graph: TextGraph) -> None:
         )
     if config.label_names != graph.label_names:  # of which answers are the places
         raise StaleError(
-            "the student's config.json names other labels than the graph, or in another order; train "
-            "again"
+            "the student's config.json names other labels than the graph, or in another order; "
+            "train again"
         )
 
 

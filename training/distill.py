@@ -161,8 +161,8 @@ def distilled(
     validation = data.val.numpy()
     if len(validation) < FEW_NODES:
         log.warning(
-            "%d labelled nodes of validation alone choose the epoch and say how sure the student is: "
-            "its scores and accuracies may be far off; label more, or give more to validation",
+            "%d labelled nodes of validation alone choose the epoch and say how sure the student "
+            "is: its scores and accuracies may be far off; label more, or give more to validation",
             len(validation),
         )
     calibration = calibrate_student(

@@ -83,7 +83,7 @@ class Questioner:
         )
 
     def charge(self, prompt: Prompt, reply: Reply) -> None:
-        """Adds an answer to the bill: as estimated, where it has a price and its tokens are not told."""
+        """Adds an answer to the bill; tokens that cost and are not told are estimated."""
         told = reply.usage.input_tokens or reply.usage.output_tokens
         if self.options.priced and reply.text is not None and not told:
             if not self.estimating:

@@ -119,7 +119,9 @@ def alternatives(position: Position) -> dict[bytes, float]:
     Several tokens may have the same letters, and one may be told twice.
     """
     told: dict[bytes, float] = {}
-    for raw, probability in dict.fromkeys((e.raw, e.probability) for e in position.top_logprobs or ()):
+    for raw, probability in dict.fromkeys(
+        (e.raw, e.probability) for e in position.top_logprobs or ()
+    ):
         told[raw] = told.get(raw, 0.0) + probability
     return {position.raw: position.probability} | told
 
@@ -129,9 +131,7 @@ def are_probabilities(position: Position) -> bool:
     return sum(alternatives(position).values()) <= MOST
 
 
-def as_answered(
-    answer: str, start: int, label: int, label_names: Sequence[str]
-) -> Sequence[str]:
+def as_answered(answer: str, start: int, label: int, label_names: Sequence[str]) -> Sequence[str]:
     """The labels in the letters that the answer is written in: in JSON some are escaped.
 
     Args:

@@ -139,7 +139,9 @@ def test_a_temperature_that_no_score_can_be_divided_by_is_refused(
     folder: Path, temperature: float
 ) -> None:
     edit_manifest(folder, calibration={"temperature": temperature})
-    with pytest.raises(BundleFormatError, match=r"calibration\.temperature must be a number above 0"):
+    with pytest.raises(
+        BundleFormatError, match=r"calibration\.temperature must be a number above 0"
+    ):
         open_bundle(folder)
 
 

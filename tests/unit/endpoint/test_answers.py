@@ -75,17 +75,22 @@ def test_a_completion_is_a_reply() -> None:
     np.testing.assert_allclose(np.exp(reply.log_probabilities), [0.25, 0.75], atol=1e-6)
 
 
-@pytestdef test_an_answer_may_lack_its_content_and_its_usage_may_be_odd() -> None:
+def test_an_answer_may_lack_its_content_and_its_usage_may_be_odd() -> None:
     for message in ({}, {"role": "assistant", "tool_calls": []}):
         reply = read(json.dumps({"choices": [{"message": message}]}).encode())
         assert (reply.text, reply.label) == (None, None)
-    for odd in (None, {}, [], {"prompt_tokens": -5, "completion_tokens": 3}, {"prompt_tokens": "9"}):
+    odd_usages = (
+        *(None, {}, [], "much"),
+        {"prompt_tokens": -5, "completion_tokens": 3},
+        {"prompt_tokens": "9"},
+    )
+    for odd in odd_usages:
         assert read(completion("net", usage=odd)).usage == Usage(1)
     told = read(completion("net", usage={"prompt_tokens": 9, "completion_tokens": None}))
     assert told.usage == Usage(1, 9)
 
 
-.mark.parametrize(
+@pytest.mark.parametrize(
     "scores",
     [
         [0.5, 0.5],

@@ -154,7 +154,13 @@ def test_what_is_no_answer_to_the_question_is_told(wire: WireName, value: Any) -
 def test_usage_is_not_needed() -> None:
     answers = {"category_1": {"type": "choice", "probabilities": TOLD}}
     with decision_server(lambda text, labels: TOLD) as server:
-        for usage in ({}, {"usage": None}, {"usage": "much"}, {"usage": {"input_tokens": 3.0}}, {"usage": {"input_tokens": -3}}):
+        for usage in (
+            {},
+            {"usage": None},
+            {"usage": "much"},
+            {"usage": {"input_tokens": 3.0}},
+            {"usage": {"input_tokens": -3}},
+        ):
             server.answer = JSONResponse({"answers": answers, **usage})
             assert ask(server.url, "systemone").usage.input_tokens in (0, 3)
 

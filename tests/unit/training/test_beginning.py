@@ -98,7 +98,8 @@ def test_a_distillation_goes_on_from_a_student(
         with pytest.raises(SystemExit):
             main([*map(str, words), *said])
         told = " ".join(capsys.readouterr().err.split())
-        assert f"{said[0]} {said[1]}: " in told and f"has {has}; leave {said[0]} out" in told
+        assert f"{said[0]} {said[1]}: " in told
+        assert f"has {has}; leave {said[0]} out" in told
     assert not (tmp_path / "fourth").exists()
     config = tmp_path / "first" / "config.json"
     value = json.loads(config.read_text())

@@ -133,7 +133,9 @@ def make_targets(
     own = labeled_rows(graph, best, "val")
     if not len(own):
         raise TeacherError("the teacher was asked about no validation node; ask about more")
-    temperature = view_temperature(chosen, best.log_probabilities[own], graph.labels[best.nodes[own]])
+    temperature = view_temperature(
+        chosen, best.log_probabilities[own], graph.labels[best.nodes[own]]
+    )
     if chosen not in (SMOOTHED, REACHED):
         best = without(best, answers.tuned)
     values = torch.zeros(graph.num_nodes, graph.num_classes)

@@ -115,9 +115,7 @@ class DecisionQuestions:
         if len(decision.answers) != len(questions):
             raise MalformedError(f"{len(questions)} questions have {len(decision.answers)} answers")
         found = [
-            None
-            if answer.type == "refusal"
-            else shares(by_option(answer), labels)
+            None if answer.type == "refusal" else shares(by_option(answer), labels)
             for answer, labels in zip(decision.answers, questions, strict=True)
         ]
         return found, usage(decision.usage)
