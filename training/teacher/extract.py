@@ -192,7 +192,7 @@ def is_whole(path: Path) -> bool:
 
 
 def save_part(path: Path, answers: Answers) -> None:
-    arrays = {"log_probabilities": answers.log_probabilities}
+    arrays: dict[str, NDArray[np.floating]] = {"log_probabilities": answers.log_probabilities}
     if answers.features is not None:
         arrays["features"] = half(answers.features)
     with atomic_file(path) as temporary:
@@ -201,8 +201,9 @@ def save_part(path: Path, answers: Answers) -> None:
 
 def half(features: NDArray[np.floating]) -> NDArray[np.float16]:
     """In half precision; what is larger becomes its largest number."""
-    limit = np.finfo(np.float16).max
-    return np.clip(features, -limit, limit).astype(np.float16)
+    limit = float(np.finfo(np.float16).max)
+    halved: NDArray[np.float16] = np.clip(features, -limit, limit).astype(np.float16)
+    return halved
 
 
 def answer_part(

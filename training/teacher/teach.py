@@ -146,8 +146,8 @@ def taught(
     with put_out(out, work) as folder:
         write_teacher(folder, info, answers)
         if options.tuning.epochs:
-            weights = {k: w.detach().contiguous() for k, w in tuned_weights(teacher).items()}
-            save_file(weights, folder / "tuned.safetensors")
+            tensors = {k: w.detach().contiguous() for k, w in tuned_weights(teacher).items()}
+            save_file(tensors, folder / "tuned.safetensors")
             if isinstance(teacher, CausalTeacher):
                 teacher.save_adapter(folder / "adapter")
     return info

@@ -131,8 +131,8 @@ def test_commands_are_told_what_the_student_was_trained_with(tmp_path: Path) -> 
         heard = CONFIG | {"teacher": {"kind": "causal", "view": "reached", "view_named": named}}
         words = list(map(str, distill_words(taught, heard, 0.9, Path("teacher"))))
         assert (words[words.index("--teacher") + 2 :][:2] == ["--view", "reached"]) == named
-        other = objectives_kept(heard, "endpoint")
-        assert "--view" not in distill_words(taught, other, 0.9, Path("teacher"))
+        foreign = objectives_kept(heard, "endpoint")
+        assert "--view" not in distill_words(taught, foreign, 0.9, Path("teacher"))
 
 
 def test_another_kind_of_teacher_brings_other_objectives(tmp_path: Path) -> None:

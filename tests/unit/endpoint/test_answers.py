@@ -79,7 +79,7 @@ def test_an_answer_may_lack_its_content_and_its_usage_may_be_odd() -> None:
     for message in ({}, {"role": "assistant", "tool_calls": []}):
         reply = read(json.dumps({"choices": [{"message": message}]}).encode())
         assert (reply.text, reply.label) == (None, None)
-    odd_usages = (
+    odd_usages: tuple[object, ...] = (
         *(None, {}, [], "much"),
         {"prompt_tokens": -5, "completion_tokens": 3},
         {"prompt_tokens": "9"},

@@ -204,7 +204,7 @@ def test_the_one_label_that_an_answer_names(text: str, label: int | None) -> Non
 
 def told(token: str, top: Sequence[tuple[str, float | None]] | None) -> dict[str, Any]:
     """A token with its alternatives, told as they are: twice, without a number, or with any."""
-    entries = top and [{"token": other, "logprob": number} for other, number in top]
+    entries = None if top is None else [{"token": t, "logprob": number} for t, number in top]
     return {"token": token, "logprob": None, "top_logprobs": entries}
 
 

@@ -88,7 +88,8 @@ def right_answers(graph: TextGraph, view: View, split: str) -> int:
 def are_right(graph: TextGraph, view: View, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
     """bool [B]: which of a view's rows, about labelled nodes, give their label more than others."""
     said = view.log_probabilities[rows]
-    return (said.argmax(axis=1) == graph.labels[view.nodes[rows]]) & ~says_nothing(said)
+    named: NDArray[np.bool_] = said.argmax(axis=1) == graph.labels[view.nodes[rows]]
+    return named & ~says_nothing(said)
 
 
 def says_nothing(log_probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
