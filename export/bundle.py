@@ -143,6 +143,11 @@ def check_graph(config: CheckpointConfig, graph: TextGraph) -> None:
             f"{config.graph_hash[:12]}, the graph there now has {graph.content_hash[:12]}; "
             "train again, or name the right graph with --graph"
         )
+    if config.label_names != graph.label_names:  # of which answers are the places
+        raise StaleError(
+            "the student's config.json names other labels than the graph, or in another order; "
+            "train again"
+        )
 
 
 def student_info(checkpoint: Checkpoint) -> StudentInfo:

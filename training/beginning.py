@@ -1,5 +1,6 @@
 """Weights to begin with: those of a student that was trained before, also for other labels."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,22 +11,27 @@ from understudy.folders.kinds import STUDENT, marked
 from understudy.folders.places import url_problem
 
 SHAPE = ("layers", "hidden", "residual", "normalization")
+TAKEN = ("student", "encoder", *SHAPE)
 DEFAULTS = DistillChoices()
 
 
-def like_its_start(choices: DistillChoices) -> DistillChoices:
+def like_its_start(choices: DistillChoices, given: Collection[str] = ()) -> DistillChoices:
     """The choices, with the network and the text encoder of the student that it begins with.
+
+    Args:
+        given: names of choices that were said, and so are meant even where they are the default.
 
     Raises:
         CheckpointError: that is no student folder, or damaged.
-        TrainingError: a choice is neither the default nor that student's.
+        TrainingError: a choice that was said, or is not the default, is not that student's.
     """
     if choices.start is None:
         return choices
     taken: dict[str, Any] = {}
     for name, has in shape_of(choices.start).items():
         said = getattr(choices, name)
-        if said not in (has, getattr(DEFAULTS, name)):
+        meant = name in given or said != getattr(DEFAULTS, name)
+        if meant and said != has:
             option = "--" + name.replace("_", "-")
             raise TrainingError(
                 f"{option} {said}: {choices.start}, whose weights are begun with, has {has}; leave "

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from training.calibration import calibrate_student, score
+from training.calibration import FEW_NODES, calibrate_student, score
 from training.config import (
     TRAINING,
     DistillOptions,
@@ -21,7 +21,7 @@ from training.config import (
 from training.data import GraphData, check_trainable, graph_data
 from training.devices import AUTO, device_title, found_device, free_on
 from training.encoders.features import PROCESSOR, encoder_spec, graph_features
-from training.errors import CheckpointError, DeviceError
+from training.errors import CheckpointError, DeviceError, DivergedError
 from training.loop import ALONE, Team, predict, train
 from training.losses.objectives import make_terms
 from training.memory import BATCH, chosen_batch, graph_size
@@ -159,6 +159,12 @@ def distilled(
     logits = predict(student, data)
     metrics = student_metrics(student, data, training, logits) | compared
     validation = data.val.numpy()
+    if len(validation) < FEW_NODES:
+        log.warning(
+            "%d labelled nodes of validation alone choose the epoch and say how sure the student "
+            "is: its scores and accuracies may be far off; label more, or give more to validation",
+            len(validation),
+        )
     calibration = calibrate_student(
         logits.numpy(),
         graph.labels,
@@ -301,8 +307,14 @@ def room_on(device: torch.device) -> Iterator[None]:
 def student_metrics(
     student: Student, data: GraphData, training: Training, logits: Tensor | None = None
 ) -> dict[str, float]:
-    """Accuracy, macro-F1 and calibration a split; parameters, epochs, convergence and seconds."""
+    """Accuracy, macro-F1 and calibration a split; parameters, epochs, convergence and seconds.
+
+    Raises:
+        DivergedError: what the student says is no number, though its loss was to the last step.
+    """
     logits = predict(student, data) if logits is None else logits
+    if not bool(torch.isfinite(logits).all()):
+        raise DivergedError("the student's scores are not finite; lower --learning-rate")
     metrics: dict[str, float] = {}
     for name, nodes in (("train", data.train), ("val", data.val), ("test", data.test)):
         if len(nodes):

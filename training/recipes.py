@@ -106,7 +106,8 @@ def candidates(
         targets = make_targets(graph, info.hops, answers, view)
         weights = weights or default_weights(targets)
         check_objectives(weights, targets, train, student)
-        return Candidate(name, weights, targets, describe(teacher, info, targets))
+        source = describe(teacher, info, targets, named=view is not None)
+        return Candidate(name, weights, targets, source)
 
     asked = taught("taught", answers, weights)
     if not compare:
@@ -131,6 +132,7 @@ def default_weights(targets: Targets) -> Mapping[str, float]:
     return recipe_weights("unlabeled" if targets.features is None else COMBINED)
 
 
-def describe(folder: Path, info: TeacherInfo, targets: Targets) -> TeacherSource:
+def describe(folder: Path, info: TeacherInfo, targets: Targets, named: bool) -> TeacherSource:
     fingerprint = str(info.settings.get("fingerprint", ""))
-    return TeacherSource(str(folder.resolve()), info.kind, info.model, fingerprint, targets.view)
+    place = str(folder.resolve())
+    return TeacherSource(place, info.kind, info.model, fingerprint, targets.view, named)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from training.data import check_trainable, graph_data
@@ -26,7 +25,9 @@ from training.teacher.answers.folder import HopAnswers, TeacherInfo, write_teach
 from training.teacher.answers.smoothing import with_smoothed_view
 from training.teacher.answers.views import teacher_metrics
 from training.teacher.defaults import STUDENT_KIND, student_folder
+from training.teacher.extract import check_answers, half
 from training.teacher.options import TeachOptions
+from training.teacher.protocol import Answers
 from training.teacher.teach import AskingElsewhere, finished
 from training.teacher.teach import teach as ask_language_model
 from understudy.folders import atomic_folder, check_output, reserved
@@ -74,6 +75,7 @@ def taught(graph_folder: Path, out: Path, folder: Path, progress: Progress) -> T
     with torch.inference_mode():
         output = checkpoint.student(data.features, data.edges)
     answers = student_answers(graph, output.logits, output.hidden[-1])
+    check_answers(Answers(answers.log_probabilities[0], output.hidden[-1].numpy()), graph.num_nodes)
     answers = with_smoothed_view(graph, info.hops, answers, progress)
     metrics = teacher_metrics(graph, info.hops, answers) | baseline_metrics(graph)
     info = replace(info, metrics=metrics)
@@ -106,15 +108,9 @@ def student_answers(graph: TextGraph, logits: Tensor, hidden: Tensor | None = No
     return HopAnswers(
         np.arange(graph.num_nodes, dtype=np.int64),
         logits.log_softmax(1)[None].numpy(),
-        features=None if hidden is None else half(hidden)[None],
+        features=None if hidden is None else half(hidden.numpy())[None],
         tuned=labeled_nodes(graph, "train"),
     )
-
-
-def half(values: Tensor) -> NDArray[np.float16]:
-    """In half precision; what is larger becomes its largest number."""
-    limit = float(np.finfo(np.float16).max)
-    return values.clamp(-limit, limit).numpy().astype(np.float16)
 
 
 def describe(graph: TextGraph, folder: Path, checkpoint: Checkpoint) -> TeacherInfo:

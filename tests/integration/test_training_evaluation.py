@@ -7,10 +7,11 @@ from pathlib import Path
 from statistics import mean
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from tests.language_models import write_tiny_encoder
 from training.config import TrainingConfig
-from training.errors import EvaluationError
+from training.errors import EvaluationError, TeacherError
 from training.evaluation.evaluate import evaluate, report_again
 from training.evaluation.plan import CHOSEN, EvaluationOptions
 from training.evaluation.rows import RUNS_FILE, Row, read_rows
@@ -145,3 +146,21 @@ def test_controls_without_a_language_model_ask_none(tmp_path: Path) -> None:
     assert list(found) == list(recipes)
     assert {row.teacher for row in found.values()} == {""}
     assert found[GRAPH].taught_accuracy != found[SELF].taught_accuracy
+
+
+def test_other_weights_of_the_teacher_are_not_mixed_with_earlier_runs(tmp_path: Path) -> None:
+    graph, options = small_evaluation(tmp_path)
+    options = replace(options, recipes=(VANILLA, "unlabeled"), splits=1)
+    evaluate(graph, tmp_path / "out", options)
+    weights = tmp_path / "bert" / "model.safetensors"
+    before, kept = weights.read_bytes(), measured(tmp_path / "out")
+    told = (tmp_path / "out" / "teachers" / "0" / "teacher.json").read_bytes()
+    # of the same size, as another training of the same model is
+    save_file({name: value + 0.5 for name, value in load_file(weights).items()}, weights)
+    for _ in range(2):
+        with pytest.raises(TeacherError, match="has other weights now"):
+            evaluate(graph, tmp_path / "out", replace(options, splits=2))
+    assert (tmp_path / "out" / "teachers" / "0" / "teacher.json").read_bytes() == told
+    weights.write_bytes(before)
+    evaluate(graph, tmp_path / "out", replace(options, splits=2))
+    assert [row for row in measured(tmp_path / "out") if row.split == 0] == kept

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
+from tokenizers import Tokenizer, normalizers
 
 from tests.language_models import write_tiny_encoder, write_tiny_llama
-from training.errors import StaleTeacherError
+from training.errors import StaleTeacherError, TeacherError
 from training.teacher.answers.folder import read_teacher
 from training.teacher.causal import CausalOptions
 from training.teacher.encoder import EncoderOptions, EncoderTeacher
@@ -21,6 +22,7 @@ from training.teacher.local import load_local
 from training.teacher.options import Budget, TeachOptions
 from training.teacher.teach import teach, tune_local
 from training.teacher.tuning import TuningOptions
+from training.teacher_server.loading import load_teacher
 from understudy.folders import OutputRefusedError
 from understudy.graph import load_graph, random_split, save_graph
 from understudy.graph.prompts import PromptOptions
@@ -203,3 +205,29 @@ def test_tuning_starts_from_a_fitted_head_and_never_ends_below_it(
     for name, weights in begun.module.transformer.state_dict().items():
         assert torch.equal(teacher.module.transformer.state_dict()[name], weights), name
     assert not torch.equal(teacher.module.head.weight, begun.module.head.weight)
+
+
+def test_another_tokenizer_of_the_same_weights_is_another_teacher(
+    graph_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_CACHE", str(tmp_path / "cache"))
+    graph = load_graph(graph_folder)
+    model = write_tiny_encoder(tmp_path / "bert", graph.texts.to_pylist())
+    usual = small(f"encoder:{model}")
+    frozen = replace(  # whose answers to prompts without labels are kept for other splits
+        usual, encoder=EncoderOptions(max_tokens=30, frozen=True), hops=(0,),
+        prompts=PromptOptions(tokens=30, show_labels=False),
+    )  # fmt: skip
+    teach(graph_folder, tmp_path / "teacher", frozen)
+    _, before = read_teacher(tmp_path / "teacher", graph)
+    tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
+    tokenizer.normalizer = normalizers.Replace("e", "o")
+    tokenizer.save(str(model / "tokenizer.json"))
+    with pytest.raises(TeacherError, match="has another tokenizer, chat template or config"):
+        load_teacher(tmp_path / "teacher")
+    teach(graph_folder, tmp_path / "teacher", frozen)
+    _, after = read_teacher(tmp_path / "teacher", graph)
+    assert before.features is not None
+    assert after.features is not None
+    assert not np.array_equal(before.features, after.features)
+    load_teacher(tmp_path / "teacher")

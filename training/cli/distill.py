@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from training.beginning import like_its_start
+from training.beginning import TAKEN, like_its_start
 from training.cli.device import Device, Precision
 from training.cluster.elsewhere import check_shared_batch_size, check_shared_device, student_place
 from training.config import (
@@ -30,6 +30,7 @@ from understudy.cluster.options import Ray, Workers, check_cluster
 from understudy.folders import check_output
 from understudy.folders.kinds import STUDENT
 from understudy.graph.folder import read_meta
+from understudy.graph.given_options import was_given
 from understudy.graph.next_step import beside, tell_next
 from understudy.graph.progress import step, terminal_progress
 from understudy.plugins import VARIABLE, plugins
@@ -38,6 +39,7 @@ DEFAULTS = DistillChoices()
 
 
 def distill(
+    context: typer.Context,
     graph: Annotated[Path, typer.Argument(help="Graph folder, see `understudy data`.")],
     out: Annotated[Path, typer.Argument(help="Student folder to write.")],
     teacher: Annotated[
@@ -170,7 +172,7 @@ def distill(
         start=start,
     )
     if start is not None:
-        choices = like_its_start(choices)
+        choices = like_its_start(choices, [name for name in TAKEN if was_given(context, name)])
         shape = f"{choices.student}, {choices.layers} layers of {choices.hidden}"
         typer.echo(f"beginning with the weights of {start}: {shape}, {choices.encoder}")
     options = choices.options()

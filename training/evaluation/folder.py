@@ -26,7 +26,7 @@ from training.recipes import (
     SELF_BARE,
     VANILLA,
 )
-from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_teacher
+from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_info, read_teacher
 from training.teacher.teach import teach
 from understudy.graph import TextGraph, save_graph
 from understudy.graph.files import write_json
@@ -84,11 +84,21 @@ class EvaluationFolder:
         return folder, graph
 
     def teacher(self, number: int) -> tuple[TeacherInfo, HopAnswers]:
-        """A split's own teacher: one tuned on another split would know test labels of this one."""
+        """A split's own teacher: one tuned on another split would know test labels of this one.
+
+        Raises:
+            TeacherError: its model has other weights now than it had for earlier runs.
+        """
         folder, graph = self.split(number)
         path = self.out / "teachers" / str(number)
-        teach(folder, path, self.options.teacher, self.progress)
+        teach(folder, path, self.options.teacher, self.progress, weights=self.weights)
         return read_teacher(path, graph)
+
+    @property
+    def weights(self) -> str:
+        """SHA-256 of what all splits' teachers are tuned from; "" before there is one."""
+        made = sorted(self.out.glob("teachers/*/teacher.json"))
+        return read_info(made[0].parent).model_hash if made else ""
 
     def shared(self, split: int, encoder: EncoderKind) -> tuple[TrainingInputs, dict[str, Targets]]:
         """What every recipe of a split and encoder starts from, and what those of the split that

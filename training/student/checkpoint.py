@@ -38,7 +38,8 @@ class TeacherSource:
     kind: str  # encoder, causal or endpoint
     model: str
     fingerprint: str  # of all that its answers depend on
-    view: str  # which of its hops, or of what joins them, was best on validation
+    view: str  # which of its hops, or of what joins them
+    view_named: bool = False  # it was asked for by name; else it was best on validation
 
 
 @dataclass(frozen=True, slots=True)

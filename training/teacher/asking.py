@@ -16,7 +16,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from numpy.typing import NDArray
 
 from training.errors import EndpointError
-from training.teacher.cost import Bill, tell_estimate, tell_measured
+from training.teacher.cost import Bill, estimated_usage, tell_estimate, tell_measured
 from training.teacher.endpoint import EndpointOptions
 from training.teacher.kept import KeptAnswers
 from understudy.endpoint.answers import nearly_certain
@@ -39,6 +39,7 @@ class Questioner:
         self.bill = Bill()
         self.proven = False  # it has answered: what it refuses later, it refuses for itself
         self.refused = 0  # questions, each for itself
+        self.estimating = False  # the server has left out what an answer took
         self.stopping = asyncio.Event()
 
     @property
@@ -59,7 +60,7 @@ class Questioner:
             try:
                 reply = await self.asker.ask(prompt, self.label_names)
             except AskError as error:
-                if error.of_question and self.proven:
+                if self.proven and (error.of_question or isinstance(error, MalformedError)):
                     return self.left_out(error)
                 if not error.passing:
                     raise self.told(error) from error
@@ -81,8 +82,18 @@ class Questioner:
             f"{described(problem)}; what was answered is kept: run the same command again to go on"
         )
 
+    def charge(self, prompt: Prompt, reply: Reply) -> None:
+        """Adds an answer to the bill; tokens that cost and are not told are estimated."""
+        told = reply.usage.input_tokens or reply.usage.output_tokens
+        if self.options.priced and reply.text is not None and not told:
+            if not self.estimating:
+                log.warning("%s does not tell its tokens: they are estimated", self.options.url)
+            self.estimating = True
+            reply = replace(reply, usage=estimated_usage(prompt, reply.usage.requests))
+        self.bill.add(reply)
+
     def left_out(self, error: AskError) -> Reply:
-        """Of a question that is refused for itself, such as a text too long; others are not."""
+        """Of a question that fails for itself, such as a text too long; others are answered."""
         if not self.refused:
             log.warning("a question stays unanswered: %s", self.told(error))
         self.refused += 1
@@ -153,7 +164,7 @@ def ask_all(
                     if reply.text is not None:
                         kept.put(prompts[index], reply)
                     replies[index] = reply
-                    questioner.bill.add(reply)
+                    questioner.charge(prompts[index], reply)
                     check_sense(questioner, reply)
                     tell_measured(questioner.bill, len(missing), options)
                     progress(STAGE, len(replies), len(prompts))

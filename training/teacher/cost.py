@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from training.teacher.endpoint import EndpointOptions
-from understudy.endpoint.asker import Reply
+from understudy.endpoint.asker import Reply, Usage
 from understudy.graph.prompts import CHARACTERS_PER_TOKEN, Prompt
 
 MEASURED = 20  # answers, after which the estimate is made anew
@@ -41,6 +41,12 @@ def price(input_tokens: float, output_tokens: float, options: EndpointOptions) -
     return paid / 1_000_000
 
 
+def estimated_usage(prompt: Prompt, requests: int = 1) -> Usage:
+    """What a question takes, as far as it is known without the server."""
+    tokens = round(len(prompt.text) / CHARACTERS_PER_TOKEN)
+    return Usage(requests, requests * tokens, requests * ANSWER_TOKENS)
+
+
 def estimate(prompt: Prompt, options: EndpointOptions) -> float:
     """What one question costs, as far as it is known beforehand."""
     return price(len(prompt.text) / CHARACTERS_PER_TOKEN, ANSWER_TOKENS, options)
@@ -69,6 +75,6 @@ def tell_measured(bill: Bill, total: int, options: EndpointOptions) -> None:
 
 def amounts(input_tokens: float, output_tokens: float, options: EndpointOptions) -> str:
     words = f"{input_tokens:,.0f} tokens of prompts and {output_tokens:,.0f} of answers"
-    if not (options.input_price or options.output_price):
+    if not options.priced:
         return words
     return f"{words} ({price(input_tokens, output_tokens, options):.4g} at the prices given)"

@@ -16,6 +16,7 @@ from transformers import AutoModel, AutoTokenizer
 from training.encoders.minilm import find_model, length_batches, load_minilm
 from training.errors import TeacherError
 from training.teacher.protocol import Answers
+from training.teacher.reading import reading_digest
 from understudy.graph.errors import first_line
 from understudy.graph.files import file_digest
 from understudy.graph.prompts import Prompt
@@ -62,6 +63,7 @@ class EncoderTeacher:
     tokenizer: Any
     options: EncoderOptions
     digest: str  # SHA-256 of the untuned weights
+    reading: str = ""  # see `training.teacher.reading`
 
     def loss(self, prompts: Sequence[Prompt], labels: Tensor) -> Tensor:
         logits, _ = self.module(**self.batch(prompts))
@@ -122,7 +124,8 @@ def load_encoder_teacher(
     if options.frozen:
         transformer.requires_grad_(False)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return EncoderTeacher(module.to(device).eval(), tokenizer, options, digest)
+    module = module.to(device).eval()
+    return EncoderTeacher(module, tokenizer, options, digest, reading_digest(folder))
 
 
 def freeze_lower(module: Classifier, tuned_layers: int) -> None:

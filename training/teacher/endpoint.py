@@ -31,6 +31,11 @@ class EndpointOptions:
             check_amount(name, getattr(self, name))
 
     @property
+    def priced(self) -> bool:
+        """Whether answers cost anything."""
+        return bool(self.input_price or self.output_price)
+
+    @property
     def form(self) -> str:
         """In words."""
         return "an OpenAI endpoint" if self.wire == "chat" else "a decision endpoint"

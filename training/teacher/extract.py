@@ -22,6 +22,8 @@ from understudy.graph.prompts import Prompt
 
 PART_PROMPTS = 1_024  # answers that are written at once, and lost at most by a kill
 STAGE = "Asking the teacher"
+# Nats; of a probability of 0, whose logarithm no mean over hops and no loss could bear.
+LEAST = np.float32(-100)
 ROUNDING = 0.02  # of a sum of probabilities, in a language model's few bits
 log = logging.getLogger(__name__)
 
@@ -159,7 +161,7 @@ def extract(
     if "features" in values[0]:
         features = np.concatenate([value["features"] for value in values])[rows]
     log_probabilities = np.concatenate([value["log_probabilities"] for value in values])[rows]
-    return HopAnswers(nodes, log_probabilities, features)
+    return HopAnswers(nodes, np.maximum(log_probabilities, LEAST), features)
 
 
 def asking_order(questions: Questions) -> list[int]:
@@ -190,11 +192,18 @@ def is_whole(path: Path) -> bool:
 
 
 def save_part(path: Path, answers: Answers) -> None:
-    arrays = {"log_probabilities": answers.log_probabilities}
+    arrays: dict[str, NDArray[np.floating]] = {"log_probabilities": answers.log_probabilities}
     if answers.features is not None:
-        arrays["features"] = answers.features.astype(np.float16)
+        arrays["features"] = half(answers.features)
     with atomic_file(path) as temporary:
         save_file(arrays, temporary)
+
+
+def half(features: NDArray[np.floating]) -> NDArray[np.float16]:
+    """In half precision; what is larger becomes its largest number."""
+    limit = float(np.finfo(np.float16).max)
+    halved: NDArray[np.float16] = np.clip(features, -limit, limit).astype(np.float16)
+    return halved
 
 
 def answer_part(
@@ -246,3 +255,5 @@ def check_answers(answers: Answers, count: int) -> None:
             "the teacher must answer with log-probabilities, whose exponentials add up to 1 in "
             f"every row; those of one add up to {wrong[0]:.3g}"
         )
+    if features is not None and not np.isfinite(features).all():
+        raise TeacherError("the teacher shows features that are not finite")

@@ -13,14 +13,19 @@ from understudy.graph.prompts import Prompt, prompt_hash, prompt_settings
 ORDER = "a node's prompts side by side"  # of the parts that answers are kept in
 
 
-def fingerprint(graph: TextGraph, options: TeachOptions, weights: str) -> str:
-    """SHA-256 of everything that the answers depend on."""
+def fingerprint(graph: TextGraph, options: TeachOptions, weights: str, reading: str = "") -> str:
+    """SHA-256 of everything that the answers depend on.
+
+    Args:
+        reading: how a local model reads texts, see `training.teacher.reading`.
+    """
     value = {
         "graph": graph.content_hash,
         "prompts": prompt_hash(options.prompts, graph.label_names),
         "weights": weights,
         "kind": options.kind,
         "settings": settings(options),
+        **({"reading": reading} if reading else {}),
     }
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
@@ -46,7 +51,7 @@ def settings(options: TeachOptions) -> dict[str, Any]:
 def prompts_digest(
     prompts: Sequence[Prompt], model: str, classes: int, options: TeachOptions
 ) -> str:
-    """SHA-256 of what the answers of an untuned encoder with SHA-256 `model` depend on."""
+    """SHA-256 of what the answers of an untuned encoder depend on; `model`: digests of it."""
     sizes = options.encoder.max_tokens, options.tokens_per_batch, options.part_prompts
     precision = " bf16" if options.encoder.bf16 else ""
     digest = hashlib.sha256(f"{model} {classes} {sizes}{precision} {ORDER}".encode())

@@ -6,6 +6,7 @@ nor keys are in the file. Every answer is on disk before the next is counted.
 
 import hashlib
 import json
+import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from understudy.graph.prompts import Prompt
 
 WAIT_SECONDS = 60.0  # for another run that writes
 TABLE = "CREATE TABLE IF NOT EXISTS answers (question BLOB PRIMARY KEY, answer TEXT) WITHOUT ROWID"
+log = logging.getLogger(__name__)
 
 
 class KeptAnswers:
@@ -50,9 +52,14 @@ class KeptAnswers:
             found = self.connection.execute(query, (self.key(prompt),)).fetchone()
         if found is None:
             return None
-        value = json.loads(found[0])
-        told = value["log_probabilities"]
-        return Reply(value["text"], value["label"], None if told is None else tuple(told), Usage(0))
+        try:
+            value = json.loads(found[0])
+            told = value["log_probabilities"]
+            told = None if told is None else tuple(told)
+            return Reply(value["text"], value["label"], told, Usage(0))
+        except (ValueError, KeyError, TypeError) as error:
+            log.warning("an answer in %s is damaged (%r): it is asked for again", self.path, error)
+            return None
 
     def put(self, prompt: Prompt, reply: Reply) -> None:
         """Keeps an answer, one that names no label too."""

@@ -16,6 +16,7 @@ from training.data import check_trainable
 from training.errors import TeacherError
 from training.teacher.answers.baselines import baseline_metrics
 from training.teacher.answers.folder import (
+    ANSWERS_FILE,
     FORMAT_VERSION,
     HopAnswers,
     TeacherInfo,
@@ -34,7 +35,14 @@ from training.teacher.defaults import model_folder
 from training.teacher.encoder import EncoderTeacher
 from training.teacher.encoder_head import start_head, with_fitted_head
 from training.teacher.endpoint import EndpointOptions
-from training.teacher.extract import AskParts, Questions, ask_here, extract, gather_questions
+from training.teacher.extract import (
+    AskParts,
+    Questions,
+    ask_here,
+    extract,
+    gather_questions,
+    is_whole,
+)
 from training.teacher.fingerprint import fingerprint, prompts_digest, settings
 from training.teacher.kept import KeptAnswers, answers_path
 from training.teacher.local import LocalTeacher, load_local
@@ -66,6 +74,7 @@ def teach(
     progress: Progress = silent,
     force: bool = False,
     elsewhere: AskingElsewhere | None = None,
+    weights: str = "",
 ) -> TeacherInfo:
     """Tunes the teacher, asks it about the graph's nodes, writes its folder.
 
@@ -76,6 +85,7 @@ def teach(
     Args:
         force: replace a folder of another kind, too.
         elsewhere: where a local teacher is asked, if not in this process.
+        weights: SHA-256 that a local teacher must have before it is tuned; "" is any.
 
     Raises:
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
@@ -83,7 +93,7 @@ def teach(
     """
     check_output(out, TEACHER, [graph_folder, *model_folder(options.teacher)], force)
     with reserved(out):
-        return taught(graph_folder, out, options, progress, elsewhere)
+        return taught(graph_folder, out, options, progress, elsewhere, weights)
 
 
 def taught(
@@ -92,6 +102,7 @@ def taught(
     options: TeachOptions,
     progress: Progress,
     elsewhere: AskingElsewhere | None,
+    weights: str,
 ) -> TeacherInfo:
     """The same, of an output that has been checked."""
     graph = load_graph(graph_folder)
@@ -101,7 +112,13 @@ def taught(
         return teach_endpoint(graph, out, options, progress)
     with step(progress, "Loading the teacher"):
         teacher = load_local(graph, options)
-    digest = fingerprint(graph, options, teacher.digest)
+    if weights and teacher.digest != weights:
+        raise TeacherError(
+            f"{options.teacher} has other weights now ({teacher.digest[:12]}) than what was begun "
+            f"with it ({weights[:12]}); put those back, or begin in another folder"
+        )
+    reading = getattr(teacher, "reading", "")  # a registered teacher's digest stands for all
+    digest = fingerprint(graph, options, teacher.digest, reading)
     if (done := finished(out, digest)) is not None:
         return done
     work = unfinished_folder(out, digest)
@@ -125,12 +142,12 @@ def taught(
             "asking_seconds": round(asking_seconds, 1),
         }
     )
-    info = describe(graph, options, teacher.digest, digest, metrics)
+    info = describe(graph, options, teacher.digest, digest, metrics, reading)
     with put_out(out, work) as folder:
         write_teacher(folder, info, answers)
         if options.tuning.epochs:
-            weights = {k: w.detach().contiguous() for k, w in tuned_weights(teacher).items()}
-            save_file(weights, folder / "tuned.safetensors")
+            tensors = {k: w.detach().contiguous() for k, w in tuned_weights(teacher).items()}
+            save_file(tensors, folder / "tuned.safetensors")
             if isinstance(teacher, CausalTeacher):
                 teacher.save_adapter(folder / "adapter")
     return info
@@ -200,7 +217,8 @@ def ask_local(
     folder = work
     if frozen is not None and not options.prompts.show_labels:
         # These answers do not depend on the split: the next split's teacher need not ask again.
-        digest = prompts_digest(questions.prompts, teacher.digest, graph.num_classes, options)
+        model = f"{frozen.digest} {frozen.reading}"
+        digest = prompts_digest(questions.prompts, model, graph.num_classes, options)
         folder = cache_folder() / "prompts" / digest
     sizes = options.tokens_per_batch, progress, options.part_prompts
     answers = extract(teacher, questions, nodes, folder, *sizes, ask_parts)
@@ -286,7 +304,7 @@ def finished(out: Path, digest: str) -> TeacherInfo | None:
     except TeacherError:
         return None
     same = info.settings.get("fingerprint") == digest and info.format_version == FORMAT_VERSION
-    return info if same else None
+    return info if same and is_whole(out / ANSWERS_FILE) else None
 
 
 def describe(
@@ -295,8 +313,10 @@ def describe(
     model_hash: str,
     digest: str,
     metrics: Mapping[str, float],
+    reading: str = "",
 ) -> TeacherInfo:
     endpoint = options.endpoint
+    told = {"fingerprint": digest} | ({"reading": reading} if reading else {})
     return TeacherInfo(
         kind=options.kind,
         model=options.teacher if endpoint is None else endpoint.model,
@@ -306,6 +326,6 @@ def describe(
         graph_name=graph.name,
         label_names=graph.label_names,
         hops=options.hops,
-        settings={**settings(options), "fingerprint": digest},
+        settings={**settings(options), **told},
         metrics=dict(metrics),
     )

@@ -37,6 +37,11 @@ def load_teacher(folder: Path) -> tuple[EncoderTeacher | CausalTeacher, TeacherI
         teacher = load_causal_teacher(info.model, info.label_names, causal, tuned)
     if teacher.digest != info.model_hash:
         raise TeacherError(f"{info.model} has other weights now than when {folder} was made")
+    if info.settings.get("reading", teacher.reading) != teacher.reading:
+        raise TeacherError(
+            f"{info.model} has another tokenizer, chat template or configuration now than when "
+            f"{folder} was made"
+        )
     if tuned:
         load_weights(teacher, folder / TUNED_FILE)
     teacher.module.eval()

@@ -6,6 +6,7 @@ know; it refuses another major version.
 
 import hashlib
 import json
+import math
 from typing import Any
 
 import msgspec
@@ -144,8 +145,9 @@ def parse_manifest(text: str | bytes) -> Manifest:
     """Reads a manifest; bytes are UTF-8.
 
     Raises:
-        BundleFormatError: not JSON, another major schema version, a wrong field, by its name, or
-            a name that would end a line of a log, a metric or a table.
+        BundleFormatError: not JSON, another major schema version, a wrong field, by its name, a
+            name that would end a line of a log, a metric or a table, or a temperature that no
+            score can be divided by.
     """
     try:
         value = json.loads(text if isinstance(text, str) else text.decode("utf-8"))
@@ -161,6 +163,11 @@ def parse_manifest(text: str | bytes) -> Manifest:
         manifest = msgspec.convert(value, Manifest)
     except msgspec.ValidationError as error:
         raise BundleFormatError(f"manifest.json: {error}") from error
+    temperature = manifest.calibration.temperature
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise BundleFormatError(
+            f"manifest.json: calibration.temperature must be a number above 0, not {temperature}"
+        )
     graph = manifest.graph
     for what, name in (("name", manifest.name), ("graph.name", graph.name)):
         if problem := character_problem(name):

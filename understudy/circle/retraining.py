@@ -84,7 +84,8 @@ def teach_words(options: RefreshOptions, hard: Path | None = None) -> list[objec
 
 
 def objectives_kept(config: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    """The same, without its objectives where they are another kind of teacher's: then distill says.
+    """The same, without its objectives and the view where they are another kind of teacher's: then
+    distill says.
 
     An endpoint, for one, shows no features.
 
@@ -93,7 +94,9 @@ def objectives_kept(config: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
         kind: of the teacher that the next one hears.
     """
     heard = config.get("teacher") or {}
-    return config if heard.get("kind", kind) == kind else {**config, "terms": {}, "objectives": {}}
+    if heard.get("kind", kind) == kind:
+        return config
+    return {**config, "terms": {}, "objectives": {}, "teacher": None}
 
 
 def distill_words(
@@ -117,6 +120,9 @@ def distill_words(
     words += ["--auto-accuracy", wanted]
     if options.teacher is not None:
         words += ["--teacher", teacher]
+        heard = config.get("teacher") or {}
+        if heard.get("view_named"):  # else the best on validation, whichever that is now
+            words += ["--view", heard["view"]]
         if terms.keys() - {LABELS}:  # else that student had no teacher to hear
             for name, weight in terms.items():
                 words += ["--objective", f"{name}={weight}"]

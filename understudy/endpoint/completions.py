@@ -1,5 +1,7 @@
 """What a chat completion says, as far as it is read."""
 
+import json
+import re
 from math import exp
 from typing import Annotated
 
@@ -10,7 +12,7 @@ from understudy.endpoint.errors import MalformedError
 
 
 class Message(Struct):
-    content: str | None
+    content: str | None = None  # left out by some servers where there is none
     refusal: object = None
     reasoning_content: object = None  # what was thought, where the server tells it apart
     reasoning: object = None  # the same, of other servers
@@ -48,31 +50,48 @@ class Alternative(Struct):
 
 
 class Position(Alternative):
-    top_logprobs: list[Alternative] = []
+    top_logprobs: list[Alternative] | None = None
 
 
 class LogProbabilities(Struct):
     content: list[Position] | None = None
 
 
+Count = Annotated[int, Meta(ge=0)]
+
+
 class TokenCounts(Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
 
 
 DECODER = msgspec.json.Decoder(Completion)
 POSITIONS = msgspec.json.Decoder(LogProbabilities | None)
 COUNTS = msgspec.json.Decoder(TokenCounts | None)
+# What Python's servers write for numbers that JSON does not have, most often a logprob of minus
+# infinity.
+NO_NUMBER = re.compile(rb"\bNaN\b|\bInfinity\b")
 
 
 def read_completion(content: bytes) -> Completion:
     """Raises MalformedError where it is none."""
     try:
-        return DECODER.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return DECODER.decode(as_json(content))
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError) as error:
         raise MalformedError(
             "the answer is not like an OpenAI server's", type(error).__name__
         ) from error
+
+
+def as_json(content: bytes) -> bytes:
+    """The same, with null for every number that JSON does not have.
+
+    Raises:
+        ValueError, OverflowError, RecursionError: it is nothing like JSON.
+    """
+    if not NO_NUMBER.search(content):
+        return content
+    return msgspec.json.encode(json.loads(content, parse_constant=lambda _: None))
 
 
 def read_positions(choice: Choice) -> list[Position]:

@@ -1,5 +1,6 @@
 """The probabilities of the labels, from the alternatives of an answer's tokens."""
 
+import json
 import re
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ CERTAINTY = 0.95  # of a named label, where the endpoint tells no probabilities
 FLOOR = 1e-4  # probability of a label that no alternative names
 LEADING = re.compile(r"\A[\s\"'`*_(:\u0120\u2581]+")  # what may stand before a label in its token
 ALPHANUMERIC = re.compile(r"[^\W_]")
+MOST = 1.05  # what a token's alternatives add up to, rounded as they may be
 
 
 def certain(label: int, classes: int) -> NDArray[np.float64]:
@@ -33,7 +35,8 @@ def log_probabilities(
 def label_weights(
     positions: Sequence[Position], answer: str, start: int, label: int, label_names: Sequence[str]
 ) -> NDArray[np.float64] | None:
-    """What the alternatives say, float64 [C]; None where the answer is not found in the tokens.
+    """What the alternatives say, float64 [C]; None where the answer is not found in the tokens, or
+    their probabilities are none.
 
     Read from the token in which the answered label begins, whatever stands before it. An
     alternative's probability goes to the label that it begins. Where the answered token begins
@@ -55,22 +58,25 @@ def label_weights(
     offset = 0
     for number, token in enumerate(raw):
         if offset + len(token) > target:
-            told = positions[number:]
-            lead = token[: target - offset]
-            return divided(told, lead, label, label_names) if told[0].top_logprobs else None
+            told, names = positions[number:], as_answered(answer, start, label, label_names)
+            if not told[0].top_logprobs or not all(map(are_probabilities, told)):
+                return None
+            return divided(told, token[: target - offset], label, names)
         offset += len(token)
     return None
 
 
 def divided(
     positions: Sequence[Position], lead: bytes, label: int, label_names: Sequence[str]
-) -> NDArray[np.float64]:
+) -> NDArray[np.float64] | None:
     """See `label_weights`; the label begins in the first token, after `lead`."""
     total: NDArray[np.float64] = np.zeros(len(label_names))
     share, path = 1.0, b""  # the answered tokens' probability so far, and what they add up to
     for number, position in enumerate(positions):
         here, undecided = step(position, path, lead if number == 0 else None, label, label_names)
         known = here.sum() + undecided
+        if known == 0 and number == 0:
+            return None  # not even of the answered one is a probability told
         if known == 0:
             break
         total += share * here / known
@@ -108,9 +114,35 @@ def step(
 
 
 def alternatives(position: Position) -> dict[bytes, float]:
-    """Token → probability, the answered one among them."""
-    told = {entry.raw: entry.probability for entry in position.top_logprobs}
+    """Letters → probability, the answered ones among them.
+
+    Several tokens may have the same letters, and one may be told twice.
+    """
+    told: dict[bytes, float] = {}
+    for raw, probability in dict.fromkeys(
+        (e.raw, e.probability) for e in position.top_logprobs or ()
+    ):
+        told[raw] = told.get(raw, 0.0) + probability
     return {position.raw: position.probability} | told
+
+
+def are_probabilities(position: Position) -> bool:
+    """Whether its alternatives are; some servers tell scores, or shares, in the place of logs."""
+    return sum(alternatives(position).values()) <= MOST
+
+
+def as_answered(answer: str, start: int, label: int, label_names: Sequence[str]) -> Sequence[str]:
+    """The labels in the letters that the answer is written in: in JSON some are escaped.
+
+    Args:
+        start: where in the answer the label begins.
+    """
+    if answer[:start].endswith('"'):
+        for ascii_alone in (False, True):
+            names = [json.dumps(name, ensure_ascii=ascii_alone)[1:-1] for name in label_names]
+            if answer[start:].casefold().startswith(names[label].casefold()):
+                return names
+    return label_names
 
 
 def begun(raw: bytes, label_names: Sequence[str]) -> set[int]:

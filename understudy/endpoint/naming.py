@@ -162,7 +162,8 @@ def pattern(name: str) -> re.Pattern[str]:
 
 def last_place(text: str, name: str) -> int | None:
     """Where a label begins for the last time: what frames it stands before it."""
-    for written in (name, json.dumps(name)[1:-1], name.strip(" \"'`*.")):
+    escaped = (json.dumps(name, ensure_ascii=ascii_alone)[1:-1] for ascii_alone in (True, False))
+    for written in (name, *escaped, name.strip(" \"'`*.")):
         if (start := text.casefold().rfind(written.casefold())) >= 0:
             # Letters of another length in lower case move all that follows.
             return start if len(text.casefold()) == len(text) else None

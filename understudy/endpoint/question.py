@@ -18,8 +18,8 @@ def request_body(
     thinking: Thinking,
 ) -> dict[str, Any]:
     """The request; its words are those that a teacher is trained and asked with."""
-    # A token has at least a byte.
-    room = max(len(name.encode()) for name in label_names) + FRAME_TOKENS
+    # A token has at least a letter of what JSON makes of a label.
+    room = max(len(json.dumps(name)[1:-1]) for name in label_names) + FRAME_TOKENS
     body: dict[str, Any] = {
         "model": options.model,
         "messages": [{"role": "user", "content": prompt.text}],
@@ -40,8 +40,9 @@ def constraint_fields(constraint: Constraint, label_names: Sequence[str]) -> dic
     """What holds a server to the labels, if anything does."""
     if constraint == "choice":  # vLLM
         return {"structured_outputs": {"choice": list(label_names)}}
-    if constraint == "grammar":  # llama.cpp; a JSON string is a string of GBNF
-        return {"grammar": "root ::= " + " | ".join(map(json.dumps, label_names))}
+    if constraint == "grammar":  # llama.cpp; a JSON string is one of GBNF, but for escaped letters
+        names = (json.dumps(name, ensure_ascii=False) for name in label_names)
+        return {"grammar": "root ::= " + " | ".join(names)}
     if constraint != "json_schema":
         return {}
     schema = {

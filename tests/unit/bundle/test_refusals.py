@@ -134,6 +134,17 @@ def test_a_field_of_another_type_is_named(
     assert str(caught.value).startswith(f"{folder}: manifest.json: ")
 
 
+@pytest.mark.parametrize("temperature", [0.0, -1.0, math.nan, math.inf])
+def test_a_temperature_that_no_score_can_be_divided_by_is_refused(
+    folder: Path, temperature: float
+) -> None:
+    edit_manifest(folder, calibration={"temperature": temperature})
+    with pytest.raises(
+        BundleFormatError, match=r"calibration\.temperature must be a number above 0"
+    ):
+        open_bundle(folder)
+
+
 @pytest.mark.parametrize("path", [("name",), ("graph", "name")])
 def test_a_name_that_would_end_a_line_is_refused(folder: Path, path: tuple[str, ...]) -> None:
     value = json.loads((folder / "manifest.json").read_text())

@@ -126,6 +126,13 @@ def test_commands_are_told_what_the_student_was_trained_with(tmp_path: Path) -> 
         *("--temperature", "3.0"),
     ]
     assert teach_words(taught) == ["--teacher", "gemma", "--hops", "0,1", "--budget", 9]
+    # A view that was asked for by name is asked for again, one that was the best is not.
+    for named in (True, False):
+        heard = CONFIG | {"teacher": {"kind": "causal", "view": "reached", "view_named": named}}
+        words = list(map(str, distill_words(taught, heard, 0.9, Path("teacher"))))
+        assert (words[words.index("--teacher") + 2 :][:2] == ["--view", "reached"]) == named
+        foreign = objectives_kept(heard, "endpoint")
+        assert "--view" not in distill_words(taught, foreign, 0.9, Path("teacher"))
 
 
 def test_another_kind_of_teacher_brings_other_objectives(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from understudy.endpoint.answers import read_reply
-from understudy.endpoint.asker import Reply
+from understudy.endpoint.asker import Reply, Usage
 from understudy.endpoint.completions import read_completion
 from understudy.endpoint.errors import MalformedError
 from understudy.endpoint.naming import find_label
@@ -73,6 +73,21 @@ def test_a_completion_is_a_reply() -> None:
     assert reply.label == 1
     assert reply.log_probabilities is not None
     np.testing.assert_allclose(np.exp(reply.log_probabilities), [0.25, 0.75], atol=1e-6)
+
+
+def test_an_answer_may_lack_its_content_and_its_usage_may_be_odd() -> None:
+    for message in ({}, {"role": "assistant", "tool_calls": []}):
+        reply = read(json.dumps({"choices": [{"message": message}]}).encode())
+        assert (reply.text, reply.label) == (None, None)
+    odd_usages: tuple[object, ...] = (
+        *(None, {}, [], "much"),
+        {"prompt_tokens": -5, "completion_tokens": 3},
+        {"prompt_tokens": "9"},
+    )
+    for odd in odd_usages:
+        assert read(completion("net", usage=odd)).usage == Usage(1)
+    told = read(completion("net", usage={"prompt_tokens": 9, "completion_tokens": None}))
+    assert told.usage == Usage(1, 9)
 
 
 @pytest.mark.parametrize(

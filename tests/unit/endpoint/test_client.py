@@ -1,6 +1,7 @@
 """The client against real servers: what is sent, which form is taken, and what is waited for."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from understudy.endpoint.asker import Reply
 from understudy.endpoint.client import ChatClient
 from understudy.endpoint.errors import AddressError, EndpointError, RefusedError
 from understudy.endpoint.options import ClientOptions, check_address
+from understudy.endpoint.question import constraint_fields, request_body
 from understudy.graph.prompts import Prompt
 
 LABELS = ("net", "games")
@@ -269,3 +271,11 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
         check_address(url, "")
     assert caught.value.part == "url"
     check_address("http://host:8000/v1", "")
+
+
+def test_labels_of_any_letters_are_asked_for_in_these_and_have_room() -> None:
+    names = ('🎮 "games"', "東京", "net")
+    fields = constraint_fields("grammar", names)
+    assert fields == {"grammar": 'root ::= "🎮 \\"games\\"" | "東京" | "net"'}
+    body = request_body(PROMPT, names, ClientOptions("http://a/v1", "m"), "json_schema", "none")
+    assert body["max_tokens"] >= len(json.dumps({"category": names[0]}))  # were each letter a token

@@ -27,6 +27,8 @@ MANY = tuple(f"label {number}" for number in range(300))
 PROMPT = Prompt("Categories: …", "a text about nets")
 WIRES: tuple[WireName, ...] = ("decisions", "systemone")
 TOLD = {"net": 0.7, "games": 0.2, "true": 0.1}
+TWICE = [{"value": name, "probability": 0.4} for name in ("net", "games", "net")]
+HUGE = {"net": 1.5e308, "games": 1.5e308}  # whose sum is no number
 
 
 def ask(
@@ -127,7 +129,9 @@ def test_a_refused_question_names_no_label() -> None:
             "decisions",
             {"answers": [{"type": "choice", "probabilities": [{"value": "x", "probability": 1}]}]},
         ),
+        ("decisions", {"answers": [{"type": "choice", "probabilities": TWICE}]}),
         ("decisions", {"answers": [{"type": "predicate", "probability": 0.5}]}),
+        ("systemone", {"answers": {"category_1": {"type": "choice", "probabilities": HUGE}}}),
         ("systemone", {"answers": {}}),
         ("systemone", {"answers": {"category_1": {"type": "choice", "probabilities": {"Net": 1}}}}),
         (
@@ -150,7 +154,13 @@ def test_what_is_no_answer_to_the_question_is_told(wire: WireName, value: Any) -
 def test_usage_is_not_needed() -> None:
     answers = {"category_1": {"type": "choice", "probabilities": TOLD}}
     with decision_server(lambda text, labels: TOLD) as server:
-        for usage in ({}, {"usage": None}, {"usage": "much"}, {"usage": {"input_tokens": 3.0}}):
+        for usage in (
+            {},
+            {"usage": None},
+            {"usage": "much"},
+            {"usage": {"input_tokens": 3.0}},
+            {"usage": {"input_tokens": -3}},
+        ):
             server.answer = JSONResponse({"answers": answers, **usage})
             assert ask(server.url, "systemone").usage.input_tokens in (0, 3)
 

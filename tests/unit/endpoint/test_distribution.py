@@ -200,3 +200,55 @@ def test_the_one_label_that_an_answer_names(text: str, label: int | None) -> Non
     names = ("sound", "sound and light", "net", "c++", "Rule_Learning")
     body = json.dumps({"choices": [{"message": {"content": text}}]}).encode()
     assert read_reply(read_completion(body), names).label == label
+
+
+def told(token: str, top: Sequence[tuple[str, float | None]] | None) -> dict[str, Any]:
+    """A token with its alternatives, told as they are: twice, without a number, or with any."""
+    entries = None if top is None else [{"token": t, "logprob": number} for t, number in top]
+    return {"token": token, "logprob": None, "top_logprobs": entries}
+
+
+def read_told(content: str, *tokens: dict[str, Any], names: Sequence[str] = NAMES) -> Reply:
+    choice = {"message": {"content": content}, "logprobs": {"content": list(tokens)}}
+    return read_reply(read_completion(json.dumps({"choices": [choice]}).encode()), names)
+
+
+def test_tokens_of_the_same_letters_count_together_and_one_told_twice_once() -> None:
+    half, third, rest = np.log([0.5, 0.3, 0.2]).tolist()
+    several = [("Agents", half), ("Theory", rest), ("Agents", third)]
+    assert probabilities(read_told("Agents", told("Agents", several))) == [0.8, 0.2, 0.0]
+    twice = [("Agents", half), ("Theory", half), ("Agents", half)]
+    assert probabilities(read_told("Agents", told("Agents", twice))) == [0.5, 0.5, 0.0]
+
+
+def test_what_is_told_without_a_number_or_with_one_that_json_has_not_counts_as_nothing() -> None:
+    half = float(np.log(0.5))
+    for number in (None, -np.inf, np.nan, -1e308):
+        reply = read_told("Agents", told("Agents", [("Agents", half), ("Theory", number)]))
+        assert probabilities(reply) == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("numbers", [(7.5, 3.1), (0.9, 0.1), (0.0, 0.0)])
+def test_scores_and_shares_in_the_place_of_logarithms_say_nothing(
+    numbers: tuple[float, float],
+) -> None:
+    alternatives = list(zip(NAMES, numbers, strict=False))
+    reply = read_told("Agents", told("Agents", alternatives))
+    assert (reply.label, reply.log_probabilities) == (0, None)
+
+
+@pytest.mark.parametrize("accent", ["é", "\\u00e9"])
+def test_labels_with_quotes_are_told_apart_where_json_escapes_them(accent: str) -> None:
+    names = ('café "old"', 'café "new"', "café")
+    tokens = [
+        *sure('{"category": "', f"caf{accent}"),
+        (' \\"', {' \\"': 0.8, '"}': 0.2}),
+        ("old", {"old": 0.75, "new": 0.25}),
+        *sure('\\"', '"}'),
+    ]
+    assert probabilities(reply_to(tokens, names)) == [0.6, 0.2, 0.2]
+    short = [*tokens[:2], ('"}', {' \\"': 0.2, '"}': 0.8})]
+    assert probabilities(reply_to(short, names)) == [0.1, 0.1, 0.8]
+    quoted = ('say "hi"', 'say "ho"')
+    bare = [*sure("say", ' "'), ("hi", {"hi": 0.9, "ho": 0.1}), *sure('"')]
+    assert probabilities(reply_to(bare, quoted)) == [0.9, 0.1]

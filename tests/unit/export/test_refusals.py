@@ -46,6 +46,19 @@ def test_a_missing_encoder_is_told_though_the_embeddings_are_cached(
     assert done == []
 
 
+def test_labels_in_another_order_than_the_graphs_are_refused(tmp_path: Path) -> None:
+    graph = small_graph()
+    save_graph(graph, tmp_path / "graph")
+    options = DistillOptions(encoder="hashing", student=StudentConfig(hidden=16))
+    usual = replace(checkpoint_config(tmp_path / "graph", graph, options), terms={})
+    config = replace(usual, label_names=tuple(reversed(graph.label_names)))
+    training = Training([Epoch(1.0, 0.5, 0.5)], 0, 1.0)
+    student = tmp_path / "student"
+    save_checkpoint(student, config, build_student(config), training, {}, Calibration())
+    with pytest.raises(StaleError, match="names other labels than the graph, or in another order"):
+        export_bundle(student, tmp_path / "bundle", ExportOptions())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

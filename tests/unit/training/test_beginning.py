@@ -92,6 +92,15 @@ def test_a_distillation_goes_on_from_a_student(
         like_its_start(DistillChoices(start=tmp_path / "first", hidden=16))
     with pytest.raises(CheckpointError, match="not a student folder"):
         like_its_start(DistillChoices(start=tmp_path / "graph"))
+    # What is said is meant, also where it is the default.
+    words = ["distill", tmp_path / "graph", tmp_path / "fourth", "--from", tmp_path / "first"]
+    for said, has in ((("--student", "sage"), "gin"), (("--encoder", "minilm"), "hashing")):
+        with pytest.raises(SystemExit):
+            main([*map(str, words), *said])
+        told = " ".join(capsys.readouterr().err.split())
+        assert f"{said[0]} {said[1]}: " in told
+        assert f"has {has}; leave {said[0]} out" in told
+    assert not (tmp_path / "fourth").exists()
     config = tmp_path / "first" / "config.json"
     value = json.loads(config.read_text())
     config.write_text(json.dumps(value | {"student": value["student"] | {"hidden": "x"}}))

@@ -32,7 +32,7 @@ from training.losses.objectives import (
 )
 from training.student.checkpoint import CheckpointConfig, build_student, save_checkpoint
 from training.student.network import STUDENTS, Student, StudentOutput, register_student
-from training.teacher.answers.folder import read_teacher
+from training.teacher.answers.folder import ANSWERS_FILE, read_teacher
 from training.teacher.defaults import LOCAL_KINDS
 from training.teacher.local import TEACHERS, register_teacher
 from training.teacher.options import TeachOptions
@@ -211,3 +211,21 @@ def test_a_taken_or_unknown_name_is_told() -> None:
         register_objective("kd", MAKERS["bd"].make)
     with pytest.raises(TrainingError, match="unknown student 'sagee'; choose from sage, gcn"):
         Student(StudentConfig(kind="sagee"), WIDTH, CLASSES, hashed=False)
+
+
+def test_a_teacher_whose_answers_were_lost_is_asked_again(tmp_path: Path) -> None:
+    register_teacher("length", lambda graph, options: ByLength())
+    graph = small_graph()
+    save_graph(graph, tmp_path / "graph")
+    options = TeachOptions(teacher="length", hops=(0,), tuning=TuningOptions(epochs=0))
+    teach(tmp_path / "graph", tmp_path / "teacher", options)
+    _, answers = read_teacher(tmp_path / "teacher", graph)
+    path = tmp_path / "teacher" / ANSWERS_FILE
+    for left in (None, 100):
+        if left is None:
+            path.unlink()
+        else:
+            path.write_bytes(path.read_bytes()[:left])
+        teach(tmp_path / "graph", tmp_path / "teacher", options)
+        _, again = read_teacher(tmp_path / "teacher", graph)
+        np.testing.assert_array_equal(again.log_probabilities, answers.log_probabilities)

@@ -23,7 +23,8 @@ def baseline_metrics(graph: TextGraph) -> dict[str, float]:
     """
     nodes = np.arange(graph.num_nodes, dtype=np.int64)
     counts = np.bincount(graph.labels[labeled_nodes(graph, "train")], minlength=graph.num_classes)
-    chance = View(nodes, np.tile((counts == counts.max()).astype(np.float32), (len(nodes), 1)))
+    frequent = (np.arange(graph.num_classes) == counts.argmax()).astype(np.float32)
+    chance = View(nodes, np.tile(frequent, (len(nodes), 1)))
     adjacency = normalized_adjacency(graph.adjacency)
     silent = View(nodes[:0], chance.log_probabilities[:0])
     spread = [filled(chance, smoothed(graph, adjacency, silent, factor)) for factor in FACTORS]

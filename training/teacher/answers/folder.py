@@ -148,6 +148,11 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
             f"{str(info.graph_hash)[:12]}, {graph.name} has {graph.content_hash[:12]}; run "
             "`understudy teach` on it"
         )
+    if info.label_names != graph.label_names:  # of which answers are the places
+        raise TeacherError(
+            f"{folder / 'teacher.json'} is damaged: it names other labels than the graph, or in "
+            "another order"
+        )
     try:
         arrays = load_file(folder / ANSWERS_FILE)
         smoothed = arrays.get("smoothed")

@@ -4,6 +4,7 @@ What students learn from may be smoothed over the edges or join all hops; no ser
 `route: teacher` and `auto` ask about one hop, and get the model's own answer.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import file_digest
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 from torch import Tensor
 
-from training.calibration import fit_temperature, score
+from training.calibration import FEW_NODES, fit_temperature, honest_temperature, score
 from training.data import Targets
 from training.deferral import TeacherCheck
 from training.errors import TeacherError
@@ -34,6 +35,8 @@ from understudy.graph import UNLABELED, TextGraph
 from understudy.graph.prompts import WORDING
 
 ENSEMBLE, JOINT, SMOOTHED, REACHED = "ensemble", "joint", "smoothed", "reached"
+
+log = logging.getLogger(__name__)
 
 
 def views(hops: Sequence[int], answers: HopAnswers) -> dict[str, View]:
@@ -79,9 +82,20 @@ def labeled_rows(graph: TextGraph, view: View, split: str) -> NDArray[np.int64]:
 
 def right_answers(graph: TextGraph, view: View, split: str) -> int:
     """How many of a split's labelled nodes a view is right about; saying nothing is not right."""
-    rows = labeled_rows(graph, view, split)
-    said = view.log_probabilities[rows].argmax(axis=1)
-    return int((said == graph.labels[view.nodes[rows]]).sum())
+    return int(are_right(graph, view, labeled_rows(graph, view, split)).sum())
+
+
+def are_right(graph: TextGraph, view: View, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """bool [B]: which of a view's rows, about labelled nodes, give their label more than others."""
+    said = view.log_probabilities[rows]
+    named: NDArray[np.bool_] = said.argmax(axis=1) == graph.labels[view.nodes[rows]]
+    return named & ~says_nothing(said)
+
+
+def says_nothing(log_probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """bool [B]: which rows [B, C] have all labels alike, as an answer that names none has."""
+    alike: NDArray[np.bool_] = np.ptp(log_probabilities, axis=1) == 0
+    return alike
 
 
 def teacher_metrics(graph: TextGraph, hops: Sequence[int], answers: HopAnswers) -> dict[str, float]:
@@ -93,7 +107,8 @@ def teacher_metrics(graph: TextGraph, hops: Sequence[int], answers: HopAnswers) 
         rows = labeled_rows(graph, view, split)
         if not len(rows):
             continue
-        scores = score(view.log_probabilities[rows], graph.labels[view.nodes[rows]])
+        said = view.log_probabilities[rows]
+        scores = score(said, graph.labels[view.nodes[rows]], says_nothing(said))
         metrics[f"{split}_accuracy_{name}"] = scores.accuracy
         metrics[f"{split}_macro_f1_{name}"] = scores.macro_f1
         metrics[f"{split}_calibration_error_{name}"] = scores.calibration_error
@@ -119,7 +134,9 @@ def make_targets(
     own = labeled_rows(graph, best, "val")
     if not len(own):
         raise TeacherError("the teacher was asked about no validation node; ask about more")
-    temperature = fit_temperature(best.log_probabilities[own], graph.labels[best.nodes[own]])
+    temperature = view_temperature(
+        chosen, best.log_probabilities[own], graph.labels[best.nodes[own]]
+    )
     if chosen not in (SMOOTHED, REACHED):
         best = without(best, answers.tuned)
     values = torch.zeros(graph.num_nodes, graph.num_classes)
@@ -135,6 +152,25 @@ def make_targets(
         view=chosen,
         temperature=temperature,
     )
+
+
+def view_temperature(
+    view: str, log_probabilities: NDArray[np.float32], labels: NDArray[np.int64]
+) -> float:
+    """Fitted on validation; where that is few nodes, no surer than they can tell, and told.
+
+    Shapes:
+        log_probabilities: float32 [B, C]; labels: int64 [B]; B is at least 1
+    """
+    if len(labels) >= FEW_NODES:
+        return fit_temperature(log_probabilities, labels)
+    log.warning(
+        "the teacher answered about %d validation nodes alone: the view that students learn from, "
+        "%r, is chosen by them, and how sure it is; ask about more",
+        len(labels),
+        view,
+    )
+    return honest_temperature(log_probabilities, labels)
 
 
 def marked(nodes: NDArray[np.int64], count: int) -> Tensor:
@@ -214,7 +250,7 @@ def served_teacher(folder: Path, graph: TextGraph) -> ServedTeacher | None:
     best = int(np.argmax(scores))
     rows = labeled_rows(graph, views[best], "val")
     asked = nodes[rows]
-    right = views[best].log_probabilities[rows].argmax(axis=1) == graph.labels[asked]
+    right = are_right(graph, views[best], rows)
     accuracy = float(right.mean()) if len(right) else 0.0
     record = teacher_record(folder, info, info.hops[best], accuracy, len(right))
     return ServedTeacher(record, len(views), tuple(asked.tolist()), tuple(right.tolist()))

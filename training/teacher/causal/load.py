@@ -15,8 +15,9 @@ from training.teacher.causal.label_tree import label_tree
 from training.teacher.causal.options import CausalOptions
 from training.teacher.causal.shared import branch_of
 from training.teacher.causal.teacher import CausalTeacher
-from training.teacher.causal.tokens import Tokens, model_tokens
-from training.teacher.causal.weights import find_weights, weights_digest
+from training.teacher.causal.tokens import Ids, Tokens, model_tokens
+from training.teacher.causal.weights import find_weights, local_folder, weights_digest
+from training.teacher.reading import reading_digest
 from understudy.graph.errors import first_line
 from understudy.graph.prompts import Prompt
 
@@ -49,6 +50,7 @@ def load_causal_teacher(
             **quantization(options, device),
         )
         digest = weights.digest or weights_digest(weights.name)
+        reading = reading_digest(local_folder(weights.name))
     except (OSError, ValueError) as error:
         raise TeacherError(f"cannot load the teacher {name!r}: {first_line(error)}") from error
     if not options.four_bit:  # quantised weights are on the device already
@@ -57,7 +59,7 @@ def load_causal_teacher(
         model = with_adapters(model, options, seed)
     tokens = model_tokens(tokenizer, name)
     teacher = causal_teacher(model.eval(), tokens, label_names, options, digest)
-    return checked(teacher, name)
+    return checked(replace(teacher, reading=reading), name)
 
 
 def precision_of(precision: str, device: str | None = None) -> str:
@@ -82,6 +84,7 @@ def causal_teacher(
 ) -> CausalTeacher:
     """A loaded model as a teacher of these labels."""
     labels = [tokens.label(name) for name in label_names]
+    check_distinct(labels, label_names)
     tree = label_tree(labels, tokens.frame.end)
     branch = branch_of(tokens.tail(Prompt("", "")), tree)
     config: Any = module.config.get_text_config()  # type: ignore[union-attr,operator]
@@ -93,3 +96,17 @@ def causal_teacher(
         options = replace(options, max_tokens=most)
     ended = tuple((*label, tokens.frame.end) for label in labels)
     return CausalTeacher(module, tokens, options, ended, tree, branch, digest)
+
+
+def check_distinct(labels: Sequence[Ids], label_names: Sequence[str]) -> None:
+    """Refuses labels that the model cannot tell apart: the first of them would always be meant.
+
+    Raises:
+        TeacherError: its tokenizer, which may compose accents or drop capitals, reads two alike.
+    """
+    first: dict[Ids, str] = {}
+    for ids, name in zip(labels, label_names, strict=True):
+        if (other := first.setdefault(ids, name)) != name:
+            raise TeacherError(
+                f"the teacher's tokenizer reads the labels {other!r} and {name!r} alike; rename one"
+            )

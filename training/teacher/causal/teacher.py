@@ -39,6 +39,7 @@ class CausalTeacher:
     tree: LabelTree
     branch: Branch
     digest: str  # SHA-256 of the untuned weights
+    reading: str = ""  # see `training.teacher.reading`
     shares: bool = True  # prompts that begin alike are read once; else a pass a label
     heads: Heads = field(default_factory=Heads)
 

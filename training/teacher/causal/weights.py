@@ -165,13 +165,19 @@ def weights_digest(name: str) -> str:
     Raises:
         TeacherError: there are none.
     """
-    folder = Path(name)
-    if not folder.is_dir():
-        from transformers.utils.hub import cached_file
-
-        folder = Path(str(cached_file(name, "config.json"))).parent
+    folder = local_folder(name)
     for pattern in FORMATS:
         if files := sorted(folder.glob(pattern)):
             digests = [file_digest(path) for path in files]
             return hashlib.sha256("".join(digests).encode()).hexdigest()
     raise TeacherError(f"{name} holds no weights ({', '.join(FORMATS)})")
+
+
+def local_folder(name: str) -> Path:
+    """Where a model's files are: its folder, or that of the hub's cache."""
+    folder = Path(name)
+    if folder.is_dir():
+        return folder
+    from transformers.utils.hub import cached_file
+
+    return Path(str(cached_file(name, "config.json"))).parent

@@ -6,11 +6,11 @@ only the probabilities are read.
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from understudy.endpoint.asker import Usage
 from understudy.endpoint.decisions.rounds import Shares
@@ -26,13 +26,17 @@ INSTRUCTIONS = (
 # Probabilities come rounded to as few as two decimals: none is 0, and their sum is not quite 1.
 FLOOR = 1e-5
 SUM_TOLERANCE = 0.1
+LARGEST = 1e6  # of what is divided by the sum, percentages and counts among it
 
 log = logging.getLogger(__name__)
 
 
+Count = Annotated[float, Meta(ge=0)]
+
+
 class TokenCounts(Struct):
-    input_tokens: float | None = None
-    output_tokens: float | None = None
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
 
 
 class OptionProbability(Struct):
@@ -111,9 +115,7 @@ class DecisionQuestions:
         if len(decision.answers) != len(questions):
             raise MalformedError(f"{len(questions)} questions have {len(decision.answers)} answers")
         found = [
-            None
-            if answer.type == "refusal"
-            else shares({str(o.value): o.probability for o in answer.probabilities}, labels)
+            None if answer.type == "refusal" else shares(by_option(answer), labels)
             for answer, labels in zip(decision.answers, questions, strict=True)
         ]
         return found, usage(decision.usage)
@@ -176,6 +178,18 @@ def decoded(content: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
         ) from error
 
 
+def by_option(answer: ListedAnswer) -> dict[str, float]:
+    """Option → probability.
+
+    Raises:
+        MalformedError: one is told of twice.
+    """
+    told = {str(option.value): option.probability for option in answer.probabilities}
+    if len(told) < len(answer.probabilities):
+        raise MalformedError("an option is told of twice")
+    return told
+
+
 def shares(told: Mapping[str, float], labels: Sequence[str]) -> Shares:
     """The probabilities of the labels, float64, none 0, divided by their sum.
 
@@ -189,9 +203,11 @@ def shares(told: Mapping[str, float], labels: Sequence[str]) -> Shares:
         problem = f"{len(foreign)} of {len(told)} options were not asked about"
         raise MalformedError("the probabilities are not those of the labels", problem)
     values = np.array([told.get(label, 0.0) for label in labels])
-    total = float(values.sum())
-    if values.min() < 0 or total <= 0:
+    if values.min() < 0 or values.max() <= 0:
         raise MalformedError("a probability is negative, or all are 0")
+    if values.max() > LARGEST:
+        raise MalformedError("a probability is too large to be a share of anything")
+    total = float(values.sum())
     if abs(total - 1) > SUM_TOLERANCE:
         log.warning("an answer's probabilities sum to %.2f and are divided by that", total)
     result: Shares = np.maximum(values / total, FLOOR)

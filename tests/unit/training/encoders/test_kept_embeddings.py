@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer, normalizers
 
 from tests.unit.training.samples import NODES, small_graph
 from training.encoders import features
@@ -16,6 +17,8 @@ from training.encoders.features import (
     kept_embeddings,
     write_rows,
 )
+from training.encoders.minilm import find_model, load_minilm
+from training.errors import EncoderError
 
 
 def test_a_torn_file_of_embeddings_is_not_read(
@@ -79,3 +82,17 @@ def test_a_cache_that_cannot_be_written_is_told_and_hinders_no_hashing(
     monkeypatch.setenv("UNDERSTUDY_CACHE", "/dev/null/cache")
     assert len(hashed([])) == NODES
     assert "hashed texts are not kept for the next command" in caplog.text
+
+
+def test_the_published_weights_with_another_tokenizer_are_refused(tmp_path: Path) -> None:
+    own = find_model(None)
+    for path in own.iterdir():
+        if path.is_file():
+            (tmp_path / path.name).symlink_to(path)
+    assert load_minilm(tmp_path).dimension == MINILM_WIDTH
+    tokenizer = Tokenizer.from_file(str(own / "tokenizer.json"))
+    tokenizer.normalizer = normalizers.Replace("e", "o")
+    (tmp_path / "tokenizer.json").unlink()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(EncoderError, match="holds another tokenizer than the published"):
+        load_minilm(tmp_path)

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -18,7 +19,12 @@ from training.teacher.endpoint import EndpointOptions
 from training.teacher.kept import KeptAnswers
 from understudy.endpoint.asker import Reply, Usage
 from understudy.endpoint.errors import EndpointError as AskError
-from understudy.endpoint.errors import LateError, RefusedError, UnreachableError
+from understudy.endpoint.errors import (
+    LateError,
+    MalformedError,
+    RefusedError,
+    UnreachableError,
+)
 from understudy.graph.prompts import Prompt
 
 LABELS = ("net", "games")
@@ -165,6 +171,51 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "answers.sqlite").write_bytes(b"no database " * 100)
     with pytest.raises(EndpointError, match=r"answers\.sqlite: file is not a database"):
         ask(ToldAsker(), tmp_path)
+
+
+def test_an_answer_that_is_none_is_the_questions_own_once_another_was_answered(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = MalformedError("the answer is not like an OpenAI server's", "DecodeError")
+    with pytest.raises(EndpointError, match="does not answer like an OpenAI endpoint"):
+        ask(ToldAsker(lambda number: broken), tmp_path)
+    one = replace(OPTIONS, concurrency=1)
+    rows, bill = ask(ToldAsker(lambda number: broken if number == 9 else NET), tmp_path, one)
+    assert (bill.questions, bill.unreadable) == (30, 1)
+    np.testing.assert_allclose(rows[8], np.log([0.5, 0.5]))
+    assert "stays unanswered: http://host/v1 does not answer like" in caplog.text
+    with pytest.raises(EndpointError, match="with none of the labels"):  # most of them are none
+        ask(ToldAsker(lambda number: NET if number == 1 else broken), tmp_path / "most", one)
+
+
+def test_money_is_spent_by_an_estimate_where_the_server_tells_no_tokens(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    untold = Reply("net", 0, (-0.1, -2.35))
+    priced = replace(OPTIONS, input_price=1e6, output_price=1e6, concurrency=1, most_money=100.0)
+    asker = ToldAsker(lambda number: untold)
+    rows, bill = ask(asker, tmp_path, priced)
+    assert 0 < len(asker.asked) < 30
+    assert np.isnan(rows).any()
+    assert 100.0 <= bill.cost(priced) < 150.0
+    assert "does not tell its tokens: they are estimated" in caplog.text
+    _, free = ask(ToldAsker(lambda number: untold), tmp_path / "free")
+    assert (free.input_tokens, free.output_tokens) == (0, 0)
+
+
+def test_a_damaged_answer_is_asked_for_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows, _ = ask(ToldAsker(), tmp_path)
+    for damage in ("{", "[]", '{"text": "net"}', None):
+        with sqlite3.connect(tmp_path / "answers.sqlite") as connection:
+            one = "(SELECT question FROM answers LIMIT 1)"
+            connection.execute(f"UPDATE answers SET answer = ? WHERE question = {one}", (damage,))
+        connection.close()
+        again, _ = ask(later := ToldAsker(), tmp_path)
+        assert len(later.asked) == 1
+        np.testing.assert_array_equal(again, rows)
+    assert "is damaged" in caplog.text
 
 
 KILLED = """

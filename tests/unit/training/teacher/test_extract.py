@@ -116,3 +116,27 @@ def test_what_is_no_answer_is_not_learned_from(teacher: Answering, message: str)
         answer_part(teacher, prompts, 100)
     said = answer_part(Answering([-np.inf, 0.0], [[2], [0, 1]]), prompts, 100)
     assert said.log_probabilities.tolist() == [[-np.inf, 0.0]] * 3
+
+
+class Showing(Lengths):
+    """Answers with certainty, and shows features of a size."""
+
+    def __init__(self, size: float) -> None:
+        self.size = size
+
+    def answer(self, prompts: Sequence[Prompt]) -> Answers:
+        rows = np.tile(np.array([-np.inf, 0.0], dtype=np.float32), (len(prompts), 1))
+        return Answers(rows, np.full((len(prompts), 4), self.size, dtype=np.float32))
+
+
+def test_answers_and_features_are_kept_as_numbers_that_can_be_learned_from(tmp_path: Path) -> None:
+    graph, nodes = small_graph(), np.arange(20)
+    questions = gather_questions(graph_prompter(graph, PromptOptions()).stored, HOPS, nodes)
+    answers = extract(Showing(1e6), questions, nodes, tmp_path / "large", 1_000)
+    assert answers.features is not None
+    assert np.isfinite(answers.features).all()
+    assert np.isfinite(answers.log_probabilities).all()
+    np.testing.assert_array_equal(np.exp(answers.log_probabilities[..., 1]), 1)
+    for size in (np.nan, np.inf):
+        with pytest.raises(TeacherError, match="features that are not finite"):
+            extract(Showing(size), questions, nodes, tmp_path / str(size), 1_000)

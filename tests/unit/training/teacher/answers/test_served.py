@@ -10,8 +10,14 @@ import pytest
 
 from tests.unit.training.samples import small_answers, small_graph
 from training.errors import TeacherError
-from training.teacher.answers.folder import ANSWERS_FILE, TeacherInfo, View, write_teacher
-from training.teacher.answers.views import served_teacher
+from training.teacher.answers.folder import (
+    ANSWERS_FILE,
+    TeacherInfo,
+    View,
+    read_teacher,
+    write_teacher,
+)
+from training.teacher.answers.views import served_teacher, teacher_metrics
 from understudy.graph import TextGraph
 from understudy.graph.prompts import WORDING, PromptOptions, prompt_hash
 
@@ -96,3 +102,32 @@ def test_damaged_answers_are_told(graph: TextGraph, tmp_path: Path) -> None:
     (folder / ANSWERS_FILE).write_bytes(b"no tensors")
     with pytest.raises(TeacherError, match="is damaged"):
         served_teacher(folder, graph)
+
+
+def test_an_answer_that_names_no_label_is_right_about_none(
+    graph: TextGraph, tmp_path: Path
+) -> None:
+    folder = write(tmp_path / "teacher", graph, wrong=0)
+    _, answers = read_teacher(folder, graph)
+    unread = answers.log_probabilities.copy()
+    silent = graph.splits["val"][graph.labels[graph.splits["val"]] == 0]
+    assert len(silent)
+    unread[:, silent] = -np.log(graph.num_classes)
+    answers = replace(answers, log_probabilities=unread, smoothed=None)
+    write_teacher(folder, info(graph), answers)
+    count = len(graph.splits["val"])
+    expected = 1 - len(silent) / count
+    found = served_teacher(folder, graph)
+    assert found is not None
+    assert found.record.accuracy == pytest.approx(expected)
+    assert sum(found.right) == count - len(silent)
+    metrics = teacher_metrics(graph, (0, 1, 2), answers)
+    assert metrics["val_accuracy_hop1"] == pytest.approx(expected)
+    assert metrics["val_macro_f1_hop1"] == pytest.approx(2 / 3)
+
+
+def test_labels_in_another_order_than_the_graphs_are_told(graph: TextGraph, tmp_path: Path) -> None:
+    other = replace(info(graph), label_names=tuple(reversed(graph.label_names)))
+    write_teacher(tmp_path, other, small_answers(graph))
+    with pytest.raises(TeacherError, match="names other labels than the graph, or in another ord"):
+        read_teacher(tmp_path, graph)

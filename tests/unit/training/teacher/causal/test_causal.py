@@ -1,5 +1,6 @@
 """The causal teacher against what one would compute without any sharing or caching."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tokenizers import normalizers
 from transformers import (
     AutoTokenizer,
     Gemma3TextConfig,
@@ -287,3 +289,22 @@ def test_a_model_that_peft_cannot_tune_is_told(folder: Path, tmp_path: Path) -> 
     load_family("mamba", folder, tmp_path / "mamba")
     with pytest.raises(TeacherError, match="peft cannot tune this model"):
         load_causal_teacher(str(tmp_path / "mamba"), LABELS, EXACT, tuned=True)
+
+
+@pytest.mark.parametrize(
+    ("normalizer", "labels"),
+    [
+        (normalizers.NFC(), ("Caf\u00e9", "Cafe\u0301")),
+        (normalizers.Lowercase(), ("us", "US")),
+    ],
+)
+def test_labels_that_the_tokenizer_reads_alike_are_refused(
+    folder: Path, tmp_path: Path, normalizer: Any, labels: tuple[str, str]
+) -> None:
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    assert len({tuple(tokenizer(label)["input_ids"]) for label in labels}) == 2
+    tokenizer.backend_tokenizer.normalizer = normalizer
+    shutil.copytree(folder, tmp_path / "own")
+    tokenizer.save_pretrained(tmp_path / "own")
+    with pytest.raises(TeacherError, match=r"reads the labels '.*' and '.*' alike; rename one"):
+        load_causal_teacher(str(tmp_path / "own"), ("kites", *labels), EXACT, tuned=False)
