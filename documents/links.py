@@ -67,7 +67,10 @@ def problems(site: Path) -> Iterator[Problem]:
 
 def wrong(site: Path, path: Path, tag: str, link: str) -> str:
     """Why a link is none; empty if it is one."""
-    parts = urlsplit(link)
+    try:
+        parts = urlsplit(link)
+    except ValueError:
+        return "is no URL"
     if parts.scheme == "data":
         return ""
     if parts.scheme or parts.netloc:

@@ -35,7 +35,8 @@ def build_site(folder: Path, root: Path = ROOT) -> Path:
         [*command, "--config-file", str(folder / CONFIGURATION)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         env={**os.environ, "NO_COLOR": "1"},
     )
     if done.returncode:

@@ -18,7 +18,7 @@ from training.config import (
     Training,
     is_heard,
 )
-from training.data import GraphData, check_trainable, graph_data
+from training.data import GraphData, graph_data
 from training.devices import AUTO, device_title, found_device, free_on
 from training.encoders.features import PROCESSOR, encoder_spec, graph_features
 from training.errors import CheckpointError, DeviceError, DivergedError
@@ -36,6 +36,7 @@ from training.student.checkpoint import (
 from training.student.network import Student
 from training.student.warm_start import begin_with, check_start, doubt_about
 from training.teacher.answers.views import served_teacher
+from training.trainable import check_trainable
 from understudy.folders import FolderError, check_output, check_space, reserved
 from understudy.folders.kinds import STUDENT
 from understudy.graph import TextGraph, check_split, load_graph

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.data import check_trainable, graph_data
+from training.data import graph_data
 from training.encoders.features import graph_features
 from training.errors import StaleTeacherError
 from training.student.checkpoint import Checkpoint, load_checkpoint
@@ -30,6 +30,7 @@ from training.teacher.options import TeachOptions
 from training.teacher.protocol import Answers
 from training.teacher.teach import AskingElsewhere, finished
 from training.teacher.teach import teach as ask_language_model
+from training.trainable import check_trainable
 from understudy.folders import atomic_folder, check_output, reserved
 from understudy.folders.kinds import TEACHER
 from understudy.graph import TextGraph, check_split, load_graph

@@ -1,6 +1,7 @@
 """The command line: every command lives in a room and is imported only when it is called."""
 
 import importlib
+import io
 import os
 import re
 import signal
@@ -273,6 +274,8 @@ def tidy_end() -> Iterator[None]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one command."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # as stderr: no name ends a command by its letters
+        sys.stdout.reconfigure(errors="backslashreplace")
     words = list(sys.argv[1:] if arguments is None else arguments)
     called = words[0] if words else None
     asked = called or ""

@@ -23,6 +23,7 @@ from understudy.client import (
     UnexpectedAnswerError,
 )
 from understudy.client.attempts import Retries
+from understudy.graph.stream import read_graph
 
 ONE_ID: Any = "node-1"  # what a type checker would not let pass
 NO_IDS: Any = [1]
@@ -303,6 +304,8 @@ def test_methods_are_documented_once_for_both() -> None:
         (lambda _: Client(NO_IDS), "url is a list; give a str"),
         (lambda _: Client(HERE, key=NO_IDS), "key is a list; give a str"),
         (lambda _: Client(HERE, timeout=NO_IDS), r"timeout is \[1\]; give seconds, above 0"),
+        (lambda _: Client(HERE, timeout=float("inf")), "timeout is inf; give seconds, above 0"),
+        (lambda _: AsyncClient(HERE, timeout=1e10), "give seconds, above 0 and up to 2,000,000"),
         (lambda _: Client(HERE, retries=NO_IDS), "retries is a list; give Retries"),
         (lambda client: client.classify(["\ud800"]), "half a character"),
         (lambda client: client.put_node("\ud800", "x"), "half a character"),
@@ -345,3 +348,13 @@ def test_an_answer_that_cannot_be_read_is_said() -> None:
     unread = pytest.raises(UnexpectedAnswerError, match="cannot be read")
     with scripted((200, b"no gzip"), headers=broken) as url, unread:
         both_infos(url)
+
+
+def test_the_lines_of_a_graph_end_where_the_service_ends_them(service: Service) -> None:
+    text = "one\u2028two\u2029three\x85four\x0bfive\x1csix"
+    with Client(service.url) as client:
+        client.put_node("lines", text, neighbors=["node-1"])
+        with client.graph_lines() as lines:
+            graph = read_graph(lines, client.where)
+        assert graph.texts[graph.index_of["lines"]].as_py() == text
+        client.delete_node("lines")

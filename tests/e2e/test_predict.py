@@ -9,6 +9,7 @@ import pytest
 
 from tests.bundles import NODES, TinyBundle
 from tests.e2e.conftest import serving
+from tests.e2e.test_client import scripted
 from understudy.cli import main
 from understudy.client import Client, Node, RefusedError
 from understudy.predict.answering import OverHttp
@@ -107,3 +108,10 @@ def test_what_takes_too_long_at_once_is_asked_in_halves(tiny_bundle: TinyBundle)
     assert [answer.row for answer in answers] == list(range(9))
     assert all(answer.label for answer in answers)
     assert sizes == [9, 4, 2, 2, 5, 2, 3]
+
+
+def test_what_answers_and_is_not_the_service_is_told(tmp_path: Path, call: Call) -> None:
+    (tmp_path / "in.csv").write_text("id\nnode-1\n")
+    with scripted((200, b"{}")) as url:
+        status, told = call(url, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert (status, f"{url}/infoanswers,andnotliketheservice" in told) == (1, True)

@@ -195,15 +195,55 @@ def test_a_misspelt_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+WITHOUT_TORCH = (
+    "import sys\nfrom understudy.cli import main\n"
+    "try: main()\n"
+    "except SystemExit as ended: print(ended.code, 'torch' in sys.modules)\n"
+)
+
+
+ONE_CLASS = ("a,oak,x\nb,elm,x\n", "has one class, 'x'; at least 2 classes are needed")
+NO_VAL = ("a,oak,x\nb,elm,y\n", "no labelled node in its val split; label at least 3 nodes")
+
+
+@pytest.mark.parametrize(
+    ("command", "rows", "words"),
+    [
+        *((command, *ONE_CLASS) for command in ("teach", "distill", "evaluate")),
+        *((command, *NO_VAL) for command in ("teach", "distill")),
+    ],
+)
+def test_too_few_classes_or_nodes_are_told_without_loading_torch(
+    tmp_path: Path, command: str, rows: str, words: str
+) -> None:
+    (tmp_path / "nodes.csv").write_text(f"id,text,label\n{rows}")
+    with pytest.raises(SystemExit):
+        main(["data", "import", str(tmp_path / "g"), "--nodes", str(tmp_path / "nodes.csv")])
+    ended = run(WITHOUT_TORCH, command, str(tmp_path / "g"), str(tmp_path / "out"))
+    assert ended.stdout == "1 False\n", ended.stderr
+    assert words in ended.stderr
+
+
+def test_letters_that_stdout_cannot_say_end_no_command(tmp_path: Path) -> None:
+    (tmp_path / "nodes.csv").write_text("id,text,label\na,oak,b\u00e4ume\n", encoding="utf-8")
+    words = ["data", "import", str(tmp_path / "g"), "--nodes", str(tmp_path / "nodes.csv")]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    for call in (words, ["data", "describe", str(tmp_path / "g")]):
+        ended = subprocess.run(
+            [sys.executable, "-m", "understudy", *call],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        assert "b\\xe4ume" in ended.stdout
+
+
 def test_wrong_paths_are_told_without_loading_torch(tmp_path: Path) -> None:
-    code = (
-        "import sys\nfrom understudy.cli import main\n"
-        "try: main()\n"
-        "except SystemExit as ended: print(ended.code, 'torch' in sys.modules)\n"
-    )
     nowhere = str(tmp_path / "nowhere")
     for command in ("teach", "distill", "evaluate", "export", "teacher-serve"):
         words = [command, nowhere] if command == "teacher-serve" else [command, nowhere, "out"]
-        ended = run(code, *words)
+        ended = run(WITHOUT_TORCH, *words)
         assert ended.stdout == "1 False\n", ended.stderr
         assert ended.stderr.startswith(f"error: {nowhere} is not a"), ended.stderr

@@ -26,6 +26,7 @@ from training.config import (
 from training.devices import check_device
 from training.errors import TrainingError
 from training.teacher.answers.folder import read_info
+from training.trainable import check_figures
 from understudy.cluster.options import Ray, Workers, check_cluster
 from understudy.folders import check_output
 from understudy.folders.kinds import STUDENT
@@ -228,7 +229,8 @@ def check_student(kind: str) -> None:
 def check_paths(
     graph: Path, out: Path, inputs: tuple[Path | None, Path | None, Path | None], force: bool
 ) -> None:
-    """Refuses wrong paths before torch is imported, which takes seconds.
+    """Refuses wrong paths, and a graph that is too small, before torch is imported, which takes
+    seconds.
 
     Args:
         inputs: the teacher, the text encoder and the student to begin with, where they are given.
@@ -236,10 +238,11 @@ def check_paths(
     Raises:
         GraphError, TrainingError, FolderError: of the first path.
     """
-    read_meta(graph)
+    meta = read_meta(graph)
     if inputs[0] is not None:
         read_info(inputs[0])
     check_output(out, STUDENT, [graph, *(path for path in inputs if path is not None)], force)
+    check_figures(graph, meta)
 
 
 def show(metrics: Mapping[str, float], out: Path) -> None:

@@ -22,6 +22,7 @@ from training.devices import check_device
 from training.errors import EvaluationError
 from training.evaluation.teachers import check_teacher
 from training.teacher.defaults import Precision, Scores, model_folder, reader_kind
+from training.trainable import check_figures
 from understudy.folders import check_output
 from understudy.folders.kinds import EVALUATION
 from understudy.graph.folder import read_meta
@@ -121,8 +122,9 @@ def evaluate(
     features = parse_names(encoders, ENCODER_KINDS, "encoder")
     readers = {RENAMED.get(name, name): kinds for name, kinds in READERS.items()}
     refuse_unread(context, reader_kind(teacher, frozen), readers)
-    read_meta(graph)
+    meta = read_meta(graph)
     check_output(out, EVALUATION, [graph, *model_folder(teacher)])
+    check_figures(graph, meta, ())
     from training.terminal import load_libraries
 
     load_libraries("training.evaluation.evaluate")

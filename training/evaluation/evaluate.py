@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from training.config import ENCODER_KINDS
-from training.data import check_classes, check_trainable
 from training.devices import found_device
 from training.errors import EvaluationError, UntrainableError
 from training.evaluation.folder import EvaluationFolder
@@ -22,6 +21,7 @@ from training.losses.objectives import MAKERS
 from training.recipes import COMBINED, RECIPES
 from training.student.network import STUDENTS
 from training.teacher.defaults import model_folder
+from training.trainable import check_classes, check_trainable
 from understudy.folders import check_output, reserved
 from understudy.folders.kinds import EVALUATION
 from understudy.graph import TextGraph, load_graph, read_meta
@@ -141,7 +141,7 @@ def whole_sets(out: Path, options: EvaluationOptions) -> list[dict[str, Any]]:
         path = out / "runs" / f"{key.name}.json"
         sets.setdefault((key.encoder, key.student, key.recipe), []).append(path)
     whole = [paths for paths in sets.values() if all(path.is_file() for path in paths)]
-    return [json.loads(path.read_text()) for paths in whole for path in paths]
+    return [json.loads(path.read_text(encoding="utf-8")) for paths in whole for path in paths]
 
 
 def check_plan(out: Path, graph: TextGraph, options: EvaluationOptions) -> None:
@@ -154,7 +154,8 @@ def check_plan(out: Path, graph: TextGraph, options: EvaluationOptions) -> None:
     if not path.is_file():
         write_json(path, plan)
         return
-    kept, wanted = (dict(named_settings(value)) for value in (json.loads(path.read_text()), plan))
+    there = json.loads(path.read_text(encoding="utf-8"))
+    kept, wanted = (dict(named_settings(value)) for value in (there, plan))
     usual = dict(named_settings(EvaluationOptions().fingerprint))
     assumed = {name: value for name, value in usual.items() if "." in name}
     names = sorted((assumed | kept).items() ^ (assumed | wanted).items())

@@ -156,7 +156,7 @@ class EvaluationFolder:
         if not path.is_file():
             first = RunKey(0, 0, key.encoder, key.student, key.recipe)
             write_json(path, asdict(search(first, self.inputs(first), self.options)))
-        value: dict[str, Any] = json.loads(path.read_text())
+        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return Choice(**value)
 
     def run_path(self, key: RunKey) -> Path:

@@ -43,7 +43,10 @@ def write_plots(
         if draw(figure.subplots()):
             save(figure, folder / f"{name}.png")
     if (folder / "map.json").is_file():
-        save(plot_map(json.loads((folder / "map.json").read_text())), folder / "map.png")
+        save(
+            plot_map(json.loads((folder / "map.json").read_text(encoding="utf-8"))),
+            folder / "map.png",
+        )
 
 
 def save(figure: Figure, path: Path) -> None:

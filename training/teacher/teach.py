@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from training.data import check_trainable
 from training.errors import TeacherError
 from training.teacher.answers.baselines import baseline_metrics
 from training.teacher.answers.folder import (
@@ -54,6 +53,7 @@ from training.teacher.tuning import (
     tuned_weights,
     tuning_nodes,
 )
+from training.trainable import check_trainable
 from understudy.endpoint.opening import open_asker
 from understudy.folders import FolderError, atomic_folder, check_output, reserved, unfinished_folder
 from understudy.folders.kinds import TEACHER

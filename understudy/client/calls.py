@@ -90,7 +90,7 @@ class Request(Generic[Result]):
                 error["details"] if "param" not in error else field_of(error["param"]),
                 response.headers.get("x-request-id", ""),
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UnexpectedAnswerError(
                 f"{response.url} answered {response.status_code} and not like the service"
             ) from error

@@ -23,6 +23,7 @@ from understudy.client.models import (
 )
 
 logger = logging.getLogger(__name__)
+LONGEST_TIMEOUT = 2_000_000  # seconds; a socket counts them as milliseconds in 31 bits
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 Answer = TypeVar("Answer")
@@ -75,8 +76,10 @@ class Interface:
 
     def __init__(self, url: str, retries: Retries | None, timeout: float) -> None:
         self.url = service_url(url)
-        if not isinstance(timeout, int | float) or not timeout > 0:
-            raise InvalidRequestError(f"timeout is {timeout!r}; give seconds, above 0")
+        if not isinstance(timeout, int | float) or not 0 < timeout <= LONGEST_TIMEOUT:
+            raise InvalidRequestError(
+                f"timeout is {timeout!r}; give seconds, above 0 and up to {LONGEST_TIMEOUT:,}"
+            )
         if not isinstance(retries, Retries | None):
             kind = type(retries).__name__
             raise InvalidRequestError(f"retries is a {kind}; give Retries(attempts=…), or None")

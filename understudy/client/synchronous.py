@@ -5,7 +5,7 @@ with Client("http://127.0.0.1:8000") as client:
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
@@ -17,6 +17,20 @@ from understudy.client.attempts import Plan, Retries, steps
 from understudy.client.calls import Result
 from understudy.client.errors import UnavailableError
 from understudy.client.interface import Interface
+
+
+def lines_of(pieces: Iterable[bytes]) -> Iterator[str]:
+    """Lines that end with a line feed and nothing else: what else ends a line for Python, such as
+    U+2028, stands in JSON as it is."""
+    rest: list[bytes] = []
+    for piece in pieces:
+        *whole, last = piece.split(b"\n")
+        for line in whole:
+            yield b"".join([*rest, line]).decode()
+            rest = []
+        rest.append(last)
+    if end := b"".join(rest):
+        yield end.decode()
 
 
 class Client(Interface):
@@ -82,7 +96,7 @@ class Client(Interface):
                 if response.status_code != 200:
                     response.read()
                     calls.WHOLE_GRAPH.answer(response)
-                yield response.iter_lines()
+                yield lines_of(response.iter_bytes())
         except httpx.HTTPError as error:
             raise UnavailableError(f"{self.where} cannot be read: {error}") from error
 

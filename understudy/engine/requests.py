@@ -25,6 +25,7 @@ from understudy.engine.errors import (
 )
 from understudy.engine.limits import Limits
 from understudy.engine.state import GraphState
+from understudy.graph.missing import is_blank
 from understudy.graph.view import GraphView
 
 if TYPE_CHECKING:  # it runs what is sorted out here
@@ -137,8 +138,11 @@ def unseen_node(
         raise TypeError("an unseen node has a text, and a list of neighbours")
     if len(text) > limits.text_characters:
         raise TextTooLongError(len(text), limits.text_characters)
-    if not text or text.isspace():
-        raise EmptyTextError("the text is empty; an unseen node is classified by its text")
+    if is_blank(text):
+        raise EmptyTextError(
+            "the text is empty, or holds only what cannot be seen; an unseen node is classified "
+            "by its text"
+        )
     if not text.isascii() and HALF_CHARACTER.search(text):
         raise UnusableTextError("the text holds half a character")
     if len(neighbors) > limits.neighbors:

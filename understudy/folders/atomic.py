@@ -47,7 +47,6 @@ def atomic_folder(out: Path) -> Iterator[Path]:
         tidy(place)
         with workplace(place) as work:
             yield work / NEW
-            (work / NEW).chmod(0o755)
             synchronize(work / NEW)
             refuse_foreign(out, place)
             (work / NEW).rename(work / WHOLE)

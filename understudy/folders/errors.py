@@ -57,9 +57,23 @@ def told_problems(out: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if (reason := place_problem(error)) is None:
+        if (reason := place_problem(error)) is None or is_elsewhere(error, out):
             raise
         raise OutputUnwritableError(f"{out} cannot be written: {reason}") from error
+
+
+def is_elsewhere(error: BaseException, out: Path) -> bool:
+    """Whether an error names files none of which is an output, or what is made for it: whoever
+    writes an output also writes to the cache, and reads."""
+    from understudy.folders.places import short_name  # which needs these errors
+
+    found = (getattr(error, "filename", None), getattr(error, "filename2", None))
+    paths = (os.fsdecode(path) for path in found if isinstance(path, str | bytes | os.PathLike))
+    named = [os.path.realpath(path) for path in paths]
+    place = Path(os.path.realpath(out))
+    own = (str(place), str(place.parent / f".{short_name(place)}"))
+    above = {*map(str, place.parents)}
+    return bool(named) and not any(path.startswith(own) or path in above for path in named)
 
 
 def place_problem(error: BaseException) -> str | None:

@@ -60,7 +60,8 @@ def refuse_inputs(out: Path, place: Path, inputs: Iterable[Path]) -> None:
         OutputRefusedError: naming the input.
     """
     for path in inputs:
-        for real in {path.resolve(), path.parent.resolve() / path.name}:
+        for real in {real_path(path), real_path(path.parent) / path.name}:
+            check_encoded(path, real)
             if same(real, place):
                 raise OutputRefusedError(
                     f"{out} is the input {path} itself; name another folder to write to"
@@ -73,6 +74,26 @@ def refuse_inputs(out: Path, place: Path, inputs: Iterable[Path]) -> None:
                 raise OutputRefusedError(f"{out} lies in the input {path}; name another folder")
     if any(lies_in(here, place) for here in standing()):
         raise OutputRefusedError(f"{out} holds the current folder or your home; name another one")
+
+
+def check_encoded(path: Path, real: Path) -> None:
+    """Refuses an input whose path could not be written down: an output says where it is from.
+
+    Raises:
+        OutputRefusedError: it is not UTF-8.
+    """
+    try:
+        f"{path}{real}".encode()
+    except UnicodeEncodeError as error:
+        raise OutputRefusedError(
+            f"the path of the input {str(path)!r} is not UTF-8, or the locale is not (LANG); "
+            "rename it"
+        ) from error
+
+
+def real_path(path: Path) -> Path:
+    """Where a path leads to; a link that leads to itself leads nowhere, which its reader tells."""
+    return Path(os.path.realpath(path))
 
 
 def standing() -> Iterator[Path]:

@@ -88,7 +88,7 @@ def marked(folder: Path, kind: Kind) -> dict[str, Any] | None:
     """The marker's content, where it is this kind's."""
     try:
         value = json.loads((folder / kind.marker).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None  # no marker, or not one of ours
     return value if isinstance(value, dict) and value.keys() >= set(kind.keys) else None
 
@@ -114,7 +114,8 @@ def listed_files(folder: Path, kind: Kind) -> tuple[str, ...]:
     """The files that the marker of such a kind lists."""
     if MANIFEST_KEY not in kind.keys:
         return ()
-    return tuple(map(str, (marked(folder, kind) or {})[MANIFEST_KEY]))
+    files = (marked(folder, kind) or {})[MANIFEST_KEY]
+    return tuple(map(str, files)) if isinstance(files, list | dict) else ()
 
 
 def leaves(folder: Path, passing: Container[str]) -> Iterator[str]:

@@ -15,7 +15,8 @@ INVISIBLE = (
 LONGEST_NAME = 200  # characters of what a graph or a model is called
 SHOWN = 8  # characters of a name of which nothing can be seen
 UNUSABLE = re.compile(f"[{FORBIDDEN}\ud800-\udfff]")
-VISIBLE = re.compile(f"[^{FORBIDDEN}{INVISIBLE}]")
+SEEN = f"[^{FORBIDDEN}{INVISIBLE}]"  # in the words of Arrow's regular expressions, too
+VISIBLE = re.compile(SEEN)
 
 
 def character_problem(name: str) -> str | None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from understudy.graph.errors import MutationError, UnknownItemError
 from understudy.graph.ids import id_problem
+from understudy.graph.missing import is_blank
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 from understudy.graph.text_graph import UNLABELED
 from understudy.graph.view import REMOVED, ROW_BITS, GraphView, NodeRecord
@@ -53,8 +54,9 @@ class Draft:
         """Adds a batch.
 
         Args:
-            acknowledged: it was made before, so that today's rule of ids is not asked again, and a
-                label that is new here was one of a model's that another process serves.
+            acknowledged: it was made before, so that today's rules of ids and texts are not asked
+                again, and a label that is new here was one of a model's that another process
+                serves.
 
         Raises:
             MutationError: an item cannot be done; the draft is as it was before the batch.
@@ -114,7 +116,7 @@ class Draft:
             self.change_edge(position, mutation)
 
     def upsert(self, position: int, node: UpsertNode) -> None:
-        if node.text is not None:
+        if node.text is not None and not self.acknowledged:
             check_text(position, node.text)
         label = UNLABELED
         if node.label is not None:
@@ -305,8 +307,10 @@ def check_id(position: int, node_id: str) -> None:
 
 
 def check_text(position: int, text: str) -> None:
-    if not text or text.isspace():
-        raise MutationError(position, "a node's text must not be empty")
+    if is_blank(text):
+        raise MutationError(
+            position, "a node's text must not be empty, nor hold only what cannot be seen"
+        )
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:

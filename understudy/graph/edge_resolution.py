@@ -1,6 +1,6 @@
 """From edge records to an adjacency: unknown endpoints, self-loops and repeats are found."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -36,7 +36,9 @@ def resolve_edges(
     Raises:
         BadInputError: an endpoint is no node's id, and `skip_unknown` is off.
     """
-    pairs = [endpoints(table, records, position, log) for table in tables]
+    found = first_found(tables, records.ids)
+    place = position.astype(np.int32)
+    pairs = [endpoints(table, found, records, place, log) for table in tables]
     for table, pair in zip(tables, pairs, strict=True):
         unknown = (pair == UNKNOWN).any(axis=0)
         if not unknown.any():
@@ -60,29 +62,66 @@ def resolve_edges(
     return adjacency
 
 
+def first_found(tables: Sequence[EdgeTable], ids: pa.LargeStringArray) -> Iterator[pa.Int32Array]:
+    """The records of the names at each end of each table, int32 [e], null where there is none.
+
+    All of them at once: the ids are hashed for it, which takes seconds where there are millions,
+    and a folder may have hundreds of parts.
+    """
+    ends = (end for table in tables for end in (table.sources, table.targets))
+    columns = [trimmed(end) for end in ends if named(end)]
+    if not columns:
+        return
+    found = pc.index_in(pa.chunked_array(columns), value_set=ids, skip_nulls=True).combine_chunks()
+    start = 0
+    for column in columns:
+        yield found.slice(start, len(column))
+        start += len(column)
+
+
+def named(end: object) -> bool:
+    """Whether an end holds names, and not positions."""
+    return not isinstance(end, np.ndarray)
+
+
 def endpoints(
-    table: EdgeTable, records: NodeColumns, position: NDArray[np.int64], log: RepairLog
+    table: EdgeTable,
+    found: Iterator[pa.Int32Array],
+    records: NodeColumns,
+    place: NDArray[np.int32],
+    log: RepairLog,
 ) -> NDArray[np.int32]:
-    """int32 [2, e] of node indices, UNKNOWN or LEFT_OUT."""
+    """int32 [2, e] of node indices, UNKNOWN or LEFT_OUT.
+
+    Args:
+        found: see `first_found`; what is of this table is next.
+    """
     pairs = np.empty((2, len(table)), np.int32)
     for end, column in enumerate((table.sources, table.targets)):
         if isinstance(column, np.ndarray):
             known = (column >= 0) & (column < len(records))
             record = np.where(known, column, 0)
         else:
-            found = find_records(table, trimmed(column), records, log)
-            record = pc.fill_null(found, -1).to_numpy(zero_copy_only=False)
+            rows = find_records(table, trimmed(column), next(found), records, log)
+            record = pc.fill_null(rows, -1).to_numpy(zero_copy_only=False)
             known = record >= 0
-        pairs[end] = position.astype(np.int32)[record]
+        pairs[end] = place[record]
         pairs[end, ~known] = UNKNOWN
     return pairs
 
 
 def find_records(
-    table: EdgeTable, column: pa.LargeStringArray, records: NodeColumns, log: RepairLog
+    table: EdgeTable,
+    column: pa.LargeStringArray,
+    found: pa.Int32Array,
+    records: NodeColumns,
+    log: RepairLog,
 ) -> pa.Int32Array:
-    """int32 [e]: the record of each id, null where there is none; 3.0 may stand for 3."""
-    found = pc.index_in(column, value_set=records.ids, skip_nulls=True)
+    """int32 [e]: the record of each id, null where there is none; 3.0 may stand for 3.
+
+    Args:
+        found: the same without that.
+    """
     if not found.null_count:
         return found
     floats = pc.and_(found.is_null(), pc.match_substring_regex(column, WHOLE_FLOAT))
@@ -116,11 +155,12 @@ def unknown_endpoint(
     known = look_alike(value, ids) if isinstance(value, str) else None
     if known is not None:
         return (
-            f"{at(table, row)}: the edge's {side} {value!r} is no node's id{others}, though "
-            f"{known!r} is, and only case, blanks or accents' coding differ; write both one way"
+            f"{at(table, row)}: the edge's {side} {value!r:.100} is no node's id{others}, though "
+            f"{known!r} is, and only case, blanks or accents' coding differ, or what cannot be "
+            "seen; write both one way"
         )
     return (
-        f"{at(table, row)}: the edge's {side} {value!r} is no node's id{others}; "
+        f"{at(table, row)}: the edge's {side} {value!r:.100} is no node's id{others}; "
         "add the node, or drop such edges with --skip-unknown"
     )
 

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from understudy.folders.names import FORBIDDEN, INVISIBLE, character_problem, sight_problem
+from understudy.folders.names import FORBIDDEN, SEEN, character_problem, sight_problem
 
 LONGEST_ID = 2_048  # bytes of UTF-8: percent-encoded, it fits the 8 KiB that proxies allow a path
 
@@ -26,7 +26,7 @@ def first_unusable(ids: pa.LargeStringArray) -> int | None:
         pc.match_substring_regex(ids, f"[{FORBIDDEN}]"),
         pc.greater(pc.binary_length(ids), LONGEST_ID),
     )
-    seen = pc.match_substring_regex(ids, f"[^{FORBIDDEN}{INVISIBLE}]")
+    seen = pc.match_substring_regex(ids, SEEN)
     refused = pc.or_(refused, pc.invert(seen))
     refused = pc.or_(refused, pc.not_equal(pc.utf8_trim_whitespace(ids), ids))
     refused = pc.fill_null(pc.or_(refused, pc.equal(ids, "")), True)

@@ -3,6 +3,8 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from understudy.folders.names import VISIBLE
+
 # As pandas reads them; "none" in small letters is a word like any other.
 MISSING_WORDS = (
     "NaN",
@@ -27,6 +29,11 @@ MISSING_WORDS = (
     "\\N",  # of MySQL and PostgreSQL
 )
 UNKNOWN_MARKS = ("?",)  # what tables of labels write besides
+
+
+def is_blank(text: str) -> bool:
+    """Whether no character of a text can be seen: it is empty, or of blanks, joiners and marks."""
+    return VISIBLE.search(text) is None
 
 
 def is_missing(value: str | None) -> bool:

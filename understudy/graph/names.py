@@ -1,5 +1,6 @@
 """What a graph may be called, and which names a person takes for one another."""
 
+import re
 import unicodedata
 
 import numpy as np
@@ -7,11 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from understudy.folders.names import name_problem
+from understudy.folders.names import INVISIBLE, MARK, name_problem
 from understudy.graph.errors import BadInputError
 from understudy.graph.text_graph import string_array
 
 LONGEST_LABEL = 500  # characters: prompts name all labels, and metrics and tables each of them
+HIDDEN = re.compile(f"[{INVISIBLE[1:]}{MARK}]")  # but for the blank, none of which is ASCII
 
 
 def check_name(name: object, what: str, advice: str = "give another one") -> None:
@@ -30,8 +32,9 @@ def check_name(name: object, what: str, advice: str = "give another one") -> Non
 
 
 def plain_form(name: str) -> str:
-    """A name without what a person overlooks: case, blanks, and the coding of accents."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    """A name without what a person overlooks: case, blanks, the coding of accents, and what cannot
+    be seen."""
+    return " ".join(HIDDEN.sub("", unicodedata.normalize("NFKC", name).casefold()).split())
 
 
 def look_alike(name: str, others: pa.LargeStringArray) -> str | None:
@@ -43,6 +46,8 @@ def look_alike(name: str, others: pa.LargeStringArray) -> str | None:
 def plain_forms(names: pa.LargeStringArray) -> pa.LargeStringArray:
     """`plain_form` of many at once, but for the few letters whose case is more than small."""
     forms = pc.utf8_lower(pc.utf8_normalize(names, form="NFKC"))
+    if not pc.all(pc.string_is_ascii(names)).as_py():
+        forms = pc.replace_substring_regex(forms, HIDDEN.pattern, "")
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(forms, r"\s+", " "))
 
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from understudy.folders.names import SEEN
 from understudy.graph.errors import BadInputError
 from understudy.graph.ids import first_unusable, id_problem
 from understudy.graph.labels import read_labels
@@ -68,7 +69,18 @@ def gather_nodes(tables: Sequence[NodeTable], negative_labels: str, log: RepairL
             f"{records.at(bad)}: the node's id {id_problem(records.ids[bad].as_py())}"
         )
     labels = read_labels(records.labels, negative_labels, log, records.at)
-    return replace(records, ids=plain_ids(records, log), labels=labels)
+    texts = visible_texts(records, log)
+    return replace(records, ids=plain_ids(records, log), texts=texts, labels=labels)
+
+
+def visible_texts(records: NodeColumns, log: RepairLog) -> pa.LargeStringArray:
+    """The texts, null where no character can be seen: joiners and marks of no width alone."""
+    unseen = pc.invert(pc.match_substring_regex(records.texts, SEEN))
+    mask = pc.fill_null(unseen, False).to_numpy(zero_copy_only=False)
+    if not mask.any():
+        return records.texts
+    log.add("unseen_texts", int(mask.sum()), records.at(int(np.argmax(mask))))
+    return pc.if_else(pa.array(mask), pa.scalar(None, pa.large_string()), records.texts)
 
 
 def plain_ids(records: NodeColumns, log: RepairLog) -> pa.LargeStringArray:

@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 
 from understudy.graph.text_graph import string_array
 
-NUMBER = re.compile(r"[+-]?(?:0|[1-9]\d*)(?:\.\d*)?(?:[eE][+-]?\d{1,3})?")
+# More digits are a name: Python itself refuses to write or read numbers of thousands.
+NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,499})(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?")
 WHOLE_FLOAT = r"^-?(?:0|[1-9]\d*)\.0*$"  # as pandas writes a whole number in a column with gaps
 EXACT_FLOATS = 2**53  # a double holds every whole number up to here
 

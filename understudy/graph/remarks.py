@@ -68,7 +68,7 @@ def copies(graph: TextGraph) -> Iterator[str]:
 
 
 def alike(names: Sequence[str]) -> Iterator[str]:
-    """Classes that a person would take for one: case, blanks or the coding of accents differ."""
+    """Classes that a person would take for one."""
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(plain_form(name), []).append(name)
@@ -76,8 +76,8 @@ def alike(names: Sequence[str]) -> Iterator[str]:
     if several:
         shown = "; ".join(", ".join(map(repr, group)) for group in several[:SHOWN])
         yield (
-            f"{shown}: classes of their own, though only case, blanks or accents' coding differ; "
-            "write each class one way if they are the same"
+            f"{shown}: classes of their own, though only case, blanks or accents' coding differ, "
+            "or what cannot be seen; write each class one way if they are the same"
         )
 
 
@@ -107,7 +107,7 @@ def alike_ids(ids: pa.LargeStringArray, place: Callable[[int], str]) -> Iterator
     more = f"; and {len(groups) - SHOWN:,} more such groups" if len(groups) > SHOWN else ""
     yield (
         f"{shown}{more}: nodes of their own, though only case, blanks or accents' coding differ in "
-        "their ids; write each id one way if they are the same"
+        "their ids, or what cannot be seen; write each id one way if they are the same"
     )
 
 

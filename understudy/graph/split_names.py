@@ -46,7 +46,7 @@ def split_from_column(
     if bad.any():
         record = int(kept[np.argmax(bad)])
         raise BadInputError(
-            f"{records.at(record)}: {records.splits[record].as_py()!r} is no split; "
+            f"{records.at(record)}: {records.splits[record].as_py()!r:.100} is no split; "
             "use train, val, test, or none, name another column with --split-field, or read none "
             "with --split-field none"
         )
@@ -100,26 +100,47 @@ class NamedSplit:
     origin: str  # where it came from and how its members were read, in words
 
 
-def read_named_split(
-    path: Path, name: str | None, ids: pa.LargeStringArray, by: str = "auto"
-) -> NamedSplit:
-    """Reads one split of a JSON file `{name: {train: [...], val: [...], test: [...]}}`.
+def read_members(path: Path, name: str | None) -> dict[str, list[int | str]]:
+    """One split of a JSON file `{name: {train: [...], val: [...], test: [...]}}`, as written.
 
     Args:
         name: may be None where the file has one split, or is itself `{train: [...], ...}`.
-        by: what members are: id · position, in the node files from 0 · auto: ids if all are, or
-            positions if they are integers of which none is an id
 
     Raises:
         SourceError: the file cannot be read.
-        BadInputError: it is not such a file, has no such split, names an unknown node or one
-            twice, or only some of its integers are ids.
+        BadInputError: it is not such a file, or has no such split.
     """
     parts = choose(path, read_value(path, "expected an object of named splits"), name)
     members = named_parts(str(path), parts)
     for key, values in members.items():
-        if not isinstance(values, list) or any(type(item) not in (int, str) for item in values):
+        if not isinstance(values, list):
             raise BadInputError(f"{path}: {key!r} must be a list of node ids or positions")
+        for place, item in enumerate(values):
+            if type(item) not in (int, str):
+                raise BadInputError(
+                    f"{path}: {key!r} must be a list of node ids or positions; {key}[{place}] is "
+                    f"{item!r:.60}"
+                )
+    return members
+
+
+def found_members(
+    path: Path,
+    name: str | None,
+    members: Mapping[str, list[int | str]],
+    ids: pa.LargeStringArray,
+    by: str,
+) -> NamedSplit:
+    """The node records that a split names.
+
+    Args:
+        ids: large_string [n], of all node records.
+        by: what members are: id · position, in the node files from 0 · auto: ids if all are, or
+            positions if they are integers of which none is an id
+
+    Raises:
+        BadInputError: it names an unknown node or one twice, or only some of its integers are ids.
+    """
     rows, meaning = locate(path, members, ids, by)
     which = f" {name!r}" if name else ""
     return NamedSplit(rows, f"--splits {path}{which}, members are {meaning}")

@@ -6,7 +6,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from understudy.client import Client, Node, Prediction, RefusedError, Retries, Route
+from understudy.client import (
+    Client,
+    Node,
+    Prediction,
+    RefusedError,
+    Retries,
+    Route,
+    UnexpectedAnswerError,
+)
 from understudy.client.parts import NODE_ERRORS
 from understudy.cluster.joining import joined
 from understudy.graph.progress import Progress
@@ -109,7 +117,7 @@ class OverHttp(OneByOne):
         """
         self.client, self.route = client, route
         self.batch = STUDENT_ROWS if route == "student" else TEACHER_ROWS
-        self.model = str(client.info()["model_version"])
+        self.model = model_of(client)
         self.companion: Node | None = None  # a node that was answered
 
     def answer(self, rows: Sequence[Row], top_k: int) -> list[Answer]:
@@ -165,6 +173,18 @@ class OverHttp(OneByOne):
         good = (n for n, p in zip(nodes, answer.predictions, strict=True) if p.error is None)
         self.companion = next(good, self.companion)
         return answer.predictions, answer.graph_version
+
+
+def model_of(client: Client) -> str:
+    """The version of the model that answers.
+
+    Raises:
+        UnexpectedAnswerError: what is there says none, so it is not the service.
+    """
+    version = client.info().get("model_version")
+    if not isinstance(version, str):
+        raise UnexpectedAnswerError(f"{client.where}/info answers, and not like the service")
+    return version
 
 
 def told(row: Row, found: Prediction, version: int) -> Answer:

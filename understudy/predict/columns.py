@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from understudy.client.models import Node
 from understudy.graph.errors import BadInputError
-from understudy.graph.missing import is_missing
+from understudy.graph.missing import is_blank, is_missing
 from understudy.graph.readers import cells
 from understudy.graph.readers.cells import CellError
 from understudy.graph.readers.fields import (
@@ -131,7 +131,7 @@ class Columns:
         neighbors = read(at.neighbors, cells.neighbors_of) or []
         identifier = (identifier or "").strip() or None  # "nan" may be a node's, as in an import
         text = cells.joined(texts) if texts else None
-        if is_missing(text):
+        if text is not None and (is_blank(text) or is_missing(text)):
             text = None
         if identifier is None and text is None:
             raise BadInputError("neither an id nor a text")

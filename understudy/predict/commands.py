@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, cast, get_args
 
@@ -19,8 +20,9 @@ from understudy.client import Route
 from understudy.cluster.options import Ray, Workers, check_cluster
 from understudy.graph.command_options import Delimiter, HasHeader, TextField
 from understudy.graph.files import file_digest
-from understudy.graph.progress import Progress, terminal_progress
+from understudy.graph.progress import terminal_progress
 from understudy.graph.readers.dialects import parse_delimiter
+from understudy.graph.readers.fields import NOT_READ
 from understudy.predict.answering import (
     Answerer,
     InProcess,
@@ -150,6 +152,9 @@ def predict(
         check_output_format(out_kind, asked.out)
         if asked.out != STANDARD:
             check_place(asked.out, force)
+        rows = None
+        if data is not None and kind is not None:
+            rows = begun(read_rows(data, kind, asked.table, tell, progress))
         opening: AbstractContextManager[Answerer]
         if asked.is_service:
             opening = open_service(source, key, timeout, asked.route)
@@ -162,7 +167,9 @@ def predict(
             tell(f"asking http://{source}")
         answerer = stack.enter_context(opening)
         problems = Problems(strict, tell)
-        rows, total = opened_rows(asked, data, kind, answerer, progress)
+        total = 0  # where it is not known
+        if rows is None:
+            rows, total = rows_without_label(answerer)
         run = Run(answerer, top, problems, progress, total)
         if asked.out == STANDARD:
             write_stdout(run, rows, out_kind)
@@ -191,13 +198,16 @@ def understood(
     if not least <= len(places) <= most:
         wanted = "at most OUT beside --unlabeled" if every_unlabeled else "IN, and perhaps OUT"
         raise OptionError(f"expected {wanted}; found {' '.join(files) or 'nothing'}")
+    if NOT_READ in table.fields.text and len(table.fields.text) > 1:
+        raise OptionError("--text-field none reads no text; leave it or the other one out")
     if not math.isfinite(timeout):
         raise OptionError(f"--timeout must be a number of seconds, not {timeout}")
     if route not in get_args(Route):
         raise OptionError(f"--route must be student, teacher or auto, not {route!r}")
     given = None if every_unlabeled else places[0]
     out = places[-1] if len(places) == most else STANDARD
-    if given is not None and given != STANDARD and given.resolve() == out.resolve():
+    same = given is not None and os.path.realpath(given) == os.path.realpath(out)
+    if same and given != STANDARD:
         raise OptionError(f"IN and OUT are the same file, {given}")
     asked = Asked(source, given, out, table, cast(Route, route), top, *formats)
     if asked.is_service and every_unlabeled:
@@ -250,12 +260,14 @@ def output_kind(asked: Asked, kind: Format | None) -> Format:
     return Format(kind.base if kind and kind.base != "parquet" else "csv")
 
 
-def opened_rows(
-    asked: Asked, data: Path | None, kind: Format | None, answerer: Answerer, progress: Progress
-) -> tuple[Iterator[Row], int]:
-    """The rows, and how many there are, where that is known; else 0."""
-    if data is not None and kind is not None:
-        return read_rows(data, kind, asked.table, tell, progress), 0
+def begun(rows: Iterator[Row]) -> Iterator[Row]:
+    """The rows, the first of which is read at once: what is wrong with the columns is told before
+    a bundle is opened."""
+    return chain(list(islice(rows, 1)), rows)
+
+
+def rows_without_label(answerer: Answerer) -> tuple[Iterator[Row], int]:
+    """All nodes without a label, and how many there are."""
     assert isinstance(answerer, InProcess)
     graph = answerer.engine.state.graph
     count = len(unlabeled(graph))

@@ -19,6 +19,7 @@ from understudy.folders import unfinished_folder
 from understudy.folders.durable import flush
 from understudy.folders.errors import told_problems
 from understudy.folders.kinds import kind_of
+from understudy.folders.places import real_place, short_name
 from understudy.graph.files import atomic_file
 from understudy.predict.errors import OutputError
 from understudy.predict.formats import Format, encode, join
@@ -102,7 +103,8 @@ def check_place(out: Path, force: bool) -> None:
         OutputError: it is there already, or a folder, or would lie in one of understudy's.
         OutputUnwritableError: nothing can be written there.
     """
-    for folder in out.resolve().parents:
+    place = real_place(out)
+    for folder in place.parents:
         kind = kind_of(folder)
         if kind is not None and not kind.grows:
             raise OutputError(
@@ -114,14 +116,14 @@ def check_place(out: Path, force: bool) -> None:
     if out.exists() and not force:
         raise OutputError(f"{out} is there already; --force replaces it, or name another file")
     with told_problems(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out.parent) as trial:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(prefix=f".{short_name(place)}.", dir=place.parent) as trial:
             trial.write(b"trial")
 
 
 @contextmanager
 def open_parts(out: Path, kind: Format, with_top: bool, about: Sequence[object]) -> Iterator[Parts]:
-    """The parts of an output, with those that a killed run has left.
+    """The parts of an output, with those that a killed run has left; a link stays a link.
 
     Args:
         about: all that the answers depend on; of another run's parts nothing is used.
@@ -141,7 +143,7 @@ def open_parts(out: Path, kind: Format, with_top: bool, about: Sequence[object])
             raise OutputError(f"another process is writing {out}; wait for it") from None
         for path in work.glob(".part-*"):  # of a part that a killed run had not finished
             path.unlink()
-        parts = Parts(out, work, kind, with_top)
+        parts = Parts(real_place(out), work, kind, with_top)
         try:
             yield parts
         finally:

@@ -15,9 +15,8 @@ from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.delimited import Header, Refuse, read_delimited
 from understudy.graph.readers.delimited import Row as Record
 from understudy.graph.readers.dialects import find_dialect
-from understudy.graph.readers.fields import find_id, find_texts
 from understudy.graph.readers.jsonl import document_rows, read_document, read_jsonl
-from understudy.graph.readers.parquet import open_parquet
+from understudy.graph.readers.parquet import DAMAGED, open_parquet
 from understudy.graph.text_graph import UNLABELED
 from understudy.graph.view import GraphView
 from understudy.predict.columns import AskedFields, Columns
@@ -62,7 +61,7 @@ def read_rows(
         yield from object_rows(path, kind, options, tell, progress)
         return
     dialect = find_dialect(path, "," if kind.base == "csv" else "\t", options.delimiter)
-    header = Header(options.header, is_header)
+    header = Header(options.header, lambda names: False)  # of one file alone, whoever says none
     columns = Columns(str(path), options.fields, options.header is False, dialect.remarks)
     yield from text_rows(
         columns,
@@ -79,22 +78,34 @@ def object_rows(
     columns = Columns(str(path), options.fields)
     document = read_document(path, progress) if kind.base == "json" else None
 
-    def read(refuse: Refuse) -> Iterator[Record]:
+    def read(refuse: Refuse, progress: Progress = progress) -> Iterator[Record]:
         if document is not None:
             return document_rows(path, document["nodes"])
         return read_jsonl(path, progress, refuse=refuse)
 
+    check_keys(columns, read(lambda line, error: None, silent))
     yield from text_rows(columns, read, tell, table=False)
-    columns.check_given(list(columns.seen))
     if len(columns.known) > 1:
         tell("not all rows had the same keys; those of all of them:")
         for words in columns.told(list(columns.seen)):
             tell(words)
 
 
-def is_header(columns: Sequence[str]) -> bool:
-    """Whether a first line names the columns, although the user says that there is no header."""
-    return find_id(columns, "") is not None or bool(find_texts(columns, ()))
+def check_keys(columns: Columns, records: Iterator[Record]) -> None:
+    """Refuses a key that an option names and no object has, before any of them is answered.
+
+    It reads on until all are found: most often the first object alone.
+
+    Raises:
+        BadInputError: names the option.
+    """
+    missing = {name.lower() for _, name in columns.fields.given()}
+    seen: dict[str, None] = {}
+    while missing and (record := next(records, None)) is not None:
+        seen.update(dict.fromkeys(record[1]))
+        missing.difference_update(name.lower() for name in record[1])
+    if missing:
+        columns.check_given(list(seen))
 
 
 def text_rows(
@@ -141,14 +152,29 @@ def parquet_rows(
     batches = file.iter_batches(PARQUET_ROWS, columns=list(dict.fromkeys(needed)))
     try:
         for batch in batches:
-            found = [column.to_pylist() for column in batch.columns]
+            found = [values_of(column) for column in batch.columns]
             for place, values in enumerate(zip(*found, strict=True), done + 1):
                 where = f"{path} row {place}"
                 yield asked(columns, place, where, batch.schema.names, values)
             done += batch.num_rows
             progress(f"read {path.name}", done, total)
-    except (pa.ArrowException, OSError) as error:
+    except DAMAGED as error:
         raise BadInputError(f"{path}: damaged after row {done}: {error}") from error
+
+
+def values_of(column: pa.Array) -> list[object]:
+    """A column's values; bytes are text, as in an import, but for those that are no UTF-8."""
+    values: list[object] = column.to_pylist()
+    if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
+        return values
+    return [decoded(value) if isinstance(value, bytes) else value for value in values]
+
+
+def decoded(value: bytes) -> str | bytes:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
 
 
 def asked(

@@ -67,6 +67,7 @@ def test_a_broken_link_between_pages_fails(tmp_path: Path) -> None:
         ('<script src="https://example.com/a.js">', "is fetched from elsewhere"),
         ('<link rel="stylesheet" href="//example.com/a.css">', "is fetched from elsewhere"),
         ('<img src="missing.png">', "is not there"),
+        ('<a href="http://[">', "is no URL"),
     ],
 )
 def test_a_link_that_leads_nowhere_is_found(tmp_path: Path, link: str, reason: str) -> None:

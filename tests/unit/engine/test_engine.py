@@ -83,6 +83,7 @@ def test_no_label_at_all_is_no_wish(engine: Engine, top_k: int) -> None:
         (Node(text="http", neighbors=("node-1", "nobody")), "unknown_neighbor"),
         (Node(text=""), "empty_text"),
         (Node(text=" \n\t\u2003"), "empty_text"),
+        (Node(text="\u200b \ufeff"), "empty_text"),
         (Node(text="http \ud800 ü"), "unusable_text"),
         (Node(text="x" * 1_001), "text_too_long"),
         (Node(text="x", neighbors=("node-1",) * 51), "too_many_neighbors"),

@@ -1,4 +1,4 @@
-"""Ids that were taken before they were held to a rule: nothing acknowledged is lost."""
+"""Ids and texts that were taken before a rule held them: nothing acknowledged is lost."""
 
 import pytest
 
@@ -22,3 +22,14 @@ def test_a_journal_with_such_an_id_is_replayed_and_can_be_cleaned(
             engine.apply([UpsertNode(old, "proof")])
         engine.apply([DeleteNode(old)])
         assert engine.state.graph.row_of(old) is None
+
+
+def test_so_is_one_with_a_text_of_which_nothing_can_be_seen(tiny_bundle: TinyBundle) -> None:
+    with Engine.open(tiny_bundle.folder) as engine:
+        made: list[Mutation] = [UpsertNode("old", "\u200b"), AddEdge("old", "node-1")]
+        with engine.writer.lock:
+            engine.writer.apply_records([Record(1, None, encode_mutations(made))])
+        assert engine.classify([Node(id="old")])[0].label
+        with pytest.raises(MutationRefusedError, match="nor hold only what cannot be seen"):
+            engine.apply([UpsertNode("old", "\u200b")])
+        engine.apply([UpsertNode("old", "proof")])

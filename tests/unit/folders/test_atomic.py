@@ -25,6 +25,7 @@ from understudy.folders import (
 )
 from understudy.folders.kinds import GRAPH
 from understudy.folders.workplace import MARK
+from understudy.graph.files import write_json
 
 ROOT = Path(__file__).parents[3]
 NOT_ROOT = os.geteuid() != 0
@@ -364,3 +365,16 @@ def test_a_folder_of_ones_own_in_a_folder_of_anothers_is_filled(tmp_path: Path) 
     assert run.stderr == ""
     assert "other cannot be written: writing there is not permitted" in run.stdout
     assert names(graph) == OLD
+
+
+def test_who_may_read_what_is_new_is_as_the_umask_says(tmp_path: Path) -> None:
+    graph, notes = tmp_path / "graph", tmp_path / "notes.json"
+    before = os.umask(0o077)
+    try:
+        replace(graph)
+        write_json(notes, {})
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in (graph, notes)] == [0o700, 0o600]
+    write_json(notes, {"more": 1})
+    assert notes.stat().st_mode & 0o777 == 0o600  # what was private stays so

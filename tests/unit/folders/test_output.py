@@ -15,7 +15,13 @@ from tests.folder_samples import write_evaluation, write_graph, write_student
 from training.distill import other_places
 from training.errors import CheckpointError
 from training.student.checkpoint import load_checkpoint
-from understudy.folders import OutputRefusedError, OutputUnwritableError, check_output, check_space
+from understudy.folders import (
+    OutputRefusedError,
+    OutputUnwritableError,
+    check_output,
+    check_space,
+    reserved,
+)
 from understudy.folders.errors import told_problems
 from understudy.folders.kinds import EVALUATION, GRAPH, STUDENT
 from understudy.graph import load_graph
@@ -223,11 +229,33 @@ def test_no_current_folder_and_no_home(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_path_that_is_no_text_is_refused_before_any_work(tmp_path: Path) -> None:
+    strange = tmp_path / os.fsdecode(b"graph\xff")
     with pytest.raises(OutputUnwritableError, match="its path is not UTF-8"):
-        check_output(tmp_path / os.fsdecode(b"graph\xff"), GRAPH)
+        check_output(strange, GRAPH)
+    strange.mkdir()
+    (tmp_path / "link").symlink_to(strange)
+    for given in (strange / "nodes.csv", tmp_path / "link"):
+        with pytest.raises(OutputRefusedError, match=r"the path of the input .* is not UTF-8"):
+            check_output(tmp_path / "graph", GRAPH, [given])
+
+
+def test_an_input_that_is_a_link_to_itself_is_left_to_its_reader(tmp_path: Path) -> None:
+    (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
+    check_output(tmp_path / "graph", GRAPH, [tmp_path / "loop.csv"])
 
 
 def test_what_grows_is_not_told_to_be_replaced(tmp_path: Path) -> None:
     student = write_student(tmp_path / "student")
     with pytest.raises(OutputRefusedError, match=r"no evaluation folder; name another folder$"):
         check_output(student, EVALUATION)
+
+
+def test_what_cannot_be_written_elsewhere_is_not_told_of_the_output(tmp_path: Path) -> None:
+    with pytest.raises(NotADirectoryError, match="/dev/null/cache"), reserved(tmp_path / "out"):
+        Path("/dev/null/cache").mkdir()
+    (tmp_path / "out").write_text("")
+    with (
+        pytest.raises(OutputUnwritableError, match="out cannot be written: a part of the path"),
+        reserved(tmp_path / "out"),
+    ):
+        (tmp_path / "out" / "part").mkdir()

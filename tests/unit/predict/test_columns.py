@@ -57,3 +57,10 @@ def test_a_word_for_nothing_is_an_id_as_in_an_import() -> None:
     for blank in (None, "", "  "):
         with pytest.raises(BadInputError, match="neither an id nor a text"):
             columns.node(("id", "text"), (blank, "nan"))
+
+
+def test_a_text_of_which_nothing_can_be_seen_is_none() -> None:
+    columns = Columns("in.csv", FOUND)
+    assert columns.node(("id", "text"), ("a", "\u200b")) == Node("a")
+    with pytest.raises(BadInputError, match="neither an id nor a text"):
+        columns.node(("text",), ("\ufeff\u200b",))

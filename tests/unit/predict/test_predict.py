@@ -298,6 +298,10 @@ def test_a_killed_run_goes_on_where_it_was(
         (("{bundle}", "{in}", "{bundle}/o.csv"), "would lie in the bundle {bundle}"),
         (("{bundle}", "{in}", "{bundle}/graph/o.csv"), "name a place outside"),
         (("{bundle}", "{in}", "{here}/out.json"), "answers are lines of JSON, not one array"),
+        (
+            ("{bundle}", "{in}", "{out}", "--text-field", "none", "--text-field", "text"),
+            "--text-field none reads no text; leave it or the other one out",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_told_in_a_line(
@@ -334,6 +338,9 @@ def test_a_table_without_a_header_and_one_of_texts_alone(
     words = (tiny_bundle.folder, tmp_path / "ids.csv", tmp_path / "a.jsonl", "--no-header")
     assert call(*words)[0] == 0
     assert [row["id"] for row in jsonl(tmp_path / "a.jsonl")] == ["node-1", "node-2"]
+    (tmp_path / "ids.csv").write_text("name\nnode-2\n")  # nor is a usual name one, if it is said
+    assert call(*words, "--force")[0] == 0
+    assert [row["id"] for row in jsonl(tmp_path / "a.jsonl")] == ["name", "node-2"]
     (tmp_path / "texts.tsv").write_text("Text\nhttp socket\n")
     status, told = call(tiny_bundle.folder, tmp_path / "texts.tsv", tmp_path / "b.jsonl")
     assert status == 0
@@ -351,6 +358,54 @@ def test_a_column_that_no_json_line_has_is_told(
     status, told = call(*words, "--neighbors-field", "links")
     assert status == 1
     assert says(told, "no column 'links', as --neighbors-field says")
+    # It is told before there is a bundle to answer, and a later line may be the one that has it.
+    status, told = call(tmp_path / "bundle", *words[1:], "--neighbors-field", "links")
+    assert says(told, "no column 'links', as --neighbors-field says")
+    lines = '{"id": "node-1"}\n{"text": "http", "Links": ["node-1"]}\n'
+    (tmp_path / "in.jsonl").write_text(lines)
+    assert call(*words, "--neighbors-field", "links")[0] == 0
+
+
+def test_columns_are_looked_for_before_a_bundle_is_opened(
+    tmp_path: Path, call: Callable[..., Ended]
+) -> None:
+    (tmp_path / "in.csv").write_text("number\n1\n")
+    status, told = call(tmp_path / "bundle", tmp_path / "in.csv", tmp_path / "out.csv")
+    assert status == 1
+    assert says(told, "in.csv: no column of ids or of texts; the columns are: number")
+
+
+def test_a_link_stays_a_link(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
+) -> None:
+    source, out, far = tmp_path / "in.csv", tmp_path / "out.csv", tmp_path / "far"
+    source.write_text("id\nnode-1\n")
+    far.mkdir()
+    out.symlink_to(far / "answers.csv")
+    assert call(tiny_bundle.folder, source, out)[0] == 0
+    assert out.is_symlink()
+    assert [row["id"] for row in table(far / "answers.csv")] == ["node-1"]
+    status, told = call(tiny_bundle.folder, source, out)
+    assert (status, says(told, "out.csv is there already; --force replaces it")) == (1, True)
+    (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
+    for words in ((tmp_path / "loop.csv", out), (source, tmp_path / "loop.csv")):
+        status, told = call(tiny_bundle.folder, *words)
+        assert (status, says(told, "unexpected")) == (1, False)
+        assert says(told, "loop.csv")
+    assert [path.name for path in far.iterdir()] == ["answers.csv"]
+
+
+def test_bytes_of_a_parquet_file_are_texts_as_in_an_import(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
+) -> None:
+    texts = pa.array([b"http socket", b"\xff"], pa.binary())
+    pq.write_table(pa.table({"text": texts}), tmp_path / "in.parquet")
+    status, told = call(tiny_bundle.folder, tmp_path / "in.parquet", tmp_path / "out.jsonl")
+    assert status == 0
+    assert says(told, "in.parquet row 2: bad_row: column 'text' must be a string")
+    answers = jsonl(tmp_path / "out.jsonl")
+    (best,) = expected(tiny_bundle, [Node(text="http socket")])
+    assert [(answers[0]["label"], answers[0]["score"])] == best
 
 
 def test_stored_texts_can_be_looked_up_by_their_ids(

@@ -8,6 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.graph.errors import BadInputError
+from understudy.graph.numerals import EXACT_FLOATS
+
+# Types that NumPy lacks, and how many binary digits their numbers have.
+SHORT = {"torch.bfloat16": 8, "torch.float8_e4m3fn": 4, "torch.float8_e5m2": 3}
 
 
 def told(array: NDArray[Any]) -> str:
@@ -30,7 +34,19 @@ def array_of(path: Path, key: str, value: Any) -> NDArray[Any]:
 
 
 def is_half(value: Any) -> bool:
-    return str(value.dtype) in ("torch.bfloat16", "torch.float8_e4m3fn", "torch.float8_e5m2")
+    return str(value.dtype) in SHORT
+
+
+def exact_up_to(value: Any, array: NDArray[Any]) -> int:
+    """The largest whole number that no other one is rounded to, in the type of a value's floats.
+
+    Args:
+        array: the value as an array.
+    """
+    if array.dtype.kind != "f":
+        return EXACT_FLOATS
+    bits = SHORT.get(str(getattr(value, "dtype", "")), int(np.finfo(array.dtype).nmant) + 1)
+    return min((1 << bits) - 1, EXACT_FLOATS)
 
 
 def find_key(values: Mapping[str, Any], given: str, usual: tuple[str, ...]) -> str | None:

@@ -24,6 +24,8 @@ from understudy.graph.reading import ReadingLog
 from understudy.graph.records import EdgeTable, NodeTable, Source, null_strings, optional_strings
 from understudy.graph.text_graph import string_array
 
+EXACT_FLOATS_32 = 2**24
+
 
 def node_records(table: "ArrowColumns", fields: NodeFields) -> NodeTable:
     """The node records of a table.
@@ -124,6 +126,8 @@ class ArrowColumns:
         if not (is_list(kind) or pa.types.is_boolean(kind) or is_fractional(kind)):
             wanted = "strings" if of is cells.text_of else "strings or whole numbers"
             raise self.wrong(index, CellError(wanted))
+        if kind == pa.float32():
+            return optional_strings(self.values(index, column, lambda value: of(exact(value))))
         return optional_strings(self.values(index, column, of))
 
     def values(self, index: int, column: pa.ChunkedArray, of: Callable[[object], Any]) -> list[Any]:
@@ -170,6 +174,20 @@ def is_textual(kind: pa.DataType) -> bool:
         or types.is_binary(kind)
         or types.is_large_binary(kind)
     )
+
+
+def exact(value: object) -> object:
+    """A float of 32 bits that no other whole number was rounded to.
+
+    Raises:
+        CellError: it is too large.
+    """
+    if isinstance(value, float) and abs(value) >= EXACT_FLOATS_32:
+        raise CellError(
+            f"below {EXACT_FLOATS_32:,}, from where its type rounds whole numbers (save it as "
+            "whole numbers)"
+        )
+    return value
 
 
 def is_fractional(kind: pa.DataType) -> bool:

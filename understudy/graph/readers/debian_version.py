@@ -12,7 +12,7 @@ def version_key(version: str) -> tuple[int, "Part", "Part"]:
     if not colon:
         epoch, rest = "0", version
     upstream, _, revision = rest.rpartition("-") if "-" in rest else (rest, "", "")
-    return int(epoch) if epoch.isdigit() else 0, Part(upstream), Part(revision)
+    return int(epoch) if epoch.isdecimal() else 0, Part(upstream), Part(revision)
 
 
 class Part:

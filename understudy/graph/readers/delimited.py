@@ -8,6 +8,7 @@ from pathlib import Path
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.dialects import Dialect, find_dialect, looks_like_data, split_raw
+from understudy.graph.readers.fields import listed
 from understudy.graph.readers.text_lines import LONE_RETURN, read_lines
 
 Row = tuple[int, Sequence[str], Sequence[object]]  # line, column names, values
@@ -111,7 +112,7 @@ def is_header(path: Path, line: int, names: Sequence[str], header: Header) -> bo
         return header.wanted or header.usual(names)
     if looks_like_data(names):
         raise BadInputError(
-            f"{path}:{line}: the first line holds numbers only ({', '.join(names)}): with "
+            f"{path}:{line}: the first line holds numbers only ({listed(names)}): with "
             "--no-header it is data, and the columns are called 1, 2, …; with --header it names "
             "the columns"
         )
@@ -127,7 +128,7 @@ def check_fields(path: Path, line: int, values: Sequence[str], columns: Sequence
     if len(values) != len(columns):
         raise BadInputError(
             f"{path}:{line}: {len(values)} fields where the header has {len(columns)} "
-            f"({', '.join(columns)}); check the delimiter and the quoting"
+            f"({listed(columns)}); check the delimiter and the quoting"
         )
 
 

@@ -1,7 +1,7 @@
 """Plain edge lists: two ids a line, apart by blanks, tabs, commas or semicolons; # is a comment."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from understudy.graph.errors import BadInputError
@@ -10,21 +10,32 @@ from understudy.graph.readers.delimited import Header, Row
 from understudy.graph.readers.text_lines import LONE_RETURN, read_lines
 
 COMMENTS = ("#", "%")
-ATTRIBUTES = re.compile(r"\s+\{.*\}$")  # of an edge, as NetworkX writes them behind its ends
+ATTRIBUTES = re.compile(r"\s\{")  # of an edge, as NetworkX writes them behind its ends, up to a }
 
 
-def read_edge_list(path: Path, header: Header, progress: Progress = silent) -> Iterator[Row]:
+def read_edge_list(
+    path: Path,
+    header: Header,
+    progress: Progress = silent,
+    remark: Callable[[str], None] | None = None,
+) -> Iterator[Row]:
     """Yields every line as columns 1, 2, …; a first line of usual names is a header.
+
+    Args:
+        remark: takes what is passed over, at the end.
 
     Raises:
         BadInputError: a line holds fewer than two ids, or not as many fields as the first one.
     """
     separator: str | None = ""
     names: tuple[str, ...] = ()
-    width = 0
+    width = comments = 0
     for line, text in enumerate(read_lines(path, progress), 1):
-        text = ATTRIBUTES.sub("", text.strip())
-        if not text or text.startswith(COMMENTS):
+        text = without_attributes(text.strip())
+        if not text:
+            continue
+        if text.startswith(COMMENTS):
+            comments += 1
             continue
         if separator == "":
             separator = next((sign for sign in "\t,;" if sign in text), None)
@@ -44,6 +55,14 @@ def read_edge_list(path: Path, header: Header, progress: Progress = silent) -> I
                 "one edge (of an adjacency list, write a line for each of a node's neighbours)"
             )
         yield line, names if len(names) == count else numbered(count), values
+    if comments and remark is not None:
+        remark(f"lines that begin with {' or '.join(COMMENTS)} passed over: {comments:,}")
+
+
+def without_attributes(text: str) -> str:
+    """A line without what NetworkX writes in braces behind an edge's ends."""
+    found = ATTRIBUTES.search(text) if text.endswith("}") else None
+    return text if found is None else text[: found.start()].rstrip()
 
 
 def numbered(count: int) -> tuple[str, ...]:

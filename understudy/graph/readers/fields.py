@@ -8,6 +8,8 @@ from understudy.graph.readers import usual_names as usual
 from understudy.graph.readers.usual_names import plain
 
 NOT_READ = "none"  # what the user gives in place of a column that is not to be read
+SHOWN = 40  # columns in a message
+SHOWN_CHARACTERS = 100  # of the name of each
 OPTIONS = {  # that name the column of a role, where they are not called after it
     "class_name": "--label-field",
     "loose_split": "--split-field",
@@ -83,7 +85,10 @@ class NodeIndexes:
 
 
 def listed(columns: Sequence[str]) -> str:
-    return ", ".join(columns) if columns else "none"
+    """Columns in a message, which those of a table of word counts would fill."""
+    more = len(columns) - SHOWN
+    shown = ", ".join(column[:SHOWN_CHARACTERS] for column in columns[:SHOWN]) or "none"
+    return f"{shown} and {more:,} more" if more > 0 else shown
 
 
 def find(

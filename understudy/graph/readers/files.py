@@ -11,10 +11,18 @@ from understudy.graph.builder import Built, GivenSplit, Rules, build_graph
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.fields import NOT_READ, EdgeFields, NodeFields, is_edge_header
-from understudy.graph.readers.formats import FileOptions, holds_edges
+from understudy.graph.readers.formats import (
+    EDGE_LISTS,
+    FileOptions,
+    Kind,
+    holds_edges,
+    parts_of,
+    suffix_of,
+)
+from understudy.graph.readers.packed import check_opens
 from understudy.graph.readers.tables import read_edges, read_nodes
 from understudy.graph.records import EdgeTable, NodeTable
-from understudy.graph.split_names import read_named_split
+from understudy.graph.split_names import found_members, read_members
 from understudy.graph.text_graph import string_array
 
 
@@ -40,7 +48,7 @@ def import_graph(
     """Reads node and edge files and builds their graph.
 
     Without edge files, the edges are those that the node files hold: a graph's own, or those of
-    a column of neighbours.
+    a column of neighbours. What is not there at all is told before anything is read.
 
     Raises:
         SourceError: a file cannot be read.
@@ -49,10 +57,15 @@ def import_graph(
     options, split = options or FileOptions(), split or SplitFile()
     if rules.missing_text != "fail":
         node_fields = replace(node_fields, text_needed=False)
-    own = [path for path in node_files if path not in edge_files and holds_edges(path)]
+    parts = check_files(node_files, "nodes")
+    check_files(edge_files, "edges")
+    members = None if split.path is None else read_members(split.path, split.name)
+    own = [path for path in parts if path not in edge_files and holds_edges(path)]
     graphs = [] if edge_files else own
     if node_fields.neighbors == "" and (edge_files or graphs):
         node_fields = replace(node_fields, neighbors=NOT_READ)
+    if members is not None:  # which takes the place of the nodes' own
+        node_fields = replace(node_fields, split=NOT_READ)
     nodes = read_nodes(node_files, node_fields, options, progress)
     if edge_files:
         nodes = [told_without_edges(table, own) for table in nodes]
@@ -61,18 +74,31 @@ def import_graph(
         for path in (*edge_files, *graphs)
         for table in read_edges(path, edge_fields, options, progress)
     ]
-    if options.header is None:
+    if not options.header:
         check_headers(edges, nodes)
     edges += [table.neighbors for table in nodes if table.neighbors is not None]
     given = None
-    if split.path is not None:
+    if split.path is not None and members is not None:
         ids = pa.concat_arrays([table.ids for table in nodes])
-        named = read_named_split(split.path, split.name, ids, split.by)
+        named = found_members(split.path, split.name, members, ids, split.by)
         given = GivenSplit(named.members, named.origin)
     files = ", ".join(map(str, dict.fromkeys((*node_files, *edge_files))))
     return build_graph(
         nodes, edges, name="", source=files, rules=rules, given=given, progress=progress
     )
+
+
+def check_files(paths: Sequence[Path], kind: Kind) -> list[Path]:
+    """All files of that kind, the parts of folders among them, each of which can be opened.
+
+    Raises:
+        SourceError: one cannot, or is of no known format.
+    """
+    parts = [part for path in paths for part in parts_of(path, kind)]
+    for part in parts:
+        suffix_of(part, kind)
+        check_opens(part)
+    return parts
 
 
 def told_without_edges(table: NodeTable, graphs: Sequence[Path]) -> NodeTable:
@@ -89,13 +115,25 @@ def check_headers(edges: Sequence[EdgeTable], nodes: Sequence[NodeTable]) -> Non
     Raises:
         BadInputError: what should be the names of its columns are the ids of two nodes.
     """
-    ids = pc.utf8_trim_whitespace(pa.concat_arrays([table.ids for table in nodes]))
+    asked: dict[str, list[str]] = {}  # file → what its first line calls the ends of an edge
     for table in edges:
         names = [*table.reading.used.get("source", ()), *table.reading.used.get("target", ())]
-        if not table.reading.named or is_edge_header(names):
+        if not (names and table.reading.named):
             continue
-        if names and pc.all(pc.is_in(string_array(names), value_set=ids)).as_py():
+        # Of a plain list, whose first line mostly is an edge, usual names may be ids as well.
+        if suffix_of(Path(table.source.file), "edges") in EDGE_LISTS or not is_edge_header(names):
+            asked[table.source.file] = names
+    if not asked:
+        return
+    ids = pc.utf8_trim_whitespace(pa.concat_arrays([table.ids for table in nodes]))
+    words = string_array(dict.fromkeys(name for names in asked.values() for name in names))
+    known = set(words.filter(pc.is_in(words, value_set=ids)).to_pylist())  # the ids hashed once
+    for file, names in asked.items():
+        if known.issuperset(names):
+            edge = "with --no-header it is an edge"
+            if is_edge_header(names):
+                edge = "if it is an edge, write a line `source target` before it"
             raise BadInputError(
-                f"{table.source.file}: the first line names two nodes ({', '.join(names)}): with "
-                "--no-header it is an edge, with --header it names the columns"
+                f"{file}: the first line names two nodes ({', '.join(names)}): {edge}, with "
+                "--header it names the columns"
             )

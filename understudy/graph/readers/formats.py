@@ -1,6 +1,7 @@
 """Node and edge files of every format, told apart by their names, as rows of named values."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,7 +12,7 @@ from understudy.graph.readers import networkx_files
 from understudy.graph.readers.delimited import Header, Row, read_delimited
 from understudy.graph.readers.dialects import find_dialect
 from understudy.graph.readers.edge_lists import read_edge_list
-from understudy.graph.readers.fields import is_edge_header, is_node_header
+from understudy.graph.readers.fields import is_edge_header, is_node_header, listed
 from understudy.graph.readers.jsonl import document_rows, read_document, read_jsonl
 from understudy.graph.readers.packed import unpacked_name
 from understudy.graph.records import Source
@@ -67,7 +68,7 @@ class Rows:
 
     source: Source
     rows: Iterator[Row]
-    remarks: tuple[str, ...] = ()
+    remarks: Sequence[str] = ()  # whole once all rows were read
     numbered: bool = False  # columns may have no names but 1, 2, …
     own: bool = False  # id, source and target are the format's own, whatever else has such a name
 
@@ -87,14 +88,17 @@ def suffix_of(path: Path, kind: Kind) -> str:
 
 
 def parts_of(path: Path, kind: Kind) -> list[Path]:
-    """A file by itself, or the parts that a folder holds, as Spark writes them.
+    """A file by itself, or the parts that a folder holds, as Spark and Dask write them.
+
+    They are in the order of their numbers: `part.2` comes before `part.10`.
 
     Raises:
         SourceError: a folder without parts, or with folders in it.
     """
     if not path.is_dir():
         return [path]
-    inside = sorted(part for part in path.iterdir() if part.name[0] not in "._")
+    inside = [part for part in path.iterdir() if part.name[0] not in "._"]
+    inside.sort(key=lambda part: (by_numbers(part.name), part.name))
     folders = [part.name for part in inside if part.is_dir()]
     if folders or not inside:
         found = f"it holds folders ({', '.join(folders[:5])})" if folders else "it is empty"
@@ -102,6 +106,11 @@ def parts_of(path: Path, kind: Kind) -> list[Path]:
     for part in inside:
         suffix_of(part, kind)
     return inside
+
+
+def by_numbers(name: str) -> list[str | int]:
+    """A name as words and numbers in turn, to be sorted by."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
 def open_rows(path: Path, kind: Kind, options: FileOptions, progress: Progress = silent) -> Rows:
@@ -116,8 +125,9 @@ def open_rows(path: Path, kind: Kind, options: FileOptions, progress: Progress =
         return Rows(Source(str(path)), even(path, READERS[suffix](path, progress)))
     header = Header(options.header, is_node_header if kind == "nodes" else is_edge_header)
     if suffix in EDGE_LISTS:
-        rows = read_edge_list(path, header, progress)
-        return Rows(Source(str(path)), rows, numbered=True)
+        remarks: list[str] = []
+        rows = read_edge_list(path, header, progress, remarks.append)
+        return Rows(Source(str(path)), rows, remarks, numbered=True)
     if suffix in (*COMMA, *TAB):
         dialect = find_dialect(path, "," if suffix in COMMA else "\t", options.delimiter)
         rows = read_delimited(path, dialect, header, progress)
@@ -146,7 +156,7 @@ def even(path: Path, rows: Iterator[Row]) -> Iterator[Row]:
         if len(columns) != len(values):
             raise BadInputError(
                 f"{path}:{line}: {len(values)} values for {len(columns)} columns "
-                f"({', '.join(columns)})"
+                f"({listed(columns)})"
             )
         yield line, columns, values
 

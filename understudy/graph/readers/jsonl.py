@@ -1,6 +1,7 @@
 """JSON: one object a line, an array of objects, or the nodes and links of a graph."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,13 +64,19 @@ def read_document(path: Path, progress: Progress = silent) -> dict[str, list[Any
     value = parse("".join(read_lines(path, progress)), str(path), RECORDS)
     if isinstance(value, list):
         return {"nodes": value, "edges": value}
-    links = next((key for key in LINK_KEYS if isinstance(value.get(key), list)), None)
-    if not isinstance(value.get("nodes"), list) or links is None:
+    links = [key for key in LINK_KEYS if isinstance(value.get(key), list)]
+    if not isinstance(value.get("nodes"), list) or not links:
         raise BadInputError(
             f"{path}: {RECORDS}; found an object of {', '.join(map(str, value))[:80]} "
             '(of pandas: to_json(path, orient="records", lines=True))'
         )
-    return {"nodes": value["nodes"], "edges": value[links]}
+    filled = [key for key in links if value[key]]
+    if len(filled) > 1:
+        raise BadInputError(
+            f"{path}: there are edges in {' and in '.join(map(repr, filled))}; put them together "
+            "or remove one"
+        )
+    return {"nodes": value["nodes"], "edges": value[(filled or links)[0]]}
 
 
 def read_value(path: Path, whole: str) -> Any:
@@ -162,8 +169,7 @@ def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """
     value = dict(pairs)
     if len(value) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
         raise ValueError(f"the object has two keys {twice!r}; rename one of them")
     return value
 

@@ -18,7 +18,7 @@ from understudy.graph.builder import Built, GivenSplit, Rules, build_graph
 from understudy.graph.errors import BadInputError
 from understudy.graph.names import check_name
 from understudy.graph.readers import cells
-from understudy.graph.readers.arrays import told
+from understudy.graph.readers.arrays import array_of, told
 from understudy.graph.readers.arrow_columns import ArrowColumns, edge_records, node_records
 from understudy.graph.readers.cells import CellError
 from understudy.graph.readers.columns import with_class_names
@@ -130,7 +130,7 @@ def edge_table(data: Attributes, named: bool) -> EdgeTable:
     """
     pairs = data.array("edges")
     if pairs.dtype.kind == "O":  # what pandas holds strings in
-        pairs = np.asarray(pairs.tolist())
+        pairs = array_of(ARRAYS, "edges", pairs.tolist())
     if not pairs.size:
         pairs = np.empty((0, 2), np.int64)
     wanted = "ids" if named else "positions of nodes"
@@ -184,8 +184,16 @@ def named_split(splits: Mapping[str, Any], count: int) -> FoundSplit | None:
         if splits[name] is None:
             raise BadInputError(f"{ARRAYS}: 'splits' has nothing for {name!r}; leave it out")
     parts = {name: plain(part) for name, part in splits.items()}
-    parts = {k: part if len(part) else np.empty(0, np.int64) for k, part in parts.items()}
+    parts = {k: np.empty(0, np.int64) if is_empty(part) else part for k, part in parts.items()}
     return find_split(ARRAYS, {"splits": parts}, 0, count)
+
+
+def is_empty(part: Any) -> bool:
+    """Whether a part of a split has no member; of a number alone, nothing is said."""
+    try:
+        return len(part) == 0
+    except TypeError:
+        return False
 
 
 def graph_from_tables(

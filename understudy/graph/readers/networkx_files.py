@@ -1,8 +1,9 @@
 """GraphML, GEXF and GML, read by NetworkX."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.delimited import Row
 from understudy.graph.readers.packed import open_bytes
 
-SUFFIXES = (".graphml", ".gexf", ".gml")
+XML = (".graphml", ".gexf")
+SUFFIXES = (*XML, ".gml")
 
 
 def load(path: Path, suffix: str, progress: Progress = silent) -> Any:
@@ -34,7 +36,7 @@ def load(path: Path, suffix: str, progress: Progress = silent) -> Any:
     }[suffix]
     with open_bytes(path, progress) as stream:
         try:
-            return read(stream)
+            graph = read(stream)
         except OSError:
             raise
         except Exception as error:  # each parser raises its own, down to KeyError
@@ -42,6 +44,37 @@ def load(path: Path, suffix: str, progress: Progress = silent) -> Any:
                 f"{path}: not a {suffix[1:]} file that NetworkX reads: "
                 f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
             ) from error
+    if suffix in XML:
+        with open_bytes(path) as stream:
+            check_all_read(path, stream, graph)
+    return graph
+
+
+def check_all_read(path: Path, stream: IO[bytes], graph: Any) -> None:
+    """Refuses a file of which NetworkX keeps a part only, without a word: of nodes of one id the
+    last, of several graphs the first.
+
+    Raises:
+        BadInputError: it is such a file.
+    """
+    names: set[str] = set()
+    for event, element in ElementTree.iterparse(stream, ("start", "end")):
+        if event == "end":
+            element.clear()
+        elif element.tag.rpartition("}")[2] == "node":
+            name = element.get("id")
+            if name is None:
+                raise BadInputError(f"{path}: the node after {len(names):,} others has no id")
+            if name in names:
+                raise BadInputError(
+                    f"{path}: there are two nodes of the id {name!r:.100}; remove or rename one"
+                )
+            if name not in graph:
+                raise BadInputError(
+                    f"{path}: the node {name!r:.100} is in a second graph of the file, or in one "
+                    "inside a node; one graph can be read: save it by itself"
+                )
+            names.add(name)
 
 
 def read_gml(stream: IO[bytes]) -> Any:
@@ -63,10 +96,11 @@ def read_gml(stream: IO[bytes]) -> Any:
 def node_rows(graph: Any, suffix: str) -> Iterator[Row]:
     """Every node: its id and its attributes.
 
-    In GEXF a label is what the node is called on screen, never its class; it is `gexf_label` here.
+    In GEXF a label is what the node is called on screen, never its class; it is `gexf_label` here,
+    and an attribute that has the name of the node's own id is `id_attribute`.
     """
     for number, (node, attributes) in enumerate(graph.nodes(data=True), 1):
-        values = {key: value for key, value in attributes.items() if key != "id"}
+        values = apart(attributes, ("id",))
         if suffix == ".gexf" and "label" in values:
             values["gexf_label"] = values.pop("label")
         yield number, ("id", *values), tuple(map(own_type, (node, *values.values())))
@@ -75,9 +109,14 @@ def node_rows(graph: Any, suffix: str) -> Iterator[Row]:
 def edge_rows(graph: Any) -> Iterator[Row]:
     """Every edge: its two ends and its attributes."""
     for number, (source, target, attributes) in enumerate(graph.edges(data=True), 1):
-        values = {k: v for k, v in attributes.items() if k not in ("source", "target")}
+        values = apart(attributes, ("source", "target"))
         ends = own_type(source), own_type(target)
         yield number, ("source", "target", *values), (*ends, *values.values())
+
+
+def apart(attributes: Mapping[Any, Any], own: Sequence[str]) -> dict[str, Any]:
+    """Attributes, of which those that are called like the format's own have another name."""
+    return {f"{key}_attribute" if key in own else str(key): v for key, v in attributes.items()}
 
 
 def own_type(value: Any) -> Any:

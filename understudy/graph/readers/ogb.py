@@ -56,6 +56,8 @@ def ogb_graph(
     labels = class_numbers(labels_file)
     if len(labels) != count:
         raise BadInputError(f"{labels_file}: {len(labels):,} labels for {count:,} nodes")
+    edge_file = table_file(folder, "raw/edge")
+    given = read_split(folder, options.split, count)
     texts = read_texts(options, progress)
     nodes = NodeTable(
         Source(str(options.texts), "node"),
@@ -67,7 +69,6 @@ def ogb_graph(
         groups=null_strings(count),
         reading=texts.reading,
     )
-    edge_file = table_file(folder, "raw/edge")
     pairs = integers(edge_file, 2, progress)
     lines = np.arange(1, len(pairs) + 1, dtype=np.int64)
     edges = EdgeTable(Source(str(edge_file)), lines, pairs[:, 0], pairs[:, 1])
@@ -77,7 +78,7 @@ def ogb_graph(
         name=folder.name,
         source=str(folder),
         rules=rules,
-        given=read_split(folder, options.split, count),
+        given=given,
         log=log,
         progress=progress,
     )

@@ -1,5 +1,6 @@
 """The files of an Open Graph Benchmark folder: numbers without a header, mappings, splits."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from understudy.graph.readers.text_lines import read_lines
 from understudy.graph.text_graph import string_array
 
 SPLIT_FILES = {"train": "train", "val": "valid", "test": "test"}
+NUMBER = re.compile(r"[0-9]{1,18}")  # of a node or a class
 
 
 def table_file(folder: Path, name: str) -> Path:
@@ -25,10 +27,14 @@ def table_file(folder: Path, name: str) -> Path:
 
     Raises:
         SourceError: it is missing.
+        BadInputError: it is there both ways.
     """
-    for suffix in (".csv.gz", ".csv"):
-        if (folder / f"{name}{suffix}").is_file():
-            return folder / f"{name}{suffix}"
+    paths = [folder / f"{name}{suffix}" for suffix in (".csv.gz", ".csv")]
+    found = [path for path in paths if path.is_file()]
+    if len(found) > 1:
+        raise BadInputError(f"{found[0]} and {found[1].name} are both there; remove one of them")
+    if found:
+        return found[0]
     below = sorted(path.parent.parent for path in folder.glob("*/raw/edge.csv*"))
     hint = f"; did you mean {below[0]}?" if below else ""
     raise SourceError(
@@ -97,13 +103,22 @@ def node_count(folder: Path) -> int:
 
 
 def mapping(folder: Path, prefix: str) -> tuple[Path, list[tuple[int, str]]] | None:
-    """A file of mapping/ that starts so, as (number, name) pairs; None where there is none."""
-    found = sorted((folder / "mapping").glob(f"{prefix}*.csv*"))
+    """A file of mapping/ that starts so, as (number, name) pairs; None where there is none.
+
+    Raises:
+        BadInputError: there are several, or a line is no such pair.
+    """
+    found = sorted(path for path in (folder / "mapping").glob(f"{prefix}*.csv*") if path.is_file())
     if not found:
         return None
+    if len(found) > 1:
+        raise BadInputError(
+            f"{folder / 'mapping'}: {' and '.join(path.name for path in found)} both begin with "
+            f"{prefix}; remove all but the one meant"
+        )
     path, pairs = found[0], []
     for line, columns, values in read_delimited(path, ",", Header(True)):
-        if len(columns) < 2 or not str(values[0]).strip().isdecimal():
+        if len(columns) < 2 or not NUMBER.fullmatch(str(values[0]).strip()):
             raise BadInputError(
                 f"{path}:{line}: expected a number and a name, found {values!r:.60}"
             )

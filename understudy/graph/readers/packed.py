@@ -28,6 +28,7 @@ DAMAGED = (
     lzma.LZMAError,
     zipfile.BadZipFile,
     tarfile.TarError,
+    UnicodeDecodeError,  # a name in an archive; what is in a file is decoded elsewhere
     NotImplementedError,  # a zip that is packed in a way that Python lacks
     RuntimeError,  # a zip with a password
 )
@@ -105,6 +106,17 @@ def refuse_pipe(path: Path) -> None:
         raise SourceError(f"{path}: a pipe, which can be read only once; write it to a file first")
 
 
+def check_opens(path: Path) -> None:
+    """Refuses what could not be opened later.
+
+    Raises:
+        SourceError: it is not there, is not ours to read, or is a pipe.
+    """
+    refuse_pipe(path)
+    with guarded(path), path.open("rb"):
+        pass
+
+
 @contextmanager
 def open_bytes(path: Path, progress: Progress = silent) -> Iterator[IO[bytes]]:
     """Opens a file, unpacking what its name says is packed.
@@ -136,7 +148,7 @@ def open_bytes(path: Path, progress: Progress = silent) -> Iterator[IO[bytes]]:
 
 
 def zip_members(archive: zipfile.ZipFile) -> list[str]:
-    return [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+    return [entry.filename for entry in archive.infolist() if not entry.filename.endswith("/")]
 
 
 def tar_stream(path: Path, stream: IO[bytes]) -> Any:

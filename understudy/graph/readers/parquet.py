@@ -13,6 +13,8 @@ from understudy.graph.readers.fields import EdgeFields, NodeFields
 from understudy.graph.readers.packed import is_packed, open_bytes
 from understudy.graph.records import EdgeTable, NodeTable
 
+DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)  # the last: a name that is no UTF-8
+
 
 def read_parquet_nodes(path: Path, fields: NodeFields, progress: Progress = silent) -> NodeTable:
     """Reads a Parquet node file.
@@ -41,7 +43,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         raise BadInputError(f"{path}: the file is empty")
     try:
         return pq.ParquetFile(str(path) if content is None else io.BytesIO(content))
-    except (pa.ArrowException, OSError) as error:
+    except DAMAGED as error:
         raise BadInputError(f"{path}: not a Parquet file, or a damaged one: {error}") from error
 
 
@@ -68,8 +70,13 @@ class ParquetColumns(ArrowColumns):
         name = self.names[index]
         try:
             column = self.file.read(columns=[name])[name]
-        except (pa.ArrowException, OSError, KeyError) as error:
+        except (*DAMAGED, KeyError) as error:
             raise BadInputError(f"{self.path}: column {name!r} is damaged: {error}") from error
+        if len(column) != self.count:
+            raise BadInputError(
+                f"{self.path}: column {name!r} is damaged: {len(column):,} values, and not as many "
+                f"as the file's {self.count:,} rows"
+            )
         self.done += self.count
         self.progress(f"read {self.path.name}", self.done, self.expected * self.count)
         return column

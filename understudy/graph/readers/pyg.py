@@ -97,9 +97,11 @@ def check_count(data: Attributes, count: int) -> None:
         BadInputError: there are more, or fewer.
     """
     said = data.values.get("num_nodes")
-    if isinstance(said, int) and said != count:
-        data_keys = "+".join(data.used["text"])
-        raise BadInputError(
-            f"{data.path}: {count:,} texts in {data_keys!r} for {said:,} nodes ('num_nodes')"
-        )
+    shape = tuple(getattr(data.values.get("x"), "shape", ()))
+    for key, number in (("num_nodes", said), ("x", shape[0] if shape else None)):
+        if isinstance(number, int) and number != count:
+            data_keys = "+".join(data.used["text"])
+            raise BadInputError(
+                f"{data.path}: {count:,} texts in {data_keys!r} for {number:,} nodes ({key!r})"
+            )
     data.used.setdefault("nodes", []).extend(["num_nodes"] if isinstance(said, int) else [])

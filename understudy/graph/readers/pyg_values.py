@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from understudy.graph.errors import BadInputError
 from understudy.graph.numerals import EXACT_FLOATS, renamed, whole_number
 from understudy.graph.readers import cells
-from understudy.graph.readers.arrays import array_of, find_key, told
+from understudy.graph.readers.arrays import array_of, exact_up_to, find_key, told
 from understudy.graph.readers.class_names import named_labels, read_names
 from understudy.graph.readers.fields import NOT_READ
 from understudy.graph.records import null_strings, optional_strings
@@ -151,17 +151,18 @@ def find_labels(data: Attributes, given: str, names_given: str, count: int) -> p
     Raises:
         BadInputError: the labels are not one for each node, or their names do not fit them.
     """
-    if given == NOT_READ:
-        return null_strings(count)
-    key = data.take("label", given, LABEL_KEYS)
-    if given and key is None:
+    key = None if given == NOT_READ else data.take("label", given, LABEL_KEYS)
+    if given not in ("", NOT_READ) and key is None:
         raise BadInputError(f"{data.path}: no {given!r}; found: {data.listed()}")
     if key is None:
+        refuse_names(data, names_given, "no labels are read")
         return null_strings(count)
     names_key = None
     if not given and "label_map" in data.values:  # the labels are names, and this says whose
         names_key, key = key, data.take("label", "", ("label_map",)) or key
     labels = class_words(data, key, count)
+    if labels.null_count < count and not has_numbers(labels):
+        refuse_names(data, names_given, "the labels are names already")
     if names_key is None and names_given != NOT_READ and has_numbers(labels):
         names_key = data.take("class names", names_given, LABEL_NAME_KEYS)
         if names_given and names_key is None:
@@ -171,6 +172,19 @@ def find_labels(data: Attributes, given: str, names_given: str, count: int) -> p
         return renamed(labels, {"0": "false", "1": "true"}) if truths else labels
     names = read_names(str(data.path), names_key, data.values[names_key], labels)
     return named_labels(str(data.path), labels, names, data.log)
+
+
+def refuse_names(data: Attributes, names_given: str, why: str) -> None:
+    """Refuses names of classes that would not be read.
+
+    Raises:
+        BadInputError: they are asked for.
+    """
+    if names_given not in ("", NOT_READ):
+        raise BadInputError(
+            f"{data.path}: {names_given!r} would not be read, since {why}; leave it out "
+            "(--label-names-key)"
+        )
 
 
 def has_numbers(labels: pa.LargeStringArray) -> bool:
@@ -188,8 +202,9 @@ def class_words(data: Attributes, key: str, count: int) -> pa.LargeStringArray:
     if isinstance(value, (list, tuple)) and any(isinstance(item, str) for item in value):
         return label_strings(data, key, value, count)
     y = data.array(key)
+    exact = exact_up_to(value, y)
     if y.ndim == 2 and y.shape[0] == count and y.shape[1] > 1:
-        y = from_one_hot(data, key, y)
+        y, exact = from_one_hot(data, key, y), EXACT_FLOATS
     if y.size == count and y.ndim <= 2:
         y = y.reshape(count)
     if y.dtype.kind in "UO" and y.shape == (count,):
@@ -201,12 +216,12 @@ def class_words(data: Attributes, key: str, count: int) -> pa.LargeStringArray:
             f"{texts!r}, not {told(y)}"
         )
     if y.dtype.kind == "f":
-        y = y.astype(np.float64)  # half precision does not reach the largest exact number
+        y = y.astype(np.float64)
         missing = np.isnan(y)
-        if ((np.round(y) != y) | (np.abs(y) > EXACT_FLOATS))[~missing].any():
+        if ((np.round(y) != y) | (np.abs(y) > exact))[~missing].any():
             raise BadInputError(
                 f"{data.path}: {key!r} must be class numbers; found fractions, or numbers that are "
-                "too large to be exact"
+                f"too large to be exact (above {exact:,} in its type); save it as whole numbers"
             )
         words = pa.array(np.where(missing, 0, y).astype(np.int64), mask=missing)
         return words.cast(pa.large_string())

@@ -16,7 +16,7 @@ from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.vocabulary import SHARED, WORDS_PER_TOPIC, topic_names, topic_words
 from understudy.graph.remarks import what_to_know
 from understudy.graph.splits import random_split
-from understudy.graph.text_graph import UNLABELED, TextGraph
+from understudy.graph.text_graph import UNLABELED, TextGraph, with_used_labels
 
 TITLE_WORDS = 4
 TEXT_CHUNK = 100_000  # nodes whose texts are written at once
@@ -88,16 +88,17 @@ def synthetic_graph(dials: SyntheticOptions, progress: Progress = silent) -> Tex
         labels = np.where(streams[3].random(dials.nodes) < dials.labeled, labels, UNLABELED)
     numbers = pa.array(np.arange(dials.nodes)).cast(pa.large_string())
     prefix = pa.scalar("node-", pa.large_string())
-    return TextGraph(
+    graph = TextGraph(
         name="synthetic",
         ids=pc.binary_join_element_wise(prefix, numbers, pa.scalar("", pa.large_string())),
         texts=texts,
         labels=labels,
         label_names=topic_names(dials.classes),
         adjacency=adjacency,
-        splits=random_split(labels, seed=dials.seed),
+        splits=random_split(labels, seed=dials.seed) if (labels >= 0).any() else {},
         source=f"drawn: {dials}",
     )
+    return with_used_labels(graph)  # where few nodes keep theirs, not every class has one
 
 
 def drawn(dials: SyntheticOptions, progress: Progress = silent) -> Built:

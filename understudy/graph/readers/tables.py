@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, silent
@@ -32,6 +33,9 @@ from understudy.graph.readers.jsonl import kind
 from understudy.graph.readers.parquet import read_parquet_edges, read_parquet_nodes
 from understudy.graph.reading import ReadingLog
 from understudy.graph.records import ColumnCollector, EdgeTable, NodeTable
+
+KINDS = 1_024  # of objects by their keys, of which the columns are remembered
+ENDS = ("source", "target")
 
 
 def read_nodes(
@@ -68,17 +72,21 @@ def read_node_rows(rows: Rows, fields: NodeFields) -> NodeTable:
     """Reads the records of one node file."""
     file = rows.source.file
     collector, neighbors = ColumnCollector(len(Columns._fields)), ColumnCollector(2)
-    log = ReadingLog(file, list(rows.remarks))
+    log = ReadingLog(file)
     last: Sequence[str] = ()
     first: Sequence[str] = ()
+    seen: dict[tuple[str, ...], NodeIndexes] = {}  # objects of JSON differ in their keys
     for place, columns, values in rows.rows:
         if not last or columns != last:
-            where = rows.source.at(place)
-            named = known(rows, columns, fields)
-            indexes = node_indexes(where, columns, named)
+            key = tuple(columns)
+            if key not in seen:
+                room(seen)
+                named = known(rows, columns, fields)
+                seen[key] = node_indexes(rows.source.at(place), columns, named)
+                log.named = not unnamed(rows, columns)
+                log.add(columns, seen[key].roles())
+            indexes = seen[key]
             first, last = first or columns, columns
-            log.named = not unnamed(rows, columns)
-            log.add(columns, indexes.roles())
         if log.named and is_header_again(columns, values):
             raise BadInputError(
                 f"{rows.source.at(place)}: the header again, as in files that were put together; "
@@ -97,7 +105,14 @@ def read_node_rows(rows: Rows, fields: NodeFields) -> NodeTable:
     if not last:
         raise BadInputError(f"{file}: no node in it, only blank lines or a header")
     check_text(file, first, known(rows, first, fields), log.used.get("text", ()))
+    log.remarks.extend(rows.remarks)
     return node_table(rows.source, collector.finish(), log.finish(), neighbors.finish())
+
+
+def room(seen: dict[tuple[str, ...], Any]) -> None:
+    """Forgets what was found for columns, where they are never the same."""
+    if len(seen) >= KINDS:
+        seen.clear()
 
 
 def is_header_again(columns: Sequence[str], values: Sequence[object]) -> bool:
@@ -158,20 +173,26 @@ def read_edges(
 def read_edge_rows(rows: Rows, fields: EdgeFields) -> EdgeTable:
     """Reads the records of one edge file."""
     collector = ColumnCollector(2)
-    log = ReadingLog(rows.source.file, list(rows.remarks))
+    log = ReadingLog(rows.source.file)
     last: Sequence[str] = ()
+    seen: dict[tuple[str, ...], tuple[int, int]] = {}
     for place, columns, values in rows.rows:
         if not last or columns != last:
-            log.named = not unnamed(rows, columns)
-            named = known_ends(rows, columns, fields)
-            source, target = edge_indexes(rows.source.at(place), columns, named)
-            log.add(columns, {"source": (source,), "target": (target,)})
+            key = tuple(columns)
+            if key not in seen:
+                room(seen)
+                log.named = not unnamed(rows, columns)
+                named = known_ends(rows, columns, fields)
+                seen[key] = edge_indexes(rows.source.at(place), columns, named)
+                log.add(columns, {role: (i,) for role, i in zip(ENDS, seen[key], strict=True)})
+            source, target = seen[key]
             last = columns
         try:
             collector.add(place, (cells.name_of(values[source]), cells.name_of(values[target])))
         except CellError as error:
-            used = {"source": (source,), "target": (target,)}
+            used = {role: (i,) for role, i in zip(ENDS, (source, target), strict=True)}
             raise wrong_value(rows.source.at(place), columns, values, used, error) from error
+    log.remarks.extend(rows.remarks)
     places, filled = collector.finish()
     sources, targets = filled
     return EdgeTable(rows.source, places, sources, targets, log.finish())

@@ -1,8 +1,10 @@
 """Loading what `torch.save` and NumPy wrote, without ever running what is in the file."""
 
 import re
+import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -15,7 +17,10 @@ from understudy.graph.readers.old_pickles import rewritten
 from understudy.graph.readers.packed import refuse_pipe
 
 # What torch's restricted unpickler raises on bytes that are no pickle at all.
-GARBAGE = (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError)
+GARBAGE = (
+    *(RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError),
+    *(AssertionError, ArithmeticError, struct.error, zlib.error, zipfile.BadZipFile),
+)
 UNSAFE_GLOBAL = re.compile(
     r"GLOBAL ([\w.]+)|[Uu]nsupported (?:global|class)[: ]+(?:GLOBAL )?([\w.]+)"
 )
@@ -24,6 +29,7 @@ DGL_MAGIC = 0xDD2E60F0F6B4A127.to_bytes(8, "little")
 NUMPY_MODULES = ("numpy._core.multiarray", "numpy.core.multiarray")  # since 2.0, before
 PICKLE_MARK = b"\x80"  # and the protocol's number
 NO_SUCH_FILE = "no file that torch has saved, or a damaged one"
+DAMAGED_ARRAYS = (*GARBAGE, OSError, NotImplementedError)
 
 
 def load_file(path: Path) -> Any:
@@ -55,8 +61,11 @@ def is_arrays(path: Path) -> bool:
     """Whether a file is a zip of NumPy's arrays."""
     if not zipfile.is_zipfile(path):
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith(".npy") for name in archive.namelist())
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(".npy") for name in archive.namelist())
+    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError) as error:
+        raise BadInputError(f"{path}: {NO_SUCH_FILE}: {error}") from error
 
 
 def load_arrays(path: Path) -> dict[str, Any]:
@@ -64,12 +73,12 @@ def load_arrays(path: Path) -> dict[str, Any]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except ValueError as error:
-        raise BadInputError(
-            f"{path}: an array of objects would run code when loaded, which is refused; save texts "
-            "as an array of strings: numpy.array(texts, dtype=str)"
-        ) from error
-    except (OSError, zipfile.BadZipFile) as error:
+    except DAMAGED_ARRAYS as error:
+        if str(error).startswith("Object arrays"):
+            raise BadInputError(
+                f"{path}: an array of objects would run code when loaded, which is refused; save "
+                "texts as an array of strings: numpy.array(texts, dtype=str)"
+            ) from error
         raise BadInputError(f"{path}: a damaged .npz file: {error}") from error
 
 

@@ -249,3 +249,15 @@ def test_the_index_of_a_table_of_pandas_is_a_column_where_it_is_named() -> None:
     assert (
         Graph.from_pandas(nodes.set_index("id").loc[IDS[::-1]], edges).ids.to_pylist()[0] == "yew"
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"edges": np.array([("oak", "ash"), ("elm",)], dtype=object)}, "'edges' must be"),
+        ({"splits": {"train": 3, "val": [1]}}, "'splits' must be a mask of 4"),
+    ],
+)
+def test_what_is_no_pair_and_no_part_is_told(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        from_arrays(**changes)

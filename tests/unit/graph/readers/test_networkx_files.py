@@ -108,3 +108,49 @@ def test_labels_in_gml_are_ids_only_where_they_tell_nodes_apart(
     assert graph.ids.to_pylist() == ids
     assert graph.label_names == classes
     assert graph.adjacency.edges().tolist() == [[0, 1]]
+
+
+XML = {
+    "graphml": '<graphml xmlns="http://graphml.graphdrawing.org/xmlns">{}</graphml>',
+    "gexf": '<gexf xmlns="http://www.gexf.net/1.2draft" version="1.2">{}</gexf>',
+}
+ONE = {
+    "graphml": '<graph edgedefault="undirected"><node id="{}"/><node id="{}"/></graph>',
+    "gexf": '<graph><nodes><node id="{}" label="x"/><node id="{}" label="x"/></nodes></graph>',
+}
+
+
+@pytest.mark.parametrize("kind", list(XML))
+def test_a_node_twice_is_refused_as_in_every_other_format(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"g.{kind}"
+    path.write_text(XML[kind].format(ONE[kind].format("oak", "oak")))
+    with pytest.raises(BadInputError, match="two nodes of the id 'oak'; remove or rename one"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        ONE["graphml"].format("oak", "elm") + ONE["graphml"].format("ash", "yew"),
+        f'<graph edgedefault="undirected"><node id="a">{ONE["graphml"].format("b", "c")}</node>'
+        "</graph>",
+    ],
+    ids=["beside", "inside"],
+)
+def test_a_second_graph_of_a_file_is_not_dropped(tmp_path: Path, inner: str) -> None:
+    path = tmp_path / "g.graphml"
+    path.write_text(XML["graphml"].format(inner))
+    with pytest.raises(BadInputError, match=r"g\.graphml: the node '(ash|b)' is in a second graph"):
+        read(path)
+
+
+def test_an_attribute_that_is_called_id_is_told(tmp_path: Path) -> None:
+    graph = networkx.Graph()
+    graph.add_node("n0", text="a tree", id="oak")
+    graph.add_node("n1", text="another", id="elm")
+    graph.add_edge("n0", "n1", source="a book")
+    networkx.write_graphml(graph, tmp_path / "graph.graphml")
+    found = read(tmp_path / "graph.graphml").graph
+    assert found.ids.to_pylist() == ["n0", "n1"]
+    unread = [file["unread"] for file in found.reading["files"]]
+    assert unread == [["id_attribute"], ["source_attribute"]]

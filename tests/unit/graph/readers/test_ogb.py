@@ -182,3 +182,33 @@ def test_the_folder_above(tmp_path: Path) -> None:
 def test_a_part_of_the_split_that_is_empty(tmp_path: Path) -> None:
     splits = read(tmp_path, {"split/time/test.csv.gz": ""}).graph.splits
     assert {name: len(nodes) for name, nodes in splits.items()} == {"train": 2, "val": 1, "test": 0}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("mapping/labelidx2other.csv.gz", "i,n\n0,a\n1,b\n", r"labelidx2name\.csv\.gz and labelid"),
+        ("raw/edge.csv", "0,1\n", r"raw/edge\.csv\.gz and edge\.csv are both there; remove one"),
+    ],
+)
+def test_of_two_files_that_mean_the_same_none_is_chosen(
+    tmp_path: Path, name: str, content: str, message: str
+) -> None:
+    with pytest.raises(BadInputError, match=message):
+        read(tmp_path, {name: content})
+
+
+def test_numbers_of_thousands_of_digits_are_refused(tmp_path: Path) -> None:
+    digits = "1" * 5_000
+    with pytest.raises(BadInputError, match=r"paperid\.csv\.gz:2: expected a number and a name"):
+        read(tmp_path, {"mapping/nodeidx2paperid.csv.gz": f"a,b\n{digits},900\n"})
+    (tmp_path / "labels").mkdir()
+    changes: dict[str, str | None] = {"mapping/nodeidx2paperid.csv.gz": None}
+    changes["raw/node-label.csv.gz"] = f"1\n0\n{digits}\n0\n"
+    with pytest.raises(BadInputError, match=r"node-label\.csv\.gz:3: expected a class number"):
+        read(tmp_path / "labels", changes)
+
+
+def test_a_split_that_is_missing_is_told_before_the_texts_are_read(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"valid\.csv\.gz is missing"):
+        read(tmp_path, {"split/time/valid.csv.gz": None}, texts="")

@@ -1,6 +1,7 @@
 import argparse
 import os
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from understudy.graph import BadInputError, SourceError  # noqa: E402
+from understudy.graph import BadInputError, GraphError, SourceError  # noqa: E402
 from understudy.graph.builder import Built, Rules  # noqa: E402
 from understudy.graph.readers.pyg import PygKeys, pyg_graph  # noqa: E402
 
@@ -113,6 +114,10 @@ def test_bad_values_are_refused(tmp_path: Path, changes: dict[str, Any], message
         (PygKeys(text="prose"), "no prose; found: .*--text-key"),
         (PygKeys(label_names="names"), "no 'names'; found"),
         (PygKeys(mask_column=2), "has 2 columns, there is no column 2"),
+        (
+            PygKeys(label="none", label_names="label_names"),
+            "'label_names' would not be read, since no labels are read; leave it out",
+        ),
     ],
 )
 def test_keys_that_are_not_there(tmp_path: Path, keys: PygKeys, message: str) -> None:
@@ -301,3 +306,49 @@ def test_the_reading_names_the_keys(tmp_path: Path) -> None:
 def test_more_bad_values(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInputError, match=message):
         read(tmp_path, values(**changes))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "number", "most"),
+    [
+        (torch.float16, 2_049, "2,047"),
+        (torch.bfloat16, 257, "255"),
+        (torch.float32, 16_777_217, "16,777,215"),
+    ],
+)
+def test_class_numbers_that_their_type_has_rounded_are_refused(
+    tmp_path: Path, dtype: Any, number: int, most: str
+) -> None:
+    y = torch.tensor([0, 1, number]).to(dtype)
+    with pytest.raises(BadInputError, match=rf"too large to be exact \(above {most} in its type\)"):
+        read(tmp_path, values(y=y, label_names=None))
+    assert names(read(tmp_path, values(y=torch.tensor([0, 1, 0]).to(dtype))))
+
+
+def test_features_of_other_nodes_than_the_texts_are_told(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=r"3 texts in 'raw_texts' for 2 nodes \('x'\)"):
+        read(tmp_path, values(x=torch.eye(2)))
+    assert read(tmp_path, values(x=torch.eye(3))).graph.num_nodes == 3
+
+
+@pytest.mark.parametrize("name", ["graph.pt", "graph.npz"])
+def test_every_cut_and_every_wrong_byte_is_told_in_a_line(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name == "graph.pt":
+        torch.save(values(), path)
+    else:
+        content = {key: numpy.asarray(value) for key, value in values().items()}
+        numpy.savez_compressed(path, allow_pickle=True, **content)
+    whole = path.read_bytes()
+    for place in range(0, len(whole), max(1, len(whole) // 200)):
+        for damaged in (whole[:place], whole[:place] + b"\xff\x00" + whole[place + 2 :]):
+            path.write_bytes(damaged)
+            with suppress(GraphError):  # some bytes are of no use
+                pyg_graph(path, PygKeys(), Rules())
+
+
+def test_names_of_what_is_a_name_already_are_not_left_unread(tmp_path: Path) -> None:
+    content = values(y=["no", "yes", None])
+    assert names(read(tmp_path, content)) == ["no", "yes", None]
+    with pytest.raises(BadInputError, match="since the labels are names already; leave it out"):
+        read(tmp_path, content, PygKeys(label_names="label_names"))

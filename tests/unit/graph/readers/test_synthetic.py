@@ -173,3 +173,12 @@ def test_edges_that_are_drawn_some_at_a_time_join_different_nodes_of_the_graph()
     assert (low < high).all()
     assert low.min() >= 0
     assert (labels[low] == labels[high]).mean() > 0.5
+
+
+@pytest.mark.parametrize(("labeled", "most"), [(0.0, 0), (0.3, 7)])
+def test_a_class_without_a_labelled_node_has_no_name(labeled: float, most: int) -> None:
+    graph = synthetic_graph(SyntheticOptions(nodes=10, classes=8, mean_degree=2, labeled=labeled))
+    assert len(graph.label_names) <= most
+    assert sorted(set(graph.labels.tolist()) - {-1}) == list(range(graph.num_classes))
+    trained = graph.labels[graph.splits["train"]].tolist() if graph.splits else []
+    assert set(trained) == set(range(graph.num_classes))

@@ -1,0 +1,83 @@
+"""Whether a graph has enough to train a student on, told without torch, which takes seconds."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.errors import UntrainableError
+from understudy.graph import UNLABELED, TextGraph, load_graph
+from understudy.graph.splits import labeled_nodes
+
+GRADED_FROM = 3  # nodes of a class, of which a random split gives train, test and val one each
+
+
+def check_trainable(graph: TextGraph) -> None:
+    """Refuses a graph from which no student can be trained and selected.
+
+    Raises:
+        UntrainableError: as in `check_classes`; or train or val holds no labelled node.
+    """
+    check_classes(graph)
+    for name in ("train", "val"):
+        if not len(labeled_nodes(graph, name)):
+            raise UntrainableError(
+                f"{graph.name} has no labelled node in its {name} split; {advice(graph, name)}"
+            )
+
+
+def advice(graph: TextGraph, split: str) -> str:
+    """What gives a graph a labelled node in a split."""
+    labeled = np.flatnonzero(graph.labels != UNLABELED)
+    groups = labeled if graph.groups is None else graph.groups[labeled]
+    apart = np.unique(np.stack([graph.labels[labeled], groups]), axis=1)[0]
+    if np.bincount(apart, minlength=1).max() < GRADED_FROM:
+        return f"label at least {GRADED_FROM} nodes of a class (of {GRADED_FROM} groups, if any)"
+    return (
+        f"give labelled nodes the split {split!r}, or import without splits to have them drawn, "
+        "with a share for each of train, val and test in --fractions"
+    )
+
+
+def check_classes(graph: TextGraph) -> None:
+    """Refuses a graph with fewer than two classes, or with one that nothing could learn.
+
+    Raises:
+        UntrainableError: it is such a graph, or no labelled node of train has some class.
+    """
+    if graph.num_classes < 2:
+        found = f"one class, {graph.label_names[0]!r}" if graph.label_names else "no labels"
+        raise UntrainableError(
+            f"{graph.name} has {found}; at least 2 classes are needed: name the column with the "
+            "labels when it is imported, or label some nodes"
+        )
+    labels = graph.labels[labeled_nodes(graph, "train")]
+    counts = np.bincount(labels, minlength=graph.num_classes)
+    missing = [graph.label_names[index] for index in np.flatnonzero(counts == 0)]
+    if len(missing) == graph.num_classes:
+        raise UntrainableError(
+            f"{graph.name} has no labelled node in its train split; {advice(graph, 'train')}"
+        )
+    if missing:
+        raise UntrainableError(
+            f"{graph.name} has no training node of {', '.join(map(repr, missing[:5]))}"
+            f"{' and others' if len(missing) > 5 else ''}; put a node of it into the split "
+            "'train', or remove that label from its nodes, and import again"
+        )
+
+
+def check_figures(
+    folder: Path, meta: Mapping[str, Any], needed: Sequence[str] = ("train", "val")
+) -> None:
+    """The same by a graph's figures alone; the graph is read only to say what is wrong with it.
+
+    Args:
+        meta: its meta.json.
+        needed: splits that must hold a node; none where others are drawn.
+
+    Raises:
+        UntrainableError: it has fewer than two classes, or nobody in a split.
+    """
+    if len(meta["label_names"]) < 2 or not all(meta["splits"].get(name) for name in needed):
+        check_trainable(load_graph(folder))
