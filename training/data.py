@@ -19,11 +19,11 @@ from training.encoders.features import (
     scipy_matrix,
 )
 from training.errors import TeacherError
-from training.trainable import check_trainable
 from understudy.graph import TextGraph
 from understudy.graph.csr import Adjacency
 from understudy.graph.neighborhoods import Weighting
 from understudy.graph.splits import labeled_nodes
+from understudy.graph.trainable import check_trainable
 
 
 @dataclass(frozen=True, slots=True)

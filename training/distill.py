@@ -36,7 +36,6 @@ from training.student.checkpoint import (
 from training.student.network import Student
 from training.student.warm_start import begin_with, check_start, doubt_about
 from training.teacher.answers.views import served_teacher
-from training.trainable import check_trainable
 from understudy.folders import FolderError, check_output, check_space, reserved
 from understudy.folders.kinds import STUDENT
 from understudy.graph import TextGraph, check_split, load_graph
@@ -44,6 +43,7 @@ from understudy.graph.errors import SourceError, first_line
 from understudy.graph.files import cache_folder
 from understudy.graph.lineage import lineage_of
 from understudy.graph.progress import Progress, named, silent
+from understudy.graph.trainable import check_trainable
 
 Fit = Callable[[CheckpointConfig, GraphData, Progress, Checkpoint | None], tuple[Student, Training]]
 Tell = Callable[[int, str], None]  # of what was found, and how much it matters, as to `logging`

@@ -3,7 +3,6 @@
 TrainingError
 ├── EncoderError        a text encoder is missing, or not the one that was asked for
 ├── CheckpointError     a student folder is missing, damaged, or of another graph
-├── UntrainableError    the graph lacks what training needs: labels, splits
 ├── DivergedError       the loss became NaN or infinite
 ├── TeacherError        a teacher or its folder is missing, damaged, or lacks what is asked of it
 │   └── StaleTeacherError   its answers are about another graph
@@ -23,10 +22,6 @@ class EncoderError(TrainingError):
 
 class CheckpointError(TrainingError):
     """A student folder is missing, damaged, or belongs to another graph."""
-
-
-class UntrainableError(TrainingError):
-    """The graph lacks what training needs."""
 
 
 class DivergedError(TrainingError):

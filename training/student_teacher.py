@@ -30,13 +30,13 @@ from training.teacher.options import TeachOptions
 from training.teacher.protocol import Answers
 from training.teacher.teach import AskingElsewhere, finished
 from training.teacher.teach import teach as ask_language_model
-from training.trainable import check_trainable
 from understudy.folders import atomic_folder, check_output, reserved
 from understudy.folders.kinds import TEACHER
 from understudy.graph import TextGraph, check_split, load_graph
 from understudy.graph.files import file_digest
 from understudy.graph.progress import Progress, silent
 from understudy.graph.splits import labeled_nodes
+from understudy.graph.trainable import check_trainable
 
 
 def teach(

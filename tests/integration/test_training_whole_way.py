@@ -15,7 +15,6 @@ from training.errors import (
     StaleTeacherError,
     TeacherError,
     TrainingError,
-    UntrainableError,
 )
 from training.student.checkpoint import load_checkpoint
 from training.teacher.answers.folder import HopAnswers, read_info, write_teacher
@@ -27,6 +26,7 @@ from training.teacher.tuning import TuningOptions
 from understudy.bundle import open_bundle
 from understudy.folders import OutputRefusedError
 from understudy.graph import load_graph, save_graph
+from understudy.graph.errors import UntrainableError
 from understudy.graph.prompts import PromptOptions
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 

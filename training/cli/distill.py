@@ -26,7 +26,6 @@ from training.config import (
 from training.devices import check_device
 from training.errors import TrainingError
 from training.teacher.answers.folder import read_info
-from training.trainable import check_figures
 from understudy.cluster.options import Ray, Workers, check_cluster
 from understudy.folders import check_output
 from understudy.folders.kinds import STUDENT
@@ -34,6 +33,7 @@ from understudy.graph.folder import read_meta
 from understudy.graph.given_options import was_given
 from understudy.graph.next_step import beside, tell_next
 from understudy.graph.progress import step, terminal_progress
+from understudy.graph.trainable import check_figures
 from understudy.plugins import VARIABLE, plugins
 
 DEFAULTS = DistillChoices()

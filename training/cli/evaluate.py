@@ -22,12 +22,12 @@ from training.devices import check_device
 from training.errors import EvaluationError
 from training.evaluation.teachers import check_teacher
 from training.teacher.defaults import Precision, Scores, model_folder, reader_kind
-from training.trainable import check_figures
 from understudy.folders import check_output
 from understudy.folders.kinds import EVALUATION
 from understudy.graph.folder import read_meta
 from understudy.graph.given_options import given_options
 from understudy.graph.progress import terminal_progress
+from understudy.graph.trainable import check_figures
 
 RENAMED = {
     "epochs": "teacher_epochs",

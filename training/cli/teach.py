@@ -15,7 +15,6 @@ from training.config import LARGEST_SEED
 from training.errors import TeacherError
 from training.teacher.defaults import WIRES, Precision, Scores, model_folder, reader_kind
 from training.teacher.hardness import check_order, read_hardness
-from training.trainable import check_figures
 from understudy.cluster.options import Ray, Workers, check_cluster
 from understudy.endpoint.errors import AddressError
 from understudy.endpoint.options import Constraint, Thinking, check_address
@@ -25,6 +24,7 @@ from understudy.graph.folder import read_meta
 from understudy.graph.label_descriptions import read_label_descriptions
 from understudy.graph.next_step import beside, tell_next
 from understudy.graph.progress import terminal_progress
+from understudy.graph.trainable import check_figures
 
 if TYPE_CHECKING:
     from training.teacher.endpoint import EndpointOptions

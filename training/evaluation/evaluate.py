@@ -8,7 +8,7 @@ from typing import Any
 
 from training.config import ENCODER_KINDS
 from training.devices import found_device
-from training.errors import EvaluationError, UntrainableError
+from training.errors import EvaluationError
 from training.evaluation.folder import EvaluationFolder
 from training.evaluation.map import write_map
 from training.evaluation.plan import EvaluationOptions, keys_of, run_keys
@@ -21,13 +21,14 @@ from training.losses.objectives import MAKERS
 from training.recipes import COMBINED, RECIPES
 from training.student.network import STUDENTS
 from training.teacher.defaults import model_folder
-from training.trainable import check_classes, check_trainable
 from understudy.folders import check_output, reserved
 from understudy.folders.kinds import EVALUATION
 from understudy.graph import TextGraph, load_graph, read_meta
+from understudy.graph.errors import UntrainableError
 from understudy.graph.files import write_json
 from understudy.graph.progress import Progress, silent
 from understudy.graph.splits import labeled_nodes
+from understudy.graph.trainable import check_classes, check_trainable
 
 
 def evaluate(

@@ -53,7 +53,6 @@ from training.teacher.tuning import (
     tuned_weights,
     tuning_nodes,
 )
-from training.trainable import check_trainable
 from understudy.endpoint.opening import open_asker
 from understudy.folders import FolderError, atomic_folder, check_output, reserved, unfinished_folder
 from understudy.folders.kinds import TEACHER
@@ -62,6 +61,7 @@ from understudy.graph.files import cache_folder
 from understudy.graph.progress import Progress, silent, step
 from understudy.graph.prompts import Prompt, graph_prompter, prompt_hash
 from understudy.graph.splits import labeled_nodes
+from understudy.graph.trainable import check_trainable
 
 AskingElsewhere = Callable[[TeachOptions], AskParts]  # with the scores chosen
 KEPT_PROMPTS = 65_536  # that were written last: asked prompts are written more than once

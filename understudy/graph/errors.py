@@ -3,6 +3,7 @@
 GraphError
 ├── BadInputError            a source file holds something that cannot be repaired
 ├── GraphFormatError         a graph folder is damaged, foreign or of a newer format
+├── UntrainableError         a graph lacks what training needs: labels, splits
 ├── SourceError              a source (apt, a folder, a file) is missing or cannot be read
 ├── MutationError            a batch of changes is refused whole
 │   └── UnknownItemError     it names a node or an edge that is not there
@@ -28,6 +29,10 @@ class BadInputError(GraphError):
 
 class GraphFormatError(GraphError):
     """A graph folder is damaged, foreign, or of a newer format."""
+
+
+class UntrainableError(GraphError):
+    """A graph lacks what training needs."""
 
 
 class SourceError(GraphError):

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
+from typer.testing import CliRunner
 
 import training.distill  # noqa: F401  so that its own import is no part of the walk
 from tests.unit.training.samples import NODES, small_graph
@@ -27,8 +29,13 @@ def distillation(folder: Path, taught: bool, monkeypatch: pytest.MonkeyPatch) ->
     values = np.random.default_rng(0).normal(size=(NODES, 384))
     np.save(file, values.astype(np.float32))
     teacher = teacher_folder(graph, folder / "teacher") if taught else None
+    app = typer.Typer()
+    app.command()(distill)
+    words = [str(folder / "graph"), str(folder / "student"), "--epochs", "2"]
+    words += ["--teacher", str(teacher)] if teacher else []
     with entered("training") as files:
-        distill(folder / "graph", folder / "student", teacher=teacher, epochs=2)
+        told = CliRunner().invoke(app, words)
+    assert told.exit_code == 0, told.output
     assert (folder / "student" / "student.safetensors").is_file()
     return files
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from training.errors import EvaluationError, TrainingError, UntrainableError
+from training.errors import EvaluationError, TrainingError
 from training.evaluation.evaluate import check_plan, check_splits, whole_sets
 from training.evaluation.plan import Choice, EvaluationOptions, run_keys
 from training.evaluation.run import best_choice, reliability
@@ -25,6 +25,7 @@ from training.evaluation.splits import (
 from training.recipes import COMBINED, HARD, RANDOM, RECIPES, VANILLA, recipe_weights
 from training.teacher.encoder import EncoderOptions
 from training.teacher.options import TeachOptions
+from understudy.graph.errors import UntrainableError
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 DRAWN = [kind for kind in SPLIT_KINDS if kind != OWN]

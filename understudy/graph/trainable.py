@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from training.errors import UntrainableError
-from understudy.graph import UNLABELED, TextGraph, load_graph
+from understudy.graph.errors import UntrainableError
+from understudy.graph.folder import load_graph
 from understudy.graph.splits import labeled_nodes
+from understudy.graph.text_graph import UNLABELED, TextGraph
 
 GRADED_FROM = 3  # nodes of a class, of which a random split gives train, test and val one each
 
