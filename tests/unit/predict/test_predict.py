@@ -1,11 +1,9 @@
 """`understudy predict` with a bundle that is opened in process."""
 
-import csv
 import gzip
-import io
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.bundles import LABELS, NODES, TinyBundle
+from tests.predicting import Ended, expected, jsonl, says, table
 from understudy.bundle import Manifest, open_bundle, write_bundle
 from understudy.cli import main
-from understudy.engine import Engine, Node
+from understudy.engine import Node
 from understudy.graph.snapshot import save_snapshot
 from understudy.graph.text_graph import UNLABELED
 from understudy.predict import run as running
@@ -25,40 +24,6 @@ from understudy.predict.answering import InProcess
 from understudy.predict.errors import OutputError
 from understudy.predict.formats import format_of
 from understudy.predict.output import open_parts
-
-Ended = tuple[int, str]  # exit status, what stderr says
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
-    def run(*words: object) -> Ended:
-        with pytest.raises(SystemExit) as ended:
-            main(["predict", *map(str, words)])
-        return int(ended.value.code or 0), capsys.readouterr().err
-
-    return run
-
-
-def says(told: str, words: str) -> bool:
-    """Whether stderr says so, however a terminal's width has cut the lines."""
-    return "".join(words.split()) in "".join(told.split())
-
-
-def jsonl(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(path.read_text())))
-
-
-def expected(bundle: TinyBundle, nodes: Sequence[Node], top: int = 1) -> list[Any]:
-    """Labels and scores, as the engine tells them."""
-    with Engine.open(bundle.folder) as engine:
-        return [
-            [(entry.label, entry.score) for entry in found.top]
-            for found in engine.classify(nodes, top)
-        ]
 
 
 def test_ids_of_a_csv_are_looked_up(
@@ -328,53 +293,6 @@ def test_what_does_not_go_together_is_told_in_a_line(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "in.csv.csv"]
 
 
-def test_a_table_without_a_header_and_one_of_texts_alone(
-    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
-) -> None:
-    (tmp_path / "ids.csv").write_text("node-1\nnode-2\n")
-    status, told = call(tiny_bundle.folder, tmp_path / "ids.csv", tmp_path / "a.jsonl")
-    assert status == 1
-    assert says(told, "if this is no header but data, use --no-header")
-    words = (tiny_bundle.folder, tmp_path / "ids.csv", tmp_path / "a.jsonl", "--no-header")
-    assert call(*words)[0] == 0
-    assert [row["id"] for row in jsonl(tmp_path / "a.jsonl")] == ["node-1", "node-2"]
-    (tmp_path / "ids.csv").write_text("name\nnode-2\n")  # nor is a usual name one, if it is said
-    assert call(*words, "--force")[0] == 0
-    assert [row["id"] for row in jsonl(tmp_path / "a.jsonl")] == ["name", "node-2"]
-    (tmp_path / "texts.tsv").write_text("Text\nhttp socket\n")
-    status, told = call(tiny_bundle.folder, tmp_path / "texts.tsv", tmp_path / "b.jsonl")
-    assert status == 0
-    assert says(told, "texts are classified alone")
-    (answer,) = jsonl(tmp_path / "b.jsonl")
-    (best,) = expected(tiny_bundle, [Node(text="http socket")])
-    assert [(answer["label"], answer["score"])] == best
-
-
-def test_a_column_that_no_json_line_has_is_told(
-    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
-) -> None:
-    (tmp_path / "in.jsonl").write_text('{"id": "node-1"}\n')
-    words = (tiny_bundle.folder, tmp_path / "in.jsonl", tmp_path / "o.csv")
-    status, told = call(*words, "--neighbors-field", "links")
-    assert status == 1
-    assert says(told, "no column 'links', as --neighbors-field says")
-    # It is told before there is a bundle to answer, and a later line may be the one that has it.
-    status, told = call(tmp_path / "bundle", *words[1:], "--neighbors-field", "links")
-    assert says(told, "no column 'links', as --neighbors-field says")
-    lines = '{"id": "node-1"}\n{"text": "http", "Links": ["node-1"]}\n'
-    (tmp_path / "in.jsonl").write_text(lines)
-    assert call(*words, "--neighbors-field", "links")[0] == 0
-
-
-def test_columns_are_looked_for_before_a_bundle_is_opened(
-    tmp_path: Path, call: Callable[..., Ended]
-) -> None:
-    (tmp_path / "in.csv").write_text("number\n1\n")
-    status, told = call(tmp_path / "bundle", tmp_path / "in.csv", tmp_path / "out.csv")
-    assert status == 1
-    assert says(told, "in.csv: no column of ids or of texts; the columns are: number")
-
-
 def test_a_link_stays_a_link(
     tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
 ) -> None:
@@ -393,30 +311,6 @@ def test_a_link_stays_a_link(
         assert (status, says(told, "unexpected")) == (1, False)
         assert says(told, "loop.csv")
     assert [path.name for path in far.iterdir()] == ["answers.csv"]
-
-
-def test_bytes_of_a_parquet_file_are_texts_as_in_an_import(
-    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
-) -> None:
-    texts = pa.array([b"http socket", b"\xff"], pa.binary())
-    pq.write_table(pa.table({"text": texts}), tmp_path / "in.parquet")
-    status, told = call(tiny_bundle.folder, tmp_path / "in.parquet", tmp_path / "out.jsonl")
-    assert status == 0
-    assert says(told, "in.parquet row 2: bad_row: column 'text' must be a string")
-    answers = jsonl(tmp_path / "out.jsonl")
-    (best,) = expected(tiny_bundle, [Node(text="http socket")])
-    assert [(answers[0]["label"], answers[0]["score"])] == best
-
-
-def test_stored_texts_can_be_looked_up_by_their_ids(
-    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
-) -> None:
-    (tmp_path / "in.csv").write_text("id,text\nnode-1,matrix proof atom\n")
-    words = (tiny_bundle.folder, tmp_path / "in.csv", tmp_path / "o.jsonl", "--text-field", "none")
-    assert call(*words)[0] == 0
-    (answer,) = jsonl(tmp_path / "o.jsonl")
-    (best,) = expected(tiny_bundle, [Node(id="node-1")])
-    assert [(answer["label"], answer["score"])] == best
 
 
 def test_parts_of_another_run_are_told_and_left_alone(
