@@ -12,7 +12,7 @@ from training.config import DistillChoices, ObjectiveOptions, StudentConfig, Tra
 from training.errors import TrainingError
 from training.interface import distill as function
 
-NO_CHOICES = {"graph", "out", "force", "progress", "ray", "workers"}
+NO_CHOICES = {"context", "graph", "out", "force", "progress", "ray", "workers"}
 
 
 @pytest.mark.parametrize("program", [command, function])

@@ -13,6 +13,7 @@ from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.fields import NOT_READ, EdgeFields, NodeFields, is_edge_header
 from understudy.graph.readers.formats import (
     EDGE_LISTS,
+    READERS,
     FileOptions,
     Kind,
     holds_edges,
@@ -89,15 +90,16 @@ def import_graph(
 
 
 def check_files(paths: Sequence[Path], kind: Kind) -> list[Path]:
-    """All files of that kind, the parts of folders among them, each of which can be opened.
+    """All files of that kind, the parts of folders among them, each of which can be opened, but for
+    those of a registered reader, which may be no files at all.
 
     Raises:
         SourceError: one cannot, or is of no known format.
     """
     parts = [part for path in paths for part in parts_of(path, kind)]
     for part in parts:
-        suffix_of(part, kind)
-        check_opens(part)
+        if suffix_of(part, kind) not in READERS:
+            check_opens(part)
     return parts
 
 
