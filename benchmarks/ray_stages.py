@@ -64,7 +64,7 @@ from understudy.graph.files import file_digest
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
-ACTOR, WORKER = "ray::MapWorker", "ray::RayTrainWorker"  # as processes are called
+ACTOR, WORKER = "ray::AskingWorker", "ray::RayTrainWorker"  # as processes are called
 Stage = Literal["teach", "distill", "export", "predict"]
 PASSES: tuple[Stage, ...] = ("export", "predict")
 

@@ -24,8 +24,6 @@ VARIABLES = {  # read by Ray when it is imported, or when it starts
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it warns of what it will do one day
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # of its own helpers; ours are raised
-    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
-    "RAY_DATA_LOG_LEVEL": "ERROR",
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",  # 60 are few where torch comes from a network
 }
 CARRIED = ("UNDERSTUDY_CACHE", PLUGINS, "HF_HOME", "HF_HUB_OFFLINE")  # variables workers go by
@@ -165,7 +163,6 @@ def imported_ray(variables: Mapping[str, str]) -> ModuleType:
         os.environ.setdefault(name, value)
     try:
         import ray
-        import ray.data
     except ImportError as error:
         raise ClusterError(
             f"--ray needs Ray, which is not installed here ({error}): "

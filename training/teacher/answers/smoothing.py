@@ -104,9 +104,11 @@ def spread(
     adjacency: sparse.csr_array, start: NDArray[np.float32], factor: float
 ) -> NDArray[np.float32]:
     """The limit of Z = a A Z + (1 - a) F, but for `REMAINDER`; float32 [N, C]."""
-    values = start
+    values, again = start, (1 - factor) * start
     for _ in range(math.ceil(math.log(REMAINDER) / math.log(factor))):
-        values = factor * (adjacency @ values) + (1 - factor) * start
+        values = adjacency @ values
+        values *= factor
+        values += again
     return values
 
 
