@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +22,8 @@ from understudy.cluster.places import load_same_graph
 from understudy.cluster.sharing import at_work
 from understudy.graph.folder import read_meta
 from understudy.graph.prompts import graph_prompter
+
+TunedWeights = Mapping[str, torch.Tensor]  # by name; none where nothing was tuned
 
 
 def asked_on(cluster: Cluster, graph_folder: Path) -> AskingElsewhere:
@@ -60,50 +61,45 @@ def answered(
     if not parts:
         return
     tuned = tuned_weights(teacher) if options.tuning.epochs else {}
-    weights = {name: weight.detach().cpu() for name, weight in tuned.items()}
+    weights: TunedWeights = {name: weight.detach().cpu() for name, weight in tuned.items()}
     graph = str(graph_folder.resolve()), read_meta(graph_folder)["content_hash"]
     enough = replace(cluster, workers=min(cluster.workers, len(parts)))
-    kept = ray.put(weights)  # for as long as a worker may have to be started again
-    own = (*graph, options, kept)
+    kept = ray.put(weights)
+    own = (*graph, options)
     with at_work(enough, AskingWorker, *own, share=enough.share, ours=(TrainingError,)) as workers:
-        yield from zip(parts, workers.each(part.asked for part in parts.values()), strict=True)
+        asked = ((part.asked, kept) for part in parts.values())
+        yield from zip(parts, workers.each(asked), strict=True)
 
 
 class AskingWorker:
     """A process with the graph and the tuned teacher, for as long as there are parts."""
 
-    def __init__(
-        self,
-        graph_folder: str,
-        content_hash: str,
-        options: TeachOptions,
-        weights: Mapping[str, torch.Tensor],
-    ) -> None:
+    loaded: tuple[LocalTeacher, Write] | None = None
+
+    def __init__(self, graph_folder: str, content_hash: str, options: TeachOptions) -> None:
         self.graph_folder, self.content_hash = Path(graph_folder), content_hash
-        self.options, self.weights = options, weights
+        self.options = options
 
-    @cached_property
-    def loaded(self) -> tuple[LocalTeacher, Write]:
-        """The tuned teacher, and what writes its prompts.
+    def work(self, item: tuple[NDArray[np.int64], "ray.ObjectRef[TunedWeights]"]) -> Answers:
+        """A part's answers.
 
-        Loaded with the first part: what fails in a constructor, Ray tells as text alone.
+        Shapes: item: int64 [P, 2], nodes and hops; and the tuned weights, read with the first part
         """
+        asked, weights = item
+        if self.loaded is None:
+            self.loaded = self.load(ray.get(weights))
+        teacher, write = self.loaded
+        prompts = list(WrittenPrompts(write, asked))
+        return answer_part(teacher, prompts, self.options.tokens_per_batch)
+
+    def load(self, weights: TunedWeights) -> tuple[LocalTeacher, Write]:
+        """The tuned teacher, and what writes its prompts."""
         torch.set_num_threads(1)  # as many as its cores
         graph = load_same_graph(self.graph_folder, self.content_hash)
         teacher = load_local(graph, self.options)
-        if self.weights:
+        if weights:
             own = tuned_weights(teacher)
             with torch.no_grad():
-                for name, weight in self.weights.items():
+                for name, weight in weights.items():
                     own[name].copy_(weight)
         return teacher, graph_prompter(graph, self.options.prompts).stored
-
-    def work(self, asked: NDArray[np.int64]) -> Answers:
-        """A part's answers.
-
-        Shapes: asked: int64 [P, 2], nodes and hops
-        """
-        teacher, write = self.loaded
-        return answer_part(
-            teacher, list(WrittenPrompts(write, asked)), self.options.tokens_per_batch
-        )
