@@ -7,7 +7,13 @@ from pathlib import Path
 
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, silent
-from understudy.graph.readers.dialects import Dialect, find_dialect, looks_like_data, split_raw
+from understudy.graph.readers.dialects import (
+    Dialect,
+    find_dialect,
+    first_line,
+    looks_like_data,
+    split_raw,
+)
 from understudy.graph.readers.fields import listed
 from understudy.graph.readers.text_lines import LONE_RETURN, read_lines
 
@@ -31,6 +37,48 @@ class Header:
 
     wanted: bool | None = None  # None: it does, unless it holds numbers only
     usual: Callable[[Sequence[str]], bool] = bool  # whether names are those of a header
+
+
+@dataclass(frozen=True)
+class Head:
+    """The columns of a file by its first line."""
+
+    line: int
+    columns: tuple[str, ...]
+    named: bool  # whether the line names them; else they are called 1, 2, …
+
+
+def table_head(path: Path, usual: str, given: str, header: Header) -> Head | None:
+    """The columns of a table, of which no more is read than its first line.
+
+    None where the reading is to tell: there is no line, or a quoted name goes on in the next one.
+
+    Args:
+        usual: the delimiter that the file's name promises.
+        given: the delimiter that the user named; empty to find it in the line.
+
+    Raises:
+        SourceError: the file cannot be read.
+        BadInputError: it is empty, not UTF-8, holds JSON, or may have no header.
+    """
+    first = first_line(path, read_lines(path), usual, given)
+    if not first.text or first.text.count('"') % 2 or "\r" in first.text:
+        return None
+    (values,) = csv.reader([first.text], delimiter=first.delimiter, skipinitialspace=True)
+    names = column_names(values)
+    if is_header(path, first.number, names, header):
+        return Head(first.number, names, named=True)
+    return Head(first.number, numbered(len(names)), named=False)
+
+
+def column_names(values: Sequence[str]) -> tuple[str, ...]:
+    """Names without blanks, and without the marks of files that were saved twice."""
+    return tuple(value.strip().strip("\ufeff").strip() for value in values)
+
+
+def numbered(count: int) -> tuple[str, ...]:
+    """What columns are called that have no names."""
+    return tuple(str(number) for number in range(1, count + 1))
 
 
 def read_delimited(
@@ -57,12 +105,11 @@ def read_delimited(
         if not values:
             continue
         if not columns:
-            # Files that were put together or saved twice may begin with a mark of their own.
-            names = tuple(value.strip().strip("\ufeff").strip() for value in values)
+            names = column_names(values)
             if is_header(path, line, names, header or Header()):
                 columns = names
                 continue
-            columns = tuple(str(number) for number in range(1, len(values) + 1))
+            columns = numbered(len(values))
         try:
             check_fields(path, line, values, columns)
             check_not_swallowed(path, line, count, values, dialect)

@@ -13,6 +13,7 @@ from understudy.graph.progress import Progress, silent
 from understudy.graph.readers import cells
 from understudy.graph.readers.class_names import named_labels
 from understudy.graph.readers.fields import NOT_READ, NodeFields
+from understudy.graph.readers.formats import Files
 from understudy.graph.readers.ogb_files import (
     class_numbers,
     integers,
@@ -137,7 +138,7 @@ def read_texts(options: OgbOptions, progress: Progress) -> TextsById:
     fields = NodeFields(
         options.id_field, options.text_field, NOT_READ, NOT_READ, neighbors=NOT_READ
     )
-    tables = read_nodes([path], fields, progress=progress)
+    tables = read_nodes([path], fields, Files(progress=progress))
     table = tables[0]
     if len(tables) > 1:
         raise BadInputError(f"{path}: a folder of {len(tables)} files; join the texts in one")
