@@ -11,7 +11,7 @@ from understudy.graph.csr import Adjacency, build_adjacency
 from understudy.graph.errors import BadInputError
 from understudy.graph.names import look_alike
 from understudy.graph.node_checks import NodeColumns, trimmed
-from understudy.graph.numerals import WHOLE_FLOAT, as_integers
+from understudy.graph.numerals import WHOLE_FLOAT, as_integers, same_number
 from understudy.graph.records import EdgeTable
 from understudy.graph.repairs import RepairLog
 
@@ -158,6 +158,12 @@ def unknown_endpoint(
             f"{at(table, row)}: the edge's {side} {value!r:.100} is no node's id{others}, though "
             f"{known!r} is, and only case, blanks or accents' coding differ, or what cannot be "
             "seen; write both one way"
+        )
+    same = same_number(value, ids) if isinstance(value, str) else None
+    if same is not None:
+        return (
+            f"{at(table, row)}: the edge's {side} {value!r:.100} is no node's id{others}, though "
+            f"{same!r} is, which is the same number; write both one way"
         )
     return (
         f"{at(table, row)}: the edge's {side} {value!r:.100} is no node's id{others}; "

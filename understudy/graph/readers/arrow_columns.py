@@ -24,7 +24,8 @@ from understudy.graph.reading import ReadingLog
 from understudy.graph.records import EdgeTable, NodeTable, Source, null_strings, optional_strings
 from understudy.graph.text_graph import string_array
 
-EXACT_FLOATS_32 = 2**24
+# Up to here, no whole number is rounded to another in the type.
+EXACT = {pa.float16(): 2**11 - 1, pa.float32(): 2**24 - 1}
 
 
 def node_records(table: "ArrowColumns", fields: NodeFields) -> NodeTable:
@@ -149,8 +150,9 @@ class ArrowColumns:
             return self.decoded(index, column)
         if pa.types.is_null(kind) or pa.types.is_integer(kind):
             return flat(column.cast(pa.large_string()))
-        if kind == pa.float32():
-            return optional_strings(self.values(index, column, lambda value: of(exact(value))))
+        if kind in EXACT:
+            exact = EXACT[kind]
+            return optional_strings(self.values(index, column, lambda v: number_of(v, exact)))
         return optional_strings(self.values(index, column, of))
 
     def check_type(self, index: int, of: Callable[[object], str | None]) -> None:
@@ -218,18 +220,9 @@ def is_textual(kind: pa.DataType) -> bool:
     )
 
 
-def exact(value: object) -> object:
-    """A float of 32 bits that no other whole number was rounded to.
-
-    Raises:
-        CellError: it is too large.
-    """
-    if isinstance(value, float) and abs(value) >= EXACT_FLOATS_32:
-        raise CellError(
-            f"below {EXACT_FLOATS_32:,}, from where its type rounds whole numbers (save it as "
-            "whole numbers)"
-        )
-    return value
+def number_of(value: Any, exact: int) -> str | None:
+    """A whole number of a short type of floats, see `cells.whole`."""
+    return None if value is None else cells.whole(value, exact)
 
 
 def is_fractional(kind: pa.DataType) -> bool:

@@ -1,8 +1,10 @@
 """What first lines tell: said before any file is read whole, which may take long."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from understudy.graph.errors import MissingColumnError
 from understudy.graph.progress import silent
 from understudy.graph.readers.arrow_columns import check_edge_columns, check_node_columns
 from understudy.graph.readers.fields import (
@@ -38,27 +40,26 @@ def check_beginnings(
         BadInputError: it is of another kind than its name says, or has not the columns that are
             needed or asked for.
     """
-    tables: list[Found | None] = []  # None where a later record may have other columns
+    found: Found = {}
+    open_ended = False  # a later record may have other columns
     first: tuple[str, list[str]] | None = None
-    for path in sorted(nodes, key=is_whole):
+    both = [*((path, True) for path in nodes), *((path, False) for path in edges)]
+    for path, is_node in sorted(both, key=late):
+        if not is_node:
+            check_edge_file(path, edge_fields, files)
+            continue
         columns, used = node_columns(path, node_fields, files)
         first = first or (str(path), columns)
-        tables.append(used)
-    for path in sorted(edges, key=is_whole):
-        check_edge_file(path, edge_fields, files)
-    found: Found = {}
-    for used in tables:
-        if used is None:
-            return
-        for role, names in used.items():
+        open_ended = open_ended or used is None
+        for role, names in (used or {}).items():
             found.setdefault(role, set()).update(names)
-    if first is not None:
+    if first is not None and not open_ended:
         check_given(*first, node_fields, found)
 
 
-def is_whole(path: Path) -> bool:
+def late(file: tuple[Path, bool]) -> bool:
     """Whether nothing of a file is known until all of it is read."""
-    return suffix_of(path, "edges") in GRAPHS
+    return suffix_of(file[0], "edges") in GRAPHS
 
 
 def node_columns(path: Path, fields: NodeFields, files: Files) -> tuple[list[str], Found | None]:
@@ -79,11 +80,12 @@ def node_columns(path: Path, fields: NodeFields, files: Files) -> tuple[list[str
         return [], None
     place, columns = begun
     fields = known(rows, columns, fields)
-    roles = node_indexes(rows.source.at(place), columns, fields).roles()
-    if rows.head is None:
-        return columns, None
-    used = named(columns, roles)
-    check_text(rows.source.file, columns, fields, used.get("text", ()))
+    with header_doubted(rows):
+        roles = node_indexes(rows.source.at(place), columns, fields).roles()
+        if rows.head is None:
+            return columns, None
+        used = named(columns, roles)
+        check_text(rows.source.file, columns, fields, used.get("text", ()))
     return columns, used
 
 
@@ -102,7 +104,8 @@ def check_edge_file(path: Path, fields: EdgeFields, files: Files) -> None:
     rows = files.rows(path, "edges", silent)
     if (begun := beginning(rows)) is not None:
         place, columns = begun
-        edge_indexes(rows.source.at(place), columns, known_ends(rows, columns, fields))
+        with header_doubted(rows):
+            edge_indexes(rows.source.at(place), columns, known_ends(rows, columns, fields))
 
 
 def beginning(rows: Rows) -> tuple[int, list[str]] | None:
@@ -111,6 +114,19 @@ def beginning(rows: Rows) -> tuple[int, list[str]] | None:
         return rows.head.line, list(rows.head.columns)
     first = next(rows.rows, None)
     return None if first is None else (first[0], list(first[1]))
+
+
+@contextmanager
+def header_doubted(rows: Rows) -> Iterator[None]:
+    """Adds to what is said of a missing column that the first line may be no header."""
+    try:
+        yield
+    except MissingColumnError as error:
+        if rows.head is None or not rows.head.named:
+            raise
+        raise MissingColumnError(
+            f"{error}; if this is no header but data, use --no-header"
+        ) from error
 
 
 def named(columns: Sequence[str], roles: dict[str, tuple[int, ...]]) -> Found:

@@ -20,6 +20,11 @@ from understudy.graph.readers.text_lines import LONE_RETURN, read_lines
 Row = tuple[int, Sequence[str], Sequence[object]]  # line, column names, values
 Record = tuple[int, int, list[str]]  # first line, lines, fields
 Refuse = Callable[[int, BadInputError], None]  # is told the line of a record that cannot be read
+Remark = Callable[[str], None]
+UNCLOSED = (
+    "a quote opens a field, and none ends it; if quotes are letters here, double them and enclose "
+    "the field in quotes"
+)
 
 
 def stop(_: int, error: BadInputError) -> None:
@@ -87,6 +92,7 @@ def read_delimited(
     header: Header | None = None,
     progress: Progress = silent,
     refuse: Refuse = stop,
+    remark: Remark | None = None,
 ) -> Iterator[Row]:
     """Yields every record with the line it starts on; blank lines are passed over.
 
@@ -94,6 +100,7 @@ def read_delimited(
         dialect: or the delimiter that the file's name promises.
         header: without a header line, columns are called 1, 2, ….
         refuse: is told of a record of another length, before the next one is yielded.
+        remark: takes what may be wrong though it could be read, at the end.
 
     Raises:
         BadInputError: no header or no record, a row of another length, or broken quoting.
@@ -101,6 +108,7 @@ def read_delimited(
     if isinstance(dialect, str):
         dialect = find_dialect(path, dialect)
     columns: tuple[str, ...] = ()
+    swallowing: list[int] = []
     for line, count, values in records(path, dialect, progress):
         if not values:
             continue
@@ -116,9 +124,16 @@ def read_delimited(
         except BadInputError as error:
             refuse(line, error)
             continue
+        if count > 1 and may_swallow(values, count, dialect.delimiter):
+            swallowing.append(line)
         yield line, columns, values
     if not columns:
         raise BadInputError(f"{path}: the file is empty; expected a header line")
+    if swallowing and remark is not None:
+        remark(
+            "quoted fields run over lines that could be records by themselves: "
+            f"{len(swallowing):,} (first: line {swallowing[0]:,})"
+        )
 
 
 def records(path: Path, dialect: Dialect, progress: Progress) -> Iterator[Record]:
@@ -146,7 +161,8 @@ def records(path: Path, dialect: Dialect, progress: Progress) -> Iterator[Record
     except csv.Error as error:
         if "new-line character" in str(error):
             raise BadInputError(f"{path}:{start}: {LONE_RETURN}") from error
-        raise BadInputError(f"{path}:{start}: broken quoting: {error}") from error
+        told = UNCLOSED if "unexpected end" in str(error) else error
+        raise BadInputError(f"{path}:{start}: broken quoting: {told}") from error
 
 
 def is_header(path: Path, line: int, names: Sequence[str], header: Header) -> bool:
@@ -177,6 +193,13 @@ def check_fields(path: Path, line: int, values: Sequence[str], columns: Sequence
             f"{path}:{line}: {len(values)} fields where the header has {len(columns)} "
             f"({listed(columns)}); check the delimiter and the quoting"
         )
+
+
+def may_swallow(values: Sequence[str], count: int, delimiter: str) -> bool:
+    """Whether every line that a record runs over has as many fields as a record."""
+    lines = delimiter.join(values).split("\n")
+    signs = len(values) - 1
+    return signs > 0 and len(lines) == count and all(x.count(delimiter) == signs for x in lines)
 
 
 def check_not_swallowed(

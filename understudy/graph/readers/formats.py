@@ -31,6 +31,30 @@ FORMATS = (
     "(edges also .txt, .edges or .edgelist), each may be packed as .gz, .bz2, .xz or .zip"
 )
 
+# What other files are, by the ends of their names, and what to do about them.
+ADVICE = {
+    ("-", "/dev/stdin", "/dev/fd/0"): "stdin is not read; write it to a file of a name that tells "
+    "its format",
+    (".gzip",): "packed by gzip; let its name end in .gz",
+    (".zst", ".zstd"): "packed by zstd; unpack it: zstd -d",
+    (".7z", ".rar", ".z", ".lz4", ".br", ".lzma"): "packed in a way that is not read; unpack it",
+    (".xlsx", ".xls", ".xlsm", ".ods"): "a spreadsheet; save the sheet as CSV",
+    (".xml",): "let its name end in .graphml or .gexf, if it is one of these",
+    (".txt",): "let its name end in .csv or .tsv, if it is a table",
+    (".mtx", ".net", ".adjlist", ".mat", ".dot", ".gv"): "write its edges as a list, two ids "
+    "a line, with a name that ends in .edgelist",
+    (
+        ".pt",
+        ".pth",
+        ".npz",
+        ".pkl",
+        ".pickle",
+    ): "a graph that torch, PyG or NumPy has saved is read by `understudy data pyg`",
+    (".feather", ".arrow", ".orc", ".avro", ".h5", ".hdf5"): "save it as .parquet",
+    (".db", ".sqlite", ".sqlite3", ".duckdb"): "a database; export its tables as CSV or Parquet",
+}
+
+
 Reader = Callable[[Path, Progress], Iterator[Row]]
 READERS: dict[str, Reader] = {}  # of others, by suffix
 
@@ -84,8 +108,11 @@ def suffix_of(path: Path, kind: Kind) -> str:
     suffix = Path(unpacked_name(path)).suffix
     if suffix in suffixes(kind):
         return suffix
+    names = (str(path), path.suffix.lower())
+    advice = next((told for ends, told in ADVICE.items() if set(ends).intersection(names)), "")
     raise SourceError(
-        f"{path}: unknown format; the name must end in {', '.join((*READERS, FORMATS))}"
+        f"{path}: unknown format{advice and f' ({advice})'}; the name must end in "
+        f"{', '.join((*READERS, FORMATS))}"
     )
 
 
@@ -165,11 +192,12 @@ class Files:
             return self.list_rows(path, progress)
         if suffix in (*COMMA, *TAB):
             return self.table_rows(path, kind, "," if suffix in COMMA else "\t", progress)
-        document = self.document(path) if suffix in GRAPHS else None
+        document: Any = self.document(path) if suffix in GRAPHS else None
         if suffix in networkx_files.SUFFIXES:
-            found = networkx_files.edge_rows(document)
+            found = networkx_files.edge_rows(document.graph)
             if kind == "nodes":
-                found = networkx_files.node_rows(document, suffix)
+                graph, left_out = document.graph, document.undeclared
+                found = networkx_files.node_rows(graph, suffix, left_out)
             return Rows(Source(str(path), kind[:-1]), found, own=True)
         if document is not None:
             found = document_rows(path, document[kind], kind == "edges")
@@ -197,7 +225,7 @@ class Files:
         def rows() -> Iterator[Row]:
             dialect = find_dialect(path, usual, self.options.delimiter)
             remarks.extend(dialect.remarks)
-            yield from read_delimited(path, dialect, header, progress)
+            yield from read_delimited(path, dialect, header, progress, remark=remarks.append)
 
         numbered = self.options.header is False
         return Rows(Source(str(path)), rows(), remarks, numbered, head=head)

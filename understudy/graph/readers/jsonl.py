@@ -65,7 +65,7 @@ def read_document(path: Path, progress: Progress = silent) -> dict[str, list[Any
     if first[:1] not in ("[", "{"):
         return None
     value = object_of(first)
-    if value is not None and not is_graph(value):
+    if value is not None and not (is_graph(value) or holds_columns(value)):
         return None
     rest = "".join(lines)
     if value is None or rest.strip():
@@ -89,6 +89,11 @@ def object_of(line: str) -> dict[str, Any] | None:
 
 def is_graph(value: dict[str, Any]) -> bool:
     return isinstance(value.get("nodes"), list) and any(key in value for key in LINK_KEYS)
+
+
+def holds_columns(value: dict[str, Any]) -> bool:
+    """Whether an object is a whole table by its columns, rather than one record."""
+    return bool(value) and all(isinstance(column, dict | list) for column in value.values())
 
 
 def records_of(path: Path, value: Any) -> dict[str, list[Any]]:

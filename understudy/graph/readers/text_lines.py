@@ -7,7 +7,7 @@ from typing import IO
 
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, silent
-from understudy.graph.readers.packed import open_bytes
+from understudy.graph.readers.packed import is_packed, open_bytes
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 UTF_16 = "UTF-16; convert it: iconv -f UTF-16 -t UTF-8"
@@ -31,6 +31,7 @@ OTHER_KINDS = {
     b"\xff\xfe": UTF_16,
     b"\xfe\xff": UTF_16,
 }
+PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
 
 
 def read_lines(path: Path, progress: Progress = silent) -> Iterator[str]:
@@ -78,7 +79,10 @@ def check_is_text(path: Path, line: bytes) -> None:
     Raises:
         BadInputError: the first bytes are those of a file that is no UTF-8 text.
     """
-    kind = next((told for mark, told in OTHER_KINDS.items() if line.startswith(mark)), "")
+    mark = next((mark for mark in OTHER_KINDS if line.startswith(mark)), b"")
+    kind = OTHER_KINDS.get(mark, "")
+    if mark in PACKED and is_packed(path):
+        kind = f"{kind.partition(';')[0]} a second time; unpack it once"
     if not kind and b"\x00" in line[:4]:
         kind = UTF_16
     if kind:
