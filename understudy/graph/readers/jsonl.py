@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from understudy.folders.places import url_problem
 from understudy.graph.errors import BadInputError, SourceError
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.delimited import Refuse, Row, numbered, stop
@@ -133,6 +134,8 @@ def read_value(path: Path, whole: str) -> Any:
         content = path.read_bytes()
         text = content.decode(json.detect_encoding(content))
     except OSError as error:
+        if problem := url_problem(path):
+            raise SourceError(f"{path} {problem}") from error
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}; {whole}") from error
     except UnicodeDecodeError as error:
         raise BadInputError(f"{path}: not UTF-8 at byte {error.start}; convert the file") from error

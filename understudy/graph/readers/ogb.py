@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from understudy.graph.builder import Built, Rules, build_graph
 from understudy.graph.errors import BadInputError
+from understudy.graph.numerals import all_whole, as_integers
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers import cells
 from understudy.graph.readers.class_names import named_labels
@@ -143,6 +144,7 @@ def read_texts(options: OgbOptions, progress: Progress) -> TextsById:
     if len(tables) > 1:
         raise BadInputError(f"{path}: a folder of {len(tables)} files; join the texts in one")
     ids = pc.utf8_trim_whitespace(table.ids)
+    ids = as_integers(ids) if all_whole(ids) else ids  # pandas makes floats of a column with gaps
     return TextsById(table.source, table.places, ids, table.texts, table.reading)
 
 

@@ -1,6 +1,7 @@
 """The files of an Open Graph Benchmark folder: numbers without a header, mappings, splits."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -37,10 +38,12 @@ def table_file(folder: Path, name: str) -> Path:
         return found[0]
     below = sorted(path.parent.parent for path in folder.glob("*/raw/edge.csv*"))
     hint = f"; did you mean {below[0]}?" if below else ""
-    raise SourceError(
-        f"{folder / name}.csv.gz is missing; expected raw/edge.csv.gz, raw/node-label.csv.gz "
-        f"and raw/num-node-list.csv.gz in the folder{hint}"
-    )
+    expected = "raw/edge.csv.gz, raw/node-label.csv.gz and raw/num-node-list.csv.gz in the folder"
+    if name.startswith("split/"):
+        expected = (
+            "train.csv.gz, valid.csv.gz and test.csv.gz of a split, of which one may be empty"
+        )
+    raise SourceError(f"{folder / name}.csv.gz is missing; expected {expected}{hint}")
 
 
 def integers(
@@ -133,7 +136,10 @@ def node_ids(folder: Path, count: int) -> pa.LargeStringArray:
         return string_array(map(str, range(count)))
     path, pairs = found
     if sorted(number for number, _ in pairs) != list(range(count)):
-        raise BadInputError(f"{path}: must name each of the {count:,} nodes once")
+        raise BadInputError(f"{path}: must name each of the {count:,} nodes once, below a header")
+    named = Counter(name for _, name in pairs)
+    if twice := [name for name, times in named.items() if times > 1]:
+        raise BadInputError(f"{path}: two nodes have the id {twice[0]!r:.100}; each needs its own")
     return string_array(name for _, name in sorted(pairs))
 
 

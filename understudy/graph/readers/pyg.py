@@ -97,6 +97,8 @@ def check_count(data: Attributes, count: int) -> None:
         BadInputError: there are more, or fewer.
     """
     said = data.values.get("num_nodes")
+    if getattr(said, "ndim", None) == 0:  # a tensor of one number
+        said = said.item()
     shape = tuple(getattr(data.values.get("x"), "shape", ()))
     for key, number in (("num_nodes", said), ("x", shape[0] if shape else None)):
         if isinstance(number, int) and number != count:
