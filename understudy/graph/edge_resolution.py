@@ -168,6 +168,8 @@ def unknown_endpoint(
         like = f"though {known!r} is, which is the same number"
     else:
         advice = "add the node, or drop such edges with --skip-unknown"
+        if (row, count, table.reading.named) == (0, 1, False) and (pair[:, 0] == UNKNOWN).all():
+            advice += ", or, if the line names the columns, say so with --header"
         return f"{end} {value!r:.100} is no node's id{others}; {advice}"
     return f"{end} {value!r:.100} is no node's id{others}, {like}; write both one way"
 

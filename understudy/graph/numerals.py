@@ -49,11 +49,16 @@ def renamed(column: pa.LargeStringArray, names: dict[str, str | None]) -> pa.Lar
     return pc.if_else(found.is_valid(), replaced, column)
 
 
+def number_of(name: str) -> Decimal | None:
+    """The number that a name writes, perhaps with zeros before it; None where it writes none."""
+    return Decimal(name) if re.fullmatch(DIGITS, name) else None
+
+
 def same_number(name: str, others: pa.LargeStringArray) -> str | None:
     """The first of many names (large_string [n]) that writes the same number in another way, as
     `007` and `1e5` do for 7 and 100000."""
-    if not re.fullmatch(DIGITS, name):
+    wanted = number_of(name)
+    if wanted is None:
         return None
-    wanted = Decimal(name)
     written = others.filter(pc.match_substring_regex(others, DIGITS)).to_pylist()
     return next((other for other in written if Decimal(other) == wanted), None)

@@ -1,12 +1,14 @@
 """What about a graph will trouble its user later: said at import, when it can still be mended."""
 
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from understudy.graph.names import alike_groups, plain_form
+from understudy.graph.numerals import number_of
 from understudy.graph.text_graph import UNLABELED, TextGraph
 
 FEW_NODES = 3  # a class needs as many to be in train, val and test
@@ -36,6 +38,7 @@ def what_to_know(graph: TextGraph, drawn: bool) -> Iterator[str]:
     if graph.label_names == ("-1", "1"):
         yield "the labels -1 and 1 are two classes (else: --negative-labels none)"
     yield from alike(graph.label_names)
+    yield from same_numbers(graph.label_names)
     yield from put_together(graph.label_names)
     if not graph.adjacency.num_edges:
         yield "the graph has no edges"
@@ -80,6 +83,21 @@ def alike(names: Sequence[str]) -> Iterator[str]:
         yield (
             f"{shown}: classes of their own, though only case, blanks or accents' coding differ, "
             "or what cannot be seen; write each class one way if they are the same"
+        )
+
+
+def same_numbers(names: Sequence[str]) -> Iterator[str]:
+    """Classes that write one number in several ways, as `1` and `01` do."""
+    groups: dict[Decimal, list[str]] = {}
+    for name in names:
+        if (number := number_of(name)) is not None:
+            groups.setdefault(number, []).append(name)
+    several = [group for group in groups.values() if len(group) > 1]
+    if several:
+        shown = "; ".join(", ".join(map(repr, group)) for group in several[:SHOWN])
+        yield (
+            f"{shown}: classes of their own, though they write the same number; write each class "
+            "one way if they are the same"
         )
 
 

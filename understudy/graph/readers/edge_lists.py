@@ -14,7 +14,7 @@ ATTRIBUTES = re.compile(r"\s\{")  # of an edge, as NetworkX writes them behind i
 
 
 def edge_list_head(path: Path, header: Header) -> Head | None:
-    """The columns by the first line that is no comment; None where there is none.
+    """The columns by the first line that is no comment; None where that is no edge.
 
     Raises:
         SourceError: the file cannot be opened.
@@ -26,7 +26,7 @@ def edge_list_head(path: Path, header: Header) -> Head | None:
             names = fields(text, separator_of(text))
             if header.usual(names) or header.wanted:
                 return Head(line, tuple(names), named=True)
-            return Head(line, numbered(len(names)), named=False)
+            return Head(line, numbered(len(names)), named=False) if len(names) > 1 else None
     return None
 
 

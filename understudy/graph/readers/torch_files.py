@@ -14,7 +14,7 @@ import numpy as np
 
 from understudy.graph.errors import BadInputError, SourceError
 from understudy.graph.readers.old_pickles import rewritten
-from understudy.graph.readers.packed import guarded, refuse_pipe
+from understudy.graph.readers.packed import POINTER, POINTER_TOLD, guarded, refuse_pipe
 
 # What torch's restricted unpickler raises on bytes that are no pickle at all.
 GARBAGE = (
@@ -66,6 +66,7 @@ OTHERS = {
     b"\x89HDF": "HDF5; save its arrays with torch.save or numpy.savez",
     b"\x1f\x8b": "packed by gzip; unpack it: gunzip",
     b"PAR1": "Parquet, which is read by `understudy data import`",
+    POINTER: POINTER_TOLD,
 }
 LONGEST_MARK = max(map(len, OTHERS))
 

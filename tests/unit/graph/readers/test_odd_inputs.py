@@ -219,3 +219,41 @@ def test_gexf_of_every_spelling_of_its_version(import_text: Import, name: str) -
     built = import_text(content, None, node_name="g.gexf")
     assert built.graph.texts.to_pylist() == ["oak", "elm"]
     assert edges(built) == [[0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS in"),
+        (b"<!DOCTYPE html>\n<html>\n", "a page of HTML, perhaps what a server said"),
+        (b"<HTML><body>gone</body></HTML>\n", "a page of HTML"),
+    ],
+)
+def test_what_only_stands_for_a_file_is_named(
+    import_text: Import, tmp_path: Path, content: bytes, message: str
+) -> None:
+    for name in ("n.csv", "n.json"):
+        with pytest.raises((BadInputError, SourceError), match=rf"{name}: {message}"):
+            import_text(content, None, node_name=name)
+    if content.startswith(b"version"):
+        with pytest.raises(SourceError, match=rf"n\.parquet: {message}"):
+            import_text(content, None, node_name="n.parquet")
+
+
+def test_classes_that_write_one_number_in_several_ways_are_told(import_text: Import) -> None:
+    remarks = " ".join(import_text(LABELLED.format("1", "01", "x"), None).remarks)
+    assert "'01', '1': classes of their own, though they write the same number" in remarks
+    assert "same number" not in " ".join(import_text(LABELLED.format("1", "2", "x")).remarks)
+
+
+def test_a_first_line_of_a_list_that_names_no_nodes_may_be_a_header(import_text: Import) -> None:
+    for first, told_of_header in (("from_page to_page", True), ("1 nowhere", False)):
+        with pytest.raises(BadInputError, match=r"e\.txt:1: .* is no node's id; add") as caught:
+            import_text(NODES, f"{first}\n1 2\n", edge_name="e.txt")
+        assert ("say so with --header" in str(caught.value)) == told_of_header
+    with pytest.raises(BadInputError, match=r"e\.txt:1: expected two node ids, found '12'"):
+        import_text(NODES, "12\n23\n", edge_name="e.txt")
+
+
+def test_a_column_without_a_name_is_told_as_such(import_text: Import) -> None:
+    assert "not read: (no name)" in told(import_text("id,text,\n1,a,\n", None))
