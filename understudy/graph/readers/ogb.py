@@ -16,6 +16,7 @@ from understudy.graph.readers.class_names import named_labels
 from understudy.graph.readers.fields import NOT_READ, NodeFields
 from understudy.graph.readers.formats import Files
 from understudy.graph.readers.ogb_files import (
+    check_begins,
     class_numbers,
     integers,
     label_names,
@@ -59,6 +60,7 @@ def ogb_graph(
     if len(labels) != count:
         raise BadInputError(f"{labels_file}: {len(labels):,} labels for {count:,} nodes")
     edge_file = table_file(folder, "raw/edge")
+    check_begins(edge_file, 2)
     given = read_split(folder, options.split, count)
     texts = read_texts(options, progress)
     nodes = NodeTable(

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,24 @@ def integers(
     """
     if empty and is_empty(path):
         return np.empty((0, width), np.int64)
-    rows: list[str] = [line.rstrip("\r\n") for line in read_lines(path, progress)]
+    return numbers_of(path, [line.rstrip("\r\n") for line in read_lines(path, progress)], width)
+
+
+def check_begins(path: Path, width: int) -> None:
+    """Refuses a file of numbers by its first line, before all of it is read.
+
+    Raises:
+        BadInputError: see `integers`.
+    """
+    numbers_of(path, [line.rstrip("\r\n") for line in islice(read_lines(path), 1)], width)
+
+
+def numbers_of(path: Path, rows: list[str], width: int) -> NDArray[np.int64]:
+    """int64 [rows, width] of the first lines of a file, or all of them.
+
+    Raises:
+        BadInputError: a line is anything else.
+    """
     columns = pc.split_pattern(pa.array(rows), ",")
     widths = pc.list_value_length(columns).to_numpy(zero_copy_only=False)
     if (widths != width).any():

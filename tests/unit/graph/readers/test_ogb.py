@@ -249,3 +249,9 @@ def test_ids_of_texts_that_pandas_has_made_floats(tmp_path: Path) -> None:
     (tmp_path / "texts.csv").write_text("id,title,abstract\n" + rows)
     graph = ogb_graph(tmp_path / "set", OgbOptions(tmp_path / "texts.csv"), Rules()).graph
     assert graph.texts[0].as_py() == "title 900"
+
+
+def test_edges_of_another_form_are_told_before_texts_are_read(tmp_path: Path) -> None:
+    for edges, found in (("source,target\n0,1\n", "source,target"), ("0;1\n", "0;1")):
+        with pytest.raises(BadInputError, match=rf"edge\.csv\.gz:1: expected .*, found '{found}'"):
+            read(tmp_path, {"raw/edge.csv.gz": edges}, "900\tone\n900\tanother\n")
