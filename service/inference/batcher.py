@@ -12,6 +12,7 @@ from time import monotonic
 
 import numpy as np
 
+from service.averages import running_mean
 from service.errors import OverloadedError
 from service.inference.deadlines import hopeless_wait
 from service.inference.overload import Overload, longest_wait
@@ -24,7 +25,6 @@ from understudy.engine.student import Inference
 
 CHARACTERS_PER_TOKEN = 4  # of English text
 NEIGHBORS_PER_TOKEN = 16  # a neighbour's row is added up; a token passes a whole transformer
-SMOOTHING = 0.2  # weight of the newest batch in the estimated rate
 TELLING = 0.25  # of a full batch, from which on a batch tells the rate though nothing waited
 LONGEST_RETRY = 30.0  # seconds
 
@@ -285,8 +285,7 @@ class Batcher:
 
     def learn_rate(self, tokens: int, seconds: float) -> None:
         rate = tokens / max(seconds, 1e-6)
-        known = self.tokens_per_second or rate
-        self.tokens_per_second = known + SMOOTHING * (rate - known)
+        self.tokens_per_second = running_mean(self.tokens_per_second, rate)
 
     def resolve(self, batch: Sequence[Entry], inference: Inference, started: float) -> None:
         if len(inference.logits) != len(batch):

@@ -9,6 +9,7 @@ from time import perf_counter
 
 import msgspec
 
+from service.averages import running_mean
 from service.cache import Cache, SingleFlight
 from service.errors import TeacherBusyError, TeacherError
 from service.inference.deadlines import hopeless_wait
@@ -19,7 +20,6 @@ from service.telemetry.metrics import Metrics
 from understudy.endpoint.scores import problem_of_scores
 from understudy.graph.prompts import Prompt
 
-SMOOTHING = 0.2  # weight of the newest answer in the time that one takes
 logger = logging.getLogger(__name__)
 
 
@@ -159,8 +159,7 @@ class Teacher:
         """Of an answer."""
         self.metrics.teacher_answers.add("answered")
         self.metrics.teacher_seconds.observe(seconds)
-        known = self.seconds or seconds
-        self.seconds = known + SMOOTHING * (seconds - known)
+        self.seconds = running_mean(self.seconds, seconds)
 
     async def close(self) -> None:
         await self.flights.close()

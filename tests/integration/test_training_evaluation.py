@@ -164,3 +164,19 @@ def test_other_weights_of_the_teacher_are_not_mixed_with_earlier_runs(tmp_path: 
     weights.write_bytes(before)
     evaluate(graph, tmp_path / "out", replace(options, splits=2))
     assert [row for row in measured(tmp_path / "out") if row.split == 0] == kept
+
+
+def test_another_tokenizer_of_the_teacher_is_not_mixed_with_earlier_runs(tmp_path: Path) -> None:
+    graph, options = small_evaluation(tmp_path)
+    options = replace(options, recipes=(VANILLA, "unlabeled"), splits=1)
+    evaluate(graph, tmp_path / "out", options)
+    told = (tmp_path / "out" / "teachers" / "0" / "teacher.json").read_bytes()
+    tokenizer = tmp_path / "bert" / "tokenizer.json"
+    before = tokenizer.read_bytes()
+    tokenizer.write_bytes(before + b"\n")  # whatever differs, it may read otherwise
+    for splits in (1, 2):
+        with pytest.raises(TeacherError, match="has another tokenizer, chat template or configu"):
+            evaluate(graph, tmp_path / "out", replace(options, splits=splits))
+    assert (tmp_path / "out" / "teachers" / "0" / "teacher.json").read_bytes() == told
+    tokenizer.write_bytes(before)
+    evaluate(graph, tmp_path / "out", options)

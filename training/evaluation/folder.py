@@ -26,7 +26,7 @@ from training.recipes import (
     SELF_BARE,
     VANILLA,
 )
-from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_info, read_teacher
+from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_teacher
 from training.teacher.teach import teach
 from understudy.graph import TextGraph, save_graph
 from understudy.graph.files import write_json
@@ -87,18 +87,20 @@ class EvaluationFolder:
         """A split's own teacher: one tuned on another split would know test labels of this one.
 
         Raises:
-            TeacherError: its model has other weights now than it had for earlier runs.
+            TeacherError: its model is not what it was for earlier runs: other weights, or another
+                tokenizer, chat template or configuration.
         """
         folder, graph = self.split(number)
         path = self.out / "teachers" / str(number)
-        teach(folder, path, self.options.teacher, self.progress, weights=self.weights)
+        teach(folder, path, self.options.teacher, self.progress, like=self.first_teacher)
         return read_teacher(path, graph)
 
     @property
-    def weights(self) -> str:
-        """SHA-256 of what all splits' teachers are tuned from; "" before there is one."""
+    def first_teacher(self) -> Path | None:
+        """The folder of the first split's teacher that was made, whose model all others must have
+        been tuned from; None before there is one."""
         made = sorted(self.out.glob("teachers/*/teacher.json"))
-        return read_info(made[0].parent).model_hash if made else ""
+        return made[0].parent if made else None
 
     def shared(self, split: int, encoder: EncoderKind) -> tuple[TrainingInputs, dict[str, Targets]]:
         """What every recipe of a split and encoder starts from, and what those of the split that

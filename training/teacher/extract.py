@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from training.errors import TeacherError
-from training.teacher.answers.folder import HopAnswers
+from training.teacher.answers.folder import HopAnswers, all_finite
 from training.teacher.protocol import Answers, Teacher
 from understudy.graph.files import atomic_file
 from understudy.graph.progress import Progress, silent
@@ -180,15 +180,20 @@ def part_path(folder: Path, number: int) -> Path:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a part is there and readable; a machine that lost its power may leave it torn."""
+    """Whether answers are there, readable, and numbers; a machine that lost its power may leave
+    them torn."""
     if not path.is_file():
         return False
     try:
-        with safe_open(path, framework="np"):
-            return True
+        with safe_open(path, framework="np") as file:
+            names = list(file.keys())
+            wrong = [name for name in names if not all_finite(file.get_tensor(name))]
     except SafetensorError as error:
         log.warning("%s is damaged (%s): what it held is asked again", path, error)
         return False
+    if wrong:
+        log.warning("%s is damaged (%s holds no numbers): it is asked again", path, wrong[0])
+    return not wrong
 
 
 def save_part(path: Path, answers: Answers) -> None:

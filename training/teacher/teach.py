@@ -46,6 +46,7 @@ from training.teacher.fingerprint import fingerprint, prompts_digest, settings
 from training.teacher.kept import KeptAnswers, answers_path
 from training.teacher.local import LocalTeacher, load_local
 from training.teacher.options import TeachOptions
+from training.teacher.reading import model_change
 from training.teacher.tuning import (
     Examples,
     TuningProgress,
@@ -74,7 +75,7 @@ def teach(
     progress: Progress = silent,
     force: bool = False,
     elsewhere: AskingElsewhere | None = None,
-    weights: str = "",
+    like: Path | None = None,
 ) -> TeacherInfo:
     """Tunes the teacher, asks it about the graph's nodes, writes its folder.
 
@@ -85,7 +86,7 @@ def teach(
     Args:
         force: replace a folder of another kind, too.
         elsewhere: where a local teacher is asked, if not in this process.
-        weights: SHA-256 that a local teacher must have before it is tuned; "" is any.
+        like: a teacher folder; a local teacher must be what answered there, before it is tuned.
 
     Raises:
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
@@ -93,7 +94,7 @@ def teach(
     """
     check_output(out, TEACHER, [graph_folder, *model_folder(options.teacher)], force)
     with reserved(out):
-        return taught(graph_folder, out, options, progress, elsewhere, weights)
+        return taught(graph_folder, out, options, progress, elsewhere, like)
 
 
 def taught(
@@ -102,7 +103,7 @@ def taught(
     options: TeachOptions,
     progress: Progress,
     elsewhere: AskingElsewhere | None,
-    weights: str,
+    like: Path | None,
 ) -> TeacherInfo:
     """The same, of an output that has been checked."""
     graph = load_graph(graph_folder)
@@ -112,12 +113,12 @@ def taught(
         return teach_endpoint(graph, out, options, progress)
     with step(progress, "Loading the teacher"):
         teacher = load_local(graph, options)
-    if weights and teacher.digest != weights:
-        raise TeacherError(
-            f"{options.teacher} has other weights now ({teacher.digest[:12]}) than what was begun "
-            f"with it ({weights[:12]}); put those back, or begin in another folder"
-        )
     reading = getattr(teacher, "reading", "")  # a registered teacher's digest stands for all
+    if like is not None and (change := model_change(read_info(like), teacher.digest, reading)):
+        raise TeacherError(
+            f"{options.teacher} has {change} than when {like} was made; put back what it had, or "
+            "begin in another folder"
+        )
     digest = fingerprint(graph, options, teacher.digest, reading)
     if (done := finished(out, digest)) is not None:
         return done

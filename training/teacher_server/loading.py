@@ -12,6 +12,7 @@ from training.teacher.answers.folder import TeacherInfo, read_info
 from training.teacher.answers.views import TUNED_FILE
 from training.teacher.causal import CausalOptions, CausalTeacher, load_causal_teacher
 from training.teacher.encoder import EncoderOptions, EncoderTeacher, load_encoder_teacher
+from training.teacher.reading import model_change
 from training.teacher.tuning import tuned_weights
 
 
@@ -35,13 +36,8 @@ def load_teacher(folder: Path) -> tuple[EncoderTeacher | CausalTeacher, TeacherI
     else:
         causal = read_options(CausalOptions, info.settings.get("causal", {}))
         teacher = load_causal_teacher(info.model, info.label_names, causal, tuned)
-    if teacher.digest != info.model_hash:
-        raise TeacherError(f"{info.model} has other weights now than when {folder} was made")
-    if info.settings.get("reading", teacher.reading) != teacher.reading:
-        raise TeacherError(
-            f"{info.model} has another tokenizer, chat template or configuration now than when "
-            f"{folder} was made"
-        )
+    if change := model_change(info, teacher.digest, teacher.reading):
+        raise TeacherError(f"{info.model} has {change} than when {folder} was made")
     if tuned:
         load_weights(teacher, folder / TUNED_FILE)
     teacher.module.eval()
@@ -61,5 +57,7 @@ def load_weights(teacher: EncoderTeacher | CausalTeacher, path: Path) -> None:
     for name, value in weights.items():
         if value.shape != own[name].shape:
             raise TeacherError(f"{path}: {name} has another shape")
+        if not bool(torch.isfinite(value).all()):
+            raise TeacherError(f"{path} is damaged: {name} holds what is no finite number")
         with torch.no_grad():
             own[name].copy_(value)

@@ -8,7 +8,7 @@ import typer
 
 from understudy.circle import joining
 from understudy.circle.errors import RefreshError
-from understudy.circle.served import graph_of_folder, graph_of_service, is_address
+from understudy.circle.served import graph_of_folder, graph_of_service, is_service
 from understudy.graph.builder import Built
 from understudy.graph.command_options import Force
 from understudy.graph.commands import data, produce
@@ -59,11 +59,11 @@ def from_service(
     the one that is served now. Labels are those that nodes were given; a node that was added later
     is in no split, unless it joins train.
     """
-    is_service = is_address(source)
-    refuse_unread(context, is_service, timeout)
+    by_url = is_service(source)
+    refuse_unread(context, by_url, timeout)
 
     def make(progress: Progress) -> Built:
-        if is_service:
+        if by_url:
             graph = graph_of_service(source, key, timeout, progress)
         else:
             graph = graph_of_folder(Path(source), bundle, progress, log)
@@ -74,11 +74,11 @@ def from_service(
         # The service also knows labels that no node has, of its model or of nodes that are gone.
         return Built(with_used_labels(graph), (), random_split=False)
 
-    inputs = [] if is_service else [Path(source), *([bundle] if bundle else [])]
+    inputs = [] if by_url else [Path(source), *([bundle] if bundle else [])]
     produce(out, force, name, make, inputs, keep_name=True)
 
 
-def refuse_unread(context: typer.Context, is_service: bool, timeout: float) -> None:
+def refuse_unread(context: typer.Context, by_url: bool, timeout: float) -> None:
     """Refuses options of a service beside a data folder, and the other way round.
 
     Raises:
@@ -87,7 +87,7 @@ def refuse_unread(context: typer.Context, is_service: bool, timeout: float) -> N
     if not math.isfinite(timeout):
         raise RefreshError(f"--timeout must be a number of seconds, not {timeout}")
     others, what = (
-        (("bundle", "log"), "a service") if is_service else (("key", "timeout"), "a data folder")
+        (("bundle", "log"), "a service") if by_url else (("key", "timeout"), "a data folder")
     )
     unread = [option_of(context, name) for name in others if was_given(context, name)]
     if unread:

@@ -28,7 +28,7 @@ from understudy.circle.retraining import (
     teach_words,
 )
 from understudy.circle.rounds import Round, check_work, read_round, write_round
-from understudy.circle.served import graph_of_folder, graph_of_service, is_address
+from understudy.circle.served import graph_of_folder, graph_of_service, is_service
 from understudy.client import Client, RefusedError, UnavailableError
 from understudy.engine.elsewhere import accuracy_of, logits_on
 from understudy.engine.opening import check_lineage
@@ -74,7 +74,7 @@ class Refresh:
         self.options, self.tell, self.run_command = options, tell, run
         self.work = options.work
         check_work(self.work)
-        self.by_url = is_address(options.source)
+        self.by_url = is_service(options.source)
         self.graph_folder, self.teacher = self.work / "graph", self.work / "teacher"
         self.candidate, self.new = self.work / "candidate", self.work / "bundle"
         self.kept, self.previous = self.work / "student", self.work / "previous"

@@ -1,23 +1,21 @@
 """The graph that is served, as of one position of its log."""
 
-import re
 from pathlib import Path
 
+from understudy.folders.places import is_address
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, step
 from understudy.graph.stream import read_graph
 from understudy.graph.text_graph import TextGraph
 
-ADDRESS = re.compile(r"[\w.-]+:\d+/?")
 
-
-def is_address(source: str) -> bool:
+def is_service(source: str) -> bool:
     """Whether a service is named; else it is a data folder.
 
     Raises:
         BadInputError: it is neither.
     """
-    if "://" in source or (ADDRESS.fullmatch(source) and not Path(source).exists()):
+    if is_address(source):
         return True
     if not Path(source).is_dir():
         raise BadInputError(

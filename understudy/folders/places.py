@@ -12,6 +12,8 @@ MOUNTS = Path("/proc/self/mountinfo")
 LONGEST_NAME = 200  # bytes of an output's name that work's name may repeat; 255 is the most of any
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # of two letters at least: C:/ is a disk
+# host:port, the host also as an address of IPv6 in brackets.
+ADDRESS = re.compile(r"(?:\[[\da-fA-F:.]+\]|[\w.-]+):\d+/?")
 
 
 def url_problem(path: Path) -> str | None:
@@ -22,6 +24,13 @@ def url_problem(path: Path) -> str | None:
         "is a URL: every stage reads and writes folders on a disk; copy it to one, or back from "
         "there, or mount the store"
     )
+
+
+def is_address(source: str) -> bool:
+    """Whether a word names a service, as http://127.0.0.1:8000 and localhost:8000 do, and nothing
+    on a disk."""
+    address = "://" in source or ADDRESS.fullmatch(source) is not None
+    return address and not Path(source).exists()
 
 
 def real_place(out: Path) -> Path:

@@ -11,7 +11,7 @@ from understudy.graph.csr import Adjacency, build_adjacency
 from understudy.graph.errors import BadInputError
 from understudy.graph.names import look_alike
 from understudy.graph.node_checks import NodeColumns, trimmed
-from understudy.graph.numerals import WHOLE_FLOAT, as_integers
+from understudy.graph.numerals import WHOLE_FLOAT, as_integers, same_number
 from understudy.graph.records import EdgeTable
 from understudy.graph.repairs import RepairLog
 
@@ -46,7 +46,8 @@ def resolve_edges(
         row = int(np.argmax(unknown))
         if not skip_unknown:
             message = unknown_endpoint(table, pair, row, int(unknown.sum()), records.ids)
-            raise BadInputError(message + (other_ids(records) if unknown.all() else ""))
+            elsewhere = unknown.all() and named(table.sources)
+            raise BadInputError(message + (other_ids(records) if elsewhere else ""))
         log.add("unknown_endpoints", int(unknown.sum()), at(table, row))
     for table, pair in zip(tables, pairs, strict=True):
         left_out = (pair == LEFT_OUT).any(axis=0) & (pair != UNKNOWN).all(axis=0)
@@ -141,28 +142,36 @@ def at(table: EdgeTable, row: int | np.integer) -> str:
 def unknown_endpoint(
     table: EdgeTable, pair: NDArray[np.int32], row: int, count: int, ids: pa.LargeStringArray
 ) -> str:
+    """What to say of an edge one of whose ends is no node, and of as many more.
+
+    Args:
+        ids: of all node records.
+    """
     side, column = (
         ("source", table.sources) if pair[0, row] == UNKNOWN else ("target", table.targets)
     )
     value = column[row]
     value = value.as_py() if isinstance(value, pa.Scalar) else int(value)
     others = f" (and {count - 1:,} more edges)" if count > 1 else ""
+    end = f"{at(table, row)}: the edge's {side}"
     if value is None or not str(value).strip():
+        return f"{end} is empty{others}; fill it in, or drop such edges with --skip-unknown"
+    if isinstance(value, int):
         return (
-            f"{at(table, row)}: the edge's {side} is empty{others}; "
-            "fill it in, or drop such edges with --skip-unknown"
+            f"{end} {value} is no node{others}; there are {len(ids):,}, from 0; add the node, or "
+            "drop such edges with --skip-unknown"
         )
-    known = look_alike(value, ids) if isinstance(value, str) else None
-    if known is not None:
-        return (
-            f"{at(table, row)}: the edge's {side} {value!r:.100} is no node's id{others}, though "
-            f"{known!r} is, and only case, blanks or accents' coding differ, or what cannot be "
-            "seen; write both one way"
-        )
-    return (
-        f"{at(table, row)}: the edge's {side} {value!r:.100} is no node's id{others}; "
-        "add the node, or drop such edges with --skip-unknown"
-    )
+    if (known := look_alike(value, ids)) is not None:
+        apart = "only case, blanks or accents' coding differ, or what cannot be seen"
+        like = f"though {known!r} is, and {apart}"
+    elif (known := same_number(value, ids)) is not None:
+        like = f"though {known!r} is, which is the same number"
+    else:
+        advice = "add the node, or drop such edges with --skip-unknown"
+        if (row, count, table.reading.named) == (0, 1, False) and (pair[:, 0] == UNKNOWN).all():
+            advice += ", or, if the line names the columns, say so with --header"
+        return f"{end} {value!r:.100} is no node's id{others}; {advice}"
+    return f"{end} {value!r:.100} is no node's id{others}, {like}; write both one way"
 
 
 def other_ids(records: NodeColumns) -> str:

@@ -2,6 +2,7 @@
 
 GraphError
 ├── BadInputError            a source file holds something that cannot be repaired
+│   └── MissingColumnError   it lacks a column that is needed or asked for
 ├── GraphFormatError         a graph folder is damaged, foreign or of a newer format
 ├── UntrainableError         a graph lacks what training needs: labels, splits
 ├── SourceError              a source (apt, a folder, a file) is missing or cannot be read
@@ -25,6 +26,10 @@ class GraphError(Exception):
 
 class BadInputError(GraphError):
     """A source file holds something that cannot be repaired; the message says where."""
+
+
+class MissingColumnError(BadInputError):
+    """A source file lacks a column that is needed or asked for."""
 
 
 class GraphFormatError(GraphError):

@@ -1,5 +1,7 @@
 """What a label says, whatever file it came from: one rule for every reader.
 
+- A list of one label, also one that was written as text, such as `['x']`: that label. A list of
+  several is refused.
 - Blank, or a word for a missing value (`NaN`, `null`, `?`): none.
 - Where all labels are whole numbers, `2.0` is `2`; where all are true and false, case is ignored.
 - A negative number beside other labels: none. Only -1 and 1: two classes. Several negative
@@ -18,6 +20,7 @@ from understudy.graph.errors import BadInputError
 from understudy.graph.missing import UNKNOWN_MARKS, missing_words
 from understudy.graph.names import LONGEST_LABEL
 from understudy.graph.numerals import is_number, renamed, whole_number
+from understudy.graph.readers.cells import CellError, label_of, written_list
 from understudy.graph.repairs import RepairLog
 from understudy.graph.text_graph import UNLABELED, string_array
 
@@ -40,6 +43,7 @@ def read_labels(
         BadInputError: several negative numbers, and `negative` is auto; or a label that would end
             the line of a prompt or a table in which it stands, or fill it.
     """
+    column = without_lists(column, at)
     column = dropped(column, missing_words(column, UNKNOWN_MARKS), "missing_labels", log, at)
     values: list[str] = pc.unique(column.drop_null()).to_pylist()
     for value in values:
@@ -55,6 +59,28 @@ def read_labels(
         negatives = pc.is_in(column, value_set=string_array(refused))
         column = dropped(column, negatives, "negative_labels", log, at)
     return renamed(column, plain_names([value for value in values if value not in refused]))
+
+
+def without_lists(column: pa.LargeStringArray, at: Place) -> pa.LargeStringArray:
+    """Labels in place of lists of one label each that were written as text.
+
+    Raises:
+        BadInputError: a list has several labels, or something else.
+    """
+    begins = pc.starts_with(column, "[")
+    if not pc.any(begins).as_py():
+        return column
+    names: dict[str, str | None] = {}
+    for value in pc.unique(column.filter(begins)).to_pylist():
+        items = written_list(value)
+        if items is None:
+            continue
+        try:
+            names[value] = label_of(items)
+        except CellError as error:
+            where = at(pc.index(column, value).as_py())
+            raise BadInputError(f"{where}: label {value!r:.60} must be {error}") from error
+    return renamed(column, names)
 
 
 def dropped(

@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from understudy.graph.csr import Adjacency
-from understudy.graph.text_graph import TextGraph
+from understudy.graph.text_graph import TextGraph, own_groups
 from understudy.graph.view import GraphView, NodeRecord
 
 
@@ -42,7 +42,7 @@ def to_text_graph(view: GraphView) -> TextGraph:
         splits={
             name: closed_up(members, moved, originals) for name, members in base.splits.items()
         },
-        groups=None,
+        groups=kept_groups(view, originals, live),
     )
 
 
@@ -52,6 +52,18 @@ def closed_up(
     """Where the rows of a split went, without those that were removed or that others took."""
     rows = moved[members[originals[members]]]
     return rows[rows >= 0]
+
+
+def kept_groups(
+    view: GraphView, originals: NDArray[np.bool_], live: NDArray[np.int64]
+) -> NDArray[np.int64] | None:
+    """int64 [live]: the base's groups; a node that is not the base's is one by itself."""
+    base = view.parts.base.groups
+    if base is None:
+        return None
+    groups = np.full(view.num_rows, -1, dtype=np.int64)
+    groups[: len(base)] = np.where(originals, base, -1)
+    return own_groups(groups[live])
 
 
 def original_rows(view: GraphView) -> NDArray[np.bool_]:

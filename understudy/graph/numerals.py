@@ -10,8 +10,9 @@ from understudy.graph.text_graph import string_array
 
 # More digits are a name: Python itself refuses to write or read numbers of thousands.
 NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,499})(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?")
+DIGITS = r"^[+-]?[0-9]{1,40}(?:\.[0-9]{0,40})?(?:[eE][+-]?[0-9]{1,3})?$"  # zeros before it, too
 WHOLE_FLOAT = r"^-?(?:0|[1-9]\d*)\.0*$"  # as pandas writes a whole number in a column with gaps
-EXACT_FLOATS = 2**53  # a double holds every whole number up to here
+EXACT_FLOATS = 2**53 - 1  # up to here, a double holds every whole number, and none is rounded to it
 
 
 def is_number(value: str) -> bool:
@@ -46,3 +47,18 @@ def renamed(column: pa.LargeStringArray, names: dict[str, str | None]) -> pa.Lar
     found = pc.index_in(column, value_set=string_array(changed))
     replaced = pa.array(changed.values(), pa.large_string()).take(found)
     return pc.if_else(found.is_valid(), replaced, column)
+
+
+def number_of(name: str) -> Decimal | None:
+    """The number that a name writes, perhaps with zeros before it; None where it writes none."""
+    return Decimal(name) if re.fullmatch(DIGITS, name) else None
+
+
+def same_number(name: str, others: pa.LargeStringArray) -> str | None:
+    """The first of many names (large_string [n]) that writes the same number in another way, as
+    `007` and `1e5` do for 7 and 100000."""
+    wanted = number_of(name)
+    if wanted is None:
+        return None
+    written = others.filter(pc.match_substring_regex(others, DIGITS)).to_pylist()
+    return next((other for other in written if Decimal(other) == wanted), None)

@@ -25,7 +25,7 @@ class Reading:
         parts = [used or "nothing in it"]
         if self.unread:
             more = len(self.unread) - SHOWN_UNREAD
-            shown = ", ".join(self.unread[:SHOWN_UNREAD])
+            shown = ", ".join(name or "(no name)" for name in self.unread[:SHOWN_UNREAD])
             parts.append(f"not read: {shown}" + (f" and {more:,} more" if more > 0 else ""))
         return f"{self.file}: {'; '.join([*parts, *self.remarks])}"
 

@@ -1,18 +1,21 @@
 """What about a graph will trouble its user later: said at import, when it can still be mended."""
 
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from understudy.graph.names import alike_groups, plain_form
+from understudy.graph.numerals import number_of
 from understudy.graph.text_graph import UNLABELED, TextGraph
 
 FEW_NODES = 3  # a class needs as many to be in train, val and test
 MANY_CLASSES = 0.5  # classes for each labelled node: more are names rather than classes
 SMALL = 10  # labelled nodes below which the number of classes says nothing
 SHOWN = 5
+BETWEEN = (";", "|", ",", "/")  # several labels of one node
 READ_AT_ONCE = 65_536  # texts
 COPIES = 0.01  # share of val or test whose text train has, from which on it is told
 
@@ -35,6 +38,8 @@ def what_to_know(graph: TextGraph, drawn: bool) -> Iterator[str]:
     if graph.label_names == ("-1", "1"):
         yield "the labels -1 and 1 are two classes (else: --negative-labels none)"
     yield from alike(graph.label_names)
+    yield from same_numbers(graph.label_names)
+    yield from put_together(graph.label_names)
     if not graph.adjacency.num_edges:
         yield "the graph has no edges"
     if graph.num_classes == 1:
@@ -79,6 +84,35 @@ def alike(names: Sequence[str]) -> Iterator[str]:
             f"{shown}: classes of their own, though only case, blanks or accents' coding differ, "
             "or what cannot be seen; write each class one way if they are the same"
         )
+
+
+def same_numbers(names: Sequence[str]) -> Iterator[str]:
+    """Classes that write one number in several ways, as `1` and `01` do."""
+    groups: dict[Decimal, list[str]] = {}
+    for name in names:
+        if (number := number_of(name)) is not None:
+            groups.setdefault(number, []).append(name)
+    several = [group for group in groups.values() if len(group) > 1]
+    if several:
+        shown = "; ".join(", ".join(map(repr, group)) for group in several[:SHOWN])
+        yield (
+            f"{shown}: classes of their own, though they write the same number; write each class "
+            "one way if they are the same"
+        )
+
+
+def put_together(names: Sequence[str]) -> Iterator[str]:
+    """Classes that are several others, such as `x;y` beside `x` and `y`."""
+    known = set(names)
+    for sign in BETWEEN:
+        found = [name for name in names if sign in name]
+        found = [n for n in found if known.issuperset(part.strip() for part in n.split(sign))]
+        if found:
+            yield (
+                f"{len(found):,} of {len(names):,} classes are others put together, such as "
+                f"{found[0]!r}: the nodes seem to have several labels, and one can be read; name "
+                "another column with --label-field, or none"
+            )
 
 
 def text_digests(texts: pa.LargeStringArray, nodes: NDArray[np.int64]) -> NDArray[np.int64]:

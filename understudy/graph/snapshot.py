@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,9 +23,15 @@ def save_snapshot(graph: TextGraph, folder: Path) -> None:
     split_of = np.full(graph.num_nodes, -1, dtype=np.int8)
     for index, members in enumerate(graph.splits.values()):
         split_of[members] = index
-    table = pa.table(
-        {"id": graph.ids, "text": graph.texts, "label": graph.labels, "split": split_of}
-    )
+    columns: dict[str, Any] = {
+        "id": graph.ids,
+        "text": graph.texts,
+        "label": graph.labels,
+        "split": split_of,
+    }
+    if graph.groups is not None:
+        columns["group"] = graph.groups
+    table = pa.table(columns)
     with (
         pa.OSFile(str(folder / NODES_FILE), "wb") as sink,
         pa.ipc.new_file(sink, table.schema) as w,
@@ -63,6 +70,7 @@ def load_snapshot(folder: Path) -> TextGraph:
             label_names=tuple(details["label_names"]),
             adjacency=adjacency,
             splits={n: np.flatnonzero(split_of == i) for i, n in enumerate(details["split_names"])},
+            groups=nodes["group"].to_numpy() if "group" in nodes.column_names else None,
             source=details["source"],
         )
     except (OSError, EOFError, ValueError, KeyError, pa.ArrowException) as error:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from understudy.graph.errors import BadInputError
 from understudy.graph.missing import without_missing
 from understudy.graph.node_checks import NodeColumns
-from understudy.graph.numerals import all_whole, as_integers
+from understudy.graph.numerals import EXACT_FLOATS, all_whole, as_integers
 from understudy.graph.readers.jsonl import read_value
 from understudy.graph.splits import SPLIT_NAMES
 from understudy.graph.text_graph import string_array
@@ -111,16 +111,27 @@ def read_members(path: Path, name: str | None) -> dict[str, list[int | str]]:
         BadInputError: it is not such a file, or has no such split.
     """
     parts = choose(path, read_value(path, "expected an object of named splits"), name)
-    members = named_parts(str(path), parts)
-    for key, values in members.items():
-        if not isinstance(values, list):
-            raise BadInputError(f"{path}: {key!r} must be a list of node ids or positions")
-        for place, item in enumerate(values):
-            if type(item) not in (int, str):
-                raise BadInputError(
-                    f"{path}: {key!r} must be a list of node ids or positions; {key}[{place}] is "
-                    f"{item!r:.60}"
-                )
+    return {key: members_of(path, key, v) for key, v in named_parts(str(path), parts).items()}
+
+
+def members_of(path: Path, key: str, values: Any) -> list[int | str]:
+    """The members of a part, of which whole numbers may have become floats.
+
+    Raises:
+        BadInputError: they are no list of ids or positions.
+    """
+    if not isinstance(values, list):
+        raise BadInputError(f"{path}: {key!r} must be a list of node ids or positions")
+    members: list[int | str] = []
+    for place, item in enumerate(values):
+        if type(item) is float and item.is_integer() and abs(item) <= EXACT_FLOATS:
+            item = int(item)
+        if type(item) not in (int, str):
+            raise BadInputError(
+                f"{path}: {key!r} must be a list of node ids or positions; {key}[{place}] is "
+                f"{item!r:.60}"
+            )
+        members.append(item)
     return members
 
 
@@ -150,16 +161,37 @@ def choose(path: Path, value: Any, name: str | None) -> dict[str, Any]:
     """The one split asked for."""
     if not isinstance(value, dict) or not value:
         raise BadInputError(f"{path}: expected an object of named splits")
-    if name is None and all(str(key).lower() in SPLIT_SYNONYMS for key in value):
-        return value
+    if name is None and is_split(value):
+        return checked(path, value)
     if name is None and len(value) > 1:
         raise BadInputError(f"{path}: choose one with --split-name: {', '.join(value)}")
     chosen = value.get(name) if name is not None else next(iter(value.values()))
     if chosen is None:
         raise BadInputError(f"{path}: no split {name!r}; it has {', '.join(value)}")
-    if not isinstance(chosen, dict) or not all(key.lower() in SPLIT_SYNONYMS for key in chosen):
+    if not isinstance(chosen, dict):
         raise BadInputError(f"{path}: a split must be an object of train, val and test lists")
-    return chosen
+    return checked(path, chosen)
+
+
+def is_split(value: Mapping[str, Any]) -> bool:
+    """Whether an object is a split itself, rather than several by name."""
+    words = [key for key in value if key.lower() in SPLIT_SYNONYMS]
+    return len(words) == len(value) or any(isinstance(value[key], list) for key in words)
+
+
+def checked(path: Path, parts: dict[str, Any]) -> dict[str, Any]:
+    """The parts of a split, perhaps with one for nodes of none.
+
+    Raises:
+        BadInputError: a word is no part of a split.
+    """
+    known = (*SPLIT_SYNONYMS, *NO_SPLIT)
+    if unknown := [key for key in parts if key.lower() not in known]:
+        raise BadInputError(
+            f"{path}: {unknown[0]!r} is no part of a split; a split must be an object of train, "
+            "val and test lists, and perhaps one called none"
+        )
+    return parts
 
 
 def named_parts(where: str, parts: Mapping[Any, Any]) -> dict[str, Any]:

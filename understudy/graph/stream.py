@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from understudy.graph.csr import Adjacency, build_adjacency
 from understudy.graph.errors import BadInputError
 from understudy.graph.lineage import Lineage, lineage_of
-from understudy.graph.text_graph import UNLABELED, TextGraph, string_array
+from understudy.graph.text_graph import UNLABELED, TextGraph, own_groups, string_array
 from understudy.graph.view import GraphView, NodeRecord
 
 ROWS_A_PIECE = 1_024  # nodes whose lines, or whose edges' lines, are sent together
@@ -40,6 +40,10 @@ class NodeLine(Struct, frozen=True, tag_field="kind", tag="node"):
     text: str
     label: Annotated[str | None, Meta(description="As given, not as predicted.")] = None
     split: Annotated[str | None, Meta(description="null for a node that was added later.")] = None
+    group: Annotated[
+        Annotated[int, Meta(ge=0, le=2**62)] | None,
+        Meta(description="Nodes of one group are in one split; null as above."),
+    ] = None
 
 
 class EdgeLine(Struct, frozen=True, tag_field="kind", tag="edge"):
@@ -123,12 +127,15 @@ class Nodes:
             text, label = str(base.texts[row].as_py()), int(base.labels[row])
         else:
             text, label = found.text, found.label
-        name, split = self.id(row), None
-        # A row that another node took belongs to no split.
-        original = row < base.num_nodes and (found is None or name == base.ids[row].as_py())
-        if original and self.split_of[row] >= 0:
-            split = tuple(base.splits)[self.split_of[row]]
-        return NodeLine(name, text, None if label == UNLABELED else self.label_names[label], split)
+        name, split, group = self.id(row), None, None
+        # A row that another node took belongs to no split, and to no group.
+        if row < base.num_nodes and (found is None or name == base.ids[row].as_py()):
+            if self.split_of[row] >= 0:
+                split = tuple(base.splits)[self.split_of[row]]
+            if base.groups is not None:
+                group = int(base.groups[row])
+        known = None if label == UNLABELED else self.label_names[label]
+        return NodeLine(name, text, known, split, group)
 
 
 def encoded(lines: Iterable[Line]) -> bytes:
@@ -168,6 +175,7 @@ class Reading:
         self.texts: list[str] = []
         self.labels: list[int] = []
         self.splits: dict[str, list[int]] = {name: [] for name in head.splits}
+        self.groups: list[int] = []
         self.label_of = {name: place for place, name in enumerate(head.labels)}
         self.pairs: list[tuple[int, int]] = []
 
@@ -186,6 +194,7 @@ class Reading:
                 self.texts.append(line.text)
                 label = UNLABELED if line.label is None else self.label_of[line.label]
                 self.labels.append(label)
+                self.groups.append(-1 if line.group is None else line.group)
                 if line.split is not None:
                     self.splits[line.split].append(place)
             case EdgeLine():
@@ -211,6 +220,7 @@ class Reading:
             label_names=self.head.labels,
             adjacency=build_adjacency(len(self.texts), pairs)[0],
             splits={name: np.array(places, np.int64) for name, places in self.splits.items()},
+            groups=own_groups(np.array(self.groups, dtype=np.int64)),
             source=self.head.source,
             lineage=Lineage(self.head.lineage, self.head.graph_version),
         )

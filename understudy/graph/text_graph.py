@@ -143,3 +143,15 @@ def string_offsets(strings: pa.LargeStringArray) -> NDArray[np.int64]:
 
 def string_array(values: Iterable[str]) -> pa.LargeStringArray:
     return pa.array(list(values), type=pa.large_string())
+
+
+def own_groups(groups: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Groups in which a node that has none, -1, is one by itself; None where no node has any.
+
+    Shapes:
+        groups: int64 [N]
+    """
+    alone = groups < 0
+    if alone.all():
+        return None
+    return np.where(alone, groups.max() + np.cumsum(alone), groups)

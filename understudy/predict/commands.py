@@ -3,7 +3,6 @@
 import contextlib
 import math
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -18,6 +17,7 @@ import typer
 
 from understudy.client import Route
 from understudy.cluster.options import Ray, Workers, check_cluster
+from understudy.folders.places import is_address
 from understudy.graph.command_options import Delimiter, HasHeader, TextField
 from understudy.graph.files import file_digest
 from understudy.graph.progress import terminal_progress
@@ -47,7 +47,6 @@ from understudy.predict.sources import TableOptions, read_rows, unlabeled, unlab
 from understudy.predict.unread import refuse_unread
 
 STANDARD = Path("-")  # stdin, or stdout
-ADDRESS = re.compile(r"[\w.-]+:\d+/?")
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,7 @@ class Asked:
     @property
     def is_service(self) -> bool:
         """Whether the source is an address and no folder."""
-        address = "://" in self.source or ADDRESS.fullmatch(self.source)
-        return bool(address) and not Path(self.source).exists()
+        return is_address(self.source)
 
 
 def predict(

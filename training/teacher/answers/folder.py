@@ -25,6 +25,7 @@ from understudy.graph.splits import labeled_nodes
 FORMAT_VERSION = 2  # of 1, answers about training nodes were learned from these nodes' labels
 ANSWERS_FILE = "answers.safetensors"
 DESCRIPTIONS_FILE = "label_descriptions.json"
+VALUES_A_STEP = 2**22  # that are looked through at once
 
 log = logging.getLogger(__name__)
 
@@ -166,10 +167,7 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
         )
     except (OSError, KeyError, safetensors.SafetensorError) as error:
         raise TeacherError(f"{folder / ANSWERS_FILE} is damaged: {error}") from error
-    expected = (len(info.hops), len(answers.nodes), graph.num_classes)
-    if answers.log_probabilities.shape != expected:
-        shape = answers.log_probabilities.shape
-        raise TeacherError(f"{folder / ANSWERS_FILE} has shape {shape}, expected {expected}")
+    check_arrays(folder / ANSWERS_FILE, info, graph, answers)
     if info.format_version == 1:
         log.warning(
             "%s is of an earlier release, whose answers about training nodes are their labels: "
@@ -185,3 +183,55 @@ def without(view: View, nodes: NDArray[np.int64]) -> View:
     """A view that says nothing about some nodes."""
     kept = ~np.isin(view.nodes, nodes)
     return View(view.nodes[kept], view.log_probabilities[kept])
+
+
+def check_arrays(path: Path, info: TeacherInfo, graph: TextGraph, answers: HopAnswers) -> None:
+    """Refuses answers that training could not bear, before it is begun.
+
+    Raises:
+        TeacherError: an array has another shape, names a node that is not there, or holds what is
+            no number.
+    """
+    asked, classes = len(answers.nodes), graph.num_classes
+    features, smoothed = answers.features, answers.smoothed
+    width = None if features is None or features.ndim < 3 else features.shape[2]
+    shapes = {
+        "log_probabilities": (answers.log_probabilities, (len(info.hops), asked, classes)),
+        "features": (features, (len(info.hops), asked, width)),
+        "joint": (answers.joint, (asked, classes)),
+        "smoothed": (
+            None if smoothed is None else smoothed.log_probabilities,
+            () if smoothed is None else (len(smoothed.nodes), classes),
+        ),
+    }
+    for name, (array, expected) in shapes.items():
+        if array is None:
+            continue
+        if array.shape != expected:
+            raise TeacherError(f"{path}: {name} has shape {array.shape}, expected {expected}")
+        if not all_finite(array):
+            raise TeacherError(
+                f"{path} is damaged: {name} holds what is no finite number; run `understudy teach` "
+                "again"
+            )
+    nodes = {"nodes": answers.nodes, "tuned": answers.tuned}
+    nodes |= {} if smoothed is None else {"smoothed_nodes": smoothed.nodes}
+    for name, rows in nodes.items():
+        if rows.ndim != 1 or rows.dtype != np.int64 or not are_rising(rows, graph.num_nodes):
+            raise TeacherError(
+                f"{path} is damaged: {name} must be nodes of {graph.name}, each once, rising; "
+                "run `understudy teach` again"
+            )
+
+
+def all_finite(values: NDArray[np.generic]) -> bool:
+    """Whether no value is NaN or infinite; some are looked at at a time, for there may be many."""
+    flat = values.reshape(-1)
+    parts = (flat[start : start + VALUES_A_STEP] for start in range(0, len(flat), VALUES_A_STEP))
+    return all(bool(np.isfinite(part).all()) for part in parts)
+
+
+def are_rising(nodes: NDArray[np.int64], count: int) -> bool:
+    """Whether these are distinct positions below `count`, in their order."""
+    inside = not len(nodes) or (nodes[0] >= 0 and nodes[-1] < count)
+    return bool(inside and (np.diff(nodes) > 0).all())

@@ -24,7 +24,8 @@ from understudy.graph.reading import ReadingLog
 from understudy.graph.records import EdgeTable, NodeTable, Source, null_strings, optional_strings
 from understudy.graph.text_graph import string_array
 
-EXACT_FLOATS_32 = 2**24
+# Up to here, no whole number is rounded to another in the type.
+EXACT = {pa.float16(): 2**11 - 1, pa.float32(): 2**24 - 1}
 
 
 def node_records(table: "ArrowColumns", fields: NodeFields) -> NodeTable:
@@ -33,10 +34,9 @@ def node_records(table: "ArrowColumns", fields: NodeFields) -> NodeTable:
     Raises:
         BadInputError: a column is missing or of a wrong type.
     """
-    indexes = find_columns(table.name, table.names, fields)
+    indexes = check_node_columns(table, fields)
     log = ReadingLog(table.name)
     log.add(table.names, indexes.roles())
-    check_text(table.name, table.names, fields, log.used.get("text", ()))
     table.expect(len(indexes.used()))
     texts = [table.texts(index) for index in indexes.text]
     columns = Columns(
@@ -52,13 +52,30 @@ def node_records(table: "ArrowColumns", fields: NodeFields) -> NodeTable:
     return node_table(Source(table.name, "row"), found, log.finish(), neighbors)
 
 
+def check_node_columns(table: "ArrowColumns", fields: NodeFields) -> NodeIndexes:
+    """Finds the columns of nodes, without reading them.
+
+    Raises:
+        BadInputError: one is missing, or of a type that it can never have.
+    """
+    indexes = find_columns(table.name, table.names, fields)
+    texts = [table.names[index] for index in indexes.text]
+    check_text(table.name, table.names, fields, texts)
+    for index in indexes.text:
+        table.check_type(index, cells.text_of)
+    named = (indexes.id, indexes.label, indexes.class_name, indexes.split, indexes.group)
+    for index in (index for index in named if index is not None):
+        table.check_type(index, cells.name_of)
+    return indexes
+
+
 def edge_records(table: "ArrowColumns", fields: EdgeFields) -> EdgeTable:
     """The edge records of a table.
 
     Raises:
         BadInputError: a column is missing or of a wrong type.
     """
-    source, target = edge_indexes(table.name, table.names, fields)
+    source, target = check_edge_columns(table, fields)
     log = ReadingLog(table.name)
     log.add(table.names, {"source": (source,), "target": (target,)})
     table.expect(2)
@@ -69,6 +86,18 @@ def edge_records(table: "ArrowColumns", fields: EdgeFields) -> EdgeTable:
         places=row_numbers(table.count),
         reading=log.finish(),
     )
+
+
+def check_edge_columns(table: "ArrowColumns", fields: EdgeFields) -> tuple[int, int]:
+    """Finds the two ends of edges, without reading them.
+
+    Raises:
+        BadInputError: one is missing, or of a type that it can never have.
+    """
+    ends = edge_indexes(table.name, table.names, fields)
+    for index in ends:
+        table.check_type(index, cells.name_of)
+    return ends
 
 
 def row_numbers(count: int) -> NDArray[np.int64]:
@@ -111,24 +140,39 @@ class ArrowColumns:
 
     def texts(self, index: int) -> pa.LargeStringArray:
         """A column of strings, or of lists of strings."""
-        kind = self.schema.field(index).type
-        if pa.types.is_integer(kind) or is_fractional(kind):
-            raise self.wrong(index, CellError("strings"))
         return without_missing(self.names_of(index, cells.text_of))
 
     def names_of(self, index: int, of: Callable[[object], str | None]) -> pa.LargeStringArray:
+        self.check_type(index, of)
         column = self.raw(index)
         kind = column.type
         if is_textual(kind):
             return self.decoded(index, column)
         if pa.types.is_null(kind) or pa.types.is_integer(kind):
             return flat(column.cast(pa.large_string()))
-        if not (is_list(kind) or pa.types.is_boolean(kind) or is_fractional(kind)):
+        if kind in EXACT:
+            exact = EXACT[kind]
+            return optional_strings(self.values(index, column, lambda v: number_of(v, exact)))
+        return optional_strings(self.values(index, column, of))
+
+    def check_type(self, index: int, of: Callable[[object], str | None]) -> None:
+        """Refuses a column that can hold no value that is wanted.
+
+        Args:
+            of: what reads a value of it.
+
+        Raises:
+            BadInputError: it is such a column; the message names its type.
+        """
+        kind = self.schema.types[index]
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        whole = pa.types.is_integer(kind) or is_fractional(kind)
+        if of is cells.text_of and whole:
+            raise self.wrong(index, CellError("strings"))
+        other = is_list(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)
+        if not (is_textual(kind) or whole or other):
             wanted = "strings" if of is cells.text_of else "strings or whole numbers"
             raise self.wrong(index, CellError(wanted))
-        if kind == pa.float32():
-            return optional_strings(self.values(index, column, lambda value: of(exact(value))))
-        return optional_strings(self.values(index, column, of))
 
     def values(self, index: int, column: pa.ChunkedArray, of: Callable[[object], Any]) -> list[Any]:
         """Every value through `of`."""
@@ -176,18 +220,9 @@ def is_textual(kind: pa.DataType) -> bool:
     )
 
 
-def exact(value: object) -> object:
-    """A float of 32 bits that no other whole number was rounded to.
-
-    Raises:
-        CellError: it is too large.
-    """
-    if isinstance(value, float) and abs(value) >= EXACT_FLOATS_32:
-        raise CellError(
-            f"below {EXACT_FLOATS_32:,}, from where its type rounds whole numbers (save it as "
-            "whole numbers)"
-        )
-    return value
+def number_of(value: Any, exact: int) -> str | None:
+    """A whole number of a short type of floats, see `cells.whole`."""
+    return None if value is None else cells.whole(value, exact)
 
 
 def is_fractional(kind: pa.DataType) -> bool:

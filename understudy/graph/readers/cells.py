@@ -11,6 +11,10 @@ from understudy.graph.numerals import EXACT_FLOATS
 
 TRUE = ("true", "1", "1.0", "yes", "t")
 FALSE = ("false", "0", "0.0", "no", "f")
+OPENING = ("[", "(", "{")
+QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
+# An array of strings as NumPy writes it, without a comma between two of them.
+APART_BY_BLANKS = re.compile(r"\[(?:\s*(?:'[^']*'|\"[^\"]*\")){2,}\s*\]")
 
 
 class CellError(TypeError):
@@ -34,13 +38,24 @@ def name_of(value: object) -> str | None:
     raise CellError("a string or whole number")
 
 
-def whole(value: float) -> str | None:
-    """The digits of a whole number that some program has made a float; not a number is nothing."""
+def whole(value: float, exact: int = EXACT_FLOATS) -> str | None:
+    """The digits of a whole number that some program has made a float; not a number is nothing.
+
+    Args:
+        exact: the largest whole number that no other one is rounded to, in the float's type.
+
+    Raises:
+        CellError: it has a fraction, or is larger.
+    """
     if value != value:
         return None
-    if value.is_integer() and abs(value) <= EXACT_FLOATS:
-        return str(int(value))
-    raise CellError("a string or whole number")
+    if not value.is_integer():
+        raise CellError("a string or whole number")
+    if abs(value) > exact:
+        raise CellError(
+            f"at most {exact:,}, above which its type rounds whole numbers (save them as such)"
+        )
+    return str(int(value))
 
 
 def label_of(value: object) -> str | None:
@@ -109,7 +124,7 @@ def neighbors_of(value: object) -> list[str]:
         CellError: something in it is no id.
     """
     if isinstance(value, str):
-        value = written_list(value)
+        value = neighbors_in(value.strip())
     if value is None or (isinstance(value, float) and value != value):
         return []
     items = value if isinstance(value, list | tuple) else [value]
@@ -117,19 +132,29 @@ def neighbors_of(value: object) -> list[str]:
     return [name for name in names if name is not None and name.strip()]
 
 
-def written_list(text: str) -> list[object]:
+def neighbors_in(text: str) -> list[object]:
     """The items of a list that was written as a string."""
-    text = text.strip()
     if is_missing(text):
         return []
-    if text[0] in "[({":
-        for parse in (json.loads, ast.literal_eval):
-            try:
-                value = parse(text)
-            except (ValueError, SyntaxError, RecursionError, MemoryError):
-                continue
-            if isinstance(value, list | tuple | set):
-                return list(value)
-        text = text.strip("[](){}")
+    if (items := written_list(text)) is not None:
+        return items
+    text = text.strip("[](){}")
     parts = re.split(r"[;,|]" if re.search(r"[;,|]", text) else r"\s+", text)
     return [part.strip().strip("'\"") for part in parts if part.strip()]
+
+
+def written_list(text: str) -> list[object] | None:
+    """The items of a list that JSON, Python or NumPy has written, as `["a", 1]`; None of any other
+    text."""
+    if text[:1] not in OPENING:
+        return None
+    if APART_BY_BLANKS.fullmatch(text):  # which Python would read as one string
+        return [single or double for single, double in QUOTED.findall(text)]
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            value = parse(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        if isinstance(value, list | tuple | set):
+            return list(value)
+    return None

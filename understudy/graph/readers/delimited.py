@@ -7,13 +7,24 @@ from pathlib import Path
 
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, silent
-from understudy.graph.readers.dialects import Dialect, find_dialect, looks_like_data, split_raw
+from understudy.graph.readers.dialects import (
+    Dialect,
+    find_dialect,
+    first_line,
+    looks_like_data,
+    split_raw,
+)
 from understudy.graph.readers.fields import listed
 from understudy.graph.readers.text_lines import LONE_RETURN, read_lines
 
 Row = tuple[int, Sequence[str], Sequence[object]]  # line, column names, values
 Record = tuple[int, int, list[str]]  # first line, lines, fields
 Refuse = Callable[[int, BadInputError], None]  # is told the line of a record that cannot be read
+Remark = Callable[[str], None]
+UNCLOSED = (
+    "a quote opens a field, and none ends it; if quotes are letters here, double them and enclose "
+    "the field in quotes"
+)
 
 
 def stop(_: int, error: BadInputError) -> None:
@@ -33,12 +44,55 @@ class Header:
     usual: Callable[[Sequence[str]], bool] = bool  # whether names are those of a header
 
 
+@dataclass(frozen=True)
+class Head:
+    """The columns of a file by its first line."""
+
+    line: int
+    columns: tuple[str, ...]
+    named: bool  # whether the line names them; else they are called 1, 2, …
+
+
+def table_head(path: Path, usual: str, given: str, header: Header) -> Head | None:
+    """The columns of a table, of which no more is read than its first line.
+
+    None where the reading is to tell: there is no line, or a quoted name goes on in the next one.
+
+    Args:
+        usual: the delimiter that the file's name promises.
+        given: the delimiter that the user named; empty to find it in the line.
+
+    Raises:
+        SourceError: the file cannot be read.
+        BadInputError: it is empty, not UTF-8, holds JSON, or may have no header.
+    """
+    first = first_line(path, read_lines(path), usual, given)
+    if not first.text or first.text.count('"') % 2 or "\r" in first.text:
+        return None
+    (values,) = csv.reader([first.text], delimiter=first.delimiter, skipinitialspace=True)
+    names = column_names(values)
+    if is_header(path, first.number, names, header):
+        return Head(first.number, names, named=True)
+    return Head(first.number, numbered(len(names)), named=False)
+
+
+def column_names(values: Sequence[str]) -> tuple[str, ...]:
+    """Names without blanks, and without the marks of files that were saved twice."""
+    return tuple(value.strip().strip("\ufeff").strip() for value in values)
+
+
+def numbered(count: int) -> tuple[str, ...]:
+    """What columns are called that have no names."""
+    return tuple(str(number) for number in range(1, count + 1))
+
+
 def read_delimited(
     path: Path,
     dialect: Dialect | str,
     header: Header | None = None,
     progress: Progress = silent,
     refuse: Refuse = stop,
+    remark: Remark | None = None,
 ) -> Iterator[Row]:
     """Yields every record with the line it starts on; blank lines are passed over.
 
@@ -46,6 +100,7 @@ def read_delimited(
         dialect: or the delimiter that the file's name promises.
         header: without a header line, columns are called 1, 2, ….
         refuse: is told of a record of another length, before the next one is yielded.
+        remark: takes what may be wrong though it could be read, at the end.
 
     Raises:
         BadInputError: no header or no record, a row of another length, or broken quoting.
@@ -53,25 +108,32 @@ def read_delimited(
     if isinstance(dialect, str):
         dialect = find_dialect(path, dialect)
     columns: tuple[str, ...] = ()
+    swallowing: list[int] = []
     for line, count, values in records(path, dialect, progress):
         if not values:
             continue
         if not columns:
-            # Files that were put together or saved twice may begin with a mark of their own.
-            names = tuple(value.strip().strip("\ufeff").strip() for value in values)
+            names = column_names(values)
             if is_header(path, line, names, header or Header()):
                 columns = names
                 continue
-            columns = tuple(str(number) for number in range(1, len(values) + 1))
+            columns = numbered(len(values))
         try:
             check_fields(path, line, values, columns)
             check_not_swallowed(path, line, count, values, dialect)
         except BadInputError as error:
             refuse(line, error)
             continue
+        if count > 1 and may_swallow(values, count, dialect.delimiter):
+            swallowing.append(line)
         yield line, columns, values
     if not columns:
         raise BadInputError(f"{path}: the file is empty; expected a header line")
+    if swallowing and remark is not None:
+        remark(
+            "quoted fields run over lines that could be records by themselves: "
+            f"{len(swallowing):,} (first: line {swallowing[0]:,})"
+        )
 
 
 def records(path: Path, dialect: Dialect, progress: Progress) -> Iterator[Record]:
@@ -99,7 +161,8 @@ def records(path: Path, dialect: Dialect, progress: Progress) -> Iterator[Record
     except csv.Error as error:
         if "new-line character" in str(error):
             raise BadInputError(f"{path}:{start}: {LONE_RETURN}") from error
-        raise BadInputError(f"{path}:{start}: broken quoting: {error}") from error
+        told = UNCLOSED if "unexpected end" in str(error) else error
+        raise BadInputError(f"{path}:{start}: broken quoting: {told}") from error
 
 
 def is_header(path: Path, line: int, names: Sequence[str], header: Header) -> bool:
@@ -130,6 +193,13 @@ def check_fields(path: Path, line: int, values: Sequence[str], columns: Sequence
             f"{path}:{line}: {len(values)} fields where the header has {len(columns)} "
             f"({listed(columns)}); check the delimiter and the quoting"
         )
+
+
+def may_swallow(values: Sequence[str], count: int, delimiter: str) -> bool:
+    """Whether every line that a record runs over has as many fields as a record."""
+    lines = delimiter.join(values).split("\n")
+    signs = len(values) - 1
+    return signs > 0 and len(lines) == count and all(x.count(delimiter) == signs for x in lines)
 
 
 def check_not_swallowed(

@@ -31,6 +31,17 @@ class Dialect:
     remarks: tuple[str, ...] = ()  # what was found out rather than said
 
 
+@dataclass(frozen=True)
+class FirstLine:
+    """The line of a table that comes first, and what it tells."""
+
+    text: str  # without its end; empty where there are blank lines only
+    number: int  # from 1
+    delimiter: str
+    skipped: int = 0  # lines before it that are for a spreadsheet alone
+    remarks: tuple[str, ...] = ()  # what was found out rather than said
+
+
 def parse_delimiter(word: str) -> str:
     """The sign that `--delimiter` means; empty where none was given.
 
@@ -45,34 +56,45 @@ def parse_delimiter(word: str) -> str:
     return sign
 
 
-def find_dialect(path: Path, usual: str, given: str = "") -> Dialect:
-    """Reads how a file is written.
+def first_line(path: Path, lines: Iterable[str], usual: str, given: str = "") -> FirstLine:
+    """Reads what a table begins with.
 
     Args:
+        lines: of the file; those behind the first one are left.
         usual: the delimiter that the file's name promises.
-        given: the delimiter that the user named; empty to find it in the header.
+        given: the delimiter that the user named; empty to find it in the line.
+
+    Raises:
+        SourceError: the file cannot be read.
+        BadInputError: it is empty, not UTF-8, or holds JSON.
+    """
+    text, number, skipped = "", 0, 0
+    for number, line in enumerate(lines, 1):
+        excel = EXCEL_LINE.fullmatch(line)
+        if excel and not skipped:
+            given, skipped = given or excel.group(1), number
+        elif line.strip():
+            text = line.rstrip("\r\n")
+            break
+    if is_json(text):
+        raise BadInputError(f"{path}: not columns but JSON; let its name end in .jsonl or .json")
+    delimiter = given or likeliest(text, usual)
+    told = (f"delimiter {NAMES[delimiter]}",) if not given and delimiter != usual else ()
+    return FirstLine(text, number, delimiter, skipped, told)
+
+
+def find_dialect(path: Path, usual: str, given: str = "") -> Dialect:
+    """Reads how a file is written, for which it is looked through; see `first_line`.
 
     Raises:
         SourceError: the file cannot be read.
         BadInputError: it is empty, not UTF-8, or holds JSON.
     """
     lines = read_lines(path)
-    header, skipped = "", 0
-    told: tuple[str, ...] = ()
-    for line in lines:
-        excel = EXCEL_LINE.fullmatch(line)
-        if excel and not header:
-            given, skipped = given or excel.group(1), skipped + 1
-        elif line.strip():
-            header = line.rstrip("\r\n")
-            break
-    if is_json(header):
-        raise BadInputError(f"{path}: not columns but JSON; let its name end in .jsonl or .json")
-    delimiter = given or likeliest(header, usual)
-    if not given and delimiter != usual:
-        told = (f"delimiter {NAMES[delimiter]}",)
+    first = first_line(path, lines, usual, given)
+    delimiter, skipped, told = first.delimiter, first.skipped, first.remarks
     wanted = delimiter == "\t" or has_backslash_quote(path)
-    backslash, raw = scan(lines, header, delimiter) if wanted else (False, False)
+    backslash, raw = scan(lines, first.text, delimiter) if wanted else (False, False)
     if raw:
         return Dialect(delimiter, False, False, skipped, (*told, "quotes taken as they stand"))
     if backslash:

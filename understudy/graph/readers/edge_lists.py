@@ -6,29 +6,47 @@ from pathlib import Path
 
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, silent
-from understudy.graph.readers.delimited import Header, Row
+from understudy.graph.readers.delimited import Head, Header, Row, numbered
 from understudy.graph.readers.text_lines import LONE_RETURN, read_lines
 
 COMMENTS = ("#", "%")
 ATTRIBUTES = re.compile(r"\s\{")  # of an edge, as NetworkX writes them behind its ends, up to a }
 
 
+def edge_list_head(path: Path, header: Header) -> Head | None:
+    """The columns by the first line that is no comment; None where that is no edge.
+
+    Raises:
+        SourceError: the file cannot be opened.
+        BadInputError: it is empty, not UTF-8, or damaged.
+    """
+    for line, text in enumerate(read_lines(path), 1):
+        text = without_attributes(text.strip())
+        if text and not text.startswith(COMMENTS):
+            names = fields(text, separator_of(text))
+            if header.usual(names) or header.wanted:
+                return Head(line, tuple(names), named=True)
+            return Head(line, numbered(len(names)), named=False) if len(names) > 1 else None
+    return None
+
+
 def read_edge_list(
     path: Path,
-    header: Header,
+    head: Head | None = None,
     progress: Progress = silent,
     remark: Callable[[str], None] | None = None,
 ) -> Iterator[Row]:
-    """Yields every line as columns 1, 2, …; a first line of usual names is a header.
+    """Yields every line as columns 1, 2, …, or under the names of its head.
 
     Args:
+        head: see `edge_list_head`.
         remark: takes what is passed over, at the end.
 
     Raises:
         BadInputError: a line holds fewer than two ids, or not as many fields as the first one.
     """
     separator: str | None = ""
-    names: tuple[str, ...] = ()
+    names = head.columns if head is not None and head.named else ()
     width = comments = 0
     for line, text in enumerate(read_lines(path, progress), 1):
         text = without_attributes(text.strip())
@@ -38,12 +56,10 @@ def read_edge_list(
             comments += 1
             continue
         if separator == "":
-            separator = next((sign for sign in "\t,;" if sign in text), None)
-            parts = tuple(part.strip() for part in text.split(separator))
-            if header.usual(parts) or header.wanted:
-                names = parts
+            separator = separator_of(text)
+            if names:
                 continue
-        values = [part.strip() for part in text.split(separator)]
+        values = fields(text, separator)
         if len(values) < 2:
             raise BadInputError(f"{path}:{line}: expected two node ids, found {text!r:.60}")
         if "\r" in text:
@@ -59,11 +75,16 @@ def read_edge_list(
         remark(f"lines that begin with {' or '.join(COMMENTS)} passed over: {comments:,}")
 
 
+def separator_of(text: str) -> str | None:
+    """What stands between the fields of a line; None: blanks."""
+    return next((sign for sign in "\t,;" if sign in text), None)
+
+
+def fields(text: str, separator: str | None) -> list[str]:
+    return [part.strip() for part in text.split(separator)]
+
+
 def without_attributes(text: str) -> str:
     """A line without what NetworkX writes in braces behind an edge's ends."""
     found = ATTRIBUTES.search(text) if text.endswith("}") else None
     return text if found is None else text[: found.start()].rstrip()
-
-
-def numbered(count: int) -> tuple[str, ...]:
-    return tuple(str(number) for number in range(1, count + 1))

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from understudy.graph.errors import BadInputError
+from understudy.graph.errors import BadInputError, MissingColumnError
 from understudy.graph.readers import usual_names as usual
 from understudy.graph.readers.usual_names import plain
 
@@ -159,7 +159,7 @@ def node_indexes(where: str, columns: Sequence[str], fields: NodeFields) -> Node
     named_label = find(columns, fields.label, ()) if fields.label else None
     text = find_texts(columns, fields.text, () if named_label is None else (named_label,))
     taken = (identifier, *text)
-    label = find(columns, fields.label, (*usual.LABEL_NAMES, *usual.CLASS_NAME_NAMES), taken)
+    label = find(columns, fields.label, label_names(columns), taken)
     if label in taken:
         role = "id" if label == identifier else "text"
         raise BadInputError(
@@ -182,6 +182,14 @@ def node_indexes(where: str, columns: Sequence[str], fields: NodeFields) -> Node
     )
     check_single(where, columns, indexes.roles(), fields.named())
     return indexes
+
+
+def label_names(columns: Sequence[str]) -> list[str]:
+    """The usual names of a label; beside an `x`, a `y` is rather where a node is drawn."""
+    names = [*usual.LABEL_NAMES, *usual.CLASS_NAME_NAMES]
+    if find(columns, "", ("x",)) is not None:
+        names.remove("y")
+    return names
 
 
 def find_class_name(
@@ -359,8 +367,8 @@ TEXT_ADVICE = ", or let nodes without one take their id as text with --missing-t
 
 def missing(
     where: str, name: str, columns: Sequence[str], option: str, advice: str = ""
-) -> BadInputError:
-    return BadInputError(
+) -> MissingColumnError:
+    return MissingColumnError(
         f"{where}: no column {name!r}; the columns are: {listed(columns)}; "
-        f"name the right one with {option}{advice}; if this is no header but data, use --no-header"
+        f"name the right one with {option}{advice}"
     )

@@ -10,13 +10,15 @@ import pyarrow.compute as pc
 from understudy.graph.builder import Built, GivenSplit, Rules, build_graph
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, silent
+from understudy.graph.readers.beginnings import check_beginnings
 from understudy.graph.readers.fields import NOT_READ, EdgeFields, NodeFields, is_edge_header
 from understudy.graph.readers.formats import (
+    BY_LINES,
     EDGE_LISTS,
     READERS,
     FileOptions,
+    Files,
     Kind,
-    holds_edges,
     parts_of,
     suffix_of,
 )
@@ -49,7 +51,8 @@ def import_graph(
     """Reads node and edge files and builds their graph.
 
     Without edge files, the edges are those that the node files hold: a graph's own, or those of
-    a column of neighbours. What is not there at all is told before anything is read.
+    a column of neighbours. What is not there at all, and what the first lines of a file tell, is
+    told before any is read whole.
 
     Raises:
         SourceError: a file cannot be read.
@@ -58,23 +61,12 @@ def import_graph(
     options, split = options or FileOptions(), split or SplitFile()
     if rules.missing_text != "fail":
         node_fields = replace(node_fields, text_needed=False)
-    parts = check_files(node_files, "nodes")
-    check_files(edge_files, "edges")
     members = None if split.path is None else read_members(split.path, split.name)
-    own = [path for path in parts if path not in edge_files and holds_edges(path)]
-    graphs = [] if edge_files else own
-    if node_fields.neighbors == "" and (edge_files or graphs):
-        node_fields = replace(node_fields, neighbors=NOT_READ)
     if members is not None:  # which takes the place of the nodes' own
         node_fields = replace(node_fields, split=NOT_READ)
-    nodes = read_nodes(node_files, node_fields, options, progress)
-    if edge_files:
-        nodes = [told_without_edges(table, own) for table in nodes]
-    edges = [
-        table
-        for path in (*edge_files, *graphs)
-        for table in read_edges(path, edge_fields, options, progress)
-    ]
+    nodes, edges = read_tables(
+        node_files, edge_files, node_fields, edge_fields, Files(options, progress)
+    )
     if not options.header:
         check_headers(edges, nodes)
     edges += [table.neighbors for table in nodes if table.neighbors is not None]
@@ -83,10 +75,40 @@ def import_graph(
         ids = pa.concat_arrays([table.ids for table in nodes])
         named = found_members(split.path, split.name, members, ids, split.by)
         given = GivenSplit(named.members, named.origin)
-    files = ", ".join(map(str, dict.fromkeys((*node_files, *edge_files))))
+    told = ", ".join(map(str, dict.fromkeys((*node_files, *edge_files))))
     return build_graph(
-        nodes, edges, name="", source=files, rules=rules, given=given, progress=progress
+        nodes, edges, name="", source=told, rules=rules, given=given, progress=progress
     )
+
+
+def read_tables(
+    node_files: Sequence[Path],
+    edge_files: Sequence[Path],
+    node_fields: NodeFields,
+    edge_fields: EdgeFields,
+    files: Files,
+) -> tuple[list[NodeTable], list[EdgeTable]]:
+    """The records of all files, of which each is looked at before one is read.
+
+    Raises:
+        SourceError: a file cannot be read.
+        BadInputError: one is damaged, or lacks a column.
+    """
+    parts, edge_parts = check_files(node_files, "nodes"), check_files(edge_files, "edges")
+    if edge_files and not node_fields.neighbors:
+        node_fields = replace(node_fields, neighbors=NOT_READ)
+    check_beginnings(parts, edge_parts, node_fields, edge_fields, files)
+    own = [path for path in parts if path not in edge_files and files.holds_edges(path)]
+    graphs = [] if edge_files else own
+    if graphs and not node_fields.neighbors:
+        node_fields = replace(node_fields, neighbors=NOT_READ)
+    nodes = read_nodes(node_files, node_fields, files)
+    if edge_files:
+        nodes = [told_without_edges(table, own) for table in nodes]
+    edges = [
+        table for path in (*edge_files, *graphs) for table in read_edges(path, edge_fields, files)
+    ]
+    return nodes, edges
 
 
 def check_files(paths: Sequence[Path], kind: Kind) -> list[Path]:
@@ -119,11 +141,13 @@ def check_headers(edges: Sequence[EdgeTable], nodes: Sequence[NodeTable]) -> Non
     """
     asked: dict[str, list[str]] = {}  # file → what its first line calls the ends of an edge
     for table in edges:
+        suffix = suffix_of(Path(table.source.file), "edges")
         names = [*table.reading.used.get("source", ()), *table.reading.used.get("target", ())]
-        if not (names and table.reading.named):
+        if not (names and table.reading.named and suffix in BY_LINES):
             continue
-        # Of a plain list, whose first line mostly is an edge, usual names may be ids as well.
-        if suffix_of(Path(table.source.file), "edges") in EDGE_LISTS or not is_edge_header(names):
+        # Of a plain list, whose first line mostly is an edge, usual names may be ids as well, and
+        # so they may where no other line is there.
+        if suffix in EDGE_LISTS or not (len(table) and is_edge_header(names)):
             asked[table.source.file] = names
     if not asked:
         return
@@ -134,7 +158,9 @@ def check_headers(edges: Sequence[EdgeTable], nodes: Sequence[NodeTable]) -> Non
         if known.issuperset(names):
             edge = "with --no-header it is an edge"
             if is_edge_header(names):
-                edge = "if it is an edge, write a line `source target` before it"
+                edge = (
+                    "if it is an edge, write a line before it that names both (source and target)"
+                )
             raise BadInputError(
                 f"{file}: the first line names two nodes ({', '.join(names)}): {edge}, with "
                 "--header it names the columns"

@@ -4,14 +4,14 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from understudy.graph.errors import BadInputError, SourceError
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers import networkx_files
-from understudy.graph.readers.delimited import Header, Row, read_delimited
+from understudy.graph.readers.delimited import Head, Header, Row, read_delimited, table_head
 from understudy.graph.readers.dialects import find_dialect
-from understudy.graph.readers.edge_lists import read_edge_list
+from understudy.graph.readers.edge_lists import edge_list_head, read_edge_list
 from understudy.graph.readers.fields import is_edge_header, is_node_header, listed
 from understudy.graph.readers.jsonl import document_rows, read_document, read_jsonl
 from understudy.graph.readers.packed import unpacked_name
@@ -24,11 +24,36 @@ JSON_LINES = (".jsonl", ".ndjson")
 JSON = (".json",)
 COMMA, TAB = (".csv",), (".tsv", ".tab")
 EDGE_LISTS = (".txt", ".edges", ".edgelist", ".edge_list", ".el", ".cites")
+BY_LINES = (*COMMA, *TAB, *EDGE_LISTS)  # may have a header
 GRAPHS = (*networkx_files.SUFFIXES, *JSON)  # nodes and edges may be in one file
 FORMATS = (
     ".jsonl, .json, .csv, .tsv, .parquet, .graphml, .gexf or .gml "
     "(edges also .txt, .edges or .edgelist), each may be packed as .gz, .bz2, .xz or .zip"
 )
+
+# What other files are, by the ends of their names, and what to do about them.
+ADVICE = {
+    ("-", "/dev/stdin", "/dev/fd/0"): "stdin is not read; write it to a file of a name that tells "
+    "its format",
+    (".gzip",): "packed by gzip; let its name end in .gz",
+    (".zst", ".zstd"): "packed by zstd; unpack it: zstd -d",
+    (".7z", ".rar", ".z", ".lz4", ".br", ".lzma"): "packed in a way that is not read; unpack it",
+    (".xlsx", ".xls", ".xlsm", ".ods"): "a spreadsheet; save the sheet as CSV",
+    (".xml",): "let its name end in .graphml or .gexf, if it is one of these",
+    (".txt",): "let its name end in .csv or .tsv, if it is a table",
+    (".mtx", ".net", ".adjlist", ".mat", ".dot", ".gv"): "write its edges as a list, two ids "
+    "a line, with a name that ends in .edgelist",
+    (
+        ".pt",
+        ".pth",
+        ".npz",
+        ".pkl",
+        ".pickle",
+    ): "a graph that torch, PyG or NumPy has saved is read by `understudy data pyg`",
+    (".feather", ".arrow", ".orc", ".avro", ".h5", ".hdf5"): "save it as .parquet",
+    (".db", ".sqlite", ".sqlite3", ".duckdb"): "a database; export its tables as CSV or Parquet",
+}
+
 
 Reader = Callable[[Path, Progress], Iterator[Row]]
 READERS: dict[str, Reader] = {}  # of others, by suffix
@@ -71,6 +96,7 @@ class Rows:
     remarks: Sequence[str] = ()  # whole once all rows were read
     numbered: bool = False  # columns may have no names but 1, 2, …
     own: bool = False  # id, source and target are the format's own, whatever else has such a name
+    head: Head | None = None  # of tables and edge lists, where their first line tells it
 
 
 def suffix_of(path: Path, kind: Kind) -> str:
@@ -82,8 +108,11 @@ def suffix_of(path: Path, kind: Kind) -> str:
     suffix = Path(unpacked_name(path)).suffix
     if suffix in suffixes(kind):
         return suffix
+    names = (str(path), path.suffix.lower())
+    advice = next((told for ends, told in ADVICE.items() if set(ends).intersection(names)), "")
     raise SourceError(
-        f"{path}: unknown format; the name must end in {', '.join((*READERS, FORMATS))}"
+        f"{path}: unknown format{advice and f' ({advice})'}; the name must end in "
+        f"{', '.join((*READERS, FORMATS))}"
     )
 
 
@@ -113,37 +142,93 @@ def by_numbers(name: str) -> list[str | int]:
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
-def open_rows(path: Path, kind: Kind, options: FileOptions, progress: Progress = silent) -> Rows:
-    """The records of any file but Parquet.
+class Files:
+    """The files of one import. One that is a single value, such as a graph, is read once for all
+    that is asked of it, and kept."""
 
-    Raises:
-        SourceError: it cannot be read, or is of no known format.
-        BadInputError: it is damaged.
-    """
-    suffix = suffix_of(path, kind)
-    if suffix in READERS:
-        return Rows(Source(str(path)), even(path, READERS[suffix](path, progress)))
-    header = Header(options.header, is_node_header if kind == "nodes" else is_edge_header)
-    if suffix in EDGE_LISTS:
+    def __init__(self, options: FileOptions | None = None, progress: Progress = silent) -> None:
+        """Begins without any."""
+        self.options, self.progress = options or FileOptions(), progress
+        self.documents: dict[Path, Any] = {}
+
+    def document(self, path: Path) -> Any:
+        """What a JSON file holds, see `read_document`, or a graph of NetworkX.
+
+        Raises:
+            SourceError: it cannot be read.
+            BadInputError: it is damaged.
+        """
+        if path not in self.documents:
+            suffix = Path(unpacked_name(path)).suffix
+            if suffix in JSON:
+                self.documents[path] = read_document(path, self.progress)
+            else:
+                self.documents[path] = networkx_files.load(path, suffix, self.progress)
+        return self.documents[path]
+
+    def holds_edges(self, path: Path) -> bool:
+        """Whether a node file is a whole graph, whose edges are in it as well."""
+        suffix = Path(unpacked_name(path)).suffix
+        if suffix not in JSON or path.is_dir():
+            return suffix in networkx_files.SUFFIXES
+        document = self.document(path)
+        return document is not None and document["nodes"] is not document["edges"]
+
+    def rows(self, path: Path, kind: Kind, progress: Progress | None = None) -> Rows:
+        """The records of any file but Parquet; of tables and lists, the first line is read yet.
+
+        Args:
+            progress: another than that of all files.
+
+        Raises:
+            SourceError: it cannot be read, or is of no known format.
+            BadInputError: it is damaged.
+        """
+        progress = progress or self.progress
+        source, suffix = Source(str(path)), suffix_of(path, kind)
+        if suffix in READERS:
+            return Rows(source, even(path, READERS[suffix](path, progress)))
+        if suffix in EDGE_LISTS:
+            return self.list_rows(path, progress)
+        if suffix in (*COMMA, *TAB):
+            return self.table_rows(path, kind, "," if suffix in COMMA else "\t", progress)
+        document: Any = self.document(path) if suffix in GRAPHS else None
+        if suffix in networkx_files.SUFFIXES:
+            found = networkx_files.edge_rows(document.graph)
+            if kind == "nodes":
+                graph, left_out = document.graph, document.undeclared
+                found = networkx_files.node_rows(graph, suffix, left_out)
+            return Rows(Source(str(path), kind[:-1]), found, own=True)
+        if document is not None:
+            found = document_rows(path, document[kind], kind == "edges")
+            return Rows(Source(str(path), "item"), found, numbered=kind == "edges")
+        found = read_jsonl(path, progress, kind == "edges")
+        return Rows(source, found, numbered=kind == "edges")
+
+    def list_rows(self, path: Path, progress: Progress) -> Rows:
+        """The records of a plain edge list."""
+        head = edge_list_head(path, Header(self.options.header, is_edge_header))
         remarks: list[str] = []
-        rows = read_edge_list(path, header, progress, remarks.append)
-        return Rows(Source(str(path)), rows, remarks, numbered=True)
-    if suffix in (*COMMA, *TAB):
-        dialect = find_dialect(path, "," if suffix in COMMA else "\t", options.delimiter)
-        rows = read_delimited(path, dialect, header, progress)
-        return Rows(Source(str(path)), rows, dialect.remarks, numbered=options.header is False)
-    if suffix in networkx_files.SUFFIXES:
-        graph = networkx_files.load(path, suffix, progress)
-        found = networkx_files.edge_rows(graph)
-        if kind == "nodes":
-            found = networkx_files.node_rows(graph, suffix)
-        return Rows(Source(str(path), kind[:-1]), found, own=True)
-    document = read_document(path, progress) if suffix == ".json" else None
-    if document is not None:
-        found = document_rows(path, document[kind], kind == "edges")
-        return Rows(Source(str(path), "item"), found, numbered=kind == "edges")
-    found = read_jsonl(path, progress, kind == "edges")
-    return Rows(Source(str(path)), found, numbered=kind == "edges")
+        rows = read_edge_list(path, head, progress, remarks.append)
+        return Rows(Source(str(path)), rows, remarks, numbered=True, head=head)
+
+    def table_rows(self, path: Path, kind: Kind, usual: str, progress: Progress) -> Rows:
+        """The records of a table; how it is quoted is found in the whole of it, once it is read.
+
+        Args:
+            usual: the delimiter that the file's name promises.
+        """
+        header = Header(self.options.header, is_node_header if kind == "nodes" else is_edge_header)
+        head = table_head(path, usual, self.options.delimiter, header)
+        remarks: list[str] = []
+
+        def rows() -> Iterator[Row]:
+            dialect = find_dialect(path, usual, self.options.delimiter)
+            remarks.extend(dialect.remarks)
+            yield from read_delimited(path, dialect, header, progress, remark=remarks.append)
+
+        numbered = self.options.header is False
+        return Rows(Source(str(path)), rows(), remarks, numbered, head=head)
 
 
 def even(path: Path, rows: Iterator[Row]) -> Iterator[Row]:
@@ -159,12 +244,3 @@ def even(path: Path, rows: Iterator[Row]) -> Iterator[Row]:
                 f"({listed(columns)})"
             )
         yield line, columns, values
-
-
-def holds_edges(path: Path) -> bool:
-    """Whether a node file is a whole graph, whose edges are in it as well."""
-    suffix = Path(unpacked_name(path)).suffix
-    if suffix in networkx_files.SUFFIXES:
-        return True
-    document = read_document(path) if suffix == ".json" and not path.is_dir() else None
-    return document is not None and document["nodes"] is not document["edges"]

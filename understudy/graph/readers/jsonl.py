@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from understudy.folders.places import url_problem
 from understudy.graph.errors import BadInputError, SourceError
 from understudy.graph.progress import Progress, silent
-from understudy.graph.readers.delimited import Refuse, Row, stop
-from understudy.graph.readers.edge_lists import numbered
+from understudy.graph.readers.delimited import Refuse, Row, numbered, stop
 from understudy.graph.readers.text_lines import read_lines
 
 LINK_KEYS = ("links", "edges")  # of a node-link graph, in the order of their age in NetworkX
@@ -48,7 +48,7 @@ def read_jsonl(
 
 
 def read_document(path: Path, progress: Progress = silent) -> dict[str, list[Any]] | None:
-    """A file that is one JSON value: its records by what they are; None for JSON lines.
+    """A file that is one JSON value, parsed once: its records by what they are; None of JSON lines.
 
     Returns:
         "nodes" and, of a graph, "edges"; of an array both are the same records
@@ -56,12 +56,53 @@ def read_document(path: Path, progress: Progress = silent) -> dict[str, list[Any
     Raises:
         BadInputError: it is broken, or holds no records.
     """
-    first = next((line for line in read_lines(path) if line.strip()), "")
-    if first.lstrip()[:1] not in ("[", "{"):
+    lines = read_lines(path, progress)
+    start = []
+    for line in lines:
+        start.append(line)
+        if line.strip():
+            break
+    first = start[-1].lstrip()
+    if first[:1] not in ("[", "{"):
         return None
-    if first.lstrip()[:1] == "{" and is_record(first):
+    value = object_of(first)
+    if value is not None and not (is_graph(value) or holds_columns(value)):
         return None
-    value = parse("".join(read_lines(path, progress)), str(path), RECORDS)
+    rest = "".join(lines)
+    if value is None or rest.strip():
+        return records_of(path, parse("".join(start) + rest, str(path), RECORDS))
+    check_characters(first, value, str(path))
+    return records_of(path, value)
+
+
+def object_of(line: str) -> dict[str, Any] | None:
+    """A line that is an object by itself, empty where that cannot be read; None of any other."""
+    if not line.startswith("{"):
+        return None
+    try:
+        value: dict[str, Any] = json.loads(line, object_pairs_hook=distinct)
+    except json.JSONDecodeError:  # it goes on in the next line
+        return None
+    except (RecursionError, ValueError):  # told where lines are read one by one
+        return {}
+    return value
+
+
+def is_graph(value: dict[str, Any]) -> bool:
+    return isinstance(value.get("nodes"), list) and any(key in value for key in LINK_KEYS)
+
+
+def holds_columns(value: dict[str, Any]) -> bool:
+    """Whether an object is a whole table by its columns, rather than one record."""
+    return bool(value) and all(isinstance(column, dict | list) for column in value.values())
+
+
+def records_of(path: Path, value: Any) -> dict[str, list[Any]]:
+    """The records of an array or a graph.
+
+    Raises:
+        BadInputError: it is neither, or a graph with two lists of edges.
+    """
     if isinstance(value, list):
         return {"nodes": value, "edges": value}
     links = [key for key in LINK_KEYS if isinstance(value.get(key), list)]
@@ -93,21 +134,12 @@ def read_value(path: Path, whole: str) -> Any:
         content = path.read_bytes()
         text = content.decode(json.detect_encoding(content))
     except OSError as error:
+        if problem := url_problem(path):
+            raise SourceError(f"{path} {problem}") from error
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}; {whole}") from error
     except UnicodeDecodeError as error:
         raise BadInputError(f"{path}: not UTF-8 at byte {error.start}; convert the file") from error
     return parse(text, str(path), whole)
-
-
-def is_record(line: str) -> bool:
-    """Whether a line is an object by itself, and no whole graph."""
-    try:
-        value = json.loads(line)
-    except RecursionError:
-        return True
-    except ValueError:  # it goes on in the next line
-        return False
-    return not (isinstance(value.get("nodes"), list) and any(key in value for key in LINK_KEYS))
 
 
 def is_pair(value: Any) -> bool:
@@ -142,23 +174,36 @@ def parse(text: str, where: str, whole: str = "") -> Any:
     """
     try:
         value: object = json.loads(text, object_pairs_hook=distinct)
-        if "\\u" in text:  # an escape may name half a character, which is no text
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
         line = f":{error.lineno}" if whole else ""
         expected = whole or "every line must hold one JSON object"
         raise BadInputError(
             f"{where}{line}: broken JSON at column {error.colno}: {error.msg}; {expected}"
         ) from error
+    except RecursionError as error:
+        raise BadInputError(f"{where}: the JSON is nested too deeply") from error
+    except ValueError as error:  # a key twice, a number of thousands of digits
+        raise BadInputError(f"{where}: {error}") from error
+    check_characters(text, value, where)
+    return value
+
+
+def check_characters(text: str, value: object, where: str) -> None:
+    """Refuses an escape that names half a character, which is no text.
+
+    Raises:
+        BadInputError: the value, which was read from the text, has one.
+    """
+    if "\\u" not in text:
+        return
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError as error:
         raise BadInputError(
             f"{where}: an escape names half a character (a lone surrogate); remove it"
         ) from error
     except RecursionError as error:
         raise BadInputError(f"{where}: the JSON is nested too deeply") from error
-    except ValueError as error:  # a key twice, a number of thousands of digits
-        raise BadInputError(f"{where}: {error}") from error
-    return value
 
 
 def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """GraphML, GEXF and GML, read by NetworkX."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import io
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 from xml.etree import ElementTree
@@ -16,7 +19,24 @@ XML = (".graphml", ".gexf")
 SUFFIXES = (*XML, ".gml")
 
 
-def load(path: Path, suffix: str, progress: Progress = silent) -> Any:
+# What Gephi calls GEXF, in spellings of which NetworkX knows one a version.
+GEXF_NAMES = re.compile(rb"http://(?:www\.)?gexf\.net/(1\.[123](?:draft)?)(?=[\"'/])")
+KNOWN_GEXF = {
+    b"1.1draft": b"http://www.gexf.net/1.1draft",
+    b"1.2draft": b"http://www.gexf.net/1.2draft",
+    b"1.3": b"http://gexf.net/1.3",
+}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A file as a NetworkX graph."""
+
+    graph: Any
+    undeclared: frozenset[Any] = frozenset()  # that only edges name, and NetworkX has added
+
+
+def load(path: Path, suffix: str, progress: Progress = silent) -> Loaded:
     """The file as a NetworkX graph.
 
     Raises:
@@ -31,7 +51,7 @@ def load(path: Path, suffix: str, progress: Progress = silent) -> Any:
         ) from error
     read = {
         ".graphml": networkx.read_graphml,
-        ".gexf": networkx.read_gexf,
+        ".gexf": read_gexf,
         ".gml": read_gml,
     }[suffix]
     with open_bytes(path, progress) as stream:
@@ -44,15 +64,26 @@ def load(path: Path, suffix: str, progress: Progress = silent) -> Any:
                 f"{path}: not a {suffix[1:]} file that NetworkX reads: "
                 f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
             ) from error
-    if suffix in XML:
-        with open_bytes(path) as stream:
-            check_all_read(path, stream, graph)
-    return graph
+    if suffix not in XML:
+        return Loaded(graph)
+    with open_bytes(path) as stream:
+        declared = check_all_read(path, stream, graph)
+    return Loaded(graph, frozenset(node for node in graph if node not in declared))
 
 
-def check_all_read(path: Path, stream: IO[bytes], graph: Any) -> None:
-    """Refuses a file of which NetworkX keeps a part only, without a word: of nodes of one id the
-    last, of several graphs the first.
+def read_gexf(stream: IO[bytes]) -> Any:
+    """GEXF, whichever way the name of its version is written."""
+    import networkx
+
+    def known(match: re.Match[bytes]) -> bytes:
+        return KNOWN_GEXF.get(match[1], match[0])
+
+    return networkx.read_gexf(io.BytesIO(GEXF_NAMES.sub(known, stream.read())))
+
+
+def check_all_read(path: Path, stream: IO[bytes], graph: Any) -> set[str]:
+    """The ids of the nodes of a file. Refuses one of which NetworkX keeps a part only, without a
+    word: of nodes of one id the last, of several graphs the first.
 
     Raises:
         BadInputError: it is such a file.
@@ -75,6 +106,7 @@ def check_all_read(path: Path, stream: IO[bytes], graph: Any) -> None:
                     "inside a node; one graph can be read: save it by itself"
                 )
             names.add(name)
+    return names
 
 
 def read_gml(stream: IO[bytes]) -> Any:
@@ -93,13 +125,15 @@ def read_gml(stream: IO[bytes]) -> Any:
     return networkx.relabel_nodes(graph, labels)
 
 
-def node_rows(graph: Any, suffix: str) -> Iterator[Row]:
-    """Every node: its id and its attributes.
+def node_rows(graph: Any, suffix: str = "", left_out: Collection[Any] = ()) -> Iterator[Row]:
+    """Every node that is not left out: its id and its attributes.
 
     In GEXF a label is what the node is called on screen, never its class; it is `gexf_label` here,
     and an attribute that has the name of the node's own id is `id_attribute`.
     """
     for number, (node, attributes) in enumerate(graph.nodes(data=True), 1):
+        if node in left_out:
+            continue
         values = apart(attributes, ("id",))
         if suffix == ".gexf" and "label" in values:
             values["gexf_label"] = values.pop("label")

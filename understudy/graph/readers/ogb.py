@@ -9,11 +9,14 @@ import pyarrow.compute as pc
 
 from understudy.graph.builder import Built, Rules, build_graph
 from understudy.graph.errors import BadInputError
+from understudy.graph.numerals import all_whole, as_integers
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers import cells
 from understudy.graph.readers.class_names import named_labels
 from understudy.graph.readers.fields import NOT_READ, NodeFields
+from understudy.graph.readers.formats import Files
 from understudy.graph.readers.ogb_files import (
+    check_begins,
     class_numbers,
     integers,
     label_names,
@@ -57,6 +60,7 @@ def ogb_graph(
     if len(labels) != count:
         raise BadInputError(f"{labels_file}: {len(labels):,} labels for {count:,} nodes")
     edge_file = table_file(folder, "raw/edge")
+    check_begins(edge_file, 2)
     given = read_split(folder, options.split, count)
     texts = read_texts(options, progress)
     nodes = NodeTable(
@@ -137,11 +141,12 @@ def read_texts(options: OgbOptions, progress: Progress) -> TextsById:
     fields = NodeFields(
         options.id_field, options.text_field, NOT_READ, NOT_READ, neighbors=NOT_READ
     )
-    tables = read_nodes([path], fields, progress=progress)
+    tables = read_nodes([path], fields, Files(progress=progress))
     table = tables[0]
     if len(tables) > 1:
         raise BadInputError(f"{path}: a folder of {len(tables)} files; join the texts in one")
     ids = pc.utf8_trim_whitespace(table.ids)
+    ids = as_integers(ids) if all_whole(ids) else ids  # pandas makes floats of a column with gaps
     return TextsById(table.source, table.places, ids, table.texts, table.reading)
 
 

@@ -1,6 +1,8 @@
 """The files of an Open Graph Benchmark folder: numbers without a header, mappings, splits."""
 
 import re
+from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -37,10 +39,12 @@ def table_file(folder: Path, name: str) -> Path:
         return found[0]
     below = sorted(path.parent.parent for path in folder.glob("*/raw/edge.csv*"))
     hint = f"; did you mean {below[0]}?" if below else ""
-    raise SourceError(
-        f"{folder / name}.csv.gz is missing; expected raw/edge.csv.gz, raw/node-label.csv.gz "
-        f"and raw/num-node-list.csv.gz in the folder{hint}"
-    )
+    expected = "raw/edge.csv.gz, raw/node-label.csv.gz and raw/num-node-list.csv.gz in the folder"
+    if name.startswith("split/"):
+        expected = (
+            "train.csv.gz, valid.csv.gz and test.csv.gz of a split, of which one may be empty"
+        )
+    raise SourceError(f"{folder / name}.csv.gz is missing; expected {expected}{hint}")
 
 
 def integers(
@@ -56,7 +60,24 @@ def integers(
     """
     if empty and is_empty(path):
         return np.empty((0, width), np.int64)
-    rows: list[str] = [line.rstrip("\r\n") for line in read_lines(path, progress)]
+    return numbers_of(path, [line.rstrip("\r\n") for line in read_lines(path, progress)], width)
+
+
+def check_begins(path: Path, width: int) -> None:
+    """Refuses a file of numbers by its first line, before all of it is read.
+
+    Raises:
+        BadInputError: see `integers`.
+    """
+    numbers_of(path, [line.rstrip("\r\n") for line in islice(read_lines(path), 1)], width)
+
+
+def numbers_of(path: Path, rows: list[str], width: int) -> NDArray[np.int64]:
+    """int64 [rows, width] of the first lines of a file, or all of them.
+
+    Raises:
+        BadInputError: a line is anything else.
+    """
     columns = pc.split_pattern(pa.array(rows), ",")
     widths = pc.list_value_length(columns).to_numpy(zero_copy_only=False)
     if (widths != width).any():
@@ -133,7 +154,10 @@ def node_ids(folder: Path, count: int) -> pa.LargeStringArray:
         return string_array(map(str, range(count)))
     path, pairs = found
     if sorted(number for number, _ in pairs) != list(range(count)):
-        raise BadInputError(f"{path}: must name each of the {count:,} nodes once")
+        raise BadInputError(f"{path}: must name each of the {count:,} nodes once, below a header")
+    named = Counter(name for _, name in pairs)
+    if twice := [name for name, times in named.items() if times > 1]:
+        raise BadInputError(f"{path}: two nodes have the id {twice[0]!r:.100}; each needs its own")
     return string_array(name for _, name in sorted(pairs))
 
 

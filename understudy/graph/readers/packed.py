@@ -34,6 +34,8 @@ DAMAGED = (
 )
 BUFFER = 1 << 20
 TAR_MAGIC = slice(257, 262)
+POINTER = b"version https://git-lfs"
+POINTER_TOLD = "a pointer of Git LFS in place of the file; fetch that: git lfs pull"
 
 
 class Reported(io.RawIOBase):
@@ -107,14 +109,16 @@ def refuse_pipe(path: Path) -> None:
 
 
 def check_opens(path: Path) -> None:
-    """Refuses what could not be opened later.
+    """Refuses what could not be opened later, or only stands for a file.
 
     Raises:
-        SourceError: it is not there, is not ours to read, or is a pipe.
+        SourceError: it is not there, is not ours to read, is a pipe, or a pointer of Git LFS.
     """
     refuse_pipe(path)
-    with guarded(path), path.open("rb"):
-        pass
+    with guarded(path), path.open("rb") as stream:
+        start = stream.read(len(POINTER))
+    if start == POINTER:
+        raise SourceError(f"{path}: {POINTER_TOLD}")
 
 
 @contextmanager

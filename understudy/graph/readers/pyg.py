@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +97,9 @@ def check_count(data: Attributes, count: int) -> None:
     Raises:
         BadInputError: there are more, or fewer.
     """
-    said = data.values.get("num_nodes")
+    said: Any = data.values.get("num_nodes")
+    if getattr(said, "ndim", None) == 0:  # a tensor of one number
+        said = said.item()
     shape = tuple(getattr(data.values.get("x"), "shape", ()))
     for key, number in (("num_nodes", said), ("x", shape[0] if shape else None)):
         if isinstance(number, int) and number != count:

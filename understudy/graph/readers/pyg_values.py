@@ -112,7 +112,7 @@ def strings(data: Attributes, key: str, count: int | None = None) -> list[str | 
     if isinstance(values, np.ndarray) and values.dtype.kind in "UO" and values.ndim == 1:
         values = values.tolist()
     if not isinstance(values, (list, tuple)):
-        kind = type(values).__name__
+        kind = told(values) if isinstance(values, np.ndarray) else type(values).__name__
         raise BadInputError(f"{data.path}: {key!r} must be a list of strings, not {kind}")
     if not values:
         raise BadInputError(
@@ -199,7 +199,7 @@ def class_words(data: Attributes, key: str, count: int) -> pa.LargeStringArray:
         BadInputError: they are not one for each node.
     """
     value = data.values[key]
-    if isinstance(value, (list, tuple)) and any(isinstance(item, str) for item in value):
+    if isinstance(value, (list, tuple)) and any(map(holds_words, value)):
         return label_strings(data, key, value, count)
     y = data.array(key)
     exact = exact_up_to(value, y)
@@ -228,6 +228,13 @@ def class_words(data: Attributes, key: str, count: int) -> pa.LargeStringArray:
     return pa.array(y.astype(np.int64) if y.dtype.kind == "b" else y).cast(pa.large_string())
 
 
+def holds_words(item: Any) -> bool:
+    """Whether a label is a name, or a list of names."""
+    return isinstance(item, str) or (
+        isinstance(item, (list, tuple)) and any(map(holds_words, item))
+    )
+
+
 def label_strings(data: Attributes, key: str, values: Any, count: int) -> pa.LargeStringArray:
     """Labels that are names already, None where there is none."""
     if len(values) != count:
@@ -235,10 +242,14 @@ def label_strings(data: Attributes, key: str, values: Any, count: int) -> pa.Lar
             f"{data.path}: {key!r} must be {count:,} labels, one for each text, it has "
             f"{len(values):,}"
         )
-    try:
-        return optional_strings([cells.label_of(value) for value in values])
-    except cells.CellError as error:
-        raise BadInputError(f"{data.path}: {key!r} must hold names or class numbers") from error
+    found = []
+    for node, value in enumerate(values):
+        try:
+            found.append(cells.label_of(list(value) if isinstance(value, tuple) else value))
+        except cells.CellError as error:
+            wanted = str(error).partition(" (")[0]  # without an option of other commands
+            raise BadInputError(f"{data.path} node {node}: {key!r} must be {wanted}") from error
+    return optional_strings(found)
 
 
 def from_one_hot(data: Attributes, key: str, y: NDArray[Any]) -> NDArray[Any]:
@@ -276,7 +287,10 @@ def find_edges(data: Attributes) -> NDArray[np.int64]:
     if pairs.size == 0:
         return np.empty((2, 0), np.int64)
     if pairs.ndim != 2 or pairs.shape[0] != 2 or pairs.dtype.kind not in "iu":
-        raise BadInputError(f"{data.path}: {key!r} must be integers [2, E], not {told(pairs)}")
+        advice = "; save its transpose" if pairs.ndim == 2 and pairs.shape[1] == 2 else ""
+        raise BadInputError(
+            f"{data.path}: {key!r} must be integers [2, E], not {told(pairs)}{advice}"
+        )
     return pairs.astype(np.int64)
 
 
@@ -284,9 +298,12 @@ def sparse_edges(data: Attributes, key: str) -> NDArray[np.int64]:
     """The places of the entries of a sparse matrix of torch."""
     value = data.values[key]
     if not str(getattr(value, "layout", "")).startswith("torch.sparse"):
+        dense = hasattr(value, "to_sparse")
+        what = "a dense one" if dense else type(value).__name__
+        advice = f", or {key}.to_sparse()" if dense else ""
         raise BadInputError(
-            f"{data.path}: {key!r} must be a sparse tensor of torch, not {type(value).__name__}; "
-            "save edge_index in its place"
+            f"{data.path}: {key!r} must be a sparse tensor of torch, not {what}; "
+            f"save edge_index in its place{advice}"
         )
     import torch  # it has made the value
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from understudy.graph.errors import BadInputError
-from understudy.graph.progress import Progress, silent
 from understudy.graph.readers import cells
 from understudy.graph.readers.cells import CellError
 from understudy.graph.readers.columns import Columns, node_table, split_of_masks, with_class_names
@@ -23,9 +22,8 @@ from understudy.graph.readers.fields import (
 )
 from understudy.graph.readers.formats import (
     PARQUET,
-    FileOptions,
+    Files,
     Rows,
-    open_rows,
     parts_of,
     suffix_of,
 )
@@ -38,12 +36,7 @@ KINDS = 1_024  # of objects by their keys, of which the columns are remembered
 ENDS = ("source", "target")
 
 
-def read_nodes(
-    paths: Sequence[Path],
-    fields: NodeFields,
-    options: FileOptions | None = None,
-    progress: Progress = silent,
-) -> list[NodeTable]:
+def read_nodes(paths: Sequence[Path], fields: NodeFields, files: Files) -> list[NodeTable]:
     """Reads node files, or folders of their parts.
 
     Raises:
@@ -53,12 +46,9 @@ def read_nodes(
     tables = []
     for path in (part for whole in paths for part in parts_of(whole, "nodes")):
         if suffix_of(path, "nodes") in PARQUET:
-            table = read_parquet_nodes(path, fields, progress)
+            tables.append(read_parquet_nodes(path, fields, files.progress))
         else:
-            table = read_node_rows(
-                open_rows(path, "nodes", options or FileOptions(), progress), fields
-            )
-        tables.append(table)
+            tables.append(read_node_rows(files.rows(path, "nodes"), fields))
     used: dict[str, set[str]] = {}
     for table in tables:
         for role, names in table.reading.used.items():
@@ -145,15 +135,10 @@ def known_ends(rows: Rows, columns: Sequence[str], fields: EdgeFields) -> EdgeFi
 
 def unnamed(rows: Rows, columns: Sequence[str]) -> bool:
     """Whether the columns of a row have no names but their numbers."""
-    return rows.numbered and columns[0] == "1"
+    return rows.numbered and tuple(columns[:1]) == ("1",)
 
 
-def read_edges(
-    path: Path,
-    fields: EdgeFields,
-    options: FileOptions | None = None,
-    progress: Progress = silent,
-) -> list[EdgeTable]:
+def read_edges(path: Path, fields: EdgeFields, files: Files) -> list[EdgeTable]:
     """Reads an edge file, or a folder of its parts.
 
     Raises:
@@ -163,10 +148,9 @@ def read_edges(
     tables = []
     for part in parts_of(path, "edges"):
         if suffix_of(part, "edges") in PARQUET:
-            tables.append(read_parquet_edges(part, fields, progress))
+            tables.append(read_parquet_edges(part, fields, files.progress))
         else:
-            rows = open_rows(part, "edges", options or FileOptions(), progress)
-            tables.append(read_edge_rows(rows, fields))
+            tables.append(read_edge_rows(files.rows(part, "edges"), fields))
     return tables
 
 
@@ -176,22 +160,27 @@ def read_edge_rows(rows: Rows, fields: EdgeFields) -> EdgeTable:
     log = ReadingLog(rows.source.file)
     last: Sequence[str] = ()
     seen: dict[tuple[str, ...], tuple[int, int]] = {}
+
+    def find(place: int, columns: Sequence[str]) -> tuple[int, int]:
+        key = tuple(columns)
+        if key not in seen:
+            room(seen)
+            log.named = not unnamed(rows, columns)
+            named = known_ends(rows, columns, fields)
+            seen[key] = edge_indexes(rows.source.at(place), columns, named)
+            log.add(columns, {role: (i,) for role, i in zip(ENDS, seen[key], strict=True)})
+        return seen[key]
+
     for place, columns, values in rows.rows:
         if not last or columns != last:
-            key = tuple(columns)
-            if key not in seen:
-                room(seen)
-                log.named = not unnamed(rows, columns)
-                named = known_ends(rows, columns, fields)
-                seen[key] = edge_indexes(rows.source.at(place), columns, named)
-                log.add(columns, {role: (i,) for role, i in zip(ENDS, seen[key], strict=True)})
-            source, target = seen[key]
-            last = columns
+            (source, target), last = find(place, columns), columns
         try:
             collector.add(place, (cells.name_of(values[source]), cells.name_of(values[target])))
         except CellError as error:
             used = {role: (i,) for role, i in zip(ENDS, (source, target), strict=True)}
             raise wrong_value(rows.source.at(place), columns, values, used, error) from error
+    if not last and rows.head is not None and rows.head.named:  # no edge follows a header
+        find(rows.head.line, rows.head.columns)
     log.remarks.extend(rows.remarks)
     places, filled = collector.finish()
     sources, targets = filled

@@ -7,10 +7,11 @@ from typing import IO
 
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, silent
-from understudy.graph.readers.packed import open_bytes
+from understudy.graph.readers.packed import POINTER, POINTER_TOLD, is_packed, open_bytes
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 UTF_16 = "UTF-16; convert it: iconv -f UTF-16 -t UTF-8"
+PAGE = "a page of HTML, perhaps what a server said in place of the file; fetch it again"
 LONE_RETURN = (
     "a carriage return alone ends a line, where other lines of the file end otherwise; convert "
     "them: tr '\\r' '\\n'"
@@ -30,6 +31,13 @@ OTHER_KINDS = {
     b"\x00\x00\xfe\xff": "UTF-32; convert it: iconv -f UTF-32 -t UTF-8",
     b"\xff\xfe": UTF_16,
     b"\xfe\xff": UTF_16,
+}
+PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
+# What files of text begin with, in small letters, that are something else than was wanted.
+TEXTS = {
+    POINTER: POINTER_TOLD,
+    b"<!doctype html": PAGE,
+    b"<html": PAGE,
 }
 
 
@@ -78,7 +86,13 @@ def check_is_text(path: Path, line: bytes) -> None:
     Raises:
         BadInputError: the first bytes are those of a file that is no UTF-8 text.
     """
-    kind = next((told for mark, told in OTHER_KINDS.items() if line.startswith(mark)), "")
+    for mark, told in TEXTS.items():
+        if line[: len(mark)].lower() == mark:
+            raise BadInputError(f"{path}: {told}")
+    mark = next((mark for mark in OTHER_KINDS if line.startswith(mark)), b"")
+    kind = OTHER_KINDS.get(mark, "")
+    if mark in PACKED and is_packed(path):
+        kind = f"{kind.partition(';')[0]} a second time; unpack it once"
     if not kind and b"\x00" in line[:4]:
         kind = UTF_16
     if kind:

@@ -14,7 +14,7 @@ import numpy as np
 
 from understudy.graph.errors import BadInputError, SourceError
 from understudy.graph.readers.old_pickles import rewritten
-from understudy.graph.readers.packed import refuse_pipe
+from understudy.graph.readers.packed import POINTER, POINTER_TOLD, guarded, refuse_pipe
 
 # What torch's restricted unpickler raises on bytes that are no pickle at all.
 GARBAGE = (
@@ -40,13 +40,12 @@ def load_file(path: Path) -> Any:
         BadInputError: it would have to run code, or is no such file.
     """
     refuse_pipe(path)
-    try:
-        with path.open("rb") as stream:
-            if stream.read(8) == DGL_MAGIC:
-                raise BadInputError(f"{path}: a graph of DGL; {dgl_advice()}")
-            arrays = is_arrays(path)
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
+    with guarded(path), path.open("rb") as stream:
+        start = stream.read(LONGEST_MARK)
+        for mark, told in OTHERS.items():
+            if start.startswith(mark):
+                raise BadInputError(f"{path}: {told}")
+        arrays = is_arrays(path)
     return load_arrays(path) if arrays else load_torch(path)
 
 
@@ -55,6 +54,21 @@ def dgl_advice() -> str:
         "where the file was made: torch.save({'edge_index': torch.stack(graph.edges()), "
         "**graph.ndata, 'raw_texts': texts}, path)"
     )
+
+
+# What other files begin with, and what to do about them.
+OTHERS = {
+    DGL_MAGIC: f"a graph of DGL; {dgl_advice()}",
+    b"\x93NUMPY": "one array of NumPy; save all of a graph together: numpy.savez(path, "
+    "edge_index=edge_index, raw_texts=texts, y=labels)",
+    b"MATLAB": "a file of MATLAB; load it with scipy.io.loadmat, save its arrays with torch.save "
+    "or numpy.savez",
+    b"\x89HDF": "HDF5; save its arrays with torch.save or numpy.savez",
+    b"\x1f\x8b": "packed by gzip; unpack it: gunzip",
+    b"PAR1": "Parquet, which is read by `understudy data import`",
+    POINTER: POINTER_TOLD,
+}
+LONGEST_MARK = max(map(len, OTHERS))
 
 
 def is_arrays(path: Path) -> bool:

@@ -82,7 +82,7 @@ def test_a_column_that_is_named_as_the_label_is_no_part_of_the_text(import_text:
         (NodeFields(text=("subject", "body"), label="subject"), "text"),
         (NodeFields(label="id"), "id"),
     ):
-        with pytest.raises(BadInputError, match=rf"nodes\.csv:2: .* be a node's {role} and its la"):
+        with pytest.raises(BadInputError, match=rf"nodes\.csv:1: .* be a node's {role} and its la"):
             import_text(nodes, None, node_fields=fields)
 
 
@@ -129,7 +129,7 @@ def test_two_columns_that_mean_the_same_are_refused(
 def test_of_two_columns_that_mean_the_same_the_named_one_is_read(import_text: Import) -> None:
     built = import_text("id,text,ID\n1,a,2\n", None, node_fields=NodeFields("ID"))
     assert built.graph.ids.to_pylist() == ["2"]
-    with pytest.raises(BadInputError, match=r"edges\.csv:2: .* 'Source' and 'source'.*--source-fi"):
+    with pytest.raises(BadInputError, match=r"edges\.csv:1: .* 'Source' and 'source'.*--source-fi"):
         import_text(NODES, "Source,source,target\n1,1,2\n")
     named = import_text(NODES, "Source,source,target\n1,3,2\n", edge_fields=EdgeFields("Source"))
     assert edges(named) == [[0, 1]]

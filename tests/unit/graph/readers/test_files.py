@@ -115,7 +115,7 @@ BAD_NODES = [
     ("nodes.csv", b"id,text\na,b\nc,d,e\n", r"nodes\.csv:3: 3 fields .* header has 2 \(id, text\)"),
     ("nodes.csv", b'id,text\na,"b\nc\nd', r"nodes\.csv:2: broken quoting"),
     ("nodes.csv", b'id,text\na,"b"c\n', r"nodes\.csv:2: broken quoting"),
-    ("nodes.csv", b"name2,body2\na,b\n", r"nodes\.csv:2: no column 'id'.*name2, body2;.*--id-fie"),
+    ("nodes.csv", b"name2,body2\na,b\n", r"nodes\.csv:1: no column 'id'.*name2, body2;.*--id-fie"),
     ("nodes.csv", b"id,words\na,b\n", r"nodes\.csv: no column 'text'.*: id, words;.*--text-field"),
     ("nodes.jsonl", b'{"id": "a",}\n', r"nodes\.jsonl:1: broken JSON at column"),
     ("nodes.jsonl", b'{"id":"a","text":"b"}\n[1]\n', r"nodes\.jsonl:2: expected a JSON object, fo"),
@@ -151,7 +151,7 @@ def test_bad_node_files_are_refused_with_their_place(
 BAD_EDGES = [
     ("edges.csv", b"", r"edges\.csv: the file is empty"),
     ("edges.csv", b"0,633\n0,1\n", r"edges\.csv:1: the first line holds numbers only \(0, 633"),
-    ("edges.csv", b"a,b\n0,1\n", r"edges\.csv:2: no column 'source or target'.*: a, b;"),
+    ("edges.csv", b"a,b\n0,1\n", r"edges\.csv:1: no column 'source or target'.*: a, b;"),
     ("edges.csv", b"source,target\na\n", r"edges\.csv:2: 1 fields"),
     ("edges.jsonl", b'{"source": "a", "target": null}\n', r"edges\.jsonl:1: .*target is empty"),
     ("edges.jsonl", b'{"source": "a", "target": {}}\n', r"edges\.jsonl:1: column 'target' must be"),

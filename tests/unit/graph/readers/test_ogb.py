@@ -212,3 +212,46 @@ def test_numbers_of_thousands_of_digits_are_refused(tmp_path: Path) -> None:
 def test_a_split_that_is_missing_is_told_before_the_texts_are_read(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"valid\.csv\.gz is missing"):
         read(tmp_path, {"split/time/valid.csv.gz": None}, texts="")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"raw/edge.csv.gz": "0,7\n"}, BadInputError, r"target 7 is no node; there are 4, from 0;"),
+        (
+            {"mapping/nodeidx2paperid.csv.gz": "0,900\n1,901\n2,902\n3,903\n"},
+            BadInputError,
+            r"must name each of the 4 nodes once, below a header",
+        ),
+        (
+            {"mapping/nodeidx2paperid.csv.gz": "a,b\n0,900\n1,900\n2,902\n3,903\n"},
+            BadInputError,
+            r"nodeidx2paperid\.csv\.gz: two nodes have the id '900'; each needs its own",
+        ),
+        (
+            {"split/time/valid.csv.gz": None},
+            SourceError,
+            r"valid\.csv\.gz is missing; expected train\.csv\.gz, valid\.csv\.gz and test",
+        ),
+    ],
+)
+def test_each_file_is_told_by_what_is_wrong_with_it(
+    tmp_path: Path, changes: dict[str, str | None], error: type[GraphError], message: str
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        read(tmp_path, changes)
+    assert "--id-field" not in str(caught.value)
+
+
+def test_ids_of_texts_that_pandas_has_made_floats(tmp_path: Path) -> None:
+    write(tmp_path / "set", {})
+    rows = "".join(f"{number}.0,title {number},\n" for number in range(900, 904))
+    (tmp_path / "texts.csv").write_text("id,title,abstract\n" + rows)
+    graph = ogb_graph(tmp_path / "set", OgbOptions(tmp_path / "texts.csv"), Rules()).graph
+    assert graph.texts[0].as_py() == "title 900"
+
+
+def test_edges_of_another_form_are_told_before_texts_are_read(tmp_path: Path) -> None:
+    for edges, found in (("source,target\n0,1\n", "source,target"), ("0;1\n", "0;1")):
+        with pytest.raises(BadInputError, match=rf"edge\.csv\.gz:1: expected .*, found '{found}'"):
+            read(tmp_path, {"raw/edge.csv.gz": edges}, "900\tone\n900\tanother\n")

@@ -95,7 +95,7 @@ def test_numbers_that_their_type_has_rounded_are_refused(import_text: Import, co
     stream = io.BytesIO()
     pq.write_table(pa.table(columns), stream)
     with pytest.raises(
-        BadInputError, match=rf"row 1: column '{column}' must be below 16,777,216, from where"
+        BadInputError, match=rf"row 1: column '{column}' must be at most 16,777,215, above whi"
     ):
         import_text(stream.getvalue(), None, node_name="n.parquet")
 

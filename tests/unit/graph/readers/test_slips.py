@@ -55,7 +55,7 @@ def test_json_under_the_name_of_a_table_is_named(import_text: Import, content: s
 
 @pytest.mark.parametrize("fields", [EdgeFields("source", "source"), EdgeFields(source="target")])
 def test_one_column_is_not_both_ends_of_an_edge(import_text: Import, fields: EdgeFields) -> None:
-    with pytest.raises(BadInputError, match=r"edges\.csv:2: column '\w+' would be both ends"):
+    with pytest.raises(BadInputError, match=r"edges\.csv:1: column '\w+' would be both ends"):
         import_text(NODES, EDGES, edge_fields=fields)
 
 

@@ -1,0 +1,133 @@
+"""What first lines tell: said before any file is read whole, which may take long."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from understudy.graph.errors import MissingColumnError
+from understudy.graph.progress import silent
+from understudy.graph.readers.arrow_columns import check_edge_columns, check_node_columns
+from understudy.graph.readers.fields import (
+    EdgeFields,
+    NodeFields,
+    check_given,
+    check_text,
+    edge_indexes,
+    node_indexes,
+)
+from understudy.graph.readers.formats import GRAPHS, PARQUET, READERS, Files, Rows, suffix_of
+from understudy.graph.readers.packed import is_packed
+from understudy.graph.readers.parquet import ParquetColumns
+from understudy.graph.readers.tables import known, known_ends
+
+Found = dict[str, set[str]]  # role → the columns that play it
+
+
+def check_beginnings(
+    nodes: Sequence[Path],
+    edges: Sequence[Path],
+    node_fields: NodeFields,
+    edge_fields: EdgeFields,
+    files: Files,
+) -> None:
+    """Looks for the columns of every file in its first line; those that are one value come last,
+    since they are read whole.
+
+    Nothing is told of what a registered reader reads, nor of packed Parquet.
+
+    Raises:
+        SourceError: a file cannot be read.
+        BadInputError: it is of another kind than its name says, or has not the columns that are
+            needed or asked for.
+    """
+    found: Found = {}
+    open_ended = False  # a later record may have other columns
+    first: tuple[str, list[str]] | None = None
+    both = [*((path, True) for path in nodes), *((path, False) for path in edges)]
+    for path, is_node in sorted(both, key=late):
+        if not is_node:
+            check_edge_file(path, edge_fields, files)
+            continue
+        columns, used = node_columns(path, node_fields, files)
+        first = first or (str(path), columns)
+        open_ended = open_ended or used is None
+        for role, names in (used or {}).items():
+            found.setdefault(role, set()).update(names)
+    if first is not None and not open_ended:
+        check_given(*first, node_fields, found)
+
+
+def late(file: tuple[Path, bool]) -> bool:
+    """Whether nothing of a file is known until all of it is read."""
+    return suffix_of(file[0], "edges") in GRAPHS
+
+
+def node_columns(path: Path, fields: NodeFields, files: Files) -> tuple[list[str], Found | None]:
+    """The columns of a node file, and which are used; None where others may come.
+
+    Raises:
+        BadInputError: see `node_indexes` and `check_text`.
+    """
+    suffix = suffix_of(path, "nodes")
+    if suffix in READERS or (suffix in PARQUET and is_packed(path)):
+        return [], None
+    if suffix in PARQUET:
+        table = ParquetColumns(path)
+        return table.names, named(table.names, check_node_columns(table, fields).roles())
+    rows = files.rows(path, "nodes", silent)
+    begun = beginning(rows)
+    if begun is None:
+        return [], None
+    place, columns = begun
+    fields = known(rows, columns, fields)
+    with header_doubted(rows):
+        roles = node_indexes(rows.source.at(place), columns, fields).roles()
+        if rows.head is None:
+            return columns, None
+        used = named(columns, roles)
+        check_text(rows.source.file, columns, fields, used.get("text", ()))
+    return columns, used
+
+
+def check_edge_file(path: Path, fields: EdgeFields, files: Files) -> None:
+    """Looks for the two ends of the edges of a file.
+
+    Raises:
+        BadInputError: see `edge_indexes`.
+    """
+    suffix = suffix_of(path, "edges")
+    if suffix in READERS or (suffix in PARQUET and is_packed(path)):
+        return
+    if suffix in PARQUET:
+        check_edge_columns(ParquetColumns(path), fields)
+        return
+    rows = files.rows(path, "edges", silent)
+    if (begun := beginning(rows)) is not None:
+        place, columns = begun
+        with header_doubted(rows):
+            edge_indexes(rows.source.at(place), columns, known_ends(rows, columns, fields))
+
+
+def beginning(rows: Rows) -> tuple[int, list[str]] | None:
+    """The place of a file's first line or record, and its columns; None where there is none."""
+    if rows.head is not None:
+        return rows.head.line, list(rows.head.columns)
+    first = next(rows.rows, None)
+    return None if first is None else (first[0], list(first[1]))
+
+
+@contextmanager
+def header_doubted(rows: Rows) -> Iterator[None]:
+    """Adds to what is said of a missing column that the first line may be no header."""
+    try:
+        yield
+    except MissingColumnError as error:
+        if rows.head is None or not rows.head.named:
+            raise
+        raise MissingColumnError(
+            f"{error}; if this is no header but data, use --no-header"
+        ) from error
+
+
+def named(columns: Sequence[str], roles: dict[str, tuple[int, ...]]) -> Found:
+    return {role: {columns[index] for index in indexes} for role, indexes in roles.items()}
