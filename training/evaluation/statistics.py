@@ -19,11 +19,10 @@ Both are kept; `Difference.p` is the one that is told.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 from training.evaluation.plan import CHOSEN, CHOSEN_FROM
 from training.evaluation.rows import Row
@@ -136,11 +135,10 @@ def summary(key: Way, rows: Sequence[Row]) -> Summary:
 
 def by_split(rows: Sequence[Row], name: str) -> dict[int, float]:
     """A figure's mean over a split's initialisations."""
-    splits = sorted({row.split for row in rows})
-    return {
-        split: float(np.mean([getattr(row, name) for row in rows if row.split == split]))
-        for split in splits
-    }
+    found: dict[int, list[float]] = {}
+    for row in sorted(rows, key=lambda row: row.split):
+        found.setdefault(row.split, []).append(getattr(row, name))
+    return {split: float(np.mean(values)) for split, values in found.items()}
 
 
 def difference(
@@ -175,16 +173,19 @@ def t_test(values: NDArray[np.float64], variance: float) -> tuple[float, float, 
     Args:
         variance: of the mean
     """
-    student = stats.t(len(values) - 1, loc=values.mean(), scale=np.sqrt(variance))
-    low, high = student.interval(1 - LEVEL)
-    return float(low), float(high), float(2 * min(student.cdf(0), student.sf(0)))
+    mean, deviation = values.mean(), np.sqrt(variance)
+    reach = stdtrit(len(values) - 1, 1 - LEVEL / 2) * deviation
+    p = 2 * stdtr(len(values) - 1, -abs(mean) / deviation)
+    return float(mean - reach), float(mean + reach), float(p)
 
 
 def sign_flips(values: NDArray[np.float64]) -> float:
     """The two-sided p-value of the mean among those of all flips of signs; exact up to 13 values,
     beyond that of 9,999 draws.
     """
-    found = stats.permutation_test(
+    from scipy.stats import permutation_test  # slow, as below
+
+    found = permutation_test(
         (values,), np.mean, permutation_type="samples", n_resamples=DRAWS, vectorized=True, rng=0
     )
     return float(found.pvalue)
@@ -203,17 +204,24 @@ def shared_covariance(rows: Sequence[Row], others: Sequence[Row]) -> float:
         values = first[split] - second[split]  # NaN: no test node of the split
         if not np.isnan(values).all():
             centered.append(values - np.nanmean(values))
-    products = [one * other for one, other in combinations(centered, 2)]
-    if not products or np.isnan(products).all():
+    if not centered:
         return 0.0
-    return max(float(np.nanmean(products)), 0.0) / rows[0].labeled
+    table = np.array(centered)  # [splits, nodes]
+    tested = np.isfinite(table).sum(axis=0)
+    pairs = (tested * (tested - 1) // 2).sum()  # of splits that both test on a node, over all nodes
+    if not pairs:
+        return 0.0
+    products = (np.nansum(table, axis=0) ** 2 - np.nansum(table**2, axis=0)) / 2
+    return max(float(products.sum() / pairs), 0.0) / rows[0].labeled
 
 
 def node_accuracy(rows: Sequence[Row]) -> dict[int, NDArray[np.float64]]:
     """How often a split's students are right about each node of the panel; NaN: not tested."""
     found: dict[int, NDArray[np.float64]] = {}
-    for split in {row.split for row in rows}:
-        own = [row for row in rows if row.split == split]
+    groups: dict[int, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.split, []).append(row)
+    for split, own in groups.items():
         right = np.mean([bits(row.panel_right) for row in own], axis=0)
         found[split] = np.where(bits(own[0].panel) == 1, right, np.nan)
     return found

@@ -114,7 +114,7 @@ def gcn_update(conv: nn.Module, h: Tensor, aggregated: Tensor | None) -> Tensor:
 def gin_update(conv: nn.Module, h: Tensor, aggregated: Tensor | None) -> Tensor:
     """GIN with a learned epsilon (arXiv 1810.00826, eq. 4.1)."""
     own = cast(GinConvolution, conv)
-    return cast(Tensor, own.nn((1 + own.eps) * h + aggregated))
+    return cast(Tensor, own.nn((1 + own.eps) * h + cast(Tensor, aggregated)))
 
 
 OURS = {

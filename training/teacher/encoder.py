@@ -11,7 +11,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoModel, AutoTokenizer
 
 from training.encoders.minilm import find_model, length_batches, load_minilm
 from training.errors import TeacherError
@@ -109,6 +108,8 @@ def load_encoder_teacher(
         TeacherError: the folder holds no encoder.
         EncoderError: MiniLM is nowhere to be found.
     """
+    from transformers import AutoModel, AutoTokenizer
+
     folder = find_model(None) if path is None else path
     try:
         if path is None:
