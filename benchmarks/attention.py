@@ -13,13 +13,12 @@ from typing import Annotated
 import torch
 import typer
 from torch import Tensor
+from torch_geometric.nn import GATConv
 
 from benchmarks.measure import described, markdown_table, run_script, side_by_side, write_results
-from benchmarks.torch_students import published_layer
 from training.config import StudentConfig
 from training.data import edges
 from training.student.attention import attention
-from training.student.convolutions import GatConvolution
 from training.student.network import convolution
 from understudy.graph import load_graph
 
@@ -36,12 +35,11 @@ def main(
     graph_edges = edges(source.adjacency)
     torch.manual_seed(0)
     conv = convolution(StudentConfig(kind="gat", hidden=width))
-    assert isinstance(conv, GatConvolution)
-    theirs = published_layer(conv)
+    assert isinstance(conv, GATConv)
     h = torch.randn(source.num_nodes, width, requires_grad=True)
     layers: dict[str, Callable[[], Tensor]] = {
         OURS: lambda: attention(conv, h, graph_edges.attended),
-        PUBLISHED: lambda: theirs(h, graph_edges.edge_index),
+        PUBLISHED: lambda: conv(h, graph_edges.edge_index),
     }
     torch.testing.assert_close(layers[OURS](), layers[PUBLISHED](), atol=1e-4, rtol=1e-4)
     passes = {"forward": forward, "forward and backward": backward}

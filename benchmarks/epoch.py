@@ -24,7 +24,6 @@ from torch_geometric.nn import GCNConv, GINConv, SAGEConv
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.measure import described, markdown_table, run_script, write_results
-from benchmarks.torch_students import published
 from training.config import LABELS, StudentConfig
 from training.data import Edges, GraphData, graph_data, whole_graph
 from training.encoders.features import Features
@@ -127,8 +126,6 @@ def measured(graph: Path, kind: str, epochs: int, way: str) -> dict[str, float]:
     data = graph_data(source, torch.randn(source.num_nodes, WIDTH))
     maker = Student if way == OURS else PlainStudent
     student = maker(StudentConfig(kind=kind), WIDTH, source.num_classes, hashed=False)
-    if way == PLAIN:
-        student = published(student)
     times = epoch_times(student, data, epochs, shared=way == OURS)
     peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seconds, processor = (min(column) for column in zip(*times, strict=True))

@@ -26,6 +26,7 @@ from benchmarks.torch_students import (
     EdgeIndexStudent,
     graph_edges,
     star_edges,
+    take_loops_from_edges,
 )
 from export.bundle import export_bundle
 from export.options import ExportOptions
@@ -98,6 +99,7 @@ def few_nodes(case: Case, count: int, x: NDArray[np.float32]) -> dict[str, Call]
     tensors = case.student(torch.from_numpy(x), edges(adjacency)).hidden[:-1]
     tables = [table.numpy() for table in tensors]
     own, star = x[nodes], star_edges(case.kind, near, case.weighting)
+    take_loops_from_edges(case.student, True)
     eager = CachedStudent(case.student)
     inputs = (torch.from_numpy(own), tensors, star.index, star.weight)
 
@@ -117,6 +119,7 @@ def few_nodes(case: Case, count: int, x: NDArray[np.float32]) -> dict[str, Call]
 def all_nodes(case: Case, x: NDArray[np.float32]) -> dict[str, Call]:
     """What classifies every node of the graph."""
     adjacency, tensor = case.graph.adjacency, torch.from_numpy(x)
+    take_loops_from_edges(case.student, False)
     listed, sparse = graph_edges(case.kind, adjacency), edges(adjacency)
     eager = EdgeIndexStudent(case.student)
     inputs = (tensor, listed.index, listed.weight)

@@ -1,6 +1,5 @@
 """The same students in torch, as users of PyTorch Geometric write them: with an edge_index."""
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -8,14 +7,8 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import GATConv, GCNConv, GINConv, SAGEConv
+from torch_geometric.nn import GATConv
 
-from training.student.convolutions import (
-    GatConvolution,
-    GcnConvolution,
-    GinConvolution,
-    SageConvolution,
-)
 from training.student.network import MessageLayer, Student
 from understudy.graph.csr import Adjacency
 from understudy.graph.neighborhoods import Neighborhoods, Weighting, edge_weights
@@ -34,7 +27,7 @@ class EdgeIndexStudent(nn.Module):
 
     def __init__(self, student: Student) -> None:
         super().__init__()
-        self.student = published(student)
+        self.student = student
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
         """x [N, dimension] → logits [N, classes]."""
@@ -49,10 +42,7 @@ class CachedStudent(nn.Module):
 
     def __init__(self, student: Student) -> None:
         super().__init__()
-        self.student = published(student)
-        for layer in map(as_layer, self.student.layers):
-            if isinstance(layer.conv, GATConv):
-                layer.conv.add_self_loops = False  # they are among the edges of `star_edges`
+        self.student = student
 
     def forward(
         self, x: Tensor, tables: Sequence[Tensor], edge_index: Tensor, edge_weight: Tensor
@@ -69,33 +59,6 @@ class CachedStudent(nn.Module):
             local = torch.stack([sources, edge_index[1]])
             h = layer.finish(h, convolution(layer, nodes, local, edge_weight)[:count])
         return cast(Tensor, self.student.head(h))
-
-
-def published(student: Student) -> Student:
-    """A copy whose layers are PyG's own; it shares the student's weights."""
-    result = copy.deepcopy(student, {id(weight): weight for weight in student.parameters()})
-    for layer in map(as_layer, result.layers):
-        layer.conv = published_layer(layer.conv)
-    return result
-
-
-def published_layer(conv: nn.Module) -> nn.Module:
-    """PyG's layer with the weights of one of ours, which it shares; others stay as they are."""
-    found: nn.Module
-    if isinstance(conv, SageConvolution):
-        found = SAGEConv(conv.lin_r.in_features, conv.lin_r.out_features)
-    elif isinstance(conv, GcnConvolution):
-        found = GCNConv(conv.lin.in_features, conv.lin.out_features, normalize=False)
-    elif isinstance(conv, GinConvolution):
-        found = GINConv(copy.deepcopy(conv.nn), train_eps=True)
-    elif isinstance(conv, GatConvolution):
-        found = GATConv(conv.lin.in_features, conv.out_channels, heads=conv.heads)
-    else:
-        return conv
-    for name, weight in conv.named_parameters():
-        place, _, own = name.rpartition(".")
-        setattr(found.get_submodule(place), own, weight)
-    return found
 
 
 def as_layer(module: nn.Module) -> MessageLayer:
@@ -138,3 +101,10 @@ def star_edges(kind: str, neighborhoods: Neighborhoods, weighting: Weighting) ->
         return EdgeList(torch.stack([sources, targets]), weights)
     index = torch.stack([torch.cat([own, sources + count]), torch.cat([own, targets])])
     return EdgeList(index, torch.cat([self_weights, weights]))
+
+
+def take_loops_from_edges(student: Student, wanted: bool) -> None:
+    """Whether GAT finds its self-loops among the edges, as `star_edges` writes them."""
+    for layer in map(as_layer, student.layers):
+        if isinstance(layer.conv, GATConv):
+            layer.conv.add_self_loops = not wanted

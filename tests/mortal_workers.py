@@ -2,31 +2,22 @@
 
 import os
 import signal
-import sys
-from typing import TYPE_CHECKING
 
+from training.cluster.workers import Workers
+from training.loop import Run
 from understudy.graph.files import cache_folder
-
-if TYPE_CHECKING:
-    from training.cluster.workers import Workers
-    from training.loop import Run
 
 EPOCH = 2
 DEATHS = "deaths"  # a folder in the cache, with a file for each death to come
+keep = Workers.keep
 
 
-def make_mortal(kind: "type[Workers]") -> None:
-    keep = kind.keep
-
-    def keep_and_die(self: "Workers", run: "Run") -> None:
-        keep(self, run)
-        if self.rank == self.size - 1 and len(run.epochs) >= EPOCH:
-            for death in (cache_folder() / DEATHS).glob("*"):
-                death.unlink()
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    kind.keep = keep_and_die  # type: ignore[method-assign]
+def keep_and_die(self: Workers, run: Run) -> None:
+    keep(self, run)
+    if self.rank == self.size - 1 and len(run.epochs) >= EPOCH:
+        for death in (cache_folder() / DEATHS).glob("*"):
+            death.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
-if trained := sys.modules.get("training.cluster.workers"):  # other workers need not load it
-    make_mortal(trained.Workers)
+Workers.keep = keep_and_die  # type: ignore[method-assign]

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import log_softmax, softmax
+from sklearn.metrics import f1_score
 
 from training.deferral import (
     AGREEMENT,
@@ -49,23 +50,13 @@ def score(
     predicted = probabilities.argmax(axis=1)
     if silent is not None:
         predicted[silent] = NO_LABEL
+    named = np.union1d(labels, predicted[predicted != NO_LABEL])
+    macro_f1 = f1_score(labels, predicted, labels=named, average="macro", zero_division=0.0)
     return Metrics(
         accuracy=float((predicted == labels).mean()),
-        macro_f1=macro_f1(labels, predicted),
+        macro_f1=float(macro_f1),
         calibration_error=calibration_error(probabilities.max(axis=1), predicted == labels),
     )
-
-
-def macro_f1(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
-    """The mean F1 of all classes that are given or predicted; both are [B], NO_LABEL names none."""
-    right = labels[labels == predicted]
-    classes = int(max(labels.max(), predicted.max())) + 1
-    hits, given, told = (
-        np.bincount(rows[rows != NO_LABEL], minlength=classes)
-        for rows in (right, labels, predicted)
-    )
-    named = given + told > 0
-    return float((2 * hits[named] / (given + told)[named]).mean())
 
 
 def calibration_error(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> float:

@@ -6,6 +6,7 @@ from typing import cast
 
 import numpy as np
 import torch
+from torch_geometric.nn import GATConv
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.peers.predictor import Predictor
@@ -13,7 +14,6 @@ from benchmarks.torch_students import as_layer
 from training.data import adjacency_matrix, attended, normalized_adjacency
 from training.encoders.features import csr_tensor
 from training.student.attention import attention
-from training.student.convolutions import GatConvolution
 from training.student.network import MessageLayer
 from understudy.graph import build_adjacency
 from understudy.graph.csr import Adjacency
@@ -79,4 +79,4 @@ def convolution_over(
         weighted = csr_tensor(normalized)
         return lambda layer, h: cast(torch.Tensor, layer.conv(h, weighted))
     pairs = attended(normalized)
-    return lambda layer, h: attention(cast(GatConvolution, layer.conv), h, pairs)
+    return lambda layer, h: attention(cast(GATConv, layer.conv), h, pairs)

@@ -13,7 +13,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.peers.khop import Neighborhoods, Rows, Subgraph
 from benchmarks.peers.peer import Asked
 from benchmarks.peers.predictions import predictions
-from benchmarks.torch_students import as_layer, convolution, published
+from benchmarks.torch_students import as_layer, convolution
 from training.student.checkpoint import load_checkpoint
 from understudy.bundle import open_bundle
 from understudy.bundle.student import activation_file, open_student
@@ -39,7 +39,7 @@ class Predictor:
         self.adjacency = graph.adjacency
         self.neighborhoods = Neighborhoods(graph.adjacency, most)
         self.features = torch.from_numpy(np.load(bundle / activation_file(0)))
-        self.student = published(load_checkpoint(student).student)
+        self.student = load_checkpoint(student).student
         if self.manifest.student.kind not in KINDS:
             raise BenchmarkError(f"rivals serve students of the kinds {', '.join(KINDS)}")
         networks = open_student(bundle, self.manifest.student, 1, "cpu")

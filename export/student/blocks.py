@@ -20,14 +20,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch_geometric.nn import GATConv, GCNConv, GINConv, SAGEConv
 
 from export.errors import ExportError
-from training.student.convolutions import (
-    GatConvolution,
-    GcnConvolution,
-    GinConvolution,
-    SageConvolution,
-)
 from training.student.network import STUDENTS, HashedInput, MessageLayer, Student
 from understudy.graph.neighborhoods import Weighting
 
@@ -83,7 +78,7 @@ class SageBlock(LinearBlock):
     """GraphSAGE, mean aggregation (arXiv 1706.02216)."""
 
     def update(self, h: Tensor, aggregated: Tensor) -> Tensor:
-        conv = cast(SageConvolution, self.layer.conv)
+        conv = cast(SAGEConv, self.layer.conv)
         return torch.addmm(conv.lin_l(aggregated), h, conv.lin_r.weight.T)
 
 
@@ -91,7 +86,7 @@ class GcnBlock(LinearBlock):
     """GCN, symmetric normalisation with self-loops (arXiv 1609.02907, eq. 2)."""
 
     def update(self, h: Tensor, aggregated: Tensor) -> Tensor:
-        conv = cast(GcnConvolution, self.layer.conv)
+        conv = cast(GCNConv, self.layer.conv)
         return F.linear(aggregated, conv.lin.weight, conv.bias)
 
 
@@ -102,12 +97,10 @@ class GinBlock(LinearBlock):
 
     def __init__(self, layer: MessageLayer, head: nn.Module | None) -> None:
         super().__init__(layer, head)
-        self.register_buffer(
-            "own_weight", (1 + cast(GinConvolution, layer.conv).eps).detach().clone()
-        )
+        self.register_buffer("own_weight", (1 + cast(GINConv, layer.conv).eps).detach().clone())
 
     def update(self, h: Tensor, aggregated: Tensor) -> Tensor:
-        conv = cast(GinConvolution, self.layer.conv)
+        conv = cast(GINConv, self.layer.conv)
         return cast(Tensor, conv.nn(self.own_weight * h + aggregated))
 
 
@@ -152,7 +145,7 @@ class GatBlock(LayerBlock):
 
     def __init__(self, layer: MessageLayer, head: nn.Module | None) -> None:
         super().__init__(layer, head)
-        conv = cast(GatConvolution, layer.conv)
+        conv = cast(GATConv, layer.conv)
         maps = conv.lin.weight.detach().view(conv.heads, conv.out_channels, -1)  # [H, c, d]
         source = torch.einsum("hcd,hc->dh", maps, conv.att_src[0].detach())
         target = torch.einsum("hcd,hc->dh", maps, conv.att_dst[0].detach())

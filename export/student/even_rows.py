@@ -9,8 +9,8 @@ import copy
 from typing import cast
 
 from torch import Tensor, nn
+from torch_geometric.nn import GINConv
 
-from training.student.convolutions import GinConvolution
 from training.student.network import MessageLayer, Student
 
 SMALLEST = 1e-12  # a row's largest value, so that an empty one is not divided by nothing
@@ -33,7 +33,7 @@ def even_rows(student: Student) -> Student:
     result = copy.deepcopy(student)
     for layer in result.layers:
         conv = cast(MessageLayer, layer).conv
-        if isinstance(conv, GinConvolution):
+        if isinstance(conv, GINConv):
             parts = [EvenRows(m) if isinstance(m, nn.Linear) else m for m in conv.nn]
             conv.nn = nn.Sequential(*parts)
     return result.eval()

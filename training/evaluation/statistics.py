@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
+from scipy import stats
 
 from training.evaluation.plan import CHOSEN, CHOSEN_FROM
 from training.evaluation.rows import Row
@@ -173,19 +173,16 @@ def t_test(values: NDArray[np.float64], variance: float) -> tuple[float, float, 
     Args:
         variance: of the mean
     """
-    mean, deviation = values.mean(), np.sqrt(variance)
-    reach = stdtrit(len(values) - 1, 1 - LEVEL / 2) * deviation
-    p = 2 * stdtr(len(values) - 1, -abs(mean) / deviation)
-    return float(mean - reach), float(mean + reach), float(p)
+    student = stats.t(len(values) - 1, loc=values.mean(), scale=np.sqrt(variance))
+    low, high = student.interval(1 - LEVEL)
+    return float(low), float(high), float(2 * min(student.cdf(0), student.sf(0)))
 
 
 def sign_flips(values: NDArray[np.float64]) -> float:
     """The two-sided p-value of the mean among those of all flips of signs; exact up to 13 values,
     beyond that of 9,999 draws.
     """
-    from scipy.stats import permutation_test  # slow, as below
-
-    found = permutation_test(
+    found = stats.permutation_test(
         (values,), np.mean, permutation_type="samples", n_resamples=DRAWS, vectorized=True, rng=0
     )
     return float(found.pvalue)

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 from torch.nn import functional as F
+from torch_geometric.nn import GATConv
+from torch_geometric.utils import softmax
 
 from training.data import Attended
 from training.student.attention_on_device import SumOnDevice
-from training.student.convolutions import GatConvolution
 from training.threads import shared_out
 
 BLOCK_EDGES = 2_048  # whose gathered rows stay in the cache
@@ -24,7 +25,7 @@ BLOCK_EDGES = 2_048  # whose gathered rows stay in the cache
 Floats = NDArray[np.floating]
 
 
-def attention(conv: GatConvolution, h: Tensor, pairs: Attended) -> Tensor:
+def attention(conv: GATConv, h: Tensor, pairs: Attended) -> Tensor:
     """What `conv` makes of the graph (GAT, arXiv 1710.10903, equations 3 to 5).
 
     Shapes:
@@ -34,17 +35,8 @@ def attention(conv: GatConvolution, h: Tensor, pairs: Attended) -> Tensor:
     heads = conv.lin(h).to(h.dtype).view(-1, conv.heads, conv.out_channels)
     source, target = ((heads * vector).sum(-1) for vector in (conv.att_src, conv.att_dst))
     scores = F.leaky_relu(source[pairs.sources] + target[pairs.targets], conv.negative_slope)
-    weights = softmax(scores, pairs.targets, len(h))
-    return weighted_sum(pairs, weights, heads).flatten(1) + conv.bias
-
-
-def softmax(scores: Tensor, targets: Tensor, count: int) -> Tensor:
-    """Of each head's scores, [P, H], over the pairs of a target, of which there are `count`."""
-    places = targets.unsqueeze(1).expand_as(scores)
-    none = scores.new_zeros(count, scores.shape[1])
-    largest = none.scatter_reduce(0, places, scores.detach(), "amax", include_self=False)
-    powers = (scores - largest.index_select(0, targets)).exp()
-    return powers / none.scatter_add(0, places, powers).index_select(0, targets)
+    weights = softmax(scores, pairs.targets, num_nodes=len(h))
+    return weighted_sum(pairs, weights, heads).flatten(1) + cast(Tensor, conv.bias)
 
 
 def weighted_sum(pairs: Attended, weights: Tensor, rows: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch_geometric.nn import GATConv, GCNConv, GINConv, SAGEConv
 
 from training.config import Registry, StudentConfig
 from training.data import Edges, Product
@@ -23,12 +24,6 @@ from training.errors import TrainingError
 from training.memory import BAG_WIDTH
 from training.student.attention import attention
 from training.student.by_rows import by_rows, dropout, of_nodes
-from training.student.convolutions import (
-    GatConvolution,
-    GcnConvolution,
-    GinConvolution,
-    SageConvolution,
-)
 from training.threads import shared_out
 from understudy.graph.neighborhoods import Weighting
 
@@ -95,39 +90,52 @@ def convolution(config: StudentConfig) -> nn.Module:
     return layer.make(config)
 
 
-def perceptron(width: int) -> nn.Sequential:
+def perceptron(width: int) -> nn.Module:
     return nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+
+
+def gin(config: StudentConfig) -> nn.Module:
+    return cast(nn.Module, GINConv(perceptron(config.hidden), train_eps=True))
+
+
+def gat(config: StudentConfig) -> nn.Module:
+    width, heads = config.hidden, config.heads
+    return cast(nn.Module, GATConv(width, width // heads, heads=heads))
 
 
 def sage_update(conv: nn.Module, h: Tensor, aggregated: Tensor | None) -> Tensor:
     """GraphSAGE, mean aggregation (arXiv 1706.02216)."""
-    own = cast(SageConvolution, conv)
+    own = cast(SAGEConv, conv)
     return cast(Tensor, own.lin_l(aggregated) + own.lin_r(h))
 
 
 def gcn_update(conv: nn.Module, h: Tensor, aggregated: Tensor | None) -> Tensor:
     """GCN, symmetric normalisation with self-loops (arXiv 1609.02907, eq. 2)."""
-    own = cast(GcnConvolution, conv)
+    own = cast(GCNConv, conv)
     return cast(Tensor, own.lin(aggregated) + own.bias)
 
 
 def gin_update(conv: nn.Module, h: Tensor, aggregated: Tensor | None) -> Tensor:
     """GIN with a learned epsilon (arXiv 1810.00826, eq. 4.1)."""
-    own = cast(GinConvolution, conv)
-    return cast(Tensor, own.nn((1 + own.eps) * h + cast(Tensor, aggregated)))
+    own = cast(GINConv, conv)
+    return cast(Tensor, own.nn((1 + own.eps) * h + aggregated))
 
 
 OURS = {
-    "sage": StudentLayer(lambda config: SageConvolution(config.hidden), "mean", sage_update),
-    "gcn": StudentLayer(lambda config: GcnConvolution(config.hidden), "symmetric", gcn_update),
+    "sage": StudentLayer(
+        lambda config: SAGEConv(config.hidden, config.hidden), "mean", sage_update
+    ),
+    "gcn": StudentLayer(
+        lambda config: GCNConv(config.hidden, config.hidden, normalize=False),
+        "symmetric",
+        gcn_update,
+    ),
     "gat": StudentLayer(
-        lambda config: GatConvolution(config.hidden, config.heads),
+        gat,
         "mask",
-        run=lambda conv, h, edges: attention(cast(GatConvolution, conv), h, edges.attended),
+        run=lambda conv, h, edges: attention(cast(GATConv, conv), h, edges.attended),
     ),
-    "gin": StudentLayer(
-        lambda config: GinConvolution(perceptron(config.hidden)), "sum", gin_update
-    ),
+    "gin": StudentLayer(gin, "sum", gin_update),
     "mlp": StudentLayer(
         lambda config: nn.Linear(config.hidden, config.hidden),
         "none",

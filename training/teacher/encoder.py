@@ -11,6 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers import AutoModel, AutoTokenizer
 
 from training.encoders.minilm import find_model, length_batches, load_minilm
 from training.errors import TeacherError
@@ -108,8 +109,6 @@ def load_encoder_teacher(
         TeacherError: the folder holds no encoder.
         EncoderError: MiniLM is nowhere to be found.
     """
-    from transformers import AutoModel, AutoTokenizer
-
     folder = find_model(None) if path is None else path
     try:
         if path is None:

@@ -9,7 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import transformers  # noqa: F401  which teachers come to import when they are loaded
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 

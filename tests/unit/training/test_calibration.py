@@ -3,15 +3,12 @@
 import numpy as np
 import pytest
 from scipy.special import softmax
-from sklearn.metrics import f1_score
 
 from training.calibration import (
-    NO_LABEL,
     TEMPERATURES,
     calibrate,
     fit_temperature,
     honest_temperature,
-    score,
 )
 from training.deferral import NEVER
 
@@ -65,15 +62,3 @@ def test_equal_confidences_stay_together() -> None:
     found = calibrate(logits, np.array([0, 1] * 200), accuracy=0.9)
     assert found.threshold == NEVER
     assert found.threshold_coverage == 0
-
-
-def test_the_mean_f1_is_that_of_scikit_learn_over_all_classes_that_are_named() -> None:
-    generator = np.random.default_rng(0)
-    for classes, count in ((2, 1), (3, 7), (9, 5), (5, 200)):
-        labels = generator.integers(0, classes, count)
-        logits = generator.normal(size=(count, classes)).astype(np.float32)
-        silent = generator.random(count) < 0.3
-        predicted = np.where(silent, NO_LABEL, logits.argmax(axis=1))
-        named = sorted({*labels.tolist(), *predicted.tolist()} - {NO_LABEL})
-        expected = f1_score(labels, predicted, labels=named, average="macro", zero_division=0.0)
-        assert score(logits, labels, silent).macro_f1 == pytest.approx(expected, abs=1e-12)

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import DynamicCache
 
 from training.teacher.causal.chains import Chain
 from training.teacher.causal.forward import forward_at, places
@@ -62,8 +63,6 @@ class Heads:
 
     def of(self, module: nn.Module, head: Ids) -> KeyValues:
         """[1, H, T, d_head] keys and values of every layer."""
-        from transformers import DynamicCache
-
         versions = sum(w._version for w in module.parameters() if not w.is_inference())
         key = (head, versions)
         if key != self.key:
@@ -86,8 +85,6 @@ def read_chains(
     Returns:
         logits [B, E, 1 + K, V] where a branch is read, and hidden states [B, E, d] after questions
     """
-    from transformers import DynamicCache
-
     device = next(module.parameters()).device
     size, ends, each = len(chains), len(chains[0].ends), len(branch.tokens)
     shared = heads.of(module, chains[0].head)
