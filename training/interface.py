@@ -27,7 +27,6 @@ from training.config import (
     TrainingConfig,
 )
 from training.devices import StudentPrecision
-from training.evaluation import evaluate as evaluating
 from training.evaluation.plan import EvaluationOptions
 from training.evaluation.splits import SPLIT_KINDS
 from training.evaluation.teachers import check_teacher
@@ -40,6 +39,7 @@ from training.teacher.hardness import check_order
 from training.teacher.options import Budget, Choice
 from understudy.cluster.errors import ClusterError
 from understudy.cluster.options import check_cluster
+from understudy.extras import needed
 from understudy.graph.folder import read_meta
 from understudy.graph.kept import GraphSource, graph_folder
 from understudy.graph.label_descriptions import checked_descriptions
@@ -351,6 +351,8 @@ def evaluate(
         FolderError, GraphError, TrainingError: see `understudy.folders.errors`,
             `understudy.graph.errors` and `training.errors`.
     """
+    with needed("training"):  # its search, statistics and plots take seconds to load
+        from training.evaluation.evaluate import evaluate as run_evaluation
     check_teacher(teacher)
     choices = TeacherChoices(
         teacher=teacher,
@@ -389,4 +391,4 @@ def evaluate(
         teacher=choices.options(),
         trials=trials,
     )
-    return evaluating.evaluate(graph_folder(graph), Path(out), options, progress, processes)
+    return run_evaluation(graph_folder(graph), Path(out), options, progress, processes)

@@ -1,6 +1,7 @@
 """What commands of this room do to the terminal."""
 
 import importlib
+import sys
 
 from understudy.graph.progress import step, terminal_progress
 
@@ -13,7 +14,9 @@ def load_libraries(module: str) -> None:
 
 
 def quiet_libraries() -> None:
-    """Stops libraries from drawing bars of their own over ours."""
+    """Stops libraries that are loaded from drawing bars of their own over ours."""
+    if "transformers" not in sys.modules:
+        return  # whoever loads it later calls this, too
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]

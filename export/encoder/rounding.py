@@ -63,17 +63,17 @@ def rounded_weights(weights: Matrix, moments: Matrix) -> Matrix:
     # The converter finds the grid by the largest weight of a row: that one must stay.
     largest = np.abs(weights).argmax(axis=1)
     ends = np.sign(weights[np.arange(len(weights)), largest]) * STEPS
-    rest = weights.copy()
-    for start in range(0, weights.shape[1], BLOCK):
-        block = slice(start, min(start + BLOCK, weights.shape[1]))
-        errors = np.zeros_like(rest[:, block])
+    rest = np.ascontiguousarray(weights.T)  # [in, out]: a column's weights lie side by side
+    for start in range(0, len(rest), BLOCK):
+        block = slice(start, min(start + BLOCK, len(rest)))
+        errors = np.zeros_like(rest[block])
         for column in range(block.start, block.stop):
-            steps = np.clip(np.rint(rest[:, column] / scale), -STEPS, STEPS)
+            steps = np.clip(np.rint(rest[column] / scale), -STEPS, STEPS)
             steps = np.where(largest == column, ends, steps)
-            error = (rest[:, column] - steps * scale) / factor[column, column]
-            rest[:, column] = steps * scale
-            errors[:, column - start] = error
+            error = (rest[column] - steps * scale) / factor[column, column]
+            rest[column] = steps * scale
+            errors[column - start] = error
             later = slice(column + 1, block.stop)
-            rest[:, later] -= np.outer(error, factor[column, later])
-        rest[:, block.stop :] -= errors @ factor[block, block.stop :]
-    return rest
+            rest[later] -= np.outer(factor[column, later], error)
+        rest[block.stop :] -= factor[block, block.stop :].T @ errors
+    return np.ascontiguousarray(rest.T)

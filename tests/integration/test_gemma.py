@@ -17,6 +17,7 @@ from training.errors import TeacherError
 from training.teacher.answers.folder import read_teacher
 from training.teacher.causal import CausalOptions, CausalTeacher, load_causal_teacher
 from training.teacher.causal import weights as weights_module
+from training.teacher.causal.check import ROUNDED
 from training.teacher.causal.plain import plain_likelihoods
 from training.teacher.causal.weights import GEMMA_DIGEST, GEMMA_PACKAGE, find_weights
 from training.teacher.options import Budget, TeachOptions
@@ -56,6 +57,18 @@ def test_a_node_is_read_once_and_answered_as_by_plain_passes(gemma: CausalTeache
     np.testing.assert_allclose(features[1:].numpy(), states.numpy(), atol=1e-2)
 
 
+def test_half_precision_answers_nearly_the_same(gemma: CausalTeacher) -> None:
+    """It is tuned in it with small models: this one's gradients take minutes without hardware."""
+    options = CausalOptions(max_tokens=128, precision="bfloat16")
+    teacher = load_causal_teacher("gemma", GRAPH.label_names, options, tuned=False)
+    assert teacher.shares  # within what half precision rounds
+    assert {weight.dtype for weight in teacher.module.parameters()} == {torch.bfloat16}
+    prompts = [graph_prompter(GRAPH, PROMPTS).stored(0, 0)]
+    (expected,), (found,) = (model.likelihoods(prompts)[0] for model in (gemma, teacher))
+    bound = ROUNDED * max(map(len, teacher.tree.responses))
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=bound)
+
+
 def test_some_steps_teach_it(gemma: CausalTeacher) -> None:
     prompter = graph_prompter(GRAPH, PROMPTS)
     nodes = [0, 1]
@@ -83,7 +96,7 @@ def test_it_teaches_a_graph(tmp_path: Path) -> None:
         tuning=TuningOptions(
             epochs=1, batch_size=2, max_train_nodes=4, validation_nodes=2, learning_rate=2e-4
         ),
-        causal=CausalOptions(max_tokens=256, precision="bfloat16", rank=8),
+        causal=CausalOptions(max_tokens=256, precision="float32", rank=8),
         budget=Budget(nodes=6),
     )
     info = teach(tmp_path / "graph", tmp_path / "teacher", options)

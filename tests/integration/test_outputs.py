@@ -32,7 +32,7 @@ from understudy.folders.kinds import (
 from understudy.graph import load_graph
 
 ROOT = Path(__file__).parents[2]
-QUICK = ("--encoder", "hashing", "--epochs", "2", "--hidden", "8")
+QUICK = ("--encoder", "hashing", "--epochs", "2", "--layers", "1", "--hidden", "8")
 
 
 @pytest.fixture(scope="module")

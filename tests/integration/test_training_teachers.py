@@ -37,16 +37,26 @@ from tests.integration.test_training_teachers import small
 from training.teacher.teach import teach
 
 torch.set_num_threads(1)
-graph, out, model, stage, when = sys.argv[1:]
-calls = 0
+graph, out, model, *deaths = sys.argv[1:]
 
-def progress(name, done, total):
-    global calls
-    calls += name == stage
-    if calls == int(when):
-        os.kill(os.getpid(), signal.SIGKILL)
+def teach_until(stage, report):
+    calls = 0
 
-teach(Path(graph), Path(out), small(model), progress)
+    def progress(name, done, total):
+        nonlocal calls
+        calls += name == stage
+        if calls == report:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    teach(Path(graph), Path(out), small(model), progress)
+
+for stage, report in zip(deaths[::2], deaths[1::2], strict=True):
+    process = os.fork()  # which need not import all of this again
+    if not process:
+        teach_until(stage, int(report))
+        os._exit(0)
+    _, status = os.waitpid(process, 0)
+    print(os.waitstatus_to_exitcode(status), Path(out).exists(), flush=True)
 """
 
 
@@ -90,16 +100,18 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def kill_in(graph: Path, out: Path, model: str, stage: str, report: int) -> None:
-    """Teaches in a process of its own that is killed at the stage's n-th report."""
+def kill_in(graph: Path, out: Path, model: str, *deaths: tuple[str, int]) -> None:
+    """Teaches in processes of their own, one after the other; each is killed at the n-th report of
+    a stage."""
+    words = [str(word) for death in deaths for word in death]
     done = subprocess.run(
-        [sys.executable, "-c", RUN, str(graph), str(out), model, stage, str(report)],
+        [sys.executable, "-c", RUN, str(graph), str(out), model, *words],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    assert not out.exists()
+    ends = [f"{-signal.SIGKILL} False"] * len(deaths)  # and there is no folder yet
+    assert done.stdout.splitlines() == ends, done.stderr
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -109,8 +121,8 @@ def test_a_killed_teacher_ends_where_it_would_have(
 ) -> None:
     whole, broken = tmp_path / "whole" / "teacher", tmp_path / "broken" / "teacher"
     teach(graph_folder, whole, small(models[kind]))
-    kill_in(graph_folder, broken, models[kind], "Tuning the teacher", 3)
-    kill_in(graph_folder, broken, models[kind], "Asking the teacher", 9)  # in the third part
+    deaths = ("Tuning the teacher", 3), ("Asking the teacher", 9)  # which is in the third part
+    kill_in(graph_folder, broken, models[kind], *deaths)
     teach(graph_folder, broken, small(models[kind]))
     for name in ("answers.safetensors", "tuned.safetensors"):
         expected, found = load_file(whole / name), load_file(broken / name)

@@ -58,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 TORCH = {"torch", "torch_geometric"}
 TRAINING_LIBRARIES = TORCH | {"transformers", "peft", "safetensors", "onnx", "sklearn"}
+FOR_EVALUATIONS = {"optuna", "matplotlib", "statsmodels"}  # and slow to import
 LOADED_WITH_A_TEACHER = {"openai"}  # which takes most of a second
 SERVED = {"understudy", "service"}
 # Above every room; the first leads to all of them, each when it is first used.
@@ -112,6 +113,14 @@ def test_what_is_served_names_no_training_library(room: str) -> None:
         found = {module.partition(".")[0] for module in imported_by(path)} & TRAINING_LIBRARIES
         # A reader of torch files lives in graph and imports torch when it is called.
         assert not found or (found <= TORCH and "graph" in path.parts), (
+            f"{path.relative_to(ROOT)} imports {sorted(found)}"
+        )
+
+
+def test_what_trains_loads_nothing_slow_that_evaluations_alone_use() -> None:
+    for path in (*modules_of("training"), *modules_of("export")):
+        found = {module.partition(".")[0] for module in imported_by(path)} & FOR_EVALUATIONS
+        assert not found or "evaluation" in path.parts, (
             f"{path.relative_to(ROOT)} imports {sorted(found)}"
         )
 

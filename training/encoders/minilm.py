@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoModel, AutoTokenizer
 
 from training.encoders.features import MAX_TOKENS, MODEL_NAME, WEIGHTS_DIGEST
 from training.errors import EncoderError
@@ -102,6 +101,8 @@ def load_minilm(path: Path | None = None) -> MiniLM:
         EncoderError: it is nowhere to be found, or its weights or its tokenizer are not the
             published ones.
     """
+    from transformers import AutoModel, AutoTokenizer  # slow, and most often embeddings are kept
+
     quiet_libraries()
     folder = find_model(path)
     digest = file_digest(folder / "model.safetensors")

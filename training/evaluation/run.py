@@ -6,10 +6,9 @@ Hyperparameters are chosen on validation, with the same budget for every recipe.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import optuna
 import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
@@ -28,6 +27,9 @@ from training.recipes import LANGUAGE_FREE, VANILLA, recipe_weights
 from training.student.checkpoint import CheckpointConfig
 from training.student.network import Student
 from training.teacher.options import TeachOptions
+
+if TYPE_CHECKING:
+    import optuna
 
 WIDTHS = (64, 128, 256)  # that a search chooses from
 PANEL = 1_000  # nodes, at most, whose answers are kept one by one, for what splits have in common
@@ -204,6 +206,8 @@ def best_choice(
     The first trial is `first`, so that a search never ends below it. A vanilla student has no
     strength to choose: its trials all go to the rest.
     """
+    import optuna  # slow, and without trials none is made
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
     names = set(asdict(first)) - ({"strength"} if recipe == VANILLA else set())
@@ -213,7 +217,7 @@ def best_choice(
     return Choice(**study.best_params)
 
 
-def choose(trial: optuna.Trial, recipe: str, widths: Sequence[int]) -> Choice:
+def choose(trial: "optuna.Trial", recipe: str, widths: Sequence[int]) -> Choice:
     choice = Choice(
         learning_rate=trial.suggest_float("learning_rate", 3e-4, 3e-2, log=True),
         weight_decay=trial.suggest_float("weight_decay", 1e-4, 1e-1, log=True),

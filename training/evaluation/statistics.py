@@ -19,7 +19,6 @@ Both are kept; `Difference.p` is the one that is told.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,11 +135,10 @@ def summary(key: Way, rows: Sequence[Row]) -> Summary:
 
 def by_split(rows: Sequence[Row], name: str) -> dict[int, float]:
     """A figure's mean over a split's initialisations."""
-    splits = sorted({row.split for row in rows})
-    return {
-        split: float(np.mean([getattr(row, name) for row in rows if row.split == split]))
-        for split in splits
-    }
+    found: dict[int, list[float]] = {}
+    for row in sorted(rows, key=lambda row: row.split):
+        found.setdefault(row.split, []).append(getattr(row, name))
+    return {split: float(np.mean(values)) for split, values in found.items()}
 
 
 def difference(
@@ -203,17 +201,24 @@ def shared_covariance(rows: Sequence[Row], others: Sequence[Row]) -> float:
         values = first[split] - second[split]  # NaN: no test node of the split
         if not np.isnan(values).all():
             centered.append(values - np.nanmean(values))
-    products = [one * other for one, other in combinations(centered, 2)]
-    if not products or np.isnan(products).all():
+    if not centered:
         return 0.0
-    return max(float(np.nanmean(products)), 0.0) / rows[0].labeled
+    table = np.array(centered)  # [splits, nodes]
+    tested = np.isfinite(table).sum(axis=0)
+    pairs = (tested * (tested - 1) // 2).sum()  # of splits that both test on a node, over all nodes
+    if not pairs:
+        return 0.0
+    products = (np.nansum(table, axis=0) ** 2 - np.nansum(table**2, axis=0)) / 2
+    return max(float(products.sum() / pairs), 0.0) / rows[0].labeled
 
 
 def node_accuracy(rows: Sequence[Row]) -> dict[int, NDArray[np.float64]]:
     """How often a split's students are right about each node of the panel; NaN: not tested."""
     found: dict[int, NDArray[np.float64]] = {}
-    for split in {row.split for row in rows}:
-        own = [row for row in rows if row.split == split]
+    groups: dict[int, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.split, []).append(row)
+    for split, own in groups.items():
         right = np.mean([bits(row.panel_right) for row in own], axis=0)
         found[split] = np.where(bits(own[0].panel) == 1, right, np.nan)
     return found
