@@ -1,7 +1,6 @@
 """What about a graph will trouble its user later: said at import, when it can still be mended."""
 
-from collections.abc import Callable, Iterator, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -74,12 +73,7 @@ def copies(graph: TextGraph) -> Iterator[str]:
 
 def alike(names: Sequence[str]) -> Iterator[str]:
     """Classes that a person would take for one."""
-    groups: dict[str, list[str]] = {}
-    for name in names:
-        groups.setdefault(plain_form(name), []).append(name)
-    several = [group for group in groups.values() if len(group) > 1]
-    if several:
-        shown = "; ".join(", ".join(map(repr, group)) for group in several[:SHOWN])
+    if shown := of_one_form(names, plain_form):
         yield (
             f"{shown}: classes of their own, though only case, blanks or accents' coding differ, "
             "or what cannot be seen; write each class one way if they are the same"
@@ -88,17 +82,25 @@ def alike(names: Sequence[str]) -> Iterator[str]:
 
 def same_numbers(names: Sequence[str]) -> Iterator[str]:
     """Classes that write one number in several ways, as `1` and `01` do."""
-    groups: dict[Decimal, list[str]] = {}
-    for name in names:
-        if (number := number_of(name)) is not None:
-            groups.setdefault(number, []).append(name)
-    several = [group for group in groups.values() if len(group) > 1]
-    if several:
-        shown = "; ".join(", ".join(map(repr, group)) for group in several[:SHOWN])
+    if shown := of_one_form(names, number_of):
         yield (
             f"{shown}: classes of their own, though they write the same number; write each class "
             "one way if they are the same"
         )
+
+
+def of_one_form(names: Sequence[str], form: Callable[[str], Hashable | None]) -> str:
+    """The names that share a form with others, group by group; "" where there are none.
+
+    Args:
+        form: of a name; None where it has none.
+    """
+    groups: dict[Hashable, list[str]] = {}
+    for name in names:
+        if (own := form(name)) is not None:
+            groups.setdefault(own, []).append(name)
+    several = [group for group in groups.values() if len(group) > 1]
+    return "; ".join(", ".join(map(repr, group)) for group in several[:SHOWN])
 
 
 def put_together(names: Sequence[str]) -> Iterator[str]:
