@@ -10,8 +10,11 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from tests.language_models import write_tiny_encoder
-from training.config import TrainingConfig
+from training.config import Training, TrainingConfig
+from training.data import GraphData
+from training.distill import fit
 from training.errors import EvaluationError, TeacherError
+from training.evaluation import run
 from training.evaluation.evaluate import evaluate, report_again
 from training.evaluation.plan import CHOSEN, EvaluationOptions
 from training.evaluation.rows import RUNS_FILE, Row, read_rows
@@ -25,8 +28,11 @@ from training.recipes import (
     PROPAGATED,
     RANDOM,
     SELF,
+    SELF_BARE,
     VANILLA,
 )
+from training.student.checkpoint import CheckpointConfig
+from training.student.network import Student
 from training.teacher.encoder import EncoderOptions
 from training.teacher.options import TeachOptions
 from training.teacher.tuning import TuningOptions
@@ -136,9 +142,18 @@ def measured(out: Path) -> list[Row]:
     return [replace(row, seconds=0.0, date="", command="") for row in rows]
 
 
-def test_controls_without_a_language_model_ask_none(tmp_path: Path) -> None:
+def test_controls_without_a_language_model_ask_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[CheckpointConfig] = []
+
+    def counted(config: CheckpointConfig, data: GraphData) -> tuple[Student, Training]:
+        trained.append(config)
+        return fit(config, data)
+
+    monkeypatch.setattr(run, "fit", counted)
     graph, options = small_evaluation(tmp_path)
-    recipes = (VANILLA, PROPAGATED, SELF, GRAPH, GRAPH_BARE)
+    recipes = (VANILLA, PROPAGATED, SELF, SELF_BARE, GRAPH, GRAPH_BARE)
     options = replace(options, encoders=("hashing",), recipes=recipes, splits=1)
     evaluate(graph, tmp_path / "out", options)
     assert not (tmp_path / "out" / "teachers").exists()
@@ -146,6 +161,9 @@ def test_controls_without_a_language_model_ask_none(tmp_path: Path) -> None:
     assert list(found) == list(recipes)
     assert {row.teacher for row in found.values()} == {""}
     assert found[GRAPH].taught_accuracy != found[SELF].taught_accuracy
+    # the student on labels alone is the one that teaches; the graph network is one more
+    assert found[SELF_BARE].taught_accuracy == pytest.approx(found[VANILLA].test_accuracy)
+    assert len(trained) == len(recipes) + 1
 
 
 def test_other_weights_of_the_teacher_are_not_mixed_with_earlier_runs(tmp_path: Path) -> None:

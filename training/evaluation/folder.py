@@ -14,7 +14,14 @@ from training.encoders.features import encoder_spec, graph_features
 from training.errors import EvaluationError
 from training.evaluation.controls import propagated_targets, recipe_targets, student_targets
 from training.evaluation.plan import Choice, EvaluationOptions, RunKey
-from training.evaluation.run import Finish, TrainingInputs, run, search, train_recipe
+from training.evaluation.run import (
+    Finish,
+    TrainingInputs,
+    measured,
+    search,
+    train_recipe,
+    trained_run,
+)
 from training.evaluation.splits import split_graph
 from training.loop import predict
 from training.recipes import (
@@ -52,7 +59,7 @@ class EvaluationFolder:
         self.graph, self.out, self.options, self.progress = graph, out, options, progress
         self.finish = finish
         self.kept: tuple[int, dict[EncoderKind, TrainingInputs], dict[str, Targets]] = -1, {}, {}
-        self.said: dict[RunKey, Tensor] = {}  # logits of the split's students that teach
+        self.said: dict[RunKey, Tensor] = {}  # logits of the split's students that may teach
 
     @property
     def needs_teacher(self) -> bool:
@@ -164,13 +171,20 @@ class EvaluationFolder:
     def run_path(self, key: RunKey) -> Path:
         return self.out / "runs" / f"{key.name}.json"
 
+    def result(self, key: RunKey) -> dict[str, Any]:
+        """Trains the run's student and measures it; one that may teach is not trained again."""
+        choice = self.choice(key)
+        trained = trained_run(key, self.inputs(key), self.options, choice)
+        logits = predict(trained.student, trained.inputs.data)
+        if key.recipe == VANILLA:
+            self.said[key] = logits
+        return measured(trained, logits, self.options, choice, self.finish)
+
     def run_missing(self, keys: Sequence[RunKey]) -> None:
         """Runs those that have no result yet, and writes each result when it is there."""
         self.progress(STAGE, 0, len(keys))
         for number, key in enumerate(keys):
             path = self.run_path(key)
             if not path.is_file():
-                choice = self.choice(key)
-                inputs = self.inputs(key)
-                write_json(path, run(key, inputs, self.options, choice, self.finish))
+                write_json(path, self.result(key))
             self.progress(STAGE, number + 1, len(keys))

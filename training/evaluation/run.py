@@ -83,25 +83,40 @@ def run_config(
     )
 
 
+def trained_run(
+    key: RunKey, inputs: TrainingInputs, options: EvaluationOptions, choice: Choice
+) -> TrainedRun:
+    student, training = train_recipe(key, inputs, options, choice)
+    return TrainedRun(key, run_config(key, inputs, options, choice), inputs, student, training)
+
+
 def run(
-    key: RunKey,
-    inputs: TrainingInputs,
+    key: RunKey, inputs: TrainingInputs, options: EvaluationOptions, choice: Choice
+) -> dict[str, Any]:
+    """One result, as it is written."""
+    trained = trained_run(key, inputs, options, choice)
+    return measured(trained, predict(trained.student, inputs.data), options, choice)
+
+
+def measured(
+    trained: TrainedRun,
+    logits: Tensor,
     options: EvaluationOptions,
     choice: Choice,
     finish: Finish | None = None,
 ) -> dict[str, Any]:
-    """One result, as it is written.
+    """A trained student's result, as it is written.
 
     Args:
-        finish: measures the trained student in further ways.
+        logits: what it says of all nodes, float32 [N, C]
+        finish: measures it in further ways
     """
-    student, training = train_recipe(key, inputs, options, choice)
-    data = inputs.data
-    logits = predict(student, data)
+    key, student, data = trained.key, trained.student, trained.inputs.data
     val, test, labels = data.val, logits[data.test].numpy(), data.labels[data.test].numpy()
     calibration = calibrate(logits[val].numpy(), data.labels[val].numpy(), accuracy=0.95)
     size = sum(w.numel() * w.element_size() for w in student.state_dict().values())
-    metrics = student_metrics(student, data, training, logits) | other_metrics(key, data, logits)
+    about_student = student_metrics(student, data, trained.training, logits)
+    metrics = about_student | other_metrics(key, data, logits)
     result = {
         "key": asdict(key),
         "teacher": "" if key.recipe in LANGUAGE_FREE else teacher_title(options.teacher),
@@ -112,16 +127,14 @@ def run(
         },
         "metrics": metrics | {"bytes": size},
         "temperature": calibration.temperature,
-        "validation_curve": [round(epoch.val_accuracy, 4) for epoch in training.epochs],
+        "validation_curve": [round(epoch.val_accuracy, 4) for epoch in trained.training.epochs],
         "reliability": reliability(test, labels),
         "reliability_calibrated": reliability(test / calibration.temperature, labels),
         "risk_coverage": calibration.risk_coverage,
         **panel(data, logits),
     }
     if finish is not None:
-        result["unseen"] = finish(
-            TrainedRun(key, run_config(key, inputs, options, choice), inputs, student, training)
-        )
+        result["unseen"] = finish(trained)
     return result | {"made": provenance(options.training.device)}
 
 
