@@ -170,6 +170,7 @@ class ArrowColumns:
         if of is cells.text_of and whole:
             raise self.wrong(index, CellError("strings"))
         other = is_list(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)
+        other |= of is not cells.text_of and isinstance(kind, pa.UuidType)
         if not (is_textual(kind) or whole or other):
             wanted = "strings" if of is cells.text_of else "strings or whole numbers"
             raise self.wrong(index, CellError(wanted))

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from uuid import UUID
 
 from understudy.graph.missing import is_missing
 from understudy.graph.numerals import EXACT_FLOATS
@@ -35,6 +36,8 @@ def name_of(value: object) -> str | None:
         return whole(value)
     if isinstance(value, Decimal) and value == value.to_integral_value():  # of any size, exactly
         return str(int(value))
+    if isinstance(value, UUID):  # of a database, in the form that it writes
+        return str(value)
     raise CellError("a string or whole number")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -20,14 +21,19 @@ from understudy.graph.names import check_name
 from understudy.graph.readers import cells
 from understudy.graph.readers.arrays import array_of, told
 from understudy.graph.readers.arrow_columns import ArrowColumns, edge_records, node_records
-from understudy.graph.readers.cells import CellError
 from understudy.graph.readers.columns import with_class_names
 from understudy.graph.readers.fields import NOT_READ, EdgeFields, NodeFields, check_given
 from understudy.graph.readers.formats import Rows
 from understudy.graph.readers.masks import FoundSplit, find_split
 from understudy.graph.readers.networkx_files import edge_rows, node_rows
 from understudy.graph.readers.pyg import PygKeys, built_of
-from understudy.graph.readers.pyg_values import Attributes, find_ids, find_labels, find_texts
+from understudy.graph.readers.pyg_values import (
+    Attributes,
+    each_of,
+    find_ids,
+    find_labels,
+    find_texts,
+)
 from understudy.graph.readers.tables import read_edge_rows, read_node_rows
 from understudy.graph.readers.torch_files import graph_values
 from understudy.graph.records import (
@@ -129,8 +135,9 @@ def edge_table(data: Attributes, named: bool) -> EdgeTable:
         BadInputError: they are no pairs.
     """
     pairs = data.array("edges")
-    if pairs.dtype.kind == "O":  # what pandas holds strings in
-        pairs = array_of(ARRAYS, "edges", pairs.tolist())
+    if pairs.dtype.kind == "O":  # what pandas holds strings in, and arrays hold UUIDs in
+        ends = [str(end) if isinstance(end, UUID) else end for end in pairs.ravel().tolist()]
+        pairs = array_of(ARRAYS, "edges", ends).reshape(pairs.shape)
     if not pairs.size:
         pairs = np.empty((0, 2), np.int64)
     wanted = "ids" if named else "positions of nodes"
@@ -139,13 +146,13 @@ def edge_table(data: Attributes, named: bool) -> EdgeTable:
         raise BadInputError(
             f"{ARRAYS}: 'edges' must be pairs of {wanted} [E, 2], not {told(pairs)}{advice}"
         )
-    ends: list[Any] = [np.ascontiguousarray(pairs[:, end]) for end in (0, 1)]
+    columns: list[Any] = [np.ascontiguousarray(pairs[:, end]) for end in (0, 1)]
     if named:
-        ends = [pa.array(end).cast(pa.large_string()) for end in ends]
+        columns = [pa.array(column).cast(pa.large_string()) for column in columns]
     else:
-        ends = [end.astype(np.int64) for end in ends]
+        columns = [column.astype(np.int64) for column in columns]
     numbers = np.arange(len(pairs), dtype=np.int64)
-    return EdgeTable(Source(str(ARRAYS), "edge"), numbers, ends[0], ends[1])
+    return EdgeTable(Source(str(ARRAYS), "edge"), numbers, *columns)
 
 
 def group_names(values: Any, count: int) -> pa.LargeStringArray:
@@ -161,15 +168,7 @@ def group_names(values: Any, count: int) -> pa.LargeStringArray:
         raise BadInputError(
             f"{ARRAYS}: 'groups' must be {count:,}, one for each text, it has {len(items):,}"
         )
-    found = []
-    for node, item in enumerate(items):
-        try:
-            found.append(cells.name_of(item))
-        except CellError as error:
-            raise BadInputError(
-                f"{ARRAYS} node {node}: 'groups' must be {error}, found {item!r:.60}"
-            ) from error
-    return optional_strings(found)
+    return optional_strings(each_of(ARRAYS, "groups", items, cells.name_of))
 
 
 def named_split(splits: Mapping[str, Any], count: int) -> FoundSplit | None:

@@ -1,6 +1,6 @@
 """The attributes of a PyG data object: texts, ids, labels and edges, under their usual names."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,14 +122,25 @@ def strings(data: Attributes, key: str, count: int | None = None) -> list[str | 
         raise BadInputError(
             f"{data.path}: {key!r} must be a list of {count:,} strings, it has {len(values):,}"
         )
+    return each_of(data.path, key, values, cells.text_of)
+
+
+def each_of(
+    path: Path, key: str, values: Iterable[Any], of: Callable[[Any], str | None]
+) -> list[str | None]:
+    """The value of every node through `of`.
+
+    Raises:
+        BadInputError: one is not what was wanted; the message names its node.
+    """
     found = []
     for node, value in enumerate(values):
         try:
-            found.append(cells.text_of(value))
+            found.append(of(value.item() if isinstance(value, np.generic) else value))
         except cells.CellError as error:
-            kind = type(value).__name__
+            wanted = str(error).partition(" (")[0]  # without an option of other commands
             raise BadInputError(
-                f"{data.path} node {node}: {key!r} must be {error}, not {kind}"
+                f"{path} node {node}: {key!r} must be {wanted}, found {value!r:.60}"
             ) from error
     return found
 
@@ -140,9 +151,13 @@ def find_ids(data: Attributes, count: int) -> pa.LargeStringArray:
     if key is None:
         return string_array(map(str, range(count)))
     ids = data.array(key)
-    if ids.shape != (count,) or ids.dtype.kind not in "iuU":
+    if ids.shape != (count,) or ids.dtype.kind not in "iuUfO":
         raise BadInputError(f"{data.path}: {key!r} must be {count:,} ids, not {told(ids)}")
-    return string_array(map(str, ids.tolist()))
+    if ids.dtype.kind in "iuU":
+        return string_array(map(str, ids.tolist()))
+    exact = exact_up_to(data.values[key], ids)
+    of = cells.name_of if ids.dtype.kind == "O" else lambda value: cells.whole(value, exact)
+    return optional_strings(each_of(data.path, key, ids.tolist(), of))
 
 
 def find_labels(data: Attributes, given: str, names_given: str, count: int) -> pa.LargeStringArray:
@@ -242,14 +257,12 @@ def label_strings(data: Attributes, key: str, values: Any, count: int) -> pa.Lar
             f"{data.path}: {key!r} must be {count:,} labels, one for each text, it has "
             f"{len(values):,}"
         )
-    found = []
-    for node, value in enumerate(values):
-        try:
-            found.append(cells.label_of(list(value) if isinstance(value, tuple) else value))
-        except cells.CellError as error:
-            wanted = str(error).partition(" (")[0]  # without an option of other commands
-            raise BadInputError(f"{data.path} node {node}: {key!r} must be {wanted}") from error
-    return optional_strings(found)
+    return optional_strings(each_of(data.path, key, map(as_list, values), cells.label_of))
+
+
+def as_list(value: Any) -> Any:
+    """A tuple as a list, which labels may be in."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def from_one_hot(data: Attributes, key: str, y: NDArray[Any]) -> NDArray[Any]:

@@ -1,8 +1,10 @@
 """Graphs from what is in memory: equal to what an import of the same data gives."""
 
 import logging
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -80,6 +82,38 @@ class Streamed:
 def test_a_table_of_another_library() -> None:
     graph = Graph.from_pandas(Streamed(node_columns()), Streamed(edge_columns()))
     assert graph.content_hash == from_arrays().content_hash
+
+
+def test_ids_of_a_database() -> None:
+    uuids = [UUID(int=number) for number in range(4)]
+    names = dict(zip(IDS, uuids, strict=True))
+    edges = [(names[source], names[target]) for source, target in EDGES]
+    expected = [str(uuid) for uuid in uuids]
+    assert expected[1] == "00000000-0000-0000-0000-000000000001"
+    graph = from_arrays(ids=uuids, edges=edges)
+    assert graph.ids.to_pylist() == expected
+    assert graph.adjacency.num_edges == from_arrays().adjacency.num_edges
+    stored = pa.table(node_columns() | {"id": pa.array([u.bytes for u in uuids], pa.uuid())})
+    ends = {
+        end: pa.array([u.bytes for u in column], pa.uuid())
+        for end, column in zip(("source", "target"), zip(*edges, strict=True), strict=True)
+    }
+    table = Graph.from_pandas(stored, pa.table(edge_columns() | ends))
+    assert table.content_hash == graph.content_hash
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        np.array(IDS, dtype=object),
+        [Decimal(3), 5, "oak", "7"],
+        np.array([1.0, 2.0, 3.0, 4.0]),
+    ],
+)
+def test_ids_in_arrays_of_other_types(ids: Any) -> None:
+    wanted = [str(int(i)) if not isinstance(i, str) else i for i in ids]
+    edges = [(wanted[0], wanted[3])]
+    assert from_arrays(ids=ids, edges=edges).ids.to_pylist() == wanted
 
 
 def test_class_numbers_that_pandas_made_floats() -> None:
@@ -162,10 +196,19 @@ def test_what_is_repaired_is_told(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"texts": [*TEXTS[:3], 7]}, r"arrays node 3: 'texts' must be a string, not int"),
+        ({"texts": [*TEXTS[:3], 7]}, r"arrays node 3: 'texts' must be a string, found 7"),
         ({"texts": [*TEXTS[:3], ""]}, r"arrays node 3"),
         ({"ids": ["oak", "oak", "elm", "yew"]}, r"arrays node 1"),
         ({"ids": ["oak"]}, r"'ids' must be 4 ids"),
+        (
+            {"ids": [1.0, 2.5, 3.0, 4.0]},
+            r"arrays node 1: 'ids' must .* number, found 2\.5",
+        ),
+        ({"ids": ["oak", None, "elm", "yew"]}, r"arrays node 1"),
+        (
+            {"ids": np.array([1, 2, 3, 2**25], np.float32)},
+            r"arrays node 3: 'ids' must be at most 16,777,215",
+        ),
         ({"labels": ["leafy"]}, r"'labels' must be 4 labels"),
         ({"edges": [("oak", "fir")]}, r"arrays edge 0.*'fir'"),
         ({"edges": np.zeros((2, 5), np.int64)}, r"'edges' must be pairs .*give its transpose"),

@@ -39,7 +39,7 @@ def read(folder: Path, **changes: Any) -> Built:
         ({"raw_texts": np.zeros((3, 1))}, r"must be a list of strings, not float64 \[3, 1\]"),
         (
             {"y": [["x"], ["y"], ["x", "z"]]},
-            r"g\.pt node 2: 'y' must be one label, not several$",
+            r"g\.pt node 2: 'y' must be one label, not several, found \['x', 'z'\]$",
         ),
     ],
 )

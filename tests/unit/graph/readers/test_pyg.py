@@ -89,7 +89,7 @@ BAD = [
     ({"edge_index": torch.tensor([[0], [3]])}, r"graph\.pt edge 0: .*target 3 is no node"),
     ({"raw_texts": None}, "no texts .*found: edge_index, y"),
     ({"raw_texts": torch.eye(3)}, "'raw_texts' must be a list of strings"),
-    ({"raw_texts": ["a", 1, "b"]}, r"graph\.pt node 1: 'raw_texts' must be a string, not int"),
+    ({"raw_texts": ["a", 1, "b"]}, r"graph\.pt node 1: 'raw_texts' must be a string, found 1"),
     ({"raw_texts": ["a", " ", "b"]}, r"graph\.pt node 1: node '1' has no text"),
     ({"y": torch.eye(2)}, "'y' must be 3 class numbers, one for each text in 'raw_texts'"),
     ({"y": torch.ones(3, 2)}, r"graph\.pt node 0: 'y' gives it 2 labels"),
