@@ -16,6 +16,7 @@ from training.distill import fit
 from training.errors import EvaluationError, TeacherError
 from training.evaluation import run
 from training.evaluation.evaluate import evaluate, report_again
+from training.evaluation.folder import STAGE
 from training.evaluation.plan import CHOSEN, EvaluationOptions
 from training.evaluation.rows import RUNS_FILE, Row, read_rows
 from training.evaluation.splits import split_graph
@@ -164,6 +165,15 @@ def test_controls_without_a_language_model_ask_none(
     # the student on labels alone is the one that teaches; the graph network is one more
     assert found[SELF_BARE].taught_accuracy == pytest.approx(found[VANILLA].test_accuracy)
     assert len(trained) == len(recipes) + 1
+    told: list[tuple[int, int]] = []
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if stage == STAGE:
+            told.append((done, total))
+
+    next((tmp_path / "out" / "runs").glob(f"*-{SELF_BARE}-*")).unlink()
+    evaluate(graph, tmp_path / "out", options, progress)
+    assert told == [(5, 6), (6, 6)]  # what was there is no work of this call
 
 
 def test_other_weights_of_the_teacher_are_not_mixed_with_earlier_runs(tmp_path: Path) -> None:

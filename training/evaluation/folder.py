@@ -182,9 +182,9 @@ class EvaluationFolder:
 
     def run_missing(self, keys: Sequence[RunKey]) -> None:
         """Runs those that have no result yet, and writes each result when it is there."""
-        self.progress(STAGE, 0, len(keys))
-        for number, key in enumerate(keys):
-            path = self.run_path(key)
-            if not path.is_file():
-                write_json(path, self.result(key))
-            self.progress(STAGE, number + 1, len(keys))
+        missing = [key for key in keys if not self.run_path(key).is_file()]
+        there = len(keys) - len(missing)
+        self.progress(STAGE, there, len(keys))
+        for number, key in enumerate(missing, start=1):
+            write_json(self.run_path(key), self.result(key))
+            self.progress(STAGE, there + number, len(keys))
