@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 mpl.use("Agg")
 COLORS = {"hashing": "tab:blue", "minilm": "tab:orange", "teacher": "tab:red"}
 MARKERS = {"": "D", "sage": "o", "mlp": "s", "gcn": "^", "gat": "v", "gin": "P"}
-APART = 1.12  # factor between points that share a latency, so that their intervals can be seen
+IN_WORDS = {"sage": "●", "mlp": "■", "gcn": "▲", "gat": "▼", "gin": "✚"}
+LEFT = 0.5  # of a latency: where the words about its points begin
+APART = 1.25  # factor between networks that share a latency, so that their intervals can be seen
+LINE = 2.5  # percent that a line of words about points takes
 
 
 def draw(
@@ -35,44 +38,76 @@ def picture(
     Args:
         without: p50 of models without an accuracy, by name
     """
-    figure = Figure(figsize=(11, 8), layout="constrained")
+    figure = Figure(figsize=(11, 6.5), layout="constrained")
     axes = figure.subplots()
-    place(axes, points)
+    for latency in dict.fromkeys(point.p50 for point in points):
+        place(axes, latency, [point for point in points if point.p50 == latency])
     for name, latency in without.items():
-        axes.axvline(latency, color="tab:gray", linestyle=":", label=f"{name}, p50")
+        axes.axvline(latency, color="tab:gray", linestyle=":")
+        word(axes, latency, f"\n\n\n\n{name}, p50 ", "tab:gray", "right")
     for published, color in ((LOCAL, "tab:green"), (HOSTED, "tab:purple")):
         low, high = published.p50_ms
-        label = f"{published.name}: published p50, {low:g} to {high:g} ms; accuracy not published"
-        axes.axvspan(low, high, color=color, alpha=0.12, label=label)
-        axes.axvline(low, color=color, linestyle="--", linewidth=1)
-        axes.axvline(high, color=color, linestyle="--", linewidth=1)
+        axes.axvspan(low, high, color=color, alpha=0.1, linewidth=0)
+        told = f"{published.name}:\npublished p50, {low:g} to {high:g} ms;\naccuracy not published"
+        word(axes, (low * high) ** 0.5, told, color, "center")
     axes.set_xscale("log")
+    axes.set_xlim(left=0.13, right=9_000)
     axes.set_xlabel(
-        "milliseconds (log scale), p50 with a bar to p95;\n"
-        "points of one latency stand beside each other around it\n"
-        f"({timed})",
+        f"milliseconds (log scale): {timed}\n"
+        "p50 with a bar to p95; networks of one latency stand beside each other around it\n"
+        "hollow: labels alone; filled: taught by what its line names, or a teacher that is asked",
         fontsize=8,
     )
     axes.set_ylim(0, 100)
     axes.set_ylabel("test accuracy, %")
     figure.suptitle(title, fontsize=10)
     axes.grid(visible=True, which="major", alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=2, fontsize=7)
     return figure
 
 
-def place(axes: Axes, points: Sequence["Point"]) -> None:
-    """Points of one latency stand a little beside each other, around it."""
-    numbers = {point.name: number for number, point in enumerate(points, start=1)}
-    for latency in dict.fromkeys(point.p50 for point in points):
-        together = [point for point in points if point.p50 == latency]
-        for number, point in enumerate(together):
-            at = latency * APART ** (number - (len(together) - 1) / 2)
-            mark(axes, at, point, numbers[point.name])
+def word(axes: Axes, at: float, text: str, color: str, side: str) -> None:
+    """What a line or a band is, at the upper edge."""
+    axes.annotate(text, (at, 99), ha=side, va="top", fontsize=7, color=color, annotation_clip=False)
 
 
-def mark(axes: Axes, at: float, point: "Point", number: int) -> None:
-    """A point with its bars and its number, which the legend repeats."""
+def place(axes: Axes, latency: float, points: Sequence["Point"]) -> None:
+    """Points of one latency: a column for each network, and beneath them what they are."""
+    networks = list(dict.fromkeys(point.student for point in points))
+    for number, network in enumerate(networks):
+        at = latency * APART ** (number - (len(networks) - 1) / 2)
+        own = [point for point in points if point.student == network]
+        for point in own:
+            mark(axes, at, point, first=point is own[0])
+    lines = [line for network in networks for line in told(points, network)]
+    top = min(point.low or point.accuracy for point in points) - LINE
+    for number, (text, bold) in enumerate(lines):
+        axes.annotate(
+            text,
+            (LEFT * latency, top - LINE * number),
+            va="top",
+            fontsize=6.5,
+            color=COLORS[points[0].family],
+            fontweight="bold" if bold else "normal",
+        )
+
+
+def told(points: Sequence["Point"], network: str) -> list[tuple[str, bool]]:
+    """The lines that say what a network's points are, and which of them are a heading."""
+    lines: list[tuple[str, bool]] = []
+    for point in sorted(points, key=lambda point: point.accuracy):
+        if point.student != network:
+            continue
+        subject, _, way = point.name.partition(", ")
+        if network and not lines:
+            lines.append((f"{IN_WORDS[network]} {subject}", True))
+        counted = "" if point.low is not None else " (1 split)"
+        way = way.removeprefix("taught ") if network else point.name
+        lines.append((f"{point.accuracy:.1f}  {way}{counted}", False))
+    return lines
+
+
+def mark(axes: Axes, at: float, point: "Point", first: bool) -> None:
+    """A point with its interval; the first of a column has the bar of latencies, too."""
     spread = None
     if point.low is not None and point.high is not None:
         spread = [[point.accuracy - point.low], [point.high - point.accuracy]]
@@ -82,21 +117,12 @@ def mark(axes: Axes, at: float, point: "Point", number: int) -> None:
         at,
         point.accuracy,
         yerr=spread,
-        xerr=[[0.0], [point.p95 - point.p50]],
+        xerr=[[0.0], [point.p95 - point.p50]] if first else None,
         fmt=MARKERS[point.student],
         color=color,
         markerfacecolor=color if filled else "white",
-        markersize=9,
+        markersize=7,
         capsize=2,
         elinewidth=0.8,
-        label=f"{number}  {point.name} ({point.splits} split{'s' if point.splits > 1 else ''})",
-    )
-    axes.annotate(
-        str(number),
-        (at, point.accuracy),
-        ha="center",
-        va="center",
-        fontsize=6,
-        color="white" if filled else color,
-        zorder=10,
+        label=point.name,
     )

@@ -76,8 +76,11 @@ def test_the_plane_is_drawn_from_runs(tmp_path: Path) -> None:
     assert (tmp_path / "plane.png").read_bytes().startswith(b"\x89PNG")
     axes = picture(points, {}, "kites", "somewhere").axes[0]
     assert axes.get_ylim() == (0, 100)  # not cut
-    named = [label for label in axes.get_legend_handles_labels()[1] if label[0].isdigit()]
-    assert {int(label.split()[0]) for label in named} == set(range(1, len(points) + 1))
+    words = [text.get_text() for text in axes.texts]
+    assert "● GraphSAGE on hashed text" in words
+    assert "50.0  labels alone" in words
+    assert "76.9  Gemma 3 270M, tuned, asked; own split (1 split)" in words
+    assert sum(word[0].isdigit() for word in words) == len(points)
     assert "| GraphSAGE on hashed text, labels alone | 50.0 | 47.4 to 52.6 | 4 |" in plane.table(
         points
     )
