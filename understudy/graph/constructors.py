@@ -34,7 +34,7 @@ class FromMemory:
         Args:
             texts: N strings; the first line of each is its title.
             edges: pairs [E, 2] of ids, or of positions where no `ids` are given.
-            ids: N distinct strings or whole numbers; by default the positions.
+            ids: N distinct strings, whole numbers or UUIDs; by default the positions.
             labels: N names or class numbers; None, NaN or a negative number for no label.
             label_names: of class numbers: a list by class, or a mapping from number to name.
             splits: train, val and test, each as a mask [N] or as positions; drawn where None.
@@ -103,7 +103,7 @@ class FromMemory:
     ) -> "TextGraph":
         """A graph from a NetworkX graph, whose nodes have their text and label as attributes.
 
-        The nodes themselves are the ids: strings or whole numbers. Directions are dropped.
+        The nodes themselves are the ids: strings, whole numbers or UUIDs. Directions are dropped.
 
         Args:
             text_field: and the others: the name of an attribute, as in `from_pandas`.

@@ -131,7 +131,7 @@ class ArrowColumns:
         return column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
 
     def read(self, index: int | None) -> pa.LargeStringArray:
-        """A column of names: strings or whole numbers, also such as were made floats."""
+        """A column of names: strings, UUIDs or whole numbers, also such as were made floats."""
         return null_strings(self.count) if index is None else self.names_of(index, cells.name_of)
 
     def labels(self, index: int | None) -> pa.LargeStringArray:
