@@ -43,7 +43,8 @@ def drawn(graph: TextGraph, kind: str, seed: int) -> Mapping[str, NDArray[np.int
     ]
     train = np.concatenate(chosen)
     groups = np.arange(graph.num_nodes) if graph.groups is None else graph.groups
-    rest = apart(labeled, train, groups)
+    # Anew: of what is left, small classes stand behind, whose first nodes were all taken.
+    rest = generator.permutation(apart(labeled, train, groups))
     val = rest[: min(VALIDATION, len(rest) // 3)]
     parts = {"train": train, "val": val, "test": apart(rest, val, groups)}
     return {name: np.sort(nodes) for name, nodes in parts.items()}

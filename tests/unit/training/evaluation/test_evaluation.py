@@ -55,6 +55,15 @@ def test_no_part_of_a_split_has_a_node_whose_group_another_part_has(kind: str) -
         assert np.bincount(graph.labels[found["train"]]).tolist() == [TRAIN_A_CLASS[kind]] * 4
 
 
+def test_validation_has_each_class_as_often_as_what_training_leaves() -> None:
+    graph = synthetic_graph(SyntheticOptions(nodes=2_100, classes=21))
+    labels = np.array([*np.repeat(np.arange(20), 30), *[20] * 1_500])  # one class of many nodes
+    graph = replace(graph, labels=labels)
+    splits = [split_graph(graph, "20-per-class", seed).splits for seed in range(10)]
+    shares = [np.mean(labels[split["val"]] < 20) for split in splits]
+    assert np.mean(shares) == pytest.approx(200 / 1_680, abs=0.02)
+
+
 def test_a_graphs_own_split_is_taken_as_it_is_and_once() -> None:
     graph = synthetic_graph(SyntheticOptions(nodes=90, classes=3))
     assert split_graph(graph, OWN, 0) is graph
