@@ -135,9 +135,11 @@ def edge_table(data: Attributes, named: bool) -> EdgeTable:
         BadInputError: they are no pairs.
     """
     pairs = data.array("edges")
-    if pairs.dtype.kind == "O":  # what pandas holds strings in, and arrays hold UUIDs in
-        ends = [str(end) if isinstance(end, UUID) else end for end in pairs.ravel().tolist()]
-        pairs = array_of(ARRAYS, "edges", ends).reshape(pairs.shape)
+    if pairs.dtype.kind == "O":  # what pandas holds strings in
+        pairs = array_of(ARRAYS, "edges", pairs.tolist())
+    if pairs.dtype.kind == "O" and pairs.ndim == 2:  # what UUIDs are held in
+        names = [str(end) if isinstance(end, UUID) else end for end in pairs.ravel().tolist()]
+        pairs = array_of(ARRAYS, "edges", names).reshape(pairs.shape)
     if not pairs.size:
         pairs = np.empty((0, 2), np.int64)
     wanted = "ids" if named else "positions of nodes"

@@ -93,6 +93,9 @@ def test_ids_of_a_database() -> None:
     graph = from_arrays(ids=uuids, edges=edges)
     assert graph.ids.to_pylist() == expected
     assert graph.adjacency.num_edges == from_arrays().adjacency.num_edges
+    tuples = np.empty(len(edges), dtype=object)
+    tuples[:] = edges
+    assert from_arrays(ids=uuids, edges=tuples).content_hash == graph.content_hash
     stored = pa.table(node_columns() | {"id": pa.array([u.bytes for u in uuids], pa.uuid())})
     ends = {
         end: pa.array([u.bytes for u in column], pa.uuid())
@@ -211,6 +214,8 @@ def test_what_is_repaired_is_told(caplog: pytest.LogCaptureFixture) -> None:
         ),
         ({"labels": ["leafy"]}, r"'labels' must be 4 labels"),
         ({"edges": [("oak", "fir")]}, r"arrays edge 0.*'fir'"),
+        ({"edges": [("oak", None)]}, r"'edges' must be pairs of ids \[E, 2\], not object"),
+        ({"edges": [("oak", ["ash"])]}, r"'edges'"),
         ({"edges": np.zeros((2, 5), np.int64)}, r"'edges' must be pairs .*give its transpose"),
         ({"ids": None, "edges": [(0, 9)]}, r"arrays edge 0"),
         ({"ids": None}, r"'edges' must be pairs of positions"),
