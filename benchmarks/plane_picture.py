@@ -19,6 +19,7 @@ MARKERS = {"": "D", "sage": "o", "mlp": "s", "gcn": "^", "gat": "v", "gin": "P"}
 IN_WORDS = {"sage": "●", "mlp": "■", "gcn": "▲", "gat": "▼", "gin": "✚"}
 LEFT = 0.5  # of a latency: where the words about its points begin
 APART = 1.25  # factor between networks that share a latency, so that their intervals can be seen
+TOP, BENEATH = 99, 90  # percent, where bands are named, and beneath them lines
 LINE = 2.5  # percent that a line of words about points takes
 
 
@@ -44,12 +45,12 @@ def picture(
         place(axes, latency, [point for point in points if point.p50 == latency])
     for name, latency in without.items():
         axes.axvline(latency, color="tab:gray", linestyle=":")
-        word(axes, latency, f"\n\n\n\n{name}, p50 ", "tab:gray", "right")
+        word(axes, (latency, BENEATH), f"{name}, p50 ", "tab:gray", "right")
     for published, color in ((LOCAL, "tab:green"), (HOSTED, "tab:purple")):
         low, high = published.p50_ms
         axes.axvspan(low, high, color=color, alpha=0.1, linewidth=0)
         told = f"{published.name}:\npublished p50, {low:g} to {high:g} ms;\naccuracy not published"
-        word(axes, (low * high) ** 0.5, told, color, "center")
+        word(axes, ((low * high) ** 0.5, TOP), told, color, "center")
     axes.set_xscale("log")
     axes.set_xlim(left=0.13, right=9_000)
     axes.set_xlabel(
@@ -65,21 +66,22 @@ def picture(
     return figure
 
 
-def word(axes: Axes, at: float, text: str, color: str, side: str) -> None:
-    """What a line or a band is, at the upper edge."""
-    axes.annotate(text, (at, 99), ha=side, va="top", fontsize=7, color=color, annotation_clip=False)
+def word(axes: Axes, at: tuple[float, float], text: str, color: str, side: str) -> None:
+    """What a line or a band is."""
+    axes.annotate(text, at, ha=side, va="top", fontsize=7, color=color)
 
 
 def place(axes: Axes, latency: float, points: Sequence["Point"]) -> None:
     """Points of one latency: a column for each network, and beneath them what they are."""
     networks = list(dict.fromkeys(point.student for point in points))
+    lines: list[tuple[str, bool]] = []
     for number, network in enumerate(networks):
         at = latency * APART ** (number - (len(networks) - 1) / 2)
         own = [point for point in points if point.student == network]
         for point in own:
             mark(axes, at, point, first=point is own[0])
-    lines = [line for network in networks for line in told(points, network)]
-    top = min(point.low or point.accuracy for point in points) - LINE
+        lines += told(own)
+    top = min(point.accuracy if point.low is None else point.low for point in points) - LINE
     for number, (text, bold) in enumerate(lines):
         axes.annotate(
             text,
@@ -91,17 +93,14 @@ def place(axes: Axes, latency: float, points: Sequence["Point"]) -> None:
         )
 
 
-def told(points: Sequence["Point"], network: str) -> list[tuple[str, bool]]:
-    """The lines that say what a network's points are, and which of them are a heading."""
+def told(points: Sequence["Point"]) -> list[tuple[str, bool]]:
+    """The lines that say what a network's points are, the lowest first, and which are headings."""
     lines: list[tuple[str, bool]] = []
+    if network := points[0].student:
+        lines.append((f"{IN_WORDS[network]} {points[0].name.partition(', ')[0]}", True))
     for point in sorted(points, key=lambda point: point.accuracy):
-        if point.student != network:
-            continue
-        subject, _, way = point.name.partition(", ")
-        if network and not lines:
-            lines.append((f"{IN_WORDS[network]} {subject}", True))
-        counted = "" if point.low is not None else " (1 split)"
-        way = way.removeprefix("taught ") if network else point.name
+        way = point.name.partition(", ")[2].removeprefix("taught ") if network else point.name
+        counted = " (1 split)" if point.low is None else ""
         lines.append((f"{point.accuracy:.1f}  {way}{counted}", False))
     return lines
 
@@ -124,5 +123,4 @@ def mark(axes: Axes, at: float, point: "Point", first: bool) -> None:
         markersize=7,
         capsize=2,
         elinewidth=0.8,
-        label=point.name,
     )
