@@ -35,7 +35,8 @@ from benchmarks.accuracy_unseen import AskBundle
 from benchmarks.measure import run_script
 from training.cli.evaluate import parse_names
 from training.config import ENCODER_KINDS, STUDENT_KINDS, EncoderKind
-from training.evaluation.evaluate import evaluate
+from training.evaluation.evaluate import evaluate_all
+from training.evaluation.folder import Evaluation
 from training.evaluation.plan import EvaluationOptions
 from training.evaluation.rows import RUNS_FILE
 from training.evaluation.splits import OWN, SHARES, SPLIT_KINDS, TRAIN_A_CLASS, WITHHELD
@@ -89,7 +90,7 @@ def main(
     recipes: Annotated[str, typer.Option(help="Other ones than the part's.")] = "",
     unseen: Annotated[bool, typer.Option("--unseen", help="A fifth of test, inductively.")] = False,
     bf16: Annotated[bool, typer.Option("--bf16", help="MiniLM teaches in bfloat16.")] = False,
-    processes: Annotated[int, typer.Option(min=1, help="That share the splits.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="That share all splits.")] = 1,
     write: Annotated[bool, typer.Option(help="The results; else runs alone.")] = True,
 ) -> None:
     """Evaluate, and write docs/results.md; without arguments write that alone."""
@@ -99,6 +100,7 @@ def main(
     place = work or Path()  # which stands before the graphs, if there are any
     parts = parse_names(part, tuple(PARTS), "part")
     kinds = parse_names(labels, SPLIT_KINDS, "kind of split")
+    evaluations: list[Evaluation] = []
     for graph, kind, name in product(graphs or [], kinds, parts):
         options = EvaluationOptions(
             splits=1 if kind == OWN else splits,
@@ -112,11 +114,12 @@ def main(
         )
         folder = f"{graph.name}-{kind.replace('/', '-')}-{name}{'-unseen' if unseen else ''}"
         ask = AskBundle(graph, kind) if unseen else None
-        with terminal_progress() as progress:
-            report = evaluate(graph, place / folder, options, progress, processes, ask)
-        if write:
-            adopt(report, FOLDER / folder)
+        evaluations.append(Evaluation(graph, place / folder, options, ask))
+    with terminal_progress() as progress:
+        reports = evaluate_all(evaluations, progress, processes)
     if write:
+        for report in reports:
+            adopt(report, FOLDER / report.parent.name)
         typer.echo(f"written: {write_page()}")
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,11 @@ from typing import Any
 from training.config import ENCODER_KINDS
 from training.devices import found_device
 from training.errors import EvaluationError
-from training.evaluation.folder import EvaluationFolder
+from training.evaluation.folder import Evaluation, EvaluationFolder
 from training.evaluation.map import write_map
 from training.evaluation.plan import EvaluationOptions, keys_of, run_keys
 from training.evaluation.processes import run_apart
-from training.evaluation.report import write_report
+from training.evaluation.report import REPORT_FILE, write_report
 from training.evaluation.rows import RUNS_FILE, Row, read_rows, row_of, write_rows
 from training.evaluation.run import Finish
 from training.evaluation.splits import OWN, split_graph
@@ -39,39 +40,59 @@ def evaluate(
     processes: int = 1,
     finish: Finish | None = None,
 ) -> Path:
-    """Runs what is missing in `out`, then writes runs.parquet, and of it the summary, plots and
-    report, on all that it holds.
+    """`evaluate_all` of one evaluation; its report's path.
 
     Args:
-        processes: among which the splits are shared out.
         finish: measures every trained student in further ways; found by its module and name in
             other processes.
+    """
+    return evaluate_all([Evaluation(graph_folder, out, options, finish)], progress, processes)[0]
+
+
+def evaluate_all(
+    evaluations: Sequence[Evaluation], progress: Progress = silent, processes: int = 1
+) -> list[Path]:
+    """Runs what is missing in each `out`, then writes runs.parquet, and of it the summary, plots
+    and report, on all that it holds.
+
+    Args:
+        processes: among which the splits of all evaluations are shared out.
 
     Returns:
-        The report's path.
+        The reports' paths.
 
     Raises:
-        EvaluationError: `out` holds runs of other settings.
-        FolderError: `out` is no evaluation, or cannot be written.
+        EvaluationError: an `out` holds runs of other settings.
+        FolderError: an `out` is no evaluation, or cannot be written.
         GraphError, TrainingError: see `understudy.graph.errors` and `training.errors`.
     """
-    check_output(out, EVALUATION, [graph_folder, *model_folder(options.teacher.teacher)])
-    found_device(options.training.device)  # or an error, before any work
-    with reserved(out):
-        graph = load_graph(graph_folder)
-        check_splits(graph, options)
-        check_plan(out, graph, options)
-        evaluation = EvaluationFolder(graph, out, options, progress, finish)
-        keys = list(run_keys(options))
+    with ExitStack() as stack:
+        for one in evaluations:
+            check_output(
+                one.out, EVALUATION, [one.graph, *model_folder(one.options.teacher.teacher)]
+            )
+            found_device(one.options.training.device)  # or an error, before any work
+            stack.enter_context(reserved(one.out))
+            graph = load_graph(one.graph)
+            check_splits(graph, one.options)
+            check_plan(one.out, graph, one.options)
         if processes > 1:
-            run_apart(evaluation, graph_folder, processes)
-        evaluation.run_missing(keys)
-        if COMBINED in options.recipes:
-            write_map(out, evaluation.inputs(replace(keys[0], recipe=COMBINED)), options)
-        results = whole_sets(out, options)
-        rows = [row_of(result, graph, options.split_kind) for result in results]
-        write_rows(out / RUNS_FILE, rows, facts(evaluation, rows))
-        return write_report(out, results)
+            run_apart(evaluations, processes, conclude, progress)
+            return [one.out / REPORT_FILE for one in evaluations]
+        return [conclude(one, progress) for one in evaluations]
+
+
+def conclude(evaluation: Evaluation, progress: Progress = silent) -> Path:
+    """Runs what is missing, and writes what is told of all runs; the report's path."""
+    folder, options = evaluation.opened(progress), evaluation.options
+    keys = list(run_keys(options))
+    folder.run_missing(keys)
+    if COMBINED in options.recipes:
+        write_map(folder.out, folder.inputs(replace(keys[0], recipe=COMBINED)), options)
+    results = whole_sets(folder.out, options)
+    rows = [row_of(result, folder.graph, options.split_kind) for result in results]
+    write_rows(folder.out / RUNS_FILE, rows, facts(folder, rows))
+    return write_report(folder.out, results)
 
 
 def facts(evaluation: EvaluationFolder, rows: Sequence[Row]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from training.recipes import (
 )
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_teacher
 from training.teacher.teach import teach
-from understudy.graph import TextGraph, save_graph
+from understudy.graph import TextGraph, load_graph, save_graph
 from understudy.graph.files import write_json
 from understudy.graph.folder import read_meta
 from understudy.graph.progress import Progress
@@ -43,6 +43,25 @@ from understudy.graph.progress import Progress
 STAGE = "Training and testing students"
 
 GRAPH_TEACHER = RunKey(0, 999, "minilm", "sage", VANILLA)  # of every split; no run has this seed
+
+
+def run_path(out: Path, key: RunKey) -> Path:
+    """Where the evaluation in `out` has a run's result."""
+    return out / "runs" / f"{key.name}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What is to be evaluated, and the folder of its results."""
+
+    graph: Path  # its folder
+    out: Path
+    options: EvaluationOptions
+    finish: Finish | None = None  # measures every trained student in further ways
+
+    def opened(self, progress: Progress) -> "EvaluationFolder":
+        graph = load_graph(self.graph)
+        return EvaluationFolder(graph, self.out, self.options, progress, self.finish)
 
 
 class EvaluationFolder:
@@ -169,7 +188,7 @@ class EvaluationFolder:
         return Choice(**value)
 
     def run_path(self, key: RunKey) -> Path:
-        return self.out / "runs" / f"{key.name}.json"
+        return run_path(self.out, key)
 
     def result(self, key: RunKey) -> dict[str, Any]:
         """Trains the run's student and measures it; one that may teach is not trained again."""

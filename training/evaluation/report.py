@@ -28,6 +28,8 @@ from training.teacher.answers.views import chosen_view, view_names
 from understudy.graph.files import atomic_file, write_json
 
 TOLD = ("val_accuracy", "test_accuracy", "test_calibration_error")  # of a teacher's views
+REPORT_FILE = "report.md"
+
 Result = Mapping[str, Any]  # a run's own file
 
 
@@ -59,7 +61,7 @@ def write_report(out: Path, results: Sequence[Result] = ()) -> Path:
         other_figures(rows),
         *(f"![{name.removesuffix('.png')}]({name})" for name in plots),
     ]
-    path = out / "report.md"
+    path = out / REPORT_FILE
     with atomic_file(path) as temporary:
         temporary.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
     return path
