@@ -15,8 +15,8 @@ from training.data import GraphData
 from training.distill import fit
 from training.errors import EvaluationError, TeacherError
 from training.evaluation import run
-from training.evaluation.evaluate import evaluate, report_again
-from training.evaluation.folder import STAGE
+from training.evaluation.evaluate import evaluate, evaluate_all, report_again
+from training.evaluation.folder import STAGE, Evaluation
 from training.evaluation.plan import CHOSEN, EvaluationOptions
 from training.evaluation.rows import RUNS_FILE, Row, read_rows
 from training.evaluation.splits import split_graph
@@ -132,7 +132,12 @@ def test_processes_share_an_evaluation_and_end_where_one_fails(tmp_path: Path) -
     assert not multiprocessing.active_children()
     obstacle.unlink()
 
-    evaluate(graph, together, options, processes=2)
+    few = replace(options, split_kind="20-per-class", recipes=(VANILLA,), encoders=("hashing",))
+    both = [Evaluation(graph, together, options), Evaluation(graph, tmp_path / "few", few)]
+    reports = evaluate_all(both, processes=2)
+    assert [path.parent.name for path in reports] == ["together", "few"]
+    assert all(path.is_file() for path in reports)
+    assert {row.split_kind for row in measured(tmp_path / "few")} == {"20-per-class"}
     assert (together / "plan.json").read_text() == (tmp_path / "alone" / "plan.json").read_text()
     assert [measured(together), measured(together)] == [measured(tmp_path / "alone")] * 2
 

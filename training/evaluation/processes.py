@@ -11,7 +11,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 
@@ -82,7 +82,7 @@ def stages(evaluation: Evaluation, conclude: Callable[[Evaluation], object]) -> 
 
 
 def follow(
-    pool: ProcessPoolExecutor,
+    pool: Executor,
     count: int,
     work: Sequence[deque[deque[Task]]],
     tell: Callable[[], None],

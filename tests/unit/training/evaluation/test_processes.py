@@ -1,0 +1,70 @@
+"""In which order processes are given what evaluations have to do."""
+
+import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from training.evaluation.processes import Task, follow
+
+PATIENCE = 20.0  # seconds, until a test gives up
+
+
+class Diary:
+    """Notes who begins and ends."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.running = self.most = 0
+        self.lock = threading.Lock()
+
+    def task(self, name: str, until: threading.Event | None = None) -> Task:
+        def work() -> None:
+            with self.lock:
+                self.running += 1
+                self.most = max(self.most, self.running)
+                self.notes.append(f"{name} begins")
+            if until is not None:
+                assert until.wait(PATIENCE)
+            with self.lock:
+                self.running -= 1
+                self.notes.append(f"{name} ends")
+
+        return work
+
+    def when(self, note: str) -> int:
+        return self.notes.index(note)
+
+
+def test_a_stage_waits_for_the_one_before_and_others_work_meanwhile() -> None:
+    diary, other_done = Diary(), threading.Event()
+
+    def last() -> None:
+        diary.notes.append("the other one is done")
+        other_done.set()
+
+    first = [deque([diary.task("prepare", other_done)])]
+    first += [deque([diary.task("0"), diary.task("1")]), deque([diary.task("conclude")])]
+    other = [deque([diary.task("a"), diary.task("b")]), deque[Task]([last])]
+    told: list[int] = []
+    with ThreadPoolExecutor(2) as pool:
+        follow(pool, 2, [deque(first), deque(other)], lambda: told.append(len(diary.notes)))
+    assert diary.when("the other one is done") < diary.when("prepare ends")
+    assert diary.when("prepare ends") < min(diary.when("0 begins"), diary.when("1 begins"))
+    assert max(diary.when("0 ends"), diary.when("1 ends")) < diary.when("conclude begins")
+    assert diary.notes[-1] == "conclude ends"
+    assert diary.most == 2
+    assert told
+
+
+def test_the_first_error_ends_all() -> None:
+    diary = Diary()
+
+    def fails() -> None:
+        raise OSError("the disk is full")
+
+    work = deque([deque[Task]([fails]), deque([diary.task("conclude")])])
+    with ThreadPoolExecutor(1) as pool, pytest.raises(OSError, match="the disk is full"):
+        follow(pool, 1, [work], lambda: None)
+    assert not diary.notes
