@@ -49,9 +49,11 @@ class TextEncoder:
         self.tokenizer.enable_truncation(max_length=max_tokens)
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Encodes texts; float32 [B, dimension], each row of unit norm."""
-        token_ids = [encoding.ids for encoding in self.tokenizer.encode_batch_fast(list(texts))]
-        order = sorted(range(len(texts)), key=lambda index: len(token_ids[index]))
+        """Encodes texts, equal ones once; float32 [B, dimension], each row of unit norm."""
+        places: dict[str, int] = {}
+        which = [places.setdefault(text, len(places)) for text in texts]
+        token_ids = [encoding.ids for encoding in self.tokenizer.encode_batch_fast(list(places))]
+        order = sorted(range(len(places)), key=lambda index: len(token_ids[index]))
         groups = [[index] for index in order] if self.alone else batches(order, token_ids)
         pieces = [self.encode([token_ids[index] for index in group]) for group in groups]
         if not pieces:
@@ -59,7 +61,7 @@ class TextEncoder:
         rows = np.concatenate(pieces)
         result = np.empty_like(rows)
         result[order] = rows
-        return result
+        return result if len(places) == len(texts) else result[which]
 
     def encode(self, token_ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """Encodes one batch of token ids, padded to its longest."""
