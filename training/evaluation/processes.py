@@ -10,9 +10,10 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -93,7 +94,8 @@ def follow(
         for number, left in enumerate(work):
             while left and len(running) < count:
                 if left[0]:
-                    running[pool.submit(left[0].popleft())] = number
+                    with uninterrupted():
+                        running[pool.submit(left[0].popleft())] = number
                 elif number in running.values():
                     break
                 else:
@@ -103,6 +105,17 @@ def follow(
         for future in done:
             del running[future]
             future.result()
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits; processes that are started meanwhile never hear of it, not even before they
+    could say so."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def prepare(evaluation: Evaluation) -> None:
@@ -125,14 +138,10 @@ def run_split(evaluation: Evaluation, split: int) -> None:
 
 
 def begin(threads: int) -> None:
-    """A process ends with the first one, however that ends, and leaves Ctrl-C to it.
-
-    It has the first one's plugins, too.
-    """
+    """A process ends with the first one, however that ends; it has that one's plugins, too."""
     load_plugins()
     quiet_libraries()
     torch.set_num_threads(threads)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     first = multiprocessing.parent_process()
     assert first is not None
 

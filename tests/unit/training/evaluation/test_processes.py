@@ -1,12 +1,14 @@
 """In which order processes are given what evaluations have to do."""
 
+import multiprocessing
+import signal
 import threading
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
 
-from training.evaluation.processes import Task, follow
+from training.evaluation.processes import Task, follow, uninterrupted
 
 PATIENCE = 20.0  # seconds, until a test gives up
 
@@ -68,3 +70,11 @@ def test_the_first_error_ends_all() -> None:
     with ThreadPoolExecutor(1) as pool, pytest.raises(OSError, match="the disk is full"):
         follow(pool, 1, [work], lambda: None)
     assert not diary.notes
+
+
+def test_processes_are_born_deaf_to_an_interrupt_of_the_first_one() -> None:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        with uninterrupted():
+            answer = pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, ())
+        assert signal.SIGINT in answer.result()
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
