@@ -24,7 +24,7 @@ from service.teacher.asking import Asking
 from service.teacher.client import endpoint_teacher
 from service.teacher.measured import Given, Introduction, check_reload, question_options
 from service.teacher.questions import Questions
-from service.teacher.teacher import Teacher, TeacherOptions
+from service.teacher.teacher import Identity, Teacher, TeacherOptions, untold
 from service.telemetry.health import Health
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracer, open_tracer
@@ -103,7 +103,12 @@ def build_parts(
         settings.cached_embeddings,
     )
     embeddings.attach(engine)
-    asking = build_asking(settings, engine.manifest, link, metrics)
+    introduction = build_introduction(engine.manifest, settings)
+
+    async def identity() -> str:
+        return await introduction.identified(slot.engine.manifest) if introduction else ""
+
+    asking = build_asking(settings, engine.manifest, link, metrics, identity)
     classifier = Classifier(
         slot,
         batcher,
@@ -113,7 +118,7 @@ def build_parts(
         asking,
         settings.auto_threshold,
         aside,
-        build_introduction(engine.manifest, settings),
+        introduction,
         Prices(settings.teacher_input_price, settings.teacher_output_price),
     )
 
@@ -174,7 +179,11 @@ def build_limiter(settings: Settings, link: RedisLink | None) -> RateLimiter | N
 
 
 def build_asking(
-    settings: Settings, manifest: Manifest, link: RedisLink | None, metrics: Metrics
+    settings: Settings,
+    manifest: Manifest,
+    link: RedisLink | None,
+    metrics: Metrics,
+    identity: Identity = untold,
 ) -> Asking | None:
     if settings.teacher is None:
         return None
@@ -184,7 +193,7 @@ def build_asking(
     cache = Cache("teacher", settings.caches, link, metrics)
     options = question_options(manifest, given_questions(manifest, settings))
     backend = endpoint_teacher(endpoint, dict(options.prompts.label_descriptions))
-    teacher = Teacher(backend, cache, politeness, metrics)
+    teacher = Teacher(backend, cache, politeness, metrics, identity)
     questions = Questions(options, manifest.label_names)
     return Asking(teacher, questions, settings.shadow_share, metrics)
 

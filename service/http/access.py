@@ -33,12 +33,14 @@ from understudy.folders.errors import told_problems
 MAX_BUCKETS = 10_000  # callers that are remembered; the longest unseen one is forgotten
 LONGEST_CALLER = 64  # characters that are kept; a longer name is kept as its digest
 # The bucket as one time stamp, in microseconds of Redis's own clock, so that no process's clock
-# matters. KEYS: the caller. ARGV: microseconds a request, and of a full bucket.
+# matters; a stamp from before that clock was put back is no later than one of now can be. KEYS: the
+# caller. ARGV: microseconds a request, and of a full bucket.
 SCRIPT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local interval, room = tonumber(ARGV[1]), tonumber(ARGV[2])
-local full_at = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now) + interval
+local before = tonumber(redis.call('GET', KEYS[1]) or now)
+local full_at = math.min(math.max(before, now), now + room) + interval
 if full_at - now > room then
     return full_at - now - room
 end

@@ -1,4 +1,4 @@
-"""Text embeddings by (encoder digest, text), so that a text is read by a transformer once.
+"""Text embeddings by (encoder, text), so that a text is read by a transformer once.
 
 By hand, since a batch asks for many texts at once and the event loop fills in what Redis knew.
 """
@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.cache import MALFORMED, Cache
+from understudy.bundle import Manifest
+from understudy.bundle.text_encoder import TOKENIZER_FILE
 from understudy.engine.engine import Engine
 from understudy.engine.inputs import EmbeddedInput, Encode
 from understudy.engine.requests import UnseenNode
@@ -27,6 +29,11 @@ class RememberingEncoder:
     """
 
     def __init__(self, encode: Encode, dimension: int, digest: str, entries: int) -> None:
+        """Begins with nothing.
+
+        Args:
+            digest: tells what it makes of a text from what any other encoder does.
+        """
         self.encode = encode
         self.dimension = dimension
         self.digest = digest
@@ -89,11 +96,13 @@ class EmbeddingCache:
 
     def attach(self, engine: Engine) -> None:
         """Lets an engine's transformer remember; hashed n-grams are cheaper than a look-up."""
-        text_input, info = engine.student.text_input, engine.manifest.encoder
-        if self.entries and isinstance(text_input, EmbeddedInput):
-            encode = text_input.encoder
+        text_input, manifest = engine.student.text_input, engine.manifest
+        if not self.entries or not isinstance(text_input, EmbeddedInput):
+            return
+        encode = text_input.encoder
+        if not isinstance(encode, RememberingEncoder):  # it is, where a reload failed and it stays
             text_input.encoder = RememberingEncoder(
-                encode, info.dimension, info.digest, self.entries
+                encode, manifest.encoder.dimension, encoder_digest(manifest), self.entries
             )
 
     async def prepare(self, engine: Engine, nodes: Sequence[UnseenNode]) -> None:
@@ -116,6 +125,17 @@ class EmbeddingCache:
         fresh = encoder.take_fresh() if encoder is not None else {}
         if fresh:
             await self.cache.put({key: row.tobytes() for key, row in fresh.items()})
+
+
+def encoder_digest(manifest: Manifest) -> str:
+    """Of all that an embedding depends on beside the text.
+
+    The encoder's own digest is that of the weights from which it was exported, in whatever
+    precision.
+    """
+    files, info = manifest.files, manifest.encoder
+    parts = (files[info.file].sha256, files[TOKENIZER_FILE].sha256, str(info.max_tokens))
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
 def embedding(value: bytes, dimension: int) -> NDArray[np.float32] | None:

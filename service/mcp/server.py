@@ -6,18 +6,20 @@ answer, and an answer is one JSON document.
 
 import json
 import logging
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 from mcp import MCPError, types
 from mcp.server import Server, ServerRequestContext
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from service.errors import MalformedJsonError
 from service.http.access import Role
 from service.http.errors import CODE_OF_STATUS, INTERNAL_ERROR, error_response
-from service.http.exchange import SCOPE_KEY, Exchange
+from service.http.exchange import SCOPE_KEY, Exchange, read_body
+from service.http.repeats import look_through
 from service.mcp import PATH
 from service.mcp.tools import TOOLS, Tool, about, schema_of
 from service.messages import ErrorDetail
@@ -45,6 +47,7 @@ class Endpoint:
             body_bytes: of a request.
         """
         self.parts = parts
+        self.most_bytes = min(body_bytes, MOST_BYTES)
         server: Server[Any] = Server(
             "understudy",
             version=parts.slot.engine.model_version,
@@ -57,7 +60,7 @@ class Endpoint:
             server,
             json_response=True,
             stateless=True,
-            max_request_body_size=min(body_bytes, MOST_BYTES),
+            max_request_body_size=self.most_bytes,
         )
 
     def running(self) -> AbstractAsyncContextManager[None]:
@@ -69,7 +72,8 @@ class Endpoint:
 
         Raises:
             AccessError, RateLimitedError: who asks may not.
-            InvalidFieldError, VersionNotReachedError: see `Freshness.reach`.
+            InvalidFieldError: a time that is none, or a message that says one thing twice.
+            VersionNotReachedError: see `Freshness.reach`.
         """
         exchange: Exchange = scope[SCOPE_KEY]
         await self.parts.access.check(Role.read, scope, exchange)
@@ -79,8 +83,13 @@ class Endpoint:
             response = error_response(405, detail, PATH, {"allow": "POST"})
             await response(scope, receive, send)
             return
+        exchange.wished_seconds()
         await self.parts.freshness.reach(exchange)
-        await self.manager.handle_request(scope, receive, send)
+        content = await read_body(receive)
+        if len(content) <= self.most_bytes:
+            with suppress(MalformedJsonError):  # which the SDK tells in the protocol's words
+                look_through(content)
+        await self.manager.handle_request(scope, beginning_with(content, receive), send)
 
     async def list_tools(
         self, _: ServerRequestContext[Any, Any], __: types.PaginatedRequestParams | None
@@ -127,6 +136,16 @@ class Endpoint:
             content=[types.TextContent(text=content.decode())],
             structured_content=json.loads(content),
         )
+
+
+def beginning_with(content: bytes, receive: Receive) -> Receive:
+    """What gives a body that was read already, then whatever comes."""
+    coming: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
+
+    async def next_message() -> Message:
+        return coming.pop() if coming else await receive()
+
+    return next_message
 
 
 async def bounded(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:

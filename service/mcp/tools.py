@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from service.http.exchange import Exchange, invalid_field
 from service.messages import ClassifyRequest, ClassifyResponse, Node, encode
 from service.parts import Parts
+from service.routes.dependencies import in_time
 from service.routes.graph import find
 from understudy.engine.engine import Engine
 from understudy.engine.state import GraphState
@@ -100,10 +101,10 @@ async def explain(parts: Parts, exchange: Exchange, asked: ExplainArguments) -> 
     return (await parts.classifier.respond(exchange, request)).content
 
 
-async def neighbors(parts: Parts, _: Exchange, asked: NeighborsArguments) -> bytes:
+async def neighbors(parts: Parts, exchange: Exchange, asked: NeighborsArguments) -> bytes:
     engine = parts.slot.engine
     state, row = find(engine, asked.id)
-    return encode(await parts.aside.run(surroundings, engine, state, row, asked.limit))
+    return encode(await in_time(parts, exchange, surroundings, engine, state, row, asked.limit))
 
 
 def surroundings(engine: Engine, state: GraphState, row: int, limit: int) -> Surroundings:

@@ -159,7 +159,7 @@ def page_of(parts: Parts, query: NodesQuery) -> NodePage:
 def listed(state: GraphState, row: int) -> ListedNode:
     view = state.graph
     record = view.record(row)
-    split = split_of(view.parts.base, row) if view.original(row) else None
+    split = split_of(view.parts.base, row)
     return ListedNode(
         record.id, record.text, label_name(state, row), split, len(view.neighbors(row))
     )

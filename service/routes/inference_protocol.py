@@ -30,6 +30,7 @@ from service.routes.tensors import (
 from understudy.engine.engine import Engine
 
 PLATFORM = "onnxruntime_onnx"
+MOST_MICROSECONDS = 2**64 - 1  # as many as gRPC can say
 EXTENSIONS = ("binary_tensor_data",)
 
 
@@ -233,7 +234,7 @@ def timeout_seconds(request: InferRequest) -> float | None:
         InvalidFieldError: it is no whole number of microseconds.
     """
     timeout = request.parameters.get("timeout", 0)
-    if type(timeout) is not int or timeout < 0:
+    if type(timeout) is not int or not 0 <= timeout <= MOST_MICROSECONDS:
         raise InvalidFieldError("parameters.timeout", "expected microseconds, a whole number")
     return timeout / 1_000_000 if timeout else None
 

@@ -131,7 +131,6 @@ def endpoint_teacher(
         descriptions: label → a line about it; read where the prompts do not hold them.
     """
     asker = open_asker(options, descriptions)
-    name = f"{options.url}#{options.model}"
-    if options.wire == "chat":
-        return EndpointTeacher(asker, name, options.constraint)
-    return EndpointTeacher(asker, f"{name} {asker.form}")
+    name = f"{options.url}#{options.model} {asker.form}"
+    constraint = options.constraint if options.wire == "chat" else "none"
+    return EndpointTeacher(asker, name, constraint)

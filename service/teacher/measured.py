@@ -6,7 +6,7 @@ Other questions, or another teacher, and none of these figures hold.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from time import monotonic
 from typing import Annotated, Any, Literal
@@ -21,6 +21,7 @@ from understudy.bundle import Manifest, TeacherRecord
 from understudy.graph.prompts import PromptOptions, prompt_hash
 
 CHECK_SECONDS = 60.0  # after which a teacher is asked again who it is
+PAUSE_SECONDS = 1.0  # before one that could not be reached is asked again in the background
 MAX_SECONDS = 5.0  # that it may take to say so
 MAX_BYTES = 2**20  # that are read of what it says
 SHOWN = 12  # digits of a digest in a message
@@ -135,19 +136,34 @@ class Introduction:
             self.headers["authorization"] = f"Bearer {key}"
         self.seconds = min(seconds, MAX_SECONDS)
         self.turn = asyncio.Lock()  # one question at a time
-        self.first: asyncio.Task[Verdict] | None = None
+        self.asking: asyncio.Task[Verdict] | None = None  # in the background
+        self.begun = 0.0  # monotonic, when that was
+        self.identity = ""  # what it told of itself last; nothing, where it tells nothing
         self.verdict: Verdict | None = None
         self.until = 0.0  # monotonic, for which `version` it holds
         self.version = ""
 
     def begin(self, manifest: Manifest) -> None:
         """Asks in the background, so that the log tells at the start."""
-        self.first = asyncio.create_task(self.met(manifest))
+        self.begun = monotonic()
+        self.asking = asyncio.create_task(self.met(manifest))
 
     async def close(self) -> None:
-        if self.first is not None:
-            self.first.cancel()
-            await asyncio.gather(self.first, return_exceptions=True)
+        if self.asking is not None:
+            self.asking.cancel()
+            await asyncio.gather(self.asking, return_exceptions=True)
+
+    async def identified(self, manifest: Manifest) -> str:
+        """What it tells of itself: at first it is waited for, then asked again in the background.
+
+        So that what one teacher answered is not taken for the answer of the next at its address.
+        """
+        until = max(self.until, self.begun + PAUSE_SECONDS)
+        if self.asking is None or (self.asking.done() and monotonic() >= until):
+            self.begin(manifest)
+        if self.verdict is None and self.asking is not None:
+            await asyncio.shield(self.asking)
+        return self.identity
 
     async def refusal(self, manifest: Manifest) -> TeacherError | None:
         """Why `auto` may not ask it."""
@@ -171,18 +187,20 @@ class Introduction:
 
     async def meet(self, manifest: Manifest) -> Verdict:
         record = manifest.teacher
+        if record is not None and (problem := wording_problem(record, manifest.label_names)):
+            return Verdict("other", problem)
+        failure = ""
+        try:
+            async with asyncio.timeout(self.seconds):
+                models = models_of(await self.ask())
+            self.identity = identity_of(models)
+        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            failure = f"the teacher cannot be reached: {type(error).__name__}"
         if record is None:
             return Verdict(
                 "untold", "the bundle holds no teacher's record: any teacher is believed"
             )
-        if problem := wording_problem(record, manifest.label_names):
-            return Verdict("other", problem)
-        try:
-            async with asyncio.timeout(self.seconds):
-                content = await self.ask()
-        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            return Verdict("unreachable", f"the teacher cannot be reached: {type(error).__name__}")
-        return compare(record, self.model, models_of(content))
+        return Verdict("unreachable", failure) if failure else compare(record, self.model, models)
 
     async def ask(self) -> bytes:
         """The start of what it tells; nothing where it refuses.
@@ -225,6 +243,12 @@ def models_of(content: bytes) -> list[Model]:
         return DECODER.decode(content).data
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
+
+
+def identity_of(models: Sequence[Model]) -> str:
+    """The digests of a teacher's weights, where it tells them."""
+    told = (model.understudy for model in models if model.understudy is not None)
+    return next((f"{served.model_hash} {served.weights}" for served in told), "")
 
 
 def compare(record: TeacherRecord, model: str, models: list[Model]) -> Verdict:

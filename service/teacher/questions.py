@@ -22,8 +22,8 @@ class QuestionOptions:
 class StandingLabels:
     """The labels that prompts about a served graph may show: of training nodes, as they stand.
 
-    A label that was changed since is shown as it is now. A row that another node took was never
-    in a split, so its label is not shown, and neither is that of a node which was added.
+    A label that was changed since is shown as it is now. A node that was added is in no split, so
+    its label is not shown.
     """
 
     graph: GraphView
@@ -33,7 +33,7 @@ class StandingLabels:
         train = self.graph.parts.base.splits.get("train", NO_ROWS)
         position = int(train.searchsorted(row))
         trained = position < len(train) and int(train[position]) == row
-        if not trained or not self.graph.original(row):
+        if not trained:
             return UNLABELED
         label = self.graph.label(row)
         return label if label < self.labels else UNLABELED

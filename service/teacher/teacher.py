@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -39,13 +39,32 @@ class TeacherAnswer:
     milliseconds: float
 
 
+Identity = Callable[[], Awaitable[str]]
+
+
+async def untold() -> str:
+    """Of a teacher that tells nothing of itself."""
+    return ""
+
+
 class Teacher:
     """Asks a backend, politely."""
 
     def __init__(
-        self, backend: TeacherBackend, cache: Cache, options: TeacherOptions, metrics: Metrics
+        self,
+        backend: TeacherBackend,
+        cache: Cache,
+        options: TeacherOptions,
+        metrics: Metrics,
+        identity: Identity = untold,
     ) -> None:
+        """Assembles.
+
+        Args:
+            identity: what the teacher tells of itself; another one's answers are none of its.
+        """
         self.backend = backend
+        self.identity = identity
         self.cache = cache
         self.options = options
         self.metrics = metrics
@@ -69,7 +88,8 @@ class Teacher:
             TeacherBusyError: too many questions wait already, or it is busy.
         """
         started = perf_counter()
-        key = hashlib.sha256(f"{self.backend.name}\0{prompt.text}".encode()).hexdigest()
+        asked = self.backend.name, await self.identity(), prompt.text
+        key = hashlib.sha256("\0".join(asked).encode()).hexdigest()
         known = await self.remembered(key, label_names)
         if known is not None:
             self.metrics.teacher_answers.add("cached")

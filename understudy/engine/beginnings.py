@@ -23,7 +23,7 @@ from understudy.engine.updates.replica import NothingComputed, Replica
 from understudy.engine.updates.tickets import failure_of
 from understudy.folders.errors import FolderError
 from understudy.graph.errors import JournalError
-from understudy.graph.log.protocol import Log
+from understudy.graph.log.protocol import Log, pieces
 from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.snapshot import FILES as SNAPSHOT_FILES
 from understudy.graph.store import GraphStore
@@ -140,7 +140,7 @@ def followed(base: Bundle, log: Log) -> Replica:
     store = GraphStore(open_graph(base), log.start)
     replica = Replica(store, nothing, NothingComputed(), log)
     try:
-        if records := log.read(log.start):
+        for records in pieces(log, log.start):
             replica.apply_records(records)
     except JournalError as error:
         raise failure_of(error) from error

@@ -45,7 +45,7 @@ from understudy.engine.requests import (
     joined_logits,
     resolve,
 )
-from understudy.engine.snapshots import Snapshots
+from understudy.engine.snapshots import Snapshots, is_long
 from understudy.engine.state import GraphState, probe_row
 from understudy.engine.student import Inference, Student
 from understudy.engine.updates.replica import Lag
@@ -371,7 +371,7 @@ class Engine:
         graph, log = self.state.graph, self.writer.log
         if graph.parts.lists.used > max(ENTRIES_KEPT, graph.num_edges // 8):
             self.compact()
-        if log.durable and self.state.version - self.writer.log_start() > RECORDS_KEPT:
+        if log.durable and is_long(self.writer, RECORDS_KEPT):
             try:
                 self.snapshot()
             except JournalFailedError as error:  # tried again after the next change

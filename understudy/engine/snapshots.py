@@ -34,6 +34,7 @@ WHOLE_NAME = re.compile(r"snapshot-(0|[1-9][0-9]*)")
 UNFINISHED_NAME = re.compile(r"\.snapshot-(0|[1-9][0-9]*)\.(writing-)?[a-z0-9_]{8}")
 PARTS = {MANIFEST, GRAPH_FOLDER, Path(LOGITS_FILE).parts[0]}
 UNFINISHED_PARTS = PARTS | {"lock", "new", "whole", "placing", "old"}
+BYTES_KEPT = 2**28  # of a log, however large the graph is
 ROWS_A_STEP = 65_536  # at width 256 and float32, 64 MiB
 
 
@@ -94,6 +95,17 @@ class Snapshots:
         with self.lock:
             self.closed = True
             self.writer.close()
+
+
+def is_long(writer: Writer, records: int) -> bool:
+    """Whether a log has more than some records, or more bytes than the activations in a snapshot.
+
+    Raises:
+        JournalError: the log cannot be read.
+    """
+    number, size = writer.log_size()
+    table_bytes = sum(table.memory_bytes for table in writer.state.tables.layers)
+    return number > records or size > max(BYTES_KEPT, table_bytes)
 
 
 def write_snapshot(

@@ -1,6 +1,6 @@
 """Changes checked one by one against the graph as they would leave it, and not yet made."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -29,22 +29,31 @@ class Draft:
         edges: pair of rows, see `pair_key` → whether they are linked; some as in the view
         others: row → rows that it may have such a pair with; None until they are asked for
         new_rows: rows that the view does not use
+        taken: those of them that no node of the base had
+        left: id → row, of nodes of the base that the draft removes
         new_labels: names of labels that the view does not know, with their places
     """
 
-    def __init__(self, view: GraphView, free_rows: Sequence[int]) -> None:
+    def __init__(
+        self, view: GraphView, free_rows: Sequence[int], own_rows: Mapping[str, int]
+    ) -> None:
         """Starts without changes.
 
         Args:
             free_rows: gaps of the view, to be filled before rows are added; never changed here.
+            own_rows: id → row, of nodes of the base that are gone: who comes back gets its row
+                again, and nobody else does.
         """
         self.view = view
         self.free_rows = free_rows
+        self.own_rows = own_rows
+        self.left: dict[str, int] = {}
         self.rows: dict[str, int] = {}
         self.records: dict[int, NodeRecord] = {}
         self.edges: dict[int, bool] = {}
         self.others: dict[int, set[int]] | None = None
-        self.new_rows: dict[int, int] = {}  # row → how many were taken before it
+        self.new_rows: dict[int, bool] = {}  # row → True
+        self.taken: dict[int, bool] = {}
         self.label_positions = {name: label for label, name in enumerate(view.label_names)}
         self.new_labels: dict[str, int] = {}
         self.acknowledged = False
@@ -125,7 +134,7 @@ class Draft:
         if row is None:
             if node.text is None:
                 raise MutationError(position, f"{shown(node.id)} is new and needs a text")
-            row = self.take_row()
+            row = self.take_row(node.id)
             self.set(self.rows, node.id, row)
             self.set(self.records, row, NodeRecord(node.id, node.text, label))
             return
@@ -151,14 +160,17 @@ class Draft:
         position = UNLABELED if label is None else self.label_position(0, label)
         row = self.row_of(node_id)
         if row is None:
-            row = self.take_row()
+            row = self.take_row(node_id)
             self.set(self.rows, node_id, row)
         self.set(self.records, row, NodeRecord(node_id, text, position))
         return row
 
     def remove(self, row: int) -> None:
         """Removes a node and its edges."""
-        self.set(self.rows, self.record(row).id, ABSENT)
+        name = self.record(row).id
+        self.set(self.rows, name, ABSENT)
+        if row < self.view.parts.base.num_nodes:
+            self.set(self.left, name, row)
         for other in list(self.neighbors(row)):
             self.link(row, other, False)
         self.set(self.records, row, REMOVED)
@@ -279,11 +291,21 @@ class Draft:
         if self.others is not None:
             self.index([key])
 
-    def take_row(self) -> int:
-        taken = len(self.new_rows)
-        gaps = len(self.free_rows)
+    def take_row(self, node_id: str) -> int:
+        """For a node that is new, or comes back: whatever batches are applied together, a node of
+        the base is in the row that it has there, and in the splits of that row.
+        """
+        left = self.left.get(node_id)
+        if left is not None:
+            return left
+        own = self.own_rows.get(node_id)
+        if own is not None:
+            self.set(self.new_rows, own, True)
+            return own
+        taken, gaps = len(self.taken), len(self.free_rows)
         row = self.free_rows[-1 - taken] if taken < gaps else self.view.num_rows + taken - gaps
-        self.set(self.new_rows, row, taken)
+        self.set(self.taken, row, True)
+        self.set(self.new_rows, row, True)
         return row
 
     def set(self, target: dict[Any, Any], key: Any, value: Any) -> None:

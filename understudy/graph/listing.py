@@ -49,7 +49,7 @@ class Listing:
         for row, record in records.items():
             if record is REMOVED or record.id <= after or label not in (None, record.label):
                 continue
-            if split is None or (view.original(row) and split_of(self.base, row) == split):
+            if split in (None, split_of(self.base, row)):
                 found.append((record.id, row))
         return [row for _, row in sorted(found)[:limit]]
 
@@ -65,7 +65,7 @@ def member_mask(base: TextGraph, split: str) -> NDArray[np.bool_]:
 
 
 def split_of(base: TextGraph, row: int) -> str | None:
-    """The split of the base that a row is in, if any."""
+    """The split of the base that a row is in, if any; see `Draft.take_row` for whose it is."""
     for name, members in base.splits.items():
         place = int(members.searchsorted(row))
         if place < len(members) and int(members[place]) == row:

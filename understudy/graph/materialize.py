@@ -23,7 +23,6 @@ def to_text_graph(view: GraphView) -> TextGraph:
     ids, texts, labels = columns(base, view.parts.records.items(view.version), view.num_rows)
     moved = np.full(view.num_rows, -1, dtype=np.int64)
     moved[live] = np.arange(len(live))
-    originals = original_rows(view)
     whole = whole_adjacency(view)
     adjacency = Adjacency(
         np.concatenate([np.zeros(1, np.int64), np.cumsum(whole.degrees[live])]),
@@ -39,40 +38,25 @@ def to_text_graph(view: GraphView) -> TextGraph:
         texts=texts.take(pa.array(live)),
         labels=labels[live],
         adjacency=adjacency,
-        splits={
-            name: closed_up(members, moved, originals) for name, members in base.splits.items()
-        },
-        groups=kept_groups(view, originals, live),
+        splits={name: closed_up(members, moved) for name, members in base.splits.items()},
+        groups=kept_groups(view, live),
     )
 
 
-def closed_up(
-    members: NDArray[np.int64], moved: NDArray[np.int64], originals: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    """Where the rows of a split went, without those that were removed or that others took."""
-    rows = moved[members[originals[members]]]
+def closed_up(members: NDArray[np.int64], moved: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where the rows of a split went, without those that were removed."""
+    rows = moved[members]
     return rows[rows >= 0]
 
 
-def kept_groups(
-    view: GraphView, originals: NDArray[np.bool_], live: NDArray[np.int64]
-) -> NDArray[np.int64] | None:
+def kept_groups(view: GraphView, live: NDArray[np.int64]) -> NDArray[np.int64] | None:
     """int64 [live]: the base's groups; a node that is not the base's is one by itself."""
     base = view.parts.base.groups
     if base is None:
         return None
     groups = np.full(view.num_rows, -1, dtype=np.int64)
-    groups[: len(base)] = np.where(originals, base, -1)
+    groups[: len(base)] = base
     return own_groups(groups[live])
-
-
-def original_rows(view: GraphView) -> NDArray[np.bool_]:
-    """bool [rows of the base]: see `GraphView.original`."""
-    originals = np.ones(view.parts.base.num_nodes, dtype=np.bool_)
-    for row in view.parts.records.items(view.version):
-        if row < len(originals):
-            originals[row] = view.original(row)
-    return originals
 
 
 def columns(

@@ -50,10 +50,11 @@ class GraphStore:
             parts, Version(number), base.num_nodes, base.num_nodes, base.adjacency.num_edges
         )
         self.free_rows: list[int] = []  # gaps, filled from the end
+        self.own_rows: dict[str, int] = {}  # gaps that wait for the nodes of the base which left
 
     def draft(self) -> Draft:
         """An empty set of changes of the newest view."""
-        return Draft(self.view, self.free_rows)
+        return Draft(self.view, self.free_rows, self.own_rows)
 
     def begin(self) -> Undo:
         """Opens a change; what readers hold stays as it is from here on."""
@@ -116,8 +117,16 @@ class GraphStore:
         undo = self.view.version.undo
         assert undo is not None
         undo.next = view.version
-        filled = len(self.free_rows) - min(len(self.free_rows), len(draft.new_rows))
-        self.free_rows = [*self.free_rows[:filled], *change.removed.tolist()]
+        filled = len(self.free_rows) - min(len(self.free_rows), len(draft.taken))
+        base = self.view.parts.base
+        further = change.removed[change.removed >= base.num_nodes]
+        self.free_rows = [*self.free_rows[:filled], *further.tolist()]
+        for node_id, row in draft.left.items():
+            if draft.records[row] is REMOVED:
+                self.own_rows[node_id] = row
+        for row in draft.new_rows.keys() - draft.taken.keys():
+            if draft.records[row] is not REMOVED:
+                del self.own_rows[draft.records[row].id]
         lists = view.parts.lists
         if lists.used > lists.bound:
             view = replace(view, parts=replace(view.parts, lists=lists.repacked(view.num_rows)))

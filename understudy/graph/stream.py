@@ -128,8 +128,7 @@ class Nodes:
         else:
             text, label = found.text, found.label
         name, split, group = self.id(row), None, None
-        # A row that another node took belongs to no split, and to no group.
-        if row < base.num_nodes and (found is None or name == base.ids[row].as_py()):
+        if row < base.num_nodes:  # those that were added are in no split, and in no group
             if self.split_of[row] >= 0:
                 split = tuple(base.splits)[self.split_of[row]]
             if base.groups is not None:

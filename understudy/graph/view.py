@@ -119,17 +119,6 @@ class GraphView:
         found = self.parts.records.get(self.version, row)
         return found.label if found is not None else int(self.parts.base.labels[row])
 
-    def original(self, row: int) -> bool:
-        """Whether the row still is, changed or not, the node that the base has there.
-
-        A row that another node took belongs to no split of the base.
-        """
-        base = self.parts.base
-        if row >= base.num_nodes:
-            return False
-        found = self.parts.records.get(self.version, row)
-        return found is None or found.id == base.ids[row].as_py()
-
     def neighbors(self, row: int) -> NDArray[np.int32]:
         """int32 [degree], sorted rows."""
         return self.parts.lists.row(self.version, row)

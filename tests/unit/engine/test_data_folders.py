@@ -9,14 +9,17 @@ import pytest
 
 from tests.bundles import NODES, TinyBundle, write_tiny_bundle
 from tests.unit.engine.changes import assert_exact, ids_of
+from tests.unit.graph.log.logs import read_little
 from understudy.bundle import BundleDamagedError, BundleError, open_bundle, write_bundle
 from understudy.bundle.student import activation_file
 from understudy.engine import Engine
-from understudy.engine.errors import InvalidArgumentError, JournalFailedError
+from understudy.engine.errors import InvalidArgumentError, JournalFailedError, MutationTargetError
 from understudy.engine.snapshots import PREFIX
+from understudy.engine.updates.tickets import Applied
 from understudy.graph.errors import JournalForeignError
 from understudy.graph.log.protocol import Record
-from understudy.graph.mutations import AddEdge, DeleteNode, UpsertNode
+from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
 
 
 @pytest.fixture
@@ -160,7 +163,46 @@ def test_many_stored_nodes_are_looked_up_at_once(tiny_bundle: TinyBundle, engine
     engine.apply([DeleteNode("node-3")])
     engine.apply([UpsertNode("other", "sprite level score")])
     np.testing.assert_array_equal(state.best_labels(rows[rows >= 0]), expected)  # of its version
-    assert engine.state.rows(["node-3", "other"]).tolist() == [-1, 3]
+    assert engine.state.rows(["node-3", "other"]).tolist() == [-1, NODES]
+
+
+def test_a_node_that_comes_back_is_in_its_splits_however_the_log_is_applied(
+    tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    back, stranger = UpsertNode("node-3", "sprite level", "games"), UpsertNode("new", "json")
+
+    def splits_of(engine: Engine) -> dict[str, list[str]]:
+        graph = to_text_graph(engine.state.graph)
+        ids = graph.ids.to_pylist()
+        return {name: [ids[row] for row in rows] for name, rows in graph.splits.items()}
+
+    def check(engine: Engine) -> None:
+        members = {name: sorted(ids) for name, ids in splits_of(engine).items()}
+        assert members == {name: sorted(ids) for name, ids in before.items()}
+        assert_exact(engine, tiny_bundle)
+
+    batches: list[list[Mutation]] = [
+        [DeleteNode("node-3")],
+        [stranger],  # takes no row of the base
+        [back, AddEdge("node-3", "new")],
+        [DeleteNode("new"), DeleteNode("node-3"), back, DeleteNode("node-3"), back, stranger],
+        [DeleteNode("node-3")],
+        [back, DeleteNode("node-3"), back, AddEdge("node-3", "node-0")],
+    ]
+    with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
+        before = splits_of(engine)
+        assert "node-3" in before["train"]
+        for batch in batches:
+            engine.apply(batch)
+        check(engine)
+        with pytest.raises(MutationTargetError):
+            engine.apply([DeleteNode("node-3"), back, DeleteNode("nobody")])
+        check(engine)
+    with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:  # all in one pass
+        check(engine)
+        engine.snapshot()
+    with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
+        check(engine)
 
 
 def test_what_is_done_when_idle(
@@ -174,6 +216,54 @@ def test_what_is_done_when_idle(
         assert engine.state.graph.parts.lists.used == 0
         assert engine.writer.log.start == 8
         assert_exact(engine, tiny_bundle)
+
+
+def test_a_log_of_few_large_records_is_shortened(
+    tiny_bundle: TinyBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "json " * 10_000
+    with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
+        engine.apply([UpsertNode("a", text)])
+        engine.apply([UpsertNode("b", text)])
+        size = engine.writer.log_size()
+        assert size[0] == 2
+        assert size[1] > 2 * len(text)
+    with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
+        assert engine.writer.log_size() == size
+        with Engine.open(tiny_bundle.folder, before=engine) as heir:
+            heir.take_over(engine, lambda: None)
+            assert heir.writer.log_size() == size
+    with Engine.open(tiny_bundle.folder, data=tmp_path) as engine:
+        engine.maintain()
+        assert engine.writer.log.start == 0
+        monkeypatch.setattr("understudy.engine.snapshots.BYTES_KEPT", len(text))
+        engine.maintain()
+        assert engine.writer.log.start == 2
+        assert engine.writer.log_size() == (0, 0)
+        assert_exact(engine, tiny_bundle)
+
+
+def test_a_log_is_applied_piece_by_piece(
+    tiny_bundle: TinyBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_little(monkeypatch, 1)
+    other = write_tiny_bundle(tmp_path / "other", seed=12)
+    data = tmp_path / "data"
+    with Engine.open(tiny_bundle.folder, data=data) as engine:
+        with Engine.open(tiny_bundle.folder, data=data) as follower:
+            fill(engine, 0, 5)
+            engine.apply([DeleteNode("node-3"), UpsertNode("node-3", "sprite")], "key")
+            follower.apply([AddEdge("node-3", "new-1")])
+            assert follower.state.version == 7
+            assert_exact(follower, tiny_bundle)
+        ids = ids_of(engine)
+    for bundle in (tiny_bundle, other):  # with the activations that are there, and without
+        with Engine.open(bundle.folder, data=data) as engine:
+            assert (engine.state.version, ids_of(engine)) == (7, ids)
+            assert engine.apply([DeleteNode("node-3"), UpsertNode("node-3", "sprite")], "key") == (
+                Applied(6, repeated=True)
+            )
+            assert_exact(engine, bundle)
 
 
 @pytest.mark.parametrize(

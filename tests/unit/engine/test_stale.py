@@ -192,17 +192,21 @@ def test_a_label_alone_touches_nothing(writer: Writer) -> None:
 
 @pytest.mark.parametrize("weighting", get_args(Weighting))
 @pytest.mark.parametrize("at_once", [0, MANY])
-def test_a_row_that_is_used_again_is_computed_again(weighting: Weighting, at_once: int) -> None:
+@pytest.mark.parametrize(("name", "again"), [("n3", "n3"), ("added", "again")])
+def test_a_row_that_is_used_again_is_computed_again(
+    weighting: Weighting, at_once: int, name: str, again: str
+) -> None:
     """Its logits were stale when its node went; the new node has the very text that stood there."""
     writer = plain_writer(plain_student(weighting, 2), hub_graph())
-    row = writer.state.graph.row_of("n3")
-    writer.apply([UpsertNode("n3", "proxy chess"), UpsertNode("other", "http")])
-    assert "n3" in stale_ids(writer.state)
-    writer.apply([DeleteNode("n3")])
-    assert stale_ids(writer.state).isdisjoint({"", "n3"})
+    writer.apply([UpsertNode("added", "http")])
+    row = writer.state.graph.row_of(name)
+    writer.apply([UpsertNode(name, "proxy chess"), UpsertNode("other", "http")])
+    assert name in stale_ids(writer.state)
+    writer.apply([DeleteNode(name)])
+    assert stale_ids(writer.state).isdisjoint({"", name})
     incremental_of(writer).logits_at_once = at_once
-    writer.apply([UpsertNode("again", "proxy chess")])
-    assert writer.state.graph.row_of("again") == row
+    writer.apply([UpsertNode(again, "proxy chess")])
+    assert writer.state.graph.row_of(again) == row
     assert_right(writer)
 
 

@@ -54,7 +54,7 @@ def outcome(draft: Draft, batch: list[Edge], many: int) -> tuple[str, dict[int, 
 @given(st.lists(batches, max_size=5))
 def test_edges_looked_up_together_are_those_looked_up_one_by_one(drawn: list[list[Edge]]) -> None:
     view = GraphStore(small_graph()).view
-    together, alone = Draft(view, []), Draft(view, [])
+    together, alone = Draft(view, [], {}), Draft(view, [], {})
     for batch in drawn:
         assert outcome(together, batch, 1) == outcome(alone, batch, 1_000)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from service.cache import ENTRY_BYTES, Cache, CacheOptions, MemoryCache, RedisLink
 from service.http.access import RateLimit, RedisRateLimiter
@@ -119,6 +120,19 @@ def test_limits_are_shared_through_redis_and_local_without(redis: RedisServer) -
     asyncio.run(ask())
 
 
+def test_a_clock_of_redis_that_was_put_back_makes_nobody_wait_for_it(redis: RedisServer) -> None:
+    async def ask() -> None:
+        link = link_to(redis, Metrics())
+        limiter = RedisRateLimiter(RateLimit(1, burst=2), link)
+        assert await limiter.wait_seconds("key:a") == 0
+        (key,) = redis.client.keys("understudy:rate:*")
+        redis.client.incrby(key, 3_600 * 1_000_000)  # as a stamp of an hour later
+        assert 0 < await limiter.wait_seconds("key:a") <= 1
+        await link.close()
+
+    asyncio.run(ask())
+
+
 def test_an_embedding_is_made_once_and_shared(redis: RedisServer, tmp_path: Path) -> None:
     bundle = write_tiny_bundle(tmp_path / "bundle", "minilm")
     nodes = [Node(text=text) for text in ("http socket", "proof atom", "http socket")]
@@ -152,6 +166,40 @@ def test_an_embedding_is_made_once_and_shared(redis: RedisServer, tmp_path: Path
         return made
 
     assert asyncio.run(share()) == [2, 0]
+
+
+def test_encoders_of_the_same_weights_do_not_take_each_other_s_embeddings(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    """As those of the same model in 32 and in 8 bits."""
+    bundles = [write_tiny_bundle(tmp_path / str(n), "minilm", seed=n) for n in (11, 12)]
+    engines = [Engine.open(bundle.folder) for bundle in bundles]
+    assert engines[0].manifest.encoder.digest == engines[1].manifest.encoder.digest
+    nodes = [Node(text="http socket")]
+    plain = [engine.logits(nodes) for engine in engines]
+
+    async def ask(engine: Engine) -> NDArray[np.float32]:
+        link = link_to(redis, Metrics())
+        cache = EmbeddingCache(Cache("embedding", CacheOptions(), link, link.metrics, False), 10)
+        cache.attach(engine)
+        resolution = engine.resolve(nodes)
+        await cache.prepare(engine, resolution.unseen)
+        found = engine.infer(resolution).logits
+        await cache.publish(engine)
+        await link.close()
+        return found
+
+    for engine, expected in zip(engines, plain, strict=True):
+        np.testing.assert_allclose(asyncio.run(ask(engine)), expected, atol=1e-6)
+
+
+def test_an_engine_that_stays_after_a_failed_reload_remembers_once(tmp_path: Path) -> None:
+    engine = Engine.open(write_tiny_bundle(tmp_path / "bundle", "minilm").folder)
+    cache = EmbeddingCache(Cache("embedding", CacheOptions(), None, Metrics()), 10)
+    cache.attach(engine)
+    encoder = remembering(engine)
+    cache.attach(engine)
+    assert remembering(engine) is encoder
 
 
 def test_hashed_texts_are_not_cached(tmp_path: Path) -> None:

@@ -47,9 +47,10 @@ def test_a_refused_question_is_that_questions_own_fault() -> None:
 
 def test_the_setting_chooses_the_wire_and_answers_are_kept_apart() -> None:
     manifest, names = tiny_manifest(tiny_graph(), "hashing"), set()
-    for wire in ("chat", "decisions", "systemone"):
-        settings = load_settings(teacher_url="http://127.0.0.1:9/v1", teacher_wire=wire)
+    chats = [{"teacher_constraint": "none"}, {"teacher_thinking": "wait"}]
+    for given in ({}, {"teacher_wire": "decisions"}, {"teacher_wire": "systemone"}, *chats):
+        settings = load_settings(teacher_url="http://127.0.0.1:9/v1", **given)
         asking = build_asking(settings, manifest, None, Metrics())
         assert asking is not None
         names.add(asking.teacher.backend.name)
-    assert len(names) == 3
+    assert len(names) == 5

@@ -5,13 +5,17 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
+from math import inf
 from typing import Any
 
 import msgspec
 import pytest
 from fastapi import FastAPI
 
+from service.cache import Cache, CacheOptions
 from service.errors import ReloadError, SettingsError
+from service.teacher.client import Opinion
 from service.teacher.measured import (
     Given,
     Introduction,
@@ -19,10 +23,13 @@ from service.teacher.measured import (
     check_reload,
     question_options,
 )
+from service.teacher.teacher import Teacher, TeacherOptions
+from service.telemetry.metrics import Metrics
 from tests.bundles import LABELS, tiny_graph, tiny_manifest
 from tests.http_servers import serve
+from tests.unit.service.told_teacher import ToldTeacher
 from understudy.bundle import Manifest, TeacherRecord, parse_manifest
-from understudy.graph.prompts import WORDING, PromptOptions, prompt_hash
+from understudy.graph.prompts import WORDING, Prompt, PromptOptions, prompt_hash
 
 PROMPTS = PromptOptions(tokens=90, nested=True, show_labels=False)
 RECORD = TeacherRecord(
@@ -86,6 +93,53 @@ def test_other_questions_are_refused_and_both_values_named(given: Given, told: s
         question_options(manifest(), given)
     with pytest.raises(ReloadError, match=told):
         check_reload(manifest(), given)
+
+
+def test_another_teacher_at_the_same_address_is_asked_anew() -> None:
+    identity = dict(IDENTITY)
+
+    async def ask(url: str, told: Manifest) -> list[tuple[str, bool]]:
+        introduction = Introduction(url, "teacher", "", 5.0)
+        backend, metrics = ToldTeacher(), Metrics()
+        backend.released.set()
+        cache = Cache("teacher", CacheOptions(), None, metrics)
+        teacher = Teacher(
+            backend, cache, TeacherOptions(), metrics, lambda: introduction.identified(told)
+        )
+        prompt, answers = Prompt("Categories", "a text"), []
+        for label in ("net", "games"):
+            backend.say = partial(lambda label, _: Opinion(label), label)
+            answers += [await teacher.ask(prompt, LABELS) for _ in range(2)]
+            identity["weights"] = "c" * 64  # it was tuned again, and started again
+            introduction.until = introduction.begun = 0  # a minute later
+            await introduction.identified(told)
+            assert introduction.asking is not None
+            await introduction.asking
+        await introduction.close()
+        await teacher.close()
+        return [(answer.opinion.label, answer.cached) for answer in answers]
+
+    for record in (RECORD, None):
+        identity["weights"] = "b" * 64
+        with telling(identity) as (url, _):
+            found = asyncio.run(ask(url, manifest(record)))
+        assert found == [("net", False), ("net", True), ("games", False), ("games", True)]
+
+
+def test_one_that_cannot_be_reached_is_no_other() -> None:
+    async def ask() -> list[str]:
+        introduction = Introduction("http://127.0.0.1:9/v1", "teacher", "", 5.0)
+        told = [await introduction.identified(manifest()) for _ in range(3)]
+        first = introduction.asking
+        introduction.begun = inf  # a moment ago
+        await introduction.identified(manifest())
+        assert introduction.asking is first
+        introduction.identity = "known"
+        await introduction.met(manifest())
+        await introduction.close()
+        return [*told, introduction.identity]
+
+    assert asyncio.run(ask()) == ["", "", "", "known"]
 
 
 @contextmanager

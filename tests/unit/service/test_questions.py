@@ -51,7 +51,7 @@ def changed(bundle: TinyBundle, data: Path, *mutations: Mutation) -> list[str]:
     return told
 
 
-def test_a_node_that_takes_a_training_nodes_row_shows_no_label(
+def test_a_node_that_comes_for_a_training_node_shows_no_label(
     bundle: TinyBundle, tmp_path: Path
 ) -> None:
     fresh = UpsertNode("fresh", "a brand new unrelated text", "games")
@@ -60,7 +60,7 @@ def test_a_node_that_takes_a_training_nodes_row_shows_no_label(
         assert "[" not in told
 
 
-def test_a_row_that_was_taken_is_in_no_split(bundle: TinyBundle) -> None:
+def test_a_node_that_came_for_another_is_in_no_split(bundle: TinyBundle) -> None:
     with Engine.open(bundle.folder) as engine:
         engine.apply([DeleteNode(NEIGHBOR), UpsertNode("fresh", "text"), DeleteNode("node-30")])
         graph = to_text_graph(engine.state.graph)

@@ -19,7 +19,7 @@ from understudy.engine.updates.wave import Settling
 from understudy.graph.draft import Draft
 from understudy.graph.errors import JournalError, MutationError
 from understudy.graph.log.keys import Keys, Known
-from understudy.graph.log.protocol import Log, Record
+from understudy.graph.log.protocol import Log, Record, payload_bytes, pieces
 from understudy.graph.materialize import whole_adjacency
 from understudy.graph.mutations import decode_mutations
 from understudy.graph.store import GraphChange, GraphStore
@@ -98,6 +98,8 @@ class Replica:
         keys: the idempotency keys as of that position.
         failure: why the log could not be followed, if it could not; readers have an old state.
         synchronised: the monotonic second at which the state was last all that the log held.
+        log_bytes: of the payloads applied since the log began where it does, or was seen to.
+        counted_from: where that was.
     """
 
     def __init__(
@@ -126,6 +128,7 @@ class Replica:
         self.interrupted = False
         self.closed = False
         self.computed_rows = 0  # by all changes so far, of all layers
+        self.log_bytes, self.counted_from = 0, log.start
 
     def newest(self) -> GraphState:
         """The store's version as readers get it."""
@@ -154,10 +157,10 @@ class Replica:
         The lock is held. Raises what `follow` does.
         """
         asked = monotonic()
+        fates: dict[int, Fate] = {}
         try:
-            records = self.log.read(self.state.version)
-            fates = self.apply_records(records) if records else {}
-            if records:
+            for records in pieces(self.log, self.state.version):
+                fates |= self.apply_records(records)
                 self.log.applied(self.state.version)
         except (EngineError, JournalError) as error:
             failure = failure_of(error)
@@ -186,6 +189,7 @@ class Replica:
         except BaseException:
             self.keys.take_back()
             raise
+        self.log_bytes += payload_bytes(records)
         return fates
 
     def judge(self, draft: Draft, record: Record) -> Fate:
@@ -297,6 +301,18 @@ class Replica:
         with self.lock:
             self.log.refresh()
             return self.log.start
+
+    def log_size(self) -> tuple[int, int]:
+        """Records since the log's start, and about how many bytes they have.
+
+        Raises:
+            JournalError: the log cannot be read.
+        """
+        start = self.log_start()
+        with self.lock:
+            if start != self.counted_from:
+                self.log_bytes, self.counted_from = 0, start
+            return self.state.version - start, self.log_bytes
 
     def check_free(self, number: int) -> None:
         """Sees that no other process needs the records up to a number.

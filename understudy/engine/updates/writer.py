@@ -31,7 +31,7 @@ from understudy.engine.updates.tickets import Applied, Ticket, check_key, failur
 from understudy.graph.draft import Draft
 from understudy.graph.errors import JournalError, LogMovedError, MutationError
 from understudy.graph.log.keys import Keys
-from understudy.graph.log.protocol import Log, Record
+from understudy.graph.log.protocol import Log, Record, payload_bytes
 from understudy.graph.mutations import Mutation
 from understudy.graph.store import GraphStore
 
@@ -227,6 +227,7 @@ class Writer(Replica):
         self.keys.begin()
         for record in records:
             self.remember(record)
+        self.log_bytes += payload_bytes(records)
         answer(taken)
         self.log.applied(self.state.version)
 
@@ -279,6 +280,7 @@ class Writer(Replica):
         heir.follow()  # most of the way, while changes go on here
         with self.lock, heir.lock:
             heir.catch_up()
+            heir.log_bytes, heir.counted_from = self.log_bytes, self.counted_from
             swap()
             self.heir = heir
             self.pass_on()

@@ -9,7 +9,8 @@ in it, it refuses.
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -156,17 +157,20 @@ class LogFile:
     def verify(self) -> None:
         """Reads every record, and cuts what is damaged."""
         try:
-            self.read_good(self.connection.execute(ALL_RECORDS))
+            self.read_through()
         except sqlite3.DatabaseError as error:
             self.connection.close()
             self.connection = self.start_anew(error)
-            self.read_good(self.connection.execute(ALL_RECORDS))
+            self.read_through()
         self.repair()
 
-    def read_good(self, rows: Iterable[tuple[Any, ...]]) -> list[Record]:
+    def read_through(self) -> None:
+        """Finds the last good record; none of them is held."""
+        deque(self.good(self.connection.execute(ALL_RECORDS)), maxlen=0)
+
+    def good(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[Record]:
         """The rows up to the first that is missing or was changed; the log ends with it."""
         self.number, self.checksum = self.about.number, self.about.checksum
-        records: list[Record] = []
         for row in rows:
             following = next_record(row, self.number, self.checksum)
             if following is None:
@@ -174,9 +178,8 @@ class LogFile:
             record, checksum = following
             if record.number == self.about.last and checksum != self.about.last_checksum:
                 break
-            records.append(record)
             self.number, self.checksum = record.number, checksum
-        return records
+            yield record
 
     def repair(self) -> None:
         """Sets aside all that is no good record; `about` then tells of the good ones."""
@@ -238,7 +241,7 @@ class LogFile:
                 f"{self.path} is damaged, and nothing in it can be read ({error}); {ADVICE}"
             ) from error
         self.check_about(about)
-        records = self.read_good(readable_rows(self.path, ALL_RECORDS))
+        records = list(self.good(readable_rows(self.path, ALL_RECORDS)))
         older = readable_rows(self.path, OLD_KEYS.replace("?", str(self.about.number)))
         kept: list[Path] = []
 

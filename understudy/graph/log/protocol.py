@@ -10,12 +10,15 @@ with what came of it. Two ways lead into the log:
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from understudy.graph.log.keys import Keys
+
+# Of payloads, that are read at a time: a log may hold far more than fits into the memory.
+READ_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,9 @@ class Log(Protocol):
         """The idempotency keys as of `start`."""
 
     def read(self, after: int) -> list[Record]:
-        """All records after the one of a number, which is `start` or a later one's.
+        """The records after the one of a number, which is `start` or a later one's.
+
+        All of them, or as many of the first ones as have READ_BYTES together, see `pieces`.
 
         Raises:
             JournalDamagedError: a record is not what was written, or is missing.
@@ -162,3 +167,22 @@ class Log(Protocol):
         """
 
     def close(self) -> None: ...
+
+
+def pieces(log: Log, after: int) -> Iterator[list[Record]]:
+    """All records after the one of a number, some at a time: the next once these are done with.
+
+    Raises:
+        JournalError: see `Log.read`.
+    """
+    while True:
+        records = log.read(after)
+        if records:
+            yield records
+            after = records[-1].number
+        if payload_bytes(records) < READ_BYTES:
+            return
+
+
+def payload_bytes(records: Sequence[Record]) -> int:
+    return sum(len(record.payload) for record in records)

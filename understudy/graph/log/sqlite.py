@@ -24,7 +24,7 @@ from understudy.graph.log.opening import (
     write_about,
     write_records,
 )
-from understudy.graph.log.protocol import Record, pushed
+from understudy.graph.log.protocol import READ_BYTES, Record, pushed
 
 logger = logging.getLogger(__name__)
 
@@ -109,24 +109,27 @@ class SqliteLog:
         return keys
 
     def read(self, after: int) -> list[Record]:
-        """All records after the one of a number.
+        """The next records after the one of a number, see `Log.read`.
 
         Raises:
             JournalDamagedError: one is not what was written.
             JournalError: the file cannot be read.
         """
+        records: list[Record] = []
+        number, size = after, 0
         with opening(self.path, "read"):
             checksum = self.checksum_of(after)
-            rows = self.connection.execute(RECORDS_AFTER, (after,)).fetchall()
-        records: list[Record] = []
-        number = after
-        for row in rows:
-            following = next_record(row, number, checksum)
-            if following is None:
-                raise JournalDamagedError(f"{self.path} is damaged after record {number}")
-            record, checksum = following
-            number = record.number
-            records.append(record)
+            with closing(self.connection.execute(RECORDS_AFTER, (after,))) as rows:
+                for row in rows:
+                    following = next_record(row, number, checksum)
+                    if following is None:
+                        raise JournalDamagedError(f"{self.path} is damaged after record {number}")
+                    record, checksum = following
+                    number = record.number
+                    records.append(record)
+                    size += len(record.payload)
+                    if size >= READ_BYTES:
+                        break
         self.number, self.checksum = number, checksum
         return records
 

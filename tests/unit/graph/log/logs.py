@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from understudy.graph.log.keys import Keys, Known
-from understudy.graph.log.protocol import Log, Record
+from understudy.graph.log.protocol import Log, Record, pieces
 from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.log.streams.log import RedisLog
 
@@ -29,7 +29,13 @@ def opened(path: Path) -> SqliteLog:
 
 def found(log: Log) -> list[Record]:
     """All records that it holds."""
-    return log.read(log.start)
+    return [record for some in pieces(log, log.start) for record in some]
+
+
+def read_little(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Has logs read no more bytes than that at a time, or one record."""
+    for name in ("protocol", "sqlite", "streams.log"):
+        monkeypatch.setattr(f"understudy.graph.log.{name}.READ_BYTES", size)
 
 
 def keys_of(log: Log) -> Keys:

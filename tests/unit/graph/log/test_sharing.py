@@ -11,10 +11,18 @@ from threading import Thread
 
 import pytest
 
-from tests.unit.graph.log.logs import BUNDLE, damage, found, keys_of, opened, records
+from tests.unit.graph.log.logs import (
+    BUNDLE,
+    damage,
+    found,
+    keys_of,
+    opened,
+    read_little,
+    records,
+)
 from understudy.graph.errors import JournalError, LogHeldError, LogMovedError
 from understudy.graph.log.memory import Book, SharedMemoryLog
-from understudy.graph.log.protocol import Log, Record, pushed
+from understudy.graph.log.protocol import Log, Record, pieces, pushed
 from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.log.streams.log import RedisLog
 from understudy.graph.log.streams.options import RedisLogOptions
@@ -54,6 +62,17 @@ def test_what_one_appends_the_others_read(hold: Holder) -> None:
     other.append(records(2, first=4))
     assert one.read(3) == records(2, first=4)
     assert hold().read(0) == records(5)
+
+
+def test_a_long_log_is_read_piece_by_piece(hold: Holder, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_little(monkeypatch, 100)
+    one, other = hold(), hold()
+    one.append(records(40, size=60))
+    read = list(pieces(other, 0))
+    assert [record for some in read for record in some] == records(40, size=60)
+    assert len(read) > 1 or isinstance(other, SharedMemoryLog)  # which holds all in any case
+    other.append(records(1, first=41))
+    assert one.read(40) == records(1, first=41)
 
 
 def test_who_has_not_read_all_does_not_append(hold: Holder) -> None:

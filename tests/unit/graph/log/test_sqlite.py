@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import resource
 import shutil
+import tracemalloc
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.graph.log.logs import BUNDLE, damage, found, keys_of, opened, records
+from tests.unit.graph.log.logs import (
+    BUNDLE,
+    damage,
+    found,
+    keys_of,
+    opened,
+    read_little,
+    records,
+)
 from understudy.graph.errors import (
     JournalDamagedError,
     JournalError,
@@ -19,7 +28,7 @@ from understudy.graph.errors import (
     JournalLockedError,
 )
 from understudy.graph.log.files import SUFFIXES, connect
-from understudy.graph.log.protocol import Record
+from understudy.graph.log.protocol import Record, pieces
 from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.mutations import (
     AddEdge,
@@ -245,6 +254,23 @@ def test_nothing_is_written_to_a_file_that_lies_there_no_more(
         journal.append(records(1, first=21))
     with closing(SqliteLog(path, BUNDLE)) as journal:
         assert found(journal) == records(21)
+
+
+def test_a_log_larger_than_the_memory_is_opened_and_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = 2**18
+    read_little(monkeypatch, 2 * size)
+    with closing(opened(tmp_path / "journal.sqlite")) as journal:
+        for number in range(1, 33):
+            journal.append(records(1, first=number, size=size))
+    tracemalloc.start()
+    try:
+        with closing(opened(tmp_path / "journal.sqlite")) as journal:
+            assert sum(map(len, pieces(journal, 0))) == 32
+        assert tracemalloc.get_traced_memory()[1] < 10 * size
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_read_only_folder_is_refused(tmp_path: Path) -> None:

@@ -118,6 +118,30 @@ def test_a_bad_question_is_told_to_the_model(
     assert words in told.content[0].text
 
 
+@pytest.mark.parametrize(
+    ("arguments", "headers", "field"),
+    [
+        ('{"id": "node-1"}', {"x-timeout-seconds": "nan"}, "x-timeout-seconds"),
+        ('{"id": "node-1"}', {"x-timeout-seconds": "0"}, "x-timeout-seconds"),
+        ('{"id": "node-1", "id": "node-2"}', {}, "id"),
+        ('{"id": "node-1"}, "arguments": {"id": "node-2"}', {}, "arguments"),
+    ],
+)
+def test_what_would_be_passed_by_is_refused(
+    url: str, arguments: str, headers: dict[str, str], field: str
+) -> None:
+    content = (
+        '{"jsonrpc": "2.0", "id": 1, "method": "tools/call",'
+        f' "params": {{"name": "neighbors", "arguments": {arguments}}}}}'
+    )
+    sent = {**HEADERS, **headers, "content-type": "application/json"}
+    answer = httpx.post(f"{url}/mcp", content=content, headers=sent)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["details"] == {"field": field}
+    cut = httpx.post(f"{url}/mcp", content=content[:-1], headers=sent | {"x-timeout-seconds": "9"})
+    assert cut.status_code in (400, 422)
+
+
 def test_an_unknown_tool_is_an_error_of_the_protocol(url: str) -> None:
     async def ask(client: Client) -> str:
         try:

@@ -275,3 +275,15 @@ def test_more_neighbors_than_a_change_may_have_are_refused_as_what_was_sent(
     assert (refused.status_code, made.status_code) == (422, 200)
     assert refused.json()["error"]["details"] == {"field": "neighbors"}
     assert "at most 2 at once" in refused.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("timeout", ["-1", "1.5", "true", "1e300", str(2**64), f"1{'0' * 400}"])
+def test_a_tensor_request_s_timeout_is_microseconds(engine: Engine, timeout: str) -> None:
+    content = (
+        '{"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["http"]}],'
+        f' "parameters": {{"timeout": {timeout}}}}}'
+    )
+    app, path = create_app(engine, Settings()), "/v2/models/tiny-hashing/infer"
+    answer = talk(app, lambda client: client.post(path, content=content, headers=JSON_BODY))
+    assert answer.status_code == 422
+    assert "parameters.timeout" in answer.json()["error"]

@@ -23,7 +23,7 @@ from understudy.graph.errors import (
 from understudy.graph.log.files import reading_files
 from understudy.graph.log.followers import holding
 from understudy.graph.log.keys import Keys
-from understudy.graph.log.protocol import Record
+from understudy.graph.log.protocol import READ_BYTES, Record
 from understudy.graph.log.streams.base import ADVICE, Base, BaseFolder
 from understudy.graph.log.streams.beginning import begin
 from understudy.graph.log.streams.entries import (
@@ -145,7 +145,7 @@ class RedisLog:
         return self.base.known()
 
     def read(self, after: int) -> list[Record]:
-        """All records after the one of a number.
+        """The next records after the one of a number, see `Log.read`.
 
         Raises:
             LogAwayError: Redis does not answer.
@@ -158,7 +158,8 @@ class RedisLog:
         link, number = self.link_of(after), after
         self.before = after, link
         records: list[Record] = []
-        while True:
+        size = 0
+        while size < READ_BYTES:
             about, rows = patiently(partial(self.read_some, number), self.read_patience)
             if about.last < number:
                 raise lost(self.where, number, about.last)
@@ -174,10 +175,12 @@ class RedisLog:
                 record, link = following
                 number = record.number
                 records.append(record)
-            if len(rows) < READ_RECORDS:
-                break
-        if (number, link) != (about.last, about.link):
-            raise forked(self.where, number)
+                size += len(record.payload)
+            if rows and number < about.last:
+                continue
+            if (number, link) != (about.last, about.link):
+                raise forked(self.where, number)
+            break
         self.read_patience = 0.0
         self.reached(number, link)
         return records
@@ -186,7 +189,8 @@ class RedisLog:
         """The first entries after a number, and what the log is about at that moment."""
 
         keys = [self.about_key, self.records_key]
-        found, entries = self.server.run(READ, keys, [f"{after + 1}-0", READ_RECORDS])
+        most = [READ_RECORDS, READ_BYTES]
+        found, entries = self.server.run(READ, keys, [f"{after + 1}-0", *most])
         rows = [(entry, dict(zip(said[::2], said[1::2], strict=True))) for entry, said in entries]
         about = about_of(found, self.where)
         if about.birth != self.base.birth:

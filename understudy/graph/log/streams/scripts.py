@@ -90,10 +90,21 @@ redis.call('HSET', KEYS[1], 'snapshots', string.format('%d %d', number,
 return number
 """
 
-# In one step, and not in MULTI, whose commands a full Redis refuses even where they read.
+# In one step, and not in MULTI, whose commands a full Redis refuses even where they read. A few
+# entries at a time, since a single one may have megabytes: the answer is held in memory as a whole.
 READ = """
-return {redis.call('HMGET', KEYS[1], 'format', 'birth', 'start', 'last', 'link'),
-    redis.call('XRANGE', KEYS[2], ARGV[1], '+', 'COUNT', ARGV[2])}
+local found = redis.call('HMGET', KEYS[1], 'format', 'birth', 'start', 'last', 'link')
+local after, most, room = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local entries = {}
+repeat
+    local some = redis.call('XRANGE', KEYS[2], after, '+', 'COUNT', 8)
+    for _, entry in ipairs(some) do
+        entries[#entries + 1] = entry
+        after = '(' .. entry[1]
+        for position = 2, #entry[2], 2 do room = room - #entry[2][position] end
+    end
+until #some == 0 or #entries >= most or room <= 0
+return {found, entries}
 """
 
 # A follower is gone that was not seen for long while another one was: after a leap of the server's
