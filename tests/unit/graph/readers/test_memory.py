@@ -408,3 +408,10 @@ def test_what_is_no_array_and_no_name_is_told() -> None:
         from_arrays(edges=(pair for pair in EDGES))
     with pytest.raises(BadInputError, match="text_field must be a name or a list of names, not 1"):
         Graph.from_pandas(node_columns(), edge_columns(), text_field=1)  # type: ignore[arg-type]
+
+
+def test_neighbors_that_their_type_may_have_rounded_are_refused() -> None:
+    lists = pa.array([[2.0], [1.0], [2.0**24], []], pa.list_(pa.float32()))
+    nodes = pa.table({**node_columns(), "id": [1, 2, 2**24 + 1, 2**24], "neighbors": lists})
+    with pytest.raises(BadInputError, match="row 3: column 'neighbors' must be at most 16,777,215"):
+        Graph.from_pandas(nodes)
