@@ -17,7 +17,8 @@ from understudy.graph.text_graph import UNLABELED, TextGraph, string_array
 
 def settled(graph: TextGraph) -> TextGraph:
     """The graph with lists and numbers of other widths in the types of its fields, and masks and
-    members in any order as sorted members; itself where all are so already.
+    members in any order as sorted members. It is a new one, whose content hash is that of the
+    arrays as they are now: they may have been changed in place.
 
     Raises:
         BadInputError: a field does not fit the others; the message names it.
@@ -35,8 +36,7 @@ def settled(graph: TextGraph) -> TextGraph:
     if pc.count_distinct(fields["ids"]).as_py() < count:
         raise BadInputError("the graph's ids: two nodes have one id; each needs its own")
     check_labels(fields["labels"], fields["label_names"])
-    changed = {name: value for name, value in fields.items() if value is not getattr(graph, name)}
-    found = replace(graph, **changed) if changed else graph
+    found = replace(graph, **fields)
     check_apart(found)
     return found
 
@@ -113,8 +113,7 @@ def splits(value: Mapping[str, Any], count: int) -> Mapping[str, NDArray[np.int6
     Raises:
         BadInputError: there is no such part, or what is in it is no node.
     """
-    found = {name: members(name, part, count) for name, part in value.items()}
-    return value if all(found[name] is value[name] for name in found) else found
+    return {name: members(name, part, count) for name, part in value.items()}
 
 
 def members(name: str, value: Any, count: int) -> NDArray[np.int64]:

@@ -70,8 +70,20 @@ def test_what_fits_no_graph_is_refused_before_it_is_written(
     assert not (tmp_path / "graph").exists()
 
 
-def test_a_graph_as_it_was_made_stays_itself(small_graph: TextGraph) -> None:
-    assert settled(small_graph) is small_graph
+def test_what_is_changed_in_place_is_another_graph(
+    small_graph: TextGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_CACHE", str(tmp_path))
+    first = graph_folder(small_graph)
+    assert settled(small_graph).content_hash == small_graph.content_hash
+    small_graph.labels[0] = -1
+    small_graph.splits["train"] = np.array([3])  # type: ignore[index]
+    second = graph_folder(small_graph)
+    assert second != first
+    read = load_graph(second)
+    assert (read.labels[0], read.splits["train"].tolist()) == (-1, [3])
+    save_graph(small_graph, tmp_path / "graph")
+    assert load_graph(tmp_path / "graph").content_hash == read.content_hash
 
 
 def test_a_step_reads_the_graph_that_was_set(
