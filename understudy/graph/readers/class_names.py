@@ -81,6 +81,9 @@ def read_names(where: str, key: str, value: Any, labels: pa.LargeStringArray) ->
             belongs to which class.
     """
     if has_numbers_for_rows(value):
+        listed = [name_of(where, key, item) for item in value.to_list()]
+        if (by_node := names_by_node(listed, labels)) is not None:
+            return by_node
         value = names_by_row(where, key, value)
     elif hasattr(value, "tolist"):
         value = value.tolist()

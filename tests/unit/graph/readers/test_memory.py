@@ -361,6 +361,8 @@ def test_columns_of_pandas_with_gaps_and_with_names_by_class() -> None:
     assert graph.content_hash == from_arrays().content_hash
     by_class = pandas.Series(["needled", "leafy"])
     assert from_arrays(labels=numbers, label_names=by_class).content_hash == graph.content_hash
+    of_nodes = pandas.Series(["leafy", "leafy", None, "needled"], index=[9, 7, 5, 3])
+    assert from_arrays(labels=numbers, label_names=of_nodes).content_hash == graph.content_hash
     twice = pandas.Series(["leafy", "needled", "shrub"], index=[1, 0, 1])
     with pytest.raises(BadInputError, match="'label_names' gives two names to one class"):
         from_arrays(labels=numbers, label_names=twice)
