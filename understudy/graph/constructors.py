@@ -35,9 +35,12 @@ class FromMemory:
             texts: N strings; the first line of each is its title.
             edges: pairs [E, 2] of ids, or of positions where no `ids` are given.
             ids: N distinct strings, whole numbers or UUIDs; by default the positions.
-            labels: N names or class numbers; None, NaN or a negative number for no label.
-            label_names: of class numbers: a list by class, or a mapping from number to name.
-            splits: train, val and test, each as a mask [N] or as positions; drawn where None.
+            labels: N names or class numbers; None, NaN, a masked or a negative number for no
+                label.
+            label_names: of class numbers: a list by class, a mapping from number to name, or a
+                column of pandas whose rows are called by the numbers.
+            splits: train, val and test, each as a mask [N] or as positions, also where there are
+                `ids`; drawn where None.
             groups: N names; a drawn split keeps the nodes of one group together.
             rules: what to do about bad records, and how a split is drawn.
 

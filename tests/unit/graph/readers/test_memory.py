@@ -417,3 +417,18 @@ def test_neighbors_that_their_type_may_have_rounded_are_refused() -> None:
     nodes = pa.table({**node_columns(), "id": [1, 2, 2**24 + 1, 2**24], "neighbors": lists})
     with pytest.raises(BadInputError, match="row 3: column 'neighbors' must be at most 16,777,215"):
         Graph.from_pandas(nodes)
+
+
+@pytest.mark.parametrize("field", ["id_field", "label_field", "group_field", "source_field"])
+@pytest.mark.parametrize("value", [None, 0, 2])
+def test_what_is_no_name_of_a_column_is_told(field: str, value: Any) -> None:
+    with pytest.raises(BadInputError, match=rf"{field} must be a name, 'none' .*, not {value}; "):
+        Graph.from_pandas(node_columns(), edge_columns(), **{field: value})
+
+
+def test_what_is_no_name_of_an_attribute_is_told() -> None:
+    data = {"edge_index": np.array([[0], [1]]), "y": np.array([0, 1, 1, 0])}
+    none: Any = None  # which is no way to say that labels are not to be read
+    with pytest.raises(BadInputError, match="label_key must be a name, 'none' to read none"):
+        Graph.from_pyg(data, TEXTS, label_key=none)
+    assert Graph.from_pyg(data, TEXTS, label_key="none").num_classes == 0
