@@ -205,6 +205,13 @@ def named_split(splits: Mapping[str, Any], count: int) -> FoundSplit | None:
     Raises:
         BadInputError: a name is no part of a split, or a part is something else.
     """
+    if not isinstance(splits, Mapping) and not (  # a table of pandas names its parts, too
+        hasattr(splits, "columns") and hasattr(splits, "keys")
+    ):
+        raise BadInputError(
+            f"{ARRAYS}: 'splits' must be a dict of train, val and test, each a mask of {count:,} "
+            f"or positions, not {type(splits).__name__}"
+        )
     for name in splits:
         if str(name).lower() not in SPLIT_SYNONYMS:
             raise BadInputError(f"{ARRAYS}: 'splits' has {name!r}; use train, val and test")
@@ -217,7 +224,8 @@ def named_split(splits: Mapping[str, Any], count: int) -> FoundSplit | None:
 
 def may_be_ids(splits: Mapping[str, Any], ids: pa.LargeStringArray) -> bool:
     """Whether parts of a split are numbers that are all ids, mostly those of other nodes."""
-    parts = [array_of(ARRAYS, "splits", plain(part)) for part in splits.values() if len(part)]
+    given = [plain(splits[name]) for name in splits]
+    parts = [array_of(ARRAYS, "splits", part) for part in given if len(part)]
     if not parts or any(part.dtype.kind not in "iu" for part in parts):
         return False
     members = pa.array(np.concatenate([part.ravel() for part in parts]))
