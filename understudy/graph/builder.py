@@ -53,6 +53,8 @@ class Rules:
         ):
             if (value := getattr(self, name)) not in words:
                 raise BadInputError(f"{name} must be one of {', '.join(words)}, not {value!r}")
+        if not isinstance(self.skip_unknown, bool | np.bool_):
+            raise BadInputError(f"skip_unknown must be True or False, not {self.skip_unknown!r}")
         if not isinstance(self.seed, int | np.integer) or self.seed < 0:
             raise BadInputError(f"seed must be a whole number from 0, not {self.seed!r}")
         if not are_shares(self.fractions):

@@ -35,9 +35,12 @@ class FromMemory:
             texts: N strings; the first line of each is its title.
             edges: pairs [E, 2] of ids, or of positions where no `ids` are given.
             ids: N distinct strings, whole numbers or UUIDs; by default the positions.
-            labels: N names or class numbers; None, NaN or a negative number for no label.
-            label_names: of class numbers: a list by class, or a mapping from number to name.
-            splits: train, val and test, each as a mask [N] or as positions; drawn where None.
+            labels: N names or class numbers; None, NaN, a masked or a negative number for no
+                label.
+            label_names: of class numbers: a list by class, a mapping from number to name, or a
+                column of pandas whose rows are called by the numbers.
+            splits: train, val and test, each as a mask [N] or as positions, also where there are
+                `ids`; drawn where None.
             groups: N names; a drawn split keeps the nodes of one group together.
             rules: what to do about bad records, and how a split is drawn.
 
@@ -84,9 +87,9 @@ class FromMemory:
         from understudy.graph.readers.fields import EdgeFields, NodeFields
         from understudy.graph.readers.memory import graph_from_tables
 
-        text = (text_field,) if isinstance(text_field, str) else tuple(text_field)
-        text = tuple(column for column in text if column)
-        fields = NodeFields(id_field, text, label_field, split_field, group_field, neighbors_field)
+        fields = NodeFields(
+            id_field, names_in(text_field), label_field, split_field, group_field, neighbors_field
+        )
         edge_fields = EdgeFields(source_field, target_field)
         return graph_from_tables(nodes, edges, fields, edge_fields, name, rules)
 
@@ -116,9 +119,7 @@ class FromMemory:
         from understudy.graph.readers.fields import NodeFields
         from understudy.graph.readers.memory import graph_from_networkx
 
-        text = (text_field,) if isinstance(text_field, str) else tuple(text_field)
-        text = tuple(attribute for attribute in text if attribute)
-        fields = NodeFields("", text, label_field, split_field, group_field)
+        fields = NodeFields("", names_in(text_field), label_field, split_field, group_field)
         return graph_from_networkx(graph, fields, name, rules)
 
     @staticmethod
@@ -151,3 +152,17 @@ class FromMemory:
 
         keys = PygKeys(text_key, label_names_key, mask_column, label_key)
         return graph_from_pyg(data, texts, keys, name, rules)
+
+
+def names_in(field: Any) -> tuple[str, ...]:
+    """One name or several of columns or attributes; an empty one is none.
+
+    Raises:
+        BadInputError: it is something else, such as a column's number.
+    """
+    from understudy.graph.errors import BadInputError
+
+    names = (field,) if isinstance(field, str) else field
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise BadInputError(f"text_field must be a name or a list of names, not {field!r:.60}")
+    return tuple(name for name in names if name)

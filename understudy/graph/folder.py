@@ -19,6 +19,7 @@ from understudy.graph.errors import GraphFormatError, SourceError
 from understudy.graph.files import write_json
 from understudy.graph.lineage import Lineage, lineage_of, lineage_value, parse_lineage
 from understudy.graph.names import check_name
+from understudy.graph.settled import settled
 from understudy.graph.text_graph import TextGraph, string_array
 
 logger = logging.getLogger(__name__)
@@ -51,9 +52,11 @@ def save_graph(graph: TextGraph, folder: Path | str) -> None:
     """Writes `graph` to `folder`, replacing what is there once the new one is whole.
 
     Raises:
-        BadInputError: a graph may not have its name.
+        BadInputError: a graph may not have its name, or one of its fields does not fit the others
+            (see `understudy.graph.settled`).
     """
     check_name(graph.name, "the graph's name")
+    graph = settled(graph)
     split_names = [*graph.splits, NO_SPLIT]
     split_of = np.full(graph.num_nodes, len(split_names) - 1, dtype=np.int32)
     for index, members in enumerate(graph.splits.values()):

@@ -6,6 +6,7 @@ from urllib.parse import quote
 from understudy.graph.files import cache_folder
 from understudy.graph.folder import read_meta, save_graph
 from understudy.graph.lineage import lineage_of, lineage_value
+from understudy.graph.settled import settled
 from understudy.graph.text_graph import TextGraph
 
 GraphSource = TextGraph | Path | str  # in memory, or a folder
@@ -16,11 +17,13 @@ def graph_folder(graph: GraphSource) -> Path:
     """The folder that holds a graph; one in memory is written into the cache, once.
 
     Raises:
+        BadInputError: a field of the graph does not fit the others.
         GraphFormatError: what the cache holds is damaged.
         FolderError: the cache cannot be written.
     """
     if not isinstance(graph, TextGraph):
         return Path(graph)
+    graph = settled(graph)
     name = f"{quote(graph.name, safe='')[:NAME_CHARACTERS]}-{graph.content_hash[:32]}"
     folder = cache_folder() / "graphs" / name
     kept = read_meta(folder) if folder.is_dir() else {}

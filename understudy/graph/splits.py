@@ -32,6 +32,22 @@ def untrained_members(graph: TextGraph) -> NDArray[np.int64]:
     return np.sort(nodes[(labels != UNLABELED) & ~np.isin(labels, graph.labels[train])])
 
 
+def check_apart(graph: TextGraph, place: Callable[[int], str] | None = None) -> NDArray[np.int64]:
+    """The members of all parts of a split, int64, each of which is in one alone.
+
+    Raises:
+        BadInputError: a node is in several, or twice in one.
+    """
+    members = np.concatenate([*graph.splits.values(), np.empty(0, np.int64)]).astype(np.int64)
+    twice = np.flatnonzero(np.bincount(members, minlength=graph.num_nodes) > 1)
+    if len(twice):
+        raise BadInputError(
+            f"{told(graph, int(twice[0]), place)} is in more than one split; "
+            "each node may be in one"
+        )
+    return members
+
+
 def check_split(graph: TextGraph, place: Callable[[int], str] | None = None) -> None:
     """Refuses a split that could not give an honest accuracy.
 
@@ -41,13 +57,7 @@ def check_split(graph: TextGraph, place: Callable[[int], str] | None = None) -> 
     Raises:
         BadInputError: splits overlap, or a label is not in train.
     """
-    members = np.concatenate([*graph.splits.values(), np.empty(0, np.int64)]).astype(np.int64)
-    twice = np.flatnonzero(np.bincount(members, minlength=graph.num_nodes) > 1)
-    if len(twice):
-        raise BadInputError(
-            f"{told(graph, int(twice[0]), place)} is in more than one split; "
-            "each node may be in one"
-        )
+    members = check_apart(graph, place)
     unseen = untrained_members(graph)
     if len(unseen):
         inside = np.intersect1d(unseen, members)

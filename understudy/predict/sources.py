@@ -12,6 +12,7 @@ import pyarrow as pa
 from understudy.client.models import Node
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, silent
+from understudy.graph.readers.arrow_columns import is_textual, python_values
 from understudy.graph.readers.delimited import Header, Refuse, read_delimited
 from understudy.graph.readers.delimited import Row as Record
 from understudy.graph.readers.dialects import find_dialect
@@ -164,8 +165,10 @@ def parquet_rows(
 
 def values_of(column: pa.Array) -> list[object]:
     """A column's values; bytes are text, as in an import, but for those that are no UTF-8."""
-    values: list[object] = column.to_pylist()
-    if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    values: list[object] = python_values(column)
+    if not is_textual(column.type):
         return values
     return [decoded(value) if isinstance(value, bytes) else value for value in values]
 

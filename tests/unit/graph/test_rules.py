@@ -13,6 +13,7 @@ from understudy.graph.builder import Rules
 @pytest.mark.parametrize(
     ("field", "value"),
     [
+        ("skip_unknown", "no"),
         ("missing_text", "drop"),
         ("unseen_labels", "skip"),
         ("negative_labels", "no"),

@@ -80,3 +80,29 @@ def test_stored_texts_can_be_looked_up_by_their_ids(
     (answer,) = jsonl(tmp_path / "o.jsonl")
     (best,) = expected(tiny_bundle, [Node(id="node-1")])
     assert [(answer["label"], answer["score"])] == best
+
+
+def test_ids_that_their_type_may_have_rounded_name_no_node(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
+) -> None:
+    ids = pa.array([1.0, 2.0**24, None], pa.float32())
+    pq.write_table(pa.table({"id": ids}), tmp_path / "in.parquet")
+    status, told = call(tiny_bundle.folder, tmp_path / "in.parquet", tmp_path / "a.jsonl")
+    assert status == 0
+    assert says(told, "in.parquet row 2: bad_row: column 'id' must be at most 16,777,215, above")
+    errors = [row["error"].partition(":")[0] for row in jsonl(tmp_path / "a.jsonl")]
+    assert errors == ["unknown_node", "bad_row", "bad_row"]
+    lists = pa.array([[2.0**24]], pa.list_(pa.float32()))
+    pq.write_table(pa.table({"text": ["http"], "neighbors": lists}), tmp_path / "in.parquet")
+    assert call(tiny_bundle.folder, tmp_path / "in.parquet", tmp_path / "b.jsonl")[0] == 0
+    (answer,) = jsonl(tmp_path / "b.jsonl")
+    assert "column 'neighbors' must be at most 16,777,215" in str(answer["error"])
+
+
+def test_bytes_in_a_dictionary_are_ids_too(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
+) -> None:
+    ids = pa.array([b"node-1", b"node-2", b"node-1"]).dictionary_encode()
+    pq.write_table(pa.table({"id": ids}), tmp_path / "in.parquet")
+    assert call(tiny_bundle.folder, tmp_path / "in.parquet", tmp_path / "a.jsonl")[0] == 0
+    assert [row["error"] for row in jsonl(tmp_path / "a.jsonl")] == [None] * 3

@@ -19,18 +19,34 @@ def told(array: NDArray[Any]) -> str:
 
 
 def array_of(path: Path, key: str, value: Any) -> NDArray[Any]:
-    """A tensor or list as an array.
+    """A tensor or list as an array, in this machine's order of bytes.
 
     Raises:
-        BadInputError: it is neither.
+        BadInputError: it is neither, or some of its values are masked out.
     """
+    if np.ma.is_masked(value):
+        raise BadInputError(
+            f"{path}: {key!r} is an array some of whose values are masked; leave them out, or fill "
+            "them in"
+        )
     try:
+        if hasattr(value, "detach"):  # a tensor, of whichever device
+            value = value.detach().cpu()
         if hasattr(value, "is_sparse") and is_half(value):
             value = value.float()  # NumPy has no bfloat16
-        return np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+        array = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
     except (TypeError, ValueError, RuntimeError) as error:
-        kind = type(value).__name__
-        raise BadInputError(f"{path}: {key!r} must be a dense tensor, not {kind}") from error
+        raise no_array(path, key, value) from error
+    if array.dtype.kind == "O" and not array.ndim:  # an iterator, a set, a sparse matrix
+        raise no_array(path, key, value)
+    if array.dtype.kind == "T":  # NumPy's strings of any length
+        return array.astype(object)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def no_array(path: Path, key: str, value: Any) -> BadInputError:
+    kind = type(value).__name__
+    return BadInputError(f"{path}: {key!r} must be a dense tensor, an array or a list, not {kind}")
 
 
 def is_half(value: Any) -> bool:

@@ -150,9 +150,6 @@ class ArrowColumns:
             return self.decoded(index, column)
         if pa.types.is_null(kind) or pa.types.is_integer(kind):
             return flat(column.cast(pa.large_string()))
-        if kind in EXACT:
-            exact = EXACT[kind]
-            return optional_strings(self.values(index, column, lambda v: number_of(v, exact)))
         return optional_strings(self.values(index, column, of))
 
     def check_type(self, index: int, of: Callable[[object], str | None]) -> None:
@@ -178,7 +175,7 @@ class ArrowColumns:
     def values(self, index: int, column: pa.ChunkedArray, of: Callable[[object], Any]) -> list[Any]:
         """Every value through `of`."""
         found = []
-        for row, value in enumerate(column.to_pylist(), 1):
+        for row, value in enumerate(python_values(column), 1):
             try:
                 found.append(of(value))
             except CellError as error:
@@ -221,9 +218,21 @@ def is_textual(kind: pa.DataType) -> bool:
     )
 
 
-def number_of(value: Any, exact: int) -> str | None:
-    """A whole number of a short type of floats, see `cells.whole`."""
-    return None if value is None else cells.whole(value, exact)
+def python_values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
+    """The values of a column, or of its lists; of a short type of floats, those that it rounds
+    whole numbers to are marked, see `cells.Rounded`."""
+    kind = column.type
+    exact = EXACT.get(kind.value_type if is_list(kind) else kind)
+    values: list[Any] = column.to_pylist()
+    if exact is None:
+        return values
+
+    def marked(value: Any) -> Any:
+        if isinstance(value, list):
+            return [marked(item) for item in value]
+        return cells.Rounded(value, exact) if value is not None and abs(value) > exact else value
+
+    return [marked(value) for value in values]
 
 
 def is_fractional(kind: pa.DataType) -> bool:

@@ -22,6 +22,18 @@ class CellError(TypeError):
     """A value is not what its column must hold; says what was wanted."""
 
 
+class Rounded(float):
+    """A whole number that others are rounded to, in the type of its column."""
+
+    def __new__(cls, value: float, exact: int) -> "Rounded":
+        """Keeps the largest number that no other one is rounded to."""
+        made = super().__new__(cls, value)
+        made.exact = exact
+        return made
+
+    exact: int
+
+
 def name_of(value: object) -> str | None:
     """An id, a group or a split: whole numbers become strings.
 
@@ -36,6 +48,8 @@ def name_of(value: object) -> str | None:
         return whole(value)
     if isinstance(value, Decimal) and value == value.to_integral_value():  # of any size, exactly
         return str(int(value))
+    if isinstance(value, Rounded):
+        return whole(value, value.exact)
     if isinstance(value, UUID):  # of a database, in the form that it writes
         return str(value)
     raise CellError("a string or whole number")

@@ -80,7 +80,12 @@ def read_names(where: str, key: str, value: Any, labels: pa.LargeStringArray) ->
         BadInputError: it is one string, a set, or anything else that does not say which name
             belongs to which class.
     """
-    if hasattr(value, "tolist"):
+    if has_numbers_for_rows(value):
+        listed = [name_of(where, key, item) for item in value.to_list()]
+        if (by_node := names_by_node(listed, labels)) is not None:
+            return by_node
+        value = names_by_row(where, key, value)
+    elif hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, Mapping):
         return names_of_mapping(where, key, value)
@@ -93,6 +98,27 @@ def read_names(where: str, key: str, value: Any, labels: pa.LargeStringArray) ->
     names = [name_of(where, key, item) for item in value]
     by_node = names_by_node(names, labels)
     return dict(enumerate(names)) if by_node is None else by_node
+
+
+def has_numbers_for_rows(value: Any) -> bool:
+    """Whether a value is a column of pandas whose rows are called otherwise than 0, 1, …, so that
+    what a row is called says which class it names."""
+    if isinstance(value, Mapping) or not (hasattr(value, "items") and hasattr(value, "to_list")):
+        return False
+    return list(value.index) != list(range(len(value)))
+
+
+def names_by_row(where: str, key: str, column: Any) -> dict[Any, Any]:
+    """The names of such a column by what its rows are called.
+
+    Raises:
+        BadInputError: two rows are called alike, and hold different names.
+    """
+    names: dict[Any, Any] = {}
+    for row, name in column.items():
+        if names.setdefault(row, name) != name:
+            raise BadInputError(f"{where}: {key!r} gives two names to one class")
+    return names
 
 
 def name_of(where: str, key: str, item: Any) -> str | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from understudy.graph.errors import BadInputError, MissingColumnError
 from understudy.graph.readers import usual_names as usual
-from understudy.graph.readers.usual_names import plain
+from understudy.graph.readers.usual_names import check_named, plain
 
 NOT_READ = "none"  # what the user gives in place of a column that is not to be read
 SHOWN = 40  # columns in a message
@@ -22,6 +22,9 @@ class NodeFields:
     """Column names that the user gave; an empty one is looked for among the usual names.
 
     `none` in place of a label, a split, a group or neighbours: no column is read for it.
+
+    Raises:
+        BadInputError: one is no name.
     """
 
     id: str = ""
@@ -32,6 +35,10 @@ class NodeFields:
     neighbors: str = ""  # looked for only where there is no edge file
     text_needed: bool = True  # whether a file without a text column is refused
 
+    def __post_init__(self) -> None:
+        check_named(id_field=self.id, label_field=self.label, split_field=self.split)
+        check_named(group_field=self.group, neighbors_field=self.neighbors)
+
     def named(self) -> tuple[str, ...]:
         """The names that were given."""
         single = (self.id, self.label, self.split, self.group, self.neighbors)
@@ -40,10 +47,17 @@ class NodeFields:
 
 @dataclass(frozen=True)
 class EdgeFields:
-    """Column names that the user gave; empty ones are looked for among the usual names."""
+    """Column names that the user gave; empty ones are looked for among the usual names.
+
+    Raises:
+        BadInputError: one is no name.
+    """
 
     source: str = ""
     target: str = ""
+
+    def __post_init__(self) -> None:
+        check_named(source_field=self.source, target_field=self.target)
 
     def named(self) -> tuple[str, ...]:
         """The names that were given."""

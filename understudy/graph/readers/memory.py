@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from understudy.graph.builder import Built, GivenSplit, Rules, build_graph
 from understudy.graph.errors import BadInputError
@@ -21,6 +22,8 @@ from understudy.graph.names import check_name
 from understudy.graph.readers import cells
 from understudy.graph.readers.arrays import array_of, told
 from understudy.graph.readers.arrow_columns import ArrowColumns, edge_records, node_records
+from understudy.graph.readers.cells import CellError
+from understudy.graph.readers.class_names import has_numbers_for_rows
 from understudy.graph.readers.columns import with_class_names
 from understudy.graph.readers.fields import NOT_READ, EdgeFields, NodeFields, check_given
 from understudy.graph.readers.formats import Rows
@@ -51,6 +54,7 @@ logger = logging.getLogger("understudy.graph")
 
 ARRAYS = Path("arrays")  # what the source is called in messages
 PYG = Path("data")
+PANDAS_GAP = "NAType"  # what its own types hold where there is no value
 
 
 class TableColumns(ArrowColumns):
@@ -90,9 +94,9 @@ def graph_from_arrays(
     check_name(name, "name")
     if labels is None and label_names is not None:
         raise BadInputError(f"{ARRAYS}: 'label_names' are of class numbers; give 'labels', too")
-    given = {"texts": texts, "ids": ids, "labels": labels, "label_names": label_names}
+    given = {"texts": texts, "ids": ids, "labels": labels, "edges": edges, "groups": groups}
     values = {key: plain(value) for key, value in given.items()}
-    values |= {"edges": plain(edges), "groups": plain(groups)}
+    values["label_names"] = named_classes(label_names)
     data = Attributes(ARRAYS, values, RepairLog())
     strings = find_texts(data, "texts")
     count = len(strings)
@@ -107,6 +111,12 @@ def graph_from_arrays(
         groups=group_names(values["groups"], count),
     )
     split = None if splits is None else named_split(splits, count)
+    if ids is not None and splits is not None and may_be_ids(splits, nodes.ids):
+        logger.warning(
+            "%s: the numbers in 'splits' are read as positions of nodes, from 0, though each of "
+            "them is the id of a node, too",
+            name,
+        )
     built = build_graph(
         [nodes],
         [edge_table(data, ids is not None)],
@@ -120,12 +130,20 @@ def graph_from_arrays(
 
 
 def plain(value: Any) -> Any:
-    """A column of pandas or Arrow as a list; everything else as it is."""
+    """A column of pandas, Polars or Arrow as a list, and so an array some of whose values are
+    masked; None where there is no value. Everything else as it is."""
+    if np.ma.is_masked(value):
+        return value.tolist()
     if hasattr(value, "to_pylist"):
         return value.to_pylist()
-    if hasattr(value, "to_numpy") and hasattr(value, "tolist"):
-        return value.tolist()
+    if hasattr(value, "to_list") and hasattr(value, "to_numpy"):
+        return [None if type(item).__name__ == PANDAS_GAP else item for item in value.to_list()]
     return value
+
+
+def named_classes(value: Any) -> Any:
+    """Names of classes as `read_names` reads them: what a column of pandas calls its rows stays."""
+    return value if has_numbers_for_rows(value) else plain(value)
 
 
 def edge_table(data: Attributes, named: bool) -> EdgeTable:
@@ -137,9 +155,8 @@ def edge_table(data: Attributes, named: bool) -> EdgeTable:
     pairs = data.array("edges")
     if pairs.dtype.kind == "O":  # what pandas holds strings in
         pairs = array_of(ARRAYS, "edges", pairs.tolist())
-    if pairs.dtype.kind == "O" and pairs.ndim == 2:  # what UUIDs are held in
-        names = [str(end) if isinstance(end, UUID) else end for end in pairs.ravel().tolist()]
-        pairs = array_of(ARRAYS, "edges", names).reshape(pairs.shape)
+    if named and pairs.dtype.kind == "O" and pairs.ndim == 2:  # UUIDs, numbers of any size
+        pairs = ends_by_name(pairs)
     if not pairs.size:
         pairs = np.empty((0, 2), np.int64)
     wanted = "ids" if named else "positions of nodes"
@@ -155,6 +172,15 @@ def edge_table(data: Attributes, named: bool) -> EdgeTable:
         columns = [column.astype(np.int64) for column in columns]
     numbers = np.arange(len(pairs), dtype=np.int64)
     return EdgeTable(Source(str(ARRAYS), "edge"), numbers, *columns)
+
+
+def ends_by_name(pairs: NDArray[Any]) -> NDArray[Any]:
+    """Pairs of objects as strings, as the ids of nodes are read; as they are where one is no id."""
+    try:
+        names = [cells.name_of(end) for end in pairs.ravel().tolist()]
+    except CellError:
+        return pairs
+    return array_of(ARRAYS, "edges", names).reshape(pairs.shape)
 
 
 def group_names(values: Any, count: int) -> pa.LargeStringArray:
@@ -179,6 +205,13 @@ def named_split(splits: Mapping[str, Any], count: int) -> FoundSplit | None:
     Raises:
         BadInputError: a name is no part of a split, or a part is something else.
     """
+    if not isinstance(splits, Mapping) and not (  # a table of pandas names its parts, too
+        hasattr(splits, "columns") and hasattr(splits, "keys")
+    ):
+        raise BadInputError(
+            f"{ARRAYS}: 'splits' must be a dict of train, val and test, each a mask of {count:,} "
+            f"or positions, not {type(splits).__name__}"
+        )
     for name in splits:
         if str(name).lower() not in SPLIT_SYNONYMS:
             raise BadInputError(f"{ARRAYS}: 'splits' has {name!r}; use train, val and test")
@@ -187,6 +220,18 @@ def named_split(splits: Mapping[str, Any], count: int) -> FoundSplit | None:
     parts = {name: plain(part) for name, part in splits.items()}
     parts = {k: np.empty(0, np.int64) if is_empty(part) else part for k, part in parts.items()}
     return find_split(ARRAYS, {"splits": parts}, 0, count)
+
+
+def may_be_ids(splits: Mapping[str, Any], ids: pa.LargeStringArray) -> bool:
+    """Whether parts of a split are numbers that are all ids, mostly those of other nodes."""
+    given = [plain(splits[name]) for name in splits]
+    parts = [array_of(ARRAYS, "splits", part) for part in given if len(part)]
+    if not parts or any(part.dtype.kind not in "iu" for part in parts):
+        return False
+    members = pa.array(np.concatenate([part.ravel() for part in parts]))
+    names = members.cast(pa.large_string())
+    known, others = pc.is_in(names, value_set=ids), pc.not_equal(ids.take(members), names)
+    return bool(pc.all(known).as_py() and pc.any(others).as_py())
 
 
 def is_empty(part: Any) -> bool:

@@ -18,6 +18,7 @@ from understudy.graph.readers.pyg_values import (
     find_texts,
 )
 from understudy.graph.readers.torch_files import graph_values, load_file
+from understudy.graph.readers.usual_names import check_named
 from understudy.graph.reading import Reading
 from understudy.graph.records import EdgeTable, NodeTable, Source, null_strings
 from understudy.graph.repairs import RepairLog
@@ -25,12 +26,19 @@ from understudy.graph.repairs import RepairLog
 
 @dataclass(frozen=True)
 class PygKeys:
-    """Keys that the user gave; an empty one is looked for among the usual ones."""
+    """Keys that the user gave; an empty one is looked for among the usual ones.
+
+    Raises:
+        BadInputError: one is no name.
+    """
 
     text: str = ""
     label_names: str = ""  # none: the numbers are the names
     mask_column: int = 0  # of masks with several columns, one for each of several splits
     label: str = ""  # none: no labels are read
+
+    def __post_init__(self) -> None:
+        check_named(text_key=self.text, label_key=self.label, label_names_key=self.label_names)
 
 
 def pyg_graph(path: Path, keys: PygKeys, rules: Rules, progress: Progress = silent) -> Built:

@@ -109,7 +109,7 @@ def strings(data: Attributes, key: str, count: int | None = None) -> list[str | 
         BadInputError: it is something else, empty, or of another length.
     """
     values = data.values[key]
-    if isinstance(values, np.ndarray) and values.dtype.kind in "UO" and values.ndim == 1:
+    if isinstance(values, np.ndarray) and values.dtype.kind in "UOT" and values.ndim == 1:
         values = values.tolist()
     if not isinstance(values, (list, tuple)):
         kind = told(values) if isinstance(values, np.ndarray) else type(values).__name__
@@ -183,7 +183,7 @@ def find_labels(data: Attributes, given: str, names_given: str, count: int) -> p
         if names_given and names_key is None:
             raise BadInputError(f"{data.path}: no {names_given!r}; found: {data.listed()}")
     if names_key is None:
-        truths = str(getattr(data.values[key], "dtype", "")) in ("torch.bool", "bool")
+        truths = holds_truths(data.values[key])
         return renamed(labels, {"0": "false", "1": "true"}) if truths else labels
     names = read_names(str(data.path), names_key, data.values[names_key], labels)
     return named_labels(str(data.path), labels, names, data.log)
@@ -241,6 +241,13 @@ def class_words(data: Attributes, key: str, count: int) -> pa.LargeStringArray:
         words = pa.array(np.where(missing, 0, y).astype(np.int64), mask=missing)
         return words.cast(pa.large_string())
     return pa.array(y.astype(np.int64) if y.dtype.kind == "b" else y).cast(pa.large_string())
+
+
+def holds_truths(value: Any) -> bool:
+    """Whether an array says true or false of each node; one-hot rows say which class is its own."""
+    if str(getattr(value, "dtype", "")) not in ("torch.bool", "bool"):
+        return False
+    return len(value.shape) < 2 or value.shape[1] == 1
 
 
 def holds_words(item: Any) -> bool:

@@ -3,6 +3,8 @@
 import re
 from functools import lru_cache
 
+from understudy.graph.errors import BadInputError
+
 # Most telling first. The part before a colon is a column's own name for Neo4j (`paperId:ID`).
 ID_NAMES = ("id", ":id", "~id", "node_id", "nodeid", "node", "uid", "nid")
 OWN_ID_NAMES = (
@@ -91,3 +93,20 @@ def ends_in_id(column: str) -> bool:
     """Whether a name says that it identifies something: `user_id`, `movieId`."""
     spelled = CAMEL.sub("_", column.strip()).lower()
     return spelled.endswith("_id") and spelled not in NO_NODE_IDS
+
+
+def check_named(**given: object) -> None:
+    """Refuses what is no name, as None and the numbers of columns are, which Python lets through.
+
+    Args:
+        given: what should name a column or a key, by what it is called.
+
+    Raises:
+        BadInputError: it is something else.
+    """
+    for name, value in given.items():
+        if not isinstance(value, str):
+            raise BadInputError(
+                f"{name} must be a name, 'none' to read none, or '' to have it looked for, "
+                f"not {value!r:.60}; what is called by a number is named by its digits"
+            )

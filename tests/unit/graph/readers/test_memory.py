@@ -304,6 +304,7 @@ def test_the_index_of_a_table_of_pandas_is_a_column_where_it_is_named() -> None:
     [
         ({"edges": np.array([("oak", "ash"), ("elm",)], dtype=object)}, "'edges' must be"),
         ({"splits": {"train": 3, "val": [1]}}, "'splits' must be a mask of 4"),
+        ({"splits": ["train", "val", "val", "train"]}, "'splits' must be a dict .* not list"),
     ],
 )
 def test_what_is_no_pair_and_no_part_is_told(changes: dict[str, Any], message: str) -> None:

@@ -352,3 +352,12 @@ def test_names_of_what_is_a_name_already_are_not_left_unread(tmp_path: Path) -> 
     assert names(read(tmp_path, content)) == ["no", "yes", None]
     with pytest.raises(BadInputError, match="since the labels are names already; leave it out"):
         read(tmp_path, content, PygKeys(label_names="label_names"))
+
+
+def test_one_hot_rows_of_true_and_false_are_class_numbers(tmp_path: Path) -> None:
+    bare = values(label_names=None, train_mask=None, val_mask=None)
+    rows = torch.tensor([[False, False, True], [True, False, False], [False, True, False]])
+    graph = read(tmp_path, bare | {"y": rows}).graph
+    assert (graph.label_names, graph.labels.tolist()) == (("0", "1", "2"), [2, 0, 1])
+    column = torch.tensor([[True], [False], [True]])
+    assert read(tmp_path, bare | {"y": column}).graph.label_names == ("false", "true")
