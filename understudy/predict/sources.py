@@ -17,6 +17,7 @@ from understudy.graph.readers.delimited import Header, Refuse, read_delimited
 from understudy.graph.readers.delimited import Row as Record
 from understudy.graph.readers.dialects import find_dialect
 from understudy.graph.readers.jsonl import document_rows, read_document, read_jsonl
+from understudy.graph.readers.pandas_index import counted_index
 from understudy.graph.readers.parquet import DAMAGED, open_parquet
 from understudy.graph.text_graph import UNLABELED
 from understudy.graph.view import GraphView
@@ -143,20 +144,26 @@ def parquet_rows(
 ) -> Iterator[Row]:
     """Yields the rows of a Parquet file; only the columns that are needed are decoded."""
     file = open_parquet(path)
-    names = file.schema_arrow.names
+    done, total = 0, file.metadata.num_rows
+    index = counted_index(file.schema_arrow, total)
+    names = [*file.schema_arrow.names, *([] if index is None else [index[0]])]
     columns = Columns(str(path), options.fields)
     columns.check(names)
     for words in columns.told(names):
         tell(words)
     needed = [name for group in columns.indexes(names).roles(names).values() for name in group]
-    done, total = 0, file.metadata.num_rows
-    batches = file.iter_batches(PARQUET_ROWS, columns=list(dict.fromkeys(needed)))
+    stored = [name for name in dict.fromkeys(needed) if name in file.schema_arrow.names]
+    batches = file.iter_batches(PARQUET_ROWS, columns=stored)
     try:
         for batch in batches:
             found = [values_of(column) for column in batch.columns]
+            read = batch.schema.names
+            if index is not None and index[0] in needed:
+                read = [*read, index[0]]
+                found.append(index[1].slice(done, batch.num_rows).to_pylist())
             for place, values in enumerate(zip(*found, strict=True), done + 1):
                 where = f"{path} row {place}"
-                yield asked(columns, place, where, batch.schema.names, values)
+                yield asked(columns, place, where, read, values)
             done += batch.num_rows
             progress(f"read {path.name}", done, total)
     except DAMAGED as error:

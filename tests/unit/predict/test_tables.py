@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from tests.bundles import TinyBundle
 from tests.predicting import Ended, expected, jsonl, says
@@ -106,3 +107,14 @@ def test_bytes_in_a_dictionary_are_ids_too(
     pq.write_table(pa.table({"id": ids}), tmp_path / "in.parquet")
     assert call(tiny_bundle.folder, tmp_path / "in.parquet", tmp_path / "a.jsonl")[0] == 0
     assert [row["error"] for row in jsonl(tmp_path / "a.jsonl")] == [None] * 3
+
+
+def test_rows_are_asked_about_by_ids_that_are_an_index_of_pandas(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
+) -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    texts = [f"http socket {number}" for number in range(5_000)]
+    asked = pandas.DataFrame({"id": range(1, 5_001), "text": texts}).set_index("id")
+    asked.to_parquet(tmp_path / "in.parquet")
+    assert call(tiny_bundle.folder, tmp_path / "in.parquet", tmp_path / "out.jsonl")[0] == 0
+    assert [row["id"] for row in jsonl(tmp_path / "out.jsonl")] == list(map(str, asked.index))

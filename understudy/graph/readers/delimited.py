@@ -100,7 +100,8 @@ def read_delimited(
         dialect: or the delimiter that the file's name promises.
         header: without a header line, columns are called 1, 2, ….
         refuse: is told of a record of another length, before the next one is yielded.
-        remark: takes what may be wrong though it could be read, at the end.
+        remark: takes what may be wrong though it could be read, at the end. Only where it is given
+            are rows of empty fields passed over, such as spreadsheets leave below a table.
 
     Raises:
         BadInputError: no header or no record, a row of another length, or broken quoting.
@@ -109,6 +110,7 @@ def read_delimited(
         dialect = find_dialect(path, dialect)
     columns: tuple[str, ...] = ()
     swallowing: list[int] = []
+    empty: list[int] = []
     for line, count, values in records(path, dialect, progress):
         if not values:
             continue
@@ -118,6 +120,9 @@ def read_delimited(
                 columns = names
                 continue
             columns = numbered(len(values))
+        if remark is not None and not any(value.strip() for value in values):
+            empty.append(line)
+            continue
         try:
             check_fields(path, line, values, columns)
             check_not_swallowed(path, line, count, values, dialect)
@@ -129,11 +134,12 @@ def read_delimited(
         yield line, columns, values
     if not columns:
         raise BadInputError(f"{path}: the file is empty; expected a header line")
-    if swallowing and remark is not None:
-        remark(
-            "quoted fields run over lines that could be records by themselves: "
-            f"{len(swallowing):,} (first: line {swallowing[0]:,})"
-        )
+    for found, words in (
+        (empty, "rows whose fields are all empty, passed over: "),
+        (swallowing, "quoted fields run over lines that could be records by themselves: "),
+    ):
+        if found and remark is not None:
+            remark(f"{words}{len(found):,} (first: line {found[0]:,})")
 
 
 def records(path: Path, dialect: Dialect, progress: Progress) -> Iterator[Record]:

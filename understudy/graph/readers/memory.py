@@ -29,6 +29,7 @@ from understudy.graph.readers.fields import NOT_READ, EdgeFields, NodeFields, ch
 from understudy.graph.readers.formats import Rows
 from understudy.graph.readers.masks import FoundSplit, find_split
 from understudy.graph.readers.networkx_files import edge_rows, node_rows
+from understudy.graph.readers.pandas_index import counted_index
 from understudy.graph.readers.pyg import PygKeys, built_of
 from understudy.graph.readers.pyg_values import (
     Attributes,
@@ -61,6 +62,8 @@ class TableColumns(ArrowColumns):
     """The columns of a table that is in memory."""
 
     def __init__(self, name: str, table: pa.Table) -> None:
+        if (index := counted_index(table.schema, table.num_rows)) is not None:
+            table = table.append_column(*index)
         super().__init__(name, table.schema, table.num_rows)
         self.table = table
 

@@ -11,6 +11,7 @@ from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.arrow_columns import ArrowColumns, edge_records, node_records
 from understudy.graph.readers.fields import EdgeFields, NodeFields
 from understudy.graph.readers.packed import is_packed, open_bytes
+from understudy.graph.readers.pandas_index import counted_index
 from understudy.graph.records import EdgeTable, NodeTable
 
 DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)  # the last: a name that is no UTF-8
@@ -53,7 +54,11 @@ class ParquetColumns(ArrowColumns):
     def __init__(self, path: Path, progress: Progress = silent) -> None:
         self.path, self.progress = path, progress
         self.file = open_parquet(path)
-        super().__init__(str(path), self.file.schema_arrow, self.file.metadata.num_rows)
+        schema, count = self.file.schema_arrow, self.file.metadata.num_rows
+        self.index = counted_index(schema, count)
+        if self.index is not None:
+            schema = schema.append(pa.field(self.index[0], pa.int64()))
+        super().__init__(str(path), schema, count)
         self.expected, self.done = 1, 0
 
     def expect(self, columns: int) -> None:
@@ -68,6 +73,8 @@ class ParquetColumns(ArrowColumns):
             BadInputError: it is damaged.
         """
         name = self.names[index]
+        if self.index is not None and name == self.index[0]:
+            return self.index[1]
         try:
             column = self.file.read(columns=[name])[name]
         except (*DAMAGED, KeyError) as error:

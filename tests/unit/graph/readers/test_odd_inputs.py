@@ -95,6 +95,18 @@ def test_an_id_that_is_the_same_number_written_otherwise_is_named(
         import_text(f"id,text\n{node},a\nb,c\n", f"source,target\n{end},b\n")
 
 
+def test_rows_of_empty_fields_are_passed_over_and_told(import_text: Import) -> None:
+    built = import_text(
+        "id,text,label\na,oak,tall\n,,,,\nb,elm,\n , ,\n", "source,target\na,b\n,\n"
+    )
+    assert built.graph.ids.to_pylist() == ["a", "b"]
+    assert built.graph.adjacency.num_edges == 1
+    assert "rows whose fields are all empty, passed over: 2 (first: line 3)" in told(built)
+    assert "rows whose fields are all empty, passed over: 1 (first: line 3)" in told(built)
+    with pytest.raises(BadInputError, match=r"nodes\.csv:3: the node's id is empty"):
+        import_text("id,text,label\na,oak,tall\n,,short\n")
+
+
 def test_a_quote_that_may_have_swallowed_records_is_told(import_text: Import) -> None:
     nodes = 'id,text\n1,"oak\n2,elm\n3,ash"\n4,fir\n'
     built = import_text(nodes, None)

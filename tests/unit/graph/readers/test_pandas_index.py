@@ -1,0 +1,58 @@
+"""An index of pandas that counts is no column of what it writes, and is read as one."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from understudy import Graph
+from understudy.graph import BadInputError
+from understudy.graph.builder import Rules
+from understudy.graph.readers.fields import EdgeFields, NodeFields
+from understudy.graph.readers.files import import_graph
+from understudy.graph.readers.pandas_index import NOTE, counted_index
+
+pd = pytest.importorskip("pandas", reason="pandas is not installed")
+
+TEXTS = ["an oak in a park", "an elm by the road", "a yew in a churchyard"]
+NODES = pd.DataFrame({"id": [7, 8, 9], "text": TEXTS, "label": ["oak", "elm", "yew"]})
+EDGES = pd.DataFrame({"source": [7, 8], "target": [9, 7]})
+
+
+def test_ids_that_count_are_read_from_files_and_tables(tmp_path: Path) -> None:
+    counted = NODES.set_index("id")
+    counted.to_parquet(tmp_path / "nodes.parquet")
+    EDGES.to_parquet(tmp_path / "edges.parquet")
+    assert "id" not in pq.read_schema(tmp_path / "nodes.parquet").names  # by pandas 3
+    paths = [tmp_path / "nodes.parquet"], [tmp_path / "edges.parquet"]
+    built = import_graph(*paths, NodeFields(), EdgeFields(), Rules())
+    expected = Graph.from_pandas(NODES, EDGES, name="trees")
+    assert built.graph.ids.to_pylist() == ["7", "8", "9"]
+    assert built.graph.texts.equals(expected.texts)
+    table = pa.Table.from_pandas(counted)
+    assert Graph.from_pandas(table, EDGES, name="trees").content_hash == expected.content_hash
+
+
+def test_a_part_of_such_a_file_has_no_index_of_its_own(tmp_path: Path) -> None:
+    table = pa.Table.from_pandas(NODES.set_index("id"))
+    pq.write_table(table.slice(1), tmp_path / "nodes.parquet")
+    with pytest.raises(BadInputError, match=r"nodes\.parquet: no column 'id'"):
+        import_graph([tmp_path / "nodes.parquet"], [], NodeFields(id="id"), EdgeFields(), Rules())
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        b"{",
+        b"[]",
+        b'{"index_columns": 3}',
+        b'{"index_columns": [{"kind": "range", "name": "id", "start": 0, "stop": 3, "step": 0}]}',
+        b'{"index_columns": [{"kind": "range", "name": "id", "start": 0, "stop": "3", "step": 1}]}',
+        b'{"index_columns": [{"kind": "range", "name": null, "start": 0, "stop": 3, "step": 1}]}',
+        b'{"index_columns": [{"kind": "range", "name": "text", "start": 0, "stop": 3, "step": 1}]}',
+    ],
+)
+def test_notes_that_name_no_index_say_nothing(note: bytes) -> None:
+    schema = pa.schema([pa.field("text", pa.string())], {NOTE: note})
+    assert counted_index(schema, 3) is None

@@ -1,0 +1,42 @@
+"""The index that pandas leaves out of a table of Arrow, and of a Parquet file, where it only
+counts: of `frame.set_index("id")` with ids from 1 there is no column, but a note beside them."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+NOTE = b"pandas"  # the key of what pandas notes of a table
+
+
+def counted_index(schema: pa.Schema, rows: int) -> tuple[str, pa.ChunkedArray] | None:
+    """The name of such an index and its values, int64 [rows].
+
+    None where there is none, where it has no name or that of a column, or where it is that of
+    another number of rows, as in a part of what was written as one table.
+    """
+    note = noted(schema)
+    indexes = note.get("index_columns") if isinstance(note, dict) else None
+    for index in indexes if isinstance(indexes, list) else ():
+        if not isinstance(index, dict) or index.get("kind") != "range":
+            continue
+        name, start, stop, step = (index.get(key) for key in ("name", "start", "stop", "step"))
+        if not isinstance(name, str) or name in schema.names:
+            continue
+        if not (isinstance(start, int) and isinstance(stop, int) and isinstance(step, int)):
+            continue
+        ends = range(start, stop, step or 1)
+        if step and len(ends) == rows and -(2**63) <= min(start, stop) <= max(start, stop) < 2**63:
+            return name, pa.chunked_array(
+                [np.arange(ends.start, ends.stop, ends.step, dtype=np.int64)]
+            )
+    return None
+
+
+def noted(schema: pa.Schema) -> Any:
+    """What pandas noted of a table; None where that is nothing that can be read."""
+    try:
+        return json.loads((schema.metadata or {}).get(NOTE, b"null"))
+    except ValueError:  # a note of somebody else: the columns are what counts
+        return None
