@@ -64,6 +64,20 @@ class Rules:
             )
 
 
+def given_rules(rules: Rules | None) -> Rules:
+    """The rules that a person gave, or the usual ones.
+
+    Raises:
+        BadInputError: they are something else, such as a dict.
+    """
+    if rules is None:
+        return Rules()
+    if not isinstance(rules, Rules):
+        kind = type(rules).__name__
+        raise BadInputError(f"rules must be understudy.Rules(…), not {kind}")
+    return rules
+
+
 @dataclass(frozen=True)
 class Built:
     """A graph, and what was repaired to get it."""
@@ -111,7 +125,7 @@ def build_graph(
     Raises:
         BadInputError: a record that `rules` does not repair; the message says where it is.
     """
-    rules, log = rules or Rules(), log or RepairLog()
+    rules, log = given_rules(rules), log or RepairLog()
     progress("build the graph", 0, 4)
     records = gather_nodes(nodes, rules.negative_labels, log)
     kept, first_of = distinct_nodes(records, log)

@@ -87,3 +87,12 @@ def test_how_a_split_is_drawn_is_not_said_where_one_is_given(rules: Rules, optio
 def test_no_part_of_a_split_is_lost(splits: Any, message: str) -> None:
     with pytest.raises(BadInputError, match=message):
         TextGraph.from_arrays(["oak", "elm", "salt"], [[0, 1]], labels=[0, 1, 0], splits=splits)
+
+
+def test_rules_that_are_none_are_refused() -> None:
+    rules: Any = {"missing_text": "id"}
+    message = r"^rules must be understudy\.Rules\(…\), not dict$"
+    with pytest.raises(BadInputError, match=message):
+        TextGraph.from_arrays(["oak", "elm"], [], rules=rules)
+    with pytest.raises(BadInputError, match=message):
+        TextGraph.from_pandas({"id": ["a"], "text": ["oak"]}, {}, rules=rules)

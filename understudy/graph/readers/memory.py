@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from understudy.graph.builder import Built, GivenSplit, Rules, build_graph
+from understudy.graph.builder import Built, GivenSplit, Rules, build_graph, given_rules
 from understudy.graph.errors import BadInputError
 from understudy.graph.names import check_name
 from understudy.graph.readers import cells
@@ -255,7 +255,7 @@ def graph_from_tables(
 ) -> TextGraph:
     """See `Graph.from_pandas`."""
     check_name(name, "name")
-    rules = rules or Rules()
+    rules = given_rules(rules)
     node_fields = suited(node_fields, rules, edges is not None)
     found = checked(node_records(arrow_columns(nodes, "nodes"), node_fields), node_fields)
     tables = [] if edges is None else [edge_records(arrow_columns(edges, "edges"), edge_fields)]
@@ -308,7 +308,7 @@ def graph_from_networkx(
 ) -> TextGraph:
     """See `Graph.from_networkx`."""
     check_name(name, "name")
-    rules = rules or Rules()
+    rules = given_rules(rules)
     fields = suited(node_fields, rules, True)
     nodes = Rows(Source("nodes", "node"), node_rows(graph, ""), own=True)
     edges = Rows(Source("edges", "edge"), edge_rows(graph), own=True)
@@ -331,6 +331,6 @@ def graph_from_pyg(
     if texts is not None:
         values["texts"] = plain(texts)
         keys = replace(keys, text="texts")
-    built = built_of(Attributes(PYG, values, RepairLog()), keys, rules or Rules())
+    built = built_of(Attributes(PYG, values, RepairLog()), keys, given_rules(rules))
     graph = replace(built.graph, source="a PyG object in memory")
     return announced(replace(built, graph=graph), name)
