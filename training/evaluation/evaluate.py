@@ -10,7 +10,7 @@ from typing import Any
 from training.config import ENCODER_KINDS
 from training.devices import found_device
 from training.errors import EvaluationError
-from training.evaluation.folder import Evaluation, EvaluationFolder
+from training.evaluation.folder import Evaluation, EvaluationFolder, run_path
 from training.evaluation.map import write_map
 from training.evaluation.plan import EvaluationOptions, keys_of, run_keys
 from training.evaluation.processes import run_apart
@@ -76,10 +76,15 @@ def evaluate_all(
             graph = load_graph(one.graph)
             check_splits(graph, one.options)
             check_plan(one.out, graph, one.options)
-        if processes > 1:
+        if processes > 1 and not all(is_complete(one) for one in evaluations):
             run_apart(evaluations, processes, conclude, progress)
             return [one.out / REPORT_FILE for one in evaluations]
         return [conclude(one, progress) for one in evaluations]
+
+
+def is_complete(evaluation: Evaluation) -> bool:
+    keys = run_keys(evaluation.options)
+    return all(run_path(evaluation.out, key).is_file() for key in keys)
 
 
 def conclude(evaluation: Evaluation, progress: Progress = silent) -> Path:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 NOTE = b"pandas"  # the key of what pandas notes of a table
+LARGEST = 2**62  # end of such an index: what lies between two of them can be counted
 
 
 def counted_index(schema: pa.Schema, rows: int) -> tuple[str, pa.ChunkedArray] | None:
@@ -26,11 +27,10 @@ def counted_index(schema: pa.Schema, rows: int) -> tuple[str, pa.ChunkedArray] |
             continue
         if not (isinstance(start, int) and isinstance(stop, int) and isinstance(step, int)):
             continue
-        ends = range(start, stop, step or 1)
-        if step and len(ends) == rows and -(2**63) <= min(start, stop) <= max(start, stop) < 2**63:
-            return name, pa.chunked_array(
-                [np.arange(ends.start, ends.stop, ends.step, dtype=np.int64)]
-            )
+        if not step or max(abs(start), abs(stop), abs(step)) > LARGEST:
+            continue
+        if len(range(start, stop, step)) == rows:
+            return name, pa.chunked_array([np.arange(start, stop, step, dtype=np.int64)])
     return None
 
 

@@ -49,6 +49,8 @@ def test_a_part_of_such_a_file_has_no_index_of_its_own(tmp_path: Path) -> None:
         b'{"index_columns": 3}',
         b'{"index_columns": [{"kind": "range", "name": "id", "start": 0, "stop": 3, "step": 0}]}',
         b'{"index_columns": [{"kind": "range", "name": "id", "start": 0, "stop": "3", "step": 1}]}',
+        b'{"index_columns": [{"kind": "range", "name": "id", "start": 0, "stop": %d, "step": 1}]}'
+        % (10**30),
         b'{"index_columns": [{"kind": "range", "name": null, "start": 0, "stop": 3, "step": 1}]}',
         b'{"index_columns": [{"kind": "range", "name": "text", "start": 0, "stop": 3, "step": 1}]}',
     ],
