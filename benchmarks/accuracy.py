@@ -17,8 +17,10 @@ and the same students, so docs/results.md lays them side by side:
 
 Everything else is a default of `understudy evaluate`. What WORK holds is not run again, so a call
 that was stopped goes on. With --unseen a fifth of the test nodes is taken out beforehand and asked
-of the exported bundle, see `benchmarks.accuracy_unseen`. Each evaluation's runs.parquet, report and
-plots are put into results/accuracy/GRAPH-LABELS-PART, from which docs/results.md is then written.
+of the exported bundle, see `benchmarks.accuracy_unseen`; the same students are trained with those
+nodes in the graph, too (PART-seen beside PART-unseen), and stand in that table alone. Each
+evaluation's runs.parquet, report and plots are put into results/accuracy/GRAPH-LABELS-PART, from
+which docs/results.md is then written.
 """
 
 import shutil
@@ -30,7 +32,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from benchmarks.accuracy_results import FOLDER, write_page
+from benchmarks.accuracy_results import FOLDER, SEEN, UNSEEN, write_page
 from benchmarks.accuracy_unseen import AskBundle
 from benchmarks.measure import run_script
 from training.cli.evaluate import parse_names
@@ -110,11 +112,17 @@ def main(
             encoders=cast(tuple[EncoderKind, ...], parse_names(encoders, ENCODER_KINDS, "encoder")),
             recipes=parse_names(recipes, RECIPES, "recipe") or PARTS[name].recipes,
             teacher=chosen_teacher(name, kind, read_meta(graph)["nodes"], bf16).options(),
-            withheld=WITHHELD if unseen else 0.0,
         )
-        folder = f"{graph.name}-{kind.replace('/', '-')}-{name}{'-unseen' if unseen else ''}"
-        ask = AskBundle(graph, kind) if unseen else None
-        evaluations.append(Evaluation(graph, place / folder, options, ask))
+        folder = place / f"{graph.name}-{kind.replace('/', '-')}-{name}"
+        if not unseen:
+            evaluations.append(Evaluation(graph, folder, options))
+            continue
+        without, beside = (folder.with_name(folder.name + end) for end in (UNSEEN, SEEN))
+        taken_out = replace(options, withheld=WITHHELD)
+        evaluations += [
+            Evaluation(graph, without, taken_out, AskBundle(graph, kind)),
+            Evaluation(graph, beside, options),
+        ]
     with terminal_progress() as progress:
         reports = evaluate_all(evaluations, progress, processes)
     if write:

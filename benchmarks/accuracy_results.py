@@ -12,6 +12,7 @@ from training.evaluation.tables import LABELS, sections, unseen_table
 
 FOLDER = RESULTS / "accuracy"
 PART = WrittenPart("python -m benchmarks.accuracy")
+UNSEEN, SEEN = "-unseen", "-seen"  # ends of two names: without a fifth of test, and with it
 OWN_SETTINGS = {"teacher", "withheld", "splits", "seeds", "split_kind"}  # that parts differ in
 
 Records = Mapping[str, Record]  # by the name of their folder
@@ -49,12 +50,14 @@ def graph_section(records: Records) -> list[str]:
     """
     check_alike(records)
     facts = next(iter(records.values())).facts
-    rows = [row for record in records.values() for row in record.rows]
+    beside = {name for name in records if name.endswith(SEEN)}
+    rows = [row for name in records if name not in beside for row in records[name].rows]
+    seen = [row for name in beside for row in records[name].rows]
     return [
         f"## {facts['graph']}",
         f"{facts['nodes']:,} nodes, {facts['edges']:,} edges, {facts['classes']} classes.",
         *sections(rows),
-        *unseen_sections(rows),
+        *unseen_sections(rows, seen),
         f"Runs: {'; '.join(made(name, record) for name, record in records.items())}.",
     ]
 
@@ -79,10 +82,10 @@ def settings(record: Record) -> Mapping[str, Any]:
     return {name: value for name, value in options.items() if name not in OWN_SETTINGS}
 
 
-def unseen_sections(rows: Sequence[Row]) -> Iterable[str]:
+def unseen_sections(rows: Sequence[Row], seen: Sequence[Row]) -> Iterable[str]:
     for kind, title in LABELS.items():
-        own = [row for row in rows if row.split_kind == kind]
-        if text := unseen_table(own, [row for row in own if row.unseen_all is None]):
+        own, others = ([row for row in part if row.split_kind == kind] for part in (rows, seen))
+        if text := unseen_table(own, others):
             yield f"### {title}: nodes that are unseen"
             yield text
 
