@@ -15,7 +15,7 @@ from training.evaluation.plan import EvaluationOptions
 from training.evaluation.rows import RUNS_FILE, write_rows
 from training.evaluation.splits import SPLIT_KINDS
 from training.evaluation.tables import taught_table
-from training.recipes import VANILLA
+from training.recipes import SELF, VANILLA
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 
@@ -38,6 +38,24 @@ def test_parts_of_a_graph_stand_in_one_table(tmp_path: Path) -> None:
     for line in taught_table(sample_rows(), "hashing").splitlines():
         assert line in text
     assert write_page(tmp_path / "results.md", tmp_path / "runs").read_text("utf-8") == text
+
+
+def test_unseen_nodes_stand_beside_students_that_had_them_and_no_others(tmp_path: Path) -> None:
+    fifth = {"fifth_accuracy": 0.7}
+    without = {"unseen_all": 0.6, "unseen_3": 0.5, "unseen_1": 0.4, "unseen_0": 0.3}
+    parts = {
+        "kites-alone": rows(VANILLA, ALONE, fifth_accuracy=0.9),  # perhaps of other splits
+        "kites-alone-unseen": rows(VANILLA, ALONE, **without) + rows(SELF, ALONE, **without),
+        "kites-alone-seen": rows(VANILLA, ALONE, **fifth) + rows(SELF, ALONE, **fifth),
+    }
+    for name, part in parts.items():
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        write_rows(tmp_path / "runs" / name / RUNS_FILE, part, FACTS)
+    text = write_page(page(tmp_path), tmp_path / "runs").read_text(encoding="utf-8")
+    assert (
+        "| GraphSAGE | hashed text | labels alone | 4 | 70.0 | 60.0 | 50.0 | 40.0 | 30.0 |" in text
+    )
+    assert text.count("| itself, smoothed |") == 1  # in no table of its own
 
 
 @pytest.mark.parametrize(
