@@ -339,7 +339,7 @@ class Classifier:
         assert self.asking is not None
         answered = {p.index: p for p in asked.predictions if p.error is None}
         costs = {}
-        async for position, prompt in self.asking.prompts(asked.resolution, answered):
+        async for position, prompt in self.asking.prompts(asked.resolution, asked.engine, answered):
             told = answered[position]
             costs[position] = question_cost(prompt, told.label, told.cached, self.prices)
         return costs
