@@ -39,6 +39,7 @@ from service.workers.team import Team
 from understudy.bundle import Manifest
 from understudy.endpoint.options import ClientOptions
 from understudy.engine.engine import Engine
+from understudy.engine.errors import LogUnavailableError
 from understudy.graph.label_descriptions import read_label_descriptions
 
 log = logging.getLogger(__name__)
@@ -144,6 +145,7 @@ def build_parts(
         settings.probe_timeout_seconds,
         lambda: slot.engine.lag.seconds,
         settings.max_lag_seconds,
+        lambda: follows(slot.engine),
     )
     batcher.on_failure = health.doubt
     add_gauges(metrics, slot, batcher, health, link)
@@ -169,6 +171,11 @@ def build_parts(
         tracer=open_tracer(),
         team=team,
     )
+
+
+def follows(engine: Engine) -> bool:
+    """Whether changes can be followed; where the log is away from all, nobody would be ready."""
+    return engine.failure is None or isinstance(engine.failure, LogUnavailableError)
 
 
 def build_door(settings: Settings, classifier: Classifier) -> Door:
@@ -247,7 +254,7 @@ def add_gauges(
     """Figures that are read when Prometheus asks."""
     metrics.gauge("queue_nodes", "Unseen nodes that wait.", lambda: batcher.queued_nodes)
     metrics.gauge("queue_tokens", "Estimated tokens that wait.", lambda: batcher.queued_tokens)
-    metrics.gauge("ready", "1 while the last probe passed.", lambda: float(health.passed), min)
+    metrics.gauge("ready", "1 while it is ready.", lambda: float(health.ready), min)
     metrics.gauge("graph_version", "Changes of the graph.", lambda: slot.engine.state.version, max)
     metrics.gauge("graph_nodes", "Stored nodes.", lambda: slot.engine.state.graph.num_nodes, max)
     metrics.gauge("graph_edges", "Stored edges.", lambda: slot.engine.state.graph.num_edges, max)
