@@ -27,6 +27,7 @@ from service.inference.routing import (
 )
 from service.messages import (
     STUDENTS,
+    AnsweredBy,
     ClassifyRequest,
     ClassifyResponse,
     CompareResponse,
@@ -241,8 +242,14 @@ class Classifier:
             await self.ask_teacher(asked)
             return
         await self.ask_student(asked)
-        if asked.route == "auto":
-            await self.refine(asked)
+        taught = await self.refine(asked) if asked.route == "auto" else 0
+        self.count("student", len(asked.resolution.positions) - taught)
+        self.count("teacher", taught)
+
+    def count(self, route: AnsweredBy, nodes: int) -> None:
+        """Of answers that are given."""
+        if nodes:
+            self.metrics.predictions.add(route, amount=nodes)
 
     async def ask_student(self, asked: Classified) -> None:
         """Takes the student's answers.
@@ -253,7 +260,6 @@ class Classifier:
         resolution = asked.resolution
         if resolution.unseen:
             asked.inference = await self.infer(asked.engine, resolution)
-        self.metrics.predictions.add("student", amount=len(resolution.positions))
         if asked.large:
             asked.predictions = await self.aside.run(student_predictions, asked)
         else:
@@ -273,20 +279,24 @@ class Classifier:
         assert self.asking is not None
         answers = await self.asking.ask(asked.resolution, asked.engine)
         good = {p: a.milliseconds for p, a in answers.items() if isinstance(a, TeacherAnswer)}
-        self.metrics.predictions.add("teacher", amount=len(good))
+        self.count("teacher", len(good))
         asked.teacher_ms = good
         if asked.large:
             asked.predictions = await self.aside.run(teacher_predictions, asked, answers)
         else:
             asked.predictions = teacher_predictions(asked, answers)
 
-    async def refine(self, asked: Classified) -> None:
-        """Keeps the student's answers where it is sure; else the teacher's, if that has one."""
+    async def refine(self, asked: Classified) -> int:
+        """Keeps the student's answers where it is sure; else the teacher's, if that has one.
+
+        Returns:
+            How many answers are the teacher's.
+        """
         assert self.asking is not None
         predictions = asked.predictions
         unsure = await self.unsure(asked)
         if not unsure:
-            return
+            return 0
         answers: Mapping[int, TeacherAnswer | NodeError]
         if refusal := await self.refusal(asked.engine.manifest):
             answers = dict.fromkeys(unsure, refusal)
@@ -296,17 +306,18 @@ class Classifier:
             taught = teacher_prediction(position, asked.nodes[position], answer, asked.top_k)
             if taught.error is None:
                 predictions[position] = taught
-                self.metrics.predictions.add("teacher")
             else:
                 own = predictions[position]
                 predictions[position] = Prediction(
                     own.index, own.id, own.label, own.score, own.top, teacher_error=taught.error
                 )
+        return sum(prediction.route == "teacher" for prediction in predictions)
 
     async def both(self, asked: Classified) -> CompareResponse:
         """The student's answers, then the teacher's, so that neither slows the other down."""
         started = perf_counter()
         await self.ask_student(asked)
+        self.count("student", len(asked.resolution.positions))
         student_ms = round(1_000 * (perf_counter() - started), 3)
         students = asked.predictions
         unsure = await self.unsure(asked)

@@ -1,7 +1,9 @@
 """The teacher on call: routes, and a teacher that hangs, dies or talks nonsense."""
 
 import json
+import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -91,12 +93,21 @@ def test_auto_asks_where_the_student_is_unsure(
     threshold = float(median_score(tiny_bundle))
     ids = [{"id": f"node-{n}"} for n in range(40)]
     student = service.classify(*ids).json()["predictions"]
+    before = answered_by(service)
     auto = service.classify(*ids, route="auto").json()["predictions"]
     assert {p["route"] for p in auto} == {"student", "teacher"}
+    assert answered_by(service) - before == Counter(p["route"] for p in auto)
     for own, mixed in zip(student, auto, strict=True):
         assert mixed["route"] == ("student" if own["score"] >= threshold else "teacher")
         if mixed["route"] == "student":
             assert mixed == own
+
+
+def answered_by(service: Service) -> Counter[str]:
+    """How many nodes each route has answered so far."""
+    text = service.client.get("/metrics").text
+    found = re.findall(r'understudy_predictions_total{route="(\w+)"} (\d+)', text)
+    return Counter({route: int(count) for route, count in found})
 
 
 def test_compare_returns_both_with_their_times(both: tuple[Service, OpenAIServer]) -> None:
