@@ -173,6 +173,10 @@ class Introduction:
             await self.met(manifest)
         return self.identity
 
+    def known(self, manifest: Manifest) -> Verdict | None:
+        """What is known of it, beside the bundle that is meant; None before it was met."""
+        return self.verdict if self.version == manifest.version else None
+
     async def refusal(self, manifest: Manifest) -> TeacherError | None:
         """Why `auto` may not ask it."""
         verdict = await self.met(manifest)

@@ -243,7 +243,10 @@ def test_another_bundle_has_the_teacher_tell_at_once_who_it_is() -> None:
         other = msgspec.structs.replace(
             manifest(changed(weights="c" * 64)), files={"other": FileInfo(0, "")}
         )
+        assert introduction.known(manifest()) == Verdict("same")
+        assert introduction.known(other) is None
         found += [await introduction.identified(told) for told in (manifest(), other)]
+        assert introduction.known(other) == Verdict("same")
         await introduction.close()
         return [told[-1] for told in found]
 
