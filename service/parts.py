@@ -43,6 +43,7 @@ from understudy.engine.errors import LogUnavailableError
 from understudy.graph.label_descriptions import read_label_descriptions
 
 log = logging.getLogger(__name__)
+HANG_SHARE = 0.8  # of the time that a question may take: then it tells that the teacher hangs
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +202,11 @@ def build_asking(
     if settings.teacher is None:
         return None
     log.info("%s", rule_of(engine.manifest, settings.auto_threshold).summary)
-    politeness = TeacherOptions(settings.teacher_concurrency, requests=settings.most_waiting)
+    politeness = TeacherOptions(
+        settings.teacher_concurrency,
+        requests=settings.most_waiting,
+        hang_seconds=HANG_SHARE * min(settings.teacher_seconds, settings.request_seconds),
+    )
     cache = Cache("teacher", settings.caches, link, metrics)
     teacher = Teacher(cache, politeness, metrics, identity)
     asking = Asking(teacher, manners(settings, settings.teacher), settings.shadow_share, metrics)

@@ -1,19 +1,21 @@
 """Classify requests: look-ups at once, unseen nodes in batches, hard ones by the teacher."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Mapping
 from time import perf_counter
 from typing import Protocol
 
 from msgspec import Struct
 
-from service.errors import InvalidFieldError, NoNodeError
+from service.errors import InvalidFieldError, TeacherError
 from service.http.bodies import LARGE_BYTES, LARGE_ITEMS, Aside
 from service.http.exchange import Exchange, Told
 from service.inference.batcher import Batched, Batcher
 from service.inference.current import Slot
-from service.inference.deadlines import attend, seconds_left
+from service.inference.deadlines import attend, seconds_left, spared
 from service.inference.embedding_cache import EmbeddingCache
 from service.inference.explaining import explained
+from service.inference.refusals import refuse_if_none_answered
 from service.inference.routing import (
     CONFIDENCE,
     Prices,
@@ -234,7 +236,11 @@ class Classifier:
         """Why `auto` may not ask the teacher that is there."""
         if self.introduction is None:
             return None
-        return await self.introduction.refusal(manifest)
+        try:
+            async with asyncio.timeout(spared()):
+                return await self.introduction.refusal(manifest)
+        except TimeoutError:
+            return TeacherError("the teacher did not say in time who it is")
 
     async def answer(self, asked: Classified) -> None:
         """Answers a request by its route."""
@@ -274,10 +280,14 @@ class Classifier:
         await self.embeddings.publish(engine)
         return inference
 
-    async def ask_teacher(self, asked: Classified) -> None:
-        """Takes the teacher's answers, or its error where it fails."""
+    async def ask_teacher(self, asked: Classified, seconds: float | None = None) -> None:
+        """Takes the teacher's answers, or its error where it fails.
+
+        Args:
+            seconds: after which it has failed; None: it is waited for.
+        """
         assert self.asking is not None
-        answers = await self.asking.ask(asked.resolution, asked.engine)
+        answers = await self.asking.ask(asked.resolution, asked.engine, seconds=seconds)
         good = {p: a.milliseconds for p, a in answers.items() if isinstance(a, TeacherAnswer)}
         self.count("teacher", len(good))
         asked.teacher_ms = good
@@ -301,7 +311,7 @@ class Classifier:
         if refusal := await self.refusal(asked.engine.manifest):
             answers = dict.fromkeys(unsure, refusal)
         else:
-            answers = await self.asking.ask(asked.resolution, asked.engine, unsure)
+            answers = await self.asking.ask(asked.resolution, asked.engine, unsure, spared())
         for position, answer in answers.items():
             taught = teacher_prediction(position, asked.nodes[position], answer, asked.top_k)
             if taught.error is None:
@@ -323,7 +333,7 @@ class Classifier:
         unsure = await self.unsure(asked)
         if unsure and await self.refusal(asked.engine.manifest):
             unsure = set()
-        await self.ask_teacher(asked)
+        await self.ask_teacher(asked, spared())
         refuse_if_none_answered(students)
         teacher_ms = asked.teacher_ms or {}
         student_cost = Cost(processor_ms=computing_ms(asked.inference))
@@ -354,29 +364,6 @@ class Classifier:
             told = answered[position]
             costs[position] = question_cost(prompt, told.label, told.cached, self.prices)
         return costs
-
-
-def refuse_if_none_answered(predictions: Sequence[Prediction]) -> None:
-    """Makes the first node's error the request's, where every node has one.
-
-    Raises:
-        NoNodeError: the first node's error.
-    """
-    first = predictions[0].error
-    if first is not None and all(prediction.error is not None for prediction in predictions):
-        raise NoNodeError(first.code, first.message, first.details)
-
-
-def refuse_if_any_failed(predictions: Sequence[Prediction]) -> None:
-    """Makes a node's error the request's, for wires that have no error of one.
-
-    Raises:
-        NoNodeError: the first bad node's error.
-    """
-    for prediction in predictions:
-        if (error := prediction.error) is not None:
-            message = f"node {prediction.index}: {error.message}"
-            raise NoNodeError(error.code, message, error.details)
 
 
 def student_predictions(asked: Classified) -> list[Prediction]:

@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from time import monotonic
 from weakref import WeakKeyDictionary
 
 from service.errors import TeacherBusyError, TeacherError
@@ -70,29 +71,42 @@ class Asking:
         self.backends[id(manner.backend)] = manner.backend
 
     async def ask(
-        self, resolution: Resolution, engine: Engine, positions: Collection[int] | None = None
+        self,
+        resolution: Resolution,
+        engine: Engine,
+        positions: Collection[int] | None = None,
+        seconds: float | None = None,
     ) -> dict[int, TeacherAnswer | NodeError]:
-        """Position → answer or error, for the good nodes, or some of them."""
+        """Position → answer or error, for the good nodes, or some of them.
+
+        Args:
+            seconds: after which what is not answered is an error; None: it is waited for.
+        """
         wanted = resolution.positions if positions is None else positions
         if self.requests >= self.teacher.options.requests:
             refusal: NodeError = TeacherBusyError("too many requests wait for the teacher")
             return dict.fromkeys(wanted, refusal)
         self.requests += 1
         try:
-            return await self.asked(resolution, engine, wanted)
+            return await self.asked(resolution, engine, wanted, seconds)
         finally:
             self.requests -= 1
 
     async def asked(
-        self, resolution: Resolution, engine: Engine, wanted: Collection[int]
+        self,
+        resolution: Resolution,
+        engine: Engine,
+        wanted: Collection[int],
+        seconds: float | None,
     ) -> dict[int, TeacherAnswer | NodeError]:
         """See `ask`."""
         busy, backend = self.teacher.busy(), self.manners[engine].backend
         labels = engine.manifest.label_names
+        until = None if seconds is None else monotonic() + seconds
         tasks: dict[int, asyncio.Task[TeacherAnswer | NodeError]] = {}
         async with asyncio.TaskGroup() as group:  # all are cancelled together
             async for position, prompt in self.prompts(resolution, engine, wanted):
-                asking = self.answer_or_error(backend, prompt, labels, busy)
+                asking = self.answer_or_error(backend, prompt, labels, busy, until)
                 tasks[position] = group.create_task(asking)
         return {position: task.result() for position, task in tasks.items()}
 
@@ -139,10 +153,19 @@ class Asking:
                 self.metrics.agreement.add("failed")
 
     async def answer_or_error(
-        self, backend: TeacherBackend, prompt: Prompt, label_names: Sequence[str], busy: str = ""
+        self,
+        backend: TeacherBackend,
+        prompt: Prompt,
+        label_names: Sequence[str],
+        busy: str = "",
+        until: float | None = None,
     ) -> TeacherAnswer | NodeError:
+        """See `Teacher.ask`; at a monotonic second it has failed."""
         try:
-            return await self.teacher.ask(backend, prompt, label_names, busy)
+            async with asyncio.timeout(None if until is None else until - monotonic()):
+                return await self.teacher.ask(backend, prompt, label_names, busy)
+        except TimeoutError:
+            return TeacherError("the teacher gave no answer in time")
         except (TeacherError, TeacherBusyError) as error:
             return error
 

@@ -30,6 +30,7 @@ class TeacherOptions:
     requests: int = 250  # that wait; each holds a connection, which look-ups need, too
     breaker_failures: int = 5  # in a row, after which it is left alone
     breaker_seconds: float = 10.0
+    hang_seconds: float = 24.0  # after which one that was given up has failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class TeacherAnswer:
     milliseconds: float
 
 
+HANGS = "the teacher gave no answer for as long as requests wait for it"
 Identity = Callable[[], Awaitable[str]]
 
 
@@ -162,7 +164,12 @@ class Teacher:
         try:
             opinion = await backend.ask(prompt, label_names)
         except asyncio.CancelledError:
-            self.breaker.gave_up(leave)
+            if perf_counter() - started >= self.options.hang_seconds:
+                self.breaker.failed(leave)
+                self.metrics.teacher_answers.add("failed")
+                self.log.warning(HANGS, HANGS)
+            else:
+                self.breaker.gave_up(leave)
             raise
         except TeacherError as error:
             if error.of_question:

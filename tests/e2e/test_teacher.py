@@ -257,6 +257,26 @@ def test_a_deadline_ends_a_wait_for_the_teacher(tiny_bundle: TinyBundle) -> None
         assert wrong.json()["error"]["details"] == {"field": "x-timeout-seconds"}
 
 
+def test_a_teacher_that_hangs_as_long_as_a_request_may_take_costs_no_answer(
+    tiny_bundle: TinyBundle,
+) -> None:
+    """As with the defaults, by which a question may take as long as its request."""
+    flags = ("--auto-threshold", "1", "--request-seconds", "2", "--teacher-seconds", "2")
+    with taught(tiny_bundle, *flags) as (service, teacher):
+        teacher.released.clear()
+        compared = service.client.post("/compare", json={"nodes": [{"id": "node-0"}]})
+        (comparison,) = compared.raise_for_status().json()["comparisons"]
+        assert comparison["student"]["label"]
+        assert comparison["teacher"]["error"]["message"] == "the teacher gave no answer in time"
+        ids = [{"id": f"node-{number}"} for number in range(1, 6)]
+        for told in ("gave no answer in time", "is left alone"):  # five questions have failed
+            answers = service.classify(*ids, route="auto").raise_for_status().json()["predictions"]
+            assert {answer["route"] for answer in answers} == {"student"}
+            assert all(told in answer["teacher_error"]["message"] for answer in answers)
+        figures = service.client.get("/metrics").text
+        assert 'understudy_teacher_answers_total{outcome="failed"} 6.0' in figures
+
+
 def test_without_a_teacher_its_routes_say_so(service: Service) -> None:
     for path in ("/classify/teacher", "/compare"):
         response = service.client.post(path, json={"nodes": [{"id": "node-1"}]})
