@@ -115,6 +115,10 @@ class TargetTooLongError(WireError):
     code = "target_too_long"
 
 
+class MessageNotReadError(WireError):
+    code = "message_not_read"
+
+
 class ConnectionsError(ServiceError):
     code = "too_many_connections"
     retry_after = 1.0
@@ -169,6 +173,14 @@ class RequestError(ServiceError):
 
 class MalformedJsonError(RequestError):
     code = "malformed_json"
+
+
+class MalformedMessageError(RequestError):
+    code = "malformed_message"
+
+
+class UnknownMethodError(RequestError):
+    code = "unknown_method"
 
 
 class MalformedPathError(RequestError):

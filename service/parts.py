@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from service.cache import Cache, RedisLink
 from service.directory import Directory
@@ -20,9 +21,15 @@ from service.inference.freshness import Freshness
 from service.inference.routing import Prices, rule_of
 from service.inference.streams import Streams
 from service.settings import Settings
-from service.teacher.asking import Asking
-from service.teacher.client import endpoint_teacher
-from service.teacher.measured import Given, Introduction, check_reload, question_options
+from service.teacher.asking import Asking, Manner
+from service.teacher.client import EndpointTeacher, endpoint_teacher
+from service.teacher.measured import (
+    Given,
+    Introduction,
+    asked_model,
+    check_reload,
+    question_options,
+)
 from service.teacher.questions import Questions
 from service.teacher.teacher import Identity, Teacher, TeacherOptions, untold
 from service.telemetry.health import Health
@@ -30,10 +37,13 @@ from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracer, open_tracer
 from service.workers.team import Team
 from understudy.bundle import Manifest
+from understudy.endpoint.options import ClientOptions
 from understudy.engine.engine import Engine
+from understudy.engine.errors import LogUnavailableError
 from understudy.graph.label_descriptions import read_label_descriptions
 
 log = logging.getLogger(__name__)
+HANG_SHARE = 0.8  # of the time that a question may take: then it tells that the teacher hangs
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +113,12 @@ def build_parts(
         settings.cached_embeddings,
     )
     embeddings.attach(engine)
-    introduction = build_introduction(engine.manifest, settings)
+    introduction = build_introduction(settings)
 
     async def identity() -> str:
         return await introduction.identified(slot.engine.manifest) if introduction else ""
 
-    asking = build_asking(settings, engine.manifest, link, metrics, identity)
+    asking = build_asking(settings, engine, link, metrics, identity)
     classifier = Classifier(
         slot,
         batcher,
@@ -125,10 +135,8 @@ def build_parts(
     def attach(other: Engine) -> None:
         """Prepares another bundle's engine for service."""
         if asking is not None:
-            given = given_questions(other.manifest, settings)
-            check_reload(other.manifest, given)
-            options = question_options(other.manifest, given)
-            asking.questions = Questions(options, other.manifest.label_names)
+            check_reload(other.manifest, given_questions(other.manifest, settings))
+            asking.attach(other)
             log.info("%s", classifier.rule(other.manifest).summary)
         embeddings.attach(other)
 
@@ -138,6 +146,7 @@ def build_parts(
         settings.probe_timeout_seconds,
         lambda: slot.engine.lag.seconds,
         settings.max_lag_seconds,
+        lambda: follows(slot.engine),
     )
     batcher.on_failure = health.doubt
     add_gauges(metrics, slot, batcher, health, link)
@@ -165,6 +174,11 @@ def build_parts(
     )
 
 
+def follows(engine: Engine) -> bool:
+    """Whether changes can be followed; where the log is away from all, nobody would be ready."""
+    return engine.failure is None or isinstance(engine.failure, LogUnavailableError)
+
+
 def build_door(settings: Settings, classifier: Classifier) -> Door:
     if settings.upstream is None:
         return Door(classifier)
@@ -180,22 +194,43 @@ def build_limiter(settings: Settings, link: RedisLink | None) -> RateLimiter | N
 
 def build_asking(
     settings: Settings,
-    manifest: Manifest,
+    engine: Engine,
     link: RedisLink | None,
     metrics: Metrics,
     identity: Identity = untold,
 ) -> Asking | None:
     if settings.teacher is None:
         return None
-    log.info("%s", rule_of(manifest, settings.auto_threshold).summary)
-    endpoint = replace(settings.teacher, model=model_name(manifest, settings))
-    politeness = TeacherOptions(settings.teacher_concurrency, requests=settings.most_waiting)
+    log.info("%s", rule_of(engine.manifest, settings.auto_threshold).summary)
+    politeness = TeacherOptions(
+        settings.teacher_concurrency,
+        requests=settings.most_waiting,
+        hang_seconds=HANG_SHARE * min(settings.teacher_seconds, settings.request_seconds),
+    )
     cache = Cache("teacher", settings.caches, link, metrics)
-    options = question_options(manifest, given_questions(manifest, settings))
-    backend = endpoint_teacher(endpoint, dict(options.prompts.label_descriptions))
-    teacher = Teacher(backend, cache, politeness, metrics, identity)
-    questions = Questions(options, manifest.label_names)
-    return Asking(teacher, questions, settings.shadow_share, metrics)
+    teacher = Teacher(cache, politeness, metrics, identity)
+    asking = Asking(teacher, manners(settings, settings.teacher), settings.shadow_share, metrics)
+    asking.attach(engine)
+    return asking
+
+
+def manners(settings: Settings, endpoint: ClientOptions) -> Callable[[Manifest], Manner]:
+    """How each bundle's teacher is asked; bundles that ask the same one alike share its backend."""
+
+    @cache
+    def backend(
+        model: str, descriptions: tuple[tuple[str, str], ...], measured: str
+    ) -> EndpointTeacher:
+        return endpoint_teacher(replace(endpoint, model=model), dict(descriptions), measured)
+
+    def manner_of(manifest: Manifest) -> Manner:
+        options = question_options(manifest, given_questions(manifest, settings))
+        questions = Questions(options, manifest.label_names)
+        model, record = asked_model(manifest, settings.teacher_model), manifest.teacher
+        measured = f"{record.model_hash} {record.weights}".strip() if record else ""
+        return Manner(questions, backend(model, options.prompts.label_descriptions, measured))
+
+    return manner_of
 
 
 def given_questions(manifest: Manifest, settings: Settings) -> Given:
@@ -211,18 +246,11 @@ def given_questions(manifest: Manifest, settings: Settings) -> Given:
     return replace(given, prompts={**given.prompts, "label_descriptions": described})
 
 
-def build_introduction(manifest: Manifest, settings: Settings) -> Introduction | None:
+def build_introduction(settings: Settings) -> Introduction | None:
     if settings.teacher is None:
         return None
-    name, key = model_name(manifest, settings), settings.teacher_key
+    name, key = settings.teacher_model, settings.teacher_key
     return Introduction(settings.teacher_url, name, key, settings.teacher_seconds)
-
-
-def model_name(manifest: Manifest, settings: Settings) -> str:
-    """What is asked for: an endpoint's own name, where the bundle has one and none is given."""
-    if not settings.teacher_model and manifest.teacher and manifest.teacher.kind == "endpoint":
-        return manifest.teacher.model
-    return settings.teacher_model or "teacher"
 
 
 def add_gauges(
@@ -231,7 +259,7 @@ def add_gauges(
     """Figures that are read when Prometheus asks."""
     metrics.gauge("queue_nodes", "Unseen nodes that wait.", lambda: batcher.queued_nodes)
     metrics.gauge("queue_tokens", "Estimated tokens that wait.", lambda: batcher.queued_tokens)
-    metrics.gauge("ready", "1 while the last probe passed.", lambda: float(health.passed), min)
+    metrics.gauge("ready", "1 while it is ready.", lambda: float(health.ready), min)
     metrics.gauge("graph_version", "Changes of the graph.", lambda: slot.engine.state.version, max)
     metrics.gauge("graph_nodes", "Stored nodes.", lambda: slot.engine.state.graph.num_nodes, max)
     metrics.gauge("graph_edges", "Stored edges.", lambda: slot.engine.state.graph.num_edges, max)

@@ -214,7 +214,7 @@ def grpc_opener(service: Service, settings: Settings) -> "Callable[[], GrpcServe
         calls=settings.max_connections,
         shared=settings.workers > 1,
     )
-    return lambda: GrpcServer(service, options, service.parts.aside)
+    return lambda: GrpcServer(service, options, service.parts.aside, service.count_unread)
 
 
 def bounded_by_files(limits: WireLimits) -> WireLimits:

@@ -123,6 +123,9 @@ class Settings(BaseSettings):
         description="Records that Redis keeps behind snapshots, for who starts from older ones.",
         ge=0,
     )
+    log_bytes: int = Field(
+        default=2**28, description="Bytes that these records may have; older ones go first.", ge=0
+    )
     snapshots: str = Field(
         default="",
         description="URL where replicas of that log keep snapshots to start from (fsspec).",
@@ -313,6 +316,7 @@ class Settings(BaseSettings):
             wait_disk=self.log_wait_disk,
             wait_replicas=self.log_wait_replicas,
             records_kept=self.log_records,
+            bytes_kept=self.log_bytes,
             snapshots=self.snapshots,
         )
 

@@ -12,7 +12,8 @@ from service.door.nodes import node_of_text
 from service.errors import InvalidFieldError
 from service.http.exchange import decode
 from service.http.repeats import look_through
-from service.inference.classifier import Classified, refuse_if_any_failed
+from service.inference.classifier import Classified
+from service.inference.refusals import refuse_if_any_failed
 from service.messages import Node, Prediction, Route, encode
 from understudy.engine.requests import SCORE_DECIMALS, joined_logits, probabilities
 

@@ -13,9 +13,18 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import grpc  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from starlette.types import ASGIApp
 
-from service.errors import AddressError, InvalidFieldError, OverloadedError
+from service.errors import (
+    AddressError,
+    InvalidFieldError,
+    MalformedMessageError,
+    MessageNotReadError,
+    OverloadedError,
+    ServiceError,
+    UnknownMethodError,
+)
 from service.grpc.protocol import METHODS, SERVICE, message_class
 from service.grpc.translation import grpc_response, http_request
 from service.http.bodies import LARGE_BYTES, Aside
@@ -49,6 +58,7 @@ PASSED_ON = (
 LEAST_SECONDS = 0.001  # of a deadline that is all but over
 HEADROOM_BYTES = LARGE_BYTES  # of a message around what becomes its body
 Handler = Callable[[Any, Any], Awaitable[Any]]
+Count = Callable[[ServiceError], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +76,19 @@ class GrpcOptions:
 class GrpcServer:
     """Answers the Open Inference Protocol; made, started and ended on the event loop."""
 
-    def __init__(self, app: ASGIApp, options: GrpcOptions, aside: Aside) -> None:
+    def __init__(self, app: ASGIApp, options: GrpcOptions, aside: Aside, count: Count) -> None:
         """Takes the port; nothing is answered before `start`.
 
         Args:
             aside: where large calls are translated.
+            count: of a refusal of which the application hears nothing.
 
         Raises:
             AddressError: the address is taken, not ours, or no address.
         """
         self.app = app
         self.aside = aside
+        self.calls = Calls(options.calls, self.refuse_call, self.refuse_method, count)
         self.server = grpc.aio.server(
             options=(
                 # Else a second service would share the port unseen.
@@ -85,12 +97,11 @@ class GrpcServer:
                 ("grpc.max_send_message_length", -1),
                 ("grpc.max_metadata_size", options.head_bytes),
             ),
-            interceptors=(CallLimit(options.calls, self.refuse),),
+            interceptors=(self.calls,),
         )
         handlers = {
             name: grpc.unary_unary_rpc_method_handler(
-                getattr(self, name),
-                request_deserializer=message_class(f"{name}Request").FromString,
+                self.reading(name),
                 response_serializer=message_class(f"{name}Response").SerializeToString,
             )
             for name in METHODS
@@ -115,6 +126,21 @@ class GrpcServer:
     async def stop(self, seconds: float) -> None:
         """Takes no new call, and gives those that run so long to finish."""
         await self.server.stop(seconds)
+
+    def reading(self, name: str) -> Handler:
+        """A method with what reads its message: else grpcio alone would refuse one."""
+        parse, method = message_class(f"{name}Request").FromString, getattr(self, name)
+
+        async def answer(sent: bytes, context: Any) -> Any:
+            self.calls.read()
+            try:
+                request = parse(sent)
+            except DecodeError:
+                failure = MalformedMessageError(f"the message is no inference.{name}Request")
+                return await self.refuse(context, failure)
+            return await method(request, context)
+
+        return answer
 
     async def ServerLive(self, _: Any, context: Any) -> Any:  # noqa: N802 - the protocol's names
         await self.succeed(context, "GET", "/v2/health/live")
@@ -154,10 +180,23 @@ class GrpcServer:
             return await self.aside.run(grpc_response, answer, raw)
         return grpc_response(answer, raw)
 
-    async def refuse(self, _: Any, context: Any) -> None:
-        """Answers a call that there are too many others for; it is counted as any other one."""
-        failure = OverloadedError("too many calls are running", 1.0)
-        await refuse_failure(context, await self.ask(context, "POST", "/v2", failure=failure))
+    async def refuse_call(self, _: Any, context: Any) -> None:
+        """Answers a call that there are too many others for."""
+        await self.refuse(context, OverloadedError("too many calls are running", 1.0))
+
+    async def refuse_method(self, _: Any, context: Any) -> None:
+        """Answers a call of a method that is not here."""
+        failure = UnknownMethodError(f"{SERVICE} has the methods {', '.join(METHODS)} here")
+        await self.refuse(context, failure, grpc.StatusCode.UNIMPLEMENTED)
+
+    async def refuse(self, context: Any, failure: ServiceError, code: Any = None) -> None:
+        """Answers with a failure; the call is counted as any other one.
+
+        Args:
+            code: the status, where it is another than the failure's own.
+        """
+        answer = await self.ask(context, "POST", "/v2", failure=failure)
+        await refuse_failure(context, answer, code)
 
     async def is_ready(self, context: Any, path: str) -> bool:
         answer = await self.ask(context, "GET", path)
@@ -179,7 +218,7 @@ class GrpcServer:
         path: str,
         headers: tuple[tuple[bytes, bytes], ...] = (),
         body: bytes = b"",
-        failure: OverloadedError | None = None,
+        failure: ServiceError | None = None,
     ) -> Answer:
         """Asks the application; what it says about the answer goes along as trailing metadata."""
         passed = passed_on(context)
@@ -195,37 +234,61 @@ class GrpcServer:
         return answer
 
 
-class CallLimit(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Hands calls beyond so many at a time to what refuses them, before their messages are read.
+class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Hands calls that are not for us to what refuses them, before their messages are read.
 
-    The server's own limit refuses them, too, but nobody could count them.
+    The server would refuse them by itself, but nobody could count them.
     """
 
-    def __init__(self, most: int, refuse: Handler) -> None:
+    def __init__(self, most: int, too_many: Handler, unknown: Handler, count: Count) -> None:
+        """Begins.
+
+        Args:
+            most: that run at a time.
+            too_many: refuses those beyond.
+            unknown: refuses those of methods that are not here.
+            count: of a call whose message was not read.
+        """
         self.most = most
         self.running = 0
+        self.unread: set[asyncio.Task[Any]] = set()
+        self.count = count
         # As of a stream: else the message would be waited for.
-        self.refusing = grpc.stream_unary_rpc_method_handler(refuse)
+        self.too_many = grpc.stream_unary_rpc_method_handler(too_many)
+        self.unknown = grpc.stream_unary_rpc_method_handler(unknown)
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], details: Any
     ) -> Any:
         if self.running >= self.most:
-            return self.refusing
+            return self.too_many
         call = asyncio.current_task()
         assert call is not None
         self.running += 1
         call.add_done_callback(self.leave)
-        return await continuation(details)
+        found = await continuation(details)
+        if found is None:
+            return self.unknown
+        self.unread.add(call)
+        return found
 
-    def leave(self, _: "asyncio.Task[Any]") -> None:
+    def read(self) -> None:
+        """The message of the call that runs has come."""
+        call = asyncio.current_task()
+        assert call is not None
+        self.unread.discard(call)
+
+    def leave(self, call: "asyncio.Task[Any]") -> None:
         self.running -= 1
+        if call in self.unread:
+            self.unread.remove(call)
+            self.count(MessageNotReadError("the message is too large, or its sender left"))
 
 
-async def refuse_failure(context: Any, answer: Answer) -> None:
+async def refuse_failure(context: Any, answer: Answer, code: Any = None) -> None:
     """Ends the call with the status that an answer's stands for, unless it is a success."""
     if answer.status != 200:
-        code = CODES.get(answer.status, grpc.StatusCode.UNKNOWN)
+        code = code or CODES.get(answer.status, grpc.StatusCode.UNKNOWN)
         await context.abort(code, json.loads(answer.content)["error"])
 
 

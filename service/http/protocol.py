@@ -78,7 +78,8 @@ class Connection(HttpToolsProtocol):
         self.part = MESSAGE
         self.since = self.loop.time()  # when this part began
         self.half_closed = False  # the client sends nothing any more, and may wait for answers
-        self.unsent: tuple[float, int] | None = None  # since when how many bytes wait to be read
+        # Since when how many bytes were taken by a client that is waited for, and how many wait.
+        self.unsent: tuple[float, int, int] | None = None
         self.has_place = False  # among those whose requests are read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -235,14 +236,14 @@ class Connection(HttpToolsProtocol):
     def check_sending(self, now: float) -> None:
         """Lets a client go that does not read."""
         size = self.transport.get_write_buffer_size()
-        if self.unsent is None:
-            self.unsent = (now, size)
-            return
-        since, before = self.unsent
+        since, taken, before = self.unsent or (now, 0, size)
+        # Where there are more, the others were taken: not before is more written.
+        taken += before - size if size <= before else before
         if now - since > self.limits.send_seconds:
-            if before - size < SENT_BYTES:
+            if taken < SENT_BYTES:
                 self.transport.abort()
-            self.unsent = (now, size)
+            since, taken = now, 0
+        self.unsent = since, taken, size
 
 
 class WireProtocol(Connection):

@@ -19,7 +19,7 @@ from service.inference.overload import Overload, longest_wait
 from service.telemetry.metrics import Metrics
 from understudy.bundle import EncoderInfo
 from understudy.engine.engine import Engine
-from understudy.engine.errors import InferenceError, LogUnavailableError, NotReadyError
+from understudy.engine.errors import InferenceError, NotReadyError
 from understudy.engine.requests import Resolution, UnseenNode
 from understudy.engine.student import Inference
 
@@ -308,7 +308,7 @@ class Batcher:
         self.metrics.batch_tokens.observe(sum(entry.tokens for entry in batch))
 
     async def probe(self, engine: Engine) -> None:
-        """Runs an engine's own check where batches run; sees that worker and graph go on.
+        """Runs an engine's own check where batches run; sees that the worker goes on.
 
         Raises:
             InferenceError: it failed.
@@ -317,10 +317,6 @@ class Batcher:
             raise InferenceError("the service is ending")
         if self.worker is not None and self.worker.done():
             raise InferenceError("the batch worker ended")
-        failure = engine.failure
-        # Where the log is away from everybody, nobody would be ready. Who lags is asked elsewhere.
-        if failure is not None and not isinstance(failure, LogUnavailableError):
-            raise InferenceError(f"the graph's changes cannot be followed: {failure}")
         await asyncio.get_running_loop().run_in_executor(self.thread, engine.probe)
 
     async def close(self) -> None:

@@ -1,19 +1,21 @@
 """Classify requests: look-ups at once, unseen nodes in batches, hard ones by the teacher."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Mapping
 from time import perf_counter
 from typing import Protocol
 
 from msgspec import Struct
 
-from service.errors import InvalidFieldError, NoNodeError
+from service.errors import InvalidFieldError, TeacherError
 from service.http.bodies import LARGE_BYTES, LARGE_ITEMS, Aside
 from service.http.exchange import Exchange, Told
 from service.inference.batcher import Batched, Batcher
 from service.inference.current import Slot
-from service.inference.deadlines import attend, seconds_left
+from service.inference.deadlines import attend, seconds_left, spared
 from service.inference.embedding_cache import EmbeddingCache
 from service.inference.explaining import explained
+from service.inference.refusals import refuse_if_none_answered
 from service.inference.routing import (
     CONFIDENCE,
     Prices,
@@ -27,6 +29,7 @@ from service.inference.routing import (
 )
 from service.messages import (
     STUDENTS,
+    AnsweredBy,
     ClassifyRequest,
     ClassifyResponse,
     CompareResponse,
@@ -233,7 +236,11 @@ class Classifier:
         """Why `auto` may not ask the teacher that is there."""
         if self.introduction is None:
             return None
-        return await self.introduction.refusal(manifest)
+        try:
+            async with asyncio.timeout(spared()):
+                return await self.introduction.refusal(manifest)
+        except TimeoutError:
+            return TeacherError("the teacher did not say in time who it is")
 
     async def answer(self, asked: Classified) -> None:
         """Answers a request by its route."""
@@ -241,8 +248,14 @@ class Classifier:
             await self.ask_teacher(asked)
             return
         await self.ask_student(asked)
-        if asked.route == "auto":
-            await self.refine(asked)
+        taught = await self.refine(asked) if asked.route == "auto" else 0
+        self.count("student", len(asked.resolution.positions) - taught)
+        self.count("teacher", taught)
+
+    def count(self, route: AnsweredBy, nodes: int) -> None:
+        """Of answers that are given."""
+        if nodes:
+            self.metrics.predictions.add(route, amount=nodes)
 
     async def ask_student(self, asked: Classified) -> None:
         """Takes the student's answers.
@@ -253,7 +266,6 @@ class Classifier:
         resolution = asked.resolution
         if resolution.unseen:
             asked.inference = await self.infer(asked.engine, resolution)
-        self.metrics.predictions.add("student", amount=len(resolution.positions))
         if asked.large:
             asked.predictions = await self.aside.run(student_predictions, asked)
         else:
@@ -268,51 +280,60 @@ class Classifier:
         await self.embeddings.publish(engine)
         return inference
 
-    async def ask_teacher(self, asked: Classified) -> None:
-        """Takes the teacher's answers, or its error where it fails."""
+    async def ask_teacher(self, asked: Classified, seconds: float | None = None) -> None:
+        """Takes the teacher's answers, or its error where it fails.
+
+        Args:
+            seconds: after which it has failed; None: it is waited for.
+        """
         assert self.asking is not None
-        answers = await self.asking.ask(asked.resolution, asked.engine)
+        answers = await self.asking.ask(asked.resolution, asked.engine, seconds=seconds)
         good = {p: a.milliseconds for p, a in answers.items() if isinstance(a, TeacherAnswer)}
-        self.metrics.predictions.add("teacher", amount=len(good))
+        self.count("teacher", len(good))
         asked.teacher_ms = good
         if asked.large:
             asked.predictions = await self.aside.run(teacher_predictions, asked, answers)
         else:
             asked.predictions = teacher_predictions(asked, answers)
 
-    async def refine(self, asked: Classified) -> None:
-        """Keeps the student's answers where it is sure; else the teacher's, if that has one."""
+    async def refine(self, asked: Classified) -> int:
+        """Keeps the student's answers where it is sure; else the teacher's, if that has one.
+
+        Returns:
+            How many answers are the teacher's.
+        """
         assert self.asking is not None
         predictions = asked.predictions
         unsure = await self.unsure(asked)
         if not unsure:
-            return
+            return 0
         answers: Mapping[int, TeacherAnswer | NodeError]
         if refusal := await self.refusal(asked.engine.manifest):
             answers = dict.fromkeys(unsure, refusal)
         else:
-            answers = await self.asking.ask(asked.resolution, asked.engine, unsure)
+            answers = await self.asking.ask(asked.resolution, asked.engine, unsure, spared())
         for position, answer in answers.items():
             taught = teacher_prediction(position, asked.nodes[position], answer, asked.top_k)
             if taught.error is None:
                 predictions[position] = taught
-                self.metrics.predictions.add("teacher")
             else:
                 own = predictions[position]
                 predictions[position] = Prediction(
                     own.index, own.id, own.label, own.score, own.top, teacher_error=taught.error
                 )
+        return sum(prediction.route == "teacher" for prediction in predictions)
 
     async def both(self, asked: Classified) -> CompareResponse:
         """The student's answers, then the teacher's, so that neither slows the other down."""
         started = perf_counter()
         await self.ask_student(asked)
+        self.count("student", len(asked.resolution.positions))
         student_ms = round(1_000 * (perf_counter() - started), 3)
         students = asked.predictions
         unsure = await self.unsure(asked)
         if unsure and await self.refusal(asked.engine.manifest):
             unsure = set()
-        await self.ask_teacher(asked)
+        await self.ask_teacher(asked, spared())
         refuse_if_none_answered(students)
         teacher_ms = asked.teacher_ms or {}
         student_cost = Cost(processor_ms=computing_ms(asked.inference))
@@ -339,33 +360,10 @@ class Classifier:
         assert self.asking is not None
         answered = {p.index: p for p in asked.predictions if p.error is None}
         costs = {}
-        async for position, prompt in self.asking.prompts(asked.resolution, answered):
+        async for position, prompt in self.asking.prompts(asked.resolution, asked.engine, answered):
             told = answered[position]
             costs[position] = question_cost(prompt, told.label, told.cached, self.prices)
         return costs
-
-
-def refuse_if_none_answered(predictions: Sequence[Prediction]) -> None:
-    """Makes the first node's error the request's, where every node has one.
-
-    Raises:
-        NoNodeError: the first node's error.
-    """
-    first = predictions[0].error
-    if first is not None and all(prediction.error is not None for prediction in predictions):
-        raise NoNodeError(first.code, first.message, first.details)
-
-
-def refuse_if_any_failed(predictions: Sequence[Prediction]) -> None:
-    """Makes a node's error the request's, for wires that have no error of one.
-
-    Raises:
-        NoNodeError: the first bad node's error.
-    """
-    for prediction in predictions:
-        if (error := prediction.error) is not None:
-            message = f"node {prediction.index}: {error.message}"
-            raise NoNodeError(error.code, message, error.details)
 
 
 def student_predictions(asked: Classified) -> list[Prediction]:

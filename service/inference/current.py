@@ -59,7 +59,7 @@ class Reloader:
         Args:
             open_engine: opens the bundle from where it was opened first, after the engine that is
                 served; None where it was not opened from a folder.
-            attach: prepares an engine for service.
+            attach: prepares an engine for service beside the one that is served.
         """
         self.slot = slot
         self.open_engine = open_engine
@@ -110,15 +110,11 @@ class Reloader:
         def swap() -> None:
             self.slot.engine = engine
 
-        attached = False
         try:
             self.attach(engine)
-            attached = True
             await asyncio.to_thread(engine.take_over, old, swap)
         except Exception:
             engine.close()
-            if attached:
-                self.attach(old)
             raise
         return engine, old
 

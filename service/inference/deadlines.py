@@ -15,6 +15,8 @@ from service.http.exchange import Exchange
 Result = TypeVar("Result")
 # Of the request that runs: the monotonic second after which its answer is not wanted.
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+# Of what is left of a request's time, for the answer without that which is late.
+SPARED_SHARE, SPARED_SECONDS = 0.1, 1.0
 SAFETY = 1.25  # a wait is estimated from how fast batches were, which the next ones may not be
 
 
@@ -33,6 +35,18 @@ def hopeless_wait(tokens: int, tokens_per_second: float) -> float | None:
         return None
     seconds = tokens / tokens_per_second
     return seconds if seconds * SAFETY > until - monotonic() else None
+
+
+def spared() -> float | None:
+    """Seconds for which the request that runs may wait for what it can be answered without.
+
+    None where it may wait for ever.
+    """
+    until = deadline.get()
+    if until is None:
+        return None
+    left = max(until - monotonic(), 0.0)
+    return left - min(SPARED_SHARE * left, SPARED_SECONDS)
 
 
 def seconds_left(exchange: Exchange, longest: float) -> float:

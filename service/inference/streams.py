@@ -1,6 +1,13 @@
 """Answers that go on for long."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from service.errors import OverloadedError
+
+PAUSE_SECONDS = 5.0  # before one that was refused may ask again
 
 
 class Streams:
@@ -9,10 +16,36 @@ class Streams:
     def __init__(self) -> None:
         self.running = 0
 
-    async def counted(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        self.running += 1
+
+class Stream(StreamingResponse):
+    """One of them; whether there is room is asked at the moment in which it takes it."""
+
+    def __init__(
+        self,
+        streams: Streams,
+        most: int,
+        pieces: AsyncIterator[bytes],
+        headers: Mapping[str, str],
+        media_type: str,
+    ) -> None:
+        """Prepares.
+
+        Args:
+            most: that run at a time.
+        """
+        super().__init__(pieces, headers=headers, media_type=media_type)
+        self.streams, self.most = streams, most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it.
+
+        Raises:
+            OverloadedError: too many run.
+        """
+        if self.streams.running >= self.most:
+            raise OverloadedError("others are reading the whole graph", PAUSE_SECONDS)
+        self.streams.running += 1
         try:
-            async for piece in pieces:
-                yield piece
+            await super().__call__(scope, receive, send)
         finally:
-            self.running -= 1
+            self.streams.running -= 1

@@ -76,7 +76,7 @@ def describe_service(served: Parts) -> Info:
         auto=classifier.rule(manifest).summary,
         deferral=manifest.calibration.deferral,
         measured_teacher=manifest.teacher,
-        served_teacher=None if introduction is None else introduction.verdict,
+        served_teacher=None if introduction is None else introduction.known(manifest),
     )
 
 

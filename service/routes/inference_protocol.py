@@ -11,7 +11,7 @@ from service.errors import InvalidFieldError, UnknownModelError
 from service.http.bodies import LARGE_BYTES
 from service.http.exchange import Exchange, JsonBody, Told
 from service.http.guard import BINARY
-from service.inference.classifier import refuse_if_any_failed
+from service.inference.refusals import refuse_if_any_failed
 from service.messages import Node, Prediction
 from service.parts import Parts
 from service.routes.classify import ERRORS

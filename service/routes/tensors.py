@@ -119,7 +119,7 @@ def binary_size(number: int, tensor: Tensor, left: int) -> int | None:
         raise InvalidFieldError(f"inputs.{number}.datatype", f"expected {TEXT_TYPE}, and strings")
     where = f"inputs.{number}.parameters.{BINARY_SIZE}"
     if type(size) is not int or not 0 <= size <= left:
-        raise InvalidFieldError(where, f"expected at most the {left:,} bytes that are left")
+        raise InvalidFieldError(where, f"expected a number of bytes, of the {left:,} that are left")
     if tensor.data:
         raise InvalidFieldError(where, "the tensor has data in the JSON, too")
     return size

@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Iterator
 
 from fastapi import APIRouter
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
-from service.errors import OverloadedError
 from service.http.bodies import Aside
+from service.inference.streams import Stream
 from service.routes.dependencies import READ, Served
 from understudy.graph.stream import graph_lines
 
@@ -22,11 +22,9 @@ router = APIRouter(include_in_schema=False)
 async def get_graph(served: Served) -> Response:
     """All nodes and edges of one version, see docs/reference/http.md."""
     view = served.slot.engine.state.graph
-    if served.streams.running >= MOST_AT_ONCE:
-        raise OverloadedError("others are reading the whole graph", 5.0)
-    content = served.streams.counted(pieces(served.aside, graph_lines(view)))
+    content = pieces(served.aside, graph_lines(view))
     headers = {VERSION_HEADER: str(view.version.number)}
-    return StreamingResponse(content, media_type=MEDIA_TYPE, headers=headers)
+    return Stream(served.streams, MOST_AT_ONCE, content, headers, MEDIA_TYPE)
 
 
 async def pieces(aside: Aside, lines: Iterator[bytes]) -> AsyncIterator[bytes]:

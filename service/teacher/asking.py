@@ -2,14 +2,19 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from time import monotonic
+from weakref import WeakKeyDictionary
 
 from service.errors import TeacherBusyError, TeacherError
 from service.messages import Prediction
+from service.teacher.client import TeacherBackend
 from service.teacher.questions import Questions
 from service.teacher.teacher import Teacher, TeacherAnswer
 from service.telemetry.metrics import Metrics
+from understudy.bundle import Manifest
 from understudy.engine.engine import Engine
 from understudy.engine.errors import NodeError
 from understudy.engine.requests import Resolution
@@ -19,19 +24,39 @@ MAX_SHADOWS = 32  # requests that are checked at a time; more go unchecked
 PROMPTS_A_TURN = 32  # written at a time, so that requests take turns and a left one soon stops
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a bundle's teacher is asked: in which words, and whom."""
+
+    questions: Questions
+    backend: TeacherBackend
+
+
 class Asking:
-    """Asks about several nodes at once, and checks a share of the student's answers."""
+    """Asks about several nodes at once, and checks a share of the student's answers.
+
+    Attributes:
+        manners: of each engine that is served or still answers requests that began with it, so
+            that nobody is asked about one bundle in another's words, or for its labels.
+    """
 
     def __init__(
-        self, teacher: Teacher, questions: Questions, shadow_share: float, metrics: Metrics
+        self,
+        teacher: Teacher,
+        manner_of: Callable[[Manifest], Manner],
+        shadow_share: float,
+        metrics: Metrics,
     ) -> None:
         """Assembles.
 
         Args:
+            manner_of: how a bundle's teacher is asked; its backends are closed here.
             shadow_share: of the student's answers, 0 to 1, that the teacher checks.
         """
         self.teacher = teacher
-        self.questions = questions
+        self.manner_of = manner_of
+        self.manners: WeakKeyDictionary[Engine, Manner] = WeakKeyDictionary()
+        self.backends: dict[int, TeacherBackend] = {}  # by their `id`
         self.shadow_share = shadow_share
         self.metrics = metrics
         self.requests = 0  # that wait
@@ -39,41 +64,61 @@ class Asking:
         self.shadow_writes = asyncio.Lock()
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="prompts")
 
+    def attach(self, engine: Engine) -> None:
+        """Prepares questions about an engine's graph; raises as `manner_of` does."""
+        manner = self.manner_of(engine.manifest)
+        self.manners[engine] = manner
+        self.backends[id(manner.backend)] = manner.backend
+
     async def ask(
-        self, resolution: Resolution, engine: Engine, positions: Collection[int] | None = None
+        self,
+        resolution: Resolution,
+        engine: Engine,
+        positions: Collection[int] | None = None,
+        seconds: float | None = None,
     ) -> dict[int, TeacherAnswer | NodeError]:
-        """Position → answer or error, for the good nodes, or some of them."""
+        """Position → answer or error, for the good nodes, or some of them.
+
+        Args:
+            seconds: after which what is not answered is an error; None: it is waited for.
+        """
         wanted = resolution.positions if positions is None else positions
         if self.requests >= self.teacher.options.requests:
             refusal: NodeError = TeacherBusyError("too many requests wait for the teacher")
             return dict.fromkeys(wanted, refusal)
         self.requests += 1
         try:
-            return await self.asked(resolution, wanted, engine.manifest.label_names)
+            return await self.asked(resolution, engine, wanted, seconds)
         finally:
             self.requests -= 1
 
     async def asked(
-        self, resolution: Resolution, wanted: Collection[int], labels: Sequence[str]
+        self,
+        resolution: Resolution,
+        engine: Engine,
+        wanted: Collection[int],
+        seconds: float | None,
     ) -> dict[int, TeacherAnswer | NodeError]:
         """See `ask`."""
-        busy = self.teacher.busy()
+        busy, backend = self.teacher.busy(), self.manners[engine].backend
+        labels = engine.manifest.label_names
+        until = None if seconds is None else monotonic() + seconds
         tasks: dict[int, asyncio.Task[TeacherAnswer | NodeError]] = {}
         async with asyncio.TaskGroup() as group:  # all are cancelled together
-            async for position, prompt in self.prompts(resolution, wanted):
-                tasks[position] = group.create_task(self.answer_or_error(prompt, labels, busy))
+            async for position, prompt in self.prompts(resolution, engine, wanted):
+                asking = self.answer_or_error(backend, prompt, labels, busy, until)
+                tasks[position] = group.create_task(asking)
         return {position: task.result() for position, task in tasks.items()}
 
     async def prompts(
-        self, resolution: Resolution, wanted: Collection[int]
+        self, resolution: Resolution, engine: Engine, wanted: Collection[int]
     ) -> AsyncIterator[tuple[int, Prompt]]:
         """The questions about the wanted good nodes; they are written off the event loop."""
         loop, positions = asyncio.get_running_loop(), list(wanted)
+        write = self.manners[engine].questions.prompts
         for start in range(0, len(positions), PROMPTS_A_TURN):
             turn = positions[start : start + PROMPTS_A_TURN]
-            written = await loop.run_in_executor(
-                self.writer, self.questions.prompts, resolution, turn
-            )
+            written = await loop.run_in_executor(self.writer, write, resolution, turn)
             for item in written.items():
                 yield item
 
@@ -95,12 +140,12 @@ class Asking:
 
     async def check(self, resolution: Resolution, engine: Engine, labels: dict[int, str]) -> None:
         """Asks one by one, so that those who wait for the teacher go first."""
-        label_names = engine.manifest.label_names
+        label_names, backend = engine.manifest.label_names, self.manners[engine].backend
         async with self.shadow_writes:
-            questions = [item async for item in self.prompts(resolution, labels)]
+            questions = [item async for item in self.prompts(resolution, engine, labels)]
         del resolution, engine  # the teacher may take long: no version is kept for it
         for position, prompt in questions:
-            answer = await self.answer_or_error(prompt, label_names)
+            answer = await self.answer_or_error(backend, prompt, label_names)
             if isinstance(answer, TeacherAnswer):
                 agree = answer.opinion.label == labels[position]
                 self.metrics.agreement.add("agree" if agree else "differ")
@@ -108,10 +153,19 @@ class Asking:
                 self.metrics.agreement.add("failed")
 
     async def answer_or_error(
-        self, prompt: Prompt, label_names: Sequence[str], busy: str = ""
+        self,
+        backend: TeacherBackend,
+        prompt: Prompt,
+        label_names: Sequence[str],
+        busy: str = "",
+        until: float | None = None,
     ) -> TeacherAnswer | NodeError:
+        """See `Teacher.ask`; at a monotonic second it has failed."""
         try:
-            return await self.teacher.ask(prompt, label_names, busy)
+            async with asyncio.timeout(None if until is None else until - monotonic()):
+                return await self.teacher.ask(backend, prompt, label_names, busy)
+        except TimeoutError:
+            return TeacherError("the teacher gave no answer in time")
         except (TeacherError, TeacherBusyError) as error:
             return error
 
@@ -122,3 +176,5 @@ class Asking:
         await asyncio.gather(*self.shadows, return_exceptions=True)
         self.writer.shutdown(wait=False, cancel_futures=True)
         await self.teacher.close()
+        for backend in self.backends.values():
+            await backend.close()

@@ -123,14 +123,15 @@ def scores_of(reply: Reply, label_names: Sequence[str]) -> dict[str, float] | No
 
 
 def endpoint_teacher(
-    options: ClientOptions, descriptions: Mapping[str, str] | None = None
+    options: ClientOptions, descriptions: Mapping[str, str] | None = None, measured: str = ""
 ) -> EndpointTeacher:
     """A teacher that is asked in the form which the options name.
 
     Args:
         descriptions: label → a line about it; read where the prompts do not hold them.
+        measured: what tells the teacher that a bundle measured from those of other bundles.
     """
     asker = open_asker(options, descriptions)
-    name = f"{options.url}#{options.model} {asker.form}"
+    name = " ".join(filter(None, (f"{options.url}#{options.model}", asker.form, measured)))
     constraint = options.constraint if options.wire == "chat" else "none"
     return EndpointTeacher(asker, name, constraint)

@@ -78,6 +78,13 @@ def check_reload(manifest: Manifest, given: Given) -> None:
         raise ReloadError(str(error)) from error
 
 
+def asked_model(manifest: Manifest, given: str) -> str:
+    """What is asked for: an endpoint's own name, where the bundle has one and none is given."""
+    if not given and manifest.teacher and manifest.teacher.kind == "endpoint":
+        return manifest.teacher.model
+    return given or "teacher"
+
+
 class Served(Struct):
     """What `understudy teacher-serve` tells of itself, beside a model's name."""
 
@@ -126,7 +133,7 @@ class Introduction:
 
         Args:
             url: up to and without /models.
-            model: that questions ask for.
+            model: that questions ask for; empty: the bundle's, see `asked_model`.
             seconds: after which no answer is waited for.
         """
         self.url, self.model = f"{url.rstrip('/')}/models", model
@@ -141,6 +148,7 @@ class Introduction:
         self.identity = ""  # what it told of itself last; nothing, where it tells nothing
         self.verdict: Verdict | None = None
         self.until = 0.0  # monotonic, for which `version` it holds
+        self.told = 0.0  # monotonic, when that was; who waited for it asks no more
         self.version = ""
 
     def begin(self, manifest: Manifest) -> None:
@@ -161,9 +169,13 @@ class Introduction:
         until = max(self.until, self.begun + PAUSE_SECONDS)
         if self.asking is None or (self.asking.done() and monotonic() >= until):
             self.begin(manifest)
-        if self.verdict is None and self.asking is not None:
-            await asyncio.shield(self.asking)
+        if self.verdict is None or self.version != manifest.version:  # else it may be long ago
+            await self.met(manifest)
         return self.identity
+
+    def known(self, manifest: Manifest) -> Verdict | None:
+        """What is known of it, beside the bundle that is meant; None before it was met."""
+        return self.verdict if self.version == manifest.version else None
 
     async def refusal(self, manifest: Manifest) -> TeacherError | None:
         """Why `auto` may not ask it."""
@@ -174,15 +186,18 @@ class Introduction:
 
     async def met(self, manifest: Manifest) -> Verdict:
         """What is known of it; told in the log where that is new."""
+        came = monotonic()
         async with self.turn:
-            if self.verdict and self.version == manifest.version and monotonic() < self.until:
+            fresh = monotonic() < self.until or came < self.told
+            if self.verdict and self.version == manifest.version and fresh:
                 return self.verdict
             verdict = await self.meet(manifest)
             if verdict != self.verdict and verdict.reason:
                 logger.warning("%s", verdict.reason)
             self.verdict, self.version = verdict, manifest.version
             # One that cannot be reached may be there again at any time.
-            self.until = monotonic() + (CHECK_SECONDS if verdict.state != "unreachable" else 0)
+            self.told = monotonic()
+            self.until = self.told + (CHECK_SECONDS if verdict.state != "unreachable" else 0)
             return verdict
 
     async def meet(self, manifest: Manifest) -> Verdict:
@@ -200,7 +215,9 @@ class Introduction:
             return Verdict(
                 "untold", "the bundle holds no teacher's record: any teacher is believed"
             )
-        return Verdict("unreachable", failure) if failure else compare(record, self.model, models)
+        if failure:
+            return Verdict("unreachable", failure)
+        return compare(record, asked_model(manifest, self.model), models)
 
     async def ask(self) -> bytes:
         """The start of what it tells; nothing where it refuses.

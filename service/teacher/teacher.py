@@ -30,6 +30,7 @@ class TeacherOptions:
     requests: int = 250  # that wait; each holds a connection, which look-ups need, too
     breaker_failures: int = 5  # in a row, after which it is left alone
     breaker_seconds: float = 10.0
+    hang_seconds: float = 24.0  # after which one that was given up has failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class TeacherAnswer:
     milliseconds: float
 
 
+HANGS = "the teacher gave no answer for as long as requests wait for it"
 Identity = Callable[[], Awaitable[str]]
 
 
@@ -48,11 +50,10 @@ async def untold() -> str:
 
 
 class Teacher:
-    """Asks a backend, politely."""
+    """Asks backends of one server, politely."""
 
     def __init__(
         self,
-        backend: TeacherBackend,
         cache: Cache,
         options: TeacherOptions,
         metrics: Metrics,
@@ -63,7 +64,6 @@ class Teacher:
         Args:
             identity: what the teacher tells of itself; another one's answers are none of its.
         """
-        self.backend = backend
         self.identity = identity
         self.cache = cache
         self.options = options
@@ -76,7 +76,7 @@ class Teacher:
         self.log = RareLog(logger)
 
     async def ask(
-        self, prompt: Prompt, label_names: Sequence[str], busy: str = ""
+        self, backend: TeacherBackend, prompt: Prompt, label_names: Sequence[str], busy: str = ""
     ) -> TeacherAnswer:
         """Answers from the cache, or asks; an equal question that runs already is not asked twice.
 
@@ -88,7 +88,7 @@ class Teacher:
             TeacherBusyError: too many questions wait already, or it is busy.
         """
         started = perf_counter()
-        asked = self.backend.name, await self.identity(), prompt.text
+        asked = backend.name, await self.identity(), prompt.text
         key = hashlib.sha256("\0".join(asked).encode()).hexdigest()
         known = await self.remembered(key, label_names)
         if known is not None:
@@ -96,7 +96,9 @@ class Teacher:
             return TeacherAnswer(known, True, 1_000 * (perf_counter() - started))
         if busy and key not in self.flights.tasks:
             raise TeacherBusyError(busy)
-        outcome = await self.flights.run(key, lambda: self.outcome(key, prompt, label_names))
+        outcome = await self.flights.run(
+            key, lambda: self.outcome(key, backend, prompt, label_names)
+        )
         if isinstance(outcome, TeacherBusyError | TeacherError):
             raise type(outcome)(str(outcome))  # an own one: several may wait for this answer
         return TeacherAnswer(outcome, False, 1_000 * (perf_counter() - started))
@@ -121,15 +123,19 @@ class Teacher:
             self.cache.refuse(key)
         return opinion
 
-    async def outcome(self, key: str, prompt: Prompt, label_names: Sequence[str]) -> "Outcome":
+    async def outcome(
+        self, key: str, backend: TeacherBackend, prompt: Prompt, label_names: Sequence[str]
+    ) -> "Outcome":
         try:
-            opinion = await self.wait_and_ask(prompt, label_names)
+            opinion = await self.wait_and_ask(backend, prompt, label_names)
         except (TeacherError, TeacherBusyError) as error:
             return error
         await self.cache.put({key: to_bytes(opinion)})
         return opinion
 
-    async def wait_and_ask(self, prompt: Prompt, label_names: Sequence[str]) -> Opinion:
+    async def wait_and_ask(
+        self, backend: TeacherBackend, prompt: Prompt, label_names: Sequence[str]
+    ) -> Opinion:
         if self.waiting >= self.options.waiting:
             raise TeacherBusyError("too many questions wait for the teacher")
         self.waiting += 1
@@ -138,11 +144,13 @@ class Teacher:
         finally:
             self.waiting -= 1
         try:
-            return await self.guarded(prompt, label_names)
+            return await self.guarded(backend, prompt, label_names)
         finally:
             self.turns.release()
 
-    async def guarded(self, prompt: Prompt, label_names: Sequence[str]) -> Opinion:
+    async def guarded(
+        self, backend: TeacherBackend, prompt: Prompt, label_names: Sequence[str]
+    ) -> Opinion:
         """Asks, and tells breaker, metrics and log how it went.
 
         Raises:
@@ -154,9 +162,14 @@ class Teacher:
             raise TeacherError("the teacher failed repeatedly and is left alone for a while")
         started = perf_counter()
         try:
-            opinion = await self.backend.ask(prompt, label_names)
+            opinion = await backend.ask(prompt, label_names)
         except asyncio.CancelledError:
-            self.breaker.gave_up(leave)
+            if perf_counter() - started >= self.options.hang_seconds:
+                self.breaker.failed(leave)
+                self.metrics.teacher_answers.add("failed")
+                self.log.warning(HANGS, HANGS)
+            else:
+                self.breaker.gave_up(leave)
             raise
         except TeacherError as error:
             if error.of_question:
@@ -182,8 +195,8 @@ class Teacher:
         self.seconds = running_mean(self.seconds, seconds)
 
     async def close(self) -> None:
+        """Gives up what runs; the backends are whoever's they are."""
         await self.flights.close()
-        await self.backend.close()
 
 
 Outcome = Opinion | TeacherError | TeacherBusyError

@@ -20,6 +20,7 @@ class Health:
         timeout_seconds: float,
         lag: Callable[[], float] = lambda: 0.0,
         max_lag_seconds: float | None = None,
+        follows: Callable[[], bool] = lambda: True,
     ) -> None:
         """Starts as never probed.
 
@@ -27,29 +28,43 @@ class Health:
             probe: runs a real inference; raises InferenceError.
             lag: seconds for which the graph may be behind the log.
             max_lag_seconds: more are not ready; None: any may be.
+            follows: whether the log can be followed, or is away from everybody.
         """
         self.probe = probe
         self.valid_seconds = valid_seconds
         self.timeout_seconds = timeout_seconds
         self.lag = lag
         self.max_lag_seconds = max_lag_seconds
+        self.follows = follows
         self.passed_at = float("-inf")
         self.running: asyncio.Future[None] | None = None
         self.passed = False  # the last probe
         self.ending = False
 
+    @property
+    def ready(self) -> bool:
+        """Whether the last probe passed, and nothing else was found since."""
+        return self.passed and not self.problem()
+
+    def problem(self) -> str:
+        """Why it is not ready whatever a probe would say; empty where it may be."""
+        if self.ending:
+            return "the service is ending"
+        if self.max_lag_seconds is not None and (seconds := self.lag()) > self.max_lag_seconds:
+            return f"the graph is {seconds:.1f} s behind the log"
+        if not self.follows():
+            return "the graph's changes cannot be followed; see the log"
+        return ""
+
     async def check(self) -> None:
         """Returns when an inference passed lately.
 
         Raises:
-            NotReadyError: it failed, gave no answer in time, the graph is too far behind, or the
-                service is ending. A probe
-                that hangs is waited for by later checks, not started again.
+            NotReadyError: it failed, gave no answer in time, or see `problem`. A probe that hangs
+                is waited for by later checks, not started again.
         """
-        if self.ending:
-            raise NotReadyError("the service is ending")
-        if self.max_lag_seconds is not None and (seconds := self.lag()) > self.max_lag_seconds:
-            raise NotReadyError(f"the graph is {seconds:.1f} s behind the log")
+        if problem := self.problem():
+            raise NotReadyError(problem)
         if monotonic() - self.passed_at < self.valid_seconds:
             return
         if self.running is None or self.running.done():

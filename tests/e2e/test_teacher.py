@@ -1,7 +1,9 @@
 """The teacher on call: routes, and a teacher that hangs, dies or talks nonsense."""
 
 import json
+import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -91,12 +93,21 @@ def test_auto_asks_where_the_student_is_unsure(
     threshold = float(median_score(tiny_bundle))
     ids = [{"id": f"node-{n}"} for n in range(40)]
     student = service.classify(*ids).json()["predictions"]
+    before = answered_by(service)
     auto = service.classify(*ids, route="auto").json()["predictions"]
     assert {p["route"] for p in auto} == {"student", "teacher"}
+    assert answered_by(service) - before == Counter(p["route"] for p in auto)
     for own, mixed in zip(student, auto, strict=True):
         assert mixed["route"] == ("student" if own["score"] >= threshold else "teacher")
         if mixed["route"] == "student":
             assert mixed == own
+
+
+def answered_by(service: Service) -> Counter[str]:
+    """How many nodes each route has answered so far."""
+    text = service.client.get("/metrics").text
+    found = re.findall(r'understudy_predictions_total{route="(\w+)"} (\d+)', text)
+    return Counter({route: int(count) for route, count in found})
 
 
 def test_compare_returns_both_with_their_times(both: tuple[Service, OpenAIServer]) -> None:
@@ -244,6 +255,26 @@ def test_a_deadline_ends_a_wait_for_the_teacher(tiny_bundle: TinyBundle) -> None
         assert (late.status_code, late.json()["error"]["code"]) == (504, "deadline_passed")
         wrong = service.client.post("/classify", json=body, headers={"x-timeout-seconds": "soon"})
         assert wrong.json()["error"]["details"] == {"field": "x-timeout-seconds"}
+
+
+def test_a_teacher_that_hangs_as_long_as_a_request_may_take_costs_no_answer(
+    tiny_bundle: TinyBundle,
+) -> None:
+    """As with the defaults, by which a question may take as long as its request."""
+    flags = ("--auto-threshold", "1", "--request-seconds", "2", "--teacher-seconds", "2")
+    with taught(tiny_bundle, *flags) as (service, teacher):
+        teacher.released.clear()
+        compared = service.client.post("/compare", json={"nodes": [{"id": "node-0"}]})
+        (comparison,) = compared.raise_for_status().json()["comparisons"]
+        assert comparison["student"]["label"]
+        assert comparison["teacher"]["error"]["message"] == "the teacher gave no answer in time"
+        ids = [{"id": f"node-{number}"} for number in range(1, 6)]
+        for told in ("gave no answer in time", "is left alone"):  # five questions have failed
+            answers = service.classify(*ids, route="auto").raise_for_status().json()["predictions"]
+            assert {answer["route"] for answer in answers} == {"student"}
+            assert all(told in answer["teacher_error"]["message"] for answer in answers)
+        figures = service.client.get("/metrics").text
+        assert 'understudy_teacher_answers_total{outcome="failed"} 6.0' in figures
 
 
 def test_without_a_teacher_its_routes_say_so(service: Service) -> None:

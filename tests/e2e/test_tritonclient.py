@@ -203,9 +203,9 @@ HEADER = {"inputs": [{"name": "id", "shape": [1], "datatype": "BYTES"}]}
     [
         (10, b"\x06\0\0\0node-1", None),
         (10, b"\x06\0\0\0node-1\0", "1 bytes of data belong to none"),
-        (11, b"\x06\0\0\0node-1", "expected at most the 10 bytes"),
-        (-1, b"\x06\0\0\0node-1", "expected at most the 10 bytes"),
-        (True, b"\x06\0\0\0node-1", "expected at most the 10 bytes"),
+        (11, b"\x06\0\0\0node-1", "a number of bytes, of the 10 that"),
+        (-1, b"\x06\0\0\0node-1", "a number of bytes, of the 10 that"),
+        (True, b"\x06\0\0\0node-1", "a number of bytes, of the 10 that"),
         (10, b"\x07\0\0\0node-1", "end within a value"),
         (3, b"\x06\0\0", "end within a value"),
         (5, b"\x01\0\0\0\xff", "not UTF-8"),

@@ -17,6 +17,7 @@ from understudy.graph.text_graph import UNLABELED, TextGraph, own_groups, string
 from understudy.graph.view import GraphView, NodeRecord
 
 ROWS_A_PIECE = 1_024  # nodes whose lines, or whose edges' lines, are sent together
+PIECE_BYTES = 2**18  # of lines that are sent together, or of one that is longer
 ROWS_A_COPY = 65_536  # nodes whose neighbours are copied in one step
 
 
@@ -82,7 +83,7 @@ def graph_lines(view: GraphView) -> Iterator[bytes]:
         view.num_nodes,
         view.num_edges,
     )
-    yield encoded([head])
+    yield from encoded([head])
     rows = view.live_rows()
     nodes = Nodes(base, view.parts.records.items(view.version), head.labels, split_positions(base))
     lists: deque[tuple[NDArray[np.int64], Adjacency]] = deque()
@@ -91,12 +92,12 @@ def graph_lines(view: GraphView) -> Iterator[bytes]:
         yield b""
     del view  # and with it all that it has kept since
     for piece in parted(rows, ROWS_A_PIECE):
-        yield encoded(map(nodes.line, piece.tolist()))
+        yield from encoded(map(nodes.line, piece.tolist()))
     while lists:
         block, near = lists.popleft()
         for places in parted(np.arange(len(block)), ROWS_A_PIECE):
-            yield encoded(edges_of(nodes, block, near, places))
-    yield encoded([End(head.nodes, head.edges)])
+            yield from encoded(edges_of(nodes, block, near, places))
+    yield from encoded([End(head.nodes, head.edges)])
 
 
 def parted(rows: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
@@ -137,8 +138,16 @@ class Nodes:
         return NodeLine(name, text, known, split, group)
 
 
-def encoded(lines: Iterable[Line]) -> bytes:
-    return b"".join(ENCODER.encode(line) + b"\n" for line in lines)
+def encoded(lines: Iterable[Line]) -> Iterator[bytes]:
+    """The lines in pieces, since a thousand texts, or a hub's edges, may be very long together."""
+    piece = bytearray()
+    for line in lines:
+        piece += ENCODER.encode(line)
+        piece += b"\n"
+        if len(piece) >= PIECE_BYTES:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)
 
 
 def split_positions(base: TextGraph) -> NDArray[np.int8]:

@@ -13,7 +13,7 @@ from understudy.graph.lineage import Lineage
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
 from understudy.graph.store import GraphStore
-from understudy.graph.stream import graph_lines, read_graph
+from understudy.graph.stream import PIECE_BYTES, graph_lines, read_graph
 from understudy.graph.view import GraphView
 
 CHANGES: tuple[Mutation, ...] = (
@@ -102,3 +102,15 @@ def test_a_graph_that_is_not_whole_is_refused() -> None:
             read_graph(damaged, "here")
         assert str(caught.value).startswith("here: ")
         assert "\n" not in str(caught.value)
+
+
+def test_long_lines_are_sent_in_pieces_that_are_not() -> None:
+    long = "word " * (PIECE_BYTES // 20)  # a quarter of a piece
+    store = GraphStore(tiny_graph())
+    draft = store.draft()
+    draft.apply([UpsertNode(f"node-{number}", long) for number in range(40)])
+    view, change = store.write(draft, store.begin(), 1)
+    store.publish(view, draft, change)
+    pieces = list(graph_lines(view))
+    assert max(map(len, pieces)) < PIECE_BYTES + 2 * len(long)
+    assert read_graph(b"".join(pieces).splitlines(), "here").num_nodes == 40

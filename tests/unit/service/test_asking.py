@@ -34,6 +34,7 @@ def test_no_prompt_is_written_on_the_event_loop(
         backend.released.set()
         several = asking(backend)
         with Engine.open(tiny_bundle.folder) as engine:
+            several.attach(engine)
             nodes = [Node(text=f"text {number}", neighbors=("node-1",)) for number in range(300)]
             resolution = engine.resolve([*nodes, Node(id="nobody")])
             answers = await several.ask(resolution, engine)
@@ -55,6 +56,7 @@ def test_who_would_wait_in_vain_or_beside_too_many_is_refused_at_once_unless_it_
         backend = ToldTeacher()
         several = asking(backend, concurrency=1, requests=2)
         with Engine.open(tiny_bundle.folder) as engine:
+            several.attach(engine)
 
             async def within(seconds: float, *names: str) -> list[TeacherAnswer | NodeError]:
                 deadline.set(monotonic() + seconds)
@@ -95,6 +97,7 @@ def test_shadows_ask_one_by_one_and_keep_no_version(tiny_bundle: TinyBundle) -> 
         backend = ToldTeacher()
         several = asking(backend, share=1.0)
         with Engine.open(tiny_bundle.folder) as engine:
+            several.attach(engine)
             nodes = [Node(id=f"node-{number}") for number in range(20)]
             resolution = engine.resolve(nodes)
             predictions = engine.classify_as(STUDENTS, nodes)

@@ -5,10 +5,9 @@ import asyncio
 import pytest
 
 from service.errors import TeacherError
-from service.parts import build_asking
+from service.parts import manners
 from service.settings import load_settings
 from service.teacher.client import EndpointTeacher, Opinion, endpoint_teacher
-from service.telemetry.metrics import Metrics
 from tests.bundles import tiny_graph, tiny_manifest
 from tests.decision_server import decision_server
 from understudy.endpoint.options import ClientOptions, WireName
@@ -50,7 +49,6 @@ def test_the_setting_chooses_the_wire_and_answers_are_kept_apart() -> None:
     chats = [{"teacher_constraint": "none"}, {"teacher_thinking": "wait"}]
     for given in ({}, {"teacher_wire": "decisions"}, {"teacher_wire": "systemone"}, *chats):
         settings = load_settings(teacher_url="http://127.0.0.1:9/v1", **given)
-        asking = build_asking(settings, manifest, None, Metrics())
-        assert asking is not None
-        names.add(asking.teacher.backend.name)
+        assert settings.teacher is not None
+        names.add(manners(settings, settings.teacher)(manifest).backend.name)
     assert len(names) == 5

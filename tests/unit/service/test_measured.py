@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from math import inf
@@ -28,7 +29,7 @@ from service.telemetry.metrics import Metrics
 from tests.bundles import LABELS, tiny_graph, tiny_manifest
 from tests.http_servers import serve
 from tests.unit.service.told_teacher import ToldTeacher
-from understudy.bundle import Manifest, TeacherRecord, parse_manifest
+from understudy.bundle import FileInfo, Manifest, TeacherRecord, parse_manifest
 from understudy.graph.prompts import WORDING, Prompt, PromptOptions, prompt_hash
 
 PROMPTS = PromptOptions(tokens=90, nested=True, show_labels=False)
@@ -103,13 +104,11 @@ def test_another_teacher_at_the_same_address_is_asked_anew() -> None:
         backend, metrics = ToldTeacher(), Metrics()
         backend.released.set()
         cache = Cache("teacher", CacheOptions(), None, metrics)
-        teacher = Teacher(
-            backend, cache, TeacherOptions(), metrics, lambda: introduction.identified(told)
-        )
+        teacher = Teacher(cache, TeacherOptions(), metrics, lambda: introduction.identified(told))
         prompt, answers = Prompt("Categories", "a text"), []
         for label in ("net", "games"):
             backend.say = partial(lambda label, _: Opinion(label), label)
-            answers += [await teacher.ask(prompt, LABELS) for _ in range(2)]
+            answers += [await teacher.ask(backend, prompt, LABELS) for _ in range(2)]
             identity["weights"] = "c" * 64  # it was tuned again, and started again
             introduction.until = introduction.begun = 0  # a minute later
             await introduction.identified(told)
@@ -231,3 +230,43 @@ def test_one_that_is_away_is_asked_again() -> None:
     with telling(IDENTITY) as (url, _):
         told = asyncio.run(back(url))
     assert "cannot be reached" in told[0]
+
+
+def test_another_bundle_has_the_teacher_tell_at_once_who_it_is() -> None:
+    """Else the answers of the one before it would be taken for its answers, for a minute."""
+    identity = dict(IDENTITY)
+
+    async def ask(url: str) -> list[str]:
+        introduction = Introduction(url, "teacher", "", 5.0)
+        found = [await introduction.identified(manifest())]
+        identity["weights"] = "c" * 64
+        other = msgspec.structs.replace(
+            manifest(changed(weights="c" * 64)), files={"other": FileInfo(0, "")}
+        )
+        assert introduction.known(manifest()) == Verdict("same")
+        assert introduction.known(other) is None
+        found += [await introduction.identified(told) for told in (manifest(), other)]
+        assert introduction.known(other) == Verdict("same")
+        await introduction.close()
+        return [told[-1] for told in found]
+
+    with telling(identity) as (url, asked):
+        assert asyncio.run(ask(url)) == ["b", "b", "c"]
+    assert len(asked) == 2
+
+
+def test_who_waits_for_a_teacher_that_says_nothing_waits_once() -> None:
+    async def ask(port: int) -> None:
+        introduction = Introduction(f"http://127.0.0.1:{port}/v1", "teacher", "", 0.1)
+        refusals = await asyncio.gather(*(introduction.refusal(manifest()) for _ in range(20)))
+        assert all("cannot be reached" in str(refusal) for refusal in refusals)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.setblocking(False)
+        asyncio.run(ask(silent.getsockname()[1]))
+        connections = 0
+        with suppress(BlockingIOError):
+            while True:
+                silent.accept()[0].close()
+                connections += 1
+    assert connections == 1

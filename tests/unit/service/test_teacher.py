@@ -73,10 +73,10 @@ def test_failures_in_a_row_leave_the_teacher_alone(error: Exception, left_alone:
     async def ask() -> tuple[int, float]:
         metrics, backend = Metrics(), ToldTeacher(lambda _: error)
         backend.released.set()
-        teacher = open_teacher(backend, metrics, breaker_failures=3)
+        teacher = open_teacher(metrics, breaker_failures=3)
         for number in range(6):
             with pytest.raises(TeacherError):
-                await teacher.ask(Prompt("", f"text {number}"), LABELS)
+                await teacher.ask(backend, Prompt("", f"text {number}"), LABELS)
         await teacher.close()
         return len(backend.asked), metrics.teacher_answers.values.get(("left_alone",), 0)
 
@@ -86,9 +86,9 @@ def test_failures_in_a_row_leave_the_teacher_alone(error: Exception, left_alone:
 def test_equal_questions_at_a_time_are_asked_once() -> None:
     async def ask() -> None:
         backend = ToldTeacher()
-        teacher = open_teacher(backend, Metrics(), concurrency=8)
-        asking = [asyncio.create_task(teacher.ask(PROMPT, LABELS)) for _ in range(5)]
-        other = asyncio.create_task(teacher.ask(Prompt("", "other"), LABELS))
+        teacher = open_teacher(Metrics(), concurrency=8)
+        asking = [asyncio.create_task(teacher.ask(backend, PROMPT, LABELS)) for _ in range(5)]
+        other = asyncio.create_task(teacher.ask(backend, Prompt("", "other"), LABELS))
         while len(backend.asked) < 2:
             await asyncio.sleep(0)
         asking[0].cancel()  # who asked first leaves; the others still get the answer
@@ -107,15 +107,15 @@ def test_an_error_is_told_to_all_who_wait_and_asked_about_again() -> None:
     async def ask() -> None:
         backend = ToldTeacher(lambda _: DOWN)
         backend.released.set()
-        teacher = open_teacher(backend, Metrics())
+        teacher = open_teacher(Metrics())
         errors = await asyncio.gather(
-            *(teacher.ask(PROMPT, LABELS) for _ in range(3)), return_exceptions=True
+            *(teacher.ask(backend, PROMPT, LABELS) for _ in range(3)), return_exceptions=True
         )
         assert [str(error) for error in errors] == [str(DOWN)] * 3
         assert len({id(error) for error in errors}) == 3
         assert len(backend.asked) == 1
         with pytest.raises(TeacherError):
-            await teacher.ask(PROMPT, LABELS)
+            await teacher.ask(backend, PROMPT, LABELS)
         assert len(backend.asked) == 2
         await teacher.close()
 
@@ -158,9 +158,9 @@ def test_work_that_nobody_waits_for_is_cancelled() -> None:
 def test_too_many_that_wait_are_refused() -> None:
     async def ask() -> None:
         backend = ToldTeacher()
-        teacher = open_teacher(backend, Metrics(), concurrency=1, waiting=2)
+        teacher = open_teacher(Metrics(), concurrency=1, waiting=2)
         prompts = [Prompt("", f"text {number}") for number in range(5)]
-        tasks = [asyncio.create_task(teacher.ask(prompt, LABELS)) for prompt in prompts]
+        tasks = [asyncio.create_task(teacher.ask(backend, prompt, LABELS)) for prompt in prompts]
         while sum(task.done() for task in tasks) < 2:
             await asyncio.sleep(0)
         backend.released.set()
@@ -203,14 +203,14 @@ def test_a_malformed_cached_answer_is_a_counted_miss(value: bytes) -> None:
     async def ask() -> None:
         metrics, backend = Metrics(), ToldTeacher(lambda _: Opinion("net", GOOD_SCORES))
         backend.released.set()
-        teacher = open_teacher(backend, metrics)
-        await teacher.ask(PROMPT, LABELS)
+        teacher = open_teacher(metrics)
+        await teacher.ask(backend, PROMPT, LABELS)
         (key,) = teacher.cache.memory.entries
         await teacher.cache.put({key: value})
-        again = await teacher.ask(PROMPT, LABELS)
+        again = await teacher.ask(backend, PROMPT, LABELS)
         assert (again.opinion.label, again.cached) == ("net", False)
         assert metrics.cache.values["teacher", "malformed"] == 1
-        assert (await teacher.ask(PROMPT, LABELS)).cached
+        assert (await teacher.ask(backend, PROMPT, LABELS)).cached
         await teacher.close()
 
     asyncio.run(ask())
@@ -224,11 +224,11 @@ def test_a_refusal_is_logged_once_a_while_with_its_reason(
             ClientOptions(url, "model", "sk-Top5ecret", constraint="json_schema")
         )
         teacher = Teacher(
-            backend, Cache("teacher", CacheOptions(), None, Metrics()), TeacherOptions(), Metrics()
+            Cache("teacher", CacheOptions(), None, Metrics()), TeacherOptions(), Metrics()
         )
         for number in range(20):
             with pytest.raises(TeacherError, match=r"^the teacher refused with status 422$"):
-                await teacher.ask(Prompt("", f"confidential {number}"), LABELS)
+                await teacher.ask(backend, Prompt("", f"confidential {number}"), LABELS)
         await teacher.close()
 
     with openai_server(lambda _: "net") as server, caplog.at_level(logging.WARNING):

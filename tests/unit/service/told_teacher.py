@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from service.cache import Cache, CacheOptions
-from service.teacher.asking import Asking
+from service.teacher.asking import Asking, Manner
 from service.teacher.client import Opinion
 from service.teacher.questions import QuestionOptions, Questions
 from service.teacher.teacher import Teacher, TeacherOptions
 from service.telemetry.metrics import Metrics
+from understudy.bundle import Manifest
 from understudy.graph.prompts import Prompt
 
 
@@ -34,12 +35,16 @@ class ToldTeacher:
         pass
 
 
-def open_teacher(backend: ToldTeacher, metrics: Metrics, **options: int) -> Teacher:
+def open_teacher(metrics: Metrics, **options: int) -> Teacher:
     cache = Cache("teacher", CacheOptions(), None, metrics)
-    return Teacher(backend, cache, TeacherOptions(**options), metrics)
+    return Teacher(cache, TeacherOptions(**options), metrics)
 
 
 def asking(backend: ToldTeacher, share: float = 0.0, **options: int) -> Asking:
+    """Asks the one backend about every bundle, in its labels."""
+
+    def manner_of(manifest: Manifest) -> Manner:
+        return Manner(Questions(QuestionOptions(), manifest.label_names), backend)
+
     metrics = Metrics()
-    teacher = open_teacher(backend, metrics, **options)
-    return Asking(teacher, Questions(QuestionOptions()), share, metrics)
+    return Asking(open_teacher(metrics, **options), manner_of, share, metrics)

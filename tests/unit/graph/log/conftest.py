@@ -17,8 +17,10 @@ def hold(redis: RedisServer, tmp_path: Path) -> Iterator[Open]:
     """Opens the test's log, each time with a data folder of its own unless one is named."""
     graph, logs = uuid4().hex, list[RedisLog]()  # those of other tests may still say what they need
 
-    def opened(folder: str = "", url: str = redis.url, kept: int = 0) -> RedisLog:
-        options = RedisLogOptions(url, records_kept=kept)
+    def opened(
+        folder: str = "", url: str = redis.url, kept: int = 0, room: int = 2**28
+    ) -> RedisLog:
+        options = RedisLogOptions(url, records_kept=kept, bytes_kept=room)
         logs.append(RedisLog(options, graph, tmp_path / (folder or f"data{len(logs)}")))
         return logs[-1]
 

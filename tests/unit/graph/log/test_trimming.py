@@ -7,6 +7,8 @@ import pytest
 from tests.redis_server import RedisServer
 from tests.unit.graph.log.logs import Open, found, keys_of, records, redis_and_valkey
 from understudy.graph.errors import JournalError
+from understudy.graph.log.streams import log as streams_log
+from understudy.graph.log.streams.scripts import APPEND
 
 
 @redis_and_valkey
@@ -81,3 +83,33 @@ def test_some_records_are_kept_for_those_who_come_late(redis: RedisServer, hold:
     assert redis.client.xlen(one.records_key) == 5
     with pytest.raises(JournalError, match="begins after record 3"):
         hold()
+
+
+@redis_and_valkey
+@pytest.mark.parametrize(("room", "kept"), [(0, 0), (1_500, 1), (2_999, 2), (2**20, 6)])
+def test_those_that_are_kept_have_no_more_bytes_than_they_may(
+    redis: RedisServer, hold: Open, room: int, kept: int
+) -> None:
+    one = hold(kept=6, room=room)
+    one.append(records(8, size=1_000))
+    one.truncate(6, "snapshot-6", keys_of(one))
+    assert redis.client.xlen(one.records_key) == 2 + kept
+    one.append(records(2, first=9, size=100))
+    one.truncate(10, "snapshot-10", keys_of(one))
+    assert redis.client.xlen(one.records_key) == {0: 0, 1: 3, 2: 4, 6: 6}[kept]
+
+
+def test_records_of_a_release_that_did_not_count_bytes_are_kept_by_number(
+    redis: RedisServer, hold: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = hold(kept=6, room=1_500)
+    older = APPEND.replace("'bytes', string.format('%d', bytes))", "'links', chain)")
+    with monkeypatch.context() as patch:
+        patch.setattr(streams_log, "APPEND", older)
+        one.append(records(8, size=1_000))
+    one.truncate(7, "snapshot-7", keys_of(one))
+    assert redis.client.xlen(one.records_key) == 7
+    one.append(records(3, first=9, size=1_000))
+    assert found(one) == [*records(8, size=1_000)[7:], *records(3, first=9, size=1_000)]
+    one.truncate(11, "snapshot-11", keys_of(one))
+    assert redis.client.xlen(one.records_key) == 1

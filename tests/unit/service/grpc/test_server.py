@@ -47,7 +47,7 @@ def running(engine: Engine, settings: Settings) -> Iterator[tuple[Service, GrpcS
 
     async def begin() -> tuple[Service, GrpcServer]:
         app = create_app(engine, settings)
-        server = GrpcServer(app, options(settings), app.parts.aside)
+        server = GrpcServer(app, options(settings), app.parts.aside, app.count_unread)
         await server.start()
         return app, server
 
@@ -324,13 +324,15 @@ def test_workers_share_a_port_and_nobody_else_does() -> None:
         aside = Aside()
         shared = replace(options(Settings()), shared=True)
         try:
-            first = GrpcServer(lambda *_: asyncio.sleep(0), shared, aside)
+            first = GrpcServer(lambda *_: asyncio.sleep(0), shared, aside, print)
             second = GrpcServer(
-                lambda *_: asyncio.sleep(0), replace(shared, port=first.port), aside
+                lambda *_: asyncio.sleep(0), replace(shared, port=first.port), aside, print
             )
             assert second.port == first.port
             with pytest.raises(AddressError):
-                GrpcServer(lambda *_: asyncio.sleep(0), options(Settings(), first.port), aside)
+                GrpcServer(
+                    lambda *_: asyncio.sleep(0), options(Settings(), first.port), aside, print
+                )
         finally:
             aside.close()
 
@@ -341,7 +343,7 @@ def test_a_taken_port_is_said() -> None:
     async def open_on(port: int) -> None:
         aside = Aside()
         try:
-            GrpcServer(lambda *_: asyncio.sleep(0), options(Settings(), port), aside)
+            GrpcServer(lambda *_: asyncio.sleep(0), options(Settings(), port), aside, print)
         finally:
             aside.close()
 
@@ -349,3 +351,39 @@ def test_a_taken_port_is_said() -> None:
         port = other.getsockname()[1]
         with pytest.raises(AddressError, match=f"{port}; choose another with --grpc-port"):
             asyncio.run(open_on(port))
+
+
+def test_calls_that_grpc_itself_would_refuse_are_counted(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        running(engine, Settings(max_body_bytes=1_000)) as (app, server, _),
+        grpc.insecure_channel(server.address) as channel,
+    ):
+
+        def refused(method: str, message: bytes) -> tuple[str, str]:
+            with pytest.raises(grpc.RpcError) as caught:
+                channel.unary_unary(method)(message, timeout=WAIT)
+            return caught.value.code().name, caught.value.details()
+
+        for method in (f"/{SERVICE}/RepositoryIndex", "/other.Service/ServerLive"):
+            status, told = refused(method, b"")
+            assert status == "UNIMPLEMENTED"
+            assert told.startswith(f"unknown_method: {SERVICE} has the methods ServerLive, ")
+        for name in ("ModelInfer", "ServerLive"):
+            found = refused(f"/{SERVICE}/{name}", b"\xff\xff junk")
+            expected = f"malformed_message: the message is no inference.{name}Request"
+            assert found == ("INVALID_ARGUMENT", expected)
+        status, told = refused(f"/{SERVICE}/ModelInfer", b"x" * 300_000)
+        assert (status, "larger than max" in told) == ("RESOURCE_EXHAUSTED", True)
+        assert call(server.address, "ServerLive").live
+        figures = app.parts.metrics.render().decode().splitlines()
+    for reason, number, count in (
+        ("unknown_method", 404, 2),
+        ("malformed_message", 400, 2),
+        ("message_not_read", 413, 1),
+    ):
+        assert f'understudy_rejections_total{{reason="{reason}"}} {count}.0' in figures
+        answered = f'understudy_requests_total{{operation="other",status="{number}"}} {count}.0'
+        assert answered in figures
+    assert not caplog.records

@@ -107,13 +107,41 @@ def test_a_log_that_is_away_leaves_all_ready_and_one_that_cannot_be_followed_non
     tiny_bundle: TinyBundle,
 ) -> None:
     with Engine.open(tiny_bundle.folder) as engine:
-        health = create_app(engine, Settings(probe_seconds=0)).parts.health
+        parts = create_app(engine, Settings(probe_seconds=60)).parts
+
+        def told() -> bool:
+            return "understudy_ready 1.0" in parts.metrics.render().decode().splitlines()
 
         async def check() -> None:
             engine.writer.failure = LogUnavailableError("it is away")
-            await health.check()
+            await parts.health.check()
+            assert told()
             engine.writer.failure = JournalFailedError("it is gone")
-            with pytest.raises(NotReadyError, match="failed"):
-                await health.check()
+            assert not told()  # whoever asked last for readiness
+            with pytest.raises(NotReadyError, match="changes cannot be followed; see the log"):
+                await parts.health.check()
+            engine.writer.failure = None
+            await parts.health.check()
 
         asyncio.run(check())
+
+
+def test_the_figure_of_readiness_is_what_a_check_would_say() -> None:
+    lag = 0.0
+
+    async def probe() -> None:
+        """Passes."""
+
+    async def check() -> None:
+        nonlocal lag
+        health = Health(probe, 60, 5, lambda: lag, max_lag_seconds=5)
+        assert not health.ready
+        await health.check()
+        assert health.ready
+        lag = 9.0
+        assert not health.ready
+        lag = 0.0
+        health.ending = True
+        assert not health.ready
+
+    asyncio.run(check())

@@ -370,12 +370,12 @@ class RedisLog:
     def trim(self) -> None:
         """Forgets records that lie behind the snapshot and that no living process needs."""
         keys = [self.about_key, self.records_key, self.sent_key, self.followers_key]
-        wanted = max(self.base.number - self.options.records_kept, 0)
+        kept = self.options.records_kept, self.options.bytes_kept
         needed = min(self.at, self.base.number)
         stored = None if self.news is None else self.news.stored
         told: list[Argument] = [self.process, needed, "" if stored is None else stored]
         try:
-            start = self.server.run(TRIM, keys, [self.base.birth, wanted, *told])
+            start = self.server.run(TRIM, keys, [self.base.birth, self.base.number, *told, *kept])
         except JournalError as error:  # after the next snapshot, then
             logger.warning("%s is not trimmed: %s", self.where, error)
         else:

@@ -14,6 +14,7 @@ class RedisLogOptions:
             synchronises every second only.
         wait_replicas: acknowledge once so many of the server's replicas have it (`WAIT`).
         records_kept: behind the newest snapshot, for processes that start from an older one.
+        bytes_kept: of those records at most; the older ones are forgotten first.
         snapshots: URL of a store that fsspec knows, for processes that start without one; may
             hold a password.
     """
@@ -23,4 +24,5 @@ class RedisLogOptions:
     wait_disk: bool = False
     wait_replicas: int = 0
     records_kept: int = 100_000
+    bytes_kept: int = 2**28
     snapshots: str = field(default="", repr=False)

@@ -2,8 +2,8 @@
 
 A log is four keys with one hash tag, so that they lie together in a cluster:
 
-- `about`: birth (drawn once), start (number of the last record that was trimmed), last, and the
-  link of the last record;
+- `about`: birth (drawn once), start (number of the last record that was trimmed), last, the link of
+  the last record, and the bytes of all records so far;
 - `records`: the stream. The id of an entry is the record's number;
 - `sent`: process → sequence, first number and time of its last batch, by which a batch that is
   sent again is known, and one that comes late is refused;
@@ -11,7 +11,8 @@ A log is four keys with one hash tag, so that they lie together in a cluster:
   `snapshots` stands who starts from the newest snapshot of the store.
 
 Every entry holds the SHA-256 of its record, and a link: SHA-1 over the link before, the number and
-that digest. So two processes that know the same link have read the same records.
+that digest. So two processes that know the same link have read the same records. It also tells the
+bytes of all records before it, unless a release before appended it.
 """
 
 # Unseen for as long, a process holds no records any more: long enough to be started again.
@@ -31,7 +32,7 @@ APPEND = """
 local about, records, sent = KEYS[1], KEYS[2], KEYS[3]
 local birth, process, sequence = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local known, link, exact = tonumber(ARGV[4]), ARGV[5], ARGV[6]
-local found = redis.call('HMGET', about, 'birth', 'last', 'link')
+local found = redis.call('HMGET', about, 'birth', 'last', 'link', 'bytes')
 if found[1] ~= birth then return {'gone', 0} end
 local before = redis.call('HGET', sent, process)
 if before then
@@ -56,17 +57,20 @@ if last > known then
 end
 if there ~= link then return {'forked', known} end
 if exact == '1' and last > known then return {'moved', last} end
-local first = last + 1
+local first, bytes = last + 1, tonumber(found[4] or '0')
 for position = 7, #ARGV, 4 do
     last = last + 1
     local number = string.format('%d', last)
     local digest = ARGV[position + 3]
     chain = redis.sha1hex(chain .. ':' .. number .. ':' .. digest)
     redis.call('XADD', records, number .. '-0', 'kind', ARGV[position], 'key', ARGV[position + 1],
-        'payload', ARGV[position + 2], 'digest', digest, 'link', chain)
+        'payload', ARGV[position + 2], 'digest', digest, 'link', chain,
+        'bytes', string.format('%d', bytes))
+    bytes = bytes + #ARGV[position + 1] + #ARGV[position + 2]
 end
 local time = redis.call('TIME')
-redis.call('HSET', about, 'last', string.format('%d', last), 'link', chain)
+redis.call('HSET', about, 'last', string.format('%d', last), 'link', chain,
+    'bytes', string.format('%d', bytes))
 redis.call('HSET', sent, process, string.format('%d %d %d', sequence, first,
     time[1] * 1000 + math.floor(time[2] / 1000)))
 return {'kept', first}
@@ -109,14 +113,32 @@ return {found, entries}
 
 # A follower is gone that was not seen for long while another one was: after a leap of the server's
 # clock, or while it is full and no process can tell that it lives, all look alike.
+# Of what lies behind the snapshot the newest records stay, so many and of so many bytes at most.
 # What the caller needs, and has stored, is told after the trimming: a full Redis takes nothing
 # before it. Until then it counts as told.
 TRIM = f"""
 local about, records, sent, followers = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local process, own, stored = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-local found = redis.call('HMGET', about, 'birth', 'start')
+local base, most, room = tonumber(ARGV[2]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local found = redis.call('HMGET', about, 'birth', 'start', 'last', 'bytes')
 if found[1] ~= ARGV[1] then return -1 end
-local limit, start = math.min(tonumber(ARGV[2]), own), tonumber(found[2])
+local start, last = tonumber(found[2]), tonumber(found[3])
+local function bytes_up_to(number)
+    if number >= last then return tonumber(found[4] or '0') end
+    local id = string.format('%d-0', number + 1)
+    local entry = redis.call('XRANGE', records, id, id)[1]
+    for position = 1, entry and #entry[2] or 0, 2 do
+        if entry[2][position] == 'bytes' then return tonumber(entry[2][position + 1]) end
+    end
+    return 0
+end
+local low, high = math.max(base - most, start), base
+local whole = bytes_up_to(base)
+while low < high do
+    local middle = math.floor((low + high) / 2)
+    if whole - bytes_up_to(middle) > room then low = middle + 1 else high = middle end
+end
+local limit = math.min(low, own)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local all = redis.call('HGETALL', followers)
