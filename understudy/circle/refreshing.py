@@ -201,7 +201,10 @@ class Refresh:
         if counts.nothing and not joined and not options.unchanged:
             self.tell("nothing has changed: the served model stays (--unchanged trains anyway)")
             raise NothingChanged
-        graph = with_used_labels(graph)
+        known, graph = graph.label_names, with_used_labels(graph)
+        if gone := [name for name in known if name not in graph.label_names]:
+            names = ", ".join(map(repr, gone))
+            self.tell(f"labels: no node has {names} any more, so the new model will not know it")
         if self.refused is not None and not options.unchanged and self.same_graph(graph):
             self.tell("of this very graph a model was refused already (--unchanged trains anyway)")
             raise NothingChanged

@@ -218,6 +218,23 @@ def test_what_was_interrupted_goes_on_and_what_failed_begins_anew(
     assert lines[0].startswith("graph: version 2")
 
 
+def test_a_class_that_the_new_model_will_not_know_is_told(
+    refreshed: Callable[..., None], tmp_path: Path
+) -> None:
+    lines: list[str] = []
+    with pytest.raises(RefreshError):
+        refreshed(1, lines.append)
+    assert not any("any more" in line for line in lines)
+    with Engine.open(tmp_path / "bundle", data=tmp_path / "data") as engine:
+        graph = to_text_graph(engine.state.graph)
+        of_class = graph.labels == graph.label_names.index("net")
+        engine.apply([DeleteNode(graph.ids[node].as_py()) for node in np.flatnonzero(of_class)])
+    with pytest.raises(RefreshError):
+        refreshed(1, lines.append)
+    told = "labels: no node has 'net' any more, so the new model will not know it"
+    assert lines.count(told) == 1
+
+
 def test_what_cannot_be_done_is_refused_before_any_work(
     tiny_bundle: TinyBundle, tmp_path: Path
 ) -> None:
