@@ -353,8 +353,15 @@ class Refresh:
 
     @cached_property
     def start(self) -> Path:
-        """The student that is begun with: that of the served bundle, where it is known."""
+        """The student that is begun with: that of the served bundle, where it is known.
+
+        The last round's, where that was not carried through, and its bundle came to be served by
+        other means, as after --no-reload.
+        """
         if self.is_served(self.kept):
+            return self.kept
+        if self.is_served(self.candidate):
+            put_copy(self.candidate, self.kept)
             return self.kept
         if self.options.student is not None:
             return self.options.student

@@ -266,6 +266,27 @@ def test_the_student_to_begin_with_has_to_be_named(tiny_bundle: TinyBundle, tmp_
         Refresh(options, print).run()
 
 
+def test_a_student_whose_bundle_was_put_in_place_by_hand_is_begun_with(
+    refreshed: Callable[..., None], tmp_path: Path
+) -> None:
+    """As after --no-reload; --student cannot name it, since the next one is written there."""
+    served, work = open_bundle(tmp_path / "bundle").manifest, tmp_path / "work"
+    put_copy(tmp_path / "student", work / "candidate")
+    write_round(work, Round("another", served.version))
+    lines: list[str] = []
+    with pytest.raises(RefreshError, match="ended with status 1"):
+        refreshed(1, lines.append)
+    assert f"--from {tmp_path / 'student'}" in lines[-1]
+    config = work / "candidate" / "config.json"
+    there = json.loads(config.read_text()) | {"graph_hash": served.graph.content_hash}
+    config.write_text(json.dumps(there))
+    (work / "candidate" / "metrics.json").write_text(json.dumps(served.metrics))
+    with pytest.raises(RefreshError, match="ended with status 1"):
+        refreshed(1, lines.append)
+    assert f"--from {work / 'student'}" in lines[-1]
+    assert json.loads((work / "student" / "config.json").read_text()) == there
+
+
 def test_a_service_that_refuses_the_bundle_gets_the_old_one_s_folder_back(
     tiny_bundle: TinyBundle, tmp_path: Path
 ) -> None:
