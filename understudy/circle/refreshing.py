@@ -5,6 +5,7 @@ would run, and each step's output is whole or not there. `Round` says which are 
 """
 
 import json
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -338,9 +339,11 @@ class Refresh:
         if status > 0 and status not in BY_SIGNAL:
             self.end()  # the graph may be what is wrong, so the next round takes it anew
         if status:
-            raise RefreshError(
-                f"`understudy {words[0]}` ended with status {status}; what is served stays as it is"
-            )
+            ended = f"ended with status {status}"
+            if status < 0:
+                ended = f"was killed by signal {-status}"
+                ended += ", as where memory runs out" if status == -signal.SIGKILL else ""
+            raise RefreshError(f"`understudy {words[0]}` {ended}; what is served stays as it is")
 
     def client(self, url: str) -> Client:
         return Client(url, self.options.key, self.options.timeout)

@@ -209,6 +209,12 @@ def test_what_was_interrupted_goes_on_and_what_failed_begins_anew(
         refreshed(143, lines.append)
     assert lines[0].startswith("graph: version 2, the served model is of 0; 1 nodes added, 1 rem")
     lines.clear()
+    with pytest.raises(
+        RefreshError, match="was killed by signal 9, as where memory runs out; what"
+    ):
+        refreshed(-9, lines.append)
+    assert lines[0] == "going on with what was begun; done: graph"
+    lines.clear()
     with pytest.raises(RefreshError, match="ended with status 1;"):
         refreshed(1, lines.append)
     assert lines[0] == "going on with what was begun; done: graph"
