@@ -27,6 +27,7 @@ from understudy.graph.progress import Progress, silent
 from understudy.graph.prompts import Prompt
 
 STAGE = "Asking the endpoint"
+GOES_ON = "; what was answered is kept: run the same command again to go on"
 LEAST = 20  # answers, before their sense is judged
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class Questioner:
             return spent
         raise EndpointError(
             f"{self.options.url} failed {self.options.attempts} times, last with "
-            f"{described(problem)}; what was answered is kept: run the same command again to go on"
+            f"{described(problem)}{GOES_ON}"
         )
 
     def charge(self, prompt: Prompt, reply: Reply) -> None:
@@ -107,7 +108,7 @@ class Questioner:
             )
         if not isinstance(error, RefusedError):
             return EndpointError(f"{self.options.url}: {described(error)}")
-        hint = ""
+        hint = GOES_ON if self.proven and not error.of_question else ""
         if error.of_question and self.options.constraint not in ("auto", "none"):
             hint = f"; if it does not know {self.options.constraint}, choose another --constraint"
         if error.of_question and self.options.wire != "chat":
@@ -240,8 +241,14 @@ def check_sense(reply: Reply, unreadable: int, answers: int, options: EndpointOp
     """
     if unreadable / answers <= options.nonsense:
         return
-    hint = "it is cut off: let it think with --thinking wait" if reply.cut else "try another model"
+    if reply.text is None:
+        last = "the last one not at all: why is told above"
+    else:
+        hint = (
+            "it is cut off: let it think with --thinking wait" if reply.cut else "try another model"
+        )
+        last = f"for example {reply.text[:80]!r}; {hint}"
     raise NonsenseError(
-        f"{options.url} answered {unreadable} of {answers} questions with none of the labels, for "
-        f"example {(reply.text or '')[:80]!r}; {hint}"
+        f"{options.url} answered {unreadable} of {answers} questions with none of the labels, "
+        f"{last}"
     )
