@@ -59,7 +59,7 @@ def decisions_of(ids: Sequence[str], label_names: Sequence[str], count: int) -> 
 def throughput(
     bundle: Annotated[Path, typer.Argument(help="Bundle to serve.")],
     seconds: Annotated[int, typer.Option(min=1, help="Of each run.")] = 5,
-    rounds: Annotated[int, typer.Option(help="Runs of each; medians are told.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Runs of each; medians are told.")] = 3,
 ) -> None:
     """Compare stored nodes with a plain FastAPI route, on /v1/decisions, and 256 at once."""
     check_means(bundle, "taskset", "wrk")

@@ -12,6 +12,7 @@ of the service's own.
 
 import asyncio
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -25,6 +26,7 @@ import typer
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.measure import (
+    check_finite,
     check_means,
     described_bundle,
     markdown_table,
@@ -73,11 +75,12 @@ def load(
     teacher: Annotated[
         Path | None, typer.Option(help="Folder of a trained one, asked beside the student.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the arrivals.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the arrivals.")] = 0,
 ) -> None:
     """Load the service at given rates: latency and goodput, mix by mix."""
     wanted = parse_rates(rates)
     shares = parse_mixes(mixes or (MIXES if teacher is None else (*MIXES, TEACHER_MIX)), teacher)
+    check_finite(seconds=seconds, deadline=deadline)
     check_means(bundle, "taskset")
     questions = Questions(load_snapshot(bundle / "graph"))
     rows = []
@@ -120,7 +123,7 @@ def parse_rates(text: str) -> list[float]:
         rates = [float(part) for part in text.split(",")]
     except ValueError:
         rates = [0.0]
-    if min(rates) <= 0:
+    if not all(0 < rate < math.inf for rate in rates):
         raise BenchmarkError(f"--rates takes numbers above 0 between commas, not {text!r}")
     return rates
 
@@ -149,7 +152,8 @@ def parse_mix(text: str) -> dict[str, float]:
         shares = {name.strip(): float(share) for name, share in pairs}
     except ValueError:
         shares = {}
-    if not shares or not shares.keys() <= set(SORTS) or min(shares.values()) <= 0:
+    known = bool(shares) and shares.keys() <= set(SORTS)
+    if not known or not all(0 < share < math.inf for share in shares.values()):
         raise BenchmarkError(
             f"--mix takes shares above 0 of {', '.join(SORTS)}, such as {MIXES[-1]}; not {text!r}"
         )

@@ -1,6 +1,7 @@
 """Timing and reporting that every benchmark shares."""
 
 import json
+import math
 import os
 import platform
 import shutil
@@ -84,6 +85,17 @@ def check_means(bundle: Path, *programs: str) -> None:
     """
     open_bundle(bundle, verify=False)
     check_programs(*programs)
+
+
+def check_finite(**amounts: float) -> None:
+    """Refuses an option that is no number, or has no end.
+
+    Raises:
+        BenchmarkError: names it.
+    """
+    for name, amount in amounts.items():
+        if not math.isfinite(amount):
+            raise BenchmarkError(f"--{name} must be a number, not {amount}")
 
 
 def check_programs(*programs: str) -> None:

@@ -17,6 +17,7 @@ import typer
 
 from benchmarks.latency import json_node, student_nodes
 from benchmarks.measure import (
+    check_finite,
     check_means,
     described_bundle,
     markdown_table,
@@ -132,10 +133,11 @@ def percentile(values: Sequence[float], rank: float) -> float:
 
 def overload(
     bundle: Annotated[Path, typer.Argument(help="Bundle to serve.")],
-    seconds: Annotated[float, typer.Option(help="Of twice the sustainable rate.")] = 60.0,
-    queue_tokens: Annotated[int, typer.Option(help="That may wait.")] = 16_384,
+    seconds: Annotated[float, typer.Option(min=4, help="Of twice the sustainable rate.")] = 60.0,
+    queue_tokens: Annotated[int, typer.Option(min=1, help="That may wait.")] = 16_384,
 ) -> None:
     """Measure unseen nodes at 16 concurrent requests, and twice the rate that can be sustained."""
+    check_finite(seconds=seconds)
     check_means(bundle, "taskset")
     requests = Requests(bundle)
     with terminal_progress() as progress:

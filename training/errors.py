@@ -7,6 +7,7 @@ TrainingError
 ├── TeacherError        a teacher or its folder is missing, damaged, or lacks what is asked of it
 │   └── StaleTeacherError   its answers are about another graph
 ├── EndpointError       a teacher's endpoint refuses, fails, or answers nonsense
+│   └── NonsenseError       most of its answers name no label
 ├── DeviceError         a device is not here, or is none
 └── EvaluationError     an evaluation's folder holds runs of another plan
 """
@@ -38,6 +39,10 @@ class StaleTeacherError(TeacherError):
 
 class EndpointError(TrainingError):
     """A teacher's endpoint refuses, fails, or answers nonsense."""
+
+
+class NonsenseError(EndpointError):
+    """Most of an endpoint's answers name no label."""
 
 
 class DeviceError(TrainingError):

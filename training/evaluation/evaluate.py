@@ -76,6 +76,8 @@ def evaluate_all(
             graph = load_graph(one.graph)
             check_splits(graph, one.options)
             check_plan(one.out, graph, one.options)
+            for path in sorted(one.out.glob("runs/*.json")):
+                read_result(path)  # a damaged one would else be told when all others have run
         if processes > 1 and not all(is_complete(one) for one in evaluations):
             run_apart(evaluations, processes, conclude, progress)
             return [one.out / REPORT_FILE for one in evaluations]
@@ -168,7 +170,24 @@ def whole_sets(out: Path, options: EvaluationOptions) -> list[dict[str, Any]]:
         path = out / "runs" / f"{key.name}.json"
         sets.setdefault((key.encoder, key.student, key.recipe), []).append(path)
     whole = [paths for paths in sets.values() if all(path.is_file() for path in paths)]
-    return [json.loads(path.read_text(encoding="utf-8")) for paths in whole for path in paths]
+    return [read_result(path) for paths in whole for path in paths]
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """A run's result.
+
+    Raises:
+        EvaluationError: it is damaged.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise EvaluationError(
+            f"{path} is damaged: {error}; remove it, and the same command runs it again"
+        ) from error
+    if not isinstance(value, dict):
+        raise EvaluationError(f"{path} is no result; remove it, and the same command runs it again")
+    return value
 
 
 def check_plan(out: Path, graph: TextGraph, options: EvaluationOptions) -> None:

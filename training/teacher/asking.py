@@ -15,7 +15,7 @@ import numpy as np
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from numpy.typing import NDArray
 
-from training.errors import EndpointError
+from training.errors import EndpointError, NonsenseError
 from training.teacher.cost import Bill, estimated_usage, tell_estimate, tell_measured
 from training.teacher.endpoint import EndpointOptions
 from training.teacher.kept import KeptAnswers
@@ -27,6 +27,7 @@ from understudy.graph.progress import Progress, silent
 from understudy.graph.prompts import Prompt
 
 STAGE = "Asking the endpoint"
+GOES_ON = "; what was answered is kept: run the same command again to go on"
 LEAST = 20  # answers, before their sense is judged
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class Questioner:
             return spent
         raise EndpointError(
             f"{self.options.url} failed {self.options.attempts} times, last with "
-            f"{described(problem)}; what was answered is kept: run the same command again to go on"
+            f"{described(problem)}{GOES_ON}"
         )
 
     def charge(self, prompt: Prompt, reply: Reply) -> None:
@@ -107,7 +108,7 @@ class Questioner:
             )
         if not isinstance(error, RefusedError):
             return EndpointError(f"{self.options.url}: {described(error)}")
-        hint = ""
+        hint = GOES_ON if self.proven and not error.of_question else ""
         if error.of_question and self.options.constraint not in ("auto", "none"):
             hint = f"; if it does not know {self.options.constraint}, choose another --constraint"
         if error.of_question and self.options.wire != "chat":
@@ -144,8 +145,9 @@ def ask_all(
 ) -> tuple[NDArray[np.float32], Bill]:
     """Log-probabilities of every prompt, float32 [P, C], and what they cost; closes the asker.
 
-    What is kept is not asked again. An answer that names no label says nothing: all are alike.
-    Where the money ends, the last prompts are not asked: NaN.
+    What is kept is not asked again. An answer that names no label says nothing: all are alike; of
+    a run that mostly such answers end, none is kept. Where the money ends, the last prompts are not
+    asked: NaN.
 
     Raises:
         EndpointError: it refuses, fails for good, or answers mostly nonsense.
@@ -153,6 +155,9 @@ def ask_all(
     questioner = Questioner(asker, label_names, options)
     replies = {i: reply for i, prompt in enumerate(prompts) if (reply := kept.get(prompt))}
     questioner.proven = bool(replies)
+    nameless = sum(reply.label is None for reply in replies.values())
+    if nameless:
+        log.warning("%d of %d answers that are kept name no label", nameless, len(replies))
     missing = [index for index in range(len(prompts)) if index not in replies]
     if missing:
         tell_estimate([prompts[index] for index in missing], len(replies), options)
@@ -165,9 +170,17 @@ def ask_all(
                         kept.put(prompts[index], reply)
                     replies[index] = reply
                     questioner.charge(prompts[index], reply)
-                    check_sense(questioner, reply)
-                    tell_measured(questioner.bill, len(missing), options)
+                    if (bill := questioner.bill).questions >= LEAST:
+                        check_sense(reply, bill.unreadable, bill.questions, options)
+                    tell_measured(bill, len(missing), options)
                     progress(STAGE, len(replies), len(prompts))
+            # What is kept from earlier runs, and what was too little to be judged on its way.
+            wrong = [reply for reply in replies.values() if reply.label is None]
+            if wrong:
+                check_sense(wrong[-1], len(wrong), len(replies), options)
+        except NonsenseError:
+            kept.forget(prompts[index] for index, reply in replies.items() if reply.label is None)
+            raise
         finally:
             portal.call(asker.close)
     if len(replies) < len(prompts):
@@ -217,13 +230,25 @@ def concurrently(
         raise failure
 
 
-def check_sense(questioner: Questioner, reply: Reply) -> None:
-    """Stops a run whose answers name no label, before all of it is paid for."""
-    bill, options = questioner.bill, questioner.options
-    if bill.questions < LEAST or bill.unreadable / bill.questions <= options.nonsense:
+def check_sense(reply: Reply, unreadable: int, answers: int, options: EndpointOptions) -> None:
+    """Stops a run whose answers name no label, before all of it is paid for.
+
+    Args:
+        reply: the last one, shown where it is one of them.
+
+    Raises:
+        NonsenseError: they are too many.
+    """
+    if unreadable / answers <= options.nonsense:
         return
-    hint = "it is cut off: let it think with --thinking wait" if reply.cut else "try another model"
-    raise EndpointError(
-        f"{options.url} answered {bill.unreadable} of {bill.questions} questions with none of the "
-        f"labels, for example {(reply.text or '')[:80]!r}; {hint}"
+    if reply.text is None:
+        last = "the last one not at all: why is told above"
+    else:
+        hint = (
+            "it is cut off: let it think with --thinking wait" if reply.cut else "try another model"
+        )
+        last = f"for example {reply.text[:80]!r}; {hint}"
+    raise NonsenseError(
+        f"{options.url} answered {unreadable} of {answers} questions with none of the labels, "
+        f"{last}"
     )

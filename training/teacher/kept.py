@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -72,6 +72,14 @@ class KeptAnswers:
             self.connection.execute(
                 "INSERT OR REPLACE INTO answers VALUES (?, ?)",
                 (self.key(prompt), json.dumps(value)),
+            )
+
+    def forget(self, prompts: Iterable[Prompt]) -> None:
+        """Has these asked again by the next run."""
+        with self.told():
+            self.connection.executemany(
+                "DELETE FROM answers WHERE question = ?",
+                ((self.key(prompt),) for prompt in prompts),
             )
 
     def key(self, prompt: Prompt) -> bytes:

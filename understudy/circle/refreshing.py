@@ -5,6 +5,7 @@ would run, and each step's output is whole or not there. `Round` says which are 
 """
 
 import json
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -201,7 +202,10 @@ class Refresh:
         if counts.nothing and not joined and not options.unchanged:
             self.tell("nothing has changed: the served model stays (--unchanged trains anyway)")
             raise NothingChanged
-        graph = with_used_labels(graph)
+        known, graph = graph.label_names, with_used_labels(graph)
+        if gone := [name for name in known if name not in graph.label_names]:
+            names = ", ".join(map(repr, gone))
+            self.tell(f"labels: no node has {names} any more, so the new model will not know it")
         if self.refused is not None and not options.unchanged and self.same_graph(graph):
             self.tell("of this very graph a model was refused already (--unchanged trains anyway)")
             raise NothingChanged
@@ -335,9 +339,11 @@ class Refresh:
         if status > 0 and status not in BY_SIGNAL:
             self.end()  # the graph may be what is wrong, so the next round takes it anew
         if status:
-            raise RefreshError(
-                f"`understudy {words[0]}` ended with status {status}; what is served stays as it is"
-            )
+            ended = f"ended with status {status}"
+            if status < 0:
+                ended = f"was killed by signal {-status}"
+                ended += ", as where memory runs out" if status == -signal.SIGKILL else ""
+            raise RefreshError(f"`understudy {words[0]}` {ended}; what is served stays as it is")
 
     def client(self, url: str) -> Client:
         return Client(url, self.options.key, self.options.timeout)
@@ -350,8 +356,15 @@ class Refresh:
 
     @cached_property
     def start(self) -> Path:
-        """The student that is begun with: that of the served bundle, where it is known."""
+        """The student that is begun with: that of the served bundle, where it is known.
+
+        The last round's, where that was not carried through, and its bundle came to be served by
+        other means, as after --no-reload.
+        """
         if self.is_served(self.kept):
+            return self.kept
+        if self.is_served(self.candidate):
+            put_copy(self.candidate, self.kept)
             return self.kept
         if self.options.student is not None:
             return self.options.student

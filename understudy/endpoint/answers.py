@@ -8,7 +8,7 @@ from understudy.endpoint.asker import Reply, Usage
 from understudy.endpoint.completions import Choice, Completion, read_counts, read_positions
 from understudy.endpoint.distribution import certain, label_weights, log_probabilities
 from understudy.endpoint.errors import MalformedError
-from understudy.endpoint.naming import after_thoughts, find_label
+from understudy.endpoint.naming import after_thoughts, find_label, may_go_on
 from understudy.endpoint.scores import problem_of_scores
 
 TOLD_FLOOR = 1e-9  # of a probability that the server computed for every label
@@ -30,6 +30,8 @@ def read_reply(completion: Completion, label_names: Sequence[str], exact: bool =
     cut = choice.finish_reason == "length"
     text = None if content is None else after_thoughts(content)[0]
     named = find_label(text, label_names, exact) if text else None
+    if text and named and cut and may_go_on(text, named.label, label_names):
+        named = None
     if text is None and (choice.message.refusal or thoughts_of(choice)):
         text = ""  # there is an answer, and it has no words
     if text is None or named is None:

@@ -54,6 +54,14 @@ def whole_label(text: str, label_names: Sequence[str]) -> int | None:
     return label_reader(tuple(label_names)).find(unwrapped(text))
 
 
+def may_go_on(text: str, label: int, label_names: Sequence[str]) -> bool:
+    """Whether an answer that was cut off may have been about to name a longer label, as one that
+    ends with `net` or `net co` where there is `net core`."""
+    said, *names = (on_one_line(words).casefold() for words in (text, *label_names))
+    begun = said[said.rfind(names[label]) :]
+    return any(len(name) > len(names[label]) and name.startswith(begun) for name in names)
+
+
 class LabelReader:
     """Finds the label that a text means which is nothing but a label."""
 

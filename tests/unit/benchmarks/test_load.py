@@ -14,6 +14,7 @@ from benchmarks.questions import Questions
 from benchmarks.raw_client import RawClient
 from benchmarks.scale import parse_sizes
 from tests.student_bundles import hub_graph
+from understudy.cli import main
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 REFUSED = b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\n\r\n"
@@ -117,15 +118,37 @@ def test_a_mix_is_drawn_by_its_shares() -> None:
     assert len(set(changes)) == len(changes) > 5  # no edge is added twice
 
 
-@pytest.mark.parametrize("text", ["stored", "stored=0", "stored=1,others=2", "", "stored=x"])
+@pytest.mark.parametrize(
+    "text", ["stored", "stored=0", "stored=1,others=2", "", "stored=x", "stored=nan"]
+)
 def test_a_mix_that_is_none_is_told(text: str) -> None:
     with pytest.raises(BenchmarkError, match="--mix takes shares above 0 of stored, unseen"):
         parse_mix(text)
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("overload", "--seconds", "-1"), "-1.0 is not in the range x>=4"),
+        (("overload", "--seconds", "nan"), "--seconds must be a number, not nan"),
+        (("overload", "--queue-tokens", "0"), "0 is not in the range x>=1"),
+        (("http", "--rounds", "0"), "0 is not in the range x>=1"),
+        (("load", "--seconds", "inf"), "--seconds must be a number, not inf"),
+        (("load", "--deadline", "nan"), "--deadline must be a number, not nan"),
+    ],
+)
+def test_times_that_are_none_are_refused_before_anything_is_measured(
+    words: tuple[str, ...], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, *options = words
+    with pytest.raises(SystemExit):
+        main(["bench", command, str(tmp_path), *options])
+    assert told in capsys.readouterr().err
+
+
 def test_rates_and_sizes_that_are_none_are_told() -> None:
     assert parse_rates("10,2.5") == [10.0, 2.5]
-    for text in ("10,fast", "0", ""):
+    for text in ("10,fast", "0", "", "10,nan", "inf"):
         with pytest.raises(BenchmarkError, match="--rates takes numbers above 0"):
             parse_rates(text)
     assert parse_sizes("100,2000") == [100, 2000]

@@ -209,6 +209,12 @@ def test_what_was_interrupted_goes_on_and_what_failed_begins_anew(
         refreshed(143, lines.append)
     assert lines[0].startswith("graph: version 2, the served model is of 0; 1 nodes added, 1 rem")
     lines.clear()
+    with pytest.raises(
+        RefreshError, match="was killed by signal 9, as where memory runs out; what"
+    ):
+        refreshed(-9, lines.append)
+    assert lines[0] == "going on with what was begun; done: graph"
+    lines.clear()
     with pytest.raises(RefreshError, match="ended with status 1;"):
         refreshed(1, lines.append)
     assert lines[0] == "going on with what was begun; done: graph"
@@ -216,6 +222,23 @@ def test_what_was_interrupted_goes_on_and_what_failed_begins_anew(
     with pytest.raises(RefreshError, match="ended with status 1;"):
         refreshed(1, lines.append)
     assert lines[0].startswith("graph: version 2")
+
+
+def test_a_class_that_the_new_model_will_not_know_is_told(
+    refreshed: Callable[..., None], tmp_path: Path
+) -> None:
+    lines: list[str] = []
+    with pytest.raises(RefreshError):
+        refreshed(1, lines.append)
+    assert not any("any more" in line for line in lines)
+    with Engine.open(tmp_path / "bundle", data=tmp_path / "data") as engine:
+        graph = to_text_graph(engine.state.graph)
+        of_class = graph.labels == graph.label_names.index("net")
+        engine.apply([DeleteNode(graph.ids[node].as_py()) for node in np.flatnonzero(of_class)])
+    with pytest.raises(RefreshError):
+        refreshed(1, lines.append)
+    told = "labels: no node has 'net' any more, so the new model will not know it"
+    assert lines.count(told) == 1
 
 
 def test_what_cannot_be_done_is_refused_before_any_work(
@@ -247,6 +270,27 @@ def test_the_student_to_begin_with_has_to_be_named(tiny_bundle: TinyBundle, tmp_
     options = RefreshOptions(str(tmp_path / "data"), tiny_bundle.folder, tmp_path / "work")
     with pytest.raises(RefreshError, match="with --student"):
         Refresh(options, print).run()
+
+
+def test_a_student_whose_bundle_was_put_in_place_by_hand_is_begun_with(
+    refreshed: Callable[..., None], tmp_path: Path
+) -> None:
+    """As after --no-reload; --student cannot name it, since the next one is written there."""
+    served, work = open_bundle(tmp_path / "bundle").manifest, tmp_path / "work"
+    put_copy(tmp_path / "student", work / "candidate")
+    write_round(work, Round("another", served.version))
+    lines: list[str] = []
+    with pytest.raises(RefreshError, match="ended with status 1"):
+        refreshed(1, lines.append)
+    assert f"--from {tmp_path / 'student'}" in lines[-1]
+    config = work / "candidate" / "config.json"
+    there = json.loads(config.read_text()) | {"graph_hash": served.graph.content_hash}
+    config.write_text(json.dumps(there))
+    (work / "candidate" / "metrics.json").write_text(json.dumps(served.metrics))
+    with pytest.raises(RefreshError, match="ended with status 1"):
+        refreshed(1, lines.append)
+    assert f"--from {work / 'student'}" in lines[-1]
+    assert json.loads((work / "student" / "config.json").read_text()) == there
 
 
 def test_a_service_that_refuses_the_bundle_gets_the_old_one_s_folder_back(

@@ -63,6 +63,30 @@ def read(content: bytes) -> Reply:
     return read_reply(read_completion(content), LABELS, exact=True)
 
 
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("net", None),
+        ("The category is Net Co", None),
+        ('{"category": "net', None),
+        ('{"category": "net"}', 0),
+        ("net core", 1),
+        ("net, since it", 0),
+        ("games", 2),
+    ],
+)
+def test_an_answer_that_was_cut_off_is_no_shorter_label(text: str, label: int | None) -> None:
+    def read(why: str) -> Reply:
+        choice = {"message": {"content": text}, "finish_reason": why}
+        return read_reply(
+            read_completion(json.dumps({"choices": [choice]}).encode()),
+            ("net", "net core", "games"),
+        )
+
+    assert read("length").label == label
+    assert label is None or read("stop").label == label
+
+
 def test_a_completion_is_a_reply() -> None:
     for plain in (completion("games"), completion("games", label_scores=None)):
         assert (read(plain).label, read(plain).log_probabilities) == (1, None)

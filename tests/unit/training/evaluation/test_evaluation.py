@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from training.errors import EvaluationError, TrainingError
-from training.evaluation.evaluate import check_plan, check_splits, whole_sets
+from training.evaluation.evaluate import check_plan, check_splits, evaluate, whole_sets
 from training.evaluation.plan import Choice, EvaluationOptions, run_keys
 from training.evaluation.run import best_choice, reliability
 from training.evaluation.splits import (
@@ -25,6 +25,7 @@ from training.evaluation.splits import (
 from training.recipes import COMBINED, HARD, RANDOM, RECIPES, VANILLA, recipe_weights
 from training.teacher.encoder import EncoderOptions
 from training.teacher.options import TeachOptions
+from understudy.graph import save_graph
 from understudy.graph.errors import UntrainableError
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
@@ -174,6 +175,20 @@ def test_a_width_that_another_network_cannot_have_ends_no_evaluation(tmp_path: P
         (tmp_path / "runs" / f"{key.name}.json").write_text(json.dumps({"encoder": key.encoder}))
     kept = whole_sets(tmp_path, options)
     assert sorted(result["encoder"] for result in kept) == ["hashing", "minilm"]
+
+
+@pytest.mark.parametrize("damaged", ["{", "[]"])
+def test_a_damaged_run_is_named_before_others_are_run(tmp_path: Path, damaged: str) -> None:
+    graph, out = synthetic_graph(SyntheticOptions(nodes=90, classes=3)), tmp_path / "out"
+    save_graph(graph, tmp_path / "graph")
+    options = EvaluationOptions(splits=1, seeds=2, students=("sage",), recipes=(VANILLA,))
+    check_plan(out, graph, options)
+    run = out / "runs" / f"{next(run_keys(options)).name}.json"
+    run.parent.mkdir()
+    run.write_text(damaged)
+    with pytest.raises(EvaluationError, match=rf"{run.name} is .*; remove it, and the same"):
+        evaluate(tmp_path / "graph", out, options)
+    assert list(run.parent.iterdir()) == [run]
 
 
 def test_runs_of_an_earlier_format_of_teachers_are_not_mixed_with_new_ones(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_what_is_kept_is_asked_and_charged_once(tmp_path: Path) -> None:
 
 def test_what_was_on_its_way_when_another_failed_is_kept(tmp_path: Path) -> None:
     asker = ToldAsker(lambda number: RefusedError(401, "no such key") if number == 9 else NET)
-    with pytest.raises(EndpointError, match=r"refused a request: status 401: no such key$"):
+    with pytest.raises(EndpointError, match=r"status 401: no such key; what was answered is kept"):
         ask(asker, tmp_path)
     answered = len(asker.asked) - 1
     assert answered < 30
@@ -167,6 +167,36 @@ def test_answers_that_are_cut_off_name_the_option(tmp_path: Path) -> None:
         ask(asker, tmp_path, replace(OPTIONS, concurrency=1))
 
 
+def test_nonsense_is_asked_again_by_the_next_run(tmp_path: Path) -> None:
+    """Else runs that are repeated come to their end by what the refused ones kept."""
+    one = replace(OPTIONS, concurrency=1)
+    nonsense = Reply("perhaps", None, None, Usage(1, 100, 9))
+    for _ in range(3):
+        asker = ToldAsker(lambda number: nonsense)
+        with pytest.raises(EndpointError, match=r"20 of 20 questions with none of the labels"):
+            ask(asker, tmp_path, one)
+        assert len(asker.asked) == 40
+    mended = ToldAsker()
+    _, bill = ask(mended, tmp_path, one)
+    assert (len(mended.asked), bill.unreadable) == (30, 0)
+
+
+def test_few_answers_or_kept_ones_are_judged_in_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    nonsense = Reply("perhaps", None, None, Usage(1, 100, 9))
+    with pytest.raises(EndpointError, match=r"5 of 5 .*'perhaps'; try another model"):
+        ask(ToldAsker(lambda number: nonsense), tmp_path, count=5)
+    with KeptAnswers(tmp_path / "answers.sqlite", "a-model", "told", LABELS) as kept:
+        for prompt in PROMPTS[:20]:
+            kept.put(prompt, nonsense)
+    with pytest.raises(EndpointError, match="20 of 30 questions with none of the labels"):
+        ask(ToldAsker(), tmp_path)
+    assert "20 of 20 answers that are kept name no label" in caplog.text
+    ask(again := ToldAsker(), tmp_path)
+    assert len(again.asked) == 20
+
+
 def test_a_damaged_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "answers.sqlite").write_bytes(b"no database " * 100)
     with pytest.raises(EndpointError, match=r"answers\.sqlite: file is not a database"):
@@ -184,7 +214,7 @@ def test_an_answer_that_is_none_is_the_questions_own_once_another_was_answered(
     assert (bill.questions, bill.unreadable) == (30, 1)
     np.testing.assert_allclose(rows[8], np.log([0.5, 0.5]))
     assert "stays unanswered: http://host/v1 does not answer like" in caplog.text
-    with pytest.raises(EndpointError, match="with none of the labels"):  # most of them are none
+    with pytest.raises(EndpointError, match="none of the labels, the last one not at all: why"):
         ask(ToldAsker(lambda number: NET if number == 1 else broken), tmp_path / "most", one)
 
 
