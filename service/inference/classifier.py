@@ -1,13 +1,13 @@
 """Classify requests: look-ups at once, unseen nodes in batches, hard ones by the teacher."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Protocol
 
 from msgspec import Struct
 
-from service.errors import InvalidFieldError, TeacherError
+from service.errors import InvalidFieldError, NoNodeError, TeacherError
 from service.http.bodies import LARGE_BYTES, LARGE_ITEMS, Aside
 from service.http.exchange import Exchange, Told
 from service.inference.batcher import Batched, Batcher
@@ -15,7 +15,6 @@ from service.inference.current import Slot
 from service.inference.deadlines import attend, seconds_left, spared
 from service.inference.embedding_cache import EmbeddingCache
 from service.inference.explaining import explained
-from service.inference.refusals import refuse_if_none_answered
 from service.inference.routing import (
     CONFIDENCE,
     Prices,
@@ -364,6 +363,17 @@ class Classifier:
             told = answered[position]
             costs[position] = question_cost(prompt, told.label, told.cached, self.prices)
         return costs
+
+
+def refuse_if_none_answered(predictions: Sequence[Prediction]) -> None:
+    """Makes the first node's error the request's, where every node has one.
+
+    Raises:
+        NoNodeError: the first node's error.
+    """
+    first = predictions[0].error
+    if first is not None and all(prediction.error is not None for prediction in predictions):
+        raise NoNodeError(first.code, first.message, first.details)
 
 
 def student_predictions(asked: Classified) -> list[Prediction]:

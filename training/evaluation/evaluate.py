@@ -76,8 +76,9 @@ def evaluate_all(
             graph = load_graph(one.graph)
             check_splits(graph, one.options)
             check_plan(one.out, graph, one.options)
-            for path in sorted(one.out.glob("runs/*.json")):
-                read_result(path)  # a damaged one would else be told when all others have run
+            for key in run_keys(one.options):
+                if (path := run_path(one.out, key)).is_file():
+                    read_result(path)  # a damaged one would else be told when all others have run
         if processes > 1 and not all(is_complete(one) for one in evaluations):
             run_apart(evaluations, processes, conclude, progress)
             return [one.out / REPORT_FILE for one in evaluations]

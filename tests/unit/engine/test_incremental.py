@@ -129,11 +129,17 @@ class LivingGraph(RuleBasedStateMachine):
         return str(ids[number % len(ids)])
 
     def apply(self, *mutations: Mutation) -> None:
-        before = self.writer.state.version
+        before, changed = self.writer.state.version, any(map(self.changes, mutations))
         applied = self.writer.apply(mutations)
-        assert applied.version == self.writer.state.version == before + 1
+        assert applied.version == self.writer.state.version == before + changed
         for mutation in mutations:
             self.follow(mutation)
+
+    def changes(self, mutation: Mutation) -> bool:
+        """Whether it alone does: there may be the edge, or the text, already."""
+        if isinstance(mutation, AddEdge):
+            return frozenset((mutation.source, mutation.target)) not in self.edges
+        return not isinstance(mutation, UpsertNode) or self.texts.get(mutation.id) != mutation.text
 
     def follow(self, mutation: Mutation) -> None:
         if isinstance(mutation, UpsertNode):
