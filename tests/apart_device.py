@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
-from training.sparse_tensors import csr_tensor, scipy_matrix
+from training.encoders.features import csr_tensor, scipy_matrix
 
 NAME = "apart"
 INDEXED = ("index", "index_put", "_index_put_impl", "_unsafe_index")  # by the processor's, too

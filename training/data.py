@@ -11,9 +11,14 @@ from scipy import sparse
 from torch import Tensor
 
 from training.devices import moved
-from training.encoders.features import PROCESSOR, Features
+from training.encoders.features import (
+    PROCESSOR,
+    Features,
+    csr_tensor,
+    multiplied,
+    scipy_matrix,
+)
 from training.errors import TeacherError
-from training.sparse_tensors import csr_tensor, multiplied, scipy_matrix
 from understudy.graph import TextGraph
 from understudy.graph.csr import Adjacency
 from understudy.graph.neighborhoods import Weighting

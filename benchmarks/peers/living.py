@@ -12,7 +12,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.peers.predictor import Predictor
 from benchmarks.torch_students import as_layer
 from training.data import adjacency_matrix, attended, normalized_adjacency
-from training.sparse_tensors import csr_tensor
+from training.encoders.features import csr_tensor
 from training.student.attention import attention
 from training.student.network import MessageLayer
 from understudy.graph import build_adjacency

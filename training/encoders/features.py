@@ -4,6 +4,7 @@ They are dense embeddings of a transformer, or hashed n-grams.
 """
 
 import logging
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -23,7 +24,6 @@ from training.encoders.sparse_product import Rows, sparse_rows
 from training.encoders.word_texts import WordReader, WordTexts, read_words, write_words
 from training.errors import EncoderError
 from training.memory import GATHERED, KEPT_FROM
-from training.sparse_tensors import csr_tensor, multiplied
 from understudy.graph import TextGraph
 from understudy.graph.errors import SourceError
 from understudy.graph.files import atomic_file, cache_folder
@@ -146,6 +146,36 @@ def take_rows(features: Features, nodes: Tensor) -> Features:
     if isinstance(features, HashedFeatures):
         return replace(features, texts=features.texts.rows(nodes.numpy()))
     return features[nodes]
+
+
+def csr_tensor(matrix: sparse.csr_array) -> Tensor:
+    """A scipy CSR matrix as a torch one; they share what has the right type and may be written."""
+    index = np.int32 if max(matrix.nnz, *matrix.shape) < 2**31 else np.int64
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+        return torch.sparse_csr_tensor(
+            torch.from_numpy(np.require(matrix.indptr, index, "W")),
+            torch.from_numpy(np.require(matrix.indices, index, "W")),
+            torch.from_numpy(np.require(matrix.data, np.float32, "W")),
+            size=matrix.shape,
+            check_invariants=False,
+        )
+
+
+def scipy_matrix(matrix: Tensor) -> sparse.csr_array:
+    """The other way round."""
+    parts = matrix.values(), matrix.col_indices(), matrix.crow_indices()
+    rows, columns = matrix.shape
+    return sparse.csr_array(tuple(part.cpu().numpy() for part in parts), (rows, columns))
+
+
+def multiplied(matrix: Tensor, dense: Tensor) -> Tensor:
+    """The product of a sparse CSR matrix [B, N] and a dense one [N, d], in their own precision."""
+    with torch.autocast(dense.device.type, enabled=False):
+        if dense.device.type != "cpu":
+            return matrix @ dense
+        summed: Tensor = torch.sparse.mm(matrix, dense, reduce="sum")  # a third faster than that
+        return summed
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from training.data import Attended
-from training.sparse_tensors import multiplied
+from training.encoders.features import multiplied
 
 PAIRS_AT_ONCE = 2**20  # whose gathered rows are held
 

@@ -18,11 +18,10 @@ from torch_geometric.nn import GATConv, GCNConv, GINConv, SAGEConv
 
 from training.config import Registry, StudentConfig
 from training.data import Edges, Product
-from training.encoders.features import TEXTS_A_STEP, Features, HashedFeatures
+from training.encoders.features import TEXTS_A_STEP, Features, HashedFeatures, multiplied
 from training.encoders.sparse_product import sparse_product
 from training.errors import TrainingError
 from training.memory import BAG_WIDTH
-from training.sparse_tensors import multiplied
 from training.student.attention import attention
 from training.student.by_rows import by_rows, dropout, of_nodes
 from training.threads import shared_out
