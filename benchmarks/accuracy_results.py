@@ -50,9 +50,10 @@ def graph_section(records: Records) -> list[str]:
     """
     check_alike(records)
     facts = next(iter(records.values())).facts
-    beside = {name for name in records if name.endswith(SEEN)}
-    rows = [row for name in records if name not in beside for row in records[name].rows]
-    seen = [row for name in beside for row in records[name].rows]
+    rows: list[Row] = []
+    seen: list[Row] = []  # of students that stand beside those of unseen nodes alone
+    for name, record in records.items():
+        (seen if name.endswith(SEEN) else rows).extend(record.rows)
     return [
         f"## {facts['graph']}",
         f"{facts['nodes']:,} nodes, {facts['edges']:,} edges, {facts['classes']} classes.",
