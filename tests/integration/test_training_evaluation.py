@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
@@ -116,6 +117,26 @@ def test_an_evaluation_runs_reports_grows_and_refuses_other_settings(tmp_path: P
     save_graph(split_graph(load_graph(graph), options.split_kind, seed=9), out / "splits" / "1")
     with pytest.raises(EvaluationError, match="not the split 1 that would be drawn today"):
         evaluate(graph, out, options)
+
+
+def test_teachers_that_were_removed_after_their_runs_are_not_made_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    graph, options = small_evaluation(tmp_path)
+    options = replace(options, recipes=(VANILLA, COMBINED))
+    out = tmp_path / "out"
+    before = evaluate(graph, out, options).read_text()
+    assert "| hop0 |" in before
+    shutil.rmtree(out / "teachers")
+    shutil.rmtree(tmp_path / "bert")
+    again = evaluate(graph, out, options).read_text()
+    assert not (out / "teachers").exists()
+    assert "teachers 0, 1 were removed after their runs" in caplog.text
+    assert "| hop0 |" not in again
+    told = "## Test accuracy"
+    assert (
+        again[again.index(told) :].splitlines()[:9] == before[before.index(told) :].splitlines()[:9]
+    )
 
 
 def test_processes_share_an_evaluation_and_end_where_one_fails(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The whole evaluation: splits, teachers, searches, runs, report; it resumes where it stopped."""
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -30,6 +31,8 @@ from understudy.graph.files import write_json
 from understudy.graph.progress import Progress, silent
 from understudy.graph.splits import labeled_nodes
 from understudy.graph.trainable import check_classes, check_trainable
+
+log = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -91,11 +94,14 @@ def is_complete(evaluation: Evaluation) -> bool:
 
 
 def conclude(evaluation: Evaluation, progress: Progress = silent) -> Path:
-    """Runs what is missing, and writes what is told of all runs; the report's path."""
+    """Runs what is missing, and writes what is told of all runs; the report's path.
+
+    A teacher whose folder was removed when its runs were there is not made again to be told of.
+    """
     folder, options = evaluation.opened(progress), evaluation.options
     keys = list(run_keys(options))
     folder.run_missing(keys)
-    if COMBINED in options.recipes:
+    if COMBINED in options.recipes and folder.keeps_teacher(keys[0].split):
         write_map(folder.out, folder.inputs(replace(keys[0], recipe=COMBINED)), options)
     results = whole_sets(folder.out, options)
     rows = [row_of(result, folder.graph, options.split_kind) for result in results]
@@ -107,6 +113,14 @@ def facts(evaluation: EvaluationFolder, rows: Sequence[Row]) -> dict[str, Any]:
     """What all of an evaluation's rows share."""
     graph, options = evaluation.graph, evaluation.options
     splits = sorted({row.split for row in rows if row.teacher})
+    gone = [split for split in splits if not evaluation.keeps_teacher(split)]
+    if gone:
+        log.warning(
+            "%s: teachers %s were removed after their runs, so the report tells nothing of how "
+            "accurate teachers are by themselves; without runs/ they would be made again",
+            evaluation.out,
+            ", ".join(map(str, gone)),
+        )
     return {
         "graph": graph.name,
         "graph_hash": graph.content_hash,
@@ -114,7 +128,7 @@ def facts(evaluation: EvaluationFolder, rows: Sequence[Row]) -> dict[str, Any]:
         "edges": graph.adjacency.num_edges,
         "classes": graph.num_classes,
         "options": options.fingerprint | {"splits": options.splits, "seeds": options.seeds},
-        "teachers": [evaluation.teacher(split)[0].metrics for split in splits],
+        "teachers": [evaluation.teacher(split)[0].metrics for split in splits if not gone],
     }
 
 

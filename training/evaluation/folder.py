@@ -121,6 +121,10 @@ class EvaluationFolder:
         teach(folder, path, self.options.teacher, self.progress, like=self.first_teacher)
         return read_teacher(path, graph)
 
+    def keeps_teacher(self, split: int) -> bool:
+        """Whether the teacher that was made for the split's runs is still there."""
+        return (self.out / "teachers" / str(split) / "teacher.json").is_file()
+
     @property
     def first_teacher(self) -> Path | None:
         """The folder of the first split's teacher that was made, whose model all others must have
