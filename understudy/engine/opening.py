@@ -15,7 +15,7 @@ from understudy.engine.beginnings import (
     open_snapshot,
     verified,
 )
-from understudy.engine.errors import BundleForeignError, LogUnavailableError
+from understudy.engine.errors import BundleForeignError, LogUnavailableError, NotReadyError
 from understudy.engine.full_run import compute_tables
 from understudy.engine.originals import Originals
 from understudy.engine.shared_log import check_local, open_known_redis_log, open_redis_log
@@ -118,10 +118,11 @@ def open_heir(folder: Path, before: Writer, lineage: str, opening: Opening) -> P
 
     Raises:
         BundleForeignError: the bundle is of another graph.
-        NotReadyError: the other's graph was overwritten in its files.
+        NotReadyError: the other's graph was overwritten in its files, or it was closed meanwhile.
     """
     bundle = open_bundle(folder, verify=False)
     check_lineage(bundle.manifest, lineage)
+    opening = replace(opening, progress=while_open(before, opening.progress))
     log = before.log.again()  # before the state is taken: what comes after it is read from here
     try:
         with verified(bundle):
@@ -132,6 +133,20 @@ def open_heir(folder: Path, before: Writer, lineage: str, opening: Opening) -> P
     except BaseException:
         log.close()
         raise
+
+
+def while_open(before: Writer, progress: Progress) -> Progress:
+    """Progress that ends the work where there is nobody any more whose place could be taken.
+
+    Else a process that ends would wait for it, minutes for a large graph.
+    """
+
+    def report(stage: str, done: int, total: int) -> None:
+        if before.closed:
+            raise NotReadyError("what is served was closed meanwhile")
+        progress(stage, done, total)
+
+    return report
 
 
 def check_lineage(manifest: Manifest, lineage: str) -> None:
