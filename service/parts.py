@@ -41,6 +41,7 @@ from understudy.endpoint.options import ClientOptions
 from understudy.engine.engine import Engine
 from understudy.engine.errors import LogUnavailableError
 from understudy.graph.label_descriptions import read_label_descriptions
+from understudy.graph.view import GraphView
 
 log = logging.getLogger(__name__)
 HANG_SHARE = 0.8  # of the time that a question may take: then it tells that the teacher hangs
@@ -147,6 +148,7 @@ def build_parts(
         lambda: slot.engine.lag.seconds,
         settings.max_lag_seconds,
         lambda: follows(slot.engine),
+        lambda: slot.engine.damage,
     )
     batcher.on_failure = health.doubt
     add_gauges(metrics, slot, batcher, health, link)
@@ -256,13 +258,17 @@ def build_introduction(settings: Settings) -> Introduction | None:
 def add_gauges(
     metrics: Metrics, slot: Slot, batcher: Batcher, health: Health, link: RedisLink | None
 ) -> None:
-    """Figures that are read when Prometheus asks."""
+    """Figures that are read when Prometheus asks, of what cannot be answered from, too."""
+
+    def graph() -> GraphView:
+        return slot.engine.writer.state.graph
+
     metrics.gauge("queue_nodes", "Unseen nodes that wait.", lambda: batcher.queued_nodes)
     metrics.gauge("queue_tokens", "Estimated tokens that wait.", lambda: batcher.queued_tokens)
     metrics.gauge("ready", "1 while it is ready.", lambda: float(health.ready), min)
-    metrics.gauge("graph_version", "Changes of the graph.", lambda: slot.engine.state.version, max)
-    metrics.gauge("graph_nodes", "Stored nodes.", lambda: slot.engine.state.graph.num_nodes, max)
-    metrics.gauge("graph_edges", "Stored edges.", lambda: slot.engine.state.graph.num_edges, max)
+    metrics.gauge("graph_version", "Changes of the graph.", lambda: graph().version.number, max)
+    metrics.gauge("graph_nodes", "Stored nodes.", lambda: graph().num_nodes, max)
+    metrics.gauge("graph_edges", "Stored edges.", lambda: graph().num_edges, max)
     metrics.gauge(
         "log_lag_records",
         "Known, and not applied yet.",

@@ -1,5 +1,6 @@
 """The outermost layer: request ids, limits, timing, and no exception beyond it."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -35,11 +36,20 @@ from service.http.guard import (
 from service.telemetry.logs import RareLog, current_request
 from service.telemetry.metrics import Metrics
 from service.telemetry.tracing import Tracer
-from understudy.engine.errors import ChangeUnsureError, EngineError, JournalFailedError
+from understudy.engine.errors import (
+    ChangeUnsureError,
+    EngineError,
+    JournalFailedError,
+    NotReadyError,
+)
 
 logger = logging.getLogger(__name__)
 # What whoever runs the service has to mend, though the client only hears to try again.
 OURS_TO_MEND = (JournalFailedError, ChangeUnsureError)
+CUT_OFF = (
+    "the service ends, and this was not answered in time; a change may be made: send it again "
+    "under its idempotency key"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +203,11 @@ class Gateway:
         except ClientDisconnect:
             self.metrics.rejections.add("client_left")
             logger.debug("the client left")
+        except asyncio.CancelledError:
+            if not self.draining:
+                raise
+            logger.warning("a request was cut off, since the time to drain is over")
+            await self.fail(NotReadyError(CUT_OFF), scope, exchange)
         except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the client hears
             await self.fail(error, scope, exchange)
 

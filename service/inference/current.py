@@ -17,12 +17,18 @@ from service.errors import (
 from service.telemetry.metrics import Metrics
 from understudy.bundle import BundleError
 from understudy.engine.engine import Engine
-from understudy.engine.errors import BundleForeignError, ChangeUnsureError, EngineError
+from understudy.engine.errors import (
+    BundleForeignError,
+    ChangeUnsureError,
+    EngineError,
+    NotReadyError,
+)
 from understudy.engine.updates.tickets import Applied
 from understudy.graph.errors import GraphError
 from understudy.graph.mutations import Mutation
 
 logger = logging.getLogger(__name__)
+TOLD = ReloadError, BundleForeignError, NotReadyError  # whose words are for whoever asked
 MAX_WAITING = 256  # changes; more are refused
 LONGEST_WAIT = 86_400.0  # seconds; clocks do not take all that a client may wish
 
@@ -88,9 +94,7 @@ class Reloader:
             expected = isinstance(error, BundleError | GraphError | EngineError)
             # Its words only: a record that somebody keeps would keep both engines.
             logger.error("reload refused: %s", str(error), exc_info=not expected)
-            reason = (
-                str(error) if isinstance(error, ReloadError | BundleForeignError) else "see the log"
-            )
+            reason = str(error) if isinstance(error, TOLD) else "see the log"
             raise ReloadError(f"the old bundle goes on: {reason}") from error
         finally:
             self.running = False

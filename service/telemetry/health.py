@@ -21,6 +21,7 @@ class Health:
         lag: Callable[[], float] = lambda: 0.0,
         max_lag_seconds: float | None = None,
         follows: Callable[[], bool] = lambda: True,
+        damage: Callable[[], str] = str,
     ) -> None:
         """Starts as never probed.
 
@@ -29,6 +30,7 @@ class Health:
             lag: seconds for which the graph may be behind the log.
             max_lag_seconds: more are not ready; None: any may be.
             follows: whether the log can be followed, or is away from everybody.
+            damage: what is wrong with the files that answers come from; empty: nothing is.
         """
         self.probe = probe
         self.valid_seconds = valid_seconds
@@ -36,6 +38,7 @@ class Health:
         self.lag = lag
         self.max_lag_seconds = max_lag_seconds
         self.follows = follows
+        self.damage = damage
         self.passed_at = float("-inf")
         self.running: asyncio.Future[None] | None = None
         self.passed = False  # the last probe
@@ -50,6 +53,8 @@ class Health:
         """Why it is not ready whatever a probe would say; empty where it may be."""
         if self.ending:
             return "the service is ending"
+        if damage := self.damage():
+            return damage
         if self.max_lag_seconds is not None and (seconds := self.lag()) > self.max_lag_seconds:
             return f"the graph is {seconds:.1f} s behind the log"
         if not self.follows():

@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from weakref import finalize
 
 import numpy as np
@@ -28,6 +27,7 @@ from understudy.engine.errors import (
     EngineError,
     InferenceError,
     JournalFailedError,
+    NotReadyError,
 )
 from understudy.engine.following import Following
 from understudy.engine.limits import Limits
@@ -78,14 +78,13 @@ class Engine:
         kept: bool = True,
     ) -> None:
         """Assembles an engine from parts; `open` reads them from a bundle."""
-        self.manifest = manifest
-        self.model_version = manifest.version
+        self.manifest, self.model_version = manifest, manifest.version
         self.writer = writer
         self.student = student
         self.limits = limits
         self.provider = provider
         self.kept = kept
-        self.snapshots = Snapshots(data, manifest, writer) if data is not None else None
+        self.snapshots = None if data is None else Snapshots(data, manifest, writer)
         self.uploads = Uploads(data, writer)
         self.maintenance = Maintenance(weakly(self.maintain))
         writer.noticed = self.maintenance.notice
@@ -119,8 +118,8 @@ class Engine:
                 engines of the machine that open it; without one, changes last as long as the
                 engine.
             progress: told of activations that the bundle does not hold and that are computed.
-            log: where the log is that engines on several machines share; by default it is a file
-                in `data`, which keeps the snapshots in either case.
+            log: where the log is that engines on several machines share; by default a file in
+                `data`, which keeps the snapshots in either case.
             kept: whether the data folder outlives those that share it.
             before: an engine that serves the same graph, and goes on to; the new one follows its
                 log, in the same data folder if any, and takes its place with `take_over`.
@@ -146,7 +145,7 @@ class Engine:
         engine = cls(manifest, writer, student, limits or Limits(), provider, data, kept)
         try:
             engine.probe()
-        except InferenceError as error:
+        except (InferenceError, NotReadyError) as error:
             engine.close()
             raise BundleMismatchError(f"the bundle fails its first inference: {error}") from error
         engine.notice_stale()
@@ -154,8 +153,19 @@ class Engine:
 
     @property
     def state(self) -> GraphState:
-        """The newest state; hold it to ask several questions of one version."""
+        """The newest state; hold it to ask several questions of one version.
+
+        Raises:
+            NotReadyError: there is `damage`.
+        """
+        if self.damage:
+            raise NotReadyError(self.damage)
         return self.writer.state
+
+    @property
+    def damage(self) -> str:
+        """What is wrong with the files that answers come from; empty while nothing is."""
+        return self.writer.originals.damage
 
     @property
     def durable(self) -> bool:
@@ -208,8 +218,8 @@ class Engine:
         nodes = arguments.listed("nodes", nodes, arguments.NODES)
         top_k = arguments.whole_number("top_k", top_k)
         resolution = self.resolve(nodes)
-        inference = self.infer(resolution) if resolution.unseen else None
-        return self.predict(nodes, resolution, inference, top_k, form)
+        found = self.infer(resolution) if resolution.unseen else None
+        return self.predict(nodes, resolution, found, top_k, form)
 
     def logits(self, nodes: Sequence[AskedNode]) -> NDArray[np.float32]:
         """The scores before calibration; float32 [B, classes].
@@ -228,7 +238,7 @@ class Engine:
         return result
 
     def resolve(self, nodes: Sequence[AskedNode]) -> Resolution:
-        """Sorts a request out against the graph as it stands now."""
+        """Sorts a request out against the graph as it stands."""
         try:
             return resolve(self.state, nodes, self.limits)
         except (AttributeError, TypeError):
@@ -292,21 +302,16 @@ class Engine:
             )
 
     def follow(self) -> None:
-        """Applies what other processes appended; done at their news.
-
-        What hinders it is logged, stands in `failure`, and is tried again.
-        """
+        """Applies what others appended, at their news; `failure` says what hinders it."""
         with suppress(EngineError):
-            if self.writer.follow():
+            if not self.damage and self.writer.follow():
                 self.maintenance.notice()
 
     def take_over(self, before: "Engine", swap: Callable[[], None]) -> None:
         """Takes the place of an engine that it was opened after, at one version of the graph.
 
-        Changes go on meanwhile: what waits there is carried out here, and nothing is refused.
-
-        Args:
-            swap: has readers ask this engine from now on.
+        Changes go on meanwhile: what waits there is carried out here. `swap` has readers ask this
+        engine from now on.
 
         Raises:
             JournalFailedError, InferenceError: it cannot follow the graph; the other goes on.
@@ -321,12 +326,12 @@ class Engine:
 
     @property
     def failure(self) -> EngineError | None:
-        """Why the changes of other processes cannot be followed, if so."""
+        """Why others' changes cannot be followed, if so."""
         return self.writer.failure
 
     @property
     def lag(self) -> Lag:
-        """How far this engine may be behind the changes of other processes."""
+        """How far this engine may be behind others' changes."""
         return self.writer.lag()
 
     def reach(self, version: int) -> Future[None]:
@@ -355,8 +360,7 @@ class Engine:
         Reading and writing go on meanwhile.
 
         Raises:
-            JournalFailedError: no data folder, no node to write, or it cannot be written; the
-                journal stays as it is.
+            JournalFailedError: it cannot be, as without a data folder; the journal stays as it is.
         """
         if self.snapshots is None:
             raise JournalFailedError("without a data folder there is nothing to shorten")
@@ -366,6 +370,8 @@ class Engine:
 
     def maintain(self) -> None:
         """What is done when idle; settling all amid changes would wake the same hubs every time."""
+        if self.damage:
+            return
         self.writer.settle(interrupted=self.maintenance.changed.is_set)
         self.writer.answer_waiting(rest=self.maintenance.rest)
         graph, log = self.state.graph, self.writer.log
@@ -390,10 +396,5 @@ class Engine:
     def __enter__(self) -> "Engine":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -15,8 +15,9 @@ from understudy.engine.beginnings import (
     open_snapshot,
     verified,
 )
-from understudy.engine.errors import BundleForeignError, LogUnavailableError
+from understudy.engine.errors import BundleForeignError, LogUnavailableError, NotReadyError
 from understudy.engine.full_run import compute_tables
+from understudy.engine.originals import Originals
 from understudy.engine.shared_log import check_local, open_known_redis_log, open_redis_log
 from understudy.engine.snapshots import (
     check_snapshots,
@@ -117,17 +118,35 @@ def open_heir(folder: Path, before: Writer, lineage: str, opening: Opening) -> P
 
     Raises:
         BundleForeignError: the bundle is of another graph.
+        NotReadyError: the other's graph was overwritten in its files, or it was closed meanwhile.
     """
     bundle = open_bundle(folder, verify=False)
     check_lineage(bundle.manifest, lineage)
+    opening = replace(opening, progress=while_open(before, opening.progress))
     log = before.log.again()  # before the state is taken: what comes after it is read from here
     try:
         with verified(bundle):
             state, _, keys = before.moment()
-            return assemble_at(bundle, state.graph, log, keys, opening)
+            parts = assemble_at(bundle, state.graph, log, keys, opening)
+            before.originals.check_graph()  # now that it was read
+            return parts
     except BaseException:
         log.close()
         raise
+
+
+def while_open(before: Writer, progress: Progress) -> Progress:
+    """Progress that ends the work where there is nobody any more whose place could be taken.
+
+    Else a process that ends would wait for it, minutes for a large graph.
+    """
+
+    def report(stage: str, done: int, total: int) -> None:
+        if before.closed:
+            raise NotReadyError("what is served was closed meanwhile")
+        progress(stage, done, total)
+
+    return report
 
 
 def check_lineage(manifest: Manifest, lineage: str) -> None:
@@ -173,12 +192,14 @@ def assemble(bundle: Bundle, base: Bundle, log: Log, opening: Opening) -> Parts:
     """Joins a bundle's networks with the graph of the bundle or of a snapshot."""
     if not has_activations(base):
         base = bundle  # whose graph is the same
+    originals = Originals(base)
     store = GraphStore(open_graph(base), log.start)
     store.view.parts.vocabulary.add(bundle.manifest.label_names)
     student = load_student(bundle, opening.threads, opening.provider)
     tables = tables_of(base, student, store, opening)
     incremental = Incremental(student, tables, open_owed(base))
-    return bundle.manifest, Writer(store, tables, incremental, log), student
+    writer = Writer(store, tables, incremental, log, originals=originals)
+    return bundle.manifest, writer, student
 
 
 def assemble_at(bundle: Bundle, graph: GraphView, log: Log, keys: Keys, opening: Opening) -> Parts:
@@ -193,10 +214,12 @@ def assemble_at(bundle: Bundle, graph: GraphView, log: Log, keys: Keys, opening:
     Raises:
         InferenceError: the networks failed.
     """
+    originals = Originals(bundle)
     store = GraphStore(open_graph(bundle), graph.version.number)
     student = load_student(bundle, opening.threads, opening.provider)
     tables = tables_of(bundle, student, store, opening)
-    writer = Writer(store, tables, Incremental(student, tables, open_owed(bundle)), log, keys)
+    incremental = Incremental(student, tables, open_owed(bundle))
+    writer = Writer(store, tables, incremental, log, keys, originals)
     draft = store.draft()
     with step(opening.progress, "Following the graph"):
         become(draft, to_text_graph(graph))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from understudy.bundle import Bundle, GraphInfo, Manifest, write_bundle
 from understudy.bundle.reader import MANIFEST
 from understudy.bundle.student import LOGITS_FILE, activation_file
-from understudy.engine.errors import InferenceError, JournalFailedError
+from understudy.engine.errors import InferenceError, JournalFailedError, NotReadyError
 from understudy.engine.state import GRAPH_FOLDER, GraphState, owed_file
 from understudy.engine.updates.writer import Writer
 from understudy.folders.errors import FolderError
@@ -58,8 +58,9 @@ class Snapshots:
         """Writes the newest version and lets the log begin after it; or finds it written.
 
         Raises:
-            JournalFailedError: it cannot be written, the engine is closed, there is no node, or
-                another process needs the records; the log stays as it is.
+            JournalFailedError: it cannot be written, the engine is closed, there is no node, a file
+                that is served from was overwritten, or another process needs the records; the log
+                stays as it is.
         """
         with self.lock:
             if self.closed:
@@ -70,7 +71,7 @@ class Snapshots:
                         self.write_newest()
                     else:
                         logger.info("another process writes a snapshot; this one leaves it to it")
-            except (OSError, FolderError, JournalError, InferenceError) as error:
+            except (OSError, FolderError, JournalError, InferenceError, NotReadyError) as error:
                 raise JournalFailedError(f"no snapshot could be written: {error}") from error
 
     def write_newest(self) -> None:
@@ -82,10 +83,12 @@ class Snapshots:
         if state.graph.num_nodes == 0:
             raise JournalFailedError("a snapshot needs a node")
         self.writer.check_free(state.version)  # else it would be written for nothing
+        self.writer.originals.check()
         name = write_snapshot(self.data, self.manifest, state, owed)
         try:
+            self.writer.originals.check()  # again: it has read them meanwhile
             self.writer.truncate(state.version, name, keys)
-        except LogHeldError:
+        except (LogHeldError, NotReadyError):
             remove_folder(self.data / name)  # the log may begin after another one first
             raise
         remove_snapshots(self.data, name, state.version)

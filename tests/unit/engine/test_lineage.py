@@ -17,7 +17,7 @@ from tests.bundles import LABELS, TinyBundle, write_tiny_bundle
 from tests.unit.engine.changes import assert_exact, described, ids_of
 from understudy.bundle import BundleMissingError, open_bundle
 from understudy.engine import Engine
-from understudy.engine.errors import BundleForeignError, MutationRefusedError
+from understudy.engine.errors import BundleForeignError, MutationRefusedError, NotReadyError
 from understudy.graph.errors import JournalForeignError
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
@@ -277,3 +277,22 @@ def test_a_bundle_that_lacks_activations_takes_over(
     heir.take_over(engine, lambda: None)
     assert_exact(heir, bundle)
     assert np.isfinite(heir.state.tables.logits.base).all()
+
+
+def test_no_bundle_takes_the_place_of_an_engine_that_is_closed_meanwhile(
+    tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    data, told = tmp_path / "data", list[str]()
+    with Engine.open(tiny_bundle.folder, data=data) as engine:
+        engine.apply([UpsertNode("a", "json")])
+        later = retrained(engine, tmp_path / "later")
+
+        def end(stage: str, done: int, total: int) -> None:
+            told.append(stage)
+            engine.close()
+
+        with pytest.raises(NotReadyError, match="closed meanwhile"):
+            Engine.open(later.folder, data=data, progress=end, before=engine)
+        assert len(told) == 1  # it ends at the next piece of work, not at the last one
+    with Engine.open(tiny_bundle.folder, data=data) as engine:
+        assert "a" in ids_of(engine)

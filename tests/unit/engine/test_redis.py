@@ -182,3 +182,23 @@ def test_a_log_that_is_gone_is_noticed_and_not_begun_anew(
     one.close()
     with pytest.raises(JournalDamagedError, match="is gone, or another"):
         open_engine("one")
+
+
+def test_a_restart_does_not_go_on_without_what_redis_lost(
+    redis: RedisServer, open_engine: OpenEngine
+) -> None:
+    one = open_engine("one")
+    one.apply([UpsertNode("a", "json")])
+    kept = {key: redis.client.dump(key) for key in redis.client.scan_iter()}
+    one.apply([UpsertNode("b", "json")], "key")
+    redis.client.flushall()
+    for key, value in kept.items():
+        redis.client.restore(key, 0, value)  # an older copy, as after a fail-over
+    one.follow()
+    assert isinstance(one.failure, JournalFailedError)
+    one.close()
+    with pytest.raises(JournalDamagedError, match=r"lost acknowledged changes.* without them"):
+        open_engine("one")
+    (one.snapshots.data / "redis-log.json.reached").unlink()  # type: ignore[union-attr]
+    again = open_engine("one")
+    assert again.apply([UpsertNode("b", "json")], "key") == Applied(2)

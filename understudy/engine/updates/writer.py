@@ -24,6 +24,7 @@ from understudy.engine.errors import (
     MutationRefusedError,
     NotReadyError,
 )
+from understudy.engine.originals import Originals
 from understudy.engine.state import Tables
 from understudy.engine.updates.affected import Incremental
 from understudy.engine.updates.replica import Replica
@@ -52,8 +53,16 @@ class Writer(Replica):
         incremental: Incremental,
         log: Log,
         keys: Keys | None = None,
+        originals: Originals | None = None,
     ) -> None:
+        """Begins at the store's version.
+
+        Args:
+            keys: as of that version; None: it is where the log begins.
+            originals: the files that store and tables are mapped from; None: from none.
+        """
         super().__init__(store, tables, incremental, log, keys)
+        self.originals = Originals() if originals is None else originals
         self.waiting: deque[Ticket] = deque()
         self.thread = ThreadPoolExecutor(1, "writer")  # started by the first batch that needs it
         self.noticed: Callable[[], None] = lambda: None  # called before and after every change
@@ -67,7 +76,8 @@ class Writer(Replica):
             KeyReusedError: the key came with another batch before.
             JournalFailedError: the log cannot be written; nothing was done.
             InferenceError: the networks failed; nothing was done.
-            NotReadyError: the writer is closed; nothing was done.
+            NotReadyError: the writer is closed, or a file that it reads was overwritten; nothing
+                was done.
         """
         outcome = self.enter(mutations, key)
         try:
@@ -111,6 +121,7 @@ class Writer(Replica):
             raise JournalFailedError("a change was interrupted; open the engine again")
         if self.closed:
             raise NotReadyError("the engine is closed")
+        self.originals.check()
 
     def work_off(self, wanted: Future[Applied] | None = None) -> None:
         """Carries out what waits, at least until the outcome that is wanted is there."""
@@ -298,6 +309,7 @@ class Writer(Replica):
         with self.lock:
             self.closed = True
             self.log.close()
+        self.originals.end()
         self.arrivals.release()
 
 

@@ -166,3 +166,25 @@ def advice(code: int) -> str:
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
         return "; its folder must be writable for this user"
     return ""
+
+
+def put_file(path: Path, content: bytes) -> None:
+    """Puts a file in the place of an old one, on the disk when it returns.
+
+    Raises:
+        OSError: it cannot be written; the old one stays.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        with temporary.open("xb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -242,6 +242,53 @@ def test_acknowledged_records_that_redis_lost_are_noticed(redis: RedisServer, ho
     assert len(found(other)) == 6
 
 
+def test_who_starts_again_knows_what_redis_lost_meanwhile(
+    redis: RedisServer, hold: Open, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = hold("one")
+    log.append(records(3))
+    early = copies(redis)
+    log.append(records(2, first=4))
+    log.wait(0)  # as whoever follows does; it may be killed afterwards
+    put_back(redis, early)
+    with pytest.raises(
+        JournalDamagedError, match=r"with record 3, and 5 were .*\.reached to go on"
+    ):
+        hold("one")
+    hold("other").read(0)
+    hold("other").append([Record(number, None, b"other") for number in (4, 5, 6)])
+    with pytest.raises(JournalDamagedError, match="other records up to 5, and 5 were applied"):
+        hold("one")
+    with closing(RedisLog(RedisLogOptions(redis.url, allow_loss=True), log.graph, log.folder.data)):
+        assert "Redis has lost acknowledged changes" in caplog.text
+    again = hold("one")  # it was told once, and is known
+    assert len(again.read(0)) == 6
+    again.close()
+    assert len(hold("one").read(0)) == 6
+
+
+def test_the_mark_of_what_was_read_is_the_farthest_of_a_folder(
+    redis: RedisServer, hold: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, other = hold("shared"), hold("shared")
+    one.append(records(2))
+    one.wait(0)
+    other.close()  # which has read nothing
+    mark = one.folder.reached.read()
+    assert mark is not None
+    assert mark.number == 2
+    one.folder.reached.path.unlink()
+    one.folder.reached.path.mkdir()  # it cannot be written
+    one.append(records(1, first=3))
+    one.wait(0)
+    one.wait(0)
+    assert caplog.text.count("would not notice what Redis loses") == 1
+    one.folder.reached.path.rmdir()
+    one.folder.reached.path.write_text("{")
+    with pytest.raises(JournalDamagedError, match="reached is damaged"):
+        hold("shared")
+
+
 def test_a_log_that_is_gone_is_not_begun_anew(redis: RedisServer, hold: Open) -> None:
     log = hold("one")
     log.append(records(3))

@@ -9,13 +9,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import msgspec
 
 from understudy.graph.errors import JournalDamagedError, JournalForeignError, LogHeldError
+from understudy.graph.log.files import put_file
 from understudy.graph.log.followers import open_locked
 from understudy.graph.log.keys import Keys, Known
+from understudy.graph.log.streams.reached import ENDING, Reached
 
 BASE_FILE = "redis-log.json"
 FORMAT = 1
@@ -59,6 +60,7 @@ class BaseFolder:
     def __init__(self, data: Path) -> None:
         self.data = data
         self.path = data / BASE_FILE
+        self.reached = Reached(self.beside(ENDING))
         self.starting = open_locked(self.beside("starting"), fcntl.LOCK_SH)
 
     def beside(self, ending: str) -> Path:
@@ -112,17 +114,4 @@ class BaseFolder:
 
     def write(self, base: Base) -> None:
         """Puts it in the place of the old one, on the disk when it returns."""
-        temporary = self.path.with_name(f".{self.path.name}.{uuid4().hex}")
-        try:
-            with temporary.open("xb") as stream:
-                stream.write(msgspec.json.encode(base))
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(self.path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        descriptor = os.open(self.data, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        put_file(self.path, msgspec.json.encode(base))

@@ -1,16 +1,27 @@
 """Where a process begins to follow a log in Redis, and whether Redis has all that follows."""
 
+import logging
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from understudy.graph.errors import JournalDamagedError
 from understudy.graph.log.files import reading_files
 from understudy.graph.log.streams.base import Base
 from understudy.graph.log.streams.entries import About
-from understudy.graph.log.streams.losses import about_of, check_base, check_stored
+from understudy.graph.log.streams.losses import (
+    about_of,
+    check_base,
+    check_stored,
+    lost_before,
+)
+from understudy.graph.log.streams.reached import Mark
 from understudy.graph.log.streams.scripts import FOLLOW, OPEN, STORED
+from understudy.graph.log.streams.server import text
 
 if TYPE_CHECKING:
     from understudy.graph.log.streams.log import RedisLog
+
+logger = logging.getLogger(__name__)
 
 
 def begin(log: "RedisLog", position: int) -> Base:
@@ -21,6 +32,8 @@ def begin(log: "RedisLog", position: int) -> Base:
     """
     log.server.check()
     base = log.folder.read()
+    with reading_files(log.folder.path):
+        mark = log.folder.reached.read()  # before it is asked how far the log goes
     needed = 0 if base is None else base.number
     # Told before it is asked what is there: from then on that stays.
     log.server.run(FOLLOW, [log.followers_key], [log.process, needed])
@@ -40,7 +53,30 @@ def begin(log: "RedisLog", position: int) -> Base:
         with reading_files(log.folder.path):
             log.folder.write(base)
     check_base(base, about, log.graph, log.where, log.folder.path)
+    if mark is not None and mark.birth == about.birth:
+        check_mark(log, mark, about)
     return base
+
+
+def check_mark(log: "RedisLog", mark: Mark, about: About) -> None:
+    """Sees that Redis has what the processes of this folder had read.
+
+    Raises:
+        JournalDamagedError: it has lost some of it, and is not allowed to.
+    """
+    link = about.link
+    if mark.number < about.last:
+        number = f"{mark.number}-0"
+        rows = log.server.ask(lambda client: client.xrange(log.records_key, number, number))
+        link = text(rows[0][1][b"link"]) if rows else mark.link  # trimmed: nobody can say
+    if mark.number <= about.last and link == mark.link:
+        return
+    told = lost_before(log.where, mark.number, about.last, log.folder.reached.path)
+    if not log.options.allow_loss:
+        raise JournalDamagedError(told)
+    logger.error("%s. It is gone on with: --log-allow-loss", told)
+    with reading_files(log.folder.path):
+        log.folder.reached.forget()
 
 
 def bring(log: "RedisLog", newest: Base, about: About) -> Base:

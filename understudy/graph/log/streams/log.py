@@ -299,6 +299,7 @@ class RedisLog:
 
     def wait(self, seconds: float) -> bool:
         """Returns at news, after some time, or after `wake`; False once closed."""
+        self.folder.reached.keep(self.base.birth, *self.last)
         return self.news is not None and self.news.wait(seconds)
 
     def wake(self) -> None:
@@ -385,6 +386,7 @@ class RedisLog:
         """Lets go of the log; again is no harm."""
         self.folder.started()
         if self.news is not None and not self.news.closed:
+            self.folder.reached.keep(self.base.birth, *self.last)
             self.news.close()
             with suppress(JournalError):  # else it is forgotten by and by
                 self.server.ask(lambda client: client.hdel(self.followers_key, self.process))

@@ -101,3 +101,19 @@ def forked(where: str, number: int) -> JournalDamagedError:
         f"{where} holds other records up to {number} than were applied here: Redis has lost "
         f"acknowledged changes, and took others since; {ADVICE}"
     )
+
+
+def lost_before(where: str, number: int, last: int, path: Path) -> str:
+    """What a process that starts says of records that processes before it had read.
+
+    Args:
+        number: of the last one that they had read.
+        last: of the last one that is there.
+        path: of the file that knows.
+    """
+    what = f"ends with record {last}" if last < number else f"holds other records up to {number}"
+    return (
+        f"{where} {what}, and {number} were applied with this data folder: Redis has lost "
+        "acknowledged changes; restore it from a backup that has them, or remove "
+        f"{path} to go on without them"
+    )

@@ -1,0 +1,151 @@
+"""The files that an engine has mapped: whether they still hold what was opened and verified.
+
+A mapped page that was not written to is the file's own. So who overwrites a bundle in place, as
+`cp` and `rsync --inplace` do, changes what is answered under the old bundle's version, and what a
+snapshot would keep. A folder that is replaced as a whole leaves the mapped files alone.
+"""
+
+import hashlib
+import logging
+import os
+from threading import Event, Lock, Thread
+from weakref import finalize, ref
+
+from understudy.bundle import Bundle
+from understudy.bundle.reader import reading
+from understudy.engine.errors import NotReadyError
+from understudy.engine.state import GRAPH_FOLDER
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0  # between two looks
+MAPPED = (".arrow", ".npy")  # endings of the files that are mapped
+CHUNK_BYTES = 2**22
+ADVICE = (
+    "overwritten in place while it is served: start the service again, or reload where it is no "
+    "file of the graph, and replace a bundle's folder as a whole"
+)
+Stamp = tuple[int, int]  # bytes, and nanoseconds of the last writing
+
+
+class Original:
+    """One mapped file, held open, so that a folder in its place is not taken for it.
+
+    Attributes:
+        changed: whether it was ever found to hold something else. It stays so when the content is
+            back: what was computed in between is not.
+    """
+
+    def __init__(self, bundle: Bundle, name: str) -> None:
+        """Opens it; that it holds what the manifest says is for `verify_digests` to find.
+
+        Raises:
+            BundleDamagedError: the manifest does not list it, or it cannot be opened.
+        """
+        self.name = name
+        self.path = bundle.path(name)
+        self.digest = bundle.manifest.files[name].sha256
+        self.changed = False
+        with reading(bundle.folder):
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        finalize(self, os.close, descriptor)
+        self.descriptor = descriptor
+        self.known = self.stamp()
+
+    def stamp(self) -> Stamp:
+        found = os.fstat(self.descriptor)
+        return found.st_size, found.st_mtime_ns
+
+    def look(self) -> None:
+        """Compares its digest, where it was written to since the last look."""
+        stamp = self.stamp()
+        if stamp != self.known and not self.changed:
+            self.changed = self.digest_now() != self.digest
+            self.known = stamp
+            if self.changed:
+                logger.error("%s was %s", self.path, ADVICE)
+
+    def digest_now(self) -> str:
+        """SHA-256 of what it holds; empty where it cannot be read."""
+        digest, place = hashlib.sha256(), 0
+        try:
+            while chunk := os.pread(self.descriptor, CHUNK_BYTES, place):
+                digest.update(chunk)
+                place += len(chunk)
+        except OSError:
+            logger.exception("%s cannot be read", self.path)
+            return ""
+        return digest.hexdigest()
+
+
+class Originals:
+    """Looks after the mapped files of one engine, on a thread of its own and when asked.
+
+    Attributes:
+        damage: what is wrong with them, empty while nothing is; as of the last look.
+    """
+
+    def __init__(self, bundle: Bundle | None = None) -> None:
+        """Begins.
+
+        Args:
+            bundle: from which graph and activations are mapped; None: from no file.
+
+        Raises:
+            BundleDamagedError: see `Original`.
+        """
+        self.files = [] if bundle is None else [Original(bundle, name) for name in mapped(bundle)]
+        self.damage = ""
+        self.lock = Lock()  # of looks: a digest is compared once
+        self.ended = Event()
+        finalize(self, self.ended.set)
+        if self.files:
+            arguments = (ref(self), self.ended)
+            Thread(target=watch, args=arguments, name="originals", daemon=True).start()
+
+    def look(self) -> None:
+        with self.lock:
+            for file in self.files:
+                file.look()
+            changed = [file.name for file in self.files if file.changed]
+            self.damage = f"{changed[0]} was {ADVICE}" if changed else ""
+
+    def check(self) -> None:
+        """Sees that what is computed and kept is the opened bundle's.
+
+        Raises:
+            NotReadyError: a file was found to hold something else.
+        """
+        self.look()
+        if self.damage:
+            raise NotReadyError(self.damage)
+
+    def check_graph(self) -> None:
+        """Sees that the graph is what was opened: another bundle may go on with that alone.
+
+        Raises:
+            NotReadyError: it is not.
+        """
+        self.look()
+        for file in self.files:
+            if file.changed and file.name.startswith(f"{GRAPH_FOLDER}/"):
+                raise NotReadyError(f"{file.name} was {ADVICE}")
+
+    def end(self) -> None:
+        """Has the thread end without waiting for it."""
+        self.ended.set()
+
+
+def watch(originals: "ref[Originals]", ended: Event) -> None:
+    """Looks again and again; keeps nothing alive."""
+    while not ended.wait(LOOK_SECONDS):
+        alive = originals()
+        if alive is None:
+            return
+        alive.look()
+        del alive
+
+
+def mapped(bundle: Bundle) -> list[str]:
+    """The files of a bundle that an engine maps."""
+    return [name for name in bundle.manifest.files if name.endswith(MAPPED)]

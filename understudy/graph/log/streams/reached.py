@@ -1,0 +1,88 @@
+"""How far the processes of a data folder have read the log, so that the next one knows it, too.
+
+A process that has applied what Redis lost notices that while it runs. One that starts begins at the
+snapshot, and would take the shorter log, or another one, for all that there ever was.
+"""
+
+import logging
+from pathlib import Path
+from threading import Lock
+
+import msgspec
+
+from understudy.graph.errors import JournalDamagedError
+from understudy.graph.log.files import put_file
+
+logger = logging.getLogger(__name__)
+
+ENDING = "reached"  # of the file's name, beside the folder's other files
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """The last record that was read.
+
+    Attributes:
+        birth: of the log.
+        number, link: of the record.
+    """
+
+    birth: str
+    number: int
+    link: str
+
+
+class Reached:
+    """The file that keeps the mark; for several threads, and processes that share the folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lock = Lock()
+        self.kept: Mark | None = None  # by this process
+        self.failing = False
+
+    def read(self) -> Mark | None:
+        """What was kept; None if nothing was, or the log was none that anybody had read.
+
+        Raises:
+            JournalDamagedError: it is not what was written.
+            OSError: it cannot be read.
+        """
+        try:
+            return msgspec.json.decode(self.path.read_bytes(), type=Mark)
+        except FileNotFoundError:
+            return None
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise JournalDamagedError(
+                f"{self.path} is damaged ({error}); remove it, if Redis has lost nothing"
+            ) from error
+
+    def keep(self, birth: str, number: int, link: str) -> None:
+        """Writes how far it was read, unless another process of the folder has read on.
+
+        Where it cannot be written that is logged once: all else goes on.
+        """
+        mark = Mark(birth, number, link)
+        with self.lock:
+            if mark == self.kept:
+                return
+            try:
+                before = self.read()
+                if before is None or before.birth != birth or before.number < number:
+                    put_file(self.path, msgspec.json.encode(mark))
+            except (JournalDamagedError, OSError) as error:
+                if not self.failing:
+                    logger.warning(
+                        "%s cannot be kept, so that a process that starts here would not notice "
+                        "what Redis loses: %s",
+                        self.path,
+                        error,
+                    )
+                self.failing = True
+            else:
+                self.kept, self.failing = mark, False
+
+    def forget(self) -> None:
+        """Removes the file."""
+        with self.lock:
+            self.path.unlink(missing_ok=True)
+            self.kept = None
