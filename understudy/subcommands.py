@@ -1,5 +1,6 @@
 """Commands of this program that run others of it, each as a process of its own."""
 
+import os
 import subprocess
 import sys
 
@@ -10,13 +11,21 @@ def run_command(*words: object) -> int:
     """Runs one understudy command to its end, and returns its exit status.
 
     It is in a group of its own: so it is asked to end once, by us, and not by the terminal's
-    Ctrl-C, too.
+    Ctrl-C, too. Where this process is killed, it ends by itself, see `understudy.tethered`.
     """
-    arguments = [word_of(word) for word in words]
-    process = subprocess.Popen([sys.executable, "-m", "understudy", *arguments], process_group=0)
+    held, ours = os.pipe()  # `ours` closes with this process, however that ends
     try:
-        return process.wait()
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise
+        process = subprocess.Popen(
+            [sys.executable, "-m", "understudy.tethered", str(held), *map(word_of, words)],
+            process_group=0,
+            pass_fds=(held,),
+        )
+        try:
+            return process.wait()
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+    finally:
+        os.close(held)
+        os.close(ours)

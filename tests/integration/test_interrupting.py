@@ -160,3 +160,32 @@ def test_the_demo_ends_with_the_command_that_it_runs(tmp_path: Path, number: int
     assert errors.splitlines()[-1].startswith("interrupted: the same command starts again")
     assert "Traceback" not in errors
     assert not any(child.is_running() for child in children)
+
+
+def test_a_command_ends_with_the_killed_one_that_runs_it(
+    graph: Path, plugged: Mapping[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out" / "student"
+    words = ("distill", graph, out, "--encoder", "hashing", "--student", "endless")
+    runs_it = "import sys; from understudy.subcommands import run_command as r; r(*sys.argv[1:])"
+    runner = subprocess.Popen(
+        [sys.executable, "-c", runs_it, *map(str, words)],
+        env=plugged,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert runner.stdout is not None
+    for line in runner.stdout:
+        if line == "at work\n":
+            break
+    children = psutil.Process(runner.pid).children(recursive=True)
+    assert children
+    runner.kill()
+    _, alive = psutil.wait_procs(children, timeout=30)
+    for child in alive:
+        child.kill()
+    assert not alive
+    _, errors = runner.communicate(timeout=30)
+    assert errors.splitlines()[-1].startswith("interrupted: nothing half-made is left")
+    assert not any(out.parent.glob("*"))
