@@ -72,7 +72,10 @@ def from_service(
             typer.echo(joined.told)
             graph = joined.graph
         # The service also knows labels that no node has, of its model or of nodes that are gone.
-        return Built(with_used_labels(graph), (), random_split=False)
+        used = with_used_labels(graph)
+        if gone := joining.labels_gone(graph, used):
+            typer.echo(f"labels: no node has {gone} any more, so the graph does not name it")
+        return Built(used, (), random_split=False)
 
     inputs = [] if by_url else [Path(source), *([bundle] if bundle else [])]
     produce(out, force, name, make, inputs, keep_name=True)

@@ -64,3 +64,8 @@ def like_held_out(graph: TextGraph, nodes: NDArray[np.int64]) -> NDArray[np.bool
     if graph.groups is not None:
         alike |= np.isin(graph.groups[nodes], graph.groups[held])
     return np.asarray(alike, dtype=np.bool_)
+
+
+def labels_gone(known: TextGraph, kept: TextGraph) -> str:
+    """Names of labels that the second graph lacks, as a line tells them; empty if there is none."""
+    return ", ".join(repr(name) for name in known.label_names if name not in kept.label_names)

@@ -16,7 +16,7 @@ from typing import Any
 from understudy.bundle import Manifest, open_bundle
 from understudy.circle.doubts import write_doubts
 from understudy.circle.errors import RefreshError, WorseModelError
-from understudy.circle.joining import join_train
+from understudy.circle.joining import join_train, labels_gone
 from understudy.circle.placing import put_copy
 from understudy.circle.replicas import addresses_of
 from understudy.circle.retraining import (
@@ -202,10 +202,9 @@ class Refresh:
         if counts.nothing and not joined and not options.unchanged:
             self.tell("nothing has changed: the served model stays (--unchanged trains anyway)")
             raise NothingChanged
-        known, graph = graph.label_names, with_used_labels(graph)
-        if gone := [name for name in known if name not in graph.label_names]:
-            names = ", ".join(map(repr, gone))
-            self.tell(f"labels: no node has {names} any more, so the new model will not know it")
+        known, graph = graph, with_used_labels(graph)
+        if gone := labels_gone(known, graph):
+            self.tell(f"labels: no node has {gone} any more, so the new model will not know it")
         if self.refused is not None and not options.unchanged and self.same_graph(graph):
             self.tell("of this very graph a model was refused already (--unchanged trains anyway)")
             raise NothingChanged

@@ -52,7 +52,10 @@ class Server:
         return answer.content
 
     def refusal(self, response: httpx2.Response, prompt: Prompt) -> RefusedError:
-        reason = refusal_reason(response.content, prompt, self.key)
+        body = response.content
+        if response.is_redirect:  # is not followed: the key is this server's alone
+            body = f"it sends on to {response.headers.get('location', 'nowhere')}".encode()
+        reason = refusal_reason(body, prompt, self.key)
         return RefusedError(response.status_code, reason, retry_after(response))
 
     async def close(self) -> None:

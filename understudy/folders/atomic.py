@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ from understudy.folders.workplace import (
 CANNOT_RENAME = (errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS)
 
 
+READ_AND_WRITE = 0o666  # what a new file takes of its folder's mode
 RESERVED: set[Path] = set()  # workplaces that only keep others away from what is written here
 
 
@@ -47,11 +49,24 @@ def atomic_folder(out: Path) -> Iterator[Path]:
         tidy(place)
         with workplace(place) as work:
             yield work / NEW
+            let_be_read(work / NEW)
             synchronize(work / NEW)
             refuse_foreign(out, place)
             (work / NEW).rename(work / WHOLE)
             flush(work.folder)
             put_in_place(work)
+
+
+def let_be_read(folder: Path) -> None:
+    """Lets whoever may read a new folder read its files, too.
+
+    Some writers make them their user's alone, and others could not use the output. A file that has
+    another name elsewhere stays as it is there.
+    """
+    mode = folder.stat().st_mode & READ_AND_WRITE  # as the umask says
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink() and path.stat().st_nlink == 1:
+            path.chmod(stat.S_IMODE(path.stat().st_mode) | mode)
 
 
 @contextmanager

@@ -70,6 +70,21 @@ def test_a_service_and_its_folder_give_the_graph(
         assert graph.content_hash == expected.content_hash
 
 
+def test_a_label_that_no_node_has_any_more_is_named(
+    tiny_bundle: TinyBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graph = tiny_bundle.graph
+    gone = graph.label_names[1]
+    members = [graph.ids[row].as_py() for row in (graph.labels == 1).nonzero()[0]]
+    data = tmp_path / "data"
+    with Engine.open(tiny_bundle.folder, data=data) as engine:
+        engine.apply([DeleteNode(name) for name in members])
+    assert status(data, tmp_path / "graph") == 0
+    told = f"labels: no node has {gone!r} any more, so the graph does not name it"
+    assert told in capsys.readouterr().out.splitlines()
+    assert gone not in load_graph(tmp_path / "graph").label_names
+
+
 def test_what_is_no_graph_is_refused_in_a_line(
     tiny_bundle: TinyBundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 
 from tests.http_servers import serve
 from tests.openai_server import openai_server
@@ -279,3 +279,12 @@ def test_labels_of_any_letters_are_asked_for_in_these_and_have_room() -> None:
     assert fields == {"grammar": 'root ::= "🎮 \\"games\\"" | "東京" | "net"'}
     body = request_body(PROMPT, names, ClientOptions("http://a/v1", "m"), "json_schema", "none")
     assert body["max_tokens"] >= len(json.dumps({"category": names[0]}))  # were each letter a token
+
+
+def test_an_address_that_sends_on_says_where(server: Server) -> None:
+    elsewhere = "https://models.example/v1/chat/completions"
+    server.answer = lambda body: RedirectResponse(elsewhere, 308)
+    with pytest.raises(RefusedError) as refused:
+        server.ask()
+    assert (refused.value.status, refused.value.reason) == (308, f"it sends on to {elsewhere}")
+    assert len(server.requests) == 1

@@ -4,12 +4,15 @@ import errno
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from tests.disks import mounted as mounted_on
 from tests.disks import small_file_system
@@ -378,3 +381,19 @@ def test_who_may_read_what_is_new_is_as_the_umask_says(tmp_path: Path) -> None:
     assert [path.stat().st_mode & 0o777 for path in (graph, notes)] == [0o700, 0o600]
     write_json(notes, {"more": 1})
     assert notes.stat().st_mode & 0o777 == 0o600  # what was private stays so
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_files_are_readable_by_whoever_may_read_the_folder(
+    tmp_path: Path, umask: int, mode: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        with atomic_folder(tmp_path / "out") as folder:
+            save_file({"weights": np.zeros(2)}, folder / "one.safetensors")
+            (folder / "inner").mkdir()
+            (folder / "inner" / "two").touch(0o600)
+    finally:
+        os.umask(before)
+    for name in ("one.safetensors", "inner/two"):
+        assert stat.S_IMODE((tmp_path / "out" / name).stat().st_mode) == mode
