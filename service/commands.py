@@ -48,6 +48,9 @@ def setting_flag(name: str, field: FieldInfo) -> inspect.Parameter:
     if get_origin(kind) is Literal:
         choices = " or ".join(map(str, get_args(kind)))
         kind = str  # a Literal's choices are checked later
+    shown = None
+    if kind == Path | None:
+        kind, shown = str, "<path>"  # an empty one would become the current folder
     default = field.default if field.default not in (None, "") else "none"
     allowed = f"{choices}; " if choices else ""
     variable = f"{ENVIRONMENT_PREFIX}{name.upper()}"
@@ -59,7 +62,7 @@ def setting_flag(name: str, field: FieldInfo) -> inspect.Parameter:
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[kind | None, typer.Option(flag, help=text)],
+        annotation=Annotated[kind | None, typer.Option(flag, help=text, metavar=shown)],
     )
 
 

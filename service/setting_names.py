@@ -59,9 +59,10 @@ def wrong_setting(error: ValidationError) -> SettingsError:
     """The first wrong value, without the value where it may be secret."""
     first = error.errors()[0]
     name = str(first["loc"][0])
+    told = first["msg"].removeprefix("Value error, ")
     shown = "" if name.endswith(SECRET) else f" is {first['input']!r}"
     return SettingsError(
-        f"{flag_name(name)} or {ENVIRONMENT_PREFIX}{name.upper()}{shown}: {first['msg']}",
+        f"{flag_name(name)} or {ENVIRONMENT_PREFIX}{name.upper()}{shown}: {told}",
         setting=name,
     )
 
@@ -85,7 +86,8 @@ def file_values(flags: dict[str, Any], known: Collection[str]) -> dict[str, Any]
         raise SettingsError(
             f"--settings-file {named}: {reason}", setting="settings_file"
         ) from error
-    for name in values.keys() - set(known):
+    known = set(known) - {"settings_file"}  # a file names no other one
+    for name in values.keys() - known:
         raise SettingsError(
             f"--settings-file {named}: {unknown(name, values[name], known)}",
             setting="settings_file",
@@ -103,3 +105,14 @@ def unknown(name: str, value: Any, known: Collection[str]) -> str:
 
 def flag_name(setting: str) -> str:
     return "--" + setting.replace("_", "-")
+
+
+def given_path(value: Any) -> Any:
+    """A path as it was given: an empty one, as of a variable that is not set, means no folder.
+
+    Raises:
+        ValueError: it is empty, which Python would take for the current folder.
+    """
+    if value == "":
+        raise ValueError("it is empty; name a path, or leave the setting out")
+    return value

@@ -5,10 +5,11 @@ A mapped page that was not written to is the file's own. So who overwrites a bun
 snapshot would keep. A folder that is replaced as a whole leaves the mapped files alone.
 """
 
-import hashlib
 import logging
 import os
+from hashlib import file_digest
 from threading import Event, Lock, Thread
+from typing import NamedTuple
 from weakref import finalize, ref
 
 from understudy.bundle import Bundle
@@ -20,16 +21,27 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0  # between two looks
 MAPPED = (".arrow", ".npy")  # endings of the files that are mapped
-CHUNK_BYTES = 2**22
 ADVICE = (
     "overwritten in place while it is served: start the service again, or reload where it is no "
     "file of the graph, and replace a bundle's folder as a whole"
 )
-Stamp = tuple[int, int]  # bytes, and nanoseconds of the last writing
+
+
+class Stamp(NamedTuple):
+    """What shows that a file was written to, or is another one."""
+
+    device: int
+    inode: int
+    bytes: int
+    written: int  # nanoseconds
+
+    @property
+    def file(self) -> tuple[int, int]:
+        return self.device, self.inode
 
 
 class Original:
-    """One mapped file, held open, so that a folder in its place is not taken for it.
+    """One mapped file. While it is mapped, no other one on its file system has its number.
 
     Attributes:
         changed: whether it was ever found to hold something else. It stays so when the content is
@@ -37,45 +49,40 @@ class Original:
     """
 
     def __init__(self, bundle: Bundle, name: str) -> None:
-        """Opens it; that it holds what the manifest says is for `verify_digests` to find.
+        """Looks at it; that it holds what the manifest says is for `verify_digests` to find.
 
         Raises:
-            BundleDamagedError: the manifest does not list it, or it cannot be opened.
+            BundleDamagedError: the manifest does not list it, or it is not there.
         """
         self.name = name
         self.path = bundle.path(name)
         self.digest = bundle.manifest.files[name].sha256
         self.changed = False
         with reading(bundle.folder):
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        finalize(self, os.close, descriptor)
-        self.descriptor = descriptor
-        self.known = self.stamp()
-
-    def stamp(self) -> Stamp:
-        found = os.fstat(self.descriptor)
-        return found.st_size, found.st_mtime_ns
+            self.known = stamp_of(self.path.stat())
 
     def look(self) -> None:
         """Compares its digest, where it was written to since the last look."""
-        stamp = self.stamp()
-        if stamp != self.known and not self.changed:
-            self.changed = self.digest_now() != self.digest
-            self.known = stamp
-            if self.changed:
-                logger.error("%s was %s", self.path, ADVICE)
-
-    def digest_now(self) -> str:
-        """SHA-256 of what it holds; empty where it cannot be read."""
-        digest, place = hashlib.sha256(), 0
+        if self.changed:
+            return
         try:
-            while chunk := os.pread(self.descriptor, CHUNK_BYTES, place):
-                digest.update(chunk)
-                place += len(chunk)
-        except OSError:
-            logger.exception("%s cannot be read", self.path)
-            return ""
-        return digest.hexdigest()
+            stamp = stamp_of(self.path.stat())
+            if stamp == self.known or stamp.file != self.known.file:
+                return  # as it was; or another one is in its place, and leaves it alone
+            with self.path.open("rb") as stream:  # not mapped: it may shrink at this moment
+                self.changed = file_digest(stream, "sha256").hexdigest() != self.digest
+        except FileNotFoundError:
+            return  # it was moved or removed, which leaves what is mapped alone
+        except OSError as error:
+            logger.warning("%s cannot be read: %s", self.path, error)
+            self.changed = True
+        self.known = stamp
+        if self.changed:
+            logger.error("%s was %s", self.path, ADVICE)
+
+
+def stamp_of(found: os.stat_result) -> Stamp:
+    return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 class Originals:
@@ -108,7 +115,8 @@ class Originals:
             for file in self.files:
                 file.look()
             changed = [file.name for file in self.files if file.changed]
-            self.damage = f"{changed[0]} was {ADVICE}" if changed else ""
+            if changed:
+                self.damage = f"{changed[0]} was {ADVICE}"
 
     def check(self) -> None:
         """Sees that what is computed and kept is the opened bundle's.

@@ -10,6 +10,7 @@ from service.app import check_root
 from service.errors import SettingsError
 from service.http.guard import is_local
 from service.settings import load_settings
+from understudy.cli import main
 from understudy.graph.log.streams.options import RedisLogOptions
 
 
@@ -134,3 +135,31 @@ def test_a_root_path_where_routes_of_our_own_are_is_refused(path: str) -> None:
 @pytest.mark.parametrize("path", ["", "/understudy", "/apps/v1", "/v1/x", "/..x/~y"])
 def test_other_root_paths_are_taken(path: str) -> None:
     check_root(load_settings(root_path=path).root_path)
+
+
+@pytest.mark.parametrize("name", ["data_folder", "keys_file", "teacher_label_descriptions"])
+def test_an_empty_path_is_not_the_current_folder(
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    flag = f"--{name.replace('_', '-')}"
+    wanted = f"{flag} or UNDERSTUDY_{name.upper()} is '': it is empty; name a path"
+    with pytest.raises(SettingsError, match=wanted):
+        load_settings(**{name: ""})
+    monkeypatch.setenv(f"UNDERSTUDY_{name.upper()}", "")
+    with pytest.raises(SettingsError, match=wanted):
+        load_settings()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):  # as the shell gives an unset variable
+        main(["serve", "bundle", flag, ""])
+    assert wanted in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_names_no_other_one(tmp_path: Path) -> None:
+    path = tmp_path / "service.toml"
+    path.write_text('settings_file = "other.toml"\n')
+    with pytest.raises(SettingsError, match="no setting is called 'settings_file'"):
+        load_settings(settings_file=path)

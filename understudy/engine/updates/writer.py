@@ -121,7 +121,6 @@ class Writer(Replica):
             raise JournalFailedError("a change was interrupted; open the engine again")
         if self.closed:
             raise NotReadyError("the engine is closed")
-        self.originals.check()
 
     def work_off(self, wanted: Future[Applied] | None = None) -> None:
         """Carries out what waits, at least until the outcome that is wanted is there."""
@@ -169,6 +168,7 @@ class Writer(Replica):
         """Applies the batches of a group that can be applied, together."""
         try:
             self.check_open()
+            self.originals.check()
             self.catch_up()  # a batch is refused by the newest graph, and by no older one
         except EngineError as error:
             for ticket in group:  # each its own, since it keeps the frames of its caller
