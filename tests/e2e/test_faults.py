@@ -175,6 +175,8 @@ def test_a_damaged_bundle_is_not_reloaded(tiny_bundle: TinyBundle, tmp_path: Pat
     folder = Path(shutil.copytree(tiny_bundle.folder, tmp_path / "bundle"))
     with serving(folder) as service:
         before = service.client.get("/info").json()
+        folder.rename(tmp_path / "served")
+        shutil.copytree(tmp_path / "served", folder)  # as a whole: what is served is not damaged
         with (folder / "activations" / "logits.npy").open("r+b") as stream:
             stream.seek(-1, os.SEEK_END)
             stream.write(b"\x7f")
