@@ -77,10 +77,12 @@ def plugged(tmp_path: Path) -> Mapping[str, str]:
     }
 
 
-def interrupted(environment: Mapping[str, str], number: int, *words: object) -> tuple[str, str]:
-    """What a command says on stdout and stderr when a signal comes while it is at work."""
+def at_work(
+    environment: Mapping[str, str], code: str, *words: object
+) -> tuple[subprocess.Popen[str], str]:
+    """A process of Python that has come to its work, and what it has said on stdout."""
     process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *map(str, words)],
+        [sys.executable, "-c", code, *map(str, words)],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -92,11 +94,17 @@ def interrupted(environment: Mapping[str, str], number: int, *words: object) -> 
         said.append(line)
         if line == "at work\n":
             break
+    return process, "".join(said)
+
+
+def interrupted(environment: Mapping[str, str], number: int, *words: object) -> tuple[str, str]:
+    """What a command says on stdout and stderr when a signal comes while it is at work."""
+    process, said = at_work(environment, COMMAND, *words)
     process.send_signal(number)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 128 + number, errors
     assert "Traceback" not in errors
-    return "".join(said), errors
+    return said, errors
 
 
 def test_teach_says_that_it_goes_on_and_does(
@@ -168,17 +176,7 @@ def test_a_command_ends_with_the_killed_one_that_runs_it(
     out = tmp_path / "out" / "student"
     words = ("distill", graph, out, "--encoder", "hashing", "--student", "endless")
     runs_it = "import sys; from understudy.subcommands import run_command as r; r(*sys.argv[1:])"
-    runner = subprocess.Popen(
-        [sys.executable, "-c", runs_it, *map(str, words)],
-        env=plugged,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert runner.stdout is not None
-    for line in runner.stdout:
-        if line == "at work\n":
-            break
+    runner, _ = at_work(plugged, runs_it, *words)
     children = psutil.Process(runner.pid).children(recursive=True)
     assert children
     runner.kill()

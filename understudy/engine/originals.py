@@ -7,7 +7,6 @@ snapshot would keep. A folder that is replaced as a whole leaves the mapped file
 
 import logging
 import os
-from hashlib import file_digest
 from threading import Event, Lock, Thread
 from typing import NamedTuple
 from weakref import finalize, ref
@@ -16,6 +15,7 @@ from understudy.bundle import Bundle
 from understudy.bundle.reader import reading
 from understudy.engine.errors import NotReadyError
 from understudy.engine.state import GRAPH_FOLDER
+from understudy.graph.files import file_digest
 
 logger = logging.getLogger(__name__)
 
@@ -69,8 +69,8 @@ class Original:
             stamp = stamp_of(self.path.stat())
             if stamp == self.known or stamp.file != self.known.file:
                 return  # as it was; or another one is in its place, and leaves it alone
-            with self.path.open("rb") as stream:  # not mapped: it may shrink at this moment
-                self.changed = file_digest(stream, "sha256").hexdigest() != self.digest
+            # Not of what is mapped: it may shrink at this moment.
+            self.changed = file_digest(self.path) != self.digest
         except FileNotFoundError:
             return  # it was moved or removed, which leaves what is mapped alone
         except OSError as error:

@@ -1,13 +1,13 @@
-"""Opening an SQLite file, and its errors in our words."""
+"""The files of a log: SQLite's, with its errors in our words, and small ones put in place whole."""
 
 import errno
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+from understudy.folders.durable import flush
 from understudy.graph.errors import (
     JournalDamagedError,
     JournalError,
@@ -63,11 +63,7 @@ def make_file(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
             fill(connection)
         with suppress(FileExistsError):
             put_in_place(temporary, path)
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        flush(path.parent)
     finally:
         for suffix in SUFFIXES:
             temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
@@ -176,15 +172,9 @@ def put_file(path: Path, content: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        with temporary.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+        temporary.write_bytes(content)  # no folder is made: one that was removed stays away
+        flush(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush(path.parent)
