@@ -76,6 +76,24 @@ def check_alike(records: Records) -> None:
                 f"{first} and {name} train students by different settings, so their figures "
                 "cannot stand in one table; run one of them again"
             )
+    check_splits(records)
+
+
+def check_splits(records: Records) -> None:
+    """Of one number, all splits of a kind test the same nodes; those of unseen ones are fewer."""
+    tested: dict[tuple[str, int], tuple[str, tuple[int, bytes]]] = {}
+    for name, record in records.items():
+        if name.endswith(UNSEEN):
+            continue
+        for row in record.rows:
+            key, nodes = (row.split_kind, row.split), (row.test, row.panel)
+            first, others = tested.setdefault(key, (name, nodes))
+            if nodes != others:
+                raise BenchmarkError(
+                    f"split {row.split} ({row.split_kind}) of {first} and of {name} test different "
+                    "nodes, so they were drawn by two rules and cannot stand in one table; run one "
+                    "of them again"
+                )
 
 
 def settings(record: Record) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """Whether another machine's runs of some splits agree with those that are committed.
 
     python -m benchmarks.accuracy WORK GRAPH --splits 1 --no-write [as the committed ones were made]
-    python -m benchmarks.agreement WORK/GRAPH-LABELS-PART
+    python -m benchmarks.agreement WORK/GRAPH-LABELS-PART [--like NAME]
 
 A way (features, network, recipe) of a split is held against the committed ways twice: against the
 same split, whose nodes and first weights are the same, and of which dropout and rounding are not;
@@ -31,13 +31,13 @@ Key = tuple[str, str, str]  # encoder, student, recipe
 def main(
     folder: Annotated[Path, typer.Argument(help="An evaluation that benchmarks.accuracy made.")],
     committed: Annotated[Path, typer.Option(help="Folder of those to compare with.")] = FOLDER,
+    like: Annotated[str, typer.Option(help="The one of them, if its name is another.")] = "",
 ) -> None:
     """Compare, print and write results/agreement_NAME.json and .md."""
-    own, others = (
-        read_rows(place / folder.name / RUNS_FILE) for place in (folder.parent, committed)
-    )
+    there = committed / (like or folder.name)
+    own, others = (read_rows(place / RUNS_FILE) for place in (folder, there))
     if own.facts["graph_hash"] != others.facts["graph_hash"]:
-        raise BenchmarkError(f"{folder} is of another graph than {committed / folder.name}")
+        raise BenchmarkError(f"{folder} is of another graph than {there}")
     ways = [compared(key, own.rows, others.rows) for key in keys_of(own.rows)]
     splits = sorted({row.split for row in own.rows})
     results: dict[str, Any] = {

@@ -75,6 +75,20 @@ def test_parts_that_cannot_be_compared_are_refused(
         write_page(page(tmp_path), tmp_path / "runs")
 
 
+@pytest.mark.parametrize("changes", [{"panel": b"\x0f"}, {"test": 7}])
+def test_splits_of_one_number_that_test_different_nodes_are_refused(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    for name, others in (("kites-alone", {}), ("kites-frozen", changes)):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        write_rows(tmp_path / "runs" / name / RUNS_FILE, rows(VANILLA, ALONE, **others), FACTS)
+    message = r"split 0 \(.*\) of kites-alone and of kites-frozen test different nodes"
+    with pytest.raises(BenchmarkError, match=message):
+        write_page(page(tmp_path), tmp_path / "runs")
+    (tmp_path / "runs" / "kites-frozen").rename(tmp_path / "runs" / "kites-alone-unseen")
+    write_page(page(tmp_path), tmp_path / "runs")  # of which a fifth was taken out
+
+
 def test_a_page_without_its_marks_is_told(tmp_path: Path) -> None:
     path = tmp_path / "results.md"
     path.write_text("# Results\n")

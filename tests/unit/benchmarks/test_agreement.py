@@ -29,16 +29,16 @@ def test_a_split_is_held_against_the_interval_of_one_more(
     monkeypatch.setattr(measure, "RESULTS", tmp_path / "results")
     there = np.array([0.70, 0.72, 0.74])
     write(tmp_path / "committed" / "kites", {VANILLA: there, SELF: there})
-    own = write(tmp_path / "own" / "kites", {VANILLA: np.array([0.71]), SELF: np.array([0.62])})
-    agreement.main(own, tmp_path / "committed")
-    found = json.loads((tmp_path / "results" / "agreement_kites.json").read_text("utf-8"))
+    own = write(tmp_path / "own" / "seen", {VANILLA: np.array([0.71]), SELF: np.array([0.62])})
+    agreement.main(own, tmp_path / "committed", "kites")
+    found = json.loads((tmp_path / "results" / "agreement_seen.json").read_text("utf-8"))
     ways = {way["way"][2]: way for way in found["ways"]}
     assert ways[VANILLA]["here"] == {"0": 71.0}
     assert ways[VANILLA]["there"] == {"0": 70.0}
     assert ways[VANILLA]["interval"] == [62.06, 81.94]  # 72 ± 4.303 · 2 · √(4/3)
     assert ways[VANILLA]["within"]
     assert not ways[SELF]["within"]
-    text = (tmp_path / "results" / "agreement_kites.md").read_text("utf-8")
+    text = (tmp_path / "results" / "agreement_seen.md").read_text("utf-8")
     assert "1 of 2 ways are within" in text
     assert "differ by -3.50 points in the mean, 4.50 in size" in text
 
