@@ -66,7 +66,7 @@ def accuracies(rows: Sequence[Row], key: Key) -> dict[int, float]:
 
 
 def compared(key: Key, rows: Sequence[Row], others: Sequence[Row]) -> dict[str, Any]:
-    """One way: its figures here and there, and whether they lie in the interval.
+    """One way: its figures here and there, and how many lie in the interval.
 
     Raises:
         BenchmarkError: the committed runs have too few splits, or not these.
@@ -83,7 +83,7 @@ def compared(key: Key, rows: Sequence[Row], others: Sequence[Row]) -> dict[str, 
         "here": {split: round(value, 2) for split, value in own.items()},
         "there": {split: round(committed[split], 2) for split in own},
         "interval": [round(low, 2), round(high, 2)],
-        "within": all(low <= value <= high for value in own.values()),
+        "within": sum(low <= value <= high for value in own.values()),
     }
 
 
@@ -103,7 +103,7 @@ def report(results: dict[str, Any]) -> str:
             ", ".join(f"{value:.1f}" for value in way["here"].values()),
             ", ".join(f"{value:.1f}" for value in way["there"].values()),
             "{:.1f} to {:.1f}".format(*way["interval"]),
-            "yes" if way["within"] else "no",
+            f"{way['within']} of {len(way['here'])}",
         ]
         for way in ways
     ]
@@ -112,9 +112,10 @@ def report(results: dict[str, Any]) -> str:
     here, there = results["machines"]
     return (
         f"{results['name']}, split {', '.join(map(str, results['splits']))}. Here: {here}. "
-        f"There: {there}.\n\n{within} of {len(ways)} ways are within the interval of one more "
-        f"split; of the same splits the accuracies differ by {np.mean(apart):+.2f} points in the "
-        f"mean, {np.abs(apart).mean():.2f} in size.\n\n{markdown_table(head, rows)}"
+        f"There: {there}.\n\n{within} of {len(apart)} accuracies are within the interval of one "
+        f"more split, which {COVERED:.0%} are to be, were both machines alike; of the same splits "
+        f"they differ by {np.mean(apart):+.2f} points in the mean, {np.abs(apart).mean():.2f} in "
+        f"size.\n\n{markdown_table(head, rows)}"
     )
 
 

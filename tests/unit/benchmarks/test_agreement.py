@@ -36,10 +36,10 @@ def test_a_split_is_held_against_the_interval_of_one_more(
     assert ways[VANILLA]["here"] == {"0": 71.0}
     assert ways[VANILLA]["there"] == {"0": 70.0}
     assert ways[VANILLA]["interval"] == [62.06, 81.94]  # 72 ± 4.303 · 2 · √(4/3)
-    assert ways[VANILLA]["within"]
-    assert not ways[SELF]["within"]
+    assert ways[VANILLA]["within"] == 1
+    assert ways[SELF]["within"] == 0
     text = (tmp_path / "results" / "agreement_seen.md").read_text("utf-8")
-    assert "1 of 2 ways are within" in text
+    assert "1 of 2 accuracies are within" in text
     assert "differ by -3.50 points in the mean, 4.50 in size" in text
 
 
