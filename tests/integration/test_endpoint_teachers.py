@@ -126,6 +126,15 @@ def test_an_overloaded_endpoint_is_asked_again(
     assert info.metrics["retries"] == len(requests) - info.metrics["requests"] > 0
 
 
+def test_an_endpoint_that_stays_overloaded_is_told_with_its_own_words(
+    graph_folder: Path, tmp_path: Path, endpoint: Any
+) -> None:
+    body = json.dumps({"error": {"message": "no quota: pay the bill"}})
+    url, _ = endpoint(lambda n, _: Response(body, status_code=429, headers={"retry-after": "0"}))
+    with pytest.raises(EndpointError, match=r"2 times, last with status 429: no quota: pay "):
+        teach(graph_folder, tmp_path / "t", asking(url, attempts=2))
+
+
 def test_a_failing_endpoint_loses_nothing_that_was_answered(
     graph_folder: Path, tmp_path: Path, endpoint: Any
 ) -> None:

@@ -130,8 +130,8 @@ class Questioner:
 
 
 def described(error: AskError | None) -> str:
-    if isinstance(error, RefusedError):
-        return f"status {error.status}"
+    if isinstance(error, RefusedError):  # such as one of 429 where no money is left
+        return f"status {error.status}{f': {error.reason}' if error.reason else ''}"
     return f"{error}{f' ({error.reason})' if error and error.reason else ''}"
 
 
