@@ -48,7 +48,8 @@ def measure(bundle: Path, teacher: Path) -> tuple[str, str, Answers]:
     Raises:
         BenchmarkError: the bundle was not measured with this teacher, or it has no test nodes.
     """
-    info, (asked, log_probabilities) = read_info(teacher), read_hops(teacher)
+    info = read_info(teacher)
+    asked, log_probabilities = read_hops(teacher, info)
     with Engine.open(bundle) as engine:
         manifest = engine.manifest
         record = manifest.teacher

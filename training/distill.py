@@ -4,7 +4,7 @@ import logging
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from training.student.checkpoint import (
 )
 from training.student.network import Student
 from training.student.warm_start import begin_with, check_start, doubt_about
+from training.teacher.answers.folder import unchanged
 from training.teacher.answers.views import served_teacher
 from understudy.folders import FolderError, check_output, check_space, reserved
 from understudy.folders.kinds import STUDENT
@@ -136,14 +137,16 @@ def distilled(
     graph = load_graph(graph_folder)
     check_split(graph)
     check_trainable(graph)
-    offered = candidates(
-        graph,
-        options.teacher,
-        options.view,
-        options.objectives,
-        options.compare,
-        options.student,
-    )
+    with nullcontext() if options.teacher is None else unchanged(options.teacher):
+        offered = candidates(
+            graph,
+            options.teacher,
+            options.view,
+            options.objectives,
+            options.compare,
+            options.student,
+        )
+        served = None if options.teacher is None else served_teacher(options.teacher, graph)
     config = checkpoint_config(graph_folder, graph, options)
     before = None if options.start is None else load_checkpoint(options.start)
     if before is not None:
@@ -152,7 +155,6 @@ def distilled(
             log.warning(doubt)
     if options.teacher is not None and not is_heard(options.objectives):
         log.warning("no objective reads the teacher, which is measured for `route: auto` alone")
-    served = None if options.teacher is None else served_teacher(options.teacher, graph)
     check_space(out, student_bytes(config))
     features = graph_features(graph, config.encoder, options.encoder_path, progress)
     data = graph_data(graph, features)

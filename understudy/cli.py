@@ -74,7 +74,8 @@ ANEW = "nothing half-made is left; the same command starts from the beginning"
 # What a signal leaves behind; serve and teacher-serve end at once and have nothing to go on with.
 INTERRUPTED = {
     "data": ANEW,
-    "teach": "the same command goes on from the last checkpoint, which is kept beside OUT",
+    "teach": "the same command goes on from the last checkpoint, which is kept beside OUT; what an "
+    "endpoint has answered is kept in the cache",
     "distill": f"{ANEW}; encoded texts are kept",
     "evaluate": "the same command goes on; runs that have ended are kept in OUT",
     "export": ANEW,

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Semaphore
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ import pytest
 from fastapi import FastAPI, Request, Response
 
 from tests.http_servers import serve
+from tests.openai_server import openai_server
 from training.errors import EndpointError
 from training.teacher.answers.folder import read_teacher
+from training.teacher.asking import STAGE
 from training.teacher.endpoint import EndpointOptions
 from training.teacher.options import Budget, TeachOptions
 from training.teacher.teach import teach
@@ -126,6 +129,15 @@ def test_an_overloaded_endpoint_is_asked_again(
     assert info.metrics["retries"] == len(requests) - info.metrics["requests"] > 0
 
 
+def test_an_endpoint_that_stays_overloaded_is_told_with_its_own_words(
+    graph_folder: Path, tmp_path: Path, endpoint: Any
+) -> None:
+    body = json.dumps({"error": {"message": "no quota: pay the bill"}})
+    url, _ = endpoint(lambda n, _: Response(body, status_code=429, headers={"retry-after": "0"}))
+    with pytest.raises(EndpointError, match=r"2 times, last with status 429: no quota: pay "):
+        teach(graph_folder, tmp_path / "t", asking(url, attempts=2))
+
+
 def test_a_failing_endpoint_loses_nothing_that_was_answered(
     graph_folder: Path, tmp_path: Path, endpoint: Any
 ) -> None:
@@ -143,6 +155,36 @@ def test_a_failing_endpoint_loses_nothing_that_was_answered(
     distinct = {json.dumps(request["messages"]) for request in requests}
     assert len(distinct) == len(requests) <= 60 - 25
     assert not list(tmp_path.glob(".t.*"))
+
+
+def test_what_is_on_its_way_when_a_signal_ends_the_run_is_kept(
+    graph_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_CACHE", str(tmp_path / "cache"))
+    label = load_graph(graph_folder).label_names[0]
+    others, ended = Semaphore(0), Event()
+
+    def reply(request: dict[str, Any]) -> str:
+        if request["messages"] != server.requests[0]["messages"]:
+            others.release()
+            assert ended.wait(30)
+        else:
+            assert all(others.acquire(timeout=30) for _ in range(3))
+        return label
+
+    def interrupt(stage: str, done: int, total: int | None) -> None:
+        if stage == STAGE and done:
+            ended.set()
+            raise KeyboardInterrupt
+
+    with openai_server(reply) as server:
+        options = asking(server.url, constraint="none", thinking="none")
+        with pytest.raises(KeyboardInterrupt):
+            teach(graph_folder, tmp_path / "t", options, interrupt)
+        assert len(server.requests) == 4
+        teach(graph_folder, tmp_path / "t", options)
+        questions = [json.dumps(request["messages"]) for request in server.requests]
+        assert len(questions) == len(set(questions))
 
 
 def test_one_more_node_costs_the_changed_questions_alone(

@@ -153,6 +153,19 @@ def test_the_same_call_again_does_nothing_and_another_graph_is_refused(
         read_teacher(tmp_path / "t", other)
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("encoder", "tuned.safetensors"), ("causal", "tuned.safetensors"), ("causal", "adapter")],
+)
+def test_the_same_call_again_makes_what_is_missing(
+    graph_folder: Path, models: dict[str, str], tmp_path: Path, kind: str, name: str
+) -> None:
+    teach(graph_folder, tmp_path / "t", small(models[kind]))
+    (tmp_path / "t" / name).rename(tmp_path / "lost")
+    teach(graph_folder, tmp_path / "t", small(models[kind]))
+    assert (tmp_path / "t" / name).exists()
+
+
 def test_a_frozen_encoder_is_asked_once_for_all_splits(
     graph_folder: Path, models: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,9 +6,8 @@ An error or a kill loses no answer that came, and the same call goes on where it
 import asyncio
 import logging
 import random
-from collections.abc import Generator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -29,6 +28,8 @@ from understudy.graph.prompts import Prompt
 STAGE = "Asking the endpoint"
 GOES_ON = "; what was answered is kept: run the same command again to go on"
 LEAST = 20  # answers, before their sense is judged
+LAST_SECONDS = 5.0  # for answers on their way when a signal ends the run
+Pending = dict[Future[Reply], int]  # on its way → the question's place in the prompts
 log = logging.getLogger(__name__)
 
 
@@ -130,8 +131,8 @@ class Questioner:
 
 
 def described(error: AskError | None) -> str:
-    if isinstance(error, RefusedError):
-        return f"status {error.status}"
+    if isinstance(error, RefusedError):  # such as one of 429 where no money is left
+        return f"status {error.status}{f': {error.reason}' if error.reason else ''}"
     return f"{error}{f' ({error.reason})' if error and error.reason else ''}"
 
 
@@ -162,18 +163,18 @@ def ask_all(
     if missing:
         tell_estimate([prompts[index] for index in missing], len(replies), options)
     progress(STAGE, len(replies), len(prompts))
+    pending: Pending = {}
     with start_blocking_portal() as portal:
         try:
-            with closing(concurrently(portal, questioner, prompts, missing)) as answers:
-                for index, reply in answers:
-                    if reply.text is not None:
-                        kept.put(prompts[index], reply)
-                    replies[index] = reply
-                    questioner.charge(prompts[index], reply)
-                    if (bill := questioner.bill).questions >= LEAST:
-                        check_sense(reply, bill.unreadable, bill.questions, options)
-                    tell_measured(bill, len(missing), options)
-                    progress(STAGE, len(replies), len(prompts))
+            for index, reply in concurrently(portal, questioner, prompts, missing, pending):
+                if reply.text is not None:
+                    kept.put(prompts[index], reply)
+                replies[index] = reply
+                questioner.charge(prompts[index], reply)
+                if (bill := questioner.bill).questions >= LEAST:
+                    check_sense(reply, bill.unreadable, bill.questions, options)
+                tell_measured(bill, len(missing), options)
+                progress(STAGE, len(replies), len(prompts))
             # What is kept from earlier runs, and what was too little to be judged on its way.
             wrong = [reply for reply in replies.values() if reply.label is None]
             if wrong:
@@ -181,7 +182,13 @@ def ask_all(
         except NonsenseError:
             kept.forget(prompts[index] for index, reply in replies.items() if reply.label is None)
             raise
+        except (KeyboardInterrupt, SystemExit):
+            portal.call(questioner.stopping.set)
+            keep_last(prompts, pending, kept)
+            raise
         finally:
+            for future in pending:  # nobody reads what is left
+                future.cancel()
             portal.call(asker.close)
     if len(replies) < len(prompts):
         log.warning("the money is spent: %d of %d questions were asked", len(replies), len(prompts))
@@ -197,37 +204,46 @@ def concurrently(
     questioner: Questioner,
     prompts: Sequence[Prompt],
     indices: Sequence[int],
-) -> Generator[tuple[int, Reply], None, None]:
-    """Answers as they come, with a bounded number of questions at a time."""
+    pending: Pending,
+) -> Iterator[tuple[int, Reply]]:
+    """Answers as they come, with a bounded number of questions at a time.
+
+    Args:
+        pending: holds what is on its way, and each answer until the next one is asked for.
+    """
     waiting = iter(indices)
-    pending: dict[Future[Reply], int] = {}
     failure: BaseException | None = None
-    try:
-        while True:
-            while (
-                failure is None
-                and questioner.solvent
-                and len(pending) < questioner.options.concurrency
-            ):
-                index = next(waiting, None)
-                if index is None:
-                    break
-                pending[portal.start_task_soon(questioner.ask, prompts[index])] = index
-            if not pending:
+    while True:
+        while (
+            failure is None and questioner.solvent and len(pending) < questioner.options.concurrency
+        ):
+            index = next(waiting, None)
+            if index is None:
                 break
-            done, _ = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                index = pending.pop(future)
-                if (error := future.exception()) is None:
-                    yield index, future.result()
-                else:  # what is on its way is paid for: it is awaited and kept
-                    failure = failure or error
-                    portal.call(questioner.stopping.set)
-    finally:
-        for future in pending:  # nobody reads what is left
-            future.cancel()
+            pending[portal.start_task_soon(questioner.ask, prompts[index])] = index
+        if not pending:
+            break
+        done, _ = wait(pending, return_when=FIRST_COMPLETED)
+        for future in done:
+            if (error := future.exception()) is None:
+                yield pending[future], future.result()
+            else:  # what is on its way is paid for: it is awaited and kept
+                failure = failure or error
+                portal.call(questioner.stopping.set)
+            del pending[future]
     if failure is not None:
         raise failure
+
+
+def keep_last(prompts: Sequence[Prompt], pending: Pending, kept: KeptAnswers) -> None:
+    """Keeps what is on its way when a signal ends the run, for it is paid for; another signal ends
+    this at once, and what takes longer is lost."""
+    done, late = wait(pending, LAST_SECONDS)
+    for future in done:
+        if future.exception() is None and (reply := future.result()).text is not None:
+            kept.put(prompts[pending[future]], reply)
+    if late:
+        log.warning("%d answers on their way did not come in time and are not kept", len(late))
 
 
 def check_sense(reply: Reply, unreadable: int, answers: int, options: EndpointOptions) -> None:

@@ -1,8 +1,9 @@
 """From a graph and a language model to a teacher folder."""
 
+import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import lru_cache
@@ -19,12 +20,13 @@ from training.teacher.answers.folder import (
     FORMAT_VERSION,
     HopAnswers,
     TeacherInfo,
+    check_together,
     read_info,
     write_teacher,
 )
 from training.teacher.answers.joint import with_joint_view
 from training.teacher.answers.smoothing import with_smoothed_view
-from training.teacher.answers.views import teacher_metrics
+from training.teacher.answers.views import TUNED_FILE, teacher_metrics
 from training.teacher.asking import ask_all
 from training.teacher.budget import Cost, budgeted_nodes, unpriced
 from training.teacher.causal import CausalTeacher
@@ -65,7 +67,9 @@ from understudy.graph.splits import labeled_nodes
 from understudy.graph.trainable import check_trainable
 
 AskingElsewhere = Callable[[TeachOptions], AskParts]  # with the scores chosen
+ADAPTER_FOLDER = "adapter"
 KEPT_PROMPTS = 65_536  # that were written last: asked prompts are written more than once
+log = logging.getLogger(__name__)
 
 
 def teach(
@@ -120,7 +124,7 @@ def taught(
             "begin in another folder"
         )
     digest = fingerprint(graph, options, teacher.digest, reading)
-    if (done := finished(out, digest)) is not None:
+    if (done := finished(out, digest, weight_files(options))) is not None:
         return done
     work = unfinished_folder(out, digest)
     if isinstance(teacher, CausalTeacher):
@@ -148,9 +152,9 @@ def taught(
         write_teacher(folder, info, answers)
         if options.tuning.epochs:
             tensors = {k: w.detach().contiguous() for k, w in tuned_weights(teacher).items()}
-            save_file(tensors, folder / "tuned.safetensors")
+            save_file(tensors, folder / TUNED_FILE)
             if isinstance(teacher, CausalTeacher):
-                teacher.save_adapter(folder / "adapter")
+                teacher.save_adapter(folder / ADAPTER_FOLDER)
     return info
 
 
@@ -296,8 +300,12 @@ def all_questions(
     return gather_questions(write, options.hops, nodes), nodes
 
 
-def finished(out: Path, digest: str) -> TeacherInfo | None:
-    """The folder's description, where it is the result of the same call."""
+def finished(out: Path, digest: str, weights: Sequence[str] = ()) -> TeacherInfo | None:
+    """The folder's description, where it is the whole result of the same call.
+
+    Args:
+        weights: names of what it holds beside the answers.
+    """
     if not (out / "teacher.json").is_file():
         return None
     try:
@@ -305,7 +313,25 @@ def finished(out: Path, digest: str) -> TeacherInfo | None:
     except TeacherError:
         return None
     same = info.settings.get("fingerprint") == digest and info.format_version == FORMAT_VERSION
-    return info if same and is_whole(out / ANSWERS_FILE) else None
+    if not same or not is_whole(out / ANSWERS_FILE):
+        return None
+    try:
+        check_together(out, info)
+    except TeacherError as error:
+        log.warning("%s; it is made again", error)
+        return None
+    for path in (out / name for name in weights):
+        if not path.exists():
+            log.warning("%s is missing: the teacher is made again", path)
+            return None
+    return info
+
+
+def weight_files(options: TeachOptions) -> tuple[str, ...]:
+    """What a teacher's folder holds of its own weights."""
+    if not options.tuning.epochs:
+        return ()
+    return (TUNED_FILE, ADAPTER_FOLDER) if options.kind == "causal" else (TUNED_FILE,)
 
 
 def describe(

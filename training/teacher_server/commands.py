@@ -13,12 +13,13 @@ import uvicorn
 from numpy.typing import NDArray
 
 from training.errors import TeacherError
-from training.teacher.answers.folder import TeacherInfo, read_info
+from training.teacher.answers.folder import TeacherInfo, read_info, unchanged
 from training.teacher_server.app import create_app
 from understudy.graph.progress import step, terminal_progress
 from understudy.graph.prompts import Prompt
 
 HOST = "127.0.0.1"
+STAGE = "Loading the teacher"
 
 
 def teacher_serve(
@@ -41,13 +42,15 @@ def teacher_serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, leave)
     with bind(port) as bound:
-        with terminal_progress() as progress, step(progress, "Loading the teacher"):
+        # What it tells of itself is of the weights that are loaded.
+        with terminal_progress() as progress, step(progress, STAGE), unchanged(folder):
             teacher, info = load_teacher(folder)
+            known = identity(folder, info)
 
         def score(prompts: Sequence[Prompt]) -> NDArray[np.float32]:
             return teacher.answer(prompts).log_probabilities
 
-        app = create_app(info.model, info.label_names, score, identity(folder, info))
+        app = create_app(info.model, info.label_names, score, known)
         bound.listen()
         url = f"http://{HOST}:{bound.getsockname()[1]}/v1"
         typer.echo(f"serving {info.model} on {url}")

@@ -7,10 +7,10 @@ know; it refuses another major version.
 import hashlib
 import json
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
 from understudy.bundle.errors import BundleFormatError
@@ -45,10 +45,10 @@ class EncoderInfo(Struct, frozen=True):
 class GraphInfo(Struct, frozen=True):
     name: str
     content_hash: str  # of the graph folder that the student was trained on
-    nodes: int
-    edges: int  # undirected
+    nodes: Annotated[int, Meta(ge=0)]
+    edges: Annotated[int, Meta(ge=0)]  # undirected
     lineage: str = ""  # content hash of the graph as it was imported; before 1.3: content_hash
-    position: int = 0  # of the graph in the log of its changes
+    position: Annotated[int, Meta(ge=0)] = 0  # of the graph in the log of its changes
 
 
 class TeacherRecord(Struct, frozen=True):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from understudy.folders.names import INVISIBLE, MARK, name_problem
 from understudy.graph.errors import BadInputError
+from understudy.graph.numerals import written_plainly
 from understudy.graph.text_graph import string_array
 
 LONGEST_LABEL = 500  # characters: prompts name all labels, and metrics and tables each of them
@@ -53,7 +54,19 @@ def plain_forms(names: pa.LargeStringArray) -> pa.LargeStringArray:
 
 def alike_groups(names: pa.LargeStringArray) -> list[NDArray[np.int64]]:
     """Positions of distinct names that a person would take for one, by their first ones."""
-    codes = plain_forms(names).dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    return groups_of_one_form(plain_forms(names))
+
+
+def same_number_groups(names: pa.LargeStringArray) -> list[NDArray[np.int64]]:
+    """Positions of distinct names that write one number in several ways, by their first ones."""
+    forms = written_plainly(names)
+    # Mostly all are plain numbers or names, which are distinct.
+    return [] if forms.equals(names) else groups_of_one_form(forms)
+
+
+def groups_of_one_form(forms: pa.LargeStringArray) -> list[NDArray[np.int64]]:
+    """Positions that share a form with others, by their first ones."""
+    codes = forms.dictionary_encode().indices.to_numpy(zero_copy_only=False)
     sizes = np.bincount(codes)
     places = np.flatnonzero(sizes[codes] > 1)  # of few: the others stand alone
     order = places[np.argsort(codes[places], kind="stable")]

@@ -11,6 +11,7 @@ from understudy.graph.text_graph import string_array
 # More digits are a name: Python itself refuses to write or read numbers of thousands.
 NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,499})(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?")
 DIGITS = r"^[+-]?[0-9]{1,40}(?:\.[0-9]{0,40})?(?:[eE][+-]?[0-9]{1,3})?$"  # zeros before it, too
+PLAIN = r"^(?:0|-?[1-9][0-9]*)$"  # a whole number as it is mostly written
 WHOLE_FLOAT = r"^-?(?:0|[1-9]\d*)\.0*$"  # as pandas writes a whole number in a column with gaps
 EXACT_FLOATS = 2**53 - 1  # up to here, a double holds every whole number, and none is rounded to it
 
@@ -62,3 +63,17 @@ def same_number(name: str, others: pa.LargeStringArray) -> str | None:
         return None
     written = others.filter(pc.match_substring_regex(others, DIGITS)).to_pylist()
     return next((other for other in written if Decimal(other) == wanted), None)
+
+
+def written_plainly(names: pa.LargeStringArray) -> pa.LargeStringArray:
+    """Every number as it is mostly written, `+007`, `7.0` and `70e-1` as `7`; names stay."""
+    forms = pc.replace_substring_regex(names, r"^(?:\+|(-))?0*([0-9]{1,40})(?:\.0*)?$", r"\1\2")
+    forms = pc.replace_substring_regex(forms, r"^-0$", "0")
+    odd = pc.and_(
+        pc.match_substring_regex(forms, DIGITS), pc.invert(pc.match_substring_regex(forms, PLAIN))
+    )
+    if not pc.any(odd, min_count=0).as_py():
+        return forms
+    numbers = (Decimal(word) for word in forms.filter(odd).to_pylist())
+    plain = (str(int(n) if n == n.to_integral_value() else n.normalize()) for n in numbers)
+    return pc.replace_with_mask(forms, odd, string_array(plain))

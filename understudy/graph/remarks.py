@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from understudy.graph.names import alike_groups, plain_form
+from understudy.graph.names import alike_groups, plain_form, same_number_groups
 from understudy.graph.numerals import number_of
 from understudy.graph.text_graph import UNLABELED, TextGraph
 
@@ -133,18 +133,28 @@ def alike_ids(ids: pa.LargeStringArray, place: Callable[[int], str]) -> Iterator
     Args:
         place: says where a node was read, for example "nodes.csv:7".
     """
-    groups = alike_groups(ids)
-    if not groups:
-        return
+    if shown := shown_groups(alike_groups(ids), ids, place):
+        yield (
+            f"{shown}: nodes of their own, though only case, blanks or accents' coding differ in "
+            "their ids, or what cannot be seen; write each id one way if they are the same"
+        )
+    if shown := shown_groups(same_number_groups(ids), ids, place):
+        yield (
+            f"{shown}: nodes of their own, though their ids write the same number; write each id "
+            "one way if they are the same, in the edges, too"
+        )
+
+
+def shown_groups(
+    groups: Sequence[NDArray[np.int64]], ids: pa.LargeStringArray, place: Callable[[int], str]
+) -> str:
+    """The first groups of nodes with their places; "" where there are none."""
     shown = "; ".join(
         ", ".join(f"{ids[node].as_py()!r:.100} ({place(node)})" for node in group[:SHOWN].tolist())
         for group in groups[:SHOWN]
     )
     more = f"; and {len(groups) - SHOWN:,} more such groups" if len(groups) > SHOWN else ""
-    yield (
-        f"{shown}{more}: nodes of their own, though only case, blanks or accents' coding differ in "
-        "their ids, or what cannot be seen; write each id one way if they are the same"
-    )
+    return f"{shown}{more}"
 
 
 def small_classes(

@@ -120,6 +120,7 @@ def at(value: Any, *path: str) -> Any:
             "9",
             r"`int`, .* at `\$\.files\[\.\.\.\]\.bytes`",
         ),
+        (("graph", "position"), -1, r"Expected `int` >= 0 - at `\$\.graph\.position`"),
         (("student",), [], r"Expected `object`, got `array` - at `\$\.student`"),
     ],
 )

@@ -5,9 +5,11 @@ adapter also in adapter/, as peft writes it, and what was told about the labels 
 label_descriptions.json.
 """
 
+import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,7 @@ class TeacherInfo:
     hops: tuple[int, ...]  # that were asked about, rising
     settings: Mapping[str, Any] = field(default_factory=dict)  # of prompts, tuning, requests
     metrics: Mapping[str, float] = field(default_factory=dict)  # accuracy a hop, seconds, tokens
+    answers: str = ""  # SHA-256 of the arrays that it tells of; empty in earlier releases
     format_version: int = FORMAT_VERSION
 
 
@@ -87,7 +90,7 @@ class HopAnswers:
 
 def write_teacher(folder: Path, info: TeacherInfo, answers: HopAnswers) -> None:
     """Writes its files into an existing folder."""
-    arrays = {
+    arrays: dict[str, NDArray[np.generic]] = {
         "nodes": answers.nodes,
         "log_probabilities": answers.log_probabilities,
         "tuned": answers.tuned,
@@ -99,10 +102,53 @@ def write_teacher(folder: Path, info: TeacherInfo, answers: HopAnswers) -> None:
     if answers.smoothed is not None:
         arrays["smoothed_nodes"] = answers.smoothed.nodes
         arrays["smoothed"] = answers.smoothed.log_probabilities
-    save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / ANSWERS_FILE)
+    saved = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
+    info = replace(info, answers=digest_of(saved))
+    save_file(saved, folder / ANSWERS_FILE, {"answers": info.answers})
     if described := info.settings.get("prompts", {}).get("label_descriptions"):
         write_json(folder / DESCRIPTIONS_FILE, dict(described))
     write_json(folder / "teacher.json", asdict(info))
+
+
+def digest_of(arrays: Mapping[str, NDArray[np.generic]]) -> str:
+    """SHA-256 of arrays in their order, each contiguous, with their names."""
+    digest = hashlib.sha256()
+    for name, array in arrays.items():
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+def check_together(folder: Path, info: TeacherInfo) -> None:
+    """Refuses answers beside the description of others; those of earlier releases name none.
+
+    Raises:
+        TeacherError: they are; see also `read_teacher`.
+        OSError, SafetensorError: there are none, or they are damaged.
+    """
+    with safetensors.safe_open(folder / ANSWERS_FILE, "numpy") as file:
+        told = (file.metadata() or {}).get("answers", "")
+    if told and info.answers and told != info.answers:
+        raise TeacherError(
+            f"{folder}: {ANSWERS_FILE} and teacher.json are of two teachers; run the same command "
+            "again if the folder was just written anew, else make one with `understudy teach`"
+        )
+
+
+@contextmanager
+def unchanged(folder: Path) -> Iterator[None]:
+    """What is read of a teacher folder within the block is one teacher's.
+
+    Raises:
+        TeacherError: another one took its place meanwhile.
+    """
+    path = folder / "teacher.json"
+    before = path.read_bytes() if path.is_file() else b""
+    yield
+    if (path.read_bytes() if path.is_file() else b"") != before:
+        raise TeacherError(
+            f"{folder} was written anew while it was read; run the same command again"
+        )
 
 
 def read_info(folder: Path) -> TeacherInfo:
@@ -139,7 +185,7 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
     """Reads a teacher folder and checks that it is about this graph.
 
     Raises:
-        TeacherError: not a teacher folder, or damaged.
+        TeacherError: not a teacher folder, damaged, or put together of two.
         StaleTeacherError: the answers are about another graph.
     """
     info = read_info(folder)
@@ -156,6 +202,7 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
         )
     try:
         arrays = load_file(folder / ANSWERS_FILE)
+        check_together(folder, info)
         smoothed = arrays.get("smoothed")
         answers = HopAnswers(
             arrays["nodes"],

@@ -28,6 +28,7 @@ from training.teacher.answers.folder import (
     HopAnswers,
     TeacherInfo,
     View,
+    check_together,
     read_info,
     without,
 )
@@ -244,7 +245,7 @@ def served_teacher(folder: Path, graph: TextGraph) -> ServedTeacher | None:
     info = read_info(folder)
     if not info.prompt_hash or "prompts" not in info.settings:
         return None
-    nodes, log_probabilities = read_hops(folder)
+    nodes, log_probabilities = read_hops(folder, info)
     views = [View(nodes, rows) for rows in log_probabilities]
     scores = [right_answers(graph, view, "val") for view in views]
     best = int(np.argmax(scores))
@@ -256,14 +257,15 @@ def served_teacher(folder: Path, graph: TextGraph) -> ServedTeacher | None:
     return ServedTeacher(record, len(views), tuple(asked.tolist()), tuple(right.tolist()))
 
 
-def read_hops(folder: Path) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def read_hops(folder: Path, info: TeacherInfo) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The asked nodes, int64 [M], and the model's own answers, float32 [H, M, C]; no features.
 
     Raises:
-        TeacherError: the file is damaged.
+        TeacherError: the file is damaged, or another teacher's than `info` tells of.
     """
     path = folder / ANSWERS_FILE
     try:
+        check_together(folder, info)
         with safetensors.safe_open(path, "numpy") as file:
             return file.get_tensor("nodes"), file.get_tensor("log_probabilities")
     except (OSError, KeyError, safetensors.SafetensorError) as error:

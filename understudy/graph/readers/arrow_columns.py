@@ -170,7 +170,9 @@ class ArrowColumns:
         other |= of is not cells.text_of and isinstance(kind, pa.UuidType)
         if not (is_textual(kind) or whole or other):
             wanted = "strings" if of is cells.text_of else "strings or whole numbers"
-            raise self.wrong(index, CellError(wanted))
+            dated = pa.types.is_temporal(kind)
+            advice = f"{wanted} (save its dates and times as strings)" if dated else wanted
+            raise self.wrong(index, CellError(advice))
 
     def values(self, index: int, column: pa.ChunkedArray, of: Callable[[object], Any]) -> list[Any]:
         """Every value through `of`."""

@@ -186,6 +186,23 @@ def test_ids_that_look_alike_are_told_with_their_lines(import_text: Import) -> N
     assert "; and 3 more such groups: nodes of their own" in " ".join(import_text(many).remarks)
 
 
+def test_ids_that_write_one_number_in_several_ways_are_told_with_their_lines(
+    import_text: Import,
+) -> None:
+    numbers = ("1e5", "100000", "7", "07", "+7.0", "0.50", "0.5", "-0", "0", "-1", "+-1", "70", "x")
+    nodes = "id,text\n" + "".join(f"{number},one\n" for number in numbers)
+    built = import_text(nodes)
+    remarks = " ".join(built.remarks)
+    assert built.graph.num_nodes == len(numbers)
+    assert re.search(
+        r"'1e5' \(\S+nodes\.csv:2\), '100000' \(\S+nodes\.csv:3\); '7' \S+, '07' \S+, "
+        r"'\+7\.0' \S+; '0\.50' \S+, '0\.5' \S+; '-0' \S+, '0' \S+: nodes of their own, though "
+        "their ids write the same number",
+        remarks,
+    )
+    assert "the same number" not in " ".join(import_text(NODES).remarks)
+
+
 def test_graded_nodes_with_the_text_of_a_training_node_are_told(import_text: Import) -> None:
     nodes = "id,text,label,split\na,oak,x,train\nb,elm,y,train\nc,oak,x,val\nd,ash,y,val\n"
     (remark,) = import_text(nodes + "e,elm,y,test\nf,fir,x,test\n", "source,target\na,b\n").remarks

@@ -1,0 +1,62 @@
+"""What is read of a teacher's folder is one teacher's, though another is put in its place."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.unit.training.samples import small_answers, small_graph
+from tests.unit.training.teacher.answers.test_served import info
+from training.errors import TeacherError
+from training.teacher.answers.folder import (
+    ANSWERS_FILE,
+    read_info,
+    read_teacher,
+    unchanged,
+    write_teacher,
+)
+from training.teacher.answers.views import served_teacher
+from understudy.folders import atomic_folder
+
+
+def write(folder: Path, share: float) -> Path:
+    """A teacher of its own for every share."""
+    graph = small_graph()
+    answers = small_answers(graph)
+    folder.mkdir(exist_ok=True)
+    write_teacher(
+        folder,
+        replace(info(graph), metrics={"share": share}),
+        replace(answers, log_probabilities=answers.log_probabilities[..., ::-1] - share),
+    )
+    return folder
+
+
+def test_answers_beside_the_description_of_others_are_refused(tmp_path: Path) -> None:
+    one, other = write(tmp_path / "one", 0.25), write(tmp_path / "other", 0.5)
+    shutil.copy(other / ANSWERS_FILE, one / ANSWERS_FILE)
+    for read in (read_teacher, served_teacher):
+        with pytest.raises(
+            TeacherError, match=r"one: answers\.safetensors and teacher\.json are of"
+        ):
+            read(one, small_graph())
+    read_teacher(other, small_graph())
+
+
+def test_a_teacher_that_takes_the_place_of_the_one_that_is_read_is_told(tmp_path: Path) -> None:
+    folder = write(tmp_path / "teacher", 0.25)
+    first = read_info(folder).answers
+    with unchanged(folder):
+        read_teacher(folder, small_graph())
+    with pytest.raises(TeacherError, match="written anew while it was read; run the same"):
+        read_around_another(folder)
+    assert read_info(folder).answers != first
+
+
+def read_around_another(folder: Path) -> None:
+    with unchanged(folder):
+        read_teacher(folder, small_graph())
+        with atomic_folder(folder) as new:
+            write(new, 0.5)
+        served_teacher(folder, small_graph())
