@@ -11,7 +11,6 @@ validation nodes, where what is kept is chosen; test accuracy stands beside it.
     pseudo-labels  and the labels of the half of each class that the teacher is surest of
     hard labels    these alone, without soft labels
     energy         and its features, by the energy distance of the two sets of nodes
-    frequencies    full-frequency distillation of its answers (`ff`, see method.md), in their place
     three teachers  soft labels of three initialisations' mean
     asked 2%, 10%  soft labels; afterwards the teacher answers where the student is least sure
 
@@ -59,7 +58,6 @@ IDEAS: Mapping[str, Mapping[str, float]] = {
     "pseudo-labels": {**SOFT, "pseudo-labels": 1.0},
     "hard labels": {LABELS: 1.0, "pseudo-labels": 1.0},
     "energy": {**SOFT, "energy": 0.1},
-    "frequencies": {LABELS: 1.0, "ff": 1.0},
 }
 BASE, TEACHERS = "soft labels", 3
 SHARES = (0.02, 0.1)  # of nodes that the teacher is asked about afterwards
