@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from service.errors import InvalidFieldError, RequestError, SettingsError
-from service.http.access import Role, default_role
+from service.http.access import Key, Role, default_role
 from service.http.errors import CODE_OF_STATUS, error_response, failure_response
 from service.http.exchange import SCOPE_KEY, Exchange
 from service.http.gateway import Gateway, Guard
@@ -57,17 +57,19 @@ def create_app(
     settings: Settings,
     open_engine: Callable[[Engine], Engine] | None = None,
     team: Team | None = None,
+    keys: Sequence[Key] | None = None,
 ) -> Service:
     """Builds the service around an engine that is loaded and has passed its first inference.
 
     Args:
         open_engine: opens the bundle again, after the engine that is served, for a reload.
         team: of the workers that it is one of.
+        keys: that callers need; None: those of the file that the settings name.
 
     Raises:
         SettingsError: the keys cannot be read, or a setting is wrong.
     """
-    parts = build_parts(engine, settings, open_engine, team)
+    parts = build_parts(engine, settings, open_engine, team, keys)
     direct: dict[tuple[str, str], ASGIApp] = {
         ("POST", "/classify"): classify.direct(parts),
         **graph.direct(parts),

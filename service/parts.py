@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -10,7 +10,14 @@ from service.cache import Cache, RedisLink
 from service.directory import Directory
 from service.door.door import Door
 from service.door.upstream import Upstream
-from service.http.access import Access, MemoryRateLimiter, RateLimiter, RedisRateLimiter, load_keys
+from service.http.access import (
+    Access,
+    Key,
+    MemoryRateLimiter,
+    RateLimiter,
+    RedisRateLimiter,
+    load_keys,
+)
 from service.http.bodies import Aside
 from service.http.guard import Clients
 from service.inference.batcher import Batcher
@@ -94,11 +101,12 @@ def build_parts(
     settings: Settings,
     open_engine: Callable[[Engine], Engine] | None,
     team: Team | None = None,
+    keys: Sequence[Key] | None = None,
 ) -> Parts:
     """Builds; nothing is connected or started before the first request.
 
     Args:
-        open_engine, team: see `service.app.create_app`.
+        open_engine, team, keys: see `service.app.create_app`.
 
     Raises:
         SettingsError: the keys cannot be read, or tracing is asked for and not installed.
@@ -166,7 +174,7 @@ def build_parts(
         directory=Directory(),
         freshness=Freshness(slot, settings.request_seconds),
         access=Access(
-            load_keys(settings.keys_file) if settings.keys_file else (),
+            keys_of(settings) if keys is None else keys,
             build_limiter(settings, link),
             Clients(settings.proxies),
         ),
@@ -174,6 +182,15 @@ def build_parts(
         tracer=open_tracer(),
         team=team,
     )
+
+
+def keys_of(settings: Settings) -> tuple[Key, ...]:
+    """Those that callers need; none where nobody needs one.
+
+    Raises:
+        SettingsError: see `load_keys`.
+    """
+    return load_keys(settings.keys_file) if settings.keys_file else ()
 
 
 def follows(engine: Engine) -> bool:

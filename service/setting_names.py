@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError, ValidationInfo
 
 from service.errors import SettingsError
 
@@ -107,12 +107,18 @@ def flag_name(setting: str) -> str:
     return "--" + setting.replace("_", "-")
 
 
-def given_path(value: Any) -> Any:
-    """A path as it was given: an empty one, as of a variable that is not set, means no folder.
+def check_given(cls: type[BaseModel], value: Any, info: ValidationInfo) -> Any:
+    """A value as it was given, unless it would be taken for one that nobody meant.
 
     Raises:
-        ValueError: it is empty, which Python would take for the current folder.
+        ValueError: an empty path, as of a variable that is not set, which Python would take for
+            the current folder; or, for a number, yes or no, which would be 1 and 0.
     """
-    if value == "":
+    assert info.field_name is not None
+    annotation = cls.model_fields[info.field_name].annotation
+    kinds = {annotation, *get_args(annotation)}
+    if value == "" and Path in kinds:
         raise ValueError("it is empty; name a path, or leave the setting out")
+    if isinstance(value, bool) and kinds & {int, float}:
+        raise ValueError("expected a number")
     return value

@@ -13,7 +13,7 @@ from service.http.guard import Network, parse_hosts, parse_networks
 from service.http.protocol import WireLimits
 from service.inference.batcher import BatchOptions
 from service.setting_checks import check_settings
-from service.setting_names import ENVIRONMENT_PREFIX, file_values, given_path, wrong_setting
+from service.setting_names import ENVIRONMENT_PREFIX, check_given, file_values, wrong_setting
 from service.teacher.measured import Given
 from service.teacher.teacher import TeacherOptions
 from understudy.endpoint.options import ClientOptions, Constraint, Thinking, WireName
@@ -24,14 +24,13 @@ DEFAULTS = Limits()
 WIRE = WireLimits()
 BATCHES = BatchOptions()
 TEACHER = TeacherOptions()
-PATHS = "settings_file", "keys_file", "data_folder", "teacher_label_descriptions"
 
 
 class Settings(BaseSettings):
     """Each field is also a flag of `understudy serve` and a variable UNDERSTUDY_<FIELD>."""
 
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="forbid")
-    check_paths = field_validator(*PATHS, mode="before")(given_path)
+    check = field_validator("*", mode="before")(check_given)
 
     settings_file: Path | None = Field(
         default=None, description="TOML file of settings, by these names with underscores."

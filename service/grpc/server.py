@@ -57,6 +57,7 @@ PASSED_ON = (
 )
 LEAST_SECONDS = 0.001  # of a deadline that is all but over
 HEADROOM_BYTES = LARGE_BYTES  # of a message around what becomes its body
+MOST_BYTES = 2**31 - 1  # of anything in gRPC
 Handler = Callable[[Any, Any], Awaitable[Any]]
 Count = Callable[[ServiceError], None]
 
@@ -93,9 +94,12 @@ class GrpcServer:
             options=(
                 # Else a second service would share the port unseen.
                 ("grpc.so_reuseport", int(options.shared)),
-                ("grpc.max_receive_message_length", options.body_bytes + HEADROOM_BYTES),
+                (
+                    "grpc.max_receive_message_length",
+                    min(options.body_bytes + HEADROOM_BYTES, MOST_BYTES),
+                ),
                 ("grpc.max_send_message_length", -1),
-                ("grpc.max_metadata_size", options.head_bytes),
+                ("grpc.max_metadata_size", min(options.head_bytes, MOST_BYTES)),
             ),
             interceptors=(self.calls,),
         )

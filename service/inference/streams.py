@@ -6,6 +6,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from service.errors import OverloadedError
+from service.http.exchange import SCOPE_KEY, Exchange
 
 PAUSE_SECONDS = 5.0  # before one that was refused may ask again
 
@@ -44,8 +45,17 @@ class Stream(StreamingResponse):
         """
         if self.streams.running >= self.most:
             raise OverloadedError("others are reading the whole graph", PAUSE_SECONDS)
+        exchange: Exchange = scope[SCOPE_KEY]
+        if exchange.scope["method"] == "HEAD":  # the server would throw all of it away
+            self.body_iterator = nothing()
         self.streams.running += 1
         try:
             await super().__call__(scope, receive, send)
         finally:
             self.streams.running -= 1
+
+
+async def nothing() -> AsyncIterator[bytes]:
+    """No piece at all."""
+    return
+    yield b""

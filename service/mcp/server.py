@@ -48,16 +48,15 @@ class Endpoint:
         """
         self.parts = parts
         self.most_bytes = min(body_bytes, MOST_BYTES)
-        server: Server[Any] = Server(
+        self.server: Server[Any] = Server(
             "understudy",
-            version=parts.slot.engine.model_version,
             instructions=INSTRUCTIONS.strip(),
             on_list_tools=self.list_tools,
             on_call_tool=self.call_tool,
         )
-        server.middleware.append(bounded)
+        self.server.middleware.append(bounded)
         self.manager = StreamableHTTPSessionManager(
-            server,
+            self.server,
             json_response=True,
             stateless=True,
             max_request_body_size=self.most_bytes,
@@ -89,6 +88,7 @@ class Endpoint:
         if len(content) <= self.most_bytes:
             with suppress(MalformedJsonError):  # which the SDK tells in the protocol's words
                 look_through(content)
+        self.server.version = self.parts.slot.engine.model_version  # of what answers now
         await self.manager.handle_request(scope, beginning_with(content, receive), send)
 
     async def list_tools(

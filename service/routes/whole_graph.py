@@ -8,6 +8,7 @@ from starlette.responses import Response
 from service.http.bodies import Aside
 from service.inference.streams import Stream
 from service.routes.dependencies import READ, Served
+from understudy.engine.originals import Originals
 from understudy.graph.stream import graph_lines
 
 MEDIA_TYPE = "application/x-ndjson"
@@ -21,10 +22,25 @@ router = APIRouter(include_in_schema=False)
 @router.get("/graph", dependencies=[READ])
 async def get_graph(served: Served) -> Response:
     """All nodes and edges of one version, see docs/reference/http.md."""
-    view = served.slot.engine.state.graph
-    content = pieces(served.aside, graph_lines(view))
+    engine = served.slot.engine
+    view = engine.state.graph
+    content = pieces(served.aside, told_whole(graph_lines(view), engine.writer.originals))
     headers = {VERSION_HEADER: str(view.version.number)}
     return Stream(served.streams, MOST_AT_ONCE, content, headers, MEDIA_TYPE)
+
+
+def told_whole(lines: Iterator[bytes], originals: Originals) -> Iterator[bytes]:
+    """The same lines, the last one only where no file that they are read from was overwritten.
+
+    Raises:
+        NotReadyError: one was.
+    """
+    last = b""
+    for piece in lines:
+        yield last
+        last = piece
+    originals.check_graph()
+    yield last
 
 
 async def pieces(aside: Aside, lines: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import typer
 
 from service.errors import SettingsError
+from service.parts import keys_of
 from service.server import bind_for_others, url_of
 from service.settings import Settings
 from service.welcome import welcome
@@ -29,7 +30,8 @@ def serve_together(bundle: Path, settings: Settings) -> None:
     """Serves with several processes until told to end.
 
     Raises:
-        SettingsError: not on this system, or a setting leaves a worker nothing.
+        SettingsError: not on this system, the keys cannot be read, or a setting leaves a worker
+            nothing.
         AddressError: a port is taken.
         WorkersError: the workers cannot be started.
     """
@@ -42,7 +44,7 @@ def serve_together(bundle: Path, settings: Settings) -> None:
     available = cores()
     for remark in remarks(settings, available):
         logger.warning("%s", remark)
-    share = share_of(settings, available)
+    share, keys = share_of(settings, available), keys_of(settings)
     logger.info(
         "starting %d workers, each with %d thread(s) of one inference", share.workers, share.threads
     )
@@ -61,7 +63,7 @@ def serve_together(bundle: Path, settings: Settings) -> None:
                 typer.echo(line)
             sys.stdout.flush()
 
-        plan = Plan(bundle, share.model_copy(update=ports), scratch)
+        plan = Plan(bundle, share.model_copy(update=ports), scratch, keys)
         asyncio.run(Supervisor(plan, announce).run())
 
 

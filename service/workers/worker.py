@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from service.app import create_app
+from service.http.access import Key
 from service.opening import open_engine
 from service.server import Server, bind, exit_on_signals, run_server
 from service.settings import Settings
@@ -35,11 +36,14 @@ class Plan:
     Attributes:
         settings: its share, with the ports that were found for 0.
         scratch: folder of the log that ends with the service; None where --data-folder is given.
+        keys: that callers need. A worker that takes another one's place knows no others than that
+            one did, whatever became of their file.
     """
 
     bundle: Path
     settings: Settings
     scratch: Path | None
+    keys: tuple[Key, ...]
 
 
 class WorkerServer(Server):
@@ -117,7 +121,7 @@ def serve_with(team: Team, plan: Plan, number: int) -> None:
             engine = opened(None, progress)
     else:
         engine = opened(None)
-    app = create_app(engine, settings, opened, team)
+    app = create_app(engine, settings, opened, team, plan.keys)
     team.parts = app.parts
     loaded = Loaded(engine.model_version, bool(app.parts.access.keys), example(engine.state))
     gc.collect()

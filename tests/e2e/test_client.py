@@ -117,6 +117,30 @@ def test_a_busy_service_is_asked_again() -> None:
         assert both_infos(url) == [{"model": "m"}] * 2
 
 
+@pytest.mark.parametrize("status", [502, 504])
+def test_a_proxy_that_does_not_reach_the_service_is_asked_again(status: int) -> None:
+    page = (status, b"<html>Bad Gateway</html>")
+    with scripted(page, (200, b'{"model": "m"}')) as url:
+        assert Client(url, retries=QUICK).info()["model"] == "m"
+    with scripted(page) as url, pytest.raises(UnavailableError, match=f"status {status}"):
+        Client(url, retries=QUICK).info()
+    own = b'{"error": {"code": "deadline", "message": "too late", "details": {}}}'
+    good = (200, b'{"model": "m"}')
+    with scripted((status, own), good) as url, pytest.raises(RefusedError, match="too late"):
+        Client(url, retries=QUICK).info()
+
+
+def test_where_another_address_is_named_it_is_told() -> None:
+    sent_on = {"location": "https://login.example/"}
+    with (
+        scripted((302, b""), headers=sent_on) as url,
+        pytest.raises(
+            UnexpectedAnswerError, match=r"302 \(it sends on to https://login.example/\)"
+        ),
+    ):
+        Client(url, retries=QUICK).info()
+
+
 def test_who_stays_busy_or_away_is_unavailable() -> None:
     with (
         scripted((503, b"")) as url,

@@ -12,6 +12,7 @@ import psutil
 import pytest
 import tritonclient.grpc as triton  # type: ignore[import-untyped]
 
+from service.http.access import Role, add_key
 from tests.bundles import NODES, tiny_graph, write_tiny_bundle
 from tests.workers import CONNECTIONS, Workers, until, workers
 from understudy.cli import main
@@ -182,6 +183,25 @@ def test_workers_end_with_their_supervisor_and_a_backup_was_made_meanwhile(
     main_returns("restore", tmp_path / "backup", tmp_path / "restored")
     with Engine.open(bundle, data=tmp_path / "restored") as engine:
         assert engine.state.rows(["mine", "later"]).tolist() == [NODES, -1]
+
+
+def test_a_worker_that_takes_a_place_knows_the_keys_that_the_service_was_started_with(
+    bundle: Path, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys.json"
+    secret = add_key(keys, "started with", Role.read)
+    with workers(bundle, "--keys-file", str(keys)) as service:
+        keys.unlink()
+        add_key(keys, "for the next start", Role.read)
+        service.children[0].kill()
+        service.line("serves")
+        with service.clients() as clients:
+            for client in clients:
+                answer = client.get("/info", headers={"authorization": f"Bearer {secret}"})
+                assert answer.status_code == 200
+        keys.write_text("no keys")
+        service.children[1].kill()
+        service.line("serves")
 
 
 def main_returns(*words: object) -> None:

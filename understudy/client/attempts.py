@@ -21,6 +21,9 @@ from understudy.client.errors import (
 )
 
 RETRIED_STATUSES = (429, 503)
+# Of a proxy that does not reach the service, as while that is started again; the service's own
+# answers of these statuses are final.
+PROXY_STATUSES = (502, 504)
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 # Yields requests, is sent their answers or the errors, and returns the answer to all.
@@ -79,7 +82,11 @@ def attempts(request: Request[Result], retries: Retries, where: str) -> Steps[Re
             response = yield request
             assert response is not None
             if response.status_code not in RETRIED_STATUSES:
-                return request.answer(response)
+                try:
+                    return request.answer(response)
+                except UnexpectedAnswerError:
+                    if response.status_code not in PROXY_STATUSES:
+                        raise
             problem = f"status {response.status_code}"
         except (httpx.RequestError, httpx.InvalidURL) as error:
             problem = worth_repeating(error)

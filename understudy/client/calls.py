@@ -91,8 +91,10 @@ class Request(Generic[Result]):
                 response.headers.get("x-request-id", ""),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            elsewhere = response.headers.get("location")
+            on = f" (it sends on to {elsewhere})" if elsewhere else ""
             raise UnexpectedAnswerError(
-                f"{response.url} answered {response.status_code} and not like the service"
+                f"{response.url} answered {response.status_code}{on} and not like the service"
             ) from error
         raise refused
 

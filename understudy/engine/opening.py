@@ -3,6 +3,7 @@
 import logging
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from understudy.bundle import Bundle, BundleMissingError, Manifest, open_bundle
@@ -32,7 +33,7 @@ from understudy.engine.state import (
     open_tables,
 )
 from understudy.engine.student import Student, load_student
-from understudy.engine.updates.affected import Incremental
+from understudy.engine.updates.affected import Incremental, go_on
 from understudy.engine.updates.writer import Writer
 from understudy.graph.differences import become
 from understudy.graph.errors import JournalError
@@ -221,9 +222,14 @@ def assemble_at(bundle: Bundle, graph: GraphView, log: Log, keys: Keys, opening:
     incremental = Incremental(student, tables, open_owed(bundle))
     writer = Writer(store, tables, incremental, log, keys, originals)
     draft = store.draft()
-    with step(opening.progress, "Following the graph"):
+    following = "Following the graph"
+    with step(opening.progress, following):
         become(draft, to_text_graph(graph))
-        writer.change(draft, 0)
+        incremental.between = partial(opening.progress, following, 0, 1)
+        try:
+            writer.change(draft, 0)
+        finally:
+            incremental.between = go_on
     return bundle.manifest, writer, student
 
 

@@ -65,13 +65,14 @@ class Original:
         """Compares its digest, where it was written to since the last look."""
         if self.changed:
             return
+        stamp = self.known
         try:
             stamp = stamp_of(self.path.stat())
             if stamp == self.known or stamp.file != self.known.file:
                 return  # as it was; or another one is in its place, and leaves it alone
             # Not of what is mapped: it may shrink at this moment.
             self.changed = file_digest(self.path) != self.digest
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return  # it was moved or removed, which leaves what is mapped alone
         except OSError as error:
             logger.warning("%s cannot be read: %s", self.path, error)

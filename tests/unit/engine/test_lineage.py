@@ -18,6 +18,7 @@ from tests.unit.engine.changes import assert_exact, described, ids_of
 from understudy.bundle import BundleMissingError, open_bundle
 from understudy.engine import Engine
 from understudy.engine.errors import BundleForeignError, MutationRefusedError, NotReadyError
+from understudy.engine.updates.affected import TEXTS_A_RUN
 from understudy.graph.errors import JournalForeignError
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
@@ -296,3 +297,23 @@ def test_no_bundle_takes_the_place_of_an_engine_that_is_closed_meanwhile(
         assert len(told) == 1  # it ends at the next piece of work, not at the last one
     with Engine.open(tiny_bundle.folder, data=data) as engine:
         assert "a" in ids_of(engine)
+
+
+def test_the_graph_is_not_followed_to_its_end_once_nobody_waits(
+    tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    """Which would encode every new text first."""
+    told = list[str]()
+    with Engine.open(tiny_bundle.folder) as engine:
+        later = retrained(engine, tmp_path / "later")
+        texts = 3 * TEXTS_A_RUN
+        engine.apply([UpsertNode(f"new-{n}", f"a text of its own, {n}") for n in range(texts)])
+
+        def end(stage: str, done: int, total: int) -> None:
+            told.append(stage)
+            if told.count("Following the graph") == 3:  # its beginning, and two pieces
+                engine.close()
+
+        with pytest.raises(NotReadyError, match="closed meanwhile"):
+            Engine.open(later.folder, progress=end, before=engine)
+    assert told.count("Following the graph") == 3

@@ -96,6 +96,22 @@ def test_files_that_hold_what_they_held_are_no_damage(
         assert engine.classify([Node(id="node-3")]) == before
 
 
+def test_a_folder_that_gave_way_to_a_file_leaves_what_is_mapped_alone(bundle: TinyBundle) -> None:
+    with Engine.open(bundle.folder) as engine:
+        bundle.folder.rename(bundle.folder.with_name("old"))
+        bundle.folder.touch()
+        engine.apply([UpsertNode("new", "json")])  # which looks at the files
+        assert not engine.damage
+
+
+def test_files_that_nobody_can_look_at_are_no_longer_believed(bundle: TinyBundle) -> None:
+    with Engine.open(bundle.folder) as engine:
+        bundle.folder.rename(bundle.folder.with_name("old"))
+        bundle.folder.symlink_to(bundle.folder)  # as where a disk gives errors
+        with pytest.raises(NotReadyError, match="start the service again"):
+            engine.apply([UpsertNode("new", "json")])
+
+
 def test_another_model_takes_over_where_the_graph_is_whole(
     bundle: TinyBundle, other_model: TinyBundle
 ) -> None:

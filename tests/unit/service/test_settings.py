@@ -57,6 +57,18 @@ def test_what_the_file_has_and_nothing_reads_is_named(
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize("name", ["workers", "request_seconds", "grpc_port", "auto_threshold"])
+def test_a_number_of_the_file_is_neither_yes_nor_no(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "settings.toml"
+    for said in ("true", "false"):
+        path.write_text(f"{name} = {said}\n")
+        with pytest.raises(SettingsError, match=rf"{said.title()}: expected a number$"):
+            load_settings(settings_file=path)
+    path.write_text("mcp = true\nteacher_nested = false\nworkers = 2\n")
+    settings = load_settings(settings_file=path)
+    assert (settings.mcp, settings.teacher_nested, settings.workers) == (True, False, 2)
+
+
 def test_a_file_of_settings_may_begin_with_a_mark_and_has_to_be_there(tmp_path: Path) -> None:
     path = tmp_path / "settings.toml"
     path.write_bytes(b"\xef\xbb\xbfmax_nodes = 5\r\n")

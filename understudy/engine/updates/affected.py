@@ -7,13 +7,13 @@ moved; the nodes that came out different are what moved for the next one. The la
 where few nodes need it; many are only marked, see `understudy.engine.stale`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.engine.errors import InferenceError
+from understudy.engine.errors import EngineError, InferenceError
 from understudy.engine.stale import StaleLogits
 from understudy.engine.state import Tables
 from understudy.engine.student import Student
@@ -34,6 +34,10 @@ TEXTS_A_RUN = 256  # encoded at once
 # near small changes stay look-ups.
 LOGITS_AT_ONCE = 256
 HUB_NEIGHBORS = 1_024  # of more, a node's logits are never left: each reader would sum up all
+
+
+def go_on() -> None:
+    """Breaks nothing off."""
 
 
 class Incremental:
@@ -69,6 +73,7 @@ class Incremental:
         self.debts = Debts(len(widths), rows, owed, waking)
         self.runs = LayerRuns(student, tables, self.sums)
         self.deferred = Deferred(student, rows)
+        self.between: Callable[[], None] = go_on  # pieces of a long change; may break it off
         self.last = len(student.layers) - 1
 
     def update(
@@ -102,12 +107,13 @@ class Incremental:
             moved = self.embed(step)
             computed = len(change.texts)
             for number in range(self.last):
+                self.between()
                 rows = self.affected(number, moved, step)
                 computed += len(rows)
                 values = self.runs.run(number, rows, new)
                 moved = self.write(number + 1, rows, values, step)
             computed += self.answer(moved, step)
-        except InferenceError:
+        except EngineError:
             raise
         except Exception as error:  # onnxruntime's own errors share no narrower root
             raise InferenceError("the student's networks failed on a change") from error
@@ -149,11 +155,11 @@ class Incremental:
     def embed(self, step: Step) -> Moved:
         """h0 of the nodes whose text is new."""
         rows = step.change.texts
-        texts = [step.new.text(row) for row in rows.tolist()]
-        pieces = [
-            self.student.text_input(texts[start : start + TEXTS_A_RUN])
-            for start in range(0, len(texts), TEXTS_A_RUN)
-        ]
+        pieces = []
+        for start in range(0, len(rows), TEXTS_A_RUN):
+            self.between()
+            texts = [step.new.text(row) for row in rows[start : start + TEXTS_A_RUN].tolist()]
+            pieces.append(self.student.text_input(texts))
         width = self.tables.layers[0].width
         values = np.concatenate(pieces) if pieces else np.empty((0, width), np.float32)
         return self.write(0, rows, values, step)

@@ -34,6 +34,28 @@ def test_records_that_a_living_process_may_need_are_kept(redis: RedisServer, hol
     assert found(again) == records(1, first=9)
 
 
+@redis_and_valkey
+def test_who_follows_a_log_that_is_gone_keeps_none_of_the_next_one_s_records(
+    redis: RedisServer, hold: Open
+) -> None:
+    gone = hold("gone")
+    gone.append(records(2))
+    assert gone.news is not None
+    client: Any = redis.client
+    client.flushall()
+    one = hold("one")
+    one.append(records(8))
+    for _ in range(2):  # started again and again
+        with pytest.raises(JournalError, match="belongs to another log than the log in Redis"):
+            hold("gone")
+    gone.news.stored = 100
+    gone.news.beaten = float("-inf")
+    gone.news.beat(client)
+    assert client.hkeys(one.followers_key) == [one.process.encode()]
+    one.truncate(8, "snapshot-8", keys_of(one))
+    assert client.xlen(one.records_key) == 0
+
+
 @pytest.mark.parametrize("minutes", [-60, 60])
 def test_a_leap_of_the_server_s_clock_costs_no_records(
     redis: RedisServer, hold: Open, minutes: int

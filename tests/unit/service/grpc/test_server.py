@@ -119,6 +119,15 @@ def test_nvidias_client_asks_about_server_and_model(client: Any, engine: Engine)
     ]
 
 
+def test_limits_beyond_what_grpc_can_count_are_its_own(tiny_bundle: TinyBundle) -> None:
+    roomy = Settings(max_body_bytes=3 * 2**30, max_head_bytes=3 * 2**30)
+    with (
+        running(Engine.open(tiny_bundle.folder), roomy) as (_, server, _),
+        triton.InferenceServerClient(server.address) as asking,
+    ):
+        assert asking.is_server_ready()
+
+
 def test_nvidias_client_classifies(client: Any, engine: Engine) -> None:
     nodes = [Node(id="node-7"), Node(text="http socket ü", neighbors=("node-1", "node-2"))]
     inputs = [

@@ -16,7 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 from service.app import create_app
 from service.http.access import Role, add_key
 from service.settings import Settings
-from tests.bundles import LABELS, TinyBundle
+from tests.bundles import LABELS, TinyBundle, write_tiny_bundle
 from tests.http_servers import serve
 from understudy.engine import Engine, Node
 from understudy.engine.explanations import explain
@@ -205,6 +205,26 @@ def test_keys_are_needed_where_there_are_any(engine: Engine, tmp_path: Path) -> 
         assert asyncio.run(ask()).structured_content["id"] == "node-1"
     finally:
         stop()
+
+
+def test_it_tells_the_model_that_answers_now(tiny_bundle: TinyBundle, tmp_path: Path) -> None:
+    first = Engine.open(tiny_bundle.folder)
+    other = Engine.open(write_tiny_bundle(tmp_path / "other", seed=5).folder)
+    assert first.model_version != other.model_version
+    app = create_app(first, Settings(mcp=True))
+    address, stop = serve(app)
+
+    def version() -> Any:
+        answer = httpx.post(f"{address}/mcp", json=INITIALIZE, headers=HEADERS)
+        return answer.json()["result"]["serverInfo"]["version"]
+
+    try:
+        before = version()
+        app.parts.slot.engine = other  # as a reload does
+        assert (before, version()) == (first.model_version, other.model_version)
+    finally:
+        stop()
+        first.close()
 
 
 def test_it_is_off_unless_asked_for(engine: Engine) -> None:

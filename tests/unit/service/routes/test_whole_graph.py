@@ -1,11 +1,22 @@
-"""The whole graph: how many read it at a time."""
+"""The whole graph: how many read it at a time, and whether what they read is of one version."""
 
 import asyncio
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+
+import pytest
 
 from service.app import create_app
 from service.http.within import ask
+from service.routes.whole_graph import told_whole
 from service.settings import load_settings
+from tests.bundles import tiny_graph, write_tiny_bundle
 from understudy.engine import Engine
+from understudy.engine.errors import NotReadyError
+from understudy.graph.stream import graph_lines
+from understudy.graph.text_graph import string_array
 
 
 def test_no_more_read_it_at_a_time_however_close_together_they_come(engine: Engine) -> None:
@@ -20,3 +31,30 @@ def test_no_more_read_it_at_a_time_however_close_together_they_come(engine: Engi
 
     assert asyncio.run(twice()) == [[200, 200, 429, 429, 429]] * 2
     assert app.parts.streams.running == 0
+
+
+def test_its_end_is_not_told_where_its_files_were_overwritten_meanwhile(tmp_path: Path) -> None:
+    bundle = write_tiny_bundle(tmp_path / "bundle")
+    graph = tiny_graph()
+    shouted = string_array(text.swapcase() for text in graph.texts.to_pylist())
+    other = write_tiny_bundle(tmp_path / "other", graph=replace(graph, texts=shouted))
+    with Engine.open(bundle.folder) as engine:
+        lines = graph_lines(engine.state.graph)
+        told = told_whole(lines, engine.writer.originals)
+        sent = [next(told), next(told)]
+        shutil.copytree(other.folder, bundle.folder, dirs_exist_ok=True)
+        with pytest.raises(NotReadyError, match="overwritten in place"):
+            sent.extend(told)
+    assert b'"kind":"node"' in b"".join(sent)
+    assert b'"kind":"end"' not in b"".join(sent)
+
+
+def test_its_head_is_told_without_making_it(engine: Engine) -> None:
+    app = create_app(engine, load_settings())
+    made = Event()
+    app.parts.aside.thread.submit(made.wait)  # before which no line is made
+    try:
+        head = asyncio.run(asyncio.wait_for(ask(app, "HEAD", "/graph"), 20))
+    finally:
+        made.set()
+    assert (head.status, head.headers[b"x-graph-version"]) == (200, b"0")

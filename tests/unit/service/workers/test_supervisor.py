@@ -25,7 +25,7 @@ def nobody_announces(_: Loaded, __: str | None) -> None:
 
 
 def supervisor() -> Supervisor:
-    return Supervisor(Plan(Path("bundle"), Settings(workers=2), None), nobody_announces)
+    return Supervisor(Plan(Path("bundle"), Settings(workers=2), None, ()), nobody_announces)
 
 
 def starts_of(place: Path) -> list[int]:

@@ -36,10 +36,11 @@ def begin(log: "RedisLog", position: int) -> Base:
         mark = log.folder.reached.read()  # before it is asked how far the log goes
     needed = 0 if base is None else base.number
     # Told before it is asked what is there: from then on that stays.
-    log.server.run(FOLLOW, [log.followers_key], [log.process, needed])
+    keys, known = [log.about_key, log.followers_key], "" if base is None else base.birth
+    log.server.run(FOLLOW, keys, [known, log.process, needed])
     newest = None
     if log.store is not None:
-        log.server.run(STORED, [log.followers_key], [0])  # until more is known of the store
+        log.server.run(STORED, keys, [known, 0])  # until more is known of the store
         newest = log.store.newest() if base is None else None
     birth = uuid4().hex if base is None and newest is None else ""
     *found, first = log.server.run(OPEN, [log.about_key], [birth, position])
@@ -86,5 +87,6 @@ def bring(log: "RedisLog", newest: Base, about: About) -> Base:
     log.store.bring(newest)
     with reading_files(log.folder.path):
         log.folder.write(newest)
-    log.server.run(FOLLOW, [log.followers_key], [log.process, newest.number])
+    keys = [log.about_key, log.followers_key]
+    log.server.run(FOLLOW, keys, [newest.birth, log.process, newest.number])
     return newest

@@ -104,11 +104,9 @@ class RedisLog:
             self.base = patiently(partial(begin, self, position), START_SECONDS)
             self.at = self.base.number
             self.before = self.last = self.base.number, self.base.link
-            keys = self.records_key, self.followers_key
+            keys = self.about_key, self.records_key, self.followers_key
             stored = None if store is None else 0
-            self.news = News(
-                lambda: Server(options).client, keys, self.process, self.base.number, stored
-            )
+            self.news = News(lambda: Server(options).client, keys, self.base, self.process, stored)
         except BaseException:
             self.close()
             raise

@@ -8,6 +8,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from understudy.graph.log.streams.base import Base
 from understudy.graph.log.streams.scripts import FOLLOW, STORED
 from understudy.graph.log.streams.server import FIRST_PAUSE, LONGEST_PAUSE, evaluate
 
@@ -27,19 +28,21 @@ class News:
     def __init__(
         self,
         connect: Callable[[], Any],
-        keys: tuple[str, str],
+        keys: tuple[str, str, str],
+        base: Base,
         process: str,
-        number: int,
         stored: int | None = None,
     ) -> None:
         """Starts the thread.
 
         Args:
-            keys: of the records and of the followers.
+            keys: of what the log is about, of the records and of the followers.
+            base: where this process begins.
         """
-        self.stream, self.followers = keys
+        about, self.stream, followers = keys
+        self.keys, self.birth = [about, followers], base.birth
         self.process = process
-        self.number = self.needed = number
+        self.number = self.needed = base.number
         self.stored = stored
         self.changed = Condition()
         self.fresh = self.closed = False
@@ -65,9 +68,9 @@ class News:
 
     def beat(self, client: Any) -> None:
         if monotonic() - self.beaten >= BEAT_SECONDS:
-            evaluate(client, FOLLOW, [self.followers], [self.process, self.needed])
+            evaluate(client, FOLLOW, self.keys, [self.birth, self.process, self.needed])
             if self.stored is not None:
-                evaluate(client, STORED, [self.followers], [self.stored])
+                evaluate(client, STORED, self.keys, [self.birth, self.stored])
             self.beaten = monotonic()
 
     def until(self, reached: Callable[[], bool], seconds: float) -> None:

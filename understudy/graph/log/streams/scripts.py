@@ -76,20 +76,27 @@ redis.call('HSET', sent, process, string.format('%d %d %d', sequence, first,
 return {'kept', first}
 """
 
-FOLLOW = """
+# Numbers of another log's records are none of this one's: whoever follows one that is gone, and
+# runs on or is started again and again, would hold up the trimming of the one in its place.
+OF_THIS_LOG = """
+local about, followers, birth = KEYS[1], KEYS[2], ARGV[1]
+if birth ~= '' and redis.call('HGET', about, 'birth') ~= birth then return -1 end
+"""
+
+FOLLOW = f"""{OF_THIS_LOG}
 local time = redis.call('TIME')
-redis.call('HSET', KEYS[1], ARGV[1], string.format('%d %d', tonumber(ARGV[2]),
+redis.call('HSET', followers, ARGV[2], string.format('%d %d', tonumber(ARGV[3]),
     time[1] * 1000 + math.floor(time[2] / 1000)))
 return 1
 """
 
 # What is stored stays: the number never goes back while there is a process that has a store.
-STORED = """
+STORED = f"""{OF_THIS_LOG}
 local time = redis.call('TIME')
-local number = tonumber(ARGV[1])
-local before = redis.call('HGET', KEYS[1], 'snapshots')
+local number = tonumber(ARGV[2])
+local before = redis.call('HGET', followers, 'snapshots')
 if before then number = math.max(number, tonumber(string.match(before, '^(%d+) '))) end
-redis.call('HSET', KEYS[1], 'snapshots', string.format('%d %d', number,
+redis.call('HSET', followers, 'snapshots', string.format('%d %d', number,
     time[1] * 1000 + math.floor(time[2] / 1000)))
 return number
 """
