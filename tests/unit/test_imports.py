@@ -58,7 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 TORCH = {"torch", "torch_geometric"}
 TRAINING_LIBRARIES = TORCH | {"transformers", "peft", "safetensors", "onnx", "sklearn"}
-FOR_EVALUATIONS = {"optuna", "matplotlib", "statsmodels"}  # and slow to import
+FOR_EVALUATIONS = {"optuna", "matplotlib", "statsmodels", "sklearn"}  # and slow to import
 LOADED_WITH_A_TEACHER = {"openai"}  # which takes most of a second
 SERVED = {"understudy", "service"}
 # Above every room; the first leads to all of them, each when it is first used.

@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 from scipy.special import softmax
+from sklearn.metrics import f1_score
 
 from training.calibration import (
+    NO_LABEL,
     TEMPERATURES,
     calibrate,
     fit_temperature,
     honest_temperature,
+    macro_f1,
 )
 from training.deferral import NEVER
 
@@ -19,6 +22,16 @@ def test_the_temperature_that_logits_were_multiplied_by_is_found() -> None:
     labels = np.array([generator.choice(4, p=row) for row in softmax(logits, axis=1)])
     assert fit_temperature(logits, labels) == pytest.approx(1, abs=0.05)
     assert fit_temperature(3 * logits, labels) == pytest.approx(3, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    "predicted", [[0, 1, 4, 2], [3, 3, 3, 3], [NO_LABEL, 1, NO_LABEL, 0], [NO_LABEL] * 4]
+)
+def test_the_macro_f1_is_that_of_scikit_learn(predicted: list[int]) -> None:
+    labels, found = np.array([0, 1, 1, 2]), np.array(predicted)
+    named = sorted({*labels.tolist(), *predicted} - {NO_LABEL})
+    expected = f1_score(labels, found, labels=named, average="macro", zero_division=0.0)
+    assert macro_f1(labels, found) == pytest.approx(expected)
 
 
 def test_scores_are_no_surer_than_so_few_nodes_can_tell() -> None:
