@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from understudy.bundle import open_bundle
+from understudy.cli import main
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = """
@@ -68,9 +69,9 @@ def next_of(shown: str) -> str:
 
 
 def test_each_command_says_what_comes_next(tmp_path: Path, plugged: Mapping[str, str]) -> None:
-    def shell(command: str) -> str:
+    def shell(command: str, environment: Mapping[str, str] = plugged) -> str:
         done = subprocess.run(
-            command, shell=True, env=plugged, capture_output=True, text=True, check=False
+            command, shell=True, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -84,7 +85,10 @@ def test_each_command_says_what_comes_next(tmp_path: Path, plugged: Mapping[str,
     exported = shell(next_of(distilled))
     manifest = open_bundle(own / "bundle").manifest
     assert manifest.student.kind == "gated"
-    again = shell(f"{python} data synthetic '{own}/other' --nodes 60 --classes 2 --words 8")
+    unplugged = {**plugged, "UNDERSTUDY_PLUGINS": ""}  # torch need not be imported once more
+    again = shell(
+        f"{python} data synthetic '{own}/other' --nodes 60 --classes 2 --words 8", unplugged
+    )
     assert next_of(again).endswith(f"'{own}/other' '{own}/teacher-2'")
 
     server = subprocess.Popen(
@@ -104,34 +108,40 @@ def test_each_command_says_what_comes_next(tmp_path: Path, plugged: Mapping[str,
     assert prediction["label"] in manifest.label_names
 
 
-def test_a_wrong_plugin_or_a_network_that_none_has_is_a_line(
-    tmp_path: Path, plugged: Mapping[str, str]
+def test_a_network_that_none_has_is_a_line(tmp_path: Path, plugged: Mapping[str, str]) -> None:
+    words = ("distill", str(tmp_path / "graph"), str(tmp_path / "student"), "--student", "gatd")
+    command = [sys.executable, "-m", "understudy", *words]
+    done = subprocess.run(command, env=plugged, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: --student gatd: choose from sage, gcn")
+    assert "mlp, gated; docs/guides/extending.md" in line
+
+
+def test_a_wrong_plugin_is_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refused(plugins: str, *words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "understudy", *words],
-            env={**plugged, "UNDERSTUDY_PLUGINS": plugins},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 1
-        (line,) = done.stderr.splitlines()
+    """In this process: none of them registers anything."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def refused(plugin: str) -> str:
+        monkeypatch.setenv("UNDERSTUDY_PLUGINS", plugin)
+        with pytest.raises(SystemExit) as ended:
+            main(["distill", str(tmp_path / "graph"), str(tmp_path / "student")])
+        assert ended.value.code == 1
+        (line,) = capsys.readouterr().err.splitlines()
         return line
 
-    words = ("distill", str(tmp_path / "graph"), str(tmp_path / "student"), "--student", "gatd")
-    assert refused("", *words).startswith("error: --student gatd: choose from sage, gcn")
-    assert "mlp, gated; docs/guides/extending.md" in refused("a_plugin", *words)
-    assert refused("nowhere.at_all", *words) == (
+    assert refused("nowhere.at_all") == (
         "error: UNDERSTUDY_PLUGINS names 'nowhere.at_all', which cannot be imported: there is no "
         "such module; put its folder on PYTHONPATH, or install it"
     )
-    (tmp_path / "broken.py").write_text("1 / 0\n")
-    assert refused("broken", *words).endswith("ZeroDivisionError: division by zero")
-    (tmp_path / "program.py").write_text("import sys\n\nsys.exit(0)\n")
-    assert "'program', which cannot be imported: SystemExit" in refused("program", *words)
-    (tmp_path / "twice.py").write_text(
+    (tmp_path / "broken_plugin.py").write_text("1 / 0\n")
+    assert refused("broken_plugin").endswith("ZeroDivisionError: division by zero")
+    (tmp_path / "program_plugin.py").write_text("import sys\n\nsys.exit(0)\n")
+    assert "'program_plugin', which cannot be imported: SystemExit" in refused("program_plugin")
+    (tmp_path / "twice_plugin.py").write_text(
         "from training.student.network import register_student\n"
         "register_student('sage', lambda config: None, 'mean')\n"
     )
-    assert "'sage' exists already" in refused("twice", *words)
+    assert "'sage' exists already" in refused("twice_plugin")
