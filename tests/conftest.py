@@ -1,5 +1,6 @@
 """Fixtures that several rooms' tests share."""
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -12,6 +13,12 @@ from tests.redis_server import ALL_KEPT, VALKEY, RedisServer, redis_server
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 settings.load_profile("untimed")
+
+
+def pytest_collection_finish() -> None:
+    """The collector passes over what all tests' imports have made, half a million things and more:
+    else each of its rounds walks them."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", params=["hashing", "minilm"])
