@@ -65,9 +65,14 @@ def macro_f1(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
         labels: int64 [B]
         predicted: int64 [B]; NO_LABEL where none is
     """
-    named = np.union1d(labels, predicted[predicted != NO_LABEL])
-    had, said = (values == named[:, None] for values in (labels, predicted))  # [named, B]
-    return float(np.mean(2 * (had & said).sum(1) / (had.sum(1) + said.sum(1))))
+    answered = predicted[predicted != NO_LABEL]
+    count = int(max(labels.max(), answered.max(initial=0))) + 1
+    had, said, right = (
+        np.bincount(values, minlength=count)
+        for values in (labels, answered, labels[labels == predicted])
+    )
+    named = had + said > 0
+    return float(np.mean(2 * right[named] / (had + said)[named]))
 
 
 def calibration_error(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> float:

@@ -61,7 +61,7 @@ def test_the_plane_is_drawn_from_runs(tmp_path: Path) -> None:
     write_rows(tmp_path / "kites" / RUNS_FILE, taught_by_minilm(), FACTS)
     records = committed(tmp_path)
     (record,) = plane.of_graph(records, "kites", "60/20/20")
-    beside = {name: records["kites"] for name in ("kites-unseen", "kites-seen")}
+    beside = dict.fromkeys(("kites-unseen", "kites-seen"), records["kites"])
     assert plane.of_graph(records | beside, "kites", "60/20/20") == [record]
     with pytest.raises(BenchmarkError, match="no runs of kites at own are in"):
         plane.of_graph(records, "kites", "own")
