@@ -19,7 +19,7 @@ from torch import Tensor
 from training.data import graph_data
 from training.encoders.features import graph_features
 from training.errors import StaleTeacherError
-from training.student.checkpoint import Checkpoint, load_checkpoint
+from training.student.checkpoint import WEIGHTS_FILE, Checkpoint, load_checkpoint, unchanged
 from training.teacher.answers.baselines import baseline_metrics
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, write_teacher
 from training.teacher.answers.smoothing import with_smoothed_view
@@ -66,9 +66,10 @@ def taught(graph_folder: Path, out: Path, folder: Path, progress: Progress) -> T
     graph = load_graph(graph_folder)
     check_split(graph)
     check_trainable(graph)
-    checkpoint = load_checkpoint(folder)
-    check_graph(folder, checkpoint, graph)
-    info = describe(graph, folder, checkpoint)
+    with unchanged(folder):  # the digest is of the weights that are loaded
+        checkpoint = load_checkpoint(folder)
+        check_graph(folder, checkpoint, graph)
+        info = describe(graph, folder, checkpoint)
     if (done := finished(out, info.settings["fingerprint"])) is not None:
         return done
     features = graph_features(graph, checkpoint.config.encoder, None, progress)
@@ -117,7 +118,7 @@ def student_answers(graph: TextGraph, logits: Tensor, hidden: Tensor | None = No
 def describe(graph: TextGraph, folder: Path, checkpoint: Checkpoint) -> TeacherInfo:
     """Its one hop is the student's depth: so far it has read."""
     config = checkpoint.config
-    weights = file_digest(folder / "student.safetensors")
+    weights = file_digest(folder / WEIGHTS_FILE)
     own = {"student": asdict(config.student), "encoder": config.encoder.kind}
     value = json.dumps([graph.content_hash, weights, own, config.encoder.digest], sort_keys=True)
     return TeacherInfo(

@@ -11,7 +11,7 @@ from typing import Any
 from training.config import ENCODER_KINDS
 from training.devices import found_device
 from training.errors import EvaluationError
-from training.evaluation.folder import Evaluation, EvaluationFolder, run_path
+from training.evaluation.folder import Evaluation, EvaluationFolder, read_result, run_path
 from training.evaluation.map import write_map
 from training.evaluation.plan import EvaluationOptions, keys_of, run_keys
 from training.evaluation.processes import run_apart
@@ -188,23 +188,6 @@ def whole_sets(out: Path, options: EvaluationOptions) -> list[dict[str, Any]]:
     return [read_result(path) for paths in whole for path in paths]
 
 
-def read_result(path: Path) -> dict[str, Any]:
-    """A run's result.
-
-    Raises:
-        EvaluationError: it is damaged.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise EvaluationError(
-            f"{path} is damaged: {error}; remove it, and the same command runs it again"
-        ) from error
-    if not isinstance(value, dict):
-        raise EvaluationError(f"{path} is no result; remove it, and the same command runs it again")
-    return value
-
-
 def check_plan(out: Path, graph: TextGraph, options: EvaluationOptions) -> None:
     """Refuses to mix runs of different settings; more seeds, students and recipes may be added.
 
@@ -215,7 +198,7 @@ def check_plan(out: Path, graph: TextGraph, options: EvaluationOptions) -> None:
     if not path.is_file():
         write_json(path, plan)
         return
-    there = json.loads(path.read_text(encoding="utf-8"))
+    there = read_result(path, f"name another folder, or remove {out}")
     kept, wanted = (dict(named_settings(value)) for value in (there, plan))
     usual = dict(named_settings(EvaluationOptions().fingerprint))
     assumed = {name: value for name, value in usual.items() if "." in name}

@@ -50,6 +50,23 @@ def run_path(out: Path, key: RunKey) -> Path:
     return out / "runs" / f"{key.name}.json"
 
 
+def read_result(
+    path: Path, remedy: str = "remove it, and the same command runs it again"
+) -> dict[str, Any]:
+    """What was found and written for good, such as a run's result.
+
+    Raises:
+        EvaluationError: it is damaged.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise EvaluationError(f"{path} is damaged: {error}; {remedy}") from error
+    if not isinstance(value, dict):
+        raise EvaluationError(f"{path} is no result; {remedy}")
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """What is to be evaluated, and the folder of its results."""
@@ -188,8 +205,7 @@ class EvaluationFolder:
         if not path.is_file():
             first = RunKey(0, 0, key.encoder, key.student, key.recipe)
             write_json(path, asdict(search(first, self.inputs(first), self.options)))
-        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return Choice(**value)
+        return Choice(**read_result(path))
 
     def run_path(self, key: RunKey) -> Path:
         return run_path(self.out, key)

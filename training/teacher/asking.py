@@ -119,10 +119,10 @@ class Questioner:
         )
 
     async def pause(self, attempt: int, delay: float | None) -> None:
-        """Waits as long as the endpoint asked, or ever longer; a stop ends it at once."""
+        """Waits ever longer, and as long as the endpoint asked; a stop ends it at once."""
         self.bill.retries += 1
         doubled = self.options.backoff * 2**attempt * random.uniform(0.75, 1.25)
-        seconds = min(doubled if delay is None else delay, self.options.longest_wait)
+        seconds = min(max(delay or 0.0, doubled), self.options.longest_wait)
         try:
             await asyncio.wait_for(self.stopping.wait(), seconds)
         except TimeoutError:

@@ -1,5 +1,6 @@
 """The connection to one server: requests as JSON, and one error tree for whatever goes wrong."""
 
+import math
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from time import time
@@ -66,10 +67,11 @@ def retry_after(response: httpx2.Response) -> float | None:
     """Seconds that the server asks to wait; None where it does not say."""
     value = response.headers.get("retry-after", "")
     try:
-        return max(float(value), 0.0)
+        seconds = float(value)
+        return max(seconds, 0.0) if math.isfinite(seconds) else None
     except ValueError:
         pass
     try:
         return max(parsedate_to_datetime(value).timestamp() - time(), 0.0)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

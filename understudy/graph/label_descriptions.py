@@ -33,7 +33,8 @@ def read_label_descriptions(path: Path, label_names: Sequence[str]) -> tuple[tup
 
     Raises:
         SourceError: the file cannot be read, or has none of the formats.
-        BadInputError: a label is unknown or described twice, or a description is none.
+        BadInputError: no label is described, one is unknown or described twice, or a description
+            is none.
     """
     return checked_descriptions(records(path), label_names, str(path))
 
@@ -44,7 +45,8 @@ def checked_descriptions(
     """The same of records: where each stands, a label, and its description.
 
     Raises:
-        BadInputError: a label is unknown or described twice, or a description is none.
+        BadInputError: no label is described, one is unknown or described twice, or a description
+            is none.
     """
     found: dict[str, tuple[str, str]] = {}  # label → description, where it stands
     for where, label, text in described_labels:
@@ -56,6 +58,8 @@ def checked_descriptions(
                 f"{where}: label {label!r} is described at {found[label][1]} already; keep one"
             )
         found[label] = described(text, f"{where}: label {label!r}"), where
+    if not found:
+        raise BadInputError(f"{source} describes no label; describe some, or leave it out")
     missing = [name for name in label_names if name not in found]
     if missing:
         more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""

@@ -265,6 +265,15 @@ def test_how_long_to_wait_is_told(server: Server, header: str) -> None:
     assert caught.value.retry_after >= 7
 
 
+@pytest.mark.parametrize("header", ["nan", "inf", "soon", "", "Fri, 31 Feb 2025 00:00:00 GMT"])
+def test_what_is_no_time_to_wait_is_passed_over(server: Server, header: str) -> None:
+    server.answer = lambda body: JSONResponse({}, 429, {"retry-after": header})
+    with pytest.raises(EndpointError) as caught:
+        server.ask()
+    assert caught.value.passing
+    assert caught.value.retry_after is None
+
+
 @pytest.mark.parametrize("url", ["foo", "http://", "http://[::1", "ftp://host/v1", "http://a b/v1"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(AddressError) as caught:

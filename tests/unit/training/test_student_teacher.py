@@ -1,14 +1,16 @@
 """A graph network as the teacher."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.unit.training.samples import CLASSES, NODES, small_graph
+from training import student_teacher
 from training.config import DistillOptions, StudentConfig, TrainingConfig
 from training.distill import distill
-from training.errors import EvaluationError, StaleTeacherError, TeacherError
+from training.errors import CheckpointError, EvaluationError, StaleTeacherError, TeacherError
 from training.evaluation.plan import EvaluationOptions
 from training.student.checkpoint import load_checkpoint
 from training.student_teacher import teach
@@ -17,6 +19,7 @@ from training.teacher.answers.views import make_targets
 from training.teacher.defaults import teacher_kind
 from training.teacher.options import TeachOptions
 from understudy.graph import save_graph
+from understudy.graph.files import file_digest
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 from understudy.graph.splits import labeled_nodes
 
@@ -31,6 +34,26 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     sage = DistillOptions(encoder="hashing", student=StudentConfig(hidden=16), training=LOOP)
     distill(home / "graph", home / "sage", sage)
     return home / "graph", home / "sage"
+
+
+def test_a_student_that_is_replaced_while_it_is_read_is_told(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its digest would be of other weights than those that answered; half of each could be read."""
+    graph_folder, sage = folders
+    own = tmp_path / "own"
+    shutil.copytree(sage, own)
+
+    def replaced(path: Path) -> str:
+        shutil.copytree(sage, tmp_path / "next")
+        own.rename(tmp_path / "before")
+        (tmp_path / "next").rename(own)
+        return file_digest(path)
+
+    monkeypatch.setattr(student_teacher, "file_digest", replaced)
+    with pytest.raises(CheckpointError, match="own was written anew while it was read; run the"):
+        teach(graph_folder, tmp_path / "teacher", TeachOptions(f"student:{own}"))
+    assert not (tmp_path / "teacher").exists()
 
 
 def test_a_network_teaches_one_without_messages(folders: tuple[Path, Path], tmp_path: Path) -> None:

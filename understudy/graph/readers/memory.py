@@ -307,6 +307,8 @@ def graph_from_networkx(
     graph: Any, node_fields: NodeFields, name: str, rules: Rules | None
 ) -> TextGraph:
     """See `Graph.from_networkx`."""
+    if not (hasattr(graph, "nodes") and hasattr(graph, "edges")):
+        raise BadInputError(f"expected a NetworkX graph, found {type(graph).__name__}")
     check_name(name, "name")
     rules = given_rules(rules)
     fields = suited(node_fields, rules, True)

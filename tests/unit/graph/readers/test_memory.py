@@ -139,6 +139,11 @@ def test_a_networkx_graph(tmp_path: Path) -> None:
         Graph.from_networkx(graph)
 
 
+def test_what_is_no_networkx_graph_is_refused() -> None:
+    with pytest.raises(BadInputError, match="expected a NetworkX graph, found list"):
+        Graph.from_networkx([("fir", "elm")])
+
+
 def test_a_pyg_object() -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed")
     from torch_geometric.data import Data

@@ -12,6 +12,7 @@ import pytest
 
 from training.errors import EvaluationError, TrainingError
 from training.evaluation.evaluate import check_plan, check_splits, evaluate, whole_sets
+from training.evaluation.folder import EvaluationFolder
 from training.evaluation.plan import Choice, EvaluationOptions, run_keys
 from training.evaluation.run import best_choice, reliability
 from training.evaluation.splits import (
@@ -27,6 +28,7 @@ from training.teacher.encoder import EncoderOptions
 from training.teacher.options import TeachOptions
 from understudy.graph import save_graph
 from understudy.graph.errors import UntrainableError
+from understudy.graph.progress import silent
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 DRAWN = [kind for kind in SPLIT_KINDS if kind != OWN]
@@ -189,6 +191,22 @@ def test_a_damaged_run_is_named_before_others_are_run(tmp_path: Path, damaged: s
     with pytest.raises(EvaluationError, match=rf"{run.name} is .*; remove it, and the same"):
         evaluate(tmp_path / "graph", out, options)
     assert list(run.parent.iterdir()) == [run]
+
+
+@pytest.mark.parametrize("damaged", ["{", "[]"])
+def test_a_damaged_plan_or_search_is_named(tmp_path: Path, damaged: str) -> None:
+    graph, out = synthetic_graph(SyntheticOptions(nodes=90, classes=3)), tmp_path / "out"
+    options = EvaluationOptions(trials=2)
+    check_plan(out, graph, options)
+    key = next(run_keys(options))
+    search = out / "search" / f"{key.encoder}-{key.student}-{key.recipe}.json"
+    search.parent.mkdir()
+    search.write_text(damaged)
+    with pytest.raises(EvaluationError, match=rf"{search.name} is .*; remove it, and the same"):
+        EvaluationFolder(graph, out, options, silent).choice(key)
+    (out / "plan.json").write_text(damaged)  # of what settings its runs are nobody knows
+    with pytest.raises(EvaluationError, match=r"plan.json is .*; name another folder, or remove"):
+        check_plan(out, graph, options)
 
 
 def test_runs_of_an_earlier_format_of_teachers_are_not_mixed_with_new_ones(tmp_path: Path) -> None:

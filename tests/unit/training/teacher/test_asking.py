@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -134,6 +135,15 @@ def test_a_pause_is_as_long_as_asked_for_and_ends_when_another_fails(tmp_path: P
     asker = ToldAsker(lambda n: RefusedError(429, retry_after=year) if n == 1 else NET)
     _, bill = ask(asker, tmp_path, bounded)
     assert bill.retries == 1
+
+
+def test_a_pause_of_nothing_is_no_reason_to_ask_again_at_once(tmp_path: Path) -> None:
+    """A clock that is ahead makes one of every date; each attempt would be over in a moment."""
+    options = replace(OPTIONS, backoff=0.05, concurrency=1)
+    began = time.monotonic()
+    with pytest.raises(EndpointError, match="failed 3 times"):
+        ask(ToldAsker(lambda number: RefusedError(429, retry_after=0.0)), tmp_path, options)
+    assert time.monotonic() - began > 0.75 * (0.05 + 0.1)
 
 
 def test_a_refusal_is_the_questions_own_once_another_was_answered(tmp_path: Path) -> None:
