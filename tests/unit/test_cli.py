@@ -240,6 +240,13 @@ def test_letters_that_stdout_cannot_say_end_no_command(tmp_path: Path) -> None:
         assert "b\\xe4ume" in ended.stdout
 
 
+@pytest.mark.parametrize("command", ["teach", "evaluate"])
+def test_wrong_hops_are_told_without_loading_torch(tmp_path: Path, command: str) -> None:
+    ended = run(WITHOUT_TORCH, command, str(tmp_path / "g"), str(tmp_path / "out"), "--hops", "1.5")
+    assert ended.stdout == "1 False\n", ended.stderr
+    assert "--hops must be numbers such as 0,1,2, not '1.5'" in ended.stderr
+
+
 def test_wrong_paths_are_told_without_loading_torch(tmp_path: Path) -> None:
     nowhere = str(tmp_path / "nowhere")
     for command in ("teach", "distill", "evaluate", "export", "teacher-serve"):

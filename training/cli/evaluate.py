@@ -122,6 +122,7 @@ def evaluate(
     features = parse_names(encoders, ENCODER_KINDS, "encoder")
     readers = {RENAMED.get(name, name): kinds for name, kinds in READERS.items()}
     refuse_unread(context, reader_kind(teacher, frozen), readers)
+    asked_hops = parse_hops(hops) if hops else None
     meta = read_meta(graph)
     check_output(out, EVALUATION, [graph, *model_folder(teacher)])
     check_figures(graph, meta, ())
@@ -150,7 +151,7 @@ def evaluate(
         ),
         teacher=TeacherChoices(
             teacher=teacher,
-            hops=parse_hops(hops) if hops else None,
+            hops=asked_hops,
             tokens=tokens,
             nested=nested,
             show_labels=show_labels,

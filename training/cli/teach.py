@@ -181,6 +181,7 @@ def teach(
     """Tune a language model on a graph and ask it about every node; resumes after a kill."""
     # Wrong options and paths are told before torch is imported, which takes seconds.
     refuse_unread(context, reader_kind(teacher, frozen), READERS)
+    asked_hops = parse_hops(hops) if hops else None
     check_cluster(ray, workers)
     if budget_money and not input_price and not output_price:
         raise TeacherError("--budget-money needs --input-price, --output-price, or both")
@@ -201,7 +202,7 @@ def teach(
 
     choices = TeacherChoices(
         teacher=teacher,
-        hops=parse_hops(hops) if hops else None,
+        hops=asked_hops,
         tokens=tokens,
         show_labels=show_labels,
         label_descriptions=described or (),
