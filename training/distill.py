@@ -35,9 +35,8 @@ from training.student.checkpoint import (
 )
 from training.student.network import Student
 from training.student.warm_start import begin_with, check_start, doubt_about
-from training.teacher.answers.folder import unchanged
 from training.teacher.answers.views import served_teacher
-from understudy.folders import FolderError, check_output, check_space, reserved
+from understudy.folders import FolderError, check_output, check_space, reserved, unchanged
 from understudy.folders.kinds import STUDENT
 from understudy.graph import TextGraph, check_split, load_graph
 from understudy.graph.errors import SourceError, first_line

@@ -19,18 +19,18 @@ from torch import Tensor
 from training.data import graph_data
 from training.encoders.features import graph_features
 from training.errors import StaleTeacherError
-from training.student.checkpoint import WEIGHTS_FILE, Checkpoint, load_checkpoint, unchanged
+from training.student.checkpoint import Checkpoint, load_checkpoint
 from training.teacher.answers.baselines import baseline_metrics
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, write_teacher
 from training.teacher.answers.smoothing import with_smoothed_view
 from training.teacher.answers.views import teacher_metrics
-from training.teacher.defaults import STUDENT_KIND, student_folder
+from training.teacher.defaults import STUDENT_KIND, STUDENT_WEIGHTS, student_folder
 from training.teacher.extract import check_answers, half
 from training.teacher.options import TeachOptions
 from training.teacher.protocol import Answers
 from training.teacher.teach import AskingElsewhere, finished
 from training.teacher.teach import teach as ask_language_model
-from understudy.folders import atomic_folder, check_output, reserved
+from understudy.folders import atomic_folder, check_output, reserved, unchanged
 from understudy.folders.kinds import TEACHER
 from understudy.graph import TextGraph, check_split, load_graph
 from understudy.graph.files import file_digest
@@ -118,7 +118,7 @@ def student_answers(graph: TextGraph, logits: Tensor, hidden: Tensor | None = No
 def describe(graph: TextGraph, folder: Path, checkpoint: Checkpoint) -> TeacherInfo:
     """Its one hop is the student's depth: so far it has read."""
     config = checkpoint.config
-    weights = file_digest(folder / WEIGHTS_FILE)
+    weights = file_digest(folder / STUDENT_WEIGHTS)
     own = {"student": asdict(config.student), "encoder": config.encoder.kind}
     value = json.dumps([graph.content_hash, weights, own, config.encoder.digest], sort_keys=True)
     return TeacherInfo(

@@ -6,8 +6,7 @@ was given that a server can be asked in the stead of, served_teacher.json says h
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,14 @@ from training.encoders.features import EncoderSpec
 from training.errors import CheckpointError, TrainingError
 from training.student.network import Student
 from training.teacher.answers.views import ServedTeacher, TeacherRecord
-from understudy.folders import atomic_folder
+from training.teacher.defaults import STUDENT_WEIGHTS
+from understudy.folders import atomic_folder, unchanged
 from understudy.folders.places import url_problem
 from understudy.graph.files import write_json
 from understudy.graph.lineage import Lineage, parse_lineage
 
 FORMAT_VERSION = 3
-WEIGHTS_FILE, SERVED_FILE = "student.safetensors", "served_teacher.json"
+SERVED_FILE = "served_teacher.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def save_checkpoint(
     """Writes the folder, replacing what is there once the new one is whole."""
     state = {name: tensor.contiguous() for name, tensor in student.state_dict().items()}
     with atomic_folder(folder) as temporary:
-        save_file(state, temporary / WEIGHTS_FILE)
+        save_file(state, temporary / STUDENT_WEIGHTS)
         write_json(temporary / "config.json", asdict(config))
         write_json(temporary / "metrics.json", dict(metrics))
         write_json(temporary / "calibration.json", asdict(calibration))
@@ -109,6 +109,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 
     Raises:
         CheckpointError: not a student folder, damaged, or of a newer format.
+        FolderChangedError: it was written anew meanwhile.
     """
     path = folder / "config.json"
     if not path.is_file():
@@ -120,7 +121,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         with unchanged(folder):
             config = parse_config(json.loads(path.read_text(encoding="utf-8")))
             student = build_student(config)
-            student.load_state_dict(load_file(folder / WEIGHTS_FILE))
+            student.load_state_dict(load_file(folder / STUDENT_WEIGHTS))
             metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
             calibration = read_calibration(folder / "calibration.json")
             served = read_served(folder / SERVED_FILE)
@@ -129,34 +130,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     except DAMAGE as error:
         raise CheckpointError(f"{folder} is damaged: {' '.join(str(error).split())}") from error
     except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{folder / WEIGHTS_FILE} is damaged: {error}") from error
+        raise CheckpointError(f"{folder / STUDENT_WEIGHTS} is damaged: {error}") from error
     return Checkpoint(config, student.eval(), metrics, calibration, served)
-
-
-@contextmanager
-def unchanged(folder: Path) -> Iterator[None]:
-    """What is read of a student folder within the block is one student's.
-
-    Raises:
-        CheckpointError: another one took its place meanwhile, or a file of it.
-    """
-    before = stamps(folder)
-    yield
-    if stamps(folder) != before:
-        raise CheckpointError(
-            f"{folder} was written anew while it was read; run the same command again"
-        )
-
-
-def stamps(folder: Path) -> list[tuple[str, int, int, int]]:
-    """Of each file its name, and what is another where it is written anew; none of no folder.
-
-    Raises:
-        OSError: it is replaced at this moment.
-    """
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    found = [(path.name, path.stat()) for path in files]
-    return [(name, own.st_ino, own.st_size, own.st_mtime_ns) for name, own in found]
 
 
 def parse_config(value: dict[str, Any]) -> CheckpointConfig:

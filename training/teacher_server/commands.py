@@ -13,8 +13,9 @@ import uvicorn
 from numpy.typing import NDArray
 
 from training.errors import TeacherError
-from training.teacher.answers.folder import TeacherInfo, read_info, unchanged
+from training.teacher.answers.folder import TeacherInfo, read_info
 from training.teacher_server.app import create_app
+from understudy.folders import unchanged
 from understudy.graph.progress import step, terminal_progress
 from understudy.graph.prompts import Prompt
 

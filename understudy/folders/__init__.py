@@ -1,7 +1,8 @@
 """One way to replace a folder that a command writes; every room that writes one uses it."""
 
-from understudy.folders.atomic import atomic_folder, reserved
+from understudy.folders.atomic import atomic_folder, reserved, unchanged
 from understudy.folders.errors import (
+    FolderChangedError,
     FolderError,
     OutputBusyError,
     OutputRefusedError,
@@ -12,6 +13,7 @@ from understudy.folders.turns import taking_turns
 from understudy.folders.workplace import unfinished_folder
 
 __all__ = [
+    "FolderChangedError",
     "FolderError",
     "OutputBusyError",
     "OutputRefusedError",
@@ -21,5 +23,6 @@ __all__ = [
     "check_space",
     "reserved",
     "taking_turns",
+    "unchanged",
     "unfinished_folder",
 ]

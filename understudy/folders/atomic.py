@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from understudy.folders.durable import flush, synchronize
-from understudy.folders.errors import told_problems
+from understudy.folders.errors import FolderChangedError, told_problems
 from understudy.folders.inspection import refuse_foreign
 from understudy.folders.places import fillable_only, real_place
 from understudy.folders.swapping import finish, swap_content, swap_folders
@@ -55,6 +55,32 @@ def atomic_folder(out: Path) -> Iterator[Path]:
             (work / NEW).rename(work / WHOLE)
             flush(work.folder)
             put_in_place(work)
+
+
+@contextmanager
+def unchanged(folder: Path) -> Iterator[None]:
+    """What is read of a folder within the block is of one writing, and not half of the next one.
+
+    Raises:
+        FolderChangedError: another one took its place meanwhile, or a file of it.
+    """
+    before = stamps(folder)
+    yield
+    if stamps(folder) != before:
+        raise FolderChangedError(
+            f"{folder} was written anew while it was read; run the same command again"
+        )
+
+
+def stamps(folder: Path) -> list[tuple[str, int, int, int]]:
+    """Of each file its name, and what is another where it is written anew; none of no folder.
+
+    Raises:
+        OSError: it is replaced at this moment.
+    """
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    found = [(path.name, path.stat()) for path in files]
+    return [(name, own.st_ino, own.st_size, own.st_mtime_ns) for name, own in found]
 
 
 def let_be_read(folder: Path) -> None:

@@ -3,6 +3,7 @@
 FolderError
 ├── OutputRefusedError     an output holds, is or lies in an input, or holds what is not ours
 ├── OutputBusyError        another process is writing it
+├── FolderChangedError     a folder was written anew while it was read
 └── OutputUnwritableError  it cannot be written: no space, no leave, no such place
 """
 
@@ -24,6 +25,10 @@ class OutputRefusedError(FolderError):
 
 class OutputBusyError(FolderError):
     """Another process is writing the output."""
+
+
+class FolderChangedError(FolderError):
+    """A folder was written anew while it was read."""
 
 
 class OutputUnwritableError(FolderError):

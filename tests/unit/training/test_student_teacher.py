@@ -10,7 +10,7 @@ from tests.unit.training.samples import CLASSES, NODES, small_graph
 from training import student_teacher
 from training.config import DistillOptions, StudentConfig, TrainingConfig
 from training.distill import distill
-from training.errors import CheckpointError, EvaluationError, StaleTeacherError, TeacherError
+from training.errors import EvaluationError, StaleTeacherError, TeacherError
 from training.evaluation.plan import EvaluationOptions
 from training.student.checkpoint import load_checkpoint
 from training.student_teacher import teach
@@ -18,6 +18,7 @@ from training.teacher.answers.folder import read_teacher
 from training.teacher.answers.views import make_targets
 from training.teacher.defaults import teacher_kind
 from training.teacher.options import TeachOptions
+from understudy.folders import FolderChangedError
 from understudy.graph import save_graph
 from understudy.graph.files import file_digest
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
@@ -51,7 +52,7 @@ def test_a_student_that_is_replaced_while_it_is_read_is_told(
         return file_digest(path)
 
     monkeypatch.setattr(student_teacher, "file_digest", replaced)
-    with pytest.raises(CheckpointError, match="own was written anew while it was read; run the"):
+    with pytest.raises(FolderChangedError, match="own was written anew while it was read; run the"):
         teach(graph_folder, tmp_path / "teacher", TeachOptions(f"student:{own}"))
     assert not (tmp_path / "teacher").exists()
 

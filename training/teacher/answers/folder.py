@@ -8,8 +8,7 @@ label_descriptions.json.
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -132,22 +131,6 @@ def check_together(folder: Path, info: TeacherInfo) -> None:
         raise TeacherError(
             f"{folder}: {ANSWERS_FILE} and teacher.json are of two teachers; run the same command "
             "again if the folder was just written anew, else make one with `understudy teach`"
-        )
-
-
-@contextmanager
-def unchanged(folder: Path) -> Iterator[None]:
-    """What is read of a teacher folder within the block is one teacher's.
-
-    Raises:
-        TeacherError: another one took its place meanwhile.
-    """
-    path = folder / "teacher.json"
-    before = path.read_bytes() if path.is_file() else b""
-    yield
-    if (path.read_bytes() if path.is_file() else b"") != before:
-        raise TeacherError(
-            f"{folder} was written anew while it was read; run the same command again"
         )
 
 

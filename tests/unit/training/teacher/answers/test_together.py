@@ -13,11 +13,10 @@ from training.teacher.answers.folder import (
     ANSWERS_FILE,
     read_info,
     read_teacher,
-    unchanged,
     write_teacher,
 )
 from training.teacher.answers.views import served_teacher
-from understudy.folders import atomic_folder
+from understudy.folders import FolderChangedError, atomic_folder, unchanged
 
 
 def write(folder: Path, share: float) -> Path:
@@ -49,7 +48,7 @@ def test_a_teacher_that_takes_the_place_of_the_one_that_is_read_is_told(tmp_path
     first = read_info(folder).answers
     with unchanged(folder):
         read_teacher(folder, small_graph())
-    with pytest.raises(TeacherError, match="written anew while it was read; run the same"):
+    with pytest.raises(FolderChangedError, match="written anew while it was read; run the same"):
         read_around_another(folder)
     assert read_info(folder).answers != first
 
