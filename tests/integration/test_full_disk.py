@@ -1,6 +1,8 @@
 """A data folder on a file system that really runs full."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from understudy.engine import Engine, Node
 from understudy.engine.errors import JournalFailedError
 from understudy.graph.errors import JournalError
 from understudy.graph.mutations import UpsertNode
+from understudy.graph.snapshot import FILES as SNAPSHOT_FILES
 
 TEXT = "a long account of a small river, its fish and its bridges. " * 60
 
@@ -50,3 +53,49 @@ def fill(engine: Engine) -> tuple[int, str]:
         except JournalFailedError as error:
             return kept, str(error)
     raise AssertionError("the disk never ran full")
+
+
+# In a process of its own, which what is wrong here would end (SIGBUS).
+FEWER_PAGES = """
+import shutil, sys
+from pathlib import Path
+from mmap import PAGESIZE
+
+from understudy.engine import Engine
+from understudy.engine.errors import JournalFailedError
+from understudy.graph.mutations import UpsertNode
+
+bundle, disk = map(Path, sys.argv[1:])
+ballast, data = disk / "ballast", disk / "data"
+with Engine.open(bundle, data=data) as engine:
+    engine.apply([UpsertNode("new", "a small bridge")])
+    for pages in range(200):
+        ballast.unlink(missing_ok=True)
+        ballast.write_bytes(bytes(shutil.disk_usage(disk).free - pages * PAGESIZE))
+        try:
+            engine.snapshot()
+        except JournalFailedError as error:
+            print(error)
+            assert {path.name for path in data.glob("*snapshot-*")} <= {"snapshot-0"}
+        else:
+            break
+    ballast.unlink()
+    engine.apply([UpsertNode("newer", "a large bridge")])
+"""
+
+
+def test_a_snapshot_without_room_is_told_at_whatever_file(
+    tiny_bundle: TinyBundle, small_disk: Path
+) -> None:
+    command = [sys.executable, "-c", FEWER_PAGES, str(tiny_bundle.folder), str(small_disk)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    told = run.stdout.splitlines()
+    assert len(told) > len(SNAPSHOT_FILES)
+    for line in told:
+        assert line.startswith("no snapshot could be written: ")
+        assert "no space is left there" in line or "make room on its disk" in line
+    with Engine.open(tiny_bundle.folder, data=small_disk / "data") as engine:
+        assert engine.snapshots is not None
+        assert engine.writer.log.snapshot == "snapshot-1"
+        assert engine.state.graph.num_nodes == NODES + 2
