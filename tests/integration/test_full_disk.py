@@ -11,7 +11,9 @@ import pytest
 from tests.bundles import NODES, TinyBundle
 from tests.disks import small_file_system
 from understudy.engine import Engine, Node
+from understudy.engine.backup import make_backup, restore_backup
 from understudy.engine.errors import JournalFailedError
+from understudy.folders import OutputUnwritableError
 from understudy.graph.errors import JournalError
 from understudy.graph.mutations import UpsertNode
 from understudy.graph.snapshot import FILES as SNAPSHOT_FILES
@@ -99,3 +101,18 @@ def test_a_snapshot_without_room_is_told_at_whatever_file(
         assert engine.snapshots is not None
         assert engine.writer.log.snapshot == "snapshot-1"
         assert engine.state.graph.num_nodes == NODES + 2
+
+
+def test_the_full_disk_is_named_where_a_log_is_copied(
+    tiny_bundle: TinyBundle, small_disk: Path, tmp_path: Path
+) -> None:
+    data, kept = tmp_path / "data", tmp_path / "kept"
+    with Engine.open(tiny_bundle.folder, data=data) as engine:
+        for number in range(40):
+            engine.apply([UpsertNode(f"new-{number}", text=TEXT * 20)])
+    make_backup(data, kept)
+    with pytest.raises(OutputUnwritableError, match=r"^\S+/disk/kept cannot be written: no space"):
+        make_backup(data, small_disk / "kept")
+    with pytest.raises(JournalError, match=r"^cannot use \S+/disk/data/\S+: No space left"):
+        restore_backup(kept, small_disk / "data")
+    restore_backup(kept, tmp_path / "again")
