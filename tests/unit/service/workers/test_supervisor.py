@@ -1,6 +1,7 @@
 """What the supervisor does about workers that cannot serve."""
 
 import asyncio
+import faulthandler
 import os
 import signal
 import socket
@@ -52,6 +53,7 @@ def test_a_worker_that_a_signal_ended_is_told_with_what_may_be_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def breaks(_: Plan, __: int, ___: socket.socket) -> None:
+        faulthandler.disable()
         os.kill(os.getpid(), signal.SIGBUS)
 
     monkeypatch.setattr("service.workers.supervisor.run_worker", breaks)
