@@ -19,6 +19,7 @@ from understudy.bundle.student import LOGITS_FILE, activation_file
 from understudy.engine.errors import InferenceError, JournalFailedError, NotReadyError
 from understudy.engine.state import GRAPH_FOLDER, GraphState, owed_file
 from understudy.engine.updates.writer import Writer
+from understudy.folders import check_space
 from understudy.folders.errors import FolderError
 from understudy.graph.arrays import save_array, save_parts
 from understudy.graph.errors import JournalDamagedError, JournalError
@@ -26,6 +27,7 @@ from understudy.graph.log.about import ADVICE
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.snapshot import FILES as SNAPSHOT_FILES
 from understudy.graph.snapshot import save_snapshot
+from understudy.graph.text_graph import TextGraph
 
 logger = logging.getLogger(__name__)
 
@@ -141,6 +143,7 @@ def write_snapshot(
     """
     name = snapshot_name(state.version)
     graph = to_text_graph(state.graph)
+    check_space(data / name, least_bytes(graph, state))
     info = GraphInfo(
         graph.name,
         graph.content_hash,
@@ -164,6 +167,15 @@ def write_snapshot(
 
     write_bundle(data / name, fill)
     return name
+
+
+def least_bytes(graph: TextGraph, state: GraphState) -> int:
+    """Of a snapshot without its small files: else a disk that is too small for it would be filled
+    up at every try, with the log on it."""
+    edges = graph.adjacency
+    whole = graph.texts.nbytes + graph.ids.nbytes + edges.indptr.nbytes + edges.indices.nbytes
+    widths = sum(table.width for table in state.tables.layers)
+    return int(whole) + graph.num_nodes * widths * np.dtype(np.float32).itemsize
 
 
 def snapshot_name(number: int) -> str:
