@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from understudy.graph.arrays import save_array, save_parts, write_array
 
-ARRAYS = [
+ARRAYS: list[NDArray[Any]] = [
     np.arange(12, dtype=np.float32).reshape(4, 3),
     np.arange(20, dtype=np.int64)[::2],
     np.empty((0, 3), dtype=np.float32),
