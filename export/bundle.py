@@ -62,6 +62,7 @@ from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE
 from understudy.folders import check_output, check_space
 from understudy.folders.kinds import BUNDLE
 from understudy.graph import TextGraph, load_graph
+from understudy.graph.arrays import save_array
 from understudy.graph.lineage import lineage_of
 from understudy.graph.progress import Progress, silent, step
 from understudy.graph.snapshot import save_snapshot
@@ -275,7 +276,7 @@ def save_rows(path: Path, values: NDArray[np.float32]) -> None:
     if isinstance(values, np.memmap) and values.filename is not None:
         Path(values.filename).replace(path)
     else:
-        np.save(path, values)
+        save_array(path, values)
 
 
 def manifest_of(

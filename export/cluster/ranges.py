@@ -23,6 +23,7 @@ from understudy.bundle.text_encoder import TextEncoder
 from understudy.cluster.errors import ClusterError
 from understudy.cluster.places import check_seen, load_same_graph
 from understudy.graph import TextGraph
+from understudy.graph.arrays import write_array
 from understudy.graph.files import atomic_file
 
 THREADS = 1  # of a worker, which has one core
@@ -114,7 +115,7 @@ class RangeWorker:
         check_seen(item.shard.parent, "the place of the bundle")
         rows = item.done.rows(graph, item.start, item.end)
         with atomic_file(item.shard) as temporary, temporary.open("wb") as stream:
-            np.save(stream, rows)
+            write_array(stream, rows)
 
 
 @lru_cache(maxsize=2)

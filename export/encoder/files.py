@@ -23,6 +23,7 @@ from training.encoders.minilm import MiniLM, load_minilm
 from understudy.bundle.reader import file_digest
 from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE, TOKENIZER_FILE, TextEncoder
 from understudy.graph import TextGraph
+from understudy.graph.arrays import save_array
 from understudy.graph.files import atomic_file
 from understudy.graph.progress import Progress
 
@@ -110,7 +111,7 @@ def served_embeddings(
         return kept
     values = make(graph, encoder, file, progress)
     with atomic_file(path) as temporary:
-        np.save(temporary, values)
+        save_array(temporary, values)
     return mapped(path)
 
 

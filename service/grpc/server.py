@@ -175,8 +175,7 @@ class GrpcServer:
             else:
                 body, head = http_request(request)
         except InvalidFieldError as error:
-            details = f"{error.code}: {error}"
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, details)
+            return await self.refuse(context, error)
         headers = ((LENGTH_HEADER.encode(), b"%d" % head),)
         answer = await self.succeed(context, "POST", path, headers, body)
         raw = bool(request.raw_input_contents)

@@ -83,6 +83,7 @@ class Batcher:
         self.overload = Overload(options.queue_seconds)
         self.running_tokens = 0
         self.requests = 0  # that wait or run
+        self.left = False  # whether some are queued still whose callers have left
         self.company = 1  # nodes of the last batch and of what waited when it ended
         self.tokens_per_second = 0.0
         self.arrived = asyncio.Event()
@@ -106,6 +107,9 @@ class Batcher:
         try:
             while waiting:  # no name for an entry: its error will know this frame
                 rows.append(await waiting.popleft().row)
+        except asyncio.CancelledError:
+            self.left = True
+            raise
         finally:
             self.requests -= 1
             give_up(waiting)
@@ -144,6 +148,8 @@ class Batcher:
         """
         if self.closed:
             raise NotReadyError("the service is ending")
+        if self.left:
+            self.drop_left()
         options, rate = self.options, self.tokens_per_second
         full = self.queued_nodes and self.queued_tokens + tokens > options.queue_tokens
         if full or self.requests >= options.requests:
@@ -161,6 +167,19 @@ class Batcher:
             self.metrics.rejections.add("queue_slow")
             what = f"about {wait:.1f} s would pass, more than this request has"
             raise OverloadedError(what, self.retry_after())
+
+    def drop_left(self) -> None:
+        """Takes out whom nobody waits for: they keep no others away while a batch runs."""
+        self.left = False
+        queue, self.queue = self.queue, deque()
+        for entries in (self.begun, *queue):
+            if entries and entries[-1].row.done():  # it is the last one that would be answered
+                self.metrics.abandoned.add(amount=len(entries))
+                for entry in entries:
+                    self.leave_queue(entry)
+                entries.clear()
+            elif entries is not self.begun:
+                self.queue.append(entries)
 
     def refusal(self, reason: str, what: str) -> OverloadedError:
         """Counts a request for which there are too many others, whatever time it has."""

@@ -15,9 +15,9 @@ from mcp.server.context import CallNext, HandlerResult
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.types import Message, Receive, Scope, Send
 
-from service.errors import MalformedJsonError
+from service.errors import MalformedJsonError, told_code
 from service.http.access import Role
-from service.http.errors import CODE_OF_STATUS, INTERNAL_ERROR, error_response
+from service.http.errors import CODE_OF_STATUS, INTERNAL_ERROR, error_response, status_of
 from service.http.exchange import SCOPE_KEY, Exchange, read_body
 from service.http.repeats import look_through
 from service.mcp import PATH
@@ -127,8 +127,11 @@ class Endpoint:
         try:
             content = await tool.call(self.parts, exchange, arguments)
         except EngineError as error:
-            self.parts.metrics.rejections.add(error.code)
-            return failure(error.code, str(error))
+            code = told_code(error)
+            if status_of(error) == 500:
+                logger.error("a tool failed", exc_info=error)
+            self.parts.metrics.rejections.add(code)
+            return failure(code, str(error))
         except Exception:
             logger.exception("a tool failed")
             return failure(INTERNAL_ERROR, "something went wrong here; the log has it")

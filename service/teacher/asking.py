@@ -70,6 +70,10 @@ class Asking:
         self.manners[engine] = manner
         self.backends[id(manner.backend)] = manner.backend
 
+    def descriptions(self, engine: Engine) -> tuple[tuple[str, str], ...]:
+        """The lines in which questions about an attached engine's graph describe the labels."""
+        return self.manners[engine].questions.options.prompts.label_descriptions
+
     async def ask(
         self,
         resolution: Resolution,

@@ -19,6 +19,11 @@ from service.workers.messages import Loaded
 logger = logging.getLogger(__name__)
 # What the supervisor's event loop handles; a child begins with the defaults.
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# What a signal that nobody sent may be of.
+GUESSES = {
+    signal.SIGKILL: "is the memory too small?",
+    signal.SIGBUS: "was a file of the bundle or of the data folder cut short while it was read?",
+}
 
 
 class Worker:
@@ -120,5 +125,5 @@ def words(status: int) -> str:
     """An exit status in words."""
     if status >= 0:
         return f"with status {status}"
-    name = signal.Signals(-status).name
-    return f"by {name}" + (" (is the memory too small?)" if -status == signal.SIGKILL else "")
+    number = signal.Signals(-status)
+    return f"by {number.name}" + (f" ({GUESSES[number]})" if number in GUESSES else "")

@@ -8,7 +8,7 @@ from time import perf_counter
 import msgspec
 
 from service.errors import WorkerGoneError
-from service.workers.messages import Done, Refused
+from service.workers.messages import Done, Refused, Served
 from service.workers.processes import Worker
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Reloading:
             if done.refused is not None:
                 logger.error("reload refused: %s", done.refused.reason)
             else:
-                logger.info("all workers serve %s", done.model_version)
+                logger.info("all workers serve %s", done.served.model_version)
             return msgspec.structs.replace(done, seconds=seconds)
 
     async def each(self, workers: Sequence[Worker]) -> Done:
@@ -61,12 +61,11 @@ class Reloading:
                 raise
             return first
         if done.refused is None and worker.loaded is not None:
-            loaded = msgspec.structs.replace(worker.loaded, model_version=done.model_version)
-            worker.loaded = loaded
+            worker.loaded = msgspec.structs.replace(worker.loaded, served=done.served)
         if first is None:
             return done
-        if done.refused is not None or done.model_version != first.model_version:
-            reason = done.refused.reason if done.refused else "it found yet another bundle"
+        if done.refused is not None or done.served != first.served:
+            reason = done.refused.reason if done.refused else "it found yet another one"
             logger.error("worker %d did not take the new bundle: %s", worker.number, reason)
             worker.serving = False
             worker.channel.tell("end", False)
@@ -74,4 +73,4 @@ class Reloading:
 
 
 def refusal(reason: str, running: bool = False) -> Done:
-    return Done("", "", 0.0, Refused(reason, running))
+    return Done(Served(""), "", 0.0, Refused(reason, running))

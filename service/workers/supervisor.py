@@ -165,14 +165,16 @@ class Supervisor:
         if len(known) == self.number and all(known):
             self.all_loaded.set()
         await self.all_loaded.wait()
-        versions = {other.loaded.model_version for other in self.serving() if other.loaded}
-        if versions - {loaded.model_version}:
+        served = {other.loaded.served for other in self.serving() if other.loaded}
+        if served - {loaded.served}:
             logger.warning(
-                "worker %d found another bundle in its folder; all take it", worker.number
+                "worker %d found another bundle in its folder, or other descriptions of labels; "
+                "all take them",
+                worker.number,
             )
             done = await self.reload()
             if done.refused is not None:
-                worker.reason = f"the others go on with another bundle: {done.refused.reason}"
+                worker.reason = f"the others go on with what they have: {done.refused.reason}"
                 return False
         return True
 

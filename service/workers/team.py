@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,7 +15,7 @@ from service.inference.current import Reload, Reloader
 from service.telemetry.figures import Figures, Together, figures_of
 from service.telemetry.metrics import Metrics
 from service.workers.channel import Channel, send_now
-from service.workers.messages import Done, Loaded, Refused, Scraped
+from service.workers.messages import Done, Loaded, Refused, Scraped, Served
 
 if TYPE_CHECKING:
     from service.parts import Parts
@@ -108,10 +109,10 @@ class Team:
         try:
             done = await reloader.reload_here()
         except (ReloadError, ReloadRunningError) as error:
-            version = self.parts.slot.engine.model_version
+            served = served_by(self.parts)
             refused = Refused(str(error), isinstance(error, ReloadRunningError))
-            return Done(version, version, 0.0, refused)
-        return Done(done.engine.model_version, done.previous_version, done.seconds)
+            return Done(served, served.model_version, 0.0, refused)
+        return Done(served_by(self.parts), done.previous_version, done.seconds)
 
     async def reload(self) -> Reload:
         """Has all workers take the bundle that lies in its folder.
@@ -124,7 +125,7 @@ class Team:
         assert self.parts is not None
         done = await self.channel.ask("reload", Done)
         if done.refused is not None:
-            if not done.model_version:  # no worker was asked, nor counted it
+            if not done.served.model_version:  # no worker was asked, nor counted it
                 self.parts.metrics.reloads.add("failed")
             kind = ReloadRunningError if done.refused.running else ReloadError
             raise kind(done.refused.reason)
@@ -141,6 +142,14 @@ class Team:
 
     def shared(self, reloader: Reloader) -> "SharedReloader":
         return SharedReloader(self, reloader)
+
+
+def served_by(parts: "Parts") -> Served:
+    """What a worker's answers come from now."""
+    engine, asking = parts.slot.engine, parts.classifier.asking
+    descriptions = () if asking is None else asking.descriptions(engine)
+    told = msgspec.json.encode(descriptions)
+    return Served(engine.model_version, sha256(told).hexdigest() if descriptions else "")
 
 
 class SharedReloader(Reloader):

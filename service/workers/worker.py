@@ -18,7 +18,7 @@ from service.server import Server, bind, exit_on_signals, run_server
 from service.settings import Settings
 from service.welcome import example
 from service.workers.messages import Loaded
-from service.workers.team import Team
+from service.workers.team import Team, served_by
 from understudy.bundle import BundleError
 from understudy.engine.errors import EngineError
 from understudy.folders.errors import FolderError
@@ -123,7 +123,7 @@ def serve_with(team: Team, plan: Plan, number: int) -> None:
         engine = opened(None)
     app = create_app(engine, settings, opened, team, plan.keys)
     team.parts = app.parts
-    loaded = Loaded(engine.model_version, bool(app.parts.access.keys), example(engine.state))
+    loaded = Loaded(served_by(app.parts), bool(app.parts.access.keys), example(engine.state))
     gc.collect()
     gc.freeze()
     with bind(settings.host, settings.port, shared=True) as bound:

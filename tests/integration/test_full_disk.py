@@ -1,6 +1,8 @@
 """A data folder on a file system that really runs full."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +11,12 @@ import pytest
 from tests.bundles import NODES, TinyBundle
 from tests.disks import small_file_system
 from understudy.engine import Engine, Node
+from understudy.engine.backup import make_backup, restore_backup
 from understudy.engine.errors import JournalFailedError
+from understudy.folders import OutputUnwritableError
 from understudy.graph.errors import JournalError
 from understudy.graph.mutations import UpsertNode
+from understudy.graph.snapshot import FILES as SNAPSHOT_FILES
 
 TEXT = "a long account of a small river, its fish and its bridges. " * 60
 
@@ -50,3 +55,66 @@ def fill(engine: Engine) -> tuple[int, str]:
         except JournalFailedError as error:
             return kept, str(error)
     raise AssertionError("the disk never ran full")
+
+
+ROOM = "are free there", "no space is left there", "make room on its disk"  # in every refusal
+# In a process of its own, which what is wrong here would end (SIGBUS).
+FEWER_PAGES = """
+import shutil, sys
+from pathlib import Path
+from mmap import PAGESIZE
+
+from understudy.engine import Engine
+from understudy.engine.errors import JournalFailedError
+from understudy.graph.mutations import UpsertNode
+
+bundle, disk = map(Path, sys.argv[1:])
+ballast, data = disk / "ballast", disk / "data"
+with Engine.open(bundle, data=data) as engine:
+    engine.apply([UpsertNode("new", "a small bridge")])
+    for pages in range(200):
+        ballast.unlink(missing_ok=True)
+        ballast.write_bytes(bytes(shutil.disk_usage(disk).free - pages * PAGESIZE))
+        try:
+            engine.snapshot()
+        except JournalFailedError as error:
+            print(error)
+            assert {path.name for path in data.glob("*snapshot-*")} <= {"snapshot-0"}
+        else:
+            break
+    ballast.unlink()
+    engine.apply([UpsertNode("newer", "a large bridge")])
+"""
+
+
+def test_a_snapshot_without_room_is_told_at_whatever_file(
+    tiny_bundle: TinyBundle, small_disk: Path
+) -> None:
+    command = [sys.executable, "-c", FEWER_PAGES, str(tiny_bundle.folder), str(small_disk)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    told = run.stdout.splitlines()
+    assert len(told) > len(SNAPSHOT_FILES)
+    for line in told:
+        assert line.startswith("no snapshot could be written: ")
+        assert any(words in line for words in ROOM)
+    assert any("are free there" in line for line in told)
+    with Engine.open(tiny_bundle.folder, data=small_disk / "data") as engine:
+        assert engine.snapshots is not None
+        assert engine.writer.log.snapshot == "snapshot-1"
+        assert engine.state.graph.num_nodes == NODES + 2
+
+
+def test_the_full_disk_is_named_where_a_log_is_copied(
+    tiny_bundle: TinyBundle, small_disk: Path, tmp_path: Path
+) -> None:
+    data, kept = tmp_path / "data", tmp_path / "kept"
+    with Engine.open(tiny_bundle.folder, data=data) as engine:
+        for number in range(40):
+            engine.apply([UpsertNode(f"new-{number}", text=TEXT * 20)])
+    make_backup(data, kept)
+    with pytest.raises(OutputUnwritableError, match=r"^\S+/disk/kept cannot be written: no space"):
+        make_backup(data, small_disk / "kept")
+    with pytest.raises(JournalError, match=r"^cannot use \S+/disk/data/\S+: No space left"):
+        restore_backup(kept, small_disk / "data")
+    restore_backup(kept, tmp_path / "again")

@@ -1,5 +1,6 @@
 """Several workers on one port are one service, whatever happens to one of them."""
 
+import json
 import os
 import select
 import signal
@@ -14,6 +15,7 @@ import tritonclient.grpc as triton  # type: ignore[import-untyped]
 
 from service.http.access import Role, add_key
 from tests.bundles import NODES, tiny_graph, write_tiny_bundle
+from tests.openai_server import openai_server
 from tests.workers import CONNECTIONS, Workers, until, workers
 from understudy.cli import main
 from understudy.engine import Engine
@@ -202,6 +204,33 @@ def test_a_worker_that_takes_a_place_knows_the_keys_that_the_service_was_started
         keys.write_text("no keys")
         service.children[1].kill()
         service.line("serves")
+
+
+def test_a_worker_that_takes_a_place_describes_the_labels_as_the_others_do(tmp_path: Path) -> None:
+    bundle = write_tiny_bundle(tmp_path / "bundle", label_names=OTHER_LABELS).folder
+    lines = tmp_path / "labels.json"
+    lines.write_text('{"one": "about single things"}')
+    with openai_server(lambda _: "one") as teacher:
+        options = "--teacher-url", teacher.url, "--teacher-label-descriptions", str(lines)
+        with workers(bundle, *options) as service:
+
+            def ask(words: str) -> list[str]:
+                """All that the teacher is told, through every worker."""
+                teacher.requests.clear()
+                with service.clients() as clients:
+                    for number, client in enumerate(clients):
+                        asked = {"nodes": [{"text": f"{words} {number}"}], "route": "teacher"}
+                        client.post("/classify", json=asked).raise_for_status()
+                assert len(teacher.requests) == CONNECTIONS
+                return [json.dumps(request) for request in teacher.requests]
+
+            assert all("about single things" in told for told in ask("before"))
+            lines.write_text('{"one": "about whatever is alone"}')
+            service.children[0].kill()
+            service.line("other descriptions of labels")
+            service.line("all workers serve")
+            service.line("worker 1 serves")
+            assert all("about whatever is alone" in told for told in ask("after"))
 
 
 def main_returns(*words: object) -> None:

@@ -12,6 +12,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from understudy.graph.arrays import write_array
 from understudy.graph.hashing import HashedTexts, HashingOptions, TextHasher, unit_rows
 from understudy.graph.ragged import ends, positions
 
@@ -169,7 +170,7 @@ class WordReader:
 def write_words(stream: BinaryIO, texts: WordTexts) -> None:
     """Writes the four arrays of texts, one behind the other, as .npy files are."""
     for array in (texts.indptr, texts.entries, texts.word_indptr, texts.word_buckets):
-        np.save(stream, array, allow_pickle=False)
+        write_array(stream, array)
 
 
 def read_words(stream: BinaryIO, count: int, width: int) -> WordTexts:

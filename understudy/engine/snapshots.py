@@ -19,12 +19,15 @@ from understudy.bundle.student import LOGITS_FILE, activation_file
 from understudy.engine.errors import InferenceError, JournalFailedError, NotReadyError
 from understudy.engine.state import GRAPH_FOLDER, GraphState, owed_file
 from understudy.engine.updates.writer import Writer
+from understudy.folders import check_space
 from understudy.folders.errors import FolderError
-from understudy.graph.errors import JournalDamagedError, JournalError, LogHeldError
+from understudy.graph.arrays import save_array, save_parts
+from understudy.graph.errors import JournalDamagedError, JournalError
 from understudy.graph.log.about import ADVICE
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.snapshot import FILES as SNAPSHOT_FILES
 from understudy.graph.snapshot import save_snapshot
+from understudy.graph.text_graph import TextGraph
 
 logger = logging.getLogger(__name__)
 
@@ -88,10 +91,20 @@ class Snapshots:
         try:
             self.writer.originals.check()  # again: it has read them meanwhile
             self.writer.truncate(state.version, name, keys)
-        except (LogHeldError, NotReadyError):
-            remove_folder(self.data / name)  # the log may begin after another one first
+        except (JournalError, NotReadyError):
+            self.take_back(name)
             raise
         remove_snapshots(self.data, name, state.version)
+
+    def take_back(self, name: str) -> None:
+        """Removes one that the log does not begin with; it may begin with another one first.
+
+        Raises:
+            JournalError: that cannot be read; then it stays, since it may be needed.
+        """
+        self.writer.log_start()
+        if self.writer.log.snapshot != name:
+            remove_folder(self.data / name)
 
     def close(self) -> None:
         """Waits for the one that is written; there is none after it."""
@@ -130,6 +143,7 @@ def write_snapshot(
     """
     name = snapshot_name(state.version)
     graph = to_text_graph(state.graph)
+    check_space(data / name, least_bytes(graph, state))
     info = GraphInfo(
         graph.name,
         graph.content_hash,
@@ -147,12 +161,21 @@ def write_snapshot(
         for number, table in enumerate(state.tables.activations):
             taken = partial(state.activations, number)
             save_rows(folder / activation_file(number), taken, rows, table.width)
-            np.save(folder / owed_file(number), owed[number][rows])
+            save_array(folder / owed_file(number), owed[number][rows])
         save_rows(folder / LOGITS_FILE, state.logits, rows, state.tables.logits.width)
         return replace(manifest, graph=info, files={}, activations_of=manifest.version)
 
     write_bundle(data / name, fill)
     return name
+
+
+def least_bytes(graph: TextGraph, state: GraphState) -> int:
+    """Of a snapshot without its small files: else a disk that is too small for it would be filled
+    up at every try, with the log on it."""
+    edges = graph.adjacency
+    whole = graph.texts.nbytes + graph.ids.nbytes + edges.indptr.nbytes + edges.indices.nbytes
+    widths = sum(table.width for table in state.tables.layers)
+    return int(whole) + graph.num_nodes * widths * np.dtype(np.float32).itemsize
 
 
 def snapshot_name(number: int) -> str:
@@ -183,12 +206,9 @@ def save_rows(
     width: int,
 ) -> None:
     """Writes what `take` gives of some rows, float32 [B, width]."""
-    shape = (len(rows), width)
-    target = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-    for start in range(0, len(rows), ROWS_A_STEP):
-        part = slice(start, start + ROWS_A_STEP)
-        target[part] = take(rows[part])
-    target.flush()
+    starts = range(0, len(rows), ROWS_A_STEP)
+    parts = (take(rows[start : start + ROWS_A_STEP]) for start in starts)
+    save_parts(path, (len(rows), width), np.dtype(np.float32), parts)
 
 
 def check_snapshots(data: Path, number: int) -> None:

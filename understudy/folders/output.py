@@ -55,8 +55,13 @@ def check_space(out: Path, needed: int) -> None:
     free = shutil.disk_usage(place if place.is_dir() else place.parent).free
     if free < needed:
         raise OutputUnwritableError(
-            f"{out} needs about {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free there"
+            f"{out} needs about {megabytes(needed)}, and {megabytes(free)} are free there"
         )
+
+
+def megabytes(number: int) -> str:
+    """Bytes in words."""
+    return f"{number / 1e6:,.{0 if number >= 1e7 else 2}f} MB"
 
 
 def try_to_write(place: Path) -> None:

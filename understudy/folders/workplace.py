@@ -9,6 +9,7 @@ What a killed process left is told by its free lock: it is finished if it was wh
 import fcntl
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -53,11 +54,18 @@ def make_workplace(place: Path, inside: bool) -> tuple[Workplace, int]:
     parent = place if inside else place.parent
     while True:
         folder = Path(tempfile.mkdtemp(prefix=f".{short_name(place)}{MARK}", dir=parent))
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
-        if is_held(folder, lock):
-            os.write(lock, str(os.getpid()).encode())
-            (folder / NEW).mkdir()
-            return Workplace(folder, place), lock
+        lock = -1
+        try:
+            lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
+            if is_held(folder, lock):
+                os.write(lock, str(os.getpid()).encode())
+                (folder / NEW).mkdir()
+                return Workplace(folder, place), lock
+        except BaseException:  # held and left there, it would keep us away from the place for good
+            shutil.rmtree(folder, ignore_errors=True)
+            if lock >= 0:
+                os.close(lock)
+            raise
         os.close(lock)  # taken for a killed process's, in the moment before it was locked
 
 

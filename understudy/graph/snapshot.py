@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from understudy.graph.arrays import save_array
 from understudy.graph.csr import Adjacency
 from understudy.graph.errors import GraphFormatError
 from understudy.graph.text_graph import TextGraph
@@ -37,8 +38,8 @@ def save_snapshot(graph: TextGraph, folder: Path) -> None:
         pa.ipc.new_file(sink, table.schema) as w,
     ):
         w.write_table(table, max_chunksize=max(graph.num_nodes, 1))
-    np.save(folder / INDPTR_FILE, graph.adjacency.indptr)
-    np.save(folder / INDICES_FILE, graph.adjacency.indices)
+    save_array(folder / INDPTR_FILE, graph.adjacency.indptr)
+    save_array(folder / INDICES_FILE, graph.adjacency.indices)
     details = {
         "name": graph.name,
         "source": graph.source,

@@ -1,5 +1,7 @@
 """A copy of a log's file, while others read and write it."""
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -42,17 +44,34 @@ def copy_log(path: Path, copy: Path) -> tuple[About, int]:
 
     Raises:
         JournalDamagedError: a record is not what was written, or is missing.
-        JournalError: it is no log, or cannot be read, or the copy cannot be written.
+        JournalError: it is no log, or cannot be read.
+        OSError: the copy has no room.
     """
     with (
         opening(path, "copied"),
         closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", BUSY_SECONDS, uri=True)) as a,
         closing(sqlite3.connect(copy, isolation_level=None)) as b,
     ):
-        a.backup(b)
+        with into(copy):
+            a.backup(b)
         b.execute("PRAGMA journal_mode = DELETE")  # one file
         about = parse_about(dict(b.execute("SELECT name, value FROM about")), path)
         return about, last_of(b, about, path)
+
+
+@contextmanager
+def into(copy: Path) -> Iterator[None]:
+    """Has a full disk be the copy's, which alone is written.
+
+    Raises:
+        OSError: it is full.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(copy)) from error
 
 
 def last_of(connection: sqlite3.Connection, about: About, path: Path) -> int:

@@ -103,8 +103,9 @@ def reading_files(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = error.filename or path
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        written = error.filename2 if full else None  # of two files that are named, the copy
+        where = written or error.filename or path
         what = "make room on its disk" if full else WRITABLE
         raise JournalError(f"cannot use {where}: {error.strerror or error}; {what}") from error
 

@@ -383,6 +383,9 @@ def test_calls_that_grpc_itself_would_refuse_are_counted(
             found = refused(f"/{SERVICE}/{name}", b"\xff\xff junk")
             expected = f"malformed_message: the message is no inference.{name}Request"
             assert found == ("INVALID_ARGUMENT", expected)
+        message = message_class("ModelInferRequest")(raw_input_contents=[b"one too many"])
+        status, told = refused(f"/{SERVICE}/ModelInfer", message.SerializeToString())
+        assert (status, "invalid_field: raw" in told) == ("INVALID_ARGUMENT", True)
         status, told = refused(f"/{SERVICE}/ModelInfer", b"x" * 300_000)
         assert (status, "larger than max" in told) == ("RESOURCE_EXHAUSTED", True)
         assert call(server.address, "ServerLive").live
@@ -390,6 +393,7 @@ def test_calls_that_grpc_itself_would_refuse_are_counted(
     for reason, number, count in (
         ("unknown_method", 404, 2),
         ("malformed_message", 400, 2),
+        ("invalid_field", 422, 1),
         ("message_not_read", 413, 1),
     ):
         assert f'understudy_rejections_total{{reason="{reason}"}} {count}.0' in figures

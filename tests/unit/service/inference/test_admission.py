@@ -82,6 +82,39 @@ def test_only_who_cannot_be_answered_in_time_is_refused(held: Held) -> None:
     asyncio.run(ask())
 
 
+def test_who_has_left_keeps_nobody_away(held: Held) -> None:
+    """A batch runs all the while: what was queued behind it is not taken up before its end."""
+    engine, entered, gate = held
+
+    async def ask() -> None:
+        batcher = Batcher(BatchOptions(queue_tokens=108), Metrics())
+        batcher.tokens_per_second = TOKENS_PER_SECOND
+
+        def request() -> "asyncio.Task[Batched]":
+            nodes = [Node(text=TEXT[: len(TEXT) // 2])] * 2
+            return asyncio.create_task(batcher.infer(engine, engine.resolve(nodes)))
+
+        running = request()
+        assert await asyncio.to_thread(entered.wait, 20)
+        leaving, staying = request(), request()
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadedError):
+            await request()
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        coming = request()
+        await asyncio.sleep(0)
+        assert batcher.queued_nodes == 4
+        gate.set()
+        for accepted in (running, staying, coming):
+            assert len((await accepted).logits) == 2
+        assert batcher.queued_nodes == batcher.queued_tokens == 0
+        assert sum(batcher.metrics.abandoned.values.values()) == 2
+        await batcher.close()
+
+    asyncio.run(ask())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -19,6 +19,7 @@ from service.settings import Settings
 from tests.bundles import LABELS, TinyBundle, write_tiny_bundle
 from tests.http_servers import serve
 from understudy.engine import Engine, Node
+from understudy.engine.errors import InferenceError
 from understudy.engine.explanations import explain
 
 INITIALIZE = {
@@ -105,6 +106,8 @@ def test_it_explains(url: str, engine: Engine) -> None:
     [
         ("classify", {"nodes": []}, "invalid_field: nodes"),
         ("classify", {"nodes": [{"id": "nobody"}]}, "nobody"),
+        ("classify", {"nodes": [{"id": "nobody"}]}, "unknown_node: "),
+        ("explain", {"nodes": [{"text": " "}]}, "empty_text: "),
         ("neighbors", {"id": "nobody"}, "unknown_node"),
         ("neighbors", {"id": "node-1", "limit": 0}, "invalid_field: limit"),
         ("explain", {"nodes": [{"id": "node-1"}] * 17}, "at most 16"),
@@ -116,6 +119,19 @@ def test_a_bad_question_is_told_to_the_model(
     told = call(url, tool, **arguments)
     assert told.is_error
     assert words in told.content[0].text
+
+
+def test_a_failure_of_ours_is_in_the_log(
+    url: str, engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: object) -> None:
+        raise InferenceError("the student's networks failed")
+
+    monkeypatch.setattr(engine, "infer", fail)
+    told = call(url, "classify", nodes=[{"text": "http"}])
+    assert told.content[0].text.startswith("inference_failed: ")
+    (record,) = [r for r in caplog.records if r.name == "service.mcp.server"]
+    assert record.levelname == "ERROR"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What the supervisor does about workers that cannot serve."""
 
 import asyncio
+import faulthandler
 import os
 import signal
 import socket
@@ -46,6 +47,18 @@ def test_workers_that_end_without_a_word_are_tried_again_and_then_given_up(
     with pytest.raises(WorkersError, match=r"worker \d cannot serve: it ended with status 7"):
         asyncio.run(supervisor().run())
     assert max(starts_of(tmp_path / "starts")) == STARTS
+
+
+def test_a_worker_that_a_signal_ended_is_told_with_what_may_be_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def breaks(_: Plan, __: int, ___: socket.socket) -> None:
+        faulthandler.disable()
+        os.kill(os.getpid(), signal.SIGBUS)
+
+    monkeypatch.setattr("service.workers.supervisor.run_worker", breaks)
+    with pytest.raises(WorkersError, match=r"by SIGBUS \(was a file of the bundle"):
+        asyncio.run(supervisor().run())
 
 
 def test_a_reason_that_is_told_at_the_start_ends_all_at_once(
