@@ -71,7 +71,8 @@ class Reloader:
         self.open_engine = open_engine
         self.attach = attach
         self.metrics = metrics
-        self.running = False
+        self.lock = asyncio.Lock()  # of the reload that runs
+        self.waiting = False  # a signal, for its turn
 
     async def reload(self) -> Reload:
         """Swaps the bundle; requests that run end with the one that they began with.
@@ -83,9 +84,13 @@ class Reloader:
             ReloadError: the new bundle cannot be served; the old one goes on.
             ReloadRunningError: another reload is running.
         """
-        if self.running:
+        if self.lock.locked():
             raise ReloadRunningError("a reload is running already")
-        self.running = True
+        async with self.lock:
+            return await self.reload_alone()
+
+    async def reload_alone(self) -> Reload:
+        """The same, while no other reload runs."""
         started = perf_counter()
         try:
             engine, old = await self.swap()
@@ -96,8 +101,6 @@ class Reloader:
             logger.error("reload refused: %s", str(error), exc_info=not expected)
             reason = str(error) if isinstance(error, TOLD) else "see the log"
             raise ReloadError(f"the old bundle goes on: {reason}") from error
-        finally:
-            self.running = False
         self.metrics.reloads.add("done")
         seconds = perf_counter() - started
         logger.info("serving %s instead of %s", engine.model_version, old.model_version)
@@ -123,15 +126,20 @@ class Reloader:
         return engine, old
 
     def reload_in_background(self) -> None:
-        """For a signal: whatever happens is in the log."""
+        """For a signal: whatever happens is in the log. It waits for a reload that runs, which may
+        have read the folder before; who comes while one waits is heard with it."""
+        if self.waiting:
+            return
+        self.waiting = True
+        if self.lock.locked():
+            logger.info("SIGHUP: a reload is running; the folder is opened again after it")
         self.task = asyncio.get_running_loop().create_task(self.reload_quietly())
 
     async def reload_quietly(self) -> None:
-        with suppress(ReloadError):  # logged already
-            try:
-                await self.reload()
-            except ReloadRunningError as error:
-                logger.warning("SIGHUP: %s", error)
+        async with self.lock:
+            self.waiting = False
+            with suppress(ReloadError):  # logged already
+                await self.reload_alone()
 
 
 class Changes:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
 
 import msgspec
@@ -19,6 +19,7 @@ class Reloading:
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
+        self.waiting = False  # a signal, for its turn
 
     async def reload(self, workers: Sequence[Worker]) -> Done:
         """Has all workers take the bundle that lies in its folder.
@@ -32,17 +33,37 @@ class Reloading:
             logger.warning("no reload: one is running already")
             return refusal("a reload is running already", running=True)
         async with self.lock:
-            started = perf_counter()
-            try:
-                done = await self.each(workers)
-            except WorkerGoneError as error:
-                done = refusal(f"a worker is gone: {error}")
-            seconds = round(perf_counter() - started, 3)
-            if done.refused is not None:
-                logger.error("reload refused: %s", done.refused.reason)
-            else:
-                logger.info("all workers serve %s", done.served.model_version)
-            return msgspec.structs.replace(done, seconds=seconds)
+            return await self.alone(workers)
+
+    async def after_others(self, serving: Callable[[], Sequence[Worker]]) -> None:
+        """For a signal: waits for a reload that runs, whose workers may have read the folder
+        before; who comes while one waits is heard with it.
+
+        Args:
+            serving: the workers that serve when its turn has come.
+        """
+        if self.waiting:
+            return
+        self.waiting = True
+        if self.lock.locked():
+            logger.info("SIGHUP: a reload is running; the folder is opened again after it")
+        async with self.lock:
+            self.waiting = False
+            await self.alone(serving())
+
+    async def alone(self, workers: Sequence[Worker]) -> Done:
+        """A reload, while no other one runs."""
+        started = perf_counter()
+        try:
+            done = await self.each(workers)
+        except WorkerGoneError as error:
+            done = refusal(f"a worker is gone: {error}")
+        seconds = round(perf_counter() - started, 3)
+        if done.refused is not None:
+            logger.error("reload refused: %s", done.refused.reason)
+        else:
+            logger.info("all workers serve %s", done.served.model_version)
+        return msgspec.structs.replace(done, seconds=seconds)
 
     async def each(self, workers: Sequence[Worker]) -> Done:
         first: Done | None = None

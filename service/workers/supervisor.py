@@ -211,7 +211,7 @@ class Supervisor:
 
     def reload_in_background(self) -> None:
         """For a signal: whatever happens is in the log."""
-        self.task = asyncio.create_task(self.reload())
+        self.task = asyncio.create_task(self.reloading.after_others(self.serving))
 
     def end(self, now: bool = False) -> None:
         """Has all workers drain; at once, or at the second call."""

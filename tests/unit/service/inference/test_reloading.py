@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -174,3 +175,30 @@ def test_one_reload_at_a_time(tiny_bundle: TinyBundle) -> None:
         assert counted(reloader) == {"done": 1}
 
     asyncio.run(both())
+
+
+def test_a_signal_during_a_reload_opens_the_folder_once_more(tiny_bundle: TinyBundle) -> None:
+    """What lies there now may have been put there after the running one had read it."""
+    opened: list[int] = []
+
+    async def several() -> None:
+        going_on = threading.Event()
+
+        def opening() -> None:
+            opened.append(len(opened))
+            loop.call_soon_threadsafe(begun.set)
+            assert going_on.wait(60)
+
+        loop, begun = asyncio.get_running_loop(), asyncio.Event()
+        reloader = reloader_of(tiny_bundle.folder, opening=opening)
+        first = asyncio.create_task(reloader.reload())
+        await begun.wait()
+        for _ in range(3):
+            reloader.reload_in_background()
+        going_on.set()
+        await first
+        await reloader.task
+        assert counted(reloader) == {"done": 2}
+
+    asyncio.run(several())
+    assert opened == [0, 1]
