@@ -52,6 +52,7 @@ ENDPOINT_NAMES = (
     ("source_id", "target_id"),
     ("src_id", "dst_id"),
     ("from_id", "to_id"),
+    ("sourceid", "targetid"),
     ("source", "destination"),
     ("src", "dest"),
     ("head", "tail"),
@@ -90,8 +91,8 @@ def plain(column: str) -> str:
 
 
 def ends_in_id(column: str) -> bool:
-    """Whether a name says that it identifies something: `user_id`, `movieId`."""
-    spelled = CAMEL.sub("_", column.strip()).lower()
+    """Whether a name says that it identifies something: `user_id`, `movieId`, `Ticket ID`."""
+    spelled = plain(CAMEL.sub("_", column.strip()))
     return spelled.endswith("_id") and spelled not in NO_NODE_IDS
 
 

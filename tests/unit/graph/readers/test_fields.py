@@ -23,6 +23,7 @@ from understudy.graph.readers.fields import EdgeFields, NodeFields
         "node1,node2",
         "subject,object",
         "from_node_id,to_node_id",
+        "sourceId,targetId",
         "SRC,DEST",
     ],
 )
@@ -37,7 +38,10 @@ def test_usual_names_of_an_edge_s_ends(import_text: Import, header: str) -> None
         ("~id,name:String,text:String", "~id"),
         ("user_id,name,text", "user_id"),
         ("movieId,name,text", "movieId"),
+        ("Ticket ID,name,text", "Ticket ID"),
+        ("ticket-id:string,name,text", "ticket-id:string"),
         ("label_id,name,text", "name"),
+        ("Label ID,name,text", "name"),
     ],
 )
 def test_the_column_that_tells_nodes_apart(
