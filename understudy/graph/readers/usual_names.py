@@ -29,7 +29,6 @@ LABEL_NAMES = ("label", "class", "category", "y", "section", SUBJECT)
 CLASS_NAME_NAMES = ("label_name", "label_text", "class_name", "category_name")
 SPLIT_NAMES = ("split",)
 LOOSE_SPLIT_NAMES = ("set", "subset", "fold")  # a split where they hold its words
-GROUP_NAMES = ("group", "group_id")  # never taken unasked: a category has the same name
 MASK_NAMES = (  # of train, val and test
     ("train_mask", "is_train"),
     ("val_mask", "valid_mask", "is_val", "is_valid"),
