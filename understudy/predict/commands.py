@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, cast, get_args
@@ -141,6 +141,7 @@ def predict(
     check_cluster(ray, workers)
     if ray:
         check_shared(asked, threads)
+    asked = read_as_imported(asked)
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(terminal_progress())
         data, kind = stack.enter_context(opened_input(asked))
@@ -215,6 +216,26 @@ def understood(
     if not asked.is_service and route != "student":
         raise OptionError(f"--route {route} needs a service's address: a bundle has no teacher")
     return asked
+
+
+def read_as_imported(asked: Asked) -> Asked:
+    """The same, its texts made of the columns that those of the bundle's graph were made of.
+
+    Where there is no bundle, that is told once the file's own columns are known to be right.
+
+    Raises:
+        BundleError: it is damaged.
+    """
+    if asked.is_service or asked.input is None:
+        return asked
+    from understudy.bundle.card import imported_texts  # a service is asked without them
+    from understudy.bundle.reader import MANIFEST
+
+    folder = Path(asked.source)
+    if not (folder / MANIFEST).is_file():
+        return asked
+    fields = replace(asked.table.fields, imported=imported_texts(folder))
+    return replace(asked, table=replace(asked.table, fields=fields))
 
 
 def check_shared(asked: Asked, threads: int) -> None:
