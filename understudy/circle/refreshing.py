@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from understudy.bundle import Manifest, open_bundle
+from understudy.bundle.card import with_imported_texts
 from understudy.circle.doubts import write_doubts
 from understudy.circle.errors import RefreshError, WorseModelError
 from understudy.circle.joining import join_train, labels_gone
@@ -208,7 +209,7 @@ class Refresh:
         if self.refused is not None and not options.unchanged and self.same_graph(graph):
             self.tell("of this very graph a model was refused already (--unchanged trains anyway)")
             raise NothingChanged
-        save_graph(graph, self.graph_folder)
+        save_graph(with_imported_texts(graph, options.bundle), self.graph_folder)
 
     def same_graph(self, graph: TextGraph) -> bool:
         """Whether the last round was about this graph."""
