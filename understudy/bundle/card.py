@@ -6,7 +6,6 @@ the bundle's version is a digest of all its files; `understudy bundle show` adds
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,6 @@ import msgspec
 from understudy.bundle.errors import BundleDamagedError
 from understudy.bundle.manifest import Manifest
 from understudy.bundle.reader import Bundle, open_bundle
-from understudy.graph.reading import Reading
-from understudy.graph.text_graph import TextGraph
 
 CARD_FILE = "MODEL_CARD.md"
 RECIPE_FILE = "recipe.json"
@@ -65,18 +62,6 @@ def imported_texts(folder: Path) -> tuple[str, ...]:
     """
     graph = read_recipe(open_bundle(folder, verify=False)).get("graph", {})
     return tuple(map(str, graph.get("texts", ())))
-
-
-def with_imported_texts(graph: TextGraph, folder: Path) -> TextGraph:
-    """A graph that was served by a bundle, with the columns that its texts were made of.
-
-    Raises:
-        BundleError: it is no bundle, or damaged.
-    """
-    texts = imported_texts(folder)
-    if not texts:
-        return graph
-    return replace(graph, reading={"files": [Reading("of the bundle", {"text": texts}).value()]})
 
 
 def facts_of(manifest: Manifest, recipe: Facts) -> Facts:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from understudy.bundle import Manifest, open_bundle
-from understudy.bundle.card import with_imported_texts
 from understudy.circle.doubts import write_doubts
 from understudy.circle.errors import RefreshError, WorseModelError
 from understudy.circle.joining import join_train, labels_gone
@@ -30,7 +29,12 @@ from understudy.circle.retraining import (
     teach_words,
 )
 from understudy.circle.rounds import Round, check_work, read_round, write_round
-from understudy.circle.served import graph_of_folder, graph_of_service, is_service
+from understudy.circle.served import (
+    graph_of_folder,
+    graph_of_service,
+    is_service,
+    with_imported_texts,
+)
 from understudy.client import Client, RefusedError, UnavailableError
 from understudy.engine.elsewhere import accuracy_of, logits_on
 from understudy.engine.opening import check_lineage

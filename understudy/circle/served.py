@@ -1,10 +1,12 @@
 """The graph that is served, as of one position of its log."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from understudy.folders.places import is_address
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, step
+from understudy.graph.reading import Reading
 from understudy.graph.stream import read_graph
 from understudy.graph.text_graph import TextGraph
 
@@ -61,3 +63,17 @@ def graph_of_folder(
 
     with step(progress, "Reading the data folder"):
         return stored_graph(data, bundle, redis)
+
+
+def with_imported_texts(graph: TextGraph, folder: Path) -> TextGraph:
+    """A graph that was served by a bundle, with the columns that its texts were made of.
+
+    Raises:
+        BundleError: it is no bundle, or damaged.
+    """
+    from understudy.bundle.card import imported_texts
+
+    texts = imported_texts(folder)
+    if not texts:
+        return graph
+    return replace(graph, reading={"files": [Reading("of the bundle", {"text": texts}).value()]})
