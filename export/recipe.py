@@ -8,7 +8,6 @@ import numpy as np
 
 from training.student.checkpoint import Checkpoint
 from understudy.graph import TextGraph
-from understudy.graph.reading import text_columns
 from understudy.graph.text_graph import UNLABELED
 
 
@@ -19,10 +18,8 @@ def recipe_of(checkpoint: Checkpoint, graph: TextGraph) -> dict[str, Any]:
     if teacher is not None:
         del teacher["path"]
         teacher["model"] = named(teacher["model"])
-    texts = text_columns(graph.reading)
     return {
         "graph": {
-            **({"texts": list(texts)} if texts else {}),
             "labeled": int(np.count_nonzero(graph.labels != UNLABELED)),
             "splits": {name: len(members) for name, members in graph.splits.items()},
         },

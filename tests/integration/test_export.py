@@ -86,7 +86,7 @@ def test_its_card_tells_how_it_was_made_and_names_no_place(exported: Path, train
     assert facts["recipe"]["training"]["epochs"] == 15
     assert facts["recipe"]["terms"] == {"cross_entropy": 1.0}
     assert facts["graph"]["splits"].keys() == {"train", "val", "test"}
-    assert facts["graph"]["texts"] == ["Summary", "Details"]
+    assert facts["graph"]["texts"] == ("Summary", "Details")
     assert facts["metrics"]["test"]["accuracy"] == facts_of_student(trained)["test_accuracy"]
     card = (exported / CARD_FILE).read_text()
     assert "| training.epochs | 15 |" in card.splitlines()

@@ -13,7 +13,7 @@ import msgspec
 
 from understudy.bundle.errors import BundleDamagedError
 from understudy.bundle.manifest import Manifest
-from understudy.bundle.reader import Bundle, open_bundle
+from understudy.bundle.reader import Bundle
 
 CARD_FILE = "MODEL_CARD.md"
 RECIPE_FILE = "recipe.json"
@@ -28,8 +28,8 @@ def write_card(folder: Path, manifest: Manifest, recipe: Facts) -> None:
     """Writes the card, and the recipe that it is made from, into a bundle that is being made.
 
     Args:
-        recipe: JSON: `graph` with its splits and the columns of its texts, `student`, `training`,
-            `terms`, `objectives`, and `teacher`, which may be null.
+        recipe: JSON: `graph` with its splits and source, `student`, `training`, `terms`,
+            `objectives`, and `teacher`, which may be null.
     """
     text = json.dumps(recipe, indent=2, ensure_ascii=False) + "\n"
     (folder / RECIPE_FILE).write_text(text, encoding="utf-8")
@@ -52,16 +52,6 @@ def read_recipe(bundle: Bundle) -> Facts:
     if not isinstance(value, dict):
         raise BundleDamagedError(f"{path} must hold an object")
     return value
-
-
-def imported_texts(folder: Path) -> tuple[str, ...]:
-    """The columns that made the texts of a bundle's graph; empty where the bundle does not say.
-
-    Raises:
-        BundleError: it is no bundle, or damaged.
-    """
-    graph = read_recipe(open_bundle(folder, verify=False)).get("graph", {})
-    return tuple(map(str, graph.get("texts", ())))
 
 
 def facts_of(manifest: Manifest, recipe: Facts) -> Facts:

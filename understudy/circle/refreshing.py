@@ -29,12 +29,7 @@ from understudy.circle.retraining import (
     teach_words,
 )
 from understudy.circle.rounds import Round, check_work, read_round, write_round
-from understudy.circle.served import (
-    graph_of_folder,
-    graph_of_service,
-    is_service,
-    with_imported_texts,
-)
+from understudy.circle.served import graph_of_folder, graph_of_service, is_service
 from understudy.client import Client, RefusedError, UnavailableError
 from understudy.engine.elsewhere import accuracy_of, logits_on
 from understudy.engine.opening import check_lineage
@@ -213,7 +208,7 @@ class Refresh:
         if self.refused is not None and not options.unchanged and self.same_graph(graph):
             self.tell("of this very graph a model was refused already (--unchanged trains anyway)")
             raise NothingChanged
-        save_graph(with_imported_texts(graph, options.bundle), self.graph_folder)
+        save_graph(graph, self.graph_folder)
 
     def same_graph(self, graph: TextGraph) -> bool:
         """Whether the last round was about this graph."""

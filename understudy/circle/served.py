@@ -6,7 +6,7 @@ from pathlib import Path
 from understudy.folders.places import is_address
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, step
-from understudy.graph.reading import Reading
+from understudy.graph.reading import reading_of, texts_in
 from understudy.graph.stream import read_graph
 from understudy.graph.text_graph import TextGraph
 
@@ -39,12 +39,10 @@ def graph_of_service(url: str, key: str | None, timeout: float, progress: Progre
     """
     from understudy.client import Client
 
-    with (
-        step(progress, "Reading the service's graph"),
-        Client(url, key, timeout) as client,
-        client.graph_lines() as lines,
-    ):
-        return read_graph(lines, client.where)
+    with step(progress, "Reading the service's graph"), Client(url, key, timeout) as client:
+        with client.graph_lines() as lines:
+            graph = read_graph(lines, client.where)
+        return replace(graph, reading=reading_of(texts_in(client.info())))
 
 
 def graph_of_folder(
@@ -63,17 +61,3 @@ def graph_of_folder(
 
     with step(progress, "Reading the data folder"):
         return stored_graph(data, bundle, redis)
-
-
-def with_imported_texts(graph: TextGraph, folder: Path) -> TextGraph:
-    """A graph that was served by a bundle, with the columns that its texts were made of.
-
-    Raises:
-        BundleError: it is no bundle, or damaged.
-    """
-    from understudy.bundle.card import imported_texts
-
-    texts = imported_texts(folder)
-    if not texts:
-        return graph
-    return replace(graph, reading={"files": [Reading("of the bundle", {"text": texts}).value()]})

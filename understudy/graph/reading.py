@@ -80,3 +80,15 @@ def text_columns(reading: Mapping[str, Any]) -> tuple[str, ...]:
     files = [file for file in reading.get("files", ()) if file["used"].get("text")]
     found = {tuple(file["used"]["text"]) for file in files}
     return found.pop() if len(found) == 1 and all(file.get("named") for file in files) else ()
+
+
+def reading_of(texts: Sequence[str]) -> dict[str, Any]:
+    """What a graph keeps that comes from where it was served: the columns of its texts alone."""
+    return {"files": [Reading("as served", {"text": texts}).value()]} if texts else {}
+
+
+def texts_in(info: Mapping[str, Any]) -> tuple[str, ...]:
+    """The same of what a service says of itself; empty of one of before."""
+    graph = info.get("graph")
+    texts = graph.get("texts") if isinstance(graph, Mapping) else None
+    return tuple(map(str, texts)) if isinstance(texts, Sequence) else ()

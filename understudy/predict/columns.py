@@ -31,7 +31,7 @@ class AskedFields:
     """Column names that the user gave; an empty one is looked for, `none` is not read.
 
     Attributes:
-        imported: the columns that made the texts of the bundle's graph: they make the file's as
+        imported: the columns that made the texts of the served graph: they make the file's as
             well, where it has them all and the user names no other.
     """
 
@@ -213,7 +213,7 @@ class Columns:
         of_graph = self.fields.imported
         if at.text and of_graph and not same(roles["text"], of_graph):
             yield (
-                f"texts of the bundle's graph were made of {'+'.join(of_graph)}, these are of "
+                f"texts of the served graph were made of {'+'.join(of_graph)}, these are of "
                 f"{'+'.join(roles['text'])}: answers about texts of another kind are worth less"
             )
         if at.text and at.neighbors is None:

@@ -1,7 +1,6 @@
 """Parts of a refresh that need no training."""
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +13,7 @@ from service.app import create_app
 from service.settings import Settings
 from tests import http_servers
 from tests.bundles import TinyBundle, write_tiny_bundle
-from understudy.bundle import Manifest, open_bundle, write_bundle
-from understudy.bundle.card import RECIPE_FILE
+from understudy.bundle import open_bundle
 from understudy.circle.doubts import write_doubts
 from understudy.circle.errors import RefreshError
 from understudy.circle.placing import put_copy
@@ -32,11 +30,9 @@ from understudy.circle.rounds import FILE, Round, read_round, write_round
 from understudy.engine import Engine, Node
 from understudy.engine.elsewhere import accuracy_of, logits_on
 from understudy.folders import OutputRefusedError
-from understudy.graph import load_graph
 from understudy.graph.differences import count_differences
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
-from understudy.graph.reading import text_columns
 
 CONFIG: dict[str, Any] = {
     "training": {
@@ -226,21 +222,6 @@ def test_what_was_interrupted_goes_on_and_what_failed_begins_anew(
     with pytest.raises(RefreshError, match="ended with status 1;"):
         refreshed(1, lines.append)
     assert lines[0].startswith("graph: version 2")
-
-
-def test_the_columns_of_texts_go_along(refreshed: Callable[..., None], tmp_path: Path) -> None:
-    def fill(target: Path) -> Manifest:
-        shutil.copytree(tmp_path / "before", target, dirs_exist_ok=True)
-        (target / "manifest.json").unlink()
-        (target / RECIPE_FILE).write_text('{"graph": {"texts": ["Summary", "Details"]}}')
-        return open_bundle(tmp_path / "before").manifest
-
-    (tmp_path / "bundle").rename(tmp_path / "before")
-    write_bundle(tmp_path / "bundle", fill)
-    with pytest.raises(RefreshError):
-        refreshed(1, lambda line: None)
-    graph = load_graph(tmp_path / "work" / "graph")
-    assert text_columns(graph.reading) == ("Summary", "Details")
 
 
 def test_a_class_that_the_new_model_will_not_know_is_told(

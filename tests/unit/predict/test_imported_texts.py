@@ -1,35 +1,25 @@
-"""A file's texts are made of the columns that those of the bundle's graph were made of."""
+"""A file's texts are made of the columns that those of the served graph were made of."""
 
-import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.bundles import TinyBundle
+from service.app import create_app
+from service.settings import Settings
+from tests import http_servers
+from tests.bundles import TinyBundle, with_texts
 from tests.predicting import Ended, expected, says, table
-from understudy.bundle import Manifest, open_bundle, write_bundle
-from understudy.bundle.card import RECIPE_FILE, imported_texts
-from understudy.engine import Node
-from understudy.graph.reading import text_columns
+from understudy.bundle import open_bundle
+from understudy.engine import Engine, Node
+from understudy.graph.reading import reading_of, text_columns, texts_in
 
 ROWS = "id,Summary,Details\na,http socket,matrix proof\n"
 
 
 @pytest.fixture
 def imported(tmp_path: Path, tiny_bundle: TinyBundle) -> Path:
-    """A bundle whose graph had its texts of two columns."""
-
-    def fill(target: Path) -> Manifest:
-        shutil.copytree(tiny_bundle.folder, target, dirs_exist_ok=True)
-        (target / "manifest.json").unlink()
-        recipe = {"graph": {"texts": ["Summary", "Details"]}}
-        (target / RECIPE_FILE).write_text(json.dumps(recipe))
-        return open_bundle(tiny_bundle.folder).manifest
-
-    write_bundle(tmp_path / "bundle", fill)
-    return tmp_path / "bundle"
+    return with_texts(tiny_bundle.folder, tmp_path / "bundle", "Summary", "Details")
 
 
 def best(tiny_bundle: TinyBundle, text: str) -> tuple[str, str]:
@@ -74,8 +64,25 @@ def test_other_columns_are_told_to_be_others(
     assert not says(told, "were made of")
 
 
-def test_a_bundle_of_before_says_nothing_of_columns(tiny_bundle: TinyBundle) -> None:
-    assert imported_texts(tiny_bundle.folder) == ()
+def test_a_service_is_asked_which_they_are(
+    tmp_path: Path, tiny_bundle: TinyBundle, imported: Path, call: Callable[..., Ended]
+) -> None:
+    (tmp_path / "in.csv").write_text(ROWS)
+    url, stop = http_servers.serve(create_app(Engine.open(imported), Settings()))
+    try:
+        status, told = call(url, tmp_path / "in.csv", tmp_path / "out.csv")
+    finally:
+        stop()
+    assert status == 0
+    assert says(told, "id=id, text=Summary+Details")
+    assert answered(tmp_path / "out.csv") == best(tiny_bundle, "http socket\nmatrix proof")
+
+
+def test_of_before_nothing_is_known(tiny_bundle: TinyBundle) -> None:
+    assert open_bundle(tiny_bundle.folder).manifest.graph.texts == ()
+    assert reading_of(()) == {}
+    for info in ({}, {"graph": {}}, {"graph": {"texts": None}}):
+        assert texts_in(info) == ()
 
 
 def test_columns_of_texts_are_those_of_all_files_that_have_some() -> None:
@@ -88,3 +95,4 @@ def test_columns_of_texts_are_those_of_all_files_that_have_some() -> None:
     assert read((["title"], True), (["body"], True)) == ()
     assert read((["2"], False)) == ()
     assert text_columns({}) == ()
+    assert text_columns(reading_of(("title", "body"))) == ("title", "body")
