@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.graph.readers.shapes import NODES, Import, edges, names, told
 from understudy.graph import BadInputError
+from understudy.graph.errors import MissingColumnError
 from understudy.graph.readers.fields import EdgeFields, NodeFields
 
 
@@ -50,6 +51,12 @@ def test_the_column_that_tells_nodes_apart(
     built = import_text(f"{header}\n7,eight,words\n", None)
     assert built.graph.ids.to_pylist() == ["eight" if identifier == "name" else "7"]
     assert f"id={identifier}, text=text" in told(built)
+
+
+def test_an_index_without_a_name_is_told_how_to_name(import_text: Import) -> None:
+    message = r"columns are: \(no name\), text; .* --id-field, or give .* index_label='id'"
+    with pytest.raises(MissingColumnError, match=message):
+        import_text(",text\n0,words\n", None)
 
 
 @pytest.mark.parametrize(
