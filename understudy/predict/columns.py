@@ -211,7 +211,8 @@ class Columns:
                 "stored nodes by their ids, give --text-field none"
             )
         of_graph = self.fields.imported
-        if at.text and of_graph and not same(roles["text"], of_graph):
+        known = any(has_all(columns, (name,)) for name in of_graph)  # else others' names differ
+        if at.text and known and not same(roles["text"], of_graph):
             yield (
                 f"texts of the served graph were made of {'+'.join(of_graph)}, these are of "
                 f"{'+'.join(roles['text'])}: answers about texts of another kind are worth less"
