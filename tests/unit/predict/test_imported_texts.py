@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,8 +85,8 @@ def test_a_service_is_asked_which_they_are(
 def test_of_before_nothing_is_known(tiny_bundle: TinyBundle) -> None:
     assert open_bundle(tiny_bundle.folder).manifest.graph.texts == ()
     assert reading_of(()) == {}
-    for info in ({}, {"graph": {}}, {"graph": {"texts": None}}):
-        assert texts_in(info) == ()
+    infos: list[dict[str, Any]] = [{}, {"graph": {}}, {"graph": {"texts": None}}]
+    assert [texts_in(info) for info in infos] == [()] * 3
 
 
 def test_columns_of_texts_are_those_of_all_files_that_have_some() -> None:
