@@ -46,6 +46,7 @@ MIXES = ("stored=100", "unseen=100", "stored=90,unseen=9,changes=1")
 TEACHER_MIX = "teacher=100"  # unseen nodes, answered by the teacher
 REFUSALS = (429, 503)
 WARM = 50  # requests before each rate, which are not told
+MOST_REQUESTS = 2_000_000  # of a rate: all are made before the first is sent, of some hundred bytes
 
 Mix = Mapping[str, float]  # shares by sort
 
@@ -81,6 +82,7 @@ def load(
     wanted = parse_rates(rates)
     shares = parse_mixes(mixes or (MIXES if teacher is None else (*MIXES, TEACHER_MIX)), teacher)
     check_finite(seconds=seconds, deadline=deadline)
+    check_few(max(wanted), seconds)
     check_means(bundle, "taskset")
     questions = Questions(load_snapshot(bundle / "graph"))
     rows = []
@@ -126,6 +128,19 @@ def parse_rates(text: str) -> list[float]:
     if not all(0 < rate < math.inf for rate in rates):
         raise BenchmarkError(f"--rates takes numbers above 0 between commas, not {text!r}")
     return rates
+
+
+def check_few(rate: float, seconds: float) -> None:
+    """Refuses more requests than memory can be counted on to hold.
+
+    Raises:
+        BenchmarkError: there are more.
+    """
+    if rate * seconds > MOST_REQUESTS:
+        raise BenchmarkError(
+            f"--rates {rate:g} for --seconds {seconds:g} are {rate * seconds:,.0f} requests, of at "
+            f"most {MOST_REQUESTS:,}; lower one of them"
+        )
 
 
 def parse_mixes(texts: Sequence[str], teacher: Path | None) -> dict[str, dict[str, float]]:

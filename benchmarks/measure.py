@@ -117,7 +117,7 @@ def check_programs(*programs: str) -> None:
 
 
 def write_results(name: str, results: Mapping[str, Any], markdown: str) -> None:
-    """Writes results/NAME.json, machine facts included, and results/NAME.md."""
+    """Writes results/NAME.json, machine facts included, and results/NAME.md, and tells where."""
     RESULTS.mkdir(exist_ok=True)
     facts = machine_facts()
     text = json.dumps({"machine": facts, **results}, indent=2, ensure_ascii=False)
@@ -125,6 +125,7 @@ def write_results(name: str, results: Mapping[str, Any], markdown: str) -> None:
     packages = ", ".join(f"{package} {found}" for package, found in facts["packages"].items())
     machine = f"{facts['processor']}, {facts['cores']} cores; {packages}; {facts['date'][:10]}."
     (RESULTS / f"{name}.md").write_text(f"{markdown}\n{machine}\n", encoding="utf-8")
+    typer.echo(f"written, in place of what was there: {RESULTS / name}.md and .json", err=True)
 
 
 def run_script(main: Callable[..., None]) -> None:

@@ -1,6 +1,7 @@
 """A tiny GraphSAGE bundle that needs no training: ONNX by hand, and the same sums in numpy."""
 
 import hashlib
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -262,6 +263,20 @@ def tiny_manifest(graph: TextGraph, encoder: str) -> Manifest:
         calibration=Calibration(temperature=2.0),
         metrics={"test_accuracy": 0.5},
     )
+
+
+def with_texts(bundle: Path, out: Path, *columns: str) -> Path:
+    """A copy of a bundle whose graph had its texts of these columns."""
+
+    def fill(target: Path) -> Manifest:
+        shutil.copytree(bundle, target, dirs_exist_ok=True)
+        (target / "manifest.json").unlink()
+        manifest = open_bundle(bundle).manifest
+        graph = msgspec.structs.replace(manifest.graph, texts=columns)
+        return msgspec.structs.replace(manifest, graph=graph)
+
+    write_bundle(out, fill)
+    return out
 
 
 @dataclass(frozen=True)

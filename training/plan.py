@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from training.config import LABELS, TRAINING, StudentConfig, TrainingConfig, check_amount
+from training.config import LABELS, StudentConfig, TrainingConfig
 from training.data import GraphData, edges, whole_graph
-from training.errors import TeacherError
 from training.loop import ALONE, JUDGED, Evaluation, batches, begin, run_epoch
 from training.losses.objectives import CrossEntropy, Term
 from training.memory import (
@@ -30,13 +29,12 @@ from training.memory import (
 )
 from training.student.network import Student
 from training.teacher.defaults import defaults_of, teacher_kind
+from training.wishes import ENCODER_PARAMETERS, PARAMETERS, Wishes
 from understudy.graph.csr import build_adjacency
 from understudy.graph.hashing import HashingOptions
 
-ENCODER_PARAMETERS = 22.7e6  # of MiniLM
 ENCODER_TOKENS = 256  # that it reads of a text, at most
 CHARACTERS_A_TOKEN = 4
-PARAMETERS = {"encoder": ENCODER_PARAMETERS, "gemma": 268e6}  # of teachers that are at hand
 FLOPS_A_PARAMETER = 2  # and token, forward
 HASHED_CHARACTERS = 5e6  # a second and core
 READ_EDGES, READ_TEXT = 2e6, 5e7  # edges and bytes of text a second, while a graph is read
@@ -51,27 +49,6 @@ RATE_SIZE = 512  # rows of the multiplied matrices
 HASHED_LONGER = 1.7  # an epoch on hashed texts, by one on embeddings, of package descriptions
 DAY = 86_400.0  # seconds
 HALF, WHOLE = 2, 4  # bytes a number
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What is to be planned for."""
-
-    teacher: str | None
-    students: tuple[StudentConfig, ...]
-    hashed: bool
-    epochs: int  # of a student
-    parameters: float  # of the teacher; 0: those of a known one
-    shown: int  # numbers of a feature that the teacher shows of a node and hop
-    questions: int  # at most; 0: every node and hop
-    workers: int
-    machine_price: float  # an hour of this machine, or of a worker
-    input_price: float  # a million tokens, of an endpoint
-    output_price: float
-    answers_a_second: float  # of an endpoint
-    batches: bool = False  # of drawn neighbours, also where the whole graph fits
-    fanout: int = TRAINING.fanout
-    device: str = "cpu"  # that is here, and that students are trained on
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,23 +275,3 @@ def advice(stages: Sequence[Stage], wishes: Wishes) -> list[str]:
             "of which is one worker's; they do not shorten what stays on one"
         )
     return lines or ["one machine does all of it in its memory: take the defaults"]
-
-
-def check_wishes(wishes: Wishes) -> None:
-    """Refuses a teacher of which nothing is known, and what is no amount.
-
-    Raises:
-        TeacherError: it runs here, and the number of its parameters was not said.
-        TrainingError: a price, a rate or that number is NaN, infinite or below 0.
-    """
-    check_amount("--teacher-parameters", wishes.parameters)
-    for field in ("machine_price", "input_price", "output_price", "answers_a_second"):
-        check_amount("--" + field.replace("_", "-"), getattr(wishes, field))
-    name = str(wishes.teacher).partition(":")[0]
-    kind = "" if wishes.teacher is None else teacher_kind(wishes.teacher)
-    known = wishes.parameters or name in PARAMETERS or kind in ("endpoint", "student")
-    if wishes.teacher is not None and not known:
-        raise TeacherError(
-            f"--teacher {wishes.teacher}: say how large it is, with --teacher-parameters such as "
-            "8e9"
-        )

@@ -54,7 +54,10 @@ COMMANDS = {
         "training.teacher_server.commands:teacher_serve",
         "Serve a trained teacher over an OpenAI-compatible endpoint.",
     ),
-    "bench": ("benchmarks.commands:bench", "Measure speed on this machine."),
+    "bench": (
+        "benchmarks.commands:bench",
+        "Measure speed on this machine; figures replace those in benchmarks/results.",
+    ),
     "key": ("service.commands:key", "Make an API key of the service."),
     "backup": (
         "understudy.engine.commands:backup",

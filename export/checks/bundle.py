@@ -33,7 +33,6 @@ from understudy.graph.snapshot import load_snapshot
 
 SAMPLED_NODES = 2_000  # all nodes of a smaller graph
 SAMPLED_TEXTS = 50  # encoding is slow
-FIELD_EDGES = 20_000  # of the nodes that the whole student is run on
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def check_bundle(folder: Path, seed: int = 0) -> Report:
         strict=True,
     ):
         differences[name] = check_layers(bundle, form, graph, tables, nodes)
-    differences["whole student"] = check_whole_file(bundle, network, graph, tables)
+    differences["whole student"] = check_whole_file(bundle, graph, tables)
     available = onnxruntime.get_available_providers()
     found = tuple(name for name, provider in PROVIDERS.items() if provider in available)
     return Report(differences, found)
@@ -151,9 +150,7 @@ def check_layers(
     return max(differences)
 
 
-def check_whole_file(
-    bundle: Bundle, network: StudentNetwork, graph: TextGraph, tables: list[NDArray[np.float32]]
-) -> float:
+def check_whole_file(bundle: Bundle, graph: TextGraph, tables: list[NDArray[np.float32]]) -> float:
     """Runs student.onnx on the node whose neighbourhood is middling, from its texts."""
     info = bundle.manifest.student
     order = np.argsort(graph.adjacency.degrees, kind="stable")

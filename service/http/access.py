@@ -177,10 +177,23 @@ def load_keys(path: Path) -> tuple[Key, ...]:
     """Reads a file of keys; one that others may write is remarked.
 
     Raises:
-        SettingsError: missing, damaged, or empty.
+        SettingsError: missing, damaged, or without a key.
+    """
+    keys = keys_in(path)
+    if not keys:
+        raise SettingsError(f"{path} holds no keys; make one with `understudy key`")
+    return keys
+
+
+def keys_in(path: Path) -> tuple[Key, ...]:
+    """The keys of a file, of which there may be none left, and none yet in an empty file.
+
+    Raises:
+        SettingsError: missing, or damaged.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8-sig"))["keys"]
+        text = path.read_text(encoding="utf-8-sig")
+        values = json.loads(text)["keys"] if text.strip() else []
         keys = tuple(read_key(value, path) for value in values)
         if path.stat().st_mode & stat.S_IWOTH:
             logger.warning(
@@ -189,9 +202,10 @@ def load_keys(path: Path) -> tuple[Key, ...]:
     except OSError as error:
         raise SettingsError(f"cannot read the keys in {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise SettingsError(f"{path} holds no keys; make one with `understudy key`") from error
-    if not keys:
-        raise SettingsError(f"{path} holds no keys; make one with `understudy key`")
+        raise SettingsError(
+            f"{path} is damaged, or no file of keys ({type(error).__name__}: {error}); name "
+            "another one, which `understudy key` makes"
+        ) from error
     for told, word in (("name", "name"), ("sha256", "secret")):
         counts = Counter(getattr(key, told) for key in keys)
         twice = [key.name for key in keys if counts[getattr(key, told)] > 1]
@@ -240,7 +254,7 @@ def add_key(path: Path, name: str, role: Role) -> str:
 
 def add_alone(path: Path, name: str, role: Role) -> str:
     """See `add_key`; nobody else adds one meanwhile."""
-    keys = list(load_keys(path)) if path.exists() else []
+    keys = list(keys_in(path)) if path.exists() else []
     if any(key.name == name for key in keys):
         raise SettingsError(f"{path} has a key {name!r} already")
     secret = PREFIX + secrets.token_urlsafe(KEY_BYTES)

@@ -1,6 +1,7 @@
 """A bundle written by the real export: proven again, served, turned into a Triton repository."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +31,16 @@ from understudy.engine import Engine
 from understudy.engine.errors import BundleMismatchError
 from understudy.graph import load_graph, save_graph
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
+from understudy.graph.reading import Reading
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A graph folder and a student folder side by side."""
     folder = tmp_path_factory.mktemp("export")
-    save_graph(synthetic_graph(SyntheticOptions(nodes=200, classes=3)), folder / "graph")
+    graph = synthetic_graph(SyntheticOptions(nodes=200, classes=3))
+    nodes = Reading("nodes.csv", {"id": ("id",), "text": ("Summary", "Details")})
+    save_graph(replace(graph, reading={"files": [nodes.value()]}), folder / "graph")
     options = DistillOptions(
         encoder="hashing",
         student=StudentConfig(kind="gcn", layers=1, hidden=40),
@@ -82,6 +86,7 @@ def test_its_card_tells_how_it_was_made_and_names_no_place(exported: Path, train
     assert facts["recipe"]["training"]["epochs"] == 15
     assert facts["recipe"]["terms"] == {"cross_entropy": 1.0}
     assert facts["graph"]["splits"].keys() == {"train", "val", "test"}
+    assert facts["graph"]["texts"] == ("Summary", "Details")
     assert facts["metrics"]["test"]["accuracy"] == facts_of_student(trained)["test_accuracy"]
     card = (exported / CARD_FILE).read_text()
     assert "| training.epochs | 15 |" in card.splitlines()

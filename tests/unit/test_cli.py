@@ -247,6 +247,15 @@ def test_wrong_hops_are_told_without_loading_torch(tmp_path: Path, command: str)
     assert "--hops must be numbers such as 0,1,2, not '1.5'" in ended.stderr
 
 
+def test_a_teacher_of_unknown_size_is_told_without_loading_torch(tmp_path: Path) -> None:
+    (tmp_path / "nodes.csv").write_text("id,text,label\na,oak,x\nb,elm,y\n")
+    with pytest.raises(SystemExit):
+        main(["data", "import", str(tmp_path / "g"), "--nodes", str(tmp_path / "nodes.csv")])
+    ended = run(WITHOUT_TORCH, "plan", str(tmp_path / "g"), "--teacher", "some/model")
+    assert ended.stdout == "1 False\n", ended.stderr
+    assert "say how large it is, with --teacher-parameters" in ended.stderr
+
+
 def test_wrong_paths_are_told_without_loading_torch(tmp_path: Path) -> None:
     nowhere = str(tmp_path / "nowhere")
     for command in ("teach", "distill", "evaluate", "export", "teacher-serve"):

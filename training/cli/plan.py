@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,12 +16,13 @@ from training.devices import check_device, found_device, free_on
 from training.errors import TrainingError
 from training.memory import free_bytes, graph_size
 from training.teacher.defaults import LOCAL_KINDS, STUDENT_KIND, teacher_kind
+from training.wishes import Wishes, check_wishes
 from understudy.environment import processor
 from understudy.graph.given_options import option_of, was_given
 from understudy.graph.progress import step, terminal_progress
 
 if TYPE_CHECKING:
-    from training.plan import Stage, Wishes
+    from training.plan import Stage
 
 DEFAULTS = DistillChoices()
 OF_ENDPOINTS = ("input_price", "output_price", "answers_a_second")
@@ -82,29 +83,28 @@ def plan(
     refuse_unread(context, teacher)
     size = graph_size(graph)
     kinds = student_kinds(students)
+    wishes = Wishes(
+        teacher=teacher,
+        students=tuple(StudentConfig(kind, layers, hidden) for kind in kinds),
+        hashed=encoder == "hashing",
+        epochs=epochs,
+        parameters=teacher_parameters,
+        shown=teacher_width,
+        questions=budget,
+        workers=workers,
+        machine_price=machine_price,
+        input_price=input_price,
+        output_price=output_price,
+        answers_a_second=answers_a_second,
+        batches=batches,
+        fanout=fanout,
+    )
+    check_wishes(wishes)
     with terminal_progress() as progress, step(progress, "Measuring this machine"):
-        from training.plan import Wishes, advice, check_wishes, plan_stages
+        from training.plan import advice, plan_stages
 
         found = found_device(device)
-
-        wishes = Wishes(
-            teacher=teacher,
-            students=tuple(StudentConfig(kind, layers, hidden) for kind in kinds),
-            hashed=encoder == "hashing",
-            epochs=epochs,
-            parameters=teacher_parameters,
-            shown=teacher_width,
-            questions=budget,
-            workers=workers,
-            machine_price=machine_price,
-            input_price=input_price,
-            output_price=output_price,
-            answers_a_second=answers_a_second,
-            batches=batches,
-            fanout=fanout,
-            device=str(found),
-        )
-        check_wishes(wishes)
+        wishes = replace(wishes, device=str(found))
         stages = plan_stages(size, wishes, free_on(found) or free_bytes())
     if was_given(context, "fanout") and not any("in batches" in s.remark for s in stages):
         typer.echo(
@@ -155,7 +155,7 @@ def student_kinds(words: str) -> list[str]:
     return kinds
 
 
-def stage_table(stages: Sequence["Stage"], wishes: "Wishes") -> Table:
+def stage_table(stages: Sequence["Stage"], wishes: Wishes) -> Table:
     shared = [f"on {wishes.workers} workers"] if wishes.workers > 1 else []
     table = Table("stage", "time", *shared, "memory", "disk", "money", "")
     for stage in stages:
@@ -177,7 +177,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / (least or 1):,.1f} {unit}"
 
 
-def assumptions(wishes: "Wishes") -> list[str]:
+def assumptions(wishes: Wishes) -> list[str]:
     return [
         f"measured on {processor()}: products of matrices; and on {wishes.device} an epoch of each "
         "network on a drawn graph",

@@ -58,6 +58,8 @@ def facts_of(manifest: Manifest, recipe: Facts) -> Facts:
     """What the card says, as JSON; without what only the finished bundle has."""
     told = msgspec.to_builtins(manifest)
     metrics, others = by_split(told["metrics"])
+    if not told["graph"]["texts"]:  # they are not known, rather than none
+        del told["graph"]["texts"]
     return {
         "name": told["name"],
         "labels": list(told["label_names"]),

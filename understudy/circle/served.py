@@ -1,10 +1,12 @@
 """The graph that is served, as of one position of its log."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from understudy.folders.places import is_address
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, step
+from understudy.graph.reading import reading_of, texts_in
 from understudy.graph.stream import read_graph
 from understudy.graph.text_graph import TextGraph
 
@@ -37,12 +39,10 @@ def graph_of_service(url: str, key: str | None, timeout: float, progress: Progre
     """
     from understudy.client import Client
 
-    with (
-        step(progress, "Reading the service's graph"),
-        Client(url, key, timeout) as client,
-        client.graph_lines() as lines,
-    ):
-        return read_graph(lines, client.where)
+    with step(progress, "Reading the service's graph"), Client(url, key, timeout) as client:
+        with client.graph_lines() as lines:
+            graph = read_graph(lines, client.where)
+        return replace(graph, reading=reading_of(texts_in(client.info())))
 
 
 def graph_of_folder(

@@ -47,6 +47,7 @@ from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.progress import Progress, silent, step
+from understudy.graph.reading import reading_of
 from understudy.graph.store import GraphStore
 from understudy.graph.text_graph import TextGraph
 from understudy.graph.view import GraphView
@@ -266,7 +267,8 @@ def stored_graph(data: Path, bundle: Path | None, redis: str = "") -> TextGraph:
             )
         with verified(base):
             graph = to_text_graph(followed(base, log).state.graph)
-        return replace(graph, lineage=Lineage(lineage, log.number))
+        reading = reading_of(base.manifest.graph.texts)
+        return replace(graph, lineage=Lineage(lineage, log.number), reading=reading)
 
 
 def stored_log(data: Path, bundle: Bundle | None, redis: str) -> tuple[Log, str]:

@@ -151,6 +151,7 @@ def write_snapshot(
         graph.adjacency.num_edges,
         manifest.graph.lineage,
         state.version,
+        manifest.graph.texts,
     )
     rows = state.graph.live_rows()
 

@@ -66,3 +66,29 @@ class ReadingLog:
         roles = sorted(self.used, key=lambda role: ROLES.index(role) if role in ROLES else 99)
         used = {role: tuple(self.used[role]) for role in roles}
         return Reading(self.file, used, unread, tuple(self.remarks), self.named)
+
+
+def text_columns(reading: Mapping[str, Any]) -> tuple[str, ...]:
+    """The columns that made the texts of a graph, in their order.
+
+    Args:
+        reading: as a graph keeps it.
+
+    Returns:
+        None where its files differ in them, name no columns, or are none.
+    """
+    files = [file for file in reading.get("files", ()) if file["used"].get("text")]
+    found = {tuple(file["used"]["text"]) for file in files}
+    return found.pop() if len(found) == 1 and all(file.get("named") for file in files) else ()
+
+
+def reading_of(texts: Sequence[str]) -> dict[str, Any]:
+    """What a graph keeps that comes from where it was served: the columns of its texts alone."""
+    return {"files": [Reading("as served", {"text": texts}).value()]} if texts else {}
+
+
+def texts_in(info: Mapping[str, Any]) -> tuple[str, ...]:
+    """The same of what a service says of itself; empty of one of before."""
+    graph = info.get("graph")
+    texts = graph.get("texts") if isinstance(graph, Mapping) else None
+    return tuple(map(str, texts)) if isinstance(texts, Sequence) else ()

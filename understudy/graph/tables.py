@@ -14,8 +14,6 @@ from understudy.graph.next_step import command
 from understudy.graph.reading import Reading
 from understudy.graph.repairs import Repair
 
-CLASSES_SHOWN = 12  # after an import; describe shows all
-
 
 def show_import(built: Built, out: Path) -> None:
     """Prints what an import made, of which columns, and what it repaired."""

@@ -14,6 +14,7 @@ from understudy.graph.readers.fields import (
     find,
     find_id,
     find_texts,
+    has_all,
     listed,
     twice,
 )
@@ -27,11 +28,17 @@ NUMBERED = ("1", "2", "3")  # of a file without a header: id, text, neighbours
 
 @dataclass(frozen=True)
 class AskedFields:
-    """Column names that the user gave; an empty one is looked for, `none` is not read."""
+    """Column names that the user gave; an empty one is looked for, `none` is not read.
+
+    Attributes:
+        imported: the columns that made the texts of the served graph: they make the file's as
+            well, where it has them all and the user names no other.
+    """
 
     id: str = ""
     text: tuple[str, ...] = ()
     neighbors: str = ""
+    imported: tuple[str, ...] = ()
 
     def given(self) -> Iterator[tuple[str, str]]:
         """The options that name a column, with its name."""
@@ -72,14 +79,15 @@ def find_columns(columns: Sequence[str], fields: AskedFields, numbered: bool) ->
         numbered: whether columns have no names but 1, 2, ….
     """
     if numbered:
-        known = [name if name in columns else "" for name in NUMBERED]
+        usual = [name if name in columns else "" for name in NUMBERED]
         fields = AskedFields(
-            id=fields.id or known[0],
-            text=fields.text or tuple(name for name in known[1:2] if name),
-            neighbors=fields.neighbors or known[2] or NOT_READ,
+            id=fields.id or usual[0],
+            text=fields.text or tuple(name for name in usual[1:2] if name),
+            neighbors=fields.neighbors or usual[2] or NOT_READ,
         )
     identifier = None if fields.id == NOT_READ else find_id(columns, fields.id)
-    text = () if NOT_READ in fields.text else find_texts(columns, fields.text)
+    known = fields.imported if has_all(columns, fields.imported) else ()
+    text = () if NOT_READ in fields.text else find_texts(columns, fields.text or known)
     found = Indexes(
         id=None if identifier in text and not fields.id else identifier,
         text=text,
@@ -202,5 +210,17 @@ class Columns:
                 "rows with a text are classified by it, as nodes that are not stored; to look up "
                 "stored nodes by their ids, give --text-field none"
             )
+        of_graph = self.fields.imported
+        known = any(has_all(columns, (name,)) for name in of_graph)  # else others' names differ
+        if at.text and known and not same(roles["text"], of_graph):
+            yield (
+                f"texts of the served graph were made of {'+'.join(of_graph)}, these are of "
+                f"{'+'.join(roles['text'])}: answers about texts of another kind are worth less"
+            )
         if at.text and at.neighbors is None:
             yield "there is no column of neighbours: texts are classified alone"
+
+
+def same(names: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether columns are called the same, in any case."""
+    return [name.lower() for name in names] == [name.lower() for name in others]

@@ -8,14 +8,14 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, cast, get_args
 
 import typer
 
-from understudy.client import Route
+from understudy.client import Client, Route
 from understudy.cluster.options import Ray, Workers, check_cluster
 from understudy.folders.places import is_address
 from understudy.graph.command_options import Delimiter, HasHeader, TextField
@@ -23,6 +23,7 @@ from understudy.graph.files import file_digest
 from understudy.graph.progress import terminal_progress
 from understudy.graph.readers.dialects import parse_delimiter
 from understudy.graph.readers.fields import NOT_READ
+from understudy.graph.reading import texts_in
 from understudy.predict.answering import (
     Answerer,
     InProcess,
@@ -152,6 +153,7 @@ def predict(
             check_place(asked.out, force)
         rows = None
         if data is not None and kind is not None:
+            asked = read_as_imported(asked, key, timeout)
             rows = begun(read_rows(data, kind, asked.table, tell, progress))
         opening: AbstractContextManager[Answerer]
         if asked.is_service:
@@ -215,6 +217,37 @@ def understood(
     if not asked.is_service and route != "student":
         raise OptionError(f"--route {route} needs a service's address: a bundle has no teacher")
     return asked
+
+
+def read_as_imported(asked: Asked, key: str | None, timeout: float) -> Asked:
+    """The same, its texts made of the columns that those of the served graph were made of.
+
+    Where there is no bundle, that is told once the file's own columns are known to be right.
+
+    Raises:
+        BundleError: it is damaged.
+        ClientError: nothing answers like the service.
+    """
+    if asked.is_service:
+        with Client(asked.source, key, timeout) as client:
+            texts = texts_in(client.info())
+    else:
+        texts = texts_of(Path(asked.source))
+    fields = replace(asked.table.fields, imported=texts)
+    return replace(asked, table=replace(asked.table, fields=fields))
+
+
+def texts_of(folder: Path) -> tuple[str, ...]:
+    """The columns that made the texts of a bundle's graph; empty where there is no bundle.
+
+    Raises:
+        BundleError: it is damaged.
+    """
+    from understudy.bundle import open_bundle as described  # a service is asked without it
+    from understudy.bundle.reader import MANIFEST
+
+    found = (folder / MANIFEST).is_file()
+    return described(folder, verify=False).manifest.graph.texts if found else ()
 
 
 def check_shared(asked: Asked, threads: int) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.load import answered, parse_mix, parse_mixes, parse_rates, planned, report
+from benchmarks.measure import write_results
 from benchmarks.open_loop import Arrival, Tally, arrivals_of, open_loop, poisson_times, steady_times
 from benchmarks.questions import Questions
 from benchmarks.raw_client import RawClient
@@ -154,6 +155,25 @@ def test_rates_and_sizes_that_are_none_are_told() -> None:
     assert parse_sizes("100,2000") == [100, 2000]
     with pytest.raises(BenchmarkError, match="--sizes takes numbers of 100 or more"):
         parse_sizes("5")
+
+
+def test_more_requests_than_memory_holds_are_refused_before_any_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--rates", "10,1e9", "--seconds", "5"]
+    with pytest.raises(SystemExit, match="1"):
+        main(["bench", "load", str(tmp_path), *options])
+    told = "--rates 1e+09 for --seconds 5 are 5,000,000,000 requests, of at most 2,000,000"
+    assert told in capsys.readouterr().err
+
+
+def test_results_tell_where_they_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("benchmarks.measure.RESULTS", tmp_path / "results")
+    write_results("load", {"loads": []}, "| a |\n")
+    assert f"{tmp_path / 'results' / 'load'}.md and .json" in capsys.readouterr().err
+    assert (tmp_path / "results" / "load.md").read_text().startswith("| a |")
 
 
 def test_goodput_counts_successes_within_the_deadline() -> None:

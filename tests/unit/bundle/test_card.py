@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.bundles import LABELS, TinyBundle
+from tests.bundles import LABELS, TinyBundle, with_texts
 from understudy.bundle import Manifest, open_bundle, write_bundle
 from understudy.bundle.card import CARD_FILE, RECIPE_FILE, write_card
 from understudy.cli import main
@@ -84,6 +84,14 @@ def test_the_card_in_the_bundle_is_the_same_at_every_export(
     later = msgspec.structs.replace(manifest, created="2030-01-01T00:00:00Z", files={})
     write_card(tmp_path, later, RECIPE)
     assert (tmp_path / CARD_FILE).read_text() == card
+
+
+def test_columns_of_texts_are_told_where_they_are_known(
+    tmp_path: Path, tiny_bundle: TinyBundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "| texts |" not in shown(capsys, tiny_bundle.folder)[1]
+    bundle = with_texts(tiny_bundle.folder, tmp_path / "bundle", "Summary", "Details")
+    assert "| texts | Summary, Details |" in shown(capsys, bundle)[1].splitlines()
 
 
 def test_json_holds_the_same(carded: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from service.app import create_app
 from service.http.access import Role, add_key
 from service.settings import Settings
 from tests import http_servers
-from tests.bundles import TinyBundle
+from tests.bundles import TinyBundle, with_texts
 from tests.redis_server import RedisServer
 from understudy.cli import main
 from understudy.engine import Engine
@@ -21,6 +21,7 @@ from understudy.graph.lineage import Lineage
 from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, UpsertNode
+from understudy.graph.reading import text_columns
 from understudy.graph.stream import read_graph
 
 
@@ -68,6 +69,20 @@ def test_a_service_and_its_folder_give_the_graph(
         graph = load_graph(tmp_path / folder)
         assert (graph.name, graph.lineage) == (name, lineage)
         assert graph.content_hash == expected.content_hash
+
+
+def test_the_columns_of_texts_come_back(tiny_bundle: TinyBundle, tmp_path: Path) -> None:
+    bundle = with_texts(tiny_bundle.folder, tmp_path / "bundle", "Summary", "Details")
+    data = tmp_path / "data"
+    engine = Engine.open(bundle, data=data)
+    change(engine)
+    engine.snapshot()
+    with served(engine, Settings()) as url:
+        assert status(url, tmp_path / "by-url") == 0
+    assert status(data, tmp_path / "by-folder") == 0
+    for folder in ("by-url", "by-folder"):
+        graph = load_graph(tmp_path / folder)
+        assert text_columns(graph.reading) == ("Summary", "Details")
 
 
 def test_a_label_that_no_node_has_any_more_is_named(

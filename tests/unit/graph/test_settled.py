@@ -10,6 +10,7 @@ import pytest
 
 from understudy.graph import BadInputError, TextGraph, load_graph, save_graph
 from understudy.graph.kept import graph_folder
+from understudy.graph.reading import reading_of
 from understudy.graph.settled import settled
 
 NODES = 7
@@ -96,3 +97,21 @@ def test_a_step_reads_the_graph_that_was_set(
         "train": [0, 4],
         "val": [1, 3],
     }
+
+
+def test_what_a_graph_was_read_from_goes_along(
+    small_graph: TextGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_CACHE", str(tmp_path))
+    first = graph_folder(replace(small_graph, reading={}))
+    read = replace(small_graph, reading=reading_of(("title", "body")))
+    assert graph_folder(read) == first
+    assert load_graph(first).reading == read.reading
+    before = (first / "meta.json").stat().st_ino
+    graph_folder(load_graph(first))
+    assert (first / "meta.json").stat().st_ino == before  # once is enough
+
+
+def test_what_is_no_graph_is_told() -> None:
+    with pytest.raises(BadInputError, match=r"expected a graph, such as .* makes.*; found dict"):
+        graph_folder({"text": ["a"]})  # type: ignore[arg-type]

@@ -12,7 +12,8 @@ from training.cli.plan import duration
 from training.config import StudentConfig
 from training.errors import DeviceError, TeacherError, TrainingError
 from training.memory import KEPT_FROM, WORD_BYTES, GraphSize
-from training.plan import Stage, Wishes, advice, check_wishes, plan_stages, text_stage
+from training.plan import Stage, advice, plan_stages, text_stage
+from training.wishes import Wishes, check_wishes
 from understudy.cli import build_app
 from understudy.graph import save_graph
 

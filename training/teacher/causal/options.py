@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import get_args
 
-from training.teacher.defaults import Precision, Scores
+from training.teacher.defaults import Precision
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-SCORES: tuple[Scores, ...] = get_args(Scores)
 
 
 @dataclass(frozen=True, slots=True)

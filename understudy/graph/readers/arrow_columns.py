@@ -150,7 +150,7 @@ class ArrowColumns:
             return self.decoded(index, column)
         if pa.types.is_null(kind) or pa.types.is_integer(kind):
             return flat(column.cast(pa.large_string()))
-        return optional_strings(self.values(index, column, of))
+        return optional_strings(self.values(index, of))
 
     def check_type(self, index: int, of: Callable[[object], str | None]) -> None:
         """Refuses a column that can hold no value that is wanted.
@@ -174,10 +174,14 @@ class ArrowColumns:
             advice = f"{wanted} (save its dates and times as strings)" if dated else wanted
             raise self.wrong(index, CellError(advice))
 
-    def values(self, index: int, column: pa.ChunkedArray, of: Callable[[object], Any]) -> list[Any]:
+    def items(self, index: int) -> list[Any]:
+        """The values of one column."""
+        return python_values(self.raw(index))
+
+    def values(self, index: int, of: Callable[[object], Any]) -> list[Any]:
         """Every value through `of`."""
         found = []
-        for row, value in enumerate(python_values(column), 1):
+        for row, value in enumerate(self.items(index), 1):
             try:
                 found.append(of(value))
             except CellError as error:
@@ -253,8 +257,7 @@ def split_column(table: ArrowColumns, indexes: NodeIndexes) -> pa.LargeStringArr
         return table.read(indexes.split)
     absent = [False] * table.count
     masks = [
-        absent if index is None else table.values(index, table.raw(index), cells.mask_of)
-        for index in indexes.masks
+        absent if index is None else table.values(index, cells.mask_of) for index in indexes.masks
     ]
     names = [
         split_of_masks(row, f"{table.name} row {number}")
@@ -267,7 +270,7 @@ def neighbor_pairs(table: ArrowColumns, ids: object, index: int | None) -> Found
     """The edges that a column of neighbours names; a place is the row of their node."""
     if index is None or not isinstance(ids, pa.LargeStringArray):
         return None
-    lists = table.values(index, table.raw(index), cells.neighbors_of)
+    lists = table.values(index, cells.neighbors_of)
     rows = np.repeat(np.arange(table.count), [len(names) for names in lists])
     targets = string_array(name for names in lists for name in names)
     return rows + 1, [ids.take(pa.array(rows)), targets]

@@ -101,7 +101,8 @@ class NodeIndexes:
 def listed(columns: Sequence[str]) -> str:
     """Columns in a message, which those of a table of word counts would fill."""
     more = len(columns) - SHOWN
-    shown = ", ".join(column[:SHOWN_CHARACTERS] for column in columns[:SHOWN]) or "none"
+    names = [column.strip()[:SHOWN_CHARACTERS] or "(no name)" for column in columns[:SHOWN]]
+    shown = ", ".join(names) or "none"
     return f"{shown} and {more:,} more" if more > 0 else shown
 
 
@@ -169,7 +170,9 @@ def node_indexes(where: str, columns: Sequence[str], fields: NodeFields) -> Node
     """
     identifier = find_id(columns, fields.id)
     if identifier is None:
-        raise missing(where, fields.id or "id", columns, "--id-field")
+        nameless = not fields.id and any(not column.strip() for column in columns)
+        advice = INDEX_ADVICE if nameless else ""
+        raise missing(where, fields.id or "id", columns, "--id-field", advice)
     named_label = find(columns, fields.label, ()) if fields.label else None
     text = find_texts(columns, fields.text, () if named_label is None else (named_label,))
     taken = (identifier, *text)
@@ -376,6 +379,9 @@ def check_given(
             raise missing(where, given, columns, f"--{name}-field")
 
 
+INDEX_ADVICE = (
+    ", or give the one without a name a name, as pandas does with to_csv(…, index_label='id')"
+)
 TEXT_ADVICE = ", or let nodes without one take their id as text with --missing-text id"
 
 

@@ -2,11 +2,11 @@
 
 Everything goes through the readers and the builder of files, so that a value means the same
 wherever it comes from. What was repaired and what a user should know is logged as a warning, and
-so is a split that was drawn here rather than given.
+so are a split that was drawn here rather than given, and columns that were found by their names.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,15 @@ from understudy.graph.errors import BadInputError
 from understudy.graph.names import check_name
 from understudy.graph.readers import cells
 from understudy.graph.readers.arrays import array_of, told
-from understudy.graph.readers.arrow_columns import ArrowColumns, edge_records, node_records
+from understudy.graph.readers.arrow_columns import edge_records, node_records
 from understudy.graph.readers.cells import CellError
 from understudy.graph.readers.class_names import has_numbers_for_rows
 from understudy.graph.readers.columns import with_class_names
 from understudy.graph.readers.fields import NOT_READ, EdgeFields, NodeFields, check_given
 from understudy.graph.readers.formats import Rows
 from understudy.graph.readers.masks import FoundSplit, find_split
+from understudy.graph.readers.memory_tables import arrow_columns, plain
 from understudy.graph.readers.networkx_files import edge_rows, node_rows
-from understudy.graph.readers.pandas_index import counted_index
 from understudy.graph.readers.pyg import PygKeys, built_of
 from understudy.graph.readers.pyg_values import (
     Attributes,
@@ -40,6 +40,7 @@ from understudy.graph.readers.pyg_values import (
 )
 from understudy.graph.readers.tables import read_edge_rows, read_node_rows
 from understudy.graph.readers.torch_files import graph_values
+from understudy.graph.reading import Reading
 from understudy.graph.records import (
     EdgeTable,
     NodeTable,
@@ -55,20 +56,6 @@ logger = logging.getLogger("understudy.graph")
 
 ARRAYS = Path("arrays")  # what the source is called in messages
 PYG = Path("data")
-PANDAS_GAP = "NAType"  # what its own types hold where there is no value
-
-
-class TableColumns(ArrowColumns):
-    """The columns of a table that is in memory."""
-
-    def __init__(self, name: str, table: pa.Table) -> None:
-        if (index := counted_index(table.schema, table.num_rows)) is not None:
-            table = table.append_column(*index)
-        super().__init__(name, table.schema, table.num_rows)
-        self.table = table
-
-    def stored(self, index: int) -> pa.ChunkedArray:
-        return self.table.column(index)
 
 
 def announced(built: Built, name: str) -> TextGraph:
@@ -80,6 +67,15 @@ def announced(built: Built, name: str) -> TextGraph:
         sizes = ", ".join(f"{part} {len(members):,}" for part, members in graph.splits.items())
         logger.warning("%s: split %s (%s)", name, graph.reading["split"], sizes)
     return graph
+
+
+def tell_found(reading: Reading, given: Collection[str], name: str) -> None:
+    """Logs what columns were taken for, unless each was given or is called after its use."""
+    known = {column.lower() for column in given}
+    for role, columns in reading.used.items():
+        if {column.lower() for column in columns} - known - {role}:
+            logger.warning("%s: columns found by their names: %s", name, reading)
+            return
 
 
 def graph_from_arrays(
@@ -130,18 +126,6 @@ def graph_from_arrays(
         log=data.log,
     )
     return announced(built, name)
-
-
-def plain(value: Any) -> Any:
-    """A column of pandas, Polars or Arrow as a list, and so an array some of whose values are
-    masked; None where there is no value. Everything else as it is."""
-    if np.ma.is_masked(value):
-        return value.tolist()
-    if hasattr(value, "to_pylist"):
-        return value.to_pylist()
-    if hasattr(value, "to_list") and hasattr(value, "to_numpy"):
-        return [None if type(item).__name__ == PANDAS_GAP else item for item in value.to_list()]
-    return value
 
 
 def named_classes(value: Any) -> Any:
@@ -259,6 +243,9 @@ def graph_from_tables(
     node_fields = suited(node_fields, rules, edges is not None)
     found = checked(node_records(arrow_columns(nodes, "nodes"), node_fields), node_fields)
     tables = [] if edges is None else [edge_records(arrow_columns(edges, "edges"), edge_fields)]
+    tell_found(found.reading, node_fields.named(), name)
+    for table in tables:
+        tell_found(table.reading, edge_fields.named(), name)
     if found.neighbors is not None:
         tables.append(found.neighbors)
     source = "tables in memory"
@@ -282,27 +269,6 @@ def checked(table: NodeTable, fields: NodeFields) -> NodeTable:
     return with_class_names([table])[0]
 
 
-def arrow_columns(table: Any, name: str) -> TableColumns:
-    """Anything that Arrow reads as a table: a DataFrame of any library, or a mapping of columns.
-
-    Raises:
-        BadInputError: it is none, or a column holds values of several types.
-    """
-    try:
-        table = with_named_index(table)
-        return TableColumns(name, table if isinstance(table, pa.Table) else pa.table(table))
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        reason = "; ".join(str(part) for part in error.args)
-        raise BadInputError(f"{name}: not a table that Arrow reads: {reason}") from error
-
-
-def with_named_index(table: Any) -> Any:
-    """A DataFrame of pandas with its index as columns, where it is named: Arrow leaves it out."""
-    levels = getattr(getattr(table, "index", None), "names", ())
-    named = [level for level in levels if level is not None and level not in table.columns]
-    return table.reset_index(level=named) if named else table
-
-
 def graph_from_networkx(
     graph: Any, node_fields: NodeFields, name: str, rules: Rules | None
 ) -> TextGraph:
@@ -314,8 +280,10 @@ def graph_from_networkx(
     fields = suited(node_fields, rules, True)
     nodes = Rows(Source("nodes", "node"), node_rows(graph, ""), own=True)
     edges = Rows(Source("edges", "edge"), edge_rows(graph), own=True)
+    found = checked(read_node_rows(nodes, fields), fields)
+    tell_found(found.reading, ("id", *fields.named()), name)
     built = build_graph(
-        [checked(read_node_rows(nodes, fields), fields)],
+        [found],
         [read_edge_rows(edges, EdgeFields())],
         name=name,
         source="a NetworkX graph in memory",

@@ -29,7 +29,6 @@ LABEL_NAMES = ("label", "class", "category", "y", "section", SUBJECT)
 CLASS_NAME_NAMES = ("label_name", "label_text", "class_name", "category_name")
 SPLIT_NAMES = ("split",)
 LOOSE_SPLIT_NAMES = ("set", "subset", "fold")  # a split where they hold its words
-GROUP_NAMES = ("group", "group_id")  # never taken unasked: a category has the same name
 MASK_NAMES = (  # of train, val and test
     ("train_mask", "is_train"),
     ("val_mask", "valid_mask", "is_val", "is_valid"),
@@ -52,6 +51,7 @@ ENDPOINT_NAMES = (
     ("source_id", "target_id"),
     ("src_id", "dst_id"),
     ("from_id", "to_id"),
+    ("sourceid", "targetid"),
     ("source", "destination"),
     ("src", "dest"),
     ("head", "tail"),
@@ -90,8 +90,8 @@ def plain(column: str) -> str:
 
 
 def ends_in_id(column: str) -> bool:
-    """Whether a name says that it identifies something: `user_id`, `movieId`."""
-    spelled = CAMEL.sub("_", column.strip()).lower()
+    """Whether a name says that it identifies something: `user_id`, `movieId`, `Ticket ID`."""
+    spelled = plain(CAMEL.sub("_", column.strip()))
     return spelled.endswith("_id") and spelled not in NO_NODE_IDS
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.graph.readers.shapes import NODES, Import, edges, names, told
 from understudy.graph import BadInputError
+from understudy.graph.errors import MissingColumnError
 from understudy.graph.readers.fields import EdgeFields, NodeFields
 
 
@@ -23,6 +24,7 @@ from understudy.graph.readers.fields import EdgeFields, NodeFields
         "node1,node2",
         "subject,object",
         "from_node_id,to_node_id",
+        "sourceId,targetId",
         "SRC,DEST",
     ],
 )
@@ -37,7 +39,10 @@ def test_usual_names_of_an_edge_s_ends(import_text: Import, header: str) -> None
         ("~id,name:String,text:String", "~id"),
         ("user_id,name,text", "user_id"),
         ("movieId,name,text", "movieId"),
+        ("Ticket ID,name,text", "Ticket ID"),
+        ("ticket-id:string,name,text", "ticket-id:string"),
         ("label_id,name,text", "name"),
+        ("Label ID,name,text", "name"),
     ],
 )
 def test_the_column_that_tells_nodes_apart(
@@ -46,6 +51,12 @@ def test_the_column_that_tells_nodes_apart(
     built = import_text(f"{header}\n7,eight,words\n", None)
     assert built.graph.ids.to_pylist() == ["eight" if identifier == "name" else "7"]
     assert f"id={identifier}, text=text" in told(built)
+
+
+def test_an_index_without_a_name_is_told_how_to_name(import_text: Import) -> None:
+    message = r"columns are: \(no name\), text; .* --id-field, or give .* index_label='id'"
+    with pytest.raises(MissingColumnError, match=message):
+        import_text(",text\n0,words\n", None)
 
 
 @pytest.mark.parametrize(

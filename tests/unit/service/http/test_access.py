@@ -59,6 +59,22 @@ def test_a_name_is_taken_once(tmp_path: Path) -> None:
         add_key(tmp_path / "keys.json", "ci", Role.admin)
 
 
+@pytest.mark.parametrize("content", ['{"keys": []}', "", "\n"], ids=["none left", "empty", "blank"])
+def test_a_file_whose_last_key_was_taken_out_takes_a_new_one(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text(content)
+    secret = add_key(path, "next", Role.read)
+    assert find_key(load_keys(path), b"Bearer " + secret.encode()) is not None
+
+
+def test_a_damaged_file_of_keys_is_told_as_that(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text('{"keys": [')
+    with pytest.raises(SettingsError, match=r"is damaged, or no file of keys \(JSONDecodeError"):
+        add_key(path, "next", Role.read)
+    assert path.read_text() == '{"keys": ['
+
+
 def test_keys_that_are_made_at_once_are_all_kept_and_who_could_read_them_still_can(
     tmp_path: Path,
 ) -> None:

@@ -1,0 +1,118 @@
+"""Tables that are in memory: DataFrames of any library, tables of Arrow, dicts of columns."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from understudy.graph.errors import BadInputError
+from understudy.graph.readers.arrow_columns import ArrowColumns
+from understudy.graph.readers.networkx_files import own_type
+from understudy.graph.readers.pandas_index import counted_index
+from understudy.graph.records import optional_strings
+
+PANDAS_GAP = "NAType"  # what its own types hold where there is no value
+
+
+class TableColumns(ArrowColumns):
+    """The columns of a table that is in memory."""
+
+    def __init__(self, name: str, table: pa.Table, mixed: Mapping[str, list[Any]]) -> None:
+        """Describes a table.
+
+        Args:
+            name: of the table in messages.
+            mixed: values of columns that Arrow has no type for, empty in `table`. They are looked
+                at where such a column is asked for, one by one, as those of JSON lines are.
+        """
+        if (index := counted_index(table.schema, table.num_rows)) is not None:
+            table = table.append_column(*index)
+        super().__init__(name, table.schema, table.num_rows)
+        self.table, self.mixed = table, mixed
+
+    def stored(self, index: int) -> pa.ChunkedArray:
+        return self.table.column(index)
+
+    def items(self, index: int) -> list[Any]:
+        name = self.names[index]
+        return self.mixed[name] if name in self.mixed else super().items(index)
+
+    def names_of(self, index: int, of: Callable[[object], str | None]) -> pa.LargeStringArray:
+        if self.names[index] in self.mixed:
+            return optional_strings(self.values(index, of))
+        return super().names_of(index, of)
+
+
+def arrow_columns(table: Any, name: str) -> TableColumns:
+    """Anything that Arrow reads as a table: a DataFrame of any library, or a mapping of columns.
+
+    Raises:
+        BadInputError: it is none.
+    """
+    try:
+        return TableColumns(name, *arrow_table(with_named_index(table)))
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        reason = "; ".join(str(part) for part in error.args)
+        if has_columns(table):
+            raise BadInputError(f"{name}: not a table that Arrow reads: {reason}") from error
+        advice = "; Graph.from_arrays reads pairs of ids" if name == "edges" else ""
+        raise BadInputError(
+            f"{name}: expected a table, such as a DataFrame or a dict of columns, not "
+            f"{type(table).__name__}{advice}"
+        ) from error
+
+
+def with_named_index(table: Any) -> Any:
+    """A DataFrame of pandas with its index as columns, where it is named: Arrow leaves it out."""
+    levels = getattr(getattr(table, "index", None), "names", ())
+    named = [level for level in levels if level is not None and level not in table.columns]
+    return table.reset_index(level=named) if named else table
+
+
+def arrow_table(table: Any) -> tuple[pa.Table, dict[str, list[Any]]]:
+    """The table, and the values of those columns that Arrow has no type for, which it has empty.
+
+    Raises:
+        ArrowException, TypeError, ValueError: it is no table.
+    """
+    if isinstance(table, pa.Table):
+        return table, {}
+    try:
+        return pa.table(table), {}
+    except pa.ArrowException:
+        if not has_columns(table):
+            raise
+    rest = dict(table) if isinstance(table, Mapping) else table.copy(deep=False)
+    mixed = {}
+    for name in list(table.keys()):
+        if not has_type(table[name]):
+            mixed[str(name)] = [own_type(value) for value in plain(table[name])]
+            rest[name] = [None] * len(table[name])
+    return pa.table(rest), mixed
+
+
+def has_columns(table: Any) -> bool:
+    """Whether it is a dict of columns, or a DataFrame of pandas."""
+    return isinstance(table, Mapping) or (hasattr(table, "columns") and hasattr(table, "keys"))
+
+
+def has_type(column: Any) -> bool:
+    """Whether Arrow has a type for all values of a column."""
+    try:
+        pa.array(column)
+    except pa.ArrowException:
+        return False
+    return True
+
+
+def plain(value: Any) -> Any:
+    """A column of pandas, Polars or Arrow as a list, and so an array some of whose values are
+    masked; None where there is no value. Everything else as it is."""
+    if np.ma.is_masked(value):
+        return value.tolist()
+    if hasattr(value, "to_pylist"):
+        return value.to_pylist()
+    if hasattr(value, "to_list") and hasattr(value, "to_numpy"):
+        return [None if type(item).__name__ == PANDAS_GAP else item for item in value.to_list()]
+    return value
