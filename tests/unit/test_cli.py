@@ -254,3 +254,38 @@ def test_wrong_paths_are_told_without_loading_torch(tmp_path: Path) -> None:
         ended = run(WITHOUT_TORCH, *words)
         assert ended.stdout == "1 False\n", ended.stderr
         assert ended.stderr.startswith(f"error: {nowhere} is not a"), ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("teach", "g", "t", "--learning-rate", "nan"), "'--learning-rate': nan is no finite"),
+        (("distill", "g", "s", "--dropout", "nan"), "'--dropout': nan is no finite number"),
+        (("plan", "g", "--machine-price", "1e309"), "'--machine-price': 1e309 is no finite"),
+        (("evaluate", "g", "e", "--teacher-learning-rate", "inf"), "inf is no finite number"),
+        (("data", "from-service", ".", "g", "--timeout", "nan"), "'--timeout': nan is no finite"),
+        (("predict", "localhost:1", "in.csv", "--timeout", "inf"), "'--timeout': inf is no finite"),
+        (("refresh", ".", "b", "w", "--tolerance", "nan"), "'--tolerance': nan is no finite"),
+        (("data", "synthetic", "g", "--nodes", str(2**63)), f"'--nodes': {2**63} is above"),
+        (("export", "s", "b", "--workers", str(2**70)), f"'--workers': {2**70} is above"),
+    ],
+)
+def test_what_passes_for_a_number_and_is_none_is_refused_by_name_before_any_work(
+    words: tuple[str, ...],
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_graph_that_no_memory_can_hold_is_told_as_that(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["data", "synthetic", str(tmp_path / "graph"), "--nodes", str(2**62)])
+    assert "error: the memory is too small for this: " in capsys.readouterr().err

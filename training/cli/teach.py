@@ -60,6 +60,7 @@ READERS = {
     "thinking": ("endpoint",),
     "input_price": ENDPOINTS,
     "output_price": ENDPOINTS,
+    "seed": PROMPTED,
     "ray": LOCAL,
     "workers": LOCAL,
 }

@@ -18,6 +18,7 @@ ENDPOINT = "openai:http://localhost:9/v1#model"
         ("teach", "encoder", ("--frozen", "--epochs", "5"), "frozen encoder"),
         ("teach", "encoder", ("--frozen", "--max-train-nodes", "9"), "frozen encoder"),
         ("teach", ENDPOINT, ("--learning-rate", "0.1"), "endpoint"),
+        ("teach", "student:runs/student", ("--seed", "5"), "student"),
         ("evaluate", "./llama", ("--tuned-layers", "2"), "causal"),
         ("evaluate", "encoder", ("--frozen", "--teacher-epochs", "5"), "frozen encoder"),
     ],
