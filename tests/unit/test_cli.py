@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from understudy.cli import COMMANDS, EXTRAS, errors_in_a_line, main, unread_variables
-from understudy.graph import SourceError
+from understudy.graph import SourceError, save_graph
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
@@ -254,6 +255,29 @@ def test_wrong_paths_are_told_without_loading_torch(tmp_path: Path) -> None:
         ended = run(WITHOUT_TORCH, *words)
         assert ended.stdout == "1 False\n", ended.stderr
         assert ended.stderr.startswith(f"error: {nowhere} is not a"), ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("teach", "{g}", "t", "--teacher", "encoder:nowhere"), "there is no folder 'nowhere'"),
+        (("teach", "{g}", "t", "--teacher", "encoder:{g}"), "{g} holds no text encoder (no conf"),
+        (("teach", "{g}", "t", "--teacher", "gguf:nowhere"), "there is no file 'nowhere'"),
+        (("teach", "{g}", "t", "--teacher", "encodr"), "there is no folder 'encodr'; give gemma"),
+        (("teach", "{g}", "t", "--teacher", "student:{g}"), "{g} is not a student folder"),
+        (("evaluate", "{g}", "e", "--teacher", "./nowhere"), "there is no folder './nowhere'"),
+        (("distill", "{g}", "s", "--encoder-path", "{g}"), "--encoder-path {g}: there is no model"),
+    ],
+)
+def test_a_model_that_is_not_there_is_told_without_loading_torch(
+    tmp_path: Path, words: tuple[str, ...], told: str
+) -> None:
+    save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3)), tmp_path / "g")
+    graph = str(tmp_path / "g")
+    called = (word.replace("{g}", graph) for word in words)
+    ended = run(WITHOUT_TORCH, *called)
+    assert ended.stdout == "1 False\n", ended.stderr
+    assert f"error: {told.replace('{g}', graph)}" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """From a graph and a language model to a teacher folder."""
 
+import hashlib
 import logging
 import shutil
 import time
@@ -45,7 +46,7 @@ from training.teacher.extract import (
     is_whole,
 )
 from training.teacher.fingerprint import fingerprint, prompts_digest, settings
-from training.teacher.kept import KeptAnswers, answers_path
+from training.teacher.kept import KeptAnswers, address_of, answers_path
 from training.teacher.local import LocalTeacher, load_local
 from training.teacher.options import TeachOptions
 from training.teacher.reading import model_change
@@ -243,7 +244,9 @@ def teach_endpoint(
     if options.endpoint is None:
         raise TeacherError("an endpoint needs its address, such as openai:URL#model")
     digest = fingerprint(graph, options, "")
-    if (done := finished(out, digest)) is not None:
+    done, asked = finished(out, digest), asked_at(options.endpoint)
+    # Behind another address there may be another model: what is kept of the first is told of.
+    if done is not None and done.settings.get("asked", asked) == asked:
         return done
     started = time.monotonic()
     answers, bill, path = ask_endpoint(graph, options, options.endpoint, progress)
@@ -269,7 +272,7 @@ def ask_endpoint(
     questions, nodes = all_questions(graph, options, cost)
     asker = open_asker(endpoint.client, dict(options.prompts.label_descriptions))
     path = answers_path(endpoint.model)
-    with KeptAnswers(path, endpoint.model, asker.form, names) as kept:
+    with KeptAnswers(path, endpoint.model, asker.form, names, endpoint.url) as kept:
         rows, bill = ask_all(asker, questions.prompts, names, endpoint, kept, progress)
     found = rows[questions.which]  # [H, M, C]
     whole = np.flatnonzero(~np.isnan(found).any(axis=(0, 2)))
@@ -277,6 +280,11 @@ def ask_endpoint(
         raise TeacherError("the money was spent before one node was answered about; allow more")
     columns = whole[np.argsort(nodes[whole])]
     return HopAnswers(nodes[columns], found[:, columns]), bill, path
+
+
+def asked_at(endpoint: EndpointOptions) -> str:
+    """Tells one address from another in a folder that others may read, and tells nobody which."""
+    return hashlib.sha256(address_of(endpoint.url).encode()).hexdigest()[:16]
 
 
 def charges(bill: Bill, options: EndpointOptions) -> dict[str, float]:
@@ -344,6 +352,7 @@ def describe(
 ) -> TeacherInfo:
     endpoint = options.endpoint
     told = {"fingerprint": digest} | ({"reading": reading} if reading else {})
+    told |= {} if endpoint is None else {"asked": asked_at(endpoint)}
     return TeacherInfo(
         kind=options.kind,
         model=options.teacher if endpoint is None else endpoint.model,

@@ -48,6 +48,7 @@ PLACE_ERRORS = {
     errno.EIO: "the disk reports an error",
     errno.EFBIG: "a file would be larger than is allowed there",
 }
+NO_PLACE = "there is no such place, or it takes no new files"  # as below /proc
 FULL_DISK = os.strerror(errno.ENOSPC)
 FROM_RUST = re.compile(r"\(os error (\d+)\)")  # how libraries in Rust word an error of the system
 
@@ -86,6 +87,8 @@ def place_problem(error: BaseException) -> str | None:
 
     Libraries that write through code of their own tell a full disk in words alone.
     """
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        return NO_PLACE
     if isinstance(error, OSError) and error.errno is not None:
         return PLACE_ERRORS.get(error.errno)
     if found := FROM_RUST.search(str(error)):
