@@ -177,8 +177,8 @@ def evaluate(
     )
     if set(options.recipes) <= set(LANGUAGE_FREE) and (unread := teacher_options(context)):
         typer.echo(
-            f"{', '.join(unread)}: no recipe of this run asks a teacher, so nothing reads this now; "
-            "recipes that are added to OUT later do",
+            f"{', '.join(unread)}: no recipe of this run asks a teacher, so nothing reads this "
+            "now; recipes that are added to OUT later do",
             err=True,
         )
     with terminal_progress() as progress:
