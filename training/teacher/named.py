@@ -8,10 +8,10 @@ from training.errors import EncoderError, TeacherError
 from training.teacher.defaults import (
     LOCAL_KINDS,
     STUDENT_KIND,
-    STUDENT_WEIGHTS,
     student_folder,
     teacher_kind,
 )
+from understudy.folders.kinds import STUDENT, marked
 
 GEMMA = "gemma"  # the name of Gemma 3 270M, whose weights come as packages
 CONFIG = "config.json"  # of any model of transformers
@@ -30,7 +30,7 @@ def check_model(teacher: str) -> None:
     """
     kind, (name, _, path) = teacher_kind(teacher), teacher.partition(":")
     if kind == STUDENT_KIND:
-        if not (student_folder(teacher) / STUDENT_WEIGHTS).is_file():
+        if marked(student_folder(teacher), STUDENT) is None:
             raise no_student(student_folder(teacher))
     elif name == "encoder":
         if path and not Path(path).is_dir():

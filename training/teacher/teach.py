@@ -5,7 +5,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
@@ -59,6 +59,7 @@ from training.teacher.tuning import (
 )
 from understudy.endpoint.opening import open_asker
 from understudy.folders import FolderError, atomic_folder, check_output, reserved, unfinished_folder
+from understudy.folders.errors import told_of_cache
 from understudy.folders.kinds import TEACHER
 from understudy.graph import TextGraph, check_split, load_graph
 from understudy.graph.files import cache_folder
@@ -227,7 +228,8 @@ def ask_local(
         digest = prompts_digest(questions.prompts, model, graph.num_classes, options)
         folder = cache_folder() / "prompts" / digest
     sizes = options.tokens_per_batch, progress, options.part_prompts
-    answers = extract(teacher, questions, nodes, folder, *sizes, ask_parts)
+    with nullcontext() if folder == work else told_of_cache(folder):
+        answers = extract(teacher, questions, nodes, folder, *sizes, ask_parts)
     if (width := answers.log_probabilities.shape[-1]) != graph.num_classes:
         raise TeacherError(
             f"the teacher answers with {width} labels, and {graph.name} has {graph.num_classes}"

@@ -68,6 +68,22 @@ def told_problems(out: Path) -> Iterator[None]:
         raise OutputUnwritableError(f"{out} cannot be written: {reason}") from error
 
 
+@contextmanager
+def told_of_cache(place: Path) -> Iterator[None]:
+    """The same of what is written to the cache on the way to an output, which is not to blame.
+
+    Raises:
+        OutputUnwritableError: instead of whatever was raised for it.
+    """
+    try:
+        with told_problems(place):
+            yield
+    except OutputUnwritableError as error:
+        raise OutputUnwritableError(
+            f"{error}; set UNDERSTUDY_CACHE to a folder with room that can be written"
+        ) from error
+
+
 def is_elsewhere(error: BaseException, out: Path) -> bool:
     """Whether an error names files none of which is an output, or what is made for it: whoever
     writes an output also writes to the cache, and reads."""
