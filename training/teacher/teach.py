@@ -39,7 +39,6 @@ from training.teacher.encoder_head import start_head, with_fitted_head
 from training.teacher.endpoint import EndpointOptions
 from training.teacher.extract import (
     AskParts,
-    Questions,
     ask_here,
     extract,
     gather_questions,
@@ -128,6 +127,7 @@ def taught(
     digest = fingerprint(graph, options, teacher.digest, reading)
     if (done := finished(out, digest, weight_files(options))) is not None:
         return done
+    nodes = chosen_nodes(graph, options)  # or an error, before hours of tuning
     work = unfinished_folder(out, digest)
     if isinstance(teacher, CausalTeacher):
         examples = tuning_examples(graph, options)
@@ -136,7 +136,7 @@ def taught(
     tuning = tune_local(teacher, graph, options, work, progress)
     started = time.monotonic()
     ask_parts = ask_here if elsewhere is None else elsewhere(options)
-    answers = ask_local(teacher, graph, options, work, progress, ask_parts)
+    answers = ask_local(teacher, graph, options, nodes, work, progress, ask_parts)
     asking_seconds = time.monotonic() - started
     answers = replace(answers, tuned=tuned_on(graph, options))
     answers = with_joint_view(graph, answers, options.tuning.seed, progress)
@@ -214,12 +214,17 @@ def ask_local(
     teacher: LocalTeacher,
     graph: TextGraph,
     options: TeachOptions,
+    nodes: NDArray[np.int64],
     work: Path,
     progress: Progress,
     ask_parts: AskParts,
 ) -> HopAnswers:
-    """The answers of a tuned teacher, or of a frozen encoder, whose head is fitted here."""
-    questions, nodes = all_questions(graph, options)
+    """The answers of a tuned teacher, or of a frozen encoder, whose head is fitted here.
+
+    Args:
+        nodes: that are asked about, rising.
+    """
+    questions = gather_questions(question_writer(graph, options), options.hops, nodes)
     frozen = teacher if isinstance(teacher, EncoderTeacher) and options.encoder.frozen else None
     folder = work
     if frozen is not None and not options.prompts.show_labels:
@@ -271,7 +276,8 @@ def ask_endpoint(
     def cost(prompt: Prompt) -> Cost:
         return Cost(calls, calls * estimate(prompt, endpoint))
 
-    questions, nodes = all_questions(graph, options, cost)
+    nodes = chosen_nodes(graph, options, cost)
+    questions = gather_questions(question_writer(graph, options), options.hops, nodes)
     asker = open_asker(endpoint.client, dict(options.prompts.label_descriptions))
     path = answers_path(endpoint.model)
     with KeptAnswers(path, endpoint.model, asker.form, names, endpoint.url) as kept:
@@ -294,20 +300,27 @@ def charges(bill: Bill, options: EndpointOptions) -> dict[str, float]:
     return {**asdict(bill), "cost": bill.cost(options)}
 
 
-def all_questions(
-    graph: TextGraph, options: TeachOptions, cost: Callable[[Prompt], Cost] = unpriced
-) -> tuple[Questions, NDArray[np.int64]]:
-    """The questions that the budget allows, and the nodes that they are about.
+def question_writer(graph: TextGraph, options: TeachOptions) -> Callable[[int, int], Prompt]:
+    """The question about a node at a hop; the last ones are kept, since they are written twice."""
+    return lru_cache(KEPT_PROMPTS)(graph_prompter(graph, options.prompts).stored)
 
-    Of an endpoint, in the order in which to ask; else the nodes rise.
+
+def chosen_nodes(
+    graph: TextGraph, options: TeachOptions, cost: Callable[[Prompt], Cost] = unpriced
+) -> NDArray[np.int64]:
+    """The nodes that the budget allows to ask about.
+
+    Of an endpoint, in the order in which to ask; else they rise.
+
+    Raises:
+        TeacherError: see `budgeted_nodes`.
     """
-    write = lru_cache(KEPT_PROMPTS)(graph_prompter(graph, options.prompts).stored)
+    write = question_writer(graph, options)
     fitted = options.kind != "endpoint"
     nodes = budgeted_nodes(
         graph, options.hops, options.budget, write, cost, options.tuning.seed, fitted
     )
-    nodes = np.sort(nodes) if fitted else nodes
-    return gather_questions(write, options.hops, nodes), nodes
+    return np.sort(nodes) if fitted else nodes
 
 
 def finished(out: Path, digest: str, weights: Sequence[str] = ()) -> TeacherInfo | None:
