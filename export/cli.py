@@ -126,7 +126,8 @@ def check_paths(
             raise CheckpointError(f"{student / STUDENT.marker} is damaged: {error!r}") from error
         graph = options.graph_folder(trained_on)
         options.check_encoder(kind)
-        check_encoder_path(options.encoder_path)
+        if options.encoder_path is not None:
+            check_encoder_path(options.encoder_path)
         read_meta(graph)
         check_output(bundle, BUNDLE, [*inputs, graph], force)
         inputs += [graph, bundle]

@@ -242,7 +242,8 @@ def check_paths(
     meta = read_meta(graph)
     if inputs[0] is not None:
         read_info(inputs[0])
-    check_encoder_path(inputs[1])
+    if inputs[1] is not None:
+        check_encoder_path(inputs[1])
     check_output(out, STUDENT, [graph, *(path for path in inputs if path is not None)], force)
     check_figures(graph, meta)
 

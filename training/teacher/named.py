@@ -62,13 +62,13 @@ def check_name(name: str) -> None:
         )
 
 
-def check_encoder_path(path: Path | None) -> None:
+def check_encoder_path(path: Path) -> None:
     """Refuses a folder of `--encoder-path` that holds no text encoder.
 
     Raises:
         EncoderError: it has no weights.
     """
-    if path is not None and not (path / WEIGHTS_FILE).is_file():
+    if not (path / WEIGHTS_FILE).is_file():
         raise EncoderError(
             f"--encoder-path {path}: there is no {WEIGHTS_FILE}; give the folder of MiniLM's, or "
             "leave the option out where its package is installed"

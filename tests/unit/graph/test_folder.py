@@ -143,7 +143,12 @@ def test_a_graph_that_is_replaced_while_it_is_read_is_not_called_damaged(
 ) -> None:
     graphs = (small_graph, replace(small_graph, texts=string_array(small_graph.ids.to_pylist())))
     save_graph(graphs[0], tmp_path / "g")
-    writer = Thread(target=lambda: [save_graph(graphs[n % 2], tmp_path / "g") for n in range(60)])
+
+    def write() -> None:
+        for number in range(60):
+            save_graph(graphs[number % 2], tmp_path / "g")
+
+    writer = Thread(target=write)
     writer.start()
     found, refused = set[str](), set[str]()
     while writer.is_alive():
