@@ -14,6 +14,7 @@ from export.errors import ExportError
 from export.options import EncoderPrecision, ExportOptions
 from training.beginning import no_student
 from training.errors import CheckpointError
+from training.teacher.named import check_encoder_path
 from understudy.bundle import Manifest, open_bundle
 from understudy.cluster.options import Ray, Workers, check_cluster
 from understudy.folders import check_output
@@ -125,6 +126,8 @@ def check_paths(
             raise CheckpointError(f"{student / STUDENT.marker} is damaged: {error!r}") from error
         graph = options.graph_folder(trained_on)
         options.check_encoder(kind)
+        if options.encoder_path is not None:
+            check_encoder_path(options.encoder_path)
         read_meta(graph)
         check_output(bundle, BUNDLE, [*inputs, graph], force)
         inputs += [graph, bundle]

@@ -9,6 +9,7 @@ from training.config import DistillChoices
 from training.errors import CheckpointError, TrainingError
 from understudy.folders.kinds import STUDENT, marked
 from understudy.folders.places import url_problem
+from understudy.graph.files import check_readable
 
 SHAPE = ("layers", "hidden", "residual", "normalization")
 TAKEN = ("student", "encoder", *SHAPE)
@@ -44,6 +45,10 @@ def like_its_start(choices: DistillChoices, given: Collection[str] = ()) -> Dist
 def no_student(folder: Path) -> CheckpointError:
     """What is wrong with a folder that a student was looked for in."""
     if (folder / STUDENT.marker).is_file():
+        try:
+            check_readable(folder / STUDENT.marker)
+        except OSError as error:
+            return CheckpointError(f"{folder / STUDENT.marker}: {error.strerror}")
         return CheckpointError(f"{folder / STUDENT.marker} is damaged, or of something else")
     problem = url_problem(folder) or (
         f"is not a student folder (no {STUDENT.marker}); make one with `understudy distill`"

@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from understudy.extras import advice, is_own
+from understudy.option_numbers import refuse_no_numbers
 from understudy.plugins import load_plugins
 
 HELP = "Distil a large language model into a graph network, export it to ONNX, and serve it."
@@ -103,6 +104,7 @@ EXTRAS = {
 }
 PLUGGED = ("data", "teach", "distill", "evaluate", "export")  # what reads what is registered
 FROM_TORCH = re.compile(r"can't allocate memory: you tried to allocate (\d+) bytes")
+FROM_NUMPY = ("array is too big", "Maximum allowed")  # of arrays that no memory can hold
 BY_SIGNAL = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
 # Only a room that has been imported can have raised; the others are not imported to find out.
 ERROR_ROOTS = {
@@ -233,6 +235,8 @@ def told(error: Exception, extra: str) -> str:
         return f"the memory is too small for this: {str(error) or 'none is left'}"
     if isinstance(error, RuntimeError) and (found := FROM_TORCH.search(str(error))):
         return f"the memory is too small for this: there is none for {int(found[1]):,} bytes more"
+    if isinstance(error, ValueError) and str(error).startswith(FROM_NUMPY):
+        return f"the memory is too small for this: {error}"
     if isinstance(error, OSError):
         places = [str(name) for name in (error.filename, error.filename2) if name is not None]
         return ": ".join([*places, error.strerror or str(error)])
@@ -289,7 +293,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app = build_app(called)
         for warning in unread_variables() if called in COMMANDS else ():
             typer.secho(f"warning: {warning}", fg="yellow", err=True)
-        app(args=words)
+        command = typer.main.get_command(app)
+        refuse_no_numbers(command)
+        command(args=words)
 
 
 if __name__ == "__main__":

@@ -187,6 +187,31 @@ def test_what_is_on_its_way_when_a_signal_ends_the_run_is_kept(
         assert len(questions) == len(set(questions))
 
 
+def test_answers_that_another_address_gave_are_told_of(
+    graph_folder: Path, tmp_path: Path, endpoint: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    label, other_label = load_graph(graph_folder).label_names[:2]
+    url, requests = endpoint(lambda n, body: completion(label, {label: 0.9}))
+    secret = url.replace("http://", "http://somebody:secret@")
+    teach(graph_folder, tmp_path / "t", asking(secret))
+    asked = len(requests)
+    caplog.clear()
+    teach(graph_folder, tmp_path / "t", asking(url))  # the same place, and nothing to tell
+    assert (len(requests), "are kept from" in caplog.text) == (asked, False)
+    other, later = endpoint(lambda n, body: completion(other_label, {other_label: 0.9}))
+    for folder in ("t", "new"):  # also where the folder is the same command's result already
+        caplog.clear()
+        teach(graph_folder, tmp_path / folder, asking(other))
+        assert f"{asked} answers are kept from {url}, and {other} is not asked" in caplog.text
+    assert later == []
+    path = caplog.text.partition("remove ")[2].partition(" to ask it")[0]
+    assert "secret" not in str(Path(path).read_bytes())
+    assert url.encode() not in (tmp_path / "new" / "teacher.json").read_bytes()
+    Path(path).unlink()
+    teach(graph_folder, tmp_path / "newer", asking(other))
+    assert len(later) == asked
+
+
 def test_one_more_node_costs_the_changed_questions_alone(
     graph_folder: Path, tmp_path: Path, endpoint: Any
 ) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.disks import small_file_system
+from tests.other_user import as_nobody, open_to_all
+from training.beginning import shape_of
 from training.config import DistillOptions
 from training.distill import keep_student
 from training.errors import CheckpointError
@@ -179,6 +181,16 @@ def test_a_student_that_cannot_be_written_is_kept_elsewhere(
         keep_student(out, save)
 
 
+@pytest.mark.parametrize("name", ["config.json", "student.safetensors"])
+def test_a_student_that_may_not_be_read_is_not_called_damaged(made: Path, name: str) -> None:
+    with open_to_all() as place:
+        shutil.copytree(made / "student", place / "student")
+        (place / "student" / name).chmod(0)
+        for read in (load_checkpoint, shape_of) if name == "config.json" else (load_checkpoint,):
+            with as_nobody(), pytest.raises(CheckpointError, match=f"/{name}: Permission denied$"):
+                read(place / "student")
+
+
 GRAPHS = {
     "no labels": ([("a", ""), ("b", ""), ("c", "")], "has no labels; at least 2 classes"),
     "one class": ([("a", "x"), ("b", "x"), ("c", "x")], "has one class, 'x'; at least 2 classes"),
@@ -236,6 +248,33 @@ def test_a_disk_that_runs_full_is_one_line_and_leaves_the_old_graph(
     assert line.endswith(f"{graph} cannot be written: no space is left there")
     assert load_graph(graph).content_hash == before
     assert {path.name for path in small_disk.iterdir()} == {"graph"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("distill", "{graph}", "{out}", "--encoder", "minilm", "--epochs", "1"),
+        ("teach", "{graph}", "{out}", "--frozen", "--hops", "0", "--no-show-labels"),
+    ],
+)
+def test_a_cache_that_is_full_is_told_by_its_own_name_and_not_by_the_outputs(
+    made: Path,
+    small_disk: Path,
+    tmp_path: Path,
+    refused: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_CACHE", str(small_disk / "cache"))
+    (small_disk / "ballast").write_bytes(bytes(2**20 - 2**13))
+    places = {"graph": made / "graph", "out": tmp_path / "out"}
+    line = refused(*(word.format(**places) for word in words))
+    assert line.startswith(f"error: {small_disk / 'cache'}/")
+    assert line.endswith(
+        "cannot be written: no space is left there; set UNDERSTUDY_CACHE to a folder with room "
+        "that can be written"
+    )
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_graph_at_a_mount_point_is_replaced(small_disk: Path) -> None:

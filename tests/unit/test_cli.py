@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from understudy.cli import COMMANDS, EXTRAS, errors_in_a_line, main, unread_variables
-from understudy.graph import SourceError
+from understudy.graph import SourceError, save_graph
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
@@ -263,3 +264,61 @@ def test_wrong_paths_are_told_without_loading_torch(tmp_path: Path) -> None:
         ended = run(WITHOUT_TORCH, *words)
         assert ended.stdout == "1 False\n", ended.stderr
         assert ended.stderr.startswith(f"error: {nowhere} is not a"), ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("teach", "{g}", "t", "--teacher", "encoder:nowhere"), "there is no folder 'nowhere'"),
+        (("teach", "{g}", "t", "--teacher", "encoder:{g}"), "{g} holds no text encoder (no conf"),
+        (("teach", "{g}", "t", "--teacher", "gguf:nowhere"), "there is no file 'nowhere'"),
+        (("teach", "{g}", "t", "--teacher", "encodr"), "there is no folder 'encodr'; give gemma"),
+        (("teach", "{g}", "t", "--teacher", "student:{g}"), "{g} is not a student folder"),
+        (("evaluate", "{g}", "e", "--teacher", "./nowhere"), "there is no folder './nowhere'"),
+        (("distill", "{g}", "s", "--encoder-path", "{g}"), "--encoder-path {g}: there is no model"),
+    ],
+)
+def test_a_model_that_is_not_there_is_told_without_loading_torch(
+    tmp_path: Path, words: tuple[str, ...], told: str
+) -> None:
+    save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3)), tmp_path / "g")
+    graph = str(tmp_path / "g")
+    called = (word.replace("{g}", graph) for word in words)
+    ended = run(WITHOUT_TORCH, *called)
+    assert ended.stdout == "1 False\n", ended.stderr
+    assert f"error: {told.replace('{g}', graph)}" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("teach", "g", "t", "--learning-rate", "nan"), "'--learning-rate': nan is no finite"),
+        (("distill", "g", "s", "--dropout", "nan"), "'--dropout': nan is no finite number"),
+        (("plan", "g", "--machine-price", "1e309"), "'--machine-price': 1e309 is no finite"),
+        (("evaluate", "g", "e", "--teacher-learning-rate", "inf"), "inf is no finite number"),
+        (("data", "from-service", ".", "g", "--timeout", "nan"), "'--timeout': nan is no finite"),
+        (("predict", "localhost:1", "in.csv", "--timeout", "inf"), "'--timeout': inf is no finite"),
+        (("refresh", ".", "b", "w", "--tolerance", "nan"), "'--tolerance': nan is no finite"),
+        (("data", "synthetic", "g", "--nodes", str(2**63)), f"'--nodes': {2**63} is above"),
+        (("export", "s", "b", "--workers", str(2**70)), f"'--workers': {2**70} is above"),
+    ],
+)
+def test_what_passes_for_a_number_and_is_none_is_refused_by_name_before_any_work(
+    words: tuple[str, ...],
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_graph_that_no_memory_can_hold_is_told_as_that(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["data", "synthetic", str(tmp_path / "graph"), "--nodes", str(2**62)])
+    assert "error: the memory is too small for this: " in capsys.readouterr().err

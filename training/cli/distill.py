@@ -26,6 +26,7 @@ from training.config import (
 from training.devices import check_device
 from training.errors import TrainingError
 from training.teacher.answers.folder import read_info
+from training.teacher.named import check_encoder_path
 from understudy.cluster.options import Ray, Workers, check_cluster
 from understudy.folders import check_output
 from understudy.folders.kinds import STUDENT
@@ -241,6 +242,8 @@ def check_paths(
     meta = read_meta(graph)
     if inputs[0] is not None:
         read_info(inputs[0])
+    if inputs[1] is not None:
+        check_encoder_path(inputs[1])
     check_output(out, STUDENT, [graph, *(path for path in inputs if path is not None)], force)
     check_figures(graph, meta)
 

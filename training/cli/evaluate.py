@@ -22,6 +22,7 @@ from training.devices import check_device
 from training.errors import EvaluationError
 from training.evaluation.teachers import check_teacher
 from training.teacher.defaults import Precision, Scores, model_folder, reader_kind
+from training.teacher.named import check_model
 from understudy.folders import check_output
 from understudy.folders.kinds import EVALUATION
 from understudy.graph.folder import read_meta
@@ -124,6 +125,7 @@ def evaluate(
     refuse_unread(context, reader_kind(teacher, frozen), readers)
     asked_hops = parse_hops(hops) if hops else None
     meta = read_meta(graph)
+    check_model(teacher)
     check_output(out, EVALUATION, [graph, *model_folder(teacher)])
     check_figures(graph, meta, ())
     from training.terminal import load_libraries
@@ -132,7 +134,7 @@ def evaluate(
     from training.evaluation.evaluate import evaluate as run_evaluate
     from training.evaluation.evaluate import report_again
     from training.evaluation.plan import EvaluationOptions
-    from training.recipes import RECIPES
+    from training.recipes import LANGUAGE_FREE, RECIPES
     from training.teacher.choices import TeacherChoices
 
     if report_only:
@@ -173,9 +175,22 @@ def evaluate(
         ).options(),
         trials=trials,
     )
+    if set(options.recipes) <= set(LANGUAGE_FREE) and (unread := teacher_options(context)):
+        typer.echo(
+            f"{', '.join(unread)}: no recipe of this run asks a teacher, so nothing reads this "
+            "now; recipes that are added to OUT later do",
+            err=True,
+        )
     with terminal_progress() as progress:
         report = run_evaluate(graph, out, options, progress, processes)
     Console().print(f"report: {report}")
+
+
+def teacher_options(context: typer.Context) -> list[str]:
+    """The options that were given of a teacher, which are read where a recipe asks one."""
+    of_teacher = {"teacher", "nested", *(RENAMED.get(name, name) for name in READERS)}
+    of_others = {name for name in context.params if name not in of_teacher}
+    return given_options(context, of_others)
 
 
 def parse_names(text: str, known: tuple[str, ...], kind: str) -> tuple[str, ...]:

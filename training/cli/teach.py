@@ -15,6 +15,7 @@ from training.config import LARGEST_SEED
 from training.errors import TeacherError
 from training.teacher.defaults import WIRES, Precision, Scores, model_folder, reader_kind
 from training.teacher.hardness import check_order, read_hardness
+from training.teacher.named import check_model
 from understudy.cluster.options import Ray, Workers, check_cluster
 from understudy.endpoint.errors import AddressError
 from understudy.endpoint.options import Constraint, Thinking, check_address
@@ -60,6 +61,7 @@ READERS = {
     "thinking": ("endpoint",),
     "input_price": ENDPOINTS,
     "output_price": ENDPOINTS,
+    "seed": PROMPTED,
     "ray": LOCAL,
     "workers": LOCAL,
 }
@@ -189,6 +191,7 @@ def teach(
     check_order(limited, budget_hard is not None, budget_choice)
     hard = {} if budget_hard is None else read_hardness(budget_hard)
     meta = read_meta(graph)
+    check_model(teacher)
     names = meta["label_names"]
     described = label_descriptions and read_label_descriptions(label_descriptions, names)
     check_output(out, TEACHER, [graph, *model_folder(teacher)], force)

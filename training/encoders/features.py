@@ -24,6 +24,7 @@ from training.encoders.sparse_product import Rows, sparse_rows
 from training.encoders.word_texts import WordReader, WordTexts, read_words, write_words
 from training.errors import EncoderError
 from training.memory import GATHERED, KEPT_FROM
+from understudy.folders.errors import told_of_cache
 from understudy.graph import TextGraph
 from understudy.graph.errors import SourceError
 from understudy.graph.files import atomic_file, cache_folder
@@ -295,7 +296,12 @@ def hashing_options(spec: EncoderSpec) -> HashingOptions:
 def embeddings(
     graph: TextGraph, model_path: Path | None, progress: Progress
 ) -> NDArray[np.float32]:
-    """MiniLM embeddings, float32 [N, 384], mapped from the cache, which is filled before."""
+    """MiniLM embeddings, float32 [N, 384], mapped from the cache, which is filled before.
+
+    Raises:
+        EncoderError: there is no such model.
+        OutputUnwritableError: the cache cannot be written.
+    """
     path = embeddings_file(graph)
     values = kept_embeddings(path, graph.num_nodes)
     if values is None:
@@ -304,7 +310,11 @@ def embeddings(
         with step(progress, "Loading the text encoder"):
             encoder = load_minilm(model_path)
             encoder.module.to(found_device(AUTO))
-        with atomic_file(path) as temporary, temporary.open("wb") as stream:
+        with (
+            told_of_cache(path),
+            atomic_file(path) as temporary,
+            temporary.open("wb") as stream,
+        ):
             write_rows(stream, encoded(graph, encoder, progress), graph.num_nodes, MINILM_WIDTH)
         values = mapped(path)
     return values

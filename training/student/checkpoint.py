@@ -24,7 +24,7 @@ from training.teacher.answers.views import ServedTeacher, TeacherRecord
 from training.teacher.defaults import STUDENT_WEIGHTS
 from understudy.folders import atomic_folder, unchanged
 from understudy.folders.places import url_problem
-from understudy.graph.files import write_json
+from understudy.graph.files import check_readable, write_json
 from understudy.graph.lineage import Lineage, parse_lineage
 
 FORMAT_VERSION = 3
@@ -121,12 +121,14 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         with unchanged(folder):
             config = parse_config(json.loads(path.read_text(encoding="utf-8")))
             student = build_student(config)
-            student.load_state_dict(load_file(folder / STUDENT_WEIGHTS))
+            student.load_state_dict(load_file(check_readable(folder / STUDENT_WEIGHTS)))
             metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
             calibration = read_calibration(folder / "calibration.json")
             served = read_served(folder / SERVED_FILE)
     except CheckpointError:
         raise
+    except PermissionError as error:
+        raise CheckpointError(f"{error.filename}: {error.strerror}") from error
     except DAMAGE as error:
         raise CheckpointError(f"{folder} is damaged: {' '.join(str(error).split())}") from error
     except safetensors.SafetensorError as error:

@@ -156,6 +156,7 @@ def ask_all(
     questioner = Questioner(asker, label_names, options)
     replies = {i: reply for i, prompt in enumerate(prompts) if (reply := kept.get(prompt))}
     questioner.proven = bool(replies)
+    kept.tell_elsewhere()
     nameless = sum(reply.label is None for reply in replies.values())
     if nameless:
         log.warning("%d of %d answers that are kept name no label", nameless, len(replies))

@@ -40,17 +40,20 @@ def read_hardness(path: Path) -> dict[str, float]:
     """Id of a node → how hard it is: more is asked about first.
 
     Raises:
-        TeacherError: the file cannot be read, or is no such object.
+        TeacherError: the file cannot be read, is no such object, or names no node.
     """
     try:
         value = read_value(path, "expected one JSON object from ids to numbers")
-        return msgspec.convert(value, dict[str, float])
+        hard = msgspec.convert(value, dict[str, float])
     except GraphError as error:  # it cannot be read, is broken, or a node is in it twice
         raise TeacherError(f"--budget-hard: {error}") from error
     except msgspec.MsgspecError as error:
         raise TeacherError(
             f"--budget-hard: {path}: {error}; expected one JSON object from ids to numbers"
         ) from error
+    if not hard:
+        raise TeacherError(f"--budget-hard: {path} names no node; name some, or leave it out")
+    return hard
 
 
 def hardness_of(graph: TextGraph, hard: Mapping[str, float]) -> NDArray[np.float64]:

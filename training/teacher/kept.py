@@ -1,17 +1,20 @@
 """Answers that were paid for, kept by what was asked: no run asks the same again.
 
-By SHA-256 of prompt, labels, model and form of the question, whatever the address; neither texts
-nor keys are in the file. Every answer is on disk before the next is counted.
+By SHA-256 of prompt, labels, model and form of the question, whatever the address, which is kept
+beside the answer: behind another one there may be another model of the same name. Neither texts nor
+keys are in the file. Every answer is on disk before the next is counted.
 """
 
 import hashlib
 import json
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from training.errors import EndpointError
 from understudy.endpoint.asker import Reply, Usage
@@ -24,16 +27,27 @@ log = logging.getLogger(__name__)
 
 
 class KeptAnswers:
-    """One model's answers, a context manager; only the thread that opened it may use it."""
+    """One model's answers, a context manager; only the thread that opened it may use it.
 
-    def __init__(self, path: Path, model: str, form: str, label_names: Sequence[str]) -> None:
+    Attributes:
+        elsewhere: other addresses than this run's → answers from there that it was given.
+    """
+
+    def __init__(
+        self, path: Path, model: str, form: str, label_names: Sequence[str], url: str = ""
+    ) -> None:
         """Opens or begins the file.
+
+        Args:
+            url: that is asked for what is not there.
 
         Raises:
             EndpointError: it cannot be written, or is none of ours.
         """
         self.path = path
         self.about = json.dumps([model, form, list(label_names)])
+        self.address = address_of(url)
+        self.elsewhere: Counter[str] = Counter()
         with self.told():
             path.parent.mkdir(parents=True, exist_ok=True)
             self.connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
@@ -56,10 +70,13 @@ class KeptAnswers:
             value = json.loads(found[0])
             told = value["log_probabilities"]
             told = None if told is None else tuple(told)
-            return Reply(value["text"], value["label"], told, Usage(0))
+            reply = Reply(value["text"], value["label"], told, Usage(0))
         except (ValueError, KeyError, TypeError) as error:
             log.warning("an answer in %s is damaged (%r): it is asked for again", self.path, error)
             return None
+        if (address := value.get("address", self.address)) != self.address:
+            self.elsewhere[address] += 1
+        return reply
 
     def put(self, prompt: Prompt, reply: Reply) -> None:
         """Keeps an answer, one that names no label too."""
@@ -67,6 +84,7 @@ class KeptAnswers:
             "text": reply.text,
             "label": reply.label,
             "log_probabilities": reply.log_probabilities,
+            "address": self.address,
         }
         with self.told():
             self.connection.execute(
@@ -82,6 +100,18 @@ class KeptAnswers:
                 ((self.key(prompt),) for prompt in prompts),
             )
 
+    def tell_elsewhere(self) -> None:
+        """Says how many of the answers that were given are of another address than this run's."""
+        for address, count in self.elsewhere.items():
+            log.warning(
+                "%d answers are kept from %s, and %s is not asked for them; where it serves "
+                "another model by that name, remove %s to ask it",
+                count,
+                address,
+                self.address,
+                self.path,
+            )
+
     def key(self, prompt: Prompt) -> bytes:
         return hashlib.sha256(f"{self.about}\0{prompt.text}".encode()).digest()
 
@@ -95,6 +125,12 @@ class KeptAnswers:
                 f"answers cannot be kept in {self.path}: {error}; set UNDERSTUDY_CACHE to a folder "
                 "that can be written, or remove the file if it is damaged"
             ) from error
+
+
+def address_of(url: str) -> str:
+    """Where a URL leads, without a name or a password in it."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
 
 
 def answers_path(model: str) -> Path:

@@ -1,10 +1,11 @@
 """From a graph and a language model to a teacher folder."""
 
+import hashlib
 import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
@@ -38,14 +39,13 @@ from training.teacher.encoder_head import start_head, with_fitted_head
 from training.teacher.endpoint import EndpointOptions
 from training.teacher.extract import (
     AskParts,
-    Questions,
     ask_here,
     extract,
     gather_questions,
     is_whole,
 )
 from training.teacher.fingerprint import fingerprint, prompts_digest, settings
-from training.teacher.kept import KeptAnswers, answers_path
+from training.teacher.kept import KeptAnswers, address_of, answers_path
 from training.teacher.local import LocalTeacher, load_local
 from training.teacher.options import TeachOptions
 from training.teacher.reading import model_change
@@ -58,6 +58,7 @@ from training.teacher.tuning import (
 )
 from understudy.endpoint.opening import open_asker
 from understudy.folders import FolderError, atomic_folder, check_output, reserved, unfinished_folder
+from understudy.folders.errors import told_of_cache
 from understudy.folders.kinds import TEACHER
 from understudy.graph import TextGraph, check_split, load_graph
 from understudy.graph.files import cache_folder
@@ -126,6 +127,7 @@ def taught(
     digest = fingerprint(graph, options, teacher.digest, reading)
     if (done := finished(out, digest, weight_files(options))) is not None:
         return done
+    nodes = chosen_nodes(graph, options)  # or an error, before hours of tuning
     work = unfinished_folder(out, digest)
     if isinstance(teacher, CausalTeacher):
         examples = tuning_examples(graph, options)
@@ -134,7 +136,7 @@ def taught(
     tuning = tune_local(teacher, graph, options, work, progress)
     started = time.monotonic()
     ask_parts = ask_here if elsewhere is None else elsewhere(options)
-    answers = ask_local(teacher, graph, options, work, progress, ask_parts)
+    answers = ask_local(teacher, graph, options, nodes, work, progress, ask_parts)
     asking_seconds = time.monotonic() - started
     answers = replace(answers, tuned=tuned_on(graph, options))
     answers = with_joint_view(graph, answers, options.tuning.seed, progress)
@@ -212,12 +214,17 @@ def ask_local(
     teacher: LocalTeacher,
     graph: TextGraph,
     options: TeachOptions,
+    nodes: NDArray[np.int64],
     work: Path,
     progress: Progress,
     ask_parts: AskParts,
 ) -> HopAnswers:
-    """The answers of a tuned teacher, or of a frozen encoder, whose head is fitted here."""
-    questions, nodes = all_questions(graph, options)
+    """The answers of a tuned teacher, or of a frozen encoder, whose head is fitted here.
+
+    Args:
+        nodes: that are asked about, rising.
+    """
+    questions = gather_questions(question_writer(graph, options), options.hops, nodes)
     frozen = teacher if isinstance(teacher, EncoderTeacher) and options.encoder.frozen else None
     folder = work
     if frozen is not None and not options.prompts.show_labels:
@@ -226,7 +233,8 @@ def ask_local(
         digest = prompts_digest(questions.prompts, model, graph.num_classes, options)
         folder = cache_folder() / "prompts" / digest
     sizes = options.tokens_per_batch, progress, options.part_prompts
-    answers = extract(teacher, questions, nodes, folder, *sizes, ask_parts)
+    with nullcontext() if folder == work else told_of_cache(folder):
+        answers = extract(teacher, questions, nodes, folder, *sizes, ask_parts)
     if (width := answers.log_probabilities.shape[-1]) != graph.num_classes:
         raise TeacherError(
             f"the teacher answers with {width} labels, and {graph.name} has {graph.num_classes}"
@@ -243,7 +251,9 @@ def teach_endpoint(
     if options.endpoint is None:
         raise TeacherError("an endpoint needs its address, such as openai:URL#model")
     digest = fingerprint(graph, options, "")
-    if (done := finished(out, digest)) is not None:
+    done, asked = finished(out, digest), asked_at(options.endpoint)
+    # Behind another address there may be another model: what is kept of the first is told of.
+    if done is not None and done.settings.get("asked", asked) == asked:
         return done
     started = time.monotonic()
     answers, bill, path = ask_endpoint(graph, options, options.endpoint, progress)
@@ -266,10 +276,11 @@ def ask_endpoint(
     def cost(prompt: Prompt) -> Cost:
         return Cost(calls, calls * estimate(prompt, endpoint))
 
-    questions, nodes = all_questions(graph, options, cost)
+    nodes = chosen_nodes(graph, options, cost)
+    questions = gather_questions(question_writer(graph, options), options.hops, nodes)
     asker = open_asker(endpoint.client, dict(options.prompts.label_descriptions))
     path = answers_path(endpoint.model)
-    with KeptAnswers(path, endpoint.model, asker.form, names) as kept:
+    with KeptAnswers(path, endpoint.model, asker.form, names, endpoint.url) as kept:
         rows, bill = ask_all(asker, questions.prompts, names, endpoint, kept, progress)
     found = rows[questions.which]  # [H, M, C]
     whole = np.flatnonzero(~np.isnan(found).any(axis=(0, 2)))
@@ -279,25 +290,37 @@ def ask_endpoint(
     return HopAnswers(nodes[columns], found[:, columns]), bill, path
 
 
+def asked_at(endpoint: EndpointOptions) -> str:
+    """Tells one address from another in a folder that others may read, and tells nobody which."""
+    return hashlib.sha256(address_of(endpoint.url).encode()).hexdigest()[:16]
+
+
 def charges(bill: Bill, options: EndpointOptions) -> dict[str, float]:
     """What this run was charged for; answers that were kept before are not in it."""
     return {**asdict(bill), "cost": bill.cost(options)}
 
 
-def all_questions(
-    graph: TextGraph, options: TeachOptions, cost: Callable[[Prompt], Cost] = unpriced
-) -> tuple[Questions, NDArray[np.int64]]:
-    """The questions that the budget allows, and the nodes that they are about.
+def question_writer(graph: TextGraph, options: TeachOptions) -> Callable[[int, int], Prompt]:
+    """The question about a node at a hop; the last ones are kept, since they are written twice."""
+    return lru_cache(KEPT_PROMPTS)(graph_prompter(graph, options.prompts).stored)
 
-    Of an endpoint, in the order in which to ask; else the nodes rise.
+
+def chosen_nodes(
+    graph: TextGraph, options: TeachOptions, cost: Callable[[Prompt], Cost] = unpriced
+) -> NDArray[np.int64]:
+    """The nodes that the budget allows to ask about.
+
+    Of an endpoint, in the order in which to ask; else they rise.
+
+    Raises:
+        TeacherError: see `budgeted_nodes`.
     """
-    write = lru_cache(KEPT_PROMPTS)(graph_prompter(graph, options.prompts).stored)
+    write = question_writer(graph, options)
     fitted = options.kind != "endpoint"
     nodes = budgeted_nodes(
         graph, options.hops, options.budget, write, cost, options.tuning.seed, fitted
     )
-    nodes = np.sort(nodes) if fitted else nodes
-    return gather_questions(write, options.hops, nodes), nodes
+    return np.sort(nodes) if fitted else nodes
 
 
 def finished(out: Path, digest: str, weights: Sequence[str] = ()) -> TeacherInfo | None:
@@ -344,6 +367,7 @@ def describe(
 ) -> TeacherInfo:
     endpoint = options.endpoint
     told = {"fingerprint": digest} | ({"reading": reading} if reading else {})
+    told |= {} if endpoint is None else {"asked": asked_at(endpoint)}
     return TeacherInfo(
         kind=options.kind,
         model=options.teacher if endpoint is None else endpoint.model,

@@ -1,6 +1,5 @@
 """`understudy data …`, with what brings a graph back from where it is served."""
 
-import math
 from pathlib import Path
 from typing import Annotated
 
@@ -60,7 +59,7 @@ def from_service(
     is in no split, unless it joins train.
     """
     by_url = is_service(source)
-    refuse_unread(context, by_url, timeout)
+    refuse_unread(context, by_url)
 
     def make(progress: Progress) -> Built:
         if by_url:
@@ -81,14 +80,12 @@ def from_service(
     produce(out, force, name, make, inputs, keep_name=True)
 
 
-def refuse_unread(context: typer.Context, by_url: bool, timeout: float) -> None:
+def refuse_unread(context: typer.Context, by_url: bool) -> None:
     """Refuses options of a service beside a data folder, and the other way round.
 
     Raises:
-        RefreshError: names them, or a time that is none.
+        RefreshError: names them.
     """
-    if not math.isfinite(timeout):
-        raise RefreshError(f"--timeout must be a number of seconds, not {timeout}")
     others, what = (
         (("bundle", "log"), "a service") if by_url else (("key", "timeout"), "a data folder")
     )

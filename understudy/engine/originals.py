@@ -25,6 +25,10 @@ ADVICE = (
     "overwritten in place while it is served: start the service again, or reload where it is no "
     "file of the graph, and replace a bundle's folder as a whole"
 )
+UNREAD = (
+    "cannot be looked at ({reason}), so that nobody can tell whether it holds what was opened: "
+    "see to it that the service may read it; where it may again, it goes on"
+)
 
 
 class Stamp(NamedTuple):
@@ -46,6 +50,7 @@ class Original:
     Attributes:
         changed: whether it was ever found to hold something else. It stays so when the content is
             back: what was computed in between is not.
+        unread: why it could not be looked at the last time; empty where it could.
     """
 
     def __init__(self, bundle: Bundle, name: str) -> None:
@@ -58,6 +63,7 @@ class Original:
         self.path = bundle.path(name)
         self.digest = bundle.manifest.files[name].sha256
         self.changed = False
+        self.unread = ""
         with reading(bundle.folder):
             self.known = stamp_of(self.path.stat())
 
@@ -65,21 +71,31 @@ class Original:
         """Compares its digest, where it was written to since the last look."""
         if self.changed:
             return
-        stamp = self.known
         try:
             stamp = stamp_of(self.path.stat())
-            if stamp == self.known or stamp.file != self.known.file:
-                return  # as it was; or another one is in its place, and leaves it alone
-            # Not of what is mapped: it may shrink at this moment.
-            self.changed = file_digest(self.path) != self.digest
+            if stamp != self.known and stamp.file == self.known.file:
+                # Not of what is mapped: it may shrink at this moment.
+                self.changed = file_digest(self.path) != self.digest
+                self.known = stamp
+            # Else it is as it was; or another one is in its place, and leaves it alone.
         except (FileNotFoundError, NotADirectoryError):
-            return  # it was moved or removed, which leaves what is mapped alone
+            pass  # it was moved or removed, which leaves what is mapped alone
         except OSError as error:
-            logger.warning("%s cannot be read: %s", self.path, error)
-            self.changed = True
-        self.known = stamp
+            reason = error.strerror or str(error)
+            if reason != self.unread:
+                logger.error("%s %s", self.path, UNREAD.format(reason=reason))
+            self.unread = reason
+            return
+        self.unread = ""
         if self.changed:
             logger.error("%s was %s", self.path, ADVICE)
+
+    @property
+    def damage(self) -> str:
+        """What is wrong with it, in words; empty where nothing is."""
+        if self.changed:
+            return f"{self.name} was {ADVICE}"
+        return f"{self.name} {UNREAD.format(reason=self.unread)}" if self.unread else ""
 
 
 def stamp_of(found: os.stat_result) -> Stamp:
@@ -115,15 +131,13 @@ class Originals:
         with self.lock:
             for file in self.files:
                 file.look()
-            changed = [file.name for file in self.files if file.changed]
-            if changed:
-                self.damage = f"{changed[0]} was {ADVICE}"
+            self.damage = next(filter(None, (file.damage for file in self.files)), "")
 
     def check(self) -> None:
         """Sees that what is computed and kept is the opened bundle's.
 
         Raises:
-            NotReadyError: a file was found to hold something else.
+            NotReadyError: a file was found to hold something else, or cannot be looked at.
         """
         self.look()
         if self.damage:
@@ -137,8 +151,8 @@ class Originals:
         """
         self.look()
         for file in self.files:
-            if file.changed and file.name.startswith(f"{GRAPH_FOLDER}/"):
-                raise NotReadyError(f"{file.name} was {ADVICE}")
+            if file.damage and file.name.startswith(f"{GRAPH_FOLDER}/"):
+                raise NotReadyError(file.damage)
 
     def end(self) -> None:
         """Has the thread end without waiting for it."""

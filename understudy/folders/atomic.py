@@ -62,24 +62,33 @@ def unchanged(folder: Path) -> Iterator[None]:
     """What is read of a folder within the block is of one writing, and not half of the next one.
 
     Raises:
-        FolderChangedError: another one took its place meanwhile, or a file of it.
+        FolderChangedError: another one took its place meanwhile, or a file of it; also in the place
+            of an error that comes of that.
     """
     before = stamps(folder)
-    yield
+    try:
+        yield
+    except Exception as error:
+        if stamps(folder) == before:
+            raise
+        raise written_anew(folder) from error
     if stamps(folder) != before:
-        raise FolderChangedError(
-            f"{folder} was written anew while it was read; run the same command again"
-        )
+        raise written_anew(folder)
+
+
+def written_anew(folder: Path) -> FolderChangedError:
+    return FolderChangedError(
+        f"{folder} was written anew while it was read; run the same command again"
+    )
 
 
 def stamps(folder: Path) -> list[tuple[str, int, int, int]]:
-    """Of each file its name, and what is another where it is written anew; none of no folder.
-
-    Raises:
-        OSError: it is replaced at this moment.
-    """
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    found = [(path.name, path.stat()) for path in files]
+    """Of each file its name, and what is another where it is written anew; none of no folder, nor
+    of one that is replaced at this moment."""
+    try:
+        found = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
     return [(name, own.st_ino, own.st_size, own.st_mtime_ns) for name, own in found]
 
 

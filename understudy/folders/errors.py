@@ -48,6 +48,7 @@ PLACE_ERRORS = {
     errno.EIO: "the disk reports an error",
     errno.EFBIG: "a file would be larger than is allowed there",
 }
+NO_PLACE = "there is no such place, or it takes no new files"  # as below /proc
 FULL_DISK = os.strerror(errno.ENOSPC)
 FROM_RUST = re.compile(r"\(os error (\d+)\)")  # how libraries in Rust word an error of the system
 
@@ -65,6 +66,22 @@ def told_problems(out: Path) -> Iterator[None]:
         if (reason := place_problem(error)) is None or is_elsewhere(error, out):
             raise
         raise OutputUnwritableError(f"{out} cannot be written: {reason}") from error
+
+
+@contextmanager
+def told_of_cache(place: Path) -> Iterator[None]:
+    """The same of what is written to the cache on the way to an output, which is not to blame.
+
+    Raises:
+        OutputUnwritableError: instead of whatever was raised for it.
+    """
+    try:
+        with told_problems(place):
+            yield
+    except OutputUnwritableError as error:
+        raise OutputUnwritableError(
+            f"{error}; set UNDERSTUDY_CACHE to a folder with room that can be written"
+        ) from error
 
 
 def is_elsewhere(error: BaseException, out: Path) -> bool:
@@ -86,6 +103,8 @@ def place_problem(error: BaseException) -> str | None:
 
     Libraries that write through code of their own tell a full disk in words alone.
     """
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        return NO_PLACE
     if isinstance(error, OSError) and error.errno is not None:
         return PLACE_ERRORS.get(error.errno)
     if found := FROM_RUST.search(str(error)):

@@ -44,6 +44,18 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def check_readable(path: Path) -> Path:
+    """The path of a file that can be opened.
+
+    A reader of safetensors says of a file that it may not read that there is none.
+
+    Raises:
+        OSError: it cannot be opened, and why.
+    """
+    with path.open("rb"):
+        return path
+
+
 def cache_folder() -> Path:
     """Where fetched things are kept: $UNDERSTUDY_CACHE, or .cache/understudy in the home.
 

@@ -1,7 +1,9 @@
 """A graph on disk: nodes.parquet, edges.parquet and meta.json with the content hash."""
 
+import errno
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from understudy.folders import atomic_folder
+from understudy.folders import atomic_folder, unchanged
 from understudy.folders.names import character_problem
 from understudy.folders.places import url_problem
 from understudy.graph.csr import build_adjacency
@@ -109,6 +111,8 @@ def read_meta(folder: Path) -> dict[str, Any]:
         version = msgspec.convert(meta, Format).format_version
         if version <= FORMAT_VERSION:
             msgspec.convert(meta, Meta)
+    except PermissionError as error:
+        raise SourceError(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise GraphFormatError(f"{path} is damaged: {error}") from error
     if version > FORMAT_VERSION:
@@ -125,14 +129,19 @@ def load_graph(folder: Path | str) -> TextGraph:
     """Reads a graph folder and verifies its content hash.
 
     Raises:
-        SourceError: no graph folder there.
+        SourceError: no graph folder there, or it may not be read.
         GraphFormatError: damaged, changed since it was written, or of a newer format.
+        FolderChangedError: another graph took its place while it was read.
     """
-    folder = Path(folder)
+    with unchanged(Path(folder)):
+        return loaded(Path(folder))
+
+
+def loaded(folder: Path) -> TextGraph:
+    """The same of a folder that nobody replaces meanwhile."""
     meta = read_meta(folder)
     try:
-        nodes = pq.read_table(folder / "nodes.parquet")
-        edges = pq.read_table(folder / "edges.parquet")
+        nodes, edges = (read_table(folder / f"{name}.parquet") for name in ("nodes", "edges"))
         graph = assemble(meta, nodes, edges)
         del nodes, edges
         pa.default_memory_pool().release_unused()  # which it would keep: as much as the graph
@@ -150,6 +159,19 @@ def load_graph(folder: Path | str) -> TextGraph:
             graph.content_hash[:12],
         )
     return graph
+
+
+def read_table(path: Path) -> pa.Table:
+    """A table of a folder.
+
+    Raises:
+        SourceError: it may not be read.
+        OSError, ArrowException: it is missing or damaged.
+    """
+    try:
+        return pq.read_table(path)
+    except PermissionError as error:  # in words of Arrow's, and without the name
+        raise SourceError(f"{path}: {os.strerror(errno.EACCES)}") from error
 
 
 def assemble(meta: dict[str, Any], nodes: pa.Table, edges: pa.Table) -> TextGraph:

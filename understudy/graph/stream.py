@@ -262,5 +262,9 @@ def read_graph(lines: Iterable[bytes | str], where: str) -> TextGraph:
             f"{where}: line {number} of the graph names {error}, which there is not"
         ) from error
     except (ValueError, msgspec.MsgspecError) as error:
+        if reading is None:  # a proxy's page, for example
+            raise BadInputError(
+                f"{where}: what answers there sends no graph ({error}); is it the service?"
+            ) from error
         raise BadInputError(f"{where}: line {number} of the graph: {error}") from error
     raise BadInputError(f"{where}: the graph ends after line {number:,}, and not with its end")

@@ -1,7 +1,6 @@
 """`understudy predict`: answers for a whole file, or for all nodes without a label."""
 
 import contextlib
-import math
 import os
 import shutil
 import sys
@@ -137,7 +136,6 @@ def predict(
         route,
         top,
         (input_format, output_format),
-        timeout,
     )
     check_cluster(ray, workers)
     if ray:
@@ -186,7 +184,6 @@ def understood(
     route: str,
     top: int,
     formats: tuple[str, str],
-    timeout: float,
 ) -> Asked:
     """What the arguments mean together.
 
@@ -200,8 +197,6 @@ def understood(
         raise OptionError(f"expected {wanted}; found {' '.join(files) or 'nothing'}")
     if NOT_READ in table.fields.text and len(table.fields.text) > 1:
         raise OptionError("--text-field none reads no text; leave it or the other one out")
-    if not math.isfinite(timeout):
-        raise OptionError(f"--timeout must be a number of seconds, not {timeout}")
     if route not in get_args(Route):
         raise OptionError(f"--route must be student, teacher or auto, not {route!r}")
     given = None if every_unlabeled else places[0]

@@ -133,7 +133,6 @@ def test_what_is_no_graph_is_refused_in_a_line(
             ["--api-key", "k", "--timeout", "9"],
             "--api-key, --timeout would not be read of a d",
         ),
-        ("http://127.0.0.1:9", ["--timeout", "nan"], "--timeout must be a number of seconds"),
     ],
 )
 def test_options_that_nothing_reads_are_refused(

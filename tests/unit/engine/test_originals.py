@@ -104,12 +104,28 @@ def test_a_folder_that_gave_way_to_a_file_leaves_what_is_mapped_alone(bundle: Ti
         assert not engine.damage
 
 
-def test_files_that_nobody_can_look_at_are_no_longer_believed(bundle: TinyBundle) -> None:
+def test_files_that_nobody_can_look_at_are_not_believed_until_somebody_can(
+    bundle: TinyBundle, other_graph: TinyBundle
+) -> None:
+    old = bundle.folder.with_name("old")
     with Engine.open(bundle.folder) as engine:
-        bundle.folder.rename(bundle.folder.with_name("old"))
-        bundle.folder.symlink_to(bundle.folder)  # as where a disk gives errors
-        with pytest.raises(NotReadyError, match="start the service again"):
-            engine.apply([UpsertNode("new", "json")])
+        before = engine.classify([Node(id="node-3")])
+        for overwritten in (False, True):
+            bundle.folder.rename(old)
+            bundle.folder.symlink_to(bundle.folder)  # as where a disk gives errors
+            with pytest.raises(NotReadyError, match=r"cannot be looked at \(Too many levels of sy"):
+                engine.apply([UpsertNode("new", "json")])
+            with pytest.raises(NotReadyError, match="see to it that the service may read it"):
+                engine.classify([Node(id="node-3")])
+            bundle.folder.unlink()
+            old.rename(bundle.folder)
+            if overwritten:
+                overwrite(bundle, other_graph)
+            engine.writer.originals.look()
+            if not overwritten:
+                assert engine.classify([Node(id="node-3")]) == before
+        with pytest.raises(NotReadyError, match="overwritten in place"):
+            engine.classify([Node(id="node-3")])
 
 
 def test_another_model_takes_over_where_the_graph_is_whole(

@@ -239,6 +239,11 @@ def test_a_path_that_is_no_text_is_refused_before_any_work(tmp_path: Path) -> No
             check_output(tmp_path / "graph", GRAPH, [given])
 
 
+def test_a_place_that_takes_no_new_files_is_told_by_its_own_name() -> None:
+    with pytest.raises(OutputUnwritableError, match=r"^/proc/graph cannot be written: there is no"):
+        check_output(Path("/proc/graph"), GRAPH)
+
+
 def test_an_input_that_is_a_link_to_itself_is_left_to_its_reader(tmp_path: Path) -> None:
     (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
     check_output(tmp_path / "graph", GRAPH, [tmp_path / "loop.csv"])

@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -8,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.other_user import as_nobody, open_to_all
+from understudy.folders import FolderChangedError
 from understudy.graph import (
     BadInputError,
     GraphFormatError,
@@ -133,3 +136,37 @@ def test_a_newer_format_is_refused(small_graph: TextGraph, tmp_path: Path) -> No
     (tmp_path / "meta.json").write_text(json.dumps({**meta, "format_version": 99}))
     with pytest.raises(GraphFormatError, match="update understudy"):
         load_graph(tmp_path)
+
+
+def test_a_graph_that_is_replaced_while_it_is_read_is_not_called_damaged(
+    small_graph: TextGraph, tmp_path: Path
+) -> None:
+    graphs = (small_graph, replace(small_graph, texts=string_array(small_graph.ids.to_pylist())))
+    save_graph(graphs[0], tmp_path / "g")
+
+    def write() -> None:
+        for number in range(60):
+            save_graph(graphs[number % 2], tmp_path / "g")
+
+    writer = Thread(target=write)
+    writer.start()
+    found, refused = set[str](), set[str]()
+    while writer.is_alive():
+        try:
+            found.add(load_graph(tmp_path / "g").content_hash)
+        except (FolderChangedError, SourceError) as error:
+            refused.add(str(error).removeprefix(f"{tmp_path / 'g'} ")[:30])
+    assert found == {graph.content_hash for graph in graphs}
+    # The second is of a moment between the old one and the new one.
+    assert refused <= {"was written anew while it was ", "is not a graph folder (no meta"}
+
+
+@pytest.mark.parametrize("name", ["meta.json", "nodes.parquet"])
+def test_a_graph_that_may_not_be_read_is_not_called_damaged(
+    small_graph: TextGraph, name: str
+) -> None:
+    with open_to_all() as folder:
+        save_graph(small_graph, folder / "g")
+        (folder / "g" / name).chmod(0)
+        with as_nobody(), pytest.raises(SourceError, match=rf"{name}: Permission denied$"):
+            load_graph(folder / "g")

@@ -96,7 +96,8 @@ def test_a_graph_that_is_not_whole_is_refused() -> None:
         ([*whole[:-1], unknown, whole[-1]], "names 'nobody'"),
         (whole[1:], "no graph begins so"),
         ([whole[0], *whole], "a second head"),
-        ([b"{", *whole], "line 1 of the graph"),
+        ([b"{", *whole], r"what answers there sends no graph \(.*\); is it the service"),
+        ([b"<html>"], "what answers there sends no graph"),
     ):
         with pytest.raises(BadInputError, match=words) as caught:
             read_graph(damaged, "here")

@@ -253,7 +253,6 @@ def test_a_killed_run_goes_on_where_it_was(
         (("{bundle}", "{in}", "--ray", "local", "--threads", "2"), "a worker has one core"),
         (("{bundle}", "-", "--input-format", "xml"), "--input-format must be one of csv, tsv"),
         (("{bundle}", "{in}", "{out}", "--threads", "100000"), "threads must be from 1 to 1,024"),
-        (("localhost:1", "{in}", "--timeout", "nan"), "--timeout must be a number of seconds"),
         (("localhost:1", "{in}", "--threads", "2"), "--threads would not be read: a service has"),
         (("{bundle}", "{in}", "--key", "k", "--timeout", "9"), "--key, --timeout would not be"),
         (("{bundle}", "--unlabeled", "--no-header"), "--header/--no-header would not be read: --u"),

@@ -20,7 +20,7 @@ from safetensors.numpy import load_file, save_file
 
 from training.errors import StaleTeacherError, TeacherError
 from understudy.graph import TextGraph
-from understudy.graph.files import write_json
+from understudy.graph.files import check_readable, write_json
 from understudy.graph.splits import labeled_nodes
 
 FORMAT_VERSION = 2  # of 1, answers about training nodes were learned from these nodes' labels
@@ -184,7 +184,7 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
             "another order"
         )
     try:
-        arrays = load_file(folder / ANSWERS_FILE)
+        arrays = load_file(check_readable(folder / ANSWERS_FILE))
         check_together(folder, info)
         smoothed = arrays.get("smoothed")
         answers = HopAnswers(
@@ -195,6 +195,8 @@ def read_teacher(folder: Path, graph: TextGraph) -> tuple[TeacherInfo, HopAnswer
             None if smoothed is None else View(arrays["smoothed_nodes"], smoothed),
             arrays["tuned"] if info.format_version > 1 else labeled_nodes(graph, "train"),
         )
+    except PermissionError as error:
+        raise TeacherError(f"{error.filename}: {error.strerror}") from error
     except (OSError, KeyError, safetensors.SafetensorError) as error:
         raise TeacherError(f"{folder / ANSWERS_FILE} is damaged: {error}") from error
     check_arrays(folder / ANSWERS_FILE, info, graph, answers)

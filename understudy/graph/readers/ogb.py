@@ -17,6 +17,7 @@ from understudy.graph.readers.fields import NOT_READ, NodeFields
 from understudy.graph.readers.formats import Files
 from understudy.graph.readers.ogb_files import (
     check_begins,
+    check_edge_count,
     class_numbers,
     integers,
     label_names,
@@ -32,6 +33,8 @@ from understudy.graph.reading import Reading
 from understudy.graph.records import EdgeTable, NodeTable, Source, null_strings, optional_strings
 from understudy.graph.repairs import RepairLog
 from understudy.graph.text_graph import string_array
+
+WITHOUT_NAMES = "without mapping/labelidx2…"
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,13 @@ def ogb_graph(
         np.arange(count, dtype=np.int64),
         ids=ids,
         texts=texts.take(ids, log),
-        labels=named_labels(str(labels_file), labels, label_names(folder), log),
+        labels=named_labels(str(labels_file), labels, label_names(folder), log, WITHOUT_NAMES),
         splits=null_strings(count),
         groups=null_strings(count),
         reading=texts.reading,
     )
     pairs = integers(edge_file, 2, progress)
+    check_edge_count(folder, edge_file, len(pairs))
     lines = np.arange(1, len(pairs) + 1, dtype=np.int64)
     edges = EdgeTable(Source(str(edge_file)), lines, pairs[:, 0], pairs[:, 1])
     return build_graph(

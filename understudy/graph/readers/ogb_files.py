@@ -116,7 +116,31 @@ def class_numbers(path: Path) -> pa.LargeStringArray:
 
 
 def node_count(folder: Path) -> int:
-    path = table_file(folder, "raw/num-node-list")
+    return count_of(table_file(folder, "raw/num-node-list"))
+
+
+def check_edge_count(folder: Path, edge_file: Path, found: int) -> None:
+    """Refuses a file of edges that has been cut short, where the folder tells how many there are.
+
+    Raises:
+        BadInputError: there are more, or fewer.
+    """
+    name = "raw/num-edge-list"
+    if not any((folder / f"{name}{suffix}").is_file() for suffix in (".csv.gz", ".csv")):
+        return
+    path = table_file(folder, name)
+    if (told := count_of(path)) != found:
+        raise BadInputError(
+            f"{edge_file}: {found:,} edges, and {path.name} says {told:,}; fetch or unpack it again"
+        )
+
+
+def count_of(path: Path) -> int:
+    """The one number of a file that has one for each graph.
+
+    Raises:
+        BadInputError: it has several.
+    """
     counts = integers(path, 1)
     if len(counts) != 1:
         raise BadInputError(f"{path}: {len(counts)} graphs; only a folder of one graph can be read")

@@ -42,7 +42,7 @@ def read(
 
 
 def test_a_whole_folder(tmp_path: Path) -> None:
-    graph = read(tmp_path).graph
+    graph = read(tmp_path, {"raw/num-edge-list.csv.gz": "3\n"}).graph
     assert graph.ids.to_pylist() == ["900", "901", "902", "903"]
     assert graph.texts.to_pylist() == [
         'First title\nFirst "abstract',
@@ -87,6 +87,16 @@ BAD = [
     ({"raw/edge.csv.gz": None}, SourceError, r"edge\.csv\.gz is missing"),
     ({"raw/node-label.csv.gz": "1\n"}, BadInputError, "1 labels for 4 nodes"),
     ({"raw/node-label.csv.gz": "1\n0\n2\n0\n"}, BadInputError, "node 2: class 2 has no name"),
+    (
+        {"raw/node-label.csv.gz": "1\n0\n2\n0\n"},
+        BadInputError,
+        r"one \(without mapping/labelidx2…: the numbers are the names\)",
+    ),
+    (
+        {"raw/edge.csv.gz": "0,1\n1,2\n", "raw/num-edge-list.csv.gz": "3\n"},
+        BadInputError,
+        r"edge\.csv\.gz: 2 edges, and num-edge-list\.csv\.gz says 3; fetch",
+    ),
     ({"raw/num-node-list.csv.gz": "2\n2\n"}, BadInputError, "2 graphs"),
     ({"split/time/train.csv.gz": "0\n4\n"}, BadInputError, r"train\.csv\.gz:2: 4 is no node"),
     ({"split/time/train.csv.gz": "0\n2\n"}, BadInputError, "is in train and in val"),

@@ -27,6 +27,19 @@ def test_a_delimiter_that_is_given(import_text: Import) -> None:
     assert built.graph.texts.to_pylist() == ["a"]
 
 
+@pytest.mark.parametrize(("sign", "name"), [(",", "comma"), ("\t", "tab")])
+def test_a_file_with_another_delimiter_than_the_one_given_for_all_is_told(
+    import_text: Import, sign: str, name: str
+) -> None:
+    nodes, options = NODES.replace(",", ";"), FileOptions(delimiter=";")
+    with pytest.raises(
+        BadInputError, match=rf"edges\.csv:1: .* and this one has another, the {name}"
+    ):
+        import_text(nodes, EDGES.replace(",", sign), options=options)
+    with pytest.raises(BadInputError, match=r"if this is no header but data, use --no-header$"):
+        import_text(nodes, "ends\n1\n", options=options)  # no other sign would divide it
+
+
 def test_the_first_line_of_excel(import_text: Import) -> None:
     nodes = 'sep=;\r\nid;text\r\n1;"a; b"\r\n2;\r\n'
     with pytest.raises(BadInputError, match=r"nodes\.csv:4: node '2' has no text"):

@@ -1,8 +1,12 @@
 """Options that a teacher does not read are refused before any work is done."""
 
+from pathlib import Path
+
 import pytest
 
 from understudy.cli import main
+from understudy.graph import save_graph
+from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 ENDPOINT = "openai:http://localhost:9/v1#model"
 
@@ -18,6 +22,7 @@ ENDPOINT = "openai:http://localhost:9/v1#model"
         ("teach", "encoder", ("--frozen", "--epochs", "5"), "frozen encoder"),
         ("teach", "encoder", ("--frozen", "--max-train-nodes", "9"), "frozen encoder"),
         ("teach", ENDPOINT, ("--learning-rate", "0.1"), "endpoint"),
+        ("teach", "student:runs/student", ("--seed", "5"), "student"),
         ("evaluate", "./llama", ("--tuned-layers", "2"), "causal"),
         ("evaluate", "encoder", ("--frozen", "--teacher-epochs", "5"), "frozen encoder"),
     ],
@@ -72,6 +77,19 @@ def test_a_report_alone_refuses_what_only_runs_read(capsys: pytest.CaptureFixtur
         main(["evaluate", "nowhere", "out", "--report-only", "--splits", "3", "--teacher", "gemma"])
     error = capsys.readouterr().err
     assert error == "error: --report-only runs nothing, so leave --splits, --teacher out\n"
+
+
+def test_options_of_a_teacher_that_no_recipe_asks_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3)), tmp_path / "g")
+    few = ["--splits=1", "--seeds=1", "--students=sage", "--encoders=hashing", "--epochs=1"]
+    words = ["--recipes", "vanilla", "--teacher", "gemma", "--rank", "8", *few]
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", str(tmp_path / "g"), str(tmp_path / "out"), *words])
+    assert ended.value.code == 0
+    told = capsys.readouterr().err
+    assert "--teacher, --rank: no recipe of this run asks a teacher, so nothing reads this" in told
 
 
 def test_options_that_the_teacher_reads_are_not_refused(capsys: pytest.CaptureFixture[str]) -> None:

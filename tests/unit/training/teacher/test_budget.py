@@ -21,8 +21,10 @@ from training.teacher.budget import (
 from training.teacher.cost import estimate
 from training.teacher.endpoint import EndpointOptions
 from training.teacher.hardness import read_hardness
-from training.teacher.options import Budget
-from understudy.graph import TextGraph
+from training.teacher.options import Budget, TeachOptions
+from training.teacher.teach import teach
+from training.teacher.tuning import TuningOptions
+from understudy.graph import TextGraph, save_graph
 from understudy.graph.csr import build_adjacency
 from understudy.graph.prompts import Prompt, PromptOptions, graph_prompter
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
@@ -94,6 +96,7 @@ def test_what_is_said_to_be_hard_comes_first(tmp_path: Path) -> None:
         ("[1]", "expected one JSON object"),
         ('{"a": 1}', "does not have"),
         ('{"a": 1, "a": 2}', "two keys 'a'"),
+        ("{}", "names no node; name some, or leave it out"),
     ):
         file.write_text(text)
         with pytest.raises(TeacherError, match=words):
@@ -174,3 +177,25 @@ def test_answers_depend_on_the_budget_and_on_its_choice() -> None:
     ]
     assert len(set(settings)) == 4
     assert Budget().settings == {"max_nodes": 0}
+
+
+@pytest.mark.parametrize(
+    ("budget", "told"),
+    [
+        (Budget(calls=5, choice="uncertain", hard={"nobody": 1.0}), "names the node 'nobody'"),
+        (Budget(calls=1, choice="uncertain"), "the budget"),
+    ],
+)
+def test_a_wrong_budget_is_told_before_hours_of_tuning(
+    tmp_path: Path, budget: Budget, told: str
+) -> None:
+    save_graph(GRAPH, tmp_path / "graph")
+    stages = set[str]()
+    with pytest.raises(TeacherError, match=told):
+        teach(
+            tmp_path / "graph",
+            tmp_path / "teacher",
+            TeachOptions(budget=budget, tuning=TuningOptions(epochs=1)),
+            lambda stage, done, total: stages.add(stage),
+        )
+    assert stages == {"Loading the teacher"}

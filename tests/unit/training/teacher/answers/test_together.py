@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.other_user import as_nobody, open_to_all
 from tests.unit.training.samples import small_answers, small_graph
 from tests.unit.training.teacher.answers.test_served import info
 from training.errors import TeacherError
@@ -51,6 +52,15 @@ def test_a_teacher_that_takes_the_place_of_the_one_that_is_read_is_told(tmp_path
     with pytest.raises(FolderChangedError, match="written anew while it was read; run the same"):
         read_around_another(folder)
     assert read_info(folder).answers != first
+
+
+def test_answers_that_may_not_be_read_are_not_called_damaged() -> None:
+    with open_to_all() as place:
+        folder = write(place / "teacher", 0.25)
+        (folder / ANSWERS_FILE).chmod(0)
+        told = rf"{ANSWERS_FILE}: Permission denied$".replace(".", r"\.")
+        with as_nobody(), pytest.raises(TeacherError, match=told):
+            read_teacher(folder, small_graph())
 
 
 def read_around_another(folder: Path) -> None:

@@ -1,0 +1,75 @@
+"""What `--teacher` and `--encoder-path` name is there: told before torch is imported."""
+
+import os
+from pathlib import Path
+
+from training.beginning import no_student
+from training.errors import EncoderError, TeacherError
+from training.teacher.defaults import (
+    LOCAL_KINDS,
+    STUDENT_KIND,
+    student_folder,
+    teacher_kind,
+)
+from understudy.folders.kinds import STUDENT, marked
+
+GEMMA = "gemma"  # the name of Gemma 3 270M, whose weights come as packages
+CONFIG = "config.json"  # of any model of transformers
+WEIGHTS_FILE = "model.safetensors"  # of a text encoder
+
+
+def check_model(teacher: str) -> None:
+    """Refuses a teacher whose folder or file is missing; what is in it is read later.
+
+    Args:
+        teacher: as `--teacher` names it
+
+    Raises:
+        CheckpointError: it is no student's folder.
+        TeacherError: there is no such folder or file.
+    """
+    kind, (name, _, path) = teacher_kind(teacher), teacher.partition(":")
+    if kind == STUDENT_KIND:
+        if marked(student_folder(teacher), STUDENT) is None:
+            raise no_student(student_folder(teacher))
+    elif name == "encoder":
+        if path and not Path(path).is_dir():
+            raise TeacherError(f"there is no folder {path!r}; give a text encoder's folder")
+        if path and not (Path(path) / CONFIG).is_file():
+            raise TeacherError(f"{path} holds no text encoder (no {CONFIG})")
+    elif name == "gguf":
+        check_file(Path(path))
+    elif kind not in LOCAL_KINDS and kind != "endpoint" and teacher != GEMMA:
+        check_name(teacher)
+
+
+def check_file(file: Path) -> None:
+    """Refuses a GGUF file that is not there."""
+    if not file.is_file():
+        raise TeacherError(f"there is no file {str(file)!r}; give gguf:FILE")
+
+
+def check_name(name: str) -> None:
+    """Refuses what can be neither a folder nor a hub id, before anything asks the network."""
+    if Path(name).is_dir():
+        if not (Path(name) / CONFIG).is_file():
+            raise TeacherError(f"{name} holds no model (no {CONFIG})")
+        return
+    if name.count("/") > 1 or name.startswith((".", "/", "~")) or os.sep not in name:
+        raise TeacherError(
+            f"there is no folder {name!r}; give gemma, gguf:FILE, a model's folder, a hub id such "
+            "as owner/model, encoder, or openai:URL#model"
+        )
+
+
+def check_encoder_path(path: Path) -> None:
+    """Refuses a folder of `--encoder-path` that holds no text encoder.
+
+    Raises:
+        EncoderError: it has no weights.
+    """
+    if not (path / WEIGHTS_FILE).is_file():
+        raise EncoderError(
+            f"--encoder-path {path}: there is no {WEIGHTS_FILE}; give the folder of MiniLM's, or "
+            "leave the option out where its package is installed"
+        )
