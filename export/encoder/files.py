@@ -22,6 +22,7 @@ from training.encoders.features import cached_file, kept_embeddings, mapped
 from training.encoders.minilm import MiniLM, load_minilm
 from understudy.bundle.reader import file_digest
 from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE, TOKENIZER_FILE, TextEncoder
+from understudy.folders.errors import told_of_cache
 from understudy.graph import TextGraph
 from understudy.graph.arrays import save_array
 from understudy.graph.files import atomic_file
@@ -104,13 +105,17 @@ Embed = Callable[[TextGraph, WrittenEncoder, str, Progress], NDArray[np.float32]
 def served_embeddings(
     graph: TextGraph, encoder: WrittenEncoder, file: str, progress: Progress, make: Embed = embed
 ) -> NDArray[np.float32]:
-    """The same, mapped from the cache, which is filled before by what `make` makes."""
+    """The same, mapped from the cache, which is filled before by what `make` makes.
+
+    Raises:
+        OutputUnwritableError: the cache cannot be written.
+    """
     path = served_file(graph, encoder, file)
     kept = kept_embeddings(path, graph.num_nodes)
     if kept is not None:
         return kept
     values = make(graph, encoder, file, progress)
-    with atomic_file(path) as temporary:
+    with told_of_cache(path), atomic_file(path) as temporary:
         save_array(temporary, values)
     return mapped(path)
 

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from export.encoder.files import WrittenEncoder, served_embeddings, served_file
 from tests.unit.training.samples import NODES, small_graph
 from training.encoders.features import MINILM_WIDTH
+from understudy.folders.errors import OutputUnwritableError
+from understudy.graph.progress import silent
 
 
 def test_a_torn_file_is_made_again(
@@ -37,3 +39,16 @@ def test_a_torn_file_is_made_again(
     np.testing.assert_array_equal(served(), rows)
     assert len(made) == 2
     assert "is damaged" in caplog.text
+
+
+def test_a_cache_that_takes_no_file_is_told_with_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").touch()
+    monkeypatch.setenv("UNDERSTUDY_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "encoder.onnx").write_bytes(b"a network")
+    encoder = cast(WrittenEncoder, SimpleNamespace(folder=tmp_path))
+    rows = np.zeros((NODES, MINILM_WIDTH), np.float32)
+    with pytest.raises(OutputUnwritableError, match="set UNDERSTUDY_CACHE to a folder") as told:
+        served_embeddings(small_graph(), encoder, "encoder.onnx", silent, lambda *_: rows)
+    assert str(told.value).startswith(f"{tmp_path / 'cache'}/features/")
