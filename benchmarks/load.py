@@ -26,7 +26,6 @@ import typer
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.measure import (
-    check_finite,
     check_means,
     described_bundle,
     markdown_table,
@@ -81,7 +80,6 @@ def load(
     """Load the service at given rates: latency and goodput, mix by mix."""
     wanted = parse_rates(rates)
     shares = parse_mixes(mixes or (MIXES if teacher is None else (*MIXES, TEACHER_MIX)), teacher)
-    check_finite(seconds=seconds, deadline=deadline)
     check_few(max(wanted), seconds)
     check_means(bundle, "taskset")
     questions = Questions(load_snapshot(bundle / "graph"))
@@ -167,10 +165,11 @@ def parse_mix(text: str) -> dict[str, float]:
         shares = {name.strip(): float(share) for name, share in pairs}
     except ValueError:
         shares = {}
-    known = bool(shares) and shares.keys() <= set(SORTS)
+    known = bool(shares) and shares.keys() <= set(SORTS) and len(shares) == text.count(",") + 1
     if not known or not all(0 < share < math.inf for share in shares.values()):
         raise BenchmarkError(
-            f"--mix takes shares above 0 of {', '.join(SORTS)}, such as {MIXES[-1]}; not {text!r}"
+            f"--mix takes shares above 0 of {', '.join(SORTS)}, each once, such as {MIXES[-1]}; "
+            f"not {text!r}"
         )
     total = sum(shares.values())
     return {name: share / total for name, share in shares.items()}

@@ -1,7 +1,6 @@
 """Timing and reporting that every benchmark shares."""
 
 import json
-import math
 import os
 import platform
 import shutil
@@ -20,6 +19,7 @@ from understudy.bundle import open_bundle
 from understudy.cli import errors_in_a_line, tidy_end
 from understudy.environment import installed, processor
 from understudy.graph import TextGraph
+from understudy.option_numbers import refuse_no_numbers
 
 RESULTS = Path(__file__).parent / "results"
 REPORTED_PACKAGES = ("numpy", "torch", "torch-geometric", "onnxruntime", "fastapi", "uvicorn")
@@ -87,17 +87,6 @@ def check_means(bundle: Path, *programs: str) -> None:
     check_programs(*programs)
 
 
-def check_finite(**amounts: float) -> None:
-    """Refuses an option that is no number, or has no end.
-
-    Raises:
-        BenchmarkError: names it.
-    """
-    for name, amount in amounts.items():
-        if not math.isfinite(amount):
-            raise BenchmarkError(f"--{name} must be a number, not {amount}")
-
-
 def check_programs(*programs: str) -> None:
     """The same without a bundle.
 
@@ -130,5 +119,9 @@ def write_results(name: str, results: Mapping[str, Any], markdown: str) -> None:
 
 def run_script(main: Callable[..., None]) -> None:
     """Runs a benchmark as its own command, with the errors of `understudy`."""
+    app = typer.Typer(add_completion=False)
+    app.command()(main)
+    command = typer.main.get_command(app)
+    refuse_no_numbers(command)
     with errors_in_a_line(), tidy_end():
-        typer.run(main)
+        command()

@@ -17,7 +17,6 @@ import typer
 
 from benchmarks.latency import json_node, student_nodes
 from benchmarks.measure import (
-    check_finite,
     check_means,
     described_bundle,
     markdown_table,
@@ -137,7 +136,6 @@ def overload(
     queue_tokens: Annotated[int, typer.Option(min=1, help="That may wait.")] = 16_384,
 ) -> None:
     """Measure unseen nodes at 16 concurrent requests, and twice the rate that can be sustained."""
-    check_finite(seconds=seconds)
     check_means(bundle, "taskset")
     requests = Requests(bundle)
     with terminal_progress() as progress:

@@ -27,7 +27,7 @@ from training.config import (
     TrainingConfig,
 )
 from training.devices import StudentPrecision
-from training.evaluation.plan import EvaluationOptions
+from training.evaluation.plan import EvaluationOptions, names
 from training.evaluation.splits import SPLIT_KINDS
 from training.evaluation.teachers import check_teacher
 from training.recipes import RECIPES
@@ -381,9 +381,9 @@ def evaluate(
         splits=splits,
         seeds=seeds,
         split_kind=split_kind,
-        students=tuple(students),
-        encoders=tuple(encoders),
-        recipes=tuple(recipes),
+        students=names("students", students),
+        encoders=names("encoders", encoders),
+        recipes=names("recipes", recipes),
         hidden=hidden,
         training=TrainingConfig(
             epochs=epochs, patience=patience, device=device, precision=student_precision

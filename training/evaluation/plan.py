@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 from training.config import (
     ENCODER_KINDS,
@@ -21,6 +21,8 @@ from training.recipes import COMBINED, RECIPES, UNSMOOTHED, VANILLA
 from training.student.network import STUDENTS
 from training.teacher.answers.folder import FORMAT_VERSION
 from training.teacher.options import TeachOptions
+
+Name = TypeVar("Name", bound=str)
 
 CHOSEN = "chosen"  # in reports: of these recipes' runs, the one that is best on validation
 CHOSEN_FROM = (VANILLA, "lingugkd", "unlabeled", COMBINED, UNSMOOTHED)  # the first of equals
@@ -144,3 +146,14 @@ def keys_of(
     parts = (range(options.splits), range(options.seeds), encoders, students, recipes)
     for split, seed, encoder, student, recipe in product(*parts):
         yield RunKey(split, seed, encoder, student, recipe)
+
+
+def names(argument: str, given: Sequence[Name]) -> tuple[Name, ...]:
+    """Several names; one word would be read as its letters.
+
+    Raises:
+        EvaluationError: it is a word.
+    """
+    if isinstance(given, str):
+        raise EvaluationError(f"{argument} takes several names, such as [{given!r}], not {given!r}")
+    return tuple(given)

@@ -31,7 +31,7 @@ from understudy.predict.answering import (
     open_service,
 )
 from understudy.predict.columns import AskedFields
-from understudy.predict.errors import OptionError
+from understudy.predict.errors import OptionError, OutputError
 from understudy.predict.formats import (
     Format,
     check_output_format,
@@ -149,6 +149,8 @@ def predict(
         check_output_format(out_kind, asked.out)
         if asked.out != STANDARD:
             check_place(asked.out, force)
+        elif sys.stdout is None:
+            raise OutputError("stdout is closed, to which answers would go; name OUT")
         rows = None
         if data is not None and kind is not None:
             asked = read_as_imported(asked, key, timeout)
@@ -304,15 +306,30 @@ def rows_without_label(answerer: Answerer) -> tuple[Iterator[Row], int]:
 
 def write_stdout(run: Run, rows: Iterator[Row], kind: Format) -> None:
     """Writes every part as soon as it is there; Parquet at the end, as a whole."""
-    stream, with_top = sys.stdout.buffer, run.top_k > 1
+    with_top = run.top_k > 1
     if kind.base == "parquet":
-        stream.write(encode([a for part in run.parts(rows) for a in part], kind, with_top))
+        put(encode([a for part in run.parts(rows) for a in part], kind, with_top))
     else:
-        stream.write(head(kind, with_top))
+        put(head(kind, with_top))
         for part in run.parts(rows):
-            stream.write(encode(part, kind, with_top))
-            stream.flush()
+            put(encode(part, kind, with_top))
     tell(summary(run.problems, "answers are on stdout"))
+
+
+def put(content: bytes) -> None:
+    """Writes to stdout.
+
+    Raises:
+        OutputError: it is full, or fails otherwise.
+        BrokenPipeError: who read it has enough.
+    """
+    try:
+        sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"stdout cannot be written: {error.strerror}") from error
 
 
 def write_file(

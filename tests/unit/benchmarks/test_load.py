@@ -120,7 +120,8 @@ def test_a_mix_is_drawn_by_its_shares() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["stored", "stored=0", "stored=1,others=2", "", "stored=x", "stored=nan"]
+    "text",
+    ["stored", "stored=0", "stored=1,others=2", "", "stored=x", "stored=nan", "stored=5,stored=7"],
 )
 def test_a_mix_that_is_none_is_told(text: str) -> None:
     with pytest.raises(BenchmarkError, match="--mix takes shares above 0 of stored, unseen"):
@@ -131,11 +132,11 @@ def test_a_mix_that_is_none_is_told(text: str) -> None:
     ("words", "told"),
     [
         (("overload", "--seconds", "-1"), "-1.0 is not in the range x>=4"),
-        (("overload", "--seconds", "nan"), "--seconds must be a number, not nan"),
+        (("overload", "--seconds", "nan"), "'--seconds': nan is no finite number"),
         (("overload", "--queue-tokens", "0"), "0 is not in the range x>=1"),
         (("http", "--rounds", "0"), "0 is not in the range x>=1"),
-        (("load", "--seconds", "inf"), "--seconds must be a number, not inf"),
-        (("load", "--deadline", "nan"), "--deadline must be a number, not nan"),
+        (("load", "--seconds", "inf"), "'--seconds': inf is no finite number"),
+        (("load", "--deadline", "nan"), "'--deadline': nan is no finite number"),
     ],
 )
 def test_times_that_are_none_are_refused_before_anything_is_measured(

@@ -3,7 +3,9 @@
 import gzip
 import json
 import shutil
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -160,6 +162,28 @@ def test_answers_on_stdout_end_with_how_many_failed(
     assert not ended.value.code
     told = capsysbinary.readouterr().err.decode()
     assert says(told, "answers are on stdout; 1 of them could not be answered")
+
+
+def test_a_stdout_that_takes_nothing_is_told_by_its_name(
+    tmp_path: Path,
+    tiny_bundle: TinyBundle,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "in.csv").write_text("id\nnode-1\n")
+    with Path("/dev/full").open("w", buffering=1, encoding="utf-8") as full:
+        for stdout, line in (
+            (full, "error: stdout cannot be written: No space left on device"),
+            (None, "error: stdout is closed, to which answers would go; name OUT"),
+        ):
+            with monkeypatch.context() as patch:
+                patch.setattr(sys, "stdout", stdout)
+                with pytest.raises(SystemExit) as ended:
+                    main(["predict", str(tiny_bundle.folder), str(tmp_path / "in.csv")])
+            assert ended.value.code == 1
+            assert capsys.readouterr().err.splitlines()[-1] == line
+        with suppress(OSError):
+            full.close()  # which tries to write what is left once more
 
 
 def test_all_unlabelled_nodes_are_classified(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from understudy.folders.kinds import GRAPH, marked
 from understudy.graph.errors import BadInputError, SourceError
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers import networkx_files
@@ -122,10 +123,12 @@ def parts_of(path: Path, kind: Kind) -> list[Path]:
     They are in the order of their numbers: `part.2` comes before `part.10`.
 
     Raises:
-        SourceError: a folder without parts, or with folders in it.
+        SourceError: a folder without parts, or with folders in it, or a graph's.
     """
     if not path.is_dir():
         return [path]
+    if marked(path, GRAPH) is not None:
+        raise SourceError(f"{path} is a graph folder already: give it to the next command as it is")
     inside = [part for part in path.iterdir() if part.name[0] not in "._"]
     inside.sort(key=lambda part: (by_numbers(part.name), part.name))
     folders = [part.name for part in inside if part.is_dir()]

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.unit.graph.readers.shapes import EDGES, NODES, TEXTS, Import, edges, names
-from understudy.graph import BadInputError, SourceError
+from understudy.graph import BadInputError, SourceError, save_graph
 from understudy.graph.builder import Built, Rules
 from understudy.graph.readers.fields import EdgeFields, NodeFields
 from understudy.graph.readers.files import SplitFile, import_graph
@@ -210,3 +210,10 @@ def test_a_file_without_texts_beside_one_with_texts(tmp_path: Path) -> None:
         import_graph(files, [], NodeFields(text=("txet",)), EdgeFields(), rules)
     one = import_graph(files, [], NodeFields(text=("fullname",)), EdgeFields(), rules)
     assert one.graph.texts.to_pylist() == ["p", "Ann"]
+
+
+def test_a_graph_folder_is_no_parts_of_a_table(import_text: Import, tmp_path: Path) -> None:
+    folder = tmp_path / "graph"
+    save_graph(import_text(NODES, EDGES).graph, folder)
+    with pytest.raises(SourceError, match="is a graph folder already: give it to the next command"):
+        import_graph([folder], [], NodeFields(), EdgeFields(), Rules())
