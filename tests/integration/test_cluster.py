@@ -59,9 +59,12 @@ from understudy.predict.rows import Answer, Row
 from understudy.predict.run import Problems, Run
 
 WORKERS = 2
-WAITS = {  # of Ray Train, in seconds: it looks after its workers, and lets a hanging one be
+VARIABLES = {
+    # Of Ray Train, in seconds: it looks after its workers, and lets a hanging one be.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
     "TORCH_PROCESS_GROUP_SHUTDOWN_TIMEOUT_S": "1",
+    # Its workers would give way to all other tests: what took a minute alone took five beside them.
+    "RAY_worker_niceness": "0",
 }
 pytestmark = [  # of Ray about itself, where it is called in this process
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
@@ -75,8 +78,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UNDERSTUDY_PLUGINS", "tests.mortal_teacher,tests.mortal_workers")
         patch.setenv("UNDERSTUDY_CACHE", str(tmp_path_factory.mktemp("cache")))
-        for name, seconds in WAITS.items():
-            patch.setenv(name, seconds)
+        for name, value in VARIABLES.items():
+            patch.setenv(name, value)
         with joined(LOCAL, WORKERS) as cluster:
             yield cluster
 
