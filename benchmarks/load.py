@@ -4,10 +4,13 @@
     python -m benchmarks.load BUNDLE --teacher FOLDER --rates 1,10,100
 
 Requests start by a Poisson process, whatever the answers do, and are timed from when they were to
-start. Goodput is answers with success within the deadline, a second. The service runs on one core,
-with --teacher that teacher's server beside it, and the client on the other; where the client itself
-is too slow, its lateness counts as the service's, so a rate that neither sustains is a lower bound
-of the service's own.
+start. Goodput is answers with success within the deadline, a second. With --tell-deadline every
+rate is measured twice, the second time with requests that say that they want their answer within
+the deadline (x-timeout-seconds), so that the service need not work for them in vain.
+
+The service runs on one core, with --teacher that teacher's server beside it, and the client on the
+other; where the client itself is too slow, its lateness counts as the service's, so a rate that
+neither sustains is a lower bound of the service's own.
 """
 
 import asyncio
@@ -75,6 +78,10 @@ def load(
     teacher: Annotated[
         Path | None, typer.Option(help="Folder of a trained one, asked beside the student.")
     ] = None,
+    tell_deadline: Annotated[
+        bool,
+        typer.Option("--tell-deadline", help="Again with requests that tell theirs; beside it."),
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the arrivals.")] = 0,
 ) -> None:
     """Load the service at given rates: latency and goodput, mix by mix."""
@@ -85,18 +92,20 @@ def load(
     questions = Questions(load_snapshot(bundle / "graph"))
     rows = []
     with terminal_progress() as progress, client_core(), asked(bundle, teacher) as servers:
-        steps = list(itertools.product(shares, wanted))
-        for number, (mix, rate) in enumerate(steps):
+        wishes = (None, deadline / 1_000) if tell_deadline else (None,)
+        steps = list(itertools.product(shares, wanted, wishes))
+        for number, (mix, rate, wish) in enumerate(steps):
             progress("Loading the service", number, len(steps))
-            arrivals = planned(questions, shares[mix], rate, seconds, seed + number)
+            own = seed + number // len(wishes)
+            arrivals = planned(questions, shares[mix], rate, seconds, own, wish)
             found = asyncio.run(drive(servers, arrivals, seconds, deadline / 1_000))
-            rows.append({"mix": mix, "rate": rate, **found})
+            rows.append({"mix": mix, "rate": rate, "told": wish is not None, **found})
         progress("Loading the service", len(steps), len(steps))
     graph = described_bundle(bundle, questions.graph)
     text = report(graph, rows, seconds, deadline)
     typer.echo(text)
     results = {"graph": graph, "seconds": seconds, "deadline_ms": deadline, "loads": rows}
-    write_results("load", results, text)
+    write_results("load_told" if tell_deadline else "load", results, text)
 
 
 @contextmanager
@@ -176,27 +185,41 @@ def parse_mix(text: str) -> dict[str, float]:
 
 
 def planned(
-    questions: Questions, mix: Mix, rate: float, seconds: float, seed: int
+    questions: Questions,
+    mix: Mix,
+    rate: float,
+    seconds: float,
+    seed: int,
+    wish: float | None = None,
 ) -> list[Arrival]:
-    """The requests of a rate, each of a drawn sort."""
+    """The requests of a rate, each of a drawn sort.
+
+    Args:
+        wish: seconds within which they say that their answer is wanted; None: they say nothing
+    """
     times = poisson_times(rate, seconds, seed)
     sorts = np.random.default_rng(seed).choice(list(mix), len(times), p=list(mix.values()))
-    requests = {name: prepared(questions, name, int((sorts == name).sum())) for name in mix}
+    counts = {name: int((sorts == name).sum()) for name in mix}
+    requests = {name: prepared(questions, name, counts[name], wish) for name in mix}
     return [
         Arrival(at, next(requests[name]), name)
         for at, name in zip(times, sorts.tolist(), strict=True)
     ]
 
 
-def prepared(questions: Questions, sort: str, count: int) -> Iterator[bytes]:
+def prepared(
+    questions: Questions, sort: str, count: int, wish: float | None = None
+) -> Iterator[bytes]:
     """Requests of one sort; each change adds an edge that no other one adds."""
     if sort == "teacher":
         nodes = questions.nodes("unseen", count)
-        return iter([prepare({"nodes": [node], "route": "teacher"}) for node in nodes])
+        bodies = [{"nodes": [node], "route": "teacher"} for node in nodes]
+        return iter([prepare(body, seconds=wish) for body in bodies])
     if sort != "changes":
-        return iter([prepare({"nodes": [node]}) for node in questions.nodes(sort, count)])
+        bodies = [{"nodes": [node]} for node in questions.nodes(sort, count)]
+        return iter([prepare(body, seconds=wish) for body in bodies])
     changes = [{"kind": "add_edge", **edge} for edge in questions.edges(count)]
-    return iter([prepare({"mutations": [change]}, MUTATIONS) for change in changes])
+    return iter([prepare({"mutations": [change]}, MUTATIONS, wish) for change in changes])
 
 
 async def drive(
@@ -254,7 +277,8 @@ def report(graph: str, rows: Sequence[Mapping[str, Any]], seconds: float, deadli
     for row in rows:
         busy = f"{row['server_busy']:.0%}", f"{row['client_busy']:.0%}"
         goodput = f"{row['goodput_per_second']:,.1f}"
-        first = [row["mix"], f"{row['rate']:,.0f}"]
+        mix = f"{row['mix']}, deadline told" if row.get("told") else row["mix"]
+        first = [mix, f"{row['rate']:,.0f}"]
         cells.append([*first, "all", *figures(row["all"]), goodput, *busy])
         if len(row["sorts"]) > 1:
             cells += [

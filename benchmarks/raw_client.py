@@ -11,11 +11,13 @@ from benchmarks.servers import CLASSIFY
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-def prepare(body: dict[str, Any], path: str = CLASSIFY) -> bytes:
+def prepare(body: dict[str, Any], path: str = CLASSIFY, seconds: float | None = None) -> bytes:
+    """A request's bytes; where seconds are given, it says that its answer is wanted within them."""
     content = msgspec.json.encode(body)
+    wish = "" if seconds is None else f"x-timeout-seconds: {seconds:g}\r\n"
     head = (
         f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(content)}\r\n\r\n"
+        f"{wish}content-length: {len(content)}\r\n\r\n"
     )
     return head.encode() + content
 

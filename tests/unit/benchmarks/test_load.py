@@ -119,6 +119,16 @@ def test_a_mix_is_drawn_by_its_shares() -> None:
     assert len(set(changes)) == len(changes) > 5  # no edge is added twice
 
 
+def test_requests_say_by_when_they_want_their_answers_where_they_are_to() -> None:
+    questions, mix = Questions(hub_graph(60)), parse_mix("stored=50,unseen=25,changes=25")
+    for wish, line in ((None, None), (0.05, b"x-timeout-seconds: 0.05\r\n")):
+        for arrival in planned(questions, mix, 100.0, 1.0, 1, wish):
+            head, _, body = arrival.request.partition(b"\r\n\r\n")
+            assert (b"x-timeout-seconds" in head) == (line is not None)
+            assert line is None or line in head
+            assert f"content-length: {len(body)}".encode() in head
+
+
 @pytest.mark.parametrize(
     "text",
     ["stored", "stored=0", "stored=1,others=2", "", "stored=x", "stored=nan", "stored=5,stored=7"],
