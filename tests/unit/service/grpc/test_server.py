@@ -1,11 +1,9 @@
 """gRPC over a real socket: NVIDIA's client, and calls that no client would make."""
 
 import asyncio
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -17,11 +15,9 @@ import tritonclient.grpc as triton  # type: ignore[import-untyped]
 from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]
 
 from service.app import Service, create_app
-from service.errors import AddressError
 from service.grpc.protocol import SERVICE, message_class
 from service.grpc.server import GrpcOptions, GrpcServer
 from service.http.access import Role, add_key
-from service.http.bodies import Aside
 from service.settings import Settings
 from tests.bundles import TinyBundle
 from understudy.engine import Engine, Node
@@ -326,40 +322,6 @@ def test_a_deadline_ends_a_call(engine: Engine, monkeypatch: pytest.MonkeyPatch)
             with pytest.raises(InferenceServerException, match="deadline_passed"):
                 asking.infer(MODEL, [tensor("text", "http")], headers=short)
             gate.set()
-
-
-def test_workers_share_a_port_and_nobody_else_does() -> None:
-    async def open_both() -> None:
-        aside = Aside()
-        shared = replace(options(Settings()), shared=True)
-        try:
-            first = GrpcServer(lambda *_: asyncio.sleep(0), shared, aside, print)
-            second = GrpcServer(
-                lambda *_: asyncio.sleep(0), replace(shared, port=first.port), aside, print
-            )
-            assert second.port == first.port
-            with pytest.raises(AddressError):
-                GrpcServer(
-                    lambda *_: asyncio.sleep(0), options(Settings(), first.port), aside, print
-                )
-        finally:
-            aside.close()
-
-    asyncio.run(open_both())
-
-
-def test_a_taken_port_is_said() -> None:
-    async def open_on(port: int) -> None:
-        aside = Aside()
-        try:
-            GrpcServer(lambda *_: asyncio.sleep(0), options(Settings(), port), aside, print)
-        finally:
-            aside.close()
-
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        with pytest.raises(AddressError, match=f"{port}; choose another with --grpc-port"):
-            asyncio.run(open_on(port))
 
 
 def test_calls_that_grpc_itself_would_refuse_are_counted(
