@@ -13,8 +13,7 @@ from service.errors import InvalidFieldError
 from service.http.exchange import decode
 from service.http.repeats import look_through
 from service.inference.classifier import Classified
-from service.inference.refusals import refuse_if_any_failed
-from service.messages import Node, Prediction, Route, encode
+from service.messages import Node, Prediction, Route, encode, refuse_if_any_failed
 from understudy.engine.requests import SCORE_DECIMALS, joined_logits, probabilities
 
 Text = Annotated[str, Meta(description='Of a node, or `{"node": …}` as JSON.')]
