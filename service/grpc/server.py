@@ -28,7 +28,7 @@ from service.errors import (
 from service.grpc.protocol import METHODS, SERVICE, message_class
 from service.grpc.translation import grpc_response, http_request
 from service.http.bodies import LARGE_BYTES, Aside
-from service.http.within import Answer, ask
+from service.http.internal import Answer, ask
 from service.routes.tensors import LENGTH_HEADER
 
 logger = logging.getLogger(__name__)

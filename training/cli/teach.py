@@ -10,7 +10,7 @@ from rich.console import Console
 from training.cli.teacher_options import TeacherFlags
 from training.cli.teacher_table import show_teacher
 from training.cli.unread_options import refuse_unread
-from training.cluster.elsewhere import teacher_place
+from training.cluster.places import teacher_place
 from training.config import LARGEST_SEED
 from training.errors import TeacherError
 from training.teacher.defaults import model_folder, reader_kind
