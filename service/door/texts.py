@@ -76,7 +76,7 @@ class TextsOutline(Struct):
 
 
 class TextsRequest(Struct):
-    """vLLM's body as a request of ours; see `service.inference.classifier.Retold`."""
+    """vLLM's body as a request of ours; see `service.inference.classifier.TranslatedRequest`."""
 
     nodes: tuple[Node, ...]
     raw_scores: bool = False
@@ -84,7 +84,7 @@ class TextsRequest(Struct):
     route: Route = "student"
 
     def told(self, asked: Classified) -> bytes:
-        """See `Retold`."""
+        """See `TranslatedRequest`."""
         names = asked.engine.manifest.label_names
         scores = scores_of(asked, self.raw_scores)
         data = [
