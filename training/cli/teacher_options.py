@@ -1,12 +1,19 @@
-"""The options of a teacher that `teach` and `evaluate` share."""
+"""The options of a teacher, by what reads them; `evaluate` has the first group, `teach` has all."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from training.errors import TeacherError
 from training.teacher.defaults import Precision, Scores
+from training.teacher.hardness import check_order, read_hardness
+from understudy.endpoint.options import Constraint, Thinking
+
+if TYPE_CHECKING:
+    from training.teacher.options import Budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,87 @@ class TeacherFlags:
             TeacherError: hops are no numbers.
         """
         return asdict(self) | {"hops": parse_hops(self.hops) if self.hops else None}
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetFlags:
+    """What limits a run of `teach`, and which nodes come first under a limit."""
+
+    max_nodes: Annotated[int, typer.Option(min=0, help="Nodes to ask about; 0 asks all.")] = 0
+    budget: Annotated[
+        int, typer.Option(min=0, help="Questions to ask, a node and hop each; 0: no limit.")
+    ] = 0
+    budget_money: Annotated[
+        float, typer.Option(min=0, help="To spend, by the prices given; 0: no limit.")
+    ] = 0.0
+    budget_choice: Annotated[
+        Literal["uncertain", "random"] | None,
+        typer.Option(
+            help="Nodes asked about first: those that labels leave uncertain, or any; by default "
+            "random of --max-nodes, else uncertain."
+        ),
+    ] = None
+    budget_hard: Annotated[
+        Path | None,
+        typer.Option(
+            help="How hard each node is, in place of what labels leave uncertain: a JSON object "
+            "from ids to numbers."
+        ),
+    ] = None
+
+    def hardness(self) -> dict[str, float]:
+        """Id of a node → how hard it is; empty where nobody says it.
+
+        Raises:
+            TeacherError: what comes first is said where nothing limits the run, or said twice; or
+                the file of --budget-hard is none.
+        """
+        limited = bool(self.budget or self.budget_money or self.max_nodes)
+        check_order(limited, self.budget_hard is not None, self.budget_choice)
+        return {} if self.budget_hard is None else read_hardness(self.budget_hard)
+
+    def budget_of(self, hard: Mapping[str, float]) -> "Budget":
+        """The limits as `teach` reads them.
+
+        Args:
+            hard: see `hardness`.
+        """
+        from training.teacher.options import Budget
+
+        uncertain = self.budget or self.budget_money or hard
+        choice = self.budget_choice or ("uncertain" if uncertain else "random")
+        return Budget(self.max_nodes, self.budget, self.budget_money, choice, hard)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointFlags:
+    """How an endpoint is asked."""
+
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests at a time.")] = 8
+    constraint: Annotated[
+        Constraint,
+        typer.Option(help="How an endpoint is held to the labels; auto: as the server can."),
+    ] = "auto"
+    thinking: Annotated[
+        Thinking,
+        typer.Option(help="How it is kept from thinking; wait lets it; auto: as the server can."),
+    ] = "auto"
+    max_choices: Annotated[
+        int, typer.Option(min=16, max=255, help="Options a question, of a decision endpoint.")
+    ] = 255
+    input_price: Annotated[float, typer.Option(min=0, help="Of a million prompt tokens.")] = 0.0
+    output_price: Annotated[float, typer.Option(min=0, help="Of a million answered tokens.")] = 0.0
+
+    @property
+    def priced(self) -> bool:
+        """Whether answers cost anything."""
+        return bool(self.input_price or self.output_price)
+
+    def fields(self) -> dict[str, Any]:
+        """By the names of `training.teacher.endpoint.EndpointOptions`."""
+        fields = asdict(self)
+        fields["most_choices"] = fields.pop("max_choices")
+        return fields
 
 
 def parse_hops(text: str) -> tuple[int, ...]:
