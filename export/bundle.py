@@ -25,10 +25,10 @@ from export.options import ExportOptions
 from export.passes import (
     THREADS,
     Activations,
-    Given,
     Here,
     Passes,
     PassesElsewhere,
+    StudentFeatures,
     forgotten,
     given_as_served,
     given_by,
@@ -85,7 +85,7 @@ class Draft:
     parity: dict[str, float] = field(default_factory=dict)
     variants: dict[str, VariantInfo] = field(default_factory=dict)
 
-    def activations(self, form: Form, given: Given) -> Activations:
+    def activations(self, form: Form, given: StudentFeatures) -> Activations:
         return self.passes.activations(self.graph, form, given, self.progress)
 
 
@@ -186,7 +186,7 @@ def fill_folder(draft: Draft, options: ExportOptions) -> Manifest:
     return manifest_of(draft, options, encoder, activations[-1])
 
 
-def write_student(draft: Draft, options: ExportOptions) -> tuple[Given, Activations]:
+def write_student(draft: Draft, options: ExportOptions) -> tuple[StudentFeatures, Activations]:
     """Writes the student's files, and computes all activations with them."""
     student, adjacency = draft.checkpoint.student, draft.graph.adjacency
     spec = draft.checkpoint.config.encoder
@@ -206,7 +206,7 @@ def serve_int8(
     encoder: WrittenEncoder,
     expected: NDArray[np.float32],
     options: ExportOptions,
-) -> tuple[Given, Activations] | None:
+) -> tuple[StudentFeatures, Activations] | None:
     """Writes the int8 encoder, and the activations of what it reads, if it passes its gate.
 
     Stored nodes must be what the served encoder makes of their texts: else an unseen node with
@@ -234,7 +234,7 @@ def serve_int8(
 
 
 def write_variant(
-    draft: Draft, precision: str, given: Given, expected: NDArray[np.float32]
+    draft: Draft, precision: str, given: StudentFeatures, expected: NDArray[np.float32]
 ) -> None:
     """Writes the student's layers in another precision.
 

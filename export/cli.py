@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from export.cluster.elsewhere import passes_place
+from export.cluster.places import passes_place
 from export.errors import ExportError
 from export.options import EncoderPrecision, ExportOptions
 from training.beginning import no_student

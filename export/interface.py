@@ -5,12 +5,12 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from export.bundle import export_bundle
-from export.cluster.elsewhere import passes_place
+from export.cluster.places import passes_place
 from export.options import EncoderPrecision, ExportOptions
 from understudy.bundle import Manifest
 from understudy.cluster.options import check_cluster
 from understudy.extras import needed
-from understudy.graph.kept import GraphSource, graph_folder
+from understudy.graph.cached_graph import GraphSource, graph_folder
 from understudy.graph.progress import Progress, silent
 
 

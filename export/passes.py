@@ -28,7 +28,7 @@ Activations = list[NDArray[np.float32]]  # h0 … h(L-1), each [N, hidden], and 
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class StudentFeatures:
     """What a student's input reads of all nodes.
 
     Attributes:
@@ -44,7 +44,7 @@ class Passes(Protocol):
     """Who computes."""
 
     def activations(
-        self, graph: TextGraph, form: Form, given: Given, progress: Progress
+        self, graph: TextGraph, form: Form, given: StudentFeatures, progress: Progress
     ) -> Activations: ...
 
     def embeddings(
@@ -62,7 +62,7 @@ class Here:
     """This process."""
 
     def activations(
-        self, graph: TextGraph, form: Form, given: Given, progress: Progress
+        self, graph: TextGraph, form: Form, given: StudentFeatures, progress: Progress
     ) -> Activations:
         network = form.open(THREADS)
         return all_activations(network, given.features, graph.adjacency, form.weighting, progress)
@@ -75,10 +75,10 @@ class Here:
 
 def given_by(
     graph: TextGraph, spec: EncoderSpec, encoder_path: Path | None, progress: Progress
-) -> Given:
+) -> StudentFeatures:
     """By the encoder that the student was trained with."""
     file = embeddings_file(graph) if spec.kind == "minilm" else None
-    return Given(graph_features(graph, spec, encoder_path, progress), spec, file)
+    return StudentFeatures(graph_features(graph, spec, encoder_path, progress), spec, file)
 
 
 def given_as_served(
@@ -88,10 +88,10 @@ def given_as_served(
     file: str,
     passes: Passes,
     progress: Progress,
-) -> Given:
+) -> StudentFeatures:
     """By a file of the encoder that is written."""
     values = served_embeddings(graph, encoder, file, progress, passes.embeddings)
-    return Given(dense_features(values), spec, served_file(graph, encoder, file))
+    return StudentFeatures(dense_features(values), spec, served_file(graph, encoder, file))
 
 
 def forgotten(activations: Activations) -> None:

@@ -38,7 +38,7 @@ from service.workers.team import Team
 from understudy.engine.engine import Engine
 from understudy.engine.errors import SHOWN_CHARACTERS
 
-Beside = Callable[[], AbstractAsyncContextManager[None]]
+Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
 
 class Service(Gateway):
@@ -75,14 +75,14 @@ def create_app(
         **graph.direct(parts),
         **decisions.direct(parts),
     }
-    beside: list[Beside] = []
+    lifespans: list[Lifespan] = []
     if settings.mcp:
         from service.mcp.server import Endpoint
 
         endpoint = Endpoint(parts, settings.max_body_bytes)
         direct |= {(method, MCP_PATH): endpoint for method in ("POST", "GET", "DELETE")}
-        beside.append(endpoint.running)
-    app = build_application(parts, settings.page, beside)
+        lifespans.append(endpoint.running)
+    app = build_application(parts, settings.page, lifespans)
     service = Service(
         app,
         settings.max_body_bytes,
@@ -99,12 +99,12 @@ def create_app(
     return service
 
 
-def build_application(parts: Parts, with_page: bool, beside: Sequence[Beside] = ()) -> FastAPI:
+def build_application(parts: Parts, with_page: bool, lifespans: Sequence[Lifespan] = ()) -> FastAPI:
     """All routes, their document and their errors.
 
     Args:
         with_page: and the page for people.
-        beside: what runs as long as the application, and ends before its parts do.
+        lifespans: what runs as long as the application, and ends before its parts do.
     """
     own = PAGE_ROUTES if with_page else []
 
@@ -113,7 +113,7 @@ def build_application(parts: Parts, with_page: bool, beside: Sequence[Beside] = 
         await parts.health.check()
         parts.begin()
         async with AsyncExitStack() as running:
-            for each in beside:
+            for each in lifespans:
                 await running.enter_async_context(each())
             yield
         await parts.close()

@@ -4,9 +4,9 @@ SMOOTHING = 0.2  # weight of the newest value
 
 
 def running_mean(known: float, newest: float) -> float:
-    """The mean with one more value, of which older ones count less and less.
+    """The exponential moving average after one more value.
 
     Args:
-        known: so far; 0 where nothing is.
+        known: the average so far; 0 before the first value.
     """
     return known + SMOOTHING * (newest - known) if known else newest

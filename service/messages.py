@@ -4,11 +4,13 @@ Structs, not pydantic models: decoding, checking and encoding them is most of wh
 costs, and msgspec does it several times faster. Their JSON schema is in the OpenAPI document.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from service.errors import NoNodeError
 from understudy.engine.errors import Detail, EngineError, NodeError
 from understudy.engine.explanations import Explanation
 from understudy.engine.requests import Form, LabelScore
@@ -170,6 +172,18 @@ def error_detail(error: EngineError) -> ErrorDetail:
 
 def refused(index: int, name: str | None, error: NodeError) -> Prediction:
     return Prediction(index, name, error=error_detail(error))
+
+
+def refuse_if_any_failed(predictions: Sequence[Prediction]) -> None:
+    """Makes a node's error the request's, for wires that have no error of one.
+
+    Raises:
+        NoNodeError: the first bad node's error.
+    """
+    for prediction in predictions:
+        if (error := prediction.error) is not None:
+            message = f"node {prediction.index}: {error.message}"
+            raise NoNodeError(error.code, message, error.details)
 
 
 STUDENTS = Form(Prediction, refused)  # the student's predictions, made at once as they are told

@@ -31,8 +31,8 @@ from service.settings import Settings
 from service.teacher.asking import Asking, Manner
 from service.teacher.client import EndpointTeacher, endpoint_teacher
 from service.teacher.measured import (
-    Given,
     Introduction,
+    QuestionSettings,
     asked_model,
     check_reload,
     question_options,
@@ -252,7 +252,7 @@ def manners(settings: Settings, endpoint: ClientOptions) -> Callable[[Manifest],
     return manner_of
 
 
-def given_questions(manifest: Manifest, settings: Settings) -> Given:
+def given_questions(manifest: Manifest, settings: Settings) -> QuestionSettings:
     """What the settings say of questions, with the lines of the file that describes the labels.
 
     Raises:

@@ -15,7 +15,7 @@ import uvicorn
 
 from service.app import Service
 from service.errors import AddressError
-from service.http.places import REFUSED_CONNECTIONS
+from service.http.connections import REFUSED_CONNECTIONS
 from service.http.protocol import Connection, WireLimits, wire_protocol
 from service.settings import Settings
 

@@ -14,7 +14,7 @@ from service.http.protocol import WireLimits
 from service.inference.batcher import BatchOptions
 from service.setting_checks import check_settings
 from service.setting_names import ENVIRONMENT_PREFIX, check_given, file_values, wrong_setting
-from service.teacher.measured import Given
+from service.teacher.measured import QuestionSettings
 from service.teacher.teacher import TeacherOptions
 from understudy.endpoint.options import ClientOptions, Constraint, Thinking, WireName
 from understudy.engine.limits import Limits
@@ -345,11 +345,11 @@ class Settings(BaseSettings):
         return RateLimit(self.rate_limit, self.rate_burst) if self.rate_limit else None
 
     @property
-    def given(self) -> Given:
+    def given(self) -> QuestionSettings:
         """What questions are to be like, as far as the settings say so."""
         prompts = {"tokens": self.teacher_tokens, "nested": self.teacher_nested}
         said = {name: value for name, value in prompts.items() if value is not None}
-        return Given(self.teacher_hops, said)
+        return QuestionSettings(self.teacher_hops, said)
 
     @property
     def upstream(self) -> UpstreamOptions | None:

@@ -40,8 +40,12 @@ def check_whole(name: str, value: object, least: int, most: int | None = None) -
     Raises:
         TrainingError: it is no whole number, or out of its range.
     """
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or value < least or (most is not None and value > most):  # type: ignore[operator]
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | np.integer)
+        or value < least
+        or (most is not None and value > most)
+    ):
         upper = "" if most is None else f" and at most {most}"
         raise TrainingError(f"{name} must be a whole number of at least {least}{upper}: {value!r}")
 

@@ -11,9 +11,7 @@ from pathlib import Path
 from training import distill as distilling
 from training import student_teacher as teaching
 from training.beginning import like_its_start
-from training.cli.evaluate import RENAMED
-from training.cli.teach import READERS, parse_endpoint
-from training.cluster.elsewhere import (
+from training.cluster.places import (
     check_shared_batch_size,
     check_shared_device,
     student_place,
@@ -36,12 +34,14 @@ from training.teacher.causal import CausalOptions
 from training.teacher.choices import TeacherChoices, refuse_unread_choices
 from training.teacher.defaults import Precision, Scores
 from training.teacher.hardness import check_order
+from training.teacher.named import parse_endpoint
 from training.teacher.options import Budget, Choice
+from training.teacher.readers import READERS, RENAMED
 from understudy.cluster.errors import ClusterError
 from understudy.cluster.options import check_cluster
 from understudy.extras import needed
+from understudy.graph.cached_graph import GraphSource, graph_folder
 from understudy.graph.folder import read_meta
-from understudy.graph.kept import GraphSource, graph_folder
 from understudy.graph.label_descriptions import checked_descriptions
 from understudy.graph.progress import Progress, silent
 

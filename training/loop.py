@@ -121,10 +121,7 @@ def train(
             raise DivergedError(f"the loss is {loss} in epoch {number}; lower --learning-rate")
         embedded = None  # let go of the last one before the next is made
         embedded = student.embed(data.features) if shared else None
-        h = embedded
-        if not shared and isinstance(evaluation, Evaluation):
-            h = team.embedded(student, data.features)
-        run.epochs.append(team.measured(loss, evaluation(student, h)))
+        run.epochs.append(team.measured(loss, evaluation(student, embedded)))
         if run.best == len(run.epochs) - 1:
             run.best_state = copy.deepcopy(student.state_dict())
         run.seconds = time.monotonic() - since
@@ -233,7 +230,7 @@ class Evaluation:
     team for its part of them."""
 
     def __init__(self, student: Student, data: GraphData, team: Team = ALONE) -> None:
-        self.data, self.student = data, student
+        self.data, self.student, self.team = data, student, team
         self.parts = [part[team.rank :: team.size] for part in (data.train, data.val)]
         self.nodes = torch.cat(self.parts)
 
@@ -251,6 +248,8 @@ class Evaluation:
         student in evaluation mode."""
         student.eval()
         data, nodes = self.data, self.nodes
+        if embedded is None:  # asked of all, also of those that have no node to judge
+            embedded = self.team.embedded(student, data.features)
         if not len(nodes):  # of a team as large as val and train
             return torch.zeros(2, dtype=torch.float64)
         logits = student.of_nodes(data.features, data.edges, nodes, self.product, embedded)

@@ -142,9 +142,9 @@ def check_shapes(student: Student, folder: Path, info: StudentInfo) -> float:
     return max(differences)
 
 
-def student_forms(folder: Path, info: StudentInfo, threads: int = 1) -> list[StudentNetwork]:
+def student_forms(folder: Path, info: StudentInfo) -> list[StudentNetwork]:
     """A folder's student as it is run on a CPU, and as it is run on a GPU: gathering."""
-    return [form.open(threads) for form in forms_of(folder, info)]
+    return [form.open(threads=1) for form in forms_of(folder, info)]
 
 
 def check_whole(student: Student, path: Path) -> float:

@@ -22,7 +22,7 @@ from export.cluster.ranges import (
 from export.encoder.embeddings import ENCODING
 from export.encoder.files import WrittenEncoder
 from export.errors import ExportError
-from export.passes import Activations, Given
+from export.passes import Activations, StudentFeatures
 from export.student.activations import STAGE, node_ranges
 from export.student.forms import Form
 from training.encoders.features import write_rows
@@ -65,7 +65,7 @@ class SharedPasses:
     numbers: Iterator[int] = field(default_factory=count)  # of the passes
 
     def activations(
-        self, graph: TextGraph, form: Form, given: Given, progress: Progress
+        self, graph: TextGraph, form: Form, given: StudentFeatures, progress: Progress
     ) -> Activations:
         form = replace(form, folder=form.folder.resolve())
         ranges = list(node_ranges(graph.adjacency, NODES_A_RANGE, NEIGHBORS_A_RANGE))

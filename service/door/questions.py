@@ -13,13 +13,13 @@ from understudy.endpoint.naming import LabelReader
 
 MOST_KEPT = 64  # of the questions that were read last
 LONGEST_KEPT = 16_384  # bytes of a request's questions; longer ones are read every time
-Given = TypeVar("Given")  # a wire's own form of the questions
+WireQuestions = TypeVar("WireQuestions")  # a wire's own form of the questions
 
 
-class Questions(Generic[Given]):
+class Questions(Generic[WireQuestions]):
     """Some questions, and what is known of them whatever node they are asked about."""
 
-    def __init__(self, given: Given, options: Sequence[Options | None]) -> None:
+    def __init__(self, given: WireQuestions, options: Sequence[Options | None]) -> None:
         """Keeps.
 
         Args:
@@ -49,24 +49,24 @@ def look_around(content: bytes, questions: Raw) -> None:
     look_through(content.replace(bytes(questions), b"0", 1))
 
 
-class QuestionReader(Generic[Given]):
+class QuestionReader(Generic[WireQuestions]):
     """Reads a wire's questions; those that were asked lately are not taken apart again."""
 
     def __init__(
         self,
-        decoder: "msgspec.json.Decoder[Given]",
-        options_of: Callable[[Given], Sequence[Options | None]],
+        decoder: "msgspec.json.Decoder[WireQuestions]",
+        options_of: Callable[[WireQuestions], Sequence[Options | None]],
     ) -> None:
         self.decoder = decoder
         self.options_of = options_of
-        self.known: Callable[[bytes], Questions[Given]] = lru_cache(MOST_KEPT)(self.anew)
+        self.known: Callable[[bytes], Questions[WireQuestions]] = lru_cache(MOST_KEPT)(self.anew)
 
-    def anew(self, content: bytes) -> Questions[Given]:
+    def anew(self, content: bytes) -> Questions[WireQuestions]:
         given = self.decoder.decode(content)
         look_through(content)
         return Questions(given, self.options_of(given))
 
-    def read(self, written: Raw) -> Questions[Given]:
+    def read(self, written: Raw) -> Questions[WireQuestions]:
         """Reads them.
 
         Raises:

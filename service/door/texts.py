@@ -13,8 +13,7 @@ from service.errors import InvalidFieldError
 from service.http.exchange import decode
 from service.http.repeats import look_through
 from service.inference.classifier import Classified
-from service.inference.refusals import refuse_if_any_failed
-from service.messages import Node, Prediction, Route, encode
+from service.messages import Node, Prediction, Route, encode, refuse_if_any_failed
 from understudy.engine.requests import SCORE_DECIMALS, joined_logits, probabilities
 
 Text = Annotated[str, Meta(description='Of a node, or `{"node": …}` as JSON.')]
@@ -77,7 +76,7 @@ class TextsOutline(Struct):
 
 
 class TextsRequest(Struct):
-    """vLLM's body as a request of ours; see `service.inference.classifier.Retold`."""
+    """vLLM's body as a request of ours; see `service.inference.classifier.TranslatedRequest`."""
 
     nodes: tuple[Node, ...]
     raw_scores: bool = False
@@ -85,7 +84,7 @@ class TextsRequest(Struct):
     route: Route = "student"
 
     def told(self, asked: Classified) -> bytes:
-        """See `Retold`."""
+        """See `TranslatedRequest`."""
         names = asked.engine.manifest.label_names
         scores = scores_of(asked, self.raw_scores)
         data = [

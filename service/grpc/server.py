@@ -28,7 +28,7 @@ from service.errors import (
 from service.grpc.protocol import METHODS, SERVICE, message_class
 from service.grpc.translation import grpc_response, http_request
 from service.http.bodies import LARGE_BYTES, Aside
-from service.http.within import Answer, ask
+from service.http.internal import Answer, ask
 from service.routes.tensors import LENGTH_HEADER
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ PASSED_ON = (
 LEAST_SECONDS = 0.001  # of a deadline that is all but over
 HEADROOM_BYTES = LARGE_BYTES  # of a message around what becomes its body
 MOST_BYTES = 2**31 - 1  # of anything in gRPC
-Handler = Callable[[Any, Any], Awaitable[Any]]
+Handler = Callable[[Any, grpc.aio.ServicerContext], Awaitable[Any]]
 Count = Callable[[ServiceError], None]
 
 
@@ -135,7 +135,7 @@ class GrpcServer:
         """A method with what reads its message: else grpcio alone would refuse one."""
         parse, method = message_class(f"{name}Request").FromString, getattr(self, name)
 
-        async def answer(sent: bytes, context: Any) -> Any:
+        async def answer(sent: bytes, context: grpc.aio.ServicerContext) -> Any:
             self.calls.read()
             try:
                 request = parse(sent)
@@ -146,28 +146,28 @@ class GrpcServer:
 
         return answer
 
-    async def ServerLive(self, _: Any, context: Any) -> Any:  # noqa: N802 - the protocol's names
+    async def ServerLive(self, _: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802 - the protocol's names
         await self.succeed(context, "GET", "/v2/health/live")
         return message_class("ServerLiveResponse")(live=True)
 
-    async def ServerReady(self, _: Any, context: Any) -> Any:  # noqa: N802
+    async def ServerReady(self, _: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         ready = await self.is_ready(context, "/v2/health/ready")
         return message_class("ServerReadyResponse")(ready=ready)
 
-    async def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def ModelReady(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         path = f"{model_path(request.name, request.version)}/ready"
         ready = await self.is_ready(context, path)
         return message_class("ModelReadyResponse")(ready=ready)
 
-    async def ServerMetadata(self, _: Any, context: Any) -> Any:  # noqa: N802
+    async def ServerMetadata(self, _: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         told = json.loads((await self.succeed(context, "GET", "/v2")).content)
         return message_class("ServerMetadataResponse")(name=told["name"], version=told["version"])
 
-    async def ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def ModelMetadata(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         answer = await self.succeed(context, "GET", model_path(request.name, request.version))
         return message_class("ModelMetadataResponse")(**json.loads(answer.content))
 
-    async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def ModelInfer(self, request: Any, context: grpc.aio.ServicerContext) -> Any:  # noqa: N802
         path = f"{model_path(request.model_name, request.model_version)}/infer"
         try:
             if request.ByteSize() > LARGE_BYTES:
@@ -183,16 +183,21 @@ class GrpcServer:
             return await self.aside.run(grpc_response, answer, raw)
         return grpc_response(answer, raw)
 
-    async def refuse_call(self, _: Any, context: Any) -> None:
+    async def refuse_call(self, _: Any, context: grpc.aio.ServicerContext) -> None:
         """Answers a call that there are too many others for."""
         await self.refuse(context, OverloadedError("too many calls are running", 1.0))
 
-    async def refuse_method(self, _: Any, context: Any) -> None:
+    async def refuse_method(self, _: Any, context: grpc.aio.ServicerContext) -> None:
         """Answers a call of a method that is not here."""
         failure = UnknownMethodError(f"{SERVICE} has the methods {', '.join(METHODS)} here")
         await self.refuse(context, failure, grpc.StatusCode.UNIMPLEMENTED)
 
-    async def refuse(self, context: Any, failure: ServiceError, code: Any = None) -> None:
+    async def refuse(
+        self,
+        context: grpc.aio.ServicerContext,
+        failure: ServiceError,
+        code: grpc.StatusCode | None = None,
+    ) -> None:
         """Answers with a failure; the call is counted as any other one.
 
         Args:
@@ -201,14 +206,14 @@ class GrpcServer:
         answer = await self.ask(context, "POST", "/v2", failure=failure)
         await refuse_failure(context, answer, code)
 
-    async def is_ready(self, context: Any, path: str) -> bool:
+    async def is_ready(self, context: grpc.aio.ServicerContext, path: str) -> bool:
         answer = await self.ask(context, "GET", path)
         if answer.status == 503:
             return False
         await refuse_failure(context, answer)
         return True
 
-    async def succeed(self, context: Any, *request: Any) -> Answer:
+    async def succeed(self, context: grpc.aio.ServicerContext, *request: Any) -> Answer:
         """An answer that is a success; any other one ends the call."""
         answer = await self.ask(context, *request)
         await refuse_failure(context, answer)
@@ -216,7 +221,7 @@ class GrpcServer:
 
     async def ask(
         self,
-        context: Any,
+        context: grpc.aio.ServicerContext,
         method: str,
         path: str,
         headers: tuple[tuple[bytes, bytes], ...] = (),
@@ -288,14 +293,16 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             self.count(MessageNotReadError("the message is too large, or its sender left"))
 
 
-async def refuse_failure(context: Any, answer: Answer, code: Any = None) -> None:
+async def refuse_failure(
+    context: grpc.aio.ServicerContext, answer: Answer, code: grpc.StatusCode | None = None
+) -> None:
     """Ends the call with the status that an answer's stands for, unless it is a success."""
     if answer.status != 200:
         code = code or CODES.get(answer.status, grpc.StatusCode.UNKNOWN)
         await context.abort(code, json.loads(answer.content)["error"])
 
 
-def passed_on(context: Any) -> list[tuple[bytes, bytes]]:
+def passed_on(context: grpc.aio.ServicerContext) -> list[tuple[bytes, bytes]]:
     """The headers that a call's metadata stands for; its deadline is one of them."""
     headers = [
         (name.encode(), value.encode("latin-1") if isinstance(value, str) else value)
@@ -308,7 +315,7 @@ def passed_on(context: Any) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-def peer(context: Any) -> tuple[str, int] | None:
+def peer(context: grpc.aio.ServicerContext) -> tuple[str, int] | None:
     """Address and port of "ipv4:127.0.0.1:5000" or "ipv6:%5B::1%5D:5000"."""
     kind, _, rest = unquote(context.peer()).partition(":")
     host, _, port = rest.rpartition(":")

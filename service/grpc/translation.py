@@ -11,7 +11,7 @@ import msgspec
 
 from service.errors import InvalidFieldError
 from service.grpc.protocol import message_class
-from service.http.within import Answer
+from service.http.internal import Answer
 from service.messages import encode
 from service.routes.tensors import (
     BINARY_DATA,

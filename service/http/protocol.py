@@ -19,9 +19,9 @@ from service.errors import (
     SlowBodyError,
     TargetTooLongError,
 )
+from service.http.connections import Places, no_place, told_at_once
 from service.http.exchange import FAILURE, KEEPS_ALIVE, REQUEST_ID
 from service.http.heads import head_size, origin_form, too_large, without_upgrade
-from service.http.places import Places, no_place, told_at_once
 
 LINGER_SECONDS = 2.0  # for a refused client to read why, before its connection is closed
 SENT_BYTES = 64 * 2**10  # to be read by a client within `send_seconds`

@@ -89,7 +89,7 @@ class Classified(Struct):
         )
 
 
-class Retold(Protocol):
+class TranslatedRequest(Protocol):
     """The same request from another kind of client, which is answered in its own words."""
 
     @property
@@ -144,7 +144,9 @@ class Classifier:
         self.introduction = introduction
         self.prices = prices or Prices()
 
-    async def respond(self, exchange: Exchange, request: "ClassifyRequest | Retold") -> Told:
+    async def respond(
+        self, exchange: Exchange, request: "ClassifyRequest | TranslatedRequest"
+    ) -> Told:
         """The answer to `POST /classify`; raises as `classify` does, and as `explained`."""
         if isinstance(request, ClassifyRequest) and request.explain:
             return (await explained(self, exchange, request)).told()

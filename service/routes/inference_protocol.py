@@ -11,8 +11,7 @@ from service.errors import InvalidFieldError, UnknownModelError
 from service.http.bodies import LARGE_BYTES
 from service.http.exchange import Exchange, JsonBody, Told
 from service.http.guard import BINARY
-from service.inference.refusals import refuse_if_any_failed
-from service.messages import Node, Prediction
+from service.messages import Node, Prediction, refuse_if_any_failed
 from service.parts import Parts
 from service.routes.classify import ERRORS
 from service.routes.dependencies import ANYONE, READ, Model, PathName, Served, Timed, model_of

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class QuestionSettings:
     """What the settings say of questions; what they do not say is as the bundle has it."""
 
     hops: int | None = None
@@ -42,7 +42,7 @@ class Given:
         return ({} if self.hops is None else {"hops": self.hops}) | dict(self.prompts)
 
 
-def question_options(manifest: Manifest, given: Given) -> QuestionOptions:
+def question_options(manifest: Manifest, given: QuestionSettings) -> QuestionOptions:
     """How the bundle's teacher was asked; without one, as the settings say.
 
     Raises:
@@ -66,7 +66,7 @@ def question_options(manifest: Manifest, given: Given) -> QuestionOptions:
     return options
 
 
-def check_reload(manifest: Manifest, given: Given) -> None:
+def check_reload(manifest: Manifest, given: QuestionSettings) -> None:
     """Refuses a bundle whose teacher is asked otherwise than the settings say.
 
     Raises:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service.http.places import REFUSED_CONNECTIONS
+from service.http.connections import REFUSED_CONNECTIONS
 from tests.bundles import TinyBundle
 from tests.e2e.conftest import (
     POST_CLASSIFY,

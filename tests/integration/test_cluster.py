@@ -21,7 +21,7 @@ from benchmarks.ray_ways import killing
 from export.bundle import export_bundle
 from export.encoder.files import WrittenEncoder, embed
 from export.options import ExportOptions
-from export.passes import Given, Here, given_by
+from export.passes import Here, StudentFeatures, given_by
 from export.student.activations import STAGE as COMPUTING
 from export.student.forms import Form
 from tests import mortal_teacher
@@ -291,7 +291,7 @@ def test_embeddings_and_what_is_made_of_them_are_those_of_one_process(
     with sharing.shared_passes(cluster, graph, tmp_path / "graph", shards) as passes:
         values = passes.embeddings(graph, encoder, ENCODER_FILE, silent)
         np.save(file, values)
-        given = Given(dense_features(np.array(values)), minilm_spec(), file)
+        given = StudentFeatures(dense_features(np.array(values)), minilm_spec(), file)
         form = Form(tiny.folder, bundle.manifest.student)
         found = passes.activations(graph, form, given, silent)
     expected = embed(graph, encoder, ENCODER_FILE, silent)

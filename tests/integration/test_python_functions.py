@@ -8,8 +8,8 @@ from export.errors import ExportError, StaleError
 from tests.language_models import write_tiny_llama
 from training.errors import EvaluationError, TeacherError
 from understudy import Graph, distill, evaluate, export, save_graph, teach
+from understudy.graph.cached_graph import graph_folder
 from understudy.graph.folder import read_meta
-from understudy.graph.kept import graph_folder
 
 
 @pytest.fixture(autouse=True)

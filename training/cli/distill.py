@@ -11,7 +11,7 @@ from rich.table import Table
 
 from training.beginning import TAKEN, like_its_start
 from training.cli.device import Device, Precision
-from training.cluster.elsewhere import check_shared_batch_size, check_shared_device, student_place
+from training.cluster.places import check_shared_batch_size, check_shared_device, student_place
 from training.config import (
     LABELS,
     OBJECTIVES,

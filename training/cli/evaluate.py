@@ -9,7 +9,7 @@ from rich.console import Console
 from training.cli.device import Device
 from training.cli.device import Precision as StudentPrecision
 from training.cli.distill import known_students
-from training.cli.teach import READERS, parse_hops
+from training.cli.teacher_options import TeacherFlags
 from training.cli.unread_options import refuse_unread
 from training.config import (
     ENCODER_KINDS,
@@ -21,26 +21,24 @@ from training.config import (
 from training.devices import check_device
 from training.errors import EvaluationError
 from training.evaluation.teachers import check_teacher
-from training.teacher.defaults import Precision, Scores, model_folder, reader_kind
+from training.teacher.defaults import model_folder, reader_kind
 from training.teacher.named import check_model
+from training.teacher.readers import READERS, RENAMED
 from understudy.folders import check_output
 from understudy.folders.kinds import EVALUATION
 from understudy.graph.folder import read_meta
 from understudy.graph.given_options import given_options
 from understudy.graph.progress import terminal_progress
 from understudy.graph.trainable import check_figures
-
-RENAMED = {
-    "epochs": "teacher_epochs",
-    "batch_size": "teacher_batch_size",
-    "learning_rate": "teacher_learning_rate",
-}
+from understudy.option_groups import with_options
 
 
+@with_options("shared", TeacherFlags)
 def evaluate(
     context: typer.Context,
     graph: Annotated[Path, typer.Argument(help="Graph folder, see `understudy data`.")],
     out: Annotated[Path, typer.Argument(help="Folder of results; what is there is not run again.")],
+    shared: TeacherFlags,
     splits: Annotated[int, typer.Option(min=1, help="Each has a teacher of its own.")] = 10,
     seeds: Annotated[int, typer.Option(min=1, help="Initialisations a split.")] = 2,
     split_kind: Annotated[
@@ -65,44 +63,13 @@ def evaluate(
     teacher: Annotated[
         str, typer.Option(help="See `understudy teach`; no endpoint, no student.")
     ] = "encoder",
-    hops: Annotated[str, typer.Option(help="To ask about; by default 0,1,2.")] = "",
-    tokens: Annotated[int | None, typer.Option(min=8, help="Of a description.")] = None,
     teacher_epochs: Annotated[int | None, typer.Option(min=1, help="Of tuning, at most.")] = None,
     teacher_batch_size: Annotated[int | None, typer.Option(min=1, help="Prompts a step.")] = None,
     teacher_learning_rate: Annotated[float | None, typer.Option(min=0, help="At its peak.")] = None,
-    accumulate: Annotated[
-        int, typer.Option(min=1, help="Parts that a step reads its prompts in: less memory.")
-    ] = 1,
-    max_train_nodes: Annotated[
-        int, typer.Option(min=0, help="Training nodes to tune a transformer on; 0: all.")
-    ] = 0,
-    tuned_layers: Annotated[int, typer.Option(min=0, help="Of an encoder; 0: all.")] = 0,
-    show_labels: Annotated[bool, typer.Option(help="Neighbours' training labels in prompts.")] = (
-        True
-    ),
-    frozen: Annotated[
-        bool, typer.Option("--frozen", help="Tune an encoder's head alone: the cheapest teacher.")
-    ] = False,
-    bf16: Annotated[bool, typer.Option("--bf16", help="An encoder in bfloat16.")] = False,
     nested: Annotated[
         bool | None,
         typer.Option(help="A hop's description: the one before it and one more ring, or its own."),
     ] = None,
-    max_tokens: Annotated[
-        int, typer.Option(min=64, help="Of a causal model's whole prompt, all labels in it.")
-    ] = 1_024,
-    precision: Annotated[
-        Precision, typer.Option(help="Of a causal model; auto: bfloat16 where it is in hardware.")
-    ] = "auto",
-    scores: Annotated[
-        Scores, typer.Option(help="How an untuned causal model's labels compare.")
-    ] = "auto",
-    rank: Annotated[int, typer.Option(min=1, help="Of a causal model's adapters.")] = 64,
-    four_bit: Annotated[bool, typer.Option("--four-bit", help="4-bit weights, on CUDA.")] = False,
-    gradient_checkpointing: Annotated[
-        bool, typer.Option("--gradient-checkpointing", help="Less memory for more time.")
-    ] = False,
-    tokens_per_batch: Annotated[int, typer.Option(min=1, help="Of asking.")] = 8_192,
     device: Device = TRAINING.device,
     student_precision: StudentPrecision = TRAINING.precision,
     processes: Annotated[
@@ -122,8 +89,8 @@ def evaluate(
     networks = parse_names(students, known_students(), "student")
     features = parse_names(encoders, ENCODER_KINDS, "encoder")
     readers = {RENAMED.get(name, name): kinds for name, kinds in READERS.items()}
-    refuse_unread(context, reader_kind(teacher, frozen), readers)
-    asked_hops = parse_hops(hops) if hops else None
+    refuse_unread(context, reader_kind(teacher, shared.frozen), readers)
+    given = shared.choices()
     meta = read_meta(graph)
     check_model(teacher)
     check_output(out, EVALUATION, [graph, *model_folder(teacher)])
@@ -153,25 +120,11 @@ def evaluate(
         ),
         teacher=TeacherChoices(
             teacher=teacher,
-            hops=asked_hops,
-            tokens=tokens,
             nested=nested,
-            show_labels=show_labels,
             epochs=teacher_epochs,
             batch_size=teacher_batch_size,
-            accumulate=accumulate,
             learning_rate=teacher_learning_rate,
-            max_train_nodes=max_train_nodes,
-            tuned_layers=tuned_layers,
-            frozen=frozen,
-            bf16=bf16,
-            max_tokens=max_tokens,
-            precision=precision,
-            scores=scores,
-            rank=rank,
-            four_bit=four_bit,
-            gradient_checkpointing=gradient_checkpointing,
-            tokens_per_batch=tokens_per_batch,
+            **given,
         ).options(),
         trials=trials,
     )

@@ -7,12 +7,6 @@ import typer
 from training.errors import TeacherError
 from understudy.graph.given_options import was_given
 
-ENCODERS = ("encoder", "frozen encoder")
-LOCAL = ("causal", *ENCODERS, "registered")
-ENDPOINTS = ("endpoint", "decision endpoint")
-TUNED = ("causal", "encoder", "registered")
-PROMPTED = (*LOCAL, *ENDPOINTS)  # all but a student, which reads the graph itself
-
 
 def refuse_unread(
     context: typer.Context, teacher: str, readers: Mapping[str, tuple[str, ...]]

@@ -17,7 +17,7 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedErr
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
 from training.cluster.checkpoints import epochs_done, read_best, read_history
-from training.cluster.elsewhere import check_shared_batch_size
+from training.cluster.places import check_shared_batch_size
 from training.cluster.starting import train_loop
 from training.cluster.workers import Workers
 from training.config import Training

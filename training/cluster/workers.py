@@ -33,8 +33,10 @@ class Workers(Team):
     """
 
     def __init__(self, folder: Path) -> None:
-        """Args:
-        folder: of the run, where the first one tells how many epochs are done
+        """Reads from Ray which worker this is.
+
+        Args:
+            folder: of the run, where the first worker writes how many epochs are done
         """
         context = ray.train.get_context()
         self.rank, self.size = context.get_world_rank(), context.get_world_size()

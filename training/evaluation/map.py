@@ -40,4 +40,5 @@ def write_map(out: Path, inputs: TrainingInputs, options: EvaluationOptions) -> 
 
 def plane(values: NDArray[np.float32]) -> list[list[float]]:
     flat: NDArray[np.float32] = PCA(AXES, random_state=0).fit_transform(values)
-    return flat.round(4).tolist()  # type: ignore[no-any-return]
+    rows: list[list[float]] = flat.round(4).tolist()
+    return rows

@@ -220,10 +220,10 @@ def place(known: Iterable[str], name: str) -> int:
     return order.index(name) if name in order else len(order)
 
 
-def sections(rows: Sequence[Row], labels: Iterable[str] = LABELS) -> list[str]:
+def sections(rows: Sequence[Row]) -> list[str]:
     """All tables of one graph, by kind of split and of features, from its runs."""
     parts = []
-    for kind, encoder in product(labels, ENCODERS):
+    for kind, encoder in product(LABELS, ENCODERS):
         own = [row for row in rows if row.split_kind == kind and row.unseen_all is None]
         own += chosen(own)
         if text := taught_table(own, encoder):

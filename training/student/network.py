@@ -306,10 +306,9 @@ class Student(nn.Module):
         last: bool = True,
         reach: Sequence[int] = (),
     ) -> StudentOutput:
-        """Args:
-        embedded: h0, where it is known already
-        last: whether hL is asked for
-        reach: of how many first rows each layer's results are, see `Batch`; empty: all
+        """Every layer's activations (hL where `last`), and the logits; `embedded` is h0 if known.
+
+        `reach` is of how many first rows each layer's results are, see `Batch`; empty: all.
         """
         hidden = [self.embed(features) if embedded is None else embedded]
         counts: Sequence[int | None] = reach or [None] * len(self.layers)

@@ -15,9 +15,9 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from numpy.typing import NDArray
 
 from training.errors import EndpointError, NonsenseError
+from training.teacher.answer_cache import KeptAnswers
 from training.teacher.cost import Bill, estimated_usage, tell_estimate, tell_measured
 from training.teacher.endpoint import EndpointOptions
-from training.teacher.kept import KeptAnswers
 from understudy.endpoint.answers import nearly_certain
 from understudy.endpoint.asker import Asker, Reply
 from understudy.endpoint.errors import EndpointError as AskError

@@ -46,7 +46,7 @@ class TeacherChoices:
 
     @property
     def kind(self) -> str:
-        """As `training.cli.unread_options` calls it."""
+        """As `training.teacher.readers` calls it."""
         return reader_kind(self.teacher, self.frozen)
 
     def options(self) -> TeachOptions:

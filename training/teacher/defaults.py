@@ -45,7 +45,7 @@ def teacher_kind(teacher: str) -> str:
 
 
 def reader_kind(teacher: str, frozen: bool = False) -> str:
-    """The kind by which options are read or refused (`training.cli.unread_options`).
+    """The kind by which options are read or refused (`training.teacher.readers`).
 
     Args:
         frozen: an encoder whose head alone is tuned

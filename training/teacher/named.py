@@ -2,16 +2,23 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from training.beginning import no_student
 from training.errors import EncoderError, TeacherError
 from training.teacher.defaults import (
     LOCAL_KINDS,
     STUDENT_KIND,
+    WIRES,
     student_folder,
     teacher_kind,
 )
+from understudy.endpoint.errors import AddressError
+from understudy.endpoint.options import check_address
 from understudy.folders.kinds import STUDENT, marked
+
+if TYPE_CHECKING:
+    from training.teacher.endpoint import EndpointOptions
 
 GEMMA = "gemma"  # the name of Gemma 3 270M, whose weights come as packages
 CONFIG = "config.json"  # of any model of transformers
@@ -73,3 +80,33 @@ def check_encoder_path(path: Path) -> None:
             f"--encoder-path {path}: there is no {WEIGHTS_FILE}; give the folder of MiniLM's, or "
             "leave the option out where its package is installed"
         )
+
+
+def parse_endpoint(teacher: str, **asking: Any) -> "EndpointOptions | None":
+    """The endpoint that openai:URL#model or a decision endpoint's name means; else None.
+
+    Args:
+        asking: further fields of `EndpointOptions`.
+
+    Raises:
+        TeacherError: the address or the model is missing, or no request can be sent there.
+    """
+    kind, _, address = teacher.partition(":")
+    if kind not in WIRES:
+        return None
+    url, _, model = address.partition("#")
+    key = os.environ.get("OPENAI_API_KEY", "")
+    try:
+        check_address(url, key if model else "")
+    except AddressError as error:
+        if error.part == "key":
+            raise TeacherError(f"OPENAI_API_KEY holds {error}") from error
+        model = ""
+    if not model:
+        raise TeacherError(
+            f"{teacher!r} is no endpoint; give {kind}:URL#model, for example "
+            f"{kind}:http://localhost:8000/v1#my-model"
+        )
+    from training.teacher.endpoint import EndpointOptions
+
+    return EndpointOptions(url=url, model=model, key=key, wire=WIRES[kind], **asking)

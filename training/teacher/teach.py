@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from training.errors import TeacherError
+from training.teacher.answer_cache import KeptAnswers, address_of, answers_path
 from training.teacher.answers.baselines import baseline_metrics
 from training.teacher.answers.folder import (
     ANSWERS_FILE,
@@ -45,7 +46,6 @@ from training.teacher.extract import (
     is_whole,
 )
 from training.teacher.fingerprint import fingerprint, prompts_digest, settings
-from training.teacher.kept import KeptAnswers, address_of, answers_path
 from training.teacher.local import LocalTeacher, load_local
 from training.teacher.options import TeachOptions
 from training.teacher.reading import model_change

@@ -166,3 +166,12 @@ def file_digest(path: Path) -> str:
                 content.madvise(mmap.MADV_SEQUENTIAL)
                 digest.update(content)  # in one piece: other threads keep the interpreter
     return digest.hexdigest()
+
+
+def folder_digests(folder: Path) -> dict[str, FileInfo]:
+    """Relative path → size and SHA-256, of all files below a folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): FileInfo(path.stat().st_size, file_digest(path))
+        for path in files
+    }

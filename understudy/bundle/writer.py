@@ -5,8 +5,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from understudy.bundle.manifest import FileInfo, Manifest
-from understudy.bundle.reader import MANIFEST, file_digest
+from understudy.bundle.manifest import Manifest
+from understudy.bundle.reader import MANIFEST, folder_digests
 from understudy.folders import atomic_folder
 
 
@@ -24,11 +24,6 @@ def write_bundle(folder: Path, fill: Callable[[Path], Manifest]) -> Manifest:
     """
     with atomic_folder(folder) as aside:
         manifest = fill(aside)
-        files = {
-            path.relative_to(aside).as_posix(): FileInfo(path.stat().st_size, file_digest(path))
-            for path in sorted(aside.rglob("*"))
-            if path.is_file()
-        }
-        manifest = replace(manifest, files=files)
+        manifest = replace(manifest, files=folder_digests(aside))
         (aside / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     return manifest

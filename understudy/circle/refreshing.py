@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from understudy.bundle import Manifest, open_bundle
-from understudy.circle.doubts import write_doubts
 from understudy.circle.errors import RefreshError, WorseModelError
 from understudy.circle.joining import join_train, labels_gone
 from understudy.circle.placing import put_copy
@@ -30,9 +29,10 @@ from understudy.circle.retraining import (
 )
 from understudy.circle.rounds import Round, check_work, read_round, write_round
 from understudy.circle.served import graph_of_folder, graph_of_service, is_service
+from understudy.circle.uncertainty import write_doubts
 from understudy.client import Client, RefusedError, UnavailableError
-from understudy.engine.elsewhere import accuracy_of, logits_on
 from understudy.engine.opening import check_lineage
+from understudy.engine.other_graph import accuracy_of, logits_on
 from understudy.engine.state import open_graph
 from understudy.folders import check_output, reserved
 from understudy.folders.kinds import BUNDLE, GRAPH, STUDENT, TEACHER, marked

@@ -16,9 +16,8 @@ from msgspec import Struct
 
 from understudy.bundle import open_bundle
 from understudy.bundle.manifest import FileInfo
-from understudy.bundle.reader import MANIFEST, file_digest
+from understudy.bundle.reader import MANIFEST, file_digest, folder_digests
 from understudy.engine.beginnings import open_snapshot
-from understudy.engine.digests import listed
 from understudy.engine.errors import BackupError
 from understudy.engine.opening import JOURNAL_FILE
 from understudy.engine.snapshots import WHOLE_NAME, named, snapshot_name
@@ -86,7 +85,7 @@ def make_backup(data: Path, out: Path, force: bool = False) -> Backup:
             shutil.copytree(snapshot.folder, aside / name)
             open_bundle(aside / name)  # compares digests
         made = datetime.now(UTC).isoformat(timespec="seconds")
-        files = listed(aside)
+        files = folder_digests(aside)
         backup = Backup(FORMAT, made, about.bundle, number, name, files)
         text = json.dumps(msgspec.to_builtins(backup), indent=2)
         (aside / BACKUP.marker).write_text(text + "\n", encoding="utf-8")
@@ -201,7 +200,7 @@ def place(source: Path, data: Path, backup: Backup) -> None:
         with atomic_folder(data / backup.snapshot) as aside:
             shutil.copytree(source / backup.snapshot, aside, dirs_exist_ok=True)
             prefix = f"{backup.snapshot}/"
-            compare(source, listed(aside), within(backup.files, prefix))
+            compare(source, folder_digests(aside), within(backup.files, prefix))
     aside = data / f".{JOURNAL_FILE}.{uuid4().hex}"
     try:
         shutil.copyfile(source / JOURNAL_FILE, aside)

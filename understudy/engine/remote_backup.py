@@ -3,8 +3,8 @@
 import tempfile
 from pathlib import Path
 
+from understudy.bundle.reader import folder_digests
 from understudy.engine.backup import Backup, compare, make_backup, parse_backup, restore_backup
-from understudy.engine.digests import listed
 from understudy.engine.errors import BackupError
 from understudy.engine.remote import RemoteFolder, names_outside
 from understudy.folders.kinds import BACKUP
@@ -56,7 +56,7 @@ def restore_stored(url: str, data: Path) -> Backup:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         place.fetch(place.root, backup.files, folder)
-        compare(place.where, listed(folder), backup.files)
+        compare(place.where, folder_digests(folder), backup.files)
         (folder / BACKUP.marker).write_bytes(text)
         return restore_backup(folder, data)
 

@@ -14,7 +14,7 @@ from uuid import uuid4
 import msgspec
 
 from understudy.bundle.manifest import FileInfo
-from understudy.engine.digests import listed
+from understudy.bundle.reader import folder_digests
 from understudy.engine.remote import RemoteFolder, names_outside
 from understudy.engine.snapshots import snapshot_name
 from understudy.folders import atomic_folder
@@ -133,7 +133,7 @@ class SnapshotStore(RemoteFolder):
         logger.info("fetching %s, %.0f MB, from %s", base.snapshot, size / 1e6, self.where)
         with atomic_folder(self.data / base.snapshot) as aside:
             self.fetch(path, stored.files, aside)
-            here = listed(aside)
+            here = folder_digests(aside)
             for name in sorted(here.keys() | stored.files.keys()):
                 if here.get(name) != stored.files.get(name):
                     raise self.damaged(f"{path}/{name}", "it is not what was stored")
@@ -148,7 +148,7 @@ class SnapshotStore(RemoteFolder):
         Raises:
             SnapshotStoreError: it cannot be written; who starts finds those that were there.
         """
-        files = listed(folder)
+        files = folder_digests(folder)
         made = datetime.now(UTC).isoformat(timespec="seconds")
         text = msgspec.json.encode(Stored(FORMAT, made, base, files))
         target = f"{self.root}/{snapshot_name(base.number)}-{uuid4().hex}"

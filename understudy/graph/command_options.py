@@ -1,10 +1,8 @@
 """Options that several `data` commands share, and what they are turned into."""
 
-import inspect
-from collections.abc import Callable, Sequence
-from functools import wraps
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -109,20 +107,6 @@ def parse_rules(
     check_word("--negative-labels", negative_labels, NEGATIVE_LABELS)
     shares = parse_fractions(fractions)
     return Rules(skip_unknown, missing_text, unseen_labels, shares, seed, negative_labels)
-
-
-def with_rules(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the options of `parse_rules`, from which its parameter `rules` is made."""
-    shared = inspect.signature(parse_rules).parameters
-    own = [p for p in inspect.signature(command).parameters.values() if p.name != "rules"]
-
-    @wraps(command)
-    def called(**given: Any) -> None:
-        rules = parse_rules(**{name: given.pop(name) for name in shared})
-        command(rules=rules, **given)
-
-    called.__signature__ = inspect.Signature([*own, *shared.values()])  # type: ignore[attr-defined]
-    return called
 
 
 def check_split_options(

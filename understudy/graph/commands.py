@@ -27,7 +27,7 @@ from understudy.graph.command_options import (
     check_split_options,
     optional_field,
     parse_fractions,
-    with_rules,
+    parse_rules,
 )
 from understudy.graph.describe import describe
 from understudy.graph.files import cache_folder
@@ -36,6 +36,7 @@ from understudy.graph.names import check_name
 from understudy.graph.next_step import beside, tell_next
 from understudy.graph.progress import Progress, step, terminal_progress
 from understudy.graph.tables import show_graph, show_import
+from understudy.option_groups import with_options
 
 data = typer.Typer(
     no_args_is_help=True,
@@ -80,7 +81,7 @@ def produce(
 
 
 @data.command("import")
-@with_rules
+@with_options("rules", parse_rules)
 def import_files(
     rules: Rules,
     out: Out,
@@ -157,7 +158,7 @@ def import_files(
 
 
 @data.command("pyg")
-@with_rules
+@with_options("rules", parse_rules)
 def pyg(
     rules: Rules,
     out: Out,
@@ -186,7 +187,7 @@ def pyg(
 
 
 @data.command("ogb")
-@with_rules
+@with_options("rules", parse_rules)
 def ogb(
     rules: Rules,
     out: Out,

@@ -7,6 +7,7 @@ neighbours neither pads everyone nor exhausts memory.
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from understudy.graph.neighborhoods import (
     stored_neighborhoods,
     take_padded,
 )
+
+Number = TypeVar("Number", bound=np.generic)
 
 MAX_WIDTH = 256  # of a row of neighbours
 
@@ -134,6 +137,6 @@ def further_rows(
     return more, np.stack([starts, second], axis=1)
 
 
-def with_blank(rows: NDArray[np.generic]) -> NDArray:  # type: ignore[type-arg]
+def with_blank(rows: NDArray[Number]) -> NDArray[Number]:
     """One row of zeros more."""
     return np.concatenate([rows, np.zeros((1, rows.shape[1]), rows.dtype)])

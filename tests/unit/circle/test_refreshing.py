@@ -14,7 +14,6 @@ from service.settings import Settings
 from tests import http_servers
 from tests.bundles import TinyBundle, write_tiny_bundle
 from understudy.bundle import open_bundle
-from understudy.circle.doubts import write_doubts
 from understudy.circle.errors import RefreshError
 from understudy.circle.placing import put_copy
 from understudy.circle.refreshing import Refresh
@@ -27,8 +26,9 @@ from understudy.circle.retraining import (
     teach_words,
 )
 from understudy.circle.rounds import FILE, Round, read_round, write_round
+from understudy.circle.uncertainty import write_doubts
 from understudy.engine import Engine, Node
-from understudy.engine.elsewhere import accuracy_of, logits_on
+from understudy.engine.other_graph import accuracy_of, logits_on
 from understudy.folders import OutputRefusedError
 from understudy.graph.differences import count_differences
 from understudy.graph.materialize import to_text_graph

@@ -11,8 +11,8 @@ import pytest
 
 from tests.bundles import tiny_graph
 from understudy.graph import load_graph, save_graph
+from understudy.graph.cached_graph import graph_folder
 from understudy.graph.errors import GraphFormatError
-from understudy.graph.kept import graph_folder
 from understudy.graph.lineage import Lineage, lineage_of
 
 

@@ -18,8 +18,8 @@ from service.cache import Cache, CacheOptions
 from service.errors import ReloadError, SettingsError
 from service.teacher.client import Opinion
 from service.teacher.measured import (
-    Given,
     Introduction,
+    QuestionSettings,
     Verdict,
     check_reload,
     question_options,
@@ -56,18 +56,22 @@ def changed(**fields: Any) -> TeacherRecord:
 
 
 def test_questions_are_those_of_the_bundle() -> None:
-    found = question_options(manifest(), Given())
+    found = question_options(manifest(), QuestionSettings())
     assert (found.hops, found.prompts) == (1, PROMPTS)
-    assert question_options(manifest(), Given(1, {"tokens": 90, "nested": True})) == found
+    assert (
+        question_options(manifest(), QuestionSettings(1, {"tokens": 90, "nested": True})) == found
+    )
 
 
 def test_what_was_told_of_the_labels_is_told_again() -> None:
     told = (("net", "what runs over wires"),)
     described = replace(PROMPTS, label_descriptions=told)
     record = changed(prompts=asdict(described), prompt_hash=prompt_hash(described, LABELS))
-    found = question_options(manifest(record), Given(prompts={"label_descriptions": told}))
+    found = question_options(
+        manifest(record), QuestionSettings(prompts={"label_descriptions": told})
+    )
     assert found.prompts == described
-    other = Given(prompts={"label_descriptions": (("net", "wires"),)})
+    other = QuestionSettings(prompts={"label_descriptions": (("net", "wires"),)})
     with pytest.raises(SettingsError, match=r"--teacher-label-descriptions is .*'wires'"):
         question_options(manifest(record), other)
     with telling({**IDENTITY, "prompt_hash": record.prompt_hash}) as (url, _):
@@ -75,21 +79,29 @@ def test_what_was_told_of_the_labels_is_told_again() -> None:
 
 
 def test_without_a_record_the_settings_decide() -> None:
-    found = question_options(manifest(None), Given(hops=3, prompts={"nested": True}))
+    found = question_options(manifest(None), QuestionSettings(hops=3, prompts={"nested": True}))
     assert (found.hops, found.prompts) == (3, PromptOptions(tokens=380, nested=True))
-    plain = question_options(manifest(None), Given())
+    plain = question_options(manifest(None), QuestionSettings())
     assert (plain.hops, plain.prompts.tokens, plain.prompts.nested) == (2, 380, False)
 
 
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (Given(hops=2), "--teacher-hops is 2, but the bundle's teacher was measured with 1"),
-        (Given(prompts={"tokens": 91}), "--teacher-tokens is 91, but .* with 90"),
-        (Given(prompts={"nested": False}), "--teacher-nested is False, but .* with True"),
+        (
+            QuestionSettings(hops=2),
+            "--teacher-hops is 2, but the bundle's teacher was measured with 1",
+        ),
+        (QuestionSettings(prompts={"tokens": 91}), "--teacher-tokens is 91, but .* with 90"),
+        (
+            QuestionSettings(prompts={"nested": False}),
+            "--teacher-nested is False, but .* with True",
+        ),
     ],
 )
-def test_other_questions_are_refused_and_both_values_named(given: Given, told: str) -> None:
+def test_other_questions_are_refused_and_both_values_named(
+    given: QuestionSettings, told: str
+) -> None:
     with pytest.raises(SettingsError, match=told):
         question_options(manifest(), given)
     with pytest.raises(ReloadError, match=told):

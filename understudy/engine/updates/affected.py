@@ -19,7 +19,7 @@ from understudy.engine.state import Tables
 from understudy.engine.student import Student
 from understudy.engine.updates.aggregated import LINEAR, scales
 from understudy.engine.updates.cached_sums import KeptSums, Moved
-from understudy.engine.updates.debts import WAKING, Debts
+from understudy.engine.updates.debts import Debts
 from understudy.engine.updates.deferred import Deferred
 from understudy.engine.updates.layers import LayerRuns
 from understudy.engine.updates.wave import Settling, Step, Wave
@@ -51,7 +51,6 @@ class Incremental:
         student: Student,
         tables: Tables,
         owed: Sequence[NDArray[np.float32]] | None = None,
-        waking: float = WAKING,
         logits_at_once: int | None = None,
     ) -> None:
         """Assembles.
@@ -59,7 +58,6 @@ class Incremental:
         Args:
             owed: by layer float32 [rows], what each node owes its neighbours; None is nothing.
                 Written to from here on.
-            waking: what a node's neighbours together may owe it.
             logits_at_once: up to how many a change computes; None is LOGITS_AT_ONCE.
         """
         self.student = student
@@ -70,7 +68,7 @@ class Incremental:
         rows = tables.logits.split
         widths = [table.width for table in tables.activations]
         self.sums = [KeptSums(width, rows if self.linear else 0) for width in widths]
-        self.debts = Debts(len(widths), rows, owed, waking)
+        self.debts = Debts(len(widths), rows, owed)
         self.runs = LayerRuns(student, tables, self.sums)
         self.deferred = Deferred(student, rows)
         self.between: Callable[[], None] = go_on  # pieces of a long change; may break it off

@@ -29,14 +29,13 @@ class Debts:
         layers: int,
         rows: int,
         owed: Sequence[NDArray[np.float32]] | None = None,
-        waking: float = WAKING,
     ) -> None:
         """Begins.
 
         Args:
             owed: written to from here on; None is nothing.
         """
-        self.waking = waking
+        self.waking = WAKING
         nothing = [np.zeros(rows, np.float32) for _ in range(layers)]
         self.owed = [VersionedTable(values) for values in (nothing if owed is None else owed)]
         self.owing: list[tuple[int, NDArray[np.int64], NDArray[np.float32]]] = []

@@ -9,7 +9,7 @@ from threading import Event
 import pytest
 
 from service.app import create_app
-from service.http.within import ask
+from service.http.internal import ask
 from service.routes.whole_graph import told_whole
 from service.settings import load_settings
 from tests.bundles import tiny_graph, write_tiny_bundle

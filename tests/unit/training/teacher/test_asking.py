@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from training.errors import EndpointError
+from training.teacher.answer_cache import KeptAnswers
 from training.teacher.asking import ask_all
 from training.teacher.cost import Bill
 from training.teacher.endpoint import EndpointOptions
-from training.teacher.kept import KeptAnswers
 from understudy.endpoint.asker import Reply, Usage
 from understudy.endpoint.errors import EndpointError as AskError
 from understudy.endpoint.errors import (

@@ -6,12 +6,12 @@ from dataclasses import fields, replace
 
 import pytest
 
-from training.cli.teach import READERS
 from training.errors import TeacherError, TrainingError
 from training.teacher.choices import TeacherChoices, refuse_unread_choices
 from training.teacher.defaults import DEFAULTS
 from training.teacher.endpoint import EndpointOptions
 from training.teacher.options import Budget, TeachOptions
+from training.teacher.readers import READERS
 
 
 def test_what_is_not_said_suits_the_kind() -> None:

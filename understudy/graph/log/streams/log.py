@@ -391,6 +391,7 @@ class RedisLog:
         self.server.close()
 
     def __del__(self) -> None:
-        if getattr(self, "news", None) is not None:
-            self.news.close()  # type: ignore[union-attr]
+        news: News | None = getattr(self, "news", None)  # it may have failed to open
+        if news is not None:
+            news.close()
             self.folder.started()

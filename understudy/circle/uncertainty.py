@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from understudy.bundle import open_bundle
-from understudy.engine.elsewhere import logits_on
+from understudy.engine.other_graph import logits_on
 from understudy.engine.requests import probabilities
 from understudy.graph.files import atomic_file
 from understudy.graph.progress import Progress, silent

@@ -1,0 +1,167 @@
+"""The options of a teacher, by what reads them; `evaluate` has the first group, `teach` has all."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from training.errors import TeacherError
+from training.teacher.defaults import Precision, Scores
+from training.teacher.hardness import check_order, read_hardness
+from understudy.endpoint.options import Constraint, Thinking
+
+if TYPE_CHECKING:
+    from training.teacher.options import Budget
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherFlags:
+    """Fields of `training.teacher.choices.TeacherChoices`, whose import loads torch."""
+
+    hops: Annotated[
+        str, typer.Option(help="Hops to ask about; by default 0,1,2, of an endpoint 2.")
+    ] = ""
+    tokens: Annotated[int | None, typer.Option(min=8, help="Of a node's description.")] = None
+    show_labels: Annotated[
+        bool, typer.Option(help="Show neighbours' training labels in prompts.")
+    ] = True
+    accumulate: Annotated[
+        int, typer.Option(min=1, help="Parts that a step reads its prompts in: less memory.")
+    ] = 1
+    max_train_nodes: Annotated[
+        int, typer.Option(min=0, help="Training nodes to tune a transformer on; 0: all.")
+    ] = 0
+    tuned_layers: Annotated[
+        int, typer.Option(min=0, help="Upper layers of an encoder to tune; 0 tunes all.")
+    ] = 0
+    frozen: Annotated[
+        bool, typer.Option("--frozen", help="Tune an encoder's head alone: the cheapest teacher.")
+    ] = False
+    bf16: Annotated[
+        bool, typer.Option("--bf16", help="An encoder in bfloat16: faster where in hardware.")
+    ] = False
+    max_tokens: Annotated[
+        int, typer.Option(min=64, help="Of a causal model's whole prompt, all labels in it.")
+    ] = 1_024
+    precision: Annotated[
+        Precision, typer.Option(help="Of a causal model; auto: bfloat16 where it is in hardware.")
+    ] = "auto"
+    scores: Annotated[
+        Scores,
+        typer.Option(
+            help="How an untuned causal model's labels compare: by their likelihood, its mean over "
+            "tokens, or less what a question about nothing gives; auto: the best on validation."
+        ),
+    ] = "auto"
+    rank: Annotated[int, typer.Option(min=1, help="Of a causal model's adapters.")] = 64
+    four_bit: Annotated[bool, typer.Option("--four-bit", help="4-bit weights, on CUDA.")] = False
+    gradient_checkpointing: Annotated[
+        bool, typer.Option("--gradient-checkpointing", help="Less memory for more time.")
+    ] = False
+    tokens_per_batch: Annotated[int, typer.Option(min=1, help="Of asking.")] = 8_192
+
+    def choices(self) -> dict[str, Any]:
+        """By the names of those fields.
+
+        Raises:
+            TeacherError: hops are no numbers.
+        """
+        return asdict(self) | {"hops": parse_hops(self.hops) if self.hops else None}
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetFlags:
+    """What limits a run of `teach`, and which nodes come first under a limit."""
+
+    max_nodes: Annotated[int, typer.Option(min=0, help="Nodes to ask about; 0 asks all.")] = 0
+    budget: Annotated[
+        int, typer.Option(min=0, help="Questions to ask, a node and hop each; 0: no limit.")
+    ] = 0
+    budget_money: Annotated[
+        float, typer.Option(min=0, help="To spend, by the prices given; 0: no limit.")
+    ] = 0.0
+    budget_choice: Annotated[
+        Literal["uncertain", "random"] | None,
+        typer.Option(
+            help="Nodes asked about first: those that labels leave uncertain, or any; by default "
+            "random of --max-nodes, else uncertain."
+        ),
+    ] = None
+    budget_hard: Annotated[
+        Path | None,
+        typer.Option(
+            help="How hard each node is, in place of what labels leave uncertain: a JSON object "
+            "from ids to numbers."
+        ),
+    ] = None
+
+    def hardness(self) -> dict[str, float]:
+        """Id of a node → how hard it is; empty where nobody says it.
+
+        Raises:
+            TeacherError: what comes first is said where nothing limits the run, or said twice; or
+                the file of --budget-hard is none.
+        """
+        limited = bool(self.budget or self.budget_money or self.max_nodes)
+        check_order(limited, self.budget_hard is not None, self.budget_choice)
+        return {} if self.budget_hard is None else read_hardness(self.budget_hard)
+
+    def budget_of(self, hard: Mapping[str, float]) -> "Budget":
+        """The limits as `teach` reads them.
+
+        Args:
+            hard: see `hardness`.
+        """
+        from training.teacher.options import Budget
+
+        uncertain = self.budget or self.budget_money or hard
+        choice = self.budget_choice or ("uncertain" if uncertain else "random")
+        return Budget(self.max_nodes, self.budget, self.budget_money, choice, hard)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointFlags:
+    """How an endpoint is asked."""
+
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests at a time.")] = 8
+    constraint: Annotated[
+        Constraint,
+        typer.Option(help="How an endpoint is held to the labels; auto: as the server can."),
+    ] = "auto"
+    thinking: Annotated[
+        Thinking,
+        typer.Option(help="How it is kept from thinking; wait lets it; auto: as the server can."),
+    ] = "auto"
+    max_choices: Annotated[
+        int, typer.Option(min=16, max=255, help="Options a question, of a decision endpoint.")
+    ] = 255
+    input_price: Annotated[float, typer.Option(min=0, help="Of a million prompt tokens.")] = 0.0
+    output_price: Annotated[float, typer.Option(min=0, help="Of a million answered tokens.")] = 0.0
+
+    @property
+    def priced(self) -> bool:
+        """Whether answers cost anything."""
+        return bool(self.input_price or self.output_price)
+
+    def fields(self) -> dict[str, Any]:
+        """By the names of `training.teacher.endpoint.EndpointOptions`."""
+        fields = asdict(self)
+        fields["most_choices"] = fields.pop("max_choices")
+        return fields
+
+
+def parse_hops(text: str) -> tuple[int, ...]:
+    """Rising, distinct hops, for example "0,1,2".
+
+    Raises:
+        TeacherError: it is something else.
+    """
+    try:
+        hops = tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        hops = ()
+    if not hops or hops[0] < 0:
+        raise TeacherError(f"--hops must be numbers such as 0,1,2, not {text!r}")
+    return hops
