@@ -43,7 +43,14 @@ from understudy.predict.formats import (
 from understudy.predict.output import check_place, left_by_others, open_parts
 from understudy.predict.rows import Row
 from understudy.predict.run import Problems, Run
-from understudy.predict.sources import TableOptions, read_rows, unlabeled, unlabeled_rows
+from understudy.predict.sources import (
+    STDIN,
+    TableOptions,
+    read_rows,
+    stdin_rows,
+    unlabeled,
+    unlabeled_rows,
+)
 from understudy.predict.unread import refuse_unread
 
 STANDARD = Path("-")  # stdin, or stdout
@@ -154,7 +161,8 @@ def predict(
         rows = None
         if data is not None and kind is not None:
             asked = read_as_imported(asked, key, timeout)
-            rows = begun(read_rows(data, kind, asked.table, tell, progress))
+            read = stdin_rows if stdin else read_rows
+            rows = begun(read(data, kind, asked.table, tell, progress))
         opening: AbstractContextManager[Answerer]
         if asked.is_service:
             opening = open_service(source, key, timeout, asked.route)
@@ -271,7 +279,7 @@ def opened_input(asked: Asked) -> Iterator[tuple[Path | None, Format | None]]:
     else:
         kind = format_named(asked.input_format, "--input-format")
         with tempfile.TemporaryDirectory(prefix="understudy-") as folder:
-            path = Path(folder) / f"stdin{kind.suffix}"
+            path = Path(folder) / f"{STDIN}{kind.suffix}"
             with path.open("wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file)
             yield path, kind
