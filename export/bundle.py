@@ -21,7 +21,7 @@ from export.checks.parity import (
 )
 from export.encoder.files import WrittenEncoder, write_encoder, write_int8
 from export.errors import GateError, StaleError
-from export.options import ExportOptions
+from export.options import ExportOptions, check_same_graph
 from export.passes import (
     THREADS,
     Activations,
@@ -139,12 +139,7 @@ def activation_bytes(config: CheckpointConfig, graph: TextGraph) -> int:
 
 
 def check_graph(config: CheckpointConfig, graph: TextGraph) -> None:
-    if graph.content_hash != config.graph_hash:
-        raise StaleError(
-            f"the student was trained on {config.graph_name} with content hash "
-            f"{config.graph_hash[:12]}, the graph there now has {graph.content_hash[:12]}; "
-            "train again, or name the right graph with --graph"
-        )
+    check_same_graph(config.graph_name, config.graph_hash, graph.content_hash)
     if config.label_names != graph.label_names:  # of which answers are the places
         raise StaleError(
             "the student's config.json names other labels than the graph, or in another order; "
