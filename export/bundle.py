@@ -65,7 +65,7 @@ from understudy.graph import TextGraph, load_graph
 from understudy.graph.arrays import save_array
 from understudy.graph.lineage import lineage_of
 from understudy.graph.progress import Progress, silent, step
-from understudy.graph.reading import text_columns
+from understudy.graph.reading import neighbor_column, text_columns
 from understudy.graph.snapshot import save_snapshot
 
 SHARDS = "shards"  # a folder of the bundle, for what a cluster computes; gone in the end
@@ -295,6 +295,7 @@ def manifest_of(
             lineage.id,
             lineage.position,
             text_columns(graph.reading),
+            neighbor_column(graph.reading),
         ),
         calibration=served_calibration(checkpoint, graph, logits),
         teacher=served_record(checkpoint.served),

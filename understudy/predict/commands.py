@@ -22,7 +22,7 @@ from understudy.graph.files import file_digest
 from understudy.graph.progress import terminal_progress
 from understudy.graph.readers.dialects import parse_delimiter
 from understudy.graph.readers.fields import NOT_READ
-from understudy.graph.reading import texts_in
+from understudy.graph.reading import read_of
 from understudy.predict.answering import (
     Answerer,
     InProcess,
@@ -225,7 +225,7 @@ def understood(
 
 
 def read_as_imported(asked: Asked, key: str | None, timeout: float) -> Asked:
-    """The same, its texts made of the columns that those of the served graph were made of.
+    """The same, its texts and neighbours of the columns that those of the served graph were of.
 
     Where there is no bundle, that is told once the file's own columns are known to be right.
 
@@ -235,15 +235,16 @@ def read_as_imported(asked: Asked, key: str | None, timeout: float) -> Asked:
     """
     if asked.is_service:
         with Client(asked.source, key, timeout) as client:
-            texts = texts_in(client.info())
+            texts, neighbors = read_of(client.info())
     else:
-        texts = texts_of(Path(asked.source))
-    fields = replace(asked.table.fields, imported=texts)
+        texts, neighbors = read_of_bundle(Path(asked.source))
+    fields = replace(asked.table.fields, imported=texts, imported_neighbors=neighbors)
     return replace(asked, table=replace(asked.table, fields=fields))
 
 
-def texts_of(folder: Path) -> tuple[str, ...]:
-    """The columns that made the texts of a bundle's graph; empty where there is no bundle.
+def read_of_bundle(folder: Path) -> tuple[tuple[str, ...], str]:
+    """The columns that made the texts of a bundle's graph, and the one that listed its neighbours;
+    empty where there is no bundle.
 
     Raises:
         BundleError: it is damaged.
@@ -251,8 +252,10 @@ def texts_of(folder: Path) -> tuple[str, ...]:
     from understudy.bundle import open_bundle as described  # a service is asked without it
     from understudy.bundle.reader import MANIFEST
 
-    found = (folder / MANIFEST).is_file()
-    return described(folder, verify=False).manifest.graph.texts if found else ()
+    if not (folder / MANIFEST).is_file():
+        return (), ""
+    graph = described(folder, verify=False).manifest.graph
+    return graph.texts, graph.neighbors
 
 
 def check_shared(asked: Asked, threads: int) -> None:
