@@ -230,7 +230,8 @@ def test_letters_that_stdout_cannot_say_end_no_command(tmp_path: Path) -> None:
     (tmp_path / "nodes.csv").write_text("id,text,label\na,oak,b\u00e4ume\n", encoding="utf-8")
     words = ["data", "import", str(tmp_path / "g"), "--nodes", str(tmp_path / "nodes.csv")]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    for call in (words, ["data", "describe", str(tmp_path / "g")]):
+    describe = ["data", "describe", str(tmp_path / "g")]
+    for call in (words, describe, [*describe, "--json"]):
         ended = subprocess.run(
             [sys.executable, "-m", "understudy", *call],
             capture_output=True,
@@ -239,7 +240,10 @@ def test_letters_that_stdout_cannot_say_end_no_command(tmp_path: Path) -> None:
             check=False,
         )
         assert ended.returncode == 0, ended.stderr
-        assert "b\\xe4ume" in ended.stdout
+        if "--json" in call:
+            assert json.loads(ended.stdout)["classes"][0]["label"] == "b\u00e4ume"
+        else:
+            assert "b\\xe4ume" in ended.stdout
 
 
 @pytest.mark.parametrize("command", ["teach", "evaluate"])

@@ -1,6 +1,5 @@
 """`understudy plan`: what every stage takes on a graph, before any of it is begun."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from understudy.graph.folder import read_meta
 from understudy.graph.given_options import option_of, was_given
 from understudy.graph.progress import step, terminal_progress
 from understudy.graph.trainable import check_figures
+from understudy.printed_json import printed_json
 
 if TYPE_CHECKING:
     from training.plan import Stage
@@ -116,7 +116,7 @@ def plan(
             err=True,
         )
     if as_json:
-        typer.echo(json.dumps([asdict(stage) for stage in stages], indent=2, ensure_ascii=False))
+        typer.echo(printed_json([asdict(stage) for stage in stages]))
         return
     title = f"{graph}: {size.nodes:,} nodes, {size.edges:,} edges, {size.classes:,} classes"
     console = Console()
