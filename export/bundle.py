@@ -21,7 +21,7 @@ from export.checks.parity import (
 )
 from export.encoder.files import WrittenEncoder, write_encoder, write_int8
 from export.errors import GateError, StaleError
-from export.options import ExportOptions
+from export.options import ExportOptions, check_same_graph
 from export.passes import (
     THREADS,
     Activations,
@@ -65,7 +65,7 @@ from understudy.graph import TextGraph, load_graph
 from understudy.graph.arrays import save_array
 from understudy.graph.lineage import lineage_of
 from understudy.graph.progress import Progress, silent, step
-from understudy.graph.reading import text_columns
+from understudy.graph.reading import neighbor_column, text_columns
 from understudy.graph.snapshot import save_snapshot
 
 SHARDS = "shards"  # a folder of the bundle, for what a cluster computes; gone in the end
@@ -139,12 +139,7 @@ def activation_bytes(config: CheckpointConfig, graph: TextGraph) -> int:
 
 
 def check_graph(config: CheckpointConfig, graph: TextGraph) -> None:
-    if graph.content_hash != config.graph_hash:
-        raise StaleError(
-            f"the student was trained on {config.graph_name} with content hash "
-            f"{config.graph_hash[:12]}, the graph there now has {graph.content_hash[:12]}; "
-            "train again, or name the right graph with --graph"
-        )
+    check_same_graph(config.graph_name, config.graph_hash, graph.content_hash)
     if config.label_names != graph.label_names:  # of which answers are the places
         raise StaleError(
             "the student's config.json names other labels than the graph, or in another order; "
@@ -300,6 +295,7 @@ def manifest_of(
             lineage.id,
             lineage.position,
             text_columns(graph.reading),
+            neighbor_column(graph.reading),
         ),
         calibration=served_calibration(checkpoint, graph, logits),
         teacher=served_record(checkpoint.served),

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from export.cluster.places import passes_place
 from export.errors import ExportError
-from export.options import EncoderPrecision, ExportOptions
+from export.options import EncoderPrecision, ExportOptions, check_same_graph
 from training.beginning import no_student
 from training.errors import CheckpointError
 from training.teacher.named import check_encoder_path
@@ -122,13 +122,14 @@ def check_paths(
             raise no_student(student)
         try:
             trained_on, kind = str(config["graph_path"]), str(config["encoder"]["kind"])
+            named, own_hash = str(config["graph_name"]), str(config["graph_hash"])
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"{student / STUDENT.marker} is damaged: {error!r}") from error
         graph = options.graph_folder(trained_on)
         options.check_encoder(kind)
         if options.encoder_path is not None:
             check_encoder_path(options.encoder_path)
-        read_meta(graph)
+        check_same_graph(named, own_hash, str(read_meta(graph)["content_hash"]))
         check_output(bundle, BUNDLE, [*inputs, graph], force)
         inputs += [graph, bundle]
     if triton is not None:

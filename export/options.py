@@ -80,3 +80,21 @@ class ExportOptions:
         """Files and folders that are read, but for the graph that the student names."""
         given = (student, self.graph, self.encoder_path)
         return [path for path in given if path is not None]
+
+
+def check_same_graph(name: str, trained_on: str, found: str) -> None:
+    """Refuses a graph that is not the student's.
+
+    Args:
+        name: of the student's graph.
+        trained_on: its content hash.
+        found: the content hash of the graph that is there.
+
+    Raises:
+        StaleError: they differ.
+    """
+    if found != trained_on:
+        raise StaleError(
+            f"the student was trained on {name} with content hash {trained_on[:12]}, the graph "
+            f"there now has {found[:12]}; train again, or name the right graph with --graph"
+        )

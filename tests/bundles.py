@@ -265,14 +265,14 @@ def tiny_manifest(graph: TextGraph, encoder: str) -> Manifest:
     )
 
 
-def with_texts(bundle: Path, out: Path, *columns: str) -> Path:
-    """A copy of a bundle whose graph had its texts of these columns."""
+def with_texts(bundle: Path, out: Path, *columns: str, neighbors: str = "") -> Path:
+    """A copy of a bundle whose graph had its texts, and its neighbours, of these columns."""
 
     def fill(target: Path) -> Manifest:
         shutil.copytree(bundle, target, dirs_exist_ok=True)
         (target / "manifest.json").unlink()
         manifest = open_bundle(bundle).manifest
-        graph = msgspec.structs.replace(manifest.graph, texts=columns)
+        graph = msgspec.structs.replace(manifest.graph, texts=columns, neighbors=neighbors)
         return msgspec.structs.replace(manifest, graph=graph)
 
     write_bundle(out, fill)

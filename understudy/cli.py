@@ -79,7 +79,7 @@ ANEW = "nothing half-made is left; the same command starts from the beginning"
 INTERRUPTED = {
     "data": ANEW,
     "teach": "the same command goes on from the last checkpoint, which is kept beside OUT; what an "
-    "endpoint has answered is kept in the cache",
+    "endpoint has answered, or a frozen encoder with --no-show-labels, is kept in the cache",
     "distill": f"{ANEW}; encoded texts are kept",
     "evaluate": "the same command goes on; runs that have ended are kept in OUT",
     "export": ANEW,

@@ -3,7 +3,6 @@
 No name of a user, a host or a folder, and no value of a variable is in it.
 """
 
-import json
 import os
 import platform
 import re
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from understudy.printed_json import printed_json
 
 PROJECT = "understudy-gnn"
 VARIABLES = re.compile(r"UNDERSTUDY_|OMP_NUM_THREADS$|CUDA_VISIBLE_DEVICES$")
@@ -36,7 +37,7 @@ def collect_env(
     """Print versions and machine facts, for a report of a fault; no secrets, no paths."""
     facts = environment()
     if as_json:
-        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        typer.echo(printed_json(facts))
         return
     for name, value in facts.items():
         if isinstance(value, dict):

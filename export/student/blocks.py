@@ -20,9 +20,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch_geometric.nn import GATConv, GCNConv, GINConv, SAGEConv
 
 from export.errors import ExportError
+from training.student.convolutions import GATConv, GCNConv, GINConv, SAGEConv
 from training.student.network import STUDENTS, HashedInput, MessageLayer, Student
 from understudy.graph.neighborhoods import Weighting
 

@@ -9,8 +9,8 @@ import copy
 from typing import cast
 
 from torch import Tensor, nn
-from torch_geometric.nn import GINConv
 
+from training.student.convolutions import GINConv
 from training.student.network import MessageLayer, Student
 
 SMALLEST = 1e-12  # a row's largest value, so that an empty one is not divided by nothing

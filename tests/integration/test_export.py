@@ -39,7 +39,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A graph folder and a student folder side by side."""
     folder = tmp_path_factory.mktemp("export")
     graph = synthetic_graph(SyntheticOptions(nodes=200, classes=3))
-    nodes = Reading("nodes.csv", {"id": ("id",), "text": ("Summary", "Details")})
+    used = {"id": ("id",), "text": ("Summary", "Details"), "neighbors": ("Related",)}
+    nodes = Reading("nodes.csv", used)
     save_graph(replace(graph, reading={"files": [nodes.value()]}), folder / "graph")
     options = DistillOptions(
         encoder="hashing",
@@ -87,6 +88,7 @@ def test_its_card_tells_how_it_was_made_and_names_no_place(exported: Path, train
     assert facts["recipe"]["terms"] == {"cross_entropy": 1.0}
     assert facts["graph"]["splits"].keys() == {"train", "val", "test"}
     assert facts["graph"]["texts"] == ("Summary", "Details")
+    assert facts["graph"]["neighbors"] == "Related"
     assert facts["metrics"]["test"]["accuracy"] == facts_of_student(trained)["test_accuracy"]
     card = (exported / CARD_FILE).read_text()
     assert "| training.epochs | 15 |" in card.splitlines()

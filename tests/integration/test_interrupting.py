@@ -116,7 +116,8 @@ def test_teach_says_that_it_goes_on_and_does(
     assert said == "answered 1024\nat work\n"
     assert errors.splitlines()[-1] == (
         "interrupted: the same command goes on from the last checkpoint, which is kept beside OUT; "
-        "what an endpoint has answered is kept in the cache"
+        "what an endpoint has answered, or a frozen encoder with --no-show-labels, is kept in the "
+        "cache"
     )
     assert not out.exists()
     again = subprocess.run(

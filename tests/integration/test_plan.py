@@ -44,3 +44,15 @@ def test_the_stages_take_what_was_planned(graph: Path, taken: dict[str, Spent]) 
         assert of["memory"] == pytest.approx(spent_on.peak_bytes, rel=0.5), name
         assert of["disk"] == pytest.approx(spent_on.disk_bytes, rel=0.5), name
         assert spent_on.processor_seconds / 5 < of["seconds"] < 5 * spent_on.processor_seconds, name
+
+
+def test_a_graph_that_cannot_be_trained_on_is_told(tmp_path: Path) -> None:
+    """It is planned for all the same: its labels may come later."""
+    nodes = tmp_path / "nodes.csv"
+    nodes.write_text("id,text\n1,a pump\n2,a valve\n3,a pipe\n")
+    words = ["data", "import", str(tmp_path / "graph"), "--nodes", str(nodes)]
+    assert CliRunner().invoke(build_app("data"), words).exit_code == 0
+    result = CliRunner().invoke(build_app("plan"), ["plan", str(tmp_path / "graph"), "--json"])
+    assert result.exit_code == 0, result.output
+    assert "teach and distill would refuse this graph: graph has no labels" in result.stderr
+    assert json.loads(result.stdout)

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.bundles import NODES, TinyBundle
 
 
@@ -18,6 +20,26 @@ def test_stdin_and_stdout(tmp_path: Path, tiny_bundle: TinyBundle) -> None:
     )
     (row,) = csv.DictReader(io.StringIO(ended.stdout))
     assert (row["id"], row["route"]) == ("node-1", "student")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (b"id,text\n1,a pump\n2\n", "warning: stdin:3: bad_row: 1 fields where the header has 2"),
+        (b"id,text\n1,a pump\n2\n", "the first of this run: stdin:3: bad_row"),
+        (b"id,text\n1,a pump\n", "stdin: id=id, text=text"),
+        (b"id,text\n1,caf\xe9\n", "error: stdin:2: not UTF-8"),
+        (b"name of it,size\n1,2\n", "error: stdin: no column of ids or of texts"),
+        (b"", "error: stdin: the file is empty"),
+    ],
+)
+def test_stdin_is_called_so(tiny_bundle: TinyBundle, given: bytes, told: str) -> None:
+    """It is kept in a file, which nobody knows and which is gone when its name is read."""
+    command = [sys.executable, "-m", "understudy", "predict", str(tiny_bundle.folder), "-"]
+    ended = subprocess.run(command, input=given, capture_output=True, check=False)
+    words = ended.stderr.decode()
+    assert told in words
+    assert "/understudy-" not in words
 
 
 def test_a_signal_leaves_whole_parts(tmp_path: Path, tiny_bundle: TinyBundle) -> None:

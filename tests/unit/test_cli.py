@@ -1,5 +1,6 @@
 """The command line itself, before any command."""
 
+import json
 import os
 import re
 import signal
@@ -229,7 +230,8 @@ def test_letters_that_stdout_cannot_say_end_no_command(tmp_path: Path) -> None:
     (tmp_path / "nodes.csv").write_text("id,text,label\na,oak,b\u00e4ume\n", encoding="utf-8")
     words = ["data", "import", str(tmp_path / "g"), "--nodes", str(tmp_path / "nodes.csv")]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    for call in (words, ["data", "describe", str(tmp_path / "g")]):
+    describe = ["data", "describe", str(tmp_path / "g")]
+    for call in (words, describe, [*describe, "--json"]):
         ended = subprocess.run(
             [sys.executable, "-m", "understudy", *call],
             capture_output=True,
@@ -238,7 +240,10 @@ def test_letters_that_stdout_cannot_say_end_no_command(tmp_path: Path) -> None:
             check=False,
         )
         assert ended.returncode == 0, ended.stderr
-        assert "b\\xe4ume" in ended.stdout
+        if "--json" in call:
+            assert json.loads(ended.stdout)["classes"][0]["label"] == "b\u00e4ume"
+        else:
+            assert "b\\xe4ume" in ended.stdout
 
 
 @pytest.mark.parametrize("command", ["teach", "evaluate"])
@@ -287,6 +292,41 @@ def test_a_model_that_is_not_there_is_told_without_loading_torch(
     ended = run(WITHOUT_TORCH, *called)
     assert ended.stdout == "1 False\n", ended.stderr
     assert f"error: {told.replace('{g}', graph)}" in ended.stderr
+
+
+def test_another_graph_than_the_students_is_told_without_loading_torch(tmp_path: Path) -> None:
+    graph = synthetic_graph(SyntheticOptions(nodes=60, classes=3))
+    save_graph(graph, tmp_path / "other")
+    config = {
+        "format_version": 3,
+        "graph_path": str(tmp_path / "gone"),
+        "graph_name": "shelf",
+        "graph_hash": "0" * 64,
+        "encoder": {"kind": "hashing"},
+        "student": {"kind": "sage"},
+    }
+    (tmp_path / "student").mkdir()
+    (tmp_path / "student" / "config.json").write_text(json.dumps(config))
+    words = [str(tmp_path / name) for name in ("student", "bundle", "other")]
+    ended = run(WITHOUT_TORCH, "export", *words[:2], "--graph", words[2])
+    assert ended.stdout == "1 False\n", ended.stderr
+    assert "error: the student was trained on shelf with content hash 000000000000" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--split-kind", "own"), "the graph's own split is one: ask for one split (--splits 1)"),
+        (("--split-kind", "60-20-20"), "unknown kind of split '60-20-20'; choose from 60/20/20"),
+    ],
+)
+def test_a_wrong_split_is_told_without_loading_torch(
+    tmp_path: Path, options: tuple[str, ...], told: str
+) -> None:
+    save_graph(synthetic_graph(SyntheticOptions(nodes=60, classes=3)), tmp_path / "g")
+    ended = run(WITHOUT_TORCH, "evaluate", str(tmp_path / "g"), str(tmp_path / "e"), *options)
+    assert ended.stdout == "1 False\n", ended.stderr
+    assert f"error: {told}" in ended.stderr
 
 
 @pytest.mark.parametrize(

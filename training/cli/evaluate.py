@@ -20,6 +20,7 @@ from training.config import (
 )
 from training.devices import check_device
 from training.errors import EvaluationError
+from training.evaluation.splits import check_splits
 from training.evaluation.teachers import check_teacher
 from training.teacher.defaults import model_folder, reader_kind
 from training.teacher.named import check_model
@@ -84,6 +85,7 @@ def evaluate(
     if report_only and (unread := given_options(context, ("report_only",))):
         raise EvaluationError(f"--report-only runs nothing, so leave {', '.join(unread)} out")
     check_teacher(teacher)
+    check_splits(split_kind, splits)
     check_device(device)
     # Wrong options and paths are told before torch is imported, which takes seconds.
     networks = parse_names(students, known_students(), "student")

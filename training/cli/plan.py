@@ -1,6 +1,5 @@
 """`understudy plan`: what every stage takes on a graph, before any of it is begun."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,8 +17,12 @@ from training.memory import free_bytes, graph_size
 from training.teacher.defaults import LOCAL_KINDS, STUDENT_KIND, teacher_kind
 from training.wishes import Wishes, check_wishes
 from understudy.environment import processor
+from understudy.graph.errors import UntrainableError
+from understudy.graph.folder import read_meta
 from understudy.graph.given_options import option_of, was_given
 from understudy.graph.progress import step, terminal_progress
+from understudy.graph.trainable import check_figures
+from understudy.printed_json import printed_json
 
 if TYPE_CHECKING:
     from training.plan import Stage
@@ -100,6 +103,7 @@ def plan(
         fanout=fanout,
     )
     check_wishes(wishes)
+    tell_untrainable(graph)
     with terminal_progress() as progress, step(progress, "Measuring this machine"):
         from training.plan import advice, plan_stages
 
@@ -112,7 +116,7 @@ def plan(
             err=True,
         )
     if as_json:
-        typer.echo(json.dumps([asdict(stage) for stage in stages], indent=2, ensure_ascii=False))
+        typer.echo(printed_json([asdict(stage) for stage in stages]))
         return
     title = f"{graph}: {size.nodes:,} nodes, {size.edges:,} edges, {size.classes:,} classes"
     console = Console()
@@ -120,6 +124,14 @@ def plan(
     console.print(stage_table(stages, wishes))
     for line in (*assumptions(wishes), *(f"choose: {line}" for line in advice(stages, wishes))):
         console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def tell_untrainable(graph: Path) -> None:
+    """Says where nothing could be trained on the graph: a plan may be made before it has labels."""
+    try:
+        check_figures(graph, read_meta(graph))
+    except UntrainableError as error:
+        typer.echo(f"note: teach and distill would refuse this graph: {error}", err=True)
 
 
 def refuse_unread(context: typer.Context, teacher: str | None) -> None:

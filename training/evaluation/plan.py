@@ -14,7 +14,7 @@ from training.config import (
     check_whole,
 )
 from training.errors import EvaluationError
-from training.evaluation.splits import OWN, SPLIT_KINDS
+from training.evaluation.splits import SPLIT_KINDS, check_splits
 from training.evaluation.teachers import check_teacher
 from training.losses.objectives import MAKERS
 from training.recipes import COMBINED, RECIPES, UNSMOOTHED, VANILLA
@@ -79,7 +79,6 @@ class EvaluationOptions:
             (self.recipes, (*RECIPES, *MAKERS), "recipe"),
             (self.students, tuple(STUDENTS), "student"),
             (self.encoders, ENCODER_KINDS, "encoder"),
-            ((self.split_kind,), SPLIT_KINDS, "kind of split"),
         ):
             unknown = [value for value in given if value not in known]
             if unknown:
@@ -92,10 +91,7 @@ class EvaluationOptions:
         check_whole("trials", self.trials, 0)
         for kind in self.students:
             self.default_choice.student(kind, self.layers)  # a width that it cannot have, now
-        if self.split_kind == OWN and self.splits > 1:
-            raise EvaluationError(
-                "the graph's own split is one: ask for one split (--splits 1) and more seeds"
-            )
+        check_splits(self.split_kind, self.splits)
 
     @property
     def default_choice(self) -> Choice:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from training.errors import EvaluationError
 from understudy.graph import UNLABELED, TextGraph, random_split
 from understudy.graph.splits import labeled_nodes
 
@@ -15,6 +16,22 @@ TRAIN_A_CLASS: Mapping[str, int] = {"20-per-class": 20, "5-per-class": 5}
 SPLIT_KINDS = ("60/20/20", *TRAIN_A_CLASS, OWN)
 VALIDATION = 500  # nodes of a few-label split, at most a third of what training leaves
 WITHHELD = 0.2  # of the test nodes, that accuracy of unseen nodes is told of
+
+
+def check_splits(kind: str, splits: int) -> None:
+    """Refuses a kind of split that nothing knows, or more splits than there are of it.
+
+    Raises:
+        EvaluationError: says what to choose.
+    """
+    if kind not in SPLIT_KINDS:
+        raise EvaluationError(
+            f"unknown kind of split {kind!r}; choose from {', '.join(SPLIT_KINDS)}"
+        )
+    if kind == OWN and splits > 1:
+        raise EvaluationError(
+            "the graph's own split is one: ask for one split (--splits 1) and more seeds"
+        )
 
 
 def split_graph(graph: TextGraph, kind: str, seed: int, withheld: float = 0.0) -> TextGraph:

@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch_geometric.nn import GATConv, GCNConv, GINConv, SAGEConv
 
 from training.config import Registry, StudentConfig
 from training.data import Edges, Product
@@ -24,6 +23,7 @@ from training.errors import TrainingError
 from training.memory import BAG_WIDTH
 from training.student.attention import attention
 from training.student.by_rows import by_rows, dropout, of_nodes
+from training.student.convolutions import GATConv, GCNConv, GINConv, SAGEConv
 from training.threads import shared_out
 from understudy.graph.neighborhoods import Weighting
 

@@ -60,6 +60,8 @@ def facts_of(manifest: Manifest, recipe: Facts) -> Facts:
     metrics, others = by_split(told["metrics"])
     if not told["graph"]["texts"]:  # they are not known, rather than none
         del told["graph"]["texts"]
+    if not told["graph"]["neighbors"]:
+        del told["graph"]["neighbors"]
     return {
         "name": told["name"],
         "labels": list(told["label_names"]),

@@ -1,6 +1,5 @@
 """`understudy bundle …`: look at a bundle."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from understudy.bundle.card import full_facts, page
 from understudy.bundle.reader import open_bundle
+from understudy.printed_json import printed_json
 
 bundle = typer.Typer(
     no_args_is_help=True,
@@ -32,8 +32,6 @@ def show(
 ) -> None:
     """Print a bundle's model card: graph, lineage, recipe, accuracy, calibration, files."""
     facts = full_facts(open_bundle(folder, verify))
-    typer.echo(
-        json.dumps(facts, indent=2, ensure_ascii=False) if as_json else page(facts), nl=False
-    )
+    typer.echo(printed_json(facts) if as_json else page(facts), nl=False)
     if as_json:
         typer.echo()

@@ -50,6 +50,7 @@ class GraphInfo(Struct, frozen=True):
     lineage: str = ""  # content hash of the graph as it was imported; before 1.3: content_hash
     position: Annotated[int, Meta(ge=0)] = 0  # of the graph in the log of its changes
     texts: tuple[str, ...] = ()  # the columns that made its texts; empty where that is not known
+    neighbors: str = ""  # the column that listed its edges; empty where that is not known
 
 
 class TeacherRecord(Struct, frozen=True):

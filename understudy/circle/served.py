@@ -6,7 +6,7 @@ from pathlib import Path
 from understudy.folders.places import is_address
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, step
-from understudy.graph.reading import reading_of, texts_in
+from understudy.graph.reading import read_of, reading_of
 from understudy.graph.stream import read_graph
 from understudy.graph.text_graph import TextGraph
 
@@ -42,7 +42,7 @@ def graph_of_service(url: str, key: str | None, timeout: float, progress: Progre
     with step(progress, "Reading the service's graph"), Client(url, key, timeout) as client:
         with client.graph_lines() as lines:
             graph = read_graph(lines, client.where)
-        return replace(graph, reading=reading_of(texts_in(client.info())))
+        return replace(graph, reading=reading_of(*read_of(client.info())))
 
 
 def graph_of_folder(

@@ -267,7 +267,7 @@ def stored_graph(data: Path, bundle: Path | None, redis: str = "") -> TextGraph:
             )
         with verified(base):
             graph = to_text_graph(followed(base, log).state.graph)
-        reading = reading_of(base.manifest.graph.texts)
+        reading = reading_of(base.manifest.graph.texts, base.manifest.graph.neighbors)
         return replace(graph, lineage=Lineage(lineage, log.number), reading=reading)
 
 

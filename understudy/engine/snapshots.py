@@ -152,6 +152,7 @@ def write_snapshot(
         manifest.graph.lineage,
         state.version,
         manifest.graph.texts,
+        manifest.graph.neighbors,
     )
     rows = state.graph.live_rows()
 

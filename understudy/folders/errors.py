@@ -1,7 +1,8 @@
 """Errors of this room.
 
 FolderError
-├── OutputRefusedError     an output holds, is or lies in an input, or holds what is not ours
+├── OutputRefusedError     an output holds, is or lies in an input, holds what is not ours, or
+│                          lies in a folder of ours
 ├── OutputBusyError        another process is writing it
 ├── FolderChangedError     a folder was written anew while it was read
 └── OutputUnwritableError  it cannot be written: no space, no leave, no such place
@@ -20,7 +21,8 @@ class FolderError(Exception):
 
 
 class OutputRefusedError(FolderError):
-    """An output holds, is or lies in an input, or holds what is not ours."""
+    """An output holds, is or lies in an input, holds what is not ours, or lies in a folder of
+    ours."""
 
 
 class OutputBusyError(FolderError):

@@ -76,6 +76,22 @@ def refuse_inputs(out: Path, place: Path, inputs: Iterable[Path]) -> None:
         raise OutputRefusedError(f"{out} holds the current folder or your home; name another one")
 
 
+def refuse_within(out: Path, place: Path) -> None:
+    """Refuses an output in a folder of ours that is replaced as a whole: with something else in it
+    no command could do so any more.
+
+    Raises:
+        OutputRefusedError: names the folder.
+    """
+    for folder in place.parents:
+        kind = kind_of(folder)
+        if kind is not None and not kind.grows:
+            raise OutputRefusedError(
+                f"{out} would lie in the {kind.title} {folder}, which no command could replace "
+                "then; name a place outside"
+            )
+
+
 def check_encoded(path: Path, real: Path) -> None:
     """Refuses an input whose path could not be written down: an output says where it is from.
 

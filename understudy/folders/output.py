@@ -8,7 +8,12 @@ from pathlib import Path
 from understudy.folders.atomic import tidy, workplace
 from understudy.folders.durable import flush
 from understudy.folders.errors import OutputUnwritableError, told_problems
-from understudy.folders.inspection import refuse_foreign, refuse_inputs, refuse_other_kind
+from understudy.folders.inspection import (
+    refuse_foreign,
+    refuse_inputs,
+    refuse_other_kind,
+    refuse_within,
+)
 from understudy.folders.kinds import Kind
 from understudy.folders.places import real_place
 from understudy.folders.workplace import NEW
@@ -25,12 +30,14 @@ def check_output(out: Path, kind: Kind, inputs: Iterable[Path] = (), force: bool
         force: replace a folder of ours of another kind, too.
 
     Raises:
-        OutputRefusedError: it holds, is or lies in an input, or holds what is not ours.
+        OutputRefusedError: it holds, is or lies in an input, holds what is not ours, or lies in a
+            folder of ours that is replaced as a whole.
         OutputBusyError: another process is writing it.
         OutputUnwritableError: it cannot be written.
     """
     place = real_place(out)
     refuse_inputs(out, place, inputs)
+    refuse_within(out, place)
     with told_problems(out):
         with suppress(FileNotFoundError):
             place.lstat()  # of a name too long, or below a file, nothing else would tell by now

@@ -1,6 +1,5 @@
 """`understudy data …`: get a graph in, and look at it."""
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
@@ -37,6 +36,7 @@ from understudy.graph.next_step import beside, tell_next
 from understudy.graph.progress import Progress, step, terminal_progress
 from understudy.graph.tables import show_graph, show_import
 from understudy.option_groups import with_options
+from understudy.printed_json import printed_json
 
 data = typer.Typer(
     no_args_is_help=True,
@@ -295,6 +295,6 @@ def describe_graph(
     """Print a graph's figures: size, degrees, classes, homophily, texts, splits."""
     figures = describe(load_graph(graph))
     if as_json:
-        typer.echo(json.dumps(figures, indent=2, ensure_ascii=False))
+        typer.echo(printed_json(figures))
     else:
         show_graph(figures)

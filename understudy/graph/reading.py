@@ -75,20 +75,35 @@ def text_columns(reading: Mapping[str, Any]) -> tuple[str, ...]:
         reading: as a graph keeps it.
 
     Returns:
-        None where its files differ in them, name no columns, or are none.
+        Empty where its files differ in them, name no columns, or are none.
     """
-    files = [file for file in reading.get("files", ()) if file["used"].get("text")]
-    found = {tuple(file["used"]["text"]) for file in files}
+    return columns_of(reading, "text")
+
+
+def neighbor_column(reading: Mapping[str, Any]) -> str:
+    """The column that listed a graph's neighbours; empty where there is none, as above."""
+    return next(iter(columns_of(reading, "neighbors")), "")
+
+
+def columns_of(reading: Mapping[str, Any], role: str) -> tuple[str, ...]:
+    files = [file for file in reading.get("files", ()) if file["used"].get(role)]
+    found = {tuple(file["used"][role]) for file in files}
     return found.pop() if len(found) == 1 and all(file.get("named") for file in files) else ()
 
 
-def reading_of(texts: Sequence[str]) -> dict[str, Any]:
-    """What a graph keeps that comes from where it was served: the columns of its texts alone."""
-    return {"files": [Reading("as served", {"text": texts}).value()]} if texts else {}
+def reading_of(texts: Sequence[str], neighbors: str = "") -> dict[str, Any]:
+    """What a graph keeps that comes from where it was served: which columns made its texts, and
+    which listed its neighbours."""
+    used = {"text": texts, "neighbors": (neighbors,) if neighbors else ()}
+    return {"files": [Reading("as served", used).value()]} if any(used.values()) else {}
 
 
-def texts_in(info: Mapping[str, Any]) -> tuple[str, ...]:
-    """The same of what a service says of itself; empty of one of before."""
+def read_of(info: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
+    """Both of what a service says of itself; empty of one of before."""
     graph = info.get("graph")
-    texts = graph.get("texts") if isinstance(graph, Mapping) else None
-    return tuple(map(str, texts)) if isinstance(texts, Sequence) else ()
+    told = graph if isinstance(graph, Mapping) else {}
+    texts, neighbors = told.get("texts"), told.get("neighbors")
+    return (
+        tuple(map(str, texts)) if isinstance(texts, Sequence) else (),
+        neighbors if isinstance(neighbors, str) else "",
+    )

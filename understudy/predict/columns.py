@@ -33,12 +33,14 @@ class AskedFields:
     Attributes:
         imported: the columns that made the texts of the served graph: they make the file's as
             well, where it has them all and the user names no other.
+        imported_neighbors: the same of its neighbours.
     """
 
     id: str = ""
     text: tuple[str, ...] = ()
     neighbors: str = ""
     imported: tuple[str, ...] = ()
+    imported_neighbors: str = ""
 
     def given(self) -> Iterator[tuple[str, str]]:
         """The options that name a column, with its name."""
@@ -87,11 +89,12 @@ def find_columns(columns: Sequence[str], fields: AskedFields, numbered: bool) ->
         )
     identifier = None if fields.id == NOT_READ else find_id(columns, fields.id)
     known = fields.imported if has_all(columns, fields.imported) else ()
+    linked = fields.imported_neighbors if has_all(columns, (fields.imported_neighbors,)) else ""
     text = () if NOT_READ in fields.text else find_texts(columns, fields.text or known)
     found = Indexes(
         id=None if identifier in text and not fields.id else identifier,
         text=text,
-        neighbors=find(columns, fields.neighbors, NEIGHBOR_NAMES),
+        neighbors=find(columns, fields.neighbors or linked, NEIGHBOR_NAMES),
     )
     named = [name for _, name in fields.given()]
     return replace(found, problem=twice(columns, found.used(), named))

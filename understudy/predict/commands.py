@@ -22,7 +22,7 @@ from understudy.graph.files import file_digest
 from understudy.graph.progress import terminal_progress
 from understudy.graph.readers.dialects import parse_delimiter
 from understudy.graph.readers.fields import NOT_READ
-from understudy.graph.reading import texts_in
+from understudy.graph.reading import read_of
 from understudy.predict.answering import (
     Answerer,
     InProcess,
@@ -43,7 +43,14 @@ from understudy.predict.formats import (
 from understudy.predict.output import check_place, left_by_others, open_parts
 from understudy.predict.rows import Row
 from understudy.predict.run import Problems, Run
-from understudy.predict.sources import TableOptions, read_rows, unlabeled, unlabeled_rows
+from understudy.predict.sources import (
+    STDIN,
+    TableOptions,
+    read_rows,
+    stdin_rows,
+    unlabeled,
+    unlabeled_rows,
+)
 from understudy.predict.unread import refuse_unread
 
 STANDARD = Path("-")  # stdin, or stdout
@@ -154,7 +161,8 @@ def predict(
         rows = None
         if data is not None and kind is not None:
             asked = read_as_imported(asked, key, timeout)
-            rows = begun(read_rows(data, kind, asked.table, tell, progress))
+            read = stdin_rows if stdin else read_rows
+            rows = begun(read(data, kind, asked.table, tell, progress))
         opening: AbstractContextManager[Answerer]
         if asked.is_service:
             opening = open_service(source, key, timeout, asked.route)
@@ -217,7 +225,7 @@ def understood(
 
 
 def read_as_imported(asked: Asked, key: str | None, timeout: float) -> Asked:
-    """The same, its texts made of the columns that those of the served graph were made of.
+    """The same, its texts and neighbours of the columns that those of the served graph were of.
 
     Where there is no bundle, that is told once the file's own columns are known to be right.
 
@@ -227,15 +235,16 @@ def read_as_imported(asked: Asked, key: str | None, timeout: float) -> Asked:
     """
     if asked.is_service:
         with Client(asked.source, key, timeout) as client:
-            texts = texts_in(client.info())
+            texts, neighbors = read_of(client.info())
     else:
-        texts = texts_of(Path(asked.source))
-    fields = replace(asked.table.fields, imported=texts)
+        texts, neighbors = read_of_bundle(Path(asked.source))
+    fields = replace(asked.table.fields, imported=texts, imported_neighbors=neighbors)
     return replace(asked, table=replace(asked.table, fields=fields))
 
 
-def texts_of(folder: Path) -> tuple[str, ...]:
-    """The columns that made the texts of a bundle's graph; empty where there is no bundle.
+def read_of_bundle(folder: Path) -> tuple[tuple[str, ...], str]:
+    """The columns that made the texts of a bundle's graph, and the one that listed its neighbours;
+    empty where there is no bundle.
 
     Raises:
         BundleError: it is damaged.
@@ -243,8 +252,10 @@ def texts_of(folder: Path) -> tuple[str, ...]:
     from understudy.bundle import open_bundle as described  # a service is asked without it
     from understudy.bundle.reader import MANIFEST
 
-    found = (folder / MANIFEST).is_file()
-    return described(folder, verify=False).manifest.graph.texts if found else ()
+    if not (folder / MANIFEST).is_file():
+        return (), ""
+    graph = described(folder, verify=False).manifest.graph
+    return graph.texts, graph.neighbors
 
 
 def check_shared(asked: Asked, threads: int) -> None:
@@ -271,7 +282,7 @@ def opened_input(asked: Asked) -> Iterator[tuple[Path | None, Format | None]]:
     else:
         kind = format_named(asked.input_format, "--input-format")
         with tempfile.TemporaryDirectory(prefix="understudy-") as folder:
-            path = Path(folder) / f"stdin{kind.suffix}"
+            path = Path(folder) / f"{STDIN}{kind.suffix}"
             with path.open("wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file)
             yield path, kind

@@ -18,7 +18,7 @@ from pathlib import Path
 from understudy.folders import unfinished_folder
 from understudy.folders.durable import flush
 from understudy.folders.errors import told_problems
-from understudy.folders.kinds import kind_of
+from understudy.folders.inspection import refuse_within
 from understudy.folders.places import real_place, short_name
 from understudy.graph.files import atomic_file
 from understudy.predict.errors import OutputError
@@ -100,17 +100,12 @@ def check_place(out: Path, force: bool) -> None:
     """Refuses an output before any work.
 
     Raises:
-        OutputError: it is there already, or a folder, or would lie in one of understudy's.
+        OutputError: it is there already, or a folder.
+        OutputRefusedError: it would lie in a folder of understudy's.
         OutputUnwritableError: nothing can be written there.
     """
     place = real_place(out)
-    for folder in place.parents:
-        kind = kind_of(folder)
-        if kind is not None and not kind.grows:
-            raise OutputError(
-                f"{out} would lie in the {kind.title} {folder}, which no command could replace "
-                "then; name a place outside"
-            )
+    refuse_within(out, place)
     if out.is_dir():
         raise OutputError(f"{out} is a folder; name a file for the answers")
     if out.exists() and not force:

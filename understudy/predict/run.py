@@ -1,5 +1,6 @@
 """From rows to answers in whole parts, so that a run that was killed goes on where it was."""
 
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,6 +17,8 @@ PART_ROWS = 16_384
 PART_SECONDS = 10.0  # after which a part is written though it is small
 SHOWN = 10  # problems that are told one by one
 
+DECIMAL = re.compile(r"unknown_(?:node|neighbor): [^']*'(-?\d+)\.0'")  # an id that is none
+
 Tell = Callable[[str], None]
 
 
@@ -31,6 +34,7 @@ class Problems:
     tell: Tell
     count: int = 0
     first: str = ""
+    decimals_told: bool = False
 
     def add(self, row: Row, error: str) -> None:
         """Notes one.
@@ -39,6 +43,12 @@ class Problems:
             BadRowError: it is not to be borne.
         """
         words = f"{row.where}: {error}"
+        if not self.decimals_told and (found := DECIMAL.match(error)):
+            self.decimals_told = True
+            self.tell(
+                f"no id is {found[1]}.0: if {found[1]} is meant, write whole numbers; a gap in a "
+                "column of them makes decimals of all (in pandas, astype('Int64') keeps them whole)"
+            )
         if self.strict:
             raise BadRowError(f"{words}; mend it, or leave --strict out")
         self.count += 1

@@ -4,13 +4,13 @@ Never more than a batch of them is in memory. A row that cannot be read is a row
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
 
 from understudy.client.models import Node
-from understudy.graph.errors import BadInputError
+from understudy.graph.errors import BadInputError, GraphError
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.arrow_columns import is_textual, python_values
 from understudy.graph.readers.delimited import Header, Refuse, read_delimited
@@ -26,6 +26,7 @@ from understudy.predict.formats import Format
 from understudy.predict.rows import Row
 
 PARQUET_ROWS = 4_096  # decoded at once
+STDIN = "stdin"  # what it is called in messages
 
 Tell = Callable[[str], None]
 
@@ -71,6 +72,29 @@ def read_rows(
         tell,
         table=True,
     )
+
+
+def stdin_rows(
+    path: Path, kind: Format, options: TableOptions, tell: Tell, progress: Progress = silent
+) -> Iterator[Row]:
+    """The same of what came by stdin: it is told as that, and not by the file that keeps it, which
+    is gone when the message is read.
+
+    Raises:
+        SourceError, BadInputError: as in `read_rows`.
+    """
+
+    def said(words: str) -> str:
+        return words.replace(str(path), STDIN)
+
+    def told(stage: str, done: int, total: int) -> None:
+        progress(stage.replace(path.name, STDIN), done, total)
+
+    try:
+        for row in read_rows(path, kind, options, lambda words: tell(said(words)), told):
+            yield replace(row, where=said(row.where), problem=said(row.problem))
+    except GraphError as error:
+        raise type(error)(said(str(error))) from error
 
 
 def object_rows(

@@ -92,6 +92,9 @@ def test_columns_of_texts_are_told_where_they_are_known(
     assert "| texts |" not in shown(capsys, tiny_bundle.folder)[1]
     bundle = with_texts(tiny_bundle.folder, tmp_path / "bundle", "Summary", "Details")
     assert "| texts | Summary, Details |" in shown(capsys, bundle)[1].splitlines()
+    assert "| neighbors |" not in shown(capsys, bundle)[1]
+    bundle = with_texts(tiny_bundle.folder, tmp_path / "linked", "Summary", neighbors="Related")
+    assert "| neighbors | Related |" in shown(capsys, bundle)[1].splitlines()
 
 
 def test_json_holds_the_same(carded: Path, capsys: pytest.CaptureFixture[str]) -> None:

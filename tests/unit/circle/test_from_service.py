@@ -21,7 +21,7 @@ from understudy.graph.lineage import Lineage
 from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, UpsertNode
-from understudy.graph.reading import text_columns
+from understudy.graph.reading import neighbor_column, text_columns
 from understudy.graph.stream import read_graph
 
 
@@ -71,8 +71,11 @@ def test_a_service_and_its_folder_give_the_graph(
         assert graph.content_hash == expected.content_hash
 
 
-def test_the_columns_of_texts_come_back(tiny_bundle: TinyBundle, tmp_path: Path) -> None:
-    bundle = with_texts(tiny_bundle.folder, tmp_path / "bundle", "Summary", "Details")
+def test_the_columns_of_texts_and_neighbours_come_back(
+    tiny_bundle: TinyBundle, tmp_path: Path
+) -> None:
+    columns = ("Summary", "Details")
+    bundle = with_texts(tiny_bundle.folder, tmp_path / "bundle", *columns, neighbors="Related")
     data = tmp_path / "data"
     engine = Engine.open(bundle, data=data)
     change(engine)
@@ -82,7 +85,8 @@ def test_the_columns_of_texts_come_back(tiny_bundle: TinyBundle, tmp_path: Path)
     assert status(data, tmp_path / "by-folder") == 0
     for folder in ("by-url", "by-folder"):
         graph = load_graph(tmp_path / folder)
-        assert text_columns(graph.reading) == ("Summary", "Details")
+        assert text_columns(graph.reading) == columns
+        assert neighbor_column(graph.reading) == "Related"
 
 
 def test_a_label_that_no_node_has_any_more_is_named(

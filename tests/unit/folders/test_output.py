@@ -100,6 +100,23 @@ def test_an_evaluation_is_added_to_and_may_hold_notes(tmp_path: Path) -> None:
         check_output(evaluation, GRAPH, force=True)
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_nothing_is_written_into_a_folder_of_ours_that_is_replaced_as_a_whole(
+    tmp_path: Path, force: bool
+) -> None:
+    """Which no command could replace any more, since it would hold more than its own."""
+    graph = write_graph(tmp_path / "graph")
+    (tmp_path / "link").symlink_to(graph)
+    for out in (graph / "student", graph / "deep" / "er", tmp_path / "link" / "student"):
+        with pytest.raises(
+            OutputRefusedError, match=f"{out} would lie in the graph folder {graph}"
+        ):
+            check_output(out, STUDENT, force=force)
+    assert entries(graph) == {"meta.json", "nodes.parquet", "edges.parquet"}
+    check_output(graph, GRAPH)
+    check_output(write_evaluation(tmp_path / "evaluation") / "splits" / "0", GRAPH)
+
+
 def test_a_file_and_a_path_below_a_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputRefusedError, match="is a file"):

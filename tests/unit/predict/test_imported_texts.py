@@ -13,7 +13,7 @@ from tests.bundles import TinyBundle, with_texts
 from tests.predicting import Ended, expected, says, table
 from understudy.bundle import open_bundle
 from understudy.engine import Engine, Node
-from understudy.graph.reading import reading_of, text_columns, texts_in
+from understudy.graph.reading import neighbor_column, read_of, reading_of, text_columns
 
 ROWS = "id,Summary,Details\na,http socket,matrix proof\n"
 
@@ -82,11 +82,36 @@ def test_a_service_is_asked_which_they_are(
     assert answered(tmp_path / "out.csv") == best(tiny_bundle, "http socket\nmatrix proof")
 
 
+def test_neighbours_are_read_of_the_column_that_the_graph_was_imported_with(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
+) -> None:
+    """Also where another one has a usual name; a table that lacks it is read as ever."""
+    bundle = with_texts(tiny_bundle.folder, tmp_path / "bundle", "text", neighbors="Related")
+    ((label, score),) = expected(tiny_bundle, [Node(text="http socket", neighbors=("node-1",))])[0]
+    (tmp_path / "in.csv").write_text("text,references,related\nhttp socket,node-2,node-1\n")
+    status, told = call(bundle, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert status == 0
+    assert says(told, "text=text, neighbors=related; not read: references")
+    assert answered(tmp_path / "out.csv") == (label, str(score))
+    url, stop = http_servers.serve(create_app(Engine.open(bundle), Settings()))
+    try:
+        call(url, tmp_path / "in.csv", tmp_path / "served.csv")
+    finally:
+        stop()
+    assert answered(tmp_path / "served.csv") == (label, str(score))
+    words = ("--neighbors-field", "references")
+    status, told = call(bundle, tmp_path / "in.csv", tmp_path / "named.csv", *words)
+    assert says(told, "neighbors=references")
+    (tmp_path / "in.csv").write_text("text,references\nhttp socket,node-2\n")
+    status, told = call(bundle, tmp_path / "in.csv", tmp_path / "found.csv")
+    assert says(told, "neighbors=references")
+
+
 def test_of_before_nothing_is_known(tiny_bundle: TinyBundle) -> None:
     assert open_bundle(tiny_bundle.folder).manifest.graph.texts == ()
     assert reading_of(()) == {}
     infos: list[dict[str, Any]] = [{}, {"graph": {}}, {"graph": {"texts": None}}]
-    assert [texts_in(info) for info in infos] == [()] * 3
+    assert [read_of(info) for info in infos] == [((), "")] * 3
 
 
 def test_columns_of_texts_are_those_of_all_files_that_have_some() -> None:
@@ -100,3 +125,5 @@ def test_columns_of_texts_are_those_of_all_files_that_have_some() -> None:
     assert read((["2"], False)) == ()
     assert text_columns({}) == ()
     assert text_columns(reading_of(("title", "body"))) == ("title", "body")
+    assert neighbor_column(reading_of(("title", "body"))) == ""
+    assert neighbor_column(reading_of((), "related")) == "related"

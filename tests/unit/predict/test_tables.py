@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.bundles import TinyBundle
-from tests.predicting import Ended, expected, jsonl, says
+from tests.predicting import Ended, expected, jsonl, says, table
 from understudy.engine import Node
 
 
@@ -118,3 +118,20 @@ def test_rows_are_asked_about_by_ids_that_are_an_index_of_pandas(
     asked.to_parquet(tmp_path / "in.parquet")
     assert call(tiny_bundle.folder, tmp_path / "in.parquet", tmp_path / "out.jsonl")[0] == 0
     assert [row["id"] for row in jsonl(tmp_path / "out.jsonl")] == list(map(str, asked.index))
+
+
+def test_decimals_that_a_gap_makes_of_whole_numbers_are_told_once(
+    tmp_path: Path, tiny_bundle: TinyBundle, call: Callable[..., Ended]
+) -> None:
+    """As pandas writes a column of whole numbers with a gap; without the graph's ids, which a
+    service has, nothing says that they are meant."""
+    (tmp_path / "in.csv").write_text("text,neighbors\na pump,7.0\na valve,\na pipe,8.0\n")
+    status, told = call(tiny_bundle.folder, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert status == 0
+    assert [row["error"][:16] for row in table(tmp_path / "out.csv")] == [
+        "unknown_neighbor",
+        "",
+        "unknown_neighbor",
+    ]
+    assert says(told, "no id is 7.0: if 7 is meant, write whole numbers; a gap in a column")
+    assert told.count("is meant") == 1
