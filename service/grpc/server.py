@@ -76,7 +76,7 @@ class GrpcOptions:
     head_bytes: int
     calls: int  # at a time; of connections some more may be open, which are told so
     receive_seconds: float  # until a call's message has come; also of a connection without calls
-    send_seconds: float  # in which a client answers that it lives
+    send_seconds: float  # in which a client reads 64 KiB of an answer, and shows that it lives
     shared: bool = False  # with other workers of the same service
 
 
@@ -98,6 +98,7 @@ class GrpcServer:
         self.calls = Calls(
             options.calls,
             options.receive_seconds,
+            options.send_seconds,
             (self.refuse_call, self.refuse_method),
             count,
         )
@@ -166,9 +167,11 @@ class GrpcServer:
             try:
                 request = parse(sent)
             except DecodeError:
-                failure = MalformedMessageError(f"the message is no inference.{name}Request")
-                return await self.refuse(context, failure)
-            return await method(request, context)
+                malformed = MalformedMessageError(f"the message is no inference.{name}Request")
+                return await self.refuse(context, malformed)
+            told = await method(request, context)
+            self.calls.answered(told.ByteSize())
+            return told
 
         return answer
 

@@ -14,7 +14,7 @@ from service.http.access import Role, add_key
 from service.http.places import REFUSED_CONNECTIONS
 from service.settings import Settings
 from tests.bundles import TinyBundle
-from tests.unit.service.grpc.test_server import WAIT, call, running
+from tests.unit.service.grpc.test_server import WAIT, call, running, wait_for_place
 from understudy.engine import Engine
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -99,13 +99,18 @@ def test_no_more_connections_are_taken_than_may_be_open(engine: Engine) -> None:
             assert until_closed(beyond) == b""
 
 
-def test_a_client_that_hangs_is_let_go(engine: Engine) -> None:
-    settings = Settings(receive_seconds=10 * WAIT, send_seconds=SHORT)
+def test_a_client_that_takes_no_answer_keeps_no_other_out(engine: Engine) -> None:
+    settings = Settings(max_connections=1, send_seconds=SHORT)
     with running(engine, settings) as (_, server, _), opened(server.address) as connection:
+        connection.sendall(frame(4, 0, 0, b"\x00\x04" + bytes(4)))  # no room for an answer
         headers = bytes((0x83, 0x86, 0x44)) + text(f"/{SERVICE}/ServerLive")  # POST, http, :path
-        headers += b"\x40" + text("content-type") + text("application/grpc")
-        connection.sendall(frame(1, 4, 1, headers))  # which ends the headers of a first call
-        assert until_closed(connection)  # since no ping is answered
+        headers += b"\x41" + text(server.address)  # :authority
+        for name, value in (("te", "trailers"), ("content-type", "application/grpc")):
+            headers += b"\x40" + text(name) + text(value)
+        connection.sendall(frame(1, 4, 1, headers) + frame(0, 1, 1, bytes(5)))  # a whole call
+        while not server.calls.running:
+            assert connection.recv(65_536)
+        assert wait_for_place(server.address)
 
 
 def text(value: str) -> bytes:
