@@ -13,7 +13,6 @@ other; where the client itself is too slow, its lateness counts as the service's
 neither sustains is a lower bound of the service's own.
 """
 
-import asyncio
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ import psutil
 import typer
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.loops import run_to_end
 from benchmarks.measure import (
     check_means,
     described_bundle,
@@ -98,7 +98,7 @@ def load(
             progress("Loading the service", number, len(steps))
             own = seed + number // len(wishes)
             arrivals = planned(questions, shares[mix], rate, seconds, own, wish)
-            found = asyncio.run(drive(servers, arrivals, seconds, deadline / 1_000))
+            found = run_to_end(drive(servers, arrivals, seconds, deadline / 1_000))
             rows.append({"mix": mix, "rate": rate, "told": wish is not None, **found})
         progress("Loading the service", len(steps), len(steps))
     graph = described_bundle(bundle, questions.graph)

@@ -16,6 +16,7 @@ import psutil
 import typer
 
 from benchmarks.latency import json_node, student_nodes
+from benchmarks.loops import run_to_end
 from benchmarks.measure import (
     check_means,
     described_bundle,
@@ -147,7 +148,7 @@ def overload(
         ):
             address = httpx.URL(served.url)
             client = RawClient(address.host, address.port or 80)
-            results = asyncio.run(run(client, requests, own, seconds, served.process))
+            results = run_to_end(run(client, requests, own, seconds, served.process))
     results["engine_nodes_per_second"] = round(own, 1)
     results["unseen_over_engine"] = round(results["unseen_per_second_at_16"] / own, 3)
     table = f"Bundle of {requests.graph}.\n\n"

@@ -23,6 +23,8 @@ SERVER_CORE, CLIENT_CORE = "0", "1"
 MUTATIONS = "/mutations"
 NO_CACHE = ("--cached-embeddings", "0")  # a text that is asked about twice is read twice
 STOP_SECONDS = 30
+# Who starts a server may be killed, and can end nobody then: the kernel does.
+TETHERED = ("setpriv", "--pdeathsig", "TERM")
 LUA = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
@@ -65,6 +67,8 @@ def served(
 ) -> Iterator[Served]:
     """A server process on the first core; the first line that it prints tells its address.
 
+    It ends with the thread that started it, also where that is killed.
+
     Args:
         cores: others to run on, with commas
         errors: where its standard error goes; else to ours
@@ -73,7 +77,10 @@ def served(
         BenchmarkError: it does not start; it has said why.
     """
     process = subprocess.Popen(
-        ["taskset", "-c", cores, *command], stdout=subprocess.PIPE, stderr=errors, text=True
+        [*TETHERED, "taskset", "-c", cores, *command],
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
     )
     try:
         assert process.stdout is not None

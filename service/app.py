@@ -80,7 +80,7 @@ def create_app(
         from service.mcp.server import Endpoint
 
         endpoint = Endpoint(parts, settings.max_body_bytes)
-        direct |= {(method, MCP_PATH): endpoint for method in ("POST", "GET", "DELETE")}
+        direct |= {(method, MCP_PATH): endpoint for method in METHODS}
         lifespans.append(endpoint.running)
     app = build_application(parts, settings.page, lifespans)
     service = Service(
@@ -210,5 +210,7 @@ ROUTERS = [*(room.router for room in ROOMS), admin.beside, whole_graph.router, p
 ROUTES = [r for router in ROUTERS for r in router.routes if isinstance(r, APIRoute)]
 PAGE_ROUTES = [r for r in page.page.routes if isinstance(r, APIRoute)]
 STRUCT_ROUTES = [route for route in ROUTES if isinstance(route, StructRoute)]
+# Of a path that answers one of them, and tells so whoever asks by another.
+METHODS = ("POST", "GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
 # Beside one of these paths nothing is, and any key may hear so.
 BEGINNINGS = {beginning(route.path) for route in STRUCT_ROUTES} | {"graph", "metrics", "page"}

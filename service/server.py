@@ -176,10 +176,11 @@ def run_server(
         AddressError: another process began to listen on the address first.
         SystemExit: 0, after a signal.
     """
+    bounded = bounded_by_files(settings.wire, 1 if settings.grpc_port is None else 2)
     config = uvicorn.Config(
         service,
         loop="uvloop",
-        http=wire_protocol(bounded_by_files(settings.wire), service.count_unread),
+        http=wire_protocol(bounded, service.count_unread),
         ws="none",
         proxy_headers=False,  # the gateway reads them, where a proxy is trusted
         log_config=None,
@@ -190,7 +191,7 @@ def run_server(
         timeout_graceful_shutdown=settings.drain_seconds,
     )
     host, port = bound.getsockname()[:2]
-    grpc = grpc_opener(service, settings)
+    grpc = grpc_opener(service, settings, bounded.connections)
     server = kind(config, service, settings.grace_seconds, url_of(bound), listening, grpc)
     try:
         server.run([bound])
@@ -200,8 +201,14 @@ def run_server(
         logger.info("ended")
 
 
-def grpc_opener(service: Service, settings: Settings) -> "Callable[[], GrpcServer] | None":
-    """What takes the port of gRPC on the event loop; None where it is not asked for."""
+def grpc_opener(
+    service: Service, settings: Settings, calls: int
+) -> "Callable[[], GrpcServer] | None":
+    """What takes the port of gRPC on the event loop; None where it is not asked for.
+
+    Args:
+        calls: at a time.
+    """
     if settings.grpc_port is None:
         return None
     from service.grpc.server import GrpcOptions, GrpcServer
@@ -211,22 +218,28 @@ def grpc_opener(service: Service, settings: Settings) -> "Callable[[], GrpcServe
         port=settings.grpc_port,
         body_bytes=settings.max_body_bytes,
         head_bytes=settings.max_head_bytes,
-        calls=settings.max_connections,
+        calls=calls,
+        receive_seconds=settings.receive_seconds,
+        send_seconds=settings.send_seconds,
         shared=settings.workers > 1,
     )
     return lambda: GrpcServer(service, options, service.parts.aside, service.count_unread)
 
 
-def bounded_by_files(limits: WireLimits) -> WireLimits:
-    """Makes room for as many open connections, or lowers their limit to the room there is."""
+def bounded_by_files(limits: WireLimits, ports: int = 1) -> WireLimits:
+    """Makes room for as many open connections, or lowers their limit to the room there is.
+
+    Args:
+        ports: each of which takes as many.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = limits.connections + REFUSED_CONNECTIONS + OTHER_FILES
+    wanted = ports * (limits.connections + REFUSED_CONNECTIONS) + OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return limits
-    connections = max(soft - REFUSED_CONNECTIONS - OTHER_FILES, soft // 4, 1)
+    connections = max((soft - OTHER_FILES) // ports - REFUSED_CONNECTIONS, soft // (4 * ports), 1)
     logger.warning(
         "at most %d connections instead of %d: this process may open %d files only (ulimit -n)",
         connections,

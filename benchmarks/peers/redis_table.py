@@ -18,7 +18,7 @@ from fastapi import FastAPI, HTTPException, Response
 
 from benchmarks.peers.fastapi_pyg import Request, run
 from benchmarks.peers.given import given
-from benchmarks.servers import redis_program
+from benchmarks.servers import TETHERED, redis_program
 
 TOLD = 3  # labels of each stored prediction
 START_SECONDS = 30
@@ -31,7 +31,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "redis")
         options = ["--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no"]
-        server = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL, cwd=folder)
+        command = [*TETHERED, program, *options]
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=folder)
         try:
             fill(path, told.bundle)
             serve(path, told.port)

@@ -7,7 +7,7 @@ rates, limits, deadlines, figures and errors are those of HTTP, since each call 
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
@@ -23,11 +23,14 @@ from service.errors import (
     MessageNotReadError,
     OverloadedError,
     ServiceError,
+    SlowBodyError,
     UnknownMethodError,
 )
+from service.grpc.calls import Calls, Count, Handler
 from service.grpc.protocol import METHODS, SERVICE, message_class
 from service.grpc.translation import grpc_response, http_request
 from service.http.bodies import LARGE_BYTES, Aside
+from service.http.connections import REFUSED_CONNECTIONS
 from service.http.internal import Answer, ask
 from service.routes.tensors import LENGTH_HEADER
 
@@ -38,6 +41,7 @@ CODES = {
     401: grpc.StatusCode.UNAUTHENTICATED,
     403: grpc.StatusCode.PERMISSION_DENIED,
     404: grpc.StatusCode.NOT_FOUND,
+    408: grpc.StatusCode.DEADLINE_EXCEEDED,
     413: grpc.StatusCode.RESOURCE_EXHAUSTED,
     422: grpc.StatusCode.INVALID_ARGUMENT,
     429: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -56,10 +60,10 @@ PASSED_ON = (
     "tracestate",
 )
 LEAST_SECONDS = 0.001  # of a deadline that is all but over
+STREAMS = 100  # calls of one connection that run; its client has the others wait
+LONGEST_SECONDS = 2_000_000  # that gRPC can count in milliseconds
 HEADROOM_BYTES = LARGE_BYTES  # of a message around what becomes its body
 MOST_BYTES = 2**31 - 1  # of anything in gRPC
-Handler = Callable[[Any, grpc.aio.ServicerContext], Awaitable[Any]]
-Count = Callable[[ServiceError], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,9 @@ class GrpcOptions:
     port: int  # 0 picks a free one
     body_bytes: int
     head_bytes: int
-    calls: int  # at a time
+    calls: int  # at a time; of connections some more may be open, which are told so
+    receive_seconds: float  # until a call's message has come; also of a connection without calls
+    send_seconds: float  # in which a client reads 64 KiB of an answer, and shows that it lives
     shared: bool = False  # with other workers of the same service
 
 
@@ -89,7 +95,14 @@ class GrpcServer:
         """
         self.app = app
         self.aside = aside
-        self.calls = Calls(options.calls, self.refuse_call, self.refuse_method, count)
+        self.calls = Calls(
+            options.calls,
+            options.receive_seconds,
+            options.send_seconds,
+            (self.refuse_call, self.refuse_method),
+            count,
+        )
+        idle, stuck = map(milliseconds, (options.receive_seconds, options.send_seconds))
         self.server = grpc.aio.server(
             options=(
                 # Else a second service would share the port unseen.
@@ -100,11 +113,20 @@ class GrpcServer:
                 ),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.max_metadata_size", min(options.head_bytes, MOST_BYTES)),
+                # Each takes a descriptor, of which HTTP needs some, too.
+                ("grpc.max_allowed_incoming_connections", options.calls + REFUSED_CONNECTIONS),
+                ("grpc.max_connection_idle_ms", idle),
+                ("grpc.server_handshake_timeout_ms", idle),
+                # What a client does not read is kept for it, so it has to show that it lives.
+                ("grpc.keepalive_time_ms", stuck),
+                ("grpc.keepalive_timeout_ms", stuck),
+                ("grpc.max_concurrent_streams", STREAMS),
             ),
             interceptors=(self.calls,),
         )
+        # As of streams: nothing bounds how long the message of another call is waited for.
         handlers = {
-            name: grpc.unary_unary_rpc_method_handler(
+            name: grpc.stream_unary_rpc_method_handler(
                 self.reading(name),
                 response_serializer=message_class(f"{name}Response").SerializeToString,
             )
@@ -135,14 +157,21 @@ class GrpcServer:
         """A method with what reads its message: else grpcio alone would refuse one."""
         parse, method = message_class(f"{name}Request").FromString, getattr(self, name)
 
-        async def answer(sent: bytes, context: grpc.aio.ServicerContext) -> Any:
-            self.calls.read()
+        async def answer(messages: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> Any:
+            try:
+                sent = await self.calls.message(messages)
+            except SlowBodyError as failure:
+                return await self.refuse(context, failure)
+            except MessageNotReadError as failure:
+                return await self.refuse_unread(context, failure)
             try:
                 request = parse(sent)
             except DecodeError:
-                failure = MalformedMessageError(f"the message is no inference.{name}Request")
-                return await self.refuse(context, failure)
-            return await method(request, context)
+                malformed = MalformedMessageError(f"the message is no inference.{name}Request")
+                return await self.refuse(context, malformed)
+            told = await method(request, context)
+            self.calls.answered(told.ByteSize())
+            return told
 
         return answer
 
@@ -191,6 +220,13 @@ class GrpcServer:
         """Answers a call of a method that is not here."""
         failure = UnknownMethodError(f"{SERVICE} has the methods {', '.join(METHODS)} here")
         await self.refuse(context, failure, grpc.StatusCode.UNIMPLEMENTED)
+
+    async def refuse_unread(self, context: grpc.aio.ServicerContext, failure: ServiceError) -> None:
+        """Answers a call that has no message, unless grpcio did: it refuses what is too large."""
+        try:
+            await self.refuse(context, failure, grpc.StatusCode.INVALID_ARGUMENT)
+        except grpc.aio.InternalError as error:  # it takes no second answer
+            raise asyncio.CancelledError from error
 
     async def refuse(
         self,
@@ -242,55 +278,9 @@ class GrpcServer:
         return answer
 
 
-class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Hands calls that are not for us to what refuses them, before their messages are read.
-
-    The server would refuse them by itself, but nobody could count them.
-    """
-
-    def __init__(self, most: int, too_many: Handler, unknown: Handler, count: Count) -> None:
-        """Begins.
-
-        Args:
-            most: that run at a time.
-            too_many: refuses those beyond.
-            unknown: refuses those of methods that are not here.
-            count: of a call whose message was not read.
-        """
-        self.most = most
-        self.running = 0
-        self.unread: set[asyncio.Task[Any]] = set()
-        self.count = count
-        # As of a stream: else the message would be waited for.
-        self.too_many = grpc.stream_unary_rpc_method_handler(too_many)
-        self.unknown = grpc.stream_unary_rpc_method_handler(unknown)
-
-    async def intercept_service(
-        self, continuation: Callable[[Any], Awaitable[Any]], details: Any
-    ) -> Any:
-        if self.running >= self.most:
-            return self.too_many
-        call = asyncio.current_task()
-        assert call is not None
-        self.running += 1
-        call.add_done_callback(self.leave)
-        found = await continuation(details)
-        if found is None:
-            return self.unknown
-        self.unread.add(call)
-        return found
-
-    def read(self) -> None:
-        """The message of the call that runs has come."""
-        call = asyncio.current_task()
-        assert call is not None
-        self.unread.discard(call)
-
-    def leave(self, call: "asyncio.Task[Any]") -> None:
-        self.running -= 1
-        if call in self.unread:
-            self.unread.remove(call)
-            self.count(MessageNotReadError("the message is too large, or its sender left"))
+def milliseconds(seconds: float) -> int:
+    """As gRPC takes them."""
+    return max(round(1_000 * min(seconds, LONGEST_SECONDS)), 1)
 
 
 async def refuse_failure(

@@ -12,7 +12,7 @@ from service.http.bodies import Aside
 
 
 def options(port: int) -> GrpcOptions:
-    return GrpcOptions("127.0.0.1", port, 2**20, 2**14, 10)
+    return GrpcOptions("127.0.0.1", port, 2**20, 2**14, 10, 30.0, 30.0)
 
 
 def test_workers_share_a_port_and_nobody_else_does() -> None:

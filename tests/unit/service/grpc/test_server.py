@@ -28,7 +28,8 @@ WAIT = 20  # seconds, for what should take milliseconds
 
 def options(settings: Settings, port: int = 0) -> GrpcOptions:
     bounds = settings.max_body_bytes, settings.max_head_bytes, settings.max_connections
-    return GrpcOptions("127.0.0.1", port, *bounds)
+    seconds = settings.receive_seconds, settings.send_seconds
+    return GrpcOptions("127.0.0.1", port, *bounds, *seconds)
 
 
 @contextmanager

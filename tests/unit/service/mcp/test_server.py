@@ -198,10 +198,21 @@ def test_guards_hold(url: str) -> None:
         later = {"x-min-graph-version": "1000", "x-timeout-seconds": "0.05"}
         waited = client.post("/mcp", json=INITIALIZE, headers=later)
         assert (waited.status_code, waited.json()["error"]["code"]) == (503, "version_not_reached")
-        listening = client.get("/mcp")
-        assert (listening.status_code, listening.headers["allow"]) == (405, "POST")
         assert client.post("/mcp", json={"text": "x" * 2**20}).status_code == 413
         assert b'operation="mcp",status="200"' in client.get("/metrics").content
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_any_key_hears_that_one_posts(engine: Engine, tmp_path: Path, method: str) -> None:
+    secret = add_key(tmp_path / "keys.json", "agent", Role.read)
+    address, stop = serve(create_app(engine, Settings(mcp=True, keys_file=tmp_path / "keys.json")))
+    try:
+        headers = {"authorization": f"Bearer {secret}"}
+        answer = httpx.request(method, f"{address}/mcp", headers=headers)
+        assert (answer.status_code, answer.headers.get("allow")) == (405, "POST")
+        assert httpx.request(method, f"{address}/mcp").status_code == 401
+    finally:
+        stop()
 
 
 def test_keys_are_needed_where_there_are_any(engine: Engine, tmp_path: Path) -> None:

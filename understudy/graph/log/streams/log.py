@@ -153,6 +153,9 @@ class RedisLog:
         if after < min(self.start, self.at):  # on a shared folder others may move the start on
             raise JournalError(f"{self.where} is read from {self.start} on, not from {after}")
         self.folder.started()  # who reads on has opened the snapshot
+        if self.news is not None and self.news.moved:
+            self.news.moved = False
+            self.server.leave()
         link, number = self.link_of(after), after
         self.before = after, link
         records: list[Record] = []

@@ -22,6 +22,8 @@ class News:
     Attributes:
         number: up to which records are no news.
         needed: number after which this process needs records, now or when it starts again.
+        moved: whether a server that writes was found again, maybe another one: a connection to the
+            one before may read what that goes on to keep. `RedisLog.read` takes it back.
         stored: number of a snapshot that the store has, 0 if none is known; None without a store.
     """
 
@@ -46,6 +48,7 @@ class News:
         self.stored = stored
         self.changed = Condition()
         self.fresh = self.closed = False
+        self.moved = False
         self.beaten = float("-inf")  # monotonic
         self.thread = Thread(target=self.watch, args=(connect(),), name="news", daemon=True)
         self.thread.start()
@@ -56,9 +59,12 @@ class News:
             while not self.closed:
                 try:
                     self.beat(client)
+                    self.moved = self.moved or pause > FIRST_PAUSE
                     after = {self.stream: f"{self.number}-0"}
                     found = client.xread(after, count=1, block=BLOCK_MILLISECONDS)
                 except (RedisError, OSError):  # told by whoever reads the log
+                    client.connection_pool.disconnect()  # another may have taken its place
+                    self.beaten = float("-inf")  # a beat tells whether it is one that writes
                     self.until(lambda: False, pause)
                     pause = min(2 * pause, LONGEST_PAUSE)
                     continue

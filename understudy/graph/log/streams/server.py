@@ -34,7 +34,9 @@ TURN_MILLISECONDS = 600_000  # after which a process that took a turn counts as 
 WAIT_MILLISECONDS = 3_000  # for the disk or for replicas of the server; less than a call may take
 # There is no server, or none that writes: another one may be about to take its place.
 AWAY = (RedisConnectionError, RedisTimeoutError, OSError, ReadOnlyError, ClusterDownError)
-OUT_OF_MEMORY = "OOM command not allowed"  # as an error of a script holds it
+# As errors of a script hold it; Redis before 7 tells both as any other error of one.
+READ_ONLY = "READONLY You can't write"
+OUT_OF_MEMORY = "OOM command not allowed"
 Argument = str | bytes | int
 Result = TypeVar("Result")
 
@@ -78,15 +80,29 @@ class Server:
         except AuthenticationError as error:
             raise JournalError(f"Redis at {self.where} lets nobody in: {error}") from error
         except AWAY as error:
-            raise LogAwayError(
-                f"the log in Redis at {self.where} is away ({error}); reading goes on without it"
-            ) from error
+            raise self.away(error) from error
         except RedisError as error:
+            if writes_no_more(error):
+                raise self.away(error) from error
             if isinstance(error, OutOfMemoryError) or OUT_OF_MEMORY in str(error):
                 raise JournalError(
                     f"Redis at {self.where} is full; raise its maxmemory, nothing was kept"
                 ) from error
             raise JournalError(f"Redis at {self.where} refuses: {error}") from error
+
+    def away(self, error: Exception) -> LogAwayError:
+        """What is said of a server that is not there, or does not write."""
+        self.leave()
+        return LogAwayError(
+            f"the log in Redis at {self.where} is away ({error}); reading goes on without it"
+        )
+
+    def leave(self) -> None:
+        """Looks anew for the server at the next call: another may have taken its place.
+
+        One that follows another since keeps its connections, and would be asked for ever.
+        """
+        self.client.connection_pool.disconnect()
 
     def ask(self, question: Callable[[Any], Result]) -> Result:
         """Asks what may be asked twice: a connection may have ended since it was last used."""
@@ -188,6 +204,11 @@ class Server:
     def close(self) -> None:
         with suppress(RedisError, OSError):
             self.client.close()
+
+
+def writes_no_more(error: Exception) -> bool:
+    """Whether a server says that it follows another one."""
+    return isinstance(error, ReadOnlyError) or READ_ONLY in str(error)
 
 
 def read_configuration(client: Any) -> dict[Any, Any]:

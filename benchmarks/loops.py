@@ -1,0 +1,45 @@
+"""Event loops of benchmarks, which a signal ends in turn."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from types import FrameType
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+
+def run_to_end(work: Coroutine[Any, Any, Result]) -> Result:
+    """What `work` gives, in a loop of its own; for the main thread.
+
+    A handler of signals that exits, as `understudy.cli:tidy_end` has, would do so in whatever task
+    runs at that moment, which then shows a trace: here all tasks are cancelled first.
+    """
+    told: list[int] = []
+    try:
+        return asyncio.run(until_told(work, told))
+    except asyncio.CancelledError:
+        if told:
+            sys.exit(128 + told[0])
+        raise
+
+
+async def until_told(work: Coroutine[Any, Any, Result], told: list[int]) -> Result:
+    """What `work` gives, unless a signal, which is added to `told`, cancels it."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+
+    def end(number: int, _: FrameType | None) -> None:
+        told.append(number)
+        loop.call_soon_threadsafe(task.cancel)
+
+    # What is ignored, as under nohup, stays so.
+    ours = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, end) for number in ours}
+    try:
+        return await work
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
