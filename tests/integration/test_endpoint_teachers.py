@@ -95,6 +95,21 @@ def test_an_endpoint_gives_probabilities_and_a_bill(
     assert info.metrics["cost"] == pytest.approx(len(requests) * (100 * 2 + 2 * 10) / 1e6)
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_named_label_is_the_answer_where_another_was_likelier(
+    classes: int, tmp_path: Path, endpoint: Any
+) -> None:
+    options = SyntheticOptions(nodes=60, classes=classes, mean_degree=4.0)
+    save_graph(synthetic_graph(options), tmp_path / "g")
+    first, last = (load_graph(tmp_path / "g").label_names[n] for n in (0, -1))
+    # The server was held to the labels as they are written: it would have begun with another.
+    url, _ = endpoint(lambda n, body: completion(last, {last: 0.1, f" {first}": 0.7}))
+    teach(tmp_path / "g", tmp_path / "t", asking(url))
+    _, answers = read_teacher(tmp_path / "t", load_graph(tmp_path / "g"))
+    assert (answers.log_probabilities.argmax(-1) == classes - 1).all()
+    np.testing.assert_allclose(np.exp(answers.log_probabilities[0, :, 0]), 0.5, atol=1e-3)
+
+
 def test_what_few_calls_bought_is_spread_over_the_edges(
     graph_folder: Path, tmp_path: Path, endpoint: Any
 ) -> None:

@@ -9,7 +9,9 @@ from training.config import TrainingConfig
 from training.evaluation.evaluate import evaluate
 from training.evaluation.plan import EvaluationOptions
 from training.evaluation.rows import RUNS_FILE, read_rows
+from training.evaluation.run import panel_nodes
 from training.evaluation.splits import WITHHELD, split_graph, withheld_nodes
+from training.evaluation.statistics import bits
 from training.recipes import PROPAGATED
 from understudy.graph import save_graph
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
@@ -43,5 +45,11 @@ def test_unseen_nodes_are_classified_by_a_bundle_that_never_had_them(tmp_path: P
     for share in shares:
         assert share is not None
         assert share * count == pytest.approx(round(share * count))  # of these nodes, no others
+    # The panel is of the whole graph: in the next split, others are taken out.
+    left = split_graph(graph, "60/20/20", 0, WITHHELD)
+    tested = left.ids.take(left.splits["test"]).to_pylist()
+    panel = graph.ids.take(panel_nodes(graph.num_nodes)).to_pylist()
+    assert bits(row.panel)[: len(panel)].tolist() == [name in tested for name in panel]
+    assert bits(row.panel_right).sum() == round(row.test_accuracy * row.test)
     assert row.test_accuracy > 0.5 > 1 / 3  # chance
     assert (row.unseen_all or 0) > 0.5

@@ -18,6 +18,7 @@ from training.evaluation.run import (
     Finish,
     TrainingInputs,
     measured,
+    panel_rows,
     search,
     train_recipe,
     trained_run,
@@ -161,7 +162,8 @@ class EvaluationFolder:
             spec = encoder_spec(encoder)
             features = graph_features(graph, spec, None, self.progress)
             data = graph_data(graph, features)
-            inputs[encoder] = TrainingInputs(data, spec, graph.label_names, folder)
+            panel = panel_rows(self.graph, graph)
+            inputs[encoder] = TrainingInputs(data, spec, graph.label_names, folder, panel)
         return inputs[encoder], targets
 
     def inputs(self, key: RunKey) -> TrainingInputs:

@@ -56,7 +56,7 @@ class Row:
     unseen_1: float | None  # with at most one,
     unseen_3: float | None  # with at most three,
     unseen_all: float | None  # with all of its stored neighbours
-    panel: bytes  # a bit for every node of `panel_nodes` (run.py): it is a test node
+    panel: bytes  # a bit for every node of the whole graph's panel (run.py): it is a test node
     panel_right: bytes  # and the student is right about it
     date: str  # when the run ended, UTC
     processor: str

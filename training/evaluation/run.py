@@ -27,6 +27,7 @@ from training.recipes import LANGUAGE_FREE, VANILLA, recipe_weights
 from training.student.checkpoint import CheckpointConfig
 from training.student.network import Student
 from training.teacher.options import TeachOptions
+from understudy.graph import TextGraph
 
 if TYPE_CHECKING:
     import optuna
@@ -43,6 +44,7 @@ class TrainingInputs:
     spec: EncoderSpec
     label_names: tuple[str, ...]
     folder: Path = Path()  # of the split's graph
+    panel: NDArray[np.int64] | None = None  # see `panel_rows`; None: no node was taken out
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def measured(
         "reliability": reliability(test, labels),
         "reliability_calibrated": reliability(test / calibration.temperature, labels),
         "risk_coverage": calibration.risk_coverage,
-        **panel(data, logits),
+        **panel(data, logits, trained.inputs.panel),
     }
     if finish is not None:
         result["unseen"] = finish(trained)
@@ -160,13 +162,16 @@ def accuracy(scores: Tensor, data: GraphData, nodes: Tensor) -> float:
     return float(right.float().mean())
 
 
-def panel(data: GraphData, logits: Tensor) -> dict[str, str]:
+def panel(data: GraphData, logits: Tensor, rows: NDArray[np.int64] | None = None) -> dict[str, str]:
     """Of the same nodes in every split: which are test nodes, and which of those the student is
     right about, a bit each, as hexadecimal digits.
+
+    Args:
+        rows: where these nodes are, see `panel_rows`; None: where they are in the whole graph
     """
-    nodes = panel_nodes(len(data.labels))
-    tested = np.isin(nodes, data.test.numpy())
-    right = (logits.argmax(1) == data.labels).numpy()[nodes] & tested
+    rows = panel_nodes(len(data.labels)) if rows is None else rows
+    tested = np.isin(rows, data.test.numpy())
+    right = (logits.argmax(1) == data.labels).numpy()[rows] & tested
     return {"panel": np.packbits(tested).tobytes().hex()} | {
         "panel_right": np.packbits(right).tobytes().hex()
     }
@@ -174,6 +179,17 @@ def panel(data: GraphData, logits: Tensor) -> dict[str, str]:
 
 def panel_nodes(count: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(0).permutation(count)[:PANEL])
+
+
+def panel_rows(whole: TextGraph, part: TextGraph) -> NDArray[np.int64]:
+    """Where a graph's panel is in what is left of it where nodes were taken out, others in each
+    split; int64 [at most PANEL], -1 for one that was.
+    """
+    nodes = panel_nodes(whole.num_nodes)
+    if part.num_nodes == whole.num_nodes:
+        return nodes
+    place = part.index_of
+    return np.array([place.get(whole.ids[node].as_py(), -1) for node in nodes.tolist()], np.int64)
 
 
 def teacher_title(options: TeachOptions) -> str:

@@ -12,6 +12,7 @@ from understudy.endpoint.naming import after_thoughts, find_label, may_go_on
 from understudy.endpoint.scores import problem_of_scores
 
 TOLD_FLOOR = 1e-9  # of a probability that the server computed for every label
+LEAD = 1e-3  # nats, of the named label before others: float32 tells it, softened by any temperature
 
 
 def read_reply(completion: Completion, label_names: Sequence[str], exact: bool = False) -> Reply:
@@ -50,10 +51,23 @@ def read_reply(completion: Completion, label_names: Sequence[str], exact: bool =
 
 
 def nearly_certain(reply: Reply, classes: int) -> tuple[float, ...] | None:
-    """The reply's log-probabilities; where none are told, nearly all for the label it names."""
-    if reply.label is None or reply.log_probabilities is not None:
+    """The reply's log-probabilities, the label that it names ahead of all others; where none are
+    told, nearly all for that label.
+
+    An answer that was held to the labels may be less probable than another label's beginning: these
+    two stand equal then, and whoever looked for the largest would find the one that comes first.
+    """
+    if reply.label is None:
         return reply.log_probabilities
-    return log_probabilities(certain(reply.label, classes), reply.label)
+    told = reply.log_probabilities
+    if told is None:
+        told = log_probabilities(certain(reply.label, classes), reply.label)
+    values = np.array(told)
+    others = np.delete(values, reply.label).max(initial=-np.inf)
+    if values[reply.label] > others:
+        return told
+    values[reply.label] = others + LEAD
+    return tuple((values - np.logaddexp.reduce(values)).tolist())
 
 
 def thoughts_of(choice: Choice) -> bool:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from understudy.graph.text_graph import TextGraph, string_array
 from understudy.graph.view import REMOVED, GraphView
 
+NO_ROWS: NDArray[np.int64] = np.empty(0, np.int64)
 EQUAL, BEGINS, IN_ID, IN_TITLE, IN_TEXT, NOWHERE = range(6)  # how well a node fits, best first
 
 
@@ -31,27 +32,31 @@ class Columns:
     titles: pa.LargeStringArray
     texts: pa.LargeStringArray
 
-    def fit(self, query: str, enough: int) -> NDArray[np.int8]:
+    def fit(self, query: str, enough: int, gone: NDArray[np.int64] = NO_ROWS) -> NDArray[np.int8]:
         """How well every node fits; int8 [N].
 
         Args:
             query: in lower case; each of its words must be somewhere in a node's id or text.
             enough: whole texts are only read where ids and titles give fewer nodes than that.
+            gone: rows, int64, of what is not there any more as it is here; it fits nowhere.
         """
         words = query.split()
         in_id = [contains(self.ids, word) for word in words]
         in_title = [hit | contains(self.titles, w) for hit, w in zip(in_id, words, strict=True)]
         fits = np.full(len(self.ids), NOWHERE, dtype=np.int8)
-        if np.logical_and.reduce(in_title).sum() < enough:
+        titled = np.logical_and.reduce(in_title)
+        titled[gone] = False
+        if titled.sum() < enough:
             rows, texts = np.arange(len(fits)), pc.utf8_lower(self.texts)
             for hit, word in sorted(zip(in_title, words, strict=True), key=lambda p: -len(p[1])):
                 kept = hit[rows] | contains(texts, word)
                 rows, texts = rows[kept], texts.filter(pa.array(kept))  # few, after a rare word
             fits[rows] = IN_TEXT
-        fits[np.logical_and.reduce(in_title)] = IN_TITLE
+        fits[titled] = IN_TITLE
         fits[np.logical_and.reduce(in_id)] = IN_ID
         fits[as_mask(pc.starts_with(self.ids, query))] = BEGINS
         fits[as_mask(pc.equal(self.ids, query))] = EQUAL
+        fits[gone] = NOWHERE
         return fits
 
 
@@ -85,10 +90,9 @@ class Search:
         query = alike(string_array([query]))[0].as_py().strip()
         if not query:
             return np.empty(0, dtype=np.int64)
-        fits = self.columns.fit(query, limit)
         records = view.parts.records.items(view.version)
-        changed = np.array([row for row in records if row < len(fits)], dtype=np.int64)
-        fits[changed] = NOWHERE
+        changed = [row for row in records if row < self.base.num_nodes]
+        fits = self.columns.fit(query, limit, np.array(changed, dtype=np.int64))
         rows = np.flatnonzero(fits < NOWHERE)
         fits = fits[rows]
         over = [(row, record) for row, record in records.items() if record is not REMOVED]

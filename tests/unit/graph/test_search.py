@@ -4,8 +4,10 @@ import pytest
 
 from tests.bundles import TinyBundle
 from understudy.engine import Engine
-from understudy.graph.mutations import DeleteNode, UpsertNode
+from understudy.graph import TextGraph
+from understudy.graph.mutations import DeleteNode, Mutation, UpsertNode
 from understudy.graph.search import Search, titles
+from understudy.graph.store import GraphStore
 
 
 @pytest.fixture
@@ -59,6 +61,17 @@ def test_changes_are_found_and_what_they_replaced_is_not(engine: Engine) -> None
     search = Search(before.parts.base)  # one who began before sees the graph as it was
     assert search.find(before, "number9", 1).tolist() == [9]
     assert search.find(before, "violin", 1).tolist() == []
+
+
+@pytest.mark.parametrize("change", [UpsertNode("a", "a mule"), DeleteNode("a")])
+def test_a_title_that_is_gone_hides_no_text_of_another_node(change: Mutation) -> None:
+    texts = ["zebra stripes", "a horse\nlike a zebra", "a cow"]
+    graph = TextGraph.from_arrays(texts, [("a", "b")], ids=["a", "b", "c"], labels=["x", "y", "y"])
+    store = GraphStore(graph)
+    draft = store.draft()
+    draft.apply([change])
+    view, _ = store.write(draft, store.begin(), 1)
+    assert Search(graph).find(view, "zebra", 1).tolist() == [1]
 
 
 @pytest.mark.parametrize("query", ["caf\u00e9", "cafe\u0301", "CAF\u00c9"])
