@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 from service.errors import SettingsError
 from service.setting_names import flag_name
@@ -30,6 +30,7 @@ LONGEST_PAUSE = 5.0
 STEADY_SECONDS = 60.0  # of service, after which an outage is a new one and pauses begin anew
 # What the client raises where there is no Redis, or something that speaks another protocol.
 AWAY = (RedisError, OSError, TimeoutError, ValueError, TypeError)
+READ_ONLY = "READONLY You can't write"  # as Redis before 7 tells it of a script
 DATABASE = re.compile(r"^unix:///|^\w+://[^/?]*/?\d*(\?|$)")  # the client takes 0 for a wrong one
 Result = TypeVar("Result")
 NAMESPACE = "understudy"
@@ -153,6 +154,9 @@ class RedisLink:
         except ResponseError as error:
             self.metrics.cache_refusals.add()
             self.refusals.warning("refused", "Redis refuses, going on without: %s", words(error))
+            if isinstance(error, ReadOnlyError) or READ_ONLY in str(error):
+                # It follows another server since, to which the address may lead by now.
+                await self.client.connection_pool.disconnect(inuse_connections=False)
         except AWAY as error:
             self.metrics.cache_errors.add()
             self.lose(type(error).__name__)

@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from service.http.access import RateLimit, RedisRateLimiter
 from service.inference.embedding_cache import EmbeddingCache, remembering
 from service.telemetry.metrics import Metrics
 from tests.bundles import HIDDEN, write_tiny_bundle
+from tests.lossy_proxy import LossyProxy, lossy_proxy
 from tests.redis_server import RedisServer, redis_server
 from understudy.engine import Engine, Node
 
@@ -279,6 +281,37 @@ def test_a_full_redis_is_not_down(redis: RedisServer, caplog: pytest.LogCaptureF
     assert "Redis refuses" in line
     assert "OutOfMemoryError" in line
     assert "secret" not in line
+
+
+def test_a_server_that_follows_another_since_is_left_for_it(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    """It keeps its connections and answers reads: only what is written says so."""
+
+    async def use(proxy: LossyProxy, second: RedisServer) -> None:
+        metrics = Metrics()
+        link = RedisLink(f"redis://127.0.0.1:{proxy.port}/0", 2.0, metrics)
+        cache = Cache("x", CacheOptions(memory_bytes=0), link, metrics)
+        limiter = RedisRateLimiter(RateLimit(0.001, burst=1), link)
+        await cache.put({"a": b"1"})
+        for write in (cache.put({"b": b"2"}), limiter.wait_seconds("key:b")):
+            proxy.to = redis.port
+            await link.client.connection_pool.disconnect()
+            assert await cache.get(["a"]) == {"a": b"1"}
+            client: Any = redis.client
+            client.execute_command("REPLICAOF", "127.0.0.1", "1")
+            proxy.to = second.port
+            await write
+            assert await cache.get(["a"]) == {}
+        await cache.put({"c": b"3"})
+        assert second.client.get(cache.full("c")) == b"3"
+        assert await limiter.wait_seconds("key:a") == 0
+        assert second.client.keys("understudy:rate:*")
+        await link.close()
+
+    (tmp_path / "second").mkdir()
+    with redis_server(tmp_path / "second") as second, lossy_proxy(redis.port) as proxy:
+        asyncio.run(use(proxy, second))
 
 
 def test_a_redis_that_comes_and_goes_is_asked_ever_less_often(
