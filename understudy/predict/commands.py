@@ -16,7 +16,7 @@ import typer
 
 from understudy.client import Client, Route
 from understudy.cluster.options import Ray, Workers, check_cluster
-from understudy.folders.places import is_address
+from understudy.folders.places import is_address, url_problem
 from understudy.graph.command_options import Delimiter, HasHeader, TextField
 from understudy.graph.files import file_digest
 from understudy.graph.progress import terminal_progress
@@ -276,6 +276,8 @@ def opened_input(asked: Asked) -> Iterator[tuple[Path | None, Format | None]]:
     if asked.input is None:
         yield None, None
     elif asked.input != STANDARD:
+        if problem := url_problem(asked.input):
+            raise OptionError(f"{asked.input} {problem}")
         if not asked.input.is_file():
             raise OptionError(f"{asked.input} is no file; of a pipe, give - and --input-format")
         yield asked.input, format_of(asked.input, "IN")

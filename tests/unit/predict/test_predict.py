@@ -266,6 +266,7 @@ def test_a_killed_run_goes_on_where_it_was(
         (("{bundle}", "{in}", "{out}.zip"), "answers are not packed so"),
         (("{bundle}", "{in}", "{here}"), "its name must end in"),
         (("{bundle}", "{here}/none.csv"), "none.csv is no file"),
+        (("{bundle}", "https://example.org/rows.csv"), "is a URL: every stage reads"),
         (("{bundle}", "{in}", "{in}.csv"), "is there already; --force replaces it"),
         (("{bundle}", "{in}", "{out}", "--route", "auto"), "needs a service's address"),
         (("{bundle}", "{in}", "{out}", "--route", "best"), "--route must be student, teacher"),
