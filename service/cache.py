@@ -206,7 +206,11 @@ class CacheOptions:
 
 
 class Cache:
-    """One kind of values; Redis is shared with other processes, and may be away."""
+    """One kind of values; Redis is shared with other processes, and may be away.
+
+    Args:
+        remember: keep values in this process, too.
+    """
 
     def __init__(
         self,
@@ -216,11 +220,6 @@ class Cache:
         metrics: Metrics,
         remember: bool = True,
     ) -> None:
-        """Assembles.
-
-        Args:
-            remember: keep values in this process, too.
-        """
         self.name = name
         self.options = options
         self.memory = MemoryCache(options.memory_bytes if remember else 0, options.seconds)

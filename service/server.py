@@ -33,6 +33,10 @@ class Server(uvicorn.Server):
 
     During the grace readiness fails and answers end their connections, so that a load balancer
     and its keep-alive connections turn elsewhere before the socket closes.
+
+    Args:
+        listening: called once requests are accepted, with the URL and the address of gRPC.
+        open_grpc: takes the port of gRPC, where it is served, too.
     """
 
     def __init__(
@@ -44,12 +48,6 @@ class Server(uvicorn.Server):
         listening: Callable[[str, str | None], None],
         open_grpc: "Callable[[], GrpcServer] | None" = None,
     ) -> None:
-        """Prepares.
-
-        Args:
-            listening: called once requests are accepted, with the URL and the address of gRPC.
-            open_grpc: takes the port of gRPC, where it is served, too.
-        """
         super().__init__(config)
         self.open_grpc = open_grpc
         self.grpc: GrpcServer | None = None

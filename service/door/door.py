@@ -87,17 +87,16 @@ class Found(Struct):
 
 
 class Door:
-    """Answers the requests of every wire."""
+    """Answers the requests of every wire.
+
+    Args:
+        upstream: asked what the student does not answer.
+        defers: also what the route `auto` would not leave to the student.
+    """
 
     def __init__(
         self, classifier: Classifier, upstream: Upstream | None = None, defers: bool = False
     ) -> None:
-        """Assembles.
-
-        Args:
-            upstream: asked what the student does not answer.
-            defers: also what the route `auto` would not leave to the student.
-        """
         self.classifier = classifier
         self.upstream = upstream
         self.defers = defers and upstream is not None

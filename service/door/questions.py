@@ -17,14 +17,13 @@ WireQuestions = TypeVar("WireQuestions")  # a wire's own form of the questions
 
 
 class Questions(Generic[WireQuestions]):
-    """Some questions, and what is known of them whatever node they are asked about."""
+    """Some questions, and what is known of them whatever node they are asked about.
+
+    Args:
+        options: of each question; None where it is no choice among texts.
+    """
 
     def __init__(self, given: WireQuestions, options: Sequence[Options | None]) -> None:
-        """Keeps.
-
-        Args:
-            options: of each question; None where it is no choice among texts.
-        """
         self.given = given
         self.options = options
         self.found: tuple[LabelReader, Mapping[int, Columns]] | None = None

@@ -19,6 +19,13 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     """Hands calls that are not for us to what refuses them, before their messages are read.
 
     The server would refuse them by itself, but nobody could count them.
+
+    Args:
+        most: that run at a time.
+        receive_seconds: until a call's message has come.
+        send_seconds: in which a client reads 64 KiB of its answer.
+        refusing: what answers calls beyond `most`, and those of methods that are not here.
+        count: of a call whose message was not read.
     """
 
     def __init__(
@@ -29,15 +36,6 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         refusing: tuple[Handler, Handler],
         count: Count,
     ) -> None:
-        """Begins.
-
-        Args:
-            most: that run at a time.
-            receive_seconds: until a call's message has come.
-            send_seconds: in which a client reads 64 KiB of its answer.
-            refusing: what answers calls beyond `most`, and those of methods that are not here.
-            count: of a call whose message was not read.
-        """
         self.most = most
         self.receive_seconds = receive_seconds
         self.send_seconds = send_seconds

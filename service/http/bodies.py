@@ -25,14 +25,13 @@ LEVEL = 1  # of zlib: labels and scores repeat so much that more work saves litt
 
 
 class Aside:
-    """Runs one thing at a time: two would only take the interpreter from the event loop longer."""
+    """Runs one thing at a time: two would only take the interpreter from the event loop longer.
+
+    Args:
+        most: that wait, before further requests are refused.
+    """
 
     def __init__(self, most: int = 250) -> None:
-        """Begins.
-
-        Args:
-            most: that wait, before further requests are refused.
-        """
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aside")
         self.most = most
         self.waiting = 0  # or running
@@ -67,18 +66,17 @@ class Aside:
 
 
 class Inflater:
-    """Inflates one body part by part."""
+    """Inflates one body part by part.
+
+    Args:
+        encoding: the header `content-encoding`.
+        limit: bytes of the inflated body.
+
+    Raises:
+        EncodingError: it is not known, or is more than one.
+    """
 
     def __init__(self, encoding: bytes, limit: int) -> None:
-        """Begins.
-
-        Args:
-            encoding: the header `content-encoding`.
-            limit: bytes of the inflated body.
-
-        Raises:
-            EncodingError: it is not known, or is more than one.
-        """
         window = WINDOWS.get(encoding.strip().lower())
         if window is None:
             known = ", ".join(name.decode() for name in WINDOWS)

@@ -57,17 +57,16 @@ Read = Callable[[bytes, Headers], Any]
 
 
 class Exchange:
-    """Counts the body, notes the answer's start and adds the common headers."""
+    """Counts the body, notes the answer's start and adds the common headers.
+
+    Args:
+        limit: bytes of the body.
+        aside: where large bodies are read and compressed.
+    """
 
     def __init__(
         self, scope: Scope, receive: Receive, send: Send, limit: int, aside: Aside
     ) -> None:
-        """Begins.
-
-        Args:
-            limit: bytes of the body.
-            aside: where large bodies are read and compressed.
-        """
         self.started, self.aside = perf_counter(), aside
         self.scope = scope
         self.receive_message, self.send_message = receive, send
@@ -342,7 +341,13 @@ class Told(Response):
 
 
 class JsonBody:
-    """Reads a body as a struct; a large one off the event loop."""
+    """Reads a body as a struct; a large one off the event loop.
+
+    Args:
+        read: of a body that is not JSON alone.
+        other: reads a body that is none of this kind, or raises the reason that it is given.
+        once: looks through a body with unseen nodes, and raises where a field comes twice.
+    """
 
     def __init__(
         self,
@@ -351,13 +356,6 @@ class JsonBody:
         other: Callable[[bytes, InvalidFieldError], Any] | None = None,
         once: Callable[[bytes], None] | None = None,
     ) -> None:
-        """Prepares.
-
-        Args:
-            read: of a body that is not JSON alone.
-            other: reads a body that is none of this kind, or raises the reason that it is given.
-            once: looks through a body with unseen nodes, and raises where a field comes twice.
-        """
         self.other = other
         self.once = once
         self.kind = kind

@@ -85,14 +85,13 @@ class Direct:
 
 
 class Guard:
-    """Refuses what a page of another site may have sent, and what has more than one meaning."""
+    """Refuses what a page of another site may have sent, and what has more than one meaning.
+
+    Args:
+        hosts: None where keys are needed: then no page can ask unless it was given one.
+    """
 
     def __init__(self, hosts: Hosts | None) -> None:
-        """Guards.
-
-        Args:
-            hosts: None where keys are needed: then no page can ask unless it was given one.
-        """
         self.hosts = hosts
 
     def check(self, scope: Scope, headers: Headers) -> None:

@@ -106,7 +106,18 @@ class TranslatedRequest(Protocol):
 
 
 class Classifier:
-    """Answers requests; inference never runs on the event loop."""
+    """Answers requests; inference never runs on the event loop.
+
+    Args:
+        seconds: after which a request is given up.
+        aside: where large requests are looked up and put together.
+        asking: how the teacher is asked, where there is one.
+        threshold: score from which the student's answer counts as sure; None takes the
+            bundle's rule.
+        introduction: by which the teacher is known for the one that was measured, before
+            `auto` asks it.
+        prices: of the teacher's tokens.
+    """
 
     def __init__(
         self,
@@ -121,18 +132,6 @@ class Classifier:
         introduction: Introduction | None = None,
         prices: Prices | None = None,
     ) -> None:
-        """Assembles a classifier.
-
-        Args:
-            seconds: after which a request is given up.
-            aside: where large requests are looked up and put together.
-            asking: how the teacher is asked, where there is one.
-            threshold: score from which the student's answer counts as sure; None takes the
-                bundle's rule.
-            introduction: by which the teacher is known for the one that was measured, before
-                `auto` asks it.
-            prices: of the teacher's tokens.
-        """
         self.slot = slot
         self.batcher = batcher
         self.metrics = metrics

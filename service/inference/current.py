@@ -51,7 +51,13 @@ class Reload:
 
 
 class Reloader:
-    """Opens a bundle aside, on a thread, brings it up to the graph, then puts it into the slot."""
+    """Opens a bundle aside, on a thread, brings it up to the graph, then puts it into the slot.
+
+    Args:
+        open_engine: opens the bundle from where it was opened first, after the engine that is
+            served; None where it was not opened from a folder.
+        attach: prepares an engine for service beside the one that is served.
+    """
 
     def __init__(
         self,
@@ -60,13 +66,6 @@ class Reloader:
         attach: Callable[[Engine], None],
         metrics: Metrics,
     ) -> None:
-        """Assembles.
-
-        Args:
-            open_engine: opens the bundle from where it was opened first, after the engine that is
-                served; None where it was not opened from a folder.
-            attach: prepares an engine for service beside the one that is served.
-        """
         self.slot = slot
         self.open_engine = open_engine
         self.attach = attach
@@ -143,14 +142,13 @@ class Reloader:
 
 
 class Changes:
-    """Bounds how many there are at once."""
+    """Bounds how many there are at once.
+
+    Args:
+        max_mutations: of one request.
+    """
 
     def __init__(self, slot: Slot, max_mutations: int, metrics: Metrics) -> None:
-        """Begins.
-
-        Args:
-            max_mutations: of one request.
-        """
         self.slot = slot
         self.max_mutations = max_mutations
         self.metrics = metrics

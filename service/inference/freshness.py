@@ -15,14 +15,13 @@ DIGITS = 18
 
 
 class Freshness:
-    """Waits where a request asks for it, no longer than the request has time."""
+    """Waits where a request asks for it, no longer than the request has time.
+
+    Args:
+        seconds: that a request has, unless it says less.
+    """
 
     def __init__(self, slot: Slot, seconds: float) -> None:
-        """Assembles.
-
-        Args:
-            seconds: that a request has, unless it says less.
-        """
         self.slot = slot
         self.seconds = seconds
 

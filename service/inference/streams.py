@@ -19,7 +19,11 @@ class Streams:
 
 
 class Stream(StreamingResponse):
-    """One of them; whether there is room is asked at the moment in which it takes it."""
+    """One of them; whether there is room is asked at the moment in which it takes it.
+
+    Args:
+        most: that run at a time.
+    """
 
     def __init__(
         self,
@@ -29,11 +33,6 @@ class Stream(StreamingResponse):
         headers: Mapping[str, str],
         media_type: str,
     ) -> None:
-        """Prepares.
-
-        Args:
-            most: that run at a time.
-        """
         super().__init__(pieces, headers=headers, media_type=media_type)
         self.streams, self.most = streams, most
 

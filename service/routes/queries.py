@@ -18,14 +18,13 @@ class Nothing(Struct, frozen=True):
 
 
 class QueryFields:
-    """Reads a query as a struct, each of whose fields is a parameter."""
+    """Reads a query as a struct, each of whose fields is a parameter.
+
+    Args:
+        passed_by: parameters that clients of others send, and that mean nothing here.
+    """
 
     def __init__(self, kind: type[Struct] = Nothing, passed_by: Collection[str] = ()) -> None:
-        """Prepares.
-
-        Args:
-            passed_by: parameters that clients of others send, and that mean nothing here.
-        """
         self.kind = kind
         self.passed_by = passed_by
 

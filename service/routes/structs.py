@@ -69,19 +69,17 @@ class StructRoute(APIRoute):
         structs: that its part of the document refers to.
         query: what it takes there.
         takes_body: whether it reads one.
+
+    Args:
+        options: as FastAPI's. `response_model` is a struct, by default the one that the
+            endpoint returns, or `Lists` of one; of the statuses in `responses` the bodies are
+            known.
+
+    Raises:
+        TypeError: no dependency says who may ask.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Awaitable[Any]], **options: Any) -> None:
-        """Makes the route.
-
-        Args:
-            options: as FastAPI's. `response_model` is a struct, by default the one that the
-                endpoint returns, or `Lists` of one; of the statuses in `responses` the bodies are
-                known.
-
-        Raises:
-            TypeError: no dependency says who may ask.
-        """
         dependencies = options.get("dependencies")
         if not dependencies:
             raise TypeError(f"{path}: say who may ask, with READ, WRITE, ADMIN or ANYONE")

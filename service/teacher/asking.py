@@ -38,6 +38,10 @@ class Asking:
     Attributes:
         manners: of each engine that is served or still answers requests that began with it, so
             that nobody is asked about one bundle in another's words, or for its labels.
+
+    Args:
+        manner_of: how a bundle's teacher is asked; its backends are closed here.
+        shadow_share: of the student's answers, 0 to 1, that the teacher checks.
     """
 
     def __init__(
@@ -47,12 +51,6 @@ class Asking:
         shadow_share: float,
         metrics: Metrics,
     ) -> None:
-        """Assembles.
-
-        Args:
-            manner_of: how a bundle's teacher is asked; its backends are closed here.
-            shadow_share: of the student's answers, 0 to 1, that the teacher checks.
-        """
         self.teacher = teacher
         self.manner_of = manner_of
         self.manners: WeakKeyDictionary[Engine, Manner] = WeakKeyDictionary()

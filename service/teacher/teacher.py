@@ -50,7 +50,11 @@ async def untold() -> str:
 
 
 class Teacher:
-    """Asks backends of one server, politely."""
+    """Asks backends of one server, politely.
+
+    Args:
+        identity: what the teacher tells of itself; another one's answers are none of its.
+    """
 
     def __init__(
         self,
@@ -59,11 +63,6 @@ class Teacher:
         metrics: Metrics,
         identity: Identity = untold,
     ) -> None:
-        """Assembles.
-
-        Args:
-            identity: what the teacher tells of itself; another one's answers are none of its.
-        """
         self.identity = identity
         self.cache = cache
         self.options = options

@@ -79,7 +79,14 @@ def both(first: Observed, second: Observed) -> Observed:
 
 
 class Together(Collector):
-    """The figures of several workers as those of one service."""
+    """The figures of several workers as those of one service.
+
+    Args:
+        metrics: of any one of them, for names, texts and labels.
+        workers: those that serve, by their number.
+        ended: what others had counted that serve no more: a count never goes back.
+        restarts: how many were started in place of one that ended.
+    """
 
     def __init__(
         self,
@@ -88,14 +95,6 @@ class Together(Collector):
         ended: Figures,
         restarts: int,
     ) -> None:
-        """Assembles.
-
-        Args:
-            metrics: of any one of them, for names, texts and labels.
-            workers: those that serve, by their number.
-            ended: what others had counted that serve no more: a count never goes back.
-            restarts: how many were started in place of one that ended.
-        """
         self.metrics = metrics
         self.workers = workers
         self.counted = reduce(added, workers.values(), ended)

@@ -45,14 +45,13 @@ Answering = Callable[[str, Raw], Awaitable[object]]
 
 
 class Channel:
-    """One side; to be used on one event loop."""
+    """One side; to be used on one event loop.
+
+    Args:
+        answering: gives the answer to a question of the other side.
+    """
 
     def __init__(self, end: socket.socket, answering: Answering) -> None:
-        """Prepares.
-
-        Args:
-            answering: gives the answer to a question of the other side.
-        """
         self.end = end
         self.answering = answering
         self.numbers = count(1)

@@ -25,14 +25,13 @@ SCRAPE_SECONDS = 10.0
 
 
 class Team:
-    """All workers of a service, as one of them meets them."""
+    """All workers of a service, as one of them meets them.
+
+    Args:
+        end: of the pair of sockets that leads to the supervisor.
+    """
 
     def __init__(self, end: socket.socket) -> None:
-        """Prepares.
-
-        Args:
-            end: of the pair of sockets that leads to the supervisor.
-        """
         self.end = end
         self.channel = Channel(end, self.answer)
         self.parts: Parts | None = None

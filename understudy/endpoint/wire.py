@@ -16,7 +16,12 @@ REQUESTED = "understudy.requested"  # the headers that the openai package finds 
 
 
 class Wire:
-    """Both ends of a client's requests: what leaves, and what is let in."""
+    """Both ends of a client's requests: what leaves, and what is let in.
+
+    Args:
+        answer_bytes: of an answer with status 200; more are an error.
+        refusal_bytes: of any other answer, what is read.
+    """
 
     def __init__(
         self,
@@ -24,12 +29,6 @@ class Wire:
         answer_bytes: int = MAX_ANSWER_BYTES,
         refusal_bytes: int = MAX_REFUSAL_BYTES,
     ) -> None:
-        """Begins.
-
-        Args:
-            answer_bytes: of an answer with status 200; more are an error.
-            refusal_bytes: of any other answer, what is read.
-        """
         self.answer_bytes, self.refusal_bytes = answer_bytes, refusal_bytes
         # Compressed, a small answer could become one without end.
         self.headers = {"accept-encoding": "identity"}
@@ -68,15 +67,14 @@ class Wire:
 
 
 class BoundedStream(httpx2.AsyncByteStream):
-    """A body, up to a bound."""
+    """A body, up to a bound.
+
+    Args:
+        limit: bytes.
+        strict: more of them are an error, else the rest is left.
+    """
 
     def __init__(self, inner: httpx2.AsyncByteStream, limit: int, strict: bool) -> None:
-        """Wraps.
-
-        Args:
-            limit: bytes.
-            strict: more of them are an error, else the rest is left.
-        """
         self.inner, self.limit, self.strict = inner, limit, strict
 
     async def __aiter__(self) -> AsyncIterator[bytes]:

@@ -107,17 +107,15 @@ class Originals:
 
     Attributes:
         damage: what is wrong with them, empty while nothing is; as of the last look.
+
+    Args:
+        bundle: from which graph and activations are mapped; None: from no file.
+
+    Raises:
+        BundleDamagedError: see `Original`.
     """
 
     def __init__(self, bundle: Bundle | None = None) -> None:
-        """Begins.
-
-        Args:
-            bundle: from which graph and activations are mapped; None: from no file.
-
-        Raises:
-            BundleDamagedError: see `Original`.
-        """
         self.files = [] if bundle is None else [Original(bundle, name) for name in mapped(bundle)]
         self.damage = ""
         self.lock = Lock()  # of looks: a digest is compared once

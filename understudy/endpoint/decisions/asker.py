@@ -17,16 +17,15 @@ from understudy.graph.prompts import Prompt
 
 
 class DecisionAsker:
-    """An `Asker` of /decisions or /systemone."""
+    """An `Asker` of /decisions or /systemone.
+
+    Args:
+        descriptions: label → a line about it, of those that have one.
+    """
 
     def __init__(
         self, options: ClientOptions, descriptions: Mapping[str, str] | None = None
     ) -> None:
-        """Assembles.
-
-        Args:
-            descriptions: label → a line about it, of those that have one.
-        """
         self.options, self.questions = options, FORMS[options.wire]
         self.descriptions = dict(descriptions or {})
         self.server = Server(options)

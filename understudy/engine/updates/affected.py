@@ -44,6 +44,11 @@ class Incremental:
     """Keeps the tables equal to what a full computation on the newest graph would give.
 
     Of the logits those alone that are not marked as stale.
+
+    Args:
+        owed: by layer float32 [rows], what each node owes its neighbours; None is nothing.
+            Written to from here on.
+        logits_at_once: up to how many a change computes; None is LOGITS_AT_ONCE.
     """
 
     def __init__(
@@ -53,13 +58,6 @@ class Incremental:
         owed: Sequence[NDArray[np.float32]] | None = None,
         logits_at_once: int | None = None,
     ) -> None:
-        """Assembles.
-
-        Args:
-            owed: by layer float32 [rows], what each node owes its neighbours; None is nothing.
-                Written to from here on.
-            logits_at_once: up to how many a change computes; None is LOGITS_AT_ONCE.
-        """
         self.student = student
         self.tables = tables
         self.logits_at_once = LOGITS_AT_ONCE if logits_at_once is None else logits_at_once

@@ -22,6 +22,9 @@ class Debts:
         owed: by layer float32 [rows], as of what is published.
         owing: what the change that runs makes of it: layer, rows and what these owe then.
         maybe: whether anything may be owed; looking at all nodes takes long where there are many.
+
+    Args:
+        owed: written to from here on; None is nothing.
     """
 
     def __init__(
@@ -30,11 +33,6 @@ class Debts:
         rows: int,
         owed: Sequence[NDArray[np.float32]] | None = None,
     ) -> None:
-        """Begins.
-
-        Args:
-            owed: written to from here on; None is nothing.
-        """
         self.waking = WAKING
         nothing = [np.zeros(rows, np.float32) for _ in range(layers)]
         self.owed = [VersionedTable(values) for values in (nothing if owed is None else owed)]

@@ -27,14 +27,13 @@ SUMMED_ROWS = 4_096  # nodes a step where sums are kept: what passes on stays in
 
 
 class LayerRuns:
-    """Runs the student's layers for stored nodes; only the writer may."""
+    """Runs the student's layers for stored nodes; only the writer may.
+
+    Args:
+        sums: to use and to keep, of one layer each.
+    """
 
     def __init__(self, student: Student, tables: Tables, sums: Sequence[KeptSums]) -> None:
-        """Assembles.
-
-        Args:
-            sums: to use and to keep, of one layer each.
-        """
         self.student = student
         self.tables = tables
         self.sums = sums

@@ -105,15 +105,14 @@ def row_numbers(count: int) -> NDArray[np.int64]:
 
 
 class ArrowColumns:
-    """The columns of a table in memory, each decoded when it is asked for."""
+    """The columns of a table in memory, each decoded when it is asked for.
+
+    Args:
+        name: of the table in messages.
+        count: of its rows.
+    """
 
     def __init__(self, name: str, schema: pa.Schema, count: int) -> None:
-        """Describes a table.
-
-        Args:
-            name: of the table in messages.
-            count: of its rows.
-        """
         self.name, self.schema, self.count = name, schema, count
         self.names: list[str] = schema.names
 

@@ -16,16 +16,15 @@ PANDAS_GAP = "NAType"  # what its own types hold where there is no value
 
 
 class TableColumns(ArrowColumns):
-    """The columns of a table that is in memory."""
+    """The columns of a table that is in memory.
+
+    Args:
+        name: of the table in messages.
+        mixed: values of columns that Arrow has no type for, empty in `table`. They are looked
+            at where such a column is asked for, one by one, as those of JSON lines are.
+    """
 
     def __init__(self, name: str, table: pa.Table, mixed: Mapping[str, list[Any]]) -> None:
-        """Describes a table.
-
-        Args:
-            name: of the table in messages.
-            mixed: values of columns that Arrow has no type for, empty in `table`. They are looked
-                at where such a column is asked for, one by one, as those of JSON lines are.
-        """
         if (index := counted_index(table.schema, table.num_rows)) is not None:
             table = table.append_column(*index)
         super().__init__(name, table.schema, table.num_rows)
