@@ -16,12 +16,13 @@ from typing import Any, Generic, TypeVar
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from service.errors import SettingsError
 from service.setting_names import flag_name
 from service.telemetry.logs import RareLog
 from service.telemetry.metrics import Metrics
+from understudy.graph.log.streams.server import writes_no_more
 
 ENTRY_BYTES = 200  # of Python's own around a key and a value
 logger = logging.getLogger(__name__)
@@ -30,7 +31,6 @@ LONGEST_PAUSE = 5.0
 STEADY_SECONDS = 60.0  # of service, after which an outage is a new one and pauses begin anew
 # What the client raises where there is no Redis, or something that speaks another protocol.
 AWAY = (RedisError, OSError, TimeoutError, ValueError, TypeError)
-READ_ONLY = "READONLY You can't write"  # as Redis before 7 tells it of a script
 DATABASE = re.compile(r"^unix:///|^\w+://[^/?]*/?\d*(\?|$)")  # the client takes 0 for a wrong one
 Result = TypeVar("Result")
 NAMESPACE = "understudy"
@@ -154,9 +154,9 @@ class RedisLink:
         except ResponseError as error:
             self.metrics.cache_refusals.add()
             self.refusals.warning("refused", "Redis refuses, going on without: %s", words(error))
-            if isinstance(error, ReadOnlyError) or READ_ONLY in str(error):
-                # It follows another server since, to which the address may lead by now.
-                await self.client.connection_pool.disconnect(inuse_connections=False)
+            if writes_no_more(error):  # another may be where the address leads by now
+                with suppress(*AWAY):
+                    await self.client.connection_pool.disconnect(inuse_connections=False)
         except AWAY as error:
             self.metrics.cache_errors.add()
             self.lose(type(error).__name__)
