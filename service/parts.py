@@ -47,7 +47,7 @@ from understudy.bundle import Manifest
 from understudy.endpoint.options import ClientOptions
 from understudy.engine.engine import Engine
 from understudy.engine.errors import LogUnavailableError
-from understudy.graph.label_descriptions import read_label_descriptions
+from understudy.graph.readers.label_descriptions import read_label_descriptions
 from understudy.graph.view import GraphView
 
 log = logging.getLogger(__name__)

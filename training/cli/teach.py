@@ -20,9 +20,9 @@ from understudy.cluster.options import Ray, Workers, check_cluster
 from understudy.folders import check_output
 from understudy.folders.kinds import TEACHER
 from understudy.graph.folder import read_meta
-from understudy.graph.label_descriptions import read_label_descriptions
 from understudy.graph.next_step import beside, tell_next
 from understudy.graph.progress import terminal_progress
+from understudy.graph.readers.label_descriptions import read_label_descriptions
 from understudy.graph.trainable import check_figures
 from understudy.option_groups import with_options
 

@@ -8,7 +8,7 @@ import typer
 from understudy.circle import joining
 from understudy.circle.errors import RefreshError
 from understudy.circle.served import graph_of_folder, graph_of_service, is_service
-from understudy.graph.builder import Built
+from understudy.graph.building.builder import Built
 from understudy.graph.command_options import Force
 from understudy.graph.commands import data, produce
 from understudy.graph.given_options import option_of, was_given

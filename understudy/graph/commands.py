@@ -8,7 +8,7 @@ import typer
 
 from understudy.folders import check_output, reserved
 from understudy.folders.kinds import GRAPH
-from understudy.graph.builder import Built, Rules
+from understudy.graph.building.builder import Built, Rules
 from understudy.graph.command_options import (
     Delimiter,
     Force,

@@ -17,11 +17,11 @@ from tests.redis_server import RedisServer
 from understudy.cli import main
 from understudy.engine import Engine
 from understudy.graph import load_graph
+from understudy.graph.building.reading import neighbor_column, text_columns
 from understudy.graph.lineage import Lineage
 from understudy.graph.log.streams.options import RedisLogOptions
 from understudy.graph.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, UpsertNode
-from understudy.graph.reading import neighbor_column, text_columns
 from understudy.graph.stream import read_graph
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from understudy.graph.builder import Built, GivenSplit, Rules, build_graph
+from understudy.graph.building.builder import Built, GivenSplit, Rules, build_graph
+from understudy.graph.building.records import EdgeTable, NodeTable
+from understudy.graph.building.split_names import found_members, read_members
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.beginnings import check_beginnings
@@ -24,8 +26,6 @@ from understudy.graph.readers.formats import (
 )
 from understudy.graph.readers.packed import check_opens
 from understudy.graph.readers.tables import read_edges, read_nodes
-from understudy.graph.records import EdgeTable, NodeTable
-from understudy.graph.split_names import found_members, read_members
 from understudy.graph.text_graph import string_array
 
 

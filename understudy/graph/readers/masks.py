@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from understudy.graph.building.split_names import SPLIT_SYNONYMS, named_parts
 from understudy.graph.errors import BadInputError
 from understudy.graph.readers.arrays import array_of, find_key, told
-from understudy.graph.split_names import SPLIT_SYNONYMS, named_parts
 from understudy.graph.splits import SPLIT_NAMES
 
 WORDS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}

@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from understudy.graph.building import cells
+from understudy.graph.building.records import null_strings, optional_strings
+from understudy.graph.building.repairs import RepairLog
 from understudy.graph.errors import BadInputError
 from understudy.graph.numerals import EXACT_FLOATS, renamed, whole_number
-from understudy.graph.readers import cells
 from understudy.graph.readers.arrays import array_of, exact_up_to, find_key, told
 from understudy.graph.readers.class_names import named_labels, read_names
 from understudy.graph.readers.fields import NOT_READ
-from understudy.graph.records import null_strings, optional_strings
-from understudy.graph.repairs import RepairLog
 from understudy.graph.text_graph import string_array
 
 TEXT_KEYS = ("raw_texts", "raw_text", "texts", "text", "node_texts", "node_text")

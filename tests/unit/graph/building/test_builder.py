@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from understudy.graph import BadInputError
-from understudy.graph.builder import Built
+from understudy.graph.building.builder import Built
 from understudy.graph.readers.fields import NodeFields
 from understudy.graph.readers.files import SplitFile
 
@@ -207,7 +207,7 @@ def test_no_labels_at_all_is_a_graph_without_splits(import_text: Import) -> None
 
 
 def test_several_files_name_the_right_one(import_text: Import, tmp_path: Path) -> None:
-    from understudy.graph.builder import Rules
+    from understudy.graph.building.builder import Rules
     from understudy.graph.readers.fields import EdgeFields
     from understudy.graph.readers.files import import_graph
 

@@ -1,4 +1,4 @@
-from understudy.graph.repairs import Repair, RepairLog
+from understudy.graph.building.repairs import Repair, RepairLog
 
 
 def test_counts_add_up_and_the_first_place_stays() -> None:

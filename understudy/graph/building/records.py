@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from understudy.graph.reading import Reading
+from understudy.graph.building.reading import Reading
 from understudy.graph.text_graph import string_array
 
 FLUSH_ROWS = 65_536  # rows held as Python objects before they become one Arrow array

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from understudy.graph import BadInputError, TextGraph
-from understudy.graph.builder import Rules
+from understudy.graph.building.builder import Rules
 
 
 @pytest.mark.parametrize(

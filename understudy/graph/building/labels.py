@@ -16,12 +16,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from understudy.folders.names import name_problem
+from understudy.graph.building.cells import CellError, label_of, written_list
+from understudy.graph.building.repairs import RepairLog
 from understudy.graph.errors import BadInputError
 from understudy.graph.missing import UNKNOWN_MARKS, missing_words
 from understudy.graph.names import LONGEST_LABEL
 from understudy.graph.numerals import is_number, renamed, whole_number
-from understudy.graph.readers.cells import CellError, label_of, written_list
-from understudy.graph.repairs import RepairLog
 from understudy.graph.text_graph import UNLABELED, string_array
 
 NEGATIVE_LABELS = ("auto", "none", "class")

@@ -8,15 +8,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from understudy.graph.edge_resolution import resolve_edges
+from understudy.graph.building.edge_resolution import resolve_edges
+from understudy.graph.building.labels import NEGATIVE_LABELS, encode_labels
+from understudy.graph.building.node_checks import (
+    NodeColumns,
+    distinct_nodes,
+    gather_nodes,
+    with_text,
+)
+from understudy.graph.building.records import EdgeTable, NodeTable
+from understudy.graph.building.remarks import alike_ids, what_to_know
+from understudy.graph.building.repairs import Repair, RepairLog
+from understudy.graph.building.split_names import check_members, split_from_column
 from understudy.graph.errors import BadInputError
-from understudy.graph.labels import NEGATIVE_LABELS, encode_labels
-from understudy.graph.node_checks import NodeColumns, distinct_nodes, gather_nodes, with_text
 from understudy.graph.progress import Progress, silent
-from understudy.graph.records import EdgeTable, NodeTable
-from understudy.graph.remarks import alike_ids, what_to_know
-from understudy.graph.repairs import Repair, RepairLog
-from understudy.graph.split_names import check_members, split_from_column
 from understudy.graph.splits import (
     SPLIT_NAMES,
     are_shares,

@@ -9,12 +9,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from understudy.folders.names import SEEN
+from understudy.graph.building.labels import read_labels
+from understudy.graph.building.records import NodeTable
+from understudy.graph.building.repairs import RepairLog
 from understudy.graph.errors import BadInputError
 from understudy.graph.ids import first_unusable, id_problem
-from understudy.graph.labels import read_labels
 from understudy.graph.numerals import all_whole, as_integers
-from understudy.graph.records import NodeTable
-from understudy.graph.repairs import RepairLog
 
 ROWS_A_STEP = 2**20  # that are compared at once
 

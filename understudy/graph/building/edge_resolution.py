@@ -7,13 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from understudy.graph.building.node_checks import NodeColumns, trimmed
+from understudy.graph.building.records import EdgeTable
+from understudy.graph.building.repairs import RepairLog
 from understudy.graph.csr import Adjacency, build_adjacency
 from understudy.graph.errors import BadInputError
 from understudy.graph.names import look_alike
-from understudy.graph.node_checks import NodeColumns, trimmed
 from understudy.graph.numerals import WHOLE_FLOAT, as_integers, same_number
-from understudy.graph.records import EdgeTable
-from understudy.graph.repairs import RepairLog
 
 UNKNOWN = -2  # no record has this id
 LEFT_OUT = -1  # a record has it, and was left out of the graph

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from understudy.graph.building.node_checks import NodeColumns
 from understudy.graph.errors import BadInputError
 from understudy.graph.missing import without_missing
-from understudy.graph.node_checks import NodeColumns
 from understudy.graph.numerals import EXACT_FLOATS, all_whole, as_integers
 from understudy.graph.readers.jsonl import read_value
 from understudy.graph.splits import SPLIT_NAMES

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from understudy.graph.errors import BadInputError, SourceError
-from understudy.graph.label_descriptions import read_label_descriptions
 from understudy.graph.prompts import PromptOptions, graph_prompter, prompt_hash, prompt_settings
+from understudy.graph.readers.label_descriptions import read_label_descriptions
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
 
 NAMES = ("boats", "bread", "cs.LG")

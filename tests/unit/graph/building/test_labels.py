@@ -3,9 +3,9 @@
 import pytest
 
 from understudy.graph import BadInputError
-from understudy.graph.labels import encode_labels, read_labels
-from understudy.graph.records import optional_strings
-from understudy.graph.repairs import RepairLog
+from understudy.graph.building.labels import encode_labels, read_labels
+from understudy.graph.building.records import optional_strings
+from understudy.graph.building.repairs import RepairLog
 
 
 def read(
