@@ -47,8 +47,8 @@ from understudy.bundle import Manifest
 from understudy.endpoint.options import ClientOptions
 from understudy.engine.engine import Engine
 from understudy.engine.errors import LogUnavailableError
+from understudy.graph.mutable.view import GraphView
 from understudy.graph.readers.label_descriptions import read_label_descriptions
-from understudy.graph.view import GraphView
 
 log = logging.getLogger(__name__)
 HANG_SHARE = 0.8  # of the time that a question may take: then it tells that the teacher hangs

@@ -32,8 +32,8 @@ from understudy.engine.updates.affected import Incremental
 from understudy.engine.updates.replica import Replica
 from understudy.graph import TextGraph, build_adjacency, string_array
 from understudy.graph.hashing import HashingOptions
+from understudy.graph.mutable.store import GraphStore
 from understudy.graph.snapshot import save_snapshot
-from understudy.graph.store import GraphStore
 
 Array = NDArray[np.float32]
 WORDS = ("http", "json", "kernel", "font", "mail", "chess", "proxy", "parser")

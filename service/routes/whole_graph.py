@@ -9,7 +9,7 @@ from service.http.bodies import Aside
 from service.inference.streams import Stream
 from service.routes.dependencies import READ, Served
 from understudy.engine.originals import Originals
-from understudy.graph.stream import graph_lines
+from understudy.graph.mutable.stream import graph_lines
 
 MEDIA_TYPE = "application/x-ndjson"
 VERSION_HEADER = "x-graph-version"

@@ -36,9 +36,9 @@ from understudy.engine.other_graph import accuracy_of, logits_on
 from understudy.engine.state import open_graph
 from understudy.folders import check_output, reserved
 from understudy.folders.kinds import BUNDLE, GRAPH, STUDENT, TEACHER, marked
-from understudy.graph.differences import count_differences
 from understudy.graph.folder import load_graph, save_graph
 from understudy.graph.lineage import lineage_of
+from understudy.graph.mutable.differences import count_differences
 from understudy.graph.next_step import command
 from understudy.graph.progress import terminal_progress
 from understudy.graph.splits import labeled_nodes

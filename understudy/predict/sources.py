@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from understudy.client.models import Node
 from understudy.graph.errors import BadInputError, GraphError
+from understudy.graph.mutable.view import GraphView
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.arrow_columns import is_textual, python_values
 from understudy.graph.readers.delimited import Header, Refuse, read_delimited
@@ -20,7 +21,6 @@ from understudy.graph.readers.jsonl import document_rows, read_document, read_js
 from understudy.graph.readers.pandas_index import counted_index
 from understudy.graph.readers.parquet import DAMAGED, open_parquet
 from understudy.graph.text_graph import UNLABELED
-from understudy.graph.view import GraphView
 from understudy.predict.columns import AskedFields, Columns
 from understudy.predict.formats import Format
 from understudy.predict.rows import Row

@@ -20,9 +20,9 @@ from understudy.graph import load_graph
 from understudy.graph.building.reading import neighbor_column, text_columns
 from understudy.graph.lineage import Lineage
 from understudy.graph.log.streams.options import RedisLogOptions
-from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutable.materialize import to_text_graph
+from understudy.graph.mutable.stream import read_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, UpsertNode
-from understudy.graph.stream import read_graph
 
 
 @contextmanager

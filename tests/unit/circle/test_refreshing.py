@@ -30,8 +30,8 @@ from understudy.circle.uncertainty import write_doubts
 from understudy.engine import Engine, Node
 from understudy.engine.other_graph import accuracy_of, logits_on
 from understudy.folders import OutputRefusedError
-from understudy.graph.differences import count_differences
-from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutable.differences import count_differences
+from understudy.graph.mutable.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
 
 CONFIG: dict[str, Any] = {

@@ -11,9 +11,9 @@ from service.teacher.questions import QuestionOptions, Questions
 from tests.bundles import TinyBundle, write_tiny_bundle
 from understudy.engine import Engine, Node
 from understudy.graph.errors import BadInputError
-from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutable.materialize import to_text_graph
+from understudy.graph.mutable.versions import Version
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
-from understudy.graph.versions import Version
 
 NEIGHBOR = "node-1"  # of the training split, like nodes 0 to 19, with the label `editors`
 

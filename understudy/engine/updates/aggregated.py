@@ -5,9 +5,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from understudy.graph.csr import Adjacency
+from understudy.graph.mutable.versions import VersionedTable
 from understudy.graph.neighborhoods import Neighborhoods
 from understudy.graph.propagation import Layer, run_blocks, run_dense
-from understudy.graph.versions import VersionedTable
 
 LINEAR = ("mean", "sum", "symmetric")  # weightings that do not depend on the activations
 

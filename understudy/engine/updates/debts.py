@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.graph.versions import VersionedTable
+from understudy.graph.mutable.versions import VersionedTable
 
 # A node wakes its neighbours once what it owes them might move what one of them aggregates by this
 # much, were all of that one's neighbours to owe it as much. What it owes is kept, so it never adds

@@ -29,12 +29,12 @@ from understudy.engine.state import Tables
 from understudy.engine.updates.affected import Incremental
 from understudy.engine.updates.replica import Replica
 from understudy.engine.updates.tickets import Applied, Ticket, check_key, failure_of, refusal
-from understudy.graph.draft import Draft
 from understudy.graph.errors import JournalError, LogMovedError, MutationError
 from understudy.graph.log.keys import Keys
 from understudy.graph.log.protocol import Log, Record, payload_bytes
+from understudy.graph.mutable.draft import Draft
+from understudy.graph.mutable.store import GraphStore
 from understudy.graph.mutations import Mutation
-from understudy.graph.store import GraphStore
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from service.settings import load_settings
 from tests.bundles import tiny_graph, write_tiny_bundle
 from understudy.engine import Engine
 from understudy.engine.errors import NotReadyError
-from understudy.graph.stream import graph_lines
+from understudy.graph.mutable.stream import graph_lines
 from understudy.graph.text_graph import string_array
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from understudy.graph.versions import Undo, Version, VersionedMap, VersionedTable
+from understudy.graph.mutable.versions import Undo, Version, VersionedMap, VersionedTable
 
 ROWS = 6  # of the base; more are added
 

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.graph.csr import Adjacency
+from understudy.graph.mutable.versions import Undo, Version, VersionedTable
 from understudy.graph.ragged import ends, positions
-from understudy.graph.versions import Undo, Version, VersionedTable
 
 ROOM = 2**20  # entries that may be of no use any more, besides as many as are of use
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.bundles import TinyBundle
 from understudy.engine import Engine
-from understudy.graph.listing import Listing, split_of
+from understudy.graph.mutable.listing import Listing, split_of
 from understudy.graph.mutations import DeleteNode, UpsertNode
 
 

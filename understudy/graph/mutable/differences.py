@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from understudy.graph.csr import Adjacency
-from understudy.graph.draft import Draft
+from understudy.graph.mutable.draft import Draft
 from understudy.graph.text_graph import UNLABELED, TextGraph
 
 

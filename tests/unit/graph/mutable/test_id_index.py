@@ -5,9 +5,9 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.graph.id_index import FEW, IdIndex, rows_of_ids
+from understudy.graph.mutable.id_index import FEW, IdIndex, rows_of_ids
+from understudy.graph.mutable.versions import Undo, Version, VersionedMap
 from understudy.graph.text_graph import string_array
-from understudy.graph.versions import Undo, Version, VersionedMap
 
 NAMES = st.lists(st.text(st.characters(exclude_categories=["Cs"])), unique=True, max_size=40)
 

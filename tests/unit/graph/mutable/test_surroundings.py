@@ -5,8 +5,8 @@ import pytest
 
 from tests.bundles import TinyBundle
 from understudy.engine import Engine
+from understudy.graph.mutable.surroundings import COMPARED, linked_among, surroundings
 from understudy.graph.mutations import AddEdge, Mutation, UpsertNode
-from understudy.graph.surroundings import COMPARED, linked_among, surroundings
 
 
 @pytest.fixture

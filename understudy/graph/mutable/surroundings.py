@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.graph.view import GraphView
+from understudy.graph.mutable.view import GraphView
 
 Rows = NDArray[np.integer]
 COMPARED = 400  # neighbours of which it is counted what they share with the node

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from understudy.graph import TextGraph, build_adjacency, string_array
-from understudy.graph.draft import Draft
 from understudy.graph.errors import MutationError
-from understudy.graph.materialize import whole_adjacency
+from understudy.graph.mutable.draft import Draft
+from understudy.graph.mutable.materialize import whole_adjacency
+from understudy.graph.mutable.store import GraphStore
+from understudy.graph.mutable.view import GraphView
 from understudy.graph.mutations import AddEdge, DeleteNode, RemoveEdge, UpsertNode
-from understudy.graph.store import GraphStore
-from understudy.graph.view import GraphView
 
 NODES = 7
 Edge = AddEdge | RemoveEdge
@@ -43,7 +43,7 @@ batches = st.lists(edges, min_size=1, max_size=12) | st.lists(
 
 
 def outcome(draft: Draft, batch: list[Edge], many: int) -> tuple[str, dict[int, bool]]:
-    with patch("understudy.graph.draft.MANY", many):
+    with patch("understudy.graph.mutable.draft.MANY", many):
         try:
             draft.apply(batch)
         except MutationError as error:
@@ -69,7 +69,7 @@ def test_every_kept_version_keeps_its_lists(
     room: int, drawn: list[list[tuple[str, str]]], compacted: int
 ) -> None:
     """Each pair is linked, or unlinked if it was; lists are repacked and folded meanwhile."""
-    with patch("understudy.graph.lists.ROOM", room):
+    with patch("understudy.graph.mutable.lists.ROOM", room):
         store = GraphStore(small_graph())
         kept = [(store.view, linked(store.view))]
         for number, pairs in enumerate(drawn):
@@ -119,7 +119,7 @@ def test_a_node_goes_with_the_edges_that_its_batch_gave_it() -> None:
 
 
 def test_lists_that_change_often_take_bounded_memory() -> None:
-    with patch("understudy.graph.lists.ROOM", 50):
+    with patch("understudy.graph.mutable.lists.ROOM", 50):
         store = GraphStore(small_graph())
         for number in range(200):
             change(store, [(AddEdge, RemoveEdge)[number % 2]("n2", "n6")])

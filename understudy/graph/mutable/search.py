@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from understudy.graph.mutable.view import REMOVED, GraphView
 from understudy.graph.text_graph import TextGraph, string_array
-from understudy.graph.view import REMOVED, GraphView
 
 NO_ROWS: NDArray[np.int64] = np.empty(0, np.int64)
 EQUAL, BEGINS, IN_ID, IN_TITLE, IN_TEXT, NOWHERE = range(6)  # how well a node fits, best first

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from understudy.graph.csr import Adjacency, build_adjacency
 from understudy.graph.errors import BadInputError
 from understudy.graph.lineage import Lineage, lineage_of
+from understudy.graph.mutable.view import GraphView, NodeRecord
 from understudy.graph.text_graph import UNLABELED, TextGraph, own_groups, string_array
-from understudy.graph.view import GraphView, NodeRecord
 
 ROWS_A_PIECE = 1_024  # nodes whose lines, or whose edges' lines, are sent together
 PIECE_BYTES = 2**18  # of lines that are sent together, or of one that is longer

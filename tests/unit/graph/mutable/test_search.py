@@ -5,9 +5,9 @@ import pytest
 from tests.bundles import TinyBundle
 from understudy.engine import Engine
 from understudy.graph import TextGraph
+from understudy.graph.mutable.search import Search, titles
+from understudy.graph.mutable.store import GraphStore
 from understudy.graph.mutations import DeleteNode, Mutation, UpsertNode
-from understudy.graph.search import Search, titles
-from understudy.graph.store import GraphStore
 
 
 @pytest.fixture

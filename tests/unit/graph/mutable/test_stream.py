@@ -10,11 +10,11 @@ import pytest
 from tests.bundles import tiny_graph
 from understudy.graph.errors import BadInputError
 from understudy.graph.lineage import Lineage
-from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutable.materialize import to_text_graph
+from understudy.graph.mutable.store import GraphStore
+from understudy.graph.mutable.stream import PIECE_BYTES, graph_lines, read_graph
+from understudy.graph.mutable.view import GraphView
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
-from understudy.graph.store import GraphStore
-from understudy.graph.stream import PIECE_BYTES, graph_lines, read_graph
-from understudy.graph.view import GraphView
 
 CHANGES: tuple[Mutation, ...] = (
     DeleteNode("node-3"),

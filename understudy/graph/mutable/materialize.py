@@ -8,8 +8,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from understudy.graph.csr import Adjacency
+from understudy.graph.mutable.view import GraphView, NodeRecord
 from understudy.graph.text_graph import TextGraph, own_groups
-from understudy.graph.view import GraphView, NodeRecord
 
 
 def whole_adjacency(view: GraphView) -> Adjacency:

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from understudy.graph.mutable.view import REMOVED, GraphView
 from understudy.graph.text_graph import TextGraph
-from understudy.graph.view import REMOVED, GraphView
 
 
 class Listing:

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.graph.csr import Adjacency, sorted_distinct
-from understudy.graph.draft import ABSENT, Draft
+from understudy.graph.mutable.draft import ABSENT, Draft
+from understudy.graph.mutable.versions import Undo, Version
+from understudy.graph.mutable.view import REMOVED, ROW_BITS, GraphView, keys_of, open_parts
 from understudy.graph.text_graph import TextGraph
-from understudy.graph.versions import Undo, Version
-from understudy.graph.view import REMOVED, ROW_BITS, GraphView, keys_of, open_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class GraphStore:
         Lists that changed since that view stay over it. Readers keep what they hold.
 
         Args:
-            adjacency: see `understudy.graph.materialize.whole_adjacency`; may be computed while
+            adjacency: see `understudy.graph.mutable.materialize.whole_adjacency`; may be computed while
                 others write.
         """
         parts = self.view.parts

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from understudy.graph.errors import MutationError, UnknownItemError
 from understudy.graph.ids import id_problem
 from understudy.graph.missing import is_blank
+from understudy.graph.mutable.view import REMOVED, ROW_BITS, GraphView, NodeRecord
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 from understudy.graph.text_graph import UNLABELED
-from understudy.graph.view import REMOVED, ROW_BITS, GraphView, NodeRecord
 
 ABSENT = -1  # row of an id that is not stored
 SHOWN_CHARACTERS = 100  # of an id in a message

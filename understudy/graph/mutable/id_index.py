@@ -10,8 +10,8 @@ import mmh3
 import numpy as np
 import pyarrow as pa
 
+from understudy.graph.mutable.versions import Entries
 from understudy.graph.text_graph import string_offsets
-from understudy.graph.versions import Entries
 
 FEW = 500_000  # ids, for which a dictionary is small
 IDS_A_STEP = 65_536  # that are Python's strings at once
