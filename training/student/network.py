@@ -25,7 +25,7 @@ from training.student.attention import attention
 from training.student.by_rows import by_rows, dropout, of_nodes
 from training.student.convolutions import GATConv, GCNConv, GINConv, SAGEConv
 from training.threads import shared_out
-from understudy.graph.neighborhoods import Weighting
+from understudy.graph.layers.neighborhoods import Weighting
 
 Update = Callable[[nn.Module, Tensor, Tensor | None], Tensor]
 

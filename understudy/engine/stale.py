@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from understudy.engine.errors import InferenceError
 from understudy.engine.gathered import GATHERED_ROWS, Gathered, steps
 from understudy.engine.updates.aggregated import run_alone
+from understudy.graph.layers.neighborhoods import Weighting
+from understudy.graph.layers.propagation import Layer
 from understudy.graph.mutable.versions import VersionedTable
 from understudy.graph.mutable.view import GraphView
-from understudy.graph.neighborhoods import Weighting
-from understudy.graph.propagation import Layer
 
 
 @dataclass(frozen=True, slots=True)

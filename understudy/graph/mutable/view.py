@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.graph.csr import Adjacency, sorted_distinct
+from understudy.graph.layers.neighborhoods import Neighborhoods
 from understudy.graph.mutable.id_index import rows_of_ids
 from understudy.graph.mutable.lists import NeighborLists
 from understudy.graph.mutable.versions import Version, VersionedMap
-from understudy.graph.neighborhoods import Neighborhoods
 from understudy.graph.text_graph import TextGraph
 
 

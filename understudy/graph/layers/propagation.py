@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.graph.aggregation import aggregate
-from understudy.graph.attention import AttentionParts, attend, pays
-from understudy.graph.neighborhoods import Neighborhoods, Weighting, padded_blocks
+from understudy.graph.layers.aggregation import aggregate
+from understudy.graph.layers.attention import AttentionParts, attend, pays
+from understudy.graph.layers.neighborhoods import Neighborhoods, Weighting, padded_blocks
 
 Layer = Callable[[Mapping[str, NDArray[np.generic]]], NDArray[np.float32]]
 
@@ -28,9 +28,9 @@ def propagate(
 
     Args:
         layer: takes h, table, index, weight and self_weight as in
-            `understudy.graph.neighborhoods.Block`; or, if it has `inputs` and the table is not
+            `understudy.graph.layers.neighborhoods.Block`; or, if it has `inputs` and the table is not
             among them, h and aggregated, float32 [B, d]. With `attention`
-            (`understudy.graph.attention.AttentionParts`) it may be run in that form.
+            (`understudy.graph.layers.attention.AttentionParts`) it may be run in that form.
 
     Shapes:
         h: float32 [B, d], the nodes' own activations of the layer below

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from understudy.graph import build_adjacency
-from understudy.graph.neighborhoods import stored_neighborhoods
-from understudy.graph.propagation import propagate
+from understudy.graph.layers.neighborhoods import stored_neighborhoods
+from understudy.graph.layers.propagation import propagate
 
 NODES = 15
 

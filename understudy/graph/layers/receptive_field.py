@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.graph.csr import Adjacency
-from understudy.graph.neighborhoods import (
+from understudy.graph.layers.neighborhoods import (
     Neighborhoods,
     Weighting,
     edge_weights,

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from understudy.graph.csr import Adjacency, build_adjacency
-from understudy.graph.neighborhoods import edge_weights, stored_neighborhoods
-from understudy.graph.receptive_field import Hop, receptive_field
+from understudy.graph.layers.neighborhoods import edge_weights, stored_neighborhoods
+from understudy.graph.layers.receptive_field import Hop, receptive_field
 
 
 def summed(hop: Hop, below: NDArray[np.float64]) -> NDArray[np.float64]:

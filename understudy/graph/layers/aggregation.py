@@ -1,14 +1,14 @@
 """Weighted sums over neighbours as one sparse product: no padding, no scatter.
 
 On a CPU this is the fastest exact form of every aggregation whose weights do not depend on the
-activations (GraphSAGE, GCN, GIN); for attention (GAT) see `understudy.graph.attention`.
+activations (GraphSAGE, GCN, GIN); for attention (GAT) see `understudy.graph.layers.attention`.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.graph.neighborhoods import Neighborhoods, Weighting, edge_weights
-from understudy.graph.sparse import weighted_sums
+from understudy.graph.layers.neighborhoods import Neighborhoods, Weighting, edge_weights
+from understudy.graph.layers.sparse import weighted_sums
 
 
 def aggregate(

@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.graph.neighborhoods import Neighborhoods
-from understudy.graph.sparse import weighted_sums
+from understudy.graph.layers.neighborhoods import Neighborhoods
+from understudy.graph.layers.sparse import weighted_sums
 
 MAX_ROWS_A_NODE = 2  # mapped for each node that is asked for; beyond it, gathering is faster
 SLOPE = np.float32(0.2)  # of the leaky rectifier, as in the paper

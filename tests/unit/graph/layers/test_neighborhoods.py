@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from understudy.graph import Adjacency, build_adjacency
-from understudy.graph.neighborhoods import (
+from understudy.graph.layers.neighborhoods import (
     Weighting,
     padded_blocks,
     padded_widths,

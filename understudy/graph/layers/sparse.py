@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from understudy.graph.neighborhoods import Neighborhoods
+from understudy.graph.layers.neighborhoods import Neighborhoods
 
 
 def weighted_sums(
