@@ -28,8 +28,8 @@ def propagate(
 
     Args:
         layer: takes h, table, index, weight and self_weight as in
-            `understudy.graph.layers.neighborhoods.Block`; or, if it has `inputs` and the table is not
-            among them, h and aggregated, float32 [B, d]. With `attention`
+            `understudy.graph.layers.neighborhoods.Block`; or, if it has `inputs` and the table is
+            not among them, h and aggregated, float32 [B, d]. With `attention`
             (`understudy.graph.layers.attention.AttentionParts`) it may be run in that form.
 
     Shapes:

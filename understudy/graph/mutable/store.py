@@ -150,8 +150,8 @@ class GraphStore:
         Lists that changed since that view stay over it. Readers keep what they hold.
 
         Args:
-            adjacency: see `understudy.graph.mutable.materialize.whole_adjacency`; may be computed while
-                others write.
+            adjacency: see `understudy.graph.mutable.materialize.whole_adjacency`; may be computed
+                while others write.
         """
         parts = self.view.parts
         if view.parts.lists is not parts.lists:
