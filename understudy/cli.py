@@ -13,8 +13,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from understudy.command_line.option_numbers import refuse_no_numbers
 from understudy.extras import advice, is_own
-from understudy.option_numbers import refuse_no_numbers
 from understudy.plugins import load_plugins
 
 HELP = "Distil a large language model into a graph network, export it to ONNX, and serve it."

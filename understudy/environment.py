@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from understudy.printed_json import printed_json
+from understudy.command_line.printed_json import printed_json
 
 PROJECT = "understudy-gnn"
 VARIABLES = re.compile(r"UNDERSTUDY_|OMP_NUM_THREADS$|CUDA_VISIBLE_DEVICES$")

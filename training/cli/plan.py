@@ -16,13 +16,13 @@ from training.errors import TrainingError
 from training.memory import free_bytes, graph_size
 from training.teacher.defaults import LOCAL_KINDS, STUDENT_KIND, teacher_kind
 from training.wishes import Wishes, check_wishes
+from understudy.command_line.given_options import option_of, was_given
+from understudy.command_line.printed_json import printed_json
 from understudy.environment import processor
 from understudy.graph.errors import UntrainableError
 from understudy.graph.folder import read_meta
-from understudy.graph.given_options import option_of, was_given
 from understudy.graph.progress import step, terminal_progress
 from understudy.graph.trainable import check_figures
-from understudy.printed_json import printed_json
 
 if TYPE_CHECKING:
     from training.plan import Stage

@@ -31,6 +31,8 @@ from understudy.circle.rounds import Round, check_work, read_round, write_round
 from understudy.circle.served import graph_of_folder, graph_of_service, is_service
 from understudy.circle.uncertainty import write_doubts
 from understudy.client import Client, RefusedError, UnavailableError
+from understudy.command_line.next_step import command
+from understudy.command_line.subcommands import run_command
 from understudy.engine.opening import check_lineage
 from understudy.engine.other_graph import accuracy_of, logits_on
 from understudy.engine.state import open_graph
@@ -39,11 +41,9 @@ from understudy.folders.kinds import BUNDLE, GRAPH, STUDENT, TEACHER, marked
 from understudy.graph.folder import load_graph, save_graph
 from understudy.graph.lineage import lineage_of
 from understudy.graph.mutable.differences import count_differences
-from understudy.graph.next_step import command
 from understudy.graph.progress import terminal_progress
 from understudy.graph.splits import labeled_nodes
 from understudy.graph.text_graph import TextGraph, with_used_labels
-from understudy.subcommands import run_command
 
 HARD = "hard.json"
 BY_SIGNAL = (129, 130, 143)  # SIGHUP, SIGINT and SIGTERM, as our commands tell them

@@ -21,10 +21,10 @@ from understudy.engine.updates.aggregated import LINEAR, scales
 from understudy.engine.updates.cached_sums import KeptSums, Moved
 from understudy.engine.updates.debts import Debts
 from understudy.engine.updates.deferred import Deferred
+from understudy.engine.updates.distinct import union
 from understudy.engine.updates.layers import LayerRuns
 from understudy.engine.updates.wave import Settling, Step, Wave
 from understudy.graph.csr import Adjacency
-from understudy.graph.distinct import union
 from understudy.graph.mutable.store import GraphChange
 from understudy.graph.mutable.versions import Undo
 from understudy.graph.mutable.view import GraphView

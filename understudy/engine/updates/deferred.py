@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from understudy.engine.gathered import steps
 from understudy.engine.stale import StaleLogits
 from understudy.engine.student import Student
-from understudy.graph.distinct import union
+from understudy.engine.updates.distinct import union
 from understudy.graph.mutable.versions import Undo, VersionedTable
 from understudy.graph.mutable.view import GraphView
 

@@ -1,4 +1,4 @@
-"""`python -m understudy.tethered FD …`: the command line, which ends with whoever runs it.
+"""`python -m understudy.command_line.tethered FD …`: a command that ends with whoever runs it.
 
 FD is the reading end of a pipe of which that process has the other: it is closed with the process,
 also where that is killed and can end nobody. Else hours of work would go on that nobody waits for,

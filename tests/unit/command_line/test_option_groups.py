@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer.testing import CliRunner
 
-from understudy.option_groups import with_options
+from understudy.command_line.option_groups import with_options
 
 
 @dataclass(frozen=True)

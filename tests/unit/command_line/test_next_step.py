@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from understudy.graph.next_step import command, program
+from understudy.command_line.next_step import command, program
 
 
 def test_a_folder_whose_name_begins_with_a_dash_is_not_read_as_an_option() -> None:
