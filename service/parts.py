@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from service.cache import Cache, RedisLink
+from service.compatible.proxy import DecisionProxy
+from service.compatible.upstream import Upstream
 from service.directory import Directory
-from service.door.door import Door
-from service.door.upstream import Upstream
 from service.http.access import (
     Access,
     Key,
@@ -64,7 +64,7 @@ class Parts:
     batcher: Batcher
     health: Health
     classifier: Classifier
-    door: Door
+    decision_proxy: DecisionProxy
     reloader: Reloader
     changes: Changes
     directory: Directory
@@ -86,7 +86,7 @@ class Parts:
             await self.classifier.introduction.close()
         if self.classifier.asking is not None:
             await self.classifier.asking.close()
-        await self.door.close()
+        await self.decision_proxy.close()
         await self.batcher.close()
         await asyncio.to_thread(self.aside.close)
         await asyncio.to_thread(self.slot.engine.close)
@@ -168,7 +168,7 @@ def build_parts(
         batcher=batcher,
         health=health,
         classifier=classifier,
-        door=build_door(settings, classifier),
+        decision_proxy=build_decision_proxy(settings, classifier),
         reloader=reloader if team is None else team.shared(reloader),
         changes=Changes(slot, settings.max_mutations, metrics),
         directory=Directory(),
@@ -198,11 +198,11 @@ def follows(engine: Engine) -> bool:
     return engine.failure is None or isinstance(engine.failure, LogUnavailableError)
 
 
-def build_door(settings: Settings, classifier: Classifier) -> Door:
+def build_decision_proxy(settings: Settings, classifier: Classifier) -> DecisionProxy:
     if settings.upstream is None:
-        return Door(classifier)
+        return DecisionProxy(classifier)
     upstream = Upstream(settings.upstream, classifier.metrics)
-    return Door(classifier, upstream, settings.upstream_route == "auto")
+    return DecisionProxy(classifier, upstream, settings.upstream_route == "auto")
 
 
 def build_limiter(settings: Settings, link: RedisLink | None) -> RateLimiter | None:

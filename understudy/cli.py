@@ -21,7 +21,7 @@ HELP = "Distil a large language model into a graph network, export it to ONNX, a
 # name: (module:function or Typer application, one line of help)
 COMMANDS = {
     "data": (
-        "understudy.circle.commands:data",
+        "understudy.retraining.commands:data",
         "Build, import and describe text-attributed graphs.",
     ),
     "teach": (
@@ -43,7 +43,7 @@ COMMANDS = {
     ),
     "bundle": ("understudy.bundle.commands:bundle", "Look at a bundle."),
     "refresh": (
-        "understudy.circle.refresh_command:refresh",
+        "understudy.retraining.refresh_command:refresh",
         "Train a model anew on the graph that is served, and serve it if it is no worse.",
     ),
     "predict": (
@@ -116,7 +116,7 @@ ERROR_ROOTS = {
     "understudy.bundle.errors": "BundleError",
     "understudy.client.errors": "ClientError",
     "understudy.predict.errors": "PredictError",
-    "understudy.circle.errors": "RefreshError",
+    "understudy.retraining.errors": "RefreshError",
     "training.errors": "TrainingError",
     "export.errors": "ExportError",
     "understudy.engine.errors": "EngineError",  # and those that service adds

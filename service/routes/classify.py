@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from service.door.texts import PredictRequest, TextScore, nodes_of, predicted, read_texts
+from service.compatible.texts import PredictRequest, TextScore, nodes_of, predicted, read_texts
 from service.http.access import Role
 from service.http.exchange import JsonBody, Told
 from service.http.gateway import Direct

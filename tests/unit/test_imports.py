@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "understudy.engine",
         "understudy.client",
     },
-    "understudy.circle": {
+    "understudy.retraining": {
         "understudy.command_line",
         "understudy.folders",
         "understudy.graph",

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from tests.bundles import tiny_graph
-from understudy.circle.joining import join_train
 from understudy.graph.mutable.materialize import to_text_graph
 from understudy.graph.mutable.store import GraphStore
 from understudy.graph.mutable.stream import graph_lines, read_graph
@@ -14,6 +13,7 @@ from understudy.graph.mutable.view import GraphView
 from understudy.graph.mutations import DeleteNode, Mutation, UpsertNode
 from understudy.graph.snapshot import load_snapshot, save_snapshot
 from understudy.graph.text_graph import TextGraph, own_groups
+from understudy.retraining.joining import join_train
 
 CHANGES: tuple[Mutation, ...] = (
     DeleteNode("node-3"),

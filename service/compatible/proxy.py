@@ -6,9 +6,9 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Raw, Struct
 
-from service.door.choices import Columns, Shares, all_shares
-from service.door.questions import Questions
-from service.door.upstream import Reply, Upstream
+from service.compatible.choices import Columns, Shares, all_shares
+from service.compatible.questions import Questions
+from service.compatible.upstream import Reply, Upstream
 from service.errors import NoUpstreamError
 from service.http.bodies import LARGE_BYTES, Arguments, Result
 from service.http.exchange import Exchange, Told
@@ -50,7 +50,7 @@ class Asked(Protocol):
     def reason(self) -> str: ...
 
     def node(self) -> Node | None:
-        """The node that it is about, see `service.door.nodes`; None where it is about none.
+        """The node that it is about, see `service.compatible.nodes`; None where it is about none.
 
         Raises:
             InvalidFieldError: it names one badly.
@@ -86,7 +86,7 @@ class Found(Struct):
     own: Mapping[int, Shares]
 
 
-class Door:
+class DecisionProxy:
     """Answers the requests of every wire.
 
     Args:

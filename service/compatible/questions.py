@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 import msgspec
 from msgspec import Raw
 
-from service.door.choices import Columns, Options, own_choices
+from service.compatible.choices import Columns, Options, own_choices
 from service.http.repeats import look_through
 from understudy.endpoint.naming import LabelReader
 

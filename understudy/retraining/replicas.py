@@ -4,8 +4,8 @@ import socket
 
 import httpx
 
-from understudy.circle.errors import RefreshError
 from understudy.client.addresses import service_url
+from understudy.retraining.errors import RefreshError
 
 
 def addresses_of(url: str) -> list[str]:

@@ -4,8 +4,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from understudy.circle.errors import RefreshError
 from understudy.graph.files import write_json
+from understudy.retraining.errors import RefreshError
 
 FILE = "refresh.json"
 FORMAT = 1

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from service.door.nodes import node_of_text
+from service.compatible.nodes import node_of_text
 from service.errors import InvalidFieldError
 from service.http.exchange import decode
 from service.http.repeats import look_through

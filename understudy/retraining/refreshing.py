@@ -1,4 +1,4 @@
-"""One round of the circle: graph, teacher, student, bundle, comparison, reload.
+"""One round of retraining: graph, teacher, student, bundle, comparison, reload.
 
 Everything is made in a folder of its own (`RefreshOptions.work`), by the commands that a person
 would run, and each step's output is whole or not there. `Round` says which are done.
@@ -14,22 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from understudy.bundle import Manifest, open_bundle
-from understudy.circle.errors import RefreshError, WorseModelError
-from understudy.circle.joining import join_train, labels_gone
-from understudy.circle.placing import put_copy
-from understudy.circle.replicas import addresses_of
-from understudy.circle.retraining import (
-    RefreshOptions,
-    asks_the_hard_ones,
-    check_options,
-    distill_words,
-    export_words,
-    objectives_kept,
-    teach_words,
-)
-from understudy.circle.rounds import Round, check_work, read_round, write_round
-from understudy.circle.served import graph_of_folder, graph_of_service, is_service
-from understudy.circle.uncertainty import write_doubts
 from understudy.client import Client, RefusedError, UnavailableError
 from understudy.command_line.next_step import command
 from understudy.command_line.subcommands import run_command
@@ -44,6 +28,22 @@ from understudy.graph.mutable.differences import count_differences
 from understudy.graph.progress import terminal_progress
 from understudy.graph.splits import labeled_nodes
 from understudy.graph.text_graph import TextGraph, with_used_labels
+from understudy.retraining.errors import RefreshError, WorseModelError
+from understudy.retraining.joining import join_train, labels_gone
+from understudy.retraining.options import (
+    RefreshOptions,
+    asks_the_hard_ones,
+    check_options,
+    distill_words,
+    export_words,
+    objectives_kept,
+    teach_words,
+)
+from understudy.retraining.placing import put_copy
+from understudy.retraining.replicas import addresses_of
+from understudy.retraining.rounds import Round, check_work, read_round, write_round
+from understudy.retraining.served import graph_of_folder, graph_of_service, is_service
+from understudy.retraining.uncertainty import write_doubts
 
 HARD = "hard.json"
 BY_SIGNAL = (129, 130, 143)  # SIGHUP, SIGINT and SIGTERM, as our commands tell them

@@ -18,15 +18,15 @@ from service.http.access import Role, add_key
 from tests.bundles import LABELS, NODES, tiny_graph, write_tiny_bundle
 from tests.e2e.conftest import JSON, serving
 from tests.openai_server import openai_server
-from tests.unit.circle.test_refreshing import CONFIG
+from tests.unit.retraining.test_refreshing import CONFIG
 from understudy.bundle import open_bundle
-from understudy.circle.errors import RefreshError, WorseModelError
-from understudy.circle.refreshing import Refresh
-from understudy.circle.retraining import RefreshOptions
 from understudy.cli import main
 from understudy.engine import Engine
 from understudy.graph import load_graph
 from understudy.graph.mutations import UpsertNode
+from understudy.retraining.errors import RefreshError, WorseModelError
+from understudy.retraining.options import RefreshOptions
+from understudy.retraining.refreshing import Refresh
 
 SMALL = ("--encoder", "hashing", "--layers", "1", "--hidden", "8", "--epochs", "3")
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from service.door.choices import Options, Shares
-from service.door.nodes import node_of_object, node_of_text
-from service.door.questions import QuestionReader, Questions, look_around
+from service.compatible.choices import Options, Shares
+from service.compatible.nodes import node_of_object, node_of_text
+from service.compatible.questions import QuestionReader, Questions, look_around
 from service.errors import UpstreamError
 from service.http.exchange import Headers, decode
 from service.messages import Name, Node, encode
@@ -185,7 +185,7 @@ class UpstreamResponse(Struct):
 
 
 class AskedDecisions:
-    """A request; see `service.door.door.Asked`."""
+    """A request; see `service.compatible.proxy.Asked`."""
 
     path = "/decisions"
     refusable = True
@@ -259,7 +259,7 @@ def node_of_input(asked: str | tuple[InputItem, ...]) -> Node | None:
     node's.
 
     Raises:
-        InvalidFieldError: see `service.door.nodes`.
+        InvalidFieldError: see `service.compatible.nodes`.
     """
     if isinstance(asked, str):
         return node_of_text(asked, "input")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from understudy.bundle import Manifest
-from understudy.circle.errors import RefreshError
+from understudy.retraining.errors import RefreshError
 
 LABELS = "cross_entropy"  # the one objective that needs no teacher
 PRECISIONS = ("int8", "fp16")  # that a bundle may also hold the student in
@@ -19,7 +19,7 @@ TRAINING = ("patience", "learning_rate", "weight_decay", "fanout", "seed", "prec
 
 @dataclass(frozen=True, slots=True)
 class RefreshOptions:
-    """What a person may say; see `understudy.circle.refresh_command`."""
+    """What a person may say; see `understudy.retraining.refresh_command`."""
 
     source: str
     bundle: Path

@@ -10,9 +10,9 @@ from uuid import uuid4
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from service.door.choices import Shares
-from service.door.nodes import node_of_text
-from service.door.questions import Questions
+from service.compatible.choices import Shares
+from service.compatible.nodes import node_of_text
+from service.compatible.questions import Questions
 from service.http.exchange import Headers, decode
 from service.http.repeats import look_through
 from service.messages import Node, encode
@@ -125,7 +125,7 @@ REQUEST = msgspec.json.Decoder(ChatRequest)
 
 
 class AskedCompletion:
-    """A request with one question; see `service.door.door.Asked`."""
+    """A request with one question; see `service.compatible.proxy.Asked`."""
 
     path = "/chat/completions"
     refusable = False

@@ -14,25 +14,25 @@ from service.settings import Settings
 from tests import http_servers
 from tests.bundles import TinyBundle, write_tiny_bundle
 from understudy.bundle import open_bundle
-from understudy.circle.errors import RefreshError
-from understudy.circle.placing import put_copy
-from understudy.circle.refreshing import Refresh
-from understudy.circle.replicas import addresses_of
-from understudy.circle.retraining import (
-    RefreshOptions,
-    asks_the_hard_ones,
-    distill_words,
-    objectives_kept,
-    teach_words,
-)
-from understudy.circle.rounds import FILE, Round, read_round, write_round
-from understudy.circle.uncertainty import write_doubts
 from understudy.engine import Engine, Node
 from understudy.engine.other_graph import accuracy_of, logits_on
 from understudy.folders import OutputRefusedError
 from understudy.graph.mutable.differences import count_differences
 from understudy.graph.mutable.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
+from understudy.retraining.errors import RefreshError
+from understudy.retraining.options import (
+    RefreshOptions,
+    asks_the_hard_ones,
+    distill_words,
+    objectives_kept,
+    teach_words,
+)
+from understudy.retraining.placing import put_copy
+from understudy.retraining.refreshing import Refresh
+from understudy.retraining.replicas import addresses_of
+from understudy.retraining.rounds import FILE, Round, read_round, write_round
+from understudy.retraining.uncertainty import write_doubts
 
 CONFIG: dict[str, Any] = {
     "training": {

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from service.door.choices import own_choices, shares
-from service.door.nodes import node_of_object, node_of_text
+from service.compatible.choices import own_choices, shares
+from service.compatible.nodes import node_of_object, node_of_text
 from service.errors import InvalidFieldError
 from service.messages import Node
 from understudy.endpoint.naming import label_reader

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from service.door.choices import Options, Shares
-from service.door.nodes import node_of_object, node_of_text
-from service.door.questions import QuestionReader, Questions, look_around
+from service.compatible.choices import Options, Shares
+from service.compatible.nodes import node_of_object, node_of_text
+from service.compatible.questions import QuestionReader, Questions, look_around
 from service.errors import InvalidFieldError, UpstreamError
 from service.http.exchange import Headers, decode
 from service.messages import Name, Node, encode
@@ -130,7 +130,7 @@ class UpstreamAnswers(Struct):
 
 
 class AskedSystemOne:
-    """A request; see `service.door.door.Asked`."""
+    """A request; see `service.compatible.proxy.Asked`."""
 
     path = "/systemone"
     refusable = False

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
 
-from service.door.upstream import Upstream, UpstreamOptions
+from service.compatible.upstream import Upstream, UpstreamOptions
 from service.errors import OverloadedError, SettingsError
 from service.settings import load_settings
 from service.telemetry.metrics import Metrics

@@ -4,9 +4,9 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from service.door.choices import Options
-from service.door.decisions import read_decisions
-from service.door.questions import LONGEST_KEPT, MOST_KEPT, QuestionReader, Questions
+from service.compatible.choices import Options
+from service.compatible.decisions import read_decisions
+from service.compatible.questions import LONGEST_KEPT, MOST_KEPT, QuestionReader, Questions
 from service.errors import InvalidFieldError, MalformedJsonError
 from understudy.endpoint.naming import label_reader
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from understudy.circle.joining import join_train
 from understudy.graph.csr import build_adjacency
 from understudy.graph.text_graph import UNLABELED, TextGraph
+from understudy.retraining.joining import join_train
 
 TEXTS = ("one", "two", "three", "two", "four", "five", "six")
 GRAPH = TextGraph(

@@ -42,7 +42,7 @@ ONLY_WITHOUT = {"auth.ignored-when-off"}
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> TinyBundle:
-    return write_tiny_bundle(tmp_path_factory.mktemp("door") / "bundle", label_names=LABELS)
+    return write_tiny_bundle(tmp_path_factory.mktemp("decisions") / "bundle", label_names=LABELS)
 
 
 @pytest.fixture(scope="module")

@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
-from understudy.circle import joining
-from understudy.circle.errors import RefreshError
-from understudy.circle.served import graph_of_folder, graph_of_service, is_service
 from understudy.command_line.given_options import option_of, was_given
 from understudy.graph.building.builder import Built
 from understudy.graph.command_options import Force
 from understudy.graph.commands import data, produce
 from understudy.graph.progress import Progress
 from understudy.graph.text_graph import with_used_labels
+from understudy.retraining import joining
+from understudy.retraining.errors import RefreshError
+from understudy.retraining.served import graph_of_folder, graph_of_service, is_service
 
 
 @data.command("from-service")

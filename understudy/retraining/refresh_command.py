@@ -1,4 +1,4 @@
-"""`understudy refresh`: the whole circle in one command, for a person or a timer."""
+"""`understudy refresh`: the whole round of retraining in one command, for a person or a timer."""
 
 from pathlib import Path
 from typing import Annotated
@@ -83,8 +83,8 @@ def refresh(
     the bundle, and has the service take it. A worse model is refused with exit status 1, and what
     is served stays. After an interruption the same command goes on.
     """
-    from understudy.circle.refreshing import Refresh
-    from understudy.circle.retraining import RefreshOptions
+    from understudy.retraining.options import RefreshOptions
+    from understudy.retraining.refreshing import Refresh
 
     options = RefreshOptions(
         source=source,

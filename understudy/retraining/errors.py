@@ -6,7 +6,7 @@ RefreshError
 
 
 class RefreshError(Exception):
-    """Root of every expected error of `circle`: a model cannot be refreshed."""
+    """Root of every expected error of `retraining`: a model cannot be refreshed."""
 
 
 class WorseModelError(RefreshError):
