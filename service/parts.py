@@ -18,7 +18,7 @@ from service.http.access import (
     RedisRateLimiter,
     load_keys,
 )
-from service.http.bodies import Aside
+from service.http.bodies import SerialExecutor
 from service.http.guard import Clients
 from service.inference.batcher import Batcher
 from service.inference.classifier import Classifier
@@ -60,7 +60,7 @@ class Parts:
 
     slot: Slot
     metrics: Metrics
-    aside: Aside
+    executor: SerialExecutor
     batcher: Batcher
     health: Health
     classifier: Classifier
@@ -76,7 +76,7 @@ class Parts:
     streams: Streams = field(default_factory=Streams)
 
     def begin(self) -> None:
-        """What runs aside from the first moment."""
+        """Begins what runs in the background."""
         if self.classifier.introduction is not None:
             self.classifier.introduction.begin(self.slot.engine.manifest)
 
@@ -88,7 +88,7 @@ class Parts:
             await self.classifier.asking.close()
         await self.decision_proxy.close()
         await self.batcher.close()
-        await asyncio.to_thread(self.aside.close)
+        await asyncio.to_thread(self.executor.close)
         await asyncio.to_thread(self.slot.engine.close)
         if self.link is not None:
             await self.link.close()
@@ -112,7 +112,7 @@ def build_parts(
         SettingsError: the keys cannot be read, or tracing is asked for and not installed.
         GraphError: what describes the labels for the teacher cannot be read.
     """
-    metrics, slot, aside = Metrics(), Slot(engine), Aside(settings.most_waiting)
+    metrics, slot, executor = Metrics(), Slot(engine), SerialExecutor(settings.most_waiting)
     batcher = Batcher(settings.batches, metrics)
     link = None
     if settings.redis_url:
@@ -136,7 +136,7 @@ def build_parts(
         embeddings,
         asking,
         settings.auto_threshold,
-        aside,
+        executor,
         introduction,
         Prices(settings.teacher_input_price, settings.teacher_output_price),
     )
@@ -164,7 +164,7 @@ def build_parts(
     return Parts(
         slot=slot,
         metrics=metrics,
-        aside=aside,
+        executor=executor,
         batcher=batcher,
         health=health,
         classifier=classifier,

@@ -176,7 +176,7 @@ class DecisionProxy:
     ) -> Result:
         """What a function returns or raises; called off the event loop for a large request."""
         if large:
-            return await self.classifier.aside.run(function, *arguments, **options)
+            return await self.classifier.executor.run(function, *arguments, **options)
         return function(*arguments, **options)
 
     async def close(self) -> None:

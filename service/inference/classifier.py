@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from service.errors import InvalidFieldError, NoNodeError, TeacherError
-from service.http.bodies import LARGE_BYTES, LARGE_ITEMS, Aside
+from service.http.bodies import LARGE_BYTES, LARGE_ITEMS, SerialExecutor
 from service.http.exchange import Exchange, Told
 from service.inference.batcher import Batched, Batcher
 from service.inference.current import Slot
@@ -110,7 +110,7 @@ class Classifier:
 
     Args:
         seconds: after which a request is given up.
-        aside: where large requests are looked up and put together.
+        executor: where large requests are looked up and put together.
         asking: how the teacher is asked, where there is one.
         threshold: score from which the student's answer counts as sure; None takes the
             bundle's rule.
@@ -128,7 +128,7 @@ class Classifier:
         embeddings: EmbeddingCache | None = None,
         asking: Asking | None = None,
         threshold: float | None = None,
-        aside: Aside | None = None,
+        executor: SerialExecutor | None = None,
         introduction: Introduction | None = None,
         prices: Prices | None = None,
     ) -> None:
@@ -139,7 +139,7 @@ class Classifier:
         self.embeddings = embeddings
         self.asking = asking
         self.threshold = threshold
-        self.aside = aside or Aside()
+        self.executor = executor or SerialExecutor()
         self.introduction = introduction
         self.prices = prices or Prices()
 
@@ -152,7 +152,7 @@ class Classifier:
         asked = await self.classify(exchange, request.nodes, request.top_k, request.route)
         if isinstance(request, ClassifyRequest):
             return asked.told()
-        return Told(await self.aside.run(request.told, asked))
+        return Told(await self.executor.run(request.told, asked))
 
     async def classify(
         self,
@@ -176,7 +176,7 @@ class Classifier:
         if exchange.size <= LARGE_BYTES and len(nodes) * top_k <= LARGE_ITEMS:
             asked = self.look_up(nodes, top_k, route)
         else:
-            asked = await self.aside.run(self.look_up, nodes, top_k, route, True)
+            asked = await self.executor.run(self.look_up, nodes, top_k, route, True)
         if asked.large or asked.resolution.unseen or route != "student":
             left = seconds_left(exchange, min(seconds or self.seconds, self.seconds))
             await attend(self.answer(asked), exchange, left)
@@ -192,7 +192,7 @@ class Classifier:
         self, exchange: Exchange, nodes: tuple[Node, ...], top_k: int
     ) -> CompareResponse:
         """Both answers for each node; raises as `classify` does."""
-        asked = await self.aside.run(self.look_up, nodes, top_k, "teacher", True)
+        asked = await self.executor.run(self.look_up, nodes, top_k, "teacher", True)
         return await attend(self.both(asked), exchange, seconds_left(exchange, self.seconds))
 
     def look_up(
@@ -230,7 +230,7 @@ class Classifier:
         found = asked.engine, asked.resolution, asked.inference, asked.predictions
         if rule.signal == CONFIDENCE:
             return unsure_nodes(rule, *found)
-        return await self.aside.run(unsure_nodes, rule, *found)  # a hub has many neighbours
+        return await self.executor.run(unsure_nodes, rule, *found)  # a hub has many neighbours
 
     async def refusal(self, manifest: Manifest) -> NodeError | None:
         """Why `auto` may not ask the teacher that is there."""
@@ -267,7 +267,7 @@ class Classifier:
         if resolution.unseen:
             asked.inference = await self.infer(asked.engine, resolution)
         if asked.large:
-            asked.predictions = await self.aside.run(student_predictions, asked)
+            asked.predictions = await self.executor.run(student_predictions, asked)
         else:
             asked.predictions = student_predictions(asked)
 
@@ -292,7 +292,7 @@ class Classifier:
         self.count("teacher", len(good))
         asked.teacher_ms = good
         if asked.large:
-            asked.predictions = await self.aside.run(teacher_predictions, asked, answers)
+            asked.predictions = await self.executor.run(teacher_predictions, asked, answers)
         else:
             asked.predictions = teacher_predictions(asked, answers)
 

@@ -137,7 +137,7 @@ async def metrics(served: Served) -> Response:
 @beside.get("/openapi.json", dependencies=[READ])
 async def document(request: Request, served: Served) -> Response:
     app = request.app
-    content = await served.aside.run(app.state.document.render, app, root_path_of(request))
+    content = await served.executor.run(app.state.document.render, app, root_path_of(request))
     return Response(content, media_type=JSON)
 
 

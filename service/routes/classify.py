@@ -93,7 +93,7 @@ async def classify_teacher(asked: Asked, exchange: Timed, served: Served) -> Tol
 )
 async def predict(asked: Predicted, exchange: Timed, served: Served) -> Told:
     answer = await served.classifier.classify(exchange, nodes_of(asked), 1)
-    return Told(await served.aside.run(predicted, asked, answer))
+    return Told(await served.executor.run(predicted, asked, answer))
 
 
 @router.post(

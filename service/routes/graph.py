@@ -147,7 +147,7 @@ async def get_neighbors(node_id: PathId, served: Served) -> Neighbors:
     rows = state.graph.neighbors(row)
     if len(rows) <= LARGE_ITEMS:
         return named_neighbors(state, row, rows)
-    return await served.aside.run(named_neighbors, state, row, rows)
+    return await served.executor.run(named_neighbors, state, row, rows)
 
 
 @router.get("/nodes/{id:node}", summary="A stored node", dependencies=[READ], responses={404: {}})

@@ -197,7 +197,7 @@ async def infer(request: InferRequest, exchange: Exchange, served: Parts) -> Tol
     """
     seconds = timeout_seconds(request)
     if exchange.size > LARGE_BYTES:
-        nodes = await served.aside.run(nodes_of, request.inputs)
+        nodes = await served.executor.run(nodes_of, request.inputs)
     else:
         nodes = nodes_of(request.inputs)
     answer = await served.classifier.classify(exchange, nodes, 1, seconds=seconds)

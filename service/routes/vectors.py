@@ -191,7 +191,7 @@ async def embed(
     inference = None
     if resolution.unseen:
         inference = await served.classifier.infer(engine, resolution)
-    return await served.aside.run(embedded, engine, resolution, inference, form)
+    return await served.executor.run(embedded, engine, resolution, inference, form)
 
 
 def embedded(

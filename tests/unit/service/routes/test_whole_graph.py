@@ -52,7 +52,7 @@ def test_its_end_is_not_told_where_its_files_were_overwritten_meanwhile(tmp_path
 def test_its_head_is_told_without_making_it(engine: Engine) -> None:
     app = create_app(engine, load_settings())
     made = Event()
-    app.parts.aside.thread.submit(made.wait)  # before which no line is made
+    app.parts.executor.thread.submit(made.wait)  # before which no line is made
     try:
         head = asyncio.run(asyncio.wait_for(ask(app, "HEAD", "/graph"), 20))
     finally:
