@@ -25,8 +25,8 @@ from service.errors import (
 from service.http.bodies import (
     COMPRESSED_FROM,
     LARGE_BYTES,
-    SerialExecutor,
     Inflater,
+    SerialExecutor,
     compress,
     wanted_encoding,
 )
