@@ -155,7 +155,7 @@ class AskedCompletion:
         """See `Asked`: there is one alone."""
         return questions
 
-    def told(self, model: str, own: Mapping[int, Shares], _: bytes | None) -> bytes:
+    def answer_body(self, model: str, own: Mapping[int, Shares], _: bytes | None) -> bytes:
         """See `Asked`."""
         held = self.held
         assert held is not None

@@ -205,7 +205,7 @@ class AskedDecisions:
         asked = SINGLE.decode(questions)
         return Raw(encode([asked[position] for position in positions]))
 
-    def told(self, model: str, own: Mapping[int, Shares], reply: bytes | None) -> bytes:
+    def answer_body(self, model: str, own: Mapping[int, Shares], reply: bytes | None) -> bytes:
         """See `Asked`."""
         rest: Sequence[Any] = ()
         usage = NO_TOKENS
@@ -279,8 +279,8 @@ def node_of_input(asked: str | tuple[InputItem, ...]) -> Node | None:
 
 
 def choice_answer(name: str | None, options: Options, own: Shares) -> ChoiceAnswer:
-    told = list(map(ChoiceProbability, options, own.probabilities))
-    return ChoiceAnswer(name, options[own.best], own.confidence, told)
+    probabilities = list(map(ChoiceProbability, options, own.probabilities))
+    return ChoiceAnswer(name, options[own.best], own.confidence, probabilities)
 
 
 def read_reply(content: bytes, questions: int) -> UpstreamResponse:

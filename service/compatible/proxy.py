@@ -11,7 +11,7 @@ from service.compatible.questions import Questions
 from service.compatible.upstream import Reply, Upstream
 from service.errors import NoUpstreamError
 from service.http.bodies import LARGE_BYTES, Arguments, Result
-from service.http.exchange import Exchange, Told
+from service.http.exchange import EncodedResponse, Exchange
 from service.inference.classifier import Classified, Classifier
 from service.inference.deadlines import attend, seconds_left
 from service.messages import Node, encode
@@ -63,7 +63,7 @@ class Asked(Protocol):
             questions: the body's field.
         """
 
-    def told(self, model: str, own: Mapping[int, Shares], reply: bytes | None) -> bytes:
+    def answer_body(self, model: str, own: Mapping[int, Shares], reply: bytes | None) -> bytes:
         """The answer: the student's, of the other questions the upstream's, else refusals.
 
         Args:
@@ -104,7 +104,7 @@ class DecisionProxy:
         self.looks_up = not self.defers and classifier.asking is None
         self.count = classifier.metrics.decisions.add
 
-    async def answer(self, exchange: Exchange, asked: Asked) -> Told:
+    async def answer(self, exchange: Exchange, asked: Asked) -> EncodedResponse:
         """Answers a request.
 
         Raises:
@@ -116,14 +116,16 @@ class DecisionProxy:
         own, total = found.own, len(asked.questions)
         self.count("student", amount=len(own))
         if len(own) == total:
-            return told(await self.run(large, asked.told, found.model, own, None), STUDENT)
+            return routed_response(
+                await self.run(large, asked.answer_body, found.model, own, None), STUDENT
+            )
         rest = [position for position in range(total) if position not in own]
         if self.upstream is None:
             if not own and not asked.refusable:
                 raise NoUpstreamError(asked.reason)
             self.count("refused", amount=len(rest))
-            answer = await self.run(large, asked.told, found.model, own, None)
-            return told(answer, MIXED if own else REFUSED)
+            answer = await self.run(large, asked.answer_body, found.model, own, None)
+            return routed_response(answer, MIXED if own else REFUSED)
         self.count("upstream", amount=len(rest))
         model = self.upstream.options.model
         body = await self.run(large, forwarded, asked, rest if own else None, model)
@@ -131,7 +133,9 @@ class DecisionProxy:
         reply = await attend(work, exchange, seconds_left(exchange, self.classifier.seconds))
         if not own or reply.status != 200:
             return passed_on(reply)
-        return told(await self.run(large, asked.told, found.model, own, reply.content), MIXED)
+        return routed_response(
+            await self.run(large, asked.answer_body, found.model, own, reply.content), MIXED
+        )
 
     async def student(self, exchange: Exchange, asked: Asked, large: bool) -> Found:
         """What the student answers of a request; raises as `answer` does."""
@@ -184,16 +188,16 @@ class DecisionProxy:
             await self.upstream.close()
 
 
-def told(content: bytes, route: bytes) -> Told:
-    return Told(content, ((ROUTE_HEADER, route),))
+def routed_response(content: bytes, route: bytes) -> EncodedResponse:
+    return EncodedResponse(content, ((ROUTE_HEADER, route),))
 
 
-def passed_on(reply: Reply) -> Told:
+def passed_on(reply: Reply) -> EncodedResponse:
     """The upstream's answer as it came."""
     headers: tuple[tuple[bytes, bytes], ...] = ((ROUTE_HEADER, UPSTREAM),)
     if reply.retry_after:
         headers += ((b"retry-after", reply.retry_after),)
-    return Told(reply.content, headers, reply.kind, reply.status)
+    return EncodedResponse(reply.content, headers, reply.kind, reply.status)
 
 
 def forwarded(asked: Asked, positions: Sequence[int] | None, model: str) -> bytes:

@@ -155,7 +155,7 @@ class AskedSystemOne:
         asked, names = SINGLE.decode(questions), list(self.questions.given)
         return Raw(encode({name: asked[name] for name in map(names.__getitem__, positions)}))
 
-    def told(self, model: str, own: Mapping[int, Shares], reply: bytes | None) -> bytes:
+    def answer_body(self, model: str, own: Mapping[int, Shares], reply: bytes | None) -> bytes:
         """See `Asked`."""
         rest: Mapping[str, Any] = {}
         usage = NO_TOKENS
@@ -223,8 +223,8 @@ def options_of(question: SystemOneQuestion) -> Options | None:
 
 
 def choice_answer(options: Options, own: Shares) -> SystemOneChoiceAnswer:
-    told = dict(zip(options, own.probabilities, strict=True))
-    return SystemOneChoiceAnswer(options[own.best], own.confidence, told)
+    probabilities = dict(zip(options, own.probabilities, strict=True))
+    return SystemOneChoiceAnswer(options[own.best], own.confidence, probabilities)
 
 
 def read_reply(content: bytes) -> UpstreamAnswers:

@@ -83,7 +83,7 @@ class TextsRequest(Struct):
     top_k: int = 1
     route: Route = "student"
 
-    def told(self, asked: Classified) -> bytes:
+    def answer_body(self, asked: Classified) -> bytes:
         """See `TranslatedRequest`."""
         names = asked.engine.manifest.label_names
         scores = scores_of(asked, self.raw_scores)
@@ -143,9 +143,9 @@ def predicted(request: PredictRequest, asked: Classified) -> bytes:
     for prediction, row in zip(
         asked.predictions, scores_of(asked, request.raw_scores), strict=True
     ):
-        told, best = map(TextScore, names, row), best_of(prediction)
+        scores, best = map(TextScore, names, row), best_of(prediction)
         # Rounded, another one's score may be the same.
-        rows.append(sorted(told, key=lambda entry: (-entry.score, entry.label != best)))
+        rows.append(sorted(scores, key=lambda entry: (-entry.score, entry.label != best)))
     return encode(rows[0] if isinstance(request.inputs, str) else rows)
 
 

@@ -305,7 +305,7 @@ def outline_of(kind: type[Struct], field: FieldInfo) -> type[Struct]:
     return msgspec.defstruct(f"{kind.__name__}Outline", fields, forbid_unknown_fields=strict)
 
 
-class Told(Response):
+class EncodedResponse(Response):
     """A struct, or bytes, as the answer; a large one is compressed where the client can read it.
 
     It has none of the headers that Starlette's own look for, so that it costs a look-up little.

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.errors import AccessError, MalformedHttpError, told_code
+from service.errors import AccessError, MalformedHttpError, code_of
 from service.http.access import Access, Role
 from service.http.bodies import SerialExecutor
 from service.http.errors import failure_response, status_of
@@ -21,9 +21,9 @@ from service.http.exchange import (
     SCOPE_KEY,
     TIMEOUT,
     UNNAMED,
+    EncodedResponse,
     Exchange,
     JsonBody,
-    Told,
 )
 from service.http.guard import (
     SAFE_METHODS,
@@ -65,7 +65,7 @@ class Direct:
     access: Access
     read_query: Callable[[bytes], Any]  # raises at what the route does not take
     body: JsonBody
-    answer: Callable[[Exchange, Any], Awaitable[Told]]
+    answer: Callable[[Exchange, Any], Awaitable[EncodedResponse]]
     reach: Callable[[Exchange], Awaitable[None]]  # the version that it asks for
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -214,7 +214,7 @@ class Gateway:
         """Logs an error that is not the client's, and answers with it unless an answer began."""
         response = failure_response(error, scope["path"])
         if isinstance(error, EngineError):
-            self.metrics.rejections.add(told_code(error))
+            self.metrics.rejections.add(code_of(error))
         if isinstance(error, OURS_TO_MEND):
             self.rare.warning(error.code, "a change was not acknowledged: %s", error)
         if response.status_code >= 500 and response.status_code not in (502, 503, 504):

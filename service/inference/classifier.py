@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from service.errors import InvalidFieldError, NoNodeError, TeacherError
 from service.http.bodies import LARGE_BYTES, LARGE_ITEMS, SerialExecutor
-from service.http.exchange import Exchange, Told
+from service.http.exchange import EncodedResponse, Exchange
 from service.inference.batcher import Batched, Batcher
 from service.inference.current import Slot
 from service.inference.deadlines import attend, seconds_left, spared
@@ -71,7 +71,7 @@ class Classified(Struct):
     inference: Batched | None = None
     teacher_ms: Mapping[int, float] | None = None
 
-    def told(self) -> Told:
+    def response(self) -> EncodedResponse:
         """The answer on the wire; its headers say what unseen nodes took."""
         response = ClassifyResponse(
             self.engine.manifest.name,
@@ -81,9 +81,9 @@ class Classified(Struct):
         )
         took = self.inference
         if took is None:
-            return Told(response, NO_TIMES)
+            return EncodedResponse(response, NO_TIMES)
         milliseconds = (took.queue_ms, took.encode_ms, took.inference_ms)
-        return Told(
+        return EncodedResponse(
             response,
             tuple((name, b"%.3f" % ms) for name, ms in zip(TIMES, milliseconds, strict=True)),
         )
@@ -101,7 +101,7 @@ class TranslatedRequest(Protocol):
     @property
     def route(self) -> Route: ...
 
-    def told(self, asked: Classified) -> bytes:
+    def answer_body(self, asked: Classified) -> bytes:
         """The body of the answer."""
 
 
@@ -145,14 +145,14 @@ class Classifier:
 
     async def respond(
         self, exchange: Exchange, request: "ClassifyRequest | TranslatedRequest"
-    ) -> Told:
+    ) -> EncodedResponse:
         """The answer to `POST /classify`; raises as `classify` does, and as `explained`."""
         if isinstance(request, ClassifyRequest) and request.explain:
-            return (await explained(self, exchange, request)).told()
+            return (await explained(self, exchange, request)).response()
         asked = await self.classify(exchange, request.nodes, request.top_k, request.route)
         if isinstance(request, ClassifyRequest):
-            return asked.told()
-        return Told(await self.executor.run(request.told, asked))
+            return asked.response()
+        return EncodedResponse(await self.executor.run(request.answer_body, asked))
 
     async def classify(
         self,
@@ -361,8 +361,8 @@ class Classifier:
         answered = {p.index: p for p in asked.predictions if p.error is None}
         costs = {}
         async for position, prompt in self.asking.prompts(asked.resolution, asked.engine, answered):
-            told = answered[position]
-            costs[position] = question_cost(prompt, told.label, told.cached, self.prices)
+            answer = answered[position]
+            costs[position] = question_cost(prompt, answer.label, answer.cached, self.prices)
         return costs
 
 

@@ -80,6 +80,8 @@ def with_explanations(
     whole = joined_logits(resolution, asked.inference)
     found = explanations(asked.engine, resolution.state, left_out, whole, lacking)
     predictions = list(asked.predictions)
-    for position, told in zip(resolution.positions, found, strict=True):
-        predictions[position] = msgspec.structs.replace(predictions[position], explanation=told)
+    for position, explanation in zip(resolution.positions, found, strict=True):
+        predictions[position] = msgspec.structs.replace(
+            predictions[position], explanation=explanation
+        )
     return predictions

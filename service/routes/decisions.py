@@ -32,7 +32,7 @@ from service.compatible.systemone import (
     read_system_one,
 )
 from service.http.access import Role
-from service.http.exchange import JsonBody, Told
+from service.http.exchange import EncodedResponse, JsonBody
 from service.http.gateway import Direct
 from service.messages import encode
 from service.parts import Parts
@@ -97,7 +97,7 @@ router = APIRouter(
 )
 async def decide(
     asked: Annotated[AskedDecisions, Depends(DECISIONS)], exchange: Timed, served: Served
-) -> Told:
+) -> EncodedResponse:
     return await served.decision_proxy.answer(exchange, asked)
 
 
@@ -110,7 +110,7 @@ async def decide(
 )
 async def system_one(
     asked: Annotated[AskedSystemOne, Depends(SYSTEM_ONE)], exchange: Timed, served: Served
-) -> Told:
+) -> EncodedResponse:
     return await served.decision_proxy.answer(exchange, asked)
 
 
@@ -123,7 +123,7 @@ async def system_one(
 )
 async def complete_chat(
     asked: Annotated[AskedCompletion, Depends(CHAT)], exchange: Timed, served: Served
-) -> Told:
+) -> EncodedResponse:
     return await served.decision_proxy.answer(exchange, asked)
 
 

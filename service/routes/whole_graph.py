@@ -24,12 +24,12 @@ async def get_graph(served: Served) -> Response:
     """All nodes and edges of one version, see docs/reference/http.md."""
     engine = served.slot.engine
     view = engine.state.graph
-    content = pieces(served.executor, told_whole(graph_lines(view), engine.writer.originals))
+    content = pieces(served.executor, lines_if_whole(graph_lines(view), engine.writer.originals))
     headers = {VERSION_HEADER: str(view.version.number)}
     return Stream(served.streams, MOST_AT_ONCE, content, headers, MEDIA_TYPE)
 
 
-def told_whole(lines: Iterator[bytes], originals: Originals) -> Iterator[bytes]:
+def lines_if_whole(lines: Iterator[bytes], originals: Originals) -> Iterator[bytes]:
     """The same lines, the last one only where no file that they are read from was overwritten.
 
     Raises:

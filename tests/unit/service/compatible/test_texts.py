@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.service.decision_proxy.conftest import asking
 
 from tests.bundles import LABELS, TinyBundle, rewrite, write_tiny_bundle
+from tests.unit.service.compatible.conftest import asking
 from tests.upstream_server import Ask
 from understudy.bundle.student import LOGITS_FILE
 from understudy.engine.requests import probabilities

@@ -10,7 +10,7 @@ import pytest
 
 from service.app import create_app
 from service.http.internal import ask
-from service.routes.whole_graph import told_whole
+from service.routes.whole_graph import lines_if_whole
 from service.settings import load_settings
 from tests.bundles import tiny_graph, write_tiny_bundle
 from understudy.engine import Engine
@@ -40,7 +40,7 @@ def test_its_end_is_not_told_where_its_files_were_overwritten_meanwhile(tmp_path
     other = write_tiny_bundle(tmp_path / "other", graph=replace(graph, texts=shouted))
     with Engine.open(bundle.folder) as engine:
         lines = graph_lines(engine.state.graph)
-        told = told_whole(lines, engine.writer.originals)
+        told = lines_if_whole(lines, engine.writer.originals)
         sent = [next(told), next(told)]
         shutil.copytree(other.folder, bundle.folder, dirs_exist_ok=True)
         with pytest.raises(NotReadyError, match="overwritten in place"):
