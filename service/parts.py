@@ -28,10 +28,10 @@ from service.inference.freshness import Freshness
 from service.inference.routing import Prices, rule_of
 from service.inference.streams import Streams
 from service.settings import Settings
-from service.teacher.asking import Asking, Manner
+from service.teacher.asking import Asking, TeacherSetup
 from service.teacher.client import EndpointTeacher, endpoint_teacher
 from service.teacher.measured import (
-    Introduction,
+    IdentityCheck,
     QuestionSettings,
     asked_model,
     check_reload,
@@ -77,13 +77,13 @@ class Parts:
 
     def begin(self) -> None:
         """Begins what runs in the background."""
-        if self.classifier.introduction is not None:
-            self.classifier.introduction.begin(self.slot.engine.manifest)
+        if self.classifier.identity_check is not None:
+            self.classifier.identity_check.begin(self.slot.engine.manifest)
 
     async def close(self) -> None:
         """Nothing may be asked afterwards."""
-        if self.classifier.introduction is not None:
-            await self.classifier.introduction.close()
+        if self.classifier.identity_check is not None:
+            await self.classifier.identity_check.close()
         if self.classifier.asking is not None:
             await self.classifier.asking.close()
         await self.decision_proxy.close()
@@ -122,10 +122,10 @@ def build_parts(
         settings.cached_embeddings,
     )
     embeddings.attach(engine)
-    introduction = build_introduction(settings)
+    identity_check = build_identity_check(settings)
 
     async def identity() -> str:
-        return await introduction.identified(slot.engine.manifest) if introduction else ""
+        return await identity_check.identified(slot.engine.manifest) if identity_check else ""
 
     asking = build_asking(settings, engine, link, metrics, identity)
     classifier = Classifier(
@@ -137,7 +137,7 @@ def build_parts(
         asking,
         settings.auto_threshold,
         executor,
-        introduction,
+        identity_check,
         Prices(settings.teacher_input_price, settings.teacher_output_price),
     )
 
@@ -228,12 +228,16 @@ def build_asking(
     )
     cache = Cache("teacher", settings.caches, link, metrics)
     teacher = Teacher(cache, politeness, metrics, identity)
-    asking = Asking(teacher, manners(settings, settings.teacher), settings.shadow_share, metrics)
+    asking = Asking(
+        teacher, teacher_setups(settings, settings.teacher), settings.shadow_share, metrics
+    )
     asking.attach(engine)
     return asking
 
 
-def manners(settings: Settings, endpoint: ClientOptions) -> Callable[[Manifest], Manner]:
+def teacher_setups(
+    settings: Settings, endpoint: ClientOptions
+) -> Callable[[Manifest], TeacherSetup]:
     """How each bundle's teacher is asked; bundles that ask the same one alike share its backend."""
 
     @cache
@@ -242,14 +246,14 @@ def manners(settings: Settings, endpoint: ClientOptions) -> Callable[[Manifest],
     ) -> EndpointTeacher:
         return endpoint_teacher(replace(endpoint, model=model), dict(descriptions), measured)
 
-    def manner_of(manifest: Manifest) -> Manner:
+    def setup_of(manifest: Manifest) -> TeacherSetup:
         options = question_options(manifest, given_questions(manifest, settings))
         questions = Questions(options, manifest.label_names)
         model, record = asked_model(manifest, settings.teacher_model), manifest.teacher
         measured = f"{record.model_hash} {record.weights}".strip() if record else ""
-        return Manner(questions, backend(model, options.prompts.label_descriptions, measured))
+        return TeacherSetup(questions, backend(model, options.prompts.label_descriptions, measured))
 
-    return manner_of
+    return setup_of
 
 
 def given_questions(manifest: Manifest, settings: Settings) -> QuestionSettings:
@@ -265,11 +269,11 @@ def given_questions(manifest: Manifest, settings: Settings) -> QuestionSettings:
     return replace(given, prompts={**given.prompts, "label_descriptions": described})
 
 
-def build_introduction(settings: Settings) -> Introduction | None:
+def build_identity_check(settings: Settings) -> IdentityCheck | None:
     if settings.teacher is None:
         return None
     name, key = settings.teacher_model, settings.teacher_key
-    return Introduction(settings.teacher_url, name, key, settings.teacher_seconds)
+    return IdentityCheck(settings.teacher_url, name, key, settings.teacher_seconds)
 
 
 def add_gauges(

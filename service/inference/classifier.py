@@ -40,7 +40,7 @@ from service.messages import (
     refused,
 )
 from service.teacher.asking import Asking
-from service.teacher.measured import Introduction
+from service.teacher.measured import IdentityCheck
 from service.teacher.teacher import TeacherAnswer
 from service.telemetry.metrics import Metrics
 from understudy.bundle import Manifest
@@ -114,7 +114,7 @@ class Classifier:
         asking: how the teacher is asked, where there is one.
         threshold: score from which the student's answer counts as sure; None takes the
             bundle's rule.
-        introduction: by which the teacher is known for the one that was measured, before
+        identity_check: by which the teacher is known for the one that was measured, before
             `auto` asks it.
         prices: of the teacher's tokens.
     """
@@ -129,7 +129,7 @@ class Classifier:
         asking: Asking | None = None,
         threshold: float | None = None,
         executor: SerialExecutor | None = None,
-        introduction: Introduction | None = None,
+        identity_check: IdentityCheck | None = None,
         prices: Prices | None = None,
     ) -> None:
         self.slot = slot
@@ -140,7 +140,7 @@ class Classifier:
         self.asking = asking
         self.threshold = threshold
         self.executor = executor or SerialExecutor()
-        self.introduction = introduction
+        self.identity_check = identity_check
         self.prices = prices or Prices()
 
     async def respond(
@@ -234,11 +234,11 @@ class Classifier:
 
     async def refusal(self, manifest: Manifest) -> NodeError | None:
         """Why `auto` may not ask the teacher that is there."""
-        if self.introduction is None:
+        if self.identity_check is None:
             return None
         try:
             async with asyncio.timeout(spared()):
-                return await self.introduction.refusal(manifest)
+                return await self.identity_check.refusal(manifest)
         except TimeoutError:
             return TeacherError("the teacher did not say in time who it is")
 

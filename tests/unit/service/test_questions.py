@@ -146,7 +146,7 @@ def test_the_served_teacher_is_told_about_the_labels(bundle: TinyBundle, tmp_pat
         asking = build_parts(engine, settings, None).classifier.asking
         assert asking is not None
         resolution = engine.resolve([Node(id="node-2")])
-        prompt = asking.manners[engine].questions.prompts(resolution, [0])[0]
+        prompt = asking.setups[engine].questions.prompts(resolution, [0])[0]
         assert prompt.instruction.endswith("\n- editors: programs that change texts")
         path.write_text("label,description\neditor,x\n")
         with pytest.raises(BadInputError, match=r":2: the graph has no label 'editor'"):
