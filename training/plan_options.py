@@ -1,4 +1,4 @@
-"""What an estimate is wanted of; told to be wrong before torch is imported."""
+"""What an estimate is made for; checked before torch is imported."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ PARAMETERS = {"encoder": ENCODER_PARAMETERS, "gemma": 268e6}  # of teachers that
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class PlanOptions:
     """What is to be planned for."""
 
     teacher: str | None
@@ -31,21 +31,21 @@ class Wishes:
     device: str = "cpu"  # that is here, and that students are trained on
 
 
-def check_wishes(wishes: Wishes) -> None:
+def check_plan_options(options: PlanOptions) -> None:
     """Refuses a teacher of which nothing is known, and what is no amount.
 
     Raises:
         TeacherError: it runs here, and the number of its parameters was not said.
         TrainingError: a price, a rate or that number is NaN, infinite or below 0.
     """
-    check_amount("--teacher-parameters", wishes.parameters)
+    check_amount("--teacher-parameters", options.parameters)
     for field in ("machine_price", "input_price", "output_price", "answers_a_second"):
-        check_amount("--" + field.replace("_", "-"), getattr(wishes, field))
-    name = str(wishes.teacher).partition(":")[0]
-    kind = "" if wishes.teacher is None else teacher_kind(wishes.teacher)
-    known = wishes.parameters or name in PARAMETERS or kind in ("endpoint", "student")
-    if wishes.teacher is not None and not known:
+        check_amount("--" + field.replace("_", "-"), getattr(options, field))
+    name = str(options.teacher).partition(":")[0]
+    kind = "" if options.teacher is None else teacher_kind(options.teacher)
+    known = options.parameters or name in PARAMETERS or kind in ("endpoint", "student")
+    if options.teacher is not None and not known:
         raise TeacherError(
-            f"--teacher {wishes.teacher}: say how large it is, with --teacher-parameters such as "
+            f"--teacher {options.teacher}: say how large it is, with --teacher-parameters such as "
             "8e9"
         )
