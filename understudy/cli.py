@@ -214,7 +214,7 @@ def errors_in_a_line(extra: str = "dev", interrupted: str = "") -> Iterator[None
             end_by_signal(int(ended.code), interrupted)
         raise
     except Exception as error:  # noqa: BLE001  the program's boundary: nothing else handles it
-        fail(told(error, extra))
+        fail(message_of(error, extra))
 
 
 def end_by_signal(status: int, interrupted: str) -> NoReturn:
@@ -223,7 +223,7 @@ def end_by_signal(status: int, interrupted: str) -> NoReturn:
     sys.exit(status)
 
 
-def told(error: Exception, extra: str) -> str:
+def message_of(error: Exception, extra: str) -> str:
     """An error in words that say what to do about it."""
     if isinstance(error, expected_errors()):
         return str(error)

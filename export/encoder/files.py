@@ -22,7 +22,7 @@ from training.encoders.features import cached_file, kept_embeddings, mapped
 from training.encoders.minilm import MiniLM, load_minilm
 from understudy.bundle.reader import file_digest
 from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE, TOKENIZER_FILE, TextEncoder
-from understudy.folders.errors import told_of_cache
+from understudy.folders.errors import cache_errors
 from understudy.graph import TextGraph
 from understudy.graph.arrays import save_array
 from understudy.graph.files import atomic_file
@@ -115,7 +115,7 @@ def served_embeddings(
     if kept is not None:
         return kept
     values = make(graph, encoder, file, progress)
-    with told_of_cache(path), atomic_file(path) as temporary:
+    with cache_errors(path), atomic_file(path) as temporary:
         save_array(temporary, values)
     return mapped(path)
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from understudy.folders.durable import flush, synchronize
-from understudy.folders.errors import FolderChangedError, told_problems
+from understudy.folders.errors import FolderChangedError, place_errors
 from understudy.folders.inspection import refuse_foreign
 from understudy.folders.places import fillable_only, real_place
 from understudy.folders.swapping import finish, swap_content, swap_folders
@@ -43,7 +43,7 @@ def atomic_folder(out: Path) -> Iterator[Path]:
         OutputUnwritableError: it cannot be written; what was there is as it was.
     """
     place = real_place(out)
-    with told_problems(out):
+    with place_errors(out):
         refuse_foreign(out, place)
         place.parent.mkdir(parents=True, exist_ok=True)
         tidy(place)
@@ -133,7 +133,7 @@ def reserved(out: Path) -> Iterator[None]:
         OutputUnwritableError: it cannot be written.
     """
     place = real_place(out)
-    with told_problems(out):
+    with place_errors(out):
         place.parent.mkdir(parents=True, exist_ok=True)
         tidy(place)
         with workplace(place) as work:

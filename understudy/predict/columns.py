@@ -201,8 +201,8 @@ class Columns:
                     f"{listed(columns)}"
                 )
 
-    def told(self, columns: Sequence[str]) -> Iterator[str]:
-        """What was found rather than said."""
+    def notes(self, columns: Sequence[str]) -> Iterator[str]:
+        """Which columns were taken, where they were guessed rather than named."""
         at = self.indexes(columns)
         roles: Mapping[str, tuple[str, ...]] = at.roles(columns)
         used = {name for names in roles.values() for name in names}

@@ -68,7 +68,7 @@ def from_service(
             graph = graph_of_folder(Path(source), bundle, progress, log)
         if join_train:
             joined = joining.join_train(graph)
-            typer.echo(joined.told)
+            typer.echo(joined.summary)
             graph = joined.graph
         # The service also knows labels that no node has, of its model or of nodes that are gone.
         used = with_used_labels(graph)

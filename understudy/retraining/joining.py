@@ -26,7 +26,7 @@ class Joined:
     held_back: int = 0
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """In words."""
         words = f"{self.count:,} labelled nodes of no split join train"
         if self.held_back:

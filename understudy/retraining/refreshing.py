@@ -198,7 +198,7 @@ class Refresh:
         if options.join_train:
             grown = join_train(graph)
             graph, joined = grown.graph, grown.count
-            self.tell(f"labels: {grown.told}")
+            self.tell(f"labels: {grown.summary}")
         if counts.nothing and not joined and not options.unchanged:
             self.tell("nothing has changed: the served model stays (--unchanged trains anyway)")
             raise NothingChanged

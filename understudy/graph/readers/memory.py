@@ -31,7 +31,7 @@ from understudy.graph.building.repairs import RepairLog
 from understudy.graph.building.split_names import SPLIT_SYNONYMS
 from understudy.graph.errors import BadInputError
 from understudy.graph.names import check_name
-from understudy.graph.readers.arrays import array_of, told
+from understudy.graph.readers.arrays import array_of, shape_of
 from understudy.graph.readers.arrow_columns import edge_records, node_records
 from understudy.graph.readers.class_names import has_numbers_for_rows
 from understudy.graph.readers.columns import with_class_names
@@ -150,7 +150,7 @@ def edge_table(data: Attributes, named: bool) -> EdgeTable:
     if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype.kind not in ("iuU" if named else "iu"):
         advice = "; give its transpose" if pairs.ndim == 2 and len(pairs) == 2 else ""
         raise BadInputError(
-            f"{ARRAYS}: 'edges' must be pairs of {wanted} [E, 2], not {told(pairs)}{advice}"
+            f"{ARRAYS}: 'edges' must be pairs of {wanted} [E, 2], not {shape_of(pairs)}{advice}"
         )
     columns: list[Any] = [np.ascontiguousarray(pairs[:, end]) for end in (0, 1)]
     if named:
