@@ -67,7 +67,8 @@ def check_split(graph: TextGraph, place: Callable[[int], str] | None = None) -> 
         raise BadInputError(
             f"{node_in_words(graph, node, place)} has label "
             f"{graph.label_names[graph.labels[node]]!r}, which is {where} but not in "
-            "train; move some of its nodes to train, or remove the label, at import with --unseen-labels drop"
+            "train; move some of its nodes to train, or remove the label, at import with "
+            "--unseen-labels drop"
         )
 
 
