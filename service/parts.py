@@ -114,9 +114,7 @@ def build_parts(
     """
     metrics, slot, executor = Metrics(), Slot(engine), SerialExecutor(settings.most_waiting)
     batcher = Batcher(settings.batches, metrics)
-    link = None
-    if settings.redis_url:
-        link = RedisLink(settings.redis_url, settings.redis_timeout_ms / 1_000, metrics)
+    link = build_link(settings, metrics)
     embeddings = EmbeddingCache(
         Cache("embedding", settings.caches, link, metrics, remember=False),
         settings.cached_embeddings,
@@ -132,13 +130,13 @@ def build_parts(
         slot,
         batcher,
         metrics,
-        settings.request_seconds,
-        embeddings,
-        asking,
-        settings.auto_threshold,
-        executor,
-        identity_check,
-        Prices(settings.teacher_input_price, settings.teacher_output_price),
+        seconds=settings.request_seconds,
+        embeddings=embeddings,
+        asking=asking,
+        threshold=settings.auto_threshold,
+        executor=executor,
+        identity_check=identity_check,
+        prices=Prices(settings.teacher_input_price, settings.teacher_output_price),
     )
 
     def attach(other: Engine) -> None:
@@ -149,16 +147,7 @@ def build_parts(
             log.info("%s", classifier.rule(other.manifest).summary)
         embeddings.attach(other)
 
-    health = Health(
-        lambda: batcher.probe(slot.engine),
-        settings.probe_seconds,
-        settings.probe_timeout_seconds,
-        lambda: slot.engine.lag.seconds,
-        settings.max_lag_seconds,
-        lambda: follows(slot.engine),
-        lambda: slot.engine.damage,
-    )
-    batcher.on_failure = health.doubt
+    health = build_health(settings, slot, batcher)
     add_gauges(metrics, slot, batcher, health, link)
     reloader = Reloader(slot, open_engine, attach, metrics)
     return Parts(
@@ -191,6 +180,27 @@ def keys_of(settings: Settings) -> tuple[Key, ...]:
         SettingsError: see `load_keys`.
     """
     return load_keys(settings.keys_file) if settings.keys_file else ()
+
+
+def build_link(settings: Settings, metrics: Metrics) -> RedisLink | None:
+    if not settings.redis_url:
+        return None
+    return RedisLink(settings.redis_url, settings.redis_timeout_ms / 1_000, metrics)
+
+
+def build_health(settings: Settings, slot: Slot, batcher: Batcher) -> Health:
+    """Readiness of the engine that is served; a failure of inference has it probed again."""
+    health = Health(
+        lambda: batcher.probe(slot.engine),
+        settings.probe_seconds,
+        settings.probe_timeout_seconds,
+        lag=lambda: slot.engine.lag.seconds,
+        max_lag_seconds=settings.max_lag_seconds,
+        follows=lambda: follows(slot.engine),
+        damage=lambda: slot.engine.damage,
+    )
+    batcher.on_failure = health.doubt
+    return health
 
 
 def follows(engine: Engine) -> bool:

@@ -20,7 +20,7 @@ from export.onnx_files import Axes, B, OnnxFile, T, export_files
 from export.precisions import to_int8
 from training.encoders.features import cached_file, kept_embeddings, mapped
 from training.encoders.minilm import MiniLM, load_minilm
-from understudy.bundle.reader import file_digest
+from understudy.bundle.reader import mapped_digest
 from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE, TOKENIZER_FILE, TextEncoder
 from understudy.folders.errors import cache_errors
 from understudy.graph import TextGraph
@@ -122,4 +122,4 @@ def served_embeddings(
 
 def served_file(graph: TextGraph, encoder: WrittenEncoder, file: str) -> Path:
     """Where the cache has them, or would have them."""
-    return cached_file(file_digest(encoder.folder / file), graph, ".npy")
+    return cached_file(mapped_digest(encoder.folder / file), graph, ".npy")
