@@ -1,4 +1,4 @@
-"""`understudy collect-env`: versions and machine facts, for whoever reads a report of a fault.
+"""`understudy collect-env`: versions and machine facts, for bug reports.
 
 No name of a user, a host or a folder, and no value of a variable is in it.
 """

@@ -206,7 +206,7 @@ def known_students() -> tuple[str, ...]:
 
 
 def known_objectives() -> tuple[str, ...]:
-    """The same of objectives."""
+    """Our objectives, and those that plugins have registered, as of students."""
     if not plugins():
         return OBJECTIVES
     from training.losses.objectives import MAKERS

@@ -184,7 +184,7 @@ def amount(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """In the largest unit of which there is at least one."""
+    """A duration in the largest unit of which there is at least one."""
     least, unit = next(pair for pair in UNITS if seconds >= pair[0])
     return f"{seconds / (least or 1):,.1f} {unit}"
 

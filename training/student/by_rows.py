@@ -130,7 +130,7 @@ def by_rows(
 def of_nodes(
     apply: Rowwise, h: Tensor, nodes: Tensor, product: Product | None, head: nn.Module
 ) -> Tensor:
-    """The same of some nodes' rows (int64 [B]), without dropout and without a gradient.
+    """`by_rows` of some nodes' rows (int64 [B]), without dropout and without a gradient.
 
     Args:
         product: cut to the nodes

@@ -36,7 +36,7 @@ class Bundle:
         return self.folder / name
 
     def holds(self, name: str) -> bool:
-        """Whether the manifest lists a file; one that it does not list is nobody's."""
+        """Whether the manifest lists a file, and thus whether it is part of the bundle."""
         return name in self.manifest.files
 
     def array(self, name: str, private: bool = False) -> NDArray[np.generic]:

@@ -1,4 +1,4 @@
-"""Logits that a change left to whoever asks for them.
+"""Logits that a change left to be computed when they are asked for.
 
 A change far from every question would otherwise run the last layer for all nodes around it, most
 often only to have the next one run it again.

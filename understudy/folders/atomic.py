@@ -22,7 +22,7 @@ from understudy.folders.workplace import (
     workplaces,
 )
 
-# A mount point that nothing told, another file system, or a parent that lets nobody rename.
+# An unknown mount point, another file system, or a parent in which nothing may be renamed.
 CANNOT_RENAME = (errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS)
 
 
@@ -93,7 +93,7 @@ def stamps(folder: Path) -> list[tuple[str, int, int, int]]:
 
 
 def let_be_read(folder: Path) -> None:
-    """Lets whoever may read a new folder read its files, too.
+    """Makes the files of a new folder readable to all who may read the folder.
 
     Some writers make them their user's alone, and others could not use the output. A file that has
     another name elsewhere stays as it is there.

@@ -44,7 +44,7 @@ class Parts:
     with_top: bool
 
     def files(self) -> list[Path]:
-        """In their order."""
+        """The parts in their order."""
         return sorted(path for path in self.work.iterdir() if PART.fullmatch(path.name))
 
     def done(self) -> tuple[int, int]:

@@ -88,7 +88,7 @@ class Debts:
 
     @property
     def there(self) -> bool:
-        """The same, for whoever is not the writer."""
+        """Whether anything is owed, as readers ask it: nothing is noted."""
         return self.maybe and any(table.base.any() or table.grown.any() for table in self.owed)
 
     def now(self, rows: int) -> list[NDArray[np.float32]]:

@@ -1,4 +1,4 @@
-"""The writer's side of logits that are left to whoever asks for them, or to the next pause."""
+"""The writer's side of logits that are computed when asked for, or in the next pause."""
 
 from collections.abc import Sequence
 

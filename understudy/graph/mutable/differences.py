@@ -54,7 +54,7 @@ def other_texts(base: TextGraph, wanted: TextGraph, rows: NDArray[np.int64]) -> 
 
 
 def other_labels(base: TextGraph, wanted: TextGraph, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """The same of labels."""
+    """Nodes whose labels differ, see `other_texts`."""
     different = np.zeros(len(rows), dtype=np.bool_)
     known = np.flatnonzero(rows >= 0)
     there = rows[known]

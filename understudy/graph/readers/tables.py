@@ -125,7 +125,7 @@ def known(rows: Rows, columns: Sequence[str], fields: NodeFields) -> NodeFields:
 
 
 def known_ends(rows: Rows, columns: Sequence[str], fields: EdgeFields) -> EdgeFields:
-    """The same of an edge's two ends."""
+    """The columns of the ends, by position where the file has no header; or the format's own."""
     if unnamed(rows, columns):
         return EdgeFields(fields.source or "1", fields.target or "2")
     if rows.own:
