@@ -37,7 +37,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.measure import RESULTS, markdown_table, run_script, write_results
 from understudy.engine.engine import Engine
 from understudy.graph.log.streams.options import RedisLogOptions
-from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutable.materialize import to_text_graph
 from understudy.graph.progress import step, terminal_progress
 
 NODES = 1_000

@@ -83,7 +83,7 @@ def constants(sizes: Sizes) -> str:
     rows = []
     for stage in dict.fromkeys(name for size in sizes.values() for name in size["stages"]):
         known = sizes_with(sizes, stage)
-        if len(known) < 2 or stage not in told_stages([stage]):
+        if len(known) < 2 or stage not in own_stages([stage]):
             continue
         slopes = [
             extrapolated(known, stage, f, 1) - extrapolated(known, stage, f, 0) for f in FIGURES
@@ -107,7 +107,7 @@ def checks(sizes: Sizes) -> str:
     rows = []
     for size in list(sizes.values())[2:]:
         smaller = {name: other for name, other in sizes.items() if other["nodes"] < size["nodes"]}
-        for stage in told_stages(size["stages"]):
+        for stage in own_stages(size["stages"]):
             known = sizes_with(smaller, stage)
             if len(known) < 2:
                 continue
@@ -157,7 +157,7 @@ def compared(figure: str, expected: float, measured: float) -> Iterator[str]:
     yield f"{measured / expected:.2f}" if expected > 0 else ""
 
 
-def told_stages(stages: Sequence[str] | Mapping[str, Any]) -> list[str]:
+def own_stages(stages: Sequence[str] | Mapping[str, Any]) -> list[str]:
     """The line's own, without what other code took."""
     return [name for name in stages if " at " not in name]
 
@@ -187,7 +187,7 @@ def extrapolations(sizes: Sizes) -> str:
     for nodes in (count for count in LARGER if count > largest):
         for stage in dict.fromkeys(name for size in sizes.values() for name in size["stages"]):
             known = sizes_with(sizes, stage)
-            if len(known) > 1 and stage in told_stages([stage]):
+            if len(known) > 1 and stage in own_stages([stage]):
                 figures = {name: extrapolated(known, stage, name, nodes) for name in FIGURES}
                 rows.append([f"{nodes:,}", stage, *(shown(figures, name) for name in FIGURES)])
     if not rows:

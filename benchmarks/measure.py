@@ -17,9 +17,9 @@ import typer
 from benchmarks.errors import BenchmarkError
 from understudy.bundle import open_bundle
 from understudy.cli import errors_in_a_line, tidy_end
+from understudy.command_line.option_numbers import refuse_no_numbers
 from understudy.environment import installed, processor
 from understudy.graph import TextGraph
-from understudy.option_numbers import refuse_no_numbers
 
 RESULTS = Path(__file__).parent / "results"
 REPORTED_PACKAGES = ("numpy", "torch", "torch-geometric", "onnxruntime", "fastapi", "uvicorn")

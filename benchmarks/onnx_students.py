@@ -40,8 +40,8 @@ from understudy.bundle import StudentInfo
 from understudy.bundle.sessions import Network
 from understudy.bundle.student import StudentNetwork, open_student, variant_folder
 from understudy.graph import TextGraph, load_graph
-from understudy.graph.neighborhoods import Weighting, unseen_neighborhoods
-from understudy.graph.propagation import propagate
+from understudy.graph.layers.neighborhoods import Weighting, unseen_neighborhoods
+from understudy.graph.layers.propagation import propagate
 
 DIMENSION = 384  # of MiniLM's embeddings
 KINDS: tuple[StudentKind, ...] = ("sage", "gcn", "gat", "gin")

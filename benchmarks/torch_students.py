@@ -11,7 +11,7 @@ from torch_geometric.nn import GATConv
 
 from training.student.network import MessageLayer, Student
 from understudy.graph.csr import Adjacency
-from understudy.graph.neighborhoods import Neighborhoods, Weighting, edge_weights
+from understudy.graph.layers.neighborhoods import Neighborhoods, Weighting, edge_weights
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,9 +63,9 @@ from understudy.folders import check_output, check_space
 from understudy.folders.kinds import BUNDLE
 from understudy.graph import TextGraph, load_graph
 from understudy.graph.arrays import save_array
+from understudy.graph.building.reading import neighbor_column, text_columns
 from understudy.graph.lineage import lineage_of
 from understudy.graph.progress import Progress, silent, step
-from understudy.graph.reading import neighbor_column, text_columns
 from understudy.graph.snapshot import save_snapshot
 
 SHARDS = "shards"  # a folder of the bundle, for what a cluster computes; gone in the end

@@ -17,11 +17,11 @@ from training.errors import CheckpointError
 from training.teacher.named import check_encoder_path
 from understudy.bundle import Manifest, open_bundle
 from understudy.cluster.options import Ray, Workers, check_cluster
+from understudy.command_line.given_options import given_options
+from understudy.command_line.next_step import tell_next
 from understudy.folders import check_output
 from understudy.folders.kinds import BUNDLE, REPOSITORY, STUDENT, marked
 from understudy.graph.folder import read_meta
-from understudy.graph.given_options import given_options
-from understudy.graph.next_step import tell_next
 from understudy.graph.progress import terminal_progress
 
 if TYPE_CHECKING:

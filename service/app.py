@@ -88,7 +88,7 @@ def create_app(
         settings.max_body_bytes,
         direct=direct,
         metrics=parts.metrics,
-        aside=parts.aside,
+        executor=parts.executor,
         log_answers=settings.log_requests,
         tracer=parts.tracer,
         guard=Guard(None if parts.access.keys else Hosts(settings.host, settings.hosts)),

@@ -1,8 +1,8 @@
 """What finds and lists nodes, made when it is first asked for, and again for another graph."""
 
-from understudy.graph.listing import Listing
-from understudy.graph.search import Search
-from understudy.graph.view import GraphView
+from understudy.graph.mutable.listing import Listing
+from understudy.graph.mutable.search import Search
+from understudy.graph.mutable.view import GraphView
 
 
 class Directory:

@@ -245,7 +245,7 @@ class NoNodeError(RequestError):
         self.node_code = node_code
 
 
-def told_code(error: EngineError) -> str:
+def code_of(error: EngineError) -> str:
     """By which clients and figures know an error."""
     return error.node_code if isinstance(error, NoNodeError) else error.code
 

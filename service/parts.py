@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from service.cache import Cache, RedisLink
+from service.compatible.proxy import DecisionProxy
+from service.compatible.upstream import Upstream
 from service.directory import Directory
-from service.door.door import Door
-from service.door.upstream import Upstream
 from service.http.access import (
     Access,
     Key,
@@ -18,7 +18,7 @@ from service.http.access import (
     RedisRateLimiter,
     load_keys,
 )
-from service.http.bodies import Aside
+from service.http.bodies import SerialExecutor
 from service.http.guard import Clients
 from service.inference.batcher import Batcher
 from service.inference.classifier import Classifier
@@ -28,10 +28,10 @@ from service.inference.freshness import Freshness
 from service.inference.routing import Prices, rule_of
 from service.inference.streams import Streams
 from service.settings import Settings
-from service.teacher.asking import Asking, Manner
+from service.teacher.asking import Asking, TeacherSetup
 from service.teacher.client import EndpointTeacher, endpoint_teacher
 from service.teacher.measured import (
-    Introduction,
+    IdentityCheck,
     QuestionSettings,
     asked_model,
     check_reload,
@@ -47,8 +47,8 @@ from understudy.bundle import Manifest
 from understudy.endpoint.options import ClientOptions
 from understudy.engine.engine import Engine
 from understudy.engine.errors import LogUnavailableError
-from understudy.graph.label_descriptions import read_label_descriptions
-from understudy.graph.view import GraphView
+from understudy.graph.mutable.view import GraphView
+from understudy.graph.readers.label_descriptions import read_label_descriptions
 
 log = logging.getLogger(__name__)
 HANG_SHARE = 0.8  # of the time that a question may take: then it tells that the teacher hangs
@@ -60,11 +60,11 @@ class Parts:
 
     slot: Slot
     metrics: Metrics
-    aside: Aside
+    executor: SerialExecutor
     batcher: Batcher
     health: Health
     classifier: Classifier
-    door: Door
+    decision_proxy: DecisionProxy
     reloader: Reloader
     changes: Changes
     directory: Directory
@@ -76,19 +76,19 @@ class Parts:
     streams: Streams = field(default_factory=Streams)
 
     def begin(self) -> None:
-        """What runs aside from the first moment."""
-        if self.classifier.introduction is not None:
-            self.classifier.introduction.begin(self.slot.engine.manifest)
+        """Begins what runs in the background."""
+        if self.classifier.identity_check is not None:
+            self.classifier.identity_check.begin(self.slot.engine.manifest)
 
     async def close(self) -> None:
         """Nothing may be asked afterwards."""
-        if self.classifier.introduction is not None:
-            await self.classifier.introduction.close()
+        if self.classifier.identity_check is not None:
+            await self.classifier.identity_check.close()
         if self.classifier.asking is not None:
             await self.classifier.asking.close()
-        await self.door.close()
+        await self.decision_proxy.close()
         await self.batcher.close()
-        await asyncio.to_thread(self.aside.close)
+        await asyncio.to_thread(self.executor.close)
         await asyncio.to_thread(self.slot.engine.close)
         if self.link is not None:
             await self.link.close()
@@ -112,33 +112,31 @@ def build_parts(
         SettingsError: the keys cannot be read, or tracing is asked for and not installed.
         GraphError: what describes the labels for the teacher cannot be read.
     """
-    metrics, slot, aside = Metrics(), Slot(engine), Aside(settings.most_waiting)
+    metrics, slot, executor = Metrics(), Slot(engine), SerialExecutor(settings.most_waiting)
     batcher = Batcher(settings.batches, metrics)
-    link = None
-    if settings.redis_url:
-        link = RedisLink(settings.redis_url, settings.redis_timeout_ms / 1_000, metrics)
+    link = build_link(settings, metrics)
     embeddings = EmbeddingCache(
         Cache("embedding", settings.caches, link, metrics, remember=False),
         settings.cached_embeddings,
     )
     embeddings.attach(engine)
-    introduction = build_introduction(settings)
+    identity_check = build_identity_check(settings)
 
     async def identity() -> str:
-        return await introduction.identified(slot.engine.manifest) if introduction else ""
+        return await identity_check.identified(slot.engine.manifest) if identity_check else ""
 
     asking = build_asking(settings, engine, link, metrics, identity)
     classifier = Classifier(
         slot,
         batcher,
         metrics,
-        settings.request_seconds,
-        embeddings,
-        asking,
-        settings.auto_threshold,
-        aside,
-        introduction,
-        Prices(settings.teacher_input_price, settings.teacher_output_price),
+        seconds=settings.request_seconds,
+        embeddings=embeddings,
+        asking=asking,
+        threshold=settings.auto_threshold,
+        executor=executor,
+        identity_check=identity_check,
+        prices=Prices(settings.teacher_input_price, settings.teacher_output_price),
     )
 
     def attach(other: Engine) -> None:
@@ -149,26 +147,17 @@ def build_parts(
             log.info("%s", classifier.rule(other.manifest).summary)
         embeddings.attach(other)
 
-    health = Health(
-        lambda: batcher.probe(slot.engine),
-        settings.probe_seconds,
-        settings.probe_timeout_seconds,
-        lambda: slot.engine.lag.seconds,
-        settings.max_lag_seconds,
-        lambda: follows(slot.engine),
-        lambda: slot.engine.damage,
-    )
-    batcher.on_failure = health.doubt
+    health = build_health(settings, slot, batcher)
     add_gauges(metrics, slot, batcher, health, link)
     reloader = Reloader(slot, open_engine, attach, metrics)
     return Parts(
         slot=slot,
         metrics=metrics,
-        aside=aside,
+        executor=executor,
         batcher=batcher,
         health=health,
         classifier=classifier,
-        door=build_door(settings, classifier),
+        decision_proxy=build_decision_proxy(settings, classifier),
         reloader=reloader if team is None else team.shared(reloader),
         changes=Changes(slot, settings.max_mutations, metrics),
         directory=Directory(),
@@ -193,16 +182,37 @@ def keys_of(settings: Settings) -> tuple[Key, ...]:
     return load_keys(settings.keys_file) if settings.keys_file else ()
 
 
+def build_link(settings: Settings, metrics: Metrics) -> RedisLink | None:
+    if not settings.redis_url:
+        return None
+    return RedisLink(settings.redis_url, settings.redis_timeout_ms / 1_000, metrics)
+
+
+def build_health(settings: Settings, slot: Slot, batcher: Batcher) -> Health:
+    """Readiness of the engine that is served; a failure of inference has it probed again."""
+    health = Health(
+        lambda: batcher.probe(slot.engine),
+        settings.probe_seconds,
+        settings.probe_timeout_seconds,
+        lag=lambda: slot.engine.lag.seconds,
+        max_lag_seconds=settings.max_lag_seconds,
+        follows=lambda: follows(slot.engine),
+        damage=lambda: slot.engine.damage,
+    )
+    batcher.on_failure = health.doubt
+    return health
+
+
 def follows(engine: Engine) -> bool:
     """Whether changes can be followed; where the log is away from all, nobody would be ready."""
     return engine.failure is None or isinstance(engine.failure, LogUnavailableError)
 
 
-def build_door(settings: Settings, classifier: Classifier) -> Door:
+def build_decision_proxy(settings: Settings, classifier: Classifier) -> DecisionProxy:
     if settings.upstream is None:
-        return Door(classifier)
+        return DecisionProxy(classifier)
     upstream = Upstream(settings.upstream, classifier.metrics)
-    return Door(classifier, upstream, settings.upstream_route == "auto")
+    return DecisionProxy(classifier, upstream, settings.upstream_route == "auto")
 
 
 def build_limiter(settings: Settings, link: RedisLink | None) -> RateLimiter | None:
@@ -228,12 +238,16 @@ def build_asking(
     )
     cache = Cache("teacher", settings.caches, link, metrics)
     teacher = Teacher(cache, politeness, metrics, identity)
-    asking = Asking(teacher, manners(settings, settings.teacher), settings.shadow_share, metrics)
+    asking = Asking(
+        teacher, teacher_setups(settings, settings.teacher), settings.shadow_share, metrics
+    )
     asking.attach(engine)
     return asking
 
 
-def manners(settings: Settings, endpoint: ClientOptions) -> Callable[[Manifest], Manner]:
+def teacher_setups(
+    settings: Settings, endpoint: ClientOptions
+) -> Callable[[Manifest], TeacherSetup]:
     """How each bundle's teacher is asked; bundles that ask the same one alike share its backend."""
 
     @cache
@@ -242,14 +256,14 @@ def manners(settings: Settings, endpoint: ClientOptions) -> Callable[[Manifest],
     ) -> EndpointTeacher:
         return endpoint_teacher(replace(endpoint, model=model), dict(descriptions), measured)
 
-    def manner_of(manifest: Manifest) -> Manner:
+    def setup_of(manifest: Manifest) -> TeacherSetup:
         options = question_options(manifest, given_questions(manifest, settings))
         questions = Questions(options, manifest.label_names)
         model, record = asked_model(manifest, settings.teacher_model), manifest.teacher
         measured = f"{record.model_hash} {record.weights}".strip() if record else ""
-        return Manner(questions, backend(model, options.prompts.label_descriptions, measured))
+        return TeacherSetup(questions, backend(model, options.prompts.label_descriptions, measured))
 
-    return manner_of
+    return setup_of
 
 
 def given_questions(manifest: Manifest, settings: Settings) -> QuestionSettings:
@@ -265,11 +279,11 @@ def given_questions(manifest: Manifest, settings: Settings) -> QuestionSettings:
     return replace(given, prompts={**given.prompts, "label_descriptions": described})
 
 
-def build_introduction(settings: Settings) -> Introduction | None:
+def build_identity_check(settings: Settings) -> IdentityCheck | None:
     if settings.teacher is None:
         return None
     name, key = settings.teacher_model, settings.teacher_key
-    return Introduction(settings.teacher_url, name, key, settings.teacher_seconds)
+    return IdentityCheck(settings.teacher_url, name, key, settings.teacher_seconds)
 
 
 def add_gauges(

@@ -221,7 +221,7 @@ def grpc_opener(
         send_seconds=settings.send_seconds,
         shared=settings.workers > 1,
     )
-    return lambda: GrpcServer(service, options, service.parts.aside, service.count_unread)
+    return lambda: GrpcServer(service, options, service.parts.executor, service.count_unread)
 
 
 def bounded_by_files(limits: WireLimits, ports: int = 1) -> WireLimits:

@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.cache import CacheOptions
-from service.door.upstream import UpstreamOptions
+from service.compatible.upstream import UpstreamOptions
 from service.http.access import RateLimit
 from service.http.guard import Network, parse_hosts, parse_networks
 from service.http.protocol import WireLimits

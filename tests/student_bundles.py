@@ -24,7 +24,7 @@ from understudy.bundle import (
     open_bundle,
     write_bundle,
 )
-from understudy.bundle.reader import file_digest
+from understudy.bundle.reader import mapped_digest
 from understudy.bundle.student import LOGITS_FILE, WHOLE_FILE, activation_file
 from understudy.engine.full_run import compute_tables
 from understudy.engine.student import load_student
@@ -32,8 +32,8 @@ from understudy.engine.updates.affected import Incremental
 from understudy.engine.updates.replica import Replica
 from understudy.graph import TextGraph, build_adjacency, string_array
 from understudy.graph.hashing import HashingOptions
+from understudy.graph.mutable.store import GraphStore
 from understudy.graph.snapshot import save_snapshot
-from understudy.graph.store import GraphStore
 
 Array = NDArray[np.float32]
 WORDS = ("http", "json", "kernel", "font", "mail", "chess", "proxy", "parser")
@@ -111,7 +111,7 @@ def write_student_bundle(
 
 def save_activations(target: Path, manifest: Manifest, graph: TextGraph) -> None:
     written = {
-        path.relative_to(target).as_posix(): FileInfo(path.stat().st_size, file_digest(path))
+        path.relative_to(target).as_posix(): FileInfo(path.stat().st_size, mapped_digest(path))
         for path in target.rglob("*")
         if path.is_file()
     }

@@ -22,7 +22,7 @@ from understudy.bundle.sessions import Network
 from understudy.bundle.student import WHOLE_FILE, StudentNetwork
 from understudy.folders.turns import taking_turns
 from understudy.graph.csr import Adjacency, build_adjacency
-from understudy.graph.neighborhoods import Weighting
+from understudy.graph.layers.neighborhoods import Weighting
 
 DIMENSION, BUCKETS, CLASSES = 24, 256, 3
 

@@ -21,7 +21,7 @@ from training.encoders.features import (
 from training.errors import TeacherError
 from understudy.graph import TextGraph
 from understudy.graph.csr import Adjacency
-from understudy.graph.neighborhoods import Weighting
+from understudy.graph.layers.neighborhoods import Weighting
 from understudy.graph.splits import labeled_nodes
 from understudy.graph.trainable import check_trainable
 

@@ -27,9 +27,9 @@ from training.memory import (
     choose_batch,
     exporting_bytes,
 )
+from training.plan_options import ENCODER_PARAMETERS, PARAMETERS, PlanOptions
 from training.student.network import Student
 from training.teacher.defaults import defaults_of, teacher_kind
-from training.wishes import ENCODER_PARAMETERS, PARAMETERS, Wishes
 from understudy.graph.csr import build_adjacency
 from understudy.graph.hashing import HashingOptions
 
@@ -64,14 +64,14 @@ class Stage:
     remark: str = ""
 
 
-def plan_stages(size: GraphSize, wishes: Wishes, free: float) -> list[Stage]:
+def plan_stages(size: GraphSize, options: PlanOptions, free: float) -> list[Stage]:
     """The stages in their order."""
     rate = matrix_rate()
-    stages = [text_stage(size, wishes, rate)]
-    if wishes.teacher is not None:
-        stages.append(teacher_stage(size, wishes, rate))
-    trained = [student_stages(size, wishes, student, free) for student in wishes.students]
-    share = -(-len(trained) // wishes.workers)  # students that a worker trains one after another
+    stages = [text_stage(size, options, rate)]
+    if options.teacher is not None:
+        stages.append(teacher_stage(size, options, rate))
+    trained = [student_stages(size, options, student, free) for student in options.students]
+    share = -(-len(trained) // options.workers)  # students that a worker trains one after another
     for distilling, exporting in trained:
         longest = max(stage.seconds for stage, _ in trained)
         stages.append(replace(distilling, workers_seconds=min(distilling.seconds, share * longest)))
@@ -79,61 +79,61 @@ def plan_stages(size: GraphSize, wishes: Wishes, free: float) -> list[Stage]:
     return stages
 
 
-def text_stage(size: GraphSize, wishes: Wishes, rate: float) -> Stage:
+def text_stage(size: GraphSize, options: PlanOptions, rate: float) -> Stage:
     """Making features of the texts, once a graph."""
-    if wishes.hashed:
+    if options.hashed:
         seconds = size.text_bytes / HASHED_CHARACTERS
         words = WORD_BYTES * size.text_bytes
         disk = words * is_kept(size)
-        return priced("hash texts", seconds, BASE_BYTES + size.text_bytes + words, disk, wishes, 1)
+        return priced("hash texts", seconds, BASE_BYTES + size.text_bytes + words, disk, options, 1)
     tokens = size.nodes * min(size.text_bytes / size.nodes / CHARACTERS_A_TOKEN, ENCODER_TOKENS)
     seconds = tokens * FLOPS_A_PARAMETER * ENCODER_PARAMETERS / rate
     disk = size.nodes * DENSE_WIDTH * WHOLE
-    return priced("encode texts", seconds, BASE_BYTES + 2e9, disk, wishes, 1)
+    return priced("encode texts", seconds, BASE_BYTES + 2e9, disk, options, 1)
 
 
-def teacher_stage(size: GraphSize, wishes: Wishes, rate: float) -> Stage:
+def teacher_stage(size: GraphSize, options: PlanOptions, rate: float) -> Stage:
     """Asking the teacher; what it is tuned with before is left out."""
-    teacher = str(wishes.teacher)
+    teacher = str(options.teacher)
     defaults = defaults_of(teacher)
     questions = size.nodes * max(len(defaults.hops), 1)
-    questions = min(questions, wishes.questions or questions)
+    questions = min(questions, options.questions or questions)
     tokens = defaults.tokens + 4 * size.classes
     kind = teacher_kind(teacher)
-    shown = 0 if kind == "endpoint" else wishes.shown  # it shows no features
+    shown = 0 if kind == "endpoint" else options.shown  # it shows no features
     disk = questions * (size.classes * WHOLE + shown * HALF)
     memory = BASE_BYTES + 2 * disk + 2 * size.text_bytes
     if kind == "endpoint":
-        money = questions * (tokens * wishes.input_price + 8 * wishes.output_price) / 1e6
-        seconds = questions / wishes.answers_a_second
+        money = questions * (tokens * options.input_price + 8 * options.output_price) / 1e6
+        seconds = questions / options.answers_a_second
         return Stage("teach", seconds, memory, disk, money, seconds, f"{questions:,} questions")
     if kind == "student":
         return Stage("teach", 0.0, memory, disk, 0.0, 0.0, "a graph network: an epoch of it")
-    parameters = wishes.parameters or PARAMETERS.get(teacher.partition(":")[0], 0.0)
+    parameters = options.parameters or PARAMETERS.get(teacher.partition(":")[0], 0.0)
     seconds = questions * tokens * FLOPS_A_PARAMETER * parameters / rate
     remark = f"{questions:,} questions of about {tokens} tokens"
-    stage = priced("teach", seconds, memory + HALF * parameters, disk, wishes, wishes.workers)
+    stage = priced("teach", seconds, memory + HALF * parameters, disk, options, options.workers)
     return replace(stage, remark=remark)
 
 
 def student_stages(
-    size: GraphSize, wishes: Wishes, student: StudentConfig, free: float
+    size: GraphSize, options: PlanOptions, student: StudentConfig, free: float
 ) -> tuple[Stage, Stage]:
     """Distilling and exporting one student."""
-    taught = wishes.teacher is not None
-    room = 0.0 if wishes.batches else free
-    choice = choose_batch(size, student, wishes.hashed, taught, room, wishes.fanout)
-    whole = epoch_seconds(size, student, wishes.hashed, wishes.device)
-    epoch = batches_seconds(size, student, wishes) if choice.seeds else whole
+    taught = options.teacher is not None
+    room = 0.0 if options.batches else free
+    choice = choose_batch(size, student, options.hashed, taught, room, options.fanout)
+    whole = epoch_seconds(size, student, options.hashed, options.device)
+    epoch = batches_seconds(size, student, options) if choice.seeds else whole
     reading = size.edges / READ_EDGES + size.text_bytes / READ_TEXT
-    hashing = size.text_bytes / HASHED_CHARACTERS * (wishes.hashed and not is_kept(size))
-    weights = weight_bytes(student, size.classes, wishes.hashed)
+    hashing = size.text_bytes / HASHED_CHARACTERS * (options.hashed and not is_kept(size))
+    weights = weight_bytes(student, size.classes, options.hashed)
     distilling = priced(
         f"distill {student.kind}",
-        BEGINNING + reading + wishes.epochs * epoch + whole * PASS_SHARE * bool(choice.seeds),
+        BEGINNING + reading + options.epochs * epoch + whole * PASS_SHARE * bool(choice.seeds),
         choice.bytes,
         weights,
-        wishes,
+        options,
         1,
     )
     remark = f"whole graph, {epoch:.1f} s an epoch"
@@ -142,9 +142,9 @@ def student_stages(
     exporting = priced(
         f"export {student.kind}",
         CONVERTING + reading + hashing + EXPORT_EPOCHS * whole,
-        exporting_bytes(size, student, wishes.hashed),
+        exporting_bytes(size, student, options.hashed),
         bundle_bytes(size, student, weights),
-        wishes,
+        options,
         1,
     )
     return replace(distilling, remark=remark), exporting
@@ -164,10 +164,10 @@ def weight_bytes(student: StudentConfig, classes: int, hashed: bool) -> int:
 
 
 def priced(
-    name: str, seconds: float, memory: float, disk: float, wishes: Wishes, workers: int
+    name: str, seconds: float, memory: float, disk: float, options: PlanOptions, workers: int
 ) -> Stage:
     """A stage that is paid by the hour, whoever shares it."""
-    money = seconds / 3_600 * wishes.machine_price
+    money = seconds / 3_600 * options.machine_price
     return Stage(name, seconds, memory, disk, money, seconds / workers)
 
 
@@ -200,20 +200,20 @@ def epoch_seconds(
     return least_seconds(epoch) * size.nodes / len(data.labels) * longer
 
 
-def batches_seconds(size: GraphSize, student: StudentConfig, wishes: Wishes) -> float:
+def batches_seconds(size: GraphSize, student: StudentConfig, options: PlanOptions) -> float:
     """Of an epoch in batches, by a step on a drawn graph: of the nodes in train, or, with a
     teacher, of all; and the nodes by which it is judged."""
-    data = sample_of(size).to(torch.device(wishes.device), whole=False)
-    network = small_student(student, size.classes).to(wishes.device)
-    config = TrainingConfig(batch_size=BATCH, fanout=wishes.fanout)
+    data = sample_of(size).to(torch.device(options.device), whole=False)
+    network = small_student(student, size.classes).to(options.device)
+    config = TrainingConfig(batch_size=BATCH, fanout=options.fanout)
     terms = [Term(LABELS, 1.0, CrossEntropy())]
     run = begin(network, terms, config, ALONE)
     drawn = replace(data, train=data.train[:BATCH])
     epochs = batches(run, drawn, terms, config, ALONE)
     step = least_seconds(lambda: run_epoch(network, next(epochs), terms, run.optimizer))
-    seeds = size.nodes if wishes.teacher is not None else size.train
+    seeds = size.nodes if options.teacher is not None else size.train
     judged = 2 * min(JUDGED, max(size.train, 1)) * FORWARD_SHARE
-    return step * (seeds + judged) / len(drawn.train) * (HASHED_LONGER if wishes.hashed else 1.0)
+    return step * (seeds + judged) / len(drawn.train) * (HASHED_LONGER if options.hashed else 1.0)
 
 
 def least_seconds(work: Callable[[], object]) -> float:
@@ -254,7 +254,7 @@ def drawn_graph(count: int, pairs: int, classes: int) -> GraphData:
     )
 
 
-def advice(stages: Sequence[Stage], wishes: Wishes) -> list[str]:
+def advice(stages: Sequence[Stage], options: PlanOptions) -> list[str]:
     """Which option to choose, in lines."""
     longest = max(stages, key=lambda stage: stage.seconds)
     lines = []
@@ -264,14 +264,14 @@ def advice(stages: Sequence[Stage], wishes: Wishes) -> list[str]:
             f"asking takes {longest.seconds / DAY:,.1f} days: with `teach --budget` of {share:.0%} "
             "of the questions it takes one, and the labels spread over edges do the rest"
         )
-    if any("in batches" in stage.remark for stage in stages) and not wishes.batches:
+    if any("in batches" in stage.remark for stage in stages) and not options.batches:
         lines.append(
             "a student does not fit into memory whole: a machine with more of it is faster than "
             "batches, and so is a smaller --hidden"
         )
-    if wishes.workers > 1:
+    if options.workers > 1:
         lines.append(
-            f"{wishes.workers} workers can share the teacher's questions, and the students, each "
+            f"{options.workers} workers can share the teacher's questions, and the students, each "
             "of which is one worker's; they do not shorten what stays on one"
         )
     return lines or ["one machine does all of it in its memory: take the defaults"]

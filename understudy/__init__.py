@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from training.interface import distill, evaluate, teach
     from understudy.client import AsyncClient, Client, Node
     from understudy.engine import Engine, Limits
-    from understudy.graph.builder import Rules
+    from understudy.graph.building.builder import Rules
     from understudy.graph.folder import load_graph, save_graph
     from understudy.graph.mutations import AddEdge, DeleteNode, RemoveEdge, UpsertNode
     from understudy.graph.text_graph import TextGraph as Graph
@@ -30,7 +30,7 @@ NAMES = {
     "Limits": ("understudy.engine", "Limits", "service"),
     "Node": ("understudy.client", "Node", ""),  # the engine takes any node of this shape
     "RemoveEdge": ("understudy.graph.mutations", "RemoveEdge", ""),
-    "Rules": ("understudy.graph.builder", "Rules", ""),
+    "Rules": ("understudy.graph.building.builder", "Rules", ""),
     "UpsertNode": ("understudy.graph.mutations", "UpsertNode", ""),
     "distill": ("training.interface", "distill", "training"),
     "evaluate": ("training.interface", "evaluate", "training"),

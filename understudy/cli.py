@@ -13,15 +13,15 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from understudy.command_line.option_numbers import refuse_no_numbers
 from understudy.extras import advice, is_own
-from understudy.option_numbers import refuse_no_numbers
 from understudy.plugins import load_plugins
 
 HELP = "Distil a large language model into a graph network, export it to ONNX, and serve it."
 # name: (module:function or Typer application, one line of help)
 COMMANDS = {
     "data": (
-        "understudy.circle.commands:data",
+        "understudy.retraining.commands:data",
         "Build, import and describe text-attributed graphs.",
     ),
     "teach": (
@@ -43,7 +43,7 @@ COMMANDS = {
     ),
     "bundle": ("understudy.bundle.commands:bundle", "Look at a bundle."),
     "refresh": (
-        "understudy.circle.refresh_command:refresh",
+        "understudy.retraining.refresh_command:refresh",
         "Train a model anew on the graph that is served, and serve it if it is no worse.",
     ),
     "predict": (
@@ -116,7 +116,7 @@ ERROR_ROOTS = {
     "understudy.bundle.errors": "BundleError",
     "understudy.client.errors": "ClientError",
     "understudy.predict.errors": "PredictError",
-    "understudy.circle.errors": "RefreshError",
+    "understudy.retraining.errors": "RefreshError",
     "training.errors": "TrainingError",
     "export.errors": "ExportError",
     "understudy.engine.errors": "EngineError",  # and those that service adds
@@ -214,7 +214,7 @@ def errors_in_a_line(extra: str = "dev", interrupted: str = "") -> Iterator[None
             end_by_signal(int(ended.code), interrupted)
         raise
     except Exception as error:  # noqa: BLE001  the program's boundary: nothing else handles it
-        fail(told(error, extra))
+        fail(message_of(error, extra))
 
 
 def end_by_signal(status: int, interrupted: str) -> NoReturn:
@@ -223,7 +223,7 @@ def end_by_signal(status: int, interrupted: str) -> NoReturn:
     sys.exit(status)
 
 
-def told(error: Exception, extra: str) -> str:
+def message_of(error: Exception, extra: str) -> str:
     """An error in words that say what to do about it."""
     if isinstance(error, expected_errors()):
         return str(error)

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.json import JSON
 from rich.table import Table
 
-from understudy.subcommands import run_command
+from understudy.command_line.subcommands import run_command
 
 REPEATS = 200  # requests a kind, for the table of times
 console = Console()

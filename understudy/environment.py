@@ -1,4 +1,4 @@
-"""`understudy collect-env`: versions and machine facts, for whoever reads a report of a fault.
+"""`understudy collect-env`: versions and machine facts, for bug reports.
 
 No name of a user, a host or a folder, and no value of a variable is in it.
 """
@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from understudy.printed_json import printed_json
+from understudy.command_line.printed_json import printed_json
 
 PROJECT = "understudy-gnn"
 VARIABLES = re.compile(r"UNDERSTUDY_|OMP_NUM_THREADS$|CUDA_VISIBLE_DEVICES$")

@@ -38,7 +38,7 @@ def row(page: Page, name: str, field: FieldInfo) -> tuple[str, ...]:
         code(shown),
         code(f"{ENVIRONMENT_PREFIX}{name.upper()}"),
         values(field),
-        "" if field.default in (None, "") else told(field.default),
+        "" if field.default in (None, "") else shown_default(field.default),
         page.words(flag, field.description),
     )
 
@@ -68,7 +68,7 @@ def bound_of(entry: object) -> str:
     return "not empty" if isinstance(entry, MinLen) else ""
 
 
-def told(default: object) -> str:
+def shown_default(default: object) -> str:
     if isinstance(default, bool):
         return "yes" if default else "no"
     return code(f"{default:,}" if isinstance(default, int) and default >= 10_000 else default)

@@ -26,9 +26,9 @@ from understudy.bundle.student import (
 from understudy.bundle.text_encoder import open_text_encoder
 from understudy.graph import TextGraph
 from understudy.graph.hashing import HashingOptions, TextHasher
-from understudy.graph.neighborhoods import Weighting, stored_neighborhoods
-from understudy.graph.propagation import propagate
-from understudy.graph.receptive_field import receptive_field
+from understudy.graph.layers.neighborhoods import Weighting, stored_neighborhoods
+from understudy.graph.layers.propagation import propagate
+from understudy.graph.layers.receptive_field import receptive_field
 from understudy.graph.snapshot import load_snapshot
 
 SAMPLED_NODES = 2_000  # all nodes of a smaller graph

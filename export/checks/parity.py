@@ -26,8 +26,8 @@ from understudy.bundle.student import StudentNetwork
 from understudy.bundle.text_encoder import TextEncoder
 from understudy.graph.csr import Adjacency, build_adjacency
 from understudy.graph.hashing import HashedTexts
-from understudy.graph.neighborhoods import Weighting
-from understudy.graph.receptive_field import receptive_field
+from understudy.graph.layers.neighborhoods import Weighting
+from understudy.graph.layers.receptive_field import receptive_field
 
 MAX_LOGIT_DIFFERENCE = 1e-4  # absolute, or relative where a logit exceeds 1
 MIN_COSINE = 0.9999

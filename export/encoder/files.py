@@ -20,9 +20,9 @@ from export.onnx_files import Axes, B, OnnxFile, T, export_files
 from export.precisions import to_int8
 from training.encoders.features import cached_file, kept_embeddings, mapped
 from training.encoders.minilm import MiniLM, load_minilm
-from understudy.bundle.reader import file_digest
+from understudy.bundle.reader import mapped_digest
 from understudy.bundle.text_encoder import ENCODER_FILE, INT8_FILE, TOKENIZER_FILE, TextEncoder
-from understudy.folders.errors import told_of_cache
+from understudy.folders.errors import cache_errors
 from understudy.graph import TextGraph
 from understudy.graph.arrays import save_array
 from understudy.graph.files import atomic_file
@@ -115,11 +115,11 @@ def served_embeddings(
     if kept is not None:
         return kept
     values = make(graph, encoder, file, progress)
-    with told_of_cache(path), atomic_file(path) as temporary:
+    with cache_errors(path), atomic_file(path) as temporary:
         save_array(temporary, values)
     return mapped(path)
 
 
 def served_file(graph: TextGraph, encoder: WrittenEncoder, file: str) -> Path:
     """Where the cache has them, or would have them."""
-    return cached_file(file_digest(encoder.folder / file), graph, ".npy")
+    return cached_file(mapped_digest(encoder.folder / file), graph, ".npy")

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from training.encoders.features import Features, HashedFeatures
 from understudy.bundle.student import StudentNetwork
 from understudy.graph.csr import Adjacency
-from understudy.graph.neighborhoods import Weighting, stored_neighborhoods
+from understudy.graph.layers.neighborhoods import Weighting, stored_neighborhoods
+from understudy.graph.layers.propagation import Layer, propagate
 from understudy.graph.progress import Progress, silent
-from understudy.graph.propagation import Layer, propagate
 
 STAGE = "Computing activations"
 ROWS_A_STEP = 1_024  # of features

@@ -3,7 +3,7 @@
 Each block shares its parameters with the trained layer and computes the same function, in one of
 two forms. A gathering block reads, for B nodes with at most K neighbours each, the nodes' own
 activations, a table of activations, and the index and weights of
-`understudy.graph.neighborhoods.Block`; padding has weight 0. A dense block is handed the
+`understudy.graph.layers.neighborhoods.Block`; padding has weight 0. A dense block is handed the
 neighbours already aggregated.
 
 What is constant is computed once, here, and not in every run.
@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from export.errors import ExportError
 from training.student.convolutions import GATConv, GCNConv, GINConv, SAGEConv
 from training.student.network import STUDENTS, HashedInput, MessageLayer, Student
-from understudy.graph.neighborhoods import Weighting
+from understudy.graph.layers.neighborhoods import Weighting
 
 
 class DenseInputBlock(nn.Module):
@@ -172,7 +172,7 @@ class GatBlock(LayerBlock):
 
 
 class ProjectBlock(nn.Module):
-    """What `understudy.graph.attention` reads of a GAT layer: h [B, d] → [B, d' + 2 H]."""
+    """What `understudy.graph.layers.attention` reads of a GAT layer: h [B, d] → [B, d' + 2 H]."""
 
     map: Tensor  # [d, d' + 2 H]
 

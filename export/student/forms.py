@@ -7,7 +7,7 @@ from typing import cast
 from understudy.bundle import StudentInfo
 from understudy.bundle.sessions import Network
 from understudy.bundle.student import StudentNetwork, layer_file, open_student
-from understudy.graph.neighborhoods import Weighting
+from understudy.graph.layers.neighborhoods import Weighting
 
 
 @dataclass(frozen=True, slots=True)

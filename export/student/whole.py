@@ -1,6 +1,6 @@
 """The whole student as one network: features of a receptive field → logits.
 
-Its inputs are described in `understudy.graph.receptive_field.Hop`. The layers are those of
+Its inputs are described in `understudy.graph.layers.receptive_field.Hop`. The layers are those of
 `export.student.blocks`; only the sums over neighbours are written for rows that may belong to one
 node together.
 """

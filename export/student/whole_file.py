@@ -9,8 +9,8 @@ from export.onnx_files import Axes, OnnxFile
 from export.student.whole import WholeStudent
 from training.student.network import HashedInput, Student
 
-# The free axes of each input of a layer, see `understudy.graph.receptive_field.Hop`; 1 and 2 are
-# fixed.
+# The free axes of each input of a layer, see `understudy.graph.layers.receptive_field.Hop`; 1 and 2
+# are fixed.
 HOP_AXES: dict[str, tuple[str | int, ...]] = {
     "own": ("nodes",),
     "index": ("rows", "width"),

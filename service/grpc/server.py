@@ -29,7 +29,7 @@ from service.errors import (
 from service.grpc.calls import Calls, Count, Handler
 from service.grpc.protocol import METHODS, SERVICE, message_class
 from service.grpc.translation import grpc_response, http_request
-from service.http.bodies import LARGE_BYTES, Aside
+from service.http.bodies import LARGE_BYTES, SerialExecutor
 from service.http.connections import REFUSED_CONNECTIONS
 from service.http.internal import Answer, ask
 from service.routes.tensors import LENGTH_HEADER
@@ -83,18 +83,20 @@ class GrpcOptions:
 class GrpcServer:
     """Answers the Open Inference Protocol; made, started and ended on the event loop."""
 
-    def __init__(self, app: ASGIApp, options: GrpcOptions, aside: Aside, count: Count) -> None:
+    def __init__(
+        self, app: ASGIApp, options: GrpcOptions, executor: SerialExecutor, count: Count
+    ) -> None:
         """Takes the port; nothing is answered before `start`.
 
         Args:
-            aside: where large calls are translated.
+            executor: where large calls are translated.
             count: of a refusal of which the application hears nothing.
 
         Raises:
             AddressError: the address is taken, not ours, or no address.
         """
         self.app = app
-        self.aside = aside
+        self.executor = executor
         self.calls = Calls(
             options.calls,
             options.receive_seconds,
@@ -200,7 +202,7 @@ class GrpcServer:
         path = f"{model_path(request.model_name, request.model_version)}/infer"
         try:
             if request.ByteSize() > LARGE_BYTES:
-                body, head = await self.aside.run(http_request, request)
+                body, head = await self.executor.run(http_request, request)
             else:
                 body, head = http_request(request)
         except InvalidFieldError as error:
@@ -209,7 +211,7 @@ class GrpcServer:
         answer = await self.succeed(context, "POST", path, headers, body)
         raw = bool(request.raw_input_contents)
         if len(answer.content) > LARGE_BYTES:
-            return await self.aside.run(grpc_response, answer, raw)
+            return await self.executor.run(grpc_response, answer, raw)
         return grpc_response(answer, raw)
 
     async def refuse_call(self, _: Any, context: grpc.aio.ServicerContext) -> None:

@@ -28,7 +28,7 @@ from service.errors import ForbiddenError, RateLimitedError, SettingsError, Unau
 from service.http.exchange import Exchange
 from service.http.guard import SAFE_METHODS, Clients
 from understudy.folders import taking_turns
-from understudy.folders.errors import told_problems
+from understudy.folders.errors import place_errors
 
 MAX_BUCKETS = 10_000  # callers that are remembered; the longest unseen one is forgotten
 LONGEST_CALLER = 64  # characters that are kept; a longer name is kept as its digest
@@ -248,7 +248,7 @@ def add_key(path: Path, name: str, role: Role) -> str:
         OutputUnwritableError: it cannot be written.
     """
     check_name(name)
-    with taking_turns(path), told_problems(path):  # else one of two keys would be lost
+    with taking_turns(path), place_errors(path):  # else one of two keys would be lost
         return add_alone(path, name, role)
 
 

@@ -24,15 +24,15 @@ COMPRESSED_FROM = 1_024  # bytes; what is smaller fits a packet anyway
 LEVEL = 1  # of zlib: labels and scores repeat so much that more work saves little
 
 
-class Aside:
-    """Runs one thing at a time: two would only take the interpreter from the event loop longer.
+class SerialExecutor:
+    """Runs one function at a time on a thread: two would only keep the event loop waiting longer.
 
     Args:
         most: that wait, before further requests are refused.
     """
 
     def __init__(self, most: int = 250) -> None:
-        self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aside")
+        self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="executor")
         self.most = most
         self.waiting = 0  # or running
 

@@ -49,7 +49,7 @@ def no_place() -> ConnectionsError:
     return ConnectionsError("too many connections are open; ask again later")
 
 
-def told_at_once(error: ServiceError) -> bytes:
+def immediate_refusal(error: ServiceError) -> bytes:
     """A refusal of what has not been read, without anything that would have to be waited for."""
     content = encode(ErrorBody(error_detail(error)))
     lines = (

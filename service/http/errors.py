@@ -70,7 +70,7 @@ CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
 
 def status_of(error: EngineError) -> int:
     """An error that no request should meet is a defect of ours: 500."""
-    return STATUS_OF_CODE.get(errors.told_code(error), 500)
+    return STATUS_OF_CODE.get(errors.code_of(error), 500)
 
 
 def error_response(
@@ -91,10 +91,10 @@ def failure_response(error: Exception, path: str) -> Response:
         message = "something went wrong here; the log has it under this request's id"
         return error_response(500, ErrorDetail(INTERNAL_ERROR, message), path)
     headers = {}
-    seconds = error.retry_after or RETRY_OF_CODE.get(errors.told_code(error))
+    seconds = error.retry_after or RETRY_OF_CODE.get(errors.code_of(error))
     if seconds is not None:
         headers["retry-after"] = str(ceil(seconds))
     if isinstance(error, errors.UnauthorizedError):
         headers["www-authenticate"] = "Bearer"
-    detail = ErrorDetail(errors.told_code(error), str(error), error.details)
+    detail = ErrorDetail(errors.code_of(error), str(error), error.details)
     return error_response(status_of(error), detail, path, headers)

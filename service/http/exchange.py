@@ -25,8 +25,8 @@ from service.errors import (
 from service.http.bodies import (
     COMPRESSED_FROM,
     LARGE_BYTES,
-    Aside,
     Inflater,
+    SerialExecutor,
     compress,
     wanted_encoding,
 )
@@ -61,13 +61,13 @@ class Exchange:
 
     Args:
         limit: bytes of the body.
-        aside: where large bodies are read and compressed.
+        executor: where large bodies are read and compressed.
     """
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, limit: int, aside: Aside
+        self, scope: Scope, receive: Receive, send: Send, limit: int, executor: SerialExecutor
     ) -> None:
-        self.started, self.aside = perf_counter(), aside
+        self.started, self.executor = perf_counter(), executor
         self.scope = scope
         self.receive_message, self.send_message = receive, send
         self.limit = limit
@@ -305,7 +305,7 @@ def outline_of(kind: type[Struct], field: FieldInfo) -> type[Struct]:
     return msgspec.defstruct(f"{kind.__name__}Outline", fields, forbid_unknown_fields=strict)
 
 
-class Told(Response):
+class EncodedResponse(Response):
     """A struct, or bytes, as the answer; a large one is compressed where the client can read it.
 
     It has none of the headers that Starlette's own look for, so that it costs a look-up little.
@@ -334,7 +334,7 @@ class Told(Response):
             if encoding is not None:
                 headers += ((b"content-encoding", encoding.encode()),)
                 if len(content) > LARGE_BYTES:
-                    content = await exchange.aside.run(compress, content, encoding)
+                    content = await exchange.executor.run(compress, content, encoding)
                 else:
                     content = compress(content, encoding)
         await send_answer(send, self.status_code, content, headers, self.kind)
@@ -376,14 +376,14 @@ class JsonBody:
         exchange.size = len(content)
         try:
             if len(content) > LARGE_BYTES:
-                exchange.aside.check()
-                run = exchange.aside.run
+                exchange.executor.check()
+                run = exchange.executor.run
                 return await run(self.read_once, self.read_large, content, exchange.headers)
             return self.read_once(self.read, content, exchange.headers)
         except InvalidFieldError as refusal:
             if self.other is None:
                 raise
-            return await exchange.aside.run(self.other, content, refusal)
+            return await exchange.executor.run(self.other, content, refusal)
 
     def read_once(self, read: Read, content: bytes, headers: Headers) -> Any:
         """Reads a body, and looks through it where its answer would not show what was read."""

@@ -10,9 +10,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.errors import AccessError, MalformedHttpError, told_code
+from service.errors import AccessError, MalformedHttpError, code_of
 from service.http.access import Access, Role
-from service.http.bodies import Aside
+from service.http.bodies import SerialExecutor
 from service.http.errors import failure_response, status_of
 from service.http.exchange import (
     FAILURE,
@@ -21,9 +21,9 @@ from service.http.exchange import (
     SCOPE_KEY,
     TIMEOUT,
     UNNAMED,
+    EncodedResponse,
     Exchange,
     JsonBody,
-    Told,
 )
 from service.http.guard import (
     SAFE_METHODS,
@@ -65,7 +65,7 @@ class Direct:
     access: Access
     read_query: Callable[[bytes], Any]  # raises at what the route does not take
     body: JsonBody
-    answer: Callable[[Exchange, Any], Awaitable[Told]]
+    answer: Callable[[Exchange, Any], Awaitable[EncodedResponse]]
     reach: Callable[[Exchange], Awaitable[None]]  # the version that it asks for
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -125,7 +125,7 @@ class Gateway:
         max_body_bytes: int,
         direct: Mapping[tuple[str, str], ASGIApp],
         metrics: Metrics,
-        aside: Aside,
+        executor: SerialExecutor,
         log_answers: bool = False,
         tracer: Tracer | None = None,
         guard: Guard | None = None,
@@ -136,7 +136,7 @@ class Gateway:
         Args:
             direct: (method, path) → application, for routes that are to skip the router and
                 middleware of `app`, which cost more than a look-up.
-            aside: where large bodies are read and compressed.
+            executor: where large bodies are read and compressed.
             log_answers: a line in the log for each one, not only for failures of ours.
             guard: what is refused whoever asks; by default only what has more than one meaning.
             root_path: under which a proxy offers the service; it may leave it away or not.
@@ -145,7 +145,7 @@ class Gateway:
         self.max_body_bytes = max_body_bytes
         self.direct = direct
         self.metrics = metrics
-        self.aside = aside
+        self.executor = executor
         self.log_answers = log_answers
         self.tracer = tracer
         self.guard = guard or Guard(None)
@@ -161,7 +161,7 @@ class Gateway:
         use_sent_path(scope)
         if self.root_path:
             mount(scope, self.root_path)
-        exchange = Exchange(scope, receive, send, self.max_body_bytes, self.aside)
+        exchange = Exchange(scope, receive, send, self.max_body_bytes, self.executor)
         exchange.closing = self.draining
         scope[SCOPE_KEY] = exchange
         current_request.set(exchange.request_id)
@@ -214,7 +214,7 @@ class Gateway:
         """Logs an error that is not the client's, and answers with it unless an answer began."""
         response = failure_response(error, scope["path"])
         if isinstance(error, EngineError):
-            self.metrics.rejections.add(told_code(error))
+            self.metrics.rejections.add(code_of(error))
         if isinstance(error, OURS_TO_MEND):
             self.rare.warning(error.code, "a change was not acknowledged: %s", error)
         if response.status_code >= 500 and response.status_code not in (502, 503, 504):

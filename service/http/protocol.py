@@ -19,7 +19,7 @@ from service.errors import (
     SlowBodyError,
     TargetTooLongError,
 )
-from service.http.connections import Places, no_place, told_at_once
+from service.http.connections import Places, immediate_refusal, no_place
 from service.http.exchange import FAILURE, KEEPS_ALIVE, REQUEST_ID
 from service.http.heads import head_size, origin_form, too_large, without_upgrade
 
@@ -99,7 +99,7 @@ class Connection(HttpToolsProtocol):
         its client might never read why.
         """
         error = no_place()
-        self.transport.write(told_at_once(error))
+        self.transport.write(immediate_refusal(error))
         self.count(error)
         self.linger()
         self.places.keep_open(self.transport)

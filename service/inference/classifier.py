@@ -8,8 +8,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from service.errors import InvalidFieldError, NoNodeError, TeacherError
-from service.http.bodies import LARGE_BYTES, LARGE_ITEMS, Aside
-from service.http.exchange import Exchange, Told
+from service.http.bodies import LARGE_BYTES, LARGE_ITEMS, SerialExecutor
+from service.http.exchange import EncodedResponse, Exchange
 from service.inference.batcher import Batched, Batcher
 from service.inference.current import Slot
 from service.inference.deadlines import attend, seconds_left, spared
@@ -40,7 +40,7 @@ from service.messages import (
     refused,
 )
 from service.teacher.asking import Asking
-from service.teacher.measured import Introduction
+from service.teacher.measured import IdentityCheck
 from service.teacher.teacher import TeacherAnswer
 from service.telemetry.metrics import Metrics
 from understudy.bundle import Manifest
@@ -71,7 +71,7 @@ class Classified(Struct):
     inference: Batched | None = None
     teacher_ms: Mapping[int, float] | None = None
 
-    def told(self) -> Told:
+    def response(self) -> EncodedResponse:
         """The answer on the wire; its headers say what unseen nodes took."""
         response = ClassifyResponse(
             self.engine.manifest.name,
@@ -81,9 +81,9 @@ class Classified(Struct):
         )
         took = self.inference
         if took is None:
-            return Told(response, NO_TIMES)
+            return EncodedResponse(response, NO_TIMES)
         milliseconds = (took.queue_ms, took.encode_ms, took.inference_ms)
-        return Told(
+        return EncodedResponse(
             response,
             tuple((name, b"%.3f" % ms) for name, ms in zip(TIMES, milliseconds, strict=True)),
         )
@@ -101,7 +101,7 @@ class TranslatedRequest(Protocol):
     @property
     def route(self) -> Route: ...
 
-    def told(self, asked: Classified) -> bytes:
+    def answer_body(self, asked: Classified) -> bytes:
         """The body of the answer."""
 
 
@@ -110,11 +110,11 @@ class Classifier:
 
     Args:
         seconds: after which a request is given up.
-        aside: where large requests are looked up and put together.
+        executor: where large requests are looked up and put together.
         asking: how the teacher is asked, where there is one.
         threshold: score from which the student's answer counts as sure; None takes the
             bundle's rule.
-        introduction: by which the teacher is known for the one that was measured, before
+        identity_check: by which the teacher is known for the one that was measured, before
             `auto` asks it.
         prices: of the teacher's tokens.
     """
@@ -128,8 +128,8 @@ class Classifier:
         embeddings: EmbeddingCache | None = None,
         asking: Asking | None = None,
         threshold: float | None = None,
-        aside: Aside | None = None,
-        introduction: Introduction | None = None,
+        executor: SerialExecutor | None = None,
+        identity_check: IdentityCheck | None = None,
         prices: Prices | None = None,
     ) -> None:
         self.slot = slot
@@ -139,20 +139,20 @@ class Classifier:
         self.embeddings = embeddings
         self.asking = asking
         self.threshold = threshold
-        self.aside = aside or Aside()
-        self.introduction = introduction
+        self.executor = executor or SerialExecutor()
+        self.identity_check = identity_check
         self.prices = prices or Prices()
 
     async def respond(
         self, exchange: Exchange, request: "ClassifyRequest | TranslatedRequest"
-    ) -> Told:
+    ) -> EncodedResponse:
         """The answer to `POST /classify`; raises as `classify` does, and as `explained`."""
         if isinstance(request, ClassifyRequest) and request.explain:
-            return (await explained(self, exchange, request)).told()
+            return (await explained(self, exchange, request)).response()
         asked = await self.classify(exchange, request.nodes, request.top_k, request.route)
         if isinstance(request, ClassifyRequest):
-            return asked.told()
-        return Told(await self.aside.run(request.told, asked))
+            return asked.response()
+        return EncodedResponse(await self.executor.run(request.answer_body, asked))
 
     async def classify(
         self,
@@ -176,7 +176,7 @@ class Classifier:
         if exchange.size <= LARGE_BYTES and len(nodes) * top_k <= LARGE_ITEMS:
             asked = self.look_up(nodes, top_k, route)
         else:
-            asked = await self.aside.run(self.look_up, nodes, top_k, route, True)
+            asked = await self.executor.run(self.look_up, nodes, top_k, route, True)
         if asked.large or asked.resolution.unseen or route != "student":
             left = seconds_left(exchange, min(seconds or self.seconds, self.seconds))
             await attend(self.answer(asked), exchange, left)
@@ -192,7 +192,7 @@ class Classifier:
         self, exchange: Exchange, nodes: tuple[Node, ...], top_k: int
     ) -> CompareResponse:
         """Both answers for each node; raises as `classify` does."""
-        asked = await self.aside.run(self.look_up, nodes, top_k, "teacher", True)
+        asked = await self.executor.run(self.look_up, nodes, top_k, "teacher", True)
         return await attend(self.both(asked), exchange, seconds_left(exchange, self.seconds))
 
     def look_up(
@@ -230,15 +230,15 @@ class Classifier:
         found = asked.engine, asked.resolution, asked.inference, asked.predictions
         if rule.signal == CONFIDENCE:
             return unsure_nodes(rule, *found)
-        return await self.aside.run(unsure_nodes, rule, *found)  # a hub has many neighbours
+        return await self.executor.run(unsure_nodes, rule, *found)  # a hub has many neighbours
 
     async def refusal(self, manifest: Manifest) -> NodeError | None:
         """Why `auto` may not ask the teacher that is there."""
-        if self.introduction is None:
+        if self.identity_check is None:
             return None
         try:
             async with asyncio.timeout(spared()):
-                return await self.introduction.refusal(manifest)
+                return await self.identity_check.refusal(manifest)
         except TimeoutError:
             return TeacherError("the teacher did not say in time who it is")
 
@@ -267,7 +267,7 @@ class Classifier:
         if resolution.unseen:
             asked.inference = await self.infer(asked.engine, resolution)
         if asked.large:
-            asked.predictions = await self.aside.run(student_predictions, asked)
+            asked.predictions = await self.executor.run(student_predictions, asked)
         else:
             asked.predictions = student_predictions(asked)
 
@@ -292,7 +292,7 @@ class Classifier:
         self.count("teacher", len(good))
         asked.teacher_ms = good
         if asked.large:
-            asked.predictions = await self.aside.run(teacher_predictions, asked, answers)
+            asked.predictions = await self.executor.run(teacher_predictions, asked, answers)
         else:
             asked.predictions = teacher_predictions(asked, answers)
 
@@ -361,8 +361,8 @@ class Classifier:
         answered = {p.index: p for p in asked.predictions if p.error is None}
         costs = {}
         async for position, prompt in self.asking.prompts(asked.resolution, asked.engine, answered):
-            told = answered[position]
-            costs[position] = question_cost(prompt, told.label, told.cached, self.prices)
+            answer = answered[position]
+            costs[position] = question_cost(prompt, answer.label, answer.cached, self.prices)
         return costs
 
 

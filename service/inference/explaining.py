@@ -52,12 +52,12 @@ def check_explained(request: ClassifyRequest, route: Route, limits: Limits) -> N
 
 async def explain(classifier: "Classifier", asked: "Classified") -> None:
     """Puts explanations into the predictions of a request that was answered."""
-    left_out, variants = await classifier.aside.run(left_out_of, asked)
+    left_out, variants = await classifier.executor.run(left_out_of, asked)
     lacking = np.empty((0, len(asked.engine.manifest.label_names)), np.float32)
     if variants.unseen:
         inference = await classifier.infer(asked.engine, variants)
         lacking = inference.logits
-    asked.predictions = await classifier.aside.run(with_explanations, asked, left_out, lacking)
+    asked.predictions = await classifier.executor.run(with_explanations, asked, left_out, lacking)
 
 
 def left_out_of(asked: "Classified") -> tuple[list[Omission], Resolution]:
@@ -80,6 +80,8 @@ def with_explanations(
     whole = joined_logits(resolution, asked.inference)
     found = explanations(asked.engine, resolution.state, left_out, whole, lacking)
     predictions = list(asked.predictions)
-    for position, told in zip(resolution.positions, found, strict=True):
-        predictions[position] = msgspec.structs.replace(predictions[position], explanation=told)
+    for position, explanation in zip(resolution.positions, found, strict=True):
+        predictions[position] = msgspec.structs.replace(
+            predictions[position], explanation=explanation
+        )
     return predictions

@@ -15,7 +15,7 @@ from mcp.server.context import CallNext, HandlerResult
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.types import Message, Receive, Scope, Send
 
-from service.errors import MalformedJsonError, told_code
+from service.errors import MalformedJsonError, code_of
 from service.http.access import Role
 from service.http.errors import CODE_OF_STATUS, INTERNAL_ERROR, error_response, status_of
 from service.http.exchange import SCOPE_KEY, Exchange, read_body
@@ -127,7 +127,7 @@ class Endpoint:
         try:
             content = await tool.call(self.parts, exchange, arguments)
         except EngineError as error:
-            code = told_code(error)
+            code = code_of(error)
             if status_of(error) == 500:
                 logger.error("a tool failed", exc_info=error)
             self.parts.metrics.rejections.add(code)

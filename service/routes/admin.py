@@ -57,7 +57,7 @@ class Info(Struct, frozen=True):
 
 def describe_service(served: Parts) -> Info:
     engine, classifier = served.slot.engine, served.classifier
-    manifest, introduction = engine.manifest, classifier.introduction
+    manifest, identity_check = engine.manifest, classifier.identity_check
     return Info(
         model=manifest.name,
         model_version=engine.model_version,
@@ -76,7 +76,7 @@ def describe_service(served: Parts) -> Info:
         auto=classifier.rule(manifest).summary,
         deferral=manifest.calibration.deferral,
         measured_teacher=manifest.teacher,
-        served_teacher=None if introduction is None else introduction.known(manifest),
+        served_teacher=None if identity_check is None else identity_check.known(manifest),
     )
 
 
@@ -137,7 +137,7 @@ async def metrics(served: Served) -> Response:
 @beside.get("/openapi.json", dependencies=[READ])
 async def document(request: Request, served: Served) -> Response:
     app = request.app
-    content = await served.aside.run(app.state.document.render, app, root_path_of(request))
+    content = await served.executor.run(app.state.document.render, app, root_path_of(request))
     return Response(content, media_type=JSON)
 
 

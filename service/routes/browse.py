@@ -18,9 +18,9 @@ from understudy.engine.engine import Engine
 from understudy.engine.errors import UnknownNodeError, shortened
 from understudy.engine.requests import SCORE_DECIMALS, best_labels, probabilities
 from understudy.engine.state import GraphState
-from understudy.graph.listing import split_of
-from understudy.graph.search import titles
-from understudy.graph.surroundings import surroundings
+from understudy.graph.mutable.listing import split_of
+from understudy.graph.mutable.search import titles
+from understudy.graph.mutable.surroundings import surroundings
 
 MOST_LISTED = 1_000
 MOST_FOUND = 100

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from service.door.texts import PredictRequest, TextScore, nodes_of, predicted, read_texts
+from service.compatible.texts import PredictRequest, TextScore, nodes_of, predicted, read_texts
 from service.http.access import Role
-from service.http.exchange import JsonBody, Told
+from service.http.exchange import EncodedResponse, JsonBody
 from service.http.gateway import Direct
 from service.http.repeats import OnceBody, look_through
 from service.inference.explaining import check_explained
@@ -69,7 +69,7 @@ router = APIRouter(
     description=CLASSIFY_DESCRIPTION.strip(),
     response_model=ClassifyResponse,
 )
-async def classify(asked: Asked, exchange: Timed, served: Served) -> Told:
+async def classify(asked: Asked, exchange: Timed, served: Served) -> EncodedResponse:
     return await served.classifier.respond(exchange, asked)
 
 
@@ -79,10 +79,10 @@ async def classify(asked: Asked, exchange: Timed, served: Served) -> Told:
     description=TEACHER_DESCRIPTION,
     response_model=ClassifyResponse,
 )
-async def classify_teacher(asked: Asked, exchange: Timed, served: Served) -> Told:
+async def classify_teacher(asked: Asked, exchange: Timed, served: Served) -> EncodedResponse:
     check_explained(asked, "teacher", served.slot.engine.limits)
     answer = await served.classifier.classify(exchange, asked.nodes, asked.top_k, "teacher")
-    return answer.told()
+    return answer.response()
 
 
 @router.post(
@@ -91,9 +91,9 @@ async def classify_teacher(asked: Asked, exchange: Timed, served: Served) -> Tol
     description=PREDICT_DESCRIPTION.strip(),
     response_model=Lists(TextScore),
 )
-async def predict(asked: Predicted, exchange: Timed, served: Served) -> Told:
+async def predict(asked: Predicted, exchange: Timed, served: Served) -> EncodedResponse:
     answer = await served.classifier.classify(exchange, nodes_of(asked), 1)
-    return Told(await served.aside.run(predicted, asked, answer))
+    return EncodedResponse(await served.executor.run(predicted, asked, answer))
 
 
 @router.post(

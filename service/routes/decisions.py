@@ -6,14 +6,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from msgspec import Meta, Struct
 
-from service.door.completions import (
+from service.compatible.completions import (
     AskedCompletion,
     ChatMessage,
     ChatRequest,
     ChatResponse,
     read_completion,
 )
-from service.door.decisions import (
+from service.compatible.decisions import (
     AskedDecisions,
     ChoiceOption,
     ChoiceQuestion,
@@ -23,7 +23,7 @@ from service.door.decisions import (
     InputPart,
     read_decisions,
 )
-from service.door.systemone import (
+from service.compatible.systemone import (
     AskedSystemOne,
     SystemOneChoice,
     SystemOneQuestion,
@@ -32,7 +32,7 @@ from service.door.systemone import (
     read_system_one,
 )
 from service.http.access import Role
-from service.http.exchange import JsonBody, Told
+from service.http.exchange import EncodedResponse, JsonBody
 from service.http.gateway import Direct
 from service.messages import encode
 from service.parts import Parts
@@ -48,7 +48,7 @@ student's. Anything else goes to the upstream, if there is one. The header `x-un
 who answered: `student`, `upstream`, `mixed`, or `refused` for nobody. See
 docs/reference/decisions.md.
 """
-DOOR_ERRORS: dict[int | str, dict[str, str]] = {**ERRORS, 400: {}, 502: {}}
+PROXY_ERRORS: dict[int | str, dict[str, str]] = {**ERRORS, 400: {}, 502: {}}
 DECISIONS = JsonBody(DecisionRequest, read_decisions)
 SYSTEM_ONE = JsonBody(SystemOneRequest, read_system_one)
 CHAT = JsonBody(ChatRequest, read_completion)
@@ -93,12 +93,12 @@ router = APIRouter(
     summary="Decide, as OpenAI's clients ask",
     description=DESCRIPTION.strip(),
     response_model=DecisionResponse,
-    responses=DOOR_ERRORS,
+    responses=PROXY_ERRORS,
 )
 async def decide(
     asked: Annotated[AskedDecisions, Depends(DECISIONS)], exchange: Timed, served: Served
-) -> Told:
-    return await served.door.answer(exchange, asked)
+) -> EncodedResponse:
+    return await served.decision_proxy.answer(exchange, asked)
 
 
 @router.post(
@@ -106,12 +106,12 @@ async def decide(
     summary="Decide, as Jev's clients ask",
     description=DESCRIPTION.strip(),
     response_model=SystemOneResponse,
-    responses=DOOR_ERRORS,
+    responses=PROXY_ERRORS,
 )
 async def system_one(
     asked: Annotated[AskedSystemOne, Depends(SYSTEM_ONE)], exchange: Timed, served: Served
-) -> Told:
-    return await served.door.answer(exchange, asked)
+) -> EncodedResponse:
+    return await served.decision_proxy.answer(exchange, asked)
 
 
 @router.post(
@@ -119,12 +119,12 @@ async def system_one(
     summary="Choose a label, as a chat",
     description=CHAT_DESCRIPTION.strip(),
     response_model=ChatResponse,
-    responses=DOOR_ERRORS,
+    responses=PROXY_ERRORS,
 )
 async def complete_chat(
     asked: Annotated[AskedCompletion, Depends(CHAT)], exchange: Timed, served: Served
-) -> Told:
-    return await served.door.answer(exchange, asked)
+) -> EncodedResponse:
+    return await served.decision_proxy.answer(exchange, asked)
 
 
 @router.get("/models", summary="The model, as either kind of client asks")
@@ -159,7 +159,7 @@ def direct(parts: Parts) -> dict[tuple[str, str], Direct]:
             parts.access,
             WIRE_QUERY.read,
             body,
-            parts.door.answer,
+            parts.decision_proxy.answer,
             parts.freshness.reach,
         )
 

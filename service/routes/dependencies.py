@@ -175,8 +175,8 @@ async def in_time(
         OverloadedError: too much waits already.
         ClientDisconnect, DeadlineError: nobody waits for it any more.
     """
-    served.aside.check()
-    work = served.aside.run(function, *arguments, **options)
+    served.executor.check()
+    work = served.executor.run(function, *arguments, **options)
     return await attend(work, exchange, seconds_left(exchange, served.classifier.seconds))
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from service.errors import InvalidFieldError
 from service.http.access import Role
 from service.http.bodies import LARGE_ITEMS
-from service.http.exchange import IDEMPOTENCY_KEY, Exchange, JsonBody, Told
+from service.http.exchange import IDEMPOTENCY_KEY, EncodedResponse, Exchange, JsonBody
 from service.http.gateway import Direct
 from service.http.repeats import OnceBody
 from service.parts import Parts
@@ -147,7 +147,7 @@ async def get_neighbors(node_id: PathId, served: Served) -> Neighbors:
     rows = state.graph.neighbors(row)
     if len(rows) <= LARGE_ITEMS:
         return named_neighbors(state, row, rows)
-    return await served.aside.run(named_neighbors, state, row, rows)
+    return await served.executor.run(named_neighbors, state, row, rows)
 
 
 @router.get("/nodes/{id:node}", summary="A stored node", dependencies=[READ], responses={404: {}})
@@ -199,8 +199,8 @@ def direct(parts: Parts) -> dict[tuple[str, str], Direct]:
     """Routes whose paths are fixed once more, for the gateway."""
 
     def of(change: Callable[[Any, Parts, Exchange], Awaitable[Changed]], body: JsonBody) -> Direct:
-        async def answer(exchange: Exchange, told: Any) -> Told:
-            return Told(await change(told, parts, exchange))
+        async def answer(exchange: Exchange, requested: Any) -> EncodedResponse:
+            return EncodedResponse(await change(requested, parts, exchange))
 
         return Direct(
             change.__name__,

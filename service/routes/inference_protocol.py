@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from service.errors import InvalidFieldError, UnknownModelError
 from service.http.bodies import LARGE_BYTES
-from service.http.exchange import Exchange, JsonBody, Told
+from service.http.exchange import EncodedResponse, Exchange, JsonBody
 from service.http.guard import BINARY
 from service.messages import Node, Prediction, refuse_if_any_failed
 from service.parts import Parts
@@ -167,7 +167,7 @@ async def oip_version_model_ready(engine: Version, served: Served) -> ModelReady
     responses=ERRORS,
     response_model=InferResponse,
 )
-async def oip_infer(body: Body, _: Model, exchange: Timed, served: Served) -> Told:
+async def oip_infer(body: Body, _: Model, exchange: Timed, served: Served) -> EncodedResponse:
     return await infer(body, exchange, served)
 
 
@@ -179,7 +179,9 @@ async def oip_infer(body: Body, _: Model, exchange: Timed, served: Served) -> To
     responses=ERRORS,
     response_model=InferResponse,
 )
-async def oip_version_infer(body: Body, _: Version, exchange: Timed, served: Served) -> Told:
+async def oip_version_infer(
+    body: Body, _: Version, exchange: Timed, served: Served
+) -> EncodedResponse:
     return await infer(body, exchange, served)
 
 
@@ -188,7 +190,7 @@ def metadata_of(engine: Engine) -> ModelMetadata:
     return ModelMetadata(engine.manifest.name, (version,), PLATFORM, INPUTS, OUTPUTS)
 
 
-async def infer(request: InferRequest, exchange: Exchange, served: Parts) -> Told:
+async def infer(request: InferRequest, exchange: Exchange, served: Parts) -> EncodedResponse:
     """Classifies the rows of tensors.
 
     Raises:
@@ -197,7 +199,7 @@ async def infer(request: InferRequest, exchange: Exchange, served: Parts) -> Tol
     """
     seconds = timeout_seconds(request)
     if exchange.size > LARGE_BYTES:
-        nodes = await served.aside.run(nodes_of, request.inputs)
+        nodes = await served.executor.run(nodes_of, request.inputs)
     else:
         nodes = nodes_of(request.inputs)
     answer = await served.classifier.classify(exchange, nodes, 1, seconds=seconds)
@@ -207,9 +209,9 @@ async def infer(request: InferRequest, exchange: Exchange, served: Parts) -> Tol
     outputs = tuple(tensor for tensor, _ in selected)
     response = InferResponse(manifest.name, version, outputs, request.id)
     if not any(binary for _, binary in selected):
-        return Told(response)
+        return EncodedResponse(response)
     content, headers = binary_answer(response, [binary for _, binary in selected])
-    return Told(content, headers, BINARY)
+    return EncodedResponse(content, headers, BINARY)
 
 
 def examples(parts: Parts) -> dict[str, Examples]:

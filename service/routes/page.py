@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from service.console.files import PAGE, REFERENCE, File, files
-from service.http.exchange import Told
+from service.http.exchange import EncodedResponse
 from service.routes.dependencies import ANYONE, PathName
 
 page = APIRouter(include_in_schema=False)
@@ -40,4 +40,4 @@ def sent(file: File, request: Request) -> Response:
     # A proxy that compresses the file says so by a W/ before its tag.
     if any(tag.strip().removeprefix("W/") in (file.tag, "*") for tag in known):
         return Response(status_code=304, headers={"etag": file.tag})
-    return Told(file.content, file.headers, file.kind.encode())
+    return EncodedResponse(file.content, file.headers, file.kind.encode())

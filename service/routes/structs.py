@@ -13,7 +13,7 @@ from msgspec import Struct
 from starlette.responses import Response
 
 from service.http.error_forms import error_kind
-from service.http.exchange import JSON, JsonBody, Told
+from service.http.exchange import JSON, EncodedResponse, JsonBody
 from service.messages import encode
 from service.parts import Parts
 from service.routes.queries import QueryFields, query_of_path
@@ -89,8 +89,8 @@ class StructRoute(APIRoute):
             answer = hints["return"]
         body = next((kind for hint in hints.values() if (kind := body_kind(hint))), None)
         error = error_kind(path)
-        told = answer.kind if isinstance(answer, Lists) else answer
-        self.structs = {kind for kind in (told, body, error) if kind is not None}
+        answered = answer.kind if isinstance(answer, Lists) else answer
+        self.structs = {kind for kind in (answered, body, error) if kind is not None}
         query = next((found for hint in hints.values() if (found := query_of(hint))), None)
         roles = [d.scopes[0] for d in dependencies if isinstance(d, params.Security) and d.scopes]
         statuses = {500, *(options.get("responses") or {})}
@@ -108,7 +108,7 @@ class StructRoute(APIRoute):
         }
         self.takes_body = body is not None
         self.query = query or query_of_path(path)
-        super().__init__(path, telling(endpoint), **options)
+        super().__init__(path, answering_with_struct(endpoint), **options)
 
 
 def described(description: str | None, roles: Sequence[str]) -> str:
@@ -128,15 +128,17 @@ def asked_with(
     return extra
 
 
-def telling(endpoint: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Response]]:
+def answering_with_struct(
+    endpoint: Callable[..., Awaitable[Any]],
+) -> Callable[..., Awaitable[Response]]:
     """The endpoint with its struct as an answer."""
 
     @wraps(endpoint)
-    async def tell(*arguments: Any, **named: Any) -> Response:
+    async def respond(*arguments: Any, **named: Any) -> Response:
         answer = await endpoint(*arguments, **named)
-        return answer if isinstance(answer, Response) else Told(answer)
+        return answer if isinstance(answer, Response) else EncodedResponse(answer)
 
-    return tell
+    return respond
 
 
 def body_kind(hint: Any) -> type[Struct] | None:

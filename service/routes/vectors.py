@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from service.errors import InvalidFieldError, NoNodeError, UnknownModelError
-from service.http.exchange import Told
+from service.http.exchange import EncodedResponse
 from service.http.repeats import OnceBody
 from service.inference.batcher import Batched, token_cost
 from service.inference.deadlines import attend, seconds_left
@@ -125,7 +125,7 @@ router = APIRouter(tags=["vectors"], route_class=StructRoute, dependencies=[READ
     responses=ERRORS,
     response_model=EmbeddingsResponse,
 )
-async def embeddings(asked: Asked, exchange: Timed, served: Served) -> Told:
+async def embeddings(asked: Asked, exchange: Timed, served: Served) -> EncodedResponse:
     engine = served.slot.engine
     check_model(asked, engine)
     state, names = engine.state, asked.input
@@ -186,12 +186,12 @@ def resolve_inputs(state: GraphState, inputs: Sequence[str | Node], engine: Engi
 
 async def embed(
     served: Parts, engine: Engine, resolution: Resolution, form: Literal["float", "base64"]
-) -> Told:
+) -> EncodedResponse:
     """Runs unseen nodes, and puts the answer together; raises as `Batcher.infer` does."""
     inference = None
     if resolution.unseen:
         inference = await served.classifier.infer(engine, resolution)
-    return await served.aside.run(embedded, engine, resolution, inference, form)
+    return await served.executor.run(embedded, engine, resolution, inference, form)
 
 
 def embedded(
@@ -199,8 +199,8 @@ def embedded(
     resolution: Resolution,
     inference: Batched | None,
     form: Literal["float", "base64"],
-) -> Told:
-    return Told(embeddings_of(engine, resolution, inference, form))
+) -> EncodedResponse:
+    return EncodedResponse(embeddings_of(engine, resolution, inference, form))
 
 
 def embeddings_of(

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Iterator
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from service.http.bodies import Aside
+from service.http.bodies import SerialExecutor
 from service.inference.streams import Stream
 from service.routes.dependencies import READ, Served
 from understudy.engine.originals import Originals
-from understudy.graph.stream import graph_lines
+from understudy.graph.mutable.stream import graph_lines
 
 MEDIA_TYPE = "application/x-ndjson"
 VERSION_HEADER = "x-graph-version"
@@ -24,12 +24,12 @@ async def get_graph(served: Served) -> Response:
     """All nodes and edges of one version, see docs/reference/http.md."""
     engine = served.slot.engine
     view = engine.state.graph
-    content = pieces(served.aside, told_whole(graph_lines(view), engine.writer.originals))
+    content = pieces(served.executor, lines_if_whole(graph_lines(view), engine.writer.originals))
     headers = {VERSION_HEADER: str(view.version.number)}
     return Stream(served.streams, MOST_AT_ONCE, content, headers, MEDIA_TYPE)
 
 
-def told_whole(lines: Iterator[bytes], originals: Originals) -> Iterator[bytes]:
+def lines_if_whole(lines: Iterator[bytes], originals: Originals) -> Iterator[bytes]:
     """The same lines, the last one only where no file that they are read from was overwritten.
 
     Raises:
@@ -43,8 +43,8 @@ def told_whole(lines: Iterator[bytes], originals: Originals) -> Iterator[bytes]:
     yield last
 
 
-async def pieces(aside: Aside, lines: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def pieces(executor: SerialExecutor, lines: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Some lines at a time, made off the event loop as they are sent."""
-    while (piece := await aside.run(next, lines, None)) is not None:
+    while (piece := await executor.run(next, lines, None)) is not None:
         if piece:
             yield piece

@@ -25,8 +25,8 @@ PROMPTS_A_TURN = 32  # written at a time, so that requests take turns and a left
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """How a bundle's teacher is asked: in which words, and whom."""
+class TeacherSetup:
+    """How a bundle's teacher is asked: the questions, and the backend that answers them."""
 
     questions: Questions
     backend: TeacherBackend
@@ -36,24 +36,24 @@ class Asking:
     """Asks about several nodes at once, and checks a share of the student's answers.
 
     Attributes:
-        manners: of each engine that is served or still answers requests that began with it, so
+        setups: of each engine that is served or still answers requests that began with it, so
             that nobody is asked about one bundle in another's words, or for its labels.
 
     Args:
-        manner_of: how a bundle's teacher is asked; its backends are closed here.
+        setup_of: how a bundle's teacher is asked; its backends are closed here.
         shadow_share: of the student's answers, 0 to 1, that the teacher checks.
     """
 
     def __init__(
         self,
         teacher: Teacher,
-        manner_of: Callable[[Manifest], Manner],
+        setup_of: Callable[[Manifest], TeacherSetup],
         shadow_share: float,
         metrics: Metrics,
     ) -> None:
         self.teacher = teacher
-        self.manner_of = manner_of
-        self.manners: WeakKeyDictionary[Engine, Manner] = WeakKeyDictionary()
+        self.setup_of = setup_of
+        self.setups: WeakKeyDictionary[Engine, TeacherSetup] = WeakKeyDictionary()
         self.backends: dict[int, TeacherBackend] = {}  # by their `id`
         self.shadow_share = shadow_share
         self.metrics = metrics
@@ -63,14 +63,14 @@ class Asking:
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="prompts")
 
     def attach(self, engine: Engine) -> None:
-        """Prepares questions about an engine's graph; raises as `manner_of` does."""
-        manner = self.manner_of(engine.manifest)
-        self.manners[engine] = manner
-        self.backends[id(manner.backend)] = manner.backend
+        """Prepares questions about an engine's graph; raises as `setup_of` does."""
+        setup = self.setup_of(engine.manifest)
+        self.setups[engine] = setup
+        self.backends[id(setup.backend)] = setup.backend
 
     def descriptions(self, engine: Engine) -> tuple[tuple[str, str], ...]:
         """The lines in which questions about an attached engine's graph describe the labels."""
-        return self.manners[engine].questions.options.prompts.label_descriptions
+        return self.setups[engine].questions.options.prompts.label_descriptions
 
     async def ask(
         self,
@@ -102,7 +102,7 @@ class Asking:
         seconds: float | None,
     ) -> dict[int, TeacherAnswer | NodeError]:
         """See `ask`."""
-        busy, backend = self.teacher.busy(), self.manners[engine].backend
+        busy, backend = self.teacher.busy(), self.setups[engine].backend
         labels = engine.manifest.label_names
         until = None if seconds is None else monotonic() + seconds
         tasks: dict[int, asyncio.Task[TeacherAnswer | NodeError]] = {}
@@ -117,7 +117,7 @@ class Asking:
     ) -> AsyncIterator[tuple[int, Prompt]]:
         """The questions about the wanted good nodes; they are written off the event loop."""
         loop, positions = asyncio.get_running_loop(), list(wanted)
-        write = self.manners[engine].questions.prompts
+        write = self.setups[engine].questions.prompts
         for start in range(0, len(positions), PROMPTS_A_TURN):
             turn = positions[start : start + PROMPTS_A_TURN]
             written = await loop.run_in_executor(self.writer, write, resolution, turn)
@@ -142,7 +142,7 @@ class Asking:
 
     async def check(self, resolution: Resolution, engine: Engine, labels: dict[int, str]) -> None:
         """Asks one by one, so that those who wait for the teacher go first."""
-        label_names, backend = engine.manifest.label_names, self.manners[engine].backend
+        label_names, backend = engine.manifest.label_names, self.setups[engine].backend
         async with self.shadow_writes:
             questions = [item async for item in self.prompts(resolution, engine, labels)]
         del resolution, engine  # the teacher may take long: no version is kept for it

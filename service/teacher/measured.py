@@ -125,7 +125,7 @@ class Verdict(Struct, frozen=True):
         return self.state in ("other", "unreachable")
 
 
-class Introduction:
+class IdentityCheck:
     """Asks the teacher who it is: at the start, before `auto` defers to it, and once a minute."""
 
     def __init__(self, url: str, model: str, key: str, seconds: float) -> None:
@@ -145,16 +145,16 @@ class Introduction:
         self.turn = asyncio.Lock()  # one question at a time
         self.asking: asyncio.Task[Verdict] | None = None  # in the background
         self.begun = 0.0  # monotonic, when that was
-        self.identity = ""  # what it told of itself last; nothing, where it tells nothing
+        self.identity = ""  # what it last said of itself; empty where it says nothing
         self.verdict: Verdict | None = None
         self.until = 0.0  # monotonic, for which `version` it holds
-        self.told = 0.0  # monotonic, when that was; who waited for it asks no more
+        self.checked_at = 0.0  # monotonic, when that was; who waited for it asks no more
         self.version = ""
 
     def begin(self, manifest: Manifest) -> None:
-        """Asks in the background, so that the log tells at the start."""
+        """Asks in the background, so that the log says it at the start."""
         self.begun = monotonic()
-        self.asking = asyncio.create_task(self.met(manifest))
+        self.asking = asyncio.create_task(self.checked(manifest))
 
     async def close(self) -> None:
         if self.asking is not None:
@@ -170,37 +170,37 @@ class Introduction:
         if self.asking is None or (self.asking.done() and monotonic() >= until):
             self.begin(manifest)
         if self.verdict is None or self.version != manifest.version:  # else it may be long ago
-            await self.met(manifest)
+            await self.checked(manifest)
         return self.identity
 
     def known(self, manifest: Manifest) -> Verdict | None:
-        """What is known of it, beside the bundle that is meant; None before it was met."""
+        """The verdict for this bundle; None before the teacher was asked."""
         return self.verdict if self.version == manifest.version else None
 
     async def refusal(self, manifest: Manifest) -> TeacherError | None:
         """Why `auto` may not ask it."""
-        verdict = await self.met(manifest)
+        verdict = await self.checked(manifest)
         if not verdict.refused:
             return None
         return TeacherError(verdict.reason)
 
-    async def met(self, manifest: Manifest) -> Verdict:
-        """What is known of it; told in the log where that is new."""
+    async def checked(self, manifest: Manifest) -> Verdict:
+        """The verdict, asked for anew where it is no longer fresh; a new one is logged."""
         came = monotonic()
         async with self.turn:
-            fresh = monotonic() < self.until or came < self.told
+            fresh = monotonic() < self.until or came < self.checked_at
             if self.verdict and self.version == manifest.version and fresh:
                 return self.verdict
-            verdict = await self.meet(manifest)
+            verdict = await self.check(manifest)
             if verdict != self.verdict and verdict.reason:
                 logger.warning("%s", verdict.reason)
             self.verdict, self.version = verdict, manifest.version
             # One that cannot be reached may be there again at any time.
-            self.told = monotonic()
-            self.until = self.told + (CHECK_SECONDS if verdict.state != "unreachable" else 0)
+            self.checked_at = monotonic()
+            self.until = self.checked_at + (CHECK_SECONDS if verdict.state != "unreachable" else 0)
             return verdict
 
-    async def meet(self, manifest: Manifest) -> Verdict:
+    async def check(self, manifest: Manifest) -> Verdict:
         record = manifest.teacher
         if record is not None and (problem := wording_problem(record, manifest.label_names)):
             return Verdict("other", problem)

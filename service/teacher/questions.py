@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.engine.requests import Resolution
+from understudy.graph.mutable.view import GraphView
 from understudy.graph.prompts import Prompt, Prompter, PromptOptions
 from understudy.graph.text_graph import UNLABELED
-from understudy.graph.view import GraphView
 
 
 @dataclass(frozen=True, slots=True)

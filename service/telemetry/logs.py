@@ -78,19 +78,19 @@ class RareLog:
     def __init__(self, logger: logging.Logger, seconds: float = SECONDS) -> None:
         self.logger = logger
         self.seconds = seconds
-        self.told: dict[str, float] = {}  # kind → monotonic
+        self.logged: dict[str, float] = {}  # kind → monotonic
         self.untold: dict[str, int] = {}
 
     def warning(self, kind: str, message: str, *arguments: object) -> None:
         """Logs, unless one of that kind was logged a short while ago."""
         now = monotonic()
-        if kind in self.told and now - self.told[kind] < self.seconds:
+        if kind in self.logged and now - self.logged[kind] < self.seconds:
             self.untold[kind] = self.untold.get(kind, 0) + 1
             return
-        if kind not in self.told and len(self.told) >= KINDS:
-            self.told.clear()
+        if kind not in self.logged and len(self.logged) >= KINDS:
+            self.logged.clear()
             self.untold.clear()
-        self.told[kind] = now
+        self.logged[kind] = now
         untold = self.untold.pop(kind, 0)
         more = f" (and {untold:,} more like it since the last line)" if untold else ""
         self.logger.warning(message + more.replace("%", "%%"), *arguments)

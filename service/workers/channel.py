@@ -126,7 +126,7 @@ class Channel:
             self.waiting.pop(number, None)
 
     def close(self) -> None:
-        """Whoever waits for an answer gets none; again is no harm."""
+        """Ends all waiting calls without an answer; may be called again."""
         self.gone = True
         for future in self.waiting.values():
             if not future.done():

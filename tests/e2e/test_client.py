@@ -23,7 +23,7 @@ from understudy.client import (
     UnexpectedAnswerError,
 )
 from understudy.client.attempts import Retries
-from understudy.graph.stream import read_graph
+from understudy.graph.mutable.stream import read_graph
 
 ONE_ID: Any = "node-1"  # what a type checker would not let pass
 NO_IDS: Any = [1]

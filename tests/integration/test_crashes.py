@@ -23,7 +23,7 @@ from tests.unit.engine.changes import described, ids_of
 from understudy.engine.engine import Engine
 from understudy.engine.opening import JOURNAL_FILE
 from understudy.graph.log.sqlite import SqliteLog
-from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutable.materialize import to_text_graph
 
 logger = logging.getLogger(__name__)
 

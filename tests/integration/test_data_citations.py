@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy.graph.builder import Built, Rules
+from understudy.graph.building.builder import Built, Rules
 from understudy.graph.describe import edge_homophily
 from understudy.graph.readers.fields import EdgeFields, NodeFields
 from understudy.graph.readers.files import SplitFile, import_graph

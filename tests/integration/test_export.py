@@ -30,8 +30,8 @@ from understudy.bundle.student import LOGITS_FILE, dense_file, open_student, var
 from understudy.engine import Engine
 from understudy.engine.errors import BundleMismatchError
 from understudy.graph import load_graph, save_graph
+from understudy.graph.building.reading import Reading
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph
-from understudy.graph.reading import Reading
 
 
 @pytest.fixture(scope="module")

@@ -177,7 +177,10 @@ def test_a_command_ends_with_the_killed_one_that_runs_it(
 ) -> None:
     out = tmp_path / "out" / "student"
     words = ("distill", graph, out, "--encoder", "hashing", "--student", "endless")
-    runs_it = "import sys; from understudy.subcommands import run_command as r; r(*sys.argv[1:])"
+    runs_it = (
+        "import sys; from understudy.command_line.subcommands import run_command\n"
+        "run_command(*sys.argv[1:])"
+    )
     runner, _ = at_work(plugged, runs_it, *words)
     children = psutil.Process(runner.pid).children(recursive=True)
     assert children

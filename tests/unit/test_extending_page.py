@@ -15,7 +15,7 @@ from service.settings import Settings
 from tests.bundles import LABELS, TinyBundle
 from understudy.engine import Engine
 from understudy.graph import BadInputError, SourceError
-from understudy.graph.builder import Rules
+from understudy.graph.building.builder import Rules
 from understudy.graph.readers.fields import EdgeFields, NodeFields
 from understudy.graph.readers.files import import_graph
 from understudy.graph.readers.formats import READERS, register_reader

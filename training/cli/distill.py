@@ -28,11 +28,11 @@ from training.errors import TrainingError
 from training.teacher.answers.folder import read_info
 from training.teacher.named import check_encoder_path
 from understudy.cluster.options import Ray, Workers, check_cluster
+from understudy.command_line.given_options import was_given
+from understudy.command_line.next_step import beside, tell_next
 from understudy.folders import check_output
 from understudy.folders.kinds import STUDENT
 from understudy.graph.folder import read_meta
-from understudy.graph.given_options import was_given
-from understudy.graph.next_step import beside, tell_next
 from understudy.graph.progress import step, terminal_progress
 from understudy.graph.trainable import check_figures
 from understudy.plugins import VARIABLE, plugins
@@ -206,7 +206,7 @@ def known_students() -> tuple[str, ...]:
 
 
 def known_objectives() -> tuple[str, ...]:
-    """The same of objectives."""
+    """Our objectives, and those that plugins have registered, as of students."""
     if not plugins():
         return OBJECTIVES
     from training.losses.objectives import MAKERS

@@ -25,13 +25,13 @@ from training.evaluation.teachers import check_teacher
 from training.teacher.defaults import model_folder, reader_kind
 from training.teacher.named import check_model
 from training.teacher.readers import READERS, RENAMED
+from understudy.command_line.given_options import given_options
+from understudy.command_line.option_groups import with_options
 from understudy.folders import check_output
 from understudy.folders.kinds import EVALUATION
 from understudy.graph.folder import read_meta
-from understudy.graph.given_options import given_options
 from understudy.graph.progress import terminal_progress
 from understudy.graph.trainable import check_figures
-from understudy.option_groups import with_options
 
 
 @with_options("shared", TeacherFlags)

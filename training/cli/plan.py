@@ -14,15 +14,15 @@ from training.config import STUDENT_KINDS, DistillChoices, EncoderKind, StudentC
 from training.devices import check_device, found_device, free_on
 from training.errors import TrainingError
 from training.memory import free_bytes, graph_size
+from training.plan_options import PlanOptions, check_plan_options
 from training.teacher.defaults import LOCAL_KINDS, STUDENT_KIND, teacher_kind
-from training.wishes import Wishes, check_wishes
+from understudy.command_line.given_options import option_of, was_given
+from understudy.command_line.printed_json import printed_json
 from understudy.environment import processor
 from understudy.graph.errors import UntrainableError
 from understudy.graph.folder import read_meta
-from understudy.graph.given_options import option_of, was_given
 from understudy.graph.progress import step, terminal_progress
 from understudy.graph.trainable import check_figures
-from understudy.printed_json import printed_json
 
 if TYPE_CHECKING:
     from training.plan import Stage
@@ -86,7 +86,7 @@ def plan(
     refuse_unread(context, teacher)
     size = graph_size(graph)
     kinds = student_kinds(students)
-    wishes = Wishes(
+    options = PlanOptions(
         teacher=teacher,
         students=tuple(StudentConfig(kind, layers, hidden) for kind in kinds),
         hashed=encoder == "hashing",
@@ -102,14 +102,14 @@ def plan(
         batches=batches,
         fanout=fanout,
     )
-    check_wishes(wishes)
+    check_plan_options(options)
     tell_untrainable(graph)
     with terminal_progress() as progress, step(progress, "Measuring this machine"):
         from training.plan import advice, plan_stages
 
         found = found_device(device)
-        wishes = replace(wishes, device=str(found))
-        stages = plan_stages(size, wishes, free_on(found) or free_bytes())
+        options = replace(options, device=str(found))
+        stages = plan_stages(size, options, free_on(found) or free_bytes())
     if was_given(context, "fanout") and not any("in batches" in s.remark for s in stages):
         typer.echo(
             f"--fanout {fanout} is not read: every student takes the whole graph; see --batches",
@@ -121,8 +121,8 @@ def plan(
     title = f"{graph}: {size.nodes:,} nodes, {size.edges:,} edges, {size.classes:,} classes"
     console = Console()
     console.print(title, soft_wrap=True, markup=False, highlight=False)
-    console.print(stage_table(stages, wishes))
-    for line in (*assumptions(wishes), *(f"choose: {line}" for line in advice(stages, wishes))):
+    console.print(stage_table(stages, options))
+    for line in (*assumptions(options), *(f"choose: {line}" for line in advice(stages, options))):
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
@@ -167,8 +167,8 @@ def student_kinds(words: str) -> list[str]:
     return kinds
 
 
-def stage_table(stages: Sequence["Stage"], wishes: Wishes) -> Table:
-    shared = [f"on {wishes.workers} workers"] if wishes.workers > 1 else []
+def stage_table(stages: Sequence["Stage"], options: PlanOptions) -> Table:
+    shared = [f"on {options.workers} workers"] if options.workers > 1 else []
     table = Table("stage", "time", *shared, "memory", "disk", "money", "")
     for stage in stages:
         together = [duration(stage.workers_seconds)] if shared else []
@@ -184,15 +184,15 @@ def amount(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """In the largest unit of which there is at least one."""
+    """A duration in the largest unit of which there is at least one."""
     least, unit = next(pair for pair in UNITS if seconds >= pair[0])
     return f"{seconds / (least or 1):,.1f} {unit}"
 
 
-def assumptions(wishes: Wishes) -> list[str]:
+def assumptions(options: PlanOptions) -> list[str]:
     return [
-        f"measured on {processor()}: products of matrices; and on {wishes.device} an epoch of each "
-        "network on a drawn graph",
-        f"assumed: {wishes.epochs} epochs a student; time grows with nodes and edges; a teacher "
+        f"measured on {processor()}: products of matrices; and on {options.device} an epoch of "
+        "each network on a drawn graph",
+        f"assumed: {options.epochs} epochs a student; time grows with nodes and edges; a teacher "
         "and a text encoder run as fast as those products; tuning the teacher is not counted",
     ]

@@ -17,14 +17,14 @@ from training.teacher.defaults import model_folder, reader_kind
 from training.teacher.named import check_model, parse_endpoint
 from training.teacher.readers import READERS
 from understudy.cluster.options import Ray, Workers, check_cluster
+from understudy.command_line.next_step import beside, tell_next
+from understudy.command_line.option_groups import with_options
 from understudy.folders import check_output
 from understudy.folders.kinds import TEACHER
 from understudy.graph.folder import read_meta
-from understudy.graph.label_descriptions import read_label_descriptions
-from understudy.graph.next_step import beside, tell_next
 from understudy.graph.progress import terminal_progress
+from understudy.graph.readers.label_descriptions import read_label_descriptions
 from understudy.graph.trainable import check_figures
-from understudy.option_groups import with_options
 
 
 @with_options("asking", EndpointFlags)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import typer
 
 from training.errors import TeacherError
-from understudy.graph.given_options import was_given
+from understudy.command_line.given_options import was_given
 
 
 def refuse_unread(

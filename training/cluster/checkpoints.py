@@ -67,7 +67,7 @@ def tell_epochs(folder: Path, count: int) -> None:
 
 
 def epochs_done(folder: Path) -> int:
-    """What was told last; 0 where nothing was."""
+    """The number that `tell_epochs` wrote last; 0 if it wrote none."""
     path = folder / EPOCHS_FILE
     return int(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else 0
 

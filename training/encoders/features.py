@@ -24,7 +24,7 @@ from training.encoders.sparse_product import Rows, sparse_rows
 from training.encoders.word_texts import WordReader, WordTexts, read_words, write_words
 from training.errors import EncoderError
 from training.memory import GATHERED, KEPT_FROM
-from understudy.folders.errors import told_of_cache
+from understudy.folders.errors import cache_errors
 from understudy.graph import TextGraph
 from understudy.graph.errors import SourceError
 from understudy.graph.files import atomic_file, cache_folder
@@ -311,7 +311,7 @@ def embeddings(
             encoder = load_minilm(model_path)
             encoder.module.to(found_device(AUTO))
         with (
-            told_of_cache(path),
+            cache_errors(path),
             atomic_file(path) as temporary,
             temporary.open("wb") as stream,
         ):

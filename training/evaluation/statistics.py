@@ -71,7 +71,7 @@ class Difference:
     p_holm: float = float("nan")  # `p`, corrected for all tests of a table
 
     @property
-    def told(self) -> bool:
+    def significant(self) -> bool:
         """Whether it survives the correction for all of its table's tests."""
         return bool(self.p_holm < LEVEL)
 

@@ -86,12 +86,12 @@ def title(recipe: str, teacher: str) -> str:
     return text.format(teacher)
 
 
-def told(found: Difference) -> str:
+def interval_text(found: Difference) -> str:
     """A difference in points with its interval, such as +3.0 (1.2 to 4.8)."""
     text = f"{100 * found.mean:+.1f}"
     if not np.isnan(found.low):
         text += f" ({percent(found.low)} to {percent(found.high)})"
-    return f"**{text}**" if found.told else text
+    return f"**{text}**" if found.significant else text
 
 
 def against_alone(rows: Sequence[Row], encoder: str) -> Compared:
@@ -123,7 +123,7 @@ def taught_table(rows: Sequence[Row], encoder: str) -> str:
         for student, summary in own.items():
             text = "" if summary is None else percent(summary.accuracy)
             gain = gains.get((encoder, student, recipe, teacher))
-            cells.append(text if gain is None else f"{text}, {told(gain)}")
+            cells.append(text if gain is None else f"{text}, {interval_text(gain)}")
         lines.append(cells)
     names = [STUDENTS.get(student, student) for student in students]
     return table(["taught by", "which itself has", *names], lines)
@@ -151,7 +151,7 @@ def language_table(rows: Sequence[Row]) -> str:
     lines = []
     for key in ways:
         own = {other[2]: gain for (one, other), gain in found.items() if one == key}
-        cells = [told(own[control]) if control in own else "" for control in controls]
+        cells = [interval_text(own[control]) if control in own else "" for control in controls]
         lines.append([*described(key), title(*key[2:]), *cells])
     header = ["student", "features", "taught by", *(f"above {title(c, '')}" for c in controls)]
     return table(header, lines) if lines else ""
@@ -192,7 +192,7 @@ def details_table(found: Compared) -> str:
             title(*key[2:]),
             title(*other[2:]),
             str(gain.splits),
-            told(gain),
+            interval_text(gain),
             *(f"{p:.2g}" if p == p else "" for p in (gain.p, gain.p_holm)),
             *(f"{p:.2g}" if p == p else "" for p in (gain.p_ratio, gain.p_exact)),
         ]

@@ -42,7 +42,8 @@ def attention(conv: GATConv, h: Tensor, pairs: Attended) -> Tensor:
 def weighted_sum(pairs: Attended, weights: Tensor, rows: Tensor) -> Tensor:
     """`WeightedSum` as a function, or what gives the same on an accelerator."""
     kind = WeightedSum if rows.device.type == "cpu" else SumOnDevice
-    return cast(Tensor, kind.apply(pairs, weights, rows))  # type: ignore[no-untyped-call]
+    sums: Tensor = kind.apply(pairs, weights, rows)  # type: ignore[no-untyped-call]
+    return sums
 
 
 class WeightedSum(torch.autograd.Function):

@@ -12,7 +12,7 @@ from training.data import Batch, Edges, GraphData, train_mask
 from training.encoders.features import take_rows
 from training.student.network import STUDENTS
 from understudy.graph.csr import Adjacency
-from understudy.graph.neighborhoods import neighbor_degrees
+from understudy.graph.layers.neighborhoods import neighbor_degrees
 
 
 @dataclass(frozen=True, slots=True)

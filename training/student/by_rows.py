@@ -89,7 +89,8 @@ class Work:
             return output
         if self.probability:
             output = self.drop(output.clone(), number + HEAD_BLOCKS)
-        return cast(Tensor, self.head(output))
+        logits: Tensor = self.head(output)
+        return logits
 
 
 def blocks(h: Tensor, first: int | None = None) -> Iterator[tuple[int, slice]]:
@@ -122,13 +123,14 @@ def by_rows(
     weights = (*module.parameters(), *(head.parameters() if head else ()))
     mixed = torch.is_autocast_enabled(h.device.type)
     work = Work(apply, weights, product, probability, seed, head, mixed, first)
-    return cast(Tensor, ByRows.apply(work, h, *weights))  # type: ignore[no-untyped-call]
+    output: Tensor = ByRows.apply(work, h, *weights)  # type: ignore[no-untyped-call]
+    return output
 
 
 def of_nodes(
     apply: Rowwise, h: Tensor, nodes: Tensor, product: Product | None, head: nn.Module
 ) -> Tensor:
-    """The same of some nodes' rows (int64 [B]), without dropout and without a gradient.
+    """`by_rows` of some nodes' rows (int64 [B]), without dropout and without a gradient.
 
     Args:
         product: cut to the nodes
@@ -248,7 +250,8 @@ def run(work: Work, h: Tensor, sums: Tensor | None, whole: Tensor | None = None)
         if result is None:
             result = output.new_empty(len(h) if work.first is None else work.first, output.shape[1])
         result[rows] = output
-    return cast(Tensor, result)
+    assert result is not None  # there is always a block
+    return result
 
 
 def dropout(x: Tensor, probability: float, training: bool) -> Tensor:

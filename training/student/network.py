@@ -7,7 +7,7 @@ matches them hop by hop.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -25,9 +25,9 @@ from training.student.attention import attention
 from training.student.by_rows import by_rows, dropout, of_nodes
 from training.student.convolutions import GATConv, GCNConv, GINConv, SAGEConv
 from training.threads import shared_out
-from understudy.graph.neighborhoods import Weighting
+from understudy.graph.layers.neighborhoods import Weighting
 
-Update = Callable[[nn.Module, Tensor, Tensor | None], Tensor]
+Update = Callable[[Any, Tensor, Tensor | None], Tensor]  # the first is what `make` has made
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class StudentLayer:
     make: Callable[[StudentConfig], nn.Module]
     weighting: Weighting | None
     update: Update | None = None
-    run: Callable[[nn.Module, Tensor, Edges], Tensor] | None = None
+    run: Callable[[Any, Tensor, Edges], Tensor] | None = None
 
 
 STUDENTS: Registry[StudentLayer] = Registry("student")
@@ -95,30 +95,32 @@ def perceptron(width: int) -> nn.Module:
 
 
 def gin(config: StudentConfig) -> nn.Module:
-    return cast(nn.Module, GINConv(perceptron(config.hidden), train_eps=True))
+    conv: nn.Module = GINConv(perceptron(config.hidden), train_eps=True)
+    return conv
 
 
 def gat(config: StudentConfig) -> nn.Module:
     width, heads = config.hidden, config.heads
-    return cast(nn.Module, GATConv(width, width // heads, heads=heads))
+    conv: nn.Module = GATConv(width, width // heads, heads=heads)
+    return conv
 
 
-def sage_update(conv: nn.Module, h: Tensor, aggregated: Tensor | None) -> Tensor:
+def sage_update(conv: SAGEConv, h: Tensor, aggregated: Tensor | None) -> Tensor:
     """GraphSAGE, mean aggregation (arXiv 1706.02216)."""
-    own = cast(SAGEConv, conv)
-    return cast(Tensor, own.lin_l(aggregated) + own.lin_r(h))
+    updated: Tensor = conv.lin_l(aggregated) + conv.lin_r(h)
+    return updated
 
 
-def gcn_update(conv: nn.Module, h: Tensor, aggregated: Tensor | None) -> Tensor:
+def gcn_update(conv: GCNConv, h: Tensor, aggregated: Tensor | None) -> Tensor:
     """GCN, symmetric normalisation with self-loops (arXiv 1609.02907, eq. 2)."""
-    own = cast(GCNConv, conv)
-    return cast(Tensor, own.lin(aggregated) + own.bias)
+    updated: Tensor = conv.lin(aggregated) + conv.bias
+    return updated
 
 
-def gin_update(conv: nn.Module, h: Tensor, aggregated: Tensor | None) -> Tensor:
+def gin_update(conv: GINConv, h: Tensor, aggregated: Tensor | None) -> Tensor:
     """GIN with a learned epsilon (arXiv 1810.00826, eq. 4.1)."""
-    own = cast(GINConv, conv)
-    return cast(Tensor, own.nn((1 + own.eps) * h + aggregated))
+    updated: Tensor = conv.nn((1 + conv.eps) * h + aggregated)
+    return updated
 
 
 OURS = {
@@ -133,13 +135,13 @@ OURS = {
     "gat": StudentLayer(
         gat,
         "mask",
-        run=lambda conv, h, edges: attention(cast(GATConv, conv), h, edges.attended),
+        run=lambda conv, h, edges: attention(conv, h, edges.attended),
     ),
     "gin": StudentLayer(gin, "sum", gin_update),
     "mlp": StudentLayer(
         lambda config: nn.Linear(config.hidden, config.hidden),
         "none",
-        lambda conv, h, aggregated: cast(Tensor, conv(h)),
+        lambda conv, h, aggregated: conv(h),
     ),
 }
 
@@ -180,7 +182,8 @@ class HashedInput(nn.Module):
 
     def mapped(self, rows: Tensor) -> Tensor:
         """[B, BAG_WIDTH] → [B, hidden]."""
-        return cast(Tensor, self.linear(rows))
+        mapped: Tensor = self.linear(rows)
+        return mapped
 
     def mapped_rows(self, features: HashedFeatures) -> Tensor | None:
         """Both maps at once, [N, hidden], where that is less work; None where it is not.
@@ -252,7 +255,8 @@ class MessageLayer(nn.Module):
         h = self.finish(h, layer.run(self.conv, h, edges)).to(h.dtype)
         if head is None:
             return h
-        return cast(Tensor, head(dropout(h, probability, self.training))).to(h.dtype)
+        logits: Tensor = head(dropout(h, probability, self.training))
+        return logits.to(h.dtype)
 
     def product(self, edges: Edges, rows: int, columns: int) -> Product | None:
         """What this layer sums neighbours with, see `Edges.product`; None where it does so in a way
@@ -267,12 +271,14 @@ class MessageLayer(nn.Module):
     ) -> Tensor:
         """A head's logits of some nodes, in evaluation; `product` is this layer's, cut to them."""
         if STUDENTS[self.kind].update is None:
-            return cast(Tensor, self(h, edges, head))[nodes]
+            logits: Tensor = self(h, edges, head)
+            return logits[nodes]
         return of_nodes(self.updated, h, nodes, product, head)
 
     def updated(self, h: Tensor, aggregated: Tensor | None) -> Tensor:
         """The next activations of some rows, from these and their aggregated neighbours."""
-        update = cast(Update, STUDENTS[self.kind].update)
+        update = STUDENTS[self.kind].update
+        assert update is not None
         return self.finish(h, update(self.conv, h, aggregated))
 
     def finish(self, h: Tensor, updated: Tensor) -> Tensor:
@@ -387,9 +393,7 @@ class Student(nn.Module):
     def classified(self, h: Tensor) -> Tensor:
         """Logits [N, classes] of the last activations."""
         probability = self.config.dropout * self.training
-        return by_rows(
-            lambda rows, _: cast(Tensor, self.head(rows)), self.head, h, None, probability
-        )
+        return by_rows(lambda rows, _: self.head(rows), self.head, h, None, probability)
 
     def drop(self, h: Tensor) -> Tensor:
         return dropout(h, self.config.dropout, self.training)

@@ -48,7 +48,7 @@ class KeptAnswers:
         self.about = json.dumps([model, form, list(label_names)])
         self.address = address_of(url)
         self.elsewhere: Counter[str] = Counter()
-        with self.told():
+        with self.failures_named():
             path.parent.mkdir(parents=True, exist_ok=True)
             self.connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
             self.connection.execute(TABLE)
@@ -61,7 +61,7 @@ class KeptAnswers:
 
     def get(self, prompt: Prompt) -> Reply | None:
         """The answer, if there is one; it costs nothing any more."""
-        with self.told():
+        with self.failures_named():
             query = "SELECT answer FROM answers WHERE question = ?"
             found = self.connection.execute(query, (self.key(prompt),)).fetchone()
         if found is None:
@@ -86,7 +86,7 @@ class KeptAnswers:
             "log_probabilities": reply.log_probabilities,
             "address": self.address,
         }
-        with self.told():
+        with self.failures_named():
             self.connection.execute(
                 "INSERT OR REPLACE INTO answers VALUES (?, ?)",
                 (self.key(prompt), json.dumps(value)),
@@ -94,7 +94,7 @@ class KeptAnswers:
 
     def forget(self, prompts: Iterable[Prompt]) -> None:
         """Has these asked again by the next run."""
-        with self.told():
+        with self.failures_named():
             self.connection.executemany(
                 "DELETE FROM answers WHERE question = ?",
                 ((self.key(prompt),) for prompt in prompts),
@@ -116,7 +116,7 @@ class KeptAnswers:
         return hashlib.sha256(f"{self.about}\0{prompt.text}".encode()).digest()
 
     @contextmanager
-    def told(self) -> Iterator[None]:
+    def failures_named(self) -> Iterator[None]:
         """Raises EndpointError where the file fails."""
         try:
             yield

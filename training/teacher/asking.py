@@ -65,7 +65,7 @@ class Questioner:
                 if self.proven and (error.of_question or isinstance(error, MalformedError)):
                     return self.left_out(error)
                 if not error.passing:
-                    raise self.told(error) from error
+                    raise self.endpoint_error(error) from error
                 problem = error
                 if attempt + 1 < self.options.attempts:
                     await self.pause(attempt, error.retry_after)
@@ -97,12 +97,12 @@ class Questioner:
     def left_out(self, error: AskError) -> Reply:
         """Of a question that fails for itself, such as a text too long; others are answered."""
         if not self.refused:
-            log.warning("a question stays unanswered: %s", self.told(error))
+            log.warning("a question stays unanswered: %s", self.endpoint_error(error))
         self.refused += 1
         return Reply(None, None)
 
-    def told(self, error: AskError) -> EndpointError:
-        """What ends the run, in words of the command line."""
+    def endpoint_error(self, error: AskError) -> EndpointError:
+        """The error that ends the run, in words of the command line."""
         if isinstance(error, MalformedError):
             return EndpointError(
                 f"{self.options.url} does not answer like {self.options.form}: {described(error)}"

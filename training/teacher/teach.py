@@ -58,7 +58,7 @@ from training.teacher.tuning import (
 )
 from understudy.endpoint.opening import open_asker
 from understudy.folders import FolderError, atomic_folder, check_output, reserved, unfinished_folder
-from understudy.folders.errors import told_of_cache
+from understudy.folders.errors import cache_errors
 from understudy.folders.kinds import TEACHER
 from understudy.graph import TextGraph, check_split, load_graph
 from understudy.graph.files import cache_folder
@@ -233,7 +233,7 @@ def ask_local(
         digest = prompts_digest(questions.prompts, model, graph.num_classes, options)
         folder = cache_folder() / "prompts" / digest
     sizes = options.tokens_per_batch, progress, options.part_prompts
-    with nullcontext() if folder == work else told_of_cache(folder):
+    with nullcontext() if folder == work else cache_errors(folder):
         answers = extract(teacher, questions, nodes, folder, *sizes, ask_parts)
     if (width := answers.log_probabilities.shape[-1]) != graph.num_classes:
         raise TeacherError(

@@ -7,7 +7,7 @@ import typer
 
 from understudy.bundle.card import full_facts, page
 from understudy.bundle.reader import open_bundle
-from understudy.printed_json import printed_json
+from understudy.command_line.printed_json import printed_json
 
 bundle = typer.Typer(
     no_args_is_help=True,

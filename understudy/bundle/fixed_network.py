@@ -17,7 +17,7 @@ class FixedNetwork:
 
     Inputs and output keep their addresses, which a CUDA graph demands, and `resident` inputs, such
     as a layer's table, are copied to the device once. Nodes are padded to the shape by the caller:
-    `understudy.graph.neighborhoods` buckets their degrees by powers of two.
+    `understudy.graph.layers.neighborhoods` buckets their degrees by powers of two.
     """
 
     def __init__(

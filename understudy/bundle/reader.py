@@ -36,7 +36,7 @@ class Bundle:
         return self.folder / name
 
     def holds(self, name: str) -> bool:
-        """Whether the manifest lists a file; one that it does not list is nobody's."""
+        """Whether the manifest lists a file, and thus whether it is part of the bundle."""
         return name in self.manifest.files
 
     def array(self, name: str, private: bool = False) -> NDArray[np.generic]:
@@ -136,7 +136,7 @@ def verify_digests(bundle: Bundle, but: Collection[str] = ()) -> None:
     readers = min(MAX_READERS, os.cpu_count() or 1)
     with reading(bundle.folder), ThreadPoolExecutor(readers) as pool:
         for digest, name in zip(
-            pool.map(lambda name: file_digest(bundle.folder / name), names), names, strict=True
+            pool.map(lambda name: mapped_digest(bundle.folder / name), names), names, strict=True
         ):
             if digest != bundle.manifest.files[name].sha256:
                 raise BundleDamagedError(
@@ -157,8 +157,11 @@ def check_size(folder: Path, name: str, entry: FileInfo) -> None:
         raise BundleDamagedError(f"{path} has {size} bytes, the manifest says {entry.bytes}")
 
 
-def file_digest(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+def mapped_digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal, which a server checks while it answers others.
+
+    A file that is read part by part would take the interpreter from them with every part.
+    """
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         if path.stat().st_size:  # an empty file cannot be mapped
@@ -172,6 +175,6 @@ def folder_digests(folder: Path) -> dict[str, FileInfo]:
     """Relative path → size and SHA-256, of all files below a folder."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
-        path.relative_to(folder).as_posix(): FileInfo(path.stat().st_size, file_digest(path))
+        path.relative_to(folder).as_posix(): FileInfo(path.stat().st_size, mapped_digest(path))
         for path in files
     }

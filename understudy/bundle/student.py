@@ -43,7 +43,7 @@ LOGITS_FILE = "activations/logits.npy"  # float32 [N, classes]
 
 @dataclass(frozen=True, slots=True)
 class AttentionParts:
-    """A layer of GAT in two networks, see `understudy.graph.attention`."""
+    """A layer of GAT in two networks, see `understudy.graph.layers.attention`."""
 
     project: Network
     finish: Network
@@ -70,7 +70,7 @@ class StudentNetwork:
 
     `input` reads x (float32 [B, dimension]) or, with the hashing encoder, buckets (int64 [B, K])
     and weights (float32 [B, K]). A layer reads h, table, index, weight and self_weight,
-    or h and aggregated, as `understudy.graph.propagation.propagate` feeds them.
+    or h and aggregated, as `understudy.graph.layers.propagation.propagate` feeds them.
     """
 
     input: Network

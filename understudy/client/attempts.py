@@ -1,4 +1,4 @@
-"""When a request is sent again, and how its answers reach whoever waits for them.
+"""When a request is sent again, and how its answers reach the callers that wait for them.
 
 All of it is generators that touch no network: they yield what is to be done, a `Request` to be
 sent or seconds to wait, and are sent the response. So both clients share every line but the one

@@ -30,11 +30,11 @@ def cluster_errors(
         for cause in causes(error):
             if isinstance(cause, (*OURS, *ours)):
                 raise type(cause)(*cause.args) from error
-        told = told_by(list(causes(error))[-1])
-        raise ClusterError(f"the workers of the cluster failed: {told}; {then}") from error
+        reason = first_words(list(causes(error))[-1])
+        raise ClusterError(f"the workers of the cluster failed: {reason}; {then}") from error
 
 
-def told_by(error: BaseException) -> str:
+def first_words(error: BaseException) -> str:
     """What an error says first, and next where that only announces it."""
     lines = str(error).strip().splitlines()
     announces = len(lines) > 1 and lines[0].endswith(":")

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from understudy.bundle import open_bundle
 from understudy.bundle.manifest import FileInfo
-from understudy.bundle.reader import MANIFEST, file_digest, folder_digests
+from understudy.bundle.reader import MANIFEST, folder_digests, mapped_digest
 from understudy.engine.beginnings import open_snapshot
 from understudy.engine.errors import BackupError
 from understudy.engine.opening import JOURNAL_FILE
@@ -204,7 +204,7 @@ def place(source: Path, data: Path, backup: Backup) -> None:
     aside = data / f".{JOURNAL_FILE}.{uuid4().hex}"
     try:
         shutil.copyfile(source / JOURNAL_FILE, aside)
-        found = FileInfo(aside.stat().st_size, file_digest(aside))
+        found = FileInfo(aside.stat().st_size, mapped_digest(aside))
         compare(source, {JOURNAL_FILE: found}, within(backup.files, "", JOURNAL_FILE))
         flush(aside)
         put_in_place(aside, data / JOURNAL_FILE)

@@ -25,9 +25,9 @@ from understudy.folders.errors import FolderError
 from understudy.graph.errors import JournalError
 from understudy.graph.log.protocol import Log, pieces
 from understudy.graph.log.sqlite import SqliteLog
+from understudy.graph.mutable.store import GraphStore
+from understudy.graph.mutable.versions import VersionedTable
 from understudy.graph.snapshot import FILES as SNAPSHOT_FILES
-from understudy.graph.store import GraphStore
-from understudy.graph.versions import VersionedTable
 
 logger = logging.getLogger(__name__)
 

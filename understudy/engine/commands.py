@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
+from understudy.command_line.next_step import command, tell_next
 from understudy.engine.backup import Backup, make_backup, restore_backup
 from understudy.engine.remote import without_secrets
 from understudy.engine.remote_backup import is_url, restore_stored, store_backup
-from understudy.graph.next_step import command, tell_next
 
 
 def backup(

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from understudy.engine.state import Tables
 from understudy.engine.student import Student
+from understudy.graph.layers.propagation import propagate
+from understudy.graph.mutable.versions import VersionedTable
+from understudy.graph.mutable.view import GraphView
 from understudy.graph.progress import Progress, silent
-from understudy.graph.propagation import propagate
-from understudy.graph.versions import VersionedTable
-from understudy.graph.view import GraphView
 
 TEXTS_A_STEP = 1_024
 

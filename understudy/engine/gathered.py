@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from understudy.engine.updates.aggregated import LINEAR, run_aggregated
-from understudy.graph.neighborhoods import Neighborhoods, Weighting, edge_weights
-from understudy.graph.propagation import Layer, propagate
+from understudy.graph.layers.neighborhoods import Neighborhoods, Weighting, edge_weights
+from understudy.graph.layers.propagation import Layer, propagate
 
 GATHERED_ROWS = 65_536  # neighbours' rows a step: at width 256 and float32, 64 MiB
 

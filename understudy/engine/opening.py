@@ -35,7 +35,7 @@ from understudy.engine.state import (
 from understudy.engine.student import Student, load_student
 from understudy.engine.updates.affected import Incremental, go_on
 from understudy.engine.updates.writer import Writer
-from understudy.graph.differences import become
+from understudy.graph.building.reading import reading_of
 from understudy.graph.errors import JournalError
 from understudy.graph.lineage import Lineage
 from understudy.graph.log.about import SHOWN
@@ -45,12 +45,12 @@ from understudy.graph.log.memory import MemoryLog
 from understudy.graph.log.protocol import Log
 from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.log.streams.options import RedisLogOptions
-from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutable.differences import become
+from understudy.graph.mutable.materialize import to_text_graph
+from understudy.graph.mutable.store import GraphStore
+from understudy.graph.mutable.view import GraphView
 from understudy.graph.progress import Progress, silent, step
-from understudy.graph.reading import reading_of
-from understudy.graph.store import GraphStore
 from understudy.graph.text_graph import TextGraph
-from understudy.graph.view import GraphView
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from understudy.engine.opening import Opening, assemble_at, check_lineage
 from understudy.graph.lineage import lineage_of
 from understudy.graph.log.keys import Keys
 from understudy.graph.log.memory import MemoryLog
+from understudy.graph.mutable.store import GraphStore
 from understudy.graph.progress import Progress, silent
-from understudy.graph.store import GraphStore
 from understudy.graph.text_graph import TextGraph
 
 

@@ -26,7 +26,7 @@ from understudy.engine.errors import (
 from understudy.engine.limits import Limits
 from understudy.engine.state import GraphState
 from understudy.graph.missing import is_blank
-from understudy.graph.view import GraphView
+from understudy.graph.mutable.view import GraphView
 
 if TYPE_CHECKING:  # it runs what is sorted out here
     from understudy.engine.student import Inference

@@ -39,7 +39,7 @@ def hidden_states(resolution: Resolution, inference: "Inference | None") -> NDAr
 
 
 def last_hidden(state: GraphState, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """The same of stored nodes, by their rows."""
+    """The last hidden states of stored nodes, by their rows; float32 [B, hidden]."""
     return state.activations(len(state.tables.activations) - 1, rows)
 
 

@@ -24,7 +24,7 @@ from understudy.folders.errors import FolderError
 from understudy.graph.arrays import save_array, save_parts
 from understudy.graph.errors import JournalDamagedError, JournalError
 from understudy.graph.log.about import ADVICE
-from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutable.materialize import to_text_graph
 from understudy.graph.snapshot import FILES as SNAPSHOT_FILES
 from understudy.graph.snapshot import save_snapshot
 from understudy.graph.text_graph import TextGraph

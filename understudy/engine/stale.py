@@ -1,4 +1,4 @@
-"""Logits that a change left to whoever asks for them.
+"""Logits that a change left to be computed when they are asked for.
 
 A change far from every question would otherwise run the last layer for all nodes around it, most
 often only to have the next one run it again.
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from understudy.engine.errors import InferenceError
 from understudy.engine.gathered import GATHERED_ROWS, Gathered, steps
 from understudy.engine.updates.aggregated import run_alone
-from understudy.graph.neighborhoods import Weighting
-from understudy.graph.propagation import Layer
-from understudy.graph.versions import VersionedTable
-from understudy.graph.view import GraphView
+from understudy.graph.layers.neighborhoods import Weighting
+from understudy.graph.layers.propagation import Layer
+from understudy.graph.mutable.versions import VersionedTable
+from understudy.graph.mutable.view import GraphView
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from understudy.engine.arguments import listed
 from understudy.engine.errors import BundleMismatchError, InvalidArgumentError
 from understudy.engine.stale import StaleLogits
 from understudy.graph.lineage import Lineage
+from understudy.graph.mutable.versions import VersionedTable
+from understudy.graph.mutable.view import REMOVED, GraphView
 from understudy.graph.snapshot import FILES as SNAPSHOT_FILES
 from understudy.graph.snapshot import load_snapshot
 from understudy.graph.text_graph import TextGraph
-from understudy.graph.versions import VersionedTable
-from understudy.graph.view import REMOVED, GraphView
 
 GRAPH_FOLDER = "graph"
 PROBE_DEGREE = 4  # of the node that is probed

@@ -15,8 +15,8 @@ from understudy.engine.gathered import Gathered
 from understudy.engine.inputs import TextInput, open_input
 from understudy.engine.requests import UnseenNode
 from understudy.engine.state import GraphState
-from understudy.graph.neighborhoods import Weighting
-from understudy.graph.propagation import Layer
+from understudy.graph.layers.neighborhoods import Weighting
+from understudy.graph.layers.propagation import Layer
 
 
 @dataclass(frozen=True, slots=True)

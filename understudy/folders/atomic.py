@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from understudy.folders.durable import flush, synchronize
-from understudy.folders.errors import FolderChangedError, told_problems
+from understudy.folders.errors import FolderChangedError, place_errors
 from understudy.folders.inspection import refuse_foreign
 from understudy.folders.places import fillable_only, real_place
 from understudy.folders.swapping import finish, swap_content, swap_folders
@@ -22,7 +22,7 @@ from understudy.folders.workplace import (
     workplaces,
 )
 
-# A mount point that nothing told, another file system, or a parent that lets nobody rename.
+# An unknown mount point, another file system, or a parent in which nothing may be renamed.
 CANNOT_RENAME = (errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS)
 
 
@@ -43,7 +43,7 @@ def atomic_folder(out: Path) -> Iterator[Path]:
         OutputUnwritableError: it cannot be written; what was there is as it was.
     """
     place = real_place(out)
-    with told_problems(out):
+    with place_errors(out):
         refuse_foreign(out, place)
         place.parent.mkdir(parents=True, exist_ok=True)
         tidy(place)
@@ -93,7 +93,7 @@ def stamps(folder: Path) -> list[tuple[str, int, int, int]]:
 
 
 def let_be_read(folder: Path) -> None:
-    """Lets whoever may read a new folder read its files, too.
+    """Makes the files of a new folder readable to all who may read the folder.
 
     Some writers make them their user's alone, and others could not use the output. A file that has
     another name elsewhere stays as it is there.
@@ -133,7 +133,7 @@ def reserved(out: Path) -> Iterator[None]:
         OutputUnwritableError: it cannot be written.
     """
     place = real_place(out)
-    with told_problems(out):
+    with place_errors(out):
         place.parent.mkdir(parents=True, exist_ok=True)
         tidy(place)
         with workplace(place) as work:

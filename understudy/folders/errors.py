@@ -56,7 +56,7 @@ FROM_RUST = re.compile(r"\(os error (\d+)\)")  # how libraries in Rust word an e
 
 
 @contextmanager
-def told_problems(out: Path) -> Iterator[None]:
+def place_errors(out: Path) -> Iterator[None]:
     """What is wrong with the place that is written to becomes an error of ours.
 
     Raises:
@@ -71,14 +71,14 @@ def told_problems(out: Path) -> Iterator[None]:
 
 
 @contextmanager
-def told_of_cache(place: Path) -> Iterator[None]:
+def cache_errors(place: Path) -> Iterator[None]:
     """The same of what is written to the cache on the way to an output, which is not to blame.
 
     Raises:
         OutputUnwritableError: instead of whatever was raised for it.
     """
     try:
-        with told_problems(place):
+        with place_errors(place):
             yield
     except OutputUnwritableError as error:
         raise OutputUnwritableError(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from understudy.folders.atomic import tidy, workplace
 from understudy.folders.durable import flush
-from understudy.folders.errors import OutputUnwritableError, told_problems
+from understudy.folders.errors import OutputUnwritableError, place_errors
 from understudy.folders.inspection import (
     refuse_foreign,
     refuse_inputs,
@@ -38,7 +38,7 @@ def check_output(out: Path, kind: Kind, inputs: Iterable[Path] = (), force: bool
     place = real_place(out)
     refuse_inputs(out, place, inputs)
     refuse_within(out, place)
-    with told_problems(out):
+    with place_errors(out):
         with suppress(FileNotFoundError):
             place.lstat()  # of a name too long, or below a file, nothing else would tell by now
         tidy(place)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from understudy.folders.errors import told_problems
+from understudy.folders.errors import place_errors
 
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 
@@ -21,7 +21,7 @@ def taking_turns(place: Path) -> Iterator[None]:
     Raises:
         OutputUnwritableError: there can be no file beside it.
     """
-    with told_problems(place):
+    with place_errors(place):
         place.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(place.with_name(f".{place.name}.lock"), os.O_RDWR | os.O_CREAT, 0o644)
         try:

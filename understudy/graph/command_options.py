@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from understudy.graph.builder import MISSING_TEXT, UNSEEN_LABELS, Rules
+from understudy.graph.building.builder import MISSING_TEXT, UNSEEN_LABELS, Rules
+from understudy.graph.building.labels import NEGATIVE_LABELS
+from understudy.graph.building.split_names import SPLIT_BY
 from understudy.graph.errors import BadInputError
-from understudy.graph.labels import NEGATIVE_LABELS
-from understudy.graph.split_names import SPLIT_BY
 from understudy.graph.splits import are_shares
 
 Out = Annotated[Path, typer.Argument(help="The graph folder to write.")]

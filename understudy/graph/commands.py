@@ -6,9 +6,12 @@ from typing import Annotated
 
 import typer
 
+from understudy.command_line.next_step import beside, tell_next
+from understudy.command_line.option_groups import with_options
+from understudy.command_line.printed_json import printed_json
 from understudy.folders import check_output, reserved
 from understudy.folders.kinds import GRAPH
-from understudy.graph.builder import Built, Rules
+from understudy.graph.building.builder import Built, Rules
 from understudy.graph.command_options import (
     Delimiter,
     Force,
@@ -32,11 +35,8 @@ from understudy.graph.describe import describe
 from understudy.graph.files import cache_folder
 from understudy.graph.folder import load_graph, save_graph
 from understudy.graph.names import check_name
-from understudy.graph.next_step import beside, tell_next
 from understudy.graph.progress import Progress, step, terminal_progress
 from understudy.graph.tables import show_graph, show_import
-from understudy.option_groups import with_options
-from understudy.printed_json import printed_json
 
 data = typer.Typer(
     no_args_is_help=True,

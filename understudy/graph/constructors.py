@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from understudy.graph.builder import Rules
+    from understudy.graph.building.builder import Rules
     from understudy.graph.text_graph import TextGraph
 
 

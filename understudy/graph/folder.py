@@ -138,7 +138,7 @@ def load_graph(folder: Path | str) -> TextGraph:
 
 
 def loaded(folder: Path) -> TextGraph:
-    """The same of a folder that nobody replaces meanwhile."""
+    """`load_graph` of a folder that is not replaced meanwhile."""
     meta = read_meta(folder)
     try:
         nodes, edges = (read_table(folder / f"{name}.parquet") for name in ("nodes", "edges"))

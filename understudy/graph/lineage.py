@@ -26,7 +26,7 @@ def lineage_of(graph: "TextGraph") -> Lineage:
 
 
 def lineage_value(lineage: Lineage) -> dict[str, Any]:
-    """As it stands in a JSON file."""
+    """The lineage as a value for JSON."""
     return {"id": lineage.id, "position": lineage.position}
 
 

@@ -1,4 +1,4 @@
-"""Changes of a graph, one by one, and as JSON: for the journal, and for whoever sends them."""
+"""Changes of a graph, one by one and as JSON: for the log and for clients."""
 
 import json
 from collections.abc import Sequence

@@ -42,7 +42,7 @@ def check_apart(graph: TextGraph, place: Callable[[int], str] | None = None) -> 
     twice = np.flatnonzero(np.bincount(members, minlength=graph.num_nodes) > 1)
     if len(twice):
         raise BadInputError(
-            f"{told(graph, int(twice[0]), place)} is in more than one split; "
+            f"{node_in_words(graph, int(twice[0]), place)} is in more than one split; "
             "each node may be in one"
         )
     return members
@@ -65,13 +65,14 @@ def check_split(graph: TextGraph, place: Callable[[int], str] | None = None) -> 
         splits = (name for name in SPLIT_NAMES if node in graph.splits.get(name, ()))
         where = next((f"in {name}" for name in splits), "on nodes of no split")
         raise BadInputError(
-            f"{told(graph, node, place)} has label {graph.label_names[graph.labels[node]]!r}, "
-            f"which is {where} but not in train; move some of its nodes to train, or remove the "
-            "label, at import with --unseen-labels drop"
+            f"{node_in_words(graph, node, place)} has label "
+            f"{graph.label_names[graph.labels[node]]!r}, which is {where} but not in "
+            "train; move some of its nodes to train, or remove the label, at import with "
+            "--unseen-labels drop"
         )
 
 
-def told(graph: TextGraph, node: int, place: Callable[[int], str] | None) -> str:
+def node_in_words(graph: TextGraph, node: int, place: Callable[[int], str] | None) -> str:
     """A node in words, with its place where that is known."""
     name = f"node {graph.ids[node].as_py()!r}"
     return f"{place(node)}: {name}" if place else name

@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from understudy.graph.builder import Built
+from understudy.command_line.next_step import command
+from understudy.graph.building.builder import Built
+from understudy.graph.building.reading import Reading
+from understudy.graph.building.repairs import Repair
 from understudy.graph.describe import describe
-from understudy.graph.next_step import command
-from understudy.graph.reading import Reading
-from understudy.graph.repairs import Repair
 
 
 def show_import(built: Built, out: Path) -> None:

@@ -143,7 +143,9 @@ class OverHttp(OneByOne):
             if error.code not in NODE_ERRORS:
                 raise
             return self.explained(rows, top_k, error)
-        return [told(row, found, version) for row, found in zip(rows, predictions, strict=True)]
+        return [
+            answer_of(row, found, version) for row, found in zip(rows, predictions, strict=True)
+        ]
 
     def halved(self, rows: Sequence[Row], top_k: int) -> list[Answer]:
         middle = len(rows) // 2
@@ -160,7 +162,7 @@ class OverHttp(OneByOne):
         if self.companion is not None:
             nodes = [self.companion, *(row.node or Node() for row in rows)]
             predictions, version = self.ask(nodes, top_k)
-            return [told(r, p, version) for r, p in zip(rows, predictions[1:], strict=True)]
+            return [answer_of(r, p, version) for r, p in zip(rows, predictions[1:], strict=True)]
         return self.halved(rows, top_k)
 
     def ask(self, nodes: list[Node], top_k: int) -> tuple[tuple[Prediction, ...], int]:
@@ -187,7 +189,7 @@ def model_of(client: Client) -> str:
     return version
 
 
-def told(row: Row, found: Prediction, version: int) -> Answer:
+def answer_of(row: Row, found: Prediction, version: int) -> Answer:
     if found.error is not None:
         return failed(row, f"{found.error}: {found.error_message}")
     top = tuple((entry.label, entry.score) for entry in found.top)

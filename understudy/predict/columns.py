@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from understudy.client.models import Node
+from understudy.graph.building import cells
+from understudy.graph.building.cells import CellError
+from understudy.graph.building.reading import Reading
 from understudy.graph.errors import BadInputError
 from understudy.graph.missing import is_blank, is_missing
-from understudy.graph.readers import cells
-from understudy.graph.readers.cells import CellError
 from understudy.graph.readers.fields import (
     NOT_READ,
     find,
@@ -19,7 +20,6 @@ from understudy.graph.readers.fields import (
     twice,
 )
 from understudy.graph.readers.usual_names import NEIGHBOR_NAMES
-from understudy.graph.reading import Reading
 
 Value = TypeVar("Value")
 KINDS = 1_024  # of records by their keys, of which the columns are remembered
@@ -201,8 +201,8 @@ class Columns:
                     f"{listed(columns)}"
                 )
 
-    def told(self, columns: Sequence[str]) -> Iterator[str]:
-        """What was found rather than said."""
+    def notes(self, columns: Sequence[str]) -> Iterator[str]:
+        """Which columns were taken, where they were guessed rather than named."""
         at = self.indexes(columns)
         roles: Mapping[str, tuple[str, ...]] = at.roles(columns)
         used = {name for names in roles.values() for name in names}

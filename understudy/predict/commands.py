@@ -17,12 +17,12 @@ import typer
 from understudy.client import Client, Route
 from understudy.cluster.options import Ray, Workers, check_cluster
 from understudy.folders.places import is_address, url_problem
+from understudy.graph.building.reading import read_of
 from understudy.graph.command_options import Delimiter, HasHeader, TextField
 from understudy.graph.files import file_digest
 from understudy.graph.progress import terminal_progress
 from understudy.graph.readers.dialects import parse_delimiter
 from understudy.graph.readers.fields import NOT_READ
-from understudy.graph.reading import read_of
 from understudy.predict.answering import (
     Answerer,
     InProcess,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from understudy.folders import unfinished_folder
 from understudy.folders.durable import flush
-from understudy.folders.errors import told_problems
+from understudy.folders.errors import place_errors
 from understudy.folders.inspection import refuse_within
 from understudy.folders.places import real_place, short_name
 from understudy.graph.files import atomic_file
@@ -44,7 +44,7 @@ class Parts:
     with_top: bool
 
     def files(self) -> list[Path]:
-        """In their order."""
+        """The parts in their order."""
         return sorted(path for path in self.work.iterdir() if PART.fullmatch(path.name))
 
     def done(self) -> tuple[int, int]:
@@ -64,7 +64,7 @@ class Parts:
         end, bad = first + len(answers), sum(answer.error is not None for answer in answers)
         name = f"part-{first:0{DIGITS}}-{end:0{DIGITS}}-{bad}{self.kind.suffix}"
         content = encode(answers, self.kind, self.with_top)
-        with told_problems(self.out), atomic_file(self.work / name) as temporary:
+        with place_errors(self.out), atomic_file(self.work / name) as temporary:
             temporary.write_bytes(content)
             flush(temporary)
 
@@ -74,7 +74,7 @@ class Parts:
         Raises:
             OutputUnwritableError: no space, for example.
         """
-        with told_problems(self.out):
+        with place_errors(self.out):
             with atomic_file(self.out) as temporary, temporary.open("wb") as file:
                 join(self.files(), file, self.kind, self.with_top)
             shutil.rmtree(self.work)
@@ -110,7 +110,7 @@ def check_place(out: Path, force: bool) -> None:
         raise OutputError(f"{out} is a folder; name a file for the answers")
     if out.exists() and not force:
         raise OutputError(f"{out} is there already; --force replaces it, or name another file")
-    with told_problems(out):
+    with place_errors(out):
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(prefix=f".{short_name(place)}.", dir=place.parent) as trial:
             trial.write(b"trial")
@@ -128,7 +128,7 @@ def open_parts(out: Path, kind: Format, with_top: bool, about: Sequence[object])
     """
     digest = hashlib.sha256(repr(about).encode()).hexdigest()
     work = unfinished_folder(out, digest)
-    with told_problems(out):
+    with place_errors(out):
         work.mkdir(parents=True, exist_ok=True)
         lock = os.open(work / LOCK, os.O_RDWR | os.O_CREAT)
     try:

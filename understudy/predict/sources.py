@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from understudy.client.models import Node
 from understudy.graph.errors import BadInputError, GraphError
+from understudy.graph.mutable.view import GraphView
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.arrow_columns import is_textual, python_values
 from understudy.graph.readers.delimited import Header, Refuse, read_delimited
@@ -20,7 +21,6 @@ from understudy.graph.readers.jsonl import document_rows, read_document, read_js
 from understudy.graph.readers.pandas_index import counted_index
 from understudy.graph.readers.parquet import DAMAGED, open_parquet
 from understudy.graph.text_graph import UNLABELED
-from understudy.graph.view import GraphView
 from understudy.predict.columns import AskedFields, Columns
 from understudy.predict.formats import Format
 from understudy.predict.rows import Row
@@ -87,11 +87,11 @@ def stdin_rows(
     def said(words: str) -> str:
         return words.replace(str(path), STDIN)
 
-    def told(stage: str, done: int, total: int) -> None:
+    def report(stage: str, done: int, total: int) -> None:
         progress(stage.replace(path.name, STDIN), done, total)
 
     try:
-        for row in read_rows(path, kind, options, lambda words: tell(said(words)), told):
+        for row in read_rows(path, kind, options, lambda words: tell(said(words)), report):
             yield replace(row, where=said(row.where), problem=said(row.problem))
     except GraphError as error:
         raise type(error)(said(str(error))) from error
@@ -113,7 +113,7 @@ def object_rows(
     yield from text_rows(columns, read, tell, table=False)
     if len(columns.known) > 1:
         tell("not all rows had the same keys; those of all of them:")
-        for words in columns.told(list(columns.seen)):
+        for words in columns.notes(list(columns.seen)):
             tell(words)
 
 
@@ -155,7 +155,7 @@ def text_rows(
             columns.numbered = columns.numbered and names[0] == "1"
             if table:
                 columns.check(names)
-            for words in columns.told(names):
+            for words in columns.notes(names):
                 tell(words)
         yield from refused
         refused.clear()
@@ -173,7 +173,7 @@ def parquet_rows(
     names = [*file.schema_arrow.names, *([] if index is None else [index[0]])]
     columns = Columns(str(path), options.fields)
     columns.check(names)
-    for words in columns.told(names):
+    for words in columns.notes(names):
         tell(words)
     needed = [name for group in columns.indexes(names).roles(names).values() for name in group]
     stored = [name for name in dict.fromkeys(needed) if name in file.schema_arrow.names]

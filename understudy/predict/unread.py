@@ -2,7 +2,7 @@
 
 import typer
 
-from understudy.graph.given_options import option_of, was_given
+from understudy.command_line.given_options import option_of, was_given
 from understudy.predict.errors import OptionError
 from understudy.predict.formats import Base, Format
 

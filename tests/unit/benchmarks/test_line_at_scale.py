@@ -13,7 +13,7 @@ from benchmarks.line_report import extrapolated, report
 from benchmarks.measure import RESULTS
 from tests.figures import unfounded
 from understudy.graph import save_graph
-from understudy.graph.builder import Rules
+from understudy.graph.building.builder import Rules
 from understudy.graph.readers.fields import EdgeFields, NodeFields
 from understudy.graph.readers.files import import_graph
 from understudy.graph.readers.synthetic import SyntheticOptions, synthetic_graph

@@ -4,7 +4,7 @@ import numpy as np
 
 from tests.bundles import TinyBundle, reference_activations
 from understudy.engine import Engine
-from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutable.materialize import to_text_graph
 from understudy.graph.text_graph import TextGraph
 
 

@@ -14,11 +14,11 @@ from understudy.engine.state import GraphState
 from understudy.engine.student import Student
 from understudy.engine.updates.affected import Incremental
 from understudy.engine.updates.writer import Writer
+from understudy.graph.layers.neighborhoods import Weighting
+from understudy.graph.layers.propagation import Layer
 from understudy.graph.log.memory import MemoryLog
-from understudy.graph.materialize import to_text_graph
-from understudy.graph.neighborhoods import Weighting
-from understudy.graph.propagation import Layer
-from understudy.graph.store import GraphStore
+from understudy.graph.mutable.materialize import to_text_graph
+from understudy.graph.mutable.store import GraphStore
 from understudy.graph.text_graph import TextGraph
 
 WIDTH, CLASSES = 6, 3

@@ -18,7 +18,7 @@ from understudy.engine.snapshots import PREFIX
 from understudy.engine.updates.tickets import Applied
 from understudy.graph.errors import JournalForeignError
 from understudy.graph.log.protocol import Record
-from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutable.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
 
 

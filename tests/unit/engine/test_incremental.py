@@ -37,9 +37,9 @@ from understudy.engine.updates.affected import HUB_NEIGHBORS, LOGITS_AT_ONCE, In
 from understudy.engine.updates.aggregated import LINEAR
 from understudy.engine.updates.writer import Writer
 from understudy.graph.log.memory import MemoryLog
-from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutable.materialize import to_text_graph
+from understudy.graph.mutable.store import GraphStore
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
-from understudy.graph.store import GraphStore
 from understudy.graph.text_graph import TextGraph
 
 TOLERANCE = 1e-4

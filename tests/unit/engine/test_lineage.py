@@ -20,7 +20,7 @@ from understudy.engine import Engine
 from understudy.engine.errors import BundleForeignError, MutationRefusedError, NotReadyError
 from understudy.engine.updates.affected import TEXTS_A_RUN
 from understudy.graph.errors import JournalForeignError
-from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutable.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 from understudy.graph.text_graph import TextGraph
 

@@ -40,7 +40,7 @@ from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.log.streams.base import BaseFolder
 from understudy.graph.log.streams.log import RedisLog
 from understudy.graph.log.streams.options import RedisLogOptions
-from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutable.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
 
 LONG = "UNDERSTUDY_LONG_TESTS" in os.environ

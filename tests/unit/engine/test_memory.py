@@ -20,8 +20,8 @@ from tests.bundles import NODES, TinyBundle, write_tiny_bundle
 from understudy.bundle import BundleDamagedError
 from understudy.engine import Engine, Node
 from understudy.engine.errors import InferenceError, MutationTargetError
+from understudy.graph.mutable.versions import Version, VersionedTable
 from understudy.graph.mutations import AddEdge, RemoveEdge, UpsertNode
-from understudy.graph.versions import Version, VersionedTable
 
 CHANGES = 2_000
 RELOADS = 20

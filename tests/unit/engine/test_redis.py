@@ -21,7 +21,7 @@ from understudy.engine.updates.tickets import Applied
 from understudy.graph.errors import JournalDamagedError, JournalForeignError, LogUnsureError
 from understudy.graph.log.protocol import Record
 from understudy.graph.log.streams.options import RedisLogOptions
-from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutable.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, UpsertNode
 
 OpenEngine = Callable[[str], Engine]

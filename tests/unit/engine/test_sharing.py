@@ -25,7 +25,7 @@ from understudy.engine.updates.tickets import Applied
 from understudy.graph.errors import JournalError
 from understudy.graph.log.protocol import Record
 from understudy.graph.log.streams.options import RedisLogOptions
-from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutable.materialize import to_text_graph
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
 
 OpenEngine = Callable[[], Engine]

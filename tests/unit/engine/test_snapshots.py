@@ -21,9 +21,9 @@ from understudy.engine.opening import JOURNAL_FILE
 from understudy.engine.state import owed_file
 from understudy.graph.errors import JournalDamagedError, JournalError
 from understudy.graph.log.keys import Keys
-from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutable.materialize import to_text_graph
+from understudy.graph.mutable.store import GraphStore
 from understudy.graph.mutations import AddEdge, RemoveEdge, UpsertNode
-from understudy.graph.store import GraphStore
 
 
 def add(engine: Engine, first: int, count: int = 1) -> None:

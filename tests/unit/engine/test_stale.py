@@ -30,10 +30,10 @@ from understudy.engine.updates.aggregated import LINEAR
 from understudy.engine.updates.writer import Writer
 from understudy.graph import TextGraph, build_adjacency, string_array
 from understudy.graph.errors import JournalError
+from understudy.graph.layers.neighborhoods import Weighting
 from understudy.graph.log.memory import MemoryLog
 from understudy.graph.log.protocol import Record
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
-from understudy.graph.neighborhoods import Weighting
 
 TOLERANCE = 1e-4
 MANY = 1_000  # more than the graph has nodes

@@ -22,7 +22,7 @@ from understudy.folders import (
     check_space,
     reserved,
 )
-from understudy.folders.errors import told_problems
+from understudy.folders.errors import place_errors
 from understudy.folders.kinds import EVALUATION, GRAPH, STUDENT
 from understudy.graph import load_graph
 from understudy.graph.errors import SourceError
@@ -217,7 +217,7 @@ def test_a_library_in_rust_that_cannot_write_names_the_place(tmp_path: Path) -> 
     try:
         with (
             pytest.raises(OutputUnwritableError, match="cannot be written: a file would be larger"),
-            told_problems(path),
+            place_errors(path),
         ):
             save_file({"weights": np.zeros(100_000)}, path)
     finally:
@@ -225,7 +225,7 @@ def test_a_library_in_rust_that_cannot_write_names_the_place(tmp_path: Path) -> 
     quota = f"I/O error: {os.strerror(errno.EDQUOT)} (os error {errno.EDQUOT})"
     with (
         pytest.raises(OutputUnwritableError, match="the quota there is used up"),
-        told_problems(tmp_path),
+        place_errors(tmp_path),
     ):
         raise SafetensorError(quota)
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.graph.log.logs import opened, records
 from understudy.graph import TextGraph, build_adjacency, string_array
-from understudy.graph.builder import Built, Rules
+from understudy.graph.building.builder import Built, Rules
 from understudy.graph.readers.fields import EdgeFields, NodeFields
 from understudy.graph.readers.files import SplitFile, import_graph
 from understudy.graph.readers.formats import FileOptions

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from understudy.graph import BadInputError, load_graph
-from understudy.graph.builder import Built
+from understudy.graph.building.builder import Built
 from understudy.graph.command_options import (
     check_line_options,
     check_split_options,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from understudy.graph import BadInputError
-from understudy.graph.builder import Built
+from understudy.graph.building.builder import Built
 from understudy.graph.ids import LONGEST_ID, first_unusable, id_problem
 
 GOOD = [

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from understudy.graph import BadInputError, TextGraph, load_graph, save_graph
+from understudy.graph.building.reading import reading_of
 from understudy.graph.cached_graph import graph_folder
-from understudy.graph.reading import reading_of
 from understudy.graph.settled import settled
 
 NODES = 7

@@ -13,7 +13,7 @@ from tests.bundles import TinyBundle, with_texts
 from tests.predicting import Ended, expected, says, table
 from understudy.bundle import open_bundle
 from understudy.engine import Engine, Node
-from understudy.graph.reading import neighbor_column, read_of, reading_of, text_columns
+from understudy.graph.building.reading import neighbor_column, read_of, reading_of, text_columns
 
 ROWS = "id,Summary,Details\na,http socket,matrix proof\n"
 

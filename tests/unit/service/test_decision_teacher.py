@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service.errors import TeacherError
-from service.parts import manners
+from service.parts import teacher_setups
 from service.settings import load_settings
 from service.teacher.client import EndpointTeacher, Opinion, endpoint_teacher
 from tests.bundles import tiny_graph, tiny_manifest
@@ -50,5 +50,5 @@ def test_the_setting_chooses_the_wire_and_answers_are_kept_apart() -> None:
     for given in ({}, {"teacher_wire": "decisions"}, {"teacher_wire": "systemone"}, *chats):
         settings = load_settings(teacher_url="http://127.0.0.1:9/v1", **given)
         assert settings.teacher is not None
-        names.add(manners(settings, settings.teacher)(manifest).backend.name)
+        names.add(teacher_setups(settings, settings.teacher)(manifest).backend.name)
     assert len(names) == 5

@@ -18,7 +18,7 @@ from service.cache import Cache, CacheOptions
 from service.errors import ReloadError, SettingsError
 from service.teacher.client import Opinion
 from service.teacher.measured import (
-    Introduction,
+    IdentityCheck,
     QuestionSettings,
     Verdict,
     check_reload,
@@ -75,7 +75,7 @@ def test_what_was_told_of_the_labels_is_told_again() -> None:
     with pytest.raises(SettingsError, match=r"--teacher-label-descriptions is .*'wires'"):
         question_options(manifest(record), other)
     with telling({**IDENTITY, "prompt_hash": record.prompt_hash}) as (url, _):
-        assert met(url, manifest(record)) == Verdict("same")
+        assert check(url, manifest(record)) == Verdict("same")
 
 
 def test_without_a_record_the_settings_decide() -> None:
@@ -112,21 +112,21 @@ def test_another_teacher_at_the_same_address_is_asked_anew() -> None:
     identity = dict(IDENTITY)
 
     async def ask(url: str, told: Manifest) -> list[tuple[str, bool]]:
-        introduction = Introduction(url, "teacher", "", 5.0)
+        identity_check = IdentityCheck(url, "teacher", "", 5.0)
         backend, metrics = ToldTeacher(), Metrics()
         backend.released.set()
         cache = Cache("teacher", CacheOptions(), None, metrics)
-        teacher = Teacher(cache, TeacherOptions(), metrics, lambda: introduction.identified(told))
+        teacher = Teacher(cache, TeacherOptions(), metrics, lambda: identity_check.identified(told))
         prompt, answers = Prompt("Categories", "a text"), []
         for label in ("net", "games"):
             backend.say = partial(lambda label, _: Opinion(label), label)
             answers += [await teacher.ask(backend, prompt, LABELS) for _ in range(2)]
             identity["weights"] = "c" * 64  # it was tuned again, and started again
-            introduction.until = introduction.begun = 0  # a minute later
-            await introduction.identified(told)
-            assert introduction.asking is not None
-            await introduction.asking
-        await introduction.close()
+            identity_check.until = identity_check.begun = 0  # a minute later
+            await identity_check.identified(told)
+            assert identity_check.asking is not None
+            await identity_check.asking
+        await identity_check.close()
         await teacher.close()
         return [(answer.opinion.label, answer.cached) for answer in answers]
 
@@ -139,16 +139,16 @@ def test_another_teacher_at_the_same_address_is_asked_anew() -> None:
 
 def test_one_that_cannot_be_reached_is_no_other() -> None:
     async def ask() -> list[str]:
-        introduction = Introduction("http://127.0.0.1:9/v1", "teacher", "", 5.0)
-        told = [await introduction.identified(manifest()) for _ in range(3)]
-        first = introduction.asking
-        introduction.begun = inf  # a moment ago
-        await introduction.identified(manifest())
-        assert introduction.asking is first
-        introduction.identity = "known"
-        await introduction.met(manifest())
-        await introduction.close()
-        return [*told, introduction.identity]
+        identity_check = IdentityCheck("http://127.0.0.1:9/v1", "teacher", "", 5.0)
+        told = [await identity_check.identified(manifest()) for _ in range(3)]
+        first = identity_check.asking
+        identity_check.begun = inf  # a moment ago
+        await identity_check.identified(manifest())
+        assert identity_check.asking is first
+        identity_check.identity = "known"
+        await identity_check.checked(manifest())
+        await identity_check.close()
+        return [*told, identity_check.identity]
 
     assert asyncio.run(ask()) == ["", "", "", "known"]
 
@@ -173,13 +173,13 @@ def telling(identity: dict[str, str] | None) -> Iterator[tuple[str, list[str]]]:
         stop()
 
 
-def met(url: str, told: Manifest, model: str = "teacher") -> Verdict:
-    return asyncio.run(Introduction(url, model, "key", 5.0).met(told))
+def check(url: str, told: Manifest, model: str = "teacher") -> Verdict:
+    return asyncio.run(IdentityCheck(url, model, "key", 5.0).checked(told))
 
 
 def test_the_same_teacher_is_known() -> None:
     with telling(IDENTITY) as (url, _):
-        assert met(url, manifest()) == Verdict("same")
+        assert check(url, manifest()) == Verdict("same")
 
 
 @pytest.mark.parametrize("name", ["model_hash", "weights", "prompt_hash"])
@@ -187,7 +187,7 @@ def test_another_teacher_is_refused_and_both_digests_named(
     name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with telling({**IDENTITY, name: "c" * 64}) as (url, _), caplog.at_level(logging.WARNING):
-        verdict = met(url, manifest())
+        verdict = check(url, manifest())
     assert verdict.refused
     assert "cccccccccccc" in verdict.reason
     assert IDENTITY[name][:12] in verdict.reason
@@ -196,10 +196,10 @@ def test_another_teacher_is_refused_and_both_digests_named(
 
 def test_a_stranger_is_believed_and_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
     async def twice(url: str) -> list[Verdict]:
-        introduction = Introduction(url, "teacher", "", 5.0)
-        first = await introduction.met(manifest())
-        introduction.until = 0  # a minute later
-        return [first, await introduction.met(manifest())]
+        identity_check = IdentityCheck(url, "teacher", "", 5.0)
+        first = await identity_check.checked(manifest())
+        identity_check.until = 0  # a minute later
+        return [first, await identity_check.checked(manifest())]
 
     with telling(None) as (url, asked), caplog.at_level(logging.WARNING):
         verdicts = asyncio.run(twice(url))
@@ -211,10 +211,10 @@ def test_a_stranger_is_believed_and_warned_of_once(caplog: pytest.LogCaptureFixt
 def test_an_endpoints_own_name_is_compared() -> None:
     other = manifest(changed(kind="endpoint", model="big-model", model_hash="", weights=""))
     with telling(None) as (url, _):
-        assert met(url, other, "big-model").state == "untold"
-        verdict = met(url, other, "small-model")
+        assert check(url, other, "big-model").state == "untold"
+        verdict = check(url, other, "small-model")
     with telling(IDENTITY) as (url, _):  # it was asked as an endpoint: no digest was kept
-        assert met(url, other, "big-model").state == "untold"
+        assert check(url, other, "big-model").state == "untold"
     assert verdict.state == "other"
     assert "'small-model'" in verdict.reason
     assert "'big-model'" in verdict.reason
@@ -222,21 +222,21 @@ def test_an_endpoints_own_name_is_compared() -> None:
 
 def test_prompts_of_another_release_are_refused_without_asking() -> None:
     with telling(IDENTITY) as (url, asked):
-        verdict = met(url, manifest(changed(prompt_hash="d" * 64)))
+        verdict = check(url, manifest(changed(prompt_hash="d" * 64)))
         assert verdict.state == "other"
         assert "dddddddddddd" in verdict.reason
         newer = manifest(changed(prompts={**RECORD.prompts, "poems": True}))
-        assert "prompt options poems" in met(url, newer).reason
+        assert "prompt options poems" in check(url, newer).reason
     assert asked == []
 
 
 def test_one_that_is_away_is_asked_again() -> None:
     async def back(url: str) -> list[str]:
-        introduction = Introduction("http://127.0.0.1:9/v1", "teacher", "", 5.0)
-        first = await introduction.refusal(manifest())
+        identity_check = IdentityCheck("http://127.0.0.1:9/v1", "teacher", "", 5.0)
+        first = await identity_check.refusal(manifest())
         assert first is not None
-        introduction.url = f"{url}/models"
-        assert await introduction.refusal(manifest()) is None
+        identity_check.url = f"{url}/models"
+        assert await identity_check.refusal(manifest()) is None
         return [str(first)]
 
     with telling(IDENTITY) as (url, _):
@@ -249,17 +249,17 @@ def test_another_bundle_has_the_teacher_tell_at_once_who_it_is() -> None:
     identity = dict(IDENTITY)
 
     async def ask(url: str) -> list[str]:
-        introduction = Introduction(url, "teacher", "", 5.0)
-        found = [await introduction.identified(manifest())]
+        identity_check = IdentityCheck(url, "teacher", "", 5.0)
+        found = [await identity_check.identified(manifest())]
         identity["weights"] = "c" * 64
         other = msgspec.structs.replace(
             manifest(changed(weights="c" * 64)), files={"other": FileInfo(0, "")}
         )
-        assert introduction.known(manifest()) == Verdict("same")
-        assert introduction.known(other) is None
-        found += [await introduction.identified(told) for told in (manifest(), other)]
-        assert introduction.known(other) == Verdict("same")
-        await introduction.close()
+        assert identity_check.known(manifest()) == Verdict("same")
+        assert identity_check.known(other) is None
+        found += [await identity_check.identified(told) for told in (manifest(), other)]
+        assert identity_check.known(other) == Verdict("same")
+        await identity_check.close()
         return [told[-1] for told in found]
 
     with telling(identity) as (url, asked):
@@ -269,8 +269,8 @@ def test_another_bundle_has_the_teacher_tell_at_once_who_it_is() -> None:
 
 def test_who_waits_for_a_teacher_that_says_nothing_waits_once() -> None:
     async def ask(port: int) -> None:
-        introduction = Introduction(f"http://127.0.0.1:{port}/v1", "teacher", "", 0.1)
-        refusals = await asyncio.gather(*(introduction.refusal(manifest()) for _ in range(20)))
+        identity_check = IdentityCheck(f"http://127.0.0.1:{port}/v1", "teacher", "", 0.1)
+        refusals = await asyncio.gather(*(identity_check.refusal(manifest()) for _ in range(20)))
         assert all("cannot be reached" in str(refusal) for refusal in refusals)
 
     with socket.create_server(("127.0.0.1", 0)) as silent:

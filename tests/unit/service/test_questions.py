@@ -11,9 +11,9 @@ from service.teacher.questions import QuestionOptions, Questions
 from tests.bundles import TinyBundle, write_tiny_bundle
 from understudy.engine import Engine, Node
 from understudy.graph.errors import BadInputError
-from understudy.graph.materialize import to_text_graph
+from understudy.graph.mutable.materialize import to_text_graph
+from understudy.graph.mutable.versions import Version
 from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, UpsertNode
-from understudy.graph.versions import Version
 
 NEIGHBOR = "node-1"  # of the training split, like nodes 0 to 19, with the label `editors`
 
@@ -146,7 +146,7 @@ def test_the_served_teacher_is_told_about_the_labels(bundle: TinyBundle, tmp_pat
         asking = build_parts(engine, settings, None).classifier.asking
         assert asking is not None
         resolution = engine.resolve([Node(id="node-2")])
-        prompt = asking.manners[engine].questions.prompts(resolution, [0])[0]
+        prompt = asking.setups[engine].questions.prompts(resolution, [0])[0]
         assert prompt.instruction.endswith("\n- editors: programs that change texts")
         path.write_text("label,description\neditor,x\n")
         with pytest.raises(BadInputError, match=r":2: the graph has no label 'editor'"):

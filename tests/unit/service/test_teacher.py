@@ -253,7 +253,7 @@ def test_a_rare_log_counts_what_it_leaves_out(caplog: pytest.LogCaptureFixture) 
     assert caplog.messages[-1] == "full: 5% (and 4 more like it since the last line)"
     for number in range(1_000):
         often.warning(str(number), "many kinds")
-    assert len(often.told) <= 100
+    assert len(often.logged) <= 100
 
 
 def test_a_teacher_error_needs_no_more_than_words() -> None:

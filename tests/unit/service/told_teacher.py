@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from service.cache import Cache, CacheOptions
-from service.teacher.asking import Asking, Manner
+from service.teacher.asking import Asking, TeacherSetup
 from service.teacher.client import Opinion
 from service.teacher.questions import QuestionOptions, Questions
 from service.teacher.teacher import Teacher, TeacherOptions
@@ -43,8 +43,8 @@ def open_teacher(metrics: Metrics, **options: int) -> Teacher:
 def asking(backend: ToldTeacher, share: float = 0.0, **options: int) -> Asking:
     """Asks the one backend about every bundle, in its labels."""
 
-    def manner_of(manifest: Manifest) -> Manner:
-        return Manner(Questions(QuestionOptions(), manifest.label_names), backend)
+    def setup_of(manifest: Manifest) -> TeacherSetup:
+        return TeacherSetup(Questions(QuestionOptions(), manifest.label_names), backend)
 
     metrics = Metrics()
-    return Asking(open_teacher(metrics, **options), manner_of, share, metrics)
+    return Asking(open_teacher(metrics, **options), setup_of, share, metrics)

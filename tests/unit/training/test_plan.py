@@ -13,12 +13,12 @@ from training.config import StudentConfig
 from training.errors import DeviceError, TeacherError, TrainingError
 from training.memory import KEPT_FROM, WORD_BYTES, GraphSize
 from training.plan import Stage, advice, plan_stages, text_stage
-from training.wishes import Wishes, check_wishes
+from training.plan_options import PlanOptions, check_plan_options
 from understudy.cli import build_app
 from understudy.graph import save_graph
 
 SIZE = GraphSize(nodes=2_000, edges=8_000, classes=5, text_bytes=200_000)
-WISHES = Wishes(
+OPTIONS = PlanOptions(
     teacher="encoder",
     students=(StudentConfig(hidden=16), StudentConfig("mlp", hidden=16)),
     hashed=False,
@@ -37,7 +37,7 @@ ROOMY = 1e15  # bytes
 
 @pytest.fixture(scope="module")
 def stages() -> list[Stage]:
-    return plan_stages(SIZE, WISHES, ROOMY)
+    return plan_stages(SIZE, OPTIONS, ROOMY)
 
 
 def test_every_stage_has_its_line_and_its_price(stages: list[Stage]) -> None:
@@ -50,11 +50,13 @@ def test_every_stage_has_its_line_and_its_price(stages: list[Stage]) -> None:
         assert stage.memory > 1e8
         assert stage.money == pytest.approx(stage.seconds / 3_600 * 2.0)
         assert stage.workers_seconds == stage.seconds
-    assert advice(stages, WISHES) == ["one machine does all of it in its memory: take the defaults"]
+    assert advice(stages, OPTIONS) == [
+        "one machine does all of it in its memory: take the defaults"
+    ]
 
 
 def test_workers_share_questions_and_students() -> None:
-    stages = {stage.name: stage for stage in plan_stages(SIZE, replace(WISHES, workers=4), ROOMY)}
+    stages = {stage.name: stage for stage in plan_stages(SIZE, replace(OPTIONS, workers=4), ROOMY)}
     teach = stages["teach"]
     assert teach.workers_seconds == pytest.approx(teach.seconds / 4)
     distilling = stages["distill sage"]
@@ -62,15 +64,15 @@ def test_workers_share_questions_and_students() -> None:
 
 
 def test_an_endpoint_costs_what_its_tokens_cost() -> None:
-    wishes = replace(WISHES, teacher="openai:http://localhost#m", questions=100, students=())
-    teach = plan_stages(SIZE, wishes, ROOMY)[1]
+    options = replace(OPTIONS, teacher="openai:http://localhost#m", questions=100, students=())
+    teach = plan_stages(SIZE, options, ROOMY)[1]
     assert teach.seconds == pytest.approx(100 / 4)
     assert teach.money == pytest.approx(100 * ((380 + 4 * 5) * 3.0 + 8 * 5.0) / 1e6)
     assert teach.disk == 100 * 5 * 4  # probabilities alone: an endpoint shows no features
 
 
 def test_texts_of_a_large_graph_are_hashed_once_and_take_disk() -> None:
-    hashing = replace(WISHES, hashed=True)
+    hashing = replace(OPTIONS, hashed=True)
     small, large = replace(SIZE, text_bytes=KEPT_FROM - 1), replace(SIZE, text_bytes=KEPT_FROM)
     assert text_stage(small, hashing, 1e9).disk == 0
     assert text_stage(large, hashing, 1e9).disk == WORD_BYTES * KEPT_FROM
@@ -78,19 +80,19 @@ def test_texts_of_a_large_graph_are_hashed_once_and_take_disk() -> None:
 
 def test_where_memory_lacks_batches_are_told_and_days_of_asking_are_advised_against() -> None:
     huge = replace(SIZE, nodes=SIZE.nodes * 10_000, edges=SIZE.edges * 10_000)
-    stages = plan_stages(huge, replace(WISHES, students=WISHES.students[1:]), 1e9)
+    stages = plan_stages(huge, replace(OPTIONS, students=OPTIONS.students[1:]), 1e9)
     assert stages[2].remark.startswith("in batches, ")
-    assert any("`teach --budget`" in line for line in advice(stages, WISHES))
-    assert any("does not fit into memory" in line for line in advice(stages, WISHES))
+    assert any("`teach --budget`" in line for line in advice(stages, OPTIONS))
+    assert any("does not fit into memory" in line for line in advice(stages, OPTIONS))
 
 
 def test_a_teacher_of_unknown_size_is_refused() -> None:
     with pytest.raises(TeacherError, match="--teacher-parameters"):
-        check_wishes(replace(WISHES, teacher="some/model"))
-    check_wishes(replace(WISHES, teacher="some/model", parameters=8e9))
+        check_plan_options(replace(OPTIONS, teacher="some/model"))
+    check_plan_options(replace(OPTIONS, teacher="some/model", parameters=8e9))
     for name, value in (("parameters", math.nan), ("machine_price", math.inf)):
         with pytest.raises(TrainingError, match=r"--[a-z-]+ must be a number of at least 0, not"):
-            check_wishes(replace(WISHES, **{name: value}))  # type: ignore[arg-type]
+            check_plan_options(replace(OPTIONS, **{name: value}))  # type: ignore[arg-type]
 
 
 def test_the_command_prints_a_table_with_units_and_what_was_assumed(tmp_path: Path) -> None:

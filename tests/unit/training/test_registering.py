@@ -42,7 +42,7 @@ from training.teacher.tuning import TuningOptions
 from understudy.bundle.manifest import StudentInfo
 from understudy.bundle.student import WHOLE_FILE
 from understudy.graph import TextGraph, save_graph
-from understudy.graph.neighborhoods import Weighting
+from understudy.graph.layers.neighborhoods import Weighting
 from understudy.graph.prompts import Prompt
 
 

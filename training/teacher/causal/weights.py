@@ -17,7 +17,7 @@ import torch
 from training.errors import TeacherError
 from training.teacher.named import GEMMA, check_file, check_name
 from understudy.folders import atomic_folder, taking_turns
-from understudy.folders.errors import told_of_cache
+from understudy.folders.errors import cache_errors
 from understudy.graph.errors import first_line
 from understudy.graph.files import cache_folder, file_digest
 
@@ -72,7 +72,7 @@ def gemma_weights() -> Weights:
         raise TeacherError(f"the teacher gemma needs packages that are not here; {EXTRA}")
     log.warning("%s", GEMMA_TERMS)
     # The processes of an evaluation ask for it at once.
-    with told_of_cache(folder), taking_turns(folder):
+    with cache_errors(folder), taking_turns(folder):
         if not folder.is_dir():
             join_gemma(folder)
     return Weights(str(folder), GEMMA_DIGEST)
@@ -103,7 +103,7 @@ def gguf_weights(file: Path) -> Weights:
     if not folder.is_dir():
         if find_spec("gguf") is None:
             raise TeacherError(f"reading a GGUF file needs the package gguf; {EXTRA}")
-        with told_of_cache(folder), taking_turns(folder):
+        with cache_errors(folder), taking_turns(folder):
             if not folder.is_dir():
                 dequantize(file, folder, str(file))
     return Weights(str(folder), digest)

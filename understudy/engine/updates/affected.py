@@ -21,13 +21,13 @@ from understudy.engine.updates.aggregated import LINEAR, scales
 from understudy.engine.updates.cached_sums import KeptSums, Moved
 from understudy.engine.updates.debts import Debts
 from understudy.engine.updates.deferred import Deferred
+from understudy.engine.updates.distinct import union
 from understudy.engine.updates.layers import LayerRuns
 from understudy.engine.updates.wave import Settling, Step, Wave
 from understudy.graph.csr import Adjacency
-from understudy.graph.distinct import union
-from understudy.graph.store import GraphChange
-from understudy.graph.versions import Undo
-from understudy.graph.view import GraphView
+from understudy.graph.mutable.store import GraphChange
+from understudy.graph.mutable.versions import Undo
+from understudy.graph.mutable.view import GraphView
 
 TEXTS_A_RUN = 256  # encoded at once
 # Nodes whose logits a change computes; with GraphSAGE, a few edges reach so many. Then answers

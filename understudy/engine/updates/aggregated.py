@@ -5,9 +5,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from understudy.graph.csr import Adjacency
-from understudy.graph.neighborhoods import Neighborhoods
-from understudy.graph.propagation import Layer, run_blocks, run_dense
-from understudy.graph.versions import VersionedTable
+from understudy.graph.layers.neighborhoods import Neighborhoods
+from understudy.graph.layers.propagation import Layer, run_blocks, run_dense
+from understudy.graph.mutable.versions import VersionedTable
 
 LINEAR = ("mean", "sum", "symmetric")  # weightings that do not depend on the activations
 
@@ -19,7 +19,7 @@ def run_aggregated(
 
     Shapes:
         h: float32 [B, d]
-        aggregated: float32 [B, d], as `understudy.graph.aggregation.aggregate` gives it
+        aggregated: float32 [B, d], as `understudy.graph.layers.aggregation.aggregate` gives it
         returns: float32 [B, d']
     """
     if "table" not in getattr(layer, "inputs", ("table",)):

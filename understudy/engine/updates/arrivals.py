@@ -5,7 +5,7 @@ from threading import Lock
 
 
 class Arrivals:
-    """Safe to share between threads; costs a change next to nothing while nobody waits."""
+    """Safe to share between threads; costs a change next to nothing while none waits."""
 
     def __init__(self) -> None:
         self.lock = Lock()

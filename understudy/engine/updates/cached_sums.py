@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from understudy.engine.updates.distinct import counted
 from understudy.engine.updates.untouched import untouched
 from understudy.graph.csr import Adjacency
-from understudy.graph.distinct import counted
 
 NOT_KEPT = -1
 FEW_CHANGES = 32  # differences that any sum may take

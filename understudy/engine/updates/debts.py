@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.graph.versions import VersionedTable
+from understudy.graph.mutable.versions import VersionedTable
 
 # A node wakes its neighbours once what it owes them might move what one of them aggregates by this
 # much, were all of that one's neighbours to owe it as much. What it owes is kept, so it never adds
@@ -88,7 +88,7 @@ class Debts:
 
     @property
     def there(self) -> bool:
-        """The same, for whoever is not the writer."""
+        """Whether anything is owed, as readers ask it: nothing is noted."""
         return self.maybe and any(table.base.any() or table.grown.any() for table in self.owed)
 
     def now(self, rows: int) -> list[NDArray[np.float32]]:

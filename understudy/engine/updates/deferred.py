@@ -1,4 +1,4 @@
-"""The writer's side of logits that are left to whoever asks for them, or to the next pause."""
+"""The writer's side of logits that are computed when asked for, or in the next pause."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from understudy.engine.gathered import steps
 from understudy.engine.stale import StaleLogits
 from understudy.engine.student import Student
-from understudy.graph.distinct import union
-from understudy.graph.versions import Undo, VersionedTable
-from understudy.graph.view import GraphView
+from understudy.engine.updates.distinct import union
+from understudy.graph.mutable.versions import Undo, VersionedTable
+from understudy.graph.mutable.view import GraphView
 
 # Computed in one piece when changes pause; the next change waits for no more than one.
 SETTLED_ROWS = 4_096

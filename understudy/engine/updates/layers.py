@@ -18,9 +18,9 @@ from understudy.engine.updates.aggregated import (
     table_sums,
 )
 from understudy.engine.updates.cached_sums import KeptSums
-from understudy.graph.neighborhoods import Neighborhoods
-from understudy.graph.propagation import propagate
-from understudy.graph.view import GraphView
+from understudy.graph.layers.neighborhoods import Neighborhoods
+from understudy.graph.layers.propagation import propagate
+from understudy.graph.mutable.view import GraphView
 
 SUMMED_NEIGHBORS = 262_144  # a step, which does not gather them
 SUMMED_ROWS = 4_096  # nodes a step where sums are kept: what passes on stays in the cache

@@ -16,15 +16,15 @@ from understudy.engine.state import GraphState, Tables
 from understudy.engine.updates.arrivals import Arrivals
 from understudy.engine.updates.tickets import Applied, failure_of, refusal
 from understudy.engine.updates.wave import Settling
-from understudy.graph.draft import Draft
 from understudy.graph.errors import JournalError, MutationError
 from understudy.graph.log.keys import Keys, Known
 from understudy.graph.log.protocol import Log, Record, payload_bytes, pieces
-from understudy.graph.materialize import whole_adjacency
+from understudy.graph.mutable.draft import Draft
+from understudy.graph.mutable.materialize import whole_adjacency
+from understudy.graph.mutable.store import GraphChange, GraphStore
+from understudy.graph.mutable.versions import Undo
+from understudy.graph.mutable.view import GraphView
 from understudy.graph.mutations import decode_mutations
-from understudy.graph.store import GraphChange, GraphStore
-from understudy.graph.versions import Undo
-from understudy.graph.view import GraphView
 
 logger = logging.getLogger(__name__)
 

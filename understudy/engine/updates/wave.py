@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from understudy.engine.updates.cached_sums import Moved
-from understudy.graph.store import GraphChange
-from understudy.graph.versions import Undo
-from understudy.graph.view import GraphView
+from understudy.graph.mutable.store import GraphChange
+from understudy.graph.mutable.versions import Undo
+from understudy.graph.mutable.view import GraphView
 
 
 class Settling(Enum):

@@ -1,8 +1,9 @@
 """Changes of the graph: checked, computed, made durable, and then visible, all at once.
 
-Callers queue up; whoever holds the lock carries out everything that waits as one group: one pass
-over the affected nodes, one commit of the log. Each batch stays all or nothing. Who waits on an
-event loop has the writer's own thread do it, so that as many batches can wait as are sent.
+Callers queue up; the one that holds the lock carries out everything that waits as one group, in
+one pass over the affected nodes and one commit of the log. Each batch stays all or nothing. For
+callers on an event loop the writer's own thread does it, so that as many batches can wait as are
+sent.
 
 A group is computed before it is appended, so that a batch which the networks fail on never enters
 the log. If others appended meanwhile, it is taken back and pushed to the log's end, and then every
@@ -29,12 +30,12 @@ from understudy.engine.state import Tables
 from understudy.engine.updates.affected import Incremental
 from understudy.engine.updates.replica import Replica
 from understudy.engine.updates.tickets import Applied, Ticket, check_key, failure_of, refusal
-from understudy.graph.draft import Draft
 from understudy.graph.errors import JournalError, LogMovedError, MutationError
 from understudy.graph.log.keys import Keys
 from understudy.graph.log.protocol import Log, Record, payload_bytes
+from understudy.graph.mutable.draft import Draft
+from understudy.graph.mutable.store import GraphStore
 from understudy.graph.mutations import Mutation
-from understudy.graph.store import GraphStore
 
 logger = logging.getLogger(__name__)
 

@@ -96,7 +96,7 @@ class Followers:
         """Has applied the records up to a number."""
         os.pwrite(self.position, POSITION.pack(number), 0)
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """Wakes all others, as well as it can: they look now and then by themselves, too."""
         pipes, mine = f"{self.path.name}.news-", f"{self.path.name}.news-{self.name}"
         names: list[str] = []

@@ -34,7 +34,7 @@ class MemoryLog:
         return Keys()
 
     def read(self, after: int) -> list[Record]:
-        """What was inherited after a record; what is before it is forgotten."""
+        """Inherited records after the given one; earlier ones are dropped."""
         found = self.inherited[:]  # in one step: the log before may be appended to meanwhile
         known = sum(record.number <= after for record in found)
         del self.inherited[:known]

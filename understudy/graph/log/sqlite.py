@@ -159,7 +159,7 @@ class SqliteLog:
                 raise JournalDamagedError(f"{self.path} is damaged at record {last}")
             checksum = write_records(self.connection, records, last, checksum)
         self.number, self.checksum = records[-1].number, checksum
-        self.followers.tell()
+        self.followers.notify()
 
     def push(self, entries: Sequence[Record]) -> int:
         """Appends at the end, wherever that is; returns the number of the first one.
@@ -171,7 +171,7 @@ class SqliteLog:
             last, checksum = self.last()
             records = pushed(entries, last)
             write_records(self.connection, records, last, checksum)
-        self.followers.tell()
+        self.followers.notify()
         return records[0].number
 
     @contextmanager

@@ -14,7 +14,7 @@ from understudy.graph.numerals import EXACT_FLOATS
 SHORT = {"torch.bfloat16": 8, "torch.float8_e4m3fn": 4, "torch.float8_e5m2": 3}
 
 
-def told(array: NDArray[Any]) -> str:
+def shape_of(array: NDArray[Any]) -> str:
     return f"{array.dtype} {list(array.shape)}"
 
 

@@ -7,10 +7,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from understudy.graph.building import cells
+from understudy.graph.building.cells import CellError
+from understudy.graph.building.reading import ReadingLog
+from understudy.graph.building.records import (
+    EdgeTable,
+    NodeTable,
+    Source,
+    null_strings,
+    optional_strings,
+)
 from understudy.graph.errors import BadInputError
 from understudy.graph.missing import without_missing
-from understudy.graph.readers import cells
-from understudy.graph.readers.cells import CellError
 from understudy.graph.readers.columns import Columns, Found, node_table, split_of_masks
 from understudy.graph.readers.fields import (
     EdgeFields,
@@ -20,8 +28,6 @@ from understudy.graph.readers.fields import (
     edge_indexes,
 )
 from understudy.graph.readers.fields import node_indexes as find_columns
-from understudy.graph.reading import ReadingLog
-from understudy.graph.records import EdgeTable, NodeTable, Source, null_strings, optional_strings
 from understudy.graph.text_graph import string_array
 
 # Up to here, no whole number is rounded to another in the type.

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from understudy.graph.building.repairs import RepairLog
 from understudy.graph.errors import BadInputError
 from understudy.graph.missing import is_missing
 from understudy.graph.numerals import whole_number
-from understudy.graph.repairs import RepairLog
 from understudy.graph.text_graph import string_array
 
 Names = Mapping[int, str | None]  # class number → name; None or blank where the file has none

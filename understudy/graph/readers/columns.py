@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from understudy.graph.building.reading import Reading
+from understudy.graph.building.records import EdgeTable, NodeTable, Source, null_strings
+from understudy.graph.building.split_names import split_words
 from understudy.graph.errors import BadInputError
 from understudy.graph.missing import UNKNOWN_MARKS, missing_words
 from understudy.graph.numerals import is_number, whole_number
-from understudy.graph.reading import Reading
-from understudy.graph.records import EdgeTable, NodeTable, Source, null_strings
-from understudy.graph.split_names import split_words
 from understudy.graph.splits import SPLIT_NAMES
 
 Found = tuple[NDArray[np.int64], list[pa.LargeStringArray]]  # places, columns

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from understudy.graph.builder import Built, Rules, build_graph
+from understudy.graph.building.builder import Built, Rules, build_graph
+from understudy.graph.building.records import ColumnCollector, EdgeTable, NodeTable, Source
+from understudy.graph.building.repairs import Repair
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.apt import AptIndex, fetch_index, read_index_file
 from understudy.graph.readers.debian_control import (
@@ -14,8 +16,6 @@ from understudy.graph.readers.debian_control import (
     package_of,
     translation_of,
 )
-from understudy.graph.records import ColumnCollector, EdgeTable, NodeTable, Source
-from understudy.graph.repairs import Repair
 from understudy.graph.selection import connected_part
 from understudy.graph.splits import random_split
 from understudy.graph.text_graph import with_used_labels

@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from understudy.graph.builder import Built, GivenSplit, Rules, build_graph
+from understudy.graph.building.builder import Built, GivenSplit, Rules, build_graph
+from understudy.graph.building.records import EdgeTable, NodeTable
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.beginnings import check_beginnings
@@ -23,9 +24,8 @@ from understudy.graph.readers.formats import (
     suffix_of,
 )
 from understudy.graph.readers.packed import check_opens
+from understudy.graph.readers.split_files import found_members, read_members
 from understudy.graph.readers.tables import read_edges, read_nodes
-from understudy.graph.records import EdgeTable, NodeTable
-from understudy.graph.split_names import found_members, read_members
 from understudy.graph.text_graph import string_array
 
 
@@ -104,7 +104,7 @@ def read_tables(
         node_fields = replace(node_fields, neighbors=NOT_READ)
     nodes = read_nodes(node_files, node_fields, files)
     if edge_files:
-        nodes = [told_without_edges(table, own) for table in nodes]
+        nodes = [without_own_edges(table, own) for table in nodes]
     edges = [
         table for path in (*edge_files, *graphs) for table in read_edges(path, edge_fields, files)
     ]
@@ -125,12 +125,12 @@ def check_files(paths: Sequence[Path], kind: Kind) -> list[Path]:
     return parts
 
 
-def told_without_edges(table: NodeTable, graphs: Sequence[Path]) -> NodeTable:
+def without_own_edges(table: NodeTable, graphs: Sequence[Path]) -> NodeTable:
     """The records; those of a graph file say that other edges take the place of its own."""
     if Path(table.source.file) not in graphs:
         return table
-    told = (*table.reading.remarks, "its own edges are not read, since --edges names others")
-    return replace(table, reading=replace(table.reading, remarks=told))
+    remarks = (*table.reading.remarks, "its own edges are not read, since --edges names others")
+    return replace(table, reading=replace(table.reading, remarks=remarks))
 
 
 def check_headers(edges: Sequence[EdgeTable], nodes: Sequence[NodeTable]) -> None:

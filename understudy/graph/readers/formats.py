@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from understudy.folders.kinds import GRAPH, marked
+from understudy.graph.building.records import Source
 from understudy.graph.errors import BadInputError, SourceError
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers import networkx_files
@@ -16,7 +17,6 @@ from understudy.graph.readers.edge_lists import edge_list_head, read_edge_list
 from understudy.graph.readers.fields import is_edge_header, is_node_header, listed
 from understudy.graph.readers.jsonl import document_rows, read_document, read_jsonl
 from understudy.graph.readers.packed import unpacked_name
-from understudy.graph.records import Source
 
 Kind = Literal["nodes", "edges"]
 

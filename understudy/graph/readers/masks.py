@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from understudy.graph.building.split_names import SPLIT_SYNONYMS, named_parts
 from understudy.graph.errors import BadInputError
-from understudy.graph.readers.arrays import array_of, find_key, told
-from understudy.graph.split_names import SPLIT_SYNONYMS, named_parts
+from understudy.graph.readers.arrays import array_of, find_key, shape_of
 from understudy.graph.splits import SPLIT_NAMES
 
 WORDS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
@@ -98,12 +98,12 @@ def members_of(
     if array.ndim == 2 and 1 in array.shape:
         array = array.reshape(-1)
     if array.ndim != 1 or array.dtype.kind not in "biuf":
-        raise BadInputError(f"{path}: {key!r} must be a mask of {count:,}, not {told(array)}")
+        raise BadInputError(f"{path}: {key!r} must be a mask of {count:,}, not {shape_of(array)}")
     binary = array.dtype.kind == "b" or bool(np.isin(array, (0, 1)).all())
     if array.shape == (count,) and binary and (mask or array.dtype.kind == "b"):
         return np.flatnonzero(array), remark
     if array.dtype.kind not in "iu" or (mask and binary and len(array) > 2):
-        raise BadInputError(f"{path}: {key!r} must be a mask of {count:,}, not {told(array)}")
+        raise BadInputError(f"{path}: {key!r} must be a mask of {count:,}, not {shape_of(array)}")
     check_indices(path, key, array, count)
     read = "read as node positions" if mask else ""
     return array.astype(np.int64), ", ".join(part for part in (remark, read) if part)
@@ -143,10 +143,13 @@ def one_of_several(path: Path, key: str, value: Any, column: int, count: int) ->
             return value, ""
         if array.shape == (count, count):
             raise BadInputError(
-                f"{path}: {key!r} is {told(array)}: which way do the masks lie? save a list of them"
+                f"{path}: {key!r} is {shape_of(array)}: which way do the masks lie? save a list of "
+                "them"
             )
         if count not in array.shape:
-            raise BadInputError(f"{path}: {key!r} must be a mask of {count:,}, not {told(array)}")
+            raise BadInputError(
+                f"{path}: {key!r} must be a mask of {count:,}, not {shape_of(array)}"
+            )
         several = list(array.T if array.shape[0] == count else array)
     if not 0 <= column < len(several):
         raise BadInputError(

@@ -16,13 +16,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from understudy.graph.builder import Built, GivenSplit, Rules, build_graph, given_rules
+from understudy.graph.building import cells
+from understudy.graph.building.builder import Built, GivenSplit, Rules, build_graph, given_rules
+from understudy.graph.building.cells import CellError
+from understudy.graph.building.reading import Reading
+from understudy.graph.building.records import (
+    EdgeTable,
+    NodeTable,
+    Source,
+    null_strings,
+    optional_strings,
+)
+from understudy.graph.building.repairs import RepairLog
+from understudy.graph.building.split_names import SPLIT_SYNONYMS
 from understudy.graph.errors import BadInputError
 from understudy.graph.names import check_name
-from understudy.graph.readers import cells
-from understudy.graph.readers.arrays import array_of, told
+from understudy.graph.readers.arrays import array_of, shape_of
 from understudy.graph.readers.arrow_columns import edge_records, node_records
-from understudy.graph.readers.cells import CellError
 from understudy.graph.readers.class_names import has_numbers_for_rows
 from understudy.graph.readers.columns import with_class_names
 from understudy.graph.readers.fields import NOT_READ, EdgeFields, NodeFields, check_given
@@ -40,16 +50,6 @@ from understudy.graph.readers.pyg_values import (
 )
 from understudy.graph.readers.tables import read_edge_rows, read_node_rows
 from understudy.graph.readers.torch_files import graph_values
-from understudy.graph.reading import Reading
-from understudy.graph.records import (
-    EdgeTable,
-    NodeTable,
-    Source,
-    null_strings,
-    optional_strings,
-)
-from understudy.graph.repairs import RepairLog
-from understudy.graph.split_names import SPLIT_SYNONYMS
 from understudy.graph.text_graph import TextGraph
 
 logger = logging.getLogger("understudy.graph")
@@ -150,7 +150,7 @@ def edge_table(data: Attributes, named: bool) -> EdgeTable:
     if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype.kind not in ("iuU" if named else "iu"):
         advice = "; give its transpose" if pairs.ndim == 2 and len(pairs) == 2 else ""
         raise BadInputError(
-            f"{ARRAYS}: 'edges' must be pairs of {wanted} [E, 2], not {told(pairs)}{advice}"
+            f"{ARRAYS}: 'edges' must be pairs of {wanted} [E, 2], not {shape_of(pairs)}{advice}"
         )
     columns: list[Any] = [np.ascontiguousarray(pairs[:, end]) for end in (0, 1)]
     if named:

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from understudy.graph.building.records import optional_strings
 from understudy.graph.errors import BadInputError
 from understudy.graph.readers.arrow_columns import ArrowColumns
 from understudy.graph.readers.networkx_files import own_type
 from understudy.graph.readers.pandas_index import counted_index
-from understudy.graph.records import optional_strings
 
 PANDAS_GAP = "NAType"  # what its own types hold where there is no value
 

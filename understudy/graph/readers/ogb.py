@@ -7,11 +7,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from understudy.graph.builder import Built, Rules, build_graph
+from understudy.graph.building import cells
+from understudy.graph.building.builder import Built, Rules, build_graph
+from understudy.graph.building.reading import Reading
+from understudy.graph.building.records import (
+    EdgeTable,
+    NodeTable,
+    Source,
+    null_strings,
+    optional_strings,
+)
+from understudy.graph.building.repairs import RepairLog
 from understudy.graph.errors import BadInputError
 from understudy.graph.numerals import all_whole, as_integers
 from understudy.graph.progress import Progress, silent
-from understudy.graph.readers import cells
 from understudy.graph.readers.class_names import named_labels
 from understudy.graph.readers.fields import NOT_READ, NodeFields
 from understudy.graph.readers.formats import Files
@@ -29,9 +38,6 @@ from understudy.graph.readers.ogb_files import (
 from understudy.graph.readers.packed import unpacked_name
 from understudy.graph.readers.tables import read_nodes
 from understudy.graph.readers.text_lines import read_lines
-from understudy.graph.reading import Reading
-from understudy.graph.records import EdgeTable, NodeTable, Source, null_strings, optional_strings
-from understudy.graph.repairs import RepairLog
 from understudy.graph.text_graph import string_array
 
 WITHOUT_NAMES = "without mapping/labelidx2…"

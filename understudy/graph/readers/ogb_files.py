@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from understudy.graph.builder import GivenSplit
+from understudy.graph.building.builder import GivenSplit
 from understudy.graph.errors import BadInputError, SourceError
 from understudy.graph.missing import is_missing
 from understudy.graph.numerals import whole_number

@@ -79,7 +79,7 @@ class Rewriter:
         self.out.append(string(text))
 
     def put(self, index: int) -> None:
-        """What was written last goes to memory: a string to ours."""
+        """Memorises the last value: a string in our own memo."""
         self.saved += 1
         if self.strings and self.strings[-1][0] == len(self.out) - 1:
             self.memory[index] = self.strings[-1][1]

@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from understudy.graph.builder import Built, GivenSplit, Rules, build_graph
+from understudy.graph.building.builder import Built, GivenSplit, Rules, build_graph
+from understudy.graph.building.reading import Reading
+from understudy.graph.building.records import EdgeTable, NodeTable, Source, null_strings
+from understudy.graph.building.repairs import RepairLog
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.masks import find_split
@@ -19,9 +22,6 @@ from understudy.graph.readers.pyg_values import (
 )
 from understudy.graph.readers.torch_files import graph_values, load_file
 from understudy.graph.readers.usual_names import check_named
-from understudy.graph.reading import Reading
-from understudy.graph.records import EdgeTable, NodeTable, Source, null_strings
-from understudy.graph.repairs import RepairLog
 
 
 @dataclass(frozen=True)

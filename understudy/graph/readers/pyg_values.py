@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from understudy.graph.building import cells
+from understudy.graph.building.records import null_strings, optional_strings
+from understudy.graph.building.repairs import RepairLog
 from understudy.graph.errors import BadInputError
 from understudy.graph.numerals import EXACT_FLOATS, renamed, whole_number
-from understudy.graph.readers import cells
-from understudy.graph.readers.arrays import array_of, exact_up_to, find_key, told
+from understudy.graph.readers.arrays import array_of, exact_up_to, find_key, shape_of
 from understudy.graph.readers.class_names import named_labels, read_names
 from understudy.graph.readers.fields import NOT_READ
-from understudy.graph.records import null_strings, optional_strings
-from understudy.graph.repairs import RepairLog
 from understudy.graph.text_graph import string_array
 
 TEXT_KEYS = ("raw_texts", "raw_text", "texts", "text", "node_texts", "node_text")
@@ -95,7 +95,7 @@ def at_nodes(data: Attributes, key: str, texts: list[str | None]) -> list[str | 
     positions = data.array(key)
     if positions.ndim != 1 or positions.dtype.kind not in "iu":
         raise BadInputError(
-            f"{data.path}: {key!r} must be positions of texts, not {told(positions)}"
+            f"{data.path}: {key!r} must be positions of texts, not {shape_of(positions)}"
         )
     if len(positions) and not 0 <= positions.min() <= positions.max() < len(texts):
         raise BadInputError(f"{data.path}: {key!r} names a text that is not there")
@@ -112,7 +112,7 @@ def strings(data: Attributes, key: str, count: int | None = None) -> list[str | 
     if isinstance(values, np.ndarray) and values.dtype.kind in "UOT" and values.ndim == 1:
         values = values.tolist()
     if not isinstance(values, (list, tuple)):
-        kind = told(values) if isinstance(values, np.ndarray) else type(values).__name__
+        kind = shape_of(values) if isinstance(values, np.ndarray) else type(values).__name__
         raise BadInputError(f"{data.path}: {key!r} must be a list of strings, not {kind}")
     if not values:
         raise BadInputError(
@@ -152,7 +152,7 @@ def find_ids(data: Attributes, count: int) -> pa.LargeStringArray:
         return string_array(map(str, range(count)))
     ids = data.array(key)
     if ids.shape != (count,) or ids.dtype.kind not in "iuUfO":
-        raise BadInputError(f"{data.path}: {key!r} must be {count:,} ids, not {told(ids)}")
+        raise BadInputError(f"{data.path}: {key!r} must be {count:,} ids, not {shape_of(ids)}")
     if ids.dtype.kind in "iuU":
         return string_array(map(str, ids.tolist()))
     exact = exact_up_to(data.values[key], ids)
@@ -228,7 +228,7 @@ def class_words(data: Attributes, key: str, count: int) -> pa.LargeStringArray:
         texts = "+".join(data.used.get("text", ()))
         raise BadInputError(
             f"{data.path}: {key!r} must be {count:,} class numbers, one for each text in "
-            f"{texts!r}, not {told(y)}"
+            f"{texts!r}, not {shape_of(y)}"
         )
     if y.dtype.kind == "f":
         y = y.astype(np.float64)
@@ -280,7 +280,9 @@ def from_one_hot(data: Attributes, key: str, y: NDArray[Any]) -> NDArray[Any]:
     """
     ones = y.astype(np.float64)
     if not np.isin(ones, (0, 1)).all():
-        raise BadInputError(f"{data.path}: {key!r} must be {len(y):,} class numbers, not {told(y)}")
+        raise BadInputError(
+            f"{data.path}: {key!r} must be {len(y):,} class numbers, not {shape_of(y)}"
+        )
     totals = ones.sum(axis=1)
     if (totals > 1).any():
         node = int(np.argmax(totals > 1))
@@ -309,7 +311,7 @@ def find_edges(data: Attributes) -> NDArray[np.int64]:
     if pairs.ndim != 2 or pairs.shape[0] != 2 or pairs.dtype.kind not in "iu":
         advice = "; save its transpose" if pairs.ndim == 2 and pairs.shape[1] == 2 else ""
         raise BadInputError(
-            f"{data.path}: {key!r} must be integers [2, E], not {told(pairs)}{advice}"
+            f"{data.path}: {key!r} must be integers [2, E], not {shape_of(pairs)}{advice}"
         )
     return pairs.astype(np.int64)
 

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from understudy.graph.builder import Built
+from understudy.graph.building.builder import Built
+from understudy.graph.building.remarks import what_to_know
 from understudy.graph.csr import Adjacency, build_adjacency, sorted_distinct
 from understudy.graph.errors import BadInputError
 from understudy.graph.progress import Progress, silent
 from understudy.graph.readers.vocabulary import SHARED, WORDS_PER_TOPIC, topic_names, topic_words
-from understudy.graph.remarks import what_to_know
 from understudy.graph.splits import random_split
 from understudy.graph.text_graph import UNLABELED, TextGraph, with_used_labels
 

@@ -6,9 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from understudy.graph.building import cells
+from understudy.graph.building.cells import CellError
+from understudy.graph.building.reading import ReadingLog
+from understudy.graph.building.records import ColumnCollector, EdgeTable, NodeTable
 from understudy.graph.errors import BadInputError
-from understudy.graph.readers import cells
-from understudy.graph.readers.cells import CellError
 from understudy.graph.readers.columns import Columns, node_table, split_of_masks, with_class_names
 from understudy.graph.readers.fields import (
     EdgeFields,
@@ -29,8 +31,6 @@ from understudy.graph.readers.formats import (
 )
 from understudy.graph.readers.jsonl import kind
 from understudy.graph.readers.parquet import read_parquet_edges, read_parquet_nodes
-from understudy.graph.reading import ReadingLog
-from understudy.graph.records import ColumnCollector, EdgeTable, NodeTable
 
 KINDS = 1_024  # of objects by their keys, of which the columns are remembered
 ENDS = ("source", "target")
@@ -125,7 +125,7 @@ def known(rows: Rows, columns: Sequence[str], fields: NodeFields) -> NodeFields:
 
 
 def known_ends(rows: Rows, columns: Sequence[str], fields: EdgeFields) -> EdgeFields:
-    """The same of an edge's two ends."""
+    """The columns of the ends, by position where the file has no header; or the format's own."""
     if unnamed(rows, columns):
         return EdgeFields(fields.source or "1", fields.target or "2")
     if rows.own:

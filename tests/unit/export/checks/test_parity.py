@@ -25,9 +25,9 @@ from tests.students import ExportedStudent, hub_graph, random_student, small_stu
 from training.data import edges
 from training.encoders.features import Features
 from understudy.graph.csr import Adjacency, build_adjacency
-from understudy.graph.neighborhoods import padded_blocks, stored_neighborhoods
-from understudy.graph.propagation import propagate
-from understudy.graph.receptive_field import receptive_field
+from understudy.graph.layers.neighborhoods import padded_blocks, stored_neighborhoods
+from understudy.graph.layers.propagation import propagate
+from understudy.graph.layers.receptive_field import receptive_field
 
 TOLERANCE = 1e-4
 QUICK = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from understudy.graph import TextGraph
-from understudy.graph.builder import Built
+from understudy.graph.building.builder import Built
 from understudy.graph.tables import reading_lines
 
 Import = Callable[..., Built]

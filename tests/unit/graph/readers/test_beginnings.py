@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.graph.readers.shapes import EDGES, NODES, Import, edges, told
 from understudy.graph import BadInputError
-from understudy.graph.builder import Rules
+from understudy.graph.building.builder import Rules
 from understudy.graph.readers import jsonl
 from understudy.graph.readers.fields import EdgeFields, NodeFields
 from understudy.graph.readers.files import import_graph

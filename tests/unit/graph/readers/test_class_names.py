@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from understudy.graph import BadInputError, string_array
+from understudy.graph.building.repairs import RepairLog
 from understudy.graph.readers.class_names import named_labels, read_names
-from understudy.graph.repairs import RepairLog
 
 NUMBERS = ["2", "0", "1", "2", "0", "1"]
 RIGHT = ["rock", "jazz", "folk", "rock", "jazz", "folk"]

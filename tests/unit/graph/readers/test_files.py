@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from understudy.graph import BadInputError, SourceError
-from understudy.graph.builder import Built, Rules
+from understudy.graph.building.builder import Built, Rules
 from understudy.graph.readers.fields import EdgeFields, NodeFields
 from understudy.graph.readers.files import import_graph
 
@@ -220,7 +220,7 @@ def test_unknown_formats_and_missing_files(tmp_path: Path) -> None:
 
 
 def test_more_rows_than_one_chunk(import_text: Import, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("understudy.graph.records.FLUSH_ROWS", 100)
+    monkeypatch.setattr("understudy.graph.building.records.FLUSH_ROWS", 100)
     nodes = "id,text\n" + "".join(f"n{i},text {i}\n" for i in range(350))
     edges = "source,target\n" + "".join(f"n{i},n{i + 1}\n" for i in range(349))
     graph = import_text(nodes, edges).graph

@@ -11,7 +11,7 @@ import pytest
 networkx = pytest.importorskip("networkx", reason="NetworkX is not installed")
 
 from understudy.graph import BadInputError  # noqa: E402
-from understudy.graph.builder import Built, Rules  # noqa: E402
+from understudy.graph.building.builder import Built, Rules  # noqa: E402
 from understudy.graph.readers.fields import EdgeFields, NodeFields  # noqa: E402
 from understudy.graph.readers.files import import_graph  # noqa: E402
 

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from tests.unit.graph.readers.shapes import names  # noqa: E402
 from understudy.graph import BadInputError, SourceError  # noqa: E402
-from understudy.graph.builder import Built, Rules  # noqa: E402
+from understudy.graph.building.builder import Built, Rules  # noqa: E402
 from understudy.graph.readers.pyg import PygKeys, pyg_graph  # noqa: E402
 
 

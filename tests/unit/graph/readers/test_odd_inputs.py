@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.graph.readers.shapes import EDGES, NODES, Import, edges, names, told
 from understudy.graph import BadInputError, SourceError
-from understudy.graph.readers.cells import neighbors_of
+from understudy.graph.building.cells import neighbors_of
 from understudy.graph.readers.files import SplitFile
 from understudy.graph.readers.formats import suffix_of
 from understudy.graph.readers.jsonl import read_document

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from understudy.graph import BadInputError, GraphError, SourceError
-from understudy.graph.builder import Built, Rules
+from understudy.graph.building.builder import Built, Rules
 from understudy.graph.readers.ogb import OgbOptions, ogb_graph
 
 FILES = {

@@ -16,7 +16,7 @@ import pytest
 
 from tests.unit.graph.readers.shapes import EDGES, NODES, TEXTS, Import, edges, names
 from understudy.graph import BadInputError, SourceError, save_graph
-from understudy.graph.builder import Built, Rules
+from understudy.graph.building.builder import Built, Rules
 from understudy.graph.readers.fields import EdgeFields, NodeFields
 from understudy.graph.readers.files import SplitFile, import_graph
 

@@ -8,7 +8,7 @@ import pytest
 
 from understudy import Graph
 from understudy.graph import BadInputError
-from understudy.graph.builder import Rules
+from understudy.graph.building.builder import Rules
 from understudy.graph.readers.fields import EdgeFields, NodeFields
 from understudy.graph.readers.files import import_graph
 from understudy.graph.readers.pandas_index import NOTE, counted_index

@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from understudy.graph import BadInputError, GraphError, SourceError  # noqa: E402
-from understudy.graph.builder import Built, Rules  # noqa: E402
+from understudy.graph.building.builder import Built, Rules  # noqa: E402
 from understudy.graph.readers.pyg import PygKeys, pyg_graph  # noqa: E402
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.graph.readers.shapes import EDGES, NODES, TEXTS, Import, edges, names, told
 from understudy.graph import BadInputError
-from understudy.graph.builder import Rules
+from understudy.graph.building.builder import Rules
 from understudy.graph.readers.fields import EdgeFields, NodeFields
 from understudy.graph.readers.files import import_graph
 from understudy.graph.readers.formats import FileOptions

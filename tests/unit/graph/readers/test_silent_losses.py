@@ -13,14 +13,14 @@ import pytest
 
 from tests.unit.graph.readers.shapes import EDGES, NODES, TEXTS, Import, edges, told
 from understudy.graph import BadInputError, GraphError, SourceError
-from understudy.graph.builder import Rules
-from understudy.graph.edge_resolution import first_found
+from understudy.graph.building.builder import Rules
+from understudy.graph.building.edge_resolution import first_found
+from understudy.graph.building.records import EdgeTable, Source
 from understudy.graph.readers.fields import EdgeFields, NodeFields
 from understudy.graph.readers.files import SplitFile, import_graph
 from understudy.graph.readers.formats import FileOptions
 from understudy.graph.readers.jsonl import parse
 from understudy.graph.readers.parquet import ParquetColumns
-from understudy.graph.records import EdgeTable, Source
 from understudy.graph.text_graph import string_array
 
 UNSEEN = ("\u200b", "\ufeff", "\u200d\u2060 \u00ad", "\u2800\u3000")

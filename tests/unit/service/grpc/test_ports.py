@@ -8,7 +8,7 @@ import pytest
 
 from service.errors import AddressError
 from service.grpc.server import GrpcOptions, GrpcServer
-from service.http.bodies import Aside
+from service.http.bodies import SerialExecutor
 
 
 def options(port: int) -> GrpcOptions:
@@ -17,29 +17,29 @@ def options(port: int) -> GrpcOptions:
 
 def test_workers_share_a_port_and_nobody_else_does() -> None:
     async def open_both() -> None:
-        aside = Aside()
+        executor = SerialExecutor()
         shared = replace(options(0), shared=True)
         try:
-            first = GrpcServer(lambda *_: asyncio.sleep(0), shared, aside, print)
+            first = GrpcServer(lambda *_: asyncio.sleep(0), shared, executor, print)
             second = GrpcServer(
-                lambda *_: asyncio.sleep(0), replace(shared, port=first.port), aside, print
+                lambda *_: asyncio.sleep(0), replace(shared, port=first.port), executor, print
             )
             assert second.port == first.port
             with pytest.raises(AddressError):
-                GrpcServer(lambda *_: asyncio.sleep(0), options(first.port), aside, print)
+                GrpcServer(lambda *_: asyncio.sleep(0), options(first.port), executor, print)
         finally:
-            aside.close()
+            executor.close()
 
     asyncio.run(open_both())
 
 
 def test_a_taken_port_is_said() -> None:
     async def open_on(port: int) -> None:
-        aside = Aside()
+        executor = SerialExecutor()
         try:
-            GrpcServer(lambda *_: asyncio.sleep(0), options(port), aside, print)
+            GrpcServer(lambda *_: asyncio.sleep(0), options(port), executor, print)
         finally:
-            aside.close()
+            executor.close()
 
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

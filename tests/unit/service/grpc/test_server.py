@@ -44,7 +44,7 @@ def running(engine: Engine, settings: Settings) -> Iterator[tuple[Service, GrpcS
 
     async def begin() -> tuple[Service, GrpcServer]:
         app = create_app(engine, settings)
-        server = GrpcServer(app, options(settings), app.parts.aside, app.count_unread)
+        server = GrpcServer(app, options(settings), app.parts.executor, app.count_unread)
         await server.start()
         return app, server
 

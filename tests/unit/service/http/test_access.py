@@ -22,7 +22,7 @@ from service.http.access import (
     find_key,
     load_keys,
 )
-from service.http.bodies import Aside
+from service.http.bodies import SerialExecutor
 from service.http.exchange import Exchange
 
 
@@ -33,7 +33,7 @@ def check(
     if forwarded:
         headers.append((b"x-forwarded-for", forwarded.encode()))
     scope = {"type": "http", "headers": headers, "client": (address, 1)}
-    exchange = Exchange(scope, unused, unused, 0, Aside())
+    exchange = Exchange(scope, unused, unused, 0, SerialExecutor())
     asyncio.run(access.check(role, scope, exchange))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.http.bodies import Aside
+from service.http.bodies import SerialExecutor
 from service.http.exchange import read_body
 from service.http.gateway import Gateway
 from service.telemetry.metrics import Metrics
@@ -33,7 +33,7 @@ def drive(app: ASGIApp, incoming: Iterable[Message], headers: Headers) -> list[M
         max_body_bytes=10,
         direct={("POST", "/x"): app},
         metrics=Metrics(),
-        aside=Aside(),
+        executor=SerialExecutor(),
     )
     asyncio.run(gateway(scope, receive, send))
     return sent

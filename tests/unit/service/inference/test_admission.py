@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from service.errors import OverloadedError
-from service.http.bodies import Aside
+from service.http.bodies import SerialExecutor
 from service.http.exchange import Exchange
 from service.inference.batcher import Batched, Batcher, BatchOptions
 from service.inference.deadlines import attend
@@ -27,7 +27,7 @@ Held = tuple[Engine, threading.Event, threading.Event]
 async def within(work: Coroutine[Any, Any, Batched], seconds: float) -> Batched:
     """Runs `work` as a request does that has so many seconds and whose client stays."""
     scope: dict[str, Any] = {"type": "http", "headers": []}
-    return await attend(work, Exchange(scope, nothing_comes, unsent, 0, Aside()), seconds)
+    return await attend(work, Exchange(scope, nothing_comes, unsent, 0, SerialExecutor()), seconds)
 
 
 async def nothing_comes() -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from service.http.bodies import Aside
+from service.http.bodies import SerialExecutor
 from service.http.exchange import Exchange
 from service.inference.current import Slot
 from service.inference.freshness import Freshness
@@ -115,7 +115,7 @@ def asking_for(version: int) -> Exchange:
         raise AssertionError
 
     scope = {"headers": [(k.encode(), v.encode()) for k, v in headers(version).items()]}
-    return Exchange(scope, never, never, 0, Aside())  # type: ignore[arg-type]
+    return Exchange(scope, never, never, 0, SerialExecutor())  # type: ignore[arg-type]
 
 
 def test_the_wait_goes_on_with_the_bundle_that_takes_over(

@@ -129,11 +129,11 @@ def test_lists_and_searches_are_waited_for_no_longer_than_is_wished_and_not_by_t
 
     async def ask(client: httpx.AsyncClient) -> list[set[tuple[int, str | None]]]:
         gate = threading.Event()
-        held = asyncio.create_task(app.parts.aside.run(gate.wait))
+        held = asyncio.create_task(app.parts.executor.run(gate.wait))
         await asyncio.sleep(0)
         told = []
         for most in (100, 1):
-            app.parts.aside.most = most
+            app.parts.executor.most = most
             soon = {"x-timeout-seconds": "0.02"}
             sent = [client.request(m, path, json=body, headers=soon) for m, path, body in asked]
             answers = [await each for each in sent]

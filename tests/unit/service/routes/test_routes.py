@@ -142,7 +142,7 @@ def test_large_requests_are_resolved_off_the_event_loop(
     small = {"nodes": nodes[:1], "top_k": 4}
     assert count * 4 >= LARGE_ITEMS or len(msgspec.json.encode(body)) > LARGE_BYTES
     answer = talk(app, lambda client: client.post("/classify", json=body)).json()
-    assert threads == {"aside"}
+    assert threads == {"executor"}
     assert len(answer["predictions"]) == count
     assert answer["predictions"][0]["top"] == list(msgspec.to_builtins(expected.top))
     threads.clear()

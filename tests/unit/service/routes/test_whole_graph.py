@@ -10,12 +10,12 @@ import pytest
 
 from service.app import create_app
 from service.http.internal import ask
-from service.routes.whole_graph import told_whole
+from service.routes.whole_graph import lines_if_whole
 from service.settings import load_settings
 from tests.bundles import tiny_graph, write_tiny_bundle
 from understudy.engine import Engine
 from understudy.engine.errors import NotReadyError
-from understudy.graph.stream import graph_lines
+from understudy.graph.mutable.stream import graph_lines
 from understudy.graph.text_graph import string_array
 
 
@@ -40,7 +40,7 @@ def test_its_end_is_not_told_where_its_files_were_overwritten_meanwhile(tmp_path
     other = write_tiny_bundle(tmp_path / "other", graph=replace(graph, texts=shouted))
     with Engine.open(bundle.folder) as engine:
         lines = graph_lines(engine.state.graph)
-        told = told_whole(lines, engine.writer.originals)
+        told = lines_if_whole(lines, engine.writer.originals)
         sent = [next(told), next(told)]
         shutil.copytree(other.folder, bundle.folder, dirs_exist_ok=True)
         with pytest.raises(NotReadyError, match="overwritten in place"):
@@ -52,7 +52,7 @@ def test_its_end_is_not_told_where_its_files_were_overwritten_meanwhile(tmp_path
 def test_its_head_is_told_without_making_it(engine: Engine) -> None:
     app = create_app(engine, load_settings())
     made = Event()
-    app.parts.aside.thread.submit(made.wait)  # before which no line is made
+    app.parts.executor.thread.submit(made.wait)  # before which no line is made
     try:
         head = asyncio.run(asyncio.wait_for(ask(app, "HEAD", "/graph"), 20))
     finally:

@@ -99,7 +99,7 @@ def test_holm_is_that_of_a_hand_computation_and_passes_over_what_was_not_tested(
     # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1, and never below the one before.
     assert told[:4] == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert math.isnan(told[4])
-    assert [d.told for d in corrected(given).values()] == [True, False, False, True, False]
+    assert [d.significant for d in corrected(given).values()] == [True, False, False, True, False]
     assert corrected({}) == {}
 
 
@@ -107,7 +107,7 @@ def test_no_difference_is_no_evidence_and_one_split_has_no_test() -> None:
     same = difference(rows(COMBINED, np.full(4, 0.8)), rows(VANILLA, np.full(4, 0.8)))
     assert same.mean == 0
     assert math.isnan(same.p)
-    assert not same.told
+    assert not same.significant
     single = difference(rows(COMBINED, np.array([0.9])), rows(VANILLA, np.array([0.8])))
     assert single.mean == pytest.approx(0.1)
     assert math.isnan(single.low)

@@ -7,8 +7,8 @@ import numpy as np
 
 from tests.bundles import LABELS
 from training.teacher.answers.folder import HopAnswers, TeacherInfo, read_info, write_teacher
-from understudy.graph.label_descriptions import read_label_descriptions
 from understudy.graph.prompts import PromptOptions, prompt_settings
+from understudy.graph.readers.label_descriptions import read_label_descriptions
 
 TOLD = ((LABELS[0], "the first of them"),)
 SHOWN_HOP = 2

@@ -69,7 +69,7 @@ class News:
                     pause = min(2 * pause, LONGEST_PAUSE)
                     continue
                 if found or pause > FIRST_PAUSE:  # or Redis is back
-                    self.tell()
+                    self.notify()
                 pause = FIRST_PAUSE
 
     def beat(self, client: Any) -> None:
@@ -83,7 +83,7 @@ class News:
         with self.changed:
             self.changed.wait_for(lambda: self.closed or reached(), seconds)
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """Wakes who waits, and leaves it the time to read."""
         with self.changed:
             before = self.number

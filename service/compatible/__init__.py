@@ -1,0 +1,1 @@
+"""The student behind the APIs of other servers: of language models, and of text classifiers."""

@@ -1,0 +1,272 @@
+"""`POST /v1/chat/completions`, where the answer is held to labels of the student."""
+
+import json
+from collections.abc import Mapping, Sequence
+from math import log
+from time import time
+from typing import Annotated, Any
+from uuid import uuid4
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from service.compatible.choices import Shares
+from service.compatible.nodes import node_of_text
+from service.compatible.questions import Questions
+from service.http.exchange import Headers, decode
+from service.http.repeats import look_through
+from service.messages import Node, encode
+
+MOST_ALTERNATIVES = 20
+UNLIKELY = -9_999.0  # OpenAI's word for a probability of 0
+NO_BRAINER = 0.0  # log-probability of what the constraint leaves no choice about
+UNREAD = ("system", "developer")  # roles
+REFERENCE = "#/$defs/"
+Constraint = Annotated[Any, Meta(description="What holds the answer to some texts.")]
+
+
+class ChatPart(Struct):
+    """A part of a message; only texts are the student's."""
+
+    type: str
+    text: str = ""
+
+
+class ChatMessage(Struct):
+    """A message; the one of the user is the node."""
+
+    role: str
+    content: str | tuple[ChatPart, ...] | None = None
+
+
+class ChatRequest(Struct):
+    """A chat; fields that are not listed go upstream as they are."""
+
+    model: Annotated[str, Meta(description="Any name; only an upstream reads it.")]
+    messages: Annotated[tuple[ChatMessage, ...], Meta(min_length=1)]
+    response_format: Constraint = None
+    structured_outputs: Constraint = None
+    guided_choice: Constraint = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=MOST_ALTERNATIVES)] | None = None
+    n: int | None = None
+    stream: bool | None = None
+    tools: Annotated[Any, Meta(description="With some, it is never the student's.")] = None
+
+
+class Answered(Struct):
+    """What the student says."""
+
+    content: str
+    role: str = "assistant"
+    refusal: str | None = None
+
+
+class LabelToken(Struct):
+    """A piece of the answer: a label whole, or what stands before or behind it."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+    top_logprobs: "list[LabelToken] | msgspec.UnsetType" = msgspec.UNSET
+
+
+class LabelTokens(Struct):
+    """The pieces of an answer, in their order."""
+
+    content: list[LabelToken]
+
+
+class ChatChoice(Struct):
+    """The one answer."""
+
+    message: Answered
+    logprobs: LabelTokens | None
+    index: int = 0
+    finish_reason: str = "stop"
+
+
+class ChatUsage(Struct, frozen=True):
+    """The student has no tokens."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+
+
+class ChatResponse(Struct):
+    """The student's answer; an upstream's comes as it is."""
+
+    id: str
+    created: int
+    model: str
+    choices: tuple[ChatChoice, ...]
+    usage: ChatUsage = ChatUsage()
+    object: str = "chat.completion"
+
+
+class Held(Struct):
+    """What an answer is held to: one of the options between two fixed texts.
+
+    Attributes:
+        quoted: the options are written as JSON strings, without their quotes.
+    """
+
+    options: list[str]
+    before: str = ""
+    behind: str = ""
+    quoted: bool = False
+
+    def written(self, option: str) -> str:
+        return json.dumps(option, ensure_ascii=False)[1:-1] if self.quoted else option
+
+
+REQUEST = msgspec.json.Decoder(ChatRequest)
+
+
+class AskedCompletion:
+    """A request with one question; see `service.compatible.proxy.Asked`."""
+
+    path = "/chat/completions"
+    refusable = False
+
+    def __init__(self, request: ChatRequest, content: bytes) -> None:
+        self.request, self.content = request, content
+        self.reason = hindrance(request)
+        self.held = None if self.reason else held_of(request)
+        if self.held is None:
+            self.reason = self.reason or "the answer is held to no list of texts, or to several"
+        self.questions = Questions(None, [None if self.held is None else self.held.options])
+
+    def node(self) -> Node | None:
+        """See `Asked`; a chat with answers is about no node."""
+        messages = self.request.messages
+        asked = [number for number, m in enumerate(messages) if m.role not in UNREAD]
+        if len(asked) != 1 or messages[asked[0]].role != "user":
+            return None
+        content, where = messages[asked[0]].content, f"messages.{asked[0]}.content"
+        if isinstance(content, tuple):
+            if any(part.type != "text" for part in content):
+                return None
+            content = "\n".join(part.text for part in content)
+        return None if content is None else node_of_text(content, where)
+
+    def some(self, questions: Raw, _: Sequence[int]) -> Raw:
+        """See `Asked`: there is one alone."""
+        return questions
+
+    def answer_body(self, model: str, own: Mapping[int, Shares], _: bytes | None) -> bytes:
+        """See `Asked`."""
+        held = self.held
+        assert held is not None
+        pieces = (held.before, held.written(held.options[own[0].best]), held.behind)
+        tokens = None
+        if self.request.logprobs:
+            tokens = LabelTokens(self.tokens(pieces, held, own[0]))
+        choice = ChatChoice(Answered("".join(pieces)), tokens)
+        name = f"chatcmpl-{uuid4().hex}"
+        return encode(ChatResponse(name, int(time()), model, (choice,)))
+
+    def tokens(self, pieces: Sequence[str], held: Held, own: Shares) -> list[LabelToken]:
+        """The label as one token with the most probable others; what is around it is certain."""
+        most = self.request.top_logprobs or 0
+        order = sorted(range(len(held.options)), key=lambda n: -own.probabilities[n])
+        listed = [
+            token_of(held.written(held.options[n]), own.probabilities[n]) for n in order[:most]
+        ]
+        label = token_of(pieces[1], own.probabilities[own.best])
+        label.top_logprobs = listed
+        around = [LabelToken(p, NO_BRAINER, list(p.encode()), []) for p in pieces]
+        return [token for token in (around[0], label, around[2]) if token.token]
+
+
+def read_completion(content: bytes, _: Headers) -> AskedCompletion:
+    """Reads a body.
+
+    Raises:
+        MalformedJsonError, InvalidFieldError: it is no request of this wire.
+    """
+    request = decode(REQUEST, content)
+    look_through(content)
+    return AskedCompletion(request, content)
+
+
+def token_of(text: str, probability: float) -> LabelToken:
+    return LabelToken(text, log(probability) if probability else UNLIKELY, list(text.encode()))
+
+
+def hindrance(request: ChatRequest) -> str:
+    """What of a request the student never does; empty if nothing."""
+    if request.stream:
+        return "`stream` is set, and the student's answers come whole"
+    if request.n not in (None, 1):
+        return "`n` asks for several answers"
+    return "`tools` are given" if request.tools else ""
+
+
+def held_of(request: ChatRequest) -> Held | None:
+    """What a request holds its answer to; None where that is not one of some texts, or unclear."""
+    found = [
+        held
+        for held in (
+            held_by_format(request.response_format),
+            held_by_outputs(request.structured_outputs),
+            held_by_choice(request.guided_choice),
+        )
+        if held is not None
+    ]
+    given = (request.response_format, request.structured_outputs, request.guided_choice)
+    return found[0] if len(found) == sum(value is not None for value in given) == 1 else None
+
+
+def held_by_format(given: Any) -> Held | None:
+    """OpenAI's `response_format` of the type json_schema."""
+    if not isinstance(given, dict) or not isinstance(given.get("json_schema"), dict):
+        return None
+    return held_by_schema(given["json_schema"].get("schema"))
+
+
+def held_by_outputs(given: Any) -> Held | None:
+    """vLLM's `structured_outputs`, with `choice` or `json`."""
+    if not isinstance(given, dict):
+        return None
+    return held_by_choice(given.get("choice")) or held_by_schema(given.get("json"))
+
+
+def held_by_choice(given: Any) -> Held | None:
+    return Held(given) if is_texts(given) else None
+
+
+def held_by_schema(schema: Any) -> Held | None:
+    """A string out of an `enum`, or an object whose one property is such a string."""
+    if not isinstance(schema, dict):
+        return None
+    options = enum_of(schema, schema)
+    if options is not None:
+        return Held(options, '"', '"', quoted=True)
+    properties = schema.get("properties")
+    if not isinstance(properties, dict) or len(properties) != 1:
+        return None
+    ((name, inner),) = properties.items()
+    options = enum_of(inner, schema)
+    if options is None:
+        return None
+    return Held(options, f'{{{json.dumps(name)}:"', '"}', quoted=True)
+
+
+def enum_of(schema: Any, whole: Mapping[str, Any]) -> list[str] | None:
+    """The texts that a schema allows, or one that it refers to, as pydantic writes enums."""
+    if not isinstance(schema, dict):
+        return None
+    reference = schema.get("$ref")
+    if isinstance(reference, str) and reference.startswith(REFERENCE):
+        definitions = whole.get("$defs")
+        if not isinstance(definitions, dict):
+            return None
+        schema = definitions.get(reference.removeprefix(REFERENCE))
+    texts = schema.get("enum") if isinstance(schema, dict) else None
+    return texts if is_texts(texts) else None
+
+
+def is_texts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, str) for v in value)

@@ -1,0 +1,302 @@
+"""`POST /v1/decisions`, as OpenAI's clients speak it (the openai package from 3.57 on)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from service.compatible.choices import Options, Shares
+from service.compatible.nodes import node_of_object, node_of_text
+from service.compatible.questions import QuestionReader, Questions, look_around
+from service.errors import UpstreamError
+from service.http.exchange import Headers, decode
+from service.messages import Name, Node, encode
+
+MOST_QUESTIONS, MOST_CHOICES = 400, 255
+OWN_TYPES = ("input_text", "input_json")  # of parts: what is a text or names a node
+Instructions = Annotated[
+    Any, Meta(description="A text or a list of parts; the student reads none.")
+]
+
+
+class InputPart(Struct):
+    """A part of a message: a text, JSON, or what only an upstream reads."""
+
+    type: str
+    text: str = ""
+    data: Annotated[Any, Meta(description="Of an input_json.")] = None
+
+
+class InputItem(Struct):
+    """A message; calls and their outputs are for an upstream alone."""
+
+    content: str | tuple[InputPart, ...] = ()
+    role: str = ""
+    type: str = "message"
+
+
+class ChoiceOption(Struct, gc=False):
+    """What may be chosen."""
+
+    value: str | bool
+    description: str | None = None
+
+
+class ChoiceQuestion(Struct, tag_field="type", tag="choice"):
+    """The student's, where every value is another one of its labels."""
+
+    instructions: Instructions
+    choices: Annotated[tuple[ChoiceOption, ...], Meta(min_length=2, max_length=MOST_CHOICES)]
+    name: Name | None = None
+
+
+class PredicateQuestion(Struct, tag_field="type", tag="predicate"):
+    """Never the student's."""
+
+    instructions: Instructions
+    name: Name | None = None
+
+
+class ScoreQuestion(Struct, tag_field="type", tag="score"):
+    """Never the student's."""
+
+    instructions: Instructions
+    levels: tuple[Any, ...]
+    name: Name | None = None
+
+
+DecisionQuestion = ChoiceQuestion | PredicateQuestion | ScoreQuestion
+DecisionInput = Annotated[
+    str | tuple[InputItem, ...],
+    Meta(description='A text, or messages; a JSON part `{"node": …}` names a node.'),
+]
+DecisionQuestions = Annotated[
+    tuple[DecisionQuestion, ...], Meta(min_length=1, max_length=MOST_QUESTIONS)
+]
+
+
+class DecisionRequest(Struct):
+    """Questions about one input; fields that are not listed go upstream as they are."""
+
+    model: Annotated[str, Meta(description="Any name; only an upstream reads it.")]
+    input: DecisionInput
+    questions: DecisionQuestions
+
+
+class Outline(Struct):
+    """The same with questions that are not taken apart."""
+
+    model: str
+    input: DecisionInput
+    questions: Raw
+
+
+class ChoiceProbability(Struct, gc=False):
+    """How probable an option is, among the options."""
+
+    value: str | bool
+    probability: float
+
+
+class ChoiceAnswer(Struct, tag_field="type", tag="choice"):
+    """The most probable option."""
+
+    name: str | None
+    choice: str | bool
+    confidence: Annotated[float, Meta(description="(p - 1/n) / (1 - 1/n) of the choice's p.")]
+    probabilities: list[ChoiceProbability]
+
+
+class PredicateAnswer(Struct, tag_field="type", tag="predicate"):
+    """Of an upstream."""
+
+    name: str | None
+    probability: float
+
+
+class LevelProbability(Struct):
+    """How probable a level is."""
+
+    label: str
+    value: int
+    probability: float
+
+
+class ScoreAnswer(Struct, tag_field="type", tag="score"):
+    """Of an upstream."""
+
+    name: str | None
+    score: float
+    confidence: float
+    probabilities: list[LevelProbability]
+
+
+class Refusal(Struct, tag_field="type", tag="refusal"):
+    """Neither the student's, nor is there an upstream."""
+
+    name: str | None
+
+
+class InputDetails(Struct, frozen=True):
+    """Of the tokens that were read."""
+
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+class OutputDetails(Struct, frozen=True):
+    """Of the tokens that were written."""
+
+    reasoning_tokens: int = 0
+
+
+class DecisionUsage(Struct, frozen=True):
+    """Of an upstream; the student has no tokens."""
+
+    input_tokens: int = 0
+    input_tokens_details: InputDetails = InputDetails()
+    output_tokens: int = 0
+    output_tokens_details: OutputDetails = OutputDetails()
+    total_tokens: int = 0
+
+
+class DecisionResponse(Struct):
+    """An answer to each question, in their order; an upstream's are as it gave them."""
+
+    model: str
+    answers: tuple[ChoiceAnswer | PredicateAnswer | ScoreAnswer | Refusal, ...]
+    usage: DecisionUsage
+
+
+class MergedResponse(Struct):
+    """The same with answers of an upstream."""
+
+    model: str
+    answers: list[Any]
+    usage: Any
+
+
+class UpstreamResponse(Struct):
+    """What is read of an upstream's answer."""
+
+    answers: list[Raw]
+    usage: Raw
+
+
+class AskedDecisions:
+    """A request; see `service.compatible.proxy.Asked`."""
+
+    path = "/decisions"
+    refusable = True
+    reason = ""
+
+    def __init__(
+        self, asked: DecisionInput, questions: Questions[DecisionQuestions], content: bytes
+    ) -> None:
+        self.input, self.questions, self.content = asked, questions, content
+
+    def node(self) -> Node | None:
+        """See `Asked`."""
+        return node_of_input(self.input)
+
+    def some(self, questions: Raw, positions: Sequence[int]) -> Raw:
+        """See `Asked`."""
+        asked = SINGLE.decode(questions)
+        return Raw(encode([asked[position] for position in positions]))
+
+    def answer_body(self, model: str, own: Mapping[int, Shares], reply: bytes | None) -> bytes:
+        """See `Asked`."""
+        rest: Sequence[Any] = ()
+        usage = NO_TOKENS
+        if reply is not None:
+            answered = read_reply(reply, len(self.questions) - len(own))
+            rest, usage = answered.answers, answered.usage
+        others = iter(rest)
+        answers: list[Any] = []
+        asked = zip(self.questions.given, self.questions.options, strict=True)
+        for position, (question, options) in enumerate(asked):
+            if position in own and options is not None:
+                answers.append(choice_answer(question.name, options, own[position]))
+            else:
+                answers.append(Refusal(question.name) if reply is None else next(others))
+        return encode(MergedResponse(model, answers, usage))
+
+
+def read_decisions(content: bytes, _: Headers) -> AskedDecisions:
+    """Reads a body.
+
+    Raises:
+        MalformedJsonError, InvalidFieldError: it is no request of this wire.
+    """
+    try:
+        outline = OUTLINE.decode(content)
+        questions = QUESTIONS.read(outline.questions)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        decode(REQUEST, content)  # tells what is wrong by its place in the whole body
+        raise
+    look_around(content, outline.questions)
+    return AskedDecisions(outline.input, questions, content)
+
+
+def all_options(questions: DecisionQuestions) -> list[Options | None]:
+    return [options_of(question) for question in questions]
+
+
+def options_of(question: DecisionQuestion) -> Options | None:
+    if not isinstance(question, ChoiceQuestion):
+        return None
+    values = [option.value for option in question.choices]
+    texts = [value for value in values if isinstance(value, str)]
+    return texts if len(texts) == len(values) else None
+
+
+def node_of_input(asked: str | tuple[InputItem, ...]) -> Node | None:
+    """The node of an input; None where it holds what the student cannot read.
+
+    It is the one message of a user; those of developers and systems are not read. A JSON part
+    `{"node": …}` names it, whatever texts stand beside; else its texts, line by line, are the
+    node's.
+
+    Raises:
+        InvalidFieldError: see `service.compatible.nodes`.
+    """
+    if isinstance(asked, str):
+        return node_of_text(asked, "input")
+    users = [number for number, item in enumerate(asked) if item.role == "user"]
+    foreign = any(i.type != "message" or i.role == "assistant" for i in asked)
+    if foreign or len(users) != 1:
+        return None
+    content, where = asked[users[0]].content, f"input.{users[0]}.content"
+    if isinstance(content, str):
+        return node_of_text(content, where)
+    if any(part.type not in OWN_TYPES for part in content):
+        return None
+    data = [number for number, part in enumerate(content) if part.type == "input_json"]
+    if len(data) == 1:
+        return node_of_object(content[data[0]].data, f"{where}.{data[0]}.data")
+    return None if data else node_of_text("\n".join(part.text for part in content), where)
+
+
+def choice_answer(name: str | None, options: Options, own: Shares) -> ChoiceAnswer:
+    probabilities = list(map(ChoiceProbability, options, own.probabilities))
+    return ChoiceAnswer(name, options[own.best], own.confidence, probabilities)
+
+
+def read_reply(content: bytes, questions: int) -> UpstreamResponse:
+    """Raises UpstreamError where it does not answer as many questions."""
+    try:
+        answered = RESPONSE.decode(content)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise UpstreamError("does not answer like a decision endpoint") from error
+    if len(answered.answers) != questions:
+        raise UpstreamError(f"answered {len(answered.answers)} of {questions} questions")
+    return answered
+
+
+REQUEST = msgspec.json.Decoder(DecisionRequest)
+OUTLINE = msgspec.json.Decoder(Outline)
+QUESTIONS = QuestionReader(msgspec.json.Decoder(DecisionQuestions), all_options)
+SINGLE = msgspec.json.Decoder(list[Raw])
+RESPONSE = msgspec.json.Decoder(UpstreamResponse)
+NO_TOKENS = Raw(encode(DecisionUsage()))

@@ -1,0 +1,217 @@
+"""A request of a standard wire: what is the student's is answered here, the rest upstream."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Raw, Struct
+
+from service.compatible.choices import Columns, Shares, all_shares
+from service.compatible.questions import Questions
+from service.compatible.upstream import Reply, Upstream
+from service.errors import NoUpstreamError
+from service.http.bodies import LARGE_BYTES, Arguments, Result
+from service.http.exchange import EncodedResponse, Exchange
+from service.inference.classifier import Classified, Classifier
+from service.inference.deadlines import attend, seconds_left
+from service.messages import Node, encode
+from understudy.bundle import Manifest
+from understudy.endpoint.naming import label_reader
+from understudy.engine.requests import joined_logits
+
+ROUTE_HEADER = b"x-understudy-route"
+STUDENT, UPSTREAM, MIXED, REFUSED = b"student", b"upstream", b"mixed", b"refused"
+FIELDS = msgspec.json.Decoder(dict[str, Raw])
+
+
+class Asked(Protocol):
+    """A request of one wire, read and checked.
+
+    Attributes:
+        content: the body as it came.
+        path: of the same request below an upstream's URL.
+        refusable: an answer may be made of refusals alone.
+        reason: in words, why it is not the student's, as far as its form tells; else empty.
+    """
+
+    @property
+    def content(self) -> bytes: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def questions(self) -> Questions[Any]: ...
+
+    @property
+    def refusable(self) -> bool: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    def node(self) -> Node | None:
+        """The node that it is about, see `service.compatible.nodes`; None where it is about none.
+
+        Raises:
+            InvalidFieldError: it names one badly.
+        """
+
+    def some(self, questions: Raw, positions: Sequence[int]) -> Raw:
+        """Some of the questions alone, each as it came.
+
+        Args:
+            questions: the body's field.
+        """
+
+    def answer_body(self, model: str, own: Mapping[int, Shares], reply: bytes | None) -> bytes:
+        """The answer: the student's, of the other questions the upstream's, else refusals.
+
+        Args:
+            reply: the upstream's answer to the other questions, in their order.
+
+        Raises:
+            UpstreamError: it is no answer to them.
+        """
+
+
+class Found(Struct):
+    """What the student answered.
+
+    Attributes:
+        model: the bundle's name.
+        own: position of a question → its answer.
+    """
+
+    model: str
+    own: Mapping[int, Shares]
+
+
+class DecisionProxy:
+    """Answers the requests of every wire.
+
+    Args:
+        upstream: asked what the student does not answer.
+        defers: also what the route `auto` would not leave to the student.
+    """
+
+    def __init__(
+        self, classifier: Classifier, upstream: Upstream | None = None, defers: bool = False
+    ) -> None:
+        self.classifier = classifier
+        self.upstream = upstream
+        self.defers = defers and upstream is not None
+        # Else a label is needed, to defer by its score or to be checked by the teacher aside.
+        self.looks_up = not self.defers and classifier.asking is None
+        self.count = classifier.metrics.decisions.add
+
+    async def answer(self, exchange: Exchange, asked: Asked) -> EncodedResponse:
+        """Answers a request.
+
+        Raises:
+            NoUpstreamError: nothing of it is the student's, and the wire has no refusals.
+            See `Classifier.classify`, `Upstream.ask` and `Asked` for the others.
+        """
+        large = exchange.size > LARGE_BYTES
+        found = await self.student(exchange, asked, large)
+        own, total = found.own, len(asked.questions)
+        self.count("student", amount=len(own))
+        if len(own) == total:
+            return routed_response(
+                await self.run(large, asked.answer_body, found.model, own, None), STUDENT
+            )
+        rest = [position for position in range(total) if position not in own]
+        if self.upstream is None:
+            if not own and not asked.refusable:
+                raise NoUpstreamError(asked.reason)
+            self.count("refused", amount=len(rest))
+            answer = await self.run(large, asked.answer_body, found.model, own, None)
+            return routed_response(answer, MIXED if own else REFUSED)
+        self.count("upstream", amount=len(rest))
+        model = self.upstream.options.model
+        body = await self.run(large, forwarded, asked, rest if own else None, model)
+        work = self.upstream.ask(asked.path, body)
+        reply = await attend(work, exchange, seconds_left(exchange, self.classifier.seconds))
+        if not own or reply.status != 200:
+            return passed_on(reply)
+        return routed_response(
+            await self.run(large, asked.answer_body, found.model, own, reply.content), MIXED
+        )
+
+    async def student(self, exchange: Exchange, asked: Asked, large: bool) -> Found:
+        """What the student answers of a request; raises as `answer` does."""
+        manifest = self.classifier.slot.engine.manifest
+        choices = await self.choices(asked, manifest, large)
+        node = asked.node() if choices else None
+        if node is None:
+            return Found(manifest.name, {})
+        classified = await self.classified(exchange, node)
+        if classified.engine.manifest is not manifest:  # another bundle is served meanwhile
+            manifest = classified.engine.manifest
+            choices = await self.choices(asked, manifest, large)
+        if self.defers and await self.classifier.unsure(classified):
+            return Found(manifest.name, {})
+        logits = joined_logits(classified.resolution, classified.inference)[0]
+        temperature = manifest.calibration.temperature
+        own = await self.run(large, all_shares, logits, temperature, choices)
+        return Found(manifest.name, own)
+
+    async def classified(self, exchange: Exchange, node: Node) -> Classified:
+        """The node looked up or inferred; raises as `Classifier.classify` does.
+
+        A stored node's label and score, which nobody needs here, are a fifth of what it takes.
+        """
+        if self.looks_up and node.text is None:
+            found = self.classifier.look_up((node,), 1)
+            if found.resolution.stored_rows:
+                self.classifier.metrics.predictions.add("student")
+                return found
+        return await self.classifier.classify(exchange, (node,), 1)
+
+    async def choices(self, asked: Asked, manifest: Manifest, large: bool) -> Mapping[int, Columns]:
+        reader = label_reader(manifest.label_names)
+        return await self.run(large, asked.questions.own, reader)
+
+    async def run(
+        self,
+        large: bool,
+        function: Callable[Arguments, Result],
+        *arguments: Arguments.args,
+        **options: Arguments.kwargs,
+    ) -> Result:
+        """What a function returns or raises; called off the event loop for a large request."""
+        if large:
+            return await self.classifier.executor.run(function, *arguments, **options)
+        return function(*arguments, **options)
+
+    async def close(self) -> None:
+        if self.upstream is not None:
+            await self.upstream.close()
+
+
+def routed_response(content: bytes, route: bytes) -> EncodedResponse:
+    return EncodedResponse(content, ((ROUTE_HEADER, route),))
+
+
+def passed_on(reply: Reply) -> EncodedResponse:
+    """The upstream's answer as it came."""
+    headers: tuple[tuple[bytes, bytes], ...] = ((ROUTE_HEADER, UPSTREAM),)
+    if reply.retry_after:
+        headers += ((b"retry-after", reply.retry_after),)
+    return EncodedResponse(reply.content, headers, reply.kind, reply.status)
+
+
+def forwarded(asked: Asked, positions: Sequence[int] | None, model: str) -> bytes:
+    """The body as it is sent upstream: as it came, but for what has to be another.
+
+    Args:
+        positions: of the questions that are asked; None: all of them.
+        model: in the place of the caller's, if any.
+    """
+    if positions is None and not model:
+        return asked.content
+    fields = FIELDS.decode(asked.content)
+    if model:
+        fields["model"] = Raw(encode(model))
+    if positions is not None:
+        fields["questions"] = asked.some(fields["questions"], positions)
+    return encode(fields)

@@ -1,0 +1,244 @@
+"""`POST /v1/systemone`, as Jev's clients speak it: see the specification that jevcompat holds."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from service.compatible.choices import Options, Shares
+from service.compatible.nodes import node_of_object, node_of_text
+from service.compatible.questions import QuestionReader, Questions, look_around
+from service.errors import InvalidFieldError, UpstreamError
+from service.http.exchange import Headers, decode
+from service.messages import Name, Node, encode
+
+MOST_OPTIONS, MOST_LEVELS = 255, 10
+Text = Annotated[Any, Meta(description="A text, an object or an array; the student reads none.")]
+
+
+class SystemOneChoice(Struct, tag_field="type", tag="choice"):
+    """The student's, where every option is another one of its labels."""
+
+    criteria: Annotated[
+        dict[str, Any],
+        Meta(min_length=1, max_length=MOST_OPTIONS, description="Option → description or null."),
+    ]
+    instructions: Text = None
+
+
+class SystemOneNoul(Struct, tag_field="type", tag="noul"):
+    """Never the student's."""
+
+    criteria: dict[str, Any] | None = None
+    instructions: Text = None
+
+
+class SystemOneScore(Struct, tag_field="type", tag="score"):
+    """Never the student's."""
+
+    criteria: Annotated[tuple[Any, ...], Meta(min_length=1, max_length=MOST_LEVELS)]
+    instructions: Text = None
+
+
+SystemOneQuestion = SystemOneChoice | SystemOneNoul | SystemOneScore
+
+
+State = Annotated[
+    str | dict[str, Any] | tuple[Any, ...],
+    Meta(description='A text; an object `{"node": …}` names a node.'),
+]
+SystemOneQuestions = Annotated[dict[Name, SystemOneQuestion], Meta(min_length=1)]
+
+
+class SystemOneRequest(Struct):
+    """Questions about one state; fields that are not listed go upstream as they are."""
+
+    model: Annotated[str, Meta(description="Any name; only an upstream reads it.")]
+    state: State
+    questions: SystemOneQuestions
+
+
+class Outline(Struct):
+    """The same with questions that are not taken apart."""
+
+    model: str
+    state: State
+    questions: Raw
+
+
+class SystemOneChoiceAnswer(Struct, tag_field="type", tag="choice"):
+    """The most probable option."""
+
+    choice: str
+    confidence: Annotated[float, Meta(description="(p - 1/n) / (1 - 1/n) of the choice's p.")]
+    probabilities: dict[str, float]
+
+
+class SystemOneNoulAnswer(Struct, tag_field="type", tag="noul"):
+    """Of an upstream."""
+
+    noul: float
+
+
+class SystemOneScoreAnswer(Struct, tag_field="type", tag="score"):
+    """Of an upstream."""
+
+    score: float
+    confidence: float
+    legend: dict[str, Any]
+    probabilities: dict[str, float]
+
+
+class SystemOneRefusal(Struct, tag_field="type", tag="refusal"):
+    """Neither the student's, nor is there an upstream; only beside answers of the student."""
+
+
+SystemOneAnswer = (
+    SystemOneChoiceAnswer | SystemOneNoulAnswer | SystemOneScoreAnswer | SystemOneRefusal
+)
+
+
+class SystemOneUsage(Struct):
+    """Of an upstream; the student has no tokens."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class SystemOneResponse(Struct):
+    """An answer to each question; an upstream's are as it gave them."""
+
+    model: str
+    answers: dict[str, SystemOneAnswer]
+    usage: SystemOneUsage
+
+
+class MergedAnswers(Struct):
+    """The same with answers of an upstream."""
+
+    model: str
+    answers: dict[str, Any]
+    usage: Any
+
+
+class UpstreamAnswers(Struct):
+    """What is read of an upstream's answer."""
+
+    answers: dict[str, Raw]
+    usage: Raw
+
+
+class AskedSystemOne:
+    """A request; see `service.compatible.proxy.Asked`."""
+
+    path = "/systemone"
+    refusable = False
+    reason = ""
+
+    def __init__(
+        self, state: State, questions: Questions[SystemOneQuestions], content: bytes
+    ) -> None:
+        self.state, self.questions, self.content = state, questions, content
+
+    def node(self) -> Node | None:
+        """See `Asked`; an array and any other object are about no node."""
+        state = self.state
+        return (
+            node_of_text(state, "state")
+            if isinstance(state, str)
+            else node_of_object(state, "state")
+        )
+
+    def some(self, questions: Raw, positions: Sequence[int]) -> Raw:
+        """See `Asked`."""
+        asked, names = SINGLE.decode(questions), list(self.questions.given)
+        return Raw(encode({name: asked[name] for name in map(names.__getitem__, positions)}))
+
+    def answer_body(self, model: str, own: Mapping[int, Shares], reply: bytes | None) -> bytes:
+        """See `Asked`."""
+        rest: Mapping[str, Any] = {}
+        usage = NO_TOKENS
+        if reply is not None:
+            answered = read_reply(reply)
+            rest, usage = answered.answers, answered.usage
+        answers: dict[str, Any] = {}
+        asked = zip(self.questions.given, self.questions.options, strict=True)
+        for position, (name, options) in enumerate(asked):
+            if position in own and options is not None:
+                answers[name] = choice_answer(options, own[position])
+            elif reply is None:
+                answers[name] = SystemOneRefusal()
+            elif name in rest:
+                answers[name] = rest[name]
+            else:
+                raise UpstreamError("left a question without an answer")
+        return encode(MergedAnswers(model, answers, usage))
+
+
+def read_system_one(content: bytes, _: Headers) -> AskedSystemOne:
+    """Reads a body.
+
+    Raises:
+        MalformedJsonError, InvalidFieldError: it is no request of this wire.
+    """
+    try:
+        outline = OUTLINE.decode(content)
+        questions = QUESTIONS.read(outline.questions)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        tell_wrong(content)
+        raise
+    look_around(content, outline.questions)
+    return AskedSystemOne(outline.state, questions, content)
+
+
+def tell_wrong(content: bytes) -> None:
+    """Raises what `read_system_one` does: by a question's name where a single one is wrong."""
+    try:
+        decode(REQUEST, content)
+    except InvalidFieldError:
+        name_question(content)
+        raise
+
+
+def name_question(content: bytes) -> None:
+    """Raises InvalidFieldError where a single question is wrong, by that question's name."""
+    try:
+        questions = SINGLE.decode(OUTLINE.decode(content).questions)
+    except msgspec.MsgspecError:
+        return
+    for name, question in questions.items():
+        try:
+            decode(QUESTION, question)
+        except InvalidFieldError as error:
+            raise error.below(f"questions.{name}") from error
+
+
+def all_options(questions: SystemOneQuestions) -> list[Options | None]:
+    return [options_of(question) for question in questions.values()]
+
+
+def options_of(question: SystemOneQuestion) -> Options | None:
+    return list(question.criteria) if isinstance(question, SystemOneChoice) else None
+
+
+def choice_answer(options: Options, own: Shares) -> SystemOneChoiceAnswer:
+    probabilities = dict(zip(options, own.probabilities, strict=True))
+    return SystemOneChoiceAnswer(options[own.best], own.confidence, probabilities)
+
+
+def read_reply(content: bytes) -> UpstreamAnswers:
+    """Raises UpstreamError where it is no answer of this wire."""
+    try:
+        return RESPONSE.decode(content)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise UpstreamError("does not answer like /v1/systemone") from error
+
+
+REQUEST = msgspec.json.Decoder(SystemOneRequest)
+OUTLINE = msgspec.json.Decoder(Outline)
+QUESTION = msgspec.json.Decoder(SystemOneQuestion)
+QUESTIONS = QuestionReader(msgspec.json.Decoder(SystemOneQuestions), all_options)
+SINGLE = msgspec.json.Decoder(dict[str, Raw])
+RESPONSE = msgspec.json.Decoder(UpstreamAnswers)
+NO_TOKENS = Raw(encode(SystemOneUsage()))

@@ -1,0 +1,169 @@
+"""Texts as other servers of classifiers take them: TEI's `/predict` and vLLM's `/classify`."""
+
+from time import time
+from typing import Annotated
+from uuid import uuid4
+
+import msgspec
+import numpy as np
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from service.compatible.nodes import node_of_text
+from service.errors import InvalidFieldError
+from service.http.exchange import decode
+from service.http.repeats import look_through
+from service.inference.classifier import Classified
+from service.messages import Node, Prediction, Route, encode, refuse_if_any_failed
+from understudy.engine.requests import SCORE_DECIMALS, joined_logits, probabilities
+
+Text = Annotated[str, Meta(description='Of a node, or `{"node": …}` as JSON.')]
+PAIR = 'a list of texts is a pair of them on this wire; send several nodes as [["…"], ["…"]]'
+
+
+class PredictRequest(Struct, frozen=True):
+    """One text, or a list of lists of one text each, as text-embeddings-inference takes them."""
+
+    inputs: Text | Annotated[tuple[Text | tuple[Text, ...], ...], Meta(min_length=1)]
+    raw_scores: Annotated[bool, Meta(description="The scores before the softmax.")] = False
+    truncate: bool | None = None
+
+
+class TextScore(Struct, frozen=True):
+    """A label and its score."""
+
+    label: str
+    score: float
+
+
+class ClassifiedText(Struct):
+    """The answer for one text."""
+
+    index: int
+    label: str
+    probs: Annotated[list[float], Meta(description="In the order of the labels of /info.")]
+    num_classes: int
+
+
+class TextUsage(Struct, frozen=True):
+    """The student has no tokens."""
+
+    prompt_tokens: int = 0
+    total_tokens: int = 0
+    completion_tokens: int = 0
+    prompt_tokens_details: None = None
+
+
+class ClassifiedTexts(Struct):
+    """vLLM's answer."""
+
+    id: str
+    created: int
+    model: str
+    data: list[ClassifiedText]
+    object: str = "list"
+    usage: TextUsage = TextUsage()
+
+
+class TextsOutline(Struct):
+    """What tells vLLM's body from ours."""
+
+    input: Raw | UnsetType = UNSET
+    nodes: Raw | UnsetType = UNSET
+    # Its names, of several releases, for probabilities instead of scores; all say yes by default.
+    use_activation: bool | None = None
+    activation: bool | None = None
+    softmax: bool | None = None
+
+
+class TextsRequest(Struct):
+    """vLLM's body as a request of ours; see `service.inference.classifier.TranslatedRequest`."""
+
+    nodes: tuple[Node, ...]
+    raw_scores: bool = False
+    top_k: int = 1
+    route: Route = "student"
+
+    def answer_body(self, asked: Classified) -> bytes:
+        """See `TranslatedRequest`."""
+        names = asked.engine.manifest.label_names
+        scores = scores_of(asked, self.raw_scores)
+        data = [
+            ClassifiedText(index, best_of(prediction), row, len(names))
+            for index, (prediction, row) in enumerate(zip(asked.predictions, scores, strict=True))
+        ]
+        name = f"classify-{uuid4().hex}"
+        return encode(ClassifiedTexts(name, int(time()), asked.engine.manifest.name, data))
+
+
+OUTLINE = msgspec.json.Decoder(TextsOutline)
+TEXTS = msgspec.json.Decoder(str | tuple[str, ...])
+
+
+def read_texts(content: bytes, refusal: InvalidFieldError) -> TextsRequest:
+    """Reads a body that is not ours as vLLM's, if it can be nothing else.
+
+    Args:
+        refusal: why it is not ours.
+
+    Raises:
+        InvalidFieldError: the refusal, or what is wrong with it as vLLM's.
+    """
+    outline = decode(OUTLINE, content)
+    if isinstance(outline.input, UnsetType) or not isinstance(outline.nodes, UnsetType):
+        raise refusal
+    try:
+        given = decode(TEXTS, outline.input)
+    except InvalidFieldError as error:
+        raise error.below("input") from error
+    look_through(content)
+    texts = (given,) if isinstance(given, str) else given
+    if not texts:
+        raise InvalidFieldError("input", "expected a text, or several")
+    nodes = tuple(node_of_text(text, f"input.{n}") for n, text in enumerate(texts))
+    wishes = (outline.use_activation, outline.activation, outline.softmax)
+    return TextsRequest(nodes, raw_scores=False in wishes)
+
+
+def nodes_of(request: PredictRequest) -> tuple[Node, ...]:
+    """Raises InvalidFieldError where pairs of texts are meant, or may be."""
+    if isinstance(request.inputs, str):
+        return (node_of_text(request.inputs, "inputs"),)
+    nodes = []
+    for number, texts in enumerate(request.inputs):
+        if isinstance(texts, str) or len(texts) != 1:
+            raise InvalidFieldError("inputs", PAIR)
+        nodes.append(node_of_text(texts[0], f"inputs.{number}"))
+    return tuple(nodes)
+
+
+def predicted(request: PredictRequest, asked: Classified) -> bytes:
+    """TEI's answer: every label of each node, best first; of one text without the outer list."""
+    names = asked.engine.manifest.label_names
+    rows = []
+    for prediction, row in zip(
+        asked.predictions, scores_of(asked, request.raw_scores), strict=True
+    ):
+        scores, best = map(TextScore, names, row), best_of(prediction)
+        # Rounded, another one's score may be the same.
+        rows.append(sorted(scores, key=lambda entry: (-entry.score, entry.label != best)))
+    return encode(rows[0] if isinstance(request.inputs, str) else rows)
+
+
+def best_of(prediction: Prediction) -> str:
+    """The label of an answered node."""
+    assert prediction.label is not None
+    return prediction.label
+
+
+def scores_of(asked: Classified, raw: bool) -> list[list[float]]:
+    """Of every node, in the order of the request, and every label: probabilities, or logits.
+
+    Raises:
+        NoNodeError: a node has no answer; these wires have no error of one.
+    """
+    refuse_if_any_failed(asked.predictions)
+    logits = joined_logits(asked.resolution, asked.inference)
+    scores = logits if raw else probabilities(logits, asked.engine.manifest.calibration.temperature)
+    rows = scores.astype(np.float64).round(SCORE_DECIMALS).tolist()
+    placed = sorted(zip(asked.resolution.positions, rows, strict=True), key=lambda pair: pair[0])
+    return [row for _, row in placed]

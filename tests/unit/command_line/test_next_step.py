@@ -1,0 +1,11 @@
+"""What a command says to run next can be pasted, whatever its folders are called."""
+
+import shlex
+from pathlib import Path
+
+from understudy.command_line.next_step import command, program
+
+
+def test_a_folder_whose_name_begins_with_a_dash_is_not_read_as_an_option() -> None:
+    words = shlex.split(command("distill", Path("-graph"), "--from", Path("a b"), "-1"))
+    assert words[len(program()) :] == ["distill", "./-graph", "--from", "a b", "-1"]

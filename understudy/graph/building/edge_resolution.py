@@ -1,0 +1,224 @@
+"""From edge records to an adjacency: unknown endpoints, self-loops and repeats are found."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from understudy.graph.building.node_checks import NodeColumns, trimmed
+from understudy.graph.building.records import EdgeTable
+from understudy.graph.building.repairs import RepairLog
+from understudy.graph.csr import Adjacency, build_adjacency
+from understudy.graph.errors import BadInputError
+from understudy.graph.names import look_alike
+from understudy.graph.numerals import WHOLE_FLOAT, as_integers, same_number
+
+UNKNOWN = -2  # no record has this id
+LEFT_OUT = -1  # a record has it, and was left out of the graph
+NO_PAIRS = np.empty((2, 0), np.int32)
+
+
+def resolve_edges(
+    tables: Sequence[EdgeTable],
+    records: NodeColumns,
+    position: NDArray[np.int64],
+    num_nodes: int,
+    skip_unknown: bool,
+    log: RepairLog,
+) -> Adjacency:
+    """Builds the adjacency from the edges whose endpoints are known.
+
+    Args:
+        position: int64 [n], the node index of every record, or -1 where it was left out.
+
+    Raises:
+        BadInputError: an endpoint is no node's id, and `skip_unknown` is off.
+    """
+    found = first_found(tables, records.ids)
+    place = position.astype(np.int32)
+    pairs = [endpoints(table, found, records, place, log) for table in tables]
+    for table, pair in zip(tables, pairs, strict=True):
+        unknown = (pair == UNKNOWN).any(axis=0)
+        if not unknown.any():
+            continue
+        row = int(np.argmax(unknown))
+        if not skip_unknown:
+            message = unknown_endpoint(table, pair, row, int(unknown.sum()), records.ids)
+            elsewhere = unknown.all() and named(table.sources)
+            raise BadInputError(message + (other_ids(records) if elsewhere else ""))
+        log.add("unknown_endpoints", int(unknown.sum()), at(table, row))
+    for table, pair in zip(tables, pairs, strict=True):
+        left_out = (pair == LEFT_OUT).any(axis=0) & (pair != UNKNOWN).all(axis=0)
+        if left_out.any():
+            log.add("edges_of_nodes_left_out", int(left_out.sum()), at(table, np.argmax(left_out)))
+    usable = [(pair >= 0).all(axis=0) for pair in pairs]
+    kept = [pair if mask.all() else pair[:, mask] for pair, mask in zip(pairs, usable, strict=True)]
+    together = (kept[0] if len(kept) == 1 else np.concatenate([NO_PAIRS, *kept], axis=1)).T
+    adjacency, dropped = build_adjacency(num_nodes, together)
+    if dropped.self_loops or dropped.duplicates:
+        rows = [np.flatnonzero(mask) for mask in usable]
+        log_repeats(tables, rows, together, num_nodes, log)
+    return adjacency
+
+
+def first_found(tables: Sequence[EdgeTable], ids: pa.LargeStringArray) -> Iterator[pa.Int32Array]:
+    """The records of the names at each end of each table, int32 [e], null where there is none.
+
+    All of them at once: the ids are hashed for it, which takes seconds where there are millions,
+    and a folder may have hundreds of parts.
+    """
+    ends = (end for table in tables for end in (table.sources, table.targets))
+    columns = [trimmed(end) for end in ends if named(end)]
+    if not columns:
+        return
+    found = pc.index_in(pa.chunked_array(columns), value_set=ids, skip_nulls=True).combine_chunks()
+    start = 0
+    for column in columns:
+        yield found.slice(start, len(column))
+        start += len(column)
+
+
+def named(end: object) -> bool:
+    """Whether an end holds names, and not positions."""
+    return not isinstance(end, np.ndarray)
+
+
+def endpoints(
+    table: EdgeTable,
+    found: Iterator[pa.Int32Array],
+    records: NodeColumns,
+    place: NDArray[np.int32],
+    log: RepairLog,
+) -> NDArray[np.int32]:
+    """int32 [2, e] of node indices, UNKNOWN or LEFT_OUT.
+
+    Args:
+        found: see `first_found`; what is of this table is next.
+    """
+    pairs = np.empty((2, len(table)), np.int32)
+    for end, column in enumerate((table.sources, table.targets)):
+        if isinstance(column, np.ndarray):
+            known = (column >= 0) & (column < len(records))
+            record = np.where(known, column, 0)
+        else:
+            rows = find_records(table, trimmed(column), next(found), records, log)
+            record = pc.fill_null(rows, -1).to_numpy(zero_copy_only=False)
+            known = record >= 0
+        pairs[end] = place[record]
+        pairs[end, ~known] = UNKNOWN
+    return pairs
+
+
+def find_records(
+    table: EdgeTable,
+    column: pa.LargeStringArray,
+    found: pa.Int32Array,
+    records: NodeColumns,
+    log: RepairLog,
+) -> pa.Int32Array:
+    """int32 [e]: the record of each id, null where there is none; 3.0 may stand for 3.
+
+    Args:
+        found: the same without that.
+    """
+    if not found.null_count:
+        return found
+    floats = pc.and_(found.is_null(), pc.match_substring_regex(column, WHOLE_FLOAT))
+    if not pc.any(floats).as_py():
+        return found
+    found = pc.coalesce(found, pc.index_in(as_integers(column), value_set=records.ids))
+    known = pc.and_(floats, found.is_valid()).to_numpy(zero_copy_only=False).astype(bool)
+    if known.any():
+        log.add("whole_float_ids", int(known.sum()), at(table, np.argmax(known)))
+    return found
+
+
+def at(table: EdgeTable, row: int | np.integer) -> str:
+    return table.source.at(int(table.places[row]))
+
+
+def unknown_endpoint(
+    table: EdgeTable, pair: NDArray[np.int32], row: int, count: int, ids: pa.LargeStringArray
+) -> str:
+    """What to say of an edge one of whose ends is no node, and of as many more.
+
+    Args:
+        ids: of all node records.
+    """
+    side, column = (
+        ("source", table.sources) if pair[0, row] == UNKNOWN else ("target", table.targets)
+    )
+    value = column[row]
+    value = value.as_py() if isinstance(value, pa.Scalar) else int(value)
+    others = f" (and {count - 1:,} more edges)" if count > 1 else ""
+    end = f"{at(table, row)}: the edge's {side}"
+    if value is None or not str(value).strip():
+        return f"{end} is empty{others}; fill it in, or drop such edges with --skip-unknown"
+    if isinstance(value, int):
+        return (
+            f"{end} {value} is no node{others}; there are {len(ids):,}, from 0; add the node, or "
+            "drop such edges with --skip-unknown"
+        )
+    if (known := look_alike(value, ids)) is not None:
+        apart = "only case, blanks or accents' coding differ, or what cannot be seen"
+        like = f"though {known!r} is, and {apart}"
+    elif (known := same_number(value, ids)) is not None:
+        like = f"though {known!r} is, which is the same number"
+    else:
+        advice = "add the node, or drop such edges with --skip-unknown"
+        if (row, count, table.reading.named) == (0, 1, False) and (pair[:, 0] == UNKNOWN).all():
+            advice += ", or, if the line names the columns, say so with --header"
+        return f"{end} {value!r:.100} is no node's id{others}; {advice}"
+    return f"{end} {value!r:.100} is no node's id{others}, {like}; write both one way"
+
+
+def other_ids(records: NodeColumns) -> str:
+    """What to say where no edge of a file joins two nodes: another column may hold the ids."""
+    columns = dict.fromkeys(n for table in records.tables for n in table.reading.used.get("id", ()))
+    taken = f" from column {', '.join(columns)}" if columns else ""
+    return (
+        f"; no edge of the file joins two nodes, whose ids are such as "
+        f"{records.ids[0].as_py()!r}{taken}: another column may be meant (--id-field)"
+    )
+
+
+def log_repeats(
+    tables: Sequence[EdgeTable],
+    rows: Sequence[NDArray[np.int64]],
+    pairs: NDArray[np.int32],
+    num_nodes: int,
+    log: RepairLog,
+) -> None:
+    """Counts self-loops, repeated edges, and edges that only repeat in the other direction.
+
+    Shapes:
+        rows: int64, of each table the edges that are in pairs
+        pairs: int32 [e, 2]
+    """
+    starts = np.cumsum([0, *(len(row) for row in rows)])
+
+    def place(index: int) -> str:
+        table = int(np.searchsorted(starts, index, side="right")) - 1
+        return at(tables[table], rows[table][index - starts[table]])
+
+    def note(kind: str, rows: NDArray[np.int64]) -> None:
+        if len(rows):
+            log.add(kind, len(rows), place(int(rows[0])))
+
+    loops = pairs[:, 0] == pairs[:, 1]
+    real = np.flatnonzero(~loops)
+    again = repeats(pairs[real, 0] * np.int64(num_nodes) + pairs[real, 1])
+    once = real[~again]
+    low, high = pairs[once].min(axis=1).astype(np.int64), pairs[once].max(axis=1)
+    note("self_loops", np.flatnonzero(loops))
+    note("duplicate_edges", real[again])
+    note("reversed_edges", once[repeats(low * num_nodes + high)])
+
+
+def repeats(keys: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """bool: whether a key has occurred before."""
+    seen = np.ones(len(keys), dtype=bool)
+    seen[np.unique(keys, return_index=True)[1]] = False
+    return seen

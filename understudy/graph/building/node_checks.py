@@ -1,0 +1,170 @@
+"""The node records of all files together: ids checked, repeats found, missing texts treated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from understudy.folders.names import SEEN
+from understudy.graph.building.labels import read_labels
+from understudy.graph.building.records import NodeTable
+from understudy.graph.building.repairs import RepairLog
+from understudy.graph.errors import BadInputError
+from understudy.graph.ids import first_unusable, id_problem
+from understudy.graph.numerals import all_whole, as_integers
+
+ROWS_A_STEP = 2**20  # that are compared at once
+
+
+@dataclass(frozen=True)
+class NodeColumns:
+    """All node records, in the order of their files.
+
+    Shapes:
+        ids, texts, labels, splits, groups: large_string [n]; trimmed, null where blank
+    """
+
+    tables: Sequence[NodeTable]
+    ids: pa.LargeStringArray
+    texts: pa.LargeStringArray
+    labels: pa.LargeStringArray
+    splits: pa.LargeStringArray
+    groups: pa.LargeStringArray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def at(self, record: int) -> str:
+        """The place of a record, for example "nodes.csv:7"."""
+        for table in self.tables:
+            if record < len(table):
+                return table.source.at(int(table.places[record]))
+            record -= len(table)
+        raise IndexError(record)
+
+
+def gather_nodes(tables: Sequence[NodeTable], negative_labels: str, log: RepairLog) -> NodeColumns:
+    """Joins the tables, and reads what ids and labels mean.
+
+    Raises:
+        BadInputError: no record at all, or an id that is empty or that no graph may have.
+    """
+    names = ("ids", "texts", "labels", "splits", "groups")
+    columns = {
+        name: trimmed(pa.concat_arrays([getattr(table, name) for table in tables]))
+        for name in names
+    }
+    records = NodeColumns(tables, **columns)
+    if not len(records):
+        files = ", ".join(table.source.file for table in tables)
+        raise BadInputError(f"{files}: no node in it; a graph needs at least one")
+    if records.ids.null_count:
+        missing = int(np.argmax(records.ids.is_null().to_numpy(zero_copy_only=False)))
+        raise BadInputError(f"{records.at(missing)}: the node's id is empty; every node needs one")
+    if (bad := first_unusable(records.ids)) is not None:
+        raise BadInputError(
+            f"{records.at(bad)}: the node's id {id_problem(records.ids[bad].as_py())}"
+        )
+    labels = read_labels(records.labels, negative_labels, log, records.at)
+    texts = visible_texts(records, log)
+    return replace(records, ids=plain_ids(records, log), texts=texts, labels=labels)
+
+
+def visible_texts(records: NodeColumns, log: RepairLog) -> pa.LargeStringArray:
+    """The texts, null where no character can be seen: joiners and marks of no width alone."""
+    unseen = pc.invert(pc.match_substring_regex(records.texts, SEEN))
+    mask = pc.fill_null(unseen, False).to_numpy(zero_copy_only=False)
+    if not mask.any():
+        return records.texts
+    log.add("unseen_texts", int(mask.sum()), records.at(int(np.argmax(mask))))
+    return pc.if_else(pa.array(mask), pa.scalar(None, pa.large_string()), records.texts)
+
+
+def plain_ids(records: NodeColumns, log: RepairLog) -> pa.LargeStringArray:
+    """Ids that are whole numbers made floats, as pandas does to a column with gaps, as integers."""
+    if not all_whole(records.ids):
+        return records.ids
+    plain = as_integers(records.ids)
+    changed = pc.not_equal(plain, records.ids).to_numpy(zero_copy_only=False)
+    log.add("whole_float_ids", int(changed.sum()), records.at(int(np.argmax(changed))))
+    return plain
+
+
+def trimmed(column: pa.LargeStringArray) -> pa.LargeStringArray:
+    """Without blanks around; null where nothing is left. What is so already is not copied."""
+    if is_trimmed(column):
+        return column
+    column = pc.utf8_trim_whitespace(column)
+    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.large_string()), column)
+
+
+def is_trimmed(column: pa.LargeStringArray) -> bool:
+    """Whether no string has blanks around or is empty."""
+    for start in range(0, len(column), ROWS_A_STEP):
+        part = column[start : start + ROWS_A_STEP]
+        told = pc.and_(pc.equal(pc.utf8_trim_whitespace(part), part), pc.not_equal(part, ""))
+        if not pc.all(told, min_count=0).as_py():
+            return False
+    return True
+
+
+def distinct_nodes(
+    records: NodeColumns, log: RepairLog
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Finds repeated ids; an identical record repeated is kept once.
+
+    Returns:
+        int64 [kept], the records that stay; int64 [n], for every record the first with its id
+
+    Raises:
+        BadInputError: two records share an id and differ.
+    """
+    codes = records.ids.dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    _, first = np.unique(codes, return_index=True)
+    first_of: NDArray[np.int64] = first[codes].astype(np.int64)
+    repeated = np.flatnonzero(first_of != np.arange(len(records)))
+    for record in repeated.tolist():
+        earlier = int(first_of[record])
+        for field in ("texts", "labels", "splits", "groups"):
+            column = getattr(records, field)
+            if column[record].as_py() != column[earlier].as_py():
+                raise BadInputError(
+                    f"{records.at(record)}: id {records.ids[record].as_py()!r} is already at "
+                    f"{records.at(earlier)} with another {field[:-1]}; remove or rename one of them"
+                )
+    if len(repeated):
+        log.add("repeated_nodes", len(repeated), records.at(int(repeated[0])))
+    return np.setdiff1d(np.arange(len(records)), repeated, assume_unique=True), first_of
+
+
+def with_text(
+    records: NodeColumns, kept: NDArray[np.int64], policy: str, log: RepairLog
+) -> tuple[NDArray[np.int64], pa.LargeStringArray]:
+    """Treats nodes without text as `policy` says: fail, skip or id.
+
+    Returns:
+        int64 [N], the records that stay; large_string [N], their texts
+
+    Raises:
+        BadInputError: a text is missing or blank and the policy is to fail.
+    """
+    texts = records.texts.take(pa.array(kept))
+    missing = texts.is_null().to_numpy(zero_copy_only=False)
+    if not missing.any():
+        return kept, texts
+    first = int(kept[np.argmax(missing)])
+    where, count = records.at(first), int(missing.sum())
+    if policy == "skip":
+        log.add("nodes_without_text", count, where)
+        return kept[~missing], texts.filter(pa.array(~missing))
+    if policy == "id":
+        log.add("texts_from_ids", count, where)
+        return kept, pc.if_else(pa.array(missing), records.ids.take(pa.array(kept)), texts)
+    others = f" (and {count - 1:,} more)" if count > 1 else ""
+    raise BadInputError(
+        f"{where}: node {records.ids[first].as_py()!r} has no text{others}; "
+        "give it one, or use --missing-text skip or --missing-text id"
+    )

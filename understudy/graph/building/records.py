@@ -1,0 +1,110 @@
+"""What a reader hands to the builder: columns of records, each with the place it came from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from understudy.graph.building.reading import Reading
+from understudy.graph.text_graph import string_array
+
+FLUSH_ROWS = 65_536  # rows held as Python objects before they become one Arrow array
+
+
+NO_READING = Reading("", {})  # of records that no file was read for
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file, and what its places are called."""
+
+    file: str
+    unit: str = "line"  # a text file counts lines; Parquet and arrays count rows
+
+    def at(self, place: int) -> str:
+        return f"{self.file}:{place}" if self.unit == "line" else f"{self.file} {self.unit} {place}"
+
+
+@dataclass(frozen=True)
+class NodeTable:
+    """The node records of one file, as found: nothing is validated yet.
+
+    Shapes:
+        places: int64 [n], the line or row of each record
+        ids, texts, labels, splits, groups: large_string [n], null where there is none
+        class_names: large_string [n], names that the labels' numbers may have; None without any
+    """
+
+    source: Source
+    places: NDArray[np.int64]
+    ids: pa.LargeStringArray
+    texts: pa.LargeStringArray
+    labels: pa.LargeStringArray
+    splits: pa.LargeStringArray
+    groups: pa.LargeStringArray
+    class_names: pa.LargeStringArray | None = None
+    neighbors: "EdgeTable | None" = None  # the edges that the records themselves name
+    reading: Reading = NO_READING
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class EdgeTable:
+    """The edge records of one file, as found.
+
+    Shapes:
+        places: int64 [e]
+        sources, targets: large_string [e] of node ids, or int64 [e] of node record positions
+    """
+
+    source: Source
+    places: NDArray[np.int64]
+    sources: pa.LargeStringArray | NDArray[np.int64]
+    targets: pa.LargeStringArray | NDArray[np.int64]
+    reading: Reading = NO_READING
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+class ColumnCollector:
+    """Collects rows of optional strings into Arrow columns, a chunk at a time."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.rows: list[Sequence[str | None]] = []
+        self.places: list[int] = []
+        self.chunks: list[list[pa.LargeStringArray]] = [[] for _ in range(width)]
+        self.place_chunks: list[NDArray[np.int64]] = []
+
+    def add(self, place: int, row: Sequence[str | None]) -> None:
+        self.rows.append(row)
+        self.places.append(place)
+        if len(self.rows) >= FLUSH_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        for column, chunks in zip(zip(*self.rows, strict=True), self.chunks, strict=False):
+            chunks.append(pa.array(column, pa.large_string()))
+        self.place_chunks.append(np.array(self.places, dtype=np.int64))
+        self.rows, self.places = [], []
+
+    def finish(self) -> tuple[NDArray[np.int64], list[pa.LargeStringArray]]:
+        """The places, and the columns in order."""
+        self.flush()
+        columns = [pa.concat_arrays(parts) if parts else string_array([]) for parts in self.chunks]
+        return np.concatenate([*self.place_chunks, np.empty(0, np.int64)]), columns
+
+
+def optional_strings(values: Sequence[str | None]) -> pa.LargeStringArray:
+    """A column in which None is null."""
+    return pa.array(values, pa.large_string())
+
+
+def null_strings(count: int) -> pa.LargeStringArray:
+    """A column that says nothing."""
+    return pa.nulls(count, pa.large_string())

@@ -1,0 +1,1 @@
+"""What exported layers read of a graph, and how one is run over many of its nodes."""

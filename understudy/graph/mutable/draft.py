@@ -1,0 +1,344 @@
+"""Changes checked one by one against the graph as they would leave it, and not yet made."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from understudy.graph.errors import MutationError, UnknownItemError
+from understudy.graph.ids import id_problem
+from understudy.graph.missing import is_blank
+from understudy.graph.mutable.view import REMOVED, ROW_BITS, GraphView, NodeRecord
+from understudy.graph.mutations import AddEdge, DeleteNode, Mutation, RemoveEdge, UpsertNode
+from understudy.graph.text_graph import UNLABELED
+
+ABSENT = -1  # row of an id that is not stored
+SHOWN_CHARACTERS = 100  # of an id in a message
+MANY = 16  # mutations, from which on to look edges up together costs less
+EDGES = (AddEdge, RemoveEdge)
+LOW_ROW = 2**ROW_BITS - 1
+
+
+class Draft:
+    """Several batches on top of a view; a batch that is refused leaves nothing behind.
+
+    Attributes:
+        rows: id → row, or -1, where that differs from the view
+        records: row → its new record, `REMOVED` for a removed node
+        edges: pair of rows, see `pair_key` → whether they are linked; some as in the view
+        others: row → rows that it may have such a pair with; None until they are asked for
+        new_rows: rows that the view does not use
+        taken: those of them that no node of the base had
+        left: id → row, of nodes of the base that the draft removes
+        new_labels: names of labels that the view does not know, with their places
+    """
+
+    def __init__(
+        self, view: GraphView, free_rows: Sequence[int], own_rows: Mapping[str, int]
+    ) -> None:
+        """Starts without changes.
+
+        Args:
+            free_rows: gaps of the view, to be filled before rows are added; never changed here.
+            own_rows: id → row, of nodes of the base that are gone: who comes back gets its row
+                again, and nobody else does.
+        """
+        self.view = view
+        self.free_rows = free_rows
+        self.own_rows = own_rows
+        self.left: dict[str, int] = {}
+        self.rows: dict[str, int] = {}
+        self.records: dict[int, NodeRecord] = {}
+        self.edges: dict[int, bool] = {}
+        self.others: dict[int, set[int]] | None = None
+        self.new_rows: dict[int, bool] = {}  # row → True
+        self.taken: dict[int, bool] = {}
+        self.label_positions = {name: label for label, name in enumerate(view.label_names)}
+        self.new_labels: dict[str, int] = {}
+        self.acknowledged = False
+        self.log: list[tuple[dict[Any, Any], Any, Any]] = []  # what to put back, newest last
+
+    def apply(self, mutations: Sequence[Mutation], acknowledged: bool = False) -> None:
+        """Adds a batch.
+
+        Args:
+            acknowledged: it was made before, so that today's rules of ids and texts are not asked
+                again, and a label that is new here was one of a model's that another process
+                serves.
+
+        Raises:
+            MutationError: an item cannot be done; the draft is as it was before the batch.
+        """
+        self.log.clear()
+        self.acknowledged = acknowledged
+        if len(mutations) >= MANY and self.apply_edges(mutations):
+            return
+        try:
+            for position, mutation in enumerate(mutations):
+                if isinstance(mutation, UpsertNode) and not acknowledged:
+                    check_id(position, mutation.id)
+                self.apply_one(position, mutation)
+        except MutationError:
+            self.take_back()
+            raise
+
+    def take_back(self) -> None:
+        """Leaves out the batch that came last; none that was acknowledged before."""
+        for target, key, old in reversed(self.log):
+            if old is None:
+                del target[key]
+            else:
+                target[key] = old
+        self.log.clear()
+
+    def is_idle(self) -> bool:
+        """Whether everything is, after the batch that came last, as it was before it."""
+        seen: set[tuple[int, Any]] = set()
+        for target, key, old in self.log:  # the first entry of a key has what was there before
+            place = (id(target), key)
+            if place not in seen and target[key] != self.before(target, key, old):
+                return False
+            seen.add(place)
+        return True
+
+    def before(self, target: dict[Any, Any], key: Any, old: Any) -> Any:
+        """What was there when a batch first wrote to a key; `old` is None where the view has it."""
+        if old is not None:
+            return old
+        if target is self.edges:
+            return self.view_links(key >> ROW_BITS, key & LOW_ROW)
+        if target is self.rows:
+            row = self.view.row_of(key)
+            return ABSENT if row is None else row
+        if target is self.records:
+            return REMOVED if key in self.new_rows else self.view.record(key)
+        # A row that a node takes: whether it stays is in the other two.
+        return target[key]
+
+    def apply_one(self, position: int, mutation: Mutation) -> None:
+        if isinstance(mutation, UpsertNode):
+            self.upsert(position, mutation)
+        elif isinstance(mutation, DeleteNode):
+            self.delete(position, mutation)
+        else:
+            self.change_edge(position, mutation)
+
+    def upsert(self, position: int, node: UpsertNode) -> None:
+        if node.text is not None and not self.acknowledged:
+            check_text(position, node.text)
+        label = UNLABELED
+        if node.label is not None:
+            label = self.label_position(position, node.label)
+        row = self.row_of(node.id)
+        if row is None:
+            if node.text is None:
+                raise MutationError(position, f"{shown(node.id)} is new and needs a text")
+            row = self.take_row(node.id)
+            self.set(self.rows, node.id, row)
+            self.set(self.records, row, NodeRecord(node.id, node.text, label))
+            return
+        old = self.record(row)
+        text = old.text if node.text is None else node.text
+        label = old.label if node.label is None else label
+        self.set(self.records, row, NodeRecord(node.id, text, label))
+
+    def label_position(self, position: int, name: str) -> int:
+        known = self.label_positions.get(name)
+        if known is None:
+            known = self.new_labels.get(name)
+        if known is not None:
+            return known
+        if not self.acknowledged:
+            raise MutationError(position, f"the graph has no label {shown(name)}")
+        label = len(self.label_positions) + len(self.new_labels)
+        self.set(self.new_labels, name, label)
+        return label
+
+    def put(self, node_id: str, text: str, label: str | None) -> int:
+        """Makes a node what it is elsewhere, new or not; returns its row."""
+        position = UNLABELED if label is None else self.label_position(0, label)
+        row = self.row_of(node_id)
+        if row is None:
+            row = self.take_row(node_id)
+            self.set(self.rows, node_id, row)
+        self.set(self.records, row, NodeRecord(node_id, text, position))
+        return row
+
+    def remove(self, row: int) -> None:
+        """Removes a node and its edges."""
+        name = self.record(row).id
+        self.set(self.rows, name, ABSENT)
+        if row < self.view.parts.base.num_nodes:
+            self.set(self.left, name, row)
+        for other in list(self.neighbors(row)):
+            self.link(row, other, False)
+        self.set(self.records, row, REMOVED)
+
+    def delete(self, position: int, node: DeleteNode) -> None:
+        self.remove(self.known_row(position, node.id))
+
+    def change_edge(self, position: int, edge: AddEdge | RemoveEdge) -> None:
+        source = self.known_row(position, edge.source)
+        target = self.known_row(position, edge.target)
+        if source == target:
+            raise MutationError(position, f"{shown(edge.source)} cannot be linked to itself")
+        if isinstance(edge, AddEdge):
+            self.link(source, target, True)
+        elif self.linked(source, target):
+            self.link(source, target, False)
+        else:
+            ends = f"{shown(edge.source)} and {shown(edge.target)}"
+            raise UnknownItemError(position, f"{ends} are not linked")
+
+    def row_of(self, node_id: str) -> int | None:
+        row = self.rows.get(node_id)
+        if row is None:
+            return self.view.row_of(node_id)
+        return None if row == ABSENT else row
+
+    def known_row(self, position: int, node_id: str) -> int:
+        row = self.row_of(node_id)
+        if row is None:
+            raise UnknownItemError(position, f"no stored node has the id {shown(node_id)}")
+        return row
+
+    def record(self, row: int) -> NodeRecord:
+        return self.records[row] if row in self.records else self.view.record(row)
+
+    def linked(self, first: int, second: int) -> bool:
+        known = self.edges.get(pair_key(first, second))
+        return self.view_links(first, second) if known is None else known
+
+    def view_links(self, first: int, second: int) -> bool:
+        """Whether the view does; its lists do not have a row yet that is new."""
+        new = first in self.new_rows or second in self.new_rows
+        return not new and self.view.linked(first, second)
+
+    def apply_edges(self, mutations: Sequence[Mutation]) -> bool:
+        """Adds a batch of edges between nodes of the view at once.
+
+        Returns:
+            Whether it is one, and all of it can be done; if not, nothing was done.
+        """
+        if self.rows or self.new_rows or not all(isinstance(m, EDGES) for m in mutations):
+            return False
+        edges = cast(Sequence[AddEdge | RemoveEdge], mutations)
+        first = self.view.row_array([edge.source for edge in edges])
+        second = self.view.row_array([edge.target for edge in edges])
+        if (np.minimum(first, second) < 0).any() or (first == second).any():
+            return False
+        pairs = np.stack([np.minimum(first, second), np.maximum(first, second)], axis=1)
+        keys = (pairs[:, 0] << ROW_BITS) | pairs[:, 1]
+        adds = np.array([isinstance(edge, AddEdge) for edge in edges])
+        if not (adds | self.linked_then(pairs, keys, adds)).all():
+            return False
+        if not self.acknowledged:
+            self.log.extend((self.edges, key, self.edges.get(key)) for key in set(keys.tolist()))
+        self.edges.update(zip(keys.tolist(), adds.tolist(), strict=True))
+        if self.others is not None:
+            self.index(keys.tolist())
+        return True
+
+    def linked_then(
+        self, pairs: NDArray[np.int64], keys: NDArray[np.int64], adds: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """bool [E]: which pairs are linked once the items before each are done."""
+        linked = self.view.all_linked(pairs)
+        if self.edges:
+            known = map(self.edges.get, keys.tolist(), linked.tolist())
+            linked = np.fromiter(known, np.bool_, len(keys))
+        order = np.argsort(keys, kind="stable")
+        again = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
+        linked[order[again + 1]] = adds[order[again]]
+        return linked
+
+    def edge_states(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The pairs of rows in the draft, int64 [E, 2], and which of them are linked, bool [E]."""
+        count = len(self.edges)
+        keys = np.fromiter(self.edges, np.int64, count)
+        linked = np.fromiter(self.edges.values(), np.bool_, count)
+        return np.stack([keys >> ROW_BITS, keys & LOW_ROW], axis=1), linked
+
+    def neighbors(self, row: int) -> Iterator[int]:
+        changed = {
+            other: linked
+            for other in self.around(row)
+            if (linked := self.edges.get(pair_key(row, other))) is not None
+        }
+        if row not in self.new_rows:
+            yield from (n for n in self.view.neighbors(row).tolist() if n not in changed)
+        yield from (other for other, linked in changed.items() if linked)
+
+    def around(self, row: int) -> Iterable[int]:
+        """The rows that it may have a pair with in the draft; only removals ask."""
+        if self.others is None:
+            self.others = {}
+            self.index(self.edges)
+        return self.others.get(row, ())
+
+    def index(self, keys: Iterable[int]) -> None:
+        """Notes pairs in `others`."""
+        assert self.others is not None
+        for key in keys:
+            first, second = key >> ROW_BITS, key & LOW_ROW
+            self.others.setdefault(first, set()).add(second)
+            self.others.setdefault(second, set()).add(first)
+
+    def link(self, first: int, second: int, linked: bool) -> None:
+        key = pair_key(first, second)
+        self.set(self.edges, key, linked)
+        if self.others is not None:
+            self.index([key])
+
+    def take_row(self, node_id: str) -> int:
+        """For a node that is new, or comes back: whatever batches are applied together, a node of
+        the base is in the row that it has there, and in the splits of that row.
+        """
+        left = self.left.get(node_id)
+        if left is not None:
+            return left
+        own = self.own_rows.get(node_id)
+        if own is not None:
+            self.set(self.new_rows, own, True)
+            return own
+        taken, gaps = len(self.taken), len(self.free_rows)
+        row = self.free_rows[-1 - taken] if taken < gaps else self.view.num_rows + taken - gaps
+        self.set(self.taken, row, True)
+        self.set(self.new_rows, row, True)
+        return row
+
+    def set(self, target: dict[Any, Any], key: Any, value: Any) -> None:
+        self.log.append((target, key, target.get(key)))
+        target[key] = value
+
+
+def pair_key(first: int, second: int) -> int:
+    """Two rows as one number, whichever comes first."""
+    return (first << ROW_BITS) | second if first < second else (second << ROW_BITS) | first
+
+
+def check_id(position: int, node_id: str) -> None:
+    """Refuses an id that no graph may have.
+
+    Raises:
+        MutationError: see `id_problem`.
+    """
+    if problem := id_problem(node_id):
+        raise MutationError(position, f"a node's id {problem}")
+
+
+def check_text(position: int, text: str) -> None:
+    if is_blank(text):
+        raise MutationError(
+            position, "a node's text must not be empty, nor hold only what cannot be seen"
+        )
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise MutationError(position, "the node's text holds half a character") from error
+
+
+def shown(words: str) -> str:
+    """A caller's own words, cut to what a message can bear."""
+    return repr(words if len(words) <= SHOWN_CHARACTERS else words[:SHOWN_CHARACTERS] + "…")

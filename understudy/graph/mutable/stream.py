@@ -1,0 +1,270 @@
+"""A graph as JSON lines: its head, its nodes, its edges, and an end that says that it is whole."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from understudy.graph.csr import Adjacency, build_adjacency
+from understudy.graph.errors import BadInputError
+from understudy.graph.lineage import Lineage, lineage_of
+from understudy.graph.mutable.view import GraphView, NodeRecord
+from understudy.graph.text_graph import UNLABELED, TextGraph, own_groups, string_array
+
+ROWS_A_PIECE = 1_024  # nodes whose lines, or whose edges' lines, are sent together
+PIECE_BYTES = 2**18  # of lines that are sent together, or of one that is longer
+ROWS_A_COPY = 65_536  # nodes whose neighbours are copied in one step
+
+
+class Head(Struct, frozen=True, tag_field="kind", tag="graph"):
+    """The first line."""
+
+    name: str
+    source: Annotated[str, Meta(description="Where it was imported from, in words.")]
+    lineage: Annotated[str, Meta(description="The content hash that it had when it was imported.")]
+    graph_version: Annotated[int, Meta(description="Of all that follows.")]
+    labels: tuple[str, ...]
+    splits: tuple[str, ...]
+    nodes: int
+    edges: int
+
+
+class NodeLine(Struct, frozen=True, tag_field="kind", tag="node"):
+    """One node; all nodes come before the edges."""
+
+    id: str
+    text: str
+    label: Annotated[str | None, Meta(description="As given, not as predicted.")] = None
+    split: Annotated[str | None, Meta(description="null for a node that was added later.")] = None
+    group: Annotated[
+        Annotated[int, Meta(ge=0, le=2**62)] | None,
+        Meta(description="Nodes of one group are in one split; null as above."),
+    ] = None
+
+
+class EdgeLine(Struct, frozen=True, tag_field="kind", tag="edge"):
+    """One undirected edge, told once."""
+
+    source: str
+    target: str
+
+
+class End(Struct, frozen=True, tag_field="kind", tag="end"):
+    """The last line: where it is missing, so is more."""
+
+    nodes: int
+    edges: int
+
+
+Line = Head | NodeLine | EdgeLine | End
+ENCODER = msgspec.json.Encoder()
+DECODER = msgspec.json.Decoder(Line)
+
+
+def graph_lines(view: GraphView) -> Iterator[bytes]:
+    """The lines of one version, some at a time; empty where there are none to send yet.
+
+    What changes may touch is copied first: to read a version gets slower with every change since,
+    so that under a stream of them an end would never come.
+    """
+    base = view.parts.base
+    head = Head(
+        base.name,
+        base.source,
+        lineage_of(base).id,
+        view.version.number,
+        view.label_names,
+        tuple(base.splits),
+        view.num_nodes,
+        view.num_edges,
+    )
+    yield from encoded([head])
+    rows = view.live_rows()
+    nodes = Nodes(base, view.parts.records.items(view.version), head.labels, split_positions(base))
+    lists: deque[tuple[NDArray[np.int64], Adjacency]] = deque()
+    for block in parted(rows, ROWS_A_COPY):
+        lists.append((block, view.adjacent(block)))
+        yield b""
+    del view  # and with it all that it has kept since
+    for piece in parted(rows, ROWS_A_PIECE):
+        yield from encoded(map(nodes.line, piece.tolist()))
+    while lists:
+        block, near = lists.popleft()
+        for places in parted(np.arange(len(block)), ROWS_A_PIECE):
+            yield from encoded(edges_of(nodes, block, near, places))
+    yield from encoded([End(head.nodes, head.edges)])
+
+
+def parted(rows: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """The nodes of a version, whatever is changed later.
+
+    Attributes:
+        records: row → node, of those that are not as in the base.
+        split_of: see `split_positions`.
+    """
+
+    base: TextGraph
+    records: Mapping[int, NodeRecord]
+    label_names: Sequence[str]
+    split_of: NDArray[np.int8]
+
+    def id(self, row: int) -> str:
+        found = self.records.get(row)
+        return found.id if found is not None else str(self.base.ids[row].as_py())
+
+    def line(self, row: int) -> NodeLine:
+        found, base = self.records.get(row), self.base
+        if found is None:
+            text, label = str(base.texts[row].as_py()), int(base.labels[row])
+        else:
+            text, label = found.text, found.label
+        name, split, group = self.id(row), None, None
+        if row < base.num_nodes:  # those that were added are in no split, and in no group
+            if self.split_of[row] >= 0:
+                split = tuple(base.splits)[self.split_of[row]]
+            if base.groups is not None:
+                group = int(base.groups[row])
+        known = None if label == UNLABELED else self.label_names[label]
+        return NodeLine(name, text, known, split, group)
+
+
+def encoded(lines: Iterable[Line]) -> Iterator[bytes]:
+    """The lines in pieces, since a thousand texts, or a hub's edges, may be very long together."""
+    piece = bytearray()
+    for line in lines:
+        piece += ENCODER.encode(line)
+        piece += b"\n"
+        if len(piece) >= PIECE_BYTES:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)
+
+
+def split_positions(base: TextGraph) -> NDArray[np.int8]:
+    """int8 [N base]: which of its splits a row is in, -1 for none."""
+    split_of = np.full(base.num_nodes, -1, dtype=np.int8)
+    for position, members in enumerate(base.splits.values()):
+        split_of[members] = position
+    return split_of
+
+
+def edges_of(
+    nodes: Nodes, rows: NDArray[np.int64], near: Adjacency, places: NDArray[np.int64]
+) -> Iterator[EdgeLine]:
+    """The edges of some of the rows, by their places among them, to higher ones."""
+    for place in places.tolist():
+        row = int(rows[place])
+        higher = [other for other in near.neighbors(place).tolist() if other > row]
+        if higher:
+            name = nodes.id(row)
+            yield from (EdgeLine(name, nodes.id(other)) for other in higher)
+
+
+class Reading:
+    """What was read so far.
+
+    Attributes:
+        pairs: of the nodes' places, one edge after the other
+    """
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        self.place_of: dict[str, int] = {}
+        self.texts: list[str] = []
+        self.labels: list[int] = []
+        self.splits: dict[str, list[int]] = {name: [] for name in head.splits}
+        self.groups: list[int] = []
+        self.label_of = {name: place for place, name in enumerate(head.labels)}
+        self.pairs: list[tuple[int, int]] = []
+
+    def take(self, line: Line) -> None:
+        """Adds a line.
+
+        Raises:
+            KeyError: it names what there is not.
+            ValueError: it does not belong here.
+        """
+        match line:
+            case NodeLine():
+                place = self.place_of.setdefault(line.id, len(self.texts))
+                if place != len(self.texts):
+                    raise ValueError(f"the node {line.id!r} comes twice")
+                self.texts.append(line.text)
+                label = UNLABELED if line.label is None else self.label_of[line.label]
+                self.labels.append(label)
+                self.groups.append(-1 if line.group is None else line.group)
+                if line.split is not None:
+                    self.splits[line.split].append(place)
+            case EdgeLine():
+                self.pairs.append((self.place_of[line.source], self.place_of[line.target]))
+            case _:
+                raise ValueError("a second head")
+
+    def graph(self, end: End) -> TextGraph:
+        """The whole.
+
+        Raises:
+            ValueError: something is missing.
+        """
+        found = (len(self.texts), len(self.pairs))
+        if not found == (end.nodes, end.edges) == (self.head.nodes, self.head.edges):
+            raise ValueError(f"{found[0]:,} nodes and {found[1]:,} edges, not as many as it says")
+        pairs = np.array(self.pairs, dtype=np.int64).reshape(-1, 2)
+        return TextGraph(
+            name=self.head.name,
+            ids=string_array(self.place_of),
+            texts=string_array(self.texts),
+            labels=np.array(self.labels, dtype=np.int64),
+            label_names=self.head.labels,
+            adjacency=build_adjacency(len(self.texts), pairs)[0],
+            splits={name: np.array(places, np.int64) for name, places in self.splits.items()},
+            groups=own_groups(np.array(self.groups, dtype=np.int64)),
+            source=self.head.source,
+            lineage=Lineage(self.head.lineage, self.head.graph_version),
+        )
+
+
+def read_graph(lines: Iterable[bytes | str], where: str) -> TextGraph:
+    """The graph that `graph_lines` told.
+
+    Args:
+        where: it comes from, for messages.
+
+    Raises:
+        BadInputError: it is none, or not whole.
+    """
+    reading: Reading | None = None
+    number = 0
+    try:
+        for words in lines:
+            number += 1
+            line = DECODER.decode(words)
+            if reading is None:
+                if not isinstance(line, Head):
+                    raise ValueError("no graph begins so")
+                reading = Reading(line)
+            elif isinstance(line, End):
+                return reading.graph(line)
+            else:
+                reading.take(line)
+    except KeyError as error:
+        raise BadInputError(
+            f"{where}: line {number} of the graph names {error}, which there is not"
+        ) from error
+    except (ValueError, msgspec.MsgspecError) as error:
+        if reading is None:  # a proxy's page, for example
+            raise BadInputError(
+                f"{where}: what answers there sends no graph ({error}); is it the service?"
+            ) from error
+        raise BadInputError(f"{where}: line {number} of the graph: {error}") from error
+    raise BadInputError(f"{where}: the graph ends after line {number:,}, and not with its end")

@@ -1,0 +1,94 @@
+"""`understudy data …`, with what brings a graph back from where it is served."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from understudy.command_line.given_options import option_of, was_given
+from understudy.graph.building.builder import Built
+from understudy.graph.command_options import Force
+from understudy.graph.commands import data, produce
+from understudy.graph.progress import Progress
+from understudy.graph.text_graph import with_used_labels
+from understudy.retraining import joining
+from understudy.retraining.errors import RefreshError
+from understudy.retraining.served import graph_of_folder, graph_of_service, is_service
+
+
+@data.command("from-service")
+def from_service(
+    context: typer.Context,
+    source: Annotated[
+        str,
+        typer.Argument(metavar="URL|DATA_FOLDER", help="A service, or the folder of its changes."),
+    ],
+    out: Annotated[Path, typer.Argument(help="The graph folder to write.")],
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--api-key", envvar="UNDERSTUDY_KEY", help="Of a service that wants one: role read."
+        ),
+    ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(help="Of a data folder that lacks the graph which its changes begin with."),
+    ] = None,
+    log: Annotated[
+        str,
+        typer.Option(
+            envvar="UNDERSTUDY_LOG", help="Redis of a data folder whose log is there: redis://…"
+        ),
+    ] = "",
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds that a service may be silent.")
+    ] = 120.0,
+    name: Annotated[str, typer.Option(help="Of the graph; by default the one that it has.")] = "",
+    join_train: Annotated[
+        bool,
+        typer.Option(
+            "--join-train", help="Put labelled nodes of no split into train, and say how many."
+        ),
+    ] = False,
+    force: Force = False,
+) -> None:
+    """Write the graph that is served, with all changes, to train on it anew.
+
+    Its lineage and position go along: a bundle that is made of it can be served in the place of
+    the one that is served now. Labels are those that nodes were given; a node that was added later
+    is in no split, unless it joins train.
+    """
+    by_url = is_service(source)
+    refuse_unread(context, by_url)
+
+    def make(progress: Progress) -> Built:
+        if by_url:
+            graph = graph_of_service(source, key, timeout, progress)
+        else:
+            graph = graph_of_folder(Path(source), bundle, progress, log)
+        if join_train:
+            joined = joining.join_train(graph)
+            typer.echo(joined.summary)
+            graph = joined.graph
+        # The service also knows labels that no node has, of its model or of nodes that are gone.
+        used = with_used_labels(graph)
+        if gone := joining.labels_gone(graph, used):
+            typer.echo(f"labels: no node has {gone} any more, so the graph does not name it")
+        return Built(used, (), random_split=False)
+
+    inputs = [] if by_url else [Path(source), *([bundle] if bundle else [])]
+    produce(out, force, name, make, inputs, keep_name=True)
+
+
+def refuse_unread(context: typer.Context, by_url: bool) -> None:
+    """Refuses options of a service beside a data folder, and the other way round.
+
+    Raises:
+        RefreshError: names them.
+    """
+    others, what = (
+        (("bundle", "log"), "a service") if by_url else (("key", "timeout"), "a data folder")
+    )
+    unread = [option_of(context, name) for name in others if was_given(context, name)]
+    if unread:
+        raise RefreshError(f"{', '.join(unread)} would not be read of {what}; leave it out")

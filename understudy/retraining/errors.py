@@ -1,0 +1,13 @@
+"""Errors of this room.
+
+RefreshError
+└── WorseModelError     the new model is worse on validation than the one that is served
+"""
+
+
+class RefreshError(Exception):
+    """Root of every expected error of `retraining`: a model cannot be refreshed."""
+
+
+class WorseModelError(RefreshError):
+    """The new model is worse on validation than the one that is served."""

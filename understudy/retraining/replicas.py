@@ -1,0 +1,27 @@
+"""The services that take a new bundle: one, or all replicas that a name leads to."""
+
+import socket
+
+import httpx
+
+from understudy.client.addresses import service_url
+from understudy.retraining.errors import RefreshError
+
+
+def addresses_of(url: str) -> list[str]:
+    """The same URL for each address of its host, in a fixed order.
+
+    Raises:
+        RefreshError: it is https, whose certificate is the name's; or the name is not known.
+        InvalidRequestError: it is no URL.
+    """
+    given = service_url(url)
+    if given.scheme != "http":
+        raise RefreshError(f"--every-address wants http, since {given} is known by its name alone")
+    port = given.port or 80
+    try:
+        found = socket.getaddrinfo(given.host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise RefreshError(f"{given.host} is not known here: {error}") from error
+    hosts = sorted({str(entry[4][0]) for entry in found})
+    return [str(httpx.URL(given, host=host)) for host in hosts]

@@ -1,0 +1,63 @@
+"""The graph that is served, as of one position of its log."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from understudy.folders.places import is_address
+from understudy.graph.building.reading import read_of, reading_of
+from understudy.graph.errors import BadInputError
+from understudy.graph.mutable.stream import read_graph
+from understudy.graph.progress import Progress, step
+from understudy.graph.text_graph import TextGraph
+
+
+def is_service(source: str) -> bool:
+    """Whether a service is named; else it is a data folder.
+
+    Raises:
+        BadInputError: it is neither.
+    """
+    if is_address(source):
+        return True
+    if not Path(source).is_dir():
+        raise BadInputError(
+            f"{source} is no folder, nor an address such as http://127.0.0.1:8000; name a service "
+            "or its data folder"
+        )
+    return False
+
+
+def graph_of_service(url: str, key: str | None, timeout: float, progress: Progress) -> TextGraph:
+    """What a service holds at this moment.
+
+    Args:
+        timeout: seconds that it may be silent.
+
+    Raises:
+        ClientError: the URL is none, or the service refuses or stops.
+        BadInputError: what it sends is no whole graph.
+    """
+    from understudy.client import Client
+
+    with step(progress, "Reading the service's graph"), Client(url, key, timeout) as client:
+        with client.graph_lines() as lines:
+            graph = read_graph(lines, client.where)
+        return replace(graph, reading=reading_of(*read_of(client.info())))
+
+
+def graph_of_folder(
+    data: Path, bundle: Path | None, progress: Progress, redis: str = ""
+) -> TextGraph:
+    """What a data folder holds, whether or not it is being served; no network runs.
+
+    Args:
+        bundle: whose graph the folder's changes begin with; None where the folder has that.
+        redis: URL of its log; "" where that is a file in the folder.
+
+    Raises:
+        BundleError, EngineError, GraphError: see `understudy.engine.opening.stored_graph`.
+    """
+    from understudy.engine.opening import stored_graph
+
+    with step(progress, "Reading the data folder"):
+        return stored_graph(data, bundle, redis)
