@@ -86,7 +86,7 @@ def priced(prices: Prices) -> bool:
 
 def computing_ms(inference: Batched | None) -> float:
     """Of the student: stored nodes are looked up."""
-    return round(inference.encode_ms + inference.inference_ms, 3) if inference else 0.0
+    return round(inference.computing_ms, 3) if inference else 0.0
 
 
 def auto_answer(student: Prediction, teacher: Prediction, unsure: bool) -> AnsweredBy | None:
