@@ -63,6 +63,9 @@ def shares(logits: NDArray[np.float32], temperature: float, columns: Columns) ->
     weights = logits[columns].astype(np.float64)
     weights /= temperature
     best = int(weights.argmax())
+    equal = np.flatnonzero(weights == weights[best])
+    if len(equal) > 1:  # the first label, as everywhere else, however the options are ordered
+        best = int(equal[columns[equal].argmin()])
     weights -= weights[best]
     np.exp(weights, out=weights)
     total = float(weights.sum())

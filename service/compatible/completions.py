@@ -170,7 +170,10 @@ class AskedCompletion:
     def tokens(self, pieces: Sequence[str], held: Held, own: Shares) -> list[LabelToken]:
         """The label as one token with the most probable others; what is around it is certain."""
         most = self.request.top_logprobs or 0
-        order = sorted(range(len(held.options)), key=lambda n: -own.probabilities[n])
+        # Rounded, another one's probability may be the best one's.
+        order = sorted(
+            range(len(held.options)), key=lambda n: (-own.probabilities[n], n != own.best)
+        )
         listed = [
             token_of(held.written(held.options[n]), own.probabilities[n]) for n in order[:most]
         ]

@@ -45,9 +45,13 @@ class Batched(Inference):
     Shapes:
         logits: float32 [classes] of one node, [N, classes] of a request's
         hidden: float32 [hidden], or [N, hidden]
+
+    Attributes:
+        computing_ms: what of its batch's computing was a node's, by tokens; of a request the sum.
     """
 
     queue_ms: float
+    computing_ms: float
 
 
 @dataclass(slots=True, eq=False)
@@ -119,6 +123,7 @@ class Batcher:
             max(row.encode_ms for row in rows),
             max(row.inference_ms for row in rows),
             max(row.queue_ms for row in rows),
+            sum(row.computing_ms for row in rows),
         )
 
     def enter(self, engine: Engine, resolution: Resolution) -> list[Entry]:
@@ -312,12 +317,14 @@ class Batcher:
                 f"{len(batch)} nodes went in and {len(inference.logits)} answers came out"
             )
         took = inference.encode_ms, inference.inference_ms
+        a_token = sum(took) / sum(entry.tokens for entry in batch)
         rows = zip(batch, inference.logits, inference.hidden, strict=True)
         for entry, logits, hidden in rows:
             waited = started - entry.entered
             self.metrics.queue_seconds.observe(waited)
             if not entry.row.done():  # its caller may have left meanwhile
-                entry.row.set_result(Batched(logits, hidden, *took, 1_000 * waited))
+                times = *took, 1_000 * waited, a_token * entry.tokens
+                entry.row.set_result(Batched(logits, hidden, *times))
         self.count(batch, inference)
 
     def count(self, batch: Sequence[Entry], inference: Inference) -> None:

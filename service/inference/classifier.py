@@ -58,7 +58,7 @@ class Classified(Struct):
     Attributes:
         large: the answer is put together off the event loop.
         inference: what unseen nodes took.
-        teacher_ms: position of a node → milliseconds of its question.
+        taught: position of a node → the teacher's answer.
     """
 
     engine: Engine
@@ -69,7 +69,7 @@ class Classified(Struct):
     large: bool
     predictions: list[Prediction]
     inference: Batched | None = None
-    teacher_ms: Mapping[int, float] | None = None
+    taught: Mapping[int, TeacherAnswer] | None = None
 
     def response(self) -> EncodedResponse:
         """The answer on the wire; its headers say what unseen nodes took."""
@@ -288,9 +288,8 @@ class Classifier:
         """
         assert self.asking is not None
         answers = await self.asking.ask(asked.resolution, asked.engine, seconds=seconds)
-        good = {p: a.milliseconds for p, a in answers.items() if isinstance(a, TeacherAnswer)}
-        self.count("teacher", len(good))
-        asked.teacher_ms = good
+        asked.taught = {p: a for p, a in answers.items() if isinstance(a, TeacherAnswer)}
+        self.count("teacher", len(asked.taught))
         if asked.large:
             asked.predictions = await self.executor.run(teacher_predictions, asked, answers)
         else:
@@ -335,7 +334,7 @@ class Classifier:
             unsure = set()
         await self.ask_teacher(asked, spared())
         refuse_if_none_answered(students)
-        teacher_ms = asked.teacher_ms or {}
+        teacher_ms = {p: a.milliseconds for p, a in (asked.taught or {}).items()}
         student_cost = Cost(processor_ms=computing_ms(asked.inference))
         costs = await self.teacher_costs(asked)
         comparisons = tuple(
@@ -358,11 +357,12 @@ class Classifier:
     async def teacher_costs(self, asked: Classified) -> dict[int, Cost]:
         """Position → what the teacher's answer cost, where it has one."""
         assert self.asking is not None
-        answered = {p.index: p for p in asked.predictions if p.error is None}
+        taught = asked.taught or {}
         costs = {}
-        async for position, prompt in self.asking.prompts(asked.resolution, asked.engine, answered):
-            answer = answered[position]
-            costs[position] = question_cost(prompt, answer.label, answer.cached, self.prices)
+        async for position, prompt in self.asking.prompts(asked.resolution, asked.engine, taught):
+            answer = taught[position]
+            label = answer.opinion.label
+            costs[position] = question_cost(prompt, label, answer.free, self.prices)
         return costs
 
 

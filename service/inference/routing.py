@@ -69,12 +69,13 @@ class Prices:
     output: float = 0.0
 
 
-def question_cost(prompt: Prompt, label: str | None, cached: bool, prices: Prices) -> Cost:
-    """Of one question; its tokens are estimated, since the service has no tokenizer of its."""
-    if cached:
+def question_cost(prompt: Prompt, label: str, free: bool, prices: Prices) -> Cost:
+    """Of one question, unless nothing was asked for its answer; its tokens are estimated, since
+    the service has no tokenizer of the teacher's."""
+    if free:
         return Cost(input_tokens=0, output_tokens=0, money=0.0 if priced(prices) else None)
     read = -(-len(prompt.text) // CHARACTERS_PER_TOKEN)
-    written = -(-len(label or "") // CHARACTERS_PER_TOKEN)
+    written = -(-len(label) // CHARACTERS_PER_TOKEN)
     money = (read * prices.input + written * prices.output) / MILLION
     return Cost(None, read, written, money if priced(prices) else None)
 
@@ -85,7 +86,7 @@ def priced(prices: Prices) -> bool:
 
 def computing_ms(inference: Batched | None) -> float:
     """Of the student: stored nodes are looked up."""
-    return round(inference.encode_ms + inference.inference_ms, 3) if inference else 0.0
+    return round(inference.computing_ms, 3) if inference else 0.0
 
 
 def auto_answer(student: Prediction, teacher: Prediction, unsure: bool) -> AnsweredBy | None:

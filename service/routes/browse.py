@@ -16,7 +16,7 @@ from service.routes.queries import QueryFields
 from service.routes.structs import Examples, StructRoute
 from understudy.engine.engine import Engine
 from understudy.engine.errors import UnknownNodeError, shortened
-from understudy.engine.requests import SCORE_DECIMALS, best_labels, probabilities
+from understudy.engine.requests import SCORE_DECIMALS, best_labels
 from understudy.engine.state import GraphState
 from understudy.graph.mutable.listing import split_of
 from understudy.graph.mutable.search import titles
@@ -183,7 +183,7 @@ def shown_nodes(
     """Stored nodes (int64 [B]) with the student's answers."""
     view, names = state.graph, engine.manifest.label_names
     temperature = engine.manifest.calibration.temperature
-    labels, scores = best_labels(probabilities(state.logits(rows), temperature), 1)
+    labels, scores = best_labels(state.logits(rows), temperature, 1)
     told = zip(
         rows.tolist(),
         titles(view, rows.tolist()),

@@ -35,9 +35,21 @@ class TeacherOptions:
 
 @dataclass(frozen=True, slots=True)
 class TeacherAnswer:
+    """What it says, and whether it was asked for that.
+
+    Attributes:
+        joined: an equal question ran already, and its answer is this one's, too.
+    """
+
     opinion: Opinion
     cached: bool
     milliseconds: float
+    joined: bool = False
+
+    @property
+    def free(self) -> bool:
+        """Nothing was asked for it."""
+        return self.cached or self.joined
 
 
 HANGS = "the teacher gave no answer for as long as requests wait for it"
@@ -93,14 +105,15 @@ class Teacher:
         if known is not None:
             self.metrics.teacher_answers.add("cached")
             return TeacherAnswer(known, True, 1_000 * (perf_counter() - started))
-        if busy and key not in self.flights.tasks:
+        joined = key in self.flights.tasks
+        if busy and not joined:
             raise TeacherBusyError(busy)
         outcome = await self.flights.run(
             key, lambda: self.outcome(key, backend, prompt, label_names)
         )
         if isinstance(outcome, TeacherBusyError | TeacherError):
             raise type(outcome)(str(outcome))  # an own one: several may wait for this answer
-        return TeacherAnswer(outcome, False, 1_000 * (perf_counter() - started))
+        return TeacherAnswer(outcome, False, 1_000 * (perf_counter() - started), joined)
 
     def busy(self) -> str:
         """Why the request that runs would wait in vain for its turn; empty where it may.

@@ -187,6 +187,19 @@ def test_comparing_shows_whom_auto_takes_and_what_it_costs(agreeing: TinyBundle)
     assert {told["teacher_cost"]["money"] for told in again[:10]} == {0}  # they were cached
 
 
+def test_a_new_question_that_stands_twice_in_a_request_costs_once(agreeing: TinyBundle) -> None:
+    nodes = [{"text": "a cursor"}, {"text": "a sprite"}, {"text": "a cursor"}]
+    with serving(agreeing.folder, IDENTITY, teacher_input_price=2.0) as (client, teacher):
+        told = client.post("/compare", json={"nodes": nodes}).json()["comparisons"]
+        assert len(teacher.asked) == 2
+    costs = [comparison["teacher_cost"] for comparison in told]
+    expected = sum(-(-len(prompt.text) // 4) for prompt in teacher.asked)
+    assert sum(cost["input_tokens"] for cost in costs) == expected
+    assert sum(cost["output_tokens"] for cost in costs) == 4  # "games" twice
+    assert sum(cost["money"] for cost in costs) == pytest.approx(expected * 2 / 1e6)
+    assert [comparison["teacher"]["label"] for comparison in told] == ["games"] * 3
+
+
 def test_auto_never_defers_where_the_teacher_was_no_better(tmp_path: Path) -> None:
     never = Deferral("auto never defers: at best …", threshold=None, student=0.8, teacher=0.5)
     bundle = bundle_with(tmp_path / "bundle", never)

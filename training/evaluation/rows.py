@@ -12,6 +12,7 @@ from pyarrow import parquet
 from training.errors import EvaluationError
 from understudy.graph import TextGraph
 from understudy.graph.files import atomic_file
+from understudy.graph.text_graph import UNLABELED
 
 RUNS_FILE = "runs.parquet"
 FACTS = b"understudy"  # key of the file's metadata: what all rows share, as JSON
@@ -38,7 +39,7 @@ class Row:
     student: str
     recipe: str
     teacher: str  # the language model that was asked; empty where none was
-    labeled: int  # nodes of the graph
+    labeled: int  # nodes of the whole graph, also where some test nodes were taken out
     train: int  # nodes
     val: int
     test: int
@@ -77,7 +78,11 @@ class Record:
 
 
 def row_of(result: Mapping[str, Any], graph: TextGraph, split_kind: str) -> Row:
-    """A run's own file as a row."""
+    """A run's own file as a row.
+
+    Args:
+        graph: the whole one, that splits are drawn of
+    """
     metrics, sizes, made = result["metrics"], result["sizes"], result["made"]
     unseen = result.get("unseen", {})
     names = {field.name for field in fields(Row)}
@@ -89,7 +94,7 @@ def row_of(result: Mapping[str, Any], graph: TextGraph, split_kind: str) -> Row:
         panel=bytes.fromhex(result["panel"]),
         panel_right=bytes.fromhex(result["panel_right"]),
         **result["key"],
-        **sizes,
+        **sizes | {"labeled": int((graph.labels != UNLABELED).sum())},
         **{name: unseen.get(name) for name in map(unseen_name, NEIGHBORHOODS)},
         **{name: value for name, value in metrics.items() if name in names},
         **made,

@@ -166,30 +166,34 @@ def probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np
 
 
 def best_labels(
-    scores: NDArray[np.float32], top_k: int
+    logits: NDArray[np.float32], temperature: float, top_k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The labels of the highest scores and these scores, best first.
+    """The labels of the highest logits and their probabilities, best first.
 
-    Equal scores stand in the order of the labels. Each is [B, min(top_k, classes)].
+    Equal logits stand in the order of the labels. What decides is never a probability: logits that
+    differ may have equal ones. Each is [B, min(top_k, classes)].
 
     Raises:
         InvalidArgumentError: `top_k` is below 1, and -1 would leave out the last one alone.
     """
-    if top_k == 1:
-        return scores.argmax(axis=1, keepdims=True), scores.max(axis=1, keepdims=True)
     if top_k < 1:
         raise InvalidArgumentError(f"top_k is {top_k}; ask for 1 label or more")
-    labels = np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
+    scores = probabilities(logits, temperature)
+    if top_k == 1:
+        return logits.argmax(axis=1, keepdims=True), scores.max(axis=1, keepdims=True)
+    labels = np.argsort(-logits, axis=1, kind="stable")[:, :top_k]
     return labels, np.take_along_axis(scores, labels, axis=1)
 
 
 def best_label(logits: NDArray[np.float32], temperature: float) -> tuple[int, float]:
-    """The best label of one node, float32 [classes], and its score: as the two functions above.
+    """The best label of one node, float32 [classes], and its score: as the two functions above,
+    to the last digit.
 
     A look-up of one node is mostly the overhead of small array operations; these are the fewest.
     """
     best = int(logits.argmax())
-    return best, 1.0 / float(np.exp((logits - logits[best]) / np.float32(temperature)).sum())
+    scaled = logits / np.float32(temperature)
+    return best, float(1 / np.exp(scaled - scaled[best]).sum())
 
 
 class LabelScore(Struct, frozen=True):
@@ -274,7 +278,7 @@ def assemble(
         for position, error in resolution.errors.items()
     }
     answer = form.answer
-    labels, scores = best_labels(probabilities(logits, temperature), top_k)
+    labels, scores = best_labels(logits, temperature, top_k)
     rounded = scores.astype(np.float64).round(SCORE_DECIMALS)
     for position, label_row, score_row in zip(
         resolution.positions, labels.tolist(), rounded.tolist(), strict=True

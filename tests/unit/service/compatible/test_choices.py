@@ -48,6 +48,12 @@ def test_shares_are_the_calibrated_probabilities_of_the_options_alone(columns: l
     )
 
 
+@pytest.mark.parametrize("columns", [[1, 3, 0], [3, 0, 1], [3, 1]])
+def test_of_equal_options_the_first_label_is_the_best_in_whatever_order(columns: list[int]) -> None:
+    logits = np.array([0.5, 2.0, 1.0, 2.0], np.float32)
+    assert columns[shares(logits, 0.7, np.array(columns)).best] == 1
+
+
 def test_equal_options_have_no_confidence() -> None:
     assert shares(np.full(3, 0.1, np.float32), 0.7, np.arange(3)).confidence == 0.0
 

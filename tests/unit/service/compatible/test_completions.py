@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from service.door.choices import Shares
+from service.door.completions import read_completion
 from tests.bundles import LABELS, TinyBundle
 from tests.upstream_server import Ask, UpstreamServer
 from understudy.engine.requests import probabilities
@@ -63,6 +65,20 @@ def test_the_answer_is_in_the_form_that_it_is_held_to_with_the_labels_probabilit
     told = {entry["token"]: exp(entry["logprob"]) for entry in label["top_logprobs"]}
     assert told == pytest.approx(expected, abs=1e-5)
     assert all(bytes(token["bytes"]).decode() == token["token"] for token in tokens)
+
+
+def test_the_answer_goes_before_an_option_whose_probability_is_the_same_when_rounded() -> None:
+    body = {
+        "model": "gpt",
+        "messages": [{"role": "user", "content": NODE}],
+        "guided_choice": OPTIONS,
+        "logprobs": True,
+        "top_logprobs": 1,
+    }
+    asked = read_completion(json.dumps(body).encode(), {})
+    told = json.loads(asked.told("tiny", {0: Shares(1, 0.0, [0.5, 0.5])}, None))
+    (token,) = told["choices"][0]["logprobs"]["content"]
+    assert [entry["token"] for entry in token["top_logprobs"]] == [OPTIONS[1]]
 
 
 def test_probabilities_are_told_only_where_they_are_asked_for(ask: Ask) -> None:

@@ -109,6 +109,35 @@ def test_a_batch_keeps_to_its_budget(recorded: Recorded) -> None:
     assert recorded.batches == [3, 3, 3, 1]
 
 
+def test_computing_is_shared_by_who_is_in_a_batch_and_summed_over_a_requests_batches(
+    recorded: Recorded,
+) -> None:
+    engine = recorded.engine
+    recorded.change = lambda found: replace(found, encode_ms=6.0, inference_ms=3.0)
+
+    async def ask(batcher: Batcher) -> None:
+        several = await batcher.infer(engine, engine.resolve(unseen(*["four words of text"] * 10)))
+        assert recorded.batches == [3, 3, 3, 1]
+        assert several.computing_ms == pytest.approx(4 * 9.0)
+        assert (several.encode_ms, several.inference_ms) == (6.0, 3.0)  # of one batch
+        recorded.gate.clear()
+        recorded.entered.clear()
+        first = asyncio.create_task(batcher.infer(engine, engine.resolve(unseen("before"))))
+        await entered(recorded)
+        texts = "four words of text", "more"  # 6 tokens, and 3
+        others = [
+            asyncio.create_task(batcher.infer(engine, engine.resolve(unseen(text))))
+            for text in texts
+        ]
+        await asyncio.sleep(0)
+        recorded.gate.set()
+        found = [(await task).computing_ms for task in [first, *others]]
+        assert recorded.batches[4:] == [1, 2]
+        assert found == pytest.approx([9.0, 6.0, 3.0])
+
+    run(ask, BatchOptions(batch_tokens=18, window_seconds=1.0))
+
+
 def test_a_node_beyond_the_budget_runs_alone(recorded: Recorded) -> None:
     engine = recorded.engine
 

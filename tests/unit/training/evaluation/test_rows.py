@@ -1,16 +1,17 @@
 """Runs as rows of a file, and the tables that are made of them."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.bundles import tiny_graph
 from tests.unit.training.evaluation.rows import ROW, rows
 from training.errors import EvaluationError
 from training.evaluation.provenance import without_place
 from training.evaluation.report import teacher_section, write_report
-from training.evaluation.rows import RUNS_FILE, Row, read_rows, write_rows
+from training.evaluation.rows import RUNS_FILE, Row, read_rows, row_of, write_rows
 from training.evaluation.tables import language_table, sections, taught_table, unseen_table
 from training.recipes import GRAPH, PROPAGATED, SELF, UNSMOOTHED, VANILLA
 
@@ -31,6 +32,10 @@ FACTS = {
     },
     "teachers": [],
 }
+MEASURED = (
+    *("val_accuracy", "epochs", "convergence_epoch", "parameters", "seconds"),
+    *("taught_accuracy", "fifth_accuracy"),
+)
 ALONE = np.array([0.50, 0.52, 0.48, 0.50])
 
 
@@ -52,6 +57,25 @@ def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
     record = read_rows(tmp_path / RUNS_FILE)
     assert record.rows == given
     assert record.facts == FACTS
+
+
+def test_labelled_nodes_are_counted_in_the_whole_graph() -> None:
+    """What two splits' test nodes have in common is read of it: of a part it would be too much."""
+    graph = tiny_graph()
+    told = asdict(ROW)
+    made = {name: told[name] for name in ("date", "processor", "cores", "versions", "command")}
+    result = {
+        "key": {n: told[n] for n in ("split", "seed", "encoder", "student", "recipe")},
+        "teacher": "",
+        "sizes": {"labeled": graph.num_nodes - 4, "train": 20, "val": 8, "test": 8},
+        "metrics": {n: told[n] for n in told if n.startswith("test_") or n in MEASURED},
+        "panel": "",
+        "panel_right": "",
+        "made": made,
+    }
+    row = row_of(result, graph, "60/20/20")
+    assert row.labeled == graph.num_nodes
+    assert (row.train, row.val, row.test) == (20, 8, 8)
 
 
 def test_a_file_that_holds_no_runs_is_told(tmp_path: Path) -> None:
