@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.door.choices import Shares
-from service.door.completions import read_completion
+from service.compatible.choices import Shares
+from service.compatible.completions import read_completion
 from tests.bundles import LABELS, TinyBundle
 from tests.upstream_server import Ask, UpstreamServer
 from understudy.engine.requests import probabilities
