@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from understudy.graph.errors import BadInputError
 from understudy.graph.missing import is_missing
 from understudy.graph.numerals import whole_number
+from understudy.graph.readers.cells import CellError, whole_characters
 from understudy.graph.repairs import RepairLog
 from understudy.graph.text_graph import string_array
 
@@ -137,7 +138,12 @@ def name_of(where: str, key: str, item: Any) -> str | None:
     if item is None or (isinstance(item, float) and item != item):
         return None
     if isinstance(item, (str, int)) and not isinstance(item, bool):
-        return str(item)
+        try:
+            return whole_characters(str(item))
+        except CellError as error:
+            raise BadInputError(
+                f"{where}: {key!r} must hold {error}; found {item!r:.60}"
+            ) from error
     raise BadInputError(f"{where}: {key!r} must hold names; found {item!r:.60}")
 
 
