@@ -108,6 +108,8 @@ def placed(
     chosen = replace(options.training, device=str(device))
     if options.training.device == AUTO and device != PROCESSOR:
         tell(logging.INFO, f"training on {device_title(device)}; --device cpu does not")
+    if device == PROCESSOR and chosen.precision == "bfloat16":
+        tell(logging.WARNING, "bfloat16 is slower on most processors; leave --precision out")
     if options.fitting:
         choice = chosen_batch(graph_size(graph_folder), options, free_on(device))
         tell(logging.WARNING if choice.seeds else logging.INFO, choice.reason)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -327,6 +328,16 @@ def test_a_wrong_split_is_told_without_loading_torch(
     ended = run(WITHOUT_TORCH, "evaluate", str(tmp_path / "g"), str(tmp_path / "e"), *options)
     assert ended.stdout == "1 False\n", ended.stderr
     assert f"error: {told}" in ended.stderr
+
+
+def test_a_split_of_its_own_that_tests_nobody_is_told_without_loading_torch(tmp_path: Path) -> None:
+    graph = synthetic_graph(SyntheticOptions(nodes=60, classes=3))
+    untested = {part: nodes for part, nodes in graph.splits.items() if part != "test"}
+    save_graph(replace(graph, splits=untested), tmp_path / "g")
+    words = (str(tmp_path / "g"), str(tmp_path / "e"), "--split-kind", "own", "--splits", "1")
+    ended = run(WITHOUT_TORCH, "evaluate", *words)
+    assert ended.stdout == "1 False\n", ended.stderr
+    assert "has no labelled node in its test split; give some nodes the split" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from training.config import (
 )
 from training.devices import check_device
 from training.errors import EvaluationError
-from training.evaluation.splits import check_splits
+from training.evaluation.splits import OWN, check_own, check_splits
 from training.evaluation.teachers import check_teacher
 from training.teacher.defaults import model_folder, reader_kind
 from training.teacher.named import check_model
@@ -96,7 +96,9 @@ def evaluate(
     meta = read_meta(graph)
     check_model(teacher)
     check_output(out, EVALUATION, [graph, *model_folder(teacher)])
-    check_figures(graph, meta, ())
+    check_figures(graph, meta, ("train", "val") if split_kind == OWN else ())
+    if split_kind == OWN:
+        check_own(meta["name"], meta["splits"])
     from training.terminal import load_libraries
 
     load_libraries("training.evaluation.evaluate")

@@ -18,7 +18,7 @@ from training.evaluation.processes import run_apart
 from training.evaluation.report import REPORT_FILE, write_report
 from training.evaluation.rows import RUNS_FILE, Row, read_rows, row_of, write_rows
 from training.evaluation.run import Finish
-from training.evaluation.splits import OWN, split_graph
+from training.evaluation.splits import OWN, check_own, split_graph
 from training.losses.objectives import MAKERS
 from training.recipes import COMBINED, RECIPES
 from training.student.network import STUDENTS
@@ -167,11 +167,7 @@ def check_splits(graph: TextGraph, options: EvaluationOptions) -> None:
                     f"{options.split_kind}; label more, or take another --split-kind"
                 )
         check_trainable(split)
-        if not len(labeled_nodes(split, "test")):
-            raise UntrainableError(
-                f"{graph.name} has no labelled node in its test split; give some nodes the split "
-                "'test', or take a --split-kind that is drawn"
-            )
+        check_own(graph.name, {"test": len(labeled_nodes(split, "test"))})
 
 
 def whole_sets(out: Path, options: EvaluationOptions) -> list[dict[str, Any]]:

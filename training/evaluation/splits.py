@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from training.errors import EvaluationError
 from understudy.graph import UNLABELED, TextGraph, random_split
+from understudy.graph.errors import UntrainableError
 from understudy.graph.splits import labeled_nodes
 
 OWN = "own"  # the split that the graph came with
@@ -31,6 +32,23 @@ def check_splits(kind: str, splits: int) -> None:
     if kind == OWN and splits > 1:
         raise EvaluationError(
             "the graph's own split is one: ask for one split (--splits 1) and more seeds"
+        )
+
+
+def check_own(name: str, nodes: Mapping[str, int]) -> None:
+    """Refuses to evaluate by a graph's own split, where that tests nobody.
+
+    Args:
+        name: the graph's.
+        nodes: labelled ones, by part of the split.
+
+    Raises:
+        UntrainableError: there is none to test.
+    """
+    if not nodes.get("test"):
+        raise UntrainableError(
+            f"{name} has no labelled node in its test split; give some nodes the split 'test', or "
+            "take a --split-kind that is drawn"
         )
 
 

@@ -56,6 +56,7 @@ class EndpointOptions:
             timeout_seconds=self.timeout,
             connections=self.concurrency,
             top=self.top,
+            private=False,  # who asks has the texts
             wire=self.wire,
             most_choices=self.most_choices,
         )

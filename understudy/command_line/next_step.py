@@ -4,13 +4,18 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from threading import Event
 
 import typer
+
+# Set where this command is a step of another one, which says itself what comes next.
+step_of_another = Event()
 
 
 def tell_next(*words: object) -> None:
     """Prints the command that goes on with what has been made."""
-    typer.echo(f"next: {command(*words)}")
+    if not step_of_another.is_set():
+        typer.echo(f"next: {command(*words)}")
 
 
 def command(*words: object) -> str:

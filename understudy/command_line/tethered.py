@@ -11,6 +11,8 @@ import signal
 import sys
 from threading import Thread
 
+from understudy.graph.next_step import step_of_another
+
 
 def end_with(descriptor: int) -> None:
     """Waits until the other end is closed, and asks this process to end."""
@@ -23,6 +25,7 @@ def main() -> None:
     descriptor = int(sys.argv.pop(1))
     os.set_inheritable(descriptor, False)
     Thread(target=end_with, args=(descriptor,), daemon=True).start()
+    step_of_another.set()
     runpy.run_module("understudy", run_name="__main__", alter_sys=True)
 
 

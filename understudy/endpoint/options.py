@@ -28,6 +28,7 @@ class ClientOptions:
     connections: int = 8
     top: int = 0  # alternatives asked for at each token; 0 asks for none
     exact: bool = False  # an answer is a label and nothing else, or names none
+    private: bool = True  # a refusal is told without any word of the text: it may stand in a log
     wire: WireName = "chat"
     most_choices: int = 255  # options of a decision endpoint's question, by its specification
 

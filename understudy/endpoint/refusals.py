@@ -2,18 +2,22 @@
 
 import json
 import re
-
-from understudy.graph.prompts import Prompt
+from typing import Any
 
 SHOWN_CHARACTERS = 200
 LEAST_SECRET = 3  # letters of an English word that is looked for in the question and in the key
+UNTOLD_STATUS = 500  # of a failure that tells none: the same question may be answered later
 WORD = re.compile(r"\w+")
 
 
-def refusal_reason(body: bytes, prompt: Prompt, key: str) -> str:
-    """The server's message on one line, without any word of the node's text or of the key."""
+def refusal_reason(body: bytes, text: str, key: str) -> str:
+    """The server's message on one line, without any word of a text or of the key.
+
+    Args:
+        text: the node's; empty where its words may be told.
+    """
     message = error_message(body.decode("utf-8", errors="replace"))
-    secret = f"{prompt.description}\n{key}".casefold()
+    secret = f"{text}\n{key}".casefold()
 
     def masked(found: re.Match[str]) -> str:
         word = found.group()
@@ -22,6 +26,22 @@ def refusal_reason(body: bytes, prompt: Prompt, key: str) -> str:
 
     line = " ".join(WORD.sub(masked, message).split())
     return line if len(line) <= SHOWN_CHARACTERS else line[:SHOWN_CHARACTERS] + "…"
+
+
+def failure_in(answer: bytes) -> int | None:
+    """The status of a failure that was sent as an answer with status 200, as routers between a
+    client and several servers do; None of any other answer."""
+    if b'"error"' not in answer:
+        return None
+    try:
+        value: Any = json.loads(answer)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict) or not value.get("error") or value.get("choices"):
+        return None
+    error = value["error"]
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if type(code) is int and 400 <= code <= 599 else UNTOLD_STATUS
 
 
 def error_message(text: str) -> str:

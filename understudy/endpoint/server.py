@@ -11,7 +11,7 @@ import openai
 
 from understudy.endpoint.errors import EndpointError, LateError, RefusedError, UnreachableError
 from understudy.endpoint.options import ClientOptions
-from understudy.endpoint.refusals import refusal_reason
+from understudy.endpoint.refusals import failure_in, refusal_reason
 from understudy.endpoint.wire import Wire
 from understudy.graph.prompts import Prompt
 
@@ -20,7 +20,7 @@ class Server:
     """The openai package's client, with nothing sent that was not asked for, and no retries."""
 
     def __init__(self, options: ClientOptions) -> None:
-        self.key = options.key
+        self.key, self.private = options.key, options.private
         http = Wire(options.key).client(options.timeout_seconds, options.connections)
         # The wire alone knows the key. Who asks decides what is asked again.
         self.api = openai.AsyncOpenAI(
@@ -32,10 +32,10 @@ class Server:
 
         Args:
             path: below the server's URL.
-            prompt: no word of which is repeated where the server refuses.
+            prompt: no word of which is repeated where the server refuses, if that is private.
 
         Raises:
-            EndpointError: no answer with status 200.
+            EndpointError: no answer with status 200, or one that tells a failure.
         """
         try:
             answer = await self.api.post(path, cast_to=httpx2.Response, body=body)
@@ -50,14 +50,18 @@ class Server:
             raise UnreachableError("cannot be reached", reason) from error
         if answer.status_code != 200:
             raise self.refusal(answer, prompt)
+        if (status := failure_in(answer.content)) is not None:
+            raise self.refusal(answer, prompt, status)
         return answer.content
 
-    def refusal(self, response: httpx2.Response, prompt: Prompt) -> RefusedError:
+    def refusal(
+        self, response: httpx2.Response, prompt: Prompt, status: int | None = None
+    ) -> RefusedError:
         body = response.content
         if response.is_redirect:  # is not followed: the key is this server's alone
             body = f"it sends on to {response.headers.get('location', 'nowhere')}".encode()
-        reason = refusal_reason(body, prompt, self.key)
-        return RefusedError(response.status_code, reason, retry_after(response))
+        reason = refusal_reason(body, prompt.description if self.private else "", self.key)
+        return RefusedError(status or response.status_code, reason, retry_after(response))
 
     async def close(self) -> None:
         await self.api.close()

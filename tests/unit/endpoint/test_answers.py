@@ -189,7 +189,7 @@ PROMPT = Prompt("Categories: net; games", "Confidential merger of Äpfel und 東
 )
 def test_a_refusals_reason_tells_no_text_and_no_key(body: Any, expected: str | None) -> None:
     raw = body if isinstance(body, str) else json.dumps(body)
-    reason = refusal_reason(raw.encode(), PROMPT, "sk-Top5ecret")
+    reason = refusal_reason(raw.encode(), PROMPT.description, "sk-Top5ecret")
     if expected is not None:
         assert reason == expected
     for secret in ("confidential", "merger", "äpfel", "東京", "titles", "top5ecret"):
@@ -199,9 +199,9 @@ def test_a_refusals_reason_tells_no_text_and_no_key(body: Any, expected: str | N
 
 
 def test_a_refusal_without_words_has_no_reason() -> None:
-    assert refusal_reason(b"", PROMPT, "") == ""
-    assert "…" in refusal_reason(b"\xff Confidential \xff", PROMPT, "")
-    assert refusal_reason(b"[" * 100_000, PROMPT, "").startswith("[")
+    assert refusal_reason(b"", PROMPT.description, "") == ""
+    assert "…" in refusal_reason(b"\xff Confidential \xff", PROMPT.description, "")
+    assert refusal_reason(b"[" * 100_000, PROMPT.description, "").startswith("[")
 
 
 @pytest.mark.parametrize(

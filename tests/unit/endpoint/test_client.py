@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 
 from tests.http_servers import serve
 from tests.openai_server import openai_server
+from training.teacher.endpoint import EndpointOptions
 from understudy.endpoint.asker import Reply
 from understudy.endpoint.client import ChatClient
 from understudy.endpoint.errors import AddressError, EndpointError, RefusedError
@@ -297,3 +298,37 @@ def test_an_address_that_sends_on_says_where(server: Server) -> None:
         server.ask()
     assert (refused.value.status, refused.value.reason) == (308, f"it sends on to {elsewhere}")
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [
+        ({"error": {"message": "no model is free", "code": 429}}, 429, "no model is free"),
+        ({"error": {"message": "it broke", "code": "server_error"}}, 500, "it broke"),
+        ({"error": "it broke", "choices": []}, 500, "it broke"),
+    ],
+)
+def test_a_failure_that_is_sent_as_an_answer_is_one_and_says_why(
+    server: Server, body: dict[str, Any], status: int, reason: str
+) -> None:
+    server.answer = lambda _: body
+    with pytest.raises(RefusedError) as refused:
+        server.ask()
+    assert (refused.value.status, refused.value.reason) == (status, reason)
+    assert refused.value.passing  # it is asked again later
+
+
+def test_an_answer_that_names_no_error_is_one(server: Server) -> None:
+    server.answer = lambda _: said("net") | {"error": None}
+    assert [reply.label for reply in server.ask()] == [0]
+
+
+def test_words_of_the_text_are_left_out_of_a_refusal_only_where_it_is_private(
+    server: Server,
+) -> None:
+    server.answer = lambda _: JSONResponse({"error": {"message": "this text is too long"}}, 413)
+    for private, reason in ((True, "this … is too long"), (False, "this text is too long")):
+        with pytest.raises(RefusedError) as refused:
+            server.ask(private=private)
+        assert refused.value.reason == reason
+    assert not EndpointOptions(server.url, "a-model").client.private  # who teaches has the texts

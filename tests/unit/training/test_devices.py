@@ -21,7 +21,7 @@ from training.config import (
     TrainingConfig,
 )
 from training.data import Batch, whole_graph
-from training.devices import found_device
+from training.devices import StudentPrecision, found_device
 from training.distill import distill, fit, placed
 from training.encoders.features import EncoderSpec
 from training.errors import DeviceError, TrainingError
@@ -167,6 +167,17 @@ def test_a_device_that_was_found_is_told_and_one_that_was_said_is_not(tmp_path: 
     lines = [line for level, line in told if level == logging.INFO]
     assert len(lines) == int(there != "cpu")
     assert all(line.startswith("training on cuda:0 (") for line in lines)
+
+
+@pytest.mark.parametrize(("precision", "told"), [("float32", False), ("bfloat16", True)])
+def test_bfloat16_on_a_processor_is_told_to_be_slower(
+    tmp_path: Path, precision: StudentPrecision, told: bool
+) -> None:
+    save_graph(small_graph(), tmp_path / "graph")
+    options = DistillOptions(training=TrainingConfig(device="cpu", precision=precision))
+    lines: list[str] = []
+    placed(tmp_path / "graph", options, lambda _, line: lines.append(line))
+    assert any("bfloat16 is slower on most processors" in line for line in lines) == told
 
 
 def test_how_many_neighbors_are_drawn_is_told_to_be_unread_where_the_whole_graph_fits(

@@ -38,10 +38,12 @@ def name_of(value: object) -> str | None:
     """An id, a group or a split: whole numbers become strings.
 
     Raises:
-        CellError: neither a string nor a whole number.
+        CellError: neither a string nor a whole number, or half a character is in it.
     """
-    if value is None or type(value) is str:
-        return value
+    if value is None:
+        return None
+    if type(value) is str:
+        return value if value.isascii() else whole_characters(value)
     if type(value) is int:
         return str(value)
     if type(value) is float:
@@ -53,6 +55,19 @@ def name_of(value: object) -> str | None:
     if isinstance(value, UUID):  # of a database, in the form that it writes
         return str(value)
     raise CellError("a string or whole number")
+
+
+def whole_characters(text: str) -> str:
+    """The same; a program that cuts strings by UTF-16 leaves halves of characters.
+
+    Raises:
+        CellError: half a character is in it.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise CellError("text without half a character, a lone surrogate") from error
+    return text
 
 
 def whole(value: float, exact: int = EXACT_FLOATS) -> str | None:
@@ -88,12 +103,14 @@ def text_of(value: object) -> str | None:
     """A text; a list of strings is one text, a line each.
 
     Raises:
-        CellError: it is something else.
+        CellError: it is something else, or half a character is in it.
     """
     if isinstance(value, list):
         return "\n".join(part for item in flat(value) if (part := text_of(item))) or None
     if type(value) is str:
-        return None if is_missing(value) else value
+        if is_missing(value):
+            return None
+        return value if value.isascii() else whole_characters(value)
     if value is None or (type(value) is float and value != value):
         return None
     raise CellError("a string")

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from understudy.graph.building.cells import CellError, whole_characters
 from understudy.graph.building.repairs import RepairLog
 from understudy.graph.errors import BadInputError
 from understudy.graph.missing import is_missing
@@ -137,7 +138,12 @@ def name_of(where: str, key: str, item: Any) -> str | None:
     if item is None or (isinstance(item, float) and item != item):
         return None
     if isinstance(item, (str, int)) and not isinstance(item, bool):
-        return str(item)
+        try:
+            return whole_characters(str(item))
+        except CellError as error:
+            raise BadInputError(
+                f"{where}: {key!r} must hold {error}; found {item!r:.60}"
+            ) from error
     raise BadInputError(f"{where}: {key!r} must hold names; found {item!r:.60}")
 
 

@@ -154,11 +154,26 @@ def edge_table(data: Attributes, named: bool) -> EdgeTable:
         )
     columns: list[Any] = [np.ascontiguousarray(pairs[:, end]) for end in (0, 1)]
     if named:
-        columns = [pa.array(column).cast(pa.large_string()) for column in columns]
+        try:
+            columns = [pa.array(column).cast(pa.large_string()) for column in columns]
+        except UnicodeError as error:
+            raise half_character(pairs) from error
     else:
         columns = [column.astype(np.int64) for column in columns]
     numbers = np.arange(len(pairs), dtype=np.int64)
     return EdgeTable(Source(str(ARRAYS), "edge"), numbers, *columns)
+
+
+def half_character(pairs: NDArray[Any]) -> BadInputError:
+    """What is wrong with the first edge an end of which holds half a character."""
+    for edge, pair in enumerate(pairs.tolist()):
+        try:
+            list(map(cells.name_of, pair))
+        except CellError as error:
+            return BadInputError(
+                f"{ARRAYS} edge {edge}: an end must be {error}, found {pair!r:.60}"
+            )
+    raise AssertionError("no edge holds half a character")
 
 
 def ends_by_name(pairs: NDArray[Any]) -> NDArray[Any]:

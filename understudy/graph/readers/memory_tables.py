@@ -79,7 +79,10 @@ def arrow_table(table: Any) -> tuple[pa.Table, dict[str, list[Any]]]:
         return table, {}
     try:
         return pa.table(table), {}
-    except pa.ArrowException:
+    except (
+        pa.ArrowException,
+        UnicodeError,
+    ):  # half a character, whose row is told where it is read
         if not has_columns(table):
             raise
     rest = dict(table) if isinstance(table, Mapping) else table.copy(deep=False)
@@ -100,7 +103,7 @@ def has_type(column: Any) -> bool:
     """Whether Arrow has a type for all values of a column."""
     try:
         pa.array(column)
-    except pa.ArrowException:
+    except (pa.ArrowException, UnicodeError):
         return False
     return True
 

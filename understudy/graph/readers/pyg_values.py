@@ -153,10 +153,10 @@ def find_ids(data: Attributes, count: int) -> pa.LargeStringArray:
     ids = data.array(key)
     if ids.shape != (count,) or ids.dtype.kind not in "iuUfO":
         raise BadInputError(f"{data.path}: {key!r} must be {count:,} ids, not {shape_of(ids)}")
-    if ids.dtype.kind in "iuU":
+    if ids.dtype.kind in "iu":
         return string_array(map(str, ids.tolist()))
     exact = exact_up_to(data.values[key], ids)
-    of = cells.name_of if ids.dtype.kind == "O" else lambda value: cells.whole(value, exact)
+    of = cells.name_of if ids.dtype.kind in "OU" else lambda value: cells.whole(value, exact)
     return optional_strings(each_of(data.path, key, ids.tolist(), of))
 
 

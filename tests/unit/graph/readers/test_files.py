@@ -111,6 +111,7 @@ BAD_NODES = [
     ("nodes.csv", b"id,text\n", r"nodes\.csv: no node in it"),
     ("nodes.csv", b"\n", r"nodes\.csv: the file is empty; expected a header"),
     ("nodes.csv", b"id,text\na,b\xff\n", r"nodes\.csv:2: not UTF-8: byte 0xff at byte 4 of the"),
+    ("nodes.csv", b"id,text\na,\x8020\n", r"not UTF-8: byte 0x80 .*iconv -f WINDOWS-1252 -t UTF"),
     ("nodes.jsonl", b'{"id":"a","text":"b"}\n"\xc3"', r"nodes\.jsonl:2: not UTF-8: byte 0xc3"),
     ("nodes.csv", b"id,text\na,b\nc,d,e\n", r"nodes\.csv:3: 3 fields .* header has 2 \(id, text\)"),
     ("nodes.csv", b'id,text\na,"b\nc\nd', r"nodes\.csv:2: broken quoting"),
