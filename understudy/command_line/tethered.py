@@ -11,7 +11,7 @@ import signal
 import sys
 from threading import Thread
 
-from understudy.graph.next_step import step_of_another
+from understudy.command_line.next_step import step_of_another
 
 
 def end_with(descriptor: int) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from understudy.graph.builder import Rules
 
 from understudy import Graph
 from understudy.graph import BadInputError
+from understudy.graph.building.builder import Rules
 from understudy.graph.readers.pyg import PygKeys, pyg_graph
 
 nx = pytest.importorskip("networkx", reason="networkx is not installed")

@@ -76,7 +76,7 @@ def test_the_answer_goes_before_an_option_whose_probability_is_the_same_when_rou
         "top_logprobs": 1,
     }
     asked = read_completion(json.dumps(body).encode(), {})
-    told = json.loads(asked.told("tiny", {0: Shares(1, 0.0, [0.5, 0.5])}, None))
+    told = json.loads(asked.answer_body("tiny", {0: Shares(1, 0.0, [0.5, 0.5])}, None))
     (token,) = told["choices"][0]["logprobs"]["content"]
     assert [entry["token"] for entry in token["top_logprobs"]] == [OPTIONS[1]]
 

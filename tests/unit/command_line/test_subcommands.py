@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from understudy.subcommands import run_command
+
+from understudy.command_line.subcommands import run_command
 
 
 def test_what_comes_next_is_told_by_the_command_that_runs_another_one(
