@@ -23,6 +23,7 @@ from service.welcome import example, welcome
 from service.workers.service import serve_together
 from service.workers.shares import cores, remarks, share_of
 from understudy.graph.progress import step, terminal_progress
+from understudy.standard_streams import announce
 
 logger = logging.getLogger(__name__)
 BundleFolder = Annotated[
@@ -90,11 +91,10 @@ def serve_alone(bundle: Path, settings: Settings) -> None:
         asked = example(app.parts.slot.engine.state)
         keys = bool(app.parts.access.keys)
 
-        def announce(url: str, grpc: str | None) -> None:
-            for line in welcome(url, grpc, settings.page, keys, asked):
-                typer.echo(line)
+        def listening(url: str, grpc: str | None) -> None:
+            announce(welcome(url, grpc, settings.page, keys, asked), logger)
 
-        run_server(app, bound, settings, announce)
+        run_server(app, bound, settings, listening)
 
 
 def key(
