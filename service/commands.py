@@ -1,5 +1,6 @@
 """`understudy serve`: a bundle over HTTP; `understudy key`: who may ask it."""
 
+import faulthandler
 import gc
 import inspect
 import logging
@@ -74,6 +75,8 @@ def serve(bundle: BundleFolder, **flags: Any) -> None:
     settings = load_settings(**flags)
     check_root(settings.root_path)
     configure_logs(settings.log_level, settings.log_format == "json")
+    # A file of the bundle that is cut short ends the process by SIGBUS, which else says nothing.
+    faulthandler.enable(all_threads=False)
     (serve_alone if settings.workers == 1 else serve_together)(bundle, settings)
 
 
