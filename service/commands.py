@@ -1,5 +1,6 @@
 """`understudy serve`: a bundle over HTTP; `understudy key`: who may ask it."""
 
+import faulthandler
 import gc
 import inspect
 import logging
@@ -23,6 +24,7 @@ from service.welcome import example, welcome
 from service.workers.service import serve_together
 from service.workers.shares import cores, remarks, share_of
 from understudy.graph.progress import step, terminal_progress
+from understudy.standard_streams import announce
 
 logger = logging.getLogger(__name__)
 BundleFolder = Annotated[
@@ -73,6 +75,8 @@ def serve(bundle: BundleFolder, **flags: Any) -> None:
     settings = load_settings(**flags)
     check_root(settings.root_path)
     configure_logs(settings.log_level, settings.log_format == "json")
+    # A file of the bundle that is cut short ends the process by SIGBUS, which else says nothing.
+    faulthandler.enable(all_threads=False)
     (serve_alone if settings.workers == 1 else serve_together)(bundle, settings)
 
 
@@ -90,11 +94,10 @@ def serve_alone(bundle: Path, settings: Settings) -> None:
         asked = example(app.parts.slot.engine.state)
         keys = bool(app.parts.access.keys)
 
-        def announce(url: str, grpc: str | None) -> None:
-            for line in welcome(url, grpc, settings.page, keys, asked):
-                typer.echo(line)
+        def listening(url: str, grpc: str | None) -> None:
+            announce(welcome(url, grpc, settings.page, keys, asked), logger)
 
-        run_server(app, bound, settings, announce)
+        run_server(app, bound, settings, listening)
 
 
 def key(

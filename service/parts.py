@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from weakref import WeakValueDictionary
 
 from service.cache import Cache, RedisLink
 from service.compatible.proxy import DecisionProxy
@@ -249,12 +249,17 @@ def teacher_setups(
     settings: Settings, endpoint: ClientOptions
 ) -> Callable[[Manifest], TeacherSetup]:
     """How each bundle's teacher is asked; bundles that ask the same one alike share its backend."""
+    opened: WeakValueDictionary[tuple[object, ...], EndpointTeacher] = WeakValueDictionary()
 
-    @cache
     def backend(
         model: str, descriptions: tuple[tuple[str, str], ...], measured: str
     ) -> EndpointTeacher:
-        return endpoint_teacher(replace(endpoint, model=model), dict(descriptions), measured)
+        key = model, descriptions, measured
+        found = opened.get(key)
+        if found is None or found.closed:
+            options = replace(endpoint, model=model)
+            found = opened[key] = endpoint_teacher(options, dict(descriptions), measured)
+        return found
 
     def setup_of(manifest: Manifest) -> TeacherSetup:
         options = question_options(manifest, given_questions(manifest, settings))

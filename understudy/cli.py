@@ -16,6 +16,7 @@ import typer
 from understudy.command_line.option_numbers import refuse_no_numbers
 from understudy.extras import advice, is_own
 from understudy.plugins import load_plugins
+from understudy.standard_streams import open_closed_ones
 
 HELP = "Distil a large language model into a graph network, export it to ONNX, and serve it."
 # name: (module:function or Typer application, one line of help)
@@ -282,6 +283,7 @@ def tidy_end() -> Iterator[None]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one command."""
+    open_closed_ones()
     if isinstance(sys.stdout, io.TextIOWrapper):  # as stderr: no name ends a command by its letters
         sys.stdout.reconfigure(errors="backslashreplace")
     words = list(sys.argv[1:] if arguments is None else arguments)

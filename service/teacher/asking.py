@@ -2,8 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from weakref import WeakKeyDictionary
@@ -55,6 +57,8 @@ class Asking:
         self.setup_of = setup_of
         self.setups: WeakKeyDictionary[Engine, TeacherSetup] = WeakKeyDictionary()
         self.backends: dict[int, TeacherBackend] = {}  # by their `id`
+        self.checked_by: Counter[int] = Counter()  # shadows by the `id` of their backend
+        self.closing: set[asyncio.Task[None]] = set()
         self.shadow_share = shadow_share
         self.metrics = metrics
         self.requests = 0  # that wait
@@ -63,10 +67,19 @@ class Asking:
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="prompts")
 
     def attach(self, engine: Engine) -> None:
-        """Prepares questions about an engine's graph; raises as `setup_of` does."""
+        """Prepares questions about an engine's graph; raises as `setup_of` does.
+
+        Backends that no engine asks any more are closed, so that those of replaced bundles do not
+        add up.
+        """
         setup = self.setup_of(engine.manifest)
         self.setups[engine] = setup
         self.backends[id(setup.backend)] = setup.backend
+        used = {id(setup.backend) for setup in self.setups.values()} | self.checked_by.keys()
+        for name in self.backends.keys() - used:
+            task = asyncio.create_task(self.backends.pop(name).close())
+            self.closing.add(task)
+            task.add_done_callback(self.closing.discard)
 
     def descriptions(self, engine: Engine) -> tuple[tuple[str, str], ...]:
         """The lines in which questions about an attached engine's graph describe the labels."""
@@ -145,14 +158,25 @@ class Asking:
         label_names, backend = engine.manifest.label_names, self.setups[engine].backend
         async with self.shadow_writes:
             questions = [item async for item in self.prompts(resolution, engine, labels)]
-        del resolution, engine  # the teacher may take long: no version is kept for it
-        for position, prompt in questions:
-            answer = await self.answer_or_error(backend, prompt, label_names)
-            if isinstance(answer, TeacherAnswer):
-                agree = answer.opinion.label == labels[position]
-                self.metrics.agreement.add("agree" if agree else "differ")
-            else:
-                self.metrics.agreement.add("failed")
+        with self.kept(backend):
+            del resolution, engine  # the teacher may take long: no version is kept for it
+            for position, prompt in questions:
+                answer = await self.answer_or_error(backend, prompt, label_names)
+                if isinstance(answer, TeacherAnswer):
+                    agree = answer.opinion.label == labels[position]
+                    self.metrics.agreement.add("agree" if agree else "differ")
+                else:
+                    self.metrics.agreement.add("failed")
+
+    @contextmanager
+    def kept(self, backend: TeacherBackend) -> Iterator[None]:
+        """Nobody closes it meanwhile, though its engine may be gone."""
+        self.checked_by[id(backend)] += 1
+        try:
+            yield
+        finally:
+            self.checked_by[id(backend)] -= 1
+            self.checked_by += Counter()  # without those that are at 0
 
     async def answer_or_error(
         self,
@@ -178,5 +202,6 @@ class Asking:
         await asyncio.gather(*self.shadows, return_exceptions=True)
         self.writer.shutdown(wait=False, cancel_futures=True)
         await self.teacher.close()
+        await asyncio.gather(*self.closing)
         for backend in self.backends.values():
             await backend.close()

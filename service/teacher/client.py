@@ -66,7 +66,11 @@ def check_endpoint(whose: str, url: str, key: str) -> None:
 
 
 class EndpointTeacher:
-    """A teacher behind an endpoint, of any form."""
+    """A teacher behind an endpoint, of any form.
+
+    Attributes:
+        closed: nothing may be asked any more.
+    """
 
     def __init__(self, asker: Asker, name: str, constraint: Constraint = "none") -> None:
         """Takes over the asker.
@@ -75,6 +79,7 @@ class EndpointTeacher:
             constraint: by which the server is held to the labels, named where it refuses.
         """
         self.asker, self.name, self.constraint = asker, name, constraint
+        self.closed = False
 
     async def ask(self, prompt: Prompt, label_names: Sequence[str]) -> Opinion:
         """See `TeacherBackend`."""
@@ -112,6 +117,7 @@ class EndpointTeacher:
         return TeacherError(message, reason=reason, of_question=error.of_question)
 
     async def close(self) -> None:
+        self.closed = True
         await self.asker.close()
 
 

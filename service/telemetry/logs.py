@@ -68,8 +68,8 @@ def configure_logs(level: str, json_lines: bool) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if json_lines else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for client in ("httpx", "httpx2", "openai"):  # they tell every URL that they ask
-        logging.getLogger(client).setLevel(logging.WARNING)
+    for library in ("httpx", "httpx2", "openai", "mcp"):  # they tell every request
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 class RareLog:

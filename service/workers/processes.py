@@ -103,9 +103,11 @@ def become(
     except BaseException:
         logger.exception("a worker failed")
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:  # whatever was raised: the supervisor's stack must not go on here
+            os._exit(status)
 
 
 async def ended(process: int) -> int:

@@ -10,8 +10,6 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-import typer
-
 from service.errors import SettingsError
 from service.parts import keys_of
 from service.server import bind_for_others, url_of
@@ -22,6 +20,7 @@ from service.workers.scratch import scratch_folder
 from service.workers.shares import cores, remarks, share_of
 from service.workers.supervisor import Supervisor
 from service.workers.worker import Plan
+from understudy.standard_streams import announce
 
 logger = logging.getLogger(__name__)
 
@@ -57,14 +56,12 @@ def serve_together(bundle: Path, settings: Settings) -> None:
         scratch = stack.enter_context(shared_changes(settings))
         share_early(settings)
 
-        def announce(loaded: Loaded, grpc: str | None) -> None:
+        def serving(loaded: Loaded, grpc: str | None) -> None:
             page, url = settings.page, url_of(bound)
-            for line in welcome(url, grpc, page, loaded.keys, loaded.example):
-                typer.echo(line)
-            sys.stdout.flush()
+            announce(welcome(url, grpc, page, loaded.keys, loaded.example), logger)
 
         plan = Plan(bundle, share.model_copy(update=ports), scratch, keys)
-        asyncio.run(Supervisor(plan, announce).run())
+        asyncio.run(Supervisor(plan, serving).run())
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """A service that is told to end while it works: what runs is answered, and it does end."""
 
+import signal
 import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -47,3 +48,24 @@ def test_what_the_drain_leaves_no_time_for_is_told(tiny_bundle: TinyBundle, tmp_
                 connection.close()
     assert "cut off" in log.read_text()
     assert "Traceback" not in log.read_text()
+
+
+def test_a_bus_error_is_told(tiny_bundle: TinyBundle) -> None:
+    """Which the kernel sends where a mapped file was cut short: unless that is noticed before."""
+    process = subprocess.Popen(
+        command(tiny_bundle.folder, "--port", "0"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("listening")
+        process.send_signal(signal.SIGBUS)
+        log = process.communicate(timeout=STOP_SECONDS)[1]
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == -signal.SIGBUS
+    assert "Fatal Python error: Bus error" in log

@@ -1,5 +1,6 @@
 """`understudy teacher-serve`: a trained teacher for `understudy serve --teacher-url`."""
 
+import logging
 import signal
 import socket
 from collections.abc import Sequence
@@ -18,7 +19,9 @@ from training.teacher_server.app import create_app
 from understudy.folders import unchanged
 from understudy.graph.progress import step, terminal_progress
 from understudy.graph.prompts import Prompt
+from understudy.standard_streams import announce
 
+logger = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 STAGE = "Loading the teacher"
 
@@ -54,8 +57,8 @@ def teacher_serve(
         app = create_app(info.model, info.label_names, score, known)
         bound.listen()
         url = f"http://{HOST}:{bound.getsockname()[1]}/v1"
-        typer.echo(f"serving {info.model} on {url}")
-        typer.echo(f"a bundle knows how to ask it: understudy serve BUNDLE --teacher-url {url}")
+        asked = f"a bundle knows how to ask it: understudy serve BUNDLE --teacher-url {url}"
+        announce([f"serving {info.model} on {url}", asked], logger)
         config = uvicorn.Config(app, log_level="warning", access_log=False)
         uvicorn.Server(config).run([bound])
 

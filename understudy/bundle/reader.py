@@ -40,13 +40,20 @@ class Bundle:
         return name in self.manifest.files
 
     def array(self, name: str, private: bool = False) -> NDArray[np.generic]:
-        """A memory-mapped array: read-only, or private, so that writing leaves the file alone."""
+        """A memory-mapped array: read-only, or private, so that writing leaves the file alone.
+
+        Raises:
+            BundleDamagedError: it cannot be read, or is none.
+        """
         mode: Literal["c", "r"] = "c" if private else "r"
         try:
             array: NDArray[np.generic] = np.load(
                 self.path(name), mmap_mode=mode, allow_pickle=False
             )
-        except (OSError, EOFError, ValueError) as error:
+        except OSError as error:
+            told = f"{self.folder / name} cannot be read: {error.strerror or error}"
+            raise BundleDamagedError(told) from error
+        except (EOFError, ValueError) as error:
             raise BundleDamagedError(f"{self.folder / name} is no array: {error}") from error
         return array
 

@@ -10,8 +10,10 @@ ClientError
 from collections.abc import Mapping
 from typing import Any
 
+from understudy.portable_errors import PortableError
 
-class ClientError(Exception):
+
+class ClientError(PortableError):
     """Root of every expected error of `client`."""
 
 

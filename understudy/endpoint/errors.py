@@ -9,12 +9,14 @@ EndpointError            a question has no answer
 └── MalformedError       an answer that has no end, is compressed, or is none of the expected form
 """
 
+from understudy.portable_errors import PortableError
+
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 # Statuses by which a server refuses one question: others may well be answered.
 OF_QUESTION = frozenset({400, 413, 414, 422})
 
 
-class EndpointError(Exception):
+class EndpointError(PortableError):
     """A question has no answer.
 
     Attributes:

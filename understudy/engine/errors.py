@@ -27,13 +27,15 @@ EngineError
 from collections.abc import Sequence
 from typing import ClassVar
 
+from understudy.portable_errors import PortableError
+
 Detail = str | int | list[str]
 
 SHOWN_CHARACTERS = 100  # of a client's own words in a message
 SHOWN_ITEMS = 10
 
 
-class EngineError(Exception):
+class EngineError(PortableError):
     """Root of every expected error of the engine, and of those that a service adds.
 
     Attributes:

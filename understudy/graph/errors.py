@@ -19,8 +19,10 @@ GraphError
     └── JournalDamagedError  what is in it is not what was written
 """
 
+from understudy.portable_errors import PortableError
 
-class GraphError(Exception):
+
+class GraphError(PortableError):
     """Root of every expected error of `graph`."""
 
 

@@ -250,6 +250,13 @@ def unlist(folder: Path, *names: str) -> None:
     (folder / "manifest.json").write_text(json.dumps(value))
 
 
+def test_an_array_that_cannot_be_read_is_not_told_as_another_thing(folder: Path) -> None:
+    bundle = open_bundle(folder)
+    bundle.path(LOGITS_FILE).unlink()
+    with pytest.raises(BundleDamagedError, match="npy cannot be read: No such file"):
+        bundle.array(LOGITS_FILE)
+
+
 def test_a_network_that_the_manifest_does_not_list_is_not_run(folder: Path) -> None:
     """Its digest was never compared: whoever could write there would be served."""
     (folder / dense_file(1)).write_bytes(b"not listed, and no network either")

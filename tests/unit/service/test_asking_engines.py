@@ -1,6 +1,7 @@
 """Another bundle takes over: each has its own words, labels and teacher."""
 
 import asyncio
+import gc
 from pathlib import Path
 
 import msgspec
@@ -105,3 +106,32 @@ def test_another_measured_teacher_of_the_same_name_is_asked_anew(tmp_path: Path)
 
     with openai_server(first_offered) as server:
         assert [cached for _, cached in asyncio.run(ask(server.url))] == [False, True, False]
+
+
+def test_what_asked_a_replaced_bundles_teacher_is_closed_unless_it_is_asked_again(
+    tmp_path: Path,
+) -> None:
+    """A refresh a day brings a teacher of other weights a day, each with connections."""
+    weights = ("a" * 64, "b" * 64, "c" * 64, "a" * 64)
+    folders = [tmp_path / str(number) for number in range(len(weights))]
+
+    async def reloaded(url: str) -> tuple[list[int], str]:
+        engine = opened(folders[0], LABELS, record("a model", LABELS, "causal", weights[0]))
+        parts = build_parts(engine, load_settings(teacher_url=url), None)
+        asking = parts.classifier.asking
+        assert asking is not None
+        numbers = []
+        for folder, known in zip(folders[1:], weights[1:], strict=True):
+            await label_by_teacher(parts, engine)
+            other = opened(folder, LABELS, record("a model", LABELS, "causal", known))
+            parts.reloader.attach(other)
+            parts.slot.engine, engine = other, other
+            del other
+            gc.collect()  # what the one before asked is closed with the next one
+            numbers.append(len(asking.backends))
+        label, _ = await label_by_teacher(parts, engine)
+        await parts.close()
+        return numbers, label
+
+    with openai_server(first_offered) as server:
+        assert asyncio.run(reloaded(server.url)) == ([2, 2, 2], "net")

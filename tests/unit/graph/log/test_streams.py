@@ -118,6 +118,24 @@ def test_who_starts_waits_for_redis(redis: RedisServer, hold: Open) -> None:
     assert found_late == records(2)
 
 
+def test_who_starts_says_once_that_it_waits_for_redis(
+    redis: RedisServer,
+    hold: Open,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(module, "START_SECONDS", 0.2)  # time for two more attempts
+    redis.kill()
+    try:
+        with pytest.raises(LogAwayError):
+            hold()
+    finally:
+        redis.start()
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert f"127.0.0.1:{redis.port} is away (" in told
+    assert told.endswith("): waiting up to 0.2 s for it")
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

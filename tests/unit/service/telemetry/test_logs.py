@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import subprocess
 import sys
 from pathlib import Path
 
@@ -100,3 +101,21 @@ def test_answers_are_logged_with_the_name_of_their_key(
         asyncio.run(ask())
     lines = [vars(record) for record in caplog.records if record.msg == "answered"]
     assert [(line["status"], line["key"]) for line in lines] == [(200, "grafana"), (401, "")]
+
+
+def test_what_libraries_say_of_every_request_is_left_out() -> None:
+    names = ("httpx", "mcp.server.streamable_http", "openai._base_client")
+    script = (
+        "import logging\n"
+        "from service.telemetry.logs import configure_logs\n"
+        "configure_logs('info', True)\n"
+        f"for name in {names}:\n"
+        "    logging.getLogger(name).info('a request')\n"
+        "    logging.getLogger(name).warning('a warning')\n"
+    )
+    run = [sys.executable, "-c", script]
+    log = subprocess.run(run, capture_output=True, text=True, check=True).stderr
+    events = [json.loads(line) for line in log.splitlines()]
+    assert [(event["logger"], event["message"]) for event in events] == [
+        (name, "a warning") for name in names
+    ]

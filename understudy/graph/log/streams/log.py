@@ -101,7 +101,7 @@ class RedisLog:
         self.news: News | None = None
         try:
             # As a whole: Redis may go away between any two questions.
-            self.base = patiently(partial(begin, self, position), START_SECONDS)
+            self.base = patiently(partial(begin, self, position), START_SECONDS, told=True)
             self.at = self.base.number
             self.before = self.last = self.base.number, self.base.link
             keys = self.about_key, self.records_key, self.followers_key

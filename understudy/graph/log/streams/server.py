@@ -267,8 +267,11 @@ def send(client: Any, call: Sequence[Argument], waits: Sequence[Argument]) -> tu
     return answers[0], answers[1] if waits else None
 
 
-def patiently(work: Callable[[], Result], seconds: float) -> Result:
+def patiently(work: Callable[[], Result], seconds: float, told: bool = False) -> Result:
     """Does it again, ever less often, while Redis is away.
+
+    Args:
+        told: the log says that it is waited for, once.
 
     Raises:
         LogAwayError: it was away for as long.
@@ -277,9 +280,13 @@ def patiently(work: Callable[[], Result], seconds: float) -> Result:
     while True:
         try:
             return work()
-        except LogAwayError:
+        except LogAwayError as error:
             if monotonic() + pause > until:
                 raise
+            if told:
+                away = str(error).partition(";")[0]
+                logger.warning("%s: waiting up to %g s for it", away, seconds)
+                told = False
         sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
 

@@ -1,0 +1,47 @@
+"""Standard input, output and error of a process, whatever it was started with."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterable
+
+import typer
+
+NAMES = ("stdin", "stdout", "stderr")  # by descriptor
+
+
+def open_closed_ones() -> None:
+    """Has those that are closed, as after `>&-`, lead to nowhere.
+
+    Else Python has None in their place, and the next file or socket would take their number: what
+    a library writes to standard error would go there.
+    """
+    for number, name in enumerate(NAMES):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
+
+
+def announce(lines: Iterable[str], log: logging.Logger) -> None:
+    """Prints what somebody may wait for; where stdout takes nothing the log has it instead.
+
+    A service goes on: its reader may be gone, as after `| head -1`, or the disk be full.
+    """
+    told = list(lines)
+    try:
+        for line in told:
+            typer.echo(line)
+        sys.stdout.flush()
+    except OSError as error:
+        log.warning("stdout takes nothing (%s): %s", error.strerror, "; ".join(told))
+        drop_stdout()
+
+
+def drop_stdout() -> None:
+    """Has it lead to nowhere, so that what is left of it raises nothing at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
