@@ -1,4 +1,4 @@
-"""How many connections are served, and how the others hear that there is no place for them."""
+"""The limit of connections, and the refusal of those beyond it."""
 
 import asyncio
 from math import ceil

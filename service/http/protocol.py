@@ -1,4 +1,4 @@
-"""How much one request may ask for."""
+"""uvicorn's HTTP protocol with bounds: on heads, on connections, and on slow clients."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What stands behind a path's question mark, read and checked as a struct."""
+"""Query parameters, read and checked as a struct."""
 
 from collections.abc import Collection
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the supervisor and its workers say, beside figures."""
+"""The messages between the supervisor and its workers."""
 
 from msgspec import Struct
 

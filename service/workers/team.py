@@ -1,4 +1,4 @@
-"""A worker's side: what it is asked by the supervisor, and what it asks of all the others."""
+"""A worker's side of the channel: what it answers the supervisor, and what it asks of it."""
 
 import asyncio
 import logging
