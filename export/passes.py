@@ -58,7 +58,7 @@ class Passes(Protocol):
 PassesElsewhere = Callable[[TextGraph, Path, Path], AbstractContextManager[Passes]]
 
 
-class Here:
+class LocalPasses:
     """This process."""
 
     def activations(

@@ -10,7 +10,7 @@ from service.messages import ErrorBody, encode, error_detail
 REFUSED_CONNECTIONS = 64  # that are open at most until they have read why
 
 
-class Places:
+class ConnectionLimit:
     """Of all connections of a process."""
 
     def __init__(self, most: int) -> None:

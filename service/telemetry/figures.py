@@ -78,7 +78,7 @@ def both(first: Observed, second: Observed) -> Observed:
     return Observed(counts, first.total + second.total)
 
 
-class Together(Collector):
+class MergedFigures(Collector):
     """The figures of several workers as those of one service.
 
     Args:
