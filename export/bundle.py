@@ -25,7 +25,7 @@ from export.options import ExportOptions, check_same_graph
 from export.passes import (
     THREADS,
     Activations,
-    Here,
+    LocalPasses,
     Passes,
     PassesElsewhere,
     StudentFeatures,
@@ -122,7 +122,7 @@ def export_bundle(
 
     def fill(folder: Path) -> Manifest:
         info, shards = student_info(checkpoint), folder / SHARDS
-        own = elsewhere(graph, graph_folder, shards) if elsewhere else nullcontext(Here())
+        own = elsewhere(graph, graph_folder, shards) if elsewhere else nullcontext(LocalPasses())
         with own as passes:
             draft = Draft(folder, checkpoint, graph, info, progress, passes)
             manifest = fill_folder(draft, options)

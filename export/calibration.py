@@ -1,4 +1,4 @@
-"""The calibration of what is stored and served, and the teacher that it speaks of."""
+"""The calibration and the teacher's record that a bundle carries."""
 
 from dataclasses import asdict
 

@@ -1,4 +1,4 @@
-"""What goes through all nodes of a graph, and who computes it: this process, or a cluster's."""
+"""The passes over all nodes of a graph, computed by this process or by a cluster."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -58,7 +58,7 @@ class Passes(Protocol):
 PassesElsewhere = Callable[[TextGraph, Path, Path], AbstractContextManager[Passes]]
 
 
-class Here:
+class LocalPasses:
     """This process."""
 
     def activations(

@@ -1,4 +1,4 @@
-"""The same networks in fewer bits."""
+"""The same networks with fewer bits: int8 and fp16 variants."""
 
 import logging
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Means of what changes slowly, such as the time that an answer takes."""
+"""Moving averages, such as of the time that an answer takes."""
 
 SMOOTHING = 0.2  # weight of the newest value
 

@@ -1,4 +1,4 @@
-"""What finds and lists nodes, made when it is first asked for, and again for another graph."""
+"""Search and listing of nodes, built on first use and again for another graph."""
 
 from understudy.graph.mutable.listing import Listing
 from understudy.graph.mutable.search import Search

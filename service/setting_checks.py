@@ -1,4 +1,4 @@
-"""Settings that are well formed, each by itself, and cannot be served with all the same."""
+"""Checks of settings that are valid one by one but not together."""
 
 import re
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Parts of the training nodes: what is said about one is learned from the others' labels."""
+"""Folds of the training nodes: a fold's answers are learned from the other folds' labels."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -41,7 +41,7 @@ class Encoder(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class Example:
     """What is asked of the service: a stored node, and one that it has never seen."""
 
     stored: str
@@ -49,8 +49,8 @@ class Story:
     neighbors: tuple[str, ...]
 
 
-STORIES = {
-    Dataset.debian: Story("curl", "a fast JSON parser", ("libc6", "libstdc++6")),
+EXAMPLES = {
+    Dataset.debian: Example("curl", "a fast JSON parser", ("libc6", "libstdc++6")),
 }
 
 
@@ -71,9 +71,9 @@ def demo(
     run("distill", out / "graph", out / "student", *taught)
     run("export", out / "student", out / "bundle", *QUICK_EXPORT)
     with served(out / "bundle", keep) as url, httpx.Client(base_url=url, timeout=30) as client:
-        story = STORIES.get(dataset) or synthetic_story(out / "graph")
-        ask(client, story)
-        console.print(times(client, story))
+        example = EXAMPLES.get(dataset) or synthetic_example(out / "graph")
+        ask(client, example)
+        console.print(times(client, example))
         console.print(f"From nothing to answers in {time.monotonic() - started:.0f} s.")
         if keep:
             console.print(
@@ -152,19 +152,19 @@ def listening_url(server: "subprocess.Popen[str]") -> str:
     raise typer.Exit(server.wait())
 
 
-def synthetic_story(graph_folder: Path) -> Story:
+def synthetic_example(graph_folder: Path) -> Example:
     """A stored node and an invented one, with a stored node's words and neighbours."""
     from understudy.graph import load_graph
 
     graph = load_graph(graph_folder)
     first = graph.adjacency.neighbors(0)[:2].tolist()
     neighbors = tuple(graph.ids[index].as_py() for index in first)
-    return Story(graph.ids[0].as_py(), graph.texts[0].as_py(), neighbors)
+    return Example(graph.ids[0].as_py(), graph.texts[0].as_py(), neighbors)
 
 
-def ask(client: httpx.Client, story: Story) -> None:
+def ask(client: httpx.Client, example: Example) -> None:
     """Sends one request for both nodes and prints it with its answer."""
-    request = {"nodes": [stored_item(story), unseen_item(story)], "top_k": 3}
+    request = {"nodes": [stored_item(example), unseen_item(example)], "top_k": 3}
     response = client.post("/classify", json=request)
     response.raise_for_status()
     console.print("\n[bold]POST /classify[/bold]")
@@ -173,20 +173,20 @@ def ask(client: httpx.Client, story: Story) -> None:
     console.print(JSON.from_data(response.json()))
 
 
-def stored_item(story: Story) -> dict[str, Any]:
-    return {"id": story.stored}
+def stored_item(example: Example) -> dict[str, Any]:
+    return {"id": example.stored}
 
 
-def unseen_item(story: Story) -> dict[str, Any]:
-    return {"text": story.text, "neighbors": list(story.neighbors)}
+def unseen_item(example: Example) -> dict[str, Any]:
+    return {"text": example.text, "neighbors": list(example.neighbors)}
 
 
-def times(client: httpx.Client, story: Story) -> Table:
+def times(client: httpx.Client, example: Example) -> Table:
     """Medians over HTTP, one request at a time, beside the service's own account of its work."""
     table = Table(
         "one node a request", "over HTTP", "of it, computing", title=f"Medians of {REPEATS}, ms"
     )
-    for name, item in (("stored", stored_item(story)), ("unseen", unseen_item(story))):
+    for name, item in (("stored", stored_item(example)), ("unseen", unseen_item(example))):
         total, computing = measure(client, {"nodes": [item]})
         table.add_row(name, f"{total:.2f}", f"{computing:.2f}")
     return table

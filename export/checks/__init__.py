@@ -1,1 +1,1 @@
-"""What proves that exported networks compute what was trained."""
+"""Checks that exported networks compute what was trained."""

@@ -1,4 +1,4 @@
-"""Proving a bundle again, without the student that it was made from."""
+"""Checking a bundle again, without the student that it was made from."""
 
 from dataclasses import dataclass
 from pathlib import Path

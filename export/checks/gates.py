@@ -1,4 +1,4 @@
-"""The gates of what is not exact: a variant that costs accuracy is not written."""
+"""The gates of inexact variants: one that costs accuracy is not written."""
 
 from dataclasses import dataclass
 

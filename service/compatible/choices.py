@@ -1,4 +1,4 @@
-"""Choices among labels: which are the student's, and what it says of their options."""
+"""Choices among labels: which of them the student can answer, and its probabilities."""
 
 from collections.abc import Mapping, Sequence
 

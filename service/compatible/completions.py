@@ -105,7 +105,7 @@ class ChatResponse(Struct):
     object: str = "chat.completion"
 
 
-class Held(Struct):
+class AnswerConstraint(Struct):
     """What an answer is held to: one of the options between two fixed texts.
 
     Attributes:
@@ -133,10 +133,12 @@ class AskedCompletion:
     def __init__(self, request: ChatRequest, content: bytes) -> None:
         self.request, self.content = request, content
         self.reason = hindrance(request)
-        self.held = None if self.reason else held_of(request)
-        if self.held is None:
+        self.constraint = None if self.reason else constraint_of(request)
+        if self.constraint is None:
             self.reason = self.reason or "the answer is held to no list of texts, or to several"
-        self.questions = Questions(None, [None if self.held is None else self.held.options])
+        self.questions = Questions(
+            None, [None if self.constraint is None else self.constraint.options]
+        )
 
     def node(self) -> Node | None:
         """See `Asked`; a chat with answers is about no node."""
@@ -157,25 +159,32 @@ class AskedCompletion:
 
     def answer_body(self, model: str, own: Mapping[int, Shares], _: bytes | None) -> bytes:
         """See `Asked`."""
-        held = self.held
-        assert held is not None
-        pieces = (held.before, held.written(held.options[own[0].best]), held.behind)
+        constraint = self.constraint
+        assert constraint is not None
+        pieces = (
+            constraint.before,
+            constraint.written(constraint.options[own[0].best]),
+            constraint.behind,
+        )
         tokens = None
         if self.request.logprobs:
-            tokens = LabelTokens(self.tokens(pieces, held, own[0]))
+            tokens = LabelTokens(self.tokens(pieces, constraint, own[0]))
         choice = ChatChoice(Answered("".join(pieces)), tokens)
         name = f"chatcmpl-{uuid4().hex}"
         return encode(ChatResponse(name, int(time()), model, (choice,)))
 
-    def tokens(self, pieces: Sequence[str], held: Held, own: Shares) -> list[LabelToken]:
+    def tokens(
+        self, pieces: Sequence[str], constraint: AnswerConstraint, own: Shares
+    ) -> list[LabelToken]:
         """The label as one token with the most probable others; what is around it is certain."""
         most = self.request.top_logprobs or 0
         # Rounded, another one's probability may be the best one's.
         order = sorted(
-            range(len(held.options)), key=lambda n: (-own.probabilities[n], n != own.best)
+            range(len(constraint.options)), key=lambda n: (-own.probabilities[n], n != own.best)
         )
         listed = [
-            token_of(held.written(held.options[n]), own.probabilities[n]) for n in order[:most]
+            token_of(constraint.written(constraint.options[n]), own.probabilities[n])
+            for n in order[:most]
         ]
         label = token_of(pieces[1], own.probabilities[own.best])
         label.top_logprobs = listed
@@ -207,14 +216,14 @@ def hindrance(request: ChatRequest) -> str:
     return "`tools` are given" if request.tools else ""
 
 
-def held_of(request: ChatRequest) -> Held | None:
+def constraint_of(request: ChatRequest) -> AnswerConstraint | None:
     """What a request holds its answer to; None where that is not one of some texts, or unclear."""
     found = [
         held
         for held in (
-            held_by_format(request.response_format),
-            held_by_outputs(request.structured_outputs),
-            held_by_choice(request.guided_choice),
+            constraint_by_format(request.response_format),
+            constraint_by_outputs(request.structured_outputs),
+            constraint_by_choice(request.guided_choice),
         )
         if held is not None
     ]
@@ -222,31 +231,31 @@ def held_of(request: ChatRequest) -> Held | None:
     return found[0] if len(found) == sum(value is not None for value in given) == 1 else None
 
 
-def held_by_format(given: Any) -> Held | None:
+def constraint_by_format(given: Any) -> AnswerConstraint | None:
     """OpenAI's `response_format` of the type json_schema."""
     if not isinstance(given, dict) or not isinstance(given.get("json_schema"), dict):
         return None
-    return held_by_schema(given["json_schema"].get("schema"))
+    return constraint_by_schema(given["json_schema"].get("schema"))
 
 
-def held_by_outputs(given: Any) -> Held | None:
+def constraint_by_outputs(given: Any) -> AnswerConstraint | None:
     """vLLM's `structured_outputs`, with `choice` or `json`."""
     if not isinstance(given, dict):
         return None
-    return held_by_choice(given.get("choice")) or held_by_schema(given.get("json"))
+    return constraint_by_choice(given.get("choice")) or constraint_by_schema(given.get("json"))
 
 
-def held_by_choice(given: Any) -> Held | None:
-    return Held(given) if is_texts(given) else None
+def constraint_by_choice(given: Any) -> AnswerConstraint | None:
+    return AnswerConstraint(given) if is_texts(given) else None
 
 
-def held_by_schema(schema: Any) -> Held | None:
+def constraint_by_schema(schema: Any) -> AnswerConstraint | None:
     """A string out of an `enum`, or an object whose one property is such a string."""
     if not isinstance(schema, dict):
         return None
     options = enum_of(schema, schema)
     if options is not None:
-        return Held(options, '"', '"', quoted=True)
+        return AnswerConstraint(options, '"', '"', quoted=True)
     properties = schema.get("properties")
     if not isinstance(properties, dict) or len(properties) != 1:
         return None
@@ -254,7 +263,7 @@ def held_by_schema(schema: Any) -> Held | None:
     options = enum_of(inner, schema)
     if options is None:
         return None
-    return Held(options, f'{{{json.dumps(name)}:"', '"}', quoted=True)
+    return AnswerConstraint(options, f'{{{json.dumps(name)}:"', '"}', quoted=True)
 
 
 def enum_of(schema: Any, whole: Mapping[str, Any]) -> list[str] | None:

@@ -1,4 +1,4 @@
-"""How a request of a standard wire names the node that it is about.
+"""How a request of a compatible API names the node that it is about.
 
 One rule for every wire: where the input is a JSON object `{"node": …}`, as JSON or written as a
 text, that is the node, in the form of `/classify`. Any other text is that of an unseen node which

@@ -1,4 +1,4 @@
-"""A request of a standard wire: what is the student's is answered here, the rest upstream."""
+"""Requests of compatible APIs: questions about labels are answered here, the rest upstream."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol

@@ -1,4 +1,4 @@
-"""The server that is asked what the student does not answer."""
+"""The server that questions are passed on to where the student has no answer."""
 
 import asyncio
 import logging

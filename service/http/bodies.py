@@ -1,4 +1,4 @@
-"""What a body costs: compressed ones, and the thread for what would hold the event loop up."""
+"""The cost of bodies: decompression, and the thread for work that would block the event loop."""
 
 import asyncio
 import gzip

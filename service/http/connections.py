@@ -1,4 +1,4 @@
-"""How many connections are served, and how the others hear that there is no place for them."""
+"""The limit of connections, and the refusal of those beyond it."""
 
 import asyncio
 from math import ceil
@@ -10,7 +10,7 @@ from service.messages import ErrorBody, encode, error_detail
 REFUSED_CONNECTIONS = 64  # that are open at most until they have read why
 
 
-class Places:
+class ConnectionLimit:
     """Of all connections of a process."""
 
     def __init__(self, most: int) -> None:

@@ -1,4 +1,4 @@
-"""The body of an error as the wire has it on which it is told."""
+"""The body of an error, in the form of the API that was called."""
 
 from typing import Annotated, Literal
 

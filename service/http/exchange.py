@@ -1,4 +1,4 @@
-"""One request and its answer: what is read, counted, decoded, told and sent."""
+"""One request and its response: reading, decoding, counting, encoding and sending."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""How much one request may ask for."""
+"""uvicorn's HTTP protocol with bounds: on heads, on connections, and on slow clients."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ from service.errors import (
     SlowBodyError,
     TargetTooLongError,
 )
-from service.http.connections import Places, immediate_refusal, no_place
+from service.http.connections import ConnectionLimit, immediate_refusal, no_place
 from service.http.exchange import FAILURE, KEEPS_ALIVE, REQUEST_ID
 from service.http.heads import head_size, origin_form, too_large, without_upgrade
 
@@ -70,7 +70,7 @@ class Connection(HttpToolsProtocol):
 
     limits = WireLimits()
     count: Count
-    places: Places  # of all connections together
+    connection_limit: ConnectionLimit  # of all connections together
     scope: Any  # of the request that came last
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -84,12 +84,12 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.has_place = self.places.take()
+        self.has_place = self.connection_limit.take()
         if not self.has_place:
             self.turn_away()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.places.leave(self.transport, self.has_place)
+        self.connection_limit.leave(self.transport, self.has_place)
         super().connection_lost(exc)
 
     def turn_away(self) -> None:
@@ -102,7 +102,7 @@ class Connection(HttpToolsProtocol):
         self.transport.write(immediate_refusal(error))
         self.count(error)
         self.linger()
-        self.places.keep_open(self.transport)
+        self.connection_limit.keep_open(self.transport)
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Goes on answering a client that has closed its sending side alone.
@@ -394,5 +394,6 @@ class WireProtocol(Connection):
 
 def wire_protocol(limits: WireLimits, count: Count) -> type[WireProtocol]:
     """The protocol under these limits."""
-    own = {"limits": limits, "count": staticmethod(count), "places": Places(limits.connections)}
+    shared = ConnectionLimit(limits.connections)
+    own = {"limits": limits, "count": staticmethod(count), "connection_limit": shared}
     return type("Protocol", (WireProtocol,), own)

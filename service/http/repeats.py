@@ -1,8 +1,8 @@
-"""What says one thing twice: which of both was meant, nobody can tell.
+"""Fields and headers that come twice in one request, which are refused as ambiguous.
 
-msgspec takes the last of two fields. Where the answer shows what was read, as it does of stored
-nodes, that is seen, and a look-up would pay for a second reading. Of anything else that is asked or
-changed nobody would see it.
+msgspec takes the last of two fields. Answers about stored nodes show what was read, so there it is
+left to the caller to see, and a look-up does not pay for a second reading; everywhere else it would
+go unseen.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""How long an answer is waited for: no longer than anybody wants it, and not at all in vain."""
+"""Deadlines of requests: no work for an answer that would come too late."""
 
 import asyncio
 from collections.abc import Coroutine

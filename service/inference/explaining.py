@@ -1,4 +1,4 @@
-"""What the student's answers rest on, told beside them: `explain` of `POST /classify`."""
+"""`explain` of `POST /classify`: what the student's answers rest on, beside the answers."""
 
 from typing import TYPE_CHECKING
 

@@ -1,9 +1,9 @@
-"""Whether a service is asked for more than it can do, and for how long.
+"""Whether a service is overloaded, and for how long.
 
-Who waits behind all others in a queue that is always full is answered late, and so is everybody.
-What helps is to answer the newest first, whom alone it can answer soon, and to refuse early who was
-passed over: "adaptive LIFO" and "controlled delay" of B. Maurer, "Fail at Scale", ACM Queue 13(8),
-2015.
+In a queue that is always full every request waits behind all others, and all are answered late. It
+helps to answer the newest first, which alone can still be answered in time, and to refuse early
+those that were passed over: "adaptive LIFO" and "controlled delay" of B. Maurer, "Fail at Scale",
+ACM Queue 13(8), 2015.
 """
 
 from math import inf

@@ -1,4 +1,4 @@
-"""Answers that go on for long."""
+"""Streamed answers."""
 
 from collections.abc import AsyncIterator, Mapping
 

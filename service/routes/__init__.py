@@ -1,1 +1,1 @@
-"""What can be asked."""
+"""The routes."""

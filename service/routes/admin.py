@@ -1,4 +1,4 @@
-"""The routes of whoever runs the service: health, description, reloading, the document."""
+"""The routes for operators: health, description, reloading, the OpenAPI document."""
 
 from typing import Annotated
 

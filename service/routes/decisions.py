@@ -1,4 +1,4 @@
-"""The wires on which language models are asked for decisions, answered by the student."""
+"""The routes of the APIs on which language models are asked for decisions."""
 
 from datetime import datetime
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""What handlers are given: who may ask, the request itself, the service's parts, a path's names.
+"""The dependencies of handlers: roles, the request itself, the service's parts, path names.
 
 Paths are routed as they were sent, and what they name is decoded afterwards. So an
 id that holds a slash, percent-encoded, is one id in every route, and no two paths that were sent

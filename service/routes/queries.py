@@ -1,4 +1,4 @@
-"""What stands behind a path's question mark, read and checked as a struct."""
+"""Query parameters, read and checked as a struct."""
 
 from collections.abc import Collection
 from typing import Any
@@ -13,7 +13,7 @@ from service.http.error_forms import OPENAI_PATH, below
 from service.http.exchange import invalid_field
 
 
-class Nothing(Struct, frozen=True):
+class NoParameters(Struct, frozen=True):
     """No parameters."""
 
 
@@ -24,7 +24,7 @@ class QueryFields:
         passed_by: parameters that clients of others send, and that mean nothing here.
     """
 
-    def __init__(self, kind: type[Struct] = Nothing, passed_by: Collection[str] = ()) -> None:
+    def __init__(self, kind: type[Struct] = NoParameters, passed_by: Collection[str] = ()) -> None:
         self.kind = kind
         self.passed_by = passed_by
 

@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Leave:
+class Permit:
     """To ask one question; who has it must report how that went."""
 
     trial: bool  # the one question that tries whether the teacher is back
@@ -32,50 +32,50 @@ class Breaker:
         self.seconds = seconds
         self.failures = 0
         self.open_until = 0.0  # monotonic
-        self.trial: Leave | None = None
+        self.trial: Permit | None = None
 
     @property
     def closed(self) -> bool:
         return self.failures < self.allowed_failures
 
-    def admit(self) -> Leave | None:
-        """Leave to ask, or None while the teacher is left alone."""
+    def admit(self) -> Permit | None:
+        """A permit to ask, or None while the teacher is left alone."""
         if self.closed:
-            return Leave(trial=False)
+            return Permit(trial=False)
         if self.trial is not None or monotonic() < self.open_until:
             return None
-        self.trial = Leave(trial=True)
+        self.trial = Permit(trial=True)
         return self.trial
 
-    def succeeded(self, leave: Leave) -> None:
+    def succeeded(self, permit: Permit) -> None:
         if not self.closed:
             logger.warning("the teacher answers again")
         self.failures = 0
-        self.end(leave)
+        self.end(permit)
 
-    def failed(self, leave: Leave) -> None:
+    def failed(self, permit: Permit) -> None:
         """Counts a failure; one that was asked before it opened keeps it open no longer."""
-        if self.closed or leave.trial:
+        if self.closed or permit.trial:
             self.failures += 1
             if not self.closed:
                 self.open_until = monotonic() + self.seconds
-                if not leave.trial:
+                if not permit.trial:
                     logger.warning(
                         "the teacher failed %d times in a row and is left alone for %g s",
                         self.failures,
                         self.seconds,
                     )
-        self.end(leave)
+        self.end(permit)
 
-    def undecided(self, leave: Leave) -> None:
+    def undecided(self, permit: Permit) -> None:
         """The question may be to blame: the teacher is there, and no more was learnt."""
-        if leave.trial:
-            self.succeeded(leave)
+        if permit.trial:
+            self.succeeded(permit)
 
-    def gave_up(self, leave: Leave) -> None:
+    def gave_up(self, permit: Permit) -> None:
         """The asker left before an answer: nothing was learnt."""
-        self.end(leave)
+        self.end(permit)
 
-    def end(self, leave: Leave) -> None:
-        if leave is self.trial:
+    def end(self, permit: Permit) -> None:
+        if permit is self.trial:
             self.trial = None

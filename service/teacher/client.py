@@ -1,4 +1,4 @@
-"""What a teacher is to the service, and the one behind an OpenAI-compatible server."""
+"""The interface of a teacher in service, and the one behind an OpenAI-compatible server."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

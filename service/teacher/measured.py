@@ -1,7 +1,7 @@
-"""The teacher that was measured with the student: how it is asked, and whether it is the one here.
+"""Whether the teacher at its address is the one that was measured with the student.
 
-A bundle tells how the teacher was asked whose accuracy it holds, and what deferring to it brings.
-Other questions, or another teacher, and none of these figures hold.
+A bundle records how its teacher was asked, how accurate it was, and what deferring to it brings.
+With other questions or another teacher, none of these figures hold.
 """
 
 import asyncio

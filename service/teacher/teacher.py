@@ -168,8 +168,8 @@ class Teacher:
         Raises:
             TeacherError: see `ask`.
         """
-        leave = self.breaker.admit()
-        if leave is None:
+        permit = self.breaker.admit()
+        if permit is None:
             self.metrics.teacher_answers.add("left_alone")
             raise TeacherError("the teacher failed repeatedly and is left alone for a while")
         started = perf_counter()
@@ -177,26 +177,26 @@ class Teacher:
             opinion = await backend.ask(prompt, label_names)
         except asyncio.CancelledError:
             if perf_counter() - started >= self.options.hang_seconds:
-                self.breaker.failed(leave)
+                self.breaker.failed(permit)
                 self.metrics.teacher_answers.add("failed")
                 self.log.warning(HANGS, HANGS)
             else:
-                self.breaker.gave_up(leave)
+                self.breaker.gave_up(permit)
             raise
         except TeacherError as error:
             if error.of_question:
-                self.breaker.undecided(leave)
+                self.breaker.undecided(permit)
             else:
-                self.breaker.failed(leave)
+                self.breaker.failed(permit)
             self.metrics.teacher_answers.add("failed")
             self.log.warning(str(error), "%s%s", error, error.reason and f": {error.reason}")
             raise
         except Exception as error:  # the boundary to a foreign server: no answer of it breaks ours
-            self.breaker.failed(leave)
+            self.breaker.failed(permit)
             self.metrics.teacher_answers.add("failed")
             logger.exception("the teacher's answer cannot be read")
             raise TeacherError("the teacher's answer cannot be read") from error
-        self.breaker.succeeded(leave)
+        self.breaker.succeeded(permit)
         self.count(perf_counter() - started)
         return opinion
 

@@ -1,1 +1,1 @@
-"""What the service tells of itself."""
+"""Metrics, logs, traces and health."""

@@ -1,4 +1,4 @@
-"""The figures of one process as data, and those of several processes together in one text.
+"""The metrics of one process as data, and those of several processes merged into one text.
 
 Not `prometheus_client`'s mode for several processes: its files are written at every count, which
 would make a look-up dearer, and they hold its own counters, which ours are not.
@@ -78,7 +78,7 @@ def both(first: Observed, second: Observed) -> Observed:
     return Observed(counts, first.total + second.total)
 
 
-class Together(Collector):
+class MergedFigures(Collector):
     """The figures of several workers as those of one service.
 
     Args:

@@ -1,4 +1,4 @@
-"""Readiness that cannot lie: a real inference passed lately."""
+"""Readiness by a real inference that passed lately."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What the supervisor and its workers say, beside figures."""
+"""The messages between the supervisor and its workers."""
 
 from msgspec import Struct
 
@@ -57,7 +57,7 @@ class Done(Struct, frozen=True):
 
 
 class Scraped(Struct, frozen=True):
-    """The figures of all; see `service.telemetry.figures.Together`."""
+    """The figures of all; see `service.telemetry.figures.MergedFigures`."""
 
     workers: dict[int, Figures]
     ended: Figures

@@ -1,4 +1,4 @@
-"""Starting one worker and hearing of its end."""
+"""Starting a worker process, and noticing its end."""
 
 import asyncio
 import logging

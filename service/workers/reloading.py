@@ -1,4 +1,4 @@
-"""Another bundle for all workers, one after the other."""
+"""Reloading all workers, one after the other."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What one worker, or the only process, gets of what is set for the service."""
+"""The share of the settings' limits that one worker gets."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A worker's side: what it is asked by the supervisor, and what it asks of all the others."""
+"""A worker's side of the channel: what it answers the supervisor, and what it asks of it."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from service.errors import ReloadError, ReloadRunningError
 from service.inference.current import Reload, Reloader
-from service.telemetry.figures import Figures, Together, figures_of
+from service.telemetry.figures import Figures, MergedFigures, figures_of
 from service.telemetry.metrics import Metrics
 from service.workers.channel import Channel, send_now
 from service.workers.messages import Done, Loaded, Refused, Scraped, Served
@@ -137,7 +137,7 @@ class Team:
             WorkerGoneError: the supervisor is.
         """
         scraped = await self.channel.ask("scrape", Scraped, seconds=SCRAPE_SECONDS)
-        return Together(metrics, scraped.workers, scraped.ended, scraped.restarts).render()
+        return MergedFigures(metrics, scraped.workers, scraped.ended, scraped.restarts).render()
 
     def shared(self, reloader: Reloader) -> "SharedReloader":
         return SharedReloader(self, reloader)

@@ -21,7 +21,7 @@ from benchmarks.ray_ways import killing
 from export.bundle import export_bundle
 from export.encoder.files import WrittenEncoder, embed
 from export.options import ExportOptions
-from export.passes import Here, StudentFeatures, given_by
+from export.passes import LocalPasses, StudentFeatures, given_by
 from export.student.activations import STAGE as COMPUTING
 from export.student.forms import Form
 from tests import mortal_teacher
@@ -265,7 +265,7 @@ def test_a_bundle_exported_on_a_cluster_holds_what_this_process_computes(
     bundle, graph = open_bundle(exported), load_graph(graph_folder)
     spec = load_checkpoint(exported.parent / "student").config.encoder
     form, given = Form(exported, bundle.manifest.student), given_by(graph, spec, None, silent)
-    h0, logits = Here().activations(graph, form, given, silent)
+    h0, logits = LocalPasses().activations(graph, form, given, silent)
     same_rows(bundle.array(activation_file(0)), h0)
     same_rows(bundle.array(LOGITS_FILE), logits)
     assert {path.name for path in exported.iterdir()} == {

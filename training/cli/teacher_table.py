@@ -1,4 +1,4 @@
-"""What `understudy teach` prints: how good a teacher is, beside what is known without one."""
+"""The table that `understudy teach` prints: a teacher's accuracy beside the baselines."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Hashed texts as the words they are made of, whose n-grams are put together when they are asked.
+"""Hashed texts kept as their words; n-grams are looked up when they are needed.
 
 A text's n-grams of characters are those of its words, and words recur: what is kept of a text is
 a number a word, and the n-grams of a word once for all texts. So ten million texts take a fortieth

@@ -1,4 +1,4 @@
-"""Which teachers an evaluation can have; told before torch is imported."""
+"""Which teachers an evaluation can have; checked before torch is imported."""
 
 from training.errors import EvaluationError
 from training.teacher.defaults import STUDENT_KIND, teacher_kind

@@ -1,4 +1,4 @@
-"""What `--teacher` and `--encoder-path` name is there: told before torch is imported."""
+"""Checks that what `--teacher` and `--encoder-path` name exists, before torch is imported."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a teacher is: something that answers prompts."""
+"""The interface of a teacher: something that answers prompts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

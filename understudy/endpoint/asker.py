@@ -1,4 +1,4 @@
-"""What asks an endpoint, whatever its form: a prompt in, probabilities of the labels out."""
+"""The interface of an endpoint of any form: a prompt in, probabilities of the labels out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

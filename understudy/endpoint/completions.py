@@ -1,4 +1,4 @@
-"""What a chat completion says, as far as it is read."""
+"""The parts of a chat completion that are read."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What asks an endpoint, by its form."""
+"""The asker of an endpoint, chosen by the endpoint's form."""
 
 from collections.abc import Mapping
 

@@ -1,7 +1,7 @@
-"""What callers of the Python interface give, told by its name where it is of another type.
+"""Checks of the Python interface's arguments: one of another type is named in the error.
 
-Over a wire types are checked as bodies are read. What is asked most, the nodes of a look-up, is
-looked through only once something about it has failed.
+Over HTTP types are checked as bodies are decoded. The nodes of a look-up, which is the most
+frequent call, are checked only once something about them has failed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A copy of a data folder that is whole, whatever is done to the folder meanwhile, and its return.
+"""A consistent copy of a data folder, taken while it is in use, and its restoration.
 
 The newest snapshot, and the log that goes on from it, as of one moment; services may run and change
 the graph. A backup does not hold the bundle.

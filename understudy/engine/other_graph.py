@@ -1,4 +1,4 @@
-"""What a bundle answers on a graph of its lineage that it does not hold, without serving it."""
+"""What a bundle predicts on a later version of its graph, without serving it."""
 
 from pathlib import Path
 

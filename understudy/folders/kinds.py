@@ -1,4 +1,4 @@
-"""The folders that commands write, and how each is told from a folder of somebody else's.
+"""The kinds of folders that commands write, and how each is recognised.
 
 A folder is of a kind if it has the kind's JSON file with the kind's keys; the kind also knows the
 names of all that it writes, so that whatever else lies there is known to be the user's.

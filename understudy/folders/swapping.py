@@ -1,4 +1,4 @@
-"""Putting what is whole into an output's place, so that a killed process can be finished for."""
+"""Moving a finished folder into place, so that an interrupted move can be completed."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Making what several processes want, once."""
+"""A lock between processes, so that what several of them need is made once."""
 
 import errno
 import fcntl

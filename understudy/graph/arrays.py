@@ -1,4 +1,4 @@
-"""Arrays in .npy files, written so that a place without room is told as such.
+"""Arrays in .npy files; a full disk becomes an error that says so.
 
 NumPy's own ways tell nothing of it: `np.save` forgets the system's reason, and a file that is
 mapped ends the process (SIGBUS) where its disk is full.

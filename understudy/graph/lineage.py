@@ -1,4 +1,4 @@
-"""Which graph it is, however it has changed since: what the models of one graph have in common."""
+"""The lineage of a graph: its identity across changes, shared by all models of it."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""How long work reports its progress: a plain callable, shown as bars or told in lines."""
+"""Progress of long work: a plain callable, shown as bars or printed as lines."""
 
 import os
 import sys

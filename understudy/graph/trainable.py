@@ -1,4 +1,4 @@
-"""Whether a graph has enough to train a student on, told without torch, which takes seconds."""
+"""Whether a graph has enough to train a student on; checked without torch, which loads slowly."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Who answers: a bundle opened in this process, or a service that is asked."""
+"""Sources of answers: a bundle opened in this process, or a service."""
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,1 +1,1 @@
-"""From a graph that is served back to a graph folder, on which a model can be trained anew."""
+"""Retraining: from a graph that is served to a graph folder, a new model, and its reload."""

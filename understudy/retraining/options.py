@@ -1,4 +1,4 @@
-"""What a refresh is told, and what it tells the commands that it runs."""
+"""The options of a refresh, and those that it passes on to the commands it runs."""
 
 import math
 import shlex

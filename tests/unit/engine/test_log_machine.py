@@ -33,7 +33,7 @@ from understudy.engine.stored import SnapshotStore
 from understudy.engine.updates.tickets import Applied
 from understudy.engine.updates.writer import Writer
 from understudy.engine.uploads import Uploads
-from understudy.graph.log.memory import Book, SharedMemoryLog
+from understudy.graph.log.memory import SharedMemoryLog, SharedRecords
 from understudy.graph.log.opening import write_records
 from understudy.graph.log.protocol import Log
 from understudy.graph.log.sqlite import SqliteLog
@@ -48,7 +48,7 @@ PROCESSES = 3
 EXAMPLES = {"memory": 12, "sqlite": 12, "redis": 4}  # by kind of log
 
 
-Kept = Book | RedisLogOptions | None  # where the log is; None: a file in the data folder
+Kept = SharedRecords | RedisLogOptions | None  # where the log is; None: a file in the data folder
 
 
 class Crash(BaseException):
@@ -80,7 +80,7 @@ class Process(Fuse):
         self.bundle, self.data = bundle, data
         self.between: Callable[[], object] = lambda: None  # once, before it appends
         self.logs: list[Log] = []  # that it has open
-        if not isinstance(kept, Book):
+        if not isinstance(kept, SharedRecords):
             manifest, self.writer, _ = open_parts(bundle.folder, Opening(), data, kept)
         else:
             base = opened = open_bundle(bundle.folder, verify=False)
@@ -379,7 +379,7 @@ def test_crashes_between_any_two_steps(
             server = request.getfixturevalue("redis")
             server.client.flushall()
             return RedisLogOptions(server.url, records_kept=0)
-        return Book() if kind == "memory" else None
+        return SharedRecords() if kind == "memory" else None
 
     class OfThisLog(Machine):
         def __init__(self) -> None:

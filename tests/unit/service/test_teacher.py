@@ -9,7 +9,7 @@ import pytest
 from service.cache import Cache, CacheOptions, SingleFlight
 from service.errors import SettingsError, TeacherBusyError, TeacherError
 from service.settings import load_settings
-from service.teacher.breaker import Breaker, Leave
+from service.teacher.breaker import Breaker, Permit
 from service.teacher.client import Opinion, endpoint_teacher
 from service.teacher.teacher import Teacher, TeacherOptions, from_bytes, to_bytes
 from service.telemetry.logs import RareLog
@@ -25,7 +25,7 @@ UNREADABLE = TeacherError("none of the labels", of_question=True)
 DOWN = TeacherError("cannot be reached")
 
 
-def leave_of(breaker: Breaker) -> Leave:
+def leave_of(breaker: Breaker) -> Permit:
     leave = breaker.admit()
     assert leave is not None
     return leave

@@ -1,4 +1,4 @@
-"""What is known without a teacher, to be told beside it."""
+"""Baselines that need no teacher, to be reported beside it."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Those who wait for a version of the graph."""
+"""Callers that wait for a version of the graph."""
 
 from concurrent.futures import Future
 from threading import Lock

@@ -1,4 +1,4 @@
-"""What nodes owe their neighbours: moves that were too small to wake them."""
+"""Deferred small changes: what a node has not yet passed on to its neighbours."""
 
 from collections.abc import Callable, Sequence
 

@@ -17,7 +17,7 @@ from understudy.engine.updates.arrivals import Arrivals
 from understudy.engine.updates.tickets import Applied, failure_of, refusal
 from understudy.engine.updates.wave import Settling
 from understudy.graph.errors import JournalError, MutationError
-from understudy.graph.log.keys import Keys, Known
+from understudy.graph.log.keys import KeyedBatch, Keys
 from understudy.graph.log.protocol import Log, Record, payload_bytes, pieces
 from understudy.graph.mutable.draft import Draft
 from understudy.graph.mutable.materialize import whole_adjacency
@@ -224,7 +224,7 @@ class Replica:
     def remember(self, record: Record) -> None:
         """Takes the key of a record that was accepted."""
         if record.key is not None:
-            self.keys.add(record.key, Known(record.number, record.digest))
+            self.keys.add(record.key, KeyedBatch(record.number, record.digest))
 
     def change(
         self,

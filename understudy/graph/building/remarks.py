@@ -1,4 +1,4 @@
-"""What about a graph will trouble its user later: said at import, when it can still be mended."""
+"""Remarks about a graph at import: what will cause trouble later, while it can still be mended."""
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""What a journal's file is about: which graph's changes it holds, from where, and up to where."""
+"""What a log's file is about: which graph's changes it holds, from where, and up to where."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

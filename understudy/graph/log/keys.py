@@ -8,7 +8,7 @@ KEYS_KEPT = 100_000  # idempotency keys, newest first; older ones count as new a
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KeyedBatch:
     """The batch that an idempotency key stands for."""
 
     number: int
@@ -23,10 +23,10 @@ class Keys:
     """
 
     def __init__(self) -> None:
-        self.known: OrderedDict[str, Known] = OrderedDict()
-        self.steps: list[tuple[str, Known | None, tuple[str, Known] | None]] = []
+        self.known: OrderedDict[str, KeyedBatch] = OrderedDict()
+        self.steps: list[tuple[str, KeyedBatch | None, tuple[str, KeyedBatch] | None]] = []
 
-    def find(self, key: str | None) -> Known | None:
+    def find(self, key: str | None) -> KeyedBatch | None:
         """The batch that came with a key."""
         return None if key is None else self.known.get(key)
 
@@ -34,7 +34,7 @@ class Keys:
         """From here on `take_back` undoes."""
         self.steps.clear()
 
-    def add(self, key: str, known: Known) -> None:
+    def add(self, key: str, known: KeyedBatch) -> None:
         """Remembers the newest batch, and forgets the oldest where there are too many."""
         before = self.known.pop(key, None)
         self.known[key] = known

@@ -79,7 +79,7 @@ class MemoryLog:
 
 
 @dataclass
-class Book:
+class SharedRecords:
     """The records that several holders share, and what each of them has applied."""
 
     start: int = 0
@@ -101,95 +101,97 @@ class SharedMemoryLog:
     durable = False
     shared = True
 
-    def __init__(self, book: Book) -> None:
-        self.book = book
-        with book.changed:
-            self.start, self.snapshot = book.start, book.snapshot
-            self.first_keys = book.keys.copy()
-            book.applied[id(self)] = self.start
+    def __init__(self, common: SharedRecords) -> None:
+        self.common = common
+        with common.changed:
+            self.start, self.snapshot = common.start, common.snapshot
+            self.first_keys = common.keys.copy()
+            common.applied[id(self)] = self.start
         self.number = self.start
         self.woken = False
 
     def again(self) -> "SharedMemoryLog":
-        return SharedMemoryLog(self.book)
+        return SharedMemoryLog(self.common)
 
     def keys(self) -> Keys:
         return self.first_keys.copy()
 
     def read(self, after: int) -> list[Record]:
-        with self.book.changed:
-            if after < self.book.start:
-                raise JournalError(f"the log begins after {self.book.start}, not after {after}")
-            found = self.book.records[after - self.book.start :]
+        with self.common.changed:
+            if after < self.common.start:
+                raise JournalError(f"the log begins after {self.common.start}, not after {after}")
+            found = self.common.records[after - self.common.start :]
         self.number = after + len(found)
         return found
 
     def append(self, records: Sequence[Record]) -> None:
-        with self.book.changed:
-            if records[0].number != self.book.last + 1:
+        with self.common.changed:
+            if records[0].number != self.common.last + 1:
                 raise LogMovedError("others were appended meanwhile")
             self.extend(records)
 
     def push(self, entries: Sequence[Record]) -> int:
-        with self.book.changed:
-            records = pushed(entries, self.book.last)
-            self.book.records.extend(records)
-            self.book.changed.notify_all()
+        with self.common.changed:
+            records = pushed(entries, self.common.last)
+            self.common.records.extend(records)
+            self.common.changed.notify_all()
         return records[0].number
 
     def extend(self, records: Sequence[Record]) -> None:
-        self.book.records.extend(records)
-        self.book.changed.notify_all()
-        self.number = self.book.last
+        self.common.records.extend(records)
+        self.common.changed.notify_all()
+        self.number = self.common.last
 
     def applied(self, number: int) -> None:
-        with self.book.changed:
-            self.book.applied[id(self)] = number
+        with self.common.changed:
+            self.common.applied[id(self)] = number
 
     def wait(self, seconds: float) -> bool:
-        with self.book.changed:
-            self.book.changed.wait_for(lambda: self.woken or self.book.last > self.number, seconds)
+        with self.common.changed:
+            self.common.changed.wait_for(
+                lambda: self.woken or self.common.last > self.number, seconds
+            )
             self.woken = False
-            return id(self) in self.book.applied
+            return id(self) in self.common.applied
 
     def wake(self) -> None:
-        with self.book.changed:
+        with self.common.changed:
             self.woken = True
-            self.book.changed.notify_all()
+            self.common.changed.notify_all()
 
     @contextmanager
     def keeping(self) -> Iterator[bool]:
-        mine = self.book.snapshots.acquire(blocking=False)
+        mine = self.common.snapshots.acquire(blocking=False)
         try:
             yield mine
         finally:
             if mine:
-                self.book.snapshots.release()
+                self.common.snapshots.release()
 
     def refresh(self) -> None:
-        with self.book.changed:
-            self.start, self.snapshot = self.book.start, self.book.snapshot
+        with self.common.changed:
+            self.start, self.snapshot = self.common.start, self.common.snapshot
 
     def free(self, number: int) -> None:
-        with self.book.changed:
-            others = [at for holder, at in self.book.applied.items() if holder != id(self)]
+        with self.common.changed:
+            others = [at for holder, at in self.common.applied.items() if holder != id(self)]
             if (slowest := min(others, default=number)) < number:
                 raise LogHeldError(f"another process is at {slowest} of {number}")
 
     def truncate(self, number: int, snapshot: str, keys: Keys) -> None:
-        with self.book.changed:
-            book = self.book
-            if not book.start <= number <= book.last:
+        with self.common.changed:
+            common = self.common
+            if not common.start <= number <= common.last:
                 raise JournalError(f"the log cannot begin after {number}")
             self.free(number)
-            del book.records[: number - book.start]
-            book.start, book.snapshot = number, snapshot
-            book.keys = Keys()
+            del common.records[: number - common.start]
+            common.start, common.snapshot = number, snapshot
+            common.keys = Keys()
             for key in list(keys.rows(number)):
-                book.keys.known[key[0]] = keys.known[key[0]]
+                common.keys.known[key[0]] = keys.known[key[0]]
             self.start, self.snapshot = number, snapshot
 
     def close(self) -> None:
-        with self.book.changed:
-            self.book.applied.pop(id(self), None)
+        with self.common.changed:
+            self.common.applied.pop(id(self), None)
             self.wake()

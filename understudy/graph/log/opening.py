@@ -1,4 +1,4 @@
-"""Opening the log's file: what it is about, whether its records are whole, and what to do if not.
+"""Opening the log's file: its graph and positions, its integrity, and what to do about damage.
 
 Every record has a checksum that covers the one before, and the last record's number and checksum
 stand beside them, so that a changed, missing or moved record is noticed when the log is opened. It

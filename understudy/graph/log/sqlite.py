@@ -15,7 +15,7 @@ from understudy.graph.errors import (
 from understudy.graph.log.about import About, parse_about
 from understudy.graph.log.files import identities, opening, reading_files, transaction
 from understudy.graph.log.followers import Followers
-from understudy.graph.log.keys import Keys, Known
+from understudy.graph.log.keys import KeyedBatch, Keys
 from understudy.graph.log.opening import (
     OLD_KEYS,
     LogFile,
@@ -104,7 +104,7 @@ class SqliteLog:
         keys = Keys()
         with opening(self.path, "read"):
             for key, number, digest in self.connection.execute(OLD_KEYS, (self.start,)):
-                keys.add(key, Known(number, digest))
+                keys.add(key, KeyedBatch(number, digest))
         keys.begin()
         return keys
 

@@ -1,4 +1,4 @@
-"""What makes a graph another one of its lineage, as changes of it."""
+"""The changes that turn a graph into another one of its lineage."""
 
 from dataclasses import astuple, dataclass
 

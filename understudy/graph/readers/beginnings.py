@@ -1,4 +1,4 @@
-"""What first lines tell: said before any file is read whole, which may take long."""
+"""What the first lines of files show, reported before the files are read as a whole."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

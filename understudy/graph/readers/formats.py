@@ -1,4 +1,4 @@
-"""Node and edge files of every format, told apart by their names, as rows of named values."""
+"""Node and edge files of every format, recognised by their names, as rows of named values."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""A line about each label, from a file: what a name like `cs.LG` means to who is asked."""
+"""Descriptions of labels from a file, a line each: what a name like `cs.LG` means."""
 
 import difflib
 import logging

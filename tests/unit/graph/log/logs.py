@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from understudy.graph.log.keys import Keys, Known
+from understudy.graph.log.keys import KeyedBatch, Keys
 from understudy.graph.log.protocol import Log, Record, pieces
 from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.log.streams.log import RedisLog
@@ -43,7 +43,7 @@ def keys_of(log: Log) -> Keys:
     keys = log.keys()
     for record in found(log):
         if record.key is not None:
-            keys.add(record.key, Known(record.number, record.digest))
+            keys.add(record.key, KeyedBatch(record.number, record.digest))
     return keys
 
 

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from understudy.graph.log import keys as module
-from understudy.graph.log.keys import Keys, Known
+from understudy.graph.log.keys import KeyedBatch, Keys
 
 
-def known(number: int) -> Known:
-    return Known(number, bytes([number]))
+def known(number: int) -> KeyedBatch:
+    return KeyedBatch(number, bytes([number]))
 
 
 def filled(names: str) -> Keys:

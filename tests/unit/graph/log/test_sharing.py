@@ -21,7 +21,7 @@ from tests.unit.graph.log.logs import (
     records,
 )
 from understudy.graph.errors import JournalError, LogHeldError, LogMovedError
-from understudy.graph.log.memory import Book, SharedMemoryLog
+from understudy.graph.log.memory import SharedMemoryLog, SharedRecords
 from understudy.graph.log.protocol import Log, Record, pieces, pushed
 from understudy.graph.log.sqlite import SqliteLog
 from understudy.graph.log.streams.log import RedisLog
@@ -33,7 +33,7 @@ Holder = Callable[[], Log]
 @pytest.fixture(params=["memory", "sqlite", "redis"])
 def hold(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Holder]:
     """Gives further holders of one log; they are closed in the end."""
-    book = Book()
+    book = SharedRecords()
     holders: list[Log] = []
     if request.param == "redis":
         options = RedisLogOptions(request.getfixturevalue("redis").url, records_kept=0)

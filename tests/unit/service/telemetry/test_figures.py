@@ -2,7 +2,7 @@
 
 import msgspec
 
-from service.telemetry.figures import Figures, Together, added, figures_of
+from service.telemetry.figures import Figures, MergedFigures, added, figures_of
 from service.telemetry.metrics import Metrics
 
 
@@ -23,9 +23,9 @@ def values(text: bytes) -> dict[str, float]:
 
 def test_counts_are_added_and_gauges_as_they_mean() -> None:
     one, two, dead = (figures_of(m) for m in (counting(2, 7), counting(5, 6), counting(1, 99)))
-    told = values(Together(Metrics(), {1: one, 2: two}, dead, 3).render())
+    told = values(MergedFigures(Metrics(), {1: one, 2: two}, dead, 3).render())
     assert "understudy_queue_nodes" not in told  # of metrics that do not know it
-    told = values(Together(counting(0, 0), {1: one, 2: two}, dead, 3).render())
+    told = values(MergedFigures(counting(0, 0), {1: one, 2: two}, dead, 3).render())
     assert told['understudy_requests_total{operation="classify",status="200"}'] == 8
     bucket = 'understudy_request_seconds_bucket{le="%s",operation="classify"}'
     assert [told[bucket % bound] for bound in ("0.0025", "0.005", "0.01", "0.025")] == [0, 1, 2, 3]

@@ -15,7 +15,7 @@ import msgspec
 from understudy.graph.errors import JournalDamagedError, JournalForeignError, LogHeldError
 from understudy.graph.log.files import put_file
 from understudy.graph.log.followers import open_locked
-from understudy.graph.log.keys import Keys, Known
+from understudy.graph.log.keys import KeyedBatch, Keys
 from understudy.graph.log.streams.reached import ENDING, Reached
 
 BASE_FILE = "redis-log.json"
@@ -49,7 +49,7 @@ class Base(msgspec.Struct, frozen=True):
     def known(self) -> Keys:
         keys = Keys()
         for key, number, digest in self.keys:
-            keys.add(key, Known(number, digest))
+            keys.add(key, KeyedBatch(number, digest))
         keys.begin()
         return keys
 

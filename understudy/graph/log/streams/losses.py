@@ -1,4 +1,4 @@
-"""What is said where Redis does not have what it acknowledged, or not any more."""
+"""Errors of a Redis that lacks records which it had acknowledged."""
 
 from collections.abc import Sequence
 from pathlib import Path

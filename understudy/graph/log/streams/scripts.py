@@ -1,4 +1,4 @@
-"""What Redis does in one step: nobody sees half of it, and its file has all of it or nothing.
+"""Lua scripts: what Redis does in one atomic step, in memory and in its append-only file.
 
 A log is four keys with one hash tag, so that they lie together in a cluster:
 
