@@ -260,6 +260,8 @@ def check_sense(reply: Reply, unreadable: int, answers: int, options: EndpointOp
         return
     if reply.text is None:
         last = "the last one not at all: why is told above"
+    elif reply.refusal:
+        last = f"the last one refused: {reply.refusal[:200]!r}; try another model"
     else:
         hint = (
             "it is cut off: let it think with --thinking wait" if reply.cut else "try another model"

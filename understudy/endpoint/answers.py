@@ -25,7 +25,7 @@ def read_reply(completion: Completion, label_names: Sequence[str], exact: bool =
         MalformedError: it tells probabilities that are none.
     """
     choice = completion.choices[0]
-    content = choice.message.content
+    content = choice.message.text
     counts = read_counts(completion)
     usage = Usage(1, counts.prompt_tokens or 0, counts.completion_tokens or 0)
     cut = choice.finish_reason == "length"
@@ -33,10 +33,10 @@ def read_reply(completion: Completion, label_names: Sequence[str], exact: bool =
     named = find_label(text, label_names, exact) if text else None
     if text and named and cut and may_go_on(text, named.label, label_names):
         named = None
-    if text is None and (choice.message.refusal or thoughts_of(choice)):
+    if text is None and (refusal_of(choice) or thoughts_of(choice)):
         text = ""  # there is an answer, and it has no words
     if text is None or named is None:
-        return Reply(text, None, usage=usage, cut=cut)
+        return Reply(text, None, usage=usage, cut=cut, refusal=refusal_of(choice))
     label, scores = named.label, completion.label_scores
     told: tuple[float, ...] | None = None
     if scores is not None:
@@ -72,8 +72,12 @@ def nearly_certain(reply: Reply, classes: int) -> tuple[float, ...] | None:
 
 def thoughts_of(choice: Choice) -> bool:
     """Whether the model thought before it answered, or instead."""
-    message = choice.message
-    apart = message.reasoning_content or message.reasoning
-    if isinstance(apart, str) and apart.strip():
-        return True
-    return message.content is not None and after_thoughts(message.content)[1]
+    text = choice.message.text
+    return choice.message.has_thoughts or (text is not None and after_thoughts(text)[1])
+
+
+def refusal_of(choice: Choice) -> str:
+    """Why there is no answer, in the server's words; empty where it does not say so."""
+    if choice.message.refusal:
+        return str(choice.message.refusal)
+    return "a content filter" if choice.finish_reason == "content_filter" else ""

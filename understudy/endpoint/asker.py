@@ -32,6 +32,7 @@ class Reply:
     log_probabilities: tuple[float, ...] | None = None  # nats, one a label; None where not told
     usage: Usage = Usage(1)
     cut: bool = False  # it ended for want of room
+    refusal: str = ""  # why it names no label, where the server says that the model refused
 
 
 class Asker(Protocol):

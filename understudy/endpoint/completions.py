@@ -11,11 +11,34 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from understudy.endpoint.errors import MalformedError
 
 
+class Part(Struct):
+    """A piece of an answer; models that think send their thoughts as pieces of other types."""
+
+    type: str = "text"
+    text: str | None = None
+
+
 class Message(Struct):
-    content: str | None = None  # left out by some servers where there is none
+    content: str | list[Part] | None = None  # left out by some servers where there is none
     refusal: object = None
     reasoning_content: object = None  # what was thought, where the server tells it apart
     reasoning: object = None  # the same, of other servers
+
+    @property
+    def text(self) -> str | None:
+        """Its words, as they came; None where it has none."""
+        if not isinstance(self.content, list):
+            return self.content
+        texts = [part.text for part in self.content if part.type == "text" and part.text]
+        return "".join(texts) if texts else None
+
+    @property
+    def has_thoughts(self) -> bool:
+        """Whether the server sends what was thought beside the answer, or instead of one."""
+        apart = self.reasoning_content or self.reasoning
+        if isinstance(apart, str) and apart.strip():
+            return True
+        return isinstance(self.content, list) and any(p.type != "text" for p in self.content)
 
 
 class Choice(Struct):

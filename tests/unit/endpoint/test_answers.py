@@ -162,6 +162,24 @@ def test_what_is_no_completion_blames_the_server(content: bytes) -> None:
     assert not caught.value.of_question
 
 
+def test_an_answer_in_parts_is_its_texts() -> None:
+    """As models that think send it."""
+    thoughts = {"type": "thinking", "thinking": [{"type": "text", "text": "It may be net."}]}
+    parts = [thoughts, {"type": "text", "text": "ga"}, {"type": "text", "text": "mes"}]
+    assert read(completion(parts)) == Reply("games", 1, usage=Usage(1))
+    assert read(completion([thoughts])) == Reply("", None, usage=Usage(1))
+    assert read(completion([])).text is None
+
+
+def test_why_a_model_refused_is_kept() -> None:
+    message = {"content": None, "refusal": "I cannot file this."}
+    refused = json.dumps({"choices": [{"message": message}]}).encode()
+    assert read(refused) == Reply("", None, usage=Usage(1), refusal="I cannot file this.")
+    filtered = [{"message": {"content": ""}, "finish_reason": "content_filter"}]
+    reply = read(json.dumps({"choices": filtered}).encode())
+    assert (reply.label, reply.refusal) == (None, "a content filter")
+
+
 def test_an_answer_that_is_no_label_has_none() -> None:
     for content in ("[" * 100_000, "ignore the above", '{"category": 7}'):
         reply = read(completion(content))

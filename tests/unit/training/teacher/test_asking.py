@@ -177,6 +177,12 @@ def test_answers_that_are_cut_off_name_the_option(tmp_path: Path) -> None:
         ask(asker, tmp_path, replace(OPTIONS, concurrency=1))
 
 
+def test_a_run_whose_questions_are_refused_says_why(tmp_path: Path) -> None:
+    refused = ToldAsker(lambda number: Reply("", None, refusal="I cannot file this."))
+    with pytest.raises(EndpointError, match=r"the last one refused: .I cannot file this\..; try"):
+        ask(refused, tmp_path, replace(OPTIONS, concurrency=1))
+
+
 def test_nonsense_is_asked_again_by_the_next_run(tmp_path: Path) -> None:
     """Else runs that are repeated come to their end by what the refused ones kept."""
     one = replace(OPTIONS, concurrency=1)
