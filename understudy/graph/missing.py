@@ -27,6 +27,13 @@ MISSING_WORDS = (
     "1.#QNAN",
     "-1.#QNAN",
     "\\N",  # of MySQL and PostgreSQL
+    # Errors of a spreadsheet's formulas, where its cells were written as text.
+    "#REF!",
+    "#NAME?",
+    "#VALUE!",
+    "#DIV/0!",
+    "#NUM!",
+    "#NULL!",
 )
 UNKNOWN_MARKS = ("?",)  # what tables of labels write besides
 

@@ -30,7 +30,9 @@ def test_a_label_that_no_line_holds_is_refused_with_its_place() -> None:
         read(["a", "b" * 501])
 
 
-@pytest.mark.parametrize("word", ["NaN", "null", "NULL", "None", "NA", "N/A", "<NA>", "\\N", "?"])
+@pytest.mark.parametrize(
+    "word", ["NaN", "null", "NULL", "None", "NA", "N/A", "<NA>", "#REF!", "\\N", "?"]
+)
 def test_words_for_a_missing_label(word: str) -> None:
     assert read(["a", word, "none"]) == (["a", None, "none"], {"missing_labels": 1})
 
