@@ -182,6 +182,12 @@ def test_what_is_no_address_is_said_at_once(url: str) -> None:
             kind(url)
 
 
+def test_an_address_that_asks_for_something_is_refused() -> None:
+    for more in ("?model=a", "#top"):
+        with pytest.raises(InvalidRequestError, match=r"leave out what begins with \? or #"):
+            Client(HERE + more)
+
+
 @pytest.mark.parametrize("key", ["a\nb", "schlüssel"])
 def test_a_key_that_no_header_can_hold_is_said_at_once(key: str) -> None:
     with pytest.raises(InvalidRequestError, match="the key must be printable ASCII"):

@@ -24,6 +24,8 @@ def service_url(given: str) -> httpx.URL:
         raise InvalidRequestError(f"{shown(given)} is no URL: {error}") from error
     if url.scheme not in ("http", "https") or not url.host or not (url.port or 1) < 65_536:
         raise InvalidRequestError(f"{shown(given)} is no URL such as http://127.0.0.1:8000")
+    if url.query or url.fragment:
+        raise InvalidRequestError(f"{shown(given)}: leave out what begins with ? or #")
     return url
 
 
