@@ -109,8 +109,7 @@ class TrainingConfig:
     @property
     def settings(self) -> dict[str, Any]:
         """The settings that results depend on, as JSON. The device is left out, and so is the
-        default
-        precision, so that earlier results are still recognised.
+        default precision, so that earlier results are still recognised.
         """
         kept = asdict(self)
         del kept["device"]

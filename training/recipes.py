@@ -82,8 +82,7 @@ def candidates(
 
     The competitors are: no teacher; the teacher's features alone, if it has some and no weights are
     given; and the requested one without smoothing, unless smoothed answers were requested by name
-    or
-    no other answers cover the nodes that are read.
+    or no other answers cover the nodes that are read.
 
     Args:
         weights: of objectives by name, in addition to the labels unless these have a weight too;

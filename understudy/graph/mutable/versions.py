@@ -42,10 +42,8 @@ class Version:
         """The undos since this version, oldest first.
 
         The iteration ends at an undo that was incomplete when it was reached. The next version is
-        looked
-        up before the caller reads the notes; otherwise a value noted in between could be taken from
-        a
-        later step, which belongs to another version.
+        looked up before the caller reads the notes; otherwise a value noted in between could be
+        taken from a later step, which belongs to another version.
         """
         version: Version | None = self
         while version is not None and version.undo is not None:
