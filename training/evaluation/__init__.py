@@ -1,1 +1,3 @@
-"""The honest protocol: paired seeds, one test reading, controls, and a report of all of it."""
+"""The evaluation protocol: paired seeds, a single reading of the test split, controls, and a
+report.
+"""
