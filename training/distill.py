@@ -311,8 +311,7 @@ def room_on(device: torch.device) -> Iterator[None]:
 def student_metrics(
     student: Student, data: GraphData, training: Training, logits: Tensor | None = None
 ) -> dict[str, float]:
-    """Accuracy, macro-F1 and calibration error per split; parameters, epochs, convergence and
-    seconds.
+    """Accuracy, macro-F1 and calibration error per split; size, epochs, convergence, seconds.
 
     Raises:
         DivergedError: a logit is not finite, although the loss was up to the last step.

@@ -66,9 +66,7 @@ class Team:
         """Called before the first epoch; may resume an earlier run."""
 
     def average(self, optimizer: torch.optim.Optimizer) -> Callable[[], None]:
-        """Starts averaging the workers' gradients of a step; the returned call waits for the
-        result.
-        """
+        """Starts averaging the workers' gradients of a step; the returned call waits for it."""
         return _nothing
 
     def embedded(self, student: Student, features: Features) -> Tensor | None:
@@ -266,8 +264,7 @@ class Evaluation:
 
 
 class DrawnEvaluation:
-    """Like `Evaluation`, for at most JUDGED nodes of each split, with neighbours drawn alike each
-    epoch.
+    """Like `Evaluation`, for at most JUDGED nodes of each split, with the same drawn neighbours.
 
     Used for batches of a graph so large that its other nodes are most of an epoch's work.
     """

@@ -149,9 +149,7 @@ def student_forms(folder: Path, info: StudentInfo) -> list[StudentNetwork]:
 
 
 def check_whole(student: Student, path: Path) -> float:
-    """Compares student.onnx on the same graphs, for all nodes and for a few; the largest
-    difference.
-    """
+    """Compares student.onnx on the same graphs, for all nodes and a few; the largest difference."""
     differences = []
     network = Network(path)
     layers, weighting = student.config.layers, weighting_of(student.config.kind)

@@ -53,8 +53,7 @@ class Work:
 
 
 class Trainer(TorchTrainer):
-    """Ray Train's trainer without two helper processes, each of which wakes a hundred times a
-    second.
+    """Ray Train's trainer without two helper processes that wake a hundred times a second.
 
     One distributes datasets, of which there are none. The other frees the workers' resources if the
     command is killed, which Ray does anyway with the job.

@@ -1,3 +1,1 @@
-"""The evaluation protocol: paired seeds, a single reading of the test split, controls, and a
-report.
-"""
+"""The evaluation protocol: paired seeds, one reading of the test split, controls, a report."""

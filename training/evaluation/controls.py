@@ -74,9 +74,7 @@ def shuffled(graph: TextGraph, info: TeacherInfo, answers: HopAnswers, seed: int
 
 
 def propagated_targets(graph: TextGraph) -> Targets:
-    """The targets of a uniform teacher, smoothed: training labels spread over the edges, without a
-    model.
-    """
+    """Targets without a model: a uniform teacher smoothed, so training labels spread over edges."""
     nodes = np.arange(graph.num_nodes, dtype=np.int64)
     alike = np.full((1, graph.num_nodes, graph.num_classes), -np.log(graph.num_classes))
     answers = HopAnswers(nodes, alike.astype(np.float32))

@@ -128,8 +128,7 @@ class EvaluationFolder:
         return folder, graph
 
     def teacher(self, number: int) -> tuple[TeacherInfo, HopAnswers]:
-        """A split's own teacher, because one tuned on another split would know test labels of this
-        one.
+        """A split's own teacher: one tuned on another split would know test labels of this one.
 
         Raises:
             TeacherError: its model has changed since earlier runs: other weights, or another
@@ -202,9 +201,7 @@ class EvaluationFolder:
         return student_targets(graph, self.said[teacher], smooth)
 
     def choice(self, key: RunKey) -> Choice:
-        """The hyperparameters chosen on the first split's validation nodes, for all splits and
-        seeds.
-        """
+        """The hyperparameters chosen on the first split's validation nodes, for all other runs."""
         if not self.options.trials:
             return self.options.default_choice
         path = self.out / "search" / f"{key.encoder}-{key.student}-{key.recipe}.json"

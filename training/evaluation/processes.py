@@ -109,8 +109,7 @@ def follow(
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits; processes that are started meanwhile never hear of it, not even before they
-    could say so."""
+    """Blocks Ctrl-C, so that processes started meanwhile never receive it, even at startup."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

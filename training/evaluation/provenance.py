@@ -15,8 +15,7 @@ PACKAGES = ("understudy-gnn", "torch", "torch-geometric", "transformers", "numpy
 
 
 def provenance(device: str = PROCESSOR) -> dict[str, Any]:
-    """The provenance of a run that ends now; absolute paths in the command line are shortened to
-    names.
+    """The provenance of a run that ends now; absolute paths in the command line become names.
 
     Args:
         device: that the run used, as named in `training.devices`; a GPU is listed in addition to

@@ -119,9 +119,7 @@ class Questioner:
         )
 
     async def pause(self, attempt: int, delay: float | None) -> None:
-        """Waits with exponential backoff, and at least as long as the endpoint asked; a stop ends
-        it.
-        """
+        """Waits with exponential backoff, and at least as long as asked; a stop ends the wait."""
         self.bill.retries += 1
         doubled = self.options.backoff * 2**attempt * random.uniform(0.75, 1.25)
         seconds = min(max(delay or 0.0, doubled), self.options.longest_wait)

@@ -31,9 +31,7 @@ def fingerprint(graph: TextGraph, options: TeachOptions, weights: str, reading: 
 
 
 def settings(options: TeachOptions) -> dict[str, Any]:
-    """The options that answers depend on, without keys, addresses and options that only affect
-    time.
-    """
+    """The options that answers depend on: no keys, addresses, or options that only affect time."""
     kept: dict[str, Any] = {
         "hops": list(options.hops),
         "prompts": prompt_settings(options.prompts),

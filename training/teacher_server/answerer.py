@@ -20,9 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Scorer(Protocol):
-    """A function from prompts of one instruction to log-probabilities of the labels, float32 [P,
-    C].
-    """
+    """Maps prompts of one instruction to log-probabilities of the labels, float32 [P, C]."""
 
     def __call__(self, prompts: Sequence[Prompt]) -> NDArray[np.float32]: ...
 

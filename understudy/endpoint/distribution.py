@@ -91,8 +91,7 @@ def divided(
 def step(
     position: Position, path: bytes, lead: bytes | None, label: int, label_names: Sequence[str]
 ) -> tuple[NDArray[np.float64], float]:
-    """The contribution of one token's alternatives to each label, float64 [C], and the undecided
-    rest.
+    """One token's contribution to each label, float64 [C], and the undecided rest.
 
     Args:
         path: the answer from the label's beginning up to this token.
@@ -128,9 +127,7 @@ def alternatives(position: Position) -> dict[bytes, float]:
 
 
 def are_probabilities(position: Position) -> bool:
-    """Whether its alternatives are probabilities; some servers send scores, or shares, instead of
-    logs.
-    """
+    """Whether its alternatives are probabilities; some servers send scores or shares instead."""
     return sum(alternatives(position).values()) <= MOST
 
 

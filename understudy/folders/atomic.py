@@ -83,9 +83,7 @@ def written_anew(folder: Path) -> FolderChangedError:
 
 
 def stamps(folder: Path) -> list[tuple[str, int, int, int]]:
-    """Name, inode, size and mtime of each file; empty if there is no folder, or it is just being
-    replaced.
-    """
+    """Name, inode, size and mtime of each file; empty if there is no folder at the moment."""
     try:
         found = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
     except (FileNotFoundError, NotADirectoryError):

@@ -94,8 +94,7 @@ def marked(folder: Path, kind: Kind) -> dict[str, Any] | None:
 
 
 def first_foreign(folder: Path, kind: Kind | None, passing: Container[str] = ()) -> str | None:
-    """The first entry, relative to the folder, that this kind does not write; None if all are its
-    own.
+    """The first entry, relative to the folder, that this kind does not write, or None.
 
     Args:
         kind: the result of `kind_of`; None knows no files.

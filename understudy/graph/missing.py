@@ -39,9 +39,7 @@ UNKNOWN_MARKS = ("?",)  # additional marks in tables of labels
 
 
 def is_blank(text: str) -> bool:
-    """Whether a text has no visible character: it is empty, or consists of blanks, joiners and
-    marks.
-    """
+    """Whether a text has no visible character: empty, or only blanks, joiners and marks."""
     return VISIBLE.search(text) is None
 
 

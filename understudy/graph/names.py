@@ -32,9 +32,7 @@ def check_name(name: object, what: str, advice: str = "give another one") -> Non
 
 
 def plain_form(name: str) -> str:
-    """Normalises what people overlook in a name: case, blanks, accent encoding, and invisible
-    characters.
-    """
+    """Normalises what people overlook: case, blanks, accent encoding, invisible characters."""
     return " ".join(HIDDEN.sub("", unicodedata.normalize("NFKC", name).casefold()).split())
 
 

@@ -44,8 +44,7 @@ def tell_on_stderr(line: str) -> None:
 
 @contextmanager
 def terminal_progress(tell: Callable[[str], None] = tell_on_stderr) -> Iterator[Progress]:
-    """Draws one bar per stage on stderr, so that stdout stays clean; prints lines in a file or in
-    CI.
+    """Draws one bar per stage on stderr, so that stdout stays clean; in a file or CI, lines.
 
     For a stage called "read …", which counts bytes or values, only the share is shown. If nothing
     is reported, nothing is drawn, and the drawing library is not loaded.

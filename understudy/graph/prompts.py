@@ -201,8 +201,7 @@ class Prompter:
     def titles(
         self, rings: list[NDArray[np.int64]], room: int, first: int = 1
     ) -> list[tuple[int, str]]:
-        """(node, line) pairs, nearest first; each ring may use an equal share of the remaining
-        room.
+        """(node, line) pairs, nearest first; each ring may use an equal share of the room.
 
         A ring's heading has node -1; `first` is the hop of the first ring.
         """

@@ -15,8 +15,7 @@ UNREACHED = -2
 
 
 def connected_part(graph: TextGraph, limit: int, always: Sequence[str] = ()) -> NDArray[np.int64]:
-    """Chooses at most `limit` nodes that form one connected part, with classes as equal as
-    possible.
+    """Chooses at most `limit` nodes that form a connected part, with classes as equal as possible.
 
     The part grows from the node with the most neighbours: the class with the fewest nodes so far
     adds its best connected node, together with the nodes on a shortest path to the part. The same

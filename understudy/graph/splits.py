@@ -19,8 +19,7 @@ def labeled_nodes(graph: TextGraph, split: str) -> NDArray[np.int64]:
 
 
 def untrained_members(graph: TextGraph) -> NDArray[np.int64]:
-    """Nodes whose label no train node has, in node order; without train, only those of val and
-    test.
+    """Nodes whose label no train node has, in node order; without train, those of val and test.
 
     Nodes outside all splits count: a class that only they have could not be trained either.
     """

@@ -1,5 +1,4 @@
-"""A causal language model as the teacher, exact for every model, with one pass per node if
-possible.
+"""A causal language model as the teacher, exact for every model, in few passes per node.
 
 `load` finds the weights (`weights`), adds adapters (`adapters`) and verifies answers (`check`);
 `tokens` tokenises prompts and labels, `chains` finds shared prefixes of prompts, `shared` reads

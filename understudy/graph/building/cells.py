@@ -178,9 +178,7 @@ def neighbors_in(text: str) -> list[object]:
 
 
 def written_list(text: str) -> list[object] | None:
-    """The items of a list written by JSON, Python or NumPy, such as `["a", 1]`; None for any other
-    text.
-    """
+    """The items of a list in JSON's, Python's or NumPy's form, such as `["a", 1]`, or None."""
     if text[:1] not in OPENING:
         return None
     if APART_BY_BLANKS.fullmatch(text):  # Python would read it as one string

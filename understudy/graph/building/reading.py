@@ -92,9 +92,7 @@ def columns_of(reading: Mapping[str, Any], role: str) -> tuple[str, ...]:
 
 
 def reading_of(texts: Sequence[str], neighbors: str = "") -> dict[str, Any]:
-    """The reading of a graph that came from a service: the columns of its texts and of its
-    neighbours.
-    """
+    """The reading of a graph that came from a service: its columns of texts and neighbours."""
     used = {"text": texts, "neighbors": (neighbors,) if neighbors else ()}
     return {"files": [Reading("as served", used).value()]} if any(used.values()) else {}
 

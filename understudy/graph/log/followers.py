@@ -46,8 +46,7 @@ class Followers:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Waits for exclusive access to write, open or truncate the log, and holds it during the
-        block.
+        """Waits for exclusive access to write, open or truncate the log during the block.
 
         SQLite's own lock would be safe, too. This one also queues, and ensures that no two
         processes write or checkpoint at the same time.

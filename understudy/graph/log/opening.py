@@ -226,8 +226,7 @@ class LogFile:
             ) from cause
 
     def start_anew(self, error: Exception) -> sqlite3.Connection:
-        """Writes the good records of a damaged file into a new one; keeps the damaged one beside
-        it.
+        """Writes a damaged file's good records into a new one; keeps the damaged one beside it.
 
         Raises:
             JournalDamagedError: its description is unreadable, or others have it open; the file

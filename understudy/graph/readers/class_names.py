@@ -110,9 +110,7 @@ def read_names(where: str, key: str, value: Any, labels: pa.LargeStringArray) ->
 
 
 def has_numbers_for_rows(value: Any) -> bool:
-    """Whether a value is a pandas column whose index is not 0, 1, …, so that the index gives the
-    classes.
-    """
+    """Whether a value is a pandas column whose index is not 0, 1, …, and so names classes."""
     if isinstance(value, Mapping) or not (hasattr(value, "items") and hasattr(value, "to_list")):
         return False
     return list(value.index) != list(range(len(value)))

@@ -179,8 +179,7 @@ class Files:
         return document is not None and document["nodes"] is not document["edges"]
 
     def rows(self, path: Path, kind: Kind, progress: Progress | None = None) -> Rows:
-        """The records of any file except Parquet; for tables and lists, the first line is read at
-        once.
+        """The records of any file except Parquet; of tables and lists, only the first line is read.
 
         Args:
             progress: overrides the one of all files.
