@@ -178,7 +178,7 @@ def t_test(values: NDArray[np.float64], variance: float) -> tuple[float, float, 
 
 
 def sign_flips(values: NDArray[np.float64]) -> float:
-    """The two-sided p-value of the mean among all sign flips; exact up to 13 values."""
+    """The p-value of the mean among all sign flips, two-sided; beyond 13 values among DRAWS."""
     found = stats.permutation_test(
         (values,), np.mean, permutation_type="samples", n_resamples=DRAWS, vectorized=True, rng=0
     )

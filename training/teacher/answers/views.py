@@ -68,7 +68,7 @@ def view_names(metrics: Mapping[str, float]) -> list[str]:
 
 
 def chosen_view(metrics: Mapping[str, float]) -> str:
-    """The view that students learn from: the most accurate on validation, first if several tie."""
+    """The asked nodes' view to learn from: the most accurate on validation, the first on a tie."""
     asked = [view for view in view_names(metrics) if view != REACHED]
     return max(asked, key=lambda view: metrics[f"val_accuracy_{view}"])
 
@@ -117,7 +117,7 @@ def teacher_metrics(graph: TextGraph, hops: Sequence[int], answers: HopAnswers) 
 def make_targets(
     graph: TextGraph, hops: Sequence[int], answers: HopAnswers, view: str | None = None
 ) -> Targets:
-    """The answers of a view, by default of the most accurate one, calibrated on validation.
+    """The calibrated answers of a view, by default of the asked nodes' best on validation.
 
     Raises:
         TeacherError: there is no such view; or it covers no validation node.
